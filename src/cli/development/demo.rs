@@ -1,0 +1,80 @@
+//! What a new `dev` database gets: a schema, a keyring and the demo users. Made once, never
+//! repaired: a changed demo password stays changed.
+
+use secrecy::SecretString;
+
+use super::data_folder::DataFolder;
+use crate::{
+    cli::{
+        output::{Failure, complain},
+        session,
+    },
+    clock,
+    configuration::Settings,
+    domain::{
+        credential::CredentialValue,
+        user::{LoginName, NewUser, UserId, UserType},
+    },
+    security::keyring::Keyring,
+    service::{Service, users::AddUserError},
+    startup,
+    storage::{
+        self, Database,
+        installation::{self, InstallationKind},
+        users::InsertUserError,
+    },
+};
+
+/// Id, login name, password and whether an administrator. The first is the one of the vendor's
+/// published sample, `Authorization: Basic dGplMDpUamUw`.
+const DEMO_USERS: [(i32, &str, &str, bool); 2] =
+    [(1, "tje0", "Tje0", true), (278, "demo", "demo", false)];
+
+/// Brings the database to this binary's schema, and fills it when it is new.
+pub(super) async fn prepare(
+    settings: &Settings,
+    database: &Database,
+    data: &DataFolder,
+) -> Result<(), Failure> {
+    startup::require_kind(database, InstallationKind::Development).await?;
+    storage::migrate(database).await?;
+    if installation::find_kind(database).await?.is_some() {
+        return Ok(());
+    }
+    // A start that was killed before the marker comes here again and finds what it had made.
+    if !data.keyring().exists() {
+        Keyring::generate(&data.keyring())?;
+    }
+    let service = startup::build_service(settings, database.clone())?;
+    for (id, name, password, is_administrator) in DEMO_USERS {
+        add(&service, (id, name, is_administrator), password).await?;
+    }
+    installation::insert_kind(database, InstallationKind::Development, clock::now()).await?;
+    complain("demo users: tje0 with password Tje0 (administrator), demo with password demo");
+    Ok(())
+}
+
+async fn add(
+    service: &Service,
+    (id, name, is_administrator): (i32, &str, bool),
+    password: &str,
+) -> Result<(), Failure> {
+    let user = NewUser {
+        user_id: Some(UserId::try_from(id)?),
+        login_name: LoginName::parse(name)?,
+        display_name: name.to_owned(),
+        user_type: UserType::Internal,
+        is_administrator,
+    };
+    let password = CredentialValue::parse("Password", &SecretString::from(password))?;
+    match service
+        .add_user(&user, password, &session::origin(), clock::now())
+        .await
+    {
+        Ok(_)
+        | Err(AddUserError::Insert(
+            InsertUserError::UserIdTaken | InsertUserError::LoginNameTaken,
+        )) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,93 @@
+//! `dev`: everything in one, for trying it out and for client tests.
+//!
+//! A private PostgreSQL from the binaries on the machine, the demo users, and the service, on
+//! loopback only. All of it ends with the command; the data stays.
+
+mod account;
+mod binaries;
+mod cluster;
+mod data_folder;
+mod demo;
+mod postgres;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+use secrecy::SecretString;
+
+use self::{data_folder::DataFolder, postgres::PrivatePostgres};
+use super::{
+    output::{self, Failure},
+    serve::{announce, stop_signal},
+    session,
+};
+use crate::{
+    configuration::Settings,
+    startup::{self, Application},
+};
+
+/// The hosts that `dev` answers for: a page of any other that resolves its name to loopback gets
+/// 421.
+const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// The arguments of `dev`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Where the API listens; loopback only. Port 0 takes a free one.
+    #[arg(long, default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))]
+    listen: SocketAddr,
+    /// Where the data is kept.
+    #[arg(long, default_value = "data")]
+    data: PathBuf,
+    /// Start just the database and print its URL.
+    #[arg(long)]
+    database_only: bool,
+}
+
+/// Runs until SIGINT or SIGTERM.
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let settings = session::read_settings()?;
+    let stop = stop_signal()?;
+    if arguments.database_only {
+        let data = DataFolder::open(&arguments.data)?;
+        let postgres = PrivatePostgres::start(&data)?;
+        output::say(format_args!("ready {}", postgres.url()))?;
+        stop.await;
+        postgres.stop()?;
+    } else {
+        serve(settings, &arguments, stop).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(
+    mut settings: Settings,
+    arguments: &Arguments,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    if !arguments.listen.ip().is_loopback() {
+        return Err(Failure::because(
+            "dev listens on loopback only; its passwords are published",
+        ));
+    }
+    // First, because it is quick and the likeliest to fail.
+    let listener = startup::listen(arguments.listen)?;
+    let data = DataFolder::open(&arguments.data)?;
+    let postgres = PrivatePostgres::start(&data)?;
+    settings.database.url = Some(SecretString::from(postgres.url()));
+    settings.database.password_file = None;
+    settings.keyring_file = Some(data.keyring());
+    settings.operations.listen = None;
+    settings.http.allowed_hosts = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
+    settings.shutdown.grace = std::time::Duration::ZERO;
+    let pool = startup::connect(&settings.database).await?;
+    demo::prepare(&settings, &pool, &data).await?;
+    let application = Application::build_on(listener, &settings, pool)?;
+    announce(&application)?;
+    application.run_until(stop).await?;
+    postgres.stop()
+}

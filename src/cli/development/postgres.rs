@@ -1,0 +1,177 @@
+//! The private PostgreSQL while it runs: a unix socket in a folder of its own, and no TCP.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    os::unix::{fs::DirBuilderExt, process::CommandExt},
+    path::PathBuf,
+    process::Child,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{
+    cluster::{Cluster, SOCKET_PREFIX, remove_socket_folder},
+    data_folder::DataFolder,
+};
+use crate::{cli::output::Failure, configuration, security::random::random_bytes};
+
+/// The longest path of a unix socket, and what PostgreSQL adds to its folder.
+const LONGEST_SOCKET_PATH: usize = 107;
+const SOCKET_NAME: &str = "/.s.PGSQL.5432";
+
+/// How long a start may take; recovery after a crash is part of it.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long a fast shutdown may take before it becomes an immediate one.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running server; dropping it stops it.
+pub(super) struct PrivatePostgres {
+    server: Child,
+    socket_folder: PathBuf,
+}
+
+impl PrivatePostgres {
+    /// Starts a server on the files of a data folder and waits until it accepts connections.
+    pub(super) fn start(data: &DataFolder) -> Result<Self, Failure> {
+        let cluster = Cluster::open(data)?;
+        let socket_folder = make_socket_folder(&cluster)?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(cluster.log())?;
+        let server = cluster
+            .account
+            .command(&cluster.binaries.program("postgres"))
+            .arg("-D")
+            .arg(cluster.files())
+            .arg("-k")
+            .arg(&socket_folder)
+            .args([
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "unix_socket_permissions=0700",
+            ])
+            .args(["-c", "logging_collector=off"])
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Its own group: Ctrl-C reaches the whole group, and we have to drain first.
+            .process_group(0)
+            .spawn()?;
+        let mut started = Self {
+            server,
+            socket_folder,
+        };
+        started.wait_until_ready(&cluster)?;
+        Ok(started)
+    }
+
+    /// The URL of its database.
+    pub(super) fn url(&self) -> String {
+        let folder = self.socket_folder.to_string_lossy().replace('/', "%2F");
+        format!("postgres://keeper@localhost/postgres?host={folder}")
+    }
+
+    /// Stops it, and removes its socket folder.
+    pub(super) fn stop(mut self) -> Result<(), Failure> {
+        self.end()
+    }
+
+    fn wait_until_ready(&mut self, cluster: &Cluster) -> Result<(), Failure> {
+        let pid_file = cluster.files().join("postmaster.pid");
+        let until = Instant::now() + START_TIMEOUT;
+        while Instant::now() < until {
+            if self.server.try_wait()?.is_some() {
+                return Err(Failure::because(format!(
+                    "PostgreSQL did not start; the data may be damaged, see {}: {}",
+                    cluster.log().display(),
+                    last_complaint(cluster)
+                )));
+            }
+            // The last line says the state, as pg_ctl reads it.
+            let state = fs::read_to_string(&pid_file).unwrap_or_default();
+            let is_ours = state.lines().next() == Some(self.server.id().to_string().as_str());
+            if is_ours
+                && state
+                    .lines()
+                    .last()
+                    .is_some_and(|line| line.trim() == "ready")
+            {
+                return Ok(());
+            }
+            thread::sleep(POLL);
+        }
+        Err(Failure::because("PostgreSQL did not become ready in time"))
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.signal(Signal::INT);
+        let until = Instant::now() + STOP_TIMEOUT;
+        while self.server.try_wait()?.is_none() {
+            if Instant::now() > until {
+                self.signal(Signal::QUIT);
+                self.server.wait()?;
+            }
+            thread::sleep(POLL);
+        }
+        remove_socket_folder(&self.socket_folder);
+        Ok(())
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let is_running = matches!(self.server.try_wait(), Ok(None));
+        let pid = i32::try_from(self.server.id()).ok().and_then(Pid::from_raw);
+        if let (true, Some(pid)) = (is_running, pid) {
+            // A server that has gone meanwhile is what was wanted.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        // Only on the way out of a failure, which is what gets reported.
+        let _ = self.end();
+    }
+}
+
+/// A new folder that only the server's account (and root) can enter.
+fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
+    let name = random_bytes::<8>()?
+        .map(|byte| format!("{byte:02x}"))
+        .concat();
+    for parent in [
+        configuration::runtime_folder(),
+        std::path::PathBuf::from("/tmp"),
+    ] {
+        let folder = parent.join(format!("{SOCKET_PREFIX}{name}"));
+        let is_short = folder.as_os_str().len() + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH;
+        if !is_short || DirBuilder::new().mode(0o700).create(&folder).is_err() {
+            continue;
+        }
+        cluster.account.own(&folder)?;
+        if cluster.account.can_write(&folder)? {
+            return Ok(folder);
+        }
+        fs::remove_dir(&folder)?;
+    }
+    Err(Failure::because(
+        "no folder for PostgreSQL's socket can be made in the temporary folder",
+    ))
+}
+
+fn last_complaint(cluster: &Cluster) -> String {
+    let log = fs::read_to_string(cluster.log()).unwrap_or_default();
+    let is_complaint = |line: &&str| line.contains("FATAL") || line.contains("PANIC");
+    let line = log
+        .lines()
+        .rev()
+        .find(is_complaint)
+        .or_else(|| log.lines().last());
+    line.unwrap_or("it said nothing").to_owned()
+}

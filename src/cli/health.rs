@@ -1,0 +1,51 @@
+//! `health`: asks a running instance's readiness route; for containers.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use super::{output, output::Failure, session};
+
+/// How long the instance may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The arguments of `health`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Where to ask, such as http://127.0.0.1:8080; without it, the operations listener of the
+    /// settings.
+    #[arg(long)]
+    url: Option<String>,
+}
+
+/// Exits 0 when the instance is ready, else 1.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let base = match &arguments.url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => configured()?,
+    };
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .proxy(None)
+        .build()
+        .new_agent();
+    match agent.get(format!("{base}/health/ready")).call() {
+        Ok(_) => {
+            output::say("ready")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ureq::Error::StatusCode(status)) => {
+            Err(Failure::because(format!("not ready: it answered {status}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn configured() -> Result<String, Failure> {
+    let settings = session::read_settings()?;
+    let none = || Failure::because("operations.listen: is required, or --url");
+    Ok(format!(
+        "http://{}",
+        settings.operations.listen.ok_or_else(none)?
+    ))
+}

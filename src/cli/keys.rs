@@ -1,0 +1,66 @@
+//! `keys`: the keyring file.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Subcommand;
+
+use super::{output, output::Failure, session};
+use crate::{configuration::Settings, security::keyring::Keyring};
+
+/// The subcommands of `keys`.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Makes a keyring with one new key; never touches an existing one.
+    Generate {
+        /// Where to; without it, the file of the settings.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// Print it instead, for systems that keep secrets elsewhere.
+        #[arg(long, conflicts_with = "file")]
+        stdout: bool,
+    },
+    /// Lists the keys, without their secrets.
+    List {
+        /// Which file; without it, the one of the settings.
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Runs a subcommand.
+pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Generate { stdout: true, .. } => {
+            output::say(Keyring::generate_text()?.trim_end())?;
+        }
+        Command::Generate { file, .. } => {
+            let file = named(file)?;
+            Keyring::generate(&file)?;
+            output::complain(format_args!(
+                "wrote {}; keep a copy apart from the database's backups",
+                file.display()
+            ));
+        }
+        Command::List { file } => {
+            let keyring = Keyring::load(&named(file)?)?;
+            let row = |key: &crate::security::keyring::Key| {
+                [key.id().to_owned(), key.state().as_str().to_owned()]
+            };
+            output::table(
+                ["KEY", "STATE"],
+                &keyring.all().iter().map(row).collect::<Vec<_>>(),
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn named(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(file) = file {
+        return Ok(file);
+    }
+    let settings: Settings = session::read_settings()?;
+    settings
+        .keyring_file
+        .ok_or_else(|| Failure::because("keyring.file: is required, or --file"))
+}

@@ -1,0 +1,118 @@
+//! The command line: one file for each command. Secrets come from stdin or a prompt, never from
+//! arguments, which other processes can see.
+//!
+//! Exit codes: 0 done, 1 failed or the answer is no, 2 the command line was wrong.
+
+mod config;
+mod credential;
+mod development;
+mod health;
+mod keys;
+mod migrate;
+mod output;
+mod secret_input;
+mod serve;
+mod session;
+mod ticket;
+mod user;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use self::output::Failure;
+use crate::telemetry::error_chain;
+
+/// Keeps the login credentials of users.
+#[derive(Parser)]
+#[command(name = "credential-keeper", version = VERSION)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The release, and what it was built as.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CREDENTIAL_KEEPER_PROFILE"),
+    ", ",
+    env!("CREDENTIAL_KEEPER_TARGET"),
+    ")"
+);
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tries it out: a private PostgreSQL, demo users, on loopback only.
+    Dev(development::Arguments),
+    /// Serves, with the settings of file and environment.
+    Serve,
+    /// Applies the migrations that are missing, and exits.
+    Migrate,
+    /// The keyring.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Users.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Credentials of users.
+    #[command(subcommand)]
+    Credential(credential::Command),
+    /// Login tickets.
+    #[command(subcommand)]
+    Ticket(ticket::Command),
+    /// The settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Asks a running instance whether it is ready; for containers.
+    Health(health::Arguments),
+}
+
+/// Runs the command of a command line.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to tell when even this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match execute(arguments.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            output::complain(&failure.0);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, Failure> {
+    // These two need no runtime of their own, and keep working where nothing else does.
+    match command {
+        Command::Health(arguments) => return health::run(&arguments),
+        Command::Config(command) => return config::run(&command),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Dev(arguments) => development::run(arguments).await,
+            Command::Serve => serve::run().await,
+            Command::Migrate => migrate::run().await,
+            Command::Keys(command) => keys::run(command),
+            Command::User(command) => user::run(command).await,
+            Command::Credential(command) => credential::run(command).await,
+            Command::Ticket(command) => ticket::run(command).await,
+            Command::Health(_) | Command::Config(_) => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+impl<E: std::error::Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error_chain(&error))
+    }
+}

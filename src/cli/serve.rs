@@ -1,0 +1,56 @@
+//! `serve`: production.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{output, output::Failure, session};
+use crate::{
+    startup::{self, Application},
+    storage::installation::InstallationKind,
+};
+
+/// Serves until SIGINT or SIGTERM; refuses to start when the settings are unsafe.
+pub(super) async fn run() -> Result<ExitCode, Failure> {
+    let settings = session::read_settings()?;
+    session::require(settings.problems_of_serving())?;
+    let stop = stop_signal()?;
+    let pool = startup::connect(&settings.database).await?;
+    if settings.database.migrate_on_start {
+        startup::migrate(&pool, InstallationKind::Production).await?;
+    }
+    startup::require_migrations(&pool).await?;
+    startup::require_kind(&pool, InstallationKind::Production).await?;
+    let application = Application::build(&settings, pool)?;
+    announce(&application)?;
+    application.run_until(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the one line that says where the API is, and logs what hashing can do here.
+pub(super) fn announce(application: &Application) -> Result<(), Failure> {
+    let capacity = application.capacity();
+    tracing::info!(
+        hashing.threads = capacity.threads,
+        hashing.per_second = capacity.hashes_per_second,
+        hashing.queue = capacity.queue_length,
+        hashing.memory_kib = capacity.memory_kib,
+        operations = application
+            .operations_address()?
+            .map(tracing::field::display),
+        "started"
+    );
+    output::say(format_args!("ready http://{}", application.address()?))
+}
+
+/// Completes at the first SIGINT or SIGTERM. The handlers are there as soon as this returns.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,79 @@
+//! What commands on the database share: settings, the service, and how a user is named.
+
+use std::process::ExitCode;
+
+use uuid::Uuid;
+
+use super::output::{self, Failure};
+use crate::{
+    configuration::{Problem, Problems, Settings},
+    domain::{
+        caller::Origin,
+        user::{LoginName, User, UserId},
+    },
+    service::Service,
+    startup, telemetry,
+};
+
+/// Reads the settings and starts the log.
+pub(super) fn read_settings() -> Result<Settings, Failure> {
+    let settings = Settings::from_environment().map_err(|problems| refuse(&problems))?;
+    telemetry::start(&settings.log)?;
+    Ok(settings)
+}
+
+/// Fails when there is a problem, with all of them.
+pub(super) fn require(problems: Vec<Problem>) -> Result<(), Failure> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(refuse(&Problems(problems)))
+    }
+}
+
+fn refuse(problems: &Problems) -> Failure {
+    Failure::because(format!("the settings are not usable:\n{problems}"))
+}
+
+/// The service of the configured installation, without a listener.
+pub(super) async fn open() -> Result<Service, Failure> {
+    let settings = read_settings()?;
+    require(settings.problems_of_commands())?;
+    // One hash at a time is enough for a command.
+    let mut settings = settings;
+    settings.hashing.threads = 1;
+    let pool = startup::connect(&settings.database).await?;
+    startup::require_migrations(&pool).await?;
+    Ok(startup::build_service(&settings, pool)?)
+}
+
+/// The user that an argument names, by id or by login name.
+pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Failure> {
+    let found = match named
+        .parse::<i32>()
+        .ok()
+        .and_then(|id| UserId::try_from(id).ok())
+    {
+        Some(user_id) => service.find_user(user_id).await?,
+        None => service.find_user_by_name(&LoginName::parse(named)?).await?,
+    };
+    found.ok_or_else(|| Failure::because("there is no such user"))
+}
+
+/// Where a command's changes come from, for the audit chain.
+pub(super) fn origin() -> Origin {
+    Origin {
+        address: None,
+        request_id: Uuid::new_v4().to_string(),
+    }
+}
+
+/// Answers yes or no, also by the exit code.
+pub(super) fn answer(is_yes: bool, yes: &str, no: &str) -> Result<ExitCode, Failure> {
+    output::say(if is_yes { yes } else { no })?;
+    Ok(if is_yes {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

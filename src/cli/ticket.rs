@@ -1,0 +1,49 @@
+//! `ticket`: login tickets, by an operator.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use secrecy::ExposeSecret;
+
+use super::{output, output::Failure, secret_input::read_secret, session};
+use crate::clock;
+
+/// The subcommands of `ticket`.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Issues a ticket for a user and prints it, this once.
+    Issue {
+        /// The user's id or login name.
+        #[arg(long)]
+        user: String,
+    },
+    /// Ends the ticket that comes from stdin or a prompt, or all of a user.
+    Revoke {
+        /// End all tickets of this user, by id or login name.
+        #[arg(long)]
+        user: Option<String>,
+    },
+}
+
+/// Runs a subcommand.
+pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
+    let service = session::open().await?;
+    match command {
+        Command::Issue { user } => {
+            let user = session::find_user(&service, &user).await?;
+            let issued = service.issue_ticket_for(&user, clock::now()).await?;
+            output::say(issued.text.expose_secret())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Revoke { user: Some(user) } => {
+            let user = session::find_user(&service, &user).await?;
+            let ended = service.end_tickets_of(user.user_id).await?;
+            output::say(format_args!("{ended} tickets ended"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Revoke { user: None } => {
+            let has_ended = service.end_ticket(&read_secret("Ticket")?).await?;
+            session::answer(has_ended, "the ticket has ended", "there is no such ticket")
+        }
+    }
+}

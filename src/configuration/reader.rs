@@ -1,0 +1,168 @@
+//! Takes typed values out of layered sources and remembers everything that was wrong.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    time::Duration,
+};
+
+use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+
+use super::{Problem, Problems};
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The sources, what has been asked for, and what was wrong.
+pub(super) struct Reader {
+    settings: Config,
+    defaults: Config,
+    asked: BTreeSet<String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// Reads the sources.
+    pub(super) fn open(
+        file: Option<&Path>,
+        variables: HashMap<String, String>,
+    ) -> Result<Self, Problems> {
+        let defaults = || File::from_str(DEFAULTS, FileFormat::Toml);
+        // Variables of other programs must not meet ours, and empty ones are as good as unset.
+        let environment = Environment::with_prefix("KEEPER")
+            .prefix_separator("__")
+            .separator("__")
+            .ignore_empty(true)
+            .source(Some(variables.into_iter().collect()));
+        let mut builder = Config::builder().add_source(defaults());
+        if let Some(file) = file {
+            builder = builder.add_source(File::from(file).format(FileFormat::Toml).required(true));
+        }
+        let unreadable = |error: ConfigError| Problems(vec![unreadable_source(file, &error)]);
+        let settings = builder
+            .add_source(environment)
+            .build()
+            .map_err(unreadable)?;
+        let defaults = Config::builder()
+            .add_source(defaults())
+            .build()
+            .map_err(unreadable)?;
+        Ok(Self {
+            settings,
+            defaults,
+            asked: BTreeSet::new(),
+            problems: Vec::new(),
+        })
+    }
+
+    /// The value of a setting that has a default.
+    pub(super) fn get<T: DeserializeOwned + Default>(&mut self, setting: &str) -> T {
+        self.asked.insert(setting.to_owned());
+        match self.settings.get(setting) {
+            Ok(value) => value,
+            Err(error) => {
+                self.problem(setting, describe(&error));
+                self.defaults.get(setting).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The value of a setting that may be absent.
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, setting: &str) -> Option<T> {
+        self.asked.insert(setting.to_owned());
+        match self.settings.get(setting) {
+            Ok(value) => Some(value),
+            Err(ConfigError::NotFound(_)) => None,
+            Err(error) => {
+                self.problem(setting, describe(&error));
+                None
+            }
+        }
+    }
+
+    /// A setting that is parsed from text; a bad one is a problem with this reason.
+    pub(super) fn parsed<T>(
+        &mut self,
+        setting: &str,
+        reason: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text: String = self.get(setting);
+        let default: String = self.defaults.get(setting).unwrap_or_default();
+        parse(&text).or_else(|| {
+            self.problem(setting, reason);
+            parse(&default)
+        })
+    }
+
+    /// A secret that may be absent.
+    pub(super) fn secret(&mut self, setting: &str) -> Option<SecretString> {
+        self.optional::<String>(setting).map(SecretString::from)
+    }
+
+    /// A whole number of seconds.
+    pub(super) fn seconds(&mut self, setting: &str) -> Duration {
+        Duration::from_secs(self.get(setting))
+    }
+
+    /// Remembers a problem.
+    pub(super) fn problem(&mut self, setting: &str, reason: impl Into<String>) {
+        self.problems.push(Problem::new(setting, reason));
+    }
+
+    /// Ends the reading: everything that nobody asked for is a problem too.
+    pub(super) fn finish(mut self) -> Result<(), Problems> {
+        let mut given = BTreeSet::new();
+        collect_names("", &self.settings.cache, &mut given);
+        for name in given.difference(&self.asked) {
+            self.problems.push(Problem::new(name, "is not a setting"));
+        }
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problems(self.problems))
+        }
+    }
+}
+
+/// The names of all settings that have a value.
+fn collect_names(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
+    if let ValueKind::Table(table) = &value.kind {
+        for (name, value) in table {
+            let separator = if prefix.is_empty() { "" } else { "." };
+            collect_names(&format!("{prefix}{separator}{name}"), value, names);
+        }
+    } else {
+        names.insert(prefix.to_owned());
+    }
+}
+
+/// What was expected; `config`'s own messages repeat the value.
+fn describe(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Type { expected, .. } => format!("must be {expected}"),
+        ConfigError::At { error, .. } => describe(error),
+        ConfigError::NotFound(_) => "is required".to_owned(),
+        ConfigError::Message(message) if message.starts_with("unknown field") => {
+            "has a member that is not known".to_owned()
+        }
+        ConfigError::Message(message) if message.starts_with("missing field") => message.clone(),
+        _ => "has a value of the wrong form".to_owned(),
+    }
+}
+
+fn unreadable_source(file: Option<&Path>, error: &ConfigError) -> Problem {
+    let setting = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
+    let line = match error {
+        // The parser's message quotes the line; only its position is told.
+        ConfigError::FileParse { cause, .. } => cause
+            .to_string()
+            .lines()
+            .next()
+            .filter(|line| line.starts_with("TOML parse error at"))
+            .map_or_else(|| "cannot be read as TOML".to_owned(), str::to_owned),
+        _ => "cannot be read".to_owned(),
+    };
+    Problem::new(setting, line)
+}

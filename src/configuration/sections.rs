@@ -1,0 +1,274 @@
+//! Every setting, typed, by section. What each means stands in `config/default.toml`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::reader::Reader;
+
+/// The settings of a process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub(crate) http: HttpSettings,
+    pub(crate) operations: OperationsSettings,
+    pub(crate) database: DatabaseSettings,
+    pub(crate) keyring_file: Option<PathBuf>,
+    pub(crate) authentication: AuthenticationSettings,
+    pub(crate) credentials: CredentialSettings,
+    pub(crate) hashing: HashingSettings,
+    pub(crate) tickets: TicketSettings,
+    pub(crate) absolute_lifetime: Duration,
+    pub(crate) access_tokens: AccessTokenSettings,
+    pub(crate) shutdown: ShutdownSettings,
+    pub(crate) log: LogSettings,
+}
+
+/// Section `http`.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls_terminated_by_proxy: bool,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) read_timeout: Duration,
+}
+
+/// Section `operations`.
+#[derive(Debug, Clone)]
+pub(crate) struct OperationsSettings {
+    /// `None`: health is answered on the API's own listener, as `dev` does.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// Section `database`.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseSettings {
+    pub(crate) url: Option<SecretString>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) maximum_connections: u32,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) migrate_on_start: bool,
+}
+
+/// Section `authentication`.
+#[derive(Debug, Clone)]
+pub(crate) struct AuthenticationSettings {
+    pub(crate) basic: bool,
+    pub(crate) so_ticket: bool,
+    pub(crate) bearer: bool,
+    pub(crate) basic_challenge: bool,
+    pub(crate) issuers: Vec<IssuerSettings>,
+}
+
+/// One entry of `authentication.issuers`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerSettings {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) jwks_file: PathBuf,
+    pub(crate) credential_type: String,
+    #[serde(default = "subject")]
+    pub(crate) claim: String,
+}
+
+fn subject() -> String {
+    "sub".to_owned()
+}
+
+/// Section `credentials`.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialSettings {
+    pub(crate) default_type: String,
+    pub(crate) additional_types: Vec<TypeSettings>,
+    pub(crate) single_per_user: bool,
+}
+
+/// One entry of `credentials.additional_types`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TypeSettings {
+    pub(crate) name: String,
+    pub(crate) kind: TypeKind,
+    #[serde(default)]
+    pub(crate) usable_for_basic: bool,
+}
+
+/// What the value of an additional type is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TypeKind {
+    /// Verified by its hash.
+    Secret,
+    /// Maps an identity of another system.
+    Identifier,
+}
+
+/// Section `hashing`.
+#[derive(Debug, Clone)]
+pub(crate) struct HashingSettings {
+    pub(crate) memory_kib: u32,
+    pub(crate) iterations: u32,
+    pub(crate) parallelism: u32,
+    pub(crate) maximum_memory_kib: u32,
+    pub(crate) threads: usize,
+    pub(crate) deadline: Duration,
+}
+
+/// Section `tickets`.
+#[derive(Debug, Clone)]
+pub(crate) struct TicketSettings {
+    pub(crate) lifetime: Duration,
+    pub(crate) maximum_per_user: u32,
+}
+
+/// Section `access_tokens`.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessTokenSettings {
+    pub(crate) context: String,
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) lifetime: Duration,
+}
+
+/// Section `shutdown`.
+#[derive(Debug, Clone)]
+pub(crate) struct ShutdownSettings {
+    pub(crate) grace: Duration,
+    pub(crate) timeout: Duration,
+}
+
+/// Section `log`.
+#[derive(Debug, Clone)]
+pub(crate) struct LogSettings {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+const ADDRESS: &str = "must be an address and a port, such as 127.0.0.1:8080";
+
+impl Settings {
+    /// Takes every setting out of `reader`.
+    pub(super) fn take(reader: &mut Reader) -> Self {
+        let settings = Self {
+            http: HttpSettings::take(reader),
+            operations: OperationsSettings {
+                listen: reader.parsed("operations.listen", ADDRESS, |text| text.parse().ok()),
+            },
+            database: DatabaseSettings::take(reader),
+            keyring_file: reader.optional("keyring.file"),
+            authentication: AuthenticationSettings::take(reader),
+            credentials: CredentialSettings {
+                default_type: reader.get("credentials.default_type"),
+                additional_types: reader.get("credentials.additional_types"),
+                single_per_user: reader.get("credentials.single_per_user"),
+            },
+            hashing: HashingSettings::take(reader),
+            tickets: TicketSettings {
+                lifetime: reader.seconds("tickets.lifetime_seconds"),
+                maximum_per_user: reader.get("tickets.maximum_per_user"),
+            },
+            absolute_lifetime: reader.seconds("sessions.absolute_seconds"),
+            access_tokens: AccessTokenSettings {
+                context: reader.get("access_tokens.context"),
+                issuer: reader.get("access_tokens.issuer"),
+                audience: reader.get("access_tokens.audience"),
+                lifetime: reader.seconds("access_tokens.lifetime_seconds"),
+            },
+            shutdown: ShutdownSettings {
+                grace: reader.seconds("shutdown.grace_seconds"),
+                timeout: reader.seconds("shutdown.timeout_seconds"),
+            },
+            log: LogSettings::take(reader),
+        };
+        for problem in settings.contradictions() {
+            reader.problem(&problem.setting, problem.reason);
+        }
+        settings
+    }
+}
+
+impl HttpSettings {
+    fn take(reader: &mut Reader) -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Self {
+            listen: reader
+                .parsed("http.listen", ADDRESS, |text| text.parse().ok())
+                .unwrap_or(loopback),
+            tls_terminated_by_proxy: reader.get("http.tls_terminated_by_proxy"),
+            allowed_hosts: reader.get("http.allowed_hosts"),
+            read_timeout: reader.seconds("http.read_timeout_seconds"),
+        }
+    }
+}
+
+impl DatabaseSettings {
+    fn take(reader: &mut Reader) -> Self {
+        Self {
+            url: reader.secret("database.url"),
+            password_file: reader.optional("database.password_file"),
+            maximum_connections: reader.get("database.maximum_connections"),
+            acquire_timeout: reader.seconds("database.acquire_timeout_seconds"),
+            lock_timeout: reader.seconds("database.lock_timeout_seconds"),
+            statement_timeout: reader.seconds("database.statement_timeout_seconds"),
+            migrate_on_start: reader.get("database.migrate_on_start"),
+        }
+    }
+}
+
+impl AuthenticationSettings {
+    fn take(reader: &mut Reader) -> Self {
+        Self {
+            basic: reader.get("authentication.basic"),
+            so_ticket: reader.get("authentication.so_ticket"),
+            bearer: reader.get("authentication.bearer"),
+            basic_challenge: reader.get("authentication.basic_challenge"),
+            issuers: reader.get("authentication.issuers"),
+        }
+    }
+}
+
+impl HashingSettings {
+    fn take(reader: &mut Reader) -> Self {
+        Self {
+            memory_kib: reader.get("hashing.memory_kib"),
+            iterations: reader.get("hashing.iterations"),
+            parallelism: reader.get("hashing.parallelism"),
+            maximum_memory_kib: reader.get("hashing.maximum_memory_kib"),
+            threads: reader.get("hashing.threads"),
+            deadline: reader.seconds("hashing.deadline_seconds"),
+        }
+    }
+}
+
+impl LogSettings {
+    fn take(reader: &mut Reader) -> Self {
+        let format = reader.parsed(
+            "log.format",
+            "must be auto, text or json",
+            |text| match text {
+                "auto" => Some(LogFormat::Auto),
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            },
+        );
+        Self {
+            level: reader.get("log.level"),
+            format: format.unwrap_or(LogFormat::Auto),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Layers, names and rules of the settings.
+
+use std::{collections::BTreeSet, io::Write};
+
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
+    Settings::read(None, variables(pairs))
+}
+
+fn named(problems: &Problems) -> BTreeSet<&str> {
+    problems
+        .0
+        .iter()
+        .map(|problem| problem.setting.as_str())
+        .collect()
+}
+
+#[test]
+fn the_defaults_are_read_without_a_problem() {
+    let settings = read(&[]).unwrap();
+    assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.hash_parameters().memory_kib, 19_456);
+    assert!(settings.credential_types().is_some());
+}
+
+#[test]
+fn the_environment_comes_on_top_of_the_file() {
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    writeln!(
+        file,
+        "[http]\nlisten = '127.0.0.1:1'\nread_timeout_seconds = 3"
+    )
+    .unwrap();
+    let environment = variables(&[("KEEPER__HTTP__LISTEN", "127.0.0.1:2")]);
+    let settings = Settings::read(Some(file.path()), environment).unwrap();
+    assert_eq!(settings.http.listen.port(), 2);
+    assert_eq!(settings.http.read_timeout.as_secs(), 3);
+}
+
+#[test]
+fn a_password_of_digits_stays_what_it_is() {
+    use secrecy::ExposeSecret;
+    let settings = read(&[("KEEPER__DATABASE__URL", "0070")]).unwrap();
+    assert_eq!(settings.database.url.unwrap().expose_secret(), "0070");
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_no_value_with_it() {
+    let problems = read(&[
+        ("KEEPER__HTTP__LISTEN", "marker-listen"),
+        ("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "marker-timeout"),
+        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "0"),
+        ("KEEPER__DATABASE__ULR", "marker-url"),
+        ("KEEPER__LOG__FORMAT", "marker-format"),
+        ("KEEPER__AUTHENTICATION__BASIC", "marker-basic"),
+        ("KEEPER__ACCESS_TOKENS__CONTEXT", "marker.context"),
+        ("KEEPER__CREDENTIALS__DEFAULT_TYPE", "marker-type"),
+    ])
+    .unwrap_err();
+    let expected = [
+        "access_tokens.context",
+        "authentication.basic",
+        "credentials.default_type",
+        "database.maximum_connections",
+        "database.ulr",
+        "http.listen",
+        "http.read_timeout_seconds",
+        "log.format",
+    ];
+    assert_eq!(named(&problems), BTreeSet::from(expected));
+    assert!(!problems.to_string().contains("marker"), "{problems}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_without_its_text() {
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    writeln!(file, "[database]\nurl = marker-secret").unwrap();
+    let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
+    assert!(!problems.to_string().contains("marker"), "{problems}");
+    assert!(problems.to_string().contains("line 2"), "{problems}");
+}
+
+#[test]
+fn a_missing_file_is_a_problem() {
+    assert!(Settings::read(Some(Path::new("no-such-file.toml")), HashMap::new()).is_err());
+}
+
+#[test]
+fn debug_hides_what_is_secret() {
+    let settings = read(&[("KEEPER__DATABASE__URL", "postgres://u:marker@h/d")]).unwrap();
+    assert!(!format!("{settings:?}").contains("marker"));
+}
+
+#[test]
+fn types_and_issuers_are_checked_together() {
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    writeln!(
+        file,
+        r#"
+        [credentials]
+        additional_types = [
+            {{ name = "OpenId", kind = "identifier" }},
+            {{ name = "openid", kind = "secret" }},
+            {{ name = "Badge", kind = "identifier", usable_for_basic = true }},
+        ]
+        [authentication]
+        issuers = [
+            {{ issuer = "i", audience = "a", jwks_file = "f", credential_type = "CRM5/PASSWORD" }},
+        ]"#
+    )
+    .unwrap();
+    let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
+    assert_eq!(problems.0.len(), 3, "{problems}");
+}
+
+#[test]
+fn serving_refuses_what_is_unsafe() {
+    let serving = |pairs: &[(&str, &str)]| {
+        let problems = read(pairs).unwrap().problems_of_serving();
+        problems
+            .into_iter()
+            .map(|problem| problem.setting)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(serving(&[]), ["database.url", "keyring.file"]);
+    let base = [
+        ("KEEPER__DATABASE__URL", "u"),
+        ("KEEPER__KEYRING__FILE", "f"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| serving(&[&base, more].concat());
+    assert!(with(&[]).is_empty());
+    assert_eq!(
+        with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080")]),
+        ["http.listen"]
+    );
+    let behind_proxy = ("KEEPER__HTTP__TLS_TERMINATED_BY_PROXY", "true");
+    assert!(with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080"), behind_proxy]).is_empty());
+    assert_eq!(with(&[("KEEPER__HASHING__ITERATIONS", "1")]), ["hashing"]);
+    let owasp = [
+        ("KEEPER__HASHING__MEMORY_KIB", "47104"),
+        ("KEEPER__HASHING__ITERATIONS", "1"),
+    ];
+    assert!(with(&owasp).is_empty());
+}

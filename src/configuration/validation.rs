@@ -1,0 +1,189 @@
+//! Rules between settings: what contradicts itself, and what `serve` refuses as unsafe.
+
+use super::{Problem, Settings, TypeKind};
+use crate::domain::{
+    credential_type::{CredentialKind, CredentialType, CredentialTypes, TICKET},
+    stored_credential::HashParameters,
+};
+
+/// OWASP's equally strong argon2id points (Password Storage Cheat Sheet), as (KiB, iterations).
+const OWASP_POINTS: [(u32, u32); 5] = [
+    (47_104, 1),
+    (19_456, 2),
+    (12_288, 3),
+    (9_216, 4),
+    (7_168, 5),
+];
+
+impl Settings {
+    /// The types of this installation; `None` when the default is none of them.
+    pub(crate) fn credential_types(&self) -> Option<CredentialTypes> {
+        let additional = self.credentials.additional_types.iter().map(|entry| {
+            let kind = match entry.kind {
+                TypeKind::Secret => CredentialKind::Secret {
+                    usable_for_basic: entry.usable_for_basic,
+                },
+                TypeKind::Identifier => CredentialKind::Identifier,
+            };
+            CredentialType::new(&entry.name, kind)
+        });
+        CredentialTypes::new(additional.collect(), &self.credentials.default_type)
+    }
+
+    /// The cost of every new hash.
+    pub(crate) fn hash_parameters(&self) -> HashParameters {
+        HashParameters {
+            memory_kib: self.hashing.memory_kib,
+            iterations: self.hashing.iterations,
+            parallelism: self.hashing.parallelism,
+        }
+    }
+
+    /// Settings that cannot be meant, whoever uses them.
+    pub(super) fn contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        let schemes = &self.authentication;
+        if !(schemes.basic || schemes.so_ticket || schemes.bearer) {
+            refuse("authentication", "at least one scheme must be on");
+        }
+        if self.database.maximum_connections == 0 {
+            refuse("database.maximum_connections", "must be at least 1");
+        }
+        if self.tickets.maximum_per_user == 0 {
+            refuse("tickets.maximum_per_user", "must be at least 1");
+        }
+        for (setting, duration) in [
+            ("http.read_timeout_seconds", self.http.read_timeout),
+            (
+                "database.acquire_timeout_seconds",
+                self.database.acquire_timeout,
+            ),
+            ("database.lock_timeout_seconds", self.database.lock_timeout),
+            (
+                "database.statement_timeout_seconds",
+                self.database.statement_timeout,
+            ),
+            ("hashing.deadline_seconds", self.hashing.deadline),
+            ("tickets.lifetime_seconds", self.tickets.lifetime),
+            (
+                "access_tokens.lifetime_seconds",
+                self.access_tokens.lifetime,
+            ),
+        ] {
+            if duration.is_zero() {
+                refuse(setting, "must be at least 1");
+            }
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let context = &self.access_tokens.context;
+        if context.is_empty() || !context.chars().all(is_plain) {
+            refuse("access_tokens.context", "must be letters, digits, - and _");
+        }
+        problems.extend(self.hashing_contradictions());
+        problems.extend(self.type_contradictions());
+        problems
+    }
+
+    fn hashing_contradictions(&self) -> Option<Problem> {
+        let HashParameters {
+            memory_kib,
+            iterations,
+            parallelism,
+        } = self.hash_parameters();
+        let is_possible = iterations >= 1
+            && (1..=255).contains(&parallelism)
+            && memory_kib >= 8 * parallelism
+            && memory_kib <= 4 * 1024 * 1024;
+        (!is_possible).then(|| Problem::new("hashing", "argon2id has no such cost"))
+    }
+
+    fn type_contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        let names = |entry: &super::TypeSettings| entry.name.to_lowercase();
+        let mut seen = vec!["crm5/password".to_owned(), "activedirectory".to_owned()];
+        for entry in &self.credentials.additional_types {
+            let is_bad_length = entry.name.is_empty() || entry.name.chars().count() > 254;
+            if is_bad_length || entry.name.chars().any(char::is_control) {
+                refuse(
+                    "credentials.additional_types",
+                    "a name must have 1 to 254 characters",
+                );
+            }
+            if seen.contains(&names(entry)) || entry.name.eq_ignore_ascii_case(TICKET) {
+                refuse(
+                    "credentials.additional_types",
+                    "names a type twice, or a built-in one",
+                );
+            }
+            if entry.kind == TypeKind::Identifier && entry.usable_for_basic {
+                refuse(
+                    "credentials.additional_types",
+                    "an identifier proves nothing to Basic",
+                );
+            }
+            seen.push(names(entry));
+        }
+        let Some(types) = self.credential_types() else {
+            refuse("credentials.default_type", "is not a known credential type");
+            return problems;
+        };
+        let mut issuers = Vec::new();
+        for entry in &self.authentication.issuers {
+            let bound = types.find(&entry.credential_type);
+            if !bound.is_some_and(CredentialType::is_identifier) {
+                refuse(
+                    "authentication.issuers",
+                    "credential_type must be an identifier type",
+                );
+            }
+            if issuers.contains(&&entry.issuer) {
+                refuse("authentication.issuers", "names an issuer twice");
+            }
+            issuers.push(&entry.issuer);
+        }
+        problems
+    }
+
+    /// What `serve` needs and what it refuses. `dev` and tests may do with less.
+    pub(crate) fn problems_of_serving(&self) -> Vec<Problem> {
+        let mut problems = self.problems_of_commands();
+        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        if !self.http.listen.ip().is_loopback() && !self.http.tls_terminated_by_proxy {
+            refuse(
+                "http.listen",
+                "plain HTTP off loopback; set http.tls_terminated_by_proxy when a proxy \
+                 terminates TLS in front of it",
+            );
+        }
+        let is_strong = |(memory_kib, iterations): (u32, u32)| {
+            self.hashing.memory_kib >= memory_kib && self.hashing.iterations >= iterations
+        };
+        if !OWASP_POINTS.into_iter().any(is_strong) {
+            refuse(
+                "hashing",
+                "cheaper than OWASP's minimum of 19456 KiB and 2 iterations",
+            );
+        }
+        problems
+    }
+
+    /// What every command needs that opens the database.
+    pub(crate) fn problems_of_commands(&self) -> Vec<Problem> {
+        let mut problems = self.problems_of_migrating();
+        if self.keyring_file.is_none() {
+            problems.push(Problem::new("keyring.file", "is required"));
+        }
+        problems
+    }
+
+    /// What `migrate` needs.
+    pub(crate) fn problems_of_migrating(&self) -> Vec<Problem> {
+        let is_missing = self.database.url.is_none();
+        is_missing
+            .then(|| Problem::new("database.url", "is required"))
+            .into_iter()
+            .collect()
+    }
+}

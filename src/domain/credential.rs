@@ -1,0 +1,120 @@
+//! The parts of a credential: its value, which is a secret, and what is shown instead of it.
+
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::{InvalidField, text::nfc, user::UserId};
+
+/// The longest value, in bytes of its NFC form; longer ones are refused before any hashing.
+const MAXIMUM_VALUE: usize = 1024;
+
+/// The longest display value, in code points.
+const MAXIMUM_DISPLAY_VALUE: usize = 254;
+
+/// The value of a credential: NFC, 1 to 1,024 bytes, no NUL, never trimmed (protocol.md 10.25).
+///
+/// `Debug` shows nothing of it.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialValue(SecretString);
+
+impl CredentialValue {
+    /// Normalises and checks a value.
+    ///
+    /// # Errors
+    /// Names `field` when the value is empty, too long or contains NUL.
+    pub(crate) fn parse(field: &str, value: &SecretString) -> Result<Self, InvalidField> {
+        let normalised = Zeroizing::new(nfc(value.expose_secret()));
+        if normalised.is_empty() {
+            return Err(InvalidField::new(field, "must not be empty"));
+        }
+        if normalised.len() > MAXIMUM_VALUE {
+            return Err(InvalidField::new(field, "must have at most 1024 bytes"));
+        }
+        if normalised.contains('\0') {
+            return Err(InvalidField::new(field, "must not contain NUL"));
+        }
+        Ok(Self(SecretString::from(normalised.as_str())))
+    }
+
+    /// The secret itself, for `security` only.
+    pub(crate) fn secret(&self) -> &SecretString {
+        &self.0
+    }
+}
+
+/// What is shown of a credential instead of its value, at most 254 code points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DisplayValue(String);
+
+impl DisplayValue {
+    /// Checks a display value.
+    ///
+    /// # Errors
+    /// Names `field` when the text is too long or contains NUL, which PostgreSQL cannot keep.
+    pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
+        if text.chars().count() > MAXIMUM_DISPLAY_VALUE {
+            return Err(InvalidField::new(field, "must have at most 254 characters"));
+        }
+        if text.contains('\0') {
+            return Err(InvalidField::new(field, "must not contain NUL"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What may be told about a stored credential; its value never is (protocol.md 10.15).
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialSummary {
+    pub(crate) user_id: UserId,
+    pub(crate) credential_type: String,
+    pub(crate) display_value: String,
+    /// The sequence of the audit event that wrote it.
+    pub(crate) version: i64,
+    pub(crate) updated_at: OffsetDateTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &str) -> Result<CredentialValue, InvalidField> {
+        CredentialValue::parse("Credential.Value", &SecretString::from(value))
+    }
+
+    #[test]
+    fn a_value_has_1_to_1024_bytes() {
+        assert!(parse(&"x".repeat(1024)).is_ok());
+        assert!(parse(&"x".repeat(1025)).is_err());
+        assert!(parse(&"é".repeat(512)).is_ok());
+        assert!(parse(&"é".repeat(513)).is_err());
+        assert!(parse("").is_err());
+        assert!(parse("a\0b").is_err());
+    }
+
+    #[test]
+    fn spaces_are_kept_and_composition_is_not_told_apart() {
+        assert_eq!(parse(" a ").unwrap().secret().expose_secret(), " a ");
+        assert_eq!(parse("e\u{301}").unwrap().secret().expose_secret(), "é");
+    }
+
+    #[test]
+    fn neither_debug_nor_the_error_shows_the_value() {
+        assert!(!format!("{:?}", parse("marker-7c1").unwrap()).contains("marker"));
+        let error = parse("marker-7c1\0").unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("marker"));
+    }
+
+    #[test]
+    fn a_display_value_has_at_most_254_code_points() {
+        assert!(DisplayValue::parse("f", &"å".repeat(254)).is_ok());
+        assert!(DisplayValue::parse("f", &"å".repeat(255)).is_err());
+        assert!(DisplayValue::parse("f", "a\0").is_err());
+        assert!(DisplayValue::parse("f", "").is_ok());
+    }
+}

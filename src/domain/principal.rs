@@ -1,0 +1,250 @@
+//! Who has been authenticated, how, and what they may do (protocol.md 10.10).
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::{
+    caller::Caller,
+    credential_type::CredentialType,
+    user::{User, UserId, UserType},
+};
+
+/// How a caller proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthenticationScheme {
+    /// A name and a password.
+    Basic,
+    /// A ticket of this service.
+    SoTicket,
+    /// A token of this service or of a configured issuer.
+    Bearer,
+    /// An operator at the command line.
+    Command,
+}
+
+impl AuthenticationScheme {
+    /// The spelling in logs and in the audit chain.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::SoTicket => "so_ticket",
+            Self::Bearer => "bearer",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// What a request presented, before anything about it is believed.
+#[derive(Debug)]
+pub(crate) enum PresentedCredential {
+    /// Basic with a name and a password.
+    Password {
+        name: String,
+        password: SecretString,
+    },
+    /// SoTicket, or Basic with a ticket in the place of the name.
+    Ticket(SecretString),
+    /// Bearer.
+    Token(SecretString),
+}
+
+impl PresentedCredential {
+    /// The scheme the request counts as.
+    pub(crate) fn scheme(&self) -> AuthenticationScheme {
+        match self {
+            Self::Password { .. } => AuthenticationScheme::Basic,
+            Self::Ticket(_) => AuthenticationScheme::SoTicket,
+            Self::Token(_) => AuthenticationScheme::Bearer,
+        }
+    }
+}
+
+/// What exactly was verified.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// This stored secret, in this version.
+    Password {
+        credential_type: String,
+        version: i64,
+    },
+    /// The live ticket with this digest.
+    Ticket { digest: Vec<u8> },
+    /// A token; there is nothing stored to point at.
+    Token,
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Principal {
+    pub(crate) user: User,
+    pub(crate) scheme: AuthenticationScheme,
+    pub(crate) proof: Proof,
+    /// When the password or the issuer's proof was given that this request goes back to.
+    pub(crate) auth_time: OffsetDateTime,
+}
+
+impl Principal {
+    /// Who this is.
+    pub(crate) fn user_id(&self) -> UserId {
+        self.user.user_id
+    }
+
+    /// True for administrators and system users, who act on anybody.
+    pub(crate) fn may_act_on_anybody(&self) -> bool {
+        let is_privileged = self.user.is_administrator || self.user.user_type == UserType::System;
+        is_privileged && self.may_act()
+    }
+
+    /// True when the caller may save a credential of that type for that user.
+    pub(crate) fn may_save_credential_of(&self, user_id: UserId, of: &CredentialType) -> bool {
+        self.may_act_on_anybody()
+            || (self.may_act()
+                && self.user_id() == user_id
+                && of.is_password()
+                && self.has_proven(of))
+    }
+
+    /// True when this request itself carried a secret of that type.
+    fn has_proven(&self, of: &CredentialType) -> bool {
+        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == of.as_str())
+    }
+
+    /// External, anonymous and retired users never change anything.
+    fn may_act(&self) -> bool {
+        let is_outside = matches!(
+            self.user.user_type,
+            UserType::External | UserType::Anonymous
+        );
+        !is_outside && !self.user.is_retired
+    }
+}
+
+/// Who makes a change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Actor<'request> {
+    /// Somebody who was authenticated.
+    Principal(&'request Principal),
+    /// An operator at the command line, who holds the keyring and the database anyway.
+    Command,
+}
+
+impl Actor<'_> {
+    /// The user that evidence names; `None` for commands.
+    pub(crate) fn user_id(self) -> Option<UserId> {
+        match self {
+            Self::Principal(principal) => Some(principal.user_id()),
+            Self::Command => None,
+        }
+    }
+
+    /// How they proved who they are.
+    pub(crate) fn scheme(self) -> AuthenticationScheme {
+        match self {
+            Self::Principal(principal) => principal.scheme,
+            Self::Command => AuthenticationScheme::Command,
+        }
+    }
+
+    /// The party to hash for.
+    pub(crate) fn caller(self) -> Caller {
+        self.user_id().map_or(Caller::Command, Caller::User)
+    }
+
+    /// True when they may save a credential of that type for that user.
+    pub(crate) fn may_save_credential_of(self, user_id: UserId, of: &CredentialType) -> bool {
+        match self {
+            Self::Principal(principal) => principal.may_save_credential_of(user_id, of),
+            Self::Command => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::credential_type::{ACTIVE_DIRECTORY, CredentialTypes, PASSWORD};
+
+    fn principal(user_type: UserType, is_administrator: bool, proof: Proof) -> Principal {
+        let user = User {
+            user_id: UserId::try_from(7).unwrap(),
+            login_name: "seven".to_owned(),
+            display_name: "Seven".to_owned(),
+            user_type,
+            is_administrator,
+            is_retired: false,
+            session_epoch: 0,
+        };
+        let scheme = AuthenticationScheme::Basic;
+        Principal {
+            user,
+            scheme,
+            proof,
+            auth_time: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn password() -> Proof {
+        Proof::Password {
+            credential_type: PASSWORD.to_owned(),
+            version: 1,
+        }
+    }
+
+    fn may_save(principal: &Principal, user_id: i32, type_name: &str) -> bool {
+        let types = CredentialTypes::new(Vec::new(), PASSWORD).unwrap();
+        let of = types.find(type_name).unwrap();
+        principal.may_save_credential_of(UserId::try_from(user_id).unwrap(), of)
+    }
+
+    #[test]
+    fn administrators_and_system_users_act_on_anybody() {
+        assert!(may_save(
+            &principal(UserType::Internal, true, Proof::Token),
+            8,
+            ACTIVE_DIRECTORY
+        ));
+        assert!(may_save(
+            &principal(UserType::System, false, Proof::Token),
+            8,
+            PASSWORD
+        ));
+    }
+
+    #[test]
+    fn a_plain_user_saves_only_their_own_password_and_only_with_it() {
+        let proven = principal(UserType::Internal, false, password());
+        assert!(may_save(&proven, 7, PASSWORD));
+        assert!(!may_save(&proven, 8, PASSWORD));
+        assert!(!may_save(&proven, 7, ACTIVE_DIRECTORY));
+        assert!(!may_save(
+            &principal(UserType::Internal, false, Proof::Token),
+            7,
+            PASSWORD
+        ));
+        let pin = Proof::Password {
+            credential_type: "Pin".to_owned(),
+            version: 1,
+        };
+        assert!(!may_save(
+            &principal(UserType::Internal, false, pin),
+            7,
+            PASSWORD
+        ));
+    }
+
+    #[test]
+    fn external_anonymous_and_retired_users_never_do() {
+        for user_type in [UserType::External, UserType::Anonymous] {
+            for is_administrator in [false, true] {
+                assert!(!may_save(
+                    &principal(user_type, is_administrator, password()),
+                    7,
+                    PASSWORD
+                ));
+            }
+        }
+        let mut retired = principal(UserType::Internal, true, password());
+        retired.user.is_retired = true;
+        assert!(!may_save(&retired, 7, PASSWORD));
+    }
+}

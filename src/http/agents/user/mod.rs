@@ -1,0 +1,3 @@
+//! The User agent: one file for each of its operations.
+
+pub(in crate::http) mod save_credential;

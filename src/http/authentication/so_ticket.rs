@@ -1,0 +1,17 @@
+//! SoTicket: the ticket as it is, without further encoding (protocol.md 1.1).
+
+use secrecy::SecretString;
+
+use crate::domain::principal::PresentedCredential;
+
+/// The challenge of a 401.
+pub(super) const CHALLENGE: &str = "SOTicket";
+
+/// What the header presents.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every scheme reads with the same signature"
+)]
+pub(super) fn read(text: &str) -> Option<PresentedCredential> {
+    Some(PresentedCredential::Ticket(SecretString::from(text)))
+}

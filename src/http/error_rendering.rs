@@ -1,0 +1,121 @@
+//! Renders every failure in one envelope (protocol.md 10.1), and logs it once.
+//!
+//! `ResponseError` cannot see the request, and failures come from every layer: middleware,
+//! extractors, handlers, the router. So they are rendered here, outside them all.
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    middleware::Next,
+    web::Data,
+};
+use serde::Serialize;
+
+use super::{
+    error::{ApiError, ErrorKind},
+    negotiation::write_json,
+    request_id::RequestId,
+    state::HttpState,
+};
+use crate::telemetry::error_chain;
+
+/// The vendor's error object with our three members.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ErrorResponse<'error> {
+    error: bool,
+    error_type: &'static str,
+    message: String,
+    error_source: &'static str,
+    code: &'static str,
+    field: Option<&'error str>,
+    request_id: &'error str,
+}
+
+/// Middleware that turns a failed answer into the envelope.
+pub(super) async fn render(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if let Some(kind) = failure(&response) {
+        let rendered = envelope(&kind, response.request());
+        response = response.into_response(rendered);
+    }
+    // Who may do what, tickets and tokens: nothing here belongs into a cache.
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(
+        actix_web::http::header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    Ok(response)
+}
+
+/// What went wrong, if anything did. An error that is not ours is one of the framework's.
+fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
+    let error = response.response().error()?;
+    if let Some(error) = error.as_error::<ApiError>() {
+        log(error);
+        return Some(error.kind.clone());
+    }
+    let status = response.status();
+    tracing::error!(http.status = status.as_u16(), %error, "an error of the framework");
+    Some(if status.is_client_error() {
+        ErrorKind::MalformedBody("the framework refused it")
+    } else {
+        ErrorKind::Internal
+    })
+}
+
+/// The one log line of a failure: by status class, with the chain of causes.
+fn log(error: &ApiError) {
+    let (status, _, code) = error.kind.row();
+    let field = error.kind.field();
+    let cause = error.cause.as_deref().map(|cause| error_chain(cause));
+    if status.is_server_error() {
+        tracing::error!(code, cause, "the request failed");
+    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        tracing::warn!(code, cause, "the request was refused");
+    } else {
+        tracing::info!(code, field, cause, "the request was wrong");
+    }
+}
+
+fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
+    let (status, error_type, code) = kind.row();
+    let mut response = HttpResponse::build(status);
+    if let ErrorKind::MethodNotAllowed { allow } = kind {
+        response.insert_header((ALLOW, allow.as_str()));
+    }
+    if let Some(wait) = kind.retry_after() {
+        response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+    }
+    if let (StatusCode::UNAUTHORIZED, Some(state)) = (status, request.app_data::<Data<HttpState>>())
+    {
+        for challenge in &state.challenges {
+            response.append_header((WWW_AUTHENTICATE, *challenge));
+        }
+    }
+    let extensions = request.extensions();
+    let request_id = extensions
+        .get::<RequestId>()
+        .map(RequestId::as_str)
+        .unwrap_or_default();
+    let body = ErrorResponse {
+        error: true,
+        error_type,
+        message: kind.to_string(),
+        error_source: "CredentialKeeper",
+        code,
+        field: kind.field(),
+        request_id,
+    };
+    write_json(response, &body)
+}

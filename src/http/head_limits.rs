@@ -1,0 +1,52 @@
+//! Bounds on the head of a request (protocol.md 10.25).
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::AUTHORIZATION,
+    middleware::Next,
+};
+
+use super::error::{ApiError, ErrorKind};
+
+const MAXIMUM_HEADERS: usize = 32 * 1024;
+const MAXIMUM_AUTHORIZATION: usize = 16 * 1024;
+const MAXIMUM_URI: usize = 8 * 1024;
+
+/// Bytes a header needs besides its name and value: colon, space, line end.
+const HEADER_OVERHEAD: usize = 4;
+
+/// Middleware that refuses heads that are too large.
+pub(super) async fn check(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Some(kind) = excess(&request) {
+        return Ok(request.error_response(ApiError::from(kind)));
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
+    let uri = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if uri > MAXIMUM_URI {
+        return Some(ErrorKind::UriTooLong);
+    }
+    let headers: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD)
+        .sum();
+    let authorization = request
+        .headers()
+        .get_all(AUTHORIZATION)
+        .map(|value| value.len())
+        .max();
+    let is_too_large =
+        headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
+    is_too_large.then_some(ErrorKind::HeadersTooLarge)
+}

@@ -1,0 +1,3 @@
+//! Our own additions, never mixed into the vendor's tree.
+
+pub(super) mod tickets;

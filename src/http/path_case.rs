@@ -1,0 +1,48 @@
+//! Paths match case-insensitively: clients of this API disagree about their spelling.
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Uri, uri::PathAndQuery},
+    middleware::Next,
+};
+
+/// Middleware that folds the path, before the router sees it, to the case the routes have.
+pub(super) async fn fold(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if let Some(folded) = folded(request.uri()) {
+        request.match_info_mut().get_mut().update(&folded);
+        request.head_mut().uri = folded;
+    }
+    next.call(request).await
+}
+
+/// The URI with its path in lower case; `None` when it is already.
+fn folded(uri: &Uri) -> Option<Uri> {
+    if !uri.path().bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut target = uri.path().to_ascii_lowercase();
+    if let Some(query) = uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_path_is_folded() {
+        let uri = Uri::from_static("/API/v1/User?$Select=Name");
+        assert_eq!(folded(&uri).unwrap(), "/api/v1/user?$Select=Name");
+        assert!(folded(&Uri::from_static("/api?A")).is_none());
+    }
+}

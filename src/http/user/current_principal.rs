@@ -1,0 +1,120 @@
+//! `GET /api/v1/User/currentPrincipal`: who I am.
+
+use actix_web::web::{Data, ReqData};
+use serde::Serialize;
+
+use crate::{
+    domain::{principal::Principal, user::UserType},
+    http::{negotiation::Negotiated, state::HttpState},
+};
+
+/// The vendor's `SoPrincipalCarrier` (protocol.md 8.6). What a credential service has no data for
+/// is present and zero, empty or null.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct SoPrincipalCarrier {
+    user_type: &'static str,
+    associate: String,
+    associate_id: i32,
+    is_person: bool,
+    person_id: i32,
+    country_id: i32,
+    home_country_id: i32,
+    contact_id: i32,
+    group_id: i32,
+    business_id: i32,
+    category_id: i32,
+    contact_owner: i32,
+    role_id: i32,
+    role_name: &'static str,
+    role_description: &'static str,
+    role_type: &'static str,
+    licenses: [String; 0],
+    full_name: String,
+    #[serde(rename = "EMailAddress")]
+    e_mail_address: &'static str,
+    function_rights: Vec<&'static str>,
+    ej_user_id: i32,
+    ej_access_level: i32,
+    ej_user_status: &'static str,
+    provided_credentials: [String; 0],
+    secondary_groups: [i32; 0],
+    database_context_identifier: String,
+    user_name: String,
+    table_right: Option<()>,
+    field_properties: Option<()>,
+}
+
+/// Answers the caller's own principal.
+pub(in crate::http) async fn current_principal(
+    principal: ReqData<Principal>,
+    state: Data<HttpState>,
+) -> Negotiated<SoPrincipalCarrier> {
+    let context = state.service.service().access_tokens.context.clone();
+    Negotiated(carrier(principal.into_inner(), context))
+}
+
+fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
+    let may_administer = principal.may_act_on_anybody();
+    let user = principal.user;
+    SoPrincipalCarrier {
+        user_type: user_type_name(user.user_type),
+        associate: user.login_name.clone(),
+        associate_id: user.user_id.as_i32(),
+        is_person: false,
+        person_id: 0,
+        country_id: 0,
+        home_country_id: 0,
+        contact_id: 0,
+        group_id: 0,
+        business_id: 0,
+        category_id: 0,
+        contact_owner: 0,
+        role_id: 0,
+        role_name: if may_administer {
+            "Administrator"
+        } else {
+            "User"
+        },
+        role_description: "",
+        role_type: role_type_name(user.user_type),
+        licenses: [],
+        full_name: user.display_name,
+        e_mail_address: "",
+        function_rights: if may_administer {
+            vec!["user-administrator"]
+        } else {
+            Vec::new()
+        },
+        ej_user_id: 0,
+        ej_access_level: 0,
+        ej_user_status: "Unknown",
+        provided_credentials: [],
+        secondary_groups: [],
+        database_context_identifier: context,
+        user_name: user.login_name,
+        table_right: None,
+        field_properties: None,
+    }
+}
+
+/// The vendor's `UserType` (protocol.md 7.1).
+fn user_type_name(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Internal => "InternalAssociate",
+        UserType::Resource => "ResourceAssociate",
+        UserType::External => "ExternalAssociate",
+        UserType::Anonymous => "AnonymousAssociate",
+        UserType::System => "SystemAssociate",
+    }
+}
+
+/// The vendor's `RoleType` (protocol.md 7.1).
+fn role_type_name(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Internal | UserType::Resource => "Employee",
+        UserType::External => "ExternalUser",
+        UserType::Anonymous => "Anonymous",
+        UserType::System => "System",
+    }
+}

@@ -1,0 +1,22 @@
+//! `GET /api/v1/User/currentToken`: a Bearer token for whoever asks.
+
+use actix_web::web::{Data, ReqData};
+use secrecy::ExposeSecret;
+
+use crate::{
+    clock,
+    domain::principal::Principal,
+    http::{error::ApiError, negotiation::Negotiated, state::HttpState},
+};
+
+/// Answers the text `8A:…` (protocol.md 1.5).
+pub(in crate::http) async fn current_token(
+    principal: ReqData<Principal>,
+    state: Data<HttpState>,
+) -> Result<Negotiated<String>, ApiError> {
+    let token = state
+        .service
+        .service()
+        .issue_access_token(&principal, clock::now())?;
+    Ok(Negotiated(token.expose_secret().to_owned()))
+}

@@ -1,0 +1,30 @@
+//! Credential Keeper: a service that keeps the login credentials of users.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `cli` | one file for each command |
+//! | `startup` | putting the application together, and taking it down |
+//! | `http` | everything that knows the web framework |
+//! | `service` | use cases and transactions |
+//! | `storage` | SQL |
+//! | `security` | cryptography |
+//! | `domain` | values and rules |
+//! | `configuration`, `telemetry`, `clock` | settings, logs, the time of day |
+//!
+//! Dependencies point downwards in this list only; `script/lint` checks it.
+
+mod cli;
+mod clock;
+mod configuration;
+mod domain;
+mod http;
+mod security;
+mod service;
+mod startup;
+mod storage;
+mod telemetry;
+
+pub use cli::run;
+pub use configuration::{Problem, Problems, Settings};
+pub use http::{Access, RouteDescription, describe_routes};
+pub use startup::{Application, StartError};

@@ -1,0 +1,226 @@
+//! The hashing engine: argon2id on its own threads, in memory that is known at start.
+//!
+//! The hash is the cost of this service, so it is bounded in every direction: a fixed number of
+//! threads, each with memory allocated once and reused; a queue of bounded length with a deadline
+//! for each job; round robin between callers. What cannot be hashed in time is refused at once.
+//! No async thread ever computes a hash, and a job whose caller went away is not hashed.
+
+mod fair_queue;
+mod kernel;
+mod phc;
+mod worker;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+pub(crate) use self::phc::PhcHash;
+use self::{
+    kernel::Tag,
+    worker::{Job, Pool},
+};
+use super::random::random_bytes;
+use crate::domain::{
+    caller::Caller, credential::CredentialValue, stored_credential::HashParameters,
+};
+
+/// The queue is never shorter than this, however slow the machine.
+const MINIMUM_QUEUE: usize = 128;
+
+/// How the engine is built.
+#[derive(Debug, Clone)]
+pub(crate) struct HashingOptions {
+    /// The cost of every new hash.
+    pub(crate) parameters: HashParameters,
+    /// The most memory a stored hash may ask for, and so the memory of each thread.
+    pub(crate) maximum_memory_kib: u32,
+    /// `None`: one for each core.
+    pub(crate) threads: Option<usize>,
+    /// How long a job may wait.
+    pub(crate) deadline: Duration,
+}
+
+/// Why there is no hash.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HashingError {
+    /// It could not be done in time; trying again after the wait is sensible.
+    #[error("more hashing is waiting than can be done in time")]
+    Overloaded { retry_after: Duration },
+    /// The engine finishes what it accepted and takes no more.
+    #[error("the hashing engine is shutting down")]
+    ShuttingDown,
+    /// The cost is none that argon2 has.
+    #[error("argon2 has no such cost")]
+    ImpossibleCost,
+    #[error(transparent)]
+    Random(#[from] super::random::RandomError),
+    /// The operating system gave no thread.
+    #[error("a hashing thread could not be started")]
+    NoThread(#[source] std::io::Error),
+}
+
+/// The engine; it lives as long as the service.
+pub(crate) struct HashingEngine {
+    pool: Arc<Pool>,
+    parameters: HashParameters,
+    maximum_memory_kib: u32,
+    deadline: Duration,
+    decoy: PhcHash,
+    capacity: Capacity,
+}
+
+/// What the engine can do on this machine, measured at start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    pub(crate) threads: usize,
+    /// Hashes per second, all threads together.
+    pub(crate) hashes_per_second: f64,
+    /// Jobs that may wait.
+    pub(crate) queue_length: usize,
+    /// All threads' memory, in KiB.
+    pub(crate) memory_kib: u64,
+}
+
+impl HashingEngine {
+    /// Starts the threads, allocates their memory and measures their rate.
+    ///
+    /// # Errors
+    /// When the parameters are not argon2's, or the system gives no threads or randomness.
+    pub(crate) fn start(options: &HashingOptions) -> Result<Self, HashingError> {
+        let memory_kib = options
+            .maximum_memory_kib
+            .max(options.parameters.memory_kib);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = options.threads.unwrap_or_else(cores).max(1);
+        let salt = random_bytes::<{ phc::SALT_LENGTH }>()?;
+        let (pool, hash_time) = Pool::start(threads, memory_kib, options.parameters, salt)?;
+        let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
+        let queue_length = queue_length(hashes_per_second, options.deadline);
+        pool.set_capacity(queue_length, hashes_per_second);
+        Ok(Self {
+            pool,
+            parameters: options.parameters,
+            maximum_memory_kib: memory_kib,
+            deadline: options.deadline,
+            decoy: PhcHash::new(options.parameters, salt.to_vec(), random_bytes()?),
+            capacity: Capacity {
+                threads,
+                hashes_per_second,
+                queue_length,
+                memory_kib: u64::from(memory_kib) * u64::try_from(threads).unwrap_or(u64::MAX),
+            },
+        })
+    }
+
+    /// What was measured at start.
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// Hashes a value at today's cost with a fresh salt.
+    ///
+    /// # Errors
+    /// [`HashingError::Overloaded`] or [`HashingError::ShuttingDown`].
+    pub(crate) async fn hash(
+        &self,
+        caller: Caller,
+        value: &CredentialValue,
+    ) -> Result<PhcHash, HashingError> {
+        let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
+        let tag = self
+            .tag(caller, value.secret(), &salt, self.parameters)
+            .await?;
+        Ok(PhcHash::new(self.parameters, salt, *tag))
+    }
+
+    /// True when `value` is what `stored` was made from.
+    ///
+    /// `None` stands for a row that does not exist: the same work is done, and the answer is no.
+    /// So it is for a hash that asks for more memory than is allowed, which is not tried.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn verify(
+        &self,
+        caller: Caller,
+        value: &CredentialValue,
+        stored: Option<&PhcHash>,
+    ) -> Result<bool, HashingError> {
+        let is_allowed = |hash: &&PhcHash| hash.parameters().memory_kib <= self.maximum_memory_kib;
+        let allowed = stored.filter(is_allowed);
+        if stored.is_some() && allowed.is_none() {
+            tracing::error!("a stored hash asks for more than hashing.maximum_memory_kib");
+        }
+        let against = allowed.unwrap_or(&self.decoy);
+        let tag = self
+            .tag(caller, value.secret(), against.salt(), against.parameters())
+            .await?;
+        let is_same = bool::from(tag.as_slice().ct_eq(against.tag()));
+        Ok(is_same && allowed.is_some())
+    }
+
+    /// How many hashes were computed since the start.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.pool.hashed()
+    }
+
+    /// Takes no more jobs; those accepted are finished.
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    async fn tag(
+        &self,
+        caller: Caller,
+        secret: &SecretString,
+        salt: &[u8],
+        parameters: HashParameters,
+    ) -> Result<Tag, HashingError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            secret: Zeroizing::new(secret.expose_secret().as_bytes().to_vec()),
+            salt: salt.to_vec(),
+            parameters,
+            deadline: Instant::now() + self.deadline,
+            reply,
+        };
+        self.pool.submit(caller, job)?;
+        // The sender is dropped unanswered only when its thread ends.
+        answer.await.unwrap_or(Err(HashingError::ShuttingDown))
+    }
+}
+
+impl Drop for HashingEngine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Rate times deadline: a job at the end of a full queue is still hashed in time.
+fn queue_length(hashes_per_second: f64, deadline: Duration) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float becomes the nearest integer in range"
+    )]
+    let length = (hashes_per_second * deadline.as_secs_f64()) as usize;
+    length.max(MINIMUM_QUEUE)
+}
+
+/// A small count as a float.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of threads and jobs are far below 2^52"
+)]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The threads of the engine and the queue between them and the callers.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use argon2::Block;
+use tokio::sync::oneshot;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{HashingError, count, fair_queue::FairQueue, kernel, kernel::Tag, phc::SALT_LENGTH};
+use crate::domain::{caller::Caller, stored_credential::HashParameters};
+
+/// How much nicer the hashing threads are than the rest: requests that need no hash go first.
+const NICENESS: i32 = 10;
+
+/// One hash to compute.
+pub(super) struct Job {
+    pub(super) secret: Zeroizing<Vec<u8>>,
+    pub(super) salt: Vec<u8>,
+    pub(super) parameters: HashParameters,
+    pub(super) deadline: Instant,
+    pub(super) reply: oneshot::Sender<Result<Tag, HashingError>>,
+}
+
+/// The queue and the threads that empty it.
+pub(super) struct Pool {
+    state: Mutex<State>,
+    changed: Condvar,
+    hashed: AtomicU64,
+}
+
+struct State {
+    queue: FairQueue<Caller, Job>,
+    is_closed: bool,
+    hashes_per_second: f64,
+}
+
+impl Pool {
+    /// Starts the threads; each allocates its memory and computes one hash, whose time comes back
+    /// (the longest of them).
+    pub(super) fn start(
+        threads: usize,
+        memory_kib: u32,
+        parameters: HashParameters,
+        salt: [u8; SALT_LENGTH],
+    ) -> Result<(Arc<Self>, Duration), HashingError> {
+        let state = State {
+            queue: FairQueue::new(0),
+            is_closed: false,
+            hashes_per_second: 1.0,
+        };
+        let pool = Arc::new(Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            hashed: AtomicU64::new(0),
+        });
+        let (report, reports) = mpsc::channel();
+        for number in 0..threads {
+            let (pool, report) = (Arc::clone(&pool), report.clone());
+            thread::Builder::new()
+                .name(format!("hashing-{number}"))
+                .spawn(move || {
+                    // Without the right to, the thread simply keeps its priority.
+                    let _ = rustix::process::setpriority_process(None, NICENESS);
+                    let blocks = usize::try_from(memory_kib).unwrap_or(usize::MAX);
+                    let mut memory = vec![Block::new(); blocks];
+                    let _ = report.send(measure(parameters, &salt, &mut memory));
+                    // The last report ends the wait for them.
+                    drop(report);
+                    pool.work(&mut memory);
+                })
+                .map_err(HashingError::NoThread)?;
+        }
+        drop(report);
+        let times = reports.iter().collect::<Result<Vec<_>, _>>()?;
+        Ok((pool, times.into_iter().max().unwrap_or_default()))
+    }
+
+    /// Sets how many jobs may wait, and the rate that `Retry-After` is computed from.
+    pub(super) fn set_capacity(&self, queue_length: usize, hashes_per_second: f64) {
+        let mut state = self.lock();
+        state.queue.set_capacity(queue_length);
+        state.hashes_per_second = hashes_per_second;
+    }
+
+    /// Queues a job, or refuses one: this one, or the newest of a busier caller.
+    pub(super) fn submit(&self, caller: Caller, job: Job) -> Result<(), HashingError> {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(HashingError::ShuttingDown);
+        }
+        if state.queue.is_full() {
+            // Make room from what nobody waits for before refusing anybody.
+            state.queue.retain(|job| !job.reply.is_closed());
+        }
+        let refused = state.queue.push(caller, job);
+        let retry_after = state.retry_after();
+        drop(state);
+        self.changed.notify_one();
+        if let Some(job) = refused {
+            let _ = job
+                .reply
+                .send(Err(HashingError::Overloaded { retry_after }));
+        }
+        Ok(())
+    }
+
+    /// Takes no more jobs; the threads end when the queue is empty.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// How many jobs were hashed since the start.
+    pub(super) fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
+    fn work(&self, memory: &mut [Block]) {
+        while let Some(job) = self.next(memory) {
+            let answer = if job.deadline < Instant::now() {
+                Err(HashingError::Overloaded {
+                    retry_after: self.lock().retry_after(),
+                })
+            } else {
+                self.hashed.fetch_add(1, Ordering::Relaxed);
+                kernel::argon2id(&job.secret, &job.salt, job.parameters, memory)
+            };
+            // The caller may have gone away meanwhile; then nobody wants the answer.
+            let _ = job.reply.send(answer);
+        }
+    }
+
+    /// The next job somebody still waits for; `None` when the pool is closed and empty.
+    ///
+    /// Before a thread rests, it wipes its memory. Between two jobs the next one overwrites it.
+    fn next(&self, memory: &mut [Block]) -> Option<Job> {
+        let mut is_wiped = false;
+        let mut state = self.lock();
+        loop {
+            match state.queue.pop() {
+                Some(job) if job.reply.is_closed() => {}
+                Some(job) => return Some(job),
+                None if !is_wiped => {
+                    drop(state);
+                    memory.iter_mut().for_each(|block| block.as_mut().zeroize());
+                    is_wiped = true;
+                    state = self.lock();
+                }
+                None if state.is_closed => return None,
+                None => {
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner)
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under this lock; its data is whole whatever happened.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// One second more than the wait of a job that came now.
+    fn retry_after(&self) -> Duration {
+        Duration::from_secs(1)
+            + Duration::from_secs_f64(count(self.queue.len()) / self.hashes_per_second.max(0.01))
+    }
+}
+
+/// The time of one hash, in memory that has been touched.
+fn measure(
+    parameters: HashParameters,
+    salt: &[u8],
+    memory: &mut [Block],
+) -> Result<Duration, HashingError> {
+    let start = Instant::now();
+    kernel::argon2id(b"measured at start", salt, parameters, memory)?;
+    Ok(start.elapsed())
+}

@@ -1,0 +1,89 @@
+//! Keyed digests of identifiers (a SID, an OpenID subject): equal values have equal digests, and
+//! without the keyring nobody can compute or recognise one.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{
+    keyring::{Key, Keyring, PurposeKey},
+    length_prefixed::LengthPrefixed,
+};
+
+/// The digest of `value` as an identifier of `credential_type` under one key.
+pub(crate) fn identifier_digest(key: &Key, credential_type: &str, value: &SecretString) -> Vec<u8> {
+    let text = LengthPrefixed::of("identifier")
+        .field(credential_type.as_bytes())
+        .field(value.expose_secret().as_bytes());
+    hmac_sha256(&key.identifier, text.as_bytes())
+}
+
+/// The digests of `value` under every readable key: what a look-up asks for while keys rotate.
+pub(crate) fn identifier_digests(
+    keyring: &Keyring,
+    credential_type: &str,
+    value: &SecretString,
+) -> Vec<Vec<u8>> {
+    keyring
+        .readable()
+        .map(|key| identifier_digest(key, credential_type, value))
+        .collect()
+}
+
+/// Compares two identifiers without telling by the time taken where they differ.
+pub(crate) fn same_identifier(left: &SecretString, right: &SecretString) -> bool {
+    left.expose_secret()
+        .as_bytes()
+        .ct_eq(right.expose_secret().as_bytes())
+        .into()
+}
+
+/// HMAC-SHA-256 (RFC 2104) of `text`.
+pub(super) fn hmac_sha256(key: &PurposeKey, text: &[u8]) -> Vec<u8> {
+    // A key shorter than the block is padded with zeros, which is what RFC 2104 does with it.
+    let mut block = Zeroizing::new([0; 64]);
+    let (head, _) = block.split_at_mut(key.len());
+    head.copy_from_slice(key.as_slice());
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::keyring::tests::ring;
+
+    #[test]
+    fn the_digest_depends_on_key_type_and_value() {
+        let ring = ring();
+        let sid = SecretString::from("S-1-5-21");
+        let digest = |key: &Key, of: &str, value: &SecretString| identifier_digest(key, of, value);
+        let base = digest(ring.writing(), "ActiveDirectory", &sid);
+        assert_eq!(base, digest(ring.writing(), "ActiveDirectory", &sid));
+        assert_ne!(
+            base,
+            digest(ring.find("old").unwrap(), "ActiveDirectory", &sid)
+        );
+        assert_ne!(base, digest(ring.writing(), "OpenId", &sid));
+        assert_ne!(
+            base,
+            digest(
+                ring.writing(),
+                "ActiveDirectory",
+                &SecretString::from("S-1-5-22")
+            )
+        );
+    }
+
+    #[test]
+    fn look_ups_ask_under_every_readable_key() {
+        let sid = SecretString::from("S-1-5-21");
+        assert_eq!(
+            identifier_digests(&ring(), "ActiveDirectory", &sid).len(),
+            2
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! The keys of this installation, and the purpose keys that are derived from them.
+//!
+//! A key is never used itself: HKDF-SHA-256 (RFC 5869) makes one key for each purpose, so that
+//! no two uses can meet. The keyring is a file; the environment only names it.
+
+use std::path::Path;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::keyring_file::{KeyEntry, KeyringFile};
+pub(crate) use super::keyring_file::{KeyState, KeyringError};
+
+/// 32 bytes for one purpose.
+pub(super) type PurposeKey = Zeroizing<[u8; 32]>;
+
+/// One key, as its purpose keys.
+pub(crate) struct Key {
+    id: String,
+    state: KeyState,
+    pub(super) seal: PurposeKey,
+    pub(super) identifier: PurposeKey,
+    pub(super) audit: PurposeKey,
+    pub(super) token: PurposeKey,
+}
+
+impl Key {
+    /// The name under which rows and tokens refer to it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it may be used for.
+    pub(crate) fn state(&self) -> KeyState {
+        self.state
+    }
+}
+
+/// All keys, of which exactly one is writing.
+pub(crate) struct Keyring {
+    keys: Vec<Key>,
+    writing: usize,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.keys.iter().map(Key::id))
+            .finish()
+    }
+}
+
+impl Keyring {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// When it is missing, open to others, malformed, or has not exactly one writing key.
+    pub(crate) fn load(path: &Path) -> Result<Self, KeyringError> {
+        Self::from_file(&KeyringFile::read(path)?)
+    }
+
+    fn from_file(file: &KeyringFile) -> Result<Self, KeyringError> {
+        let mut keys: Vec<Key> = Vec::with_capacity(file.keys.len());
+        for entry in &file.keys {
+            if keys.iter().any(|key| key.id == entry.id) {
+                return Err(KeyringError::Duplicate(entry.id.clone()));
+            }
+            keys.push(derive(entry)?);
+        }
+        let is_writing = |key: &Key| key.state == KeyState::Writing;
+        let writing = keys
+            .iter()
+            .position(is_writing)
+            .ok_or(KeyringError::NotOneWriting)?;
+        if keys.iter().filter(|key| is_writing(key)).count() > 1 {
+            return Err(KeyringError::NotOneWriting);
+        }
+        Ok(Self { keys, writing })
+    }
+
+    /// Writes a ring of one new key to a new file with mode 0400.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub(crate) fn generate(path: &Path) -> Result<(), KeyringError> {
+        KeyringFile::generate()?.write_new(path)
+    }
+
+    /// The text of a ring of one new key, for systems that keep secrets elsewhere.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub(crate) fn generate_text() -> Result<Zeroizing<String>, KeyringError> {
+        Ok(KeyringFile::generate()?.to_json())
+    }
+
+    /// The key for everything new.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "from_file found it at this position"
+    )]
+    pub(crate) fn writing(&self) -> &Key {
+        &self.keys[self.writing]
+    }
+
+    /// Every key, whatever its state.
+    pub(crate) fn all(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The keys that open what they sealed.
+    pub(crate) fn readable(&self) -> impl Iterator<Item = &Key> {
+        self.keys
+            .iter()
+            .filter(|key| key.state != KeyState::Retired)
+    }
+
+    /// The readable key of that id.
+    pub(crate) fn find(&self, id: &str) -> Option<&Key> {
+        self.readable().find(|key| key.id == id)
+    }
+}
+
+fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if entry.id.is_empty() || entry.id.len() > 64 || !entry.id.chars().all(is_plain) {
+        return Err(KeyringError::BadId(entry.id.clone()));
+    }
+    let bad_secret = || KeyringError::BadSecret(entry.id.clone());
+    let secret = Zeroizing::new(STANDARD.decode(&entry.secret).map_err(|_| bad_secret())?);
+    if secret.len() != 32 {
+        return Err(bad_secret());
+    }
+    let purpose = |name: &str| purpose_key(&secret, name).ok_or_else(bad_secret);
+    Ok(Key {
+        id: entry.id.clone(),
+        state: entry.state,
+        seal: purpose("seal")?,
+        identifier: purpose("identifier")?,
+        audit: purpose("audit")?,
+        token: purpose("token")?,
+    })
+}
+
+/// HKDF-SHA-256 without salt (the input is uniformly random), the purpose as `info`.
+fn purpose_key(secret: &[u8], purpose: &str) -> Option<PurposeKey> {
+    let mut key = Zeroizing::new([0; 32]);
+    let info = format!("credential-keeper/1/{purpose}");
+    Hkdf::<Sha256>::new(None, secret)
+        .expand(info.as_bytes(), key.as_mut_slice())
+        .ok()?;
+    Some(key)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn entry(id: &str, state: KeyState, byte: u8) -> KeyEntry {
+        KeyEntry {
+            id: id.to_owned(),
+            state,
+            secret: STANDARD.encode([byte; 32]),
+        }
+    }
+
+    /// A ring whose writing key is `new`, with `old` readable and `gone` retired.
+    pub(crate) fn ring() -> Keyring {
+        let keys = vec![
+            entry("old", KeyState::Readable, 1),
+            entry("new", KeyState::Writing, 2),
+            entry("gone", KeyState::Retired, 3),
+        ];
+        Keyring::from_file(&KeyringFile { keys }).unwrap()
+    }
+
+    /// The same keys with `old` writing: the state before the rotation.
+    pub(crate) fn ring_before() -> Keyring {
+        let keys = vec![entry("old", KeyState::Writing, 1)];
+        Keyring::from_file(&KeyringFile { keys }).unwrap()
+    }
+
+    #[test]
+    fn purposes_and_keys_give_different_keys() {
+        let ring = ring();
+        let mut all: Vec<[u8; 32]> = Vec::new();
+        for key in ring.all() {
+            all.extend([*key.seal, *key.identifier, *key.audit, *key.token]);
+        }
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn a_retired_key_is_not_found() {
+        assert!(ring().find("old").is_some());
+        assert!(ring().find("gone").is_none());
+        assert_eq!(ring().writing().id(), "new");
+    }
+
+    #[test]
+    fn a_ring_has_exactly_one_writing_key_and_unique_plain_ids() {
+        let refused = |keys: Vec<KeyEntry>| Keyring::from_file(&KeyringFile { keys }).unwrap_err();
+        let readable = || entry("a", KeyState::Readable, 1);
+        let writing = |id| entry(id, KeyState::Writing, 1);
+        assert!(matches!(
+            refused(vec![readable()]),
+            KeyringError::NotOneWriting
+        ));
+        assert!(matches!(
+            refused(vec![writing("a"), writing("b")]),
+            KeyringError::NotOneWriting
+        ));
+        assert!(matches!(
+            refused(vec![readable(), writing("a")]),
+            KeyringError::Duplicate(_)
+        ));
+        assert!(matches!(
+            refused(vec![writing("a b")]),
+            KeyringError::BadId(_)
+        ));
+        let short = KeyEntry {
+            secret: STANDARD.encode([1; 31]),
+            ..writing("a")
+        };
+        assert!(matches!(refused(vec![short]), KeyringError::BadSecret(_)));
+    }
+
+    #[test]
+    fn a_generated_file_is_0400_and_a_file_open_to_others_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        Keyring::generate(&path).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o400
+        );
+        assert!(Keyring::load(&path).is_ok());
+        assert!(matches!(
+            Keyring::generate(&path),
+            Err(KeyringError::Exists(_))
+        ));
+        for mode in [0o440, 0o404, 0o600] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert!(
+                matches!(Keyring::load(&path), Err(KeyringError::TooOpen(_))),
+                "{mode:o}"
+            );
+        }
+    }
+}

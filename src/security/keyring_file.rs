@@ -1,0 +1,136 @@
+//! The keyring as it lies on disk: JSON, readable by its owner alone.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::random::{RandomError, random_bytes};
+
+/// Permission bits beyond "the owner may read".
+const TOO_OPEN: u32 = 0o377;
+
+/// What a key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyState {
+    /// Opens what it sealed; seals nothing new.
+    Readable,
+    /// Seals everything new; exactly one key of the ring is.
+    Writing,
+    /// Kept for the record, not used.
+    Retired,
+}
+
+impl KeyState {
+    /// The spelling in the file and in tables.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Readable => "readable",
+            Self::Writing => "writing",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// One entry of the file.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyEntry {
+    pub(super) id: String,
+    #[zeroize(skip)]
+    pub(super) state: KeyState,
+    /// 32 bytes in base64.
+    pub(super) secret: String,
+}
+
+/// The whole file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyringFile {
+    pub(super) keys: Vec<KeyEntry>,
+}
+
+/// Why a keyring cannot be used. No variant holds anything of a key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyringError {
+    #[error("the keyring {0} cannot be read")]
+    Unreadable(PathBuf, #[source] io::Error),
+    #[error("the keyring {0} may be accessed by more than its owner's reading: chmod 0400 it")]
+    TooOpen(PathBuf),
+    #[error("the keyring {0} is not a JSON list of keys with id, state and secret")]
+    Malformed(PathBuf),
+    #[error("key {0} of the keyring does not hold 32 bytes in base64")]
+    BadSecret(String),
+    #[error("the keyring names key {0} twice")]
+    Duplicate(String),
+    #[error("key id {0} of the keyring must have 1 to 64 of the characters A-Z a-z 0-9 - _")]
+    BadId(String),
+    #[error("exactly one key of the keyring must be in state writing")]
+    NotOneWriting,
+    #[error("the keyring {0} exists already; nothing was changed")]
+    Exists(PathBuf),
+    #[error("the keyring {0} cannot be written")]
+    Unwritable(PathBuf, #[source] io::Error),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl KeyringFile {
+    /// A ring of one new key, which is writing.
+    pub(super) fn generate() -> Result<Self, KeyringError> {
+        let secret = Zeroizing::new(random_bytes::<32>()?);
+        let id = random_bytes::<6>()?
+            .map(|byte| format!("{byte:02x}"))
+            .concat();
+        let secret = STANDARD.encode(secret.as_slice());
+        Ok(Self {
+            keys: vec![KeyEntry {
+                id,
+                state: KeyState::Writing,
+                secret,
+            }],
+        })
+    }
+
+    /// Reads the file, refusing one that others could read or change.
+    pub(super) fn read(path: &Path) -> Result<Self, KeyringError> {
+        let unreadable = |error| KeyringError::Unreadable(path.to_owned(), error);
+        let mut file = File::open(path).map_err(unreadable)?;
+        if file.metadata().map_err(unreadable)?.mode() & TOO_OPEN != 0 {
+            return Err(KeyringError::TooOpen(path.to_owned()));
+        }
+        let mut text = Zeroizing::new(String::new());
+        file.read_to_string(&mut text).map_err(unreadable)?;
+        serde_json::from_str(&text).map_err(|_| KeyringError::Malformed(path.to_owned()))
+    }
+
+    /// The file's text.
+    pub(super) fn to_json(&self) -> Zeroizing<String> {
+        // Strings and an enum always serialise.
+        Zeroizing::new(serde_json::to_string_pretty(self).unwrap_or_default() + "\n")
+    }
+
+    /// Writes a new file with mode 0400; never over an existing one.
+    pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
+        let result = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o400)
+            .open(path)
+            .and_then(|mut file| {
+                file.write_all(self.to_json().as_bytes())?;
+                file.sync_all()
+            });
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => KeyringError::Exists(path.to_owned()),
+            _ => KeyringError::Unwritable(path.to_owned(), error),
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! An unambiguous encoding of several fields into one text of bytes.
+//!
+//! What is sealed or given a MAC is a list of fields. Joined without their lengths, ("ab", "c")
+//! and ("a", "bc") would be the same bytes, and one could be passed off as the other.
+
+use zeroize::Zeroizing;
+
+/// Fields, each preceded by its length as four bytes, big-endian.
+#[derive(Default)]
+pub(super) struct LengthPrefixed(Zeroizing<Vec<u8>>);
+
+impl LengthPrefixed {
+    /// Starts with the name of what is encoded, so that no two uses share an encoding.
+    pub(super) fn of(purpose: &str) -> Self {
+        Self::default().field(purpose.as_bytes())
+    }
+
+    /// Adds a field.
+    pub(super) fn field(mut self, bytes: &[u8]) -> Self {
+        // A field longer than 4 GiB cannot get here: bodies end at 64 KiB.
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Adds a field that may be absent; absent and empty differ.
+    pub(super) fn optional(self, bytes: Option<&[u8]>) -> Self {
+        match bytes {
+            Some(bytes) => self.field(&[1]).field(bytes),
+            None => self.field(&[0]),
+        }
+    }
+
+    /// All fields.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Takes the next field off the front of `bytes`; `None` when there is no whole one.
+pub(super) fn take_field<'bytes>(bytes: &mut &'bytes [u8]) -> Option<&'bytes [u8]> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (field, rest) = rest.split_at_checked(length)?;
+    *bytes = rest;
+    Some(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moving_a_byte_between_fields_changes_the_encoding() {
+        let left = LengthPrefixed::of("p").field(b"ab").field(b"c");
+        let right = LengthPrefixed::of("p").field(b"a").field(b"bc");
+        assert_ne!(left.as_bytes(), right.as_bytes());
+    }
+
+    #[test]
+    fn fields_are_taken_in_order_and_a_cut_one_is_none() {
+        let encoded = LengthPrefixed::of("p").field(b"").field(b"xyz");
+        let mut bytes = encoded.as_bytes();
+        assert_eq!(take_field(&mut bytes), Some(&b"p"[..]));
+        assert_eq!(take_field(&mut bytes), Some(&b""[..]));
+        assert_eq!(take_field(&mut bytes), Some(&b"xyz"[..]));
+        assert_eq!(take_field(&mut bytes), None);
+        let mut cut = &encoded.as_bytes()[..encoded.as_bytes().len() - 1];
+        for _ in 0..2 {
+            take_field(&mut cut).unwrap();
+        }
+        assert_eq!(take_field(&mut cut), None);
+    }
+}

@@ -1,0 +1,17 @@
+//! Cryptography, wrapped to exactly what this service needs; it knows `domain` and nothing else.
+//!
+//! The decisions an auditor looks for are one file each: how hashes are computed (`hashing`), how
+//! they are sealed, what the keys are, and what tickets, tokens and evidence look like.
+
+pub(crate) mod access_token;
+pub(crate) mod audit_chain;
+pub(crate) mod generated_password;
+pub(crate) mod hashing;
+pub(crate) mod identifier;
+pub(crate) mod issuer_token;
+pub(crate) mod keyring;
+mod keyring_file;
+mod length_prefixed;
+pub(crate) mod random;
+pub(crate) mod sealing;
+pub(crate) mod so_ticket;

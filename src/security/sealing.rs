@@ -1,0 +1,254 @@
+//! The seal around a stored hash: XChaCha20-Poly1305 under a key that is not in the database.
+//!
+//! The associated data binds a sealed hash to its row: a row moved to another user, type or
+//! version, or with edited parameter columns, does not open. Nonces are random; 24 bytes are
+//! long enough for that.
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::{
+    keyring::{Key, Keyring},
+    length_prefixed::{LengthPrefixed, take_field},
+    random::{RandomError, random_bytes},
+};
+use crate::domain::{
+    stored_credential::{HASH_SCHEME, HashParameters, StoredCredential},
+    user::UserId,
+};
+
+/// The first byte of a sealed hash.
+const FORMAT: u8 = 1;
+
+const NONCE_LENGTH: usize = 24;
+
+/// What is inside the seal.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    /// The PHC string; its parameters are the only ones the verifier uses.
+    pub(crate) phc: SecretString,
+    /// For identifier types, the value itself, so that its digest can be computed under a new key.
+    pub(crate) identifier: Option<SecretString>,
+}
+
+/// What a sealed hash is bound to, besides the key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binding<'row> {
+    pub(crate) user_id: UserId,
+    pub(crate) credential_type: &'row str,
+    pub(crate) version: i64,
+    pub(crate) hash_parameters: HashParameters,
+}
+
+/// Why an envelope could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("the envelope is too long for the cipher")]
+    TooLong,
+}
+
+/// Why a row does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// Sealed under a key this installation does not have: a wrong or incomplete keyring.
+    #[error("sealed under a key that the keyring does not have")]
+    UnknownKey,
+    /// Changed, moved, or not a sealed hash at all.
+    #[error("the sealed hash does not belong to its row, or was changed")]
+    Damaged,
+}
+
+/// Seals `envelope` under the writing key.
+///
+/// # Errors
+/// When there are no random bytes, or the envelope is larger than the cipher takes.
+pub(crate) fn seal(
+    key: &Key,
+    binding: Binding<'_>,
+    envelope: &Envelope,
+) -> Result<Vec<u8>, SealError> {
+    let nonce = random_bytes::<NONCE_LENGTH>()?;
+    let identifier = envelope
+        .identifier
+        .as_ref()
+        .map(|value| value.expose_secret().as_bytes());
+    let plain = LengthPrefixed::of(envelope.phc.expose_secret()).optional(identifier);
+    let associated = associated_data(key.id(), binding);
+    let payload = Payload {
+        msg: plain.as_bytes(),
+        aad: associated.as_bytes(),
+    };
+    let sealed = cipher(key)
+        .encrypt(&XNonce::from(nonce), payload)
+        .map_err(|_| SealError::TooLong)?;
+    Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
+}
+
+/// Opens the sealed hash of a row.
+///
+/// # Errors
+/// [`OpenError::UnknownKey`] or [`OpenError::Damaged`]; which part was wrong cannot be told.
+pub(crate) fn open(keyring: &Keyring, row: &StoredCredential) -> Result<Envelope, OpenError> {
+    let key = keyring.find(&row.key_id).ok_or(OpenError::UnknownKey)?;
+    decrypt(key, row).ok_or(OpenError::Damaged)
+}
+
+fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
+    let (format, rest) = row.sealed_hash.split_first()?;
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>()?;
+    if *format != FORMAT {
+        return None;
+    }
+    let binding = Binding {
+        user_id: row.user_id,
+        credential_type: &row.credential_type,
+        version: row.version,
+        hash_parameters: row.hash_parameters,
+    };
+    let associated = associated_data(key.id(), binding);
+    let payload = Payload {
+        msg: sealed,
+        aad: associated.as_bytes(),
+    };
+    let plain = Zeroizing::new(cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?);
+    read_envelope(&plain)
+}
+
+fn read_envelope(mut plain: &[u8]) -> Option<Envelope> {
+    let text = |bytes: &[u8]| Some(SecretString::from(std::str::from_utf8(bytes).ok()?));
+    let phc = text(take_field(&mut plain)?)?;
+    let has_identifier = take_field(&mut plain)? == [1];
+    let identifier = if has_identifier {
+        Some(text(take_field(&mut plain)?)?)
+    } else {
+        None
+    };
+    Some(Envelope { phc, identifier })
+}
+
+fn cipher(key: &Key) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new((&*key.seal).into())
+}
+
+/// Format, key id, user id, canonical type, version and the clear parameter columns.
+fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
+    let parameters = binding.hash_parameters;
+    LengthPrefixed::of("sealed hash")
+        .field(&[FORMAT])
+        .field(key_id.as_bytes())
+        .field(&binding.user_id.as_i32().to_be_bytes())
+        .field(binding.credential_type.as_bytes())
+        .field(&binding.version.to_be_bytes())
+        .field(HASH_SCHEME.as_bytes())
+        .field(&parameters.memory_kib.to_be_bytes())
+        .field(&parameters.iterations.to_be_bytes())
+        .field(&parameters.parallelism.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::keyring::tests::{ring, ring_before};
+
+    const PARAMETERS: HashParameters = HashParameters {
+        memory_kib: 64,
+        iterations: 2,
+        parallelism: 1,
+    };
+
+    fn row() -> StoredCredential {
+        sealed_by(&ring())
+    }
+
+    fn sealed_by(keyring: &Keyring) -> StoredCredential {
+        let binding = Binding {
+            user_id: UserId::try_from(7).unwrap(),
+            credential_type: "ActiveDirectory",
+            version: 3,
+            hash_parameters: PARAMETERS,
+        };
+        let envelope = Envelope {
+            phc: SecretString::from("$argon2id$…"),
+            identifier: Some(SecretString::from("S-1-5")),
+        };
+        StoredCredential {
+            user_id: binding.user_id,
+            credential_type: binding.credential_type.to_owned(),
+            sealed_hash: seal(keyring.writing(), binding, &envelope).unwrap(),
+            key_id: keyring.writing().id().to_owned(),
+            hash_parameters: PARAMETERS,
+            version: 3,
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_opens() {
+        let envelope = open(&ring(), &row()).unwrap();
+        assert_eq!(envelope.phc.expose_secret(), "$argon2id$…");
+        assert_eq!(envelope.identifier.unwrap().expose_secret(), "S-1-5");
+    }
+
+    #[test]
+    fn a_row_of_the_key_before_still_opens_after_a_rotation() {
+        assert!(open(&ring(), &sealed_by(&ring_before())).is_ok());
+    }
+
+    #[test]
+    fn every_field_of_the_associated_data_is_bound() {
+        type Edit = fn(&mut StoredCredential);
+        let edits: [(&str, Edit); 7] = [
+            ("key id", |row| row.key_id = "old".to_owned()),
+            ("user id", |row| row.user_id = UserId::try_from(8).unwrap()),
+            ("type", |row| {
+                row.credential_type = "CRM5/PASSWORD".to_owned()
+            }),
+            ("version", |row| row.version += 1),
+            ("memory", |row| row.hash_parameters.memory_kib += 1),
+            ("iterations", |row| row.hash_parameters.iterations += 1),
+            ("parallelism", |row| row.hash_parameters.parallelism += 1),
+        ];
+        for (field, edit) in edits {
+            let mut row = row();
+            edit(&mut row);
+            assert_eq!(
+                open(&ring(), &row).unwrap_err(),
+                OpenError::Damaged,
+                "{field}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_bit_can_change_and_no_byte_can_go() {
+        let row = row();
+        for index in 0..row.sealed_hash.len() {
+            let mut changed = row.clone();
+            changed.sealed_hash[index] ^= 1;
+            assert_eq!(open(&ring(), &changed).unwrap_err(), OpenError::Damaged);
+            changed.sealed_hash.truncate(index);
+            assert_eq!(open(&ring(), &changed).unwrap_err(), OpenError::Damaged);
+        }
+    }
+
+    #[test]
+    fn an_unknown_or_retired_key_is_told_apart_from_damage() {
+        for key_id in ["nobody", "gone"] {
+            let row = StoredCredential {
+                key_id: key_id.to_owned(),
+                ..row()
+            };
+            assert_eq!(open(&ring(), &row).unwrap_err(), OpenError::UnknownKey);
+        }
+    }
+
+    #[test]
+    fn two_seals_of_one_envelope_differ() {
+        assert_ne!(row().sealed_hash, row().sealed_hash);
+    }
+}

@@ -1,0 +1,71 @@
+//! Bearer tokens of configured issuers: the user is the owner of the identifier that the token
+//! proves.
+
+use secrecy::SecretString;
+
+use super::{AuthenticationError, Refusal};
+use crate::{
+    domain::principal::{AuthenticationScheme, Principal, Proof},
+    security::{
+        identifier::{identifier_digests, same_identifier},
+        issuer_token::{IssuerIdentity, verify_issuer_token},
+    },
+    service::Service,
+    storage::credentials::{self, Candidate},
+};
+
+impl Service {
+    pub(super) async fn authenticate_issuer_token(
+        &self,
+        text: &SecretString,
+    ) -> Result<Principal, AuthenticationError> {
+        let refuse = |reason| AuthenticationError::refused(None, reason);
+        let identity = verify_issuer_token(&self.issuers, text)
+            .map_err(|refused| refuse(Refusal::Token(refused)))?;
+        let IssuerIdentity {
+            credential_type,
+            identifier,
+            auth_time,
+        } = identity;
+        let digests = identifier_digests(&self.keyring, &credential_type, &identifier);
+        let found = {
+            let mut connection = self.connection().await?;
+            credentials::find_by_identifier(&mut connection, &credential_type, &digests).await?
+        };
+        let candidate = found.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
+        let is_owner = self.holds_identifier(&candidate, &identifier)?;
+        let user = candidate.user;
+        if !is_owner {
+            return Err(AuthenticationError::refused(
+                Some(&user),
+                Refusal::IdentifierMismatch,
+            ));
+        }
+        if user.is_retired {
+            return Err(AuthenticationError::refused(Some(&user), Refusal::Retired));
+        }
+        let scheme = AuthenticationScheme::Bearer;
+        Ok(Principal {
+            user,
+            scheme,
+            proof: Proof::Token,
+            auth_time,
+        })
+    }
+
+    /// Whoever can write to the database can point a digest at another user, but cannot seal the
+    /// identifier into that user's row.
+    fn holds_identifier(
+        &self,
+        candidate: &Candidate,
+        identifier: &SecretString,
+    ) -> Result<bool, AuthenticationError> {
+        for row in &candidate.credentials {
+            let held = self.open(row)?.and_then(|envelope| envelope.identifier);
+            if held.is_some_and(|held| same_identifier(&held, identifier)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,47 @@
+//! Bearer: a token of this service (`8A:…`) or of a configured issuer (protocol.md 10.7).
+
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+
+use super::{AuthenticationError, Refusal};
+use crate::{
+    domain::principal::{AuthenticationScheme, Principal, Proof},
+    security::access_token::PREFIX,
+    service::Service,
+    storage::users,
+};
+
+impl Service {
+    pub(super) async fn authenticate_token(
+        &self,
+        text: &SecretString,
+        now: OffsetDateTime,
+    ) -> Result<Principal, AuthenticationError> {
+        if text.expose_secret().starts_with(PREFIX) {
+            self.authenticate_access_token(text, now).await
+        } else {
+            self.authenticate_issuer_token(text).await
+        }
+    }
+
+    async fn authenticate_access_token(
+        &self,
+        text: &SecretString,
+        now: OffsetDateTime,
+    ) -> Result<Principal, AuthenticationError> {
+        let refuse = |reason| AuthenticationError::refused(None, reason);
+        let content = self
+            .access_tokens
+            .verify(&self.keyring, text)
+            .map_err(|refused| refuse(Refusal::Token(refused)))?;
+        let found = users::find_by_id(&mut *self.connection().await?, content.user_id).await?;
+        let user = found.ok_or_else(|| refuse(Refusal::UnknownUser))?;
+        self.check_derived(&user, content.session_epoch, content.auth_time, now)?;
+        Ok(Principal {
+            user,
+            scheme: AuthenticationScheme::Bearer,
+            proof: Proof::Token,
+            auth_time: content.auth_time,
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! Saving a credential: one transaction of two statements, after the hash is done.
+
+use secrecy::SecretString;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Service, opening::KeyUnavailable};
+use crate::{
+    domain::{
+        audit::{AuditEvent, AuditKind},
+        caller::{Caller, Origin},
+        credential::{CredentialSummary, CredentialValue},
+        credential_type::CredentialType,
+        principal::{Actor, Proof},
+        save_credential::SaveCredential,
+        user::UserId,
+    },
+    security::{
+        audit_chain::audit_mac,
+        hashing::{HashingError, PhcHash},
+        identifier::{identifier_digest, identifier_digests},
+        sealing::{Binding, Envelope, SealError, seal},
+    },
+    storage::{
+        self, StorageError,
+        credential_writes::{self, CredentialWrite, IdentifierWrite, WriteOutcome},
+        credentials,
+        users::{self, LockedUser},
+    },
+};
+
+/// Why a credential was not saved. Nothing was written, except perhaps where the storage error
+/// is an unknown outcome.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveCredentialError {
+    #[error("the caller may not save this credential")]
+    Forbidden,
+    #[error("no such user")]
+    UnknownUser,
+    #[error("another user has this identifier")]
+    IdentifierTaken,
+    /// The password that the request proved has been replaced meanwhile.
+    #[error("the proven password has been replaced")]
+    ProofOutdated,
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the new hash cannot be written as a PHC string")]
+    Unwritable,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a value could not be held against a stored credential.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyCredentialError {
+    #[error(transparent)]
+    KeyUnavailable(#[from] KeyUnavailable),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A save whose hash is done: what the transaction needs.
+pub(super) struct HashedCredential {
+    credential_type: CredentialType,
+    display_value: Option<String>,
+    hash: PhcHash,
+    /// For identifier types, the value.
+    identifier: Option<SecretString>,
+}
+
+impl Service {
+    /// Adds or replaces the user's credential of that type.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(crate) async fn save_credential(
+        &self,
+        actor: Actor<'_>,
+        origin: &Origin,
+        command: SaveCredential,
+        now: OffsetDateTime,
+    ) -> Result<(), SaveCredentialError> {
+        let user_id = command.user_id;
+        if !actor.may_save_credential_of(user_id, &command.credential_type) {
+            return Err(SaveCredentialError::Forbidden);
+        }
+        // Unlocked, so that an unknown user costs no hash.
+        users::find_by_id(&mut *self.connection().await?, user_id)
+            .await?
+            .ok_or(SaveCredentialError::UnknownUser)?;
+        let hashed = self.hash_credential(actor.caller(), command).await?;
+        let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
+        self.write_credential(&mut transaction, actor, origin, (user_id, hashed), now)
+            .await?;
+        Ok(storage::commit(transaction).await?)
+    }
+
+    /// The slow part: no connection is held meanwhile, and the plain value ends here.
+    pub(super) async fn hash_credential(
+        &self,
+        caller: Caller,
+        command: SaveCredential,
+    ) -> Result<HashedCredential, SaveCredentialError> {
+        let SaveCredential {
+            credential_type,
+            value,
+            display_value,
+            ..
+        } = command;
+        let hash = self.hashing.hash(caller, &value).await?;
+        let identifier = credential_type
+            .is_identifier()
+            .then(|| value.secret().clone());
+        let display_value = display_value.map(|text| text.as_str().to_owned());
+        Ok(HashedCredential {
+            credential_type,
+            display_value,
+            hash,
+            identifier,
+        })
+    }
+
+    /// The two statements of a save, within the caller's transaction.
+    pub(super) async fn write_credential(
+        &self,
+        connection: &mut PgConnection,
+        actor: Actor<'_>,
+        origin: &Origin,
+        (user_id, hashed): (UserId, HashedCredential),
+        now: OffsetDateTime,
+    ) -> Result<(), SaveCredentialError> {
+        let locked = users::lock(connection, user_id).await?;
+        let locked = locked.ok_or(SaveCredentialError::UnknownUser)?;
+        let event = self.saved_event(actor, origin, (user_id, &hashed), &locked, now);
+        let write = self.credential_write(actor, event, hashed, locked)?;
+        match credential_writes::upsert(connection, &write).await? {
+            WriteOutcome::Saved => Ok(()),
+            WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
+            WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
+        }
+    }
+
+    fn saved_event(
+        &self,
+        actor: Actor<'_>,
+        origin: &Origin,
+        (user_id, hashed): (UserId, &HashedCredential),
+        locked: &LockedUser,
+        now: OffsetDateTime,
+    ) -> AuditEvent {
+        // What Basic verifies is what tickets and tokens come from: they end with it. So they do
+        // when other types may go with this save.
+        let ends_derived =
+            hashed.credential_type.is_usable_for_basic() || self.rules.single_per_user;
+        AuditEvent {
+            user_id,
+            sequence: locked.audit_sequence + 1,
+            occurred_at: now,
+            kind: AuditKind::CredentialSaved,
+            actor: actor.user_id(),
+            scheme: actor.scheme().as_str(),
+            address: origin.address.map(|address| address.to_string()),
+            request_id: origin.request_id.clone(),
+            credential_type: Some(hashed.credential_type.as_str().to_owned()),
+            session_epoch: locked.session_epoch + i64::from(ends_derived),
+        }
+    }
+
+    fn credential_write(
+        &self,
+        actor: Actor<'_>,
+        event: AuditEvent,
+        hashed: HashedCredential,
+        locked: LockedUser,
+    ) -> Result<CredentialWrite, SaveCredentialError> {
+        let key = self.keyring.writing();
+        let credential_type = hashed.credential_type.as_str();
+        let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
+            digest: identifier_digest(key, credential_type, value),
+            all_digests: identifier_digests(&self.keyring, credential_type, value),
+        });
+        let hash_parameters = hashed.hash.parameters();
+        let binding = Binding {
+            user_id: event.user_id,
+            credential_type,
+            version: event.sequence,
+            hash_parameters,
+        };
+        let phc = hashed
+            .hash
+            .to_phc_string()
+            .map_err(|_| SaveCredentialError::Unwritable)?;
+        let envelope = Envelope {
+            phc,
+            identifier: hashed.identifier,
+        };
+        let (proven, caller_ticket) = own_proof(actor, event.user_id);
+        Ok(CredentialWrite {
+            audit_key_id: key.id().to_owned(),
+            audit_mac: audit_mac(key, &locked.audit_mac, &event),
+            credential_type: credential_type.to_owned(),
+            sealed_hash: seal(key, binding, &envelope)?,
+            key_id: key.id().to_owned(),
+            hash_parameters,
+            display_value: hashed.display_value.unwrap_or(locked.login_name),
+            identifier,
+            proven,
+            caller_ticket,
+            replaces_other_types: self.rules.single_per_user,
+            event,
+        })
+    }
+
+    /// What may be told about a user's credentials.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn list_credentials(
+        &self,
+        user_id: UserId,
+    ) -> Result<Vec<CredentialSummary>, StorageError> {
+        credentials::list_by_user(&mut *self.connection().await?, user_id).await
+    }
+
+    /// True when `value` is the user's stored credential of that type. For operators.
+    ///
+    /// # Errors
+    /// When the row cannot be read or opened.
+    pub(crate) async fn verify_credential(
+        &self,
+        user_id: UserId,
+        credential_type: &CredentialType,
+        value: &CredentialValue,
+    ) -> Result<bool, VerifyCredentialError> {
+        let row = {
+            let mut connection = self.connection().await?;
+            credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?
+        };
+        let hash = row.map(|row| self.open_hash(&row)).transpose()?.flatten();
+        Ok(self
+            .hashing
+            .verify(Caller::Command, value, hash.as_ref())
+            .await?)
+    }
+}
+
+/// A save of the caller's own credential rests on the secret the caller proved, and keeps the
+/// ticket the caller came with.
+fn own_proof(actor: Actor<'_>, user_id: UserId) -> (Option<(String, i64)>, Option<Vec<u8>>) {
+    let Actor::Principal(principal) = actor else {
+        return (None, None);
+    };
+    if principal.user_id() != user_id {
+        return (None, None);
+    }
+    match &principal.proof {
+        Proof::Password {
+            credential_type,
+            version,
+        } => (Some((credential_type.clone(), *version)), None),
+        Proof::Ticket { digest } => (None, Some(digest.clone())),
+        Proof::Token => (None, None),
+    }
+}

@@ -1,0 +1,60 @@
+//! Runs use cases on the runtime that owns the database connections.
+//!
+//! Each worker of the web server has a runtime of its own, which ends as soon as that worker has
+//! no connections left. A database connection opened there would die with it, under another
+//! worker's unfinished save. So use cases run on the main runtime, which outlives them all.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::{runtime::Handle, task::JoinSet};
+use tracing::Instrument;
+
+use super::Service;
+
+/// The use case did not come to its end: it panicked, or the process is stopping.
+#[derive(Debug, thiserror::Error)]
+#[error("the use case was interrupted")]
+pub(crate) struct Interrupted;
+
+/// The service, with the runtime its work belongs to.
+#[derive(Clone)]
+pub(crate) struct ServiceHandle {
+    service: Arc<Service>,
+    runtime: Handle,
+}
+
+impl ServiceHandle {
+    /// Ties the service to the current runtime.
+    pub(crate) fn on_current_runtime(service: Arc<Service>) -> Self {
+        Self {
+            service,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// The service itself, for what needs neither database nor hashing.
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Runs a use case. When the caller goes away, it is cancelled at its next await.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when it did not come to its end.
+    pub(crate) async fn run<U, F>(&self, use_case: U) -> Result<F::Output, Interrupted>
+    where
+        U: FnOnce(Arc<Service>) -> F,
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        // A set of one: dropping it cancels the task, dropping a plain handle would not.
+        let mut task = JoinSet::new();
+        task.spawn_on(
+            use_case(Arc::clone(&self.service)).in_current_span(),
+            &self.runtime,
+        );
+        task.join_next()
+            .await
+            .and_then(Result::ok)
+            .ok_or(Interrupted)
+    }
+}

@@ -1,0 +1,65 @@
+//! Use cases: authorize, hash, store, leave evidence; the only place where a transaction starts.
+//!
+//! Nothing slow happens inside a transaction, and no connection is held while hashing.
+
+pub(crate) mod access_tokens;
+pub(crate) mod authentication;
+pub(crate) mod credentials;
+mod handle;
+pub(crate) mod housekeeping;
+mod opening;
+pub(crate) mod readiness;
+pub(crate) mod tickets;
+pub(crate) mod users;
+
+use std::time::Duration;
+
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
+
+pub(crate) use self::handle::{Interrupted, ServiceHandle};
+use crate::{
+    domain::credential_type::CredentialTypes,
+    security::{
+        access_token::AccessTokens, hashing::HashingEngine, issuer_token::Issuer, keyring::Keyring,
+    },
+    storage::StorageError,
+};
+
+/// Everything the use cases need; one for the life of the process.
+pub(crate) struct Service {
+    pub(crate) pool: PgPool,
+    pub(crate) keyring: Keyring,
+    pub(crate) hashing: HashingEngine,
+    pub(crate) types: CredentialTypes,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) rules: Rules,
+}
+
+/// What this installation decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) schemes: EnabledSchemes,
+    /// How long a ticket lives without being used.
+    pub(crate) ticket_lifetime: Duration,
+    /// Live tickets of one user; the oldest ends.
+    pub(crate) maximum_tickets: u32,
+    /// How long anything derived lives after the proof it goes back to; zero: for ever.
+    pub(crate) absolute_lifetime: Duration,
+    /// True: a user has one credential, whatever its type (protocol.md 10.13).
+    pub(crate) single_per_user: bool,
+}
+
+/// Which header schemes are on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EnabledSchemes {
+    pub(crate) basic: bool,
+    pub(crate) so_ticket: bool,
+    pub(crate) bearer: bool,
+}
+
+impl Service {
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StorageError> {
+        Ok(self.pool.acquire().await?)
+    }
+}

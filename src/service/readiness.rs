@@ -1,0 +1,27 @@
+//! Whether this instance can do its work.
+
+use super::Service;
+use crate::storage::{self, StorageError};
+
+/// Why an instance is not ready.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotReady {
+    #[error("the database does not answer")]
+    Database(#[from] StorageError),
+    #[error("{0} migrations are not applied")]
+    PendingMigrations(usize),
+}
+
+impl Service {
+    /// Ready when the database answers and every migration this binary knows is applied. Newer
+    /// ones are tolerated: a release is rolled out instance by instance.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(crate) async fn check_readiness(&self) -> Result<(), NotReady> {
+        match storage::pending_migrations(&self.pool).await? {
+            0 => Ok(()),
+            pending => Err(NotReady::PendingMigrations(pending)),
+        }
+    }
+}

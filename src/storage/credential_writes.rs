@@ -1,0 +1,108 @@
+//! The write of a save: credential, identifier, evidence, chain head and epoch in one statement.
+
+use sqlx::PgConnection;
+
+use super::StorageError;
+use crate::domain::{audit::AuditEvent, stored_credential::HashParameters, user::UserId};
+
+/// A credential on its way into the table. Its user's row is held by the transaction.
+#[derive(Debug)]
+pub(crate) struct CredentialWrite {
+    /// Its sequence is the version of the row that it writes.
+    pub(crate) event: AuditEvent,
+    pub(crate) audit_key_id: String,
+    pub(crate) audit_mac: Vec<u8>,
+    pub(crate) credential_type: String,
+    pub(crate) sealed_hash: Vec<u8>,
+    pub(crate) key_id: String,
+    pub(crate) hash_parameters: HashParameters,
+    pub(crate) display_value: String,
+    /// For identifier types.
+    pub(crate) identifier: Option<IdentifierWrite>,
+    /// The secret this write rests on: it must still be there in this version.
+    pub(crate) proven: Option<(String, i64)>,
+    /// The caller's own ticket, which moves to the new epoch.
+    pub(crate) caller_ticket: Option<Vec<u8>>,
+    /// True when the user's credentials of other types go.
+    pub(crate) replaces_other_types: bool,
+}
+
+/// The digests of an identifier: under the writing key, and under every readable one.
+#[derive(Debug)]
+pub(crate) struct IdentifierWrite {
+    pub(crate) digest: Vec<u8>,
+    pub(crate) all_digests: Vec<Vec<u8>>,
+}
+
+/// What became of a write. Unless it was saved, the transaction must be rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteOutcome {
+    /// Everything was written.
+    Saved,
+    /// Another user has this identifier.
+    IdentifierTaken,
+    /// The proven secret has been replaced meanwhile.
+    ProofOutdated,
+}
+
+struct OutcomeRow {
+    is_saved: bool,
+    is_taken: bool,
+    is_identified: bool,
+}
+
+/// Adds or replaces the credential, with its evidence.
+#[tracing::instrument(name = "db.credentials.upsert", skip_all, fields(user.id = %write.event.user_id))]
+pub(crate) async fn upsert(
+    connection: &mut PgConnection,
+    write: &CredentialWrite,
+) -> Result<WriteOutcome, StorageError> {
+    let event = &write.event;
+    let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let (proven_type, proven_version) = write.proven.clone().unzip();
+    let identifier = write.identifier.as_ref();
+    let row = sqlx::query_file_as!(
+        OutcomeRow,
+        "src/storage/upsert_credential.sql",
+        event.user_id.as_i32(),
+        write.credential_type,
+        write.sealed_hash,
+        write.key_id,
+        parameter(write.hash_parameters.memory_kib),
+        parameter(write.hash_parameters.iterations),
+        parameter(write.hash_parameters.parallelism),
+        write.display_value,
+        event.sequence,
+        event.occurred_at,
+        event.actor.map(UserId::as_i32),
+        event.kind.as_str(),
+        event.scheme,
+        event.address,
+        event.request_id,
+        event.session_epoch,
+        write.audit_key_id,
+        write.audit_mac,
+        proven_type,
+        proven_version,
+        identifier.map(|identifier| identifier.digest.as_slice()),
+        identifier
+            .map(|identifier| identifier.all_digests.as_slice())
+            .unwrap_or_default(),
+        write.caller_ticket,
+        write.replaces_other_types,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(match row {
+        OutcomeRow { is_taken: true, .. } => WriteOutcome::IdentifierTaken,
+        OutcomeRow {
+            is_saved: false, ..
+        } => WriteOutcome::ProofOutdated,
+        // Another user's save of the same identifier was faster by a moment.
+        OutcomeRow {
+            is_identified: false,
+            ..
+        } if identifier.is_some() => WriteOutcome::IdentifierTaken,
+        OutcomeRow { .. } => WriteOutcome::Saved,
+    })
+}

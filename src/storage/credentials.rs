@@ -1,0 +1,226 @@
+//! Reading credentials. What is read here is sealed; nothing in it is believed yet.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{StorageError, users::UserRow};
+use crate::domain::{
+    credential::CredentialSummary,
+    stored_credential::{HashParameters, StoredCredential},
+    user::{User, UserId},
+};
+
+const INCONSISTENT: StorageError = StorageError::Inconsistent {
+    table: "credentials",
+};
+
+/// A user who could log in, with the credentials that could prove it.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) user: User,
+    pub(crate) credentials: Vec<StoredCredential>,
+}
+
+struct CredentialRow {
+    user_id: i32,
+    credential_type: String,
+    sealed_hash: Vec<u8>,
+    key_id: String,
+    hash_memory_kib: i32,
+    hash_iterations: i32,
+    hash_parallelism: i32,
+    version: i64,
+}
+
+impl TryFrom<CredentialRow> for StoredCredential {
+    type Error = StorageError;
+
+    fn try_from(row: CredentialRow) -> Result<Self, StorageError> {
+        let positive = |number: i32| u32::try_from(number).map_err(|_| INCONSISTENT);
+        Ok(Self {
+            user_id: UserId::try_from(row.user_id).map_err(|_| INCONSISTENT)?,
+            credential_type: row.credential_type,
+            sealed_hash: row.sealed_hash,
+            key_id: row.key_id,
+            hash_parameters: HashParameters {
+                memory_kib: positive(row.hash_memory_kib)?,
+                iterations: positive(row.hash_iterations)?,
+                parallelism: positive(row.hash_parallelism)?,
+            },
+            version: row.version,
+        })
+    }
+}
+
+/// One row of a user joined with a credential they may or may not have.
+struct CandidateRow {
+    user_id: i32,
+    login_name: String,
+    display_name: String,
+    user_type: String,
+    is_administrator: bool,
+    is_retired: bool,
+    session_epoch: i64,
+    credential_type: Option<String>,
+    sealed_hash: Option<Vec<u8>>,
+    key_id: Option<String>,
+    hash_memory_kib: Option<i32>,
+    hash_iterations: Option<i32>,
+    hash_parallelism: Option<i32>,
+    version: Option<i64>,
+}
+
+impl CandidateRow {
+    fn credential(&mut self) -> Option<CredentialRow> {
+        Some(CredentialRow {
+            user_id: self.user_id,
+            credential_type: self.credential_type.take()?,
+            sealed_hash: self.sealed_hash.take()?,
+            key_id: self.key_id.take()?,
+            hash_memory_kib: self.hash_memory_kib?,
+            hash_iterations: self.hash_iterations?,
+            hash_parallelism: self.hash_parallelism?,
+            version: self.version?,
+        })
+    }
+
+    fn user(self) -> Result<User, StorageError> {
+        User::try_from(UserRow {
+            user_id: self.user_id,
+            login_name: self.login_name,
+            display_name: self.display_name,
+            user_type: self.user_type,
+            is_administrator: self.is_administrator,
+            is_retired: self.is_retired,
+            session_epoch: self.session_epoch,
+        })
+    }
+}
+
+fn candidate(rows: Vec<CandidateRow>) -> Result<Option<Candidate>, StorageError> {
+    let mut user = None;
+    let mut credentials = Vec::new();
+    for mut row in rows {
+        credentials.extend(
+            row.credential()
+                .map(StoredCredential::try_from)
+                .transpose()?,
+        );
+        user = Some(row.user()?);
+    }
+    Ok(user.map(|user| Candidate { user, credentials }))
+}
+
+/// The user of a canonical login name with their credentials of the given types: all that Basic
+/// needs, in one statement.
+#[tracing::instrument(name = "db.credentials.find_for_login", skip_all)]
+pub(crate) async fn find_for_login(
+    connection: &mut PgConnection,
+    canonical_name: &str,
+    types: &[String],
+) -> Result<Option<Candidate>, StorageError> {
+    let rows = sqlx::query_as!(
+        CandidateRow,
+        r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
+                  u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
+                  c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
+                  c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
+                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?"
+           FROM login_names n
+           JOIN users u ON u.user_id = n.user_id
+           LEFT JOIN credentials c ON c.user_id = u.user_id AND c.credential_type = ANY($2)
+           WHERE n.canonical_name = $1"#,
+        canonical_name,
+        types,
+    )
+    .fetch_all(connection)
+    .await?;
+    candidate(rows)
+}
+
+/// The owner of an identifier, found by any of its digests, with that identifier's credential.
+#[tracing::instrument(name = "db.credentials.find_by_identifier", skip_all)]
+pub(crate) async fn find_by_identifier(
+    connection: &mut PgConnection,
+    credential_type: &str,
+    digests: &[Vec<u8>],
+) -> Result<Option<Candidate>, StorageError> {
+    let rows = sqlx::query_as!(
+        CandidateRow,
+        r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
+                  u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
+                  c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
+                  c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
+                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?"
+           FROM credential_identifiers i
+           JOIN users u ON u.user_id = i.user_id
+           JOIN credentials c ON c.user_id = i.user_id AND c.credential_type = i.credential_type
+           WHERE i.credential_type = $1 AND i.digest = ANY($2)
+           LIMIT 1"#,
+        credential_type,
+        digests,
+    )
+    .fetch_all(connection)
+    .await?;
+    candidate(rows)
+}
+
+/// The stored credential of one type, or `None` when the user has none.
+pub(crate) async fn find_by_type(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    credential_type: &str,
+) -> Result<Option<StoredCredential>, StorageError> {
+    sqlx::query_as!(
+        CredentialRow,
+        "SELECT user_id, credential_type, sealed_hash, key_id, hash_memory_kib, hash_iterations,
+                hash_parallelism, version
+         FROM credentials WHERE user_id = $1 AND credential_type = $2",
+        user_id.as_i32(),
+        credential_type,
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(StoredCredential::try_from)
+    .transpose()
+}
+
+struct SummaryRow {
+    user_id: i32,
+    credential_type: String,
+    display_value: String,
+    version: i64,
+    updated_at: OffsetDateTime,
+}
+
+impl TryFrom<SummaryRow> for CredentialSummary {
+    type Error = StorageError;
+
+    fn try_from(row: SummaryRow) -> Result<Self, StorageError> {
+        Ok(Self {
+            user_id: UserId::try_from(row.user_id).map_err(|_| INCONSISTENT)?,
+            credential_type: row.credential_type,
+            display_value: row.display_value,
+            version: row.version,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// What may be told about a user's credentials, by type.
+pub(crate) async fn list_by_user(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Vec<CredentialSummary>, StorageError> {
+    sqlx::query_as!(
+        SummaryRow,
+        "SELECT user_id, credential_type, display_value, version, updated_at
+         FROM credentials WHERE user_id = $1 ORDER BY credential_type",
+        user_id.as_i32(),
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(CredentialSummary::try_from)
+    .collect()
+}

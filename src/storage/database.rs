@@ -1,0 +1,108 @@
+//! The connection pool, migrations and commit.
+
+use std::{str::FromStr, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::error::{StorageError, is_connection_failure};
+
+/// The migrations this binary knows. A database that a newer release has migrated is fine too:
+/// migrations are compatible with the release before.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// How to reach the database.
+#[derive(Debug)]
+pub(crate) struct ConnectOptions<'settings> {
+    pub(crate) url: &'settings SecretString,
+    /// Put into the URL when it stands in a file of its own.
+    pub(crate) password: Option<&'settings SecretString>,
+    pub(crate) maximum_connections: u32,
+    /// How long a request waits for a connection.
+    pub(crate) acquire_timeout: Duration,
+    /// How long a statement waits for a row that another transaction holds.
+    pub(crate) lock_timeout: Duration,
+    /// How long a statement may take, and a transaction may idle.
+    pub(crate) statement_timeout: Duration,
+}
+
+/// Opens the pool and its first connection.
+///
+/// # Errors
+/// [`StorageError::BadUrl`], or [`StorageError::Unavailable`] when nobody answers.
+pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<PgPool, StorageError> {
+    // The parser's own message could repeat a part of the URL, and with it the password.
+    let mut connection = PgConnectOptions::from_str(options.url.expose_secret())
+        .map_err(|_| StorageError::BadUrl)?;
+    if let Some(password) = options.password {
+        connection = connection.password(password.expose_secret());
+    }
+    let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    let connection = connection.application_name("credential-keeper").options([
+        ("lock_timeout", milliseconds(options.lock_timeout)),
+        ("statement_timeout", milliseconds(options.statement_timeout)),
+        (
+            "idle_in_transaction_session_timeout",
+            milliseconds(options.statement_timeout),
+        ),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(options.maximum_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .connect_with(connection)
+        .await?;
+    Ok(pool)
+}
+
+/// Applies the migrations that are missing.
+///
+/// # Errors
+/// When one fails or an applied one is not the one this binary knows.
+pub(crate) async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
+    Ok(migrator().run(pool).await?)
+}
+
+/// How many of the migrations this binary knows are not applied.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub(crate) async fn pending_migrations(pool: &PgPool) -> Result<usize, StorageError> {
+    let is_prepared = sqlx::query_scalar!(
+        r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "is_prepared!""#
+    )
+    .fetch_one(pool)
+    .await?;
+    if !is_prepared {
+        return Ok(migrator().iter().count());
+    }
+    let applied: Vec<i64> =
+        sqlx::query_scalar!("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(pool)
+            .await?;
+    Ok(migrator()
+        .iter()
+        .filter(|migration| !applied.contains(&migration.version))
+        .count())
+}
+
+/// Commits; a connection that dies meanwhile leaves the outcome unknown.
+///
+/// # Errors
+/// [`StorageError::OutcomeUnknown`], or what the database said against the commit.
+pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(), StorageError> {
+    transaction.commit().await.map_err(|error| {
+        if is_connection_failure(&error) {
+            StorageError::OutcomeUnknown(error)
+        } else {
+            error.into()
+        }
+    })
+}

@@ -1,0 +1,71 @@
+//! What the database said, as far as anybody can act on it.
+
+/// A statement did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StorageError {
+    /// No connection, or none in time; nothing was done.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] sqlx::Error),
+    /// Another transaction held the row for too long; nothing was done.
+    #[error("a lock was not given in time")]
+    LockTimeout(#[source] sqlx::Error),
+    /// The connection died while a commit was under way: it may or may not have happened.
+    #[error("the connection died during commit")]
+    OutcomeUnknown(#[source] sqlx::Error),
+    /// A named rule of a table refused the row.
+    #[error("the constraint {0} refused the row")]
+    Constraint(String),
+    /// A row holds what this program never writes.
+    #[error("a row of {table} holds what was never written")]
+    Inconsistent { table: &'static str },
+    /// The migrations of this binary and of the database differ.
+    #[error("the migrations could not be applied")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The connection settings cannot be read.
+    #[error("database.url is not a PostgreSQL URL")]
+    BadUrl,
+    #[error("the database refused a statement")]
+    Refused(#[source] sqlx::Error),
+}
+
+/// SQLSTATE `lock_not_available`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// SQLSTATE classes and codes of a server that is not there for us: connection exceptions,
+/// insufficient resources, and shutdown or crash of the server.
+const UNAVAILABLE: [&str; 3] = ["08", "53", "57P"];
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_connection_failure(&error) {
+            return Self::Unavailable(error);
+        }
+        let Some(database) = error.as_database_error() else {
+            return Self::Refused(error);
+        };
+        if let Some(constraint) = database.constraint() {
+            return Self::Constraint(constraint.to_owned());
+        }
+        if database.code().as_deref() == Some(LOCK_NOT_AVAILABLE) {
+            return Self::LockTimeout(error);
+        }
+        Self::Refused(error)
+    }
+}
+
+/// True when the server, not the statement, is what failed.
+pub(super) fn is_connection_failure(error: &sqlx::Error) -> bool {
+    if let Some(database) = error.as_database_error() {
+        let code = database.code().unwrap_or_default();
+        return UNAVAILABLE.iter().any(|class| code.starts_with(class));
+    }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
+}

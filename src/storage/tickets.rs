@@ -1,0 +1,173 @@
+//! Tickets, known only by the digests of their texts.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{StorageError, users::UserRow};
+use crate::domain::user::{User, UserId};
+
+/// A ticket's row.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) session_epoch: i64,
+    pub(crate) auth_time: OffsetDateTime,
+    pub(crate) expires_at: OffsetDateTime,
+}
+
+/// A ticket to be stored.
+#[derive(Debug)]
+pub(crate) struct NewTicketRow<'ticket> {
+    pub(crate) user_id: UserId,
+    pub(crate) digest: &'ticket [u8],
+    pub(crate) ticket: &'ticket Ticket,
+    pub(crate) created_at: OffsetDateTime,
+}
+
+struct TicketRow {
+    user_id: i32,
+    login_name: String,
+    display_name: String,
+    user_type: String,
+    is_administrator: bool,
+    is_retired: bool,
+    session_epoch: i64,
+    ticket_epoch: i64,
+    auth_time: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+/// The ticket with its user, whatever its state.
+#[tracing::instrument(name = "db.tickets.find", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn find_with_user(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digest: &[u8],
+) -> Result<Option<(User, Ticket)>, StorageError> {
+    let row = sqlx::query_as!(
+        TicketRow,
+        "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
+                u.is_retired, u.session_epoch, t.session_epoch AS ticket_epoch, t.auth_time,
+                t.expires_at
+         FROM tickets t JOIN users u ON u.user_id = t.user_id
+         WHERE t.user_id = $1 AND t.digest = $2",
+        user_id.as_i32(),
+        digest,
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let ticket = Ticket {
+        session_epoch: row.ticket_epoch,
+        auth_time: row.auth_time,
+        expires_at: row.expires_at,
+    };
+    let user = User::try_from(UserRow {
+        user_id: row.user_id,
+        login_name: row.login_name,
+        display_name: row.display_name,
+        user_type: row.user_type,
+        is_administrator: row.is_administrator,
+        is_retired: row.is_retired,
+        session_epoch: row.session_epoch,
+    })?;
+    Ok(Some((user, ticket)))
+}
+
+/// Stores a ticket and ends the user's oldest ones beyond `maximum`. The user's row is held by
+/// the transaction, so that two logins at once cannot both believe there is room.
+#[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    row: &NewTicketRow<'_>,
+    maximum: i64,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "WITH surplus AS (
+             DELETE FROM tickets WHERE user_id = $1 AND digest IN (
+                 SELECT digest FROM tickets WHERE user_id = $1
+                 ORDER BY created_at DESC, digest OFFSET $7
+             )
+         )
+         INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        row.user_id.as_i32(),
+        row.digest,
+        row.ticket.session_epoch,
+        row.ticket.auth_time,
+        row.created_at,
+        row.ticket.expires_at,
+        (maximum - 1).max(0),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Moves the expiry of a ticket that is still as it was read; of several at once, one does.
+#[tracing::instrument(name = "db.tickets.renew", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn renew(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digest: &[u8],
+    before: OffsetDateTime,
+    after: OffsetDateTime,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE tickets SET expires_at = $4
+         WHERE user_id = $1 AND digest = $2 AND expires_at = $3",
+        user_id.as_i32(),
+        digest,
+        before,
+        after,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends one ticket; false when it was not there.
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digest: &[u8],
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM tickets WHERE user_id = $1 AND digest = $2",
+        user_id.as_i32(),
+        digest,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends all tickets of a user and tells how many there were.
+pub(crate) async fn delete_by_user(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<u64, StorageError> {
+    let done = sqlx::query!("DELETE FROM tickets WHERE user_id = $1", user_id.as_i32())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes up to `limit` expired tickets, passing over those that somebody holds.
+#[tracing::instrument(name = "db.tickets.sweep", skip_all)]
+pub(crate) async fn delete_expired(
+    connection: &mut PgConnection,
+    now: OffsetDateTime,
+    limit: i64,
+) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM tickets WHERE (user_id, digest) IN (
+             SELECT user_id, digest FROM tickets WHERE expires_at <= $1
+             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         )",
+        now,
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,67 @@
+-- The second statement of a save. The user's row is locked by this transaction, so the head and
+-- the epoch are those that the event was computed from. Everything hangs on `saved`: when it is
+-- empty, nothing is written at all.
+WITH taken AS (
+    SELECT 1 FROM credential_identifiers
+    WHERE credential_type = $2 AND digest = ANY($22::bytea[]) AND user_id <> $1
+),
+saved AS (
+    INSERT INTO credentials AS stored (
+        user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
+        hash_iterations, hash_parallelism, display_value, version, registered_at, registered_by,
+        updated_at, updated_by
+    )
+    SELECT $1, $2, $3, $4, 'argon2id', $5, $6, $7, $8, $9, $10, $11, $10, $11
+    WHERE NOT EXISTS (SELECT FROM taken)
+      AND ($19::text IS NULL OR EXISTS (
+          SELECT FROM credentials
+          WHERE user_id = $1 AND credential_type = $19 AND version = $20::bigint
+      ))
+    ON CONFLICT (user_id, credential_type) DO UPDATE SET
+        sealed_hash = excluded.sealed_hash,
+        key_id = excluded.key_id,
+        hash_scheme = excluded.hash_scheme,
+        hash_memory_kib = excluded.hash_memory_kib,
+        hash_iterations = excluded.hash_iterations,
+        hash_parallelism = excluded.hash_parallelism,
+        display_value = excluded.display_value,
+        version = excluded.version,
+        updated_at = excluded.updated_at,
+        updated_by = excluded.updated_by
+    RETURNING stored.user_id
+),
+event AS (
+    INSERT INTO audit_events (
+        user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
+        credential_type, session_epoch, key_id, mac
+    )
+    SELECT $1, $9, $10, $12, $11, $13, $14, $15, $2, $16, $17, $18 FROM saved
+),
+head AS (
+    UPDATE users SET audit_sequence = $9, audit_mac = $18, session_epoch = $16
+    WHERE user_id = $1 AND EXISTS (SELECT FROM saved)
+),
+identifier AS (
+    INSERT INTO credential_identifiers AS held (credential_type, digest, user_id)
+    SELECT $2, $21::bytea, $1 FROM saved WHERE $21::bytea IS NOT NULL
+    ON CONFLICT (credential_type, digest) DO UPDATE SET user_id = excluded.user_id
+        WHERE held.user_id = excluded.user_id
+    RETURNING 1
+),
+former_identifiers AS (
+    DELETE FROM credential_identifiers
+    WHERE user_id = $1 AND credential_type = $2 AND digest IS DISTINCT FROM $21::bytea
+      AND EXISTS (SELECT FROM saved)
+),
+own_ticket AS (
+    UPDATE tickets SET session_epoch = $16
+    WHERE user_id = $1 AND digest = $23::bytea AND EXISTS (SELECT FROM saved)
+),
+other_types AS (
+    DELETE FROM credentials
+    WHERE $24::boolean AND user_id = $1 AND credential_type <> $2 AND EXISTS (SELECT FROM saved)
+)
+SELECT
+    EXISTS (SELECT FROM saved) AS "is_saved!",
+    EXISTS (SELECT FROM taken) AS "is_taken!",
+    EXISTS (SELECT FROM identifier) AS "is_identified!"

@@ -1,0 +1,101 @@
+//! Logs: structured, on stderr, one span for each request.
+
+use std::io::{self, IsTerminal};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+};
+use tracing::{Span, field::Empty};
+use tracing_actix_web::RootSpanBuilder;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    configuration::{LogFormat, LogSettings},
+    http::RequestId,
+};
+
+/// Libraries that say at `info` what only their own developers want to know. `log.level` can name
+/// them to hear more.
+const QUIETED: &str = "actix_server=warn,sqlx=warn";
+
+/// The level was not a filter that tracing knows.
+#[derive(Debug, thiserror::Error)]
+#[error("log.level: must be error, warn, info, debug, trace or a list of target=level")]
+pub(crate) struct BadLevel;
+
+/// Sends the logs of this process to stderr. A second call changes nothing.
+///
+/// # Errors
+/// [`BadLevel`].
+pub(crate) fn start(settings: &LogSettings) -> Result<(), BadLevel> {
+    let directives = format!("{QUIETED},{}", settings.level);
+    let filter = EnvFilter::try_new(directives).map_err(|_| BadLevel)?;
+    let is_text = match settings.format {
+        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = if is_text {
+        registry
+            .with(fmt::layer().with_writer(io::stderr))
+            .try_init()
+    } else {
+        let layer = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false);
+        registry.with(layer.with_writer(io::stderr)).try_init()
+    };
+    if started.is_err() {
+        tracing::debug!("the log had been started before");
+    }
+    Ok(())
+}
+
+/// The span of a request. It has the route's pattern but neither query nor headers, in which
+/// callers could have put a secret.
+pub(crate) struct RootSpan;
+
+impl RootSpanBuilder for RootSpan {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        let extensions = request.extensions();
+        let request_id = extensions.get::<RequestId>().map(RequestId::as_str);
+        tracing::info_span!(
+            "request",
+            request.id = request_id,
+            http.method = %request.method(),
+            client.address = request.peer_addr().map(|peer| peer.ip().to_string()),
+            auth.scheme = Empty,
+            principal.id = Empty,
+            user.id = Empty,
+            credential.type = Empty,
+        )
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        let _entered = span.enter();
+        match outcome {
+            Ok(response) => tracing::info!(
+                http.route = response.request().match_pattern(),
+                http.status = response.status().as_u16(),
+                "answered"
+            ),
+            Err(error) => tracing::error!(%error, "not answered"),
+        }
+    }
+}
+
+/// An error and what caused it, outermost first, as one line.
+pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
