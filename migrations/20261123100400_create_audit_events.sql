@@ -25,7 +25,8 @@ CREATE TABLE audit_events (
     CONSTRAINT audit_events_user_id_fkey
         FOREIGN KEY (user_id) REFERENCES users (user_id) ON DELETE RESTRICT,
     CONSTRAINT audit_events_sequence_check CHECK (sequence >= 1),
-    CONSTRAINT audit_events_kind_check CHECK (kind IN ('user_added', 'credential_saved')),
+    CONSTRAINT audit_events_kind_check
+        CHECK (kind IN ('user_added', 'credential_saved', 'sessions_ended')),
     CONSTRAINT audit_events_scheme_check
         CHECK (scheme IN ('basic', 'so_ticket', 'bearer', 'command')),
     CONSTRAINT audit_events_request_id_check CHECK (char_length(request_id) BETWEEN 1 AND 64),

@@ -39,14 +39,9 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadLevel> {
     };
     let registry = tracing_subscriber::registry().with(filter);
     let started = if is_text {
-        registry
-            .with(fmt::layer().with_writer(io::stderr))
-            .try_init()
+        registry.with(fmt::layer().with_writer(io::stderr)).try_init()
     } else {
-        let layer = fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_span_list(false);
+        let layer = fmt::layer().json().flatten_event(true).with_span_list(false);
         registry.with(layer.with_writer(io::stderr)).try_init()
     };
     if started.is_err() {

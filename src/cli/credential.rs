@@ -57,10 +57,7 @@ pub(super) struct Target {
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
     match command {
-        Command::Save {
-            target,
-            display_value,
-        } => save(&service, target, display_value).await,
+        Command::Save { target, display_value } => save(&service, target, display_value).await,
         Command::List { user } => list(&service, &user).await,
         Command::Verify { target } => verify(&service, target).await,
     }
@@ -79,9 +76,7 @@ async fn save(
         display_value,
     };
     let command = unchecked.check(&service.types)?;
-    service
-        .save_credential(Actor::Command, &session::origin(), command, clock::now())
-        .await?;
+    service.save_credential(Actor::Command, &session::origin(), command, clock::now()).await?;
     output::complain("saved");
     Ok(ExitCode::SUCCESS)
 }
@@ -97,16 +92,8 @@ async fn list(service: &Service, user: &str) -> Result<ExitCode, Failure> {
             summary.updated_at.format(&Rfc3339).unwrap_or_default(),
         ]
     };
-    let rows: Vec<_> = service
-        .list_credentials(user.user_id)
-        .await?
-        .iter()
-        .map(row)
-        .collect();
-    output::table(
-        ["USER", "TYPE", "DISPLAY VALUE", "VERSION", "UPDATED"],
-        &rows,
-    )?;
+    let rows: Vec<_> = service.list_credentials(user.user_id).await?.iter().map(row).collect();
+    output::table(["USER", "TYPE", "DISPLAY VALUE", "VERSION", "UPDATED"], &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -118,12 +105,6 @@ async fn verify(service: &Service, target: Target) -> Result<ExitCode, Failure> 
         Some(name) => service.types.find(name).ok_or_else(unknown)?,
     };
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
-    let is_same = service
-        .verify_credential(user.user_id, credential_type, &value)
-        .await?;
-    session::answer(
-        is_same,
-        "this is the stored value",
-        "this is not the stored value",
-    )
+    let is_same = service.verify_credential(user.user_id, credential_type, &value).await?;
+    session::answer(is_same, "this is the stored value", "this is not the stored value")
 }

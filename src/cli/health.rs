@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The arguments of `health`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where to ask, such as http://127.0.0.1:8080; without it, the operations listener of the
+    /// Where to ask, such as <http://127.0.0.1:8080>; without it, the operations listener of the
     /// settings.
     #[arg(long)]
     url: Option<String>,
@@ -24,11 +24,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => configured()?,
     };
-    let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .proxy(None)
-        .build()
-        .new_agent();
+    let agent =
+        ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().new_agent();
     match agent.get(format!("{base}/health/ready")).call() {
         Ok(_) => {
             output::say("ready")?;
@@ -44,8 +41,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn configured() -> Result<String, Failure> {
     let settings = session::read_settings()?;
     let none = || Failure::because("operations.listen: is required, or --url");
-    Ok(format!(
-        "http://{}",
-        settings.operations.listen.ok_or_else(none)?
-    ))
+    Ok(format!("http://{}", settings.operations.listen.ok_or_else(none)?))
 }

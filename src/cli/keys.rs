@@ -46,10 +46,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
             let row = |key: &crate::security::keyring::Key| {
                 [key.id().to_owned(), key.state().as_str().to_owned()]
             };
-            output::table(
-                ["KEY", "STATE"],
-                &keyring.all().iter().map(row).collect::<Vec<_>>(),
-            )?;
+            output::table(["KEY", "STATE"], &keyring.all().iter().map(row).collect::<Vec<_>>())?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -60,7 +57,5 @@ fn named(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
         return Ok(file);
     }
     let settings: Settings = session::read_settings()?;
-    settings
-        .keyring_file
-        .ok_or_else(|| Failure::because("keyring.file: is required, or --file"))
+    settings.keyring_file.ok_or_else(|| Failure::because("keyring.file: is required, or --file"))
 }

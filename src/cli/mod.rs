@@ -88,15 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<ExitCode, Failure> {
-    // These two need no runtime of their own, and keep working where nothing else does.
-    match command {
-        Command::Health(arguments) => return health::run(&arguments),
-        Command::Config(command) => return config::run(&command),
-        _ => {}
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,
@@ -106,7 +98,8 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             Command::User(command) => user::run(command).await,
             Command::Credential(command) => credential::run(command).await,
             Command::Ticket(command) => ticket::run(command).await,
-            Command::Health(_) | Command::Config(_) => Ok(ExitCode::SUCCESS),
+            Command::Config(command) => config::run(&command),
+            Command::Health(arguments) => health::run(&arguments),
         }
     })
 }

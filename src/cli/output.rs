@@ -35,18 +35,20 @@ pub(super) fn table<const N: usize>(
     rows: &[[String; N]],
 ) -> Result<(), Failure> {
     let mut widths = heading.map(|cell| cell.chars().count());
-    for row in rows {
+    // What users chose to be called must not move the cursor of an operator's terminal.
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| cell.replace(char::is_control, "\u{fffd}")))
+        .collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
+        let padded = cells.zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     say(line(&mut heading.into_iter()))?;
-    rows.iter()
-        .try_for_each(|row| say(line(&mut row.iter().map(String::as_str))))
+    rows.iter().try_for_each(|row| say(line(&mut row.iter().map(String::as_str))))
 }

@@ -14,14 +14,10 @@ const MAXIMUM_INPUT: u64 = 64 * 1024;
 /// of it.
 pub(super) fn read_secret(prompt: &str) -> Result<SecretString, Failure> {
     if io::stdin().is_terminal() {
-        return Ok(SecretString::from(rpassword::prompt_password(format!(
-            "{prompt}: "
-        ))?));
+        return Ok(SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?));
     }
     let mut text = Zeroizing::new(String::new());
     io::stdin().take(MAXIMUM_INPUT).read_to_string(&mut text)?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(SecretString::from(
-        secret.strip_suffix('\r').unwrap_or(secret),
-    ))
+    Ok(SecretString::from(secret.strip_suffix('\r').unwrap_or(secret)))
 }

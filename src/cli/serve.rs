@@ -35,9 +35,7 @@ pub(super) fn announce(application: &Application) -> Result<(), Failure> {
         hashing.per_second = capacity.hashes_per_second,
         hashing.queue = capacity.queue_length,
         hashing.memory_kib = capacity.memory_kib,
-        operations = application
-            .operations_address()?
-            .map(tracing::field::display),
+        operations = application.operations_address()?.map(tracing::field::display),
         "started"
     );
     output::say(format_args!("ready http://{}", application.address()?))

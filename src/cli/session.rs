@@ -24,11 +24,7 @@ pub(super) fn read_settings() -> Result<Settings, Failure> {
 
 /// Fails when there is a problem, with all of them.
 pub(super) fn require(problems: Vec<Problem>) -> Result<(), Failure> {
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(refuse(&Problems(problems)))
-    }
+    if problems.is_empty() { Ok(()) } else { Err(refuse(&Problems(problems))) }
 }
 
 fn refuse(problems: &Problems) -> Failure {
@@ -49,11 +45,7 @@ pub(super) async fn open() -> Result<Service, Failure> {
 
 /// The user that an argument names, by id or by login name.
 pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Failure> {
-    let found = match named
-        .parse::<i32>()
-        .ok()
-        .and_then(|id| UserId::try_from(id).ok())
-    {
+    let found = match named.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok()) {
         Some(user_id) => service.find_user(user_id).await?,
         None => service.find_user_by_name(&LoginName::parse(named)?).await?,
     };
@@ -62,18 +54,11 @@ pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Fa
 
 /// Where a command's changes come from, for the audit chain.
 pub(super) fn origin() -> Origin {
-    Origin {
-        address: None,
-        request_id: Uuid::new_v4().to_string(),
-    }
+    Origin { address: None, request_id: Uuid::new_v4().to_string() }
 }
 
 /// Answers yes or no, also by the exit code.
 pub(super) fn answer(is_yes: bool, yes: &str, no: &str) -> Result<ExitCode, Failure> {
     output::say(if is_yes { yes } else { no })?;
-    Ok(if is_yes {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if is_yes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -19,7 +19,7 @@ pub(super) enum Command {
     },
     /// Ends the ticket that comes from stdin or a prompt, or all of a user.
     Revoke {
-        /// End all tickets of this user, by id or login name.
+        /// End all tickets and tokens of this user, by id or login name.
         #[arg(long)]
         user: Option<String>,
     },
@@ -37,8 +37,9 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Revoke { user: Some(user) } => {
             let user = session::find_user(&service, &user).await?;
-            let ended = service.end_tickets_of(user.user_id).await?;
-            output::say(format_args!("{ended} tickets ended"))?;
+            let origin = session::origin();
+            let ended = service.end_sessions_of(user.user_id, &origin, clock::now()).await?;
+            output::say(format_args!("{ended} tickets and all tokens ended"))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: None } => {

@@ -81,15 +81,9 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
 
 async fn add(service: &Service, arguments: AddArguments) -> Result<(), Failure> {
     let user = new_user(&arguments)?;
-    let password = if arguments.generate {
-        generate_password()?
-    } else {
-        read_secret("Password")?
-    };
+    let password = if arguments.generate { generate_password()? } else { read_secret("Password")? };
     let value = CredentialValue::parse("Password", &password)?;
-    let user_id = service
-        .add_user(&user, value, &session::origin(), clock::now())
-        .await?;
+    let user_id = service.add_user(&user, value, &session::origin(), clock::now()).await?;
     output::complain(format_args!("added user {user_id}"));
     if arguments.generate {
         output::say(password.expose_secret())?;
@@ -101,9 +95,7 @@ fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
     let login_name = LoginName::parse(&arguments.name)?;
     let display_name = arguments.display_name.as_ref().unwrap_or(&arguments.name);
     if display_name.is_empty() || display_name.chars().count() > 254 {
-        return Err(Failure::because(
-            "--display-name must have 1 to 254 characters",
-        ));
+        return Err(Failure::because("--display-name must have 1 to 254 characters"));
     }
     Ok(NewUser {
         user_id: arguments.id.map(UserId::try_from).transpose()?,
@@ -117,9 +109,7 @@ fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
 async fn list(service: &Service) -> Result<(), Failure> {
     let mut users: Vec<User> = Vec::new();
     loop {
-        let page = service
-            .list_users_after(users.last().map(|user| user.user_id))
-            .await?;
+        let page = service.list_users_after(users.last().map(|user| user.user_id)).await?;
         if page.is_empty() {
             break;
         }
@@ -127,11 +117,7 @@ async fn list(service: &Service) -> Result<(), Failure> {
     }
     let row = |user: &User| {
         let state = if user.is_retired { "retired" } else { "active" };
-        let right = if user.is_administrator {
-            "administrator"
-        } else {
-            ""
-        };
+        let right = if user.is_administrator { "administrator" } else { "" };
         [
             user.user_id.to_string(),
             user.login_name.clone(),

@@ -29,10 +29,7 @@ pub struct Problem {
 
 impl Problem {
     fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            setting: setting.into(),
-            reason: reason.into(),
-        }
+        Self { setting: setting.into(), reason: reason.into() }
     }
 }
 
@@ -73,9 +70,7 @@ pub(crate) fn runtime_folder() -> std::path::PathBuf {
 
 /// The folders in which programs are looked for.
 pub(crate) fn program_folders() -> Vec<std::path::PathBuf> {
-    env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect())
-        .unwrap_or_default()
+    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -40,20 +40,9 @@ impl Reader {
             builder = builder.add_source(File::from(file).format(FileFormat::Toml).required(true));
         }
         let unreadable = |error: ConfigError| Problems(vec![unreadable_source(file, &error)]);
-        let settings = builder
-            .add_source(environment)
-            .build()
-            .map_err(unreadable)?;
-        let defaults = Config::builder()
-            .add_source(defaults())
-            .build()
-            .map_err(unreadable)?;
-        Ok(Self {
-            settings,
-            defaults,
-            asked: BTreeSet::new(),
-            problems: Vec::new(),
-        })
+        let settings = builder.add_source(environment).build().map_err(unreadable)?;
+        let defaults = Config::builder().add_source(defaults()).build().map_err(unreadable)?;
+        Ok(Self { settings, defaults, asked: BTreeSet::new(), problems: Vec::new() })
     }
 
     /// The value of a setting that has a default.
@@ -118,11 +107,7 @@ impl Reader {
         for name in given.difference(&self.asked) {
             self.problems.push(Problem::new(name, "is not a setting"));
         }
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Problems(self.problems))
-        }
+        if self.problems.is_empty() { Ok(()) } else { Err(Problems(self.problems)) }
     }
 }
 
@@ -140,29 +125,32 @@ fn collect_names(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
 
 /// What was expected; `config`'s own messages repeat the value.
 fn describe(error: &ConfigError) -> String {
-    match error {
-        ConfigError::Type { expected, .. } => format!("must be {expected}"),
-        ConfigError::At { error, .. } => describe(error),
-        ConfigError::NotFound(_) => "is required".to_owned(),
-        ConfigError::Message(message) if message.starts_with("unknown field") => {
+    if let ConfigError::Type { expected, .. } = error {
+        return format!("must be {expected}");
+    }
+    if let ConfigError::At { error, .. } = error {
+        return describe(error);
+    }
+    if let ConfigError::NotFound(_) = error {
+        return "is required".to_owned();
+    }
+    match error.to_string() {
+        message if message.starts_with("missing field") => message,
+        message if message.starts_with("unknown field") => {
             "has a member that is not known".to_owned()
         }
-        ConfigError::Message(message) if message.starts_with("missing field") => message.clone(),
         _ => "has a value of the wrong form".to_owned(),
     }
 }
 
+/// Where the file goes wrong; the parser's message quotes the line, so only its position is told.
 fn unreadable_source(file: Option<&Path>, error: &ConfigError) -> Problem {
     let setting = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
-    let line = match error {
-        // The parser's message quotes the line; only its position is told.
-        ConfigError::FileParse { cause, .. } => cause
-            .to_string()
-            .lines()
-            .next()
-            .filter(|line| line.starts_with("TOML parse error at"))
-            .map_or_else(|| "cannot be read as TOML".to_owned(), str::to_owned),
-        _ => "cannot be read".to_owned(),
-    };
-    Problem::new(setting, line)
+    let mut reason = "cannot be read".to_owned();
+    if let ConfigError::FileParse { cause, .. } = error {
+        let text = cause.to_string();
+        let position = text.lines().next().filter(|line| line.starts_with("TOML parse error at"));
+        position.unwrap_or("cannot be read as TOML").clone_into(&mut reason);
+    }
+    Problem::new(setting, reason)
 }

@@ -53,6 +53,7 @@ pub(crate) struct DatabaseSettings {
 }
 
 /// Section `authentication`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone)]
 pub(crate) struct AuthenticationSettings {
     pub(crate) basic: bool,
@@ -256,19 +257,12 @@ impl HashingSettings {
 
 impl LogSettings {
     fn take(reader: &mut Reader) -> Self {
-        let format = reader.parsed(
-            "log.format",
-            "must be auto, text or json",
-            |text| match text {
-                "auto" => Some(LogFormat::Auto),
-                "text" => Some(LogFormat::Text),
-                "json" => Some(LogFormat::Json),
-                _ => None,
-            },
-        );
-        Self {
-            level: reader.get("log.level"),
-            format: format.unwrap_or(LogFormat::Auto),
-        }
+        let format = reader.parsed("log.format", "must be auto, text or json", |text| match text {
+            "auto" => Some(LogFormat::Auto),
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        });
+        Self { level: reader.get("log.level"), format: format.unwrap_or(LogFormat::Auto) }
     }
 }

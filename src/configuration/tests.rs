@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, io::Write};
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
@@ -16,11 +13,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
 }
 
 fn named(problems: &Problems) -> BTreeSet<&str> {
-    problems
-        .0
-        .iter()
-        .map(|problem| problem.setting.as_str())
-        .collect()
+    problems.0.iter().map(|problem| problem.setting.as_str()).collect()
 }
 
 #[test]
@@ -34,11 +27,7 @@ fn the_defaults_are_read_without_a_problem() {
 #[test]
 fn the_environment_comes_on_top_of_the_file() {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-    writeln!(
-        file,
-        "[http]\nlisten = '127.0.0.1:1'\nread_timeout_seconds = 3"
-    )
-    .unwrap();
+    writeln!(file, "[http]\nlisten = '127.0.0.1:1'\nread_timeout_seconds = 3").unwrap();
     let environment = variables(&[("KEEPER__HTTP__LISTEN", "127.0.0.1:2")]);
     let settings = Settings::read(Some(file.path()), environment).unwrap();
     assert_eq!(settings.http.listen.port(), 2);
@@ -125,28 +114,16 @@ fn types_and_issuers_are_checked_together() {
 fn serving_refuses_what_is_unsafe() {
     let serving = |pairs: &[(&str, &str)]| {
         let problems = read(pairs).unwrap().problems_of_serving();
-        problems
-            .into_iter()
-            .map(|problem| problem.setting)
-            .collect::<Vec<_>>()
+        problems.into_iter().map(|problem| problem.setting).collect::<Vec<_>>()
     };
     assert_eq!(serving(&[]), ["database.url", "keyring.file"]);
-    let base = [
-        ("KEEPER__DATABASE__URL", "u"),
-        ("KEEPER__KEYRING__FILE", "f"),
-    ];
+    let base = [("KEEPER__DATABASE__URL", "u"), ("KEEPER__KEYRING__FILE", "f")];
     let with = |more: &[(&'static str, &'static str)]| serving(&[&base, more].concat());
     assert!(with(&[]).is_empty());
-    assert_eq!(
-        with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080")]),
-        ["http.listen"]
-    );
+    assert_eq!(with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080")]), ["http.listen"]);
     let behind_proxy = ("KEEPER__HTTP__TLS_TERMINATED_BY_PROXY", "true");
     assert!(with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080"), behind_proxy]).is_empty());
     assert_eq!(with(&[("KEEPER__HASHING__ITERATIONS", "1")]), ["hashing"]);
-    let owasp = [
-        ("KEEPER__HASHING__MEMORY_KIB", "47104"),
-        ("KEEPER__HASHING__ITERATIONS", "1"),
-    ];
+    let owasp = [("KEEPER__HASHING__MEMORY_KIB", "47104"), ("KEEPER__HASHING__ITERATIONS", "1")];
     assert!(with(&owasp).is_empty());
 }

@@ -7,22 +7,17 @@ use crate::domain::{
 };
 
 /// OWASP's equally strong argon2id points (Password Storage Cheat Sheet), as (KiB, iterations).
-const OWASP_POINTS: [(u32, u32); 5] = [
-    (47_104, 1),
-    (19_456, 2),
-    (12_288, 3),
-    (9_216, 4),
-    (7_168, 5),
-];
+const OWASP_POINTS: [(u32, u32); 5] =
+    [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
 impl Settings {
     /// The types of this installation; `None` when the default is none of them.
     pub(crate) fn credential_types(&self) -> Option<CredentialTypes> {
         let additional = self.credentials.additional_types.iter().map(|entry| {
             let kind = match entry.kind {
-                TypeKind::Secret => CredentialKind::Secret {
-                    usable_for_basic: entry.usable_for_basic,
-                },
+                TypeKind::Secret => {
+                    CredentialKind::Secret { usable_for_basic: entry.usable_for_basic }
+                }
                 TypeKind::Identifier => CredentialKind::Identifier,
             };
             CredentialType::new(&entry.name, kind)
@@ -55,21 +50,12 @@ impl Settings {
         }
         for (setting, duration) in [
             ("http.read_timeout_seconds", self.http.read_timeout),
-            (
-                "database.acquire_timeout_seconds",
-                self.database.acquire_timeout,
-            ),
+            ("database.acquire_timeout_seconds", self.database.acquire_timeout),
             ("database.lock_timeout_seconds", self.database.lock_timeout),
-            (
-                "database.statement_timeout_seconds",
-                self.database.statement_timeout,
-            ),
+            ("database.statement_timeout_seconds", self.database.statement_timeout),
             ("hashing.deadline_seconds", self.hashing.deadline),
             ("tickets.lifetime_seconds", self.tickets.lifetime),
-            (
-                "access_tokens.lifetime_seconds",
-                self.access_tokens.lifetime,
-            ),
+            ("access_tokens.lifetime_seconds", self.access_tokens.lifetime),
         ] {
             if duration.is_zero() {
                 refuse(setting, "must be at least 1");
@@ -86,11 +72,7 @@ impl Settings {
     }
 
     fn hashing_contradictions(&self) -> Option<Problem> {
-        let HashParameters {
-            memory_kib,
-            iterations,
-            parallelism,
-        } = self.hash_parameters();
+        let HashParameters { memory_kib, iterations, parallelism } = self.hash_parameters();
         let is_possible = iterations >= 1
             && (1..=255).contains(&parallelism)
             && memory_kib >= 8 * parallelism
@@ -106,22 +88,13 @@ impl Settings {
         for entry in &self.credentials.additional_types {
             let is_bad_length = entry.name.is_empty() || entry.name.chars().count() > 254;
             if is_bad_length || entry.name.chars().any(char::is_control) {
-                refuse(
-                    "credentials.additional_types",
-                    "a name must have 1 to 254 characters",
-                );
+                refuse("credentials.additional_types", "a name must have 1 to 254 characters");
             }
             if seen.contains(&names(entry)) || entry.name.eq_ignore_ascii_case(TICKET) {
-                refuse(
-                    "credentials.additional_types",
-                    "names a type twice, or a built-in one",
-                );
+                refuse("credentials.additional_types", "names a type twice, or a built-in one");
             }
             if entry.kind == TypeKind::Identifier && entry.usable_for_basic {
-                refuse(
-                    "credentials.additional_types",
-                    "an identifier proves nothing to Basic",
-                );
+                refuse("credentials.additional_types", "an identifier proves nothing to Basic");
             }
             seen.push(names(entry));
         }
@@ -133,10 +106,7 @@ impl Settings {
         for entry in &self.authentication.issuers {
             let bound = types.find(&entry.credential_type);
             if !bound.is_some_and(CredentialType::is_identifier) {
-                refuse(
-                    "authentication.issuers",
-                    "credential_type must be an identifier type",
-                );
+                refuse("authentication.issuers", "credential_type must be an identifier type");
             }
             if issuers.contains(&&entry.issuer) {
                 refuse("authentication.issuers", "names an issuer twice");
@@ -161,10 +131,7 @@ impl Settings {
             self.hashing.memory_kib >= memory_kib && self.hashing.iterations >= iterations
         };
         if !OWASP_POINTS.into_iter().any(is_strong) {
-            refuse(
-                "hashing",
-                "cheaper than OWASP's minimum of 19456 KiB and 2 iterations",
-            );
+            refuse("hashing", "cheaper than OWASP's minimum of 19456 KiB and 2 iterations");
         }
         problems
     }
@@ -181,9 +148,6 @@ impl Settings {
     /// What `migrate` needs.
     pub(crate) fn problems_of_migrating(&self) -> Vec<Problem> {
         let is_missing = self.database.url.is_none();
-        is_missing
-            .then(|| Problem::new("database.url", "is required"))
-            .into_iter()
-            .collect()
+        is_missing.then(|| Problem::new("database.url", "is required")).into_iter().collect()
     }
 }

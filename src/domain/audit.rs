@@ -11,6 +11,8 @@ pub(crate) enum AuditKind {
     UserAdded,
     /// A credential was added or replaced.
     CredentialSaved,
+    /// Every ticket and token of the user was ended.
+    SessionsEnded,
 }
 
 impl AuditKind {
@@ -19,6 +21,7 @@ impl AuditKind {
         match self {
             Self::UserAdded => "user_added",
             Self::CredentialSaved => "credential_saved",
+            Self::SessionsEnded => "sessions_ended",
         }
     }
 }

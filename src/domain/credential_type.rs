@@ -32,10 +32,7 @@ pub(crate) struct CredentialType {
 impl CredentialType {
     /// A type of this spelling and kind.
     pub(crate) fn new(name: impl Into<String>, kind: CredentialKind) -> Self {
-        Self {
-            name: name.into(),
-            kind,
-        }
+        Self { name: name.into(), kind }
     }
 
     /// The canonical spelling.
@@ -50,10 +47,7 @@ impl CredentialType {
 
     /// True when Basic verifies it, so that replacing it ends what was derived from it.
     pub(crate) fn is_usable_for_basic(&self) -> bool {
-        self.kind
-            == CredentialKind::Secret {
-                usable_for_basic: true,
-            }
+        self.kind == CredentialKind::Secret { usable_for_basic: true }
     }
 
     /// True for the user's own password.
@@ -74,23 +68,15 @@ impl CredentialTypes {
     /// The built-in types, those of the settings, and which of them is meant when none is named.
     /// `None` when the default is not among them.
     pub(crate) fn new(additional: Vec<CredentialType>, default: &str) -> Option<Self> {
-        let password = CredentialType::new(
-            PASSWORD,
-            CredentialKind::Secret {
-                usable_for_basic: true,
-            },
-        );
+        let password =
+            CredentialType::new(PASSWORD, CredentialKind::Secret { usable_for_basic: true });
         let mut types = vec![
             password.clone(),
             CredentialType::new(ACTIVE_DIRECTORY, CredentialKind::Identifier),
         ];
         types.extend(additional);
         let default = find(&types, default)?.clone();
-        Some(Self {
-            types,
-            password,
-            default,
-        })
+        Some(Self { types, password, default })
     }
 
     /// The type of that name, compared without regard to case.
@@ -120,9 +106,7 @@ impl CredentialTypes {
 
 fn find<'types>(types: &'types [CredentialType], name: &str) -> Option<&'types CredentialType> {
     let name = name.to_lowercase();
-    types
-        .iter()
-        .find(|credential_type| credential_type.name.to_lowercase() == name)
+    types.iter().find(|credential_type| credential_type.name.to_lowercase() == name)
 }
 
 #[cfg(test)]
@@ -132,19 +116,14 @@ mod tests {
     #[test]
     fn names_compare_without_regard_to_case() {
         let types = CredentialTypes::new(Vec::new(), "crm5/password").unwrap();
-        assert_eq!(
-            types.find("activedirectory").unwrap().as_str(),
-            ACTIVE_DIRECTORY
-        );
+        assert_eq!(types.find("activedirectory").unwrap().as_str(), ACTIVE_DIRECTORY);
         assert!(types.default_type().is_password());
         assert!(types.find(TICKET).is_none());
     }
 
     #[test]
     fn only_secrets_marked_for_it_are_usable_for_basic() {
-        let pin = |usable| CredentialKind::Secret {
-            usable_for_basic: usable,
-        };
+        let pin = |usable| CredentialKind::Secret { usable_for_basic: usable };
         let additional = vec![
             CredentialType::new("Pin", pin(true)),
             CredentialType::new("Answer", pin(false)),

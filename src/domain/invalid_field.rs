@@ -13,9 +13,6 @@ pub(crate) struct InvalidField {
 impl InvalidField {
     /// A refusal of `field`.
     pub(crate) fn new(field: impl Into<String>, reason: &'static str) -> Self {
-        Self {
-            field: field.into(),
-            reason,
-        }
+        Self { field: field.into(), reason }
     }
 }

@@ -38,10 +38,7 @@ impl AuthenticationScheme {
 #[derive(Debug)]
 pub(crate) enum PresentedCredential {
     /// Basic with a name and a password.
-    Password {
-        name: String,
-        password: SecretString,
-    },
+    Password { name: String, password: SecretString },
     /// SoTicket, or Basic with a ticket in the place of the name.
     Ticket(SecretString),
     /// Bearer.
@@ -63,10 +60,7 @@ impl PresentedCredential {
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
     /// This stored secret, in this version.
-    Password {
-        credential_type: String,
-        version: i64,
-    },
+    Password { credential_type: String, version: i64 },
     /// The live ticket with this digest.
     Ticket { digest: Vec<u8> },
     /// A token; there is nothing stored to point at.
@@ -111,10 +105,7 @@ impl Principal {
 
     /// External, anonymous and retired users never change anything.
     fn may_act(&self) -> bool {
-        let is_outside = matches!(
-            self.user.user_type,
-            UserType::External | UserType::Anonymous
-        );
+        let is_outside = matches!(self.user.user_type, UserType::External | UserType::Anonymous);
         !is_outside && !self.user.is_retired
     }
 }
@@ -175,19 +166,11 @@ mod tests {
             session_epoch: 0,
         };
         let scheme = AuthenticationScheme::Basic;
-        Principal {
-            user,
-            scheme,
-            proof,
-            auth_time: OffsetDateTime::UNIX_EPOCH,
-        }
+        Principal { user, scheme, proof, auth_time: OffsetDateTime::UNIX_EPOCH }
     }
 
     fn password() -> Proof {
-        Proof::Password {
-            credential_type: PASSWORD.to_owned(),
-            version: 1,
-        }
+        Proof::Password { credential_type: PASSWORD.to_owned(), version: 1 }
     }
 
     fn may_save(principal: &Principal, user_id: i32, type_name: &str) -> bool {
@@ -198,16 +181,8 @@ mod tests {
 
     #[test]
     fn administrators_and_system_users_act_on_anybody() {
-        assert!(may_save(
-            &principal(UserType::Internal, true, Proof::Token),
-            8,
-            ACTIVE_DIRECTORY
-        ));
-        assert!(may_save(
-            &principal(UserType::System, false, Proof::Token),
-            8,
-            PASSWORD
-        ));
+        assert!(may_save(&principal(UserType::Internal, true, Proof::Token), 8, ACTIVE_DIRECTORY));
+        assert!(may_save(&principal(UserType::System, false, Proof::Token), 8, PASSWORD));
     }
 
     #[test]
@@ -216,20 +191,9 @@ mod tests {
         assert!(may_save(&proven, 7, PASSWORD));
         assert!(!may_save(&proven, 8, PASSWORD));
         assert!(!may_save(&proven, 7, ACTIVE_DIRECTORY));
-        assert!(!may_save(
-            &principal(UserType::Internal, false, Proof::Token),
-            7,
-            PASSWORD
-        ));
-        let pin = Proof::Password {
-            credential_type: "Pin".to_owned(),
-            version: 1,
-        };
-        assert!(!may_save(
-            &principal(UserType::Internal, false, pin),
-            7,
-            PASSWORD
-        ));
+        assert!(!may_save(&principal(UserType::Internal, false, Proof::Token), 7, PASSWORD));
+        let pin = Proof::Password { credential_type: "Pin".to_owned(), version: 1 };
+        assert!(!may_save(&principal(UserType::Internal, false, pin), 7, PASSWORD));
     }
 
     #[test]

@@ -34,12 +34,9 @@ impl UncheckedSaveCredential {
     /// # Errors
     /// Names the first member that is missing or refused.
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveCredential, InvalidField> {
-        let user_id = self
-            .user_id
-            .ok_or_else(|| InvalidField::new("UserId", "is required"))?;
-        let value = self
-            .value
-            .ok_or_else(|| InvalidField::new("Credential.Value", "is required"))?;
+        let user_id = self.user_id.ok_or_else(|| InvalidField::new("UserId", "is required"))?;
+        let value =
+            self.value.ok_or_else(|| InvalidField::new("Credential.Value", "is required"))?;
         let display_value = self
             .display_value
             .map(|text| DisplayValue::parse("Credential.DisplayValue", &text))
@@ -63,10 +60,7 @@ fn find_type(name: Option<&str>, types: &CredentialTypes) -> Result<CredentialTy
     if name.eq_ignore_ascii_case(TICKET) {
         return Err(refuse("tickets cannot be saved"));
     }
-    types
-        .find(name)
-        .cloned()
-        .ok_or_else(|| refuse("is not a known credential type"))
+    types.find(name).cloned().ok_or_else(|| refuse("is not a known credential type"))
 }
 
 #[cfg(test)]
@@ -105,12 +99,6 @@ mod tests {
 
     #[test]
     fn an_empty_display_value_means_none() {
-        assert!(
-            unchecked(None)
-                .check(&types())
-                .unwrap()
-                .display_value
-                .is_none()
-        );
+        assert!(unchecked(None).check(&types()).unwrap().display_value.is_none());
     }
 }

@@ -15,13 +15,9 @@ pub(super) fn nfc(text: &str) -> String {
 pub(super) fn nfkc_case_fold(text: &str) -> String {
     let fold = CaseMapper::new();
     let compatible = DecomposingNormalizer::new_nfkd();
-    let once = fold
-        .fold_string(&DecomposingNormalizer::new_nfd().normalize(text))
-        .into_owned();
+    let once = fold.fold_string(&DecomposingNormalizer::new_nfd().normalize(text)).into_owned();
     let twice = fold.fold_string(&compatible.normalize(&once)).into_owned();
-    ComposingNormalizer::new_nfkc()
-        .normalize(&twice)
-        .into_owned()
+    ComposingNormalizer::new_nfkc().normalize(&twice).into_owned()
 }
 
 #[cfg(test)]
@@ -40,12 +36,9 @@ mod tests {
 
     #[test]
     fn spellings_of_one_name_share_a_form() {
-        for (left, right) in [
-            ("TJE0", "tje0"),
-            ("Straße", "STRASSE"),
-            ("ﬁna", "FINA"),
-            ("Å", "a\u{30a}"),
-        ] {
+        for (left, right) in
+            [("TJE0", "tje0"), ("Straße", "STRASSE"), ("ﬁna", "FINA"), ("Å", "a\u{30a}")]
+        {
             assert_eq!(nfkc_case_fold(left), nfkc_case_fold(right));
         }
     }

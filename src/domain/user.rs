@@ -25,11 +25,7 @@ impl TryFrom<i32> for UserId {
     type Error = InvalidField;
 
     fn try_from(id: i32) -> Result<Self, InvalidField> {
-        if id > 0 {
-            Ok(Self(id))
-        } else {
-            Err(InvalidField::new("UserId", "must be positive"))
-        }
+        if id > 0 { Ok(Self(id)) } else { Err(InvalidField::new("UserId", "must be positive")) }
     }
 }
 
@@ -62,17 +58,10 @@ impl LoginName {
         if length > MAXIMUM_LOGIN_NAME {
             return refuse("must have at most 239 characters");
         }
-        if text
-            .chars()
-            .chain(canonical.chars())
-            .any(|c| c.is_control() || c == ':')
-        {
+        if text.chars().chain(canonical.chars()).any(|c| c.is_control() || c == ':') {
             return refuse("must not contain a control character or a colon");
         }
-        Ok(Self {
-            text: text.to_owned(),
-            canonical,
-        })
+        Ok(Self { text: text.to_owned(), canonical })
     }
 
     /// The name as it was given.
@@ -108,13 +97,8 @@ pub(crate) enum UserType {
 
 impl UserType {
     /// Every type, in the vendor's order.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Internal,
-        Self::Resource,
-        Self::External,
-        Self::Anonymous,
-        Self::System,
-    ];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Internal, Self::Resource, Self::External, Self::Anonymous, Self::System];
 
     /// The stored spelling.
     pub(crate) fn as_str(self) -> &'static str {
@@ -129,9 +113,7 @@ impl UserType {
 
     /// The type with this stored spelling.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|user_type| user_type.as_str() == text)
+        Self::ALL.into_iter().find(|user_type| user_type.as_str() == text)
     }
 }
 

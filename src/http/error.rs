@@ -6,12 +6,10 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use crate::{
     domain::InvalidField,
-    security::{access_token::TokenRefused, hashing::HashingError},
     service::{
-        Interrupted, authentication::AuthenticationError, credentials::SaveCredentialError,
-        tickets::TicketError,
+        HashingError, Interrupted, StorageError, TokenRefused, authentication::AuthenticationError,
+        credentials::SaveCredentialError, tickets::TicketError,
     },
-    storage::StorageError,
 };
 
 /// Everything that can be wrong with a request, as the client sees it. `Display` is the client's
@@ -96,40 +94,28 @@ impl ErrorKind {
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, class::RIGHTS, "forbidden"),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, class::NOT_FOUND, "unknown_route"),
             Self::UnknownUser => (StatusCode::NOT_FOUND, class::NOT_FOUND, "unknown_user"),
-            Self::MethodNotAllowed { .. } => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                class::HTTP,
-                "method_not_allowed",
-            ),
+            Self::MethodNotAllowed { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, class::HTTP, "method_not_allowed")
+            }
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, class::HTTP, "request_timeout"),
             Self::IdentifierTaken => (StatusCode::CONFLICT, class::ARGUMENT, "identifier_taken"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, class::HTTP, "body_too_large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, class::HTTP, "uri_too_long"),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                class::HTTP,
-                "unsupported_media_type",
-            ),
-            Self::MisdirectedRequest => (
-                StatusCode::MISDIRECTED_REQUEST,
-                class::HTTP,
-                "misdirected_request",
-            ),
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                class::HTTP,
-                "headers_too_large",
-            ),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, class::HTTP, "unsupported_media_type")
+            }
+            Self::MisdirectedRequest => {
+                (StatusCode::MISDIRECTED_REQUEST, class::HTTP, "misdirected_request")
+            }
+            Self::HeadersTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, class::HTTP, "headers_too_large")
+            }
             Self::Overloaded { .. } => unavailable("overloaded"),
             Self::DatabaseUnavailable => unavailable("database_unavailable"),
             Self::KeyUnavailable => unavailable("key_unavailable"),
             Self::ShuttingDown => unavailable("shutting_down"),
             Self::OutcomeUnknown => unavailable("outcome_unknown"),
-            Self::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                class::INTERNAL,
-                "internal",
-            ),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, class::INTERNAL, "internal"),
         }
     }
 
@@ -154,11 +140,7 @@ impl ErrorKind {
 }
 
 fn unavailable(code: &'static str) -> (StatusCode, &'static str, &'static str) {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        error_type::UNAVAILABLE,
-        code,
-    )
+    (StatusCode::SERVICE_UNAVAILABLE, error_type::UNAVAILABLE, code)
 }
 
 /// A failure on its way out: what the client sees, and the cause, which only the log sees.
@@ -172,10 +154,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     fn caused(kind: ErrorKind, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self {
-            kind,
-            cause: Some(Box::new(cause)),
-        }
+        Self { kind, cause: Some(Box::new(cause)) }
     }
 }
 
@@ -192,10 +171,7 @@ impl ResponseError for ApiError {
 
 impl<E: Into<ErrorKind>> From<E> for ApiError {
     fn from(kind: E) -> Self {
-        Self {
-            kind: kind.into(),
-            cause: None,
-        }
+        Self { kind: kind.into(), cause: None }
     }
 }
 
@@ -203,9 +179,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         let kind = match &error {
             StorageError::Unavailable(_) => ErrorKind::DatabaseUnavailable,
-            StorageError::LockTimeout(_) => ErrorKind::Overloaded {
-                retry_after: RETRY_SOON,
-            },
+            StorageError::Busy(_) => ErrorKind::Overloaded { retry_after: RETRY_SOON },
             StorageError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             StorageError::Constraint(_)
             | StorageError::Inconsistent { .. }
@@ -220,9 +194,9 @@ impl From<StorageError> for ApiError {
 impl From<HashingError> for ApiError {
     fn from(error: HashingError) -> Self {
         let kind = match &error {
-            HashingError::Overloaded { retry_after } => ErrorKind::Overloaded {
-                retry_after: *retry_after,
-            },
+            HashingError::Overloaded { retry_after } => {
+                ErrorKind::Overloaded { retry_after: *retry_after }
+            }
             HashingError::ShuttingDown => ErrorKind::ShuttingDown,
             HashingError::ImpossibleCost | HashingError::Random(_) | HashingError::NoThread(_) => {
                 ErrorKind::Internal

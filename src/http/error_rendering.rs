@@ -48,9 +48,7 @@ pub(super) async fn render(
         response = response.into_response(rendered);
     }
     // Who may do what, tickets and tokens: nothing here belongs into a cache.
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(
         actix_web::http::header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -104,10 +102,7 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
         }
     }
     let extensions = request.extensions();
-    let request_id = extensions
-        .get::<RequestId>()
-        .map(RequestId::as_str)
-        .unwrap_or_default();
+    let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     let body = ErrorResponse {
         error: true,
         error_type,

@@ -4,7 +4,7 @@ use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::AUTHORIZATION,
+    http::header::{AUTHORIZATION, HeaderValue},
     middleware::Next,
 };
 
@@ -29,10 +29,7 @@ pub(super) async fn check(
 }
 
 fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
-    let uri = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
+    let uri = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if uri > MAXIMUM_URI {
         return Some(ErrorKind::UriTooLong);
     }
@@ -41,11 +38,7 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD)
         .sum();
-    let authorization = request
-        .headers()
-        .get_all(AUTHORIZATION)
-        .map(|value| value.len())
-        .max();
+    let authorization = request.headers().get_all(AUTHORIZATION).map(HeaderValue::len).max();
     let is_too_large =
         headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
     is_too_large.then_some(ErrorKind::HeadersTooLarge)

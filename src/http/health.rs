@@ -9,31 +9,23 @@ use super::state::HttpState;
 
 /// The two health routes.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config
-        .route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready));
+    config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
 }
 
 /// `GET /health/live`: 200 while the process can answer at all.
 async fn live() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("live\n")
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("live\n")
 }
 
 /// `GET /health/ready`: 200 when requests are wanted here, else 503.
 async fn ready(state: Data<HttpState>) -> HttpResponse {
     let answer = |mut response: actix_web::HttpResponseBuilder, text: &'static str| {
-        response
-            .content_type("text/plain; charset=utf-8")
-            .body(text)
+        response.content_type("text/plain; charset=utf-8").body(text)
     };
     if state.readiness.is_stopping() {
         return answer(HttpResponse::ServiceUnavailable(), "stopping\n");
     }
-    let readiness = state
-        .service
-        .run(|service| async move { service.check_readiness().await });
+    let readiness = state.service.run(|service| async move { service.check_readiness().await });
     match readiness.await {
         Ok(Ok(())) => answer(HttpResponse::Ok(), "ready\n"),
         Ok(Err(missing)) => {

@@ -5,7 +5,7 @@ use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::HOST,
+    http::{header::HOST, uri::Authority},
     middleware::Next,
     web::Data,
 };
@@ -32,11 +32,8 @@ pub(super) async fn check(
 
 /// The host the request is for, in lower case and without port.
 fn host(request: &ServiceRequest) -> Option<String> {
-    let header = request
-        .headers()
-        .get(HOST)
-        .and_then(|value| value.to_str().ok());
-    let authority = header.or_else(|| request.uri().authority().map(|named| named.as_str()))?;
+    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    let authority = header.or_else(|| request.uri().authority().map(Authority::as_str))?;
     Some(without_port(authority).to_lowercase())
 }
 

@@ -89,7 +89,7 @@ fn configure(config: &mut ServiceConfig, with_health: bool) {
     while let Some(first) = routes.first() {
         let path = first.path;
         let (of_path, rest) = routes.into_iter().partition(|route| route.path == path);
-        config.service(resource(path, of_path));
+        register(config, path, of_path);
         routes = rest;
     }
     if with_health {
@@ -98,33 +98,19 @@ fn configure(config: &mut ServiceConfig, with_health: bool) {
     config.default_service(web::to(unknown_route));
 }
 
-/// One path with its methods; any other method is 405 with `Allow`.
-fn resource(path: &'static str, routes: Vec<Route>) -> actix_web::Scope {
-    let allow = routes
-        .iter()
-        .map(|route| route.method.as_str())
-        .collect::<Vec<_>>()
-        .join(", ");
-    let needs_authentication = routes
-        .iter()
-        .any(|route| route.access == Access::Authenticated);
-    let mut resource = web::resource("");
+/// One path with its methods, for authenticated callers; any other method is 405 with `Allow`.
+fn register(config: &mut ServiceConfig, path: &'static str, routes: Vec<Route>) {
+    let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+    let mut resource = web::resource(path.to_lowercase());
     for route in routes {
         let handler: Handler = (route.handler)();
         resource = resource.route(handler.method(route.method));
     }
     let resource = resource.default_service(web::to(move || {
-        let refused = ApiError::from(ErrorKind::MethodNotAllowed {
-            allow: allow.clone(),
-        });
+        let refused = ApiError::from(ErrorKind::MethodNotAllowed { allow: allow.clone() });
         std::future::ready(Err::<HttpResponse, _>(refused))
     }));
-    let scope = web::scope(&path.to_lowercase());
-    if needs_authentication {
-        scope.service(resource.wrap(from_fn(authentication::authenticate)))
-    } else {
-        scope.service(resource)
-    }
+    config.service(resource.wrap(from_fn(authentication::authenticate)));
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

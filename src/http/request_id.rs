@@ -22,21 +22,12 @@ impl RequestId {
     }
 
     fn of(request: &ServiceRequest) -> Self {
-        let given = request
-            .headers()
-            .get(X_REQUEST_ID)
-            .and_then(|value| value.to_str().ok());
+        let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
         let is_plain = |text: &&str| {
             (1..=64).contains(&text.len())
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
-        Self(
-            given
-                .filter(is_plain)
-                .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
-        )
+        Self(given.filter(is_plain).map_or_else(|| Uuid::new_v4().to_string(), str::to_owned))
     }
 }
 

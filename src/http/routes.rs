@@ -22,40 +22,21 @@ pub(super) struct Route {
 /// Every route but health, which stands on a listener of its own.
 pub(super) fn routes() -> Vec<Route> {
     use Access::Authenticated;
-    let route = |method, path, access, handler| Route {
-        method,
-        path,
-        access,
-        handler,
-    };
+    let route = |method, path, access, handler| Route { method, path, access, handler };
     vec![
-        route(
-            Method::POST,
-            "/api/v1/Agents/User/SaveCredential",
-            Authenticated,
-            || web::to(save_credential::save_credential),
-        ),
-        route(
-            Method::GET,
-            "/api/v1/User/currentPrincipal",
-            Authenticated,
-            || web::to(user::current_principal::current_principal),
-        ),
-        route(
-            Method::GET,
-            "/api/v1/User/currentToken",
-            Authenticated,
-            || web::to(user::current_token::current_token),
-        ),
-        route(Method::POST, "/keeper/tickets", Authenticated, || {
-            web::to(tickets::issue)
+        route(Method::POST, "/api/v1/Agents/User/SaveCredential", Authenticated, || {
+            web::to(save_credential::save_credential)
         }),
-        route(
-            Method::DELETE,
-            "/keeper/tickets/current",
-            Authenticated,
-            || web::to(tickets::end_current),
-        ),
+        route(Method::GET, "/api/v1/User/currentPrincipal", Authenticated, || {
+            web::to(user::current_principal::current_principal)
+        }),
+        route(Method::GET, "/api/v1/User/currentToken", Authenticated, || {
+            web::to(user::current_token::current_token)
+        }),
+        route(Method::POST, "/keeper/tickets", Authenticated, || web::to(tickets::issue)),
+        route(Method::DELETE, "/keeper/tickets/current", Authenticated, || {
+            web::to(tickets::end_current)
+        }),
     ]
 }
 

@@ -51,10 +51,7 @@ pub(crate) struct TokenRefused {
 
 impl TokenRefused {
     pub(super) fn because(reason: &'static str) -> Self {
-        Self {
-            reason,
-            source: None,
-        }
+        Self { reason, source: None }
     }
 }
 
@@ -96,19 +93,9 @@ impl AccessTokens {
             auth_time: content.auth_time.unix_timestamp(),
             epoch: content.session_epoch,
         };
-        let jwt = encode(
-            &header,
-            &claims,
-            &EncodingKey::from_secret(key.token.as_slice()),
-        )
-        .map_err(|error| TokenRefused {
-            reason: "cannot be signed",
-            source: Some(error),
-        })?;
-        Ok(SecretString::from(format!(
-            "{PREFIX}{}.{jwt}",
-            self.context
-        )))
+        let jwt = encode(&header, &claims, &EncodingKey::from_secret(key.token.as_slice()))
+            .map_err(|error| TokenRefused { reason: "cannot be signed", source: Some(error) })?;
+        Ok(SecretString::from(format!("{PREFIX}{}.{jwt}", self.context)))
     }
 
     /// Verifies a text that starts with [`PREFIX`].
@@ -129,10 +116,7 @@ impl AccessTokens {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(jwt, &key, &validation)
-            .map_err(|error| TokenRefused {
-                reason: "not valid",
-                source: Some(error),
-            })?
+            .map_err(|error| TokenRefused { reason: "not valid", source: Some(error) })?
             .claims;
         if claims.ctx != self.context {
             return Err(TokenRefused::because("another context inside than outside"));
@@ -153,10 +137,8 @@ impl AccessTokens {
 
 /// The key that the header names, after the header itself has been held against what we issue.
 fn signing_key(keyring: &Keyring, jwt: &str) -> Result<DecodingKey, TokenRefused> {
-    let header = jsonwebtoken::decode_header(jwt).map_err(|error| TokenRefused {
-        reason: "unreadable header",
-        source: Some(error),
-    })?;
+    let header = jsonwebtoken::decode_header(jwt)
+        .map_err(|error| TokenRefused { reason: "unreadable header", source: Some(error) })?;
     if header.typ.as_deref() != Some(TOKEN_TYPE) {
         return Err(TokenRefused::because("of another type"));
     }
@@ -176,7 +158,10 @@ fn read_content(claims: &Claims) -> Option<AccessTokenContent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::keyring::tests::{ring, ring_before};
+    use crate::{
+        clock,
+        security::keyring::tests::{ring, ring_before},
+    };
 
     fn tokens() -> AccessTokens {
         AccessTokens {
@@ -189,11 +174,7 @@ mod tests {
 
     fn content() -> AccessTokenContent {
         let auth_time = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
-        AccessTokenContent {
-            user_id: UserId::try_from(7).unwrap(),
-            session_epoch: 3,
-            auth_time,
-        }
+        AccessTokenContent { user_id: UserId::try_from(7).unwrap(), session_epoch: 3, auth_time }
     }
 
     fn issue(tokens: &AccessTokens) -> SecretString {
@@ -202,17 +183,12 @@ mod tests {
 
     #[test]
     fn what_was_issued_is_verified() {
-        assert_eq!(
-            tokens().verify(&ring(), &issue(&tokens())).unwrap(),
-            content()
-        );
+        assert_eq!(tokens().verify(&ring(), &issue(&tokens())).unwrap(), content());
     }
 
     #[test]
     fn a_token_of_the_key_before_a_rotation_still_counts_and_one_of_a_foreign_key_does_not() {
-        let before = tokens()
-            .issue(&ring_before(), &content(), clock::now())
-            .unwrap();
+        let before = tokens().issue(&ring_before(), &content(), clock::now()).unwrap();
         assert!(tokens().verify(&ring(), &before).is_ok());
         assert!(tokens().verify(&ring_before(), &issue(&tokens())).is_err());
     }
@@ -241,11 +217,7 @@ mod tests {
         other.context = "Cust2".to_owned();
         let text = issue(&other);
         let moved = text.expose_secret().replacen("Cust2", "Cust1", 1);
-        assert!(
-            tokens()
-                .verify(&ring(), &SecretString::from(moved))
-                .is_err()
-        );
+        assert!(tokens().verify(&ring(), &SecretString::from(moved)).is_err());
     }
 
     #[test]
@@ -254,7 +226,8 @@ mod tests {
         let key = EncodingKey::from_secret(ring.writing().token.as_slice());
         let text = issue(&tokens());
         let jwt = text.expose_secret().strip_prefix("8A:Cust1.").unwrap();
-        let claims: serde_json::Value = jsonwebtoken::insecure_decode_claims(jwt).unwrap();
+        let claims: serde_json::Value =
+            jsonwebtoken::dangerous::insecure_decode_claims(jwt).unwrap();
         for (typ, algorithm) in [("JWT", Algorithm::HS256), (TOKEN_TYPE, Algorithm::HS512)] {
             let mut header = Header::new(algorithm);
             header.typ = Some(typ.to_owned());

@@ -73,16 +73,9 @@ mod tests {
         for (field, edit) in edits {
             let mut changed = event();
             edit(&mut changed);
-            assert_ne!(
-                audit_mac(ring.writing(), &START_OF_CHAIN, &changed),
-                base,
-                "{field}"
-            );
+            assert_ne!(audit_mac(ring.writing(), &START_OF_CHAIN, &changed), base, "{field}");
         }
         assert_ne!(audit_mac(ring.writing(), &[1; 32], &event()), base);
-        assert_ne!(
-            audit_mac(ring.find("old").unwrap(), &START_OF_CHAIN, &event()),
-            base
-        );
+        assert_ne!(audit_mac(ring.find("old").unwrap(), &START_OF_CHAIN, &event()), base);
     }
 }

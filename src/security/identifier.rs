@@ -26,18 +26,12 @@ pub(crate) fn identifier_digests(
     credential_type: &str,
     value: &SecretString,
 ) -> Vec<Vec<u8>> {
-    keyring
-        .readable()
-        .map(|key| identifier_digest(key, credential_type, value))
-        .collect()
+    keyring.readable().map(|key| identifier_digest(key, credential_type, value)).collect()
 }
 
 /// Compares two identifiers without telling by the time taken where they differ.
 pub(crate) fn same_identifier(left: &SecretString, right: &SecretString) -> bool {
-    left.expose_secret()
-        .as_bytes()
-        .ct_eq(right.expose_secret().as_bytes())
-        .into()
+    left.expose_secret().as_bytes().ct_eq(right.expose_secret().as_bytes()).into()
 }
 
 /// HMAC-SHA-256 (RFC 2104) of `text`.
@@ -63,27 +57,17 @@ mod tests {
         let digest = |key: &Key, of: &str, value: &SecretString| identifier_digest(key, of, value);
         let base = digest(ring.writing(), "ActiveDirectory", &sid);
         assert_eq!(base, digest(ring.writing(), "ActiveDirectory", &sid));
-        assert_ne!(
-            base,
-            digest(ring.find("old").unwrap(), "ActiveDirectory", &sid)
-        );
+        assert_ne!(base, digest(ring.find("old").unwrap(), "ActiveDirectory", &sid));
         assert_ne!(base, digest(ring.writing(), "OpenId", &sid));
         assert_ne!(
             base,
-            digest(
-                ring.writing(),
-                "ActiveDirectory",
-                &SecretString::from("S-1-5-22")
-            )
+            digest(ring.writing(), "ActiveDirectory", &SecretString::from("S-1-5-22"))
         );
     }
 
     #[test]
     fn look_ups_ask_under_every_readable_key() {
         let sid = SecretString::from("S-1-5-21");
-        assert_eq!(
-            identifier_digests(&ring(), "ActiveDirectory", &sid).len(),
-            2
-        );
+        assert_eq!(identifier_digests(&ring(), "ActiveDirectory", &sid).len(), 2);
     }
 }

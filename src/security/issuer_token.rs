@@ -82,6 +82,11 @@ impl Issuer {
         })
     }
 
+    /// The identifier type whose owner a token of this issuer is.
+    pub(crate) fn credential_type(&self) -> &str {
+        &self.credential_type
+    }
+
     fn verify(&self, token: &str, header: &Header) -> Result<IssuerIdentity, TokenRefused> {
         let key = self.key(header)?;
         let mut validation = Validation::new(header.alg);
@@ -91,10 +96,7 @@ impl Issuer {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         let claims = decode::<Map<String, Value>>(token, &key, &validation)
-            .map_err(|error| TokenRefused {
-                reason: "not valid",
-                source: Some(error),
-            })?
+            .map_err(|error| TokenRefused { reason: "not valid", source: Some(error) })?
             .claims;
         let identifier = claims.get(&self.claim).and_then(Value::as_str);
         let identifier =
@@ -113,10 +115,8 @@ impl Issuer {
         if !is_for(jwk, header.alg) {
             return Err(TokenRefused::because("the key is not for this algorithm"));
         }
-        DecodingKey::from_jwk(jwk).map_err(|error| TokenRefused {
-            reason: "unusable key",
-            source: Some(error),
-        })
+        DecodingKey::from_jwk(jwk)
+            .map_err(|error| TokenRefused { reason: "unusable key", source: Some(error) })
     }
 }
 
@@ -132,50 +132,32 @@ pub(crate) fn verify_issuer_token(
     if token.len() > MAXIMUM_TOKEN {
         return Err(TokenRefused::because("too long"));
     }
-    let unreadable = |error| TokenRefused {
-        reason: "unreadable",
-        source: Some(error),
-    };
+    let unreadable = |error| TokenRefused { reason: "unreadable", source: Some(error) };
     let header = decode_header(token).map_err(unreadable)?;
-    let is_ours = header
-        .typ
-        .as_deref()
-        .is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+    let is_ours = header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
     if is_ours || header.extras.inner().contains_key("crit") {
         return Err(TokenRefused::because("of a type no issuer may use"));
     }
     if !ALGORITHMS.contains(&header.alg) {
-        return Err(TokenRefused::because(
-            "signed with an algorithm that is not accepted",
-        ));
+        return Err(TokenRefused::because("signed with an algorithm that is not accepted"));
     }
     // Read before it is verified, only to choose the key set; verified with it right after.
     let claims: Map<String, Value> = insecure_decode_claims(token).map_err(unreadable)?;
     let named = claims.get("iss").and_then(Value::as_str);
-    let issuer = issuers
-        .iter()
-        .find(|issuer| named == Some(issuer.issuer.as_str()));
-    issuer
-        .ok_or(TokenRefused::because("of an unknown issuer"))?
-        .verify(token, &header)
+    let issuer = issuers.iter().find(|issuer| named == Some(issuer.issuer.as_str()));
+    issuer.ok_or(TokenRefused::because("of an unknown issuer"))?.verify(token, &header)
 }
 
 fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
     let named = jwk.common.key_algorithm.map(|named| named.to_string());
     let is_named = named.is_none_or(|named| named == format!("{algorithm:?}"));
-    let is_signing = matches!(
-        jwk.common.public_key_use,
-        None | Some(PublicKeyUse::Signature)
-    );
+    let is_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
     is_named && is_signing
 }
 
 /// `auth_time` when the issuer says it, else `iat`.
 fn auth_time(claims: &Map<String, Value>) -> Result<OffsetDateTime, TokenRefused> {
-    let seconds = claims
-        .get("auth_time")
-        .or_else(|| claims.get("iat"))
-        .and_then(Value::as_i64);
+    let seconds = claims.get("auth_time").or_else(|| claims.get("iat")).and_then(Value::as_i64);
     seconds
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
         .ok_or(TokenRefused::because("says neither auth_time nor iat"))

@@ -46,10 +46,7 @@ pub(crate) struct Keyring {
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_list()
-            .entries(self.keys.iter().map(Key::id))
-            .finish()
+        formatter.debug_list().entries(self.keys.iter().map(Key::id)).finish()
     }
 }
 
@@ -71,10 +68,7 @@ impl Keyring {
             keys.push(derive(entry)?);
         }
         let is_writing = |key: &Key| key.state == KeyState::Writing;
-        let writing = keys
-            .iter()
-            .position(is_writing)
-            .ok_or(KeyringError::NotOneWriting)?;
+        let writing = keys.iter().position(is_writing).ok_or(KeyringError::NotOneWriting)?;
         if keys.iter().filter(|key| is_writing(key)).count() > 1 {
             return Err(KeyringError::NotOneWriting);
         }
@@ -98,10 +92,7 @@ impl Keyring {
     }
 
     /// The key for everything new.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "from_file found it at this position"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "from_file found it at this position")]
     pub(crate) fn writing(&self) -> &Key {
         &self.keys[self.writing]
     }
@@ -113,9 +104,7 @@ impl Keyring {
 
     /// The keys that open what they sealed.
     pub(crate) fn readable(&self) -> impl Iterator<Item = &Key> {
-        self.keys
-            .iter()
-            .filter(|key| key.state != KeyState::Retired)
+        self.keys.iter().filter(|key| key.state != KeyState::Retired)
     }
 
     /// The readable key of that id.
@@ -149,9 +138,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
 fn purpose_key(secret: &[u8], purpose: &str) -> Option<PurposeKey> {
     let mut key = Zeroizing::new([0; 32]);
     let info = format!("credential-keeper/1/{purpose}");
-    Hkdf::<Sha256>::new(None, secret)
-        .expand(info.as_bytes(), key.as_mut_slice())
-        .ok()?;
+    Hkdf::<Sha256>::new(None, secret).expand(info.as_bytes(), key.as_mut_slice()).ok()?;
     Some(key)
 }
 
@@ -162,11 +149,7 @@ pub(crate) mod tests {
     use super::*;
 
     fn entry(id: &str, state: KeyState, byte: u8) -> KeyEntry {
-        KeyEntry {
-            id: id.to_owned(),
-            state,
-            secret: STANDARD.encode([byte; 32]),
-        }
+        KeyEntry { id: id.to_owned(), state, secret: STANDARD.encode([byte; 32]) }
     }
 
     /// A ring whose writing key is `new`, with `old` readable and `gone` retired.
@@ -210,26 +193,12 @@ pub(crate) mod tests {
         let refused = |keys: Vec<KeyEntry>| Keyring::from_file(&KeyringFile { keys }).unwrap_err();
         let readable = || entry("a", KeyState::Readable, 1);
         let writing = |id| entry(id, KeyState::Writing, 1);
-        assert!(matches!(
-            refused(vec![readable()]),
-            KeyringError::NotOneWriting
-        ));
-        assert!(matches!(
-            refused(vec![writing("a"), writing("b")]),
-            KeyringError::NotOneWriting
-        ));
-        assert!(matches!(
-            refused(vec![readable(), writing("a")]),
-            KeyringError::Duplicate(_)
-        ));
-        assert!(matches!(
-            refused(vec![writing("a b")]),
-            KeyringError::BadId(_)
-        ));
-        let short = KeyEntry {
-            secret: STANDARD.encode([1; 31]),
-            ..writing("a")
-        };
+        assert!(matches!(refused(vec![readable()]), KeyringError::NotOneWriting));
+        assert!(matches!(refused(vec![writing("a"), writing("b")]), KeyringError::NotOneWriting));
+        assert!(matches!(refused(vec![readable(), writing("a")]), KeyringError::Duplicate(_)));
+        assert!(matches!(refused(vec![writing("a b")]), KeyringError::BadId(_)));
+        let mut short = writing("a");
+        short.secret = STANDARD.encode([1; 31]);
         assert!(matches!(refused(vec![short]), KeyringError::BadSecret(_)));
     }
 
@@ -238,21 +207,12 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keyring.json");
         Keyring::generate(&path).unwrap();
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o400
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
         assert!(Keyring::load(&path).is_ok());
-        assert!(matches!(
-            Keyring::generate(&path),
-            Err(KeyringError::Exists(_))
-        ));
+        assert!(matches!(Keyring::generate(&path), Err(KeyringError::Exists(_))));
         for mode in [0o440, 0o404, 0o600] {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            assert!(
-                matches!(Keyring::load(&path), Err(KeyringError::TooOpen(_))),
-                "{mode:o}"
-            );
+            assert!(matches!(Keyring::load(&path), Err(KeyringError::TooOpen(_))), "{mode:o}");
         }
     }
 }

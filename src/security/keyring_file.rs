@@ -86,17 +86,9 @@ impl KeyringFile {
     /// A ring of one new key, which is writing.
     pub(super) fn generate() -> Result<Self, KeyringError> {
         let secret = Zeroizing::new(random_bytes::<32>()?);
-        let id = random_bytes::<6>()?
-            .map(|byte| format!("{byte:02x}"))
-            .concat();
+        let id = random_bytes::<6>()?.map(|byte| format!("{byte:02x}")).concat();
         let secret = STANDARD.encode(secret.as_slice());
-        Ok(Self {
-            keys: vec![KeyEntry {
-                id,
-                state: KeyState::Writing,
-                secret,
-            }],
-        })
+        Ok(Self { keys: vec![KeyEntry { id, state: KeyState::Writing, secret }] })
     }
 
     /// Reads the file, refusing one that others could read or change.
@@ -119,18 +111,19 @@ impl KeyringFile {
 
     /// Writes a new file with mode 0400; never over an existing one.
     pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
-        let result = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o400)
-            .open(path)
-            .and_then(|mut file| {
-                file.write_all(self.to_json().as_bytes())?;
-                file.sync_all()
-            });
-        result.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => KeyringError::Exists(path.to_owned()),
-            _ => KeyringError::Unwritable(path.to_owned(), error),
+        let result =
+            OpenOptions::new().write(true).create_new(true).mode(0o400).open(path).and_then(
+                |mut file| {
+                    file.write_all(self.to_json().as_bytes())?;
+                    file.sync_all()
+                },
+            );
+        result.map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                KeyringError::Exists(path.to_owned())
+            } else {
+                KeyringError::Unwritable(path.to_owned(), error)
+            }
         })
     }
 }

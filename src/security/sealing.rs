@@ -74,19 +74,12 @@ pub(crate) fn seal(
     envelope: &Envelope,
 ) -> Result<Vec<u8>, SealError> {
     let nonce = random_bytes::<NONCE_LENGTH>()?;
-    let identifier = envelope
-        .identifier
-        .as_ref()
-        .map(|value| value.expose_secret().as_bytes());
+    let identifier = envelope.identifier.as_ref().map(|value| value.expose_secret().as_bytes());
     let plain = LengthPrefixed::of(envelope.phc.expose_secret()).optional(identifier);
     let associated = associated_data(key.id(), binding);
-    let payload = Payload {
-        msg: plain.as_bytes(),
-        aad: associated.as_bytes(),
-    };
-    let sealed = cipher(key)
-        .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| SealError::TooLong)?;
+    let payload = Payload { msg: plain.as_bytes(), aad: associated.as_bytes() };
+    let sealed =
+        cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
     Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
 }
 
@@ -112,10 +105,7 @@ fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
         hash_parameters: row.hash_parameters,
     };
     let associated = associated_data(key.id(), binding);
-    let payload = Payload {
-        msg: sealed,
-        aad: associated.as_bytes(),
-    };
+    let payload = Payload { msg: sealed, aad: associated.as_bytes() };
     let plain = Zeroizing::new(cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?);
     read_envelope(&plain)
 }
@@ -124,11 +114,7 @@ fn read_envelope(mut plain: &[u8]) -> Option<Envelope> {
     let text = |bytes: &[u8]| Some(SecretString::from(std::str::from_utf8(bytes).ok()?));
     let phc = text(take_field(&mut plain)?)?;
     let has_identifier = take_field(&mut plain)? == [1];
-    let identifier = if has_identifier {
-        Some(text(take_field(&mut plain)?)?)
-    } else {
-        None
-    };
+    let identifier = if has_identifier { Some(text(take_field(&mut plain)?)?) } else { None };
     Some(Envelope { phc, identifier })
 }
 
@@ -156,11 +142,8 @@ mod tests {
     use super::*;
     use crate::security::keyring::tests::{ring, ring_before};
 
-    const PARAMETERS: HashParameters = HashParameters {
-        memory_kib: 64,
-        iterations: 2,
-        parallelism: 1,
-    };
+    const PARAMETERS: HashParameters =
+        HashParameters { memory_kib: 64, iterations: 2, parallelism: 1 };
 
     fn row() -> StoredCredential {
         sealed_by(&ring())
@@ -206,7 +189,7 @@ mod tests {
             ("key id", |row| row.key_id = "old".to_owned()),
             ("user id", |row| row.user_id = UserId::try_from(8).unwrap()),
             ("type", |row| {
-                row.credential_type = "CRM5/PASSWORD".to_owned()
+                row.credential_type = "CRM5/PASSWORD".to_owned();
             }),
             ("version", |row| row.version += 1),
             ("memory", |row| row.hash_parameters.memory_kib += 1),
@@ -216,11 +199,7 @@ mod tests {
         for (field, edit) in edits {
             let mut row = row();
             edit(&mut row);
-            assert_eq!(
-                open(&ring(), &row).unwrap_err(),
-                OpenError::Damaged,
-                "{field}"
-            );
+            assert_eq!(open(&ring(), &row).unwrap_err(), OpenError::Damaged, "{field}");
         }
     }
 
@@ -239,10 +218,7 @@ mod tests {
     #[test]
     fn an_unknown_or_retired_key_is_told_apart_from_damage() {
         for key_id in ["nobody", "gone"] {
-            let row = StoredCredential {
-                key_id: key_id.to_owned(),
-                ..row()
-            };
+            let row = StoredCredential { key_id: key_id.to_owned(), ..row() };
             assert_eq!(open(&ring(), &row).unwrap_err(), OpenError::UnknownKey);
         }
     }

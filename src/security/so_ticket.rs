@@ -80,13 +80,7 @@ mod tests {
         let user_id = UserId::try_from(2_147_483_647).unwrap();
         let (one, two) = (new_ticket(user_id).unwrap(), new_ticket(user_id).unwrap());
         let read = read_ticket(&one.text).unwrap();
-        assert_eq!(
-            read,
-            TicketReference {
-                user_id,
-                digest: one.digest
-            }
-        );
+        assert_eq!(read, TicketReference { user_id, digest: one.digest });
         assert_ne!(two.digest, read.digest);
     }
 

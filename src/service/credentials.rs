@@ -19,6 +19,7 @@ use crate::{
         audit_chain::audit_mac,
         hashing::{HashingError, PhcHash},
         identifier::{identifier_digest, identifier_digests},
+        issuer_token::Issuer,
         sealing::{Binding, Envelope, SealError, seal},
     },
     storage::{
@@ -94,8 +95,7 @@ impl Service {
             .ok_or(SaveCredentialError::UnknownUser)?;
         let hashed = self.hash_credential(actor.caller(), command).await?;
         let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
-        self.write_credential(&mut transaction, actor, origin, (user_id, hashed), now)
-            .await?;
+        self.write_credential(&mut transaction, actor, origin, (user_id, hashed), now).await?;
         Ok(storage::commit(transaction).await?)
     }
 
@@ -105,23 +105,11 @@ impl Service {
         caller: Caller,
         command: SaveCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
-        let SaveCredential {
-            credential_type,
-            value,
-            display_value,
-            ..
-        } = command;
+        let SaveCredential { credential_type, value, display_value, .. } = command;
         let hash = self.hashing.hash(caller, &value).await?;
-        let identifier = credential_type
-            .is_identifier()
-            .then(|| value.secret().clone());
+        let identifier = credential_type.is_identifier().then(|| value.secret().clone());
         let display_value = display_value.map(|text| text.as_str().to_owned());
-        Ok(HashedCredential {
-            credential_type,
-            display_value,
-            hash,
-            identifier,
-        })
+        Ok(HashedCredential { credential_type, display_value, hash, identifier })
     }
 
     /// The two statements of a save, within the caller's transaction.
@@ -135,6 +123,9 @@ impl Service {
     ) -> Result<(), SaveCredentialError> {
         let locked = users::lock(connection, user_id).await?;
         let locked = locked.ok_or(SaveCredentialError::UnknownUser)?;
+        if rests_on_another_epoch(actor, user_id, &locked) {
+            return Err(SaveCredentialError::ProofOutdated);
+        }
         let event = self.saved_event(actor, origin, (user_id, &hashed), &locked, now);
         let write = self.credential_write(actor, event, hashed, locked)?;
         match credential_writes::upsert(connection, &write).await? {
@@ -152,10 +143,9 @@ impl Service {
         locked: &LockedUser,
         now: OffsetDateTime,
     ) -> AuditEvent {
-        // What Basic verifies is what tickets and tokens come from: they end with it. So they do
-        // when other types may go with this save.
-        let ends_derived =
-            hashed.credential_type.is_usable_for_basic() || self.rules.single_per_user;
+        // What logs in is what tickets and tokens come from: they end with it. So they do when
+        // other types may go with this save.
+        let ends_derived = self.logs_in(&hashed.credential_type) || self.rules.single_per_user;
         AuditEvent {
             user_id,
             sequence: locked.audit_sequence + 1,
@@ -168,6 +158,12 @@ impl Service {
             credential_type: Some(hashed.credential_type.as_str().to_owned()),
             session_epoch: locked.session_epoch + i64::from(ends_derived),
         }
+    }
+
+    /// True for what Basic verifies, and for identifiers that an issuer proves.
+    fn logs_in(&self, credential_type: &CredentialType) -> bool {
+        let is_bound = |issuer: &Issuer| issuer.credential_type() == credential_type.as_str();
+        credential_type.is_usable_for_basic() || self.issuers.iter().any(is_bound)
     }
 
     fn credential_write(
@@ -190,14 +186,8 @@ impl Service {
             version: event.sequence,
             hash_parameters,
         };
-        let phc = hashed
-            .hash
-            .to_phc_string()
-            .map_err(|_| SaveCredentialError::Unwritable)?;
-        let envelope = Envelope {
-            phc,
-            identifier: hashed.identifier,
-        };
+        let phc = hashed.hash.to_phc_string().map_err(|_| SaveCredentialError::Unwritable)?;
+        let envelope = Envelope { phc, identifier: hashed.identifier };
         let (proven, caller_ticket) = own_proof(actor, event.user_id);
         Ok(CredentialWrite {
             audit_key_id: key.id().to_owned(),
@@ -241,11 +231,15 @@ impl Service {
             credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?
         };
         let hash = row.map(|row| self.open_hash(&row)).transpose()?.flatten();
-        Ok(self
-            .hashing
-            .verify(Caller::Command, value, hash.as_ref())
-            .await?)
+        Ok(self.hashing.verify(Caller::Command, value, hash.as_ref()).await?)
     }
+}
+
+/// True when the caller saves their own credential and everything derived has been ended since
+/// they were authenticated: a dead ticket must not write, nor be moved to the new epoch.
+fn rests_on_another_epoch(actor: Actor<'_>, user_id: UserId, locked: &LockedUser) -> bool {
+    let Actor::Principal(principal) = actor else { return false };
+    principal.user_id() == user_id && principal.user.session_epoch != locked.session_epoch
 }
 
 /// A save of the caller's own credential rests on the secret the caller proved, and keeps the
@@ -258,10 +252,9 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> (Option<(String, i64)>, Optio
         return (None, None);
     }
     match &principal.proof {
-        Proof::Password {
-            credential_type,
-            version,
-        } => (Some((credential_type.clone(), *version)), None),
+        Proof::Password { credential_type, version } => {
+            (Some((credential_type.clone(), *version)), None)
+        }
         Proof::Ticket { digest } => (None, Some(digest.clone())),
         Proof::Token => (None, None),
     }

@@ -26,10 +26,7 @@ pub(crate) struct ServiceHandle {
 impl ServiceHandle {
     /// Ties the service to the current runtime.
     pub(crate) fn on_current_runtime(service: Arc<Service>) -> Self {
-        Self {
-            service,
-            runtime: Handle::current(),
-        }
+        Self { service, runtime: Handle::current() }
     }
 
     /// The service itself, for what needs neither database nor hashing.
@@ -48,13 +45,7 @@ impl ServiceHandle {
     {
         // A set of one: dropping it cancels the task, dropping a plain handle would not.
         let mut task = JoinSet::new();
-        task.spawn_on(
-            use_case(Arc::clone(&self.service)).in_current_span(),
-            &self.runtime,
-        );
-        task.join_next()
-            .await
-            .and_then(Result::ok)
-            .ok_or(Interrupted)
+        task.spawn_on(use_case(Arc::clone(&self.service)).in_current_span(), &self.runtime);
+        task.join_next().await.and_then(Result::ok).ok_or(Interrupted)
     }
 }

@@ -22,6 +22,11 @@ use crate::{
     security::{
         access_token::AccessTokens, hashing::HashingEngine, issuer_token::Issuer, keyring::Keyring,
     },
+};
+
+// The failures of the layers below, for `http`, which does not look below.
+pub(crate) use crate::{
+    security::{access_token::TokenRefused, hashing::HashingError},
     storage::StorageError,
 };
 

@@ -25,10 +25,7 @@ impl Service {
                 Ok(None)
             }
             Err(OpenError::UnknownKey) => {
-                alarm(
-                    row,
-                    "a sealed hash names a key that the keyring does not have",
-                );
+                alarm(row, "a sealed hash names a key that the keyring does not have");
                 Err(KeyUnavailable)
             }
         }

@@ -6,15 +6,18 @@ use time::OffsetDateTime;
 use super::Service;
 use crate::{
     domain::{
-        principal::{Principal, Proof},
+        audit::{AuditEvent, AuditKind},
+        caller::Origin,
+        principal::{AuthenticationScheme, Principal, Proof},
         user::{User, UserId},
     },
     security::{
+        audit_chain::audit_mac,
         random::RandomError,
         so_ticket::{new_ticket, read_ticket},
     },
     storage::{
-        self, StorageError,
+        self, StorageError, audit_events,
         tickets::{self, NewTicketRow, Ticket},
         users,
     },
@@ -61,8 +64,7 @@ impl Service {
         if !matches!(principal.proof, Proof::Password { .. }) {
             return Err(TicketError::Forbidden);
         }
-        self.store_ticket(&principal.user, principal.auth_time, now)
-            .await
+        self.store_ticket(&principal.user, principal.auth_time, now).await
     }
 
     /// A ticket for a user, at an operator's word.
@@ -88,11 +90,7 @@ impl Service {
     ) -> Result<IssuedTicket, TicketError> {
         let new = new_ticket(user.user_id)?;
         let expires_at = self.ticket_expiry(auth_time, now);
-        let ticket = Ticket {
-            session_epoch: user.session_epoch,
-            auth_time,
-            expires_at,
-        };
+        let ticket = Ticket { session_epoch: user.session_epoch, auth_time, expires_at };
         let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
         let locked = users::lock(&mut transaction, user.user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
@@ -106,17 +104,9 @@ impl Service {
             ticket: &ticket,
             created_at: now,
         };
-        tickets::insert(
-            &mut transaction,
-            &row,
-            i64::from(self.rules.maximum_tickets),
-        )
-        .await?;
+        tickets::insert(&mut transaction, &row, i64::from(self.rules.maximum_tickets)).await?;
         storage::commit(transaction).await?;
-        Ok(IssuedTicket {
-            text: new.text,
-            expires_at,
-        })
+        Ok(IssuedTicket { text: new.text, expires_at })
     }
 
     /// Ends the ticket that this request came with.
@@ -147,11 +137,38 @@ impl Service {
         tickets::delete(&mut connection, reference.user_id, &reference.digest).await
     }
 
-    /// Ends all tickets of a user and tells how many there were.
+    /// Ends every ticket and token of a user at an operator's word, and tells how many tickets
+    /// there were (protocol.md 10.16: the epoch ends them, deleting rows is housekeeping).
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub(crate) async fn end_tickets_of(&self, user_id: UserId) -> Result<u64, StorageError> {
-        tickets::delete_by_user(&mut *self.connection().await?, user_id).await
+    /// [`TicketError::UnknownUser`], or what the database said.
+    pub(crate) async fn end_sessions_of(
+        &self,
+        user_id: UserId,
+        origin: &Origin,
+        now: OffsetDateTime,
+    ) -> Result<u64, TicketError> {
+        let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
+        let locked = users::lock(&mut transaction, user_id).await?;
+        let locked = locked.ok_or(TicketError::UnknownUser)?;
+        let event = AuditEvent {
+            user_id,
+            sequence: locked.audit_sequence + 1,
+            occurred_at: now,
+            kind: AuditKind::SessionsEnded,
+            actor: None,
+            scheme: AuthenticationScheme::Command.as_str(),
+            address: origin.address.map(|address| address.to_string()),
+            request_id: origin.request_id.clone(),
+            credential_type: None,
+            session_epoch: locked.session_epoch + 1,
+        };
+        let key = self.keyring.writing();
+        let mac = audit_mac(key, &locked.audit_mac, &event);
+        users::advance(&mut transaction, &event, &mac).await?;
+        audit_events::insert(&mut transaction, &event, key.id(), &mac).await?;
+        let ended = tickets::delete_by_user(&mut transaction, user_id).await?;
+        storage::commit(transaction).await?;
+        Ok(ended)
     }
 }

@@ -50,7 +50,7 @@ impl Service {
     ) -> Result<UserId, AddUserError> {
         let user_id = match user.user_id {
             Some(user_id) => user_id,
-            None => users::next_id(&mut *self.connection().await?).await?,
+            None => self.free_user_id().await?,
         };
         let hashed = self.hash_first_password(user_id, password).await?;
         let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
@@ -60,10 +60,20 @@ impl Service {
         users::insert(&mut transaction, user_id, user, &mac, now).await?;
         audit_events::insert(&mut transaction, &event, key.id(), &mac).await?;
         let write = (user_id, hashed);
-        self.write_credential(&mut transaction, Actor::Command, origin, write, now)
-            .await?;
+        self.write_credential(&mut transaction, Actor::Command, origin, write, now).await?;
         storage::commit(transaction).await?;
         Ok(user_id)
+    }
+
+    /// The next id that no operator has given to anybody by hand.
+    async fn free_user_id(&self) -> Result<UserId, StorageError> {
+        let mut connection = self.connection().await?;
+        loop {
+            let user_id = users::next_id(&mut connection).await?;
+            if users::find_by_id(&mut connection, user_id).await?.is_none() {
+                return Ok(user_id);
+            }
+        }
     }
 
     async fn hash_first_password(
@@ -72,12 +82,7 @@ impl Service {
         value: CredentialValue,
     ) -> Result<HashedCredential, SaveCredentialError> {
         let credential_type = self.types.password().clone();
-        let command = SaveCredential {
-            user_id,
-            credential_type,
-            value,
-            display_value: None,
-        };
+        let command = SaveCredential { user_id, credential_type, value, display_value: None };
         self.hash_credential(Caller::Command, command).await
     }
 

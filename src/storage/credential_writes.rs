@@ -85,9 +85,7 @@ pub(crate) async fn upsert(
         proven_type,
         proven_version,
         identifier.map(|identifier| identifier.digest.as_slice()),
-        identifier
-            .map(|identifier| identifier.all_digests.as_slice())
-            .unwrap_or_default(),
+        identifier.map(|identifier| identifier.all_digests.as_slice()).unwrap_or_default(),
         write.caller_ticket,
         write.replaces_other_types,
     )
@@ -95,14 +93,11 @@ pub(crate) async fn upsert(
     .await?;
     Ok(match row {
         OutcomeRow { is_taken: true, .. } => WriteOutcome::IdentifierTaken,
-        OutcomeRow {
-            is_saved: false, ..
-        } => WriteOutcome::ProofOutdated,
+        OutcomeRow { is_saved: false, .. } => WriteOutcome::ProofOutdated,
         // Another user's save of the same identifier was faster by a moment.
-        OutcomeRow {
-            is_identified: false,
-            ..
-        } if identifier.is_some() => WriteOutcome::IdentifierTaken,
+        OutcomeRow { is_identified: false, .. } if identifier.is_some() => {
+            WriteOutcome::IdentifierTaken
+        }
         OutcomeRow { .. } => WriteOutcome::Saved,
     })
 }

@@ -10,9 +10,7 @@ use crate::domain::{
     user::{User, UserId},
 };
 
-const INCONSISTENT: StorageError = StorageError::Inconsistent {
-    table: "credentials",
-};
+const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credentials" };
 
 /// A user who could log in, with the credentials that could prove it.
 #[derive(Debug)]
@@ -101,11 +99,7 @@ fn candidate(rows: Vec<CandidateRow>) -> Result<Option<Candidate>, StorageError>
     let mut user = None;
     let mut credentials = Vec::new();
     for mut row in rows {
-        credentials.extend(
-            row.credential()
-                .map(StoredCredential::try_from)
-                .transpose()?,
-        );
+        credentials.extend(row.credential().map(StoredCredential::try_from).transpose()?);
         user = Some(row.user()?);
     }
     Ok(user.map(|user| Candidate { user, credentials }))

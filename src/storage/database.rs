@@ -49,10 +49,7 @@ pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<PgPool, Stor
     let connection = connection.application_name("credential-keeper").options([
         ("lock_timeout", milliseconds(options.lock_timeout)),
         ("statement_timeout", milliseconds(options.statement_timeout)),
-        (
-            "idle_in_transaction_session_timeout",
-            milliseconds(options.statement_timeout),
-        ),
+        ("idle_in_transaction_session_timeout", milliseconds(options.statement_timeout)),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(options.maximum_connections)
@@ -87,10 +84,7 @@ pub(crate) async fn pending_migrations(pool: &PgPool) -> Result<usize, StorageEr
         sqlx::query_scalar!("SELECT version FROM _sqlx_migrations WHERE success")
             .fetch_all(pool)
             .await?;
-    Ok(migrator()
-        .iter()
-        .filter(|migration| !applied.contains(&migration.version))
-        .count())
+    Ok(migrator().iter().filter(|migration| !applied.contains(&migration.version)).count())
 }
 
 /// Commits; a connection that dies meanwhile leaves the outcome unknown.

@@ -6,9 +6,9 @@ pub(crate) enum StorageError {
     /// No connection, or none in time; nothing was done.
     #[error("the database cannot be reached")]
     Unavailable(#[source] sqlx::Error),
-    /// Another transaction held the row for too long; nothing was done.
-    #[error("a lock was not given in time")]
-    LockTimeout(#[source] sqlx::Error),
+    /// Another transaction was in the way for too long; nothing was done.
+    #[error("another transaction was in the way for too long")]
+    Busy(#[source] sqlx::Error),
     /// The connection died while a commit was under way: it may or may not have happened.
     #[error("the connection died during commit")]
     OutcomeUnknown(#[source] sqlx::Error),
@@ -28,8 +28,9 @@ pub(crate) enum StorageError {
     Refused(#[source] sqlx::Error),
 }
 
-/// SQLSTATE `lock_not_available`.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// SQLSTATEs of a statement that gave way to others: lock not available, deadlock, serialization
+/// failure, statement timeout, idle-in-transaction timeout. Its transaction did nothing.
+const BUSY: [&str; 5] = ["55P03", "40P01", "40001", "57014", "25P03"];
 
 /// SQLSTATE classes and codes of a server that is not there for us: connection exceptions,
 /// insufficient resources, and shutdown or crash of the server.
@@ -46,8 +47,8 @@ impl From<sqlx::Error> for StorageError {
         if let Some(constraint) = database.constraint() {
             return Self::Constraint(constraint.to_owned());
         }
-        if database.code().as_deref() == Some(LOCK_NOT_AVAILABLE) {
-            return Self::LockTimeout(error);
+        if database.code().is_some_and(|code| BUSY.contains(&code.as_ref())) {
+            return Self::Busy(error);
         }
         Self::Refused(error)
     }

@@ -33,9 +33,7 @@ pub(crate) async fn find_kind(pool: &PgPool) -> Result<Option<InstallationKind>,
     if !exists {
         return Ok(None);
     }
-    let kind = sqlx::query_scalar!("SELECT kind FROM installation")
-        .fetch_optional(pool)
-        .await?;
+    let kind = sqlx::query_scalar!("SELECT kind FROM installation").fetch_optional(pool).await?;
     Ok(kind.map(|kind| {
         if kind == InstallationKind::Development.as_str() {
             InstallationKind::Development

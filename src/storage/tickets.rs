@@ -73,7 +73,7 @@ pub(crate) async fn find_with_user(
     Ok(Some((user, ticket)))
 }
 
-/// Stores a ticket and ends the user's oldest ones beyond `maximum`. The user's row is held by
+/// Stores a ticket and ends the user's oldest ones beyond `maximum`, expired ones first. The user's row is held by
 /// the transaction, so that two logins at once cannot both believe there is room.
 #[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
 pub(crate) async fn insert(
@@ -85,7 +85,7 @@ pub(crate) async fn insert(
         "WITH surplus AS (
              DELETE FROM tickets WHERE user_id = $1 AND digest IN (
                  SELECT digest FROM tickets WHERE user_id = $1
-                 ORDER BY created_at DESC, digest OFFSET $7
+                 ORDER BY expires_at > $5 DESC, created_at DESC, digest OFFSET $7
              )
          )
          INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)

@@ -4,7 +4,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::StorageError;
-use crate::domain::user::{NewUser, User, UserId, UserType};
+use crate::domain::{
+    audit::AuditEvent,
+    user::{NewUser, User, UserId, UserType},
+};
 
 /// The names of the constraints that callers can run into.
 const LOGIN_NAME_TAKEN: &str = "login_names_pkey";
@@ -26,10 +29,9 @@ impl TryFrom<UserRow> for User {
 
     fn try_from(row: UserRow) -> Result<Self, StorageError> {
         let inconsistent = StorageError::Inconsistent { table: "users" };
-        let (Ok(user_id), Some(user_type)) = (
-            UserId::try_from(row.user_id),
-            UserType::parse(&row.user_type),
-        ) else {
+        let (Ok(user_id), Some(user_type)) =
+            (UserId::try_from(row.user_id), UserType::parse(&row.user_type))
+        else {
             return Err(inconsistent);
         };
         Ok(Self {
@@ -142,6 +144,25 @@ pub(crate) async fn lock(
     Ok(user)
 }
 
+/// Moves the audit head and the epoch of a user whose row this transaction holds.
+pub(crate) async fn advance(
+    connection: &mut PgConnection,
+    event: &AuditEvent,
+    audit_mac: &[u8],
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE users SET audit_sequence = $2, audit_mac = $3, session_epoch = $4
+         WHERE user_id = $1",
+        event.user_id.as_i32(),
+        event.sequence,
+        audit_mac,
+        event.session_epoch,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// The next free id; those below 1000 are left to operators who bring their own.
 pub(crate) async fn next_id(connection: &mut PgConnection) -> Result<UserId, StorageError> {
     let id = sqlx::query_scalar!(
@@ -181,12 +202,20 @@ pub(crate) async fn insert(
     )
     .execute(connection)
     .await
-    .map_err(|error| match StorageError::from(error) {
-        StorageError::Constraint(name) if name == LOGIN_NAME_TAKEN => {
-            InsertUserError::LoginNameTaken
-        }
-        StorageError::Constraint(name) if name == USER_ID_TAKEN => InsertUserError::UserIdTaken,
-        other => other.into(),
-    })?;
+    .map_err(StorageError::from)
+    .map_err(name_taken)?;
     Ok(())
+}
+
+/// Which of the two unique names was taken, if that is what went wrong.
+fn name_taken(error: StorageError) -> InsertUserError {
+    if let StorageError::Constraint(name) = &error {
+        if name == LOGIN_NAME_TAKEN {
+            return InsertUserError::LoginNameTaken;
+        }
+        if name == USER_ID_TAKEN {
+            return InsertUserError::UserIdTaken;
+        }
+    }
+    error.into()
 }

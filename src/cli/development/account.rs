@@ -28,10 +28,7 @@ impl Account {
         }
         for name in ["postgres", "nobody"] {
             if let Some(user) = User::from_name(name)? {
-                return Ok(Self::Lent {
-                    uid: user.uid.as_raw(),
-                    gid: user.gid.as_raw(),
-                });
+                return Ok(Self::Lent { uid: user.uid.as_raw(), gid: user.gid.as_raw() });
             }
         }
         Err(Failure::because(
@@ -63,11 +60,7 @@ impl Account {
         if matches!(self, Self::Own) {
             return Ok(true);
         }
-        let test = self
-            .command(Path::new("/usr/bin/test"))
-            .arg("-w")
-            .arg(folder)
-            .status()?;
+        let test = self.command(Path::new("/usr/bin/test")).arg("-w").arg(folder).status()?;
         Ok(test.success())
     }
 }

@@ -38,15 +38,15 @@ impl Binaries {
                          nor in {VERSIONED}; script/server installs it"
                     ))
                 }),
-            Some(major) => newest_first
-                .clone()
-                .find(|binaries| binaries.major == major)
-                .cloned()
-                .ok_or_else(|| {
-                    Failure::because(format!(
-                        "the data was made by PostgreSQL {major}, which is not on this machine"
-                    ))
-                }),
+            Some(major) => {
+                newest_first.clone().find(|binaries| binaries.major == major).cloned().ok_or_else(
+                    || {
+                        Failure::because(format!(
+                            "the data was made by PostgreSQL {major}, which is not on this machine"
+                        ))
+                    },
+                )
+            }
         }
     }
 
@@ -70,9 +70,7 @@ fn all() -> Vec<Binaries> {
 fn in_folder(folder: &Path) -> Option<Binaries> {
     let postgres = folder.join("postgres").canonicalize().ok()?;
     let folder = postgres.parent()?.to_owned();
-    let is_whole = ["initdb", "pg_ctl"]
-        .iter()
-        .all(|name| folder.join(name).is_file());
+    let is_whole = ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
     let output = Command::new(&postgres).arg("--version").output().ok()?;
     let major = major_version(&String::from_utf8(output.stdout).ok()?)?;
     is_whole.then_some(Binaries { folder, major })
@@ -80,9 +78,8 @@ fn in_folder(folder: &Path) -> Option<Binaries> {
 
 /// The 15 of `postgres (PostgreSQL) 15.18 (Debian …)`.
 fn major_version(text: &str) -> Option<u32> {
-    let version = text
-        .split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let version =
+        text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
@@ -93,10 +90,7 @@ mod tests {
 
     #[test]
     fn the_major_version_is_read_from_what_postgres_says() {
-        assert_eq!(
-            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
-            Some(15)
-        );
+        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major_version("nonsense"), None);
     }

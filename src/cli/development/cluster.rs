@@ -32,16 +32,8 @@ impl Cluster {
         let account = Account::choose()?;
         let parent = place(data, account)?;
         let files = parent.join("files");
-        let major = if files.exists() {
-            Some(major_version(&files)?)
-        } else {
-            None
-        };
-        let cluster = Self {
-            binaries: Binaries::find(major)?,
-            account,
-            parent,
-        };
+        let major = if files.exists() { Some(major_version(&files)?) } else { None };
+        let cluster = Self { binaries: Binaries::find(major)?, account, parent };
         if major.is_none() {
             cluster.create()?;
         }
@@ -70,21 +62,14 @@ impl Cluster {
         let output = self
             .account
             .command(&self.binaries.program("initdb"))
-            .args([
-                "--username=keeper",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-instructions",
-            ])
+            .args(["--username=keeper", "--encoding=UTF8", "--no-locale", "--no-instructions"])
             // The socket lies in a folder that only this account and root can enter.
             .args(["--auth-local=trust", "--auth-host=reject"])
             .arg("--pgdata")
             .arg(&unfinished)
             .output()?;
         if !output.status.success() {
-            let complaint = String::from_utf8_lossy(&output.stderr)
-                .trim()
-                .replace('\n', "; ");
+            let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
             return Err(Failure::because(format!("initdb failed: {complaint}")));
         }
         Ok(fs::rename(&unfinished, self.files())?)
@@ -98,11 +83,7 @@ impl Cluster {
         };
         let control = |arguments: &[&str]| {
             let mut command = self.account.command(&self.binaries.program("pg_ctl"));
-            command
-                .arg("--pgdata")
-                .arg(self.files())
-                .args(arguments)
-                .output()
+            command.arg("--pgdata").arg(self.files()).args(arguments).output()
         };
         if control(&["status"])?.status.success() {
             complain("stopping the PostgreSQL that a killed dev left running");
@@ -141,10 +122,7 @@ fn place(data: &DataFolder, account: Account) -> Result<PathBuf, Failure> {
     }
     fs::remove_dir(&inside)?;
     let elsewhere = Path::new(ELSEWHERE);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(elsewhere)?;
+    DirBuilder::new().recursive(true).mode(0o755).create(elsewhere)?;
     let outside = elsewhere.join(data.identity()?);
     make(&outside, account)?;
     complain(format_args!(
@@ -155,10 +133,7 @@ fn place(data: &DataFolder, account: Account) -> Result<PathBuf, Failure> {
 }
 
 fn make(folder: &Path, account: Account) -> Result<(), Failure> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     account.own(folder)
 }
 

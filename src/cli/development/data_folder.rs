@@ -20,16 +20,9 @@ impl DataFolder {
     /// Makes the folder when it is missing, and takes its lock.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let cannot = |error: io::Error| {
-            Failure::because(format!(
-                "the data folder {} cannot be used: {error}",
-                path.display()
-            ))
+            Failure::because(format!("the data folder {} cannot be used: {error}", path.display()))
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(path)
-            .map_err(cannot)?;
+        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(cannot)?;
         let path = path.canonicalize().map_err(cannot)?;
         let lock = OpenOptions::new()
             .create(true)

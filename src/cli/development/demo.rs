@@ -67,10 +67,7 @@ async fn add(
         is_administrator,
     };
     let password = CredentialValue::parse("Password", &SecretString::from(password))?;
-    match service
-        .add_user(&user, password, &session::origin(), clock::now())
-        .await
-    {
+    match service.add_user(&user, password, &session::origin(), clock::now()).await {
         Ok(_)
         | Err(AddUserError::Insert(
             InsertUserError::UserIdTaken | InsertUserError::LoginNameTaken,

@@ -70,9 +70,7 @@ async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() {
-        return Err(Failure::because(
-            "dev listens on loopback only; its passwords are published",
-        ));
+        return Err(Failure::because("dev listens on loopback only; its passwords are published"));
     }
     // First, because it is quick and the likeliest to fail.
     let listener = startup::listen(arguments.listen)?;

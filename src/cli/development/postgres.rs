@@ -40,10 +40,7 @@ impl PrivatePostgres {
     pub(super) fn start(data: &DataFolder) -> Result<Self, Failure> {
         let cluster = Cluster::open(data)?;
         let socket_folder = make_socket_folder(&cluster)?;
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(cluster.log())?;
+        let log = File::options().create(true).append(true).open(cluster.log())?;
         let server = cluster
             .account
             .command(&cluster.binaries.program("postgres"))
@@ -51,22 +48,14 @@ impl PrivatePostgres {
             .arg(cluster.files())
             .arg("-k")
             .arg(&socket_folder)
-            .args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "unix_socket_permissions=0700",
-            ])
+            .args(["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"])
             .args(["-c", "logging_collector=off"])
             .stdout(log.try_clone()?)
             .stderr(log)
             // Its own group: Ctrl-C reaches the whole group, and we have to drain first.
             .process_group(0)
             .spawn()?;
-        let mut started = Self {
-            server,
-            socket_folder,
-        };
+        let mut started = Self { server, socket_folder };
         started.wait_until_ready(&cluster)?;
         Ok(started)
     }
@@ -96,12 +85,7 @@ impl PrivatePostgres {
             // The last line says the state, as pg_ctl reads it.
             let state = fs::read_to_string(&pid_file).unwrap_or_default();
             let is_ours = state.lines().next() == Some(self.server.id().to_string().as_str());
-            if is_ours
-                && state
-                    .lines()
-                    .last()
-                    .is_some_and(|line| line.trim() == "ready")
-            {
+            if is_ours && state.lines().last().is_some_and(|line| line.trim() == "ready") {
                 return Ok(());
             }
             thread::sleep(POLL);
@@ -142,13 +126,8 @@ impl Drop for PrivatePostgres {
 
 /// A new folder that only the server's account (and root) can enter.
 fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
-    let name = random_bytes::<8>()?
-        .map(|byte| format!("{byte:02x}"))
-        .concat();
-    for parent in [
-        configuration::runtime_folder(),
-        std::path::PathBuf::from("/tmp"),
-    ] {
+    let name = random_bytes::<8>()?.map(|byte| format!("{byte:02x}")).concat();
+    for parent in [configuration::runtime_folder(), std::path::PathBuf::from("/tmp")] {
         let folder = parent.join(format!("{SOCKET_PREFIX}{name}"));
         let is_short = folder.as_os_str().len() + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH;
         if !is_short || DirBuilder::new().mode(0o700).create(&folder).is_err() {
@@ -160,18 +139,12 @@ fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
         }
         fs::remove_dir(&folder)?;
     }
-    Err(Failure::because(
-        "no folder for PostgreSQL's socket can be made in the temporary folder",
-    ))
+    Err(Failure::because("no folder for PostgreSQL's socket can be made in the temporary folder"))
 }
 
 fn last_complaint(cluster: &Cluster) -> String {
     let log = fs::read_to_string(cluster.log()).unwrap_or_default();
     let is_complaint = |line: &&str| line.contains("FATAL") || line.contains("PANIC");
-    let line = log
-        .lines()
-        .rev()
-        .find(is_complaint)
-        .or_else(|| log.lines().last());
+    let line = log.lines().rev().find(is_complaint).or_else(|| log.lines().last());
     line.unwrap_or("it said nothing").to_owned()
 }

@@ -24,10 +24,7 @@ pub(super) fn read(text: &str) -> Option<PresentedCredential> {
     }
     let (name, password) = pair.split_once(':')?;
     let name = name.to_owned();
-    Some(PresentedCredential::Password {
-        name,
-        password: SecretString::from(password),
-    })
+    Some(PresentedCredential::Password { name, password: SecretString::from(password) })
 }
 
 #[cfg(test)]

@@ -37,11 +37,8 @@ const X_XSRF_TOKEN: &str = "x-xsrf-token";
 type ReadScheme = fn(&str) -> Option<PresentedCredential>;
 
 /// The schemes, by their names in lower case.
-const SCHEMES: [(&str, ReadScheme); 3] = [
-    ("basic", basic::read),
-    ("soticket", so_ticket::read),
-    ("bearer", bearer::read),
-];
+const SCHEMES: [(&str, ReadScheme); 3] =
+    [("basic", basic::read), ("soticket", so_ticket::read), ("bearer", bearer::read)];
 
 /// Middleware: finds out who is asking, or answers 401.
 pub(super) async fn authenticate(
@@ -63,18 +60,12 @@ pub(super) async fn authenticate(
 async fn principal(request: &ServiceRequest, origin: Origin) -> Result<Principal, ApiError> {
     let presented = presented(request.headers())?;
     tracing::Span::current().record("auth.scheme", presented.scheme().as_str());
-    let state = request
-        .app_data::<Data<HttpState>>()
-        .ok_or(ErrorKind::Internal)?;
+    let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
     let authenticated = state
         .service
         .run(|service| async move { service.authenticate(presented, &origin, clock::now()).await });
     authenticated.await?.map_err(|error| {
-        if let AuthenticationError::Refused {
-            user_id: Some(user_id),
-            ..
-        } = &error
-        {
+        if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
             tracing::Span::current().record("user.id", user_id.as_i32());
         }
         error.into()
@@ -93,22 +84,14 @@ fn presented(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
 
 fn read(value: &HeaderValue) -> Option<PresentedCredential> {
     let (name, text) = value.to_str().ok()?.split_once(' ')?;
-    let (_, read) = SCHEMES
-        .iter()
-        .find(|(scheme, _)| name.eq_ignore_ascii_case(scheme))?;
+    let (_, read) = SCHEMES.iter().find(|(scheme, _)| name.eq_ignore_ascii_case(scheme))?;
     read(text.trim_matches(' '))
 }
 
 fn origin(request: &ServiceRequest) -> Origin {
     let extensions = request.extensions();
-    let request_id = extensions
-        .get::<RequestId>()
-        .map(RequestId::as_str)
-        .unwrap_or("unknown");
-    Origin {
-        address: request.peer_addr().map(|peer| peer.ip()),
-        request_id: request_id.to_owned(),
-    }
+    let request_id = extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
+    Origin { address: request.peer_addr().map(|peer| peer.ip()), request_id: request_id.to_owned() }
 }
 
 /// The challenges of a 401 (protocol.md 10.3): Basic only when it is asked for or alone, because
@@ -118,13 +101,7 @@ pub(crate) fn challenges(schemes: EnabledSchemes, basic_challenge: bool) -> Vec<
     let offered = [
         (schemes.so_ticket, so_ticket::CHALLENGE),
         (schemes.bearer, bearer::CHALLENGE),
-        (
-            schemes.basic && (basic_challenge || is_alone),
-            basic::CHALLENGE,
-        ),
+        (schemes.basic && (basic_challenge || is_alone), basic::CHALLENGE),
     ];
-    offered
-        .into_iter()
-        .filter_map(|(is_offered, text)| is_offered.then_some(text))
-        .collect()
+    offered.into_iter().filter_map(|(is_offered, text)| is_offered.then_some(text)).collect()
 }

@@ -8,10 +8,7 @@ use crate::domain::principal::PresentedCredential;
 pub(super) const CHALLENGE: &str = "SOTicket";
 
 /// What the header presents.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "every scheme reads with the same signature"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "every scheme reads with the same signature")]
 pub(super) fn read(text: &str) -> Option<PresentedCredential> {
     Some(PresentedCredential::Ticket(SecretString::from(text)))
 }

@@ -51,26 +51,15 @@ impl FromRequest for Body {
 
 /// Refuses what is too long by its own word, or in a format that is not read.
 fn check_head(request: &HttpRequest) -> Result<(), ErrorKind> {
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAXIMUM_BODY) {
         return Err(ErrorKind::BodyTooLarge);
     }
     let media_type = header(CONTENT_TYPE).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    let is_json = JSON_TYPES
-        .iter()
-        .any(|json| essence.eq_ignore_ascii_case(json));
-    if is_json {
-        Ok(())
-    } else {
-        Err(ErrorKind::UnsupportedMediaType)
-    }
+    let is_json = JSON_TYPES.iter().any(|json| essence.eq_ignore_ascii_case(json));
+    if is_json { Ok(()) } else { Err(ErrorKind::UnsupportedMediaType) }
 }
 
 async fn read(payload: Payload) -> Result<Bytes, ErrorKind> {

@@ -38,15 +38,13 @@ impl Document {
     pub(in crate::http) fn members(&self) -> Result<Members<'_>, ErrorKind> {
         self.check_duplicates("")?;
         match self {
-            Self::Null => Ok(Members {
-                path: String::new(),
-                members: &[],
-            }),
-            Self::Object(members) => Ok(Members {
-                path: String::new(),
-                members,
-            }),
-            _ => Err(ErrorKind::MalformedBody("it is not an object")),
+            Self::Null => Ok(Members { path: String::new(), members: &[] }),
+            Self::Object(members) => Ok(Members { path: String::new(), members }),
+            Self::Boolean
+            | Self::Integer(_)
+            | Self::OtherNumber
+            | Self::Text(_)
+            | Self::List(_) => Err(ErrorKind::MalformedBody("it is not an object")),
         }
     }
 
@@ -63,9 +61,7 @@ impl Document {
                 }
                 Ok(())
             }
-            Self::List(items) => items
-                .iter()
-                .try_for_each(|item| item.check_duplicates(path)),
+            Self::List(items) => items.iter().try_for_each(|item| item.check_duplicates(path)),
             Self::Null | Self::Boolean | Self::Integer(_) | Self::OtherNumber | Self::Text(_) => {
                 Ok(())
             }
@@ -84,18 +80,16 @@ impl<'body> Members<'body> {
     pub(in crate::http) fn integer(&self, name: &str) -> Result<Option<i32>, InvalidField> {
         match self.find(name) {
             None => Ok(None),
-            Some(Document::Integer(number)) => i32::try_from(*number)
-                .map(Some)
-                .map_err(|_| self.refuse(name, "is out of range")),
+            Some(Document::Integer(number)) => {
+                i32::try_from(*number).map(Some).map_err(|_| self.refuse(name, "is out of range"))
+            }
             Some(_) => Err(self.refuse(name, "must be a whole number")),
         }
     }
 
     /// A text that may be shown.
     pub(in crate::http) fn text(&self, name: &str) -> Result<Option<String>, InvalidField> {
-        Ok(self
-            .secret(name)?
-            .map(|text| text.expose_secret().to_owned()))
+        Ok(self.secret(name)?.map(|text| text.expose_secret().to_owned()))
     }
 
     /// A text that is a secret.
@@ -114,10 +108,9 @@ impl<'body> Members<'body> {
     ) -> Result<Option<Members<'body>>, InvalidField> {
         match self.find(name) {
             None => Ok(None),
-            Some(Document::Object(members)) => Ok(Some(Members {
-                path: join(&self.path, name),
-                members,
-            })),
+            Some(Document::Object(members)) => {
+                Ok(Some(Members { path: join(&self.path, name), members }))
+            }
             Some(_) => Err(self.refuse(name, "must be an object")),
         }
     }
@@ -129,24 +122,13 @@ impl<'body> Members<'body> {
 
     fn find(&self, name: &str) -> Option<&'body Document> {
         let name = name.to_lowercase();
-        let (_, value) = self
-            .members
-            .iter()
-            .find(|(given, _)| given.to_lowercase() == name)?;
-        if matches!(value, Document::Null) {
-            None
-        } else {
-            Some(value)
-        }
+        let (_, value) = self.members.iter().find(|(given, _)| given.to_lowercase() == name)?;
+        if matches!(value, Document::Null) { None } else { Some(value) }
     }
 }
 
 /// `parent.name`; a name as long as only an attacker's is cut.
 fn join(path: &str, name: &str) -> String {
     let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    if path.is_empty() {
-        name
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name } else { format!("{path}.{name}") }
 }

@@ -100,12 +100,7 @@ mod tests {
         let document = parse(br#"{"Credential": {"Type": {"Type": 5}}}"#).unwrap();
         let members = document.members().unwrap();
         let credential = members.object("Credential").unwrap().unwrap();
-        let error = credential
-            .object("Type")
-            .unwrap()
-            .unwrap()
-            .text("Type")
-            .unwrap_err();
+        let error = credential.object("Type").unwrap().unwrap().text("Type").unwrap_err();
         assert_eq!(error.field, "Credential.Type.Type");
     }
 
@@ -134,25 +129,14 @@ mod tests {
             (r#"{"a": [{"b": {"c": 1, "C": 1}}]}"#, "a.b.C"),
         ] {
             let error = parse(body.as_bytes()).unwrap().members().err().unwrap();
-            assert_eq!(
-                error,
-                ErrorKind::DuplicateMember {
-                    field: field.to_owned()
-                }
-            );
+            assert_eq!(error, ErrorKind::DuplicateMember { field: field.to_owned() });
         }
     }
 
     #[test]
     fn what_is_no_json_is_malformed() {
         let deep = "[".repeat(1000);
-        for body in [
-            &b"{"[..],
-            b"\xff",
-            b"{\"a\": \"\\ud800\"}",
-            b"{} {}",
-            deep.as_bytes(),
-        ] {
+        for body in [&b"{"[..], b"\xff", b"{\"a\": \"\\ud800\"}", b"{} {}", deep.as_bytes()] {
             assert!(matches!(parse(body), Err(ErrorKind::MalformedBody(_))));
         }
     }

@@ -29,9 +29,7 @@ pub(super) fn write_json(
     value: &impl Serialize,
 ) -> HttpResponse {
     match serde_json::to_vec(value) {
-        Ok(body) => response
-            .content_type("application/json; charset=utf-8")
-            .body(body),
+        Ok(body) => response.content_type("application/json; charset=utf-8").body(body),
         Err(_) => HttpResponse::InternalServerError().finish(),
     }
 }

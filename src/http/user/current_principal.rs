@@ -71,21 +71,13 @@ fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
         category_id: 0,
         contact_owner: 0,
         role_id: 0,
-        role_name: if may_administer {
-            "Administrator"
-        } else {
-            "User"
-        },
+        role_name: if may_administer { "Administrator" } else { "User" },
         role_description: "",
         role_type: role_type_name(user.user_type),
         licenses: [],
         full_name: user.display_name,
         e_mail_address: "",
-        function_rights: if may_administer {
-            vec!["user-administrator"]
-        } else {
-            Vec::new()
-        },
+        function_rights: if may_administer { vec!["user-administrator"] } else { Vec::new() },
         ej_user_id: 0,
         ej_access_level: 0,
         ej_user_status: "Unknown",

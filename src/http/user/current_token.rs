@@ -14,9 +14,6 @@ pub(in crate::http) async fn current_token(
     principal: ReqData<Principal>,
     state: Data<HttpState>,
 ) -> Result<Negotiated<String>, ApiError> {
-    let token = state
-        .service
-        .service()
-        .issue_access_token(&principal, clock::now())?;
+    let token = state.service.service().issue_access_token(&principal, clock::now())?;
     Ok(Negotiated(token.expose_secret().to_owned()))
 }

@@ -21,12 +21,7 @@ pub(super) struct FairQueue<C, J> {
 impl<C: Copy + Eq + Hash, J> FairQueue<C, J> {
     /// An empty queue for `capacity` jobs.
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            lanes: HashMap::new(),
-            turns: VecDeque::new(),
-            length: 0,
-            capacity,
-        }
+        Self { lanes: HashMap::new(), turns: VecDeque::new(), length: 0, capacity }
     }
 
     /// How many jobs wait.
@@ -118,14 +113,7 @@ mod tests {
     #[test]
     fn callers_take_turns() {
         let mut queue = FairQueue::new(10);
-        for (caller, job) in [
-            ('a', 1),
-            ('a', 2),
-            ('a', 3),
-            ('b', 10),
-            ('c', 20),
-            ('b', 11),
-        ] {
+        for (caller, job) in [('a', 1), ('a', 2), ('a', 3), ('b', 10), ('c', 20), ('b', 11)] {
             assert!(queue.push(caller, job).is_none());
         }
         assert_eq!(drain(&mut queue), [1, 10, 20, 2, 11, 3]);
@@ -149,11 +137,7 @@ mod tests {
             queue.push('a', job);
         }
         assert_eq!(queue.push('b', 10), Some(3));
-        assert_eq!(
-            queue.push('b', 11),
-            Some(11),
-            "equal shares displace nobody"
-        );
+        assert_eq!(queue.push('b', 11), Some(11), "equal shares displace nobody");
         assert_eq!(drain(&mut queue), [1, 10, 2]);
     }
 

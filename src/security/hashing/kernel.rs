@@ -22,11 +22,7 @@ pub(super) fn argon2id(
     parameters: HashParameters,
     memory: &mut [Block],
 ) -> Result<Tag, HashingError> {
-    let HashParameters {
-        memory_kib,
-        iterations,
-        parallelism,
-    } = parameters;
+    let HashParameters { memory_kib, iterations, parallelism } = parameters;
     let mut tag = Zeroizing::new([0; TAG_LENGTH]);
     Params::new(memory_kib, iterations, parallelism, Some(TAG_LENGTH))
         .and_then(|parameters| {

@@ -93,9 +93,7 @@ impl HashingEngine {
     /// # Errors
     /// When the parameters are not argon2's, or the system gives no threads or randomness.
     pub(crate) fn start(options: &HashingOptions) -> Result<Self, HashingError> {
-        let memory_kib = options
-            .maximum_memory_kib
-            .max(options.parameters.memory_kib);
+        let memory_kib = options.maximum_memory_kib.max(options.parameters.memory_kib);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or_else(cores).max(1);
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?;
@@ -133,9 +131,7 @@ impl HashingEngine {
         value: &CredentialValue,
     ) -> Result<PhcHash, HashingError> {
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
-        let tag = self
-            .tag(caller, value.secret(), &salt, self.parameters)
-            .await?;
+        let tag = self.tag(caller, value.secret(), &salt, self.parameters).await?;
         Ok(PhcHash::new(self.parameters, salt, *tag))
     }
 
@@ -158,9 +154,7 @@ impl HashingEngine {
             tracing::error!("a stored hash asks for more than hashing.maximum_memory_kib");
         }
         let against = allowed.unwrap_or(&self.decoy);
-        let tag = self
-            .tag(caller, value.secret(), against.salt(), against.parameters())
-            .await?;
+        let tag = self.tag(caller, value.secret(), against.salt(), against.parameters()).await?;
         let is_same = bool::from(tag.as_slice().ct_eq(against.tag()));
         Ok(is_same && allowed.is_some())
     }
@@ -214,10 +208,7 @@ fn queue_length(hashes_per_second: f64, deadline: Duration) -> usize {
 }
 
 /// A small count as a float.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of threads and jobs are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of threads and jobs are far below 2^52")]
 fn count(number: usize) -> f64 {
     number as f64
 }

@@ -39,11 +39,7 @@ pub(crate) struct NotOurHash;
 
 impl PhcHash {
     pub(super) fn new(parameters: HashParameters, salt: Vec<u8>, tag: [u8; TAG_LENGTH]) -> Self {
-        Self {
-            parameters,
-            salt,
-            tag,
-        }
+        Self { parameters, salt, tag }
     }
 
     /// Reads a PHC string.
@@ -74,11 +70,7 @@ impl PhcHash {
     /// # Errors
     /// When salt or cost do not fit the format; those we make do.
     pub(crate) fn to_phc_string(&self) -> Result<SecretString, NotOurHash> {
-        let HashParameters {
-            memory_kib,
-            iterations,
-            parallelism,
-        } = self.parameters;
+        let HashParameters { memory_kib, iterations, parallelism } = self.parameters;
         let params = Params::new(memory_kib, iterations, parallelism, Some(TAG_LENGTH))
             .map_err(|_| NotOurHash)?;
         let hash = PasswordHash {
@@ -109,25 +101,16 @@ impl PhcHash {
 mod tests {
     use super::*;
 
-    const PARAMETERS: HashParameters = HashParameters {
-        memory_kib: 64,
-        iterations: 3,
-        parallelism: 1,
-    };
+    const PARAMETERS: HashParameters =
+        HashParameters { memory_kib: 64, iterations: 3, parallelism: 1 };
 
     #[test]
     fn a_hash_reads_back_from_its_phc_string() {
         let hash = PhcHash::new(PARAMETERS, vec![7; SALT_LENGTH], [9; TAG_LENGTH]);
         let text = hash.to_phc_string().unwrap();
-        assert!(
-            text.expose_secret()
-                .starts_with("$argon2id$v=19$m=64,t=3,p=1$")
-        );
+        assert!(text.expose_secret().starts_with("$argon2id$v=19$m=64,t=3,p=1$"));
         let read = PhcHash::parse(&text).unwrap();
-        assert_eq!(
-            (read.parameters, read.salt, read.tag),
-            (hash.parameters, hash.salt, hash.tag)
-        );
+        assert_eq!((read.parameters, read.salt, read.tag), (hash.parameters, hash.salt, hash.tag));
     }
 
     #[test]
@@ -143,10 +126,7 @@ mod tests {
             text[..text.rfind('$').unwrap()].to_owned(),
             String::new(),
         ] {
-            assert!(
-                PhcHash::parse(&SecretString::from(other.clone())).is_err(),
-                "{other}"
-            );
+            assert!(PhcHash::parse(&SecretString::from(other.clone())).is_err(), "{other}");
         }
     }
 }

@@ -5,26 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::*;
 use crate::domain::user::UserId;
 
-const FAST: HashParameters = HashParameters {
-    memory_kib: 64,
-    iterations: 1,
-    parallelism: 1,
-};
+const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
 
 /// About a tenth of a second a hash, so that a queue can be seen.
-const SLOW: HashParameters = HashParameters {
-    memory_kib: 19_456,
-    iterations: 12,
-    parallelism: 1,
-};
+const SLOW: HashParameters = HashParameters { memory_kib: 19_456, iterations: 12, parallelism: 1 };
 
 fn engine(parameters: HashParameters, deadline: Duration) -> Arc<HashingEngine> {
-    let options = HashingOptions {
-        parameters,
-        maximum_memory_kib: 0,
-        threads: Some(1),
-        deadline,
-    };
+    let options = HashingOptions { parameters, maximum_memory_kib: 0, threads: Some(1), deadline };
     Arc::new(HashingEngine::start(&options).unwrap())
 }
 
@@ -42,18 +29,8 @@ const ADDRESS: Caller = Caller::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
 async fn what_was_hashed_is_verified_and_nothing_else() {
     let engine = engine(FAST, Duration::from_secs(30));
     let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
-    assert!(
-        engine
-            .verify(ADDRESS, &value("right"), Some(&hash))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !engine
-            .verify(ADDRESS, &value("wrong"), Some(&hash))
-            .await
-            .unwrap()
-    );
+    assert!(engine.verify(ADDRESS, &value("right"), Some(&hash)).await.unwrap());
+    assert!(!engine.verify(ADDRESS, &value("wrong"), Some(&hash)).await.unwrap());
     assert!(!engine.verify(ADDRESS, &value("right"), None).await.unwrap());
 }
 
@@ -73,36 +50,21 @@ async fn the_hash_is_argon2id_as_the_library_computes_it() {
 }
 
 #[test]
-fn the_kernel_gives_the_vector_of_rfc_9106_without_its_secret() {
-    // RFC 9106 5.3 with neither secret nor associated data, as the reference program prints it.
-    let parameters = HashParameters {
-        memory_kib: 65_536,
-        iterations: 2,
-        parallelism: 1,
-    };
+fn the_kernel_gives_what_the_reference_program_prints() {
+    // echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -l 32
+    let parameters = HashParameters { memory_kib: 65_536, iterations: 2, parallelism: 1 };
     let mut memory = vec![argon2::Block::new(); 65_536];
     let tag = kernel::argon2id(b"password", b"somesalt", parameters, &mut memory).unwrap();
-    let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(
-        hex,
-        "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7"
-    );
+    let hex = tag.map(|byte| format!("{byte:02x}")).concat();
+    assert_eq!(hex, "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7");
 }
 
 #[tokio::test]
 async fn a_hash_that_asks_for_too_much_costs_what_any_other_does() {
     let engine = engine(FAST, Duration::from_secs(30));
-    let greedy = HashParameters {
-        memory_kib: 4 * 1024 * 1024,
-        ..FAST
-    };
+    let greedy = HashParameters { memory_kib: 4 * 1024 * 1024, ..FAST };
     let hash = PhcHash::new(greedy, vec![0; 16], [0; 32]);
-    assert!(
-        !engine
-            .verify(ADDRESS, &value("x"), Some(&hash))
-            .await
-            .unwrap()
-    );
+    assert!(!engine.verify(ADDRESS, &value("x"), Some(&hash)).await.unwrap());
     assert_eq!(engine.hashed(), 1);
 }
 
@@ -134,8 +96,9 @@ async fn what_does_not_fit_the_queue_is_refused_and_the_rest_is_hashed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_past_its_deadline_is_refused_instead_of_hashed() {
     let engine = engine(SLOW, Duration::from_millis(20));
-    let first = engine.hash(ADDRESS, &value("x"));
-    let second = engine.hash(user(1), &value("x"));
+    let value = value("x");
+    let first = engine.hash(ADDRESS, &value);
+    let second = engine.hash(user(1), &value);
     let (_, second) = tokio::join!(first, second);
     assert!(matches!(second, Err(HashingError::Overloaded { .. })));
 }
@@ -148,8 +111,9 @@ async fn an_abandoned_job_is_not_hashed() {
     while engine.hashed() == 0 {
         tokio::task::yield_now().await;
     }
+    let abandoned = value("x");
     for _ in 0..50 {
-        let waiting = engine.hash(ADDRESS, &value("x"));
+        let waiting = engine.hash(ADDRESS, &abandoned);
         // Polled once, so that the job is queued, and dropped.
         tokio::select! { biased; _ = waiting => {}, () = std::future::ready(()) => {} }
     }

@@ -51,11 +51,7 @@ impl Pool {
         parameters: HashParameters,
         salt: [u8; SALT_LENGTH],
     ) -> Result<(Arc<Self>, Duration), HashingError> {
-        let state = State {
-            queue: FairQueue::new(0),
-            is_closed: false,
-            hashes_per_second: 1.0,
-        };
+        let state = State { queue: FairQueue::new(0), is_closed: false, hashes_per_second: 1.0 };
         let pool = Arc::new(Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -105,9 +101,7 @@ impl Pool {
         drop(state);
         self.changed.notify_one();
         if let Some(job) = refused {
-            let _ = job
-                .reply
-                .send(Err(HashingError::Overloaded { retry_after }));
+            let _ = job.reply.send(Err(HashingError::Overloaded { retry_after }));
         }
         Ok(())
     }
@@ -126,9 +120,7 @@ impl Pool {
     fn work(&self, memory: &mut [Block]) {
         while let Some(job) = self.next(memory) {
             let answer = if job.deadline < Instant::now() {
-                Err(HashingError::Overloaded {
-                    retry_after: self.lock().retry_after(),
-                })
+                Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
             } else {
                 self.hashed.fetch_add(1, Ordering::Relaxed);
                 kernel::argon2id(&job.secret, &job.salt, job.parameters, memory)
@@ -150,16 +142,14 @@ impl Pool {
                 Some(job) => return Some(job),
                 None if !is_wiped => {
                     drop(state);
-                    memory.iter_mut().for_each(|block| block.as_mut().zeroize());
+                    memory.iter_mut().map(Block::as_mut).for_each(Zeroize::zeroize);
                     is_wiped = true;
                     state = self.lock();
                 }
                 None if state.is_closed => return None,
                 None => {
-                    state = self
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner)
+                    let woken = self.changed.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }

@@ -2,10 +2,14 @@
 //! proves.
 
 use secrecy::SecretString;
+use time::OffsetDateTime;
 
 use super::{AuthenticationError, Refusal};
 use crate::{
-    domain::principal::{AuthenticationScheme, Principal, Proof},
+    domain::{
+        credential::CredentialValue,
+        principal::{AuthenticationScheme, Principal, Proof},
+    },
     security::{
         identifier::{identifier_digests, same_identifier},
         issuer_token::{IssuerIdentity, verify_issuer_token},
@@ -18,39 +22,33 @@ impl Service {
     pub(super) async fn authenticate_issuer_token(
         &self,
         text: &SecretString,
+        now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
         let refuse = |reason| AuthenticationError::refused(None, reason);
         let identity = verify_issuer_token(&self.issuers, text)
             .map_err(|refused| refuse(Refusal::Token(refused)))?;
-        let IssuerIdentity {
-            credential_type,
-            identifier,
-            auth_time,
-        } = identity;
-        let digests = identifier_digests(&self.keyring, &credential_type, &identifier);
+        let IssuerIdentity { credential_type, identifier, auth_time } = identity;
+        // Brought to the form that saved values have.
+        let identifier = CredentialValue::parse("identifier", &identifier)
+            .map_err(|_| refuse(Refusal::UnknownIdentifier))?;
+        let identifier = identifier.secret();
+        let digests = identifier_digests(&self.keyring, &credential_type, identifier);
         let found = {
             let mut connection = self.connection().await?;
             credentials::find_by_identifier(&mut connection, &credential_type, &digests).await?
         };
         let candidate = found.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
-        let is_owner = self.holds_identifier(&candidate, &identifier)?;
+        let is_owner = self.holds_identifier(&candidate, identifier)?;
         let user = candidate.user;
         if !is_owner {
-            return Err(AuthenticationError::refused(
-                Some(&user),
-                Refusal::IdentifierMismatch,
-            ));
+            return Err(AuthenticationError::refused(Some(&user), Refusal::IdentifierMismatch));
         }
         if user.is_retired {
             return Err(AuthenticationError::refused(Some(&user), Refusal::Retired));
         }
         let scheme = AuthenticationScheme::Bearer;
-        Ok(Principal {
-            user,
-            scheme,
-            proof: Proof::Token,
-            auth_time,
-        })
+        // An issuer whose clock is ahead must not stretch what is derived from its proof.
+        Ok(Principal { user, scheme, proof: Proof::Token, auth_time: auth_time.min(now) })
     }
 
     /// Whoever can write to the database can point a digest at another user, but cannot seal the

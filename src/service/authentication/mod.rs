@@ -74,10 +74,7 @@ pub(crate) enum Refusal {
 
 impl AuthenticationError {
     fn refused(user: Option<&User>, reason: Refusal) -> Self {
-        Self::Refused {
-            user_id: user.map(|user| user.user_id),
-            reason,
-        }
+        Self::Refused { user_id: user.map(|user| user.user_id), reason }
     }
 }
 
@@ -97,8 +94,7 @@ impl Service {
         }
         match presented {
             PresentedCredential::Password { name, password } => {
-                self.authenticate_password(&name, &password, origin, now)
-                    .await
+                self.authenticate_password(&name, &password, origin, now).await
             }
             PresentedCredential::Ticket(text) => self.authenticate_ticket(&text, now).await,
             PresentedCredential::Token(text) => self.authenticate_token(&text, now).await,
@@ -118,11 +114,7 @@ impl Service {
     /// When everything ends that goes back to a proof at `auth_time`; `None`: never.
     pub(super) fn end_of_lifetime(&self, auth_time: OffsetDateTime) -> Option<OffsetDateTime> {
         let absolute = self.rules.absolute_lifetime;
-        if absolute.is_zero() {
-            None
-        } else {
-            auth_time.checked_add(absolute.try_into().ok()?)
-        }
+        if absolute.is_zero() { None } else { auth_time.checked_add(absolute.try_into().ok()?) }
     }
 
     /// Refuses what was derived from a proof and does not count any more.
@@ -140,10 +132,7 @@ impl Service {
         if session_epoch != user.session_epoch {
             return refuse(Refusal::EarlierEpoch);
         }
-        if self
-            .end_of_lifetime(auth_time)
-            .is_some_and(|end| end <= now)
-        {
+        if self.end_of_lifetime(auth_time).is_some_and(|end| end <= now) {
             return refuse(Refusal::LifetimeOver);
         }
         Ok(())

@@ -35,9 +35,7 @@ impl Service {
             let mut connection = self.connection().await?;
             credentials::find_for_login(&mut connection, name.canonical(), &types).await?
         };
-        let proof = self
-            .prove(candidate.as_ref(), &types, &password, origin)
-            .await?;
+        let proof = self.prove(candidate.as_ref(), &types, &password, origin).await?;
         let user = candidate.map(|candidate| candidate.user);
         let Some(user) = user else {
             return Err(refuse(None, Refusal::UnknownUser));
@@ -48,12 +46,7 @@ impl Service {
         if user.is_retired {
             return Err(refuse(Some(&user), Refusal::Retired));
         }
-        Ok(Principal {
-            user,
-            scheme: AuthenticationScheme::Basic,
-            proof,
-            auth_time: now,
-        })
+        Ok(Principal { user, scheme: AuthenticationScheme::Basic, proof, auth_time: now })
     }
 
     /// The first of the types whose row was made from this password.
@@ -64,24 +57,14 @@ impl Service {
         password: &CredentialValue,
         origin: &Origin,
     ) -> Result<Option<Proof>, AuthenticationError> {
-        let rows = candidate
-            .map(|candidate| candidate.credentials.as_slice())
-            .unwrap_or_default();
+        let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
         for credential_type in types {
-            let row = rows
-                .iter()
-                .find(|row| row.credential_type == *credential_type);
+            let row = rows.iter().find(|row| row.credential_type == *credential_type);
             let hash = row.map(|row| self.open_hash(row)).transpose()?.flatten();
-            let is_proven = self
-                .hashing
-                .verify(origin.caller(), password, hash.as_ref())
-                .await?;
+            let is_proven = self.hashing.verify(origin.caller(), password, hash.as_ref()).await?;
             if let (true, Some(row)) = (is_proven, row) {
                 let credential_type = row.credential_type.clone();
-                return Ok(Some(Proof::Password {
-                    credential_type,
-                    version: row.version,
-                }));
+                return Ok(Some(Proof::Password { credential_type, version: row.version }));
             }
         }
         Ok(None)

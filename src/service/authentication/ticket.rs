@@ -38,9 +38,7 @@ impl Service {
         Ok(Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,
-            proof: Proof::Ticket {
-                digest: reference.digest,
-            },
+            proof: Proof::Ticket { digest: reference.digest },
             auth_time: ticket.auth_time,
         })
     }
@@ -52,8 +50,7 @@ impl Service {
         now: OffsetDateTime,
     ) -> OffsetDateTime {
         let sliding = now + self.rules.ticket_lifetime;
-        self.end_of_lifetime(auth_time)
-            .map_or(sliding, |end| end.min(sliding))
+        self.end_of_lifetime(auth_time).map_or(sliding, |end| end.min(sliding))
     }
 
     fn renewed_expiry(&self, ticket: &Ticket, now: OffsetDateTime) -> Option<OffsetDateTime> {

@@ -20,7 +20,7 @@ impl Service {
         if text.expose_secret().starts_with(PREFIX) {
             self.authenticate_access_token(text, now).await
         } else {
-            self.authenticate_issuer_token(text).await
+            self.authenticate_issuer_token(text, now).await
         }
     }
 

@@ -33,9 +33,7 @@ pub(in crate::http) async fn save_credential(
         .record("credential.type", command.credential_type.as_str());
     let (principal, origin) = (principal.into_inner(), origin.into_inner());
     let saved = state.service.run(|service| async move {
-        service
-            .save_credential(Actor::Principal(&principal), &origin, command, clock::now())
-            .await
+        service.save_credential(Actor::Principal(&principal), &origin, command, clock::now()).await
     });
     saved.await??;
     Ok(Negotiated(true))
@@ -44,16 +42,12 @@ pub(in crate::http) async fn save_credential(
 /// The members of a `SaveCredentialRequest` (protocol.md 0).
 fn read(request: &Members<'_>) -> Result<UncheckedSaveCredential, InvalidField> {
     let user_id = request.integer("UserId")?;
-    let credential = request
-        .object("Credential")?
-        .ok_or_else(|| request.refuse("Credential", "is required"))?;
+    let credential =
+        request.object("Credential")?.ok_or_else(|| request.refuse("Credential", "is required"))?;
     let credential_type = credential.object("Type")?;
     Ok(UncheckedSaveCredential {
         user_id,
-        type_name: credential_type
-            .map(|of| of.text("Type"))
-            .transpose()?
-            .flatten(),
+        type_name: credential_type.map(|of| of.text("Type")).transpose()?.flatten(),
         value: credential.secret("Value")?,
         display_value: credential.text("DisplayValue")?,
     })

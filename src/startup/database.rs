@@ -1,0 +1,68 @@
+//! The database of an installation: the pool, the schema, and what it is for.
+
+use secrecy::SecretString;
+
+use super::StartError;
+use crate::{
+    clock,
+    configuration::DatabaseSettings,
+    storage::{
+        self, ConnectOptions, Database,
+        installation::{self, InstallationKind},
+    },
+};
+
+/// Opens the connection pool that the settings describe.
+pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Database, StartError> {
+    let missing = || StartError::Setting("database.url: is required".to_owned());
+    let url = settings.url.as_ref().ok_or_else(missing)?;
+    let password = match &settings.password_file {
+        None => None,
+        Some(file) => Some(read_password(file)?),
+    };
+    let options = ConnectOptions {
+        url,
+        password: password.as_ref(),
+        maximum_connections: settings.maximum_connections,
+        acquire_timeout: settings.acquire_timeout,
+        lock_timeout: settings.lock_timeout,
+        statement_timeout: settings.statement_timeout,
+    };
+    Ok(storage::connect(&options).await?)
+}
+
+pub(super) fn read_password(file: &std::path::Path) -> Result<SecretString, StartError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        StartError::Setting(format!("{} cannot be read: {}", file.display(), error.kind()))
+    })?;
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// Fails unless every migration of this binary is applied.
+pub(crate) async fn require_migrations(pool: &Database) -> Result<(), StartError> {
+    match storage::pending_migrations(pool).await? {
+        0 => Ok(()),
+        pending => Err(StartError::PendingMigrations(pending)),
+    }
+}
+
+/// Applies the missing migrations to a database of that kind, and marks one that is not yet.
+///
+/// A trial's passwords are published, and a real installation must not be tried things out on: so
+/// `dev` and `serve` never share a database.
+pub(crate) async fn migrate(database: &Database, kind: InstallationKind) -> Result<(), StartError> {
+    require_kind(database, kind).await?;
+    storage::migrate(database).await?;
+    Ok(installation::insert_kind(database, kind, clock::now()).await?)
+}
+
+/// Fails when the database is of another kind.
+pub(crate) async fn require_kind(
+    database: &Database,
+    kind: InstallationKind,
+) -> Result<(), StartError> {
+    match installation::find_kind(database).await? {
+        Some(found) if found != kind => Err(StartError::WrongKind(found.as_str())),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Why the application does not start, each in one sentence for whoever starts it.
+
+use std::{io, net::SocketAddr};
+
+use crate::{
+    security::{hashing::HashingError, issuer_token::IssuerError, keyring::KeyringError},
+    storage::StorageError,
+};
+
+/// Why the application did not start. Each is one sentence for whoever starts it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on: {}", reason(.source))]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Setting(String),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keyring(Box<dyn std::error::Error + Send + Sync>),
+    /// An issuer's key set cannot be used.
+    #[error(transparent)]
+    Issuer(Box<dyn std::error::Error + Send + Sync>),
+    /// The hashing engine did not start.
+    #[error(transparent)]
+    Hashing(Box<dyn std::error::Error + Send + Sync>),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Storage(Box<dyn std::error::Error + Send + Sync>),
+    /// The database is older than this binary.
+    #[error("{0} migrations are not applied; run `credential-keeper migrate`")]
+    PendingMigrations(usize),
+    /// The database belongs to the other kind of installation.
+    #[error("this is a {0} database; dev and serve never share one")]
+    WrongKind(&'static str),
+    /// The web server did not start or failed.
+    #[error("the web server failed")]
+    Server(#[source] io::Error),
+}
+
+fn reason(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        return "another program is listening there".to_owned();
+    }
+    error.to_string()
+}
+
+impl From<KeyringError> for StartError {
+    fn from(error: KeyringError) -> Self {
+        Self::Keyring(Box::new(error))
+    }
+}
+
+impl From<IssuerError> for StartError {
+    fn from(error: IssuerError) -> Self {
+        Self::Issuer(Box::new(error))
+    }
+}
+
+impl From<HashingError> for StartError {
+    fn from(error: HashingError) -> Self {
+        Self::Hashing(Box::new(error))
+    }
+}
+
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Box::new(error))
+    }
+}

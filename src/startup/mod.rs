@@ -1,0 +1,149 @@
+//! Puts the application together from its settings, runs it, and takes it down in order.
+
+mod database;
+mod error;
+mod server;
+mod service;
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::web::Data;
+
+pub use self::error::StartError;
+use self::server::serve;
+pub(crate) use self::{
+    database::{connect, migrate, require_kind, require_migrations},
+    service::{build_service, problems_of_files},
+};
+use crate::{
+    configuration::{Settings, ShutdownSettings},
+    http::{self, HttpState, Readiness},
+    security::hashing::Capacity,
+    service::{Service, ServiceHandle},
+    storage::Database,
+};
+
+/// Listens on an address, before anything slower is started.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+}
+
+/// The whole application, listening but not yet answering.
+pub struct Application {
+    listener: TcpListener,
+    operations: Option<TcpListener>,
+    state: Data<HttpState>,
+    service: Arc<Service>,
+    shutdown: ShutdownSettings,
+    read_timeout: Duration,
+}
+
+impl Application {
+    /// Builds the application around a pool, on the addresses of the settings. Port 0 takes a
+    /// free one. Must be called on the runtime that the pool belongs to.
+    ///
+    /// # Errors
+    /// When an address is taken, or keys, issuers or hashing cannot be had.
+    pub fn build(settings: &Settings, pool: Database) -> Result<Self, StartError> {
+        Self::build_on(listen(settings.http.listen)?, settings, pool)
+    }
+
+    /// As [`Self::build`], on a listener that is already open.
+    pub(crate) fn build_on(
+        listener: TcpListener,
+        settings: &Settings,
+        pool: Database,
+    ) -> Result<Self, StartError> {
+        let operations = settings.operations.listen.map(listen).transpose()?;
+        let service = Arc::new(build_service(settings, pool)?);
+        let state = Data::new(HttpState {
+            service: ServiceHandle::on_current_runtime(Arc::clone(&service)),
+            readiness: Readiness::default(),
+            allowed_hosts: settings
+                .http
+                .allowed_hosts
+                .iter()
+                .map(|host| host.to_lowercase())
+                .collect(),
+            serves_health: operations.is_none(),
+            read_timeout: settings.http.read_timeout,
+            challenges: http::challenges(
+                service.rules.schemes,
+                settings.authentication.basic_challenge,
+            ),
+        });
+        Ok(Self {
+            listener,
+            operations,
+            state,
+            service,
+            shutdown: settings.shutdown.clone(),
+            read_timeout: settings.http.read_timeout,
+        })
+    }
+
+    /// The address of the API, with the real port.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The address of the operations listener, when there is one.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn operations_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.operations.as_ref().map(TcpListener::local_addr).transpose()
+    }
+
+    /// What hashing can do here, measured at start.
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.service.hashing.capacity()
+    }
+
+    /// Answers until `stop` comes. Then readiness says 503 for the grace, the listener closes,
+    /// and what was accepted is finished.
+    ///
+    /// # Errors
+    /// When the web server fails.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { listener, operations, state, service, shutdown, read_timeout } = self;
+        let timeout = shutdown.timeout;
+        let mut application = {
+            let state = state.clone();
+            serve(listener, timeout, read_timeout, move || http::application(state.clone()))?
+        };
+        let operations = match operations {
+            None => None,
+            Some(listener) => {
+                let state = state.clone();
+                let build = move || http::operations_application(state.clone());
+                Some(serve(listener, Duration::ZERO, read_timeout, build)?)
+            }
+        };
+        let sweeper = tokio::spawn({
+            let service = Arc::clone(&service);
+            async move { service.sweep().await }
+        });
+        application.ended_or(stop).await?;
+        state.readiness.stop();
+        tokio::time::sleep(shutdown.grace).await;
+        application.stop().await?;
+        if let Some(operations) = operations {
+            operations.stop().await?;
+        }
+        sweeper.abort();
+        service.hashing.close();
+        tracing::info!(hashes = service.hashing.hashed(), "stopped");
+        service.pool.close().await;
+        Ok(())
+    }
+}

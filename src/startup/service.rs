@@ -1,0 +1,93 @@
+//! The service that settings describe, and what is wrong with the files they name.
+
+use super::{StartError, database::read_password};
+use crate::{
+    configuration::{IssuerSettings, Problem, Settings},
+    domain::credential_type::{CredentialType, CredentialTypes},
+    security::{
+        access_token::AccessTokens,
+        hashing::{HashingEngine, HashingOptions},
+        issuer_token::{Issuer, IssuerError, IssuerOptions},
+        keyring::Keyring,
+    },
+    service::{EnabledSchemes, Rules, Service},
+    storage::Database,
+    telemetry::error_chain,
+};
+
+/// The service that the settings describe, with its keys read and its hashing threads running.
+pub(crate) fn build_service(settings: &Settings, pool: Database) -> Result<Service, StartError> {
+    let missing = |setting: &str| StartError::Setting(format!("{setting}: is required"));
+    let keyring_file = settings.keyring_file.as_ref().ok_or_else(|| missing("keyring.file"))?;
+    let types = settings.credential_types().ok_or_else(|| missing("credentials.default_type"))?;
+    let maximum_threads = settings.hashing.threads;
+    let hashing = HashingEngine::start(&HashingOptions {
+        parameters: settings.hash_parameters(),
+        maximum_memory_kib: settings.hashing.maximum_memory_kib,
+        threads: (maximum_threads > 0).then_some(maximum_threads),
+        deadline: settings.hashing.deadline,
+    })?;
+    Ok(Service {
+        pool,
+        keyring: Keyring::load(keyring_file)?,
+        hashing,
+        access_tokens: AccessTokens {
+            context: settings.access_tokens.context.clone(),
+            issuer: settings.access_tokens.issuer.clone(),
+            audience: settings.access_tokens.audience.clone(),
+            lifetime: settings.access_tokens.lifetime,
+        },
+        issuers: load_issuers(settings, &types)?,
+        types,
+        rules: rules(settings),
+    })
+}
+
+/// What is wrong with the files that the settings name.
+pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut refuse = |setting: &str, error: &(dyn std::error::Error + 'static)| {
+        let reason = error_chain(error);
+        problems.push(Problem { setting: setting.to_owned(), reason });
+    };
+    if let Some(Err(error)) = settings.keyring_file.as_deref().map(Keyring::load) {
+        refuse("keyring.file", &error);
+    }
+    if let Some(Err(error)) = settings.database.password_file.as_deref().map(read_password) {
+        refuse("database.password_file", &error);
+    }
+    let types = settings.credential_types();
+    if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types)) {
+        refuse("authentication.issuers", &error);
+    }
+    problems
+}
+
+fn load_issuers(settings: &Settings, types: &CredentialTypes) -> Result<Vec<Issuer>, IssuerError> {
+    let load = |entry: &IssuerSettings| {
+        // The canonical spelling, as saved rows have it.
+        let bound = types.find(&entry.credential_type);
+        Issuer::load(&IssuerOptions {
+            issuer: &entry.issuer,
+            audience: &entry.audience,
+            jwks_file: &entry.jwks_file,
+            credential_type: bound.map_or(entry.credential_type.as_str(), CredentialType::as_str),
+            claim: &entry.claim,
+        })
+    };
+    settings.authentication.issuers.iter().map(load).collect()
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        schemes: EnabledSchemes {
+            basic: settings.authentication.basic,
+            so_ticket: settings.authentication.so_ticket,
+            bearer: settings.authentication.bearer,
+        },
+        ticket_lifetime: settings.tickets.lifetime,
+        maximum_tickets: settings.tickets.maximum_per_user,
+        absolute_lifetime: settings.absolute_lifetime,
+        single_per_user: settings.credentials.single_per_user,
+    }
+}

@@ -1,0 +1,3 @@
+//! The vendor's agents.
+
+mod user;

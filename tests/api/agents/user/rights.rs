@@ -1,0 +1,61 @@
+//! Who may save what for whom (protocol.md 10.10).
+
+use sqlx::PgPool;
+
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO, password_of};
+
+#[sqlx::test]
+async fn a_plain_user_saves_their_own_password_with_the_current_one(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.save(&app.plain(), PLAIN.0, "", "my own choice").await.is_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "my own choice")).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn a_plain_user_without_the_current_password_is_told_of_the_other_call(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&app.plain()).await);
+    for credentials in [ticket, token] {
+        let answer = app.save(&credentials, PLAIN.0, "", "x").await;
+        answer.is_forbidden();
+        assert!(answer.body.contains("ChangeOwnPassword"), "{answer:?}");
+    }
+    app.save(&app.plain(), PLAIN.0, "ActiveDirectory", "S-1-5").await.is_forbidden();
+}
+
+#[sqlx::test]
+async fn a_plain_user_cannot_learn_whether_a_user_exists(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let existing = app.save(&app.plain(), ADMINISTRATOR.0, "", "x").await;
+    let missing = app.save(&app.plain(), 4711, "", "x").await;
+    existing.is_forbidden();
+    missing.is_forbidden();
+    assert_eq!(existing.json()["Message"], missing.json()["Message"]);
+}
+
+#[sqlx::test]
+async fn an_administrator_and_a_system_user_act_on_anybody_in_every_scheme(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((400, "sys"), &["--type", "system"]);
+    let system = Credentials::basic("sys", &password_of("sys"));
+    for credentials in [app.administrator(), system] {
+        let ticket = Credentials::Ticket(app.ticket(&credentials).await);
+        let token = Credentials::Bearer(app.token(&credentials).await);
+        for credentials in [credentials, ticket, token] {
+            app.save(&credentials, PLAIN.0, "", "x").await.is_saved();
+        }
+    }
+}
+
+#[sqlx::test]
+async fn external_and_anonymous_users_change_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (id, name, user_type) in [(400, "ext", "external"), (401, "ano", "anonymous")] {
+        app.add_user((id, name), &["--type", user_type, "--administrator"]);
+        let credentials = Credentials::basic(name, &password_of(name));
+        app.get(WHO, &credentials).await.has_status(200);
+        app.save(&credentials, id, "", "x").await.is_forbidden();
+        app.save(&credentials, PLAIN.0, "", "x").await.is_forbidden();
+    }
+}

@@ -1,0 +1,159 @@
+//! The Authorization header decides alone, and before anything else is looked at.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use reqwest::Method;
+use sqlx::PgPool;
+
+use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+
+#[sqlx::test]
+async fn without_any_credential_the_answer_is_the_vendors(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    answer.is_refused(401, "ArgumentException", "xsrf_missing");
+    let message = answer.json()["Message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("X-XSRF-TOKEN HTTP header missing."), "{message}");
+    let request =
+        app.request(Method::GET, WHO, &Credentials::Anonymous).header("X-XSRF-TOKEN", "x");
+    Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn a_401_offers_every_scheme_but_basic(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let answer = app.get(WHO, &Credentials::basic("anna", "wrong")).await;
+    let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges, ["SOTicket", r#"Bearer realm="Credential Keeper""#]);
+}
+
+#[sqlx::test]
+async fn basic_is_offered_when_asked_for(pool: PgPool) {
+    let app =
+        TestApp::spawn_with(pool, &[("KEEPER__AUTHENTICATION__BASIC_CHALLENGE", "true")], "").await;
+    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    let challenges = answer.headers.get_all("www-authenticate").iter();
+    let basic = r#"Basic realm="Credential Keeper", charset="UTF-8""#;
+    assert!(challenges.into_iter().any(|challenge| challenge == basic));
+}
+
+#[sqlx::test]
+async fn basic_is_offered_when_it_is_all_there_is(pool: PgPool) {
+    let off = [
+        ("KEEPER__AUTHENTICATION__SO_TICKET", "false"),
+        ("KEEPER__AUTHENTICATION__BEARER", "false"),
+    ];
+    let app = TestApp::spawn_with(pool, &off, "").await;
+    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    assert!(answer.header("www-authenticate").starts_with("Basic "));
+}
+
+#[sqlx::test]
+async fn a_repeated_unknown_or_malformed_header_is_refused(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let valid = format!("Basic {}", STANDARD.encode("anna:anna-password"));
+    let request = app
+        .request(Method::GET, WHO, &Credentials::Raw(valid.clone()))
+        .header("Authorization", &valid);
+    Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+    for header in [
+        "Negotiate abc",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Bearer",
+        "SOTicket",
+        "Basic YW5uYQ==",
+        "Basic /zr/",
+        "",
+    ] {
+        app.get(WHO, &Credentials::Raw(header.to_owned())).await.is_unauthenticated();
+    }
+    for spelling in ["bAsIc", "BASIC"] {
+        let header = valid.replacen("Basic", spelling, 1);
+        app.get(WHO, &Credentials::Raw(header)).await.has_status(200);
+    }
+}
+
+#[sqlx::test]
+async fn a_header_never_falls_back_to_a_cookie(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let request = app
+        .request(Method::GET, WHO, &Credentials::basic("anna", "wrong"))
+        .header("Cookie", "ASP.NET_SessionId=x; XSRF-TOKEN=y")
+        .header("X-XSRF-TOKEN", "y");
+    Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn a_ticket_may_stand_in_the_place_of_the_name(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = app.ticket(&app.plain()).await;
+    let raw = |pair: String| Credentials::Raw(format!("Basic {}", STANDARD.encode(pair)));
+    app.get(WHO, &raw(format!("{ticket}:"))).await.has_status(200);
+    app.get(WHO, &raw(format!("{ticket}:x"))).await.is_unauthenticated();
+    app.get(WHO, &raw(ticket.clone())).await.is_unauthenticated();
+    // It counts as SoTicket: it proves no password.
+    app.save(&raw(format!("{ticket}:")), 278, "", "x").await.is_forbidden();
+}
+
+#[sqlx::test]
+async fn an_anonymous_caller_with_a_broken_body_gets_401(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (content_type, body) in [("application/json", "{"), ("image/png", "x"), ("", "")] {
+        let request = app
+            .request(Method::POST, SAVE, &Credentials::Anonymous)
+            .header("Content-Type", content_type)
+            .body(body);
+        Answer::read(request.send().await.unwrap()).await.has_status(401);
+    }
+}
+
+/// The head of a request with a body of 100 MB, which never comes. The answer must.
+fn answer_to_announced_body(app: &TestApp, authorization: &str) -> String {
+    let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         {authorization}Content-Length: 104857600\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    String::from_utf8(answer.to_vec()).unwrap()
+}
+
+#[sqlx::test]
+async fn a_body_of_100_mb_is_not_read(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    assert_eq!(answer_to_announced_body(&app, ""), "HTTP/1.1 401");
+    let valid = format!("Authorization: Basic {}\r\n", STANDARD.encode("anna:anna-password"));
+    assert_eq!(answer_to_announced_body(&app, &valid), "HTTP/1.1 413");
+}
+
+#[sqlx::test]
+async fn unknown_names_and_impossible_ones_look_like_a_wrong_password(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut bodies = Vec::new();
+    let long = "x".repeat(300);
+    for (name, password) in [
+        ("anna", "wrong"),
+        ("nobody", "wrong"),
+        ("rita", "wrong"),
+        ("rita", "rita-password"),
+        ("", "x"),
+        ("anna", ""),
+        (long.as_str(), "x"),
+        ("anna", &"x".repeat(2000)),
+    ] {
+        let answer = app.get(WHO, &Credentials::basic(name, password)).await;
+        answer.is_unauthenticated();
+        let mut body = answer.json();
+        body["RequestId"] = "".into();
+        bodies.push(body);
+    }
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:?}");
+}

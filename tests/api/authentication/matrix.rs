@@ -1,0 +1,174 @@
+//! Every scheme in every state for every kind of user, in one table.
+
+use sqlx::PgPool;
+
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, RETIRED, SAVE, TestApp, WHO, password_of};
+
+const USERS: [(i32, &str); 3] = [ADMINISTRATOR, PLAIN, RETIRED];
+
+/// Gets in, unless the user is retired.
+async fn is_let_in_unless_retired(app: &TestApp, credentials: &Credentials, user: (i32, &str)) {
+    let answer = app.get(WHO, credentials).await;
+    if user == RETIRED {
+        answer.is_unauthenticated();
+    } else {
+        answer.has_status(200);
+        assert_eq!(answer.json()["AssociateId"], user.0);
+    }
+}
+
+fn basic(user: (i32, &str)) -> Credentials {
+    Credentials::basic(user.1, &password_of(user.1))
+}
+
+/// A ticket and a token that were given before the user retired.
+async fn derived(app: &TestApp, user: (i32, &str)) -> (String, String) {
+    set_retired(app, user, false).await;
+    let derived = (app.ticket(&basic(user)).await, app.token(&basic(user)).await);
+    set_retired(app, user, user == RETIRED).await;
+    derived
+}
+
+async fn set_retired(app: &TestApp, user: (i32, &str), is_retired: bool) {
+    sqlx::query!("UPDATE users SET is_retired = $2 WHERE user_id = $1", user.0, is_retired)
+        .execute(&app.pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test]
+async fn basic_in_every_state(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for user in USERS {
+        is_let_in_unless_retired(&app, &basic(user), user).await;
+        for wrong in [
+            Credentials::basic(user.1, "wrong"),
+            Credentials::basic(user.1, ""),
+            Credentials::Raw("Basic ???".to_owned()),
+        ] {
+            app.get(WHO, &wrong).await.is_unauthenticated();
+        }
+        // Revoked: the password has been replaced.
+        if user != ADMINISTRATOR {
+            app.save(&app.administrator(), user.0, "", "replaced").await.is_saved();
+            app.get(WHO, &basic(user)).await.is_unauthenticated();
+        }
+    }
+}
+
+#[sqlx::test]
+async fn so_ticket_in_every_state(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for user in USERS {
+        let (ticket, _) = derived(&app, user).await;
+        let valid = Credentials::Ticket(ticket.clone());
+        is_let_in_unless_retired(&app, &valid, user).await;
+        let (other, _) = derived(&app, user).await;
+        let truncated = ticket[..ticket.len() - 4].to_owned();
+        for malformed in [truncated, "7T:".to_owned(), "x".to_owned(), ticket.to_lowercase()] {
+            app.get(WHO, &Credentials::Ticket(malformed)).await.is_unauthenticated();
+        }
+        // Wrong: well-formed, of this user, never issued.
+        let never = app.command(&["ticket", "issue", "--user", ADMINISTRATOR.1], "").succeeded();
+        app.command(&["ticket", "revoke"], &never).succeeded();
+        app.get(WHO, &Credentials::Ticket(never)).await.is_unauthenticated();
+        // Expired.
+        sqlx::query!(
+            "UPDATE tickets SET created_at = now() - interval '2 days',
+                                expires_at = now() - interval '1 second' WHERE user_id = $1",
+            user.0
+        )
+        .execute(&app.pool)
+        .await
+        .unwrap();
+        app.get(WHO, &valid).await.is_unauthenticated();
+        app.get(WHO, &Credentials::Ticket(other)).await.is_unauthenticated();
+        // Revoked.
+        let (revoked, _) = derived(&app, user).await;
+        app.command(&["ticket", "revoke"], &revoked).succeeded();
+        app.get(WHO, &Credentials::Ticket(revoked)).await.is_unauthenticated();
+    }
+}
+
+#[sqlx::test]
+async fn bearer_in_every_state(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for user in USERS {
+        let (_, token) = derived(&app, user).await;
+        let valid = Credentials::Bearer(token.clone());
+        is_let_in_unless_retired(&app, &valid, user).await;
+        let (head, signature) = token.rsplit_once('.').unwrap();
+        let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
+        for wrong in [
+            forged,
+            head.to_owned(),
+            "8A:".to_owned(),
+            "x".to_owned(),
+            token.replacen("8A:Keeper", "8A:Other", 1),
+        ] {
+            app.get(WHO, &Credentials::Bearer(wrong)).await.is_unauthenticated();
+        }
+        // Revoked: everything derived from the password ends with it.
+        let new_password = password_of(user.1);
+        app.command(&["credential", "save", "--user", user.1], &new_password).succeeded();
+        app.get(WHO, &valid).await.is_unauthenticated();
+    }
+}
+
+#[sqlx::test]
+async fn an_expired_token_is_refused(pool: PgPool) {
+    let app =
+        TestApp::spawn_with(pool, &[("KEEPER__ACCESS_TOKENS__LIFETIME_SECONDS", "1")], "").await;
+    for user in USERS {
+        let token = Credentials::Bearer(derived(&app, user).await.1);
+        let mut answer = app.get(WHO, &token).await;
+        // Whole seconds: it ends one to two seconds after it was issued.
+        for _ in 0..200 {
+            if answer.status == 401 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            answer = app.get(WHO, &token).await;
+        }
+        answer.is_unauthenticated();
+    }
+}
+
+#[sqlx::test]
+async fn a_scheme_that_is_switched_off_lets_nobody_in(pool: PgPool) {
+    for (setting, off) in [
+        ("KEEPER__AUTHENTICATION__BASIC", 0),
+        ("KEEPER__AUTHENTICATION__SO_TICKET", 1),
+        ("KEEPER__AUTHENTICATION__BEARER", 2),
+    ] {
+        sqlx::query!(
+            "TRUNCATE users, login_names, credentials, credential_identifiers, tickets, audit_events"
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        let app = TestApp::spawn_with(pool.clone(), &[(setting, "false")], "").await;
+        for user in [ADMINISTRATOR, PLAIN] {
+            let ticket = app.command(&["ticket", "issue", "--user", user.1], "").succeeded();
+            let way_in = if off == 0 { Credentials::Ticket(ticket.clone()) } else { basic(user) };
+            let token = app.token(&way_in).await;
+            let all = [basic(user), Credentials::Ticket(ticket), Credentials::Bearer(token)];
+            for (number, credentials) in all.iter().enumerate() {
+                let answer = app.get(WHO, credentials).await;
+                if number == off {
+                    answer.is_unauthenticated();
+                } else {
+                    answer.has_status(200);
+                }
+            }
+        }
+    }
+}
+
+#[sqlx::test]
+async fn absent_is_401_on_the_heart_too(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let body = serde_json::json!({"UserId": 278, "Credential": {"Value": "x"}});
+    let answer = app.post(SAVE, &Credentials::Anonymous, &body).await;
+    answer.is_refused(401, "ArgumentException", "xsrf_missing");
+}

@@ -1,0 +1,4 @@
+//! Who is asking.
+
+mod headers;
+mod matrix;

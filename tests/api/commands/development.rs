@@ -1,0 +1,212 @@
+//! `dev`: the whole of it in one process, with a PostgreSQL of its own.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use reqwest::blocking;
+use rustix::process::Signal;
+
+use crate::support::{SAVE, Server, WHO, keeper};
+
+/// A data folder in a folder that everybody can enter, and a temporary folder of its own, in
+/// which nothing may be left behind.
+struct Trial {
+    folder: tempfile::TempDir,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |path: &Path, mode| {
+            fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        open(folder.path(), 0o755);
+        fs::create_dir(folder.path().join("tmp")).unwrap();
+        open(&folder.path().join("tmp"), 0o1777);
+        Self { folder }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let mut command = keeper(&["dev", "--data"]);
+        command.arg(self.data()).args(more);
+        command.env("TMPDIR", self.folder.path().join("tmp")).env_remove("XDG_RUNTIME_DIR");
+        command
+    }
+
+    fn start(&self) -> Server {
+        Server::start(self.command(&["--listen", "127.0.0.1:0"])).unwrap()
+    }
+
+    fn complaint(&self, more: &[&str]) -> String {
+        let complaint = Server::start(self.command(more)).err().unwrap();
+        assert!(!complaint.contains("panicked"), "{complaint}");
+        complaint
+    }
+
+    /// What is left of the sockets.
+    fn sockets(&self) -> usize {
+        fs::read_dir(self.folder.path().join("tmp")).unwrap().count()
+    }
+
+    /// The PostgreSQL processes that work on this trial's files.
+    fn servers(&self) -> usize {
+        let data = self.data().to_str().unwrap().to_owned();
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+            .filter(|line| {
+                let line = String::from_utf8_lossy(line);
+                line.contains("postgres") && line.contains(&data) && !line.contains("keeper\0dev")
+            })
+            .count()
+    }
+}
+
+fn save(server: &Server, value: &str) -> u16 {
+    let body = format!(r#"{{"UserId": 278, "Credential": {{"Type": {{}}, "Value": "{value}"}}}}"#);
+    let request = blocking::Client::new()
+        .post(format!("{}{SAVE}", server.ready))
+        .header("Authorization", "Basic dGplMDpUamUw")
+        .header("Content-Type", "application/json; charset=utf-8")
+        .body(body);
+    request.send().unwrap().status().as_u16()
+}
+
+fn log_in(server: &Server, password: &str) -> u16 {
+    let request = blocking::Client::new().get(format!("{}{WHO}", server.ready));
+    request.basic_auth("demo", Some(password)).send().unwrap().status().as_u16()
+}
+
+fn stop(server: Server, signal: Signal) {
+    server.signal(signal);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+}
+
+#[test]
+fn the_first_start_makes_the_demo_users_and_the_second_keeps_the_data() {
+    let trial = Trial::new();
+    let server = trial.start();
+    assert_eq!(log_in(&server, "demo"), 200);
+    assert_eq!(save(&server, "fuga"), 200);
+    stop(server, Signal::INT);
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    let server = trial.start();
+    assert_eq!((log_in(&server, "fuga"), log_in(&server, "demo")), (200, 401));
+    stop(server, Signal::TERM);
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+}
+
+#[test]
+fn after_a_kill_the_next_start_cleans_up_and_nothing_acknowledged_is_lost() {
+    let trial = Trial::new();
+    let server = trial.start();
+    assert_eq!(save(&server, "kept"), 200);
+    server.signal(Signal::KILL);
+    server.wait();
+    let server = trial.start();
+    assert_eq!(log_in(&server, "kept"), 200);
+    assert_eq!(trial.servers(), 1, "the server of the killed one has been stopped");
+    stop(server, Signal::INT);
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+}
+
+#[test]
+fn a_data_folder_in_use_and_a_taken_port_are_one_sentence_each() {
+    let trial = Trial::new();
+    let server = trial.start();
+    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
+    assert!(complaint.contains("is in use by another dev"), "{complaint}");
+    let other = Trial::new();
+    let address = server.ready.trim_start_matches("http://");
+    let complaint = other.complaint(&["--listen", address]);
+    assert!(complaint.contains("another program is listening there"), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    stop(server, Signal::INT);
+}
+
+#[test]
+fn dev_listens_on_loopback_only_and_answers_for_loopback_names_only() {
+    let trial = Trial::new();
+    let complaint = trial.complaint(&["--listen", "0.0.0.0:0"]);
+    assert!(complaint.contains("loopback only"), "{complaint}");
+    let server = trial.start();
+    let status = |host: &str| {
+        let request = blocking::Client::new().get(format!("{}{WHO}", server.ready));
+        request.header("Host", host).basic_auth("demo", Some("demo")).send().unwrap().status()
+    };
+    for host in ["localhost:8080", "127.0.0.1", "[::1]:8080"] {
+        assert_eq!(status(host), 200, "{host}");
+    }
+    assert_eq!(status("rebound.example"), 421);
+    let health = |path: &str| blocking::get(format!("{}/health/{path}", server.ready)).unwrap();
+    assert_eq!(
+        (health("live").status(), health("ready").status()),
+        (reqwest::StatusCode::OK, reqwest::StatusCode::OK)
+    );
+    stop(server, Signal::INT);
+}
+
+#[test]
+fn damaged_data_is_one_sentence_and_a_lost_keyring_another() {
+    let trial = Trial::new();
+    stop(trial.start(), Signal::INT);
+    let keyring = trial.data().join("keyring.json");
+    let aside = trial.data().join("aside.json");
+    fs::rename(&keyring, &aside).unwrap();
+    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
+    assert!(complaint.contains("keyring"), "{complaint}");
+    assert!(!keyring.exists(), "a new keyring would make every credential unreadable");
+    fs::rename(&aside, &keyring).unwrap();
+    let files = trial.data().join("postgres/files");
+    let control = files.join("global/pg_control");
+    let whole = fs::read(&control).unwrap();
+    fs::write(&control, b"damaged").unwrap();
+    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
+    assert!(complaint.contains("damaged"), "{complaint}");
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    fs::write(&control, whole).unwrap();
+    fs::write(files.join("PG_VERSION"), "").unwrap();
+    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
+    assert!(complaint.contains("PG_VERSION cannot be read"), "{complaint}");
+}
+
+#[test]
+fn the_database_alone_prints_its_url_and_listens_on_no_port() {
+    let trial = Trial::new();
+    let server = Server::start(trial.command(&["--database-only"])).unwrap();
+    assert!(server.ready.starts_with("postgres://"), "{}", server.ready);
+    let url = server.ready.clone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let addresses = runtime.block_on(async {
+        let pool = sqlx::PgPool::connect(&url).await.unwrap();
+        sqlx::query_scalar!(r#"SELECT current_setting('listen_addresses') AS "addresses!""#)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    });
+    assert_eq!(addresses, "");
+    stop(server, Signal::INT);
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+}
+
+#[test]
+fn without_postgresql_one_sentence_says_what_to_do() {
+    // Debian's versioned folders are found without PATH; where they exist this cannot be shown.
+    if Path::new("/usr/lib/postgresql").exists() {
+        return;
+    }
+    let trial = Trial::new();
+    let mut command = trial.command(&["--listen", "127.0.0.1:0"]);
+    command.env("PATH", "");
+    let complaint = Server::start(command).err().unwrap();
+    assert!(complaint.contains("script/server installs it"), "{complaint}");
+}

@@ -1,0 +1,5 @@
+//! The binary's commands.
+
+mod development;
+mod operators;
+mod serve;

@@ -1,0 +1,144 @@
+//! What operators type.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use sqlx::PgPool;
+
+use crate::support::{Credentials, PLAIN, TestApp, WHO, keeper, run_with_input};
+
+#[sqlx::test]
+async fn users_are_added_and_listed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let generated = app.command(&["user", "add", "Nora", "--generate"], "").succeeded();
+    assert_eq!(generated.len(), 24);
+    app.get(WHO, &Credentials::basic("nora", &generated)).await.has_status(200);
+    let list = app.command(&["user", "list"], "").succeeded();
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 5, "{list}");
+    assert!(lines[1].starts_with("1 ") && lines[1].ends_with("administrator"), "{list}");
+    assert!(lines[3].contains("retired"), "{list}");
+    assert!(lines[4].starts_with("1000 "), "other ids start at 1000: {list}");
+}
+
+#[sqlx::test]
+async fn a_user_that_cannot_be_added_leaves_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let add = |arguments: &[&str], input: &str| {
+        app.command(&[&["user", "add"], arguments].concat(), input)
+    };
+    add(&["ANNA"], "x").failed_saying("the login name is taken");
+    add(&["other", "--id", "1"], "x").failed_saying("the user id is taken");
+    add(&["other", "--id", "0"], "x").failed_saying("UserId");
+    add(&["a:b"], "x").failed_saying("colon");
+    add(&["other"], "").failed_saying("Password");
+    add(&["other", "--type", "king"], "x").is_usage_error();
+    let count = sqlx::query_scalar!("SELECT count(*) FROM users");
+    assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));
+}
+
+#[sqlx::test]
+async fn credentials_are_saved_listed_and_verified(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let save = ["credential", "save", "--user", PLAIN.1];
+    app.command(&save, "from the operator\n").succeeded();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "from the operator")).await.has_status(200);
+    let typed =
+        [&save[..], &["--type", "activedirectory", "--display-value", "DOM\\paul"]].concat();
+    app.command(&typed, "S-1-5-21").succeeded();
+    let list = app.command(&["credential", "list", "--user", "278"], "").succeeded();
+    assert_eq!(list.lines().count(), 3, "{list}");
+    assert!(list.contains("ActiveDirectory") && list.contains("DOM\\paul"), "{list}");
+    assert!(!list.contains("S-1-5-21"), "{list}");
+    let verify = ["credential", "verify", "--user", "278"];
+    app.command(&verify, "from the operator").succeeded();
+    assert_eq!(app.command(&verify, "something else").code, 1);
+    app.command(&["credential", "verify", "--user", "nobody"], "x").failed_saying("no such user");
+    let unknown = [&save[..], &["--type", "None"]].concat();
+    app.command(&unknown, "x").failed_saying("Credential.Type.Type");
+}
+
+#[sqlx::test]
+async fn tickets_are_issued_and_revoked(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let issue = || app.command(&["ticket", "issue", "--user", PLAIN.1], "").succeeded();
+    let (one, two, three) = (issue(), issue(), issue());
+    let who = |ticket: &str| Credentials::Ticket(ticket.to_owned());
+    app.get(WHO, &who(&one)).await.has_status(200);
+    app.command(&["ticket", "revoke"], &one).succeeded();
+    app.command(&["ticket", "revoke"], &one).is_no();
+    app.command(&["ticket", "revoke"], "nonsense").is_no();
+    app.get(WHO, &who(&one)).await.is_unauthenticated();
+    app.get(WHO, &who(&two)).await.has_status(200);
+    let token = Credentials::Bearer(app.token(&who(&two)).await);
+    let ended = app.command(&["ticket", "revoke", "--user", "278"], "").succeeded();
+    assert_eq!(ended, "2 tickets and all tokens ended");
+    app.get(WHO, &who(&three)).await.is_unauthenticated();
+    app.get(WHO, &token).await.is_unauthenticated();
+    app.command(&["ticket", "issue", "--user", "rita"], "").failed_saying("retired");
+}
+
+#[test]
+fn a_keyring_is_generated_once_and_listed_without_its_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keyring.json");
+    let file = file.to_str().unwrap();
+    let run = |arguments: &[&str]| run_with_input(keeper(arguments), "");
+    run(&["keys", "generate", "--file", file]).succeeded();
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400);
+    run(&["keys", "generate", "--file", file]).failed_saying("exists already");
+    let list = run(&["keys", "list", "--file", file]).succeeded();
+    assert!(list.contains("writing"), "{list}");
+    let text = fs::read_to_string(file).unwrap();
+    let secret = serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let secret = secret["keys"][0]["secret"].as_str().unwrap();
+    assert!(!list.contains(secret));
+    let printed = run(&["keys", "generate", "--stdout"]).succeeded();
+    assert!(!printed.contains(secret) && printed.contains("writing"));
+}
+
+#[test]
+fn config_check_tells_every_problem_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open.json");
+    fs::write(&open, "{}").unwrap();
+    let check = |variables: &[(&str, &str)]| {
+        let mut command = keeper(&["config", "check", "--show"]);
+        command.envs(variables.iter().copied());
+        run_with_input(command, "")
+    };
+    let finished = check(&[
+        ("KEEPER__DATABASE__URL", "postgres://u:marker@h/d"),
+        ("KEEPER__HTTP__LISTEN", "0.0.0.0:8080"),
+        ("KEEPER__HASHING__MEMORY_KIB", "1024"),
+        ("KEEPER__KEYRING__FILE", open.to_str().unwrap()),
+        ("KEEPER__DATABASE__PASSWORD_FILE", "/no/such/file"),
+    ]);
+    assert_eq!(finished.code, 1);
+    for problem in ["http.listen", "hashing", "keyring.file", "database.password_file"] {
+        let is_told = finished.stdout.lines().any(|line| line.starts_with(&format!("{problem}: ")));
+        assert!(is_told, "{problem}: {finished:?}");
+    }
+    assert!(!finished.stdout.contains("marker") && !finished.stderr.contains("marker"));
+    let file = folder.path().join("keyring.json");
+    let file = file.to_str().unwrap();
+    run_with_input(keeper(&["keys", "generate", "--file", file]), "").succeeded();
+    let sound = check(&[("KEEPER__DATABASE__URL", "u"), ("KEEPER__KEYRING__FILE", file)]);
+    assert!(sound.succeeded().ends_with("the settings are sound"));
+}
+
+#[test]
+fn the_version_shows_the_build() {
+    let version = run_with_input(keeper(&["--version"]), "").succeeded();
+    assert!(
+        version.starts_with(concat!("credential-keeper ", env!("CARGO_PKG_VERSION"))),
+        "{version}"
+    );
+    assert!(version.contains("debug") || version.contains("release"), "{version}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    for arguments in [&["nonsense"][..], &[], &["user"], &["dev", "--listen", "x"]] {
+        run_with_input(keeper(arguments), "").is_usage_error();
+    }
+}

@@ -1,0 +1,141 @@
+//! `serve` and `migrate` as processes.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use sqlx::{ConnectOptions, PgPool};
+
+use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
+
+fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, String> {
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables()).envs(variables.iter().copied());
+    Server::start(command)
+}
+
+#[sqlx::test]
+async fn serve_refuses_what_is_unsafe_and_says_why(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    for (variable, value, reason) in [
+        ("KEEPER__HTTP__LISTEN", "0.0.0.0:0", "http.listen"),
+        ("KEEPER__HASHING__ITERATIONS", "1", "hashing"),
+        ("KEEPER__KEYRING__FILE", "/no/such/file", "keyring"),
+        ("KEEPER__DATABASE__URL", "nonsense", "database.url"),
+        ("KEEPER__DATABASE__URL", "postgres://nobody@127.0.0.1:1/x", "cannot be reached"),
+        (
+            "KEEPER__HTTP__LISTEN",
+            app.url.trim_start_matches("http://"),
+            "another program is listening",
+        ),
+        ("KEEPER__HTPP__LISTEN", "x", "is not a setting"),
+        ("KEEPER__LOG__LEVEL", "=,=", "log.level"),
+    ] {
+        let complaint = serve_with(&app, &[(variable, value)]).err().unwrap();
+        assert!(complaint.contains(reason), "{variable}={value}: {complaint}");
+        assert!(!complaint.contains("panicked"), "{complaint}");
+    }
+}
+
+#[sqlx::test]
+async fn serve_refuses_the_database_of_a_trial(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    sqlx::raw_sql("INSERT INTO installation VALUES (true, 'development', now())")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let complaint = serve_with(&app, &[]).err().unwrap();
+    assert!(complaint.contains("development database"), "{complaint}");
+    app.command(&["migrate"], "").failed_saying("development database");
+}
+
+#[sqlx::test(migrations = false)]
+async fn serve_wants_its_migrations_and_migrate_applies_them(pool: PgPool) {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = folder.path().join("keyring.json");
+    let url = pool.connect_options().to_url_lossy();
+    let command = |arguments: &[&str]| {
+        let mut command = keeper(arguments);
+        command
+            .env("KEEPER__DATABASE__URL", url.as_str())
+            .env("KEEPER__KEYRING__FILE", &keyring)
+            .env("KEEPER__HTTP__LISTEN", "127.0.0.1:0")
+            .env("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0")
+            .env("KEEPER__SHUTDOWN__GRACE_SECONDS", "0");
+        command
+    };
+    let run = |arguments: &[&str]| crate::support::run_with_input(command(arguments), "");
+    run(&["keys", "generate"]).succeeded();
+    let complaint = Server::start(command(&["serve"])).err().unwrap();
+    assert!(complaint.contains("credential-keeper migrate"), "{complaint}");
+    run(&["user", "list"]).failed_saying("credential-keeper migrate");
+    for _ in 0..2 {
+        run(&["migrate"]).succeeded();
+    }
+    let kind = sqlx::query_scalar!("SELECT kind FROM installation");
+    assert_eq!(kind.fetch_one(&pool).await.unwrap(), "production");
+    let server = Server::start(command(&["serve"])).unwrap();
+    server.signal(Signal::INT);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn serve_migrates_by_itself_when_told_to(pool: PgPool) {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = folder.path().join("keyring.json");
+    let mut generate = keeper(&["keys", "generate", "--file"]);
+    generate.arg(&keyring);
+    crate::support::run_with_input(generate, "").succeeded();
+    let mut command = keeper(&["serve"]);
+    command
+        .env("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().as_str())
+        .env("KEEPER__DATABASE__MIGRATE_ON_START", "true")
+        .env("KEEPER__KEYRING__FILE", &keyring)
+        .env("KEEPER__HTTP__LISTEN", "127.0.0.1:0")
+        .env("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0")
+        .env("KEEPER__SHUTDOWN__GRACE_SECONDS", "0");
+    let server = Server::start(command).unwrap();
+    server.signal(Signal::TERM);
+    assert!(server.wait().0);
+}
+
+#[sqlx::test]
+async fn accepted_work_is_finished_before_the_end(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    let server = serve_with(&app, &[]).unwrap();
+    let url = format!("{}{SAVE}", server.ready);
+    let saves: Vec<_> = (0..20)
+        .map(|number| {
+            let body = json!({"UserId": PLAIN.0, "Credential": {"Value": format!("v{number}")}});
+            let request = app.administrator().put_into(app.client.post(&url)).json(&body);
+            tokio::spawn(request.send())
+        })
+        .collect();
+    // Until the service has all of them: it answers health on the same connections' listener.
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    server.signal(Signal::TERM);
+    for save in saves {
+        assert_eq!(save.await.unwrap().unwrap().status(), 200);
+    }
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+    let version = sqlx::query_scalar!("SELECT version FROM credentials WHERE user_id = 278");
+    assert_eq!(version.fetch_one(&app.pool).await.unwrap(), 22);
+}
+
+#[sqlx::test]
+async fn an_acknowledged_save_survives_a_kill(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    let server = serve_with(&app, &[]).unwrap();
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "acknowledged"}});
+    let url = format!("{}{SAVE}", server.ready);
+    let request = app.administrator().put_into(app.client.post(url)).json(&body);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    server.signal(Signal::KILL);
+    server.wait();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.has_status(200);
+}

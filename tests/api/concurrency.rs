@@ -1,0 +1,195 @@
+//! What happens at once, or is killed in the middle.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{
+    Answer, Credentials, PLAIN, SAVE, Server, TICKETS, TestApp, WHO, keeper, password_of,
+};
+
+#[sqlx::test]
+async fn a_hundred_saves_of_one_credential_leave_one_row_and_a_whole_chain(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let head = || {
+        sqlx::query!(
+            "SELECT u.audit_sequence, u.session_epoch, c.version
+             FROM users u JOIN credentials c USING (user_id) WHERE user_id = 278"
+        )
+    };
+    let before = head().fetch_one(&app.pool).await.unwrap();
+    let administrator = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let values: Vec<String> = (0..100).map(|number| format!("value-{number}")).collect();
+    let saves = values.iter().map(|value| {
+        let body = json!({"UserId": PLAIN.0, "Credential": {"Value": value}});
+        let request = app.request(reqwest::Method::POST, SAVE, &administrator).json(&body);
+        tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
+    });
+    for save in saves.collect::<Vec<_>>() {
+        save.await.unwrap().is_saved();
+    }
+    let after = head().fetch_one(&app.pool).await.unwrap();
+    assert_eq!(after.version, before.version + 100);
+    assert_eq!(after.audit_sequence, before.audit_sequence + 100);
+    assert_eq!(after.session_epoch, before.session_epoch + 100);
+    let events = sqlx::query!(
+        r#"SELECT count(*) AS "count!", min(sequence) AS "first!", max(sequence) AS "last!"
+           FROM audit_events WHERE user_id = 278"#
+    );
+    let events = events.fetch_one(&app.pool).await.unwrap();
+    assert_eq!((events.count, events.first, events.last), (after.version, 1, after.version));
+    let mut working = 0;
+    for value in &values {
+        let answer = app.get(WHO, &Credentials::basic(PLAIN.1, value)).await;
+        working += i32::from(answer.status == 200);
+    }
+    assert_eq!(working, 1, "exactly one of the values logs in");
+}
+
+/// A `serve` of its own over the test's database, started after `app` prepared it.
+fn serve(app: &TestApp) -> Server {
+    app.command(&["migrate"], "").succeeded();
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables());
+    Server::start(command).unwrap()
+}
+
+/// Waits until a session of the service waits for a lock.
+async fn until_blocked(app: &TestApp) {
+    for _ in 0..600 {
+        let blocked = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'"#
+        );
+        if blocked.fetch_one(&app.pool).await.unwrap() > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nothing ever waited for the lock");
+}
+
+/// Kills the service while its save waits at a lock that `lock` takes; the save must leave no
+/// trace then.
+async fn killed_at(app: &TestApp, lock: &'static str) {
+    let trace = || {
+        sqlx::query_scalar!(
+            r#"SELECT (SELECT string_agg(c::text, ',') FROM credentials c)
+                   || (SELECT string_agg(u::text, ',') FROM users u)
+                   || (SELECT count(*) FROM audit_events) AS "all!""#
+        )
+    };
+    let before = trace().fetch_one(&app.pool).await.unwrap();
+    let server = serve(app);
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::raw_sql(lock).execute(&mut *held).await.unwrap();
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "never acknowledged"}});
+    let request = app
+        .administrator()
+        .put_into(app.client.post(format!("{}{SAVE}", server.ready)))
+        .json(&body);
+    let save = tokio::spawn(request.send());
+    until_blocked(app).await;
+    server.signal(Signal::KILL);
+    assert!(save.await.unwrap().is_err(), "a killed service acknowledges nothing");
+    drop(held.rollback().await);
+    server.wait();
+    // The server side of the killed connection ends by itself; until then it may hold the row.
+    for _ in 0..600 {
+        let left = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
+               WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()"#
+        );
+        if left.fetch_one(&app.pool).await.unwrap() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(trace().fetch_one(&app.pool).await.unwrap(), before);
+    app.get(WHO, &app.plain()).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn a_save_killed_between_hash_and_its_first_statement_leaves_no_trace(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    killed_at(&app, "SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE").await;
+}
+
+#[sqlx::test]
+async fn a_save_killed_between_its_two_statements_leaves_no_trace(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    killed_at(&app, "LOCK TABLE credentials IN SHARE MODE").await;
+}
+
+#[sqlx::test]
+async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut password = password_of(PLAIN.1);
+    for round in 0..15 {
+        let next = format!("password-{round}");
+        let login = Credentials::basic(PLAIN.1, &password);
+        let administrator = app.administrator();
+        let logins = (0..4).map(|_| {
+            let request = app.request(reqwest::Method::POST, TICKETS, &login);
+            tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
+        });
+        let logins: Vec<_> = logins.collect();
+        app.save(&administrator, PLAIN.0, "", &next).await.is_saved();
+        for login in logins {
+            let answer = login.await.unwrap();
+            if answer.status == 201 {
+                let ticket = answer.json()["Ticket"].as_str().unwrap().to_owned();
+                app.get(WHO, &Credentials::Ticket(ticket)).await.is_unauthenticated();
+            } else {
+                answer.is_unauthenticated();
+            }
+        }
+        password = next;
+    }
+}
+
+#[sqlx::test]
+async fn a_save_that_rests_on_a_replaced_password_is_refused(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut held = app.pool.begin().await.unwrap();
+    // Hold the row, so that the plain user's save is authenticated before and written after.
+    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
+    let request = app.request(reqwest::Method::POST, SAVE, &app.plain()).json(&body);
+    let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+    until_blocked(&app).await;
+    // Meanwhile the password is replaced: all that another save would change of it.
+    sqlx::query!("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    held.commit().await.unwrap();
+    save.await.unwrap().is_unauthenticated();
+    let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE user_id = 278");
+    assert_eq!(events.fetch_one(&app.pool).await.unwrap(), Some(2));
+}
+
+#[sqlx::test]
+async fn a_row_that_is_held_too_long_is_503_and_nothing_is_written(pool: PgPool) {
+    let settings = [("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "1")];
+    let app = TestApp::spawn_with(pool, &settings, "").await;
+    let server = serve(&app);
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "x"}});
+    let request = app
+        .administrator()
+        .put_into(app.client.post(format!("{}{SAVE}", server.ready)))
+        .json(&body);
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    answer.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    answer.header("retry-after");
+}

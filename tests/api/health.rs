@@ -1,0 +1,87 @@
+//! Liveness and readiness, on the operations listener and on `dev`'s own.
+
+use sqlx::PgPool;
+
+use crate::support::{Server, TestApp, keeper};
+
+#[sqlx::test]
+async fn serve_answers_health_only_on_the_operations_listener(pool: PgPool) {
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
+    for (path, body) in [("live", "live\n"), ("ready", "ready\n")] {
+        let answer =
+            app.client.get(format!("http://{address}/health/{path}")).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, body));
+        let public = app.client.get(format!("{}/health/{path}", app.url)).send().await.unwrap();
+        assert_eq!(public.status(), 404);
+    }
+    let finished = app.command(&["health"], "");
+    assert_eq!(finished.succeeded(), "ready");
+}
+
+#[sqlx::test]
+async fn a_missing_migration_is_not_ready_and_a_newer_one_is_tolerated(pool: PgPool) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
+    sqlx::raw_sql(
+        "INSERT INTO _sqlx_migrations
+         SELECT 99991231235959, 'newer', now(), true, 'x', 1",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(app.command(&["health"], "").code, 0);
+    sqlx::raw_sql(
+        "UPDATE _sqlx_migrations SET version = version + 1 WHERE version < 99990000000000",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.command(&["health"], "").failed_saying("503");
+}
+
+#[sqlx::test]
+async fn health_fails_when_nobody_answers(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let finished = app.command(&["health", "--url", &nobody], "");
+    assert_eq!(finished.code, 1, "{finished:?}");
+}
+
+#[sqlx::test]
+async fn a_stopping_instance_is_not_ready_but_answers_until_its_grace_is_over(pool: PgPool) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    let mut command = keeper(&["serve"]);
+    command
+        .envs(app.variables())
+        .env("KEEPER__OPERATIONS__LISTEN", &address)
+        .env("KEEPER__SHUTDOWN__GRACE_SECONDS", "3");
+    let server = Server::start(command).unwrap();
+    let ready = || async {
+        app.client.get(format!("http://{address}/health/ready")).send().await.unwrap().status()
+    };
+    assert_eq!(ready().await, 200);
+    server.signal(rustix::process::Signal::TERM);
+    let mut status = ready().await;
+    for _ in 0..40 {
+        if status == 503 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        status = ready().await;
+    }
+    assert_eq!(status, 503);
+    let who =
+        app.plain().put_into(app.client.get(format!("{}{}", server.ready, crate::support::WHO)));
+    assert_eq!(who.send().await.unwrap().status(), 200);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

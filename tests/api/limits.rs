@@ -1,0 +1,92 @@
+//! Bounds on what a request may be (protocol.md 10.25).
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use reqwest::Method;
+use sqlx::PgPool;
+
+use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+
+async fn send(app: &TestApp, content_type: &str, body: Vec<u8>) -> Answer {
+    let request = app
+        .request(Method::POST, SAVE, &app.administrator())
+        .header("Content-Type", content_type)
+        .body(body);
+    Answer::read(request.send().await.unwrap()).await
+}
+
+#[sqlx::test]
+async fn a_body_has_at_most_64_kib(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let padded = |size: usize| {
+        let body = r#"{"UserId": 278, "Credential": {"Value": "x"}}"#;
+        format!("{body}{}", " ".repeat(size - body.len())).into_bytes()
+    };
+    send(&app, "application/json", padded(64 * 1024)).await.is_saved();
+    let answer = send(&app, "application/json", padded(64 * 1024 + 1)).await;
+    answer.is_refused(413, "HttpResponseException", "body_too_large");
+    // The same without its length being announced.
+    let chunked = reqwest::Body::from(padded(64 * 1024 + 1));
+    let request = app
+        .request(Method::POST, SAVE, &app.administrator())
+        .header("Content-Type", "application/json")
+        .header("Transfer-Encoding", "chunked")
+        .body(chunked);
+    Answer::read(request.send().await.unwrap()).await.has_status(413);
+}
+
+#[sqlx::test]
+async fn an_unknown_media_type_is_415(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for content_type in ["image/png", "application/json2", "json", "multipart/form-data"] {
+        let answer = send(&app, content_type, b"{}".to_vec()).await;
+        answer.is_refused(415, "HttpResponseException", "unsupported_media_type");
+    }
+}
+
+#[sqlx::test]
+async fn a_head_that_is_too_large_is_431_and_a_url_414(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let request = app.request(Method::GET, WHO, &app.plain()).header("X-Large", "x".repeat(33_000));
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    answer.is_refused(431, "HttpResponseException", "headers_too_large");
+    let long = Credentials::Raw(format!("Bearer {}", "x".repeat(16 * 1024)));
+    app.get(WHO, &long).await.is_refused(431, "HttpResponseException", "headers_too_large");
+    let answer = app.get(&format!("{WHO}?{}", "x".repeat(8 * 1024)), &app.plain()).await;
+    answer.is_refused(414, "HttpResponseException", "uri_too_long");
+}
+
+#[sqlx::test]
+async fn a_body_that_does_not_come_is_408(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1")], "").await;
+    let ticket = app.ticket(&app.administrator()).await;
+    let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Authorization: SOTicket {ticket}\r\nContent-Length: 50\r\n\r\n{{"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+}
+
+#[sqlx::test]
+async fn a_host_that_is_not_ours_is_421(pool: PgPool) {
+    let file = "[http]\nallowed_hosts = ['localhost', '127.0.0.1']";
+    let app = TestApp::spawn_with(pool, &[], file).await;
+    for (host, is_answered) in
+        [("localhost", true), ("LOCALHOST:99", true), ("127.0.0.1", true), ("evil.example", false)]
+    {
+        let request = app.request(Method::GET, WHO, &app.plain()).header("Host", host);
+        let answer = Answer::read(request.send().await.unwrap()).await;
+        if is_answered {
+            answer.has_status(200);
+        } else {
+            answer.is_refused(421, "HttpResponseException", "misdirected_request");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What a request can present.
+
+use reqwest::RequestBuilder;
+
+/// The Authorization of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Credentials {
+    Anonymous,
+    Basic(String, String),
+    Ticket(String),
+    Bearer(String),
+    /// The header as it is.
+    Raw(String),
+}
+
+impl Credentials {
+    /// Name and password.
+    pub(crate) fn basic(name: &str, password: &str) -> Self {
+        Self::Basic(name.to_owned(), password.to_owned())
+    }
+
+    /// Puts them into a request.
+    pub(crate) fn put_into(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Anonymous => request,
+            Self::Basic(name, password) => request.basic_auth(name, Some(password)),
+            Self::Ticket(text) => request.header("Authorization", format!("SOTicket {text}")),
+            Self::Bearer(text) => request.header("Authorization", format!("Bearer {text}")),
+            Self::Raw(text) => request.header("Authorization", text),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! An OpenID Connect issuer of our own: real keys, real signatures, a key set in a file.
+
+use std::{fs, path::PathBuf};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// An issuer with an elliptic and an Edwards key.
+pub(crate) struct TestIssuer {
+    folder: TempDir,
+    elliptic: Vec<u8>,
+    edwards: Vec<u8>,
+}
+
+/// The audience of its tokens.
+pub(crate) const AUDIENCE: &str = "keeper-client";
+
+impl TestIssuer {
+    /// Makes the keys and writes the key set.
+    pub(crate) fn new() -> Self {
+        let random = SystemRandom::new();
+        let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let elliptic = EcdsaKeyPair::generate_pkcs8(signing, &random).unwrap();
+        let edwards = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+        let issuer = Self {
+            folder: tempfile::tempdir().unwrap(),
+            elliptic: elliptic.as_ref().to_vec(),
+            edwards: edwards.as_ref().to_vec(),
+        };
+        fs::write(issuer.jwks_file(), issuer.key_set().to_string()).unwrap();
+        issuer
+    }
+
+    fn jwks_file(&self) -> PathBuf {
+        self.folder.path().join("jwks.json")
+    }
+
+    fn key_set(&self) -> Value {
+        let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let elliptic = EcdsaKeyPair::from_pkcs8(signing, &self.elliptic).unwrap();
+        let edwards = Ed25519KeyPair::from_pkcs8(&self.edwards).unwrap();
+        // An uncompressed point: 4, then x, then y.
+        let (x, y) = elliptic.public_key().as_ref()[1..].split_at(32);
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({ "keys": [
+            { "kty": "EC", "crv": "P-256", "kid": "elliptic", "use": "sig", "alg": "ES256",
+              "x": text(x), "y": text(y) },
+            { "kty": "OKP", "crv": "Ed25519", "kid": "edwards", "use": "sig",
+              "x": text(edwards.public_key().as_ref()) },
+            { "kty": "oct", "kid": "symmetric", "k": text(b"a secret that everybody can read") },
+        ] })
+    }
+
+    /// Settings that accept this issuer for identifiers of type `OpenId`.
+    pub(crate) fn settings(&self) -> String {
+        format!(
+            r#"
+            [credentials]
+            additional_types = [{{ name = "OpenId", kind = "identifier" }}]
+            [authentication]
+            issuers = [{{ issuer = "https://issuer.test", audience = "{AUDIENCE}",
+                          jwks_file = "{}", credential_type = "OpenId" }}]
+            "#,
+            self.jwks_file().display()
+        )
+        .replace("\n                          ", " ")
+    }
+
+    /// Claims that are accepted for a subject.
+    pub(crate) fn claims(subject: &str) -> Value {
+        let now = time::UtcDateTime::now().unix_timestamp();
+        json!({ "iss": "https://issuer.test", "aud": AUDIENCE, "sub": subject,
+                "iat": now, "exp": now + 600 })
+    }
+
+    /// A token signed with the elliptic key.
+    pub(crate) fn token(&self, claims: &Value) -> String {
+        self.token_with(&self.header(Algorithm::ES256, "elliptic"), claims)
+    }
+
+    /// A header of that algorithm and key.
+    pub(crate) fn header(&self, algorithm: Algorithm, kid: &str) -> Header {
+        let mut header = Header::new(algorithm);
+        header.kid = Some(kid.to_owned());
+        header
+    }
+
+    /// A token with that header, signed with the key that fits its algorithm.
+    pub(crate) fn token_with(&self, header: &Header, claims: &Value) -> String {
+        let key = match header.alg {
+            Algorithm::EdDSA => EncodingKey::from_ed_der(&self.edwards),
+            Algorithm::HS256 => EncodingKey::from_secret(b"a secret that everybody can read"),
+            _ => EncodingKey::from_ec_der(&self.elliptic),
+        };
+        encode(header, claims, &key).unwrap()
+    }
+}

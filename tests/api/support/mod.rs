@@ -1,0 +1,28 @@
+//! What the tests share.
+
+mod assertions;
+mod command;
+mod credentials;
+mod issuer;
+mod server;
+mod test_app;
+
+pub(crate) use self::{
+    assertions::Answer,
+    command::{Finished, keeper, run_with_input},
+    credentials::Credentials,
+    issuer::TestIssuer,
+    server::Server,
+    test_app::{ADMINISTRATOR, PLAIN, RETIRED, TestApp, password_of},
+};
+
+/// The heart.
+pub(crate) const SAVE: &str = "/api/v1/Agents/User/SaveCredential";
+/// Who am I.
+pub(crate) const WHO: &str = "/api/v1/User/currentPrincipal";
+/// A Bearer token for whoever asks.
+pub(crate) const TOKEN: &str = "/api/v1/User/currentToken";
+/// A ticket for a password.
+pub(crate) const TICKETS: &str = "/keeper/tickets";
+/// The ticket of the request.
+pub(crate) const CURRENT_TICKET: &str = "/keeper/tickets/current";

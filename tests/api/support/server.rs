@@ -1,0 +1,72 @@
+//! The binary as a process of its own, for what only a process can show: signals and crashes.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread::JoinHandle,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process that printed its ready line.
+pub(crate) struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<JoinHandle<String>>,
+    /// What stood behind `ready `.
+    pub(crate) ready: String,
+}
+
+impl Server {
+    /// Starts a command and waits for its ready line; the error is what it complained instead.
+    pub(crate) fn start(mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        // Read all the time, so that a talkative process never waits for us.
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        match line.trim_end().strip_prefix("ready ") {
+            Some(ready) => {
+                let ready = ready.to_owned();
+                Ok(Self { child, stdout, stderr: Some(stderr), ready })
+            }
+            None => {
+                let status = child.wait().unwrap();
+                assert!(!status.success(), "it ended well without being ready: {line}");
+                Err(stderr.join().unwrap())
+            }
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end; gives back whether it ended well, and the log.
+    pub(crate) fn wait(mut self) -> (bool, String) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        let status = self.child.wait().unwrap();
+        let log = self.stderr.take().unwrap().join().unwrap();
+        (status.success(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that failed must not leave a process behind.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::INT);
+            let _ = self.child.wait();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The real application on a free port, over a test's own database.
+
+use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+
+use credential_keeper::{Application, Settings};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions, PgPool, postgres::PgPoolOptions};
+use tempfile::TempDir;
+use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
+
+use super::{Answer, Credentials, Finished, SAVE, TICKETS, TOKEN, keeper, run_with_input};
+
+/// A running application.
+pub(crate) struct TestApp {
+    pub(crate) url: String,
+    pub(crate) pool: PgPool,
+    pub(crate) client: Client,
+    /// Held, so that keyring and settings stay as long as the test.
+    _folder: TempDir,
+    variables: HashMap<String, String>,
+    /// Its own, as in production: a test that blocks its thread does not block the application.
+    runtime: Option<Runtime>,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<()>>,
+}
+
+/// An administrator, a plain user and a retired one, each with the password `<name>-password`.
+pub(crate) const ADMINISTRATOR: (i32, &str) = (1, "anna");
+pub(crate) const PLAIN: (i32, &str) = (278, "paul");
+pub(crate) const RETIRED: (i32, &str) = (300, "rita");
+
+impl TestApp {
+    /// The application with the three users.
+    pub(crate) async fn spawn(pool: PgPool) -> Self {
+        Self::spawn_with(pool, &[], "").await
+    }
+
+    /// As [`Self::spawn`], with settings as variables and as a file.
+    pub(crate) async fn spawn_with(pool: PgPool, variables: &[(&str, &str)], file: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut app = Self::prepare(pool, folder, variables, file);
+        app.add_user(ADMINISTRATOR, &["--administrator"]);
+        app.add_user(PLAIN, &[]);
+        app.add_user(RETIRED, &["--administrator"]);
+        sqlx::query!("UPDATE users SET is_retired = true WHERE user_id = $1", RETIRED.0)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        app.start().await;
+        app
+    }
+
+    fn prepare(pool: PgPool, folder: TempDir, extra: &[(&str, &str)], file: &str) -> Self {
+        let keyring = folder.path().join("keyring.json");
+        let settings_file = folder.path().join("settings.toml");
+        fs::write(&settings_file, file).unwrap();
+        let mut variables: HashMap<String, String> = [
+            ("KEEPER_CONFIG", settings_file.to_str().unwrap()),
+            ("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().as_str()),
+            ("KEEPER__KEYRING__FILE", keyring.to_str().unwrap()),
+            ("KEEPER__HTTP__LISTEN", "127.0.0.1:0"),
+            ("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0"),
+            ("KEEPER__SHUTDOWN__GRACE_SECONDS", "0"),
+            // Test machines are shared; tests about the deadline set their own.
+            ("KEEPER__HASHING__DEADLINE_SECONDS", "60"),
+            ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "30"),
+            ("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "30"),
+            ("KEEPER__DATABASE__STATEMENT_TIMEOUT_SECONDS", "60"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        variables
+            .extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let app = Self {
+            url: String::new(),
+            pool,
+            client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
+            _folder: folder,
+            variables,
+            runtime: Some(Runtime::new().unwrap()),
+            stop: None,
+            running: None,
+        };
+        app.command(&["keys", "generate"], "").succeeded();
+        app
+    }
+
+    async fn start(&mut self) {
+        let file = self.variables.get("KEEPER_CONFIG").map(PathBuf::from);
+        let settings = Settings::read(file.as_deref(), self.variables.clone()).unwrap();
+        let options = (*self.pool.connect_options()).clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (report, started) = oneshot::channel();
+        let run = async move {
+            let pool = PgPoolOptions::new()
+                .acquire_timeout(Duration::from_secs(30))
+                .connect_with(options)
+                .await
+                .unwrap();
+            let application = Application::build(&settings, pool).unwrap();
+            report.send(application.address().unwrap()).unwrap();
+            application.run_until(async { drop(stopped.await) }).await.unwrap();
+        };
+        self.running = Some(self.runtime.as_ref().unwrap().spawn(run));
+        self.stop = Some(stop);
+        self.url = format!("http://{}", started.await.unwrap());
+    }
+
+    /// Stops the application as a signal would, and waits for its end.
+    pub(crate) async fn stop(&mut self) {
+        drop(self.stop.take());
+        self.running.take().unwrap().await.unwrap();
+    }
+
+    /// Stops the application and starts it again on the same database.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// The settings of this test, as variables.
+    pub(crate) fn variables(&self) -> &HashMap<String, String> {
+        &self.variables
+    }
+
+    /// Runs the binary with this test's settings and that text on stdin.
+    pub(crate) fn command(&self, arguments: &[&str], input: &str) -> Finished {
+        let mut command = keeper(arguments);
+        command.envs(&self.variables);
+        run_with_input(command, input)
+    }
+
+    /// Adds a user with the password `<name>-password`.
+    pub(crate) fn add_user(&self, (id, name): (i32, &str), more: &[&str]) {
+        let id = id.to_string();
+        let arguments = [&["user", "add", name, "--id", &id], more].concat();
+        self.command(&arguments, &password_of(name)).succeeded();
+    }
+
+    /// A request with JSON in and out.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        credentials: &Credentials,
+    ) -> RequestBuilder {
+        credentials.put_into(self.client.request(method, format!("{}{path}", self.url)))
+    }
+
+    /// GET.
+    pub(crate) async fn get(&self, path: &str, credentials: &Credentials) -> Answer {
+        Answer::read(self.request(Method::GET, path, credentials).send().await.unwrap()).await
+    }
+
+    /// POST with a JSON body.
+    pub(crate) async fn post(&self, path: &str, credentials: &Credentials, body: &Value) -> Answer {
+        let request = self.request(Method::POST, path, credentials).json(body);
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// Saves a credential of a type (`""`: the default).
+    pub(crate) async fn save(
+        &self,
+        credentials: &Credentials,
+        user_id: i32,
+        type_name: &str,
+        value: &str,
+    ) -> Answer {
+        let body = json!({
+            "UserId": user_id,
+            "Credential": { "Type": { "Type": type_name }, "Value": value, "DisplayValue": "" },
+        });
+        self.post(SAVE, credentials, &body).await
+    }
+
+    /// The administrator with the password.
+    pub(crate) fn administrator(&self) -> Credentials {
+        basic(ADMINISTRATOR.1)
+    }
+
+    /// The plain user with the password.
+    pub(crate) fn plain(&self) -> Credentials {
+        basic(PLAIN.1)
+    }
+
+    /// A ticket for whoever has these credentials.
+    pub(crate) async fn ticket(&self, credentials: &Credentials) -> String {
+        let answer = self.post(TICKETS, credentials, &Value::Null).await;
+        answer.has_status(201);
+        answer.json()["Ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// A token for whoever has these credentials.
+    pub(crate) async fn token(&self, credentials: &Credentials) -> String {
+        let answer = self.get(TOKEN, credentials).await;
+        answer.has_status(200);
+        answer.json().as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The password that users of tests start with.
+pub(crate) fn password_of(name: &str) -> String {
+    format!("{name}-password")
+}
+
+fn basic(name: &str) -> Credentials {
+    Credentials::basic(name, &password_of(name))
+}

@@ -1,0 +1,186 @@
+//! The life of a ticket (protocol.md 10.6, 10.8, 10.16).
+
+use reqwest::Method;
+use serde_json::Value;
+use sqlx::PgPool;
+use time::{Duration, OffsetDateTime, UtcDateTime};
+
+use crate::support::{Answer, CURRENT_TICKET, Credentials, PLAIN, TICKETS, TOKEN, TestApp, WHO};
+
+async fn end_current(app: &TestApp, credentials: &Credentials) -> Answer {
+    let request = app.request(Method::DELETE, CURRENT_TICKET, credentials);
+    Answer::read(request.send().await.unwrap()).await
+}
+
+async fn expiry(app: &TestApp) -> OffsetDateTime {
+    let row = sqlx::query_scalar!("SELECT expires_at FROM tickets WHERE user_id = 278");
+    row.fetch_one(&app.pool).await.unwrap()
+}
+
+/// Makes the user's tickets as old as that.
+async fn age(app: &TestApp, by: Duration) {
+    let seconds = by.as_seconds_f64();
+    sqlx::query!(
+        "UPDATE tickets SET created_at = created_at - make_interval(secs => $1),
+                            auth_time = auth_time - make_interval(secs => $1),
+                            expires_at = expires_at - make_interval(secs => $1)",
+        seconds
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+}
+
+#[sqlx::test]
+async fn a_password_gives_a_ticket_and_the_ticket_ends_itself(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = app.ticket(&app.plain()).await;
+    assert!(ticket.starts_with("7T:"));
+    let ticket = Credentials::Ticket(ticket);
+    app.get(WHO, &ticket).await.has_status(200);
+    end_current(&app, &ticket).await.has_status(204);
+    app.get(WHO, &ticket).await.is_unauthenticated();
+    end_current(&app, &ticket).await.is_unauthenticated();
+    end_current(&app, &app.plain()).await.is_forbidden();
+}
+
+#[sqlx::test]
+async fn nothing_derived_gives_a_ticket(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&ticket).await);
+    for derived in [ticket, token] {
+        app.post(TICKETS, &derived, &Value::Null).await.is_forbidden();
+    }
+}
+
+#[sqlx::test]
+async fn only_digests_are_stored(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = app.ticket(&app.plain()).await;
+    let row = sqlx::query_scalar!(r#"SELECT t::text AS "row!" FROM tickets t"#);
+    let row = row.fetch_one(&app.pool).await.unwrap();
+    let (_, secret) = ticket.split_at(3);
+    assert!(!row.contains(secret));
+}
+
+#[sqlx::test]
+async fn a_new_password_ends_every_ticket_and_token(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&app.plain()).await);
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.get(WHO, &ticket).await.has_status(200);
+    app.save(&app.administrator(), PLAIN.0, "", "new").await.is_saved();
+    app.get(WHO, &ticket).await.is_unauthenticated();
+    app.get(WHO, &token).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn the_callers_own_ticket_survives_their_own_save_and_no_other_does(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let own = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let other = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let token = Credentials::Bearer(app.token(&app.administrator()).await);
+    app.save(&own, 1, "", "new").await.is_saved();
+    app.get(WHO, &own).await.has_status(200);
+    app.get(WHO, &other).await.is_unauthenticated();
+    app.get(WHO, &token).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn use_moves_the_expiry_but_not_at_every_request(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let first = expiry(&app).await;
+    app.get(WHO, &ticket).await.has_status(200);
+    assert_eq!(expiry(&app).await, first, "a fresh ticket is not written again");
+    age(&app, Duration::minutes(4)).await;
+    let young = expiry(&app).await;
+    app.get(WHO, &ticket).await.has_status(200);
+    assert_eq!(expiry(&app).await, young, "nor one of four minutes");
+    age(&app, Duration::minutes(2)).await;
+    app.get(WHO, &ticket).await.has_status(200);
+    let renewed = expiry(&app).await;
+    assert!(renewed > first, "{renewed} {first}");
+    assert!(renewed - first < Duration::minutes(5), "360 minutes from its use, not more");
+}
+
+#[sqlx::test]
+async fn nothing_derived_outlives_the_absolute_lifetime(pool: PgPool) {
+    let app =
+        TestApp::spawn_with(pool, &[("KEEPER__SESSIONS__ABSOLUTE_SECONDS", "3600")], "").await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let remaining = expiry(&app).await.unix_timestamp() - UtcDateTime::now().unix_timestamp();
+    assert!(remaining <= 3600, "{remaining}");
+    age(&app, Duration::minutes(50)).await;
+    app.get(WHO, &ticket).await.has_status(200);
+    let token = Credentials::Bearer(app.token(&ticket).await);
+    // The token goes back to the same proof as the ticket, fifty minutes ago.
+    app.get(WHO, &token).await.has_status(200);
+    age(&app, Duration::minutes(11)).await;
+    app.get(WHO, &ticket).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn a_token_made_from_an_old_ticket_dies_with_the_proof(pool: PgPool) {
+    let app =
+        TestApp::spawn_with(pool, &[("KEEPER__SESSIONS__ABSOLUTE_SECONDS", "3600")], "").await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    age(&app, Duration::seconds(3597)).await;
+    let token = Credentials::Bearer(app.token(&ticket).await);
+    let renewed = Credentials::Bearer({
+        let answer = app.get(TOKEN, &token).await;
+        answer.has_status(200);
+        answer.json().as_str().unwrap().to_owned()
+    });
+    let mut status = 200;
+    for _ in 0..200 {
+        status = app.get(WHO, &renewed).await.status.as_u16();
+        if status == 401 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(status, 401);
+}
+
+#[sqlx::test]
+async fn a_user_has_a_bounded_number_of_tickets_and_the_oldest_ends(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[("KEEPER__TICKETS__MAXIMUM_PER_USER", "3")], "").await;
+    let mut tickets = Vec::new();
+    for _ in 0..5 {
+        tickets.push(Credentials::Ticket(app.ticket(&app.plain()).await));
+    }
+    for (number, ticket) in tickets.iter().enumerate() {
+        app.get(WHO, ticket).await.has_status(if number < 2 { 401 } else { 200 });
+    }
+    let count = sqlx::query_scalar!("SELECT count(*) FROM tickets");
+    assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));
+}
+
+#[sqlx::test]
+async fn expired_tickets_are_swept(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    sqlx::query!(
+        "INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)
+         SELECT 278, sha256(n::text::bytea), 0, now(), now() - interval '2 hours',
+                now() - CASE WHEN n <= 1200 THEN interval '1 hour' ELSE interval '-1 hour' END
+         FROM generate_series(1, 1210) n"
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    // The sweeper runs at start; its batches are smaller than what is there.
+    app.restart().await;
+    let mut left = None;
+    for _ in 0..200 {
+        left =
+            sqlx::query_scalar!("SELECT count(*) FROM tickets").fetch_one(&app.pool).await.unwrap();
+        if left == Some(10) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(left, Some(10));
+}
