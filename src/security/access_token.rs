@@ -139,7 +139,7 @@ impl AccessTokens {
 fn signing_key(keyring: &Keyring, jwt: &str) -> Result<DecodingKey, TokenRefused> {
     let header = jsonwebtoken::decode_header(jwt)
         .map_err(|error| TokenRefused { reason: "unreadable header", source: Some(error) })?;
-    if header.typ.as_deref() != Some(TOKEN_TYPE) {
+    if header.typ.as_deref() != Some(TOKEN_TYPE) || header.crit.is_some() {
         return Err(TokenRefused::because("of another type"));
     }
     let key = header.kid.as_deref().and_then(|kid| keyring.find(kid));

@@ -135,7 +135,7 @@ pub(crate) fn verify_issuer_token(
     let unreadable = |error| TokenRefused { reason: "unreadable", source: Some(error) };
     let header = decode_header(token).map_err(unreadable)?;
     let is_ours = header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
-    if is_ours || header.extras.inner().contains_key("crit") {
+    if is_ours || header.crit.is_some() {
         return Err(TokenRefused::because("of a type no issuer may use"));
     }
     if !ALGORITHMS.contains(&header.alg) {

@@ -85,7 +85,7 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
     let mut ours = header(Algorithm::ES256, "elliptic");
     ours.typ = Some("keeper-access+jwt".to_owned());
     let mut critical = header(Algorithm::ES256, "elliptic");
-    critical.extras.insert("crit", ["x"]);
+    critical.crit = Some(vec!["x".to_owned()]);
     let mut without_kid = header(Algorithm::ES256, "elliptic");
     without_kid.kid = None;
     let stranger = TestIssuer::new();

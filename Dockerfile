@@ -1,0 +1,23 @@
+# Build: the compiler and everything it needs stay in this stage.
+FROM docker.io/library/rust:1-bookworm AS build
+WORKDIR /source
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY .sqlx ./.sqlx
+COPY config ./config
+COPY migrations ./migrations
+COPY src ./src
+# Cargo wants every declared target to be there; they are not built.
+COPY tests ./tests
+COPY benches ./benches
+ENV SQLX_OFFLINE=true
+RUN cargo build --release --locked --bin credential-keeper
+
+# Run: the C library and the binary. No shell, no package manager, no root.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /source/target/release/credential-keeper /usr/local/bin/credential-keeper
+USER nonroot
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=6s --start-period=10s \
+    CMD ["/usr/local/bin/credential-keeper", "health"]
+ENTRYPOINT ["/usr/local/bin/credential-keeper"]
+CMD ["serve"]
