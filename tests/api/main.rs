@@ -1,5 +1,16 @@
 //! The service from outside: the real application or the real binary, on a real PostgreSQL.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests break rows on purpose, with statements that no program would check"
+)]
+
 mod agents;
 mod audit;
 mod authentication;

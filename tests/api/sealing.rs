@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, PLAIN, TestApp, WHO};
+use crate::support::{ADMINISTRATOR, PLAIN, TestApp, WHO, hex};
 
 /// Every column the seal is bound to, changed in the table.
 const EDITS: [&str; 6] = [
@@ -89,7 +89,6 @@ async fn no_value_and_no_hash_rests_in_the_clear(pool: PgPool) {
     .fetch_one(&app.pool)
     .await
     .unwrap();
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     for secret in ["marker-9a1c", "$argon2id$", "anna-password"] {
         assert!(!text.contains(secret) && !text.contains(&hex(secret)), "{secret}");
     }

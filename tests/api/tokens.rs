@@ -56,7 +56,7 @@ async fn an_issuers_token_is_the_owner_of_its_subject(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = app_with_issuer(pool, &issuer).await;
     let claims = TestIssuer::claims(SUBJECT);
-    let edwards = issuer.header(Algorithm::EdDSA, "edwards");
+    let edwards = TestIssuer::header(Algorithm::EdDSA, "edwards");
     for token in [issuer.token(&claims), issuer.token_with(&edwards, &claims)] {
         let answer = app.get(WHO, &Credentials::Bearer(token.clone())).await;
         answer.has_status(200);
@@ -81,7 +81,7 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
     };
     let good = TestIssuer::claims(SUBJECT);
     let now = good["iat"].as_i64().unwrap();
-    let header = |algorithm, kid| issuer.header(algorithm, kid);
+    let header = |algorithm, kid| TestIssuer::header(algorithm, kid);
     let mut ours = header(Algorithm::ES256, "elliptic");
     ours.typ = Some("keeper-access+jwt".to_owned());
     let mut critical = header(Algorithm::ES256, "elliptic");

@@ -31,7 +31,7 @@ async fn a_user_that_cannot_be_added_leaves_nothing(pool: PgPool) {
     add(&["other", "--id", "0"], "x").failed_saying("UserId");
     add(&["a:b"], "x").failed_saying("colon");
     add(&["other"], "").failed_saying("Password");
-    add(&["other", "--type", "king"], "x").is_usage_error();
+    add(&["other", "--type", "king"], "x").failed_as_usage();
     let count = sqlx::query_scalar!("SELECT count(*) FROM users");
     assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));
 }
@@ -65,8 +65,8 @@ async fn tickets_are_issued_and_revoked(pool: PgPool) {
     let who = |ticket: &str| Credentials::Ticket(ticket.to_owned());
     app.get(WHO, &who(&one)).await.has_status(200);
     app.command(&["ticket", "revoke"], &one).succeeded();
-    app.command(&["ticket", "revoke"], &one).is_no();
-    app.command(&["ticket", "revoke"], "nonsense").is_no();
+    app.command(&["ticket", "revoke"], &one).answered_no();
+    app.command(&["ticket", "revoke"], "nonsense").answered_no();
     app.get(WHO, &who(&one)).await.is_unauthenticated();
     app.get(WHO, &who(&two)).await.has_status(200);
     let token = Credentials::Bearer(app.token(&who(&two)).await);
@@ -139,6 +139,6 @@ fn the_version_shows_the_build() {
 #[test]
 fn a_wrong_command_line_is_exit_code_2() {
     for arguments in [&["nonsense"][..], &[], &["user"], &["dev", "--listen", "x"]] {
-        run_with_input(keeper(arguments), "").is_usage_error();
+        run_with_input(keeper(arguments), "").failed_as_usage();
     }
 }

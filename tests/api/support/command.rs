@@ -33,13 +33,13 @@ impl Finished {
 impl Finished {
     /// It answered no: exit code 1 without a complaint.
     #[track_caller]
-    pub(crate) fn is_no(self) {
+    pub(crate) fn answered_no(self) {
         assert_eq!((self.code, self.stderr.as_str()), (1, ""), "{self:?}");
     }
 
     /// The command line was wrong.
     #[track_caller]
-    pub(crate) fn is_usage_error(self) {
+    pub(crate) fn failed_as_usage(self) {
         assert_eq!(self.code, 2, "{self:?}");
     }
 }

@@ -81,11 +81,11 @@ impl TestIssuer {
 
     /// A token signed with the elliptic key.
     pub(crate) fn token(&self, claims: &Value) -> String {
-        self.token_with(&self.header(Algorithm::ES256, "elliptic"), claims)
+        self.token_with(&Self::header(Algorithm::ES256, "elliptic"), claims)
     }
 
     /// A header of that algorithm and key.
-    pub(crate) fn header(&self, algorithm: Algorithm, kid: &str) -> Header {
+    pub(crate) fn header(algorithm: Algorithm, kid: &str) -> Header {
         let mut header = Header::new(algorithm);
         header.kid = Some(kid.to_owned());
         header
@@ -93,10 +93,12 @@ impl TestIssuer {
 
     /// A token with that header, signed with the key that fits its algorithm.
     pub(crate) fn token_with(&self, header: &Header, claims: &Value) -> String {
-        let key = match header.alg {
-            Algorithm::EdDSA => EncodingKey::from_ed_der(&self.edwards),
-            Algorithm::HS256 => EncodingKey::from_secret(b"a secret that everybody can read"),
-            _ => EncodingKey::from_ec_der(&self.elliptic),
+        let key = if header.alg == Algorithm::EdDSA {
+            EncodingKey::from_ed_der(&self.edwards)
+        } else if header.alg == Algorithm::HS256 {
+            EncodingKey::from_secret(b"a secret that everybody can read")
+        } else {
+            EncodingKey::from_ec_der(&self.elliptic)
         };
         encode(header, claims, &key).unwrap()
     }

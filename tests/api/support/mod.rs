@@ -26,3 +26,8 @@ pub(crate) const TOKEN: &str = "/api/v1/User/currentToken";
 pub(crate) const TICKETS: &str = "/keeper/tickets";
 /// The ticket of the request.
 pub(crate) const CURRENT_TICKET: &str = "/keeper/tickets/current";
+
+/// A text's bytes as PostgreSQL shows them.
+pub(crate) fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}

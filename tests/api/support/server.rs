@@ -32,17 +32,13 @@ impl Server {
         });
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        match line.trim_end().strip_prefix("ready ") {
-            Some(ready) => {
-                let ready = ready.to_owned();
-                Ok(Self { child, stdout, stderr: Some(stderr), ready })
-            }
-            None => {
-                let status = child.wait().unwrap();
-                assert!(!status.success(), "it ended well without being ready: {line}");
-                Err(stderr.join().unwrap())
-            }
-        }
+        let Some(ready) = line.trim_end().strip_prefix("ready ") else {
+            let status = child.wait().unwrap();
+            assert!(!status.success(), "it ended well without being ready: {line}");
+            return Err(stderr.join().unwrap());
+        };
+        let ready = ready.to_owned();
+        Ok(Self { child, stdout, stderr: Some(stderr), ready })
     }
 
     /// Sends a signal.

@@ -175,11 +175,13 @@ impl TestApp {
     }
 
     /// The administrator with the password.
+    #[expect(clippy::unused_self, reason = "reads as whose it is")]
     pub(crate) fn administrator(&self) -> Credentials {
         basic(ADMINISTRATOR.1)
     }
 
     /// The plain user with the password.
+    #[expect(clippy::unused_self, reason = "reads as whose it is")]
     pub(crate) fn plain(&self) -> Credentials {
         basic(PLAIN.1)
     }

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO};
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO, hex};
 
 const SID: &str = "S-1-5-21-1004336348-1177238915-682003330-512";
 
@@ -68,6 +68,5 @@ async fn the_table_holds_no_identifier_in_the_clear(pool: PgPool) {
                || (SELECT string_agg(a::text, '') FROM audit_events a) AS "all!""#
     );
     let text = texts.fetch_one(&app.pool).await.unwrap();
-    let hex: String = SID.bytes().map(|byte| format!("{byte:02x}")).collect();
-    assert!(!text.contains(SID) && !text.contains(&hex));
+    assert!(!text.contains(SID) && !text.contains(&hex(SID)));
 }
