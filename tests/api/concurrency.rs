@@ -56,21 +56,6 @@ fn serve(app: &TestApp) -> Server {
     Server::start(command).unwrap()
 }
 
-/// Waits until a session of the service waits for a lock.
-async fn until_blocked(app: &TestApp) {
-    for _ in 0..600 {
-        let blocked = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
-               WHERE datname = current_database() AND wait_event_type = 'Lock'"#
-        );
-        if blocked.fetch_one(&app.pool).await.unwrap() > 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("nothing ever waited for the lock");
-}
-
 /// Kills the service while its save waits at a lock that `lock` takes; the save must leave no
 /// trace then.
 async fn killed_at(app: &TestApp, lock: &'static str) {
@@ -91,7 +76,7 @@ async fn killed_at(app: &TestApp, lock: &'static str) {
         .put_into(app.client.post(format!("{}{SAVE}", server.ready)))
         .json(&body);
     let save = tokio::spawn(request.send());
-    until_blocked(app).await;
+    app.until_blocked(1).await;
     server.signal(Signal::KILL);
     assert!(save.await.unwrap().is_err(), "a killed service acknowledges nothing");
     drop(held.rollback().await);
@@ -162,7 +147,7 @@ async fn a_save_that_rests_on_a_replaced_password_is_refused(pool: PgPool) {
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
     let request = app.request(reqwest::Method::POST, SAVE, &app.plain()).json(&body);
     let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
-    until_blocked(&app).await;
+    app.until_blocked(1).await;
     // Meanwhile the password is replaced: all that another save would change of it.
     sqlx::query!("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
         .execute(&mut *held)

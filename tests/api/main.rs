@@ -18,6 +18,7 @@ mod commands;
 mod concurrency;
 mod constraints;
 mod deployment;
+mod hashing;
 mod health;
 mod limits;
 mod logs;

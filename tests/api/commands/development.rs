@@ -179,6 +179,67 @@ fn damaged_data_is_one_sentence_and_a_lost_keyring_another() {
     assert!(complaint.contains("PG_VERSION cannot be read"), "{complaint}");
 }
 
+/// The user id of `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// True when this test can lend the process to other users.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn a_data_folder_that_postgresql_cannot_reach_has_its_files_elsewhere() {
+    // Only root's PostgreSQL runs as somebody else; for others there is nothing to show.
+    if !is_root() {
+        return;
+    }
+    let trial = Trial::new();
+    let private = trial.folder.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(&private, PermissionsExt::from_mode(0o700)).unwrap();
+    let data = private.join("data");
+    let command = || {
+        let mut command = keeper(&["dev", "--listen", "127.0.0.1:0", "--data"]);
+        command.arg(&data).env("TMPDIR", trial.folder.path().join("tmp"));
+        command.env_remove("XDG_RUNTIME_DIR");
+        command
+    };
+    let server = Server::start(command()).unwrap();
+    assert_eq!(save(&server, "fuga"), 200);
+    server.signal(Signal::INT);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well && log.contains("the database files lie in"), "{log}");
+    let server = Server::start(command()).unwrap();
+    assert_eq!(log_in(&server, "fuga"), 200, "the second start finds them again");
+    stop(server, Signal::INT);
+    let identity = fs::read_to_string(data.join("identity")).unwrap();
+    let elsewhere = Path::new("/var/lib/credential-keeper").join(identity.trim());
+    assert!(elsewhere.join("files").is_dir());
+    fs::remove_dir_all(elsewhere).unwrap();
+}
+
+#[test]
+fn an_ordinary_user_runs_it_as_well() {
+    use std::os::unix::{fs::chown, process::CommandExt};
+    // Whoever is not root already shows it with every other test.
+    if !is_root() {
+        return;
+    }
+    let trial = Trial::new();
+    chown(trial.folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    // The build folder may lie under root's home, where nobody gets in.
+    let binary = trial.folder.path().join("credential-keeper");
+    fs::copy(env!("CARGO_BIN_EXE_credential-keeper"), &binary).unwrap();
+    let mut command = Command::new(&binary);
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(trial.data());
+    command.current_dir("/").uid(NOBODY).gid(NOBODY);
+    command.env("TMPDIR", trial.folder.path().join("tmp")).env_remove("XDG_RUNTIME_DIR");
+    let server = Server::start(command).unwrap();
+    assert_eq!(save(&server, "fuga"), 200);
+    stop(server, Signal::INT);
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+}
+
 #[test]
 fn the_database_alone_prints_its_url_and_listens_on_no_port() {
     let trial = Trial::new();

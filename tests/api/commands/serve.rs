@@ -32,7 +32,8 @@ async fn serve_refuses_what_is_unsafe_and_says_why(pool: PgPool) {
         ("KEEPER__HTPP__LISTEN", "x", "is not a setting"),
         ("KEEPER__LOG__LEVEL", "=,=", "log.level"),
     ] {
-        let complaint = serve_with(&app, &[(variable, value)]).err().unwrap();
+        let quickly = ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "2");
+        let complaint = serve_with(&app, &[quickly, (variable, value)]).err().unwrap();
         assert!(complaint.contains(reason), "{variable}={value}: {complaint}");
         assert!(!complaint.contains("panicked"), "{complaint}");
     }
@@ -107,23 +108,30 @@ async fn accepted_work_is_finished_before_the_end(pool: PgPool) {
     app.command(&["migrate"], "").succeeded();
     let server = serve_with(&app, &[]).unwrap();
     let url = format!("{}{SAVE}", server.ready);
-    let saves: Vec<_> = (0..20)
+    // All of them wait for the row that is held here, so all of them have been accepted.
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
+    let saves: Vec<_> = (0..10)
         .map(|number| {
             let body = json!({"UserId": PLAIN.0, "Credential": {"Value": format!("v{number}")}});
             let request = app.administrator().put_into(app.client.post(&url)).json(&body);
             tokio::spawn(request.send())
         })
         .collect();
-    // Until the service has all of them: it answers health on the same connections' listener.
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    app.until_blocked(10).await;
     server.signal(Signal::TERM);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    held.rollback().await.unwrap();
     for save in saves {
         assert_eq!(save.await.unwrap().unwrap().status(), 200);
     }
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
     let version = sqlx::query_scalar!("SELECT version FROM credentials WHERE user_id = 278");
-    assert_eq!(version.fetch_one(&app.pool).await.unwrap(), 22);
+    assert_eq!(version.fetch_one(&app.pool).await.unwrap(), 12);
 }
 
 #[sqlx::test]

@@ -119,6 +119,21 @@ impl TestApp {
         self.start().await;
     }
 
+    /// Waits until that many sessions on this test's database wait for a lock.
+    pub(crate) async fn until_blocked(&self, sessions: i64) {
+        for _ in 0..600 {
+            let blocked = sqlx::query_scalar!(
+                r#"SELECT count(*) AS "count!" FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'"#
+            );
+            if blocked.fetch_one(&self.pool).await.unwrap() >= sessions {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the sessions never waited for the lock");
+    }
+
     /// The settings of this test, as variables.
     pub(crate) fn variables(&self) -> &HashMap<String, String> {
         &self.variables

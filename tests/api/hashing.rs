@@ -1,0 +1,133 @@
+//! The hashing engine as callers and operators meet it.
+
+use reqwest::StatusCode;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
+
+/// About a third of a second a hash, so that a queue forms.
+const SLOW: (&str, &str) = ("KEEPER__HASHING__ITERATIONS", "40");
+const ONE_THREAD: (&str, &str) = ("KEEPER__HASHING__THREADS", "1");
+
+fn serve(app: &TestApp, variables: &[(&str, &str)]) -> Server {
+    app.command(&["migrate"], "").succeeded();
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables()).envs(variables.iter().copied());
+    Server::start(command).unwrap()
+}
+
+/// Stops the service and reads from its log how many hashes it computed.
+fn hashes(server: Server) -> u64 {
+    server.signal(Signal::TERM);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let stopped = lines.into_iter().find(|line| line["message"] == "stopped").unwrap();
+    stopped["hashes"].as_u64().unwrap()
+}
+
+async fn status(app: &TestApp, server: &Server, credentials: &Credentials) -> StatusCode {
+    let request = app.client.get(format!("{}{WHO}", server.ready));
+    credentials.put_into(request).send().await.unwrap().status()
+}
+
+#[sqlx::test]
+async fn every_kind_of_refused_login_costs_the_same_hashes(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((400, "bare"), &[]);
+    sqlx::query!("DELETE FROM credentials WHERE user_id = 400").execute(&app.pool).await.unwrap();
+    sqlx::query!("UPDATE credentials SET version = version + 1 WHERE user_id = 300")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    for (name, what) in [
+        ("paul", "a wrong password"),
+        ("nobody", "an unknown user"),
+        ("bare", "no credential"),
+        ("rita", "a retired user whose row does not open"),
+    ] {
+        let server = serve(&app, &[]);
+        for _ in 0..3 {
+            let credentials = Credentials::basic(name, "wrong");
+            assert_eq!(status(&app, &server, &credentials).await, 401);
+        }
+        assert_eq!(hashes(server), 3, "{what}");
+    }
+}
+
+#[sqlx::test]
+async fn what_cannot_be_hashed_in_time_is_503_and_everybody_is_answered(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let settings = [SLOW, ONE_THREAD, ("KEEPER__HASHING__DEADLINE_SECONDS", "1")];
+    let server = serve(&app, &settings);
+    let logins: Vec<_> = (0..200)
+        .map(|_| {
+            let request = app.client.get(format!("{}{WHO}", server.ready));
+            tokio::spawn(app.plain().put_into(request).send())
+        })
+        .collect();
+    let (mut let_in, mut refused) = (0, 0);
+    for login in logins {
+        let answer = login.await.unwrap().unwrap();
+        if answer.status() == 503 {
+            let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+            assert!(wait >= 1);
+            assert_eq!(answer.json::<Value>().await.unwrap()["Code"], "overloaded");
+            refused += 1;
+        } else {
+            assert_eq!(answer.status(), 200);
+            let_in += 1;
+        }
+    }
+    assert_eq!(let_in + refused, 200);
+    assert!(let_in >= 1 && refused >= 72, "{let_in} let in, {refused} refused");
+    // The stored hash is cheaper than today's target; it is computed as it was made.
+    assert_eq!(hashes(server), let_in);
+}
+
+#[sqlx::test]
+async fn no_connection_is_held_while_a_hash_is_computed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let settings = [
+        ("KEEPER__HASHING__ITERATIONS", "100"),
+        ONE_THREAD,
+        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1"),
+    ];
+    let server = serve(&app, &settings);
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "takes about a second"}});
+    let request = ticket.put_into(app.client.post(format!("{}{SAVE}", server.ready))).json(&body);
+    let save = tokio::spawn(request.send());
+    let mut answered = 0;
+    while !save.is_finished() {
+        assert_eq!(status(&app, &server, &ticket).await, 200);
+        answered += 1;
+    }
+    assert_eq!(save.await.unwrap().unwrap().status(), 200);
+    // With the one connection held by the save, at most the first could have overtaken it.
+    assert!(answered > 3, "{answered} requests were answered meanwhile");
+}
+
+#[sqlx::test]
+async fn logins_whose_callers_went_away_are_not_hashed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // Saves hash at today's, slow, cost.
+    let server = serve(&app, &[("KEEPER__HASHING__ITERATIONS", "100"), ONE_THREAD]);
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let save = || {
+        let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "x"}});
+        ticket.put_into(app.client.post(format!("{}{SAVE}", server.ready))).json(&body).send()
+    };
+    let running = tokio::spawn(save());
+    let abandoned: Vec<_> = (0..30).map(|_| tokio::spawn(save())).collect();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    for save in abandoned {
+        // Drops the request, and with it the connection.
+        save.abort();
+    }
+    assert_eq!(running.await.unwrap().unwrap().status(), 200);
+    let done = hashes(server);
+    assert!(done < 10, "{done} hashes for one caller who waited");
+}
