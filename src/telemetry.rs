@@ -22,7 +22,7 @@ const QUIETED: &str = "actix_server=warn,sqlx=warn";
 
 /// The level was not a filter that tracing knows.
 #[derive(Debug, thiserror::Error)]
-#[error("log.level: must be error, warn, info, debug, trace or a list of target=level")]
+#[error("must be error, warn, info, debug, trace or a list of target=level")]
 pub(crate) struct BadLevel;
 
 /// Sends the logs of this process to stderr. A second call changes nothing.
@@ -30,8 +30,7 @@ pub(crate) struct BadLevel;
 /// # Errors
 /// [`BadLevel`].
 pub(crate) fn start(settings: &LogSettings) -> Result<(), BadLevel> {
-    let directives = format!("{QUIETED},{}", settings.level);
-    let filter = EnvFilter::try_new(directives).map_err(|_| BadLevel)?;
+    let filter = filter(settings)?;
     let is_text = match settings.format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Text => true,
@@ -48,6 +47,18 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadLevel> {
         tracing::debug!("the log had been started before");
     }
     Ok(())
+}
+
+/// Fails when the level is none.
+///
+/// # Errors
+/// [`BadLevel`].
+pub(crate) fn check_level(settings: &LogSettings) -> Result<(), BadLevel> {
+    filter(settings).map(drop)
+}
+
+fn filter(settings: &LogSettings) -> Result<EnvFilter, BadLevel> {
+    EnvFilter::try_new(format!("{QUIETED},{}", settings.level)).map_err(|_| BadLevel)
 }
 
 /// The span of a request. It has the route's pattern but neither query nor headers, in which

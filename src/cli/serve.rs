@@ -41,14 +41,17 @@ pub(super) fn announce(application: &Application) -> Result<(), Failure> {
     output::say(format_args!("ready http://{}", application.address()?))
 }
 
-/// Completes at the first SIGINT or SIGTERM. The handlers are there as soon as this returns.
+/// Completes at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). The handlers are
+/// there as soon as this returns.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
         }
     })
 }

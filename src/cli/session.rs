@@ -18,7 +18,8 @@ use crate::{
 /// Reads the settings and starts the log.
 pub(super) fn read_settings() -> Result<Settings, Failure> {
     let settings = Settings::from_environment().map_err(|problems| refuse(&problems))?;
-    telemetry::start(&settings.log)?;
+    telemetry::start(&settings.log)
+        .map_err(|error| Failure::because(format!("log.level: {error}")))?;
     Ok(settings)
 }
 

@@ -19,7 +19,8 @@ pub(super) enum Command {
     },
     /// Ends the ticket that comes from stdin or a prompt, or all of a user.
     Revoke {
-        /// End all tickets and tokens of this user, by id or login name.
+        /// End all tickets and `8A:` tokens of this user, by id or login name. Tokens of an issuer end
+        /// when the user's identifier is replaced.
         #[arg(long)]
         user: Option<String>,
     },

@@ -65,7 +65,8 @@ impl Settings {
 
 /// Folders named by the environment, where `dev` may put its socket.
 pub(crate) fn runtime_folder() -> std::path::PathBuf {
-    env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, Into::into)
+    let named = env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from);
+    named.filter(|folder| folder.is_absolute()).unwrap_or_else(env::temp_dir)
 }
 
 /// The folders in which programs are looked for.

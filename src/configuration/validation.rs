@@ -1,10 +1,18 @@
 //! Rules between settings: what contradicts itself, and what `serve` refuses as unsafe.
 
+use std::time::Duration;
+
 use super::{Problem, Settings, TypeKind};
 use crate::domain::{
     credential_type::{CredentialKind, CredentialType, CredentialTypes, TICKET},
     stored_credential::HashParameters,
 };
+
+/// The longest time that a setting can mean: beyond it, clocks and timers overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The longest time that PostgreSQL's own timeouts can mean.
+const LONGEST_FOR_POSTGRESQL: Duration = Duration::from_secs(24 * 3600);
 
 /// OWASP's equally strong argon2id points (Password Storage Cheat Sheet), as (KiB, iterations).
 const OWASP_POINTS: [(u32, u32); 5] =
@@ -57,8 +65,26 @@ impl Settings {
             ("tickets.lifetime_seconds", self.tickets.lifetime),
             ("access_tokens.lifetime_seconds", self.access_tokens.lifetime),
         ] {
-            if duration.is_zero() {
-                refuse(setting, "must be at least 1");
+            if duration.is_zero() || duration > LONGEST {
+                refuse(setting, "must be between 1 and 31536000 (a year)");
+            }
+        }
+        for (setting, duration) in [
+            ("database.lock_timeout_seconds", self.database.lock_timeout),
+            ("database.statement_timeout_seconds", self.database.statement_timeout),
+            ("hashing.deadline_seconds", self.hashing.deadline),
+        ] {
+            if duration > LONGEST_FOR_POSTGRESQL {
+                refuse(setting, "must be at most 86400 (a day)");
+            }
+        }
+        for (setting, duration) in [
+            ("sessions.absolute_seconds", self.absolute_lifetime),
+            ("shutdown.grace_seconds", self.shutdown.grace),
+            ("shutdown.timeout_seconds", self.shutdown.timeout),
+        ] {
+            if duration > 10 * LONGEST {
+                refuse(setting, "must be at most 315360000 (ten years)");
             }
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

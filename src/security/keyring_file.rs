@@ -1,7 +1,7 @@
 //! The keyring as it lies on disk: JSON, readable by its owner alone.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -64,6 +64,8 @@ pub(crate) enum KeyringError {
     Unreadable(PathBuf, #[source] io::Error),
     #[error("the keyring {0} may be accessed by more than its owner's reading: chmod 0400 it")]
     TooOpen(PathBuf),
+    #[error("the keyring {0} belongs to another user than the one that reads it")]
+    ForeignOwner(PathBuf),
     #[error("the keyring {0} is not a JSON list of keys with id, state and secret")]
     Malformed(PathBuf),
     #[error("key {0} of the keyring does not hold 32 bytes in base64")]
@@ -95,8 +97,12 @@ impl KeyringFile {
     pub(super) fn read(path: &Path) -> Result<Self, KeyringError> {
         let unreadable = |error| KeyringError::Unreadable(path.to_owned(), error);
         let mut file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.mode() & TOO_OPEN != 0 {
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.mode() & TOO_OPEN != 0 {
             return Err(KeyringError::TooOpen(path.to_owned()));
+        }
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(KeyringError::ForeignOwner(path.to_owned()));
         }
         let mut text = Zeroizing::new(String::new());
         file.read_to_string(&mut text).map_err(unreadable)?;
@@ -111,13 +117,20 @@ impl KeyringFile {
 
     /// Writes a new file with mode 0400; never over an existing one.
     pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
+        // Beside it first, then linked into place: a killed command leaves no half keyring, and a
+        // link never replaces what is there.
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(format!(".{}", std::process::id()));
         let result =
-            OpenOptions::new().write(true).create_new(true).mode(0o400).open(path).and_then(
+            OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished).and_then(
                 |mut file| {
                     file.write_all(self.to_json().as_bytes())?;
-                    file.sync_all()
+                    file.sync_all()?;
+                    fs::hard_link(&unfinished, path)
                 },
             );
+        // Only the name beside it goes; when it was never made, there is none.
+        let _ = fs::remove_file(&unfinished);
         result.map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 KeyringError::Exists(path.to_owned())

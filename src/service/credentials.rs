@@ -24,7 +24,7 @@ use crate::{
     },
     storage::{
         self, StorageError,
-        credential_writes::{self, CredentialWrite, IdentifierWrite, WriteOutcome},
+        credential_writes::{self, ActorStanding, CredentialWrite, IdentifierWrite, WriteOutcome},
         credentials,
         users::{self, LockedUser},
     },
@@ -40,8 +40,9 @@ pub(crate) enum SaveCredentialError {
     UnknownUser,
     #[error("another user has this identifier")]
     IdentifierTaken,
-    /// The password that the request proved has been replaced meanwhile.
-    #[error("the proven password has been replaced")]
+    /// The password that the request proved has been replaced meanwhile, or the caller has been
+    /// retired, or everything of theirs was ended.
+    #[error("what the request rests on has ended meanwhile")]
     ProofOutdated,
     #[error(transparent)]
     Hashing(#[from] HashingError),
@@ -123,9 +124,6 @@ impl Service {
     ) -> Result<(), SaveCredentialError> {
         let locked = users::lock(connection, user_id).await?;
         let locked = locked.ok_or(SaveCredentialError::UnknownUser)?;
-        if rests_on_another_epoch(actor, user_id, &locked) {
-            return Err(SaveCredentialError::ProofOutdated);
-        }
         let event = self.saved_event(actor, origin, (user_id, &hashed), &locked, now);
         let write = self.credential_write(actor, event, hashed, locked)?;
         match credential_writes::upsert(connection, &write).await? {
@@ -198,6 +196,7 @@ impl Service {
             hash_parameters,
             display_value: hashed.display_value.unwrap_or(locked.login_name),
             identifier,
+            actor: standing(actor),
             proven,
             caller_ticket,
             replaces_other_types: self.rules.single_per_user,
@@ -235,11 +234,13 @@ impl Service {
     }
 }
 
-/// True when the caller saves their own credential and everything derived has been ended since
-/// they were authenticated: a dead ticket must not write, nor be moved to the new epoch.
-fn rests_on_another_epoch(actor: Actor<'_>, user_id: UserId, locked: &LockedUser) -> bool {
-    let Actor::Principal(principal) = actor else { return false };
-    principal.user_id() == user_id && principal.user.session_epoch != locked.session_epoch
+/// What the caller was when they were authenticated, and must still be when it is written.
+fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
+    let Actor::Principal(principal) = actor else { return None };
+    Some(ActorStanding {
+        session_epoch: principal.user.session_epoch,
+        is_administrator: principal.user.is_administrator,
+    })
 }
 
 /// A save of the caller's own credential rests on the secret the caller proved, and keeps the

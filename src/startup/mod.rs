@@ -34,6 +34,9 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
+/// How long closing the database connections may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The whole application, listening but not yet answering.
 pub struct Application {
     listener: TcpListener,
@@ -143,7 +146,10 @@ impl Application {
         sweeper.abort();
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");
-        service.pool.close().await;
+        // A database that does not answer any more must not keep the process from ending.
+        if tokio::time::timeout(CLOSE_TIMEOUT, service.pool.close()).await.is_err() {
+            tracing::warn!("the database connections did not close in time");
+        }
         Ok(())
     }
 }

@@ -11,8 +11,8 @@ use crate::{
         keyring::Keyring,
     },
     service::{EnabledSchemes, Rules, Service},
-    storage::Database,
-    telemetry::error_chain,
+    storage::{self, Database, StorageError},
+    telemetry::{self, error_chain},
 };
 
 /// The service that the settings describe, with its keys read and its hashing threads running.
@@ -50,6 +50,12 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
         let reason = error_chain(error);
         problems.push(Problem { setting: setting.to_owned(), reason });
     };
+    if settings.database.url.as_ref().is_some_and(|url| !storage::is_database_url(url)) {
+        refuse("database.url", &StorageError::BadUrl);
+    }
+    if let Err(error) = telemetry::check_level(&settings.log) {
+        refuse("log.level", &error);
+    }
     if let Some(Err(error)) = settings.keyring_file.as_deref().map(Keyring::load) {
         refuse("keyring.file", &error);
     }

@@ -19,12 +19,21 @@ pub(crate) struct CredentialWrite {
     pub(crate) display_value: String,
     /// For identifier types.
     pub(crate) identifier: Option<IdentifierWrite>,
+    /// What the actor must still be. `None`: an operator's command.
+    pub(crate) actor: Option<ActorStanding>,
     /// The secret this write rests on: it must still be there in this version.
     pub(crate) proven: Option<(String, i64)>,
     /// The caller's own ticket, which moves to the new epoch.
     pub(crate) caller_ticket: Option<Vec<u8>>,
     /// True when the user's credentials of other types go.
     pub(crate) replaces_other_types: bool,
+}
+
+/// What an actor was when they were authenticated.
+#[derive(Debug)]
+pub(crate) struct ActorStanding {
+    pub(crate) session_epoch: i64,
+    pub(crate) is_administrator: bool,
 }
 
 /// The digests of an identifier: under the writing key, and under every readable one.
@@ -41,7 +50,7 @@ pub(crate) enum WriteOutcome {
     Saved,
     /// Another user has this identifier.
     IdentifierTaken,
-    /// The proven secret has been replaced meanwhile.
+    /// The proven secret has been replaced, or the actor is not what they were.
     ProofOutdated,
 }
 
@@ -88,6 +97,8 @@ pub(crate) async fn upsert(
         identifier.map(|identifier| identifier.all_digests.as_slice()).unwrap_or_default(),
         write.caller_ticket,
         write.replaces_other_types,
+        write.actor.as_ref().map(|actor| actor.session_epoch),
+        write.actor.as_ref().map(|actor| actor.is_administrator),
     )
     .fetch_one(connection)
     .await?;

@@ -34,6 +34,11 @@ pub(crate) struct ConnectOptions<'settings> {
     pub(crate) statement_timeout: Duration,
 }
 
+/// True when a text can be the URL of a database.
+pub(crate) fn is_database_url(url: &SecretString) -> bool {
+    PgConnectOptions::from_str(url.expose_secret()).is_ok()
+}
+
 /// Opens the pool and its first connection.
 ///
 /// # Errors
@@ -64,7 +69,18 @@ pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<PgPool, Stor
 /// # Errors
 /// When one fails or an applied one is not the one this binary knows.
 pub(crate) async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
-    Ok(migrator().run(pool).await?)
+    // A migration may take longer than a request may, and wait for another instance's.
+    let mut connection = pool.acquire().await?;
+    sqlx::query!(
+        "SELECT set_config('lock_timeout', '0', false) AS lock,
+                set_config('statement_timeout', '0', false) AS statement"
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let migrated = migrator().run(&mut *connection).await;
+    // With its changed settings it must not go back to the pool.
+    connection.close().await?;
+    Ok(migrated?)
 }
 
 /// How many of the migrations this binary knows are not applied.

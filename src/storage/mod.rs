@@ -15,6 +15,6 @@ pub(crate) mod users;
 pub(crate) type Database = sqlx::PgPool;
 
 pub(crate) use self::{
-    database::{ConnectOptions, commit, connect, migrate, pending_migrations},
+    database::{ConnectOptions, commit, connect, is_database_url, migrate, pending_migrations},
     error::StorageError,
 };

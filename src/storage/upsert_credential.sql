@@ -13,6 +13,12 @@ saved AS (
     )
     SELECT $1, $2, $3, $4, 'argon2id', $5, $6, $7, $8, $9, $10, $11, $10, $11
     WHERE NOT EXISTS (SELECT FROM taken)
+      -- The actor may have been retired, or had everything ended, while the hash was computed.
+      AND ($25::bigint IS NULL OR EXISTS (
+          SELECT FROM users
+          WHERE user_id = $11 AND session_epoch = $25 AND is_administrator = $26::boolean
+            AND NOT is_retired
+      ))
       AND ($19::text IS NULL OR EXISTS (
           SELECT FROM credentials
           WHERE user_id = $1 AND credential_type = $19 AND version = $20::bigint

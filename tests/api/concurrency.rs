@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[sqlx::test]
-async fn a_hundred_saves_of_one_credential_leave_one_row_and_a_whole_chain(pool: PgPool) {
+async fn a_hundred_saves_of_one_credential_leave_one_row_and_an_unbroken_sequence(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let head = || {
         sqlx::query!(
@@ -112,6 +112,7 @@ async fn a_save_killed_between_its_two_statements_leaves_no_trace(pool: PgPool) 
 async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut password = password_of(PLAIN.1);
+    let mut issued = 0;
     for round in 0..15 {
         let next = format!("password-{round}");
         let login = Credentials::basic(PLAIN.1, &password);
@@ -125,6 +126,7 @@ async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgP
         for login in logins {
             let answer = login.await.unwrap();
             if answer.status == 201 {
+                issued += 1;
                 let ticket = answer.json()["Ticket"].as_str().unwrap().to_owned();
                 app.get(WHO, &Credentials::Ticket(ticket)).await.is_unauthenticated();
             } else {
@@ -133,6 +135,7 @@ async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgP
         }
         password = next;
     }
+    assert!(issued > 0, "no login was ever faster than the change: nothing was shown");
 }
 
 #[sqlx::test]
@@ -177,4 +180,36 @@ async fn a_row_that_is_held_too_long_is_503_and_nothing_is_written(pool: PgPool)
     let answer = Answer::read(request.send().await.unwrap()).await;
     answer.is_refused(503, "SoServiceUnavailableException", "overloaded");
     answer.header("retry-after");
+}
+
+#[sqlx::test]
+async fn a_right_that_ended_while_the_save_waited_writes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (ending, restore) in [
+        ("UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1", "SELECT 1"),
+        (
+            "UPDATE users SET is_retired = true WHERE user_id = 1",
+            "UPDATE users SET is_retired = false WHERE user_id = 1",
+        ),
+        (
+            "UPDATE users SET is_administrator = false WHERE user_id = 1",
+            "UPDATE users SET is_administrator = true WHERE user_id = 1",
+        ),
+    ] {
+        let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+        let mut held = app.pool.begin().await.unwrap();
+        sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+            .fetch_one(&mut *held)
+            .await
+            .unwrap();
+        let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
+        let request = app.request(reqwest::Method::POST, SAVE, &ticket).json(&body);
+        let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+        app.until_blocked(1).await;
+        sqlx::raw_sql(ending).execute(&app.pool).await.unwrap();
+        held.rollback().await.unwrap();
+        save.await.unwrap().is_unauthenticated();
+        sqlx::raw_sql(restore).execute(&app.pool).await.unwrap();
+        app.get(WHO, &app.plain()).await.has_status(200);
+    }
 }

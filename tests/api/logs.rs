@@ -74,6 +74,8 @@ async fn a_row_that_does_not_open_raises_an_alarm(pool: PgPool) {
 #[sqlx::test]
 async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
+    let ticket = app.ticket(&app.plain()).await;
+    let token = app.token(&app.plain()).await;
     let markers =
         ["marker-value", "marker-password", "marker-ticket", "marker-token", "marker-query"];
     let log = log_of(&app, async |url| {
@@ -90,6 +92,10 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
         ] {
             assert_eq!(save(credentials, body(278)).await.unwrap().status(), 401);
         }
+        for credentials in [Credentials::Ticket(ticket.clone()), Credentials::Bearer(token.clone())]
+        {
+            assert_eq!(save(credentials, body(278)).await.unwrap().status(), 403);
+        }
         assert_eq!(save(app.administrator(), body(278)).await.unwrap().status(), 200);
         assert_eq!(save(app.administrator(), body(4711)).await.unwrap().status(), 404);
         assert_eq!(save(app.administrator(), body(-1)).await.unwrap().status(), 400);
@@ -99,6 +105,9 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
     })
     .await;
     let text = Value::from(log).to_string();
+    for issued in [&ticket[3..], token.rsplit('.').next().unwrap()] {
+        assert!(!text.contains(issued), "an issued secret is in the log");
+    }
     for marker in markers {
         assert!(!text.contains(marker), "{marker} is in the log");
     }

@@ -127,7 +127,7 @@ async fn a_token_made_from_an_old_ticket_dies_with_the_proof(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__SESSIONS__ABSOLUTE_SECONDS", "3600")], "").await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
-    age(&app, Duration::seconds(3597)).await;
+    age(&app, Duration::seconds(3570)).await;
     let token = Credentials::Bearer(app.token(&ticket).await);
     let renewed = Credentials::Bearer({
         let answer = app.get(TOKEN, &token).await;
@@ -135,7 +135,7 @@ async fn a_token_made_from_an_old_ticket_dies_with_the_proof(pool: PgPool) {
         answer.json().as_str().unwrap().to_owned()
     });
     let mut status = 200;
-    for _ in 0..200 {
+    for _ in 0..1200 {
         status = app.get(WHO, &renewed).await.status.as_u16();
         if status == 401 {
             break;

@@ -2,7 +2,11 @@
 //! `postgres`, or `nobody` where there is no such user.
 
 use std::{
-    os::unix::{fs::chown, process::CommandExt},
+    fs,
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
     path::Path,
     process::{Command, Stdio},
 };
@@ -53,6 +57,21 @@ impl Account {
             chown(path, Some(uid), Some(gid))?;
         }
         Ok(())
+    }
+
+    /// Fails when a folder belongs to somebody else.
+    pub(super) fn check_owner(self, folder: &Path) -> Result<(), Failure> {
+        let account = match self {
+            Self::Own => Uid::effective().as_raw(),
+            Self::Lent { uid, .. } => uid,
+        };
+        if fs::metadata(folder)?.uid() == account {
+            return Ok(());
+        }
+        Err(Failure::because(format!(
+            "the database files in {} belong to another user: start dev as whoever made them",
+            folder.display()
+        )))
     }
 
     /// True when the account can write into the folder, through all the folders above it.

@@ -32,7 +32,7 @@ impl Cluster {
         let account = Account::choose()?;
         let parent = place(data, account)?;
         let files = parent.join("files");
-        let major = if files.exists() { Some(major_version(&files)?) } else { None };
+        let major = if files.try_exists()? { Some(major_version(&files)?) } else { None };
         let cluster = Self { binaries: Binaries::find(major)?, account, parent };
         if major.is_none() {
             cluster.create()?;
@@ -81,11 +81,16 @@ impl Cluster {
         let Ok(pid_file) = fs::read_to_string(self.files().join("postmaster.pid")) else {
             return Ok(());
         };
+        // After a power cut the number can be any other program's by now. PostgreSQL works in its
+        // own files, and recognises a stale file by itself.
+        let process = pid_file.lines().next().unwrap_or_default();
+        let works_in = fs::read_link(Path::new("/proc").join(process).join("cwd")).ok();
+        let is_running = works_in.is_some_and(|folder| folder == self.files());
         let control = |arguments: &[&str]| {
             let mut command = self.account.command(&self.binaries.program("pg_ctl"));
             command.arg("--pgdata").arg(self.files()).args(arguments).output()
         };
-        if control(&["status"])?.status.success() {
+        if is_running {
             complain("stopping the PostgreSQL that a killed dev left running");
             let stopped = control(&["stop", "--mode=fast", "--wait", "--timeout=60"])?;
             if !stopped.status.success() {
@@ -101,16 +106,21 @@ impl Cluster {
     }
 }
 
-/// Removes a socket folder that a `dev` made; any other path is left alone.
+/// Removes a socket folder that a `dev` made; any other path is left alone. The path may come from
+/// a file that PostgreSQL's account can write, so it is held to what `dev` calls such folders, and
+/// nothing but a socket and its lock is removed from it.
 pub(super) fn remove_socket_folder(folder: &Path) {
-    let is_ours = folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with(SOCKET_PREFIX));
-    if is_ours && folder.is_absolute() {
-        // It may be gone already; then that is what was wanted.
-        let _ = fs::remove_dir_all(folder);
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let suffix = name.strip_prefix(SOCKET_PREFIX).unwrap_or_default();
+    let is_ours = suffix.len() == 16 && suffix.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_ours || !folder.is_absolute() {
+        return;
     }
+    // They may be gone already; then that is what was wanted.
+    for left in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
+        let _ = fs::remove_file(folder.join(left));
+    }
+    let _ = fs::remove_dir(folder);
 }
 
 /// The folder for the files: in the data folder when PostgreSQL's account can get there.
@@ -132,8 +142,13 @@ fn place(data: &DataFolder, account: Account) -> Result<PathBuf, Failure> {
     Ok(outside)
 }
 
+/// Makes a folder for the account. One that is there belongs to whom it belongs: taking it over
+/// would lock its owner out of their data.
 fn make(folder: &Path, account: Account) -> Result<(), Failure> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if folder.try_exists()? {
+        return account.check_owner(folder);
+    }
+    DirBuilder::new().mode(0o700).create(folder)?;
     account.own(folder)
 }
 

@@ -60,7 +60,9 @@ impl DataFolder {
             Ok(_) => Err(Failure::because(format!("{} is damaged", file.display()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = uuid::Uuid::new_v4().to_string();
-                fs::write(&file, format!("{identity}\n"))?;
+                let unfinished = self.path.join("identity.new");
+                fs::write(&unfinished, format!("{identity}\n"))?;
+                fs::rename(&unfinished, &file)?;
                 Ok(identity)
             }
             Err(error) => Err(error.into()),

@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))]
     listen: SocketAddr,
     /// Where the data is kept.
-    #[arg(long, default_value = "data")]
+    #[arg(long, default_value = "data", overrides_with = "data")]
     data: PathBuf,
     /// Start just the database and print its URL.
     #[arg(long)]

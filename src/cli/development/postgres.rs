@@ -62,8 +62,16 @@ impl PrivatePostgres {
 
     /// The URL of its database.
     pub(super) fn url(&self) -> String {
-        let folder = self.socket_folder.to_string_lossy().replace('/', "%2F");
-        format!("postgres://keeper@localhost/postgres?host={folder}")
+        let folder = self.socket_folder.to_string_lossy();
+        let escaped = folder.bytes().map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        });
+        let folder = escaped.collect::<Vec<_>>().concat();
+        // Said in the URL, so that no PGSSLMODE of the environment counts.
+        format!("postgres://keeper@localhost/postgres?host={folder}&sslmode=disable")
     }
 
     /// Stops it, and removes its socket folder.

@@ -1,6 +1,7 @@
 //! The threads of the engine and the queue between them and the callers.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -70,7 +71,10 @@ impl Pool {
                     let _ = report.send(measure(parameters, &salt, &mut memory));
                     // The last report ends the wait for them.
                     drop(report);
-                    pool.work(&mut memory);
+                    // A panic costs its own job, never the thread.
+                    while catch_unwind(AssertUnwindSafe(|| pool.work(&mut memory))).is_err() {
+                        tracing::error!(alarm = true, "a hashing thread panicked; it goes on");
+                    }
                 })
                 .map_err(HashingError::NoThread)?;
         }

@@ -55,6 +55,9 @@ impl Service {
 
     fn renewed_expiry(&self, ticket: &Ticket, now: OffsetDateTime) -> Option<OffsetDateTime> {
         let after = self.ticket_expiry(ticket.auth_time, now);
-        (after - ticket.expires_at > RENEWAL_STEP).then_some(after)
+        // A ticket of a few minutes is renewed more often, or it would end while it is used.
+        let step =
+            RENEWAL_STEP.min(RENEWAL_STEP * (self.rules.ticket_lifetime.as_secs_f64() / 3600.0));
+        (after - ticket.expires_at > step).then_some(after)
     }
 }

@@ -258,16 +258,3 @@ fn the_database_alone_prints_its_url_and_listens_on_no_port() {
     stop(server, Signal::INT);
     assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
 }
-
-#[test]
-fn without_postgresql_one_sentence_says_what_to_do() {
-    // Debian's versioned folders are found without PATH; where they exist this cannot be shown.
-    if Path::new("/usr/lib/postgresql").exists() {
-        return;
-    }
-    let trial = Trial::new();
-    let mut command = trial.command(&["--listen", "127.0.0.1:0"]);
-    command.env("PATH", "");
-    let complaint = Server::start(command).err().unwrap();
-    assert!(complaint.contains("script/server installs it"), "{complaint}");
-}

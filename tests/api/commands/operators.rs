@@ -112,9 +112,11 @@ fn config_check_tells_every_problem_and_no_secret() {
         ("KEEPER__HASHING__MEMORY_KIB", "1024"),
         ("KEEPER__KEYRING__FILE", open.to_str().unwrap()),
         ("KEEPER__DATABASE__PASSWORD_FILE", "/no/such/file"),
+        ("KEEPER__LOG__LEVEL", "=,="),
     ]);
     assert_eq!(finished.code, 1);
-    for problem in ["http.listen", "hashing", "keyring.file", "database.password_file"] {
+    for problem in ["http.listen", "hashing", "keyring.file", "database.password_file", "log.level"]
+    {
         let is_told = finished.stdout.lines().any(|line| line.starts_with(&format!("{problem}: ")));
         assert!(is_told, "{problem}: {finished:?}");
     }
@@ -122,7 +124,8 @@ fn config_check_tells_every_problem_and_no_secret() {
     let file = folder.path().join("keyring.json");
     let file = file.to_str().unwrap();
     run_with_input(keeper(&["keys", "generate", "--file", file]), "").succeeded();
-    let sound = check(&[("KEEPER__DATABASE__URL", "u"), ("KEEPER__KEYRING__FILE", file)]);
+    let sound =
+        check(&[("KEEPER__DATABASE__URL", "postgres://u@h/d"), ("KEEPER__KEYRING__FILE", file)]);
     assert!(sound.succeeded().ends_with("the settings are sound"));
 }
 
