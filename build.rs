@@ -9,4 +9,6 @@ fn main() {
     }
     // A new migration must reach the binary that embeds them.
     println!("cargo::rerun-if-changed=migrations");
+    // So must a new language.
+    println!("cargo::rerun-if-changed=locales");
 }

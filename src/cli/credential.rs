@@ -9,7 +9,7 @@ use super::{output, output::Failure, secret_input::read_secret, session};
 use crate::{
     clock,
     domain::{
-        InvalidField,
+        InvalidField, Reason,
         credential::{CredentialSummary, CredentialValue},
         principal::Actor,
         save_credential::UncheckedSaveCredential,
@@ -99,7 +99,7 @@ async fn list(service: &Service, user: &str) -> Result<ExitCode, Failure> {
 
 async fn verify(service: &Service, target: Target) -> Result<ExitCode, Failure> {
     let user = session::find_user(service, &target.user).await?;
-    let unknown = || InvalidField::new("--type", "is not a known credential type");
+    let unknown = || InvalidField::new("--type", Reason::UnknownType);
     let credential_type = match &target.credential_type {
         None => service.types.default_type(),
         Some(name) => service.types.find(name).ok_or_else(unknown)?,

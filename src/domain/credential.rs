@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{InvalidField, text::nfc, user::UserId};
+use super::{InvalidField, Reason, text::nfc, user::UserId};
 
 /// The longest value, in bytes of its NFC form; longer ones are refused before any hashing.
 const MAXIMUM_VALUE: usize = 1024;
@@ -26,13 +26,13 @@ impl CredentialValue {
     pub(crate) fn parse(field: &str, value: &SecretString) -> Result<Self, InvalidField> {
         let normalised = Zeroizing::new(nfc(value.expose_secret()));
         if normalised.is_empty() {
-            return Err(InvalidField::new(field, "must not be empty"));
+            return Err(InvalidField::new(field, Reason::Empty));
         }
         if normalised.len() > MAXIMUM_VALUE {
-            return Err(InvalidField::new(field, "must have at most 1024 bytes"));
+            return Err(InvalidField::new(field, Reason::TooManyBytes(MAXIMUM_VALUE)));
         }
         if normalised.contains('\0') {
-            return Err(InvalidField::new(field, "must not contain NUL"));
+            return Err(InvalidField::new(field, Reason::Nul));
         }
         Ok(Self(SecretString::from(normalised.as_str())))
     }
@@ -54,10 +54,10 @@ impl DisplayValue {
     /// Names `field` when the text is too long or contains NUL, which PostgreSQL cannot keep.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
         if text.chars().count() > MAXIMUM_DISPLAY_VALUE {
-            return Err(InvalidField::new(field, "must have at most 254 characters"));
+            return Err(InvalidField::new(field, Reason::TooManyCharacters(MAXIMUM_DISPLAY_VALUE)));
         }
         if text.contains('\0') {
-            return Err(InvalidField::new(field, "must not contain NUL"));
+            return Err(InvalidField::new(field, Reason::Nul));
         }
         Ok(Self(text.to_owned()))
     }

@@ -7,12 +7,103 @@ pub(crate) struct InvalidField {
     /// The offending member, for example `Credential.Value`.
     pub(crate) field: String,
     /// What is wrong with it, in words that never contain the value.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Reason,
 }
 
 impl InvalidField {
     /// A refusal of `field`.
-    pub(crate) fn new(field: impl Into<String>, reason: &'static str) -> Self {
+    pub(crate) fn new(field: impl Into<String>, reason: Reason) -> Self {
         Self { field: field.into(), reason }
+    }
+}
+
+/// What is wrong with a value. `Display` is for commands; the API says it in the caller's
+/// language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Reason {
+    #[error("is required")]
+    Required,
+    #[error("must not be empty")]
+    Empty,
+    #[error("must be positive")]
+    NotPositive,
+    #[error("must be a whole number")]
+    NotInteger,
+    #[error("is out of range")]
+    OutOfRange,
+    #[error("must be true or false")]
+    NotBoolean,
+    #[error("must be a text")]
+    NotText,
+    #[error("must be an object")]
+    NotObject,
+    #[error("must be a list")]
+    NotList,
+    #[error("must not contain NUL")]
+    Nul,
+    #[error("must have at most {0} bytes")]
+    TooManyBytes(usize),
+    #[error("must have at most {0} characters")]
+    TooManyCharacters(usize),
+    #[error("must not contain a control character or a colon")]
+    NameCharacters,
+    #[error("is not a known credential type")]
+    UnknownType,
+    #[error("tickets cannot be saved")]
+    Ticket,
+    #[error("is not a known user type")]
+    UnknownUserType,
+}
+
+impl Reason {
+    /// Every reason, for tests and documents; the numbers are samples.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Required,
+        Self::Empty,
+        Self::NotPositive,
+        Self::NotInteger,
+        Self::OutOfRange,
+        Self::NotBoolean,
+        Self::NotText,
+        Self::NotObject,
+        Self::NotList,
+        Self::Nul,
+        Self::TooManyBytes(1024),
+        Self::TooManyCharacters(254),
+        Self::NameCharacters,
+        Self::UnknownType,
+        Self::Ticket,
+        Self::UnknownUserType,
+    ];
+
+    /// The name under which its text is kept.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Required => "field-required",
+            Self::Empty => "field-empty",
+            Self::NotPositive => "field-not-positive",
+            Self::NotInteger => "field-not-integer",
+            Self::OutOfRange => "field-out-of-range",
+            Self::NotBoolean => "field-not-boolean",
+            Self::NotText => "field-not-text",
+            Self::NotObject => "field-not-object",
+            Self::NotList => "field-not-list",
+            Self::Nul => "field-nul",
+            Self::TooManyBytes(_) => "field-too-many-bytes",
+            Self::TooManyCharacters(_) => "field-too-many-characters",
+            Self::NameCharacters => "field-name-characters",
+            Self::UnknownType => "field-unknown-type",
+            Self::Ticket => "field-ticket",
+            Self::UnknownUserType => "field-unknown-user-type",
+        }
+    }
+
+    /// The number that its text mentions.
+    pub(crate) fn limit(self) -> Option<usize> {
+        if let Self::TooManyBytes(limit) | Self::TooManyCharacters(limit) = self {
+            Some(limit)
+        } else {
+            None
+        }
     }
 }

@@ -14,4 +14,4 @@ pub(crate) mod stored_credential;
 mod text;
 pub(crate) mod user;
 
-pub(crate) use invalid_field::InvalidField;
+pub(crate) use invalid_field::{InvalidField, Reason};

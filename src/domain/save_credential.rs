@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::{
-    InvalidField,
+    InvalidField, Reason,
     credential::{CredentialValue, DisplayValue},
     credential_type::{CredentialType, CredentialTypes, TICKET},
     user::UserId,
@@ -34,9 +34,9 @@ impl UncheckedSaveCredential {
     /// # Errors
     /// Names the first member that is missing or refused.
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveCredential, InvalidField> {
-        let user_id = self.user_id.ok_or_else(|| InvalidField::new("UserId", "is required"))?;
+        let user_id = self.user_id.ok_or_else(|| InvalidField::new("UserId", Reason::Required))?;
         let value =
-            self.value.ok_or_else(|| InvalidField::new("Credential.Value", "is required"))?;
+            self.value.ok_or_else(|| InvalidField::new("Credential.Value", Reason::Required))?;
         let display_value = self
             .display_value
             .map(|text| DisplayValue::parse("Credential.DisplayValue", &text))
@@ -58,9 +58,9 @@ fn find_type(name: Option<&str>, types: &CredentialTypes) -> Result<CredentialTy
         return Ok(types.default_type().clone());
     };
     if name.eq_ignore_ascii_case(TICKET) {
-        return Err(refuse("tickets cannot be saved"));
+        return Err(refuse(Reason::Ticket));
     }
-    types.find(name).cloned().ok_or_else(|| refuse("is not a known credential type"))
+    types.find(name).cloned().ok_or_else(|| refuse(Reason::UnknownType))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{InvalidField, text::nfkc_case_fold};
+use super::{InvalidField, Reason, text::nfkc_case_fold};
 
 /// The longest login name, in code points (protocol.md 10.25).
 const MAXIMUM_LOGIN_NAME: usize = 239;
@@ -25,7 +25,7 @@ impl TryFrom<i32> for UserId {
     type Error = InvalidField;
 
     fn try_from(id: i32) -> Result<Self, InvalidField> {
-        if id > 0 { Ok(Self(id)) } else { Err(InvalidField::new("UserId", "must be positive")) }
+        if id > 0 { Ok(Self(id)) } else { Err(InvalidField::new("UserId", Reason::NotPositive)) }
     }
 }
 
@@ -53,13 +53,13 @@ impl LoginName {
         let canonical = nfkc_case_fold(text);
         let length = text.chars().count().max(canonical.chars().count());
         if text.is_empty() || canonical.is_empty() {
-            return refuse("must not be empty");
+            return refuse(Reason::Empty);
         }
         if length > MAXIMUM_LOGIN_NAME {
-            return refuse("must have at most 239 characters");
+            return refuse(Reason::TooManyCharacters(MAXIMUM_LOGIN_NAME));
         }
         if text.chars().chain(canonical.chars()).any(|c| c.is_control() || c == ':') {
-            return refuse("must not contain a control character or a colon");
+            return refuse(Reason::NameCharacters);
         }
         Ok(Self { text: text.to_owned(), canonical })
     }

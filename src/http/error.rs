@@ -5,64 +5,122 @@ use std::time::Duration;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use crate::{
-    domain::InvalidField,
+    domain::{InvalidField, Reason},
     service::{
         HashingError, Interrupted, StorageError, TokenRefused, authentication::AuthenticationError,
         credentials::SaveCredentialError, tickets::TicketError,
     },
 };
 
-/// Everything that can be wrong with a request, as the client sees it. `Display` is the client's
-/// text, so it never contains the cause or a rejected value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Everything that can be wrong with a request, as the client sees it. The text comes with the
+/// caller's language (`localisation`); `Display` is for logs and never contains a rejected value.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
-    #[error("The request body could not be read: {0}.")]
-    MalformedBody(&'static str),
-    #[error(transparent)]
-    InvalidField(#[from] InvalidField),
-    #[error("{field}: is given more than once")]
+    MalformedBody(BodyFault),
+    InvalidField(InvalidField),
     DuplicateMember { field: String },
-    #[error("The caller could not be authenticated.")]
     Unauthenticated,
-    #[error(
-        "X-XSRF-TOKEN HTTP header missing. Add X-XSRF-TOKEN HTTP header to use existing session, \
-         or add an Authorization header."
-    )]
     XsrfMissing,
-    #[error("{0}")]
-    Forbidden(&'static str),
-    #[error("No resource was found at this URL.")]
+    XsrfWrong,
+    Forbidden(MissingRight),
+    ApplicationNotTrusted,
     UnknownRoute,
-    #[error("There is no user with this id.")]
     UnknownUser,
-    #[error("The resource does not support this method.")]
     MethodNotAllowed { allow: String },
-    #[error("The request was not received in time.")]
     RequestTimeout,
-    #[error("Another user has this identifier.")]
     IdentifierTaken,
-    #[error("The request body is larger than 64 KiB.")]
     BodyTooLarge,
-    #[error("The URL is longer than 8 KiB.")]
     UriTooLong,
-    #[error("The media type of the request body is not supported.")]
     UnsupportedMediaType,
-    #[error("This service does not answer for this host.")]
     MisdirectedRequest,
-    #[error("The request headers are too large.")]
     HeadersTooLarge,
-    #[error("Too much is waiting; try again later.")]
     Overloaded { retry_after: Duration },
-    #[error("The database cannot be reached; nothing was changed.")]
     DatabaseUnavailable,
-    #[error("A key that is needed is not available.")]
     KeyUnavailable,
-    #[error("The service is shutting down.")]
     ShuttingDown,
-    #[error("The outcome is unknown; the request may be repeated.")]
     OutcomeUnknown,
-    #[error("An error has occurred.")]
     Internal,
+}
+
+/// Why a body cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    NotJson,
+    NotXml,
+    NotForm,
+    NotUtf8,
+    NotUtf16,
+    ByteOrderMark,
+    DocumentType,
+    TooDeep,
+    TooManyValues,
+    NotObject,
+    EndedEarly,
+    /// The web framework refused it before anything of ours saw it.
+    Framework,
+}
+
+impl BodyFault {
+    /// Every fault, for tests.
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 12] = [
+        Self::NotJson,
+        Self::NotXml,
+        Self::NotForm,
+        Self::NotUtf8,
+        Self::NotUtf16,
+        Self::ByteOrderMark,
+        Self::DocumentType,
+        Self::TooDeep,
+        Self::TooManyValues,
+        Self::NotObject,
+        Self::EndedEarly,
+        Self::Framework,
+    ];
+
+    /// The name under which its text is kept.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::NotJson => "body-not-json",
+            Self::NotXml => "body-not-xml",
+            Self::NotForm => "body-not-form",
+            Self::NotUtf8 => "body-not-utf8",
+            Self::NotUtf16 => "body-not-utf16",
+            Self::ByteOrderMark => "body-byte-order-mark",
+            Self::DocumentType => "body-document-type",
+            Self::TooDeep => "body-too-deep",
+            Self::TooManyValues => "body-too-many-values",
+            Self::NotObject => "body-not-object",
+            Self::EndedEarly => "body-ended-early",
+            Self::Framework => "body-framework",
+        }
+    }
+}
+
+/// What the caller lacks the right to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MissingRight {
+    SaveCredential,
+    IssueTicket,
+    EndTicket,
+    OnlineSession,
+}
+
+impl MissingRight {
+    /// Every one, for tests.
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 4] =
+        [Self::SaveCredential, Self::IssueTicket, Self::EndTicket, Self::OnlineSession];
+
+    /// The name under which its text is kept.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::SaveCredential => "forbidden-save-credential",
+            Self::IssueTicket => "forbidden-issue-ticket",
+            Self::EndTicket => "forbidden-end-ticket",
+            Self::OnlineSession => "forbidden-online-session",
+        }
+    }
 }
 
 /// How long to wait where nothing better is known.
@@ -80,6 +138,37 @@ mod error_type {
 }
 
 impl ErrorKind {
+    /// One of each, for documents and tests.
+    pub(super) fn samples() -> Vec<Self> {
+        let field = || "Credential.Value".to_owned();
+        vec![
+            Self::MalformedBody(BodyFault::NotJson),
+            Self::InvalidField(InvalidField { field: field(), reason: Reason::Required }),
+            Self::DuplicateMember { field: field() },
+            Self::Unauthenticated,
+            Self::XsrfMissing,
+            Self::XsrfWrong,
+            Self::Forbidden(MissingRight::SaveCredential),
+            Self::ApplicationNotTrusted,
+            Self::UnknownRoute,
+            Self::UnknownUser,
+            Self::MethodNotAllowed { allow: "POST".to_owned() },
+            Self::RequestTimeout,
+            Self::IdentifierTaken,
+            Self::BodyTooLarge,
+            Self::UriTooLong,
+            Self::UnsupportedMediaType,
+            Self::MisdirectedRequest,
+            Self::HeadersTooLarge,
+            Self::Overloaded { retry_after: RETRY_SOON },
+            Self::DatabaseUnavailable,
+            Self::KeyUnavailable,
+            Self::ShuttingDown,
+            Self::OutcomeUnknown,
+            Self::Internal,
+        ]
+    }
+
     /// The whole status table: status, `ErrorType`, `Code`.
     pub(super) fn row(&self) -> (StatusCode, &'static str, &'static str) {
         use error_type as class;
@@ -91,7 +180,11 @@ impl ErrorKind {
             }
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, class::SESSION, "unauthenticated"),
             Self::XsrfMissing => (StatusCode::UNAUTHORIZED, class::ARGUMENT, "xsrf_missing"),
+            Self::XsrfWrong => (StatusCode::UNAUTHORIZED, class::SESSION, "xsrf_wrong"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, class::RIGHTS, "forbidden"),
+            Self::ApplicationNotTrusted => {
+                (StatusCode::FORBIDDEN, class::RIGHTS, "application_not_trusted")
+            }
             Self::UnknownRoute => (StatusCode::NOT_FOUND, class::NOT_FOUND, "unknown_route"),
             Self::UnknownUser => (StatusCode::NOT_FOUND, class::NOT_FOUND, "unknown_user"),
             Self::MethodNotAllowed { .. } => {
@@ -119,6 +212,11 @@ impl ErrorKind {
         }
     }
 
+    /// The stable name of what went wrong.
+    pub(super) fn code(&self) -> &'static str {
+        self.row().2
+    }
+
     /// The offending member, when it is one.
     pub(super) fn field(&self) -> Option<&str> {
         if let Self::InvalidField(InvalidField { field, .. }) | Self::DuplicateMember { field } =
@@ -136,6 +234,24 @@ impl ErrorKind {
             return Some(*retry_after);
         }
         (self.row().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
+    }
+}
+
+impl std::fmt::Display for ErrorKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+impl From<InvalidField> for ErrorKind {
+    fn from(refused: InvalidField) -> Self {
+        Self::InvalidField(refused)
+    }
+}
+
+impl From<BodyFault> for ErrorKind {
+    fn from(fault: BodyFault) -> Self {
+        Self::MalformedBody(fault)
     }
 }
 
@@ -222,11 +338,9 @@ impl From<AuthenticationError> for ApiError {
 impl From<SaveCredentialError> for ApiError {
     fn from(error: SaveCredentialError) -> Self {
         match error {
-            SaveCredentialError::Forbidden => ErrorKind::Forbidden(
-                "You may save only your own password, in a request that carries the current one \
-                 (Basic); otherwise use ChangeOwnPassword.",
-            )
-            .into(),
+            SaveCredentialError::Forbidden => {
+                ErrorKind::Forbidden(MissingRight::SaveCredential).into()
+            }
             SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
             SaveCredentialError::IdentifierTaken => ErrorKind::IdentifierTaken.into(),
             SaveCredentialError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
@@ -242,14 +356,8 @@ impl From<SaveCredentialError> for ApiError {
 impl From<TicketError> for ApiError {
     fn from(error: TicketError) -> Self {
         match error {
-            TicketError::Forbidden => ErrorKind::Forbidden(
-                "A ticket is given for a password (Basic) only, not for a ticket or a token.",
-            )
-            .into(),
-            TicketError::NoTicket => ErrorKind::Forbidden(
-                "Only a request that came with a ticket (SoTicket) can end its ticket.",
-            )
-            .into(),
+            TicketError::Forbidden => ErrorKind::Forbidden(MissingRight::IssueTicket).into(),
+            TicketError::NoTicket => ErrorKind::Forbidden(MissingRight::EndTicket).into(),
             TicketError::ProofOutdated | TicketError::UnknownUser | TicketError::Retired => {
                 Self::caused(ErrorKind::Unauthenticated, error)
             }

@@ -17,8 +17,9 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    error::{ApiError, ErrorKind},
-    negotiation::write_json,
+    error::{ApiError, BodyFault, ErrorKind},
+    localisation::Language,
+    negotiation::{self, XmlNames},
     request_id::RequestId,
     state::HttpState,
 };
@@ -35,6 +36,11 @@ struct ErrorResponse<'error> {
     code: &'static str,
     field: Option<&'error str>,
     request_id: &'error str,
+}
+
+impl XmlNames for ErrorResponse<'_> {
+    const NAME: &'static str = "Error";
+    const NAMESPACE: &'static str = "";
 }
 
 /// Middleware that turns a failed answer into the envelope.
@@ -65,11 +71,7 @@ fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
     }
     let status = response.status();
     tracing::error!(http.status = status.as_u16(), %error, "an error of the framework");
-    Some(if status.is_client_error() {
-        ErrorKind::MalformedBody("the framework refused it")
-    } else {
-        ErrorKind::Internal
-    })
+    Some(if status.is_client_error() { BodyFault::Framework.into() } else { ErrorKind::Internal })
 }
 
 /// The one log line of a failure: by status class, with the chain of causes.
@@ -106,11 +108,11 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
     let body = ErrorResponse {
         error: true,
         error_type,
-        message: kind.to_string(),
+        message: Language::of(request.headers()).error(kind),
         error_source: "CredentialKeeper",
         code,
         field: kind.field(),
         request_id,
     };
-    write_json(response, &body)
+    negotiation::write(response, request.headers(), &body)
 }

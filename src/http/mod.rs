@@ -12,6 +12,7 @@ mod head_limits;
 mod health;
 mod hosts;
 mod keeper;
+mod localisation;
 mod negotiation;
 mod path_case;
 mod request_id;

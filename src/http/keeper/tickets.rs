@@ -1,17 +1,21 @@
 //! `/keeper/tickets`: a ticket for a password, and its end (protocol.md 10.8).
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     web::{Data, ReqData},
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use time::format_description::well_known::Rfc3339;
 
 use crate::{
     clock,
     domain::principal::Principal,
-    http::{error::ApiError, negotiation::write_json, state::HttpState},
+    http::{
+        error::ApiError,
+        localisation::{SO_TIME_ZONE, TimeZone, format_moment},
+        negotiation::{self, XmlNames},
+        state::HttpState,
+    },
 };
 
 /// A new ticket; its text is shown this once.
@@ -19,12 +23,18 @@ use crate::{
 #[serde(rename_all = "PascalCase")]
 struct TicketResponse<'ticket> {
     ticket: &'ticket str,
-    /// RFC 3339, UTC. Each use moves it.
+    /// RFC 3339 with its offset, in the zone of `SO-TimeZone`, else in UTC. Each use moves it.
     expires_at: String,
+}
+
+impl XmlNames for TicketResponse<'_> {
+    const NAME: &'static str = "TicketResponse";
+    const NAMESPACE: &'static str = "";
 }
 
 /// `POST /keeper/tickets`: 201 with a ticket for the Basic password of this request.
 pub(in crate::http) async fn issue(
+    request: HttpRequest,
     principal: ReqData<Principal>,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -33,11 +43,16 @@ pub(in crate::http) async fn issue(
         .service
         .run(|service| async move { service.issue_ticket(&principal, clock::now()).await })
         .await??;
+    let zone = TimeZone::of(request.headers());
     let response = TicketResponse {
         ticket: issued.text.expose_secret(),
-        expires_at: issued.expires_at.format(&Rfc3339).unwrap_or_default(),
+        expires_at: format_moment(issued.expires_at, zone.as_ref()),
     };
-    Ok(write_json(HttpResponse::Created(), &response))
+    let mut created = HttpResponse::Created();
+    if let Some(zone) = zone {
+        created.insert_header((SO_TIME_ZONE, zone.name()));
+    }
+    Ok(negotiation::write(created, request.headers(), &response))
 }
 
 /// `DELETE /keeper/tickets/current`: 204, and the ticket of this request has ended.

@@ -1,34 +1,34 @@
-//! Reads a request body: media type first, then at most 64 KiB within the time allowed.
+//! Reads a request body: media type first, then at most 64 KiB within the time allowed, then the
+//! type that the operation wants.
 
 use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, dev,
-    http::header::{CONTENT_LENGTH, CONTENT_TYPE},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
     web::{Bytes, Data, Payload},
 };
+use serde::de::DeserializeOwned;
 
-use super::{Document, json};
+use super::{
+    charset::Charset,
+    document::Document,
+    form, json,
+    media_type::{self, Format},
+    reading, xml,
+};
 use crate::http::{
-    error::{ApiError, ErrorKind},
+    error::{ApiError, BodyFault, ErrorKind},
     state::HttpState,
 };
 
 /// The largest body (protocol.md 10.25).
 const MAXIMUM_BODY: usize = 64 * 1024;
 
-/// Media types whose bodies are JSON (protocol.md 4.1).
-const JSON_TYPES: [&str; 4] = [
-    "application/json",
-    "text/json",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-];
+/// A request body, read as what the operation wants.
+pub(in crate::http) struct Body<T>(pub(in crate::http) T);
 
-/// A request body that was read and parsed.
-pub(in crate::http) struct Body(pub(in crate::http) Document);
-
-impl FromRequest for Body {
+impl<T: DeserializeOwned> FromRequest for Body<T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -36,36 +36,60 @@ impl FromRequest for Body {
         let payload = Payload::from_request(request, payload).into_inner();
         let request = request.clone();
         Box::pin(async move {
-            check_head(&request)?;
-            let payload = payload.map_err(|_| ErrorKind::MalformedBody("it cannot be read"))?;
+            let Some((format, charset)) = format(&request)? else {
+                return Ok(Self(reading::read(&Document::Null)?));
+            };
+            let payload = payload.map_err(|_| BodyFault::EndedEarly)?;
             let timeout = request
                 .app_data::<Data<HttpState>>()
                 .map_or_else(Default::default, |state| state.read_timeout);
-            let bytes = tokio::time::timeout(timeout, read(payload))
+            let bytes = tokio::time::timeout(timeout, receive(payload))
                 .await
                 .map_err(|_| ErrorKind::RequestTimeout)??;
-            Ok(Self(json::parse(&bytes)?))
+            Ok(Self(parse(&bytes, format, charset)?))
         })
     }
 }
 
-/// Refuses what is too long by its own word, or in a format that is not read.
-fn check_head(request: &HttpRequest) -> Result<(), ErrorKind> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+/// In what the body is written; `None` when there is no body at all.
+fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind> {
+    let header =
+        |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAXIMUM_BODY) {
         return Err(ErrorKind::BodyTooLarge);
     }
-    let media_type = header(CONTENT_TYPE).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    let is_json = JSON_TYPES.iter().any(|json| essence.eq_ignore_ascii_case(json));
-    if is_json { Ok(()) } else { Err(ErrorKind::UnsupportedMediaType) }
+    let has_body = length.is_some_and(|length| length > 0)
+        || request.headers().contains_key(TRANSFER_ENCODING);
+    if !has_body && header(CONTENT_TYPE).is_none_or(str::is_empty) {
+        return Ok(None);
+    }
+    let is_plain =
+        header(CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    let format = media_type::of_body(request.headers()).filter(|_| is_plain);
+    format.map(Some).ok_or(ErrorKind::UnsupportedMediaType)
 }
 
-async fn read(payload: Payload) -> Result<Bytes, ErrorKind> {
+async fn receive(payload: Payload) -> Result<Bytes, ErrorKind> {
     payload
         .to_bytes_limited(MAXIMUM_BODY)
         .await
         .map_err(|_| ErrorKind::BodyTooLarge)?
-        .map_err(|_| ErrorKind::MalformedBody("it ended too early"))
+        .map_err(|_| BodyFault::EndedEarly.into())
+}
+
+/// Bytes to what the operation wants, by way of one tree for every format.
+pub(super) fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    format: Format,
+    charset: Charset,
+) -> Result<T, ErrorKind> {
+    let text = charset.decode(bytes)?;
+    let document = match format {
+        Format::Json => json::parse(&text)?,
+        Format::Xml => xml::parse(&text)?,
+        Format::Form => form::parse(&text)?,
+    };
+    document.check()?;
+    reading::read(&document)
 }

@@ -1,26 +1,55 @@
-//! A parsed body, whatever format it came in, and typed access to its members.
-//!
-//! Member names match without regard to case, unknown ones are ignored, and one given twice is
-//! refused: two parsers that disagree on which one counts are a way in (protocol.md 10.22).
+//! A parsed body, whatever format it came in.
 
 use std::{collections::HashSet, fmt};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use crate::{domain::InvalidField, http::error::ErrorKind};
+use crate::http::error::{BodyFault, ErrorKind};
+
+/// Members and items of one body; more than any request of this API has.
+const MAXIMUM_VALUES: usize = 1000;
+
+/// Nesting of any format; JSON's reader stops there by itself.
+pub(super) const MAXIMUM_DEPTH: usize = 128;
+
+/// The longest member name that an error repeats.
+const MAXIMUM_NAME: usize = 64;
 
 /// A value of a body. Texts may be secrets, so all of them are kept as such.
-pub(in crate::http) enum Document {
-    /// JSON's `null`, or nothing at all.
+#[derive(PartialEq)]
+pub(super) enum Document {
+    /// JSON's `null`, XML's `i:nil`, or nothing at all.
     Null,
-    Boolean,
+    Boolean(bool),
     /// A whole number.
     Integer(i64),
     /// Any other number.
     OtherNumber,
-    Text(SecretString),
+    Text(Text),
+    /// Text of a format that has only text (XML, forms): what it is depends on who reads it.
+    Untyped(Text),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
+    /// Children of an XML element: an object, or a list when one is read from it.
+    Elements(Vec<(String, Self)>),
+}
+
+/// A text that may be a secret.
+#[derive(Clone)]
+pub(super) struct Text(pub(super) SecretString);
+
+impl PartialEq for Text {
+    /// For tests of parsers; nothing in a request is compared with this.
+    fn eq(&self, other: &Self) -> bool {
+        use secrecy::ExposeSecret;
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(SecretString::from(text))
+    }
 }
 
 impl fmt::Debug for Document {
@@ -30,105 +59,66 @@ impl fmt::Debug for Document {
 }
 
 impl Document {
-    /// The members of the outermost object. No body and `null` are an object without members, as
-    /// the vendor's clients send for calls without arguments.
-    ///
-    /// # Errors
-    /// When the body is anything else, or a member of any object in it is given twice.
-    pub(in crate::http) fn members(&self) -> Result<Members<'_>, ErrorKind> {
-        self.check_duplicates("")?;
+    /// Refuses a body with too many values, or an object in which a name is given twice, also in
+    /// another case: two parsers that disagree on which one counts are a way in
+    /// (protocol.md 10.22).
+    pub(super) fn check(&self) -> Result<(), ErrorKind> {
+        let mut values = 0;
+        self.check_under("", &mut values)
+    }
+
+    fn check_under(&self, path: &str, values: &mut usize) -> Result<(), ErrorKind> {
+        *values += 1;
+        if *values > MAXIMUM_VALUES {
+            return Err(BodyFault::TooManyValues.into());
+        }
         match self {
-            Self::Null => Ok(Members { path: String::new(), members: &[] }),
-            Self::Object(members) => Ok(Members { path: String::new(), members }),
-            Self::Boolean
+            Self::Object(members) => {
+                check_names(path, members)?;
+                check_children(path, members, values)
+            }
+            // Repeated names may be a list: that shows when they are read.
+            Self::Elements(children) => check_children(path, children, values),
+            Self::List(items) => items.iter().try_for_each(|item| item.check_under(path, values)),
+            Self::Null
+            | Self::Boolean(_)
             | Self::Integer(_)
             | Self::OtherNumber
             | Self::Text(_)
-            | Self::List(_) => Err(ErrorKind::MalformedBody("it is not an object")),
-        }
-    }
-
-    fn check_duplicates(&self, path: &str) -> Result<(), ErrorKind> {
-        match self {
-            Self::Object(members) => {
-                let mut seen = HashSet::with_capacity(members.len());
-                for (name, value) in members {
-                    let field = join(path, name);
-                    value.check_duplicates(&field)?;
-                    if !seen.insert(name.to_lowercase()) {
-                        return Err(ErrorKind::DuplicateMember { field });
-                    }
-                }
-                Ok(())
-            }
-            Self::List(items) => items.iter().try_for_each(|item| item.check_duplicates(path)),
-            Self::Null | Self::Boolean | Self::Integer(_) | Self::OtherNumber | Self::Text(_) => {
-                Ok(())
-            }
+            | Self::Untyped(_) => Ok(()),
         }
     }
 }
 
-/// The members of one object, and where in the body it stands.
-pub(in crate::http) struct Members<'body> {
-    path: String,
-    members: &'body [(String, Document)],
+fn check_children(
+    path: &str,
+    children: &[(String, Document)],
+    values: &mut usize,
+) -> Result<(), ErrorKind> {
+    children.iter().try_for_each(|(name, value)| value.check_under(&join(path, name), values))
 }
 
-impl<'body> Members<'body> {
-    /// An int32; `None` when it is absent or null.
-    pub(in crate::http) fn integer(&self, name: &str) -> Result<Option<i32>, InvalidField> {
-        match self.find(name) {
-            None => Ok(None),
-            Some(Document::Integer(number)) => {
-                i32::try_from(*number).map(Some).map_err(|_| self.refuse(name, "is out of range"))
-            }
-            Some(_) => Err(self.refuse(name, "must be a whole number")),
-        }
+/// Refuses a name that is given twice.
+pub(super) fn check_names(path: &str, members: &[(String, Document)]) -> Result<(), ErrorKind> {
+    let mut seen = HashSet::with_capacity(members.len());
+    let repeated = members.iter().find(|(name, _)| !seen.insert(name.to_lowercase()));
+    match repeated {
+        Some((name, _)) => Err(ErrorKind::DuplicateMember { field: join(path, name) }),
+        None => Ok(()),
     }
+}
 
-    /// A text that may be shown.
-    pub(in crate::http) fn text(&self, name: &str) -> Result<Option<String>, InvalidField> {
-        Ok(self.secret(name)?.map(|text| text.expose_secret().to_owned()))
-    }
-
-    /// A text that is a secret.
-    pub(in crate::http) fn secret(&self, name: &str) -> Result<Option<SecretString>, InvalidField> {
-        match self.find(name) {
-            None => Ok(None),
-            Some(Document::Text(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(self.refuse(name, "must be a text")),
-        }
-    }
-
-    /// An object.
-    pub(in crate::http) fn object(
-        &self,
-        name: &str,
-    ) -> Result<Option<Members<'body>>, InvalidField> {
-        match self.find(name) {
-            None => Ok(None),
-            Some(Document::Object(members)) => {
-                Ok(Some(Members { path: join(&self.path, name), members }))
-            }
-            Some(_) => Err(self.refuse(name, "must be an object")),
-        }
-    }
-
-    /// A refusal of a member of this object.
-    pub(in crate::http) fn refuse(&self, name: &str, reason: &'static str) -> InvalidField {
-        InvalidField::new(join(&self.path, name), reason)
-    }
-
-    fn find(&self, name: &str) -> Option<&'body Document> {
-        let name = name.to_lowercase();
-        let (_, value) = self.members.iter().find(|(given, _)| given.to_lowercase() == name)?;
-        if matches!(value, Document::Null) { None } else { Some(value) }
+/// True for two spellings of one member name.
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        one.eq_ignore_ascii_case(other)
+    } else {
+        one.to_lowercase() == other.to_lowercase()
     }
 }
 
 /// `parent.name`; a name as long as only an attacker's is cut.
-fn join(path: &str, name: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+pub(super) fn join(path: &str, name: &str) -> String {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(MAXIMUM_NAME).collect();
     if path.is_empty() { name } else { format!("{path}.{name}") }
 }

@@ -5,7 +5,10 @@ use serde::Serialize;
 
 use crate::{
     domain::{principal::Principal, user::UserType},
-    http::{negotiation::Negotiated, state::HttpState},
+    http::{
+        negotiation::{CARRIERS, Negotiated, XmlNames},
+        state::HttpState,
+    },
 };
 
 /// The vendor's `SoPrincipalCarrier` (protocol.md 8.6). What a credential service has no data for
@@ -43,6 +46,11 @@ pub(in crate::http) struct SoPrincipalCarrier {
     user_name: String,
     table_right: Option<()>,
     field_properties: Option<()>,
+}
+
+impl XmlNames for SoPrincipalCarrier {
+    const NAME: &'static str = "SoPrincipalCarrier";
+    const NAMESPACE: &'static str = CARRIERS;
 }
 
 /// Answers the caller's own principal.

@@ -1,21 +1,52 @@
 //! `POST /api/v1/Agents/User/SaveCredential`: add or replace a credential of one type.
 
 use actix_web::web::{Data, ReqData};
+use secrecy::SecretString;
+use serde::Deserialize;
 
 use crate::{
     clock,
     domain::{
-        InvalidField,
+        InvalidField, Reason,
         caller::Origin,
         principal::{Actor, Principal},
         save_credential::UncheckedSaveCredential,
     },
     http::{
         error::ApiError,
-        negotiation::{Body, Members, Negotiated},
+        negotiation::{Body, Negotiated},
         state::HttpState,
     },
 };
+
+/// What is to be saved for whom.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
+pub(in crate::http) struct SaveCredentialRequest {
+    /// The user's id (the vendor's associate id).
+    user_id: Option<i32>,
+    credential: Option<CredentialCarrier>,
+}
+
+/// The vendor's `Credential` (protocol.md 7.1).
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct CredentialCarrier {
+    r#type: Option<CredentialTypeName>,
+    /// The secret, or what names the user in another system.
+    value: Option<SecretString>,
+    /// What is shown instead of the value; the login name when there is none.
+    display_value: Option<String>,
+}
+
+/// Of the vendor's `CredentialType`, what a request is looked at for: its name.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct CredentialTypeName {
+    /// For example `CRM5/PASSWORD`; none means the installation's default type.
+    r#type: Option<String>,
+}
 
 /// Saves the credential and answers the bare literal `true` (protocol.md 0).
 ///
@@ -25,11 +56,9 @@ pub(in crate::http) async fn save_credential(
     principal: ReqData<Principal>,
     origin: ReqData<Origin>,
     state: Data<HttpState>,
-    Body(body): Body,
+    Body(request): Body<SaveCredentialRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    let command = read(&body.members()?)?.check(&state.service.service().types)?;
-    // The command has the value now; no copy waits here for the hash and the commit.
-    drop(body);
+    let command = request.into_unchecked()?.check(&state.service.service().types)?;
     tracing::Span::current()
         .record("user.id", command.user_id.as_i32())
         .record("credential.type", command.credential_type.as_str());
@@ -41,16 +70,12 @@ pub(in crate::http) async fn save_credential(
     Ok(Negotiated(true))
 }
 
-/// The members of a `SaveCredentialRequest` (protocol.md 0).
-fn read(request: &Members<'_>) -> Result<UncheckedSaveCredential, InvalidField> {
-    let user_id = request.integer("UserId")?;
-    let credential =
-        request.object("Credential")?.ok_or_else(|| request.refuse("Credential", "is required"))?;
-    let credential_type = credential.object("Type")?;
-    Ok(UncheckedSaveCredential {
-        user_id,
-        type_name: credential_type.map(|of| of.text("Type")).transpose()?.flatten(),
-        value: credential.secret("Value")?,
-        display_value: credential.text("DisplayValue")?,
-    })
+impl SaveCredentialRequest {
+    fn into_unchecked(self) -> Result<UncheckedSaveCredential, InvalidField> {
+        let required = || InvalidField::new("Credential", Reason::Required);
+        let CredentialCarrier { r#type, value, display_value } =
+            self.credential.ok_or_else(required)?;
+        let type_name = r#type.and_then(|of| of.r#type);
+        Ok(UncheckedSaveCredential { user_id: self.user_id, type_name, value, display_value })
+    }
 }

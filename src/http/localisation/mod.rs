@@ -1,0 +1,139 @@
+//! In which language a caller reads texts (protocol.md 5).
+//!
+//! `SO-Language` overrides `Accept-Language`; `*` or `x` switches translation off, and then texts
+//! are their raw `[SR_…]` names. A value that is not known counts as absent.
+
+mod time_zone;
+
+use std::{borrow::Cow, collections::HashMap};
+
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use fluent_templates::{
+    LanguageIdentifier, Loader, StaticLoader, fluent_bundle::FluentValue, static_loader,
+};
+
+pub(super) use self::time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment};
+use super::error::ErrorKind;
+
+static_loader! {
+    static TEXTS = {
+        locales: "./locales",
+        fallback_language: "en",
+        // Texts are read by programs too, which the marks around arguments would surprise.
+        customise: |bundle| bundle.set_use_isolating(false),
+    };
+}
+
+const ENGLISH: &str = "en";
+const SO_LANGUAGE: &str = "so-language";
+
+/// What a caller said about languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Language {
+    /// Nothing that is known. The vendor's texts are raw then; errors, which no client
+    /// translates, are in English.
+    Unasked,
+    /// Translation is switched off.
+    Off,
+    /// One that there are texts in.
+    Known(LanguageIdentifier),
+}
+
+impl Language {
+    /// The language of a request with these headers.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match Self::read(header(SO_LANGUAGE)) {
+            Self::Unasked => Self::read(header(ACCEPT_LANGUAGE.as_str())),
+            asked => asked,
+        }
+    }
+
+    fn read(value: Option<&str>) -> Self {
+        let value = value.unwrap_or_default().trim();
+        if value == "*" || value.eq_ignore_ascii_case("x") {
+            return Self::Off;
+        }
+        let mut ranges: Vec<_> = value.split(',').map(weighted).collect();
+        // Stable: of equals, the first.
+        ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let wanted = ranges.into_iter().filter(|(weight, _)| *weight > 0.0);
+        wanted.filter_map(|(_, tag)| find(tag)).next().map_or(Self::Unasked, Self::Known)
+    }
+
+    /// A text of the vendor's kind, such as the name of a credential type.
+    pub(super) fn text(&self, key: &str) -> String {
+        match self {
+            Self::Unasked | Self::Off => raw(key),
+            Self::Known(language) => look_up(language, key, None),
+        }
+    }
+
+    /// A text of a page or an error: in English for those who did not ask.
+    pub(super) fn message(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
+        let arguments: HashMap<Cow<'static, str>, FluentValue<'_>> = arguments
+            .iter()
+            .map(|(name, value)| (Cow::Borrowed(*name), FluentValue::from(*value)))
+            .collect();
+        match self {
+            Self::Off => raw(key),
+            Self::Unasked => look_up(TEXTS.fallback(), key, Some(&arguments)),
+            Self::Known(language) => look_up(language, key, Some(&arguments)),
+        }
+    }
+
+    /// What is wrong with a request.
+    pub(super) fn error(&self, kind: &ErrorKind) -> String {
+        match kind {
+            ErrorKind::MalformedBody(fault) => self.message(fault.key(), &[]),
+            ErrorKind::Forbidden(right) => self.message(right.key(), &[]),
+            ErrorKind::InvalidField(refused) => {
+                let limit = refused.reason.limit().unwrap_or_default().to_string();
+                let reason = self.message(refused.reason.key(), &[("limit", &limit)]);
+                format!("{}: {reason}", refused.field)
+            }
+            ErrorKind::DuplicateMember { field } => {
+                format!("{field}: {}", self.message("field-repeated", &[]))
+            }
+            other => self.message(&format!("error-{}", other.code().replace('_', "-")), &[]),
+        }
+    }
+
+    /// The tag for `Content-Language` and for pages.
+    pub(super) fn tag(&self) -> String {
+        match self {
+            Self::Unasked | Self::Off => ENGLISH.to_owned(),
+            Self::Known(language) => language.to_string(),
+        }
+    }
+}
+
+/// One entry of a list of languages.
+fn weighted(entry: &str) -> (f32, &str) {
+    let (tag, weight) = entry.split_once(';').unwrap_or((entry, ""));
+    let weight = weight.trim().strip_prefix("q=").map_or(Some(1.0), |text| text.parse().ok());
+    (weight.unwrap_or(0.0), tag.trim())
+}
+
+/// The language we have for a tag: `nb` also for `no` and `nn`, whatever the region.
+fn find(tag: &str) -> Option<LanguageIdentifier> {
+    let primary = tag.split(['-', '_']).next()?.to_ascii_lowercase();
+    let primary = if matches!(primary.as_str(), "no" | "nn") { "nb" } else { primary.as_str() };
+    TEXTS.locales().find(|locale| locale.language.as_str() == primary).cloned()
+}
+
+fn look_up(
+    language: &LanguageIdentifier,
+    key: &str,
+    arguments: Option<&HashMap<Cow<'static, str>, FluentValue<'_>>>,
+) -> String {
+    TEXTS.try_lookup_complete(language, key, arguments).unwrap_or_else(|| raw(key))
+}
+
+/// The name of a text, as the vendor shows texts that are not translated.
+fn raw(key: &str) -> String {
+    format!("[SR_{}]", key.to_ascii_uppercase().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests;

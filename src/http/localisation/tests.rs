@@ -1,0 +1,132 @@
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use super::*;
+use crate::{
+    domain::Reason,
+    http::error::{BodyFault, MissingRight},
+};
+
+fn language(pairs: &[(&'static str, &'static str)]) -> Language {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    Language::of(&pairs.collect())
+}
+
+fn known(tag: &str) -> Language {
+    Language::Known(tag.parse().unwrap())
+}
+
+#[test]
+fn the_language_follows_the_documented_precedence() {
+    for (so, accept, expected) in [
+        ("", "", Language::Unasked),
+        ("", "en", known("en")),
+        ("", "en-US,en;q=0.9", known("en")),
+        ("", "nb-NO", known("nb")),
+        ("", "no", known("nb")),
+        ("", "nn,de", known("nb")),
+        ("", "fr,de,ru,zh", known("de")),
+        ("", "de;q=0.5, nb;q=0.8", known("nb")),
+        ("", "de;q=0, nb;q=0.1", known("nb")),
+        ("", "fr", Language::Unasked),
+        ("", "*", Language::Off),
+        ("", "x", Language::Off),
+        ("", "de, *;q=0.1", known("de")),
+        ("nb", "de", known("nb")),
+        ("NB", "", known("nb")),
+        ("nb_NO", "", known("nb")),
+        ("*", "de", Language::Off),
+        ("x", "de", Language::Off),
+        ("X", "de", Language::Off),
+        ("tlh", "de", known("de")),
+        (";;,q=", ";q=x,=", Language::Unasked),
+    ] {
+        let found = language(&[("so-language", so), ("accept-language", accept)]);
+        assert_eq!(found, expected, "SO-Language: {so}, Accept-Language: {accept}");
+    }
+}
+
+/// Names of every text that is looked up somewhere.
+fn keys() -> Vec<String> {
+    let mut keys: Vec<String> = [
+        "field-repeated",
+        "credential-type-password",
+        "credential-type-password-description",
+        "credential-type-active-directory",
+        "credential-type-active-directory-description",
+        "page-sign-in",
+        "page-sign-out",
+        "page-user-name",
+        "page-password",
+        "page-signed-in",
+        "page-refused",
+        "page-try-later",
+        "page-expired",
+    ]
+    .map(str::to_owned)
+    .into();
+    keys.extend(Reason::ALL.map(|reason| reason.key().to_owned()));
+    keys.extend(BodyFault::ALL.map(|fault| fault.key().to_owned()));
+    keys.extend(MissingRight::ALL.map(|right| right.key().to_owned()));
+    let has_texts_of_its_own = |code: &&str| {
+        ["malformed_body", "invalid_field", "duplicate_member", "forbidden"].contains(code)
+    };
+    let samples = ErrorKind::samples();
+    let codes = samples.iter().map(ErrorKind::code).filter(|code| !has_texts_of_its_own(code));
+    keys.extend(codes.map(|code| format!("error-{}", code.replace('_', "-"))));
+    keys
+}
+
+#[test]
+fn every_language_has_every_text_and_no_other() {
+    let mut expected = keys();
+    expected.sort_unstable();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("locales");
+    let mut languages = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = std::fs::read_to_string(path.join("main.ftl")).unwrap();
+        let texts = file.lines().filter_map(|line| line.split_once(" = "));
+        let mut found: Vec<_> = texts.map(|(key, _)| key.to_owned()).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{}", path.display());
+        let tag = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(find(tag).unwrap().to_string(), tag);
+        languages += 1;
+    }
+    assert_eq!(languages, 3);
+}
+
+#[test]
+fn what_commands_say_is_what_the_api_says_in_english() {
+    for reason in Reason::ALL {
+        let limit = reason.limit().unwrap_or_default().to_string();
+        let text = known("en").message(reason.key(), &[("limit", &limit)]);
+        assert_eq!(text, reason.to_string());
+    }
+}
+
+#[test]
+fn those_who_do_not_ask_get_errors_in_english_and_texts_raw() {
+    let (unasked, off) = (Language::Unasked, Language::Off);
+    assert_eq!(unasked.error(&ErrorKind::Internal), "An error has occurred.");
+    assert_eq!(off.error(&ErrorKind::Internal), "[SR_ERROR_INTERNAL]");
+    for language in [unasked, off] {
+        assert_eq!(language.text("credential-type-password"), "[SR_CREDENTIAL_TYPE_PASSWORD]");
+    }
+    assert_eq!(known("de").text("credential-type-password"), "Passwort");
+}
+
+#[test]
+fn a_message_has_its_arguments_and_no_invisible_marks() {
+    assert_eq!(
+        known("nb").message("page-signed-in", &[("name", "Åse")]),
+        "Du er logget inn som Åse."
+    );
+    let refused = crate::domain::InvalidField::new("Credential.Value", Reason::TooManyBytes(1024));
+    assert_eq!(
+        known("de").error(&refused.into()),
+        "Credential.Value: darf höchstens 1024 Bytes haben"
+    );
+}

@@ -1,0 +1,102 @@
+//! In which time zone a caller reads dates (`SO-TimeZone`, protocol.md 5).
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// The request's header, and the answer's that names the zone in use.
+pub(in crate::http) const SO_TIME_ZONE: HeaderName = HeaderName::from_static("so-timezone");
+
+/// The zones that the vendor documents: name, id, and the name in the IANA database.
+const ZONES: [(&str, &str, &str); 10] = [
+    ("UTC", "1", "UTC"),
+    ("AU-ACT", "36", "Australia/Canberra"),
+    ("BD", "50", "Asia/Dhaka"),
+    ("CA-QC", "114", "America/Montreal"),
+    ("DK", "140", "Europe/Copenhagen"),
+    ("FR", "156", "Europe/Paris"),
+    ("NO", "261", "Europe/Oslo"),
+    ("US-CA", "425", "America/Los_Angeles"),
+    ("US-HI", "433", "Pacific/Honolulu"),
+    ("US-NY", "460", "America/New_York"),
+];
+
+/// The zone of an answer's dates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::http) struct TimeZone {
+    /// As the caller knows it.
+    name: String,
+    /// In the IANA database.
+    database_name: String,
+}
+
+impl TimeZone {
+    /// The zone that a request asks for: a documented name or id, or a name of the IANA database.
+    /// `None`, which means UTC, when it asks for none or for one that is not known.
+    pub(in crate::http) fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(SO_TIME_ZONE)?.to_str().ok()?;
+        // Our dates always carry their offset, so the option `includeTZOffset` changes nothing.
+        let asked = value.split(',').next()?.trim();
+        let documented =
+            ZONES.iter().find(|(name, id, _)| name.eq_ignore_ascii_case(asked) || *id == asked);
+        let (name, database_name) = match documented {
+            Some((name, _, database_name)) => (*name, *database_name),
+            None => (asked, asked),
+        };
+        tzdb::tz_by_name(database_name)?;
+        Some(Self { name: name.to_owned(), database_name: database_name.to_owned() })
+    }
+
+    /// The name for the answer's header.
+    pub(in crate::http) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A moment in this zone.
+    fn local(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
+        let zone = tzdb::tz_by_name(&self.database_name)?;
+        let seconds = zone.find_local_time_type(moment.unix_timestamp()).ok()?.ut_offset();
+        Some(moment.to_offset(UtcOffset::from_whole_seconds(seconds).ok()?))
+    }
+}
+
+/// A moment as RFC 3339 with its offset: in that zone, else in UTC.
+pub(in crate::http) fn format(moment: OffsetDateTime, zone: Option<&TimeZone>) -> String {
+    let local = zone.and_then(|zone| zone.local(moment)).unwrap_or(moment);
+    local.format(&Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn zone(value: &str) -> Option<TimeZone> {
+        let mut headers = HeaderMap::new();
+        headers.insert(SO_TIME_ZONE, HeaderValue::from_str(value).unwrap());
+        TimeZone::of(&headers)
+    }
+
+    #[test]
+    fn documented_zones_are_found_by_name_and_id_and_exist() {
+        for (name, id, _) in ZONES {
+            assert_eq!(zone(name).unwrap().name(), name);
+            assert_eq!(zone(id), zone(name));
+            assert_eq!(zone(&format!("{},includeTZOffset", name.to_lowercase())), zone(name));
+        }
+        assert_eq!(zone("Europe/Berlin").unwrap().name(), "Europe/Berlin");
+        for unknown in ["", "XX", "999999", ",", "../../etc/passwd"] {
+            assert_eq!(zone(unknown), None);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_shown_in_the_zone_with_its_summer_time() {
+        let summer = OffsetDateTime::from_unix_timestamp(1_750_000_000).unwrap();
+        let winter = OffsetDateTime::from_unix_timestamp(1_765_000_000).unwrap();
+        let new_york = zone("460");
+        assert_eq!(format(summer, None), "2025-06-15T15:06:40Z");
+        assert_eq!(format(summer, new_york.as_ref()), "2025-06-15T11:06:40-04:00");
+        assert_eq!(format(winter, new_york.as_ref()), "2025-12-06T00:46:40-05:00");
+    }
+}

@@ -1,0 +1,220 @@
+//! Media types in and out, and which of them an answer gets (protocol.md 4.1 and 4.2).
+
+use actix_web::http::header::{ACCEPT, ACCEPT_CHARSET, CONTENT_TYPE, HeaderMap, HeaderName};
+
+use super::charset::Charset;
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Xml,
+    Form,
+}
+
+/// Every media type of a request body. All but forms are media types of answers too, in the order
+/// in which a wildcard chooses among them.
+const MEDIA_TYPES: [(&str, Format); 7] = [
+    ("application/json", Format::Json),
+    ("text/json", Format::Json),
+    ("application/xml", Format::Xml),
+    ("text/xml", Format::Xml),
+    ("application/json-patch+json", Format::Json),
+    ("application/merge-patch+json", Format::Json),
+    ("application/x-www-form-urlencoded", Format::Form),
+];
+
+/// The media type of answers to callers that do not say or cannot have what they want.
+const DEFAULT: AnswerType = AnswerType { essence: "application/json", format: Format::Json };
+
+/// The media type of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AnswerType {
+    pub(super) essence: &'static str,
+    pub(super) format: Format,
+}
+
+/// Format and charset of a request body; `None` when the media type is none of ours.
+pub(super) fn of_body(headers: &HeaderMap) -> Option<(Format, Charset)> {
+    let (_, format) = content_type(headers)?;
+    Some((format, body_charset(headers).unwrap_or_default()))
+}
+
+/// The media type of the answer to a request with these headers; never none.
+pub(super) fn of_answer(headers: &HeaderMap) -> AnswerType {
+    let ranges: Vec<Range<'_>> = list(headers, &ACCEPT).map(Range::parse).collect();
+    accepted(&ranges).or_else(|| answer_type(content_type(headers)?)).unwrap_or(DEFAULT)
+}
+
+/// The charset of the answer: what `Accept-Charset` prefers, else that of the request.
+pub(super) fn charset_of_answer(headers: &HeaderMap) -> Charset {
+    let accepted =
+        list(headers, &ACCEPT_CHARSET).map(Range::parse).filter(|range| range.quality > 0);
+    let known = accepted.filter_map(|range| Some((range.quality, Charset::find(range.essence)?)));
+    // The first of equals: a later one must be better.
+    let best = known.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    best.map(|(_, charset)| charset).or_else(|| body_charset(headers)).unwrap_or_default()
+}
+
+/// True when the caller asked for this media type by name, whatever else.
+pub(super) fn names(headers: &HeaderMap, essence: &str) -> bool {
+    list(headers, &ACCEPT)
+        .map(Range::parse)
+        .any(|range| range.quality > 0 && range.essence.eq_ignore_ascii_case(essence))
+}
+
+/// The best of what is accepted: by quality, then by how exactly it is named, then JSON first.
+fn accepted(ranges: &[Range<'_>]) -> Option<AnswerType> {
+    let is_excluded = |essence: &str| {
+        ranges.iter().any(|range| range.quality == 0 && range.essence.eq_ignore_ascii_case(essence))
+    };
+    let candidates = ranges.iter().filter(|range| range.quality > 0).filter_map(|range| {
+        let found = MEDIA_TYPES
+            .into_iter()
+            .filter_map(answer_type)
+            .find(|of| range.matches(of.essence) && !is_excluded(of.essence))?;
+        Some(((range.quality, range.exactness(), found.format == Format::Json), found))
+    });
+    // The first of equals: a later one must be better.
+    let best = candidates.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    best.map(|(_, found)| found)
+}
+
+fn answer_type((essence, format): (&'static str, Format)) -> Option<AnswerType> {
+    (format != Format::Form).then_some(AnswerType { essence, format })
+}
+
+fn content_type(headers: &HeaderMap) -> Option<(&'static str, Format)> {
+    let essence = essence(headers.get(CONTENT_TYPE)?.to_str().ok()?);
+    MEDIA_TYPES.into_iter().find(|(name, _)| essence.eq_ignore_ascii_case(name))
+}
+
+fn body_charset(headers: &HeaderMap) -> Option<Charset> {
+    let mut parameters = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').skip(1);
+    let value = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then_some(value)
+    });
+    Charset::find(value?.trim().trim_matches('"'))
+}
+
+/// One entry of `Accept` or `Accept-Charset`; parameters other than `q` are ignored.
+struct Range<'header> {
+    essence: &'header str,
+    /// In thousandths.
+    quality: u16,
+}
+
+impl<'header> Range<'header> {
+    fn parse(entry: &'header str) -> Self {
+        let weight = entry.split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then_some(value.trim())
+        });
+        Self { essence: essence(entry), quality: weight.map_or(1000, quality) }
+    }
+
+    fn exactness(&self) -> u8 {
+        match self.essence.split_once('/') {
+            Some(("*", "*")) => 0,
+            Some((_, "*")) => 1,
+            _ => 2,
+        }
+    }
+
+    fn matches(&self, essence: &str) -> bool {
+        match (self.essence.split_once('/'), essence.split_once('/')) {
+            (Some(("*", "*")), _) => true,
+            (Some((wanted, "*")), Some((has, _))) => wanted.eq_ignore_ascii_case(has),
+            _ => self.essence.eq_ignore_ascii_case(essence),
+        }
+    }
+}
+
+/// A weight in thousandths; one that is none counts for nothing.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+fn quality(text: &str) -> u16 {
+    let weight: f32 = text.parse().unwrap_or(0.0);
+    (weight.clamp(0.0, 1.0) * 1000.0) as u16
+}
+
+fn essence(entry: &str) -> &str {
+    entry.split(';').next().unwrap_or_default().trim()
+}
+
+fn list<'headers>(
+    headers: &'headers HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'headers str> {
+    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let pairs =
+            pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+        pairs.collect()
+    }
+
+    #[test]
+    fn the_answers_media_type_follows_the_rules() {
+        for (accept, content_type, expected) in [
+            ("", "", "application/json"),
+            ("", "text/xml", "text/xml"),
+            ("", "application/x-www-form-urlencoded", "application/json"),
+            ("", "application/merge-patch+json", "application/merge-patch+json"),
+            ("*/*", "text/xml", "application/json"),
+            ("text/*", "", "text/json"),
+            ("application/*", "text/xml", "application/json"),
+            ("text/xml", "application/json", "text/xml"),
+            ("TEXT/XML; charset=utf-8", "", "text/xml"),
+            ("application/xml, application/json", "", "application/json"),
+            ("text/xml, application/xml", "", "text/xml"),
+            ("application/xml;q=0.9, application/json;q=0.8", "", "application/xml"),
+            ("*/*, text/xml", "", "text/xml"),
+            ("application/*;q=0.5, text/xml;q=0.5", "", "text/xml"),
+            ("application/*, application/json;q=0", "", "application/xml"),
+            ("application/json;q=0", "", "application/json"),
+            ("aplication/json", "text/xml", "text/xml"),
+            ("aplication/json", "", "application/json"),
+            ("image/png, text/html", "application/xml", "application/xml"),
+            ("text/xml;q=nonsense", "", "application/json"),
+            (",;,=", "", "application/json"),
+        ] {
+            let mut pairs = Vec::new();
+            if !accept.is_empty() {
+                pairs.push((ACCEPT, accept));
+            }
+            if !content_type.is_empty() {
+                pairs.push((CONTENT_TYPE, content_type));
+            }
+            let answer = of_answer(&headers(&pairs));
+            assert_eq!(answer.essence, expected, "Accept: {accept}, Content-Type: {content_type}");
+        }
+    }
+
+    #[test]
+    fn the_answers_charset_follows_the_rules() {
+        for (accept, content_type, expected) in [
+            ("", "text/xml", Charset::Utf8),
+            ("", "text/xml; charset=\"UTF-16\"", Charset::Utf16),
+            ("", "text/xml; Charset=utf-16le", Charset::Utf16),
+            ("utf-8", "text/xml; charset=utf-16", Charset::Utf8),
+            ("utf-16;q=0.5, utf-8;q=0.4", "", Charset::Utf16),
+            ("utf-16, utf-8", "", Charset::Utf16),
+            ("latin1, utf-16;q=0", "", Charset::Utf8),
+        ] {
+            let mut pairs = vec![(ACCEPT_CHARSET, accept)];
+            if !content_type.is_empty() {
+                pairs.push((CONTENT_TYPE, content_type));
+            }
+            assert_eq!(charset_of_answer(&headers(&pairs)), expected, "{accept} {content_type}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Reads a [`Document`] into the type that a request has.
+//!
+//! Member names match without regard to case, unknown ones are ignored, and whatever is wrong is
+//! named by its whole path, in the spelling of the documentation.
+
+use secrecy::ExposeSecret;
+use serde::{
+    Deserializer,
+    de::{
+        self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+    },
+    forward_to_deserialize_any,
+};
+
+use super::document::{Document, Text, check_names, is_same_name};
+use crate::{
+    domain::{InvalidField, Reason},
+    http::error::{BodyFault, ErrorKind},
+};
+
+/// Reads a body. None, and `null`, are an object without members, as the vendor's clients send
+/// for calls without arguments.
+///
+/// # Errors
+/// Names what is wrong.
+pub(super) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, ErrorKind> {
+    let empty = Document::Object(Vec::new());
+    let document = match document {
+        Document::Null => &empty,
+        Document::Object(_) | Document::Elements(_) => document,
+        Document::Untyped(text) if text.is_blank() => &empty,
+        Document::Boolean(_)
+        | Document::Integer(_)
+        | Document::OtherNumber
+        | Document::Text(_)
+        | Document::Untyped(_)
+        | Document::List(_) => return Err(BodyFault::NotObject.into()),
+    };
+    T::deserialize(Value(document)).map_err(ErrorKind::from)
+}
+
+impl Text {
+    fn is_blank(&self) -> bool {
+        self.0.expose_secret().trim().is_empty()
+    }
+
+    fn parse<T: std::str::FromStr>(&self) -> Option<T> {
+        self.0.expose_secret().trim().parse().ok()
+    }
+}
+
+/// What is wrong, and where: the path grows on the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{what:?}")]
+struct Fault {
+    what: What,
+    path: String,
+}
+
+#[derive(Debug)]
+enum What {
+    Reason(Reason),
+    Repeated,
+}
+
+impl Fault {
+    fn new(reason: Reason) -> Self {
+        Self { what: What::Reason(reason), path: String::new() }
+    }
+
+    fn inside(mut self, name: &str) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{name}{separator}{}", self.path);
+        self
+    }
+}
+
+impl de::Error for Fault {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self::new(Reason::OutOfRange)
+    }
+}
+
+impl From<Fault> for ErrorKind {
+    fn from(Fault { what, path: field }: Fault) -> Self {
+        match what {
+            What::Reason(reason) => Self::InvalidField(InvalidField { field, reason }),
+            What::Repeated => Self::DuplicateMember { field },
+        }
+    }
+}
+
+struct Value<'body>(&'body Document);
+
+impl<'de> Value<'de> {
+    fn integer(&self) -> Result<i64, Fault> {
+        let not_integer = || Fault::new(Reason::NotInteger);
+        match self.0 {
+            Document::Integer(number) => Ok(*number),
+            Document::Untyped(text) => {
+                // Digits beyond i64 are out of range, anything else is no number.
+                let digits = text.parse::<i128>().ok_or_else(not_integer)?;
+                i64::try_from(digits).map_err(|_| Fault::new(Reason::OutOfRange))
+            }
+            Document::Null
+            | Document::Boolean(_)
+            | Document::OtherNumber
+            | Document::Text(_)
+            | Document::List(_)
+            | Document::Object(_)
+            | Document::Elements(_) => Err(not_integer()),
+        }
+    }
+
+    fn members(&self) -> Result<&'de [(String, Document)], Fault> {
+        match self.0 {
+            Document::Object(members) | Document::Elements(members) => Ok(members),
+            Document::Untyped(text) if text.is_blank() => Ok(&[]),
+            Document::Null
+            | Document::Boolean(_)
+            | Document::Integer(_)
+            | Document::OtherNumber
+            | Document::Text(_)
+            | Document::Untyped(_)
+            | Document::List(_) => Err(Fault::new(Reason::NotObject)),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for Value<'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::new(Reason::NotObject))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if matches!(self.0, Document::Null) {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let value = match self.0 {
+            Document::Boolean(value) => Some(*value),
+            Document::Untyped(text) => text.parse(),
+            _ => None,
+        };
+        visitor.visit_bool(value.ok_or_else(|| Fault::new(Reason::NotBoolean))?)
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let number = i32::try_from(self.integer()?);
+        visitor.visit_i32(number.map_err(|_| Fault::new(Reason::OutOfRange))?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if let Document::Text(text) | Document::Untyped(text) = self.0 {
+            visitor.visit_str(text.0.expose_secret())
+        } else {
+            Err(Fault::new(Reason::NotText))
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let members = self.members()?;
+        if let Err(ErrorKind::DuplicateMember { field }) = check_names("", members) {
+            return Err(Fault { what: What::Repeated, path: field });
+        }
+        visitor.visit_map(Members { members: members.iter(), fields, found: None })
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let items: Vec<&Document> = match self.0 {
+            Document::List(items) => items.iter().collect(),
+            Document::Elements(children) => children.iter().map(|(_, item)| item).collect(),
+            Document::Untyped(text) if text.is_blank() => Vec::new(),
+            _ => return Err(Fault::new(Reason::NotList)),
+        };
+        visitor.visit_seq(Items { items: items.into_iter().enumerate() })
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
+        newtype_struct tuple tuple_struct map enum identifier
+    }
+}
+
+/// The members of an object that the type knows.
+struct Members<'de> {
+    members: std::slice::Iter<'de, (String, Document)>,
+    fields: &'static [&'static str],
+    found: Option<(&'static str, &'de Document)>,
+}
+
+impl<'de> MapAccess<'de> for Members<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Fault> {
+        for (name, value) in self.members.by_ref() {
+            if let Some(field) = self.fields.iter().find(|field| is_same_name(field, name)) {
+                self.found = Some((field, value));
+                return seed.deserialize((*field).into_deserializer()).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let (field, value) = self.found.take().ok_or_else(|| Fault::new(Reason::NotObject))?;
+        seed.deserialize(Value(value)).map_err(|fault| fault.inside(field))
+    }
+}
+
+struct Items<'de, I: Iterator<Item = (usize, &'de Document)>> {
+    items: I,
+}
+
+impl<'de, I: Iterator<Item = (usize, &'de Document)>> SeqAccess<'de> for Items<'de, I> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Fault> {
+        let Some((index, item)) = self.items.next() else { return Ok(None) };
+        let read = seed.deserialize(Value(item));
+        read.map(Some).map_err(|fault| fault.inside(&format!("[{index}]")))
+    }
+}

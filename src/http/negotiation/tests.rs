@@ -1,0 +1,267 @@
+//! The formats against each other: what one says, the others say too.
+
+use proptest::prelude::*;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{body::parse, charset::Charset, *};
+use crate::{
+    domain::{InvalidField, Reason},
+    http::error::{BodyFault, ErrorKind},
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Request {
+    user_id: Option<i32>,
+    is_active: Option<bool>,
+    credential: Option<Credential>,
+    names: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Credential {
+    value: Option<SecretString>,
+    r#type: Option<Type>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Type {
+    r#type: Option<String>,
+}
+
+fn read(body: &str, format: Format) -> Result<Request, ErrorKind> {
+    parse(body.as_bytes(), format, Charset::Utf8)
+}
+
+fn refused(body: &str, format: Format) -> ErrorKind {
+    read(body, format).err().unwrap_or_else(|| panic!("was read: {body}"))
+}
+
+#[test]
+fn every_format_says_the_same() {
+    for (body, format) in [
+        (
+            r#"{"userID":7,"x":[1.5],"isactive":true,"Credential":{"VALUE":"a b","type":{"Type":"t"}}}"#,
+            Format::Json,
+        ),
+        (
+            "<R><userId> 7 </userId><x><y/></x><ISACTIVE>true</ISACTIVE><Credential><Value>a b</Value>\
+          <Type><Type>t</Type></Type></Credential></R>",
+            Format::Xml,
+        ),
+        ("userid=7&x=1&IsActive=true&credential.value=a+b&Credential[Type][Type]=t", Format::Form),
+    ] {
+        let request = read(body, format).unwrap();
+        let credential = request.credential.unwrap();
+        assert_eq!((request.user_id, request.is_active), (Some(7), Some(true)));
+        assert_eq!(credential.value.unwrap().expose_secret(), "a b");
+        assert_eq!(credential.r#type.unwrap().r#type.unwrap(), "t");
+    }
+}
+
+#[test]
+fn nothing_null_and_an_empty_object_have_no_members() {
+    for (body, format) in [
+        ("", Format::Json),
+        (" ", Format::Json),
+        ("null", Format::Json),
+        ("{}", Format::Json),
+        (r#"{"UserId":null,"Credential":null}"#, Format::Json),
+        ("", Format::Xml),
+        ("<R/>", Format::Xml),
+        ("<R> </R>", Format::Xml),
+        ("<R xmlns:i='i' i:nil='true'/>", Format::Xml),
+        ("<R xmlns:i='i'><UserId i:nil='1'/></R>", Format::Xml),
+        ("", Format::Form),
+    ] {
+        let request = read(body, format).unwrap();
+        assert!(request.user_id.is_none() && request.credential.is_none(), "{body}");
+    }
+}
+
+#[test]
+fn a_list_is_read_from_json_and_from_repeated_elements() {
+    for (body, format) in [
+        (r#"{"Names":["a","b"]}"#, Format::Json),
+        ("<R><Names><string>a</string><string>b</string></Names></R>", Format::Xml),
+    ] {
+        assert_eq!(read(body, format).unwrap().names.unwrap(), ["a", "b"]);
+    }
+    let error = refused(r#"{"names":["a",1]}"#, Format::Json);
+    assert_eq!(error, InvalidField::new("Names[1]", Reason::NotText).into());
+}
+
+#[test]
+fn a_wrong_value_names_the_whole_path_as_documented() {
+    use Reason::{NotBoolean, NotInteger, NotList, NotObject, NotText, OutOfRange};
+    for (body, format, field, reason) in [
+        (r#"{"userid":"1"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":1e9}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":1.0}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":true}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":{}}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":2147483648}"#, Format::Json, "UserId", OutOfRange),
+        (r#"{"userid":18446744073709551615}"#, Format::Json, "UserId", OutOfRange),
+        (r#"{"isactive":"true"}"#, Format::Json, "IsActive", NotBoolean),
+        (r#"{"names":"a"}"#, Format::Json, "Names", NotList),
+        (r#"{"credential":[]}"#, Format::Json, "Credential", NotObject),
+        (r#"{"credential":{"type":{"type":5}}}"#, Format::Json, "Credential.Type.Type", NotText),
+        ("<R><userid>x</userid></R>", Format::Xml, "UserId", NotInteger),
+        ("<R><userid>1e9</userid></R>", Format::Xml, "UserId", NotInteger),
+        ("<R><userid/></R>", Format::Xml, "UserId", NotInteger),
+        ("<R><userid>-2147483649</userid></R>", Format::Xml, "UserId", OutOfRange),
+        ("<R><userid>99999999999999999999</userid></R>", Format::Xml, "UserId", OutOfRange),
+        ("<R><credential>x</credential></R>", Format::Xml, "Credential", NotObject),
+        (
+            "<R><credential><value><a/></value></credential></R>",
+            Format::Xml,
+            "Credential.Value",
+            NotText,
+        ),
+        ("userid=1.5", Format::Form, "UserId", NotInteger),
+        ("userid=2147483648", Format::Form, "UserId", OutOfRange),
+        ("userid.a=1", Format::Form, "UserId", NotInteger),
+        ("credential=x", Format::Form, "Credential", NotObject),
+    ] {
+        assert_eq!(refused(body, format), InvalidField::new(field, reason).into(), "{body}");
+    }
+}
+
+#[test]
+fn a_member_given_twice_is_refused_in_every_format() {
+    for (body, format, field) in [
+        (r#"{"UserId":1,"userid":2}"#, Format::Json, "userid"),
+        (r#"{"a":[{"b":{"c":1,"C":1}}]}"#, Format::Json, "a.b.C"),
+        ("<R><UserId>1</UserId><USERID>2</USERID></R>", Format::Xml, "USERID"),
+        ("<R><Credential><a/><A/></Credential></R>", Format::Xml, "Credential.A"),
+        ("UserId=1&userid=2", Format::Form, "userid"),
+    ] {
+        let expected = ErrorKind::DuplicateMember { field: field.to_owned() };
+        assert_eq!(refused(body, format), expected, "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_object_and_what_has_too_many_members_is_refused() {
+    for (body, format) in [
+        ("[1]", Format::Json),
+        (r#"[{"op":"add","path":"/UserId","value":1}]"#, Format::Json),
+        ("true", Format::Json),
+        ("\"a\"", Format::Json),
+        ("1", Format::Json),
+        ("<R>text</R>", Format::Xml),
+    ] {
+        assert_eq!(refused(body, format), BodyFault::NotObject.into(), "{body}");
+    }
+    let members: Vec<_> = (0..10_000).map(|n| format!("\"{n}\":0")).collect();
+    let json = format!("{{{}}}", members.join(","));
+    let xml = format!("<R>{}</R>", "<a/>".repeat(10_000));
+    let form = "a&".repeat(10_000).replace('a', "b=1");
+    for (body, format) in [(json, Format::Json), (xml, Format::Xml)] {
+        assert_eq!(refused(&body, format), BodyFault::TooManyValues.into());
+    }
+    assert!(matches!(refused(&form, Format::Form), ErrorKind::DuplicateMember { .. }));
+}
+
+fn written<T: Serialize + XmlNames>(value: &T) -> String {
+    text(value, Format::Xml, &Selection::default()).unwrap()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Carrier {
+    name: String,
+    count: i32,
+    right: Option<String>,
+    licenses: Vec<String>,
+    types: Vec<Inner>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Inner {
+    ok: bool,
+}
+
+impl XmlNames for Carrier {
+    const NAME: &'static str = "Carrier";
+    const NAMESPACE: &'static str = CARRIERS;
+    const ITEMS: &'static [(&'static str, &'static str)] = &[("Types", "Inner")];
+}
+
+#[test]
+fn xml_is_written_as_the_vendors_framework_does() {
+    let serialization = "http://schemas.microsoft.com/2003/10/Serialization/";
+    assert_eq!(written(&true), format!(r#"<boolean xmlns="{serialization}">true</boolean>"#));
+    let text = "a<&\u{1}".to_owned();
+    assert_eq!(
+        written(&text),
+        format!("<string xmlns=\"{serialization}\">a&lt;&amp;\u{fffd}</string>")
+    );
+    let carrier = || Carrier {
+        name: String::new(),
+        count: 3,
+        right: None,
+        licenses: vec!["l".to_owned()],
+        types: vec![Inner { ok: true }],
+    };
+    let inner = "<Count>3</Count><Licenses xmlns:a=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\">\
+         <a:string>l</a:string></Licenses><Name/><Right i:nil=\"true\"/>\
+         <Types><Inner><Ok>true</Ok></Inner></Types>";
+    let namespaces = "xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" \
+         xmlns=\"http://schemas.datacontract.org/2004/07/SuperOffice.CRM.Services\"";
+    assert_eq!(written(&carrier()), format!("<Carrier {namespaces}>{inner}</Carrier>"));
+    assert_eq!(
+        written(&vec![carrier()]),
+        format!("<ArrayOfCarrier {namespaces}><Carrier>{inner}</Carrier></ArrayOfCarrier>")
+    );
+    assert_eq!(written(&Vec::<Carrier>::new()), format!("<ArrayOfCarrier {namespaces}/>"));
+}
+
+/// A text that each of the formats can carry: XML has no control characters but these, and turns
+/// every line end into LF.
+fn any_text() -> impl Strategy<Value = String> {
+    "[\t\n \\PC]{0,40}".prop_map(|text| text.replace('\u{fffe}', "").replace('\u{ffff}', ""))
+}
+
+proptest! {
+    #[test]
+    fn any_request_is_the_same_in_every_format(user_id: i32, value in any_text(), name in any_text()) {
+        let json = json!({ "UserId": user_id, "Credential": { "Value": value, "Type": { "Type": name } } });
+        let escape = |text: &str| quick_xml::escape::escape(text).into_owned();
+        let xml = format!(
+            "<R><UserId>{user_id}</UserId><Credential><Value>{}</Value><Type><Type>{}</Type></Type></Credential></R>",
+            escape(&value), escape(&name)
+        );
+        let encode = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
+        let form = format!(
+            "UserId={user_id}&Credential[Value]={}&Credential.Type.Type={}", encode(&value), encode(&name)
+        );
+        for charset in [Charset::Utf8, Charset::Utf16] {
+            for (body, format) in [(json.to_string(), Format::Json), (xml.clone(), Format::Xml), (form.clone(), Format::Form)] {
+                let request: Request = parse(&charset.encode(body), format, charset).unwrap();
+                let credential = request.credential.unwrap();
+                prop_assert_eq!(request.user_id, Some(user_id));
+                let read = credential.value.unwrap();
+                prop_assert_eq!(read.expose_secret(), value.as_str());
+                prop_assert_eq!(credential.r#type.unwrap().r#type.unwrap(), name.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[<>/&;#a-z\\[\\]{}\":=%. \\PC]{0,80}") {
+        for format in [Format::Json, Format::Xml, Format::Form] {
+            for charset in [Charset::Utf8, Charset::Utf16] {
+                let _ = parse::<Request>(&bytes, format, charset);
+                let _ = parse::<Request>(text.as_bytes(), format, charset);
+            }
+        }
+    }
+}

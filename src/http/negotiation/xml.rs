@@ -1,0 +1,228 @@
+//! XML into a [`Document`]: by local name, whatever the namespaces, prefixes and order
+//! (protocol.md 4.6).
+//!
+//! A document type declaration is refused before anything is made of it, so there are no entities
+//! to expand and nothing outside to fetch.
+
+use quick_xml::{
+    Reader,
+    escape::resolve_xml_entity,
+    events::{BytesRef, BytesStart, Event},
+};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::document::{Document, MAXIMUM_DEPTH, Text};
+use crate::http::error::BodyFault;
+
+/// Attributes of one element; more than any caller's library writes.
+const MAXIMUM_ATTRIBUTES: usize = 32;
+
+/// Parses a body; an empty one is [`Document::Null`].
+///
+/// # Errors
+/// When it is not well-formed, has a document type declaration, or is nested too deeply.
+pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
+    if text.trim_ascii().is_empty() {
+        return Ok(Document::Null);
+    }
+    if !text.chars().all(is_xml_char) {
+        return Err(BodyFault::NotXml);
+    }
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    let mut tree = Tree::default();
+    loop {
+        match reader.read_event().map_err(|_| BodyFault::NotXml)? {
+            Event::Start(start) => tree.open(&start)?,
+            Event::End(_) => tree.close()?,
+            Event::Text(text) => tree.text(&text.xml10_content())?,
+            Event::CData(text) => tree.text(&text.xml10_content())?,
+            Event::GeneralRef(reference) => tree.text(&resolve(&reference)?)?,
+            Event::DocType(_) => return Err(BodyFault::DocumentType),
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
+            Event::Empty(_) => return Err(BodyFault::NotXml),
+            Event::Eof => return tree.finish(),
+        }
+    }
+}
+
+/// A character or one of XML's own five entities; there can be no others without a DTD.
+fn resolve(reference: &BytesRef<'_>) -> Result<String, BodyFault> {
+    if let Some(character) = reference.resolve_char_ref().map_err(|_| BodyFault::NotXml)? {
+        return if is_xml_char(character) { Ok(character.into()) } else { Err(BodyFault::NotXml) };
+    }
+    resolve_xml_entity(reference).map(str::to_owned).ok_or(BodyFault::NotXml)
+}
+
+/// `Char` of XML 1.0, section 2.2.
+pub(super) fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// The elements that are open, innermost last, and the root once it is closed.
+#[derive(Default)]
+struct Tree {
+    open: Vec<Element>,
+    root: Option<Document>,
+}
+
+struct Element {
+    name: String,
+    is_nil: bool,
+    text: Zeroizing<String>,
+    children: Vec<(String, Document)>,
+}
+
+impl Tree {
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<(), BodyFault> {
+        if self.open.len() == MAXIMUM_DEPTH {
+            return Err(BodyFault::TooDeep);
+        }
+        if self.root.is_some() {
+            return Err(BodyFault::NotXml);
+        }
+        let name = start.local_name().as_ref().to_owned();
+        let is_nil = is_nil(start)?;
+        self.open.push(Element { name, is_nil, text: Zeroizing::default(), children: Vec::new() });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), BodyFault> {
+        let element = self.open.pop().ok_or(BodyFault::NotXml)?;
+        let name = element.name.clone();
+        let document = element.into_document()?;
+        match self.open.last_mut() {
+            Some(parent) => parent.children.push((name, document)),
+            None => self.root = Some(document),
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), BodyFault> {
+        match self.open.last_mut() {
+            Some(element) => element.text.push_str(text),
+            None if text.trim_ascii().is_empty() => {}
+            None => return Err(BodyFault::NotXml),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Document, BodyFault> {
+        if self.open.is_empty() {
+            self.root.ok_or(BodyFault::NotXml)
+        } else {
+            Err(BodyFault::NotXml)
+        }
+    }
+}
+
+impl Element {
+    fn into_document(self) -> Result<Document, BodyFault> {
+        let has_text = !self.text.trim_ascii().is_empty();
+        if self.is_nil {
+            let is_empty = !has_text && self.children.is_empty();
+            return if is_empty { Ok(Document::Null) } else { Err(BodyFault::NotXml) };
+        }
+        if self.children.is_empty() {
+            return Ok(Document::Untyped(Text(SecretString::from(self.text.as_str()))));
+        }
+        if has_text { Err(BodyFault::NotXml) } else { Ok(Document::Elements(self.children)) }
+    }
+}
+
+/// True for `i:nil="true"`, with any prefix for XML Schema's instance namespace.
+fn is_nil(start: &BytesStart<'_>) -> Result<bool, BodyFault> {
+    let mut is_nil = false;
+    for (index, attribute) in start.attributes().enumerate() {
+        let attribute = attribute.map_err(|_| BodyFault::NotXml)?;
+        if index == MAXIMUM_ATTRIBUTES {
+            return Err(BodyFault::TooManyValues);
+        }
+        let (name, prefix) = attribute.key.decompose();
+        let value: &str = attribute.value.as_ref();
+        if name.as_ref() == "nil" && prefix.is_some() {
+            is_nil = matches!(value.trim(), "true" | "1");
+        }
+    }
+    Ok(is_nil)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Document {
+        Document::Untyped(Text::from(text))
+    }
+
+    #[test]
+    fn prefixes_namespaces_comments_and_instructions_do_not_matter() {
+        let plain = "<R><UserId>7</UserId><Credential><Value>a b</Value></Credential></R>";
+        let dressed = "<?xml version=\"1.0\"?><!-- c --><x:R xmlns:x='urn:x' xmlns='urn:y'>\n \
+             <?p i?><UserId xmlns='urn:z'>7</UserId>\n<x:Credential a='1'>\
+             <x:Value>a<!-- c --> b</x:Value></x:Credential></x:R>\n";
+        assert_eq!(parse(plain).unwrap(), parse(dressed).unwrap());
+    }
+
+    #[test]
+    fn text_is_kept_as_it_is() {
+        let body = "<R><V> a&amp;&#x41;&lt;<![CDATA[<b>&]]> </V><E/></R>";
+        let expected = vec![("V".to_owned(), text(" a&A<<b>& ")), ("E".to_owned(), text(""))];
+        assert_eq!(parse(body).unwrap(), Document::Elements(expected));
+    }
+
+    #[test]
+    fn nil_is_null_and_needs_to_be_empty() {
+        let body = "<R xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><V i:nil='true'/></R>";
+        let expected = vec![("V".to_owned(), Document::Null)];
+        assert_eq!(parse(body).unwrap(), Document::Elements(expected));
+        let full = body.replace("<V i:nil='true'/>", "<V i:nil='true'>x</V>");
+        assert_eq!(parse(&full), Err(BodyFault::NotXml));
+    }
+
+    #[test]
+    fn a_document_type_is_refused_whatever_is_in_it() {
+        for inner in
+            ["R", "R [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]", "R SYSTEM 'file:///etc/passwd'"]
+        {
+            let body = format!("<?xml version='1.0'?><!DOCTYPE {inner}><R>&b;</R>");
+            assert_eq!(parse(&body), Err(BodyFault::DocumentType));
+        }
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_refused() {
+        for body in [
+            "<R>",
+            "<R></S>",
+            "<R/><R/>",
+            "x<R/>",
+            "<R/>x",
+            "<R>&unknown;</R>",
+            "<R>&#0;</R>",
+            "<R>&#xD800;</R>",
+            "<R>\u{0}</R>",
+            "<R>\u{1}</R>",
+            "<R a='1' a='2'/>",
+            "<R a=1/>",
+            "<R>x<V/></R>",
+            "{}",
+            "<",
+            "<R>&amp</R>",
+            "</R>",
+            "<R>]]></R",
+        ] {
+            assert_eq!(parse(body), Err(BodyFault::NotXml), "{body}");
+        }
+    }
+
+    #[test]
+    fn nesting_and_attributes_are_limited() {
+        let nested = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
+        assert!(parse(&nested(MAXIMUM_DEPTH)).is_ok());
+        assert_eq!(parse(&nested(MAXIMUM_DEPTH + 1)), Err(BodyFault::TooDeep));
+        let attributes: String = (0..40).map(|n| format!(" a{n}='1'")).collect();
+        assert_eq!(parse(&format!("<a{attributes}/>")), Err(BodyFault::TooManyValues));
+    }
+}

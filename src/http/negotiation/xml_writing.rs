@@ -1,0 +1,164 @@
+//! Answers in XML, as the vendor's framework writes them (protocol.md 4.6): members in
+//! alphabetical order, null as `i:nil`, lists as `ArrayOf…`.
+
+use std::{borrow::Cow, io};
+
+use quick_xml::{
+    Writer,
+    events::{BytesEnd, BytesStart, BytesText, Event},
+};
+use serde_json::Value;
+
+use super::xml::is_xml_char;
+
+const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+const ARRAYS: &str = "http://schemas.microsoft.com/2003/10/Serialization/Arrays";
+
+/// Where scalars are.
+pub(in crate::http) const SERIALIZATION: &str =
+    "http://schemas.microsoft.com/2003/10/Serialization/";
+/// Where the vendor's carriers are.
+pub(in crate::http) const CARRIERS: &str =
+    "http://schemas.datacontract.org/2004/07/SuperOffice.CRM.Services";
+
+/// What XML needs to know of an answer and JSON does not: the names of types.
+pub(in crate::http) trait XmlNames {
+    /// The name of one such value.
+    const NAME: &'static str;
+    /// Its namespace; empty: none.
+    const NAMESPACE: &'static str;
+    /// For members that are lists of carriers: the member, and the name of its items.
+    const ITEMS: &'static [(&'static str, &'static str)] = &[];
+
+    /// The name of the outermost element.
+    fn root() -> Cow<'static, str> {
+        Cow::Borrowed(Self::NAME)
+    }
+}
+
+impl XmlNames for bool {
+    const NAME: &'static str = "boolean";
+    const NAMESPACE: &'static str = SERIALIZATION;
+}
+
+impl XmlNames for String {
+    const NAME: &'static str = "string";
+    const NAMESPACE: &'static str = SERIALIZATION;
+}
+
+impl<T: XmlNames> XmlNames for Vec<T> {
+    const NAME: &'static str = T::NAME;
+    const NAMESPACE: &'static str = T::NAMESPACE;
+    const ITEMS: &'static [(&'static str, &'static str)] = T::ITEMS;
+
+    fn root() -> Cow<'static, str> {
+        Cow::Owned(format!("ArrayOf{}", T::NAME))
+    }
+}
+
+/// Writes an answer.
+///
+/// # Errors
+/// Never in memory.
+pub(super) fn write<T: XmlNames>(value: &Value) -> io::Result<String> {
+    let root = T::root();
+    let mut start = BytesStart::new(root.as_ref());
+    let is_scalar = value.is_boolean() || value.is_number() || value.is_string();
+    let declares_nil = !(T::NAMESPACE.is_empty() || is_scalar);
+    if declares_nil {
+        start.push_attribute(("xmlns:i", SCHEMA_INSTANCE));
+    }
+    if !T::NAMESPACE.is_empty() {
+        start.push_attribute(("xmlns", T::NAMESPACE));
+    }
+    let mut writing = Writing { writer: Writer::new(Vec::new()), items: T::ITEMS, declares_nil };
+    writing.element(start, value, T::NAME)?;
+    String::from_utf8(writing.writer.into_inner()).map_err(io::Error::other)
+}
+
+struct Writing {
+    writer: Writer<Vec<u8>>,
+    items: &'static [(&'static str, &'static str)],
+    /// Whether the root declares the prefix of `i:nil`; the envelope of errors declares nothing.
+    declares_nil: bool,
+}
+
+impl Writing {
+    /// One element with everything in it. `item` names the items of a list.
+    fn element(&mut self, mut start: BytesStart<'_>, value: &Value, item: &str) -> io::Result<()> {
+        let text = match value {
+            Value::Null => {
+                if !self.declares_nil {
+                    start.push_attribute(("xmlns:i", SCHEMA_INSTANCE));
+                }
+                start.push_attribute(("i:nil", "true"));
+                return self.writer.write_event(Event::Empty(start));
+            }
+            Value::Object(members) => return self.object(start, members),
+            Value::Array(items) => return self.list(start, items, item),
+            Value::Bool(value) => Cow::Owned(value.to_string()),
+            Value::Number(number) => Cow::Owned(number.to_string()),
+            Value::String(text) => printable(text),
+        };
+        if text.is_empty() {
+            return self.writer.write_event(Event::Empty(start));
+        }
+        self.enclosed(start, |writing| {
+            writing.writer.write_event(Event::Text(BytesText::new(&text)))
+        })
+    }
+
+    fn object(
+        &mut self,
+        start: BytesStart<'_>,
+        members: &serde_json::Map<String, Value>,
+    ) -> io::Result<()> {
+        let mut sorted: Vec<_> = members.iter().collect();
+        sorted.sort_unstable_by_key(|(name, _)| *name);
+        self.enclosed(start, |writing| {
+            for (name, value) in sorted {
+                let start = BytesStart::new(name.as_str());
+                let item = writing.items.iter().find(|(member, _)| *member == name.as_str());
+                writing.element(start, value, item.map_or("", |(_, item)| *item))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn list(&mut self, mut start: BytesStart<'_>, items: &[Value], item: &str) -> io::Result<()> {
+        let is_scalar = |value: &Value| !value.is_object() && !value.is_null();
+        if items.is_empty() {
+            return self.writer.write_event(Event::Empty(start));
+        }
+        let name = match items.first() {
+            Some(Value::String(_)) => "a:string",
+            Some(Value::Number(_)) => "a:int",
+            _ => item,
+        };
+        if items.iter().any(is_scalar) {
+            start.push_attribute(("xmlns:a", ARRAYS));
+        }
+        self.enclosed(start, |writing| {
+            items.iter().try_for_each(|value| writing.element(BytesStart::new(name), value, ""))
+        })
+    }
+
+    fn enclosed(
+        &mut self,
+        start: BytesStart<'_>,
+        content: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let end = BytesEnd::new(start.name().as_ref().to_owned());
+        self.writer.write_event(Event::Start(start))?;
+        content(self)?;
+        self.writer.write_event(Event::End(end))
+    }
+}
+
+/// A text that XML can hold: what it cannot becomes the replacement character.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_xml_char) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(|c| !is_xml_char(c), "\u{fffd}"))
+}
