@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::{
     configuration::{LogFormat, LogSettings},
-    http::RequestId,
+    http::{Connection, RequestId},
 };
 
 /// Libraries that say at `info` what only their own developers want to know. `log.level` can name
@@ -69,11 +69,12 @@ impl RootSpanBuilder for RootSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let extensions = request.extensions();
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str);
+        let address = extensions.get::<Connection>().and_then(|connection| connection.address);
         tracing::info_span!(
             "request",
             request.id = request_id,
             http.method = %request.method(),
-            client.address = request.peer_addr().map(|peer| peer.ip().to_string()),
+            client.address = address.map(|address| address.to_string()),
             auth.scheme = Empty,
             principal.id = Empty,
             user.id = Empty,

@@ -23,6 +23,7 @@ forbidden-save-credential = Sie dürfen nur Ihr eigenes Passwort speichern, in e
 forbidden-issue-ticket = Ein Ticket gibt es nur für ein Passwort (Basic), nicht für ein Ticket, ein Token oder eine Sitzung.
 forbidden-end-ticket = Nur eine Anfrage, die mit einem Ticket kam (SoTicket), kann ihr Ticket beenden.
 forbidden-online-session = In einer Online-Installation haben nur Administratoren eine Sitzung.
+forbidden-foreign-page = Die Anmeldung ist den Seiten dieses Dienstes vorbehalten, nicht denen einer anderen Website.
 
 body-not-json = Der Inhalt der Anfrage ist kein gültiges JSON.
 body-not-xml = Der Inhalt der Anfrage ist kein wohlgeformtes XML.
@@ -53,7 +54,6 @@ field-too-many-characters = darf höchstens { $limit } Zeichen haben
 field-name-characters = darf weder Steuerzeichen noch Doppelpunkt enthalten
 field-unknown-type = ist kein bekannter Typ von Zugangsdaten
 field-ticket = Tickets können nicht gespeichert werden
-field-unknown-user-type = ist kein bekannter Benutzertyp
 
 credential-type-password = Passwort
 credential-type-password-description = Meldet mit Benutzername und Passwort an.

@@ -26,6 +26,7 @@ forbidden-save-credential = You may save only your own password, in a request th
 forbidden-issue-ticket = A ticket is given for a password (Basic) only, not for a ticket, a token or a session.
 forbidden-end-ticket = Only a request that came with a ticket (SoTicket) can end its ticket.
 forbidden-online-session = In an online installation only administrators have a session.
+forbidden-foreign-page = Signing in is for the pages of this service, not for those of another site.
 
 body-not-json = The request body is not valid JSON.
 body-not-xml = The request body is not well-formed XML.
@@ -56,7 +57,6 @@ field-too-many-characters = must have at most { $limit } characters
 field-name-characters = must not contain a control character or a colon
 field-unknown-type = is not a known credential type
 field-ticket = tickets cannot be saved
-field-unknown-user-type = is not a known user type
 
 credential-type-password = Password
 credential-type-password-description = Logs in with a user name and a password.

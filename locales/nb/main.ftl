@@ -23,6 +23,7 @@ forbidden-save-credential = Du kan bare lagre ditt eget passord, i en forespørs
 forbidden-issue-ticket = En billett gis bare for et passord (Basic), ikke for en billett, et token eller en økt.
 forbidden-end-ticket = Bare en forespørsel som kom med en billett (SoTicket), kan avslutte billetten sin.
 forbidden-online-session = I en online-installasjon er det bare administratorer som har en økt.
+forbidden-foreign-page = Innlogging er for sidene til denne tjenesten, ikke for sider på et annet nettsted.
 
 body-not-json = Innholdet i forespørselen er ikke gyldig JSON.
 body-not-xml = Innholdet i forespørselen er ikke velformet XML.
@@ -53,7 +54,6 @@ field-too-many-characters = kan ha høyst { $limit } tegn
 field-name-characters = kan ikke inneholde kontrolltegn eller kolon
 field-unknown-type = er ikke en kjent type legitimasjon
 field-ticket = billetter kan ikke lagres
-field-unknown-user-type = er ikke en kjent brukertype
 
 credential-type-password = Passord
 credential-type-password-description = Logger inn med brukernavn og passord.

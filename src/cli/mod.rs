@@ -3,12 +3,14 @@
 //!
 //! Exit codes: 0 done, 1 failed or the answer is no, 2 the command line was wrong.
 
+mod application;
 mod config;
 mod credential;
 mod development;
 mod health;
 mod keys;
 mod migrate;
+mod openapi;
 mod output;
 mod secret_input;
 mod serve;
@@ -61,9 +63,14 @@ enum Command {
     /// Login tickets.
     #[command(subcommand)]
     Ticket(ticket::Command),
+    /// Programs that call the API with an SO-AppToken.
+    #[command(subcommand)]
+    Application(application::Command),
     /// The settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Prints the OpenAPI document.
+    Openapi,
     /// Asks a running instance whether it is ready; for containers.
     Health(health::Arguments),
 }
@@ -98,7 +105,9 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             Command::User(command) => user::run(command).await,
             Command::Credential(command) => credential::run(command).await,
             Command::Ticket(command) => ticket::run(command).await,
+            Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
+            Command::Openapi => openapi::run(),
             Command::Health(arguments) => health::run(&arguments),
         }
     })

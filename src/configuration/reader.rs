@@ -8,7 +8,7 @@ use std::{
 
 use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKind};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Problem, Problems};
 
@@ -20,6 +20,20 @@ pub(super) struct Reader {
     defaults: Config,
     asked: BTreeSet<String>,
     problems: Vec<Problem>,
+}
+
+/// Words in either spelling.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    List(Vec<String>),
+    Text(String),
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
 }
 
 impl Reader {
@@ -83,6 +97,14 @@ impl Reader {
             self.problem(setting, reason);
             parse(&default)
         })
+    }
+
+    /// A list, or a text of words, as a variable can hold it.
+    pub(super) fn words(&mut self, setting: &str) -> Vec<String> {
+        match self.get(setting) {
+            Words::List(words) => words,
+            Words::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
+        }
     }
 
     /// A secret that may be absent.

@@ -1,16 +1,23 @@
 //! Every setting, typed, by section. What each means stands in `config/default.toml`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::reader::Reader;
+use crate::domain::application::InstallationType;
 
 /// The settings of a process.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) http: HttpSettings,
+    pub(crate) installation: InstallationSettings,
     pub(crate) operations: OperationsSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) keyring_file: Option<PathBuf>,
@@ -18,7 +25,7 @@ pub struct Settings {
     pub(crate) credentials: CredentialSettings,
     pub(crate) hashing: HashingSettings,
     pub(crate) tickets: TicketSettings,
-    pub(crate) absolute_lifetime: Duration,
+    pub(crate) sessions: SessionSettings,
     pub(crate) access_tokens: AccessTokenSettings,
     pub(crate) shutdown: ShutdownSettings,
     pub(crate) log: LogSettings,
@@ -30,7 +37,29 @@ pub(crate) struct HttpSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls_terminated_by_proxy: bool,
     pub(crate) allowed_hosts: Vec<String>,
+    /// Empty, or `/` and something.
+    pub(crate) base_path: String,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) cors_origins: Vec<String>,
     pub(crate) read_timeout: Duration,
+}
+
+/// Section `installation`.
+#[derive(Debug, Clone)]
+pub(crate) struct InstallationSettings {
+    pub(crate) installation_type: InstallationType,
+    pub(crate) applications: Vec<ApplicationSettings>,
+}
+
+/// One entry of `installation.applications`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApplicationSettings {
+    pub(crate) name: String,
+    /// SHA-256 of its secret, in hexadecimal digits.
+    pub(crate) token_sha256: String,
+    #[serde(default)]
+    pub(crate) trusted: bool,
 }
 
 /// Section `operations`.
@@ -59,6 +88,7 @@ pub(crate) struct AuthenticationSettings {
     pub(crate) basic: bool,
     pub(crate) so_ticket: bool,
     pub(crate) bearer: bool,
+    pub(crate) session: bool,
     pub(crate) basic_challenge: bool,
     pub(crate) issuers: Vec<IssuerSettings>,
 }
@@ -125,6 +155,15 @@ pub(crate) struct TicketSettings {
     pub(crate) maximum_per_user: u32,
 }
 
+/// Section `sessions`.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionSettings {
+    pub(crate) lifetime: Duration,
+    pub(crate) maximum: Duration,
+    /// Of everything derived; zero: none.
+    pub(crate) absolute: Duration,
+}
+
 /// Section `access_tokens`.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessTokenSettings {
@@ -166,6 +205,7 @@ impl Settings {
     pub(super) fn take(reader: &mut Reader) -> Self {
         let settings = Self {
             http: HttpSettings::take(reader),
+            installation: InstallationSettings::take(reader),
             operations: OperationsSettings {
                 listen: reader.parsed("operations.listen", ADDRESS, |text| text.parse().ok()),
             },
@@ -182,7 +222,11 @@ impl Settings {
                 lifetime: reader.seconds("tickets.lifetime_seconds"),
                 maximum_per_user: reader.get("tickets.maximum_per_user"),
             },
-            absolute_lifetime: reader.seconds("sessions.absolute_seconds"),
+            sessions: SessionSettings {
+                lifetime: reader.seconds("sessions.lifetime_seconds"),
+                maximum: reader.seconds("sessions.maximum_seconds"),
+                absolute: reader.seconds("sessions.absolute_seconds"),
+            },
             access_tokens: AccessTokenSettings {
                 context: reader.get("access_tokens.context"),
                 issuer: reader.get("access_tokens.issuer"),
@@ -210,8 +254,42 @@ impl HttpSettings {
                 .parsed("http.listen", ADDRESS, |text| text.parse().ok())
                 .unwrap_or(loopback),
             tls_terminated_by_proxy: reader.get("http.tls_terminated_by_proxy"),
-            allowed_hosts: reader.get("http.allowed_hosts"),
+            allowed_hosts: reader.words("http.allowed_hosts"),
+            base_path: reader.get("http.base_path"),
+            trusted_proxies: trusted_proxies(reader),
+            cors_origins: reader.words("http.cors_origins"),
             read_timeout: reader.seconds("http.read_timeout_seconds"),
+        }
+    }
+}
+
+/// Networks, or single addresses.
+fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
+    let setting = "http.trusted_proxies";
+    let mut networks = Vec::new();
+    for word in reader.words(setting) {
+        let address = || word.parse::<IpAddr>().map(IpNet::from);
+        match word.parse().or_else(|_| address()) {
+            Ok(network) => networks.push(network),
+            Err(_) => reader.problem(setting, "must be addresses or networks, such as 10.0.0.0/8"),
+        }
+    }
+    networks
+}
+
+impl InstallationSettings {
+    fn take(reader: &mut Reader) -> Self {
+        let parse = |text: &str| match text {
+            "onsite" => Some(InstallationType::Onsite),
+            "online" => Some(InstallationType::Online),
+            _ => None,
+        };
+        let installation_type =
+            reader.parsed("installation.type", "must be onsite or online", parse);
+        Self {
+            // What lets in fewer, should even the default be unreadable.
+            installation_type: installation_type.unwrap_or(InstallationType::Online),
+            applications: reader.get("installation.applications"),
         }
     }
 }
@@ -236,6 +314,7 @@ impl AuthenticationSettings {
             basic: reader.get("authentication.basic"),
             so_ticket: reader.get("authentication.so_ticket"),
             bearer: reader.get("authentication.bearer"),
+            session: reader.get("authentication.session"),
             basic_challenge: reader.get("authentication.basic_challenge"),
             issuers: reader.get("authentication.issuers"),
         }

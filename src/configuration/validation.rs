@@ -1,10 +1,11 @@
 //! Rules between settings: what contradicts itself, and what `serve` refuses as unsafe.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use super::{Problem, Settings, TypeKind};
+use super::{ApplicationSettings, Problem, Settings, TypeKind};
 use crate::domain::{
     credential_type::{CredentialKind, CredentialType, CredentialTypes, TICKET},
+    origin_pattern::OriginPattern,
     stored_credential::HashParameters,
 };
 
@@ -17,6 +18,19 @@ const LONGEST_FOR_POSTGRESQL: Duration = Duration::from_secs(24 * 3600);
 /// OWASP's equally strong argon2id points (Password Storage Cheat Sheet), as (KiB, iterations).
 const OWASP_POINTS: [(u32, u32); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+impl ApplicationSettings {
+    /// The digest of the application's secret; `None` when it is not one.
+    pub(crate) fn digest(&self) -> Option<[u8; 32]> {
+        let digits = self.token_sha256.as_bytes();
+        let mut digest = [0; 32];
+        let is_whole = digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit);
+        for (byte, pair) in digest.iter_mut().zip(digits.chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        is_whole.then_some(digest)
+    }
+}
 
 impl Settings {
     /// The types of this installation; `None` when the default is none of them.
@@ -33,6 +47,11 @@ impl Settings {
         CredentialTypes::new(additional.collect(), &self.credentials.default_type)
     }
 
+    /// The origins whose pages may call the API.
+    pub(crate) fn cors_origins(&self) -> Vec<OriginPattern> {
+        self.http.cors_origins.iter().filter_map(|pattern| OriginPattern::parse(pattern)).collect()
+    }
+
     /// The cost of every new hash.
     pub(crate) fn hash_parameters(&self) -> HashParameters {
         HashParameters {
@@ -47,7 +66,7 @@ impl Settings {
         let mut problems = Vec::new();
         let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
         let schemes = &self.authentication;
-        if !(schemes.basic || schemes.so_ticket || schemes.bearer) {
+        if !(schemes.basic || schemes.so_ticket || schemes.bearer || schemes.session) {
             refuse("authentication", "at least one scheme must be on");
         }
         if self.database.maximum_connections == 0 {
@@ -63,6 +82,8 @@ impl Settings {
             ("database.statement_timeout_seconds", self.database.statement_timeout),
             ("hashing.deadline_seconds", self.hashing.deadline),
             ("tickets.lifetime_seconds", self.tickets.lifetime),
+            ("sessions.lifetime_seconds", self.sessions.lifetime),
+            ("sessions.maximum_seconds", self.sessions.maximum),
             ("access_tokens.lifetime_seconds", self.access_tokens.lifetime),
         ] {
             if duration.is_zero() || duration > LONGEST {
@@ -79,7 +100,7 @@ impl Settings {
             }
         }
         for (setting, duration) in [
-            ("sessions.absolute_seconds", self.absolute_lifetime),
+            ("sessions.absolute_seconds", self.sessions.absolute),
             ("shutdown.grace_seconds", self.shutdown.grace),
             ("shutdown.timeout_seconds", self.shutdown.timeout),
         ] {
@@ -93,7 +114,38 @@ impl Settings {
             refuse("access_tokens.context", "must be letters, digits, - and _");
         }
         problems.extend(self.hashing_contradictions());
+        problems.extend(self.network_contradictions());
         problems.extend(self.type_contradictions());
+        problems
+    }
+
+    fn network_contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        let base_path = &self.http.base_path;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        let is_path = base_path.starts_with('/') && !base_path.ends_with('/');
+        if !base_path.is_empty() && !(is_path && base_path.chars().all(is_plain)) {
+            refuse("http.base_path", "must be empty, or a path such as /SuperOffice");
+        }
+        if !self.http.cors_origins.iter().all(|pattern| OriginPattern::parse(pattern).is_some()) {
+            refuse(
+                "http.cors_origins",
+                "must be *, or origins such as https://app.example, with * for subdomains or port",
+            );
+        }
+        let applications = &self.installation.applications;
+        let digests: HashSet<_> = applications.iter().map(|of| of.token_sha256.as_str()).collect();
+        let names: HashSet<_> = applications.iter().map(|of| of.name.as_str()).collect();
+        if digests.len() < applications.len() || names.len() < applications.len() {
+            refuse("installation.applications", "names an application or a digest twice");
+        }
+        if applications.iter().any(|of| of.name.is_empty() || of.digest().is_none()) {
+            refuse(
+                "installation.applications",
+                "each needs a name, and token_sha256 as 64 hexadecimal digits",
+            );
+        }
         problems
     }
 

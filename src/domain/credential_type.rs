@@ -50,6 +50,20 @@ impl CredentialType {
         self.kind == CredentialKind::Secret { usable_for_basic: true }
     }
 
+    /// True for Windows identities.
+    pub(crate) fn is_active_directory(&self) -> bool {
+        self.name == ACTIVE_DIRECTORY
+    }
+
+    /// Under which name the texts of a built-in type are kept; others have none.
+    pub(crate) fn text_key(&self) -> Option<&'static str> {
+        match self.name.as_str() {
+            PASSWORD => Some("credential-type-password"),
+            ACTIVE_DIRECTORY => Some("credential-type-active-directory"),
+            _ => None,
+        }
+    }
+
     /// True for the user's own password.
     pub(crate) fn is_password(&self) -> bool {
         self.name == PASSWORD
@@ -77,6 +91,11 @@ impl CredentialTypes {
         types.extend(additional);
         let default = find(&types, default)?.clone();
         Some(Self { types, password, default })
+    }
+
+    /// Every type, the built-in ones first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CredentialType> {
+        self.types.iter()
     }
 
     /// The type of that name, compared without regard to case.

@@ -51,13 +51,12 @@ pub(crate) enum Reason {
     UnknownType,
     #[error("tickets cannot be saved")]
     Ticket,
-    #[error("is not a known user type")]
-    UnknownUserType,
 }
 
 impl Reason {
-    /// Every reason, for tests and documents; the numbers are samples.
-    pub(crate) const ALL: [Self; 16] = [
+    /// Every reason, for tests; the numbers are samples.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 15] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -73,7 +72,6 @@ impl Reason {
         Self::NameCharacters,
         Self::UnknownType,
         Self::Ticket,
-        Self::UnknownUserType,
     ];
 
     /// The name under which its text is kept.
@@ -94,7 +92,6 @@ impl Reason {
             Self::NameCharacters => "field-name-characters",
             Self::UnknownType => "field-unknown-type",
             Self::Ticket => "field-ticket",
-            Self::UnknownUserType => "field-unknown-user-type",
         }
     }
 

@@ -3,11 +3,13 @@
 //! Nothing here knows a web framework, a database, a clock or randomness, so that it can be read
 //! and tested alone. Every type is parsed once and then known to be good.
 
+pub(crate) mod application;
 pub(crate) mod audit;
 pub(crate) mod caller;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod invalid_field;
+pub(crate) mod origin_pattern;
 pub(crate) mod principal;
 pub(crate) mod save_credential;
 pub(crate) mod stored_credential;

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
+    application::{Application, InstallationType},
     caller::Caller,
     credential_type::CredentialType,
     user::{User, UserId, UserType},
@@ -18,6 +19,8 @@ pub(crate) enum AuthenticationScheme {
     SoTicket,
     /// A token of this service or of a configured issuer.
     Bearer,
+    /// A browser's session of this service.
+    Session,
     /// An operator at the command line.
     Command,
 }
@@ -29,6 +32,7 @@ impl AuthenticationScheme {
             Self::Basic => "basic",
             Self::SoTicket => "so_ticket",
             Self::Bearer => "bearer",
+            Self::Session => "session",
             Self::Command => "command",
         }
     }
@@ -43,6 +47,8 @@ pub(crate) enum PresentedCredential {
     Ticket(SecretString),
     /// Bearer.
     Token(SecretString),
+    /// The session cookie, with the value of `X-XSRF-TOKEN`.
+    Session { cookie: SecretString, xsrf: SecretString },
 }
 
 impl PresentedCredential {
@@ -52,6 +58,7 @@ impl PresentedCredential {
             Self::Password { .. } => AuthenticationScheme::Basic,
             Self::Ticket(_) => AuthenticationScheme::SoTicket,
             Self::Token(_) => AuthenticationScheme::Bearer,
+            Self::Session { .. } => AuthenticationScheme::Session,
         }
     }
 }
@@ -63,6 +70,8 @@ pub(crate) enum Proof {
     Password { credential_type: String, version: i64 },
     /// The live ticket with this digest.
     Ticket { digest: Vec<u8> },
+    /// The live session with this digest.
+    Session { digest: Vec<u8> },
     /// A token; there is nothing stored to point at.
     Token,
 }
@@ -75,6 +84,8 @@ pub(crate) struct Principal {
     pub(crate) proof: Proof,
     /// When the password or the issuer's proof was given that this request goes back to.
     pub(crate) auth_time: OffsetDateTime,
+    /// The program that asks, where that matters (`online`).
+    pub(crate) application: Option<Application>,
 }
 
 impl Principal {
@@ -87,6 +98,14 @@ impl Principal {
     pub(crate) fn may_act_on_anybody(&self) -> bool {
         let is_privileged = self.user.is_administrator || self.user.user_type == UserType::System;
         is_privileged && self.may_act()
+    }
+
+    /// True when the agents are for this caller: everybody onsite; online a trusted application,
+    /// or the installation's own pages, which have a session.
+    pub(crate) fn may_call_agents(&self, installation: InstallationType) -> bool {
+        installation == InstallationType::Onsite
+            || self.scheme == AuthenticationScheme::Session
+            || self.application.as_ref().is_some_and(|application| application.is_trusted)
     }
 
     /// True when the caller may save a credential of that type for that user.
@@ -166,7 +185,7 @@ mod tests {
             session_epoch: 0,
         };
         let scheme = AuthenticationScheme::Basic;
-        Principal { user, scheme, proof, auth_time: OffsetDateTime::UNIX_EPOCH }
+        Principal { user, scheme, proof, auth_time: OffsetDateTime::UNIX_EPOCH, application: None }
     }
 
     fn password() -> Proof {

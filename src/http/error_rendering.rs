@@ -15,6 +15,7 @@ use actix_web::{
     web::Data,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     error::{ApiError, BodyFault, ErrorKind},
@@ -26,15 +27,23 @@ use super::{
 use crate::telemetry::error_chain;
 
 /// The vendor's error object with our three members.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct ErrorResponse<'error> {
+#[schema(as = Error)]
+pub(super) struct ErrorResponse<'error> {
+    /// Always true.
     error: bool,
+    /// The vendor's name of what went wrong.
     error_type: &'static str,
+    /// For people, in the language of the request.
     message: String,
+    /// Always `CredentialKeeper`.
     error_source: &'static str,
+    /// For programs: stable.
     code: &'static str,
+    /// The offending member, when it is one.
     field: Option<&'error str>,
+    /// Names the request in the log.
     request_id: &'error str,
 }
 

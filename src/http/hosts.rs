@@ -5,12 +5,12 @@ use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{header::HOST, uri::Authority},
     middleware::Next,
     web::Data,
 };
 
 use super::{
+    connection::Connection,
     error::{ApiError, ErrorKind},
     state::HttpState,
 };
@@ -20,9 +20,13 @@ pub(super) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let host = Connection::of(request.request()).host;
     let is_answered = request.app_data::<Data<HttpState>>().is_some_and(|state| {
-        state.allowed_hosts.is_empty()
-            || host(&request).is_some_and(|host| state.allowed_hosts.contains(&host))
+        let is_allowed = |host: String| {
+            let host = without_port(&host).to_lowercase();
+            state.allowed_hosts.contains(&host)
+        };
+        state.allowed_hosts.is_empty() || host.is_some_and(is_allowed)
     });
     if !is_answered {
         return Ok(request.error_response(ApiError::from(ErrorKind::MisdirectedRequest)));
@@ -30,13 +34,7 @@ pub(super) async fn check(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// The host the request is for, in lower case and without port.
-fn host(request: &ServiceRequest) -> Option<String> {
-    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
-    let authority = header.or_else(|| request.uri().authority().map(Authority::as_str))?;
-    Some(without_port(authority).to_lowercase())
-}
-
+/// An authority without its port.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,

@@ -1,11 +1,16 @@
 //! Everything that knows the web framework.
 //!
-//! The way of a request, outermost first: request id, trace, error rendering, head limits, hosts,
-//! path case, then the route; authentication is middleware of each route that needs it and comes
-//! before the body is read. Handlers parse, call one use case and answer.
+//! The way of a request, outermost first: request id, who is at the other end, trace, error
+//! rendering, cross-origin rules, head limits, hosts, path case, then the route; authentication is
+//! middleware of each route that needs it and comes before the body is read. Handlers parse, call
+//! one use case and answer.
 
 mod agents;
+mod api;
 mod authentication;
+mod carriers;
+mod connection;
+mod cors;
 mod error;
 mod error_rendering;
 mod head_limits;
@@ -14,6 +19,8 @@ mod hosts;
 mod keeper;
 mod localisation;
 mod negotiation;
+mod openapi;
+mod pages;
 mod path_case;
 mod request_id;
 mod routes;
@@ -24,7 +31,8 @@ use actix_web::{
     App, HttpResponse, Route as Handler,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    middleware::from_fn,
+    http::Method,
+    middleware::{Condition, from_fn},
     web::{self, ServiceConfig},
 };
 use tracing_actix_web::TracingLogger;
@@ -32,6 +40,8 @@ use tracing_actix_web::TracingLogger;
 pub use self::routes::{Access, RouteDescription, describe_routes};
 pub(crate) use self::{
     authentication::challenges,
+    connection::Connection,
+    openapi::document_text as openapi_document,
     request_id::RequestId,
     state::{HttpState, Readiness},
 };
@@ -53,15 +63,18 @@ pub(crate) fn application(
         InitError = (),
     >,
 > {
-    let with_health = state.serves_health;
+    let shared = state.clone();
+    let origins = state.cors_origins.clone();
     App::new()
         .app_data(state)
-        .configure(move |config| configure(config, with_health))
+        .configure(move |config| configure(config, &shared))
         .wrap(from_fn(path_case::fold))
         .wrap(from_fn(hosts::check))
         .wrap(from_fn(head_limits::check))
+        .wrap(Condition::new(!origins.is_empty(), cors::middleware(origins)))
         .wrap(from_fn(error_rendering::render))
         .wrap(TracingLogger::<RootSpan>::new())
+        .wrap(from_fn(connection::identify))
         .wrap(from_fn(request_id::assign))
 }
 
@@ -85,33 +98,47 @@ pub(crate) fn operations_application(
         .wrap(from_fn(request_id::assign))
 }
 
-fn configure(config: &mut ServiceConfig, with_health: bool) {
+fn configure(config: &mut ServiceConfig, state: &HttpState) {
     let mut routes = routes();
     while let Some(first) = routes.first() {
         let path = first.path;
         let (of_path, rest) = routes.into_iter().partition(|route| route.path == path);
-        register(config, path, of_path);
+        register(config, &format!("{}{path}", state.base_path), of_path);
         routes = rest;
     }
-    if with_health {
+    if state.serves_health {
         health::configure(config);
     }
     config.default_service(web::to(unknown_route));
 }
 
-/// One path with its methods, for authenticated callers; any other method is 405 with `Allow`.
-fn register(config: &mut ServiceConfig, path: &'static str, routes: Vec<Route>) {
-    let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+/// One path with its methods; any other method is 405 with `Allow`. An agent's call describes
+/// itself to GET.
+fn register(config: &mut ServiceConfig, path: &str, routes: Vec<Route>) {
+    let mut allowed: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
     let mut resource = web::resource(path.to_lowercase());
-    for route in routes {
-        let handler: Handler = (route.handler)();
-        resource = resource.route(handler.method(route.method));
+    if let Some(route) = routes.iter().find(|route| api::is_agent_call(route)) {
+        let description = api::description(route);
+        allowed.push(Method::GET.to_string());
+        resource = resource.route(
+            web::get().to(move || std::future::ready(HttpResponse::Ok().json(&description))),
+        );
     }
-    let resource = resource.default_service(web::to(move || {
+    for route in routes {
+        let access = route.access;
+        let handler: Handler = (route.handler)().method(route.method);
+        resource = resource.route(match access {
+            Access::Anybody => handler,
+            Access::Authenticated | Access::Agent => handler.wrap(from_fn(move |request, next| {
+                authentication::authenticate(access, request, next)
+            })),
+        });
+    }
+    let allow = allowed.join(", ");
+    config.service(resource.default_service(web::to(move || {
         let refused = ApiError::from(ErrorKind::MethodNotAllowed { allow: allow.clone() });
         std::future::ready(Err::<HttpResponse, _>(refused))
-    }));
-    config.service(resource.wrap(from_fn(authentication::authenticate)));
+    })));
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

@@ -38,6 +38,8 @@ pub(crate) struct AccessTokenContent {
     pub(crate) user_id: UserId,
     pub(crate) session_epoch: i64,
     pub(crate) auth_time: OffsetDateTime,
+    /// The application it was issued to (protocol.md 10.9).
+    pub(crate) application: Option<String>,
 }
 
 /// A token was refused. Which check refused it goes to the log and nowhere else.
@@ -65,6 +67,8 @@ struct Claims {
     exp: i64,
     auth_time: i64,
     epoch: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app: Option<String>,
 }
 
 impl AccessTokens {
@@ -92,6 +96,7 @@ impl AccessTokens {
             exp: now.unix_timestamp().saturating_add(lifetime),
             auth_time: content.auth_time.unix_timestamp(),
             epoch: content.session_epoch,
+            app: content.application.clone(),
         };
         let jwt = encode(&header, &claims, &EncodingKey::from_secret(key.token.as_slice()))
             .map_err(|error| TokenRefused { reason: "cannot be signed", source: Some(error) })?;
@@ -152,6 +157,7 @@ fn read_content(claims: &Claims) -> Option<AccessTokenContent> {
         user_id: UserId::try_from(claims.sub.parse::<i32>().ok()?).ok()?,
         session_epoch: claims.epoch,
         auth_time: OffsetDateTime::from_unix_timestamp(claims.auth_time).ok()?,
+        application: claims.app.clone(),
     })
 }
 
@@ -174,7 +180,12 @@ mod tests {
 
     fn content() -> AccessTokenContent {
         let auth_time = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
-        AccessTokenContent { user_id: UserId::try_from(7).unwrap(), session_epoch: 3, auth_time }
+        AccessTokenContent {
+            user_id: UserId::try_from(7).unwrap(),
+            session_epoch: 3,
+            auth_time,
+            application: Some("one".to_owned()),
+        }
     }
 
     fn issue(tokens: &AccessTokens) -> SecretString {

@@ -24,6 +24,7 @@ pub(crate) struct Key {
     pub(super) identifier: PurposeKey,
     pub(super) audit: PurposeKey,
     pub(super) token: PurposeKey,
+    pub(super) xsrf: PurposeKey,
 }
 
 impl Key {
@@ -131,6 +132,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         identifier: purpose("identifier")?,
         audit: purpose("audit")?,
         token: purpose("token")?,
+        xsrf: purpose("xsrf")?,
     })
 }
 
@@ -173,7 +175,7 @@ pub(crate) mod tests {
         let ring = ring();
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
-            all.extend([*key.seal, *key.identifier, *key.audit, *key.token]);
+            all.extend([*key.seal, *key.identifier, *key.audit, *key.token, *key.xsrf]);
         }
         let count = all.len();
         all.sort_unstable();

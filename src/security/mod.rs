@@ -4,6 +4,7 @@
 //! they are sealed, what the keys are, and what tickets, tokens and evidence look like.
 
 pub(crate) mod access_token;
+pub(crate) mod application_token;
 pub(crate) mod audit_chain;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;
@@ -14,4 +15,6 @@ mod keyring_file;
 mod length_prefixed;
 pub(crate) mod random;
 pub(crate) mod sealing;
+pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
+pub(crate) mod xsrf;

@@ -256,7 +256,7 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> (Option<(String, i64)>, Optio
         Proof::Password { credential_type, version } => {
             (Some((credential_type.clone(), *version)), None)
         }
-        Proof::Ticket { digest } => (None, Some(digest.clone())),
+        Proof::Ticket { digest } | Proof::Session { digest } => (None, Some(digest.clone())),
         Proof::Token => (None, None),
     }
 }

@@ -9,6 +9,7 @@ mod handle;
 pub(crate) mod housekeeping;
 mod opening;
 pub(crate) mod readiness;
+pub(crate) mod sessions;
 pub(crate) mod tickets;
 pub(crate) mod users;
 
@@ -18,15 +19,16 @@ use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 pub(crate) use self::handle::{Interrupted, ServiceHandle};
 use crate::{
-    domain::credential_type::CredentialTypes,
+    domain::{application::InstallationType, credential_type::CredentialTypes},
     security::{
-        access_token::AccessTokens, hashing::HashingEngine, issuer_token::Issuer, keyring::Keyring,
+        access_token::AccessTokens, application_token::Applications, hashing::HashingEngine,
+        issuer_token::Issuer, keyring::Keyring,
     },
 };
 
 // The failures of the layers below, for `http`, which does not look below.
 pub(crate) use crate::{
-    security::{access_token::TokenRefused, hashing::HashingError},
+    security::{access_token::TokenRefused, hashing::HashingError, random::RandomError},
     storage::StorageError,
 };
 
@@ -38,16 +40,21 @@ pub(crate) struct Service {
     pub(crate) types: CredentialTypes,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) issuers: Vec<Issuer>,
+    pub(crate) applications: Applications,
     pub(crate) rules: Rules,
 }
 
 /// What this installation decided.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
+    pub(crate) installation: InstallationType,
     pub(crate) schemes: EnabledSchemes,
     /// How long a ticket lives without being used.
     pub(crate) ticket_lifetime: Duration,
-    /// Live tickets of one user; the oldest ends.
+    /// How long a session lives without being used, and in all.
+    pub(crate) session_lifetime: Duration,
+    pub(crate) maximum_session: Duration,
+    /// Live tickets of one user, and sessions; the oldest ends.
     pub(crate) maximum_tickets: u32,
     /// How long anything derived lives after the proof it goes back to; zero: for ever.
     pub(crate) absolute_lifetime: Duration,
@@ -55,12 +62,14 @@ pub(crate) struct Rules {
     pub(crate) single_per_user: bool,
 }
 
-/// Which header schemes are on.
+/// Which schemes are on.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EnabledSchemes {
     pub(crate) basic: bool,
     pub(crate) so_ticket: bool,
     pub(crate) bearer: bool,
+    pub(crate) session: bool,
 }
 
 impl Service {

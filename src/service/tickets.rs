@@ -1,4 +1,4 @@
-//! Issuing and ending tickets.
+//! Issuing and ending tickets, and ending everything derived.
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -18,7 +18,7 @@ use crate::{
     },
     storage::{
         self, StorageError, audit_events,
-        tickets::{self, NewTicketRow, Ticket},
+        tickets::{self, NewTicketRow, Ticket, TicketKind},
         users,
     },
 };
@@ -64,7 +64,7 @@ impl Service {
         if !matches!(principal.proof, Proof::Password { .. }) {
             return Err(TicketError::Forbidden);
         }
-        self.store_ticket(&principal.user, principal.auth_time, now).await
+        self.new_ticket(&principal.user, principal.auth_time, now).await
     }
 
     /// A ticket for a user, at an operator's word.
@@ -79,34 +79,43 @@ impl Service {
         if user.is_retired {
             return Err(TicketError::Retired);
         }
-        self.store_ticket(user, now, now).await
+        self.new_ticket(user, now, now).await
     }
 
-    async fn store_ticket(
+    async fn new_ticket(
         &self,
         user: &User,
         auth_time: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<IssuedTicket, TicketError> {
         let new = new_ticket(user.user_id)?;
-        let expires_at = self.ticket_expiry(auth_time, now);
+        let derived = (TicketKind::Ticket, new.digest.as_slice());
+        let expires_at = self.store_derived(user, derived, auth_time, now).await?;
+        Ok(IssuedTicket { text: new.text, expires_at })
+    }
+
+    /// Stores a ticket or a session, and tells when it expires.
+    pub(super) async fn store_derived(
+        &self,
+        user: &User,
+        (kind, digest): (TicketKind, &[u8]),
+        auth_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<OffsetDateTime, TicketError> {
+        let expires_at = self.expiry(kind, auth_time, now);
         let ticket = Ticket { session_epoch: user.session_epoch, auth_time, expires_at };
         let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
         let locked = users::lock(&mut transaction, user.user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
-        // The ticket would be dead anyway, its epoch being past; better not to hand it out.
+        // It would be dead anyway, its epoch being past; better not to hand it out.
         if locked.session_epoch != user.session_epoch {
             return Err(TicketError::ProofOutdated);
         }
-        let row = NewTicketRow {
-            user_id: user.user_id,
-            digest: &new.digest,
-            ticket: &ticket,
-            created_at: now,
-        };
+        let user_id = user.user_id;
+        let row = NewTicketRow { kind, user_id, digest, ticket: &ticket, created_at: now };
         tickets::insert(&mut transaction, &row, i64::from(self.rules.maximum_tickets)).await?;
         storage::commit(transaction).await?;
-        Ok(IssuedTicket { text: new.text, expires_at })
+        Ok(expires_at)
     }
 
     /// Ends the ticket that this request came with.

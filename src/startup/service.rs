@@ -3,9 +3,13 @@
 use super::{StartError, database::read_password};
 use crate::{
     configuration::{IssuerSettings, Problem, Settings},
-    domain::credential_type::{CredentialType, CredentialTypes},
+    domain::{
+        application::Application,
+        credential_type::{CredentialType, CredentialTypes},
+    },
     security::{
         access_token::AccessTokens,
+        application_token::Applications,
         hashing::{HashingEngine, HashingOptions},
         issuer_token::{Issuer, IssuerError, IssuerOptions},
         keyring::Keyring,
@@ -38,6 +42,7 @@ pub(crate) fn build_service(settings: &Settings, pool: Database) -> Result<Servi
             lifetime: settings.access_tokens.lifetime,
         },
         issuers: load_issuers(settings, &types)?,
+        applications: applications(settings),
         types,
         rules: rules(settings),
     })
@@ -84,16 +89,28 @@ fn load_issuers(settings: &Settings, types: &CredentialTypes) -> Result<Vec<Issu
     settings.authentication.issuers.iter().map(load).collect()
 }
 
+fn applications(settings: &Settings) -> Applications {
+    let known = settings.installation.applications.iter().filter_map(|entry| {
+        let application = Application { name: entry.name.clone(), is_trusted: entry.trusted };
+        Some((entry.digest()?, application))
+    });
+    Applications::new(known.collect())
+}
+
 fn rules(settings: &Settings) -> Rules {
     Rules {
+        installation: settings.installation.installation_type,
         schemes: EnabledSchemes {
             basic: settings.authentication.basic,
             so_ticket: settings.authentication.so_ticket,
             bearer: settings.authentication.bearer,
+            session: settings.authentication.session,
         },
         ticket_lifetime: settings.tickets.lifetime,
         maximum_tickets: settings.tickets.maximum_per_user,
-        absolute_lifetime: settings.absolute_lifetime,
+        session_lifetime: settings.sessions.lifetime,
+        maximum_session: settings.sessions.maximum,
+        absolute_lifetime: settings.sessions.absolute,
         single_per_user: settings.credentials.single_per_user,
     }
 }

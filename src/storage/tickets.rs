@@ -1,10 +1,28 @@
-//! Tickets, known only by the digests of their texts.
+//! Tickets and sessions, known only by the digests of their texts.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{StorageError, users::UserRow};
 use crate::domain::user::{User, UserId};
+
+/// What a row is; one kind never stands in for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TicketKind {
+    /// A login ticket.
+    Ticket,
+    /// A browser's session.
+    Session,
+}
+
+impl TicketKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::Session => "session",
+        }
+    }
+}
 
 /// A ticket's row.
 #[derive(Debug)]
@@ -17,6 +35,7 @@ pub(crate) struct Ticket {
 /// A ticket to be stored.
 #[derive(Debug)]
 pub(crate) struct NewTicketRow<'ticket> {
+    pub(crate) kind: TicketKind,
     pub(crate) user_id: UserId,
     pub(crate) digest: &'ticket [u8],
     pub(crate) ticket: &'ticket Ticket,
@@ -40,6 +59,7 @@ struct TicketRow {
 #[tracing::instrument(name = "db.tickets.find", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn find_with_user(
     connection: &mut PgConnection,
+    kind: TicketKind,
     user_id: UserId,
     digest: &[u8],
 ) -> Result<Option<(User, Ticket)>, StorageError> {
@@ -49,9 +69,10 @@ pub(crate) async fn find_with_user(
                 u.is_retired, u.session_epoch, t.session_epoch AS ticket_epoch, t.auth_time,
                 t.expires_at
          FROM tickets t JOIN users u ON u.user_id = t.user_id
-         WHERE t.user_id = $1 AND t.digest = $2",
+         WHERE t.user_id = $1 AND t.digest = $2 AND t.kind = $3",
         user_id.as_i32(),
         digest,
+        kind.as_str(),
     )
     .fetch_optional(connection)
     .await?;
@@ -73,8 +94,9 @@ pub(crate) async fn find_with_user(
     Ok(Some((user, ticket)))
 }
 
-/// Stores a ticket and ends the user's oldest ones beyond `maximum`, expired ones first. The user's row is held by
-/// the transaction, so that two logins at once cannot both believe there is room.
+/// Stores a ticket and ends the user's oldest ones of its kind beyond `maximum`, expired ones
+/// first. The user's row is held by the transaction, so that two logins at once cannot both
+/// believe there is room.
 #[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
 pub(crate) async fn insert(
     connection: &mut PgConnection,
@@ -84,12 +106,14 @@ pub(crate) async fn insert(
     sqlx::query!(
         "WITH surplus AS (
              DELETE FROM tickets WHERE user_id = $1 AND digest IN (
-                 SELECT digest FROM tickets WHERE user_id = $1
+                 SELECT digest FROM tickets WHERE user_id = $1 AND kind = $8
                  ORDER BY expires_at > $5 DESC, created_at DESC, digest OFFSET $7
              )
          )
-         INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+         INSERT INTO tickets (
+             user_id, digest, session_epoch, auth_time, created_at, expires_at, kind
+         )
+         VALUES ($1, $2, $3, $4, $5, $6, $8)",
         row.user_id.as_i32(),
         row.digest,
         row.ticket.session_epoch,
@@ -97,6 +121,7 @@ pub(crate) async fn insert(
         row.created_at,
         row.ticket.expires_at,
         (maximum - 1).max(0),
+        row.kind.as_str(),
     )
     .execute(connection)
     .await?;

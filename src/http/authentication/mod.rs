@@ -1,14 +1,16 @@
 //! Authentication as middleware of each route that needs it: it comes before the body is read.
 //!
-//! An `Authorization` header decides alone (protocol.md 10.4). Each scheme is one file that says
-//! what the header presents; whether that proves anything is the service's business.
+//! An `Authorization` header decides alone (protocol.md 10.4); without one it is the cookie
+//! session. Each scheme is one file that says what the request presents; whether that proves
+//! anything is the service's business.
 
 mod basic;
 mod bearer;
+pub(super) mod session_cookie;
 mod so_ticket;
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{AUTHORIZATION, HeaderMap, HeaderValue},
@@ -16,9 +18,13 @@ use actix_web::{
     web::Data,
 };
 
+use secrecy::SecretString;
+
 use super::{
+    connection::Connection,
     error::{ApiError, ErrorKind},
     request_id::RequestId,
+    routes::Access,
     state::HttpState,
 };
 use crate::{
@@ -30,8 +36,8 @@ use crate::{
     service::{EnabledSchemes, authentication::AuthenticationError},
 };
 
-/// The header of the cookie session, which is decided by its absence until there are sessions.
-const X_XSRF_TOKEN: &str = "x-xsrf-token";
+/// The secret of the program that asks (protocol.md 3).
+const SO_APP_TOKEN: &str = "so-apptoken";
 
 /// What a scheme makes of the text behind its name; `None` when it cannot be read.
 type ReadScheme = fn(&str) -> Option<PresentedCredential>;
@@ -40,15 +46,16 @@ type ReadScheme = fn(&str) -> Option<PresentedCredential>;
 const SCHEMES: [(&str, ReadScheme); 3] =
     [("basic", basic::read), ("soticket", so_ticket::read), ("bearer", bearer::read)];
 
-/// Middleware: finds out who is asking, or answers 401.
+/// Middleware of a route: finds out who is asking, or answers 401; then, whether the route is
+/// for them, or answers 403.
 pub(super) async fn authenticate(
+    access: Access,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let origin = origin(&request);
-    match principal(&request, origin.clone()).await {
+    let origin = origin(request.request());
+    match principal(access, &request, origin.clone()).await {
         Ok(principal) => {
-            tracing::Span::current().record("principal.id", principal.user_id().as_i32());
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(origin);
             Ok(next.call(request).await?.map_into_boxed_body())
@@ -57,28 +64,40 @@ pub(super) async fn authenticate(
     }
 }
 
-async fn principal(request: &ServiceRequest, origin: Origin) -> Result<Principal, ApiError> {
+async fn principal(
+    access: Access,
+    request: &ServiceRequest,
+    origin: Origin,
+) -> Result<Principal, ApiError> {
     let presented = presented(request.headers())?;
     tracing::Span::current().record("auth.scheme", presented.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
-    let authenticated = state
-        .service
-        .run(|service| async move { service.authenticate(presented, &origin, clock::now()).await });
-    authenticated.await?.map_err(|error| {
+    let app_token = request.headers().get(SO_APP_TOKEN).and_then(|value| value.to_str().ok());
+    let app_token = app_token.map(SecretString::from);
+    let authenticated = state.service.run(|service| async move {
+        service.authenticate(presented, app_token.as_ref(), &origin, clock::now()).await
+    });
+    let principal = authenticated.await?.map_err(|error| {
         if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
             tracing::Span::current().record("user.id", user_id.as_i32());
         }
-        error.into()
-    })
+        ApiError::from(error)
+    })?;
+    tracing::Span::current().record("principal.id", principal.user_id().as_i32());
+    let installation = state.service.service().rules.installation;
+    if access == Access::Agent && !principal.may_call_agents(installation) {
+        return Err(ErrorKind::ApplicationNotTrusted.into());
+    }
+    Ok(principal)
 }
 
-/// What the request presents: exactly one header of a known scheme.
+/// What the request presents: exactly one header of a known scheme, or the cookie session.
 fn presented(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
     let mut values = headers.get_all(AUTHORIZATION);
     match (values.next(), values.next()) {
         (Some(value), None) => read(value).ok_or(ErrorKind::Unauthenticated),
-        (None, _) if !headers.contains_key(X_XSRF_TOKEN) => Err(ErrorKind::XsrfMissing),
-        _ => Err(ErrorKind::Unauthenticated),
+        (None, _) => session_cookie::read(headers),
+        (Some(_), Some(_)) => Err(ErrorKind::Unauthenticated),
     }
 }
 
@@ -88,10 +107,12 @@ fn read(value: &HeaderValue) -> Option<PresentedCredential> {
     read(text.trim_matches(' '))
 }
 
-fn origin(request: &ServiceRequest) -> Origin {
+/// Where a request comes from, for hashing and for evidence.
+pub(super) fn origin(request: &HttpRequest) -> Origin {
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
-    Origin { address: request.peer_addr().map(|peer| peer.ip()), request_id: request_id.to_owned() }
+    let address = extensions.get::<Connection>().and_then(|connection| connection.address);
+    Origin { address, request_id: request_id.to_owned() }
 }
 
 /// The challenges of a 401 (protocol.md 10.3): Basic only when it is asked for or alone, because

@@ -6,20 +6,22 @@ use actix_web::{
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     clock,
     domain::principal::Principal,
     http::{
-        error::ApiError,
+        error::{ApiError, ErrorKind, MissingRight},
         localisation::{SO_TIME_ZONE, TimeZone, format_moment},
         negotiation::{self, XmlNames},
+        openapi::Operation,
         state::HttpState,
     },
 };
 
 /// A new ticket; its text is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct TicketResponse<'ticket> {
     ticket: &'ticket str,
@@ -30,6 +32,19 @@ struct TicketResponse<'ticket> {
 impl XmlNames for TicketResponse<'_> {
     const NAME: &'static str = "TicketResponse";
     const NAMESPACE: &'static str = "";
+}
+
+/// The place of [`issue`] in the documents.
+pub(in crate::http) fn issue_operation() -> Operation {
+    Operation::new("Gives a ticket for the Basic password of this request.")
+        .answers_with::<TicketResponse<'static>>(201)
+        .refuses(ErrorKind::Forbidden(MissingRight::IssueTicket))
+}
+
+/// The place of [`end_current`] in the documents.
+pub(in crate::http) fn end_current_operation() -> Operation {
+    Operation::new("Ends the ticket that this request came with.")
+        .refuses(ErrorKind::Forbidden(MissingRight::EndTicket))
 }
 
 /// `POST /keeper/tickets`: 201 with a ticket for the Basic password of this request.

@@ -8,9 +8,7 @@ mod time_zone;
 use std::{borrow::Cow, collections::HashMap};
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
-use fluent_templates::{
-    LanguageIdentifier, Loader, StaticLoader, fluent_bundle::FluentValue, static_loader,
-};
+use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, static_loader};
 
 pub(super) use self::time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment};
 use super::error::ErrorKind;
@@ -82,6 +80,12 @@ impl Language {
         }
     }
 
+    /// A text of a page, which has no use for raw names.
+    pub(super) fn page(&self, key: &str) -> String {
+        let language = if *self == Self::Off { &Self::Unasked } else { self };
+        language.message(key, &[])
+    }
+
     /// What is wrong with a request.
     pub(super) fn error(&self, kind: &ErrorKind) -> String {
         match kind {
@@ -99,7 +103,7 @@ impl Language {
         }
     }
 
-    /// The tag for `Content-Language` and for pages.
+    /// The tag for pages.
     pub(super) fn tag(&self) -> String {
         match self {
             Self::Unasked | Self::Off => ENGLISH.to_owned(),

@@ -34,6 +34,16 @@ pub(super) struct AnswerType {
     pub(super) format: Format,
 }
 
+/// Every media type of request bodies.
+pub(in crate::http) fn of_requests() -> impl Iterator<Item = &'static str> {
+    MEDIA_TYPES.into_iter().map(|(essence, _)| essence)
+}
+
+/// Every media type of answers.
+pub(in crate::http) fn of_answers() -> impl Iterator<Item = &'static str> {
+    MEDIA_TYPES.into_iter().filter_map(answer_type).map(|of| of.essence)
+}
+
 /// Format and charset of a request body; `None` when the media type is none of ours.
 pub(super) fn of_body(headers: &HeaderMap) -> Option<(Format, Charset)> {
     let (_, format) = content_type(headers)?;
@@ -56,11 +66,21 @@ pub(super) fn charset_of_answer(headers: &HeaderMap) -> Charset {
     best.map(|(_, charset)| charset).or_else(|| body_charset(headers)).unwrap_or_default()
 }
 
-/// True when the caller asked for this media type by name, whatever else.
-pub(super) fn names(headers: &HeaderMap, essence: &str) -> bool {
-    list(headers, &ACCEPT)
-        .map(Range::parse)
-        .any(|range| range.quality > 0 && range.essence.eq_ignore_ascii_case(essence))
+/// True when the caller prefers one of ours to a page.
+pub(in crate::http) fn is_wanted_rather_than_a_page(headers: &HeaderMap) -> bool {
+    let ranges: Vec<Range<'_>> = list(headers, &ACCEPT).map(Range::parse).collect();
+    let best = |is_one: &dyn Fn(&str) -> bool| {
+        let named = ranges.iter().filter(|range| range.exactness() == 2 && is_one(range.essence));
+        named.map(|range| range.quality).max().unwrap_or_default()
+    };
+    let is_page = |essence: &str| essence.eq_ignore_ascii_case("text/html");
+    let is_ours = |essence: &str| of_answers().any(|of| of.eq_ignore_ascii_case(essence));
+    best(&is_ours) > best(&is_page)
+}
+
+/// True for a form of a page.
+pub(in crate::http) fn is_form(headers: &HeaderMap) -> bool {
+    of_body(headers).is_some_and(|(format, _)| format == Format::Form)
 }
 
 /// The best of what is accepted: by quality, then by how exactly it is named, then JSON first.

@@ -25,6 +25,11 @@ pub(super) use self::{
 };
 use self::{media_type::Format, select::Selection};
 
+/// What the documents list.
+pub(super) mod media_types {
+    pub(in crate::http) use super::media_type::{of_answers, of_requests};
+}
+
 /// An answer with a body, in the format the caller gets, with the members the caller selects.
 pub(super) struct Negotiated<T>(pub(super) T);
 

@@ -2,18 +2,21 @@
 
 use actix_web::web::{Data, ReqData};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     domain::{principal::Principal, user::UserType},
     http::{
+        carriers::{FieldProperties, TableRight},
         negotiation::{CARRIERS, Negotiated, XmlNames},
+        openapi::Operation,
         state::HttpState,
     },
 };
 
 /// The vendor's `SoPrincipalCarrier` (protocol.md 8.6). What a credential service has no data for
 /// is present and zero, empty or null.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SoPrincipalCarrier {
     user_type: &'static str,
@@ -32,7 +35,7 @@ pub(in crate::http) struct SoPrincipalCarrier {
     role_name: &'static str,
     role_description: &'static str,
     role_type: &'static str,
-    licenses: [String; 0],
+    licenses: Vec<String>,
     full_name: String,
     #[serde(rename = "EMailAddress")]
     e_mail_address: &'static str,
@@ -40,17 +43,22 @@ pub(in crate::http) struct SoPrincipalCarrier {
     ej_user_id: i32,
     ej_access_level: i32,
     ej_user_status: &'static str,
-    provided_credentials: [String; 0],
-    secondary_groups: [i32; 0],
+    provided_credentials: Vec<String>,
+    secondary_groups: Vec<i32>,
     database_context_identifier: String,
     user_name: String,
-    table_right: Option<()>,
-    field_properties: Option<()>,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
 }
 
 impl XmlNames for SoPrincipalCarrier {
     const NAME: &'static str = "SoPrincipalCarrier";
     const NAMESPACE: &'static str = CARRIERS;
+}
+
+/// Its place in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Tells who the caller is.").answers::<SoPrincipalCarrier>()
 }
 
 /// Answers the caller's own principal.
@@ -82,18 +90,18 @@ fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
         role_name: if may_administer { "Administrator" } else { "User" },
         role_description: "",
         role_type: role_type_name(user.user_type),
-        licenses: [],
+        licenses: Vec::new(),
         full_name: user.display_name,
         e_mail_address: "",
         function_rights: if may_administer { vec!["user-administrator"] } else { Vec::new() },
         ej_user_id: 0,
         ej_access_level: 0,
         ej_user_status: "Unknown",
-        provided_credentials: [],
-        secondary_groups: [],
+        provided_credentials: Vec::new(),
+        secondary_groups: Vec::new(),
         database_context_identifier: context,
         user_name: user.login_name,
-        table_right: None,
+        table_right: Some(TableRight::READ_ONLY),
         field_properties: None,
     }
 }

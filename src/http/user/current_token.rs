@@ -6,8 +6,13 @@ use secrecy::ExposeSecret;
 use crate::{
     clock,
     domain::principal::Principal,
-    http::{error::ApiError, negotiation::Negotiated, state::HttpState},
+    http::{error::ApiError, negotiation::Negotiated, openapi::Operation, state::HttpState},
 };
+
+/// Its place in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Gives the caller an access token, to be used as Bearer.").answers::<String>()
+}
 
 /// Answers the text `8A:…` (protocol.md 1.5).
 pub(in crate::http) async fn current_token(

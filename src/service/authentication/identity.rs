@@ -48,7 +48,8 @@ impl Service {
         }
         let scheme = AuthenticationScheme::Bearer;
         // An issuer whose clock is ahead must not stretch what is derived from its proof.
-        Ok(Principal { user, scheme, proof: Proof::Token, auth_time: auth_time.min(now) })
+        let auth_time = auth_time.min(now);
+        Ok(Principal { user, scheme, proof: Proof::Token, auth_time, application: None })
     }
 
     /// Whoever can write to the database can point a digest at another user, but cannot seal the

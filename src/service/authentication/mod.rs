@@ -2,16 +2,21 @@
 //!
 //! Every refusal has an inner reason for the log; the caller learns only that it was refused.
 
+mod application;
+mod derived;
 mod identity;
 mod password;
+mod session;
 mod ticket;
 mod token;
 
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{Service, opening::KeyUnavailable};
 use crate::{
     domain::{
+        application::InstallationType,
         caller::Origin,
         principal::{AuthenticationScheme, PresentedCredential, Principal},
         user::{User, UserId},
@@ -31,6 +36,9 @@ pub(crate) enum AuthenticationError {
         #[source]
         reason: Refusal,
     },
+    /// Online, sessions are for administrators.
+    #[error("only administrators have a session here")]
+    OnlineSession,
     #[error(transparent)]
     KeyUnavailable(#[from] KeyUnavailable),
     #[error(transparent)]
@@ -56,10 +64,16 @@ pub(crate) enum Refusal {
     Retired,
     #[error("not a ticket")]
     MalformedTicket,
-    #[error("no such ticket")]
+    #[error("not a session")]
+    MalformedSession,
+    #[error("no such ticket or session")]
     UnknownTicket,
-    #[error("the ticket has expired")]
+    #[error("the ticket or session has expired")]
     Expired,
+    #[error("the value of X-XSRF-TOKEN is not the session's")]
+    WrongXsrf,
+    #[error("no known application")]
+    UnknownApplication,
     #[error("the password was changed, or everything was ended, since")]
     EarlierEpoch,
     #[error("the proof it goes back to is too long ago")]
@@ -76,6 +90,10 @@ impl AuthenticationError {
     fn refused(user: Option<&User>, reason: Refusal) -> Self {
         Self::Refused { user_id: user.map(|user| user.user_id), reason }
     }
+
+    pub(super) fn scheme_off() -> Self {
+        Self::refused(None, Refusal::SchemeOff)
+    }
 }
 
 impl Service {
@@ -86,55 +104,37 @@ impl Service {
     pub(crate) async fn authenticate(
         &self,
         presented: PresentedCredential,
+        app_token: Option<&SecretString>,
         origin: &Origin,
         now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
         if !self.is_enabled(presented.scheme()) {
-            return Err(AuthenticationError::refused(None, Refusal::SchemeOff));
+            return Err(AuthenticationError::scheme_off());
         }
-        match presented {
+        let principal = match presented {
             PresentedCredential::Password { name, password } => {
                 self.authenticate_password(&name, &password, origin, now).await
             }
             PresentedCredential::Ticket(text) => self.authenticate_ticket(&text, now).await,
             PresentedCredential::Token(text) => self.authenticate_token(&text, now).await,
-        }
+            PresentedCredential::Session { cookie, xsrf } => {
+                self.authenticate_session(&cookie, &xsrf, now).await
+            }
+        };
+        self.identify_application(principal?, app_token)
     }
 
     fn is_enabled(&self, scheme: AuthenticationScheme) -> bool {
         let schemes = self.rules.schemes;
         match scheme {
-            AuthenticationScheme::Basic => schemes.basic,
+            // Online, a password is for the login page only.
+            AuthenticationScheme::Basic => {
+                schemes.basic && self.rules.installation == InstallationType::Onsite
+            }
             AuthenticationScheme::SoTicket => schemes.so_ticket,
             AuthenticationScheme::Bearer => schemes.bearer,
+            AuthenticationScheme::Session => schemes.session,
             AuthenticationScheme::Command => true,
         }
-    }
-
-    /// When everything ends that goes back to a proof at `auth_time`; `None`: never.
-    pub(super) fn end_of_lifetime(&self, auth_time: OffsetDateTime) -> Option<OffsetDateTime> {
-        let absolute = self.rules.absolute_lifetime;
-        if absolute.is_zero() { None } else { auth_time.checked_add(absolute.try_into().ok()?) }
-    }
-
-    /// Refuses what was derived from a proof and does not count any more.
-    fn check_derived(
-        &self,
-        user: &User,
-        session_epoch: i64,
-        auth_time: OffsetDateTime,
-        now: OffsetDateTime,
-    ) -> Result<(), AuthenticationError> {
-        let refuse = |reason| Err(AuthenticationError::refused(Some(user), reason));
-        if user.is_retired {
-            return refuse(Refusal::Retired);
-        }
-        if session_epoch != user.session_epoch {
-            return refuse(Refusal::EarlierEpoch);
-        }
-        if self.end_of_lifetime(auth_time).is_some_and(|end| end <= now) {
-            return refuse(Refusal::LifetimeOver);
-        }
-        Ok(())
     }
 }

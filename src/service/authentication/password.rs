@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Service {
-    pub(super) async fn authenticate_password(
+    pub(in crate::service) async fn authenticate_password(
         &self,
         name: &str,
         password: &SecretString,
@@ -46,7 +46,13 @@ impl Service {
         if user.is_retired {
             return Err(refuse(Some(&user), Refusal::Retired));
         }
-        Ok(Principal { user, scheme: AuthenticationScheme::Basic, proof, auth_time: now })
+        Ok(Principal {
+            user,
+            scheme: AuthenticationScheme::Basic,
+            proof,
+            auth_time: now,
+            application: None,
+        })
     }
 
     /// The first of the types whose row was made from this password.

@@ -42,6 +42,7 @@ impl Service {
             scheme: AuthenticationScheme::Bearer,
             proof: Proof::Token,
             auth_time: content.auth_time,
+            application: self.application_of_claim(content.application.as_deref()),
         })
     }
 }

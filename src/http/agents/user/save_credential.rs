@@ -1,8 +1,11 @@
 //! `POST /api/v1/Agents/User/SaveCredential`: add or replace a credential of one type.
 
+use std::time::Duration;
+
 use actix_web::web::{Data, ReqData};
 use secrecy::SecretString;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     clock,
@@ -13,39 +16,56 @@ use crate::{
         save_credential::UncheckedSaveCredential,
     },
     http::{
-        error::ApiError,
+        error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
+        openapi::Operation,
         state::HttpState,
     },
 };
 
 /// What is to be saved for whom.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveCredentialRequest {
     /// The user's id (the vendor's associate id).
+    #[schema(minimum = 1)]
     user_id: Option<i32>,
     credential: Option<CredentialCarrier>,
 }
 
 /// The vendor's `Credential` (protocol.md 7.1).
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = Credential)]
 struct CredentialCarrier {
     r#type: Option<CredentialTypeName>,
     /// The secret, or what names the user in another system.
+    #[schema(value_type = Option<String>, max_length = 1024)]
     value: Option<SecretString>,
     /// What is shown instead of the value; the login name when there is none.
+    #[schema(max_length = 254)]
     display_value: Option<String>,
 }
 
 /// Of the vendor's `CredentialType`, what a request is looked at for: its name.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
 struct CredentialTypeName {
+    #[schema(max_length = 254)]
     /// For example `CRM5/PASSWORD`; none means the installation's default type.
     r#type: Option<String>,
+}
+
+/// Its place in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Saves (adds or replaces) the user's credential of the same type.")
+        .takes::<SaveCredentialRequest>()
+        .answers::<bool>()
+        .refuses(ErrorKind::Forbidden(MissingRight::SaveCredential))
+        .refuses(ErrorKind::UnknownUser)
+        .refuses(ErrorKind::IdentifierTaken)
+        .refuses(ErrorKind::Overloaded { retry_after: Duration::ZERO })
+        .refuses(ErrorKind::OutcomeUnknown)
 }
 
 /// Saves the credential and answers the bare literal `true` (protocol.md 0).

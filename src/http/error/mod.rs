@@ -1,16 +1,14 @@
 //! The one status table (protocol.md 10.28), and how failures of the use cases get into it.
 
+mod causes;
+mod details;
+
 use std::time::Duration;
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
-use crate::{
-    domain::{InvalidField, Reason},
-    service::{
-        HashingError, Interrupted, StorageError, TokenRefused, authentication::AuthenticationError,
-        credentials::SaveCredentialError, tickets::TicketError,
-    },
-};
+pub(crate) use self::details::{BodyFault, MissingRight};
+use crate::domain::{InvalidField, Reason};
 
 /// Everything that can be wrong with a request, as the client sees it. The text comes with the
 /// caller's language (`localisation`); `Display` is for logs and never contains a rejected value.
@@ -42,89 +40,8 @@ pub(crate) enum ErrorKind {
     Internal,
 }
 
-/// Why a body cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyFault {
-    NotJson,
-    NotXml,
-    NotForm,
-    NotUtf8,
-    NotUtf16,
-    ByteOrderMark,
-    DocumentType,
-    TooDeep,
-    TooManyValues,
-    NotObject,
-    EndedEarly,
-    /// The web framework refused it before anything of ours saw it.
-    Framework,
-}
-
-impl BodyFault {
-    /// Every fault, for tests.
-    #[cfg(test)]
-    pub(super) const ALL: [Self; 12] = [
-        Self::NotJson,
-        Self::NotXml,
-        Self::NotForm,
-        Self::NotUtf8,
-        Self::NotUtf16,
-        Self::ByteOrderMark,
-        Self::DocumentType,
-        Self::TooDeep,
-        Self::TooManyValues,
-        Self::NotObject,
-        Self::EndedEarly,
-        Self::Framework,
-    ];
-
-    /// The name under which its text is kept.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::NotJson => "body-not-json",
-            Self::NotXml => "body-not-xml",
-            Self::NotForm => "body-not-form",
-            Self::NotUtf8 => "body-not-utf8",
-            Self::NotUtf16 => "body-not-utf16",
-            Self::ByteOrderMark => "body-byte-order-mark",
-            Self::DocumentType => "body-document-type",
-            Self::TooDeep => "body-too-deep",
-            Self::TooManyValues => "body-too-many-values",
-            Self::NotObject => "body-not-object",
-            Self::EndedEarly => "body-ended-early",
-            Self::Framework => "body-framework",
-        }
-    }
-}
-
-/// What the caller lacks the right to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MissingRight {
-    SaveCredential,
-    IssueTicket,
-    EndTicket,
-    OnlineSession,
-}
-
-impl MissingRight {
-    /// Every one, for tests.
-    #[cfg(test)]
-    pub(super) const ALL: [Self; 4] =
-        [Self::SaveCredential, Self::IssueTicket, Self::EndTicket, Self::OnlineSession];
-
-    /// The name under which its text is kept.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::SaveCredential => "forbidden-save-credential",
-            Self::IssueTicket => "forbidden-issue-ticket",
-            Self::EndTicket => "forbidden-end-ticket",
-            Self::OnlineSession => "forbidden-online-session",
-        }
-    }
-}
-
 /// How long to wait where nothing better is known.
-const RETRY_SOON: Duration = Duration::from_secs(1);
+pub(super) const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// The vendor's names of what went wrong (protocol.md 10.28).
 mod error_type {
@@ -139,7 +56,7 @@ mod error_type {
 
 impl ErrorKind {
     /// One of each, for documents and tests.
-    pub(super) fn samples() -> Vec<Self> {
+    pub(in crate::http) fn samples() -> Vec<Self> {
         let field = || "Credential.Value".to_owned();
         vec![
             Self::MalformedBody(BodyFault::NotJson),
@@ -169,8 +86,24 @@ impl ErrorKind {
         ]
     }
 
+    /// What can be wrong with a body, one of each.
+    pub(in crate::http) fn of_bodies() -> Vec<Self> {
+        let is_of_body = |kind: &Self| {
+            matches!(
+                kind,
+                Self::MalformedBody(_)
+                    | Self::InvalidField(_)
+                    | Self::DuplicateMember { .. }
+                    | Self::RequestTimeout
+                    | Self::BodyTooLarge
+                    | Self::UnsupportedMediaType
+            )
+        };
+        Self::samples().into_iter().filter(is_of_body).collect()
+    }
+
     /// The whole status table: status, `ErrorType`, `Code`.
-    pub(super) fn row(&self) -> (StatusCode, &'static str, &'static str) {
+    pub(in crate::http) fn row(&self) -> (StatusCode, &'static str, &'static str) {
         use error_type as class;
         match self {
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, class::ARGUMENT, "malformed_body"),
@@ -213,12 +146,12 @@ impl ErrorKind {
     }
 
     /// The stable name of what went wrong.
-    pub(super) fn code(&self) -> &'static str {
+    pub(in crate::http) fn code(&self) -> &'static str {
         self.row().2
     }
 
     /// The offending member, when it is one.
-    pub(super) fn field(&self) -> Option<&str> {
+    pub(in crate::http) fn field(&self) -> Option<&str> {
         if let Self::InvalidField(InvalidField { field, .. }) | Self::DuplicateMember { field } =
             self
         {
@@ -229,7 +162,7 @@ impl ErrorKind {
     }
 
     /// How long to wait before trying again; every 503 says it.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(in crate::http) fn retry_after(&self) -> Option<Duration> {
         if let Self::Overloaded { retry_after } = self {
             return Some(*retry_after);
         }
@@ -263,9 +196,9 @@ fn unavailable(code: &'static str) -> (StatusCode, &'static str, &'static str) {
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub(crate) struct ApiError {
-    pub(super) kind: ErrorKind,
+    pub(in crate::http) kind: ErrorKind,
     #[source]
-    pub(super) cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub(in crate::http) cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ApiError {
@@ -288,93 +221,5 @@ impl ResponseError for ApiError {
 impl<E: Into<ErrorKind>> From<E> for ApiError {
     fn from(kind: E) -> Self {
         Self { kind: kind.into(), cause: None }
-    }
-}
-
-impl From<StorageError> for ApiError {
-    fn from(error: StorageError) -> Self {
-        let kind = match &error {
-            StorageError::Unavailable(_) => ErrorKind::DatabaseUnavailable,
-            StorageError::Busy(_) => ErrorKind::Overloaded { retry_after: RETRY_SOON },
-            StorageError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
-            StorageError::Constraint(_)
-            | StorageError::Inconsistent { .. }
-            | StorageError::Migration(_)
-            | StorageError::BadUrl
-            | StorageError::Refused(_) => ErrorKind::Internal,
-        };
-        Self::caused(kind, error)
-    }
-}
-
-impl From<HashingError> for ApiError {
-    fn from(error: HashingError) -> Self {
-        let kind = match &error {
-            HashingError::Overloaded { retry_after } => {
-                ErrorKind::Overloaded { retry_after: *retry_after }
-            }
-            HashingError::ShuttingDown => ErrorKind::ShuttingDown,
-            HashingError::ImpossibleCost | HashingError::Random(_) | HashingError::NoThread(_) => {
-                ErrorKind::Internal
-            }
-        };
-        Self::caused(kind, error)
-    }
-}
-
-impl From<AuthenticationError> for ApiError {
-    fn from(error: AuthenticationError) -> Self {
-        match error {
-            AuthenticationError::Refused { .. } => Self::caused(ErrorKind::Unauthenticated, error),
-            AuthenticationError::KeyUnavailable(_) => {
-                Self::caused(ErrorKind::KeyUnavailable, error)
-            }
-            AuthenticationError::Hashing(error) => error.into(),
-            AuthenticationError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<SaveCredentialError> for ApiError {
-    fn from(error: SaveCredentialError) -> Self {
-        match error {
-            SaveCredentialError::Forbidden => {
-                ErrorKind::Forbidden(MissingRight::SaveCredential).into()
-            }
-            SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
-            SaveCredentialError::IdentifierTaken => ErrorKind::IdentifierTaken.into(),
-            SaveCredentialError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
-            SaveCredentialError::Hashing(error) => error.into(),
-            SaveCredentialError::Storage(error) => error.into(),
-            SaveCredentialError::Seal(_) | SaveCredentialError::Unwritable => {
-                Self::caused(ErrorKind::Internal, error)
-            }
-        }
-    }
-}
-
-impl From<TicketError> for ApiError {
-    fn from(error: TicketError) -> Self {
-        match error {
-            TicketError::Forbidden => ErrorKind::Forbidden(MissingRight::IssueTicket).into(),
-            TicketError::NoTicket => ErrorKind::Forbidden(MissingRight::EndTicket).into(),
-            TicketError::ProofOutdated | TicketError::UnknownUser | TicketError::Retired => {
-                Self::caused(ErrorKind::Unauthenticated, error)
-            }
-            TicketError::Random(_) => Self::caused(ErrorKind::Internal, error),
-            TicketError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<TokenRefused> for ApiError {
-    fn from(error: TokenRefused) -> Self {
-        Self::caused(ErrorKind::Internal, error)
-    }
-}
-
-impl From<Interrupted> for ApiError {
-    fn from(error: Interrupted) -> Self {
-        Self::caused(ErrorKind::Internal, error)
     }
 }

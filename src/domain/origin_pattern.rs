@@ -1,0 +1,117 @@
+//! Which web origins (RFC 6454) may call the API, as operators write them.
+
+/// An origin, or a pattern of origins: `*` for all, `https://*.example` for subdomains,
+/// `http://localhost:*` (the vendor's documents also write `http://localhost*`) for any port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OriginPattern {
+    /// `None`: every origin.
+    parts: Option<Parts>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
+    scheme: String,
+    host: String,
+    with_subdomains: bool,
+    /// `None`: any.
+    port: Option<String>,
+}
+
+impl OriginPattern {
+    /// Reads a pattern; `None` when it is none.
+    pub(crate) fn parse(pattern: &str) -> Option<Self> {
+        if pattern == "*" {
+            return Some(Self { parts: None });
+        }
+        let pattern = pattern.to_lowercase();
+        let (scheme, authority) = pattern.split_once("://")?;
+        let (authority, any_port) = match authority.strip_suffix('*') {
+            Some(rest) => (rest.strip_suffix(':').unwrap_or(rest), true),
+            None => (authority, false),
+        };
+        let (authority, with_subdomains) = match authority.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (authority, false),
+        };
+        let (host, port) = split_port(authority);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-[]:".contains(c);
+        let is_good = matches!(scheme, "http" | "https")
+            && !host.is_empty()
+            && host.chars().all(is_plain)
+            && !(any_port && !port.is_empty());
+        let port = if any_port { None } else { Some(port.to_owned()) };
+        let parts =
+            Parts { scheme: scheme.to_owned(), host: host.to_owned(), with_subdomains, port };
+        is_good.then_some(Self { parts: Some(parts) })
+    }
+
+    /// True when that origin is meant.
+    pub(crate) fn matches(&self, origin: &str) -> bool {
+        let Some(parts) = &self.parts else { return true };
+        let origin = origin.to_lowercase();
+        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        let (host, port) = split_port(authority);
+        let is_host = if parts.with_subdomains {
+            host.strip_suffix(parts.host.as_str()).is_some_and(|front| front.ends_with('.'))
+        } else {
+            host == parts.host
+        };
+        scheme == parts.scheme && is_host && parts.port.as_deref().is_none_or(|of| of == port)
+    }
+}
+
+/// Host and port; an IPv6 address keeps its brackets.
+fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
+        _ => (authority, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OriginPattern;
+
+    #[test]
+    fn a_pattern_means_what_it_says_and_no_more() {
+        for (pattern, origin, is_meant) in [
+            ("*", "https://any.example", true),
+            ("https://app.example", "https://app.example", true),
+            ("https://App.example", "https://app.EXAMPLE", true),
+            ("https://app.example", "http://app.example", false),
+            ("https://app.example", "https://app.example:8443", false),
+            ("https://app.example", "https://app.example.evil", false),
+            ("https://app.example", "null", false),
+            ("https://app.example:8443", "https://app.example:8443", true),
+            ("http://localhost*", "http://localhost", true),
+            ("http://localhost*", "http://localhost:9999", true),
+            ("http://localhost:*", "http://localhost:9999", true),
+            ("http://localhost*", "http://localhost.evil.example", false),
+            ("http://localhost*", "http://localhost:9999.evil.example", false),
+            ("http://[::1]:*", "http://[::1]:8080", true),
+            ("https://*.example", "https://a.b.example", true),
+            ("https://*.example", "https://example", false),
+            ("https://*.example", "https://evilexample", false),
+            ("https://*.example:*", "https://a.example:1", true),
+        ] {
+            let parsed = OriginPattern::parse(pattern).unwrap();
+            assert_eq!(parsed.matches(origin), is_meant, "{pattern} {origin}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for pattern in [
+            "",
+            "app.example",
+            "https://",
+            "https://a/b",
+            "ftp://a",
+            "https://a*b",
+            "https://**",
+            "https://a:1*",
+        ] {
+            assert_eq!(OriginPattern::parse(pattern), None, "{pattern}");
+        }
+    }
+}

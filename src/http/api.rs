@@ -1,0 +1,116 @@
+//! What the API says about itself: `/api`, `/api/v1`, and `GET` on the URL of an agent's call,
+//! which describes the call and never executes it (protocol.md 8.6 and 10.23).
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::{
+    connection::Connection,
+    error::ApiError,
+    negotiation::{self, XmlNames, media_type},
+    openapi::Operation,
+    pages::docs,
+    routes::{Route, routes},
+    state::HttpState,
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What runs here, in the vendor's terms.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApiVersion {
+    /// Where version 1 of the API is.
+    v1: String,
+    #[serde(rename = "NetServerVersion")]
+    net_server_version: &'static str,
+    #[serde(rename = "NetServerAssembly")]
+    net_server_assembly: &'static str,
+    #[serde(rename = "NetServerDate")]
+    net_server_date: &'static str,
+    #[serde(rename = "NetServerLabel")]
+    net_server_label: &'static str,
+    #[serde(rename = "NetServer")]
+    net_server: &'static str,
+    #[serde(rename = "Services")]
+    services: &'static str,
+    #[serde(rename = "ServicesCurrent")]
+    services_current: &'static str,
+    #[serde(rename = "Version")]
+    version: &'static str,
+}
+
+impl XmlNames for ApiVersion {
+    const NAME: &'static str = "ApiVersion";
+    const NAMESPACE: &'static str = "";
+}
+
+/// The place of [`version`] in the documents.
+pub(super) fn version_operation() -> Operation {
+    Operation::new("Tells what runs here: a page, unless Accept prefers another format.")
+        .answers::<ApiVersion>()
+        .may_be_a_page()
+}
+
+/// `GET /api`: a page by default, else what runs here.
+pub(super) async fn version(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, ApiError> {
+    if !media_type::is_wanted_rather_than_a_page(request.headers()) {
+        return docs::page(&state);
+    }
+    let origin = Connection::of(&request).origin().unwrap_or_default();
+    let version = ApiVersion {
+        v1: format!("{origin}{}/api/v1/", state.base_path),
+        net_server_version: VERSION,
+        net_server_assembly: "CredentialKeeper",
+        net_server_date: "",
+        net_server_label: "",
+        net_server: "Credential Keeper",
+        services: "User",
+        services_current: "User",
+        version: VERSION,
+    };
+    Ok(negotiation::write(HttpResponse::Ok(), request.headers(), &version))
+}
+
+/// The place of [`list`] in the documents.
+pub(super) fn routes_operation() -> Operation {
+    Operation::new("Maps every URL of the API to its methods, each with one sentence.")
+        .answers_text("application/json")
+}
+
+/// `GET /api/v1`: every URL with its methods, in JSON.
+pub(super) async fn list(state: Data<HttpState>) -> HttpResponse {
+    let mut urls = Map::new();
+    for route in routes().iter().filter(|route| route.path.starts_with("/api/v1/")) {
+        let url = format!("{}{}", state.base_path, route.path);
+        let methods = urls.entry(url).or_insert_with(|| json!({}));
+        if let (Value::Object(methods), Some(operation)) = (methods, route.operation) {
+            methods.insert(route.method.to_string(), operation().summary().into());
+            if is_agent_call(route) {
+                methods.insert("GET".to_owned(), "Describes the call.".into());
+            }
+        }
+    }
+    HttpResponse::Ok().json(urls)
+}
+
+/// True for a call whose URL answers GET with a description.
+pub(super) fn is_agent_call(route: &Route) -> bool {
+    route.path.starts_with("/api/v1/Agents/")
+}
+
+/// The description of an agent's call.
+pub(super) fn description(route: &Route) -> Value {
+    let pointer = route.path.replace('~', "~0").replace('/', "~1");
+    let method = route.method.as_str();
+    json!({
+        "Name": route.path.rsplit('/').next(),
+        "Method": method,
+        "Description": route.operation.map(|operation| operation().summary()),
+        "Reference": format!("/openapi.json#/paths/{pointer}/{}", method.to_lowercase()),
+    })
+}

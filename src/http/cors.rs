@@ -1,0 +1,53 @@
+//! Cross-origin calls from pages of the configured origins (protocol.md 9.3 and 10.24).
+//!
+//! Such pages bring an `Authorization` header of their own; cookies are never meant, so
+//! credentials are not allowed.
+
+use actix_cors::Cors;
+use actix_web::http::{
+    Method,
+    header::{
+        ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, HeaderName, IF_MODIFIED_SINCE,
+        IF_UNMODIFIED_SINCE, RETRY_AFTER,
+    },
+};
+
+use crate::domain::origin_pattern::OriginPattern;
+
+/// How long a browser may remember the answer to a preflight, in seconds.
+const MAXIMUM_AGE: usize = 3600;
+
+/// The middleware for these origins.
+pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
+    let own = HeaderName::from_static;
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| {
+            let origin = origin.to_str().unwrap_or_default();
+            origins.iter().any(|pattern| pattern.matches(origin))
+        })
+        .allowed_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ])
+        .allowed_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            ACCEPT,
+            ACCEPT_LANGUAGE,
+            IF_MODIFIED_SINCE,
+            IF_UNMODIFIED_SINCE,
+            own("x-xsrf-token"),
+            own("x-request-id"),
+            own("so-apptoken"),
+            own("so-language"),
+            own("so-culture"),
+            own("so-timezone"),
+            own("so-browser-tz-offset"),
+        ])
+        .expose_headers([RETRY_AFTER, own("x-request-id"), own("so-timezone")])
+        .max_age(MAXIMUM_AGE)
+}

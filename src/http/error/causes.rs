@@ -1,0 +1,119 @@
+//! How failures of the use cases get into the status table.
+
+use super::{ApiError, ErrorKind, MissingRight, RETRY_SOON};
+use crate::service::{
+    HashingError, Interrupted, RandomError, StorageError, TokenRefused,
+    authentication::{AuthenticationError, Refusal},
+    credentials::SaveCredentialError,
+    sessions::SignInError,
+    tickets::TicketError,
+};
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        let kind = match &error {
+            StorageError::Unavailable(_) => ErrorKind::DatabaseUnavailable,
+            StorageError::Busy(_) => ErrorKind::Overloaded { retry_after: RETRY_SOON },
+            StorageError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
+            StorageError::Constraint(_)
+            | StorageError::Inconsistent { .. }
+            | StorageError::Migration(_)
+            | StorageError::BadUrl
+            | StorageError::Refused(_) => ErrorKind::Internal,
+        };
+        Self::caused(kind, error)
+    }
+}
+
+impl From<HashingError> for ApiError {
+    fn from(error: HashingError) -> Self {
+        let kind = match &error {
+            HashingError::Overloaded { retry_after } => {
+                ErrorKind::Overloaded { retry_after: *retry_after }
+            }
+            HashingError::ShuttingDown => ErrorKind::ShuttingDown,
+            HashingError::ImpossibleCost | HashingError::Random(_) | HashingError::NoThread(_) => {
+                ErrorKind::Internal
+            }
+        };
+        Self::caused(kind, error)
+    }
+}
+
+impl From<AuthenticationError> for ApiError {
+    fn from(error: AuthenticationError) -> Self {
+        match error {
+            AuthenticationError::Refused { reason: Refusal::WrongXsrf, .. } => {
+                Self::caused(ErrorKind::XsrfWrong, error)
+            }
+            AuthenticationError::Refused { .. } => Self::caused(ErrorKind::Unauthenticated, error),
+            AuthenticationError::OnlineSession => {
+                ErrorKind::Forbidden(MissingRight::OnlineSession).into()
+            }
+            AuthenticationError::KeyUnavailable(_) => {
+                Self::caused(ErrorKind::KeyUnavailable, error)
+            }
+            AuthenticationError::Hashing(error) => error.into(),
+            AuthenticationError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<SaveCredentialError> for ApiError {
+    fn from(error: SaveCredentialError) -> Self {
+        match error {
+            SaveCredentialError::Forbidden => {
+                ErrorKind::Forbidden(MissingRight::SaveCredential).into()
+            }
+            SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
+            SaveCredentialError::IdentifierTaken => ErrorKind::IdentifierTaken.into(),
+            SaveCredentialError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
+            SaveCredentialError::Hashing(error) => error.into(),
+            SaveCredentialError::Storage(error) => error.into(),
+            SaveCredentialError::Seal(_) | SaveCredentialError::Unwritable => {
+                Self::caused(ErrorKind::Internal, error)
+            }
+        }
+    }
+}
+
+impl From<TicketError> for ApiError {
+    fn from(error: TicketError) -> Self {
+        match error {
+            TicketError::Forbidden => ErrorKind::Forbidden(MissingRight::IssueTicket).into(),
+            TicketError::NoTicket => ErrorKind::Forbidden(MissingRight::EndTicket).into(),
+            TicketError::ProofOutdated | TicketError::UnknownUser | TicketError::Retired => {
+                Self::caused(ErrorKind::Unauthenticated, error)
+            }
+            TicketError::Random(_) => Self::caused(ErrorKind::Internal, error),
+            TicketError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Authentication(error) => error.into(),
+            SignInError::Session(error) => error.into(),
+        }
+    }
+}
+
+impl From<RandomError> for ApiError {
+    fn from(error: RandomError) -> Self {
+        Self::caused(ErrorKind::Internal, error)
+    }
+}
+
+impl From<TokenRefused> for ApiError {
+    fn from(error: TokenRefused) -> Self {
+        Self::caused(ErrorKind::Internal, error)
+    }
+}
+
+impl From<Interrupted> for ApiError {
+    fn from(error: Interrupted) -> Self {
+        Self::caused(ErrorKind::Internal, error)
+    }
+}

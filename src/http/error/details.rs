@@ -1,0 +1,89 @@
+//! What exactly is wrong, where one code has several texts.
+
+/// Why a body cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    NotJson,
+    NotXml,
+    NotForm,
+    NotUtf8,
+    NotUtf16,
+    ByteOrderMark,
+    DocumentType,
+    TooDeep,
+    TooManyValues,
+    NotObject,
+    EndedEarly,
+    /// The web framework refused it before anything of ours saw it.
+    Framework,
+}
+
+impl BodyFault {
+    /// Every fault, for tests.
+    #[cfg(test)]
+    pub(in crate::http) const ALL: [Self; 12] = [
+        Self::NotJson,
+        Self::NotXml,
+        Self::NotForm,
+        Self::NotUtf8,
+        Self::NotUtf16,
+        Self::ByteOrderMark,
+        Self::DocumentType,
+        Self::TooDeep,
+        Self::TooManyValues,
+        Self::NotObject,
+        Self::EndedEarly,
+        Self::Framework,
+    ];
+
+    /// The name under which its text is kept.
+    pub(in crate::http) fn key(self) -> &'static str {
+        match self {
+            Self::NotJson => "body-not-json",
+            Self::NotXml => "body-not-xml",
+            Self::NotForm => "body-not-form",
+            Self::NotUtf8 => "body-not-utf8",
+            Self::NotUtf16 => "body-not-utf16",
+            Self::ByteOrderMark => "body-byte-order-mark",
+            Self::DocumentType => "body-document-type",
+            Self::TooDeep => "body-too-deep",
+            Self::TooManyValues => "body-too-many-values",
+            Self::NotObject => "body-not-object",
+            Self::EndedEarly => "body-ended-early",
+            Self::Framework => "body-framework",
+        }
+    }
+}
+
+/// What the caller lacks the right to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MissingRight {
+    SaveCredential,
+    IssueTicket,
+    EndTicket,
+    OnlineSession,
+    ForeignPage,
+}
+
+impl MissingRight {
+    /// Every one, for tests.
+    #[cfg(test)]
+    pub(in crate::http) const ALL: [Self; 5] = [
+        Self::SaveCredential,
+        Self::IssueTicket,
+        Self::EndTicket,
+        Self::OnlineSession,
+        Self::ForeignPage,
+    ];
+
+    /// The name under which its text is kept.
+    pub(in crate::http) fn key(self) -> &'static str {
+        match self {
+            Self::SaveCredential => "forbidden-save-credential",
+            Self::IssueTicket => "forbidden-issue-ticket",
+            Self::EndTicket => "forbidden-end-ticket",
+            Self::OnlineSession => "forbidden-online-session",
+            Self::ForeignPage => "forbidden-foreign-page",
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! One operation: what an endpoint says about itself, and what its access adds.
+
+use std::collections::BTreeSet;
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Content, HeaderBuilder, Object, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        path::{self, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
+        request_body::RequestBodyBuilder,
+        security::SecurityRequirement,
+    },
+};
+
+use crate::http::{
+    error::{BodyFault, ErrorKind, MissingRight},
+    negotiation::media_types,
+    routes::{Access, Route},
+};
+
+/// Names of the schemes in the document.
+pub(super) mod schemes {
+    pub(in crate::http::openapi) const BASIC: &str = "Basic";
+    pub(in crate::http::openapi) const SO_TICKET: &str = "SoTicket";
+    pub(in crate::http::openapi) const BEARER: &str = "Bearer";
+    pub(in crate::http::openapi) const SESSION: &str = "Session";
+    pub(in crate::http::openapi) const XSRF: &str = "Xsrf";
+}
+
+type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// A schema by its name, if it has one, and those that it refers to.
+struct Typed {
+    schema: RefOr<Schema>,
+    add: fn(&mut Schemas),
+}
+
+/// What an endpoint says about itself.
+pub(in crate::http) struct Operation {
+    summary: &'static str,
+    body: Option<Typed>,
+    is_body_required: bool,
+    answer: Answer,
+    /// True when browsers get a page instead.
+    may_be_a_page: bool,
+    /// True when a page's form is answered with a redirection.
+    redirects_forms: bool,
+    refusals: Vec<ErrorKind>,
+}
+
+/// The answer when all is well.
+enum Answer {
+    /// In the negotiated format, with this status.
+    Negotiated(u16, Typed),
+    /// 204.
+    Nothing,
+    /// In this one media type.
+    Text(&'static str),
+}
+
+impl Operation {
+    /// An operation that answers nothing yet.
+    pub(in crate::http) fn new(summary: &'static str) -> Self {
+        Self {
+            summary,
+            body: None,
+            is_body_required: true,
+            answer: Answer::Nothing,
+            may_be_a_page: false,
+            redirects_forms: false,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// With a body like this, in any format.
+    pub(in crate::http) fn takes<T: ToSchema>(mut self) -> Self {
+        self.body = Some(typed::<T>());
+        self
+    }
+
+    /// With a body like this, or without.
+    pub(in crate::http) fn takes_perhaps<T: ToSchema>(mut self) -> Self {
+        self.is_body_required = false;
+        self.takes::<T>()
+    }
+
+    /// Browsers get a page instead.
+    pub(in crate::http) fn may_be_a_page(mut self) -> Self {
+        self.may_be_a_page = true;
+        self
+    }
+
+    /// A page's form is answered with a redirection.
+    pub(in crate::http) fn redirects_forms(mut self) -> Self {
+        self.redirects_forms = true;
+        self
+    }
+
+    /// Answers 200 with this, in any format.
+    pub(in crate::http) fn answers<T: ToSchema>(self) -> Self {
+        self.answers_with::<T>(200)
+    }
+
+    /// Answers that status with this, in any format.
+    pub(in crate::http) fn answers_with<T: ToSchema>(mut self, status: u16) -> Self {
+        self.answer = Answer::Negotiated(status, typed::<T>());
+        self
+    }
+
+    /// Answers 200 in that one media type.
+    pub(in crate::http) fn answers_text(mut self, media_type: &'static str) -> Self {
+        self.answer = Answer::Text(media_type);
+        self
+    }
+
+    /// May refuse like this, besides what its access and its body bring.
+    pub(in crate::http) fn refuses(mut self, kind: ErrorKind) -> Self {
+        self.refusals.push(kind);
+        self
+    }
+
+    /// One sentence.
+    pub(in crate::http) fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    pub(super) fn add_schemas(&self, schemas: &mut Schemas) {
+        let answer = match &self.answer {
+            Answer::Negotiated(_, typed) => Some(typed),
+            Answer::Nothing | Answer::Text(_) => None,
+        };
+        self.body.iter().chain(answer).for_each(|typed| (typed.add)(schemas));
+    }
+
+    /// The operation in the document.
+    pub(super) fn describe(&self, route: &Route) -> path::Operation {
+        let id = route.path.trim_start_matches('/').replace('/', ".").replace("api.v1.", "");
+        let mut operation = OperationBuilder::new()
+            .operation_id(Some(format!("{}.{id}", route.method.as_str().to_lowercase())))
+            .summary(Some(self.summary))
+            .tag(tag(route));
+        if let Some(typed) = &self.body {
+            let mut body =
+                RequestBodyBuilder::new().required(Some(required(self.is_body_required)));
+            for media_type in media_types::of_requests() {
+                body = body.content(media_type, Content::new(Some(typed.schema.clone())));
+            }
+            operation = operation.request_body(Some(body.build()));
+        }
+        if let Answer::Negotiated(..) = self.answer {
+            operation = parameters(route).into_iter().fold(operation, OperationBuilder::parameter);
+        }
+        if route.access != Access::Anybody {
+            operation = securities().into_iter().fold(operation, OperationBuilder::security);
+        }
+        let (status, response) = self.success();
+        operation = operation.response(status, response);
+        for (status, codes) in self.refusals_by_status(route) {
+            let may_be_a_page = self.may_be_a_page && matches!(status, 401 | 403);
+            let response = refusal(status, &codes, may_be_a_page);
+            operation = operation.response(status.to_string(), response);
+        }
+        if self.redirects_forms {
+            let response = ResponseBuilder::new().description("To the next page, for forms.");
+            operation = operation.response("303", response.build());
+        }
+        operation.build()
+    }
+
+    fn success(&self) -> (String, utoipa::openapi::Response) {
+        let response = ResponseBuilder::new();
+        match &self.answer {
+            Answer::Nothing => ("204".to_owned(), response.description("Done.").build()),
+            Answer::Text(media_type) => {
+                let is_text = media_type.starts_with("text/");
+                let content = if is_text { text_content() } else { Content::default() };
+                let response = response.description("The document.").content(*media_type, content);
+                ("200".to_owned(), response.build())
+            }
+            Answer::Negotiated(status, typed) => {
+                let mut response = media_types::of_answers().fold(
+                    response.description("Done."),
+                    |response, media_type| {
+                        response.content(media_type, Content::new(Some(typed.schema.clone())))
+                    },
+                );
+                if self.may_be_a_page {
+                    response = response.content("text/html", text_content());
+                }
+                (status.to_string(), response.build())
+            }
+        }
+    }
+
+    /// Everything that this operation may refuse, as codes by status.
+    fn refusals_by_status(&self, route: &Route) -> Vec<(u16, BTreeSet<&'static str>)> {
+        let mut kinds = vec![
+            ErrorKind::MalformedBody(BodyFault::Framework),
+            ErrorKind::UriTooLong,
+            ErrorKind::HeadersTooLarge,
+            ErrorKind::MisdirectedRequest,
+            ErrorKind::Internal,
+            ErrorKind::DatabaseUnavailable,
+            ErrorKind::ShuttingDown,
+        ];
+        if self.body.is_some() {
+            kinds.extend(ErrorKind::of_bodies());
+        }
+        if route.access != Access::Anybody {
+            kinds.extend([
+                ErrorKind::Unauthenticated,
+                ErrorKind::XsrfMissing,
+                ErrorKind::XsrfWrong,
+                ErrorKind::Forbidden(MissingRight::OnlineSession),
+                ErrorKind::KeyUnavailable,
+            ]);
+        }
+        if route.access == Access::Agent {
+            kinds.push(ErrorKind::ApplicationNotTrusted);
+        }
+        let mut rows: Vec<(u16, BTreeSet<&'static str>)> = Vec::new();
+        for kind in kinds.iter().chain(&self.refusals) {
+            let (status, _, code) = kind.row();
+            match rows.iter_mut().find(|(known, _)| *known == status.as_u16()) {
+                Some((_, codes)) => drop(codes.insert(code)),
+                None => rows.push((status.as_u16(), BTreeSet::from([code]))),
+            }
+        }
+        rows
+    }
+}
+
+/// The schemas that a type refers to, and its own.
+pub(super) fn with_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
+    let mut found = Vec::new();
+    T::schemas(&mut found);
+    if is_named::<T>() {
+        found.push((T::name().into_owned(), T::schema()));
+    }
+    for (name, schema) in found {
+        if !schemas.iter().any(|(known, _)| *known == name) {
+            schemas.push((name, schema));
+        }
+    }
+}
+
+fn typed<T: ToSchema>() -> Typed {
+    let schema =
+        if is_named::<T>() { RefOr::Ref(Ref::from_schema_name(T::name())) } else { T::schema() };
+    Typed { schema, add: with_schemas_of::<T> }
+}
+
+/// True for a carrier; scalars and lists stand where they are used.
+fn is_named<T: PartialSchema>() -> bool {
+    match T::schema() {
+        RefOr::T(Schema::Object(object)) => !object.properties.is_empty(),
+        _ => false,
+    }
+}
+
+fn text_content() -> Content {
+    Content::new(Some(RefOr::T(Schema::from(Object::with_type(Type::String)))))
+}
+
+fn required(is_required: bool) -> Required {
+    if is_required { Required::True } else { Required::False }
+}
+
+fn tag(route: &Route) -> &'static str {
+    let is_under = |prefix: &str| route.path.starts_with(prefix);
+    if is_under("/api/v1/Agents/") {
+        "User agent"
+    } else if is_under("/api/v1/User/") {
+        "User"
+    } else if is_under("/keeper/") {
+        "Additions of this service"
+    } else {
+        "Pages and documents"
+    }
+}
+
+fn parameters(route: &Route) -> Vec<Parameter> {
+    let parameter = |name: &str, parameter_in, description: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(parameter_in)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(Object::with_type(Type::String)))
+            .build()
+    };
+    let header = |name, description| parameter(name, ParameterIn::Header, description);
+    let mut parameters = vec![
+        parameter(
+            "$select",
+            ParameterIn::Query,
+            "Members that are wanted, separated by commas, nested with `/`; the others are null.",
+        ),
+        header("Accept-Language", "In which language texts are; raw `[SR_…]` names without it."),
+        header("SO-Language", "Overrides Accept-Language; `*` or `x` switches translation off."),
+        header("SO-Culture", "How numbers and dates inside of texts look; there are none yet."),
+        header("SO-TimeZone", "In which zone dates are, such as `NO`, `261` or `Europe/Oslo`."),
+    ];
+    if route.access != Access::Anybody {
+        let description = "The application's secret; looked at in online installations.";
+        parameters.push(header("SO-AppToken", description));
+    }
+    parameters
+}
+
+fn securities() -> [SecurityRequirement; 4] {
+    let none: [&str; 0] = [];
+    [
+        SecurityRequirement::new(schemes::BASIC, none),
+        SecurityRequirement::new(schemes::SO_TICKET, none),
+        SecurityRequirement::new(schemes::BEARER, none),
+        SecurityRequirement::new(schemes::SESSION, none).add(schemes::XSRF, none),
+    ]
+}
+
+fn refusal(
+    status: u16,
+    codes: &BTreeSet<&'static str>,
+    may_be_a_page: bool,
+) -> utoipa::openapi::Response {
+    let codes = codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
+    let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
+    for media_type in media_types::of_answers() {
+        response = response.content(media_type, Content::new(Some(Ref::from_schema_name("Error"))));
+    }
+    if may_be_a_page {
+        response = response.content("text/html", text_content());
+    }
+    let text = || Object::with_type(Type::String);
+    if status == 401 {
+        response =
+            response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(text())).build());
+    }
+    if status == 503 {
+        response =
+            response.header("Retry-After", HeaderBuilder::new().schema(Some(text())).build());
+    }
+    response.build()
+}

@@ -1,0 +1,160 @@
+//! `/openapi.json`, and `/docs`: the same as a page to read, without any script.
+
+use actix_web::{HttpResponse, http::header::ContentType, web::Data};
+use askama::Template;
+use serde_json::Value;
+
+use super::html;
+use crate::http::{
+    error::{ApiError, ErrorKind},
+    localisation::Language,
+    openapi::{Operation, document},
+    state::HttpState,
+};
+
+#[derive(Template)]
+#[template(path = "docs.html")]
+struct DocsTemplate<'page> {
+    base_path: &'page str,
+    version: &'static str,
+    operations: Vec<OperationView>,
+    schemas: Vec<SchemaView>,
+    errors: Vec<ErrorView>,
+}
+
+/// One operation, as the page shows it.
+struct OperationView {
+    anchor: String,
+    method: String,
+    path: String,
+    summary: String,
+    needs_authentication: bool,
+    body: Option<String>,
+    answers: Vec<(String, String, Option<String>)>,
+}
+
+/// One carrier, as the page shows it.
+struct SchemaView {
+    name: String,
+    description: String,
+    members: Vec<(String, String, String)>,
+}
+
+/// One code, as the page shows it.
+struct ErrorView {
+    status: u16,
+    code: &'static str,
+    error_type: &'static str,
+    text: String,
+}
+
+/// The place of [`openapi`] in the documents.
+pub(in crate::http) fn openapi_operation() -> Operation {
+    Operation::new("This document.").answers_text("application/json")
+}
+
+/// `GET /openapi.json`.
+pub(in crate::http) async fn openapi(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
+    let text = document(&state.base_path).to_json().map_err(|_| ErrorKind::Internal)?;
+    Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(text))
+}
+
+/// The place of [`docs`] in the documents.
+pub(in crate::http) fn docs_operation() -> Operation {
+    Operation::new("This document as a page.").answers_text("text/html")
+}
+
+/// `GET /docs`.
+pub(in crate::http) async fn docs(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
+    page(&state)
+}
+
+/// The document as a page.
+pub(in crate::http) fn page(state: &HttpState) -> Result<HttpResponse, ApiError> {
+    let document = serde_json::to_value(document(&state.base_path));
+    let document = document.map_err(|_| ErrorKind::Internal)?;
+    let template = DocsTemplate {
+        base_path: &state.base_path,
+        version: env!("CARGO_PKG_VERSION"),
+        operations: operations(&document),
+        schemas: schemas(&document),
+        errors: errors(),
+    };
+    html::page(HttpResponse::Ok(), &template)
+}
+
+fn operations(document: &Value) -> Vec<OperationView> {
+    let mut views = Vec::new();
+    for (path, methods) in members(document.get("paths")) {
+        for (method, operation) in members(Some(methods)) {
+            let answers = members(operation.get("responses")).map(|(status, response)| {
+                (status.clone(), text(response, "description"), schema_of(response))
+            });
+            views.push(OperationView {
+                anchor: text(operation, "operationId"),
+                method: method.to_uppercase(),
+                path: path.clone(),
+                summary: text(operation, "summary"),
+                needs_authentication: operation.get("security").is_some(),
+                body: operation.get("requestBody").and_then(schema_of),
+                answers: answers.collect(),
+            });
+        }
+    }
+    views
+}
+
+fn schemas(document: &Value) -> Vec<SchemaView> {
+    let view = |(name, schema): (&String, &Value)| SchemaView {
+        name: name.clone(),
+        description: text(schema, "description"),
+        members: members(schema.get("properties"))
+            .map(|(name, member)| (name.clone(), type_of(member), text(member, "description")))
+            .collect(),
+    };
+    members(document.pointer("/components/schemas")).map(view).collect()
+}
+
+fn errors() -> Vec<ErrorView> {
+    let language = Language::Unasked;
+    let view = |kind: &ErrorKind| {
+        let (status, error_type, code) = kind.row();
+        ErrorView { status: status.as_u16(), code, error_type, text: language.error(kind) }
+    };
+    ErrorKind::samples().iter().map(view).collect()
+}
+
+/// What is in the first media type of a body or an answer; the others have the same.
+fn schema_of(body: &Value) -> Option<String> {
+    let (_, content) = members(body.get("content")).next()?;
+    Some(type_of(content.get("schema")?))
+}
+
+/// A schema in one word, or a few.
+fn type_of(schema: &Value) -> String {
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        return reference.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
+        return choices.iter().map(type_of).collect::<Vec<_>>().join(" or ");
+    }
+    let name = match schema.get("type") {
+        Some(Value::String(name)) => name.clone(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+        }
+        _ => String::new(),
+    };
+    match schema.get("items") {
+        Some(items) => format!("list of {}", type_of(items)),
+        None => name,
+    }
+}
+
+fn members(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
+    value.and_then(Value::as_object).into_iter().flatten()
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,33 @@
+//! Answers that are pages.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS},
+};
+use askama::Template;
+
+use crate::http::{error::ApiError, error::ErrorKind, state::HttpState};
+
+/// Nothing but our own style sheet and forms: no script, no frame, no other host.
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+
+/// A page as an answer.
+pub(in crate::http) fn page(
+    mut response: HttpResponseBuilder,
+    template: &impl Template,
+) -> Result<HttpResponse, ApiError> {
+    let html = template.render().map_err(|_| ErrorKind::Internal)?;
+    response
+        .content_type("text/html; charset=utf-8")
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((REFERRER_POLICY, "same-origin"))
+        .insert_header((X_FRAME_OPTIONS, "DENY"));
+    Ok(response.body(html))
+}
+
+/// 303 to a path of this service.
+pub(in crate::http) fn redirect(state: &HttpState, path: &str) -> HttpResponse {
+    let location = format!("{}{path}", state.base_path);
+    HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()
+}

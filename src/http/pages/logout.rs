@@ -1,0 +1,67 @@
+//! `POST /logout`: ends the session (protocol.md 10.27).
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::html;
+use crate::http::{
+    authentication::session_cookie::{
+        SESSION_COOKIE, X_XSRF_TOKEN, XSRF_COOKIE, own_cookie, session_cookie,
+    },
+    connection::Connection,
+    error::{ApiError, ErrorKind},
+    negotiation::{Body, media_type},
+    openapi::Operation,
+    state::HttpState,
+};
+
+/// What the form of the page brings, since forms cannot set headers.
+#[derive(Deserialize, ToSchema)]
+pub(in crate::http) struct SignOutRequest {
+    /// The page's hidden value; others send `X-XSRF-TOKEN`.
+    #[serde(rename = "XSRF_TOKEN")]
+    #[schema(value_type = Option<String>)]
+    xsrf_token: Option<SecretString>,
+}
+
+/// Its place in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Ends the session of the cookie; needs X-XSRF-TOKEN, or the form's own value.")
+        .takes_perhaps::<SignOutRequest>()
+        .redirects_forms()
+        .refuses(ErrorKind::XsrfMissing)
+        .refuses(ErrorKind::XsrfWrong)
+}
+
+/// Ends the session; without one, there is nothing to end and that is as good.
+pub(in crate::http) async fn sign_out(
+    request: HttpRequest,
+    state: Data<HttpState>,
+    Body(body): Body<SignOutRequest>,
+) -> Result<HttpResponse, ApiError> {
+    if let Some(cookie) = session_cookie(request.headers()) {
+        let header = request.headers().get(X_XSRF_TOKEN).and_then(|value| value.to_str().ok());
+        let xsrf = header.map(SecretString::from).or(body.xsrf_token);
+        let xsrf = xsrf.ok_or(ErrorKind::XsrfMissing)?;
+        let ended = state
+            .service
+            .run(|service| async move { service.sign_out(&cookie, &xsrf).await })
+            .await??;
+        if !ended {
+            return Err(ErrorKind::XsrfWrong.into());
+        }
+    }
+    let mut response = if media_type::is_form(request.headers()) {
+        html::redirect(&state, "/login")
+    } else {
+        HttpResponse::NoContent().finish()
+    };
+    let is_https = Connection::of(&request).is_https;
+    for name in [SESSION_COOKIE, XSRF_COOKIE] {
+        let removal = own_cookie(name, "", &state.base_path, is_https);
+        response.add_cookie(&removal).map_err(|_| ErrorKind::Internal)?;
+    }
+    Ok(response)
+}

@@ -1,0 +1,39 @@
+//! Which program asks (`SO-AppToken`, protocol.md 10.9). Onsite nobody looks at it.
+
+use secrecy::SecretString;
+
+use super::{AuthenticationError, Refusal};
+use crate::{
+    domain::{
+        application::{Application, InstallationType},
+        principal::{AuthenticationScheme, Principal},
+    },
+    service::Service,
+};
+
+impl Service {
+    /// Online, the application of the request: the one of `SO-AppToken`, else the one that an
+    /// access token was issued to. A ticket needs a known one.
+    pub(super) fn identify_application(
+        &self,
+        mut principal: Principal,
+        app_token: Option<&SecretString>,
+    ) -> Result<Principal, AuthenticationError> {
+        if self.rules.installation == InstallationType::Onsite {
+            return Ok(principal);
+        }
+        if let Some(token) = app_token {
+            principal.application = self.applications.find_by_token(token).cloned();
+        }
+        if principal.scheme == AuthenticationScheme::SoTicket && principal.application.is_none() {
+            let user = Some(&principal.user);
+            return Err(AuthenticationError::refused(user, Refusal::UnknownApplication));
+        }
+        Ok(principal)
+    }
+
+    /// The application that a token names, if it is still configured.
+    pub(super) fn application_of_claim(&self, name: Option<&str>) -> Option<Application> {
+        self.applications.find_by_name(name?).cloned()
+    }
+}

@@ -1,0 +1,67 @@
+//! The cookie session: a live session of this service, and the value that only its own pages
+//! know (protocol.md 10.27).
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::{AuthenticationError, Refusal, derived::Reference};
+use crate::{
+    domain::{
+        application::InstallationType,
+        principal::{AuthenticationScheme, Principal, Proof},
+        user::User,
+    },
+    security::{
+        session_cookie::{SessionReference, read_session},
+        xsrf::{XsrfScope, is_xsrf_token},
+    },
+    service::Service,
+    storage::tickets::TicketKind,
+};
+
+impl Service {
+    pub(super) async fn authenticate_session(
+        &self,
+        cookie: &SecretString,
+        xsrf: &SecretString,
+        now: OffsetDateTime,
+    ) -> Result<Principal, AuthenticationError> {
+        let malformed = || AuthenticationError::refused(None, Refusal::MalformedSession);
+        let read = read_session(cookie).ok_or_else(malformed)?;
+        let mut connection = self.connection().await?;
+        let at =
+            Reference { kind: TicketKind::Session, user_id: read.user_id, digest: &read.digest };
+        let (user, session) = self.find_live(&mut connection, at, now).await?;
+        if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
+            return Err(AuthenticationError::refused(Some(&user), Refusal::WrongXsrf));
+        }
+        if !self.may_have_session(&user) {
+            return Err(AuthenticationError::OnlineSession);
+        }
+        self.renew(&mut connection, at, &session, now).await?;
+        Ok(Principal {
+            user,
+            scheme: AuthenticationScheme::Session,
+            proof: Proof::Session { digest: read.digest },
+            auth_time: session.auth_time,
+            application: None,
+        })
+    }
+
+    /// Whose session that is, if it still counts.
+    pub(in crate::service) async fn user_of_session(
+        &self,
+        read: &SessionReference,
+        now: OffsetDateTime,
+    ) -> Result<User, AuthenticationError> {
+        let at =
+            Reference { kind: TicketKind::Session, user_id: read.user_id, digest: &read.digest };
+        let mut connection = self.connection().await?;
+        Ok(self.find_live(&mut connection, at, now).await?.0)
+    }
+
+    /// Online, sessions are for administrators (protocol.md 10.9).
+    pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
+        self.rules.installation == InstallationType::Onsite || user.is_administrator
+    }
+}
