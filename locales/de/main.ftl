@@ -24,6 +24,7 @@ forbidden-issue-ticket = Ein Ticket gibt es nur für ein Passwort (Basic), nicht
 forbidden-end-ticket = Nur eine Anfrage, die mit einem Ticket kam (SoTicket), kann ihr Ticket beenden.
 forbidden-online-session = In einer Online-Installation haben nur Administratoren eine Sitzung.
 forbidden-foreign-page = Die Anmeldung ist den Seiten dieses Dienstes vorbehalten, nicht denen einer anderen Website.
+forbidden-cross-origin = Seiten dieses Ursprungs dürfen diese Anfrage nicht senden.
 
 body-not-json = Der Inhalt der Anfrage ist kein gültiges JSON.
 body-not-xml = Der Inhalt der Anfrage ist kein wohlgeformtes XML.

@@ -27,6 +27,7 @@ forbidden-issue-ticket = A ticket is given for a password (Basic) only, not for 
 forbidden-end-ticket = Only a request that came with a ticket (SoTicket) can end its ticket.
 forbidden-online-session = In an online installation only administrators have a session.
 forbidden-foreign-page = Signing in is for the pages of this service, not for those of another site.
+forbidden-cross-origin = Pages of this origin may not send this request.
 
 body-not-json = The request body is not valid JSON.
 body-not-xml = The request body is not well-formed XML.

@@ -24,6 +24,7 @@ forbidden-issue-ticket = En billett gis bare for et passord (Basic), ikke for en
 forbidden-end-ticket = Bare en forespørsel som kom med en billett (SoTicket), kan avslutte billetten sin.
 forbidden-online-session = I en online-installasjon er det bare administratorer som har en økt.
 forbidden-foreign-page = Innlogging er for sidene til denne tjenesten, ikke for sider på et annet nettsted.
+forbidden-cross-origin = Sider med dette opphavet kan ikke sende denne forespørselen.
 
 body-not-json = Innholdet i forespørselen er ikke gyldig JSON.
 body-not-xml = Innholdet i forespørselen er ikke velformet XML.

@@ -3,6 +3,7 @@
 //! `ResponseError` cannot see the request, and failures come from every layer: middleware,
 //! extractors, handlers, the router. So they are rendered here, outside them all.
 
+use actix_cors::CorsError;
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
@@ -18,7 +19,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    error::{ApiError, BodyFault, ErrorKind},
+    error::{ApiError, BodyFault, ErrorKind, MissingRight},
     localisation::Language,
     negotiation::{self, XmlNames},
     request_id::RequestId,
@@ -59,7 +60,13 @@ pub(super) async fn render(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let mut response = next.call(request).await?.map_into_boxed_body();
     if let Some(kind) = failure(&response) {
-        let rendered = envelope(&kind, response.request());
+        let mut rendered = envelope(&kind, response.request());
+        // What the layers inside have said about the answer as a whole: cross-origin rules.
+        for (name, value) in response.headers() {
+            if !rendered.headers().contains_key(name) {
+                rendered.headers_mut().append(name.clone(), value.clone());
+            }
+        }
         response = response.into_response(rendered);
     }
     // Who may do what, tickets and tokens: nothing here belongs into a cache.
@@ -77,6 +84,9 @@ fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
     if let Some(error) = error.as_error::<ApiError>() {
         log(error);
         return Some(error.kind.clone());
+    }
+    if error.as_error::<CorsError>().is_some() {
+        return Some(ErrorKind::Forbidden(MissingRight::CrossOrigin));
     }
     let status = response.status();
     tracing::error!(http.status = status.as_u16(), %error, "an error of the framework");

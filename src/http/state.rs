@@ -16,7 +16,7 @@ pub(crate) struct HttpState {
     pub(crate) readiness: Readiness,
     /// Answered hosts, in lower case and without port; empty: all.
     pub(crate) allowed_hosts: Vec<String>,
-    /// The path that everything but health is under, in lower case; empty: none.
+    /// The path that everything but health is under; empty: none.
     pub(crate) base_path: String,
     /// Proxies whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,

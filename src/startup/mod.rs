@@ -75,7 +75,7 @@ impl Application {
                 .map(|host| host.to_lowercase())
                 .collect(),
             serves_health: operations.is_none(),
-            base_path: settings.http.base_path.to_lowercase(),
+            base_path: settings.http.base_path.clone(),
             trusted_proxies: settings.http.trusted_proxies.clone(),
             cors_origins: settings.cors_origins(),
             is_behind_tls: settings.http.tls_terminated_by_proxy,

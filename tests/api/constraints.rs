@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 41] = [
+const CASES: [(&str, &str); 42] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -62,6 +62,10 @@ const CASES: [(&str, &str); 41] = [
     (
         "credential_identifiers_digest_check",
         "INSERT INTO credential_identifiers VALUES ('CRM5/PASSWORD', 'x', 1)",
+    ),
+    (
+        "tickets_kind_check",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 0, now(), now(), now() + '1 h', 'other')",
     ),
     (
         "tickets_pkey",

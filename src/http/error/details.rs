@@ -63,17 +63,19 @@ pub(crate) enum MissingRight {
     EndTicket,
     OnlineSession,
     ForeignPage,
+    CrossOrigin,
 }
 
 impl MissingRight {
     /// Every one, for tests.
     #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 5] = [
+    pub(in crate::http) const ALL: [Self; 6] = [
         Self::SaveCredential,
         Self::IssueTicket,
         Self::EndTicket,
         Self::OnlineSession,
         Self::ForeignPage,
+        Self::CrossOrigin,
     ];
 
     /// The name under which its text is kept.
@@ -84,6 +86,7 @@ impl MissingRight {
             Self::EndTicket => "forbidden-end-ticket",
             Self::OnlineSession => "forbidden-online-session",
             Self::ForeignPage => "forbidden-foreign-page",
+            Self::CrossOrigin => "forbidden-cross-origin",
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     domain::principal::Principal,
     http::{
         error::{ApiError, ErrorKind, MissingRight},
-        localisation::{SO_TIME_ZONE, TimeZone, format_moment},
+        localisation::{TimeZone, format_moment},
         negotiation::{self, XmlNames},
         openapi::Operation,
         state::HttpState,
@@ -63,11 +63,7 @@ pub(in crate::http) async fn issue(
         ticket: issued.text.expose_secret(),
         expires_at: format_moment(issued.expires_at, zone.as_ref()),
     };
-    let mut created = HttpResponse::Created();
-    if let Some(zone) = zone {
-        created.insert_header((SO_TIME_ZONE, zone.name()));
-    }
-    Ok(negotiation::write(created, request.headers(), &response))
+    Ok(negotiation::write(HttpResponse::Created(), request.headers(), &response))
 }
 
 /// `DELETE /keeper/tickets/current`: 204, and the ticket of this request has ended.

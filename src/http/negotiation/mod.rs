@@ -24,6 +24,7 @@ pub(super) use self::{
     xml_writing::{CARRIERS, XmlNames},
 };
 use self::{media_type::Format, select::Selection};
+use super::localisation::{SO_TIME_ZONE, TimeZone};
 
 /// What the documents list.
 pub(super) mod media_types {
@@ -62,6 +63,9 @@ fn answer<T: Serialize + XmlNames>(
     let Some(text) = text::<T>(value, media_type.format, selection) else {
         return HttpResponse::InternalServerError().finish();
     };
+    if let Some(zone) = TimeZone::of(headers) {
+        response.insert_header((SO_TIME_ZONE, zone.name()));
+    }
     response
         .content_type(format!("{}; charset={}", media_type.essence, charset.as_str()))
         .body(charset.encode(text))

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 pub(super) use self::operation::Operation;
-use self::operation::{schemes, with_schemas_of};
+use self::operation::{refusals, schemes, with_schemas_of};
 use super::{
     error_rendering::ErrorResponse,
     routes::{Route, routes},
@@ -35,7 +35,12 @@ pub(crate) fn document(base_path: &str) -> OpenApi {
             paths.add_path_operation(route.path, vec![method], operation.describe(&route));
         }
     }
-    let components = components(ComponentsBuilder::new().schemas_from_iter(schemas).build());
+    let components = refusals()
+        .fold(ComponentsBuilder::new().schemas_from_iter(schemas), |components, (name, refusal)| {
+            components.response(name, refusal)
+        })
+        .build();
+    let components = with_security(components);
     let mut info = Info::new("Credential Keeper", env!("CARGO_PKG_VERSION"));
     info.description = Some(DESCRIPTION.to_owned());
     OpenApiBuilder::new()
@@ -64,7 +69,7 @@ fn method(route: &Route) -> Option<HttpMethod> {
     }
 }
 
-fn components(mut components: Components) -> Components {
+fn with_security(mut components: Components) -> Components {
     let key = |header: &str, description: &str| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(header, description)))
     };

@@ -155,9 +155,12 @@ impl Operation {
         }
         let (status, response) = self.success();
         operation = operation.response(status, response);
-        for (status, codes) in self.refusals_by_status(route) {
-            let may_be_a_page = self.may_be_a_page && matches!(status, 401 | 403);
-            let response = refusal(status, &codes, may_be_a_page);
+        for status in self.refused_statuses(route) {
+            let response = if self.may_be_a_page && matches!(status, 401 | 403) {
+                refusal(status).content("text/html", text_content()).build().into()
+            } else {
+                RefOr::Ref(Ref::from_response_name(refusal_name(status)))
+            };
             operation = operation.response(status.to_string(), response);
         }
         if self.redirects_forms {
@@ -192,8 +195,8 @@ impl Operation {
         }
     }
 
-    /// Everything that this operation may refuse, as codes by status.
-    fn refusals_by_status(&self, route: &Route) -> Vec<(u16, BTreeSet<&'static str>)> {
+    /// With which statuses this operation may refuse.
+    fn refused_statuses(&self, route: &Route) -> BTreeSet<u16> {
         let mut kinds = vec![
             ErrorKind::MalformedBody(BodyFault::Framework),
             ErrorKind::UriTooLong,
@@ -218,16 +221,37 @@ impl Operation {
         if route.access == Access::Agent {
             kinds.push(ErrorKind::ApplicationNotTrusted);
         }
-        let mut rows: Vec<(u16, BTreeSet<&'static str>)> = Vec::new();
-        for kind in kinds.iter().chain(&self.refusals) {
-            let (status, _, code) = kind.row();
-            match rows.iter_mut().find(|(known, _)| *known == status.as_u16()) {
-                Some((_, codes)) => drop(codes.insert(code)),
-                None => rows.push((status.as_u16(), BTreeSet::from([code]))),
-            }
-        }
-        rows
+        kinds.iter().chain(&self.refusals).map(|kind| kind.row().0.as_u16()).collect()
     }
+}
+
+/// Every status of the table with its codes, by the name that operations refer to.
+pub(super) fn refusals() -> impl Iterator<Item = (String, utoipa::openapi::Response)> {
+    let samples = ErrorKind::samples();
+    let statuses: BTreeSet<u16> = samples.iter().map(|kind| kind.row().0.as_u16()).collect();
+    statuses.into_iter().map(|status| (refusal_name(status), refusal(status).build()))
+}
+
+fn refusal_name(status: u16) -> String {
+    format!("Error{status}")
+}
+
+fn refusal(status: u16) -> ResponseBuilder {
+    let samples = ErrorKind::samples();
+    let of_status = samples.iter().filter(|kind| kind.row().0.as_u16() == status);
+    let codes: BTreeSet<_> = of_status.map(|kind| format!("`{}`", kind.code())).collect();
+    let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
+    let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
+    for media_type in media_types::of_answers() {
+        response = response.content(media_type, Content::new(Some(Ref::from_schema_name("Error"))));
+    }
+    let text = || Some(Object::with_type(Type::String));
+    for (of, header) in [(401, "WWW-Authenticate"), (503, "Retry-After"), (405, "Allow")] {
+        if status == of {
+            response = response.header(header, HeaderBuilder::new().schema(text()).build());
+        }
+    }
+    response
 }
 
 /// The schemas that a type refers to, and its own.
@@ -316,29 +340,4 @@ fn securities() -> [SecurityRequirement; 4] {
         SecurityRequirement::new(schemes::BEARER, none),
         SecurityRequirement::new(schemes::SESSION, none).add(schemes::XSRF, none),
     ]
-}
-
-fn refusal(
-    status: u16,
-    codes: &BTreeSet<&'static str>,
-    may_be_a_page: bool,
-) -> utoipa::openapi::Response {
-    let codes = codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
-    let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
-    for media_type in media_types::of_answers() {
-        response = response.content(media_type, Content::new(Some(Ref::from_schema_name("Error"))));
-    }
-    if may_be_a_page {
-        response = response.content("text/html", text_content());
-    }
-    let text = || Object::with_type(Type::String);
-    if status == 401 {
-        response =
-            response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(text())).build());
-    }
-    if status == 503 {
-        response =
-            response.header("Retry-After", HeaderBuilder::new().schema(Some(text())).build());
-    }
-    response.build()
 }

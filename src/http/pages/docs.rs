@@ -88,6 +88,7 @@ fn operations(document: &Value) -> Vec<OperationView> {
     for (path, methods) in members(document.get("paths")) {
         for (method, operation) in members(Some(methods)) {
             let answers = members(operation.get("responses")).map(|(status, response)| {
+                let response = resolved(document, response);
                 (status.clone(), text(response, "description"), schema_of(response))
             });
             views.push(OperationView {
@@ -122,6 +123,13 @@ fn errors() -> Vec<ErrorView> {
         ErrorView { status: status.as_u16(), code, error_type, text: language.error(kind) }
     };
     ErrorKind::samples().iter().map(view).collect()
+}
+
+/// What a reference refers to.
+fn resolved<'document>(document: &'document Value, value: &'document Value) -> &'document Value {
+    let reference = value.get("$ref").and_then(Value::as_str);
+    let target = reference.and_then(|reference| document.pointer(reference.strip_prefix('#')?));
+    target.unwrap_or(value)
 }
 
 /// What is in the first media type of a body or an answer; the others have the same.

@@ -31,6 +31,13 @@ impl Answer {
         value.to_str().unwrap()
     }
 
+    /// The value of a cookie that the answer sets.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        let cookies = self.headers.get_all("set-cookie").iter().map(|text| text.to_str().unwrap());
+        let pairs = cookies.filter_map(|text| text.split(';').next()?.split_once('='));
+        pairs.into_iter().find(|(given, _)| *given == name).map(|(_, value)| value.to_owned())
+    }
+
     /// 200 with the bare literal `true`, as the vendor's clients expect it.
     #[track_caller]
     pub(crate) fn is_saved(&self) {

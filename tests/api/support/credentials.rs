@@ -9,6 +9,11 @@ pub(crate) enum Credentials {
     Basic(String, String),
     Ticket(String),
     Bearer(String),
+    /// The session cookie, and the value for `X-XSRF-TOKEN`.
+    Session {
+        cookie: String,
+        xsrf: String,
+    },
     /// The header as it is.
     Raw(String),
 }
@@ -26,6 +31,9 @@ impl Credentials {
             Self::Basic(name, password) => request.basic_auth(name, Some(password)),
             Self::Ticket(text) => request.header("Authorization", format!("SOTicket {text}")),
             Self::Bearer(text) => request.header("Authorization", format!("Bearer {text}")),
+            Self::Session { cookie, xsrf } => request
+                .header("Cookie", format!("ASP.NET_SessionId={cookie}"))
+                .header("X-XSRF-TOKEN", xsrf),
             Self::Raw(text) => request.header("Authorization", text),
         }
     }

@@ -18,6 +18,8 @@ pub(crate) use self::{
 
 /// The heart.
 pub(crate) const SAVE: &str = "/api/v1/Agents/User/SaveCredential";
+/// What users can log in with.
+pub(crate) const TYPES: &str = "/api/v1/Agents/User/GetCredentialTypes";
 /// Who am I.
 pub(crate) const WHO: &str = "/api/v1/User/currentPrincipal";
 /// A Bearer token for whoever asks.

@@ -119,6 +119,14 @@ impl TestApp {
         self.start().await;
     }
 
+    /// Starts the application again, with other settings.
+    pub(crate) async fn reconfigure(&mut self, variables: &[(&str, &str)]) {
+        self.variables.extend(
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        self.restart().await;
+    }
+
     /// Waits until that many sessions on this test's database wait for a lock.
     pub(crate) async fn until_blocked(&self, sessions: i64) {
         for _ in 0..600 {
@@ -206,6 +214,17 @@ impl TestApp {
         let answer = self.post(TICKETS, credentials, &Value::Null).await;
         answer.has_status(201);
         answer.json()["Ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// A session of the user of that name.
+    pub(crate) async fn session(&self, name: &str) -> Credentials {
+        let body = json!({ "UserName": name, "Password": password_of(name) });
+        let answer = self.post("/login", &Credentials::Anonymous, &body).await;
+        answer.has_status(200);
+        Credentials::Session {
+            cookie: answer.cookie("ASP.NET_SessionId").unwrap(),
+            xsrf: answer.cookie("XSRF-TOKEN").unwrap(),
+        }
     }
 
     /// A token for whoever has these credentials.

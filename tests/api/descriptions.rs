@@ -1,0 +1,114 @@
+//! What the service says about itself (protocol.md 8.6 and 10.23).
+
+use reqwest::Method;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::support::{Answer, Credentials, SAVE, TestApp, keeper, run_with_input};
+
+async fn get(app: &TestApp, path: &str, accept: &str) -> Answer {
+    let request = app.request(Method::GET, path, &Credentials::Anonymous).header("Accept", accept);
+    Answer::read(request.send().await.unwrap()).await
+}
+
+#[sqlx::test]
+async fn get_on_an_agents_url_describes_and_executes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for path in [SAVE.to_owned(), SAVE.to_lowercase(), format!("{SAVE}?UserId=278&Value=x")] {
+        let answer = get(&app, &path, "application/json").await;
+        answer.has_status(200);
+        assert_eq!(answer.json()["Name"], "SaveCredential");
+        assert_eq!(answer.json()["Method"], "POST");
+    }
+    let version = sqlx::query_scalar!("SELECT max(version) FROM credentials WHERE user_id = 278");
+    assert_eq!(version.fetch_one(&app.pool).await.unwrap(), Some(2));
+}
+
+#[sqlx::test]
+async fn the_reference_of_a_description_is_in_the_document(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let description = get(&app, SAVE, "*/*").await.json();
+    let (path, pointer) = description["Reference"].as_str().unwrap().split_once('#').unwrap();
+    let document = get(&app, path, "*/*").await.json();
+    assert_eq!(document.pointer(pointer).unwrap()["summary"], description["Description"]);
+}
+
+#[sqlx::test]
+async fn api_is_a_page_unless_another_format_is_preferred(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for accept in ["", "*/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"] {
+        let answer = get(&app, "/api", accept).await;
+        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{accept}");
+    }
+    let version = get(&app, "/API", "application/json").await.json();
+    assert_eq!(version["v1"], format!("{}/api/v1/", app.url));
+    for member in [
+        "NetServerVersion",
+        "NetServerAssembly",
+        "NetServerDate",
+        "NetServerLabel",
+        "NetServer",
+        "Services",
+        "ServicesCurrent",
+        "Version",
+    ] {
+        assert!(version[member].is_string(), "{member}");
+    }
+    let xml = get(&app, "/api", "text/xml").await;
+    assert!(xml.body.starts_with("<ApiVersion>"), "{xml:?}");
+}
+
+#[sqlx::test]
+async fn api_v1_maps_every_url_to_its_methods(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let urls = get(&app, "/api/v1", "*/*").await.json();
+    assert!(urls[SAVE]["POST"].as_str().unwrap().starts_with("Saves"));
+    assert_eq!(urls[SAVE]["GET"], "Describes the call.");
+    assert!(urls["/api/v1/User/currentPrincipal"]["GET"].is_string());
+    let answer = get(&app, "/Api/V1", "application/json").await;
+    answer.has_status(200);
+}
+
+#[sqlx::test]
+async fn the_document_names_every_route_but_style_sheets(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let document = get(&app, "/openapi.json", "*/*").await.json();
+    assert_eq!(document["openapi"].as_str().unwrap()[..3], *"3.1");
+    for route in credential_keeper::describe_routes() {
+        let operation = &document["paths"][route.path][route.method.to_lowercase()];
+        let is_described = operation["responses"].is_object();
+        assert_eq!(is_described, !route.path.starts_with("/assets/"), "{route:?}");
+    }
+    let body = &document["paths"][SAVE]["post"]["requestBody"]["content"];
+    assert_eq!(body.as_object().unwrap().len(), 7);
+}
+
+#[test]
+fn the_committed_copy_of_the_document_is_fresh() {
+    let fresh = run_with_input(keeper(&["openapi"]), "").succeeded();
+    let committed = std::fs::read_to_string("docs/openapi.json").unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&committed).unwrap(),
+        serde_json::from_str::<Value>(&fresh).unwrap(),
+        "run: credential-keeper openapi > docs/openapi.json"
+    );
+}
+
+#[sqlx::test]
+async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for path in ["/docs", "/login", "/api"] {
+        let page = get(&app, path, "text/html").await;
+        page.has_status(200);
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+        for foreign in ["<script", "http://", "https://", "style=\"", " onclick", "javascript:"] {
+            assert!(!page.body.contains(foreign), "{path}: {foreign}");
+        }
+    }
+    let docs = get(&app, "/docs", "text/html").await;
+    for part in ["SaveCredentialRequest", "duplicate_member", SAVE, "outcome_unknown"] {
+        assert!(docs.body.contains(part), "{part}");
+    }
+}

@@ -1,0 +1,59 @@
+//! `$select` (protocol.md 5 and 10.20).
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Credentials, SAVE, TYPES, TestApp, WHO};
+
+#[sqlx::test]
+async fn what_is_not_selected_of_a_carrier_is_null(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let whole = app.get(WHO, &app.plain()).await.json();
+    for (query, selected) in [
+        ("?$select=AssociateId,fullname", vec!["AssociateId", "FullName"]),
+        ("?%24SELECT=%20userName%20,nothing", vec!["UserName"]),
+        ("?$select=nothing", vec![]),
+    ] {
+        let answer = app.get(&format!("{WHO}{query}"), &app.plain()).await.json();
+        let members = answer.as_object().unwrap();
+        assert_eq!(members.len(), whole.as_object().unwrap().len());
+        for (name, value) in members {
+            let expected =
+                if selected.contains(&name.as_str()) { &whole[name] } else { &Value::Null };
+            assert_eq!(value, expected, "{query} {name}");
+        }
+    }
+}
+
+#[sqlx::test]
+async fn a_nested_path_selects_inside_of_every_item(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let path = format!("{TYPES}?$select=type,tableright/MASK");
+    let answer = app.post(&path, &app.administrator(), &Value::Null).await;
+    assert_eq!(
+        answer.json()[0],
+        json!({
+            "DisplayType": null, "Type": "CRM5/PASSWORD", "Description": null,
+            "ValueControl": null, "CanCreatePerson": null, "IsUserNameSupported": null,
+            "TableRight": { "Mask": "Select", "Reason": null }, "FieldProperties": null,
+        })
+    );
+}
+
+#[sqlx::test]
+async fn the_published_request_lines_answer_true_in_every_scheme(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let schemes = [
+        app.administrator(),
+        Credentials::Ticket(app.ticket(&app.administrator()).await),
+        Credentials::Bearer(app.token(&app.administrator()).await),
+        app.session("anna").await,
+    ];
+    for credentials in schemes {
+        for query in ["", "?$select=name,department,category/id"] {
+            let body = json!({ "UserId": 278, "Credential": {
+                "Type": {}, "Value": "fuga", "DisplayValue": "aut" } });
+            app.post(&format!("{SAVE}{query}"), &credentials, &body).await.is_saved();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Onsite and online: which scheme, with which application (protocol.md 10.9).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Answer, Credentials, SAVE, TICKETS, TestApp, WHO};
+
+const SETTINGS: &str = r#"
+    [installation]
+    applications = [
+        { name = "trusted", token_sha256 = "TRUSTED", trusted = true },
+        { name = "known", token_sha256 = "KNOWN" },
+    ]
+"#;
+
+/// The secrets: none, unknown, not trusted, trusted.
+const TOKENS: [Option<&str>; 4] = [None, Some("unknown"), Some("secret two"), Some("secret one")];
+
+async fn app_of_type(pool: PgPool, installation: &str) -> TestApp {
+    let digest = |secret: &str| {
+        let mut command = crate::support::keeper(&["application", "digest"]);
+        command.env_remove("KEEPER_CONFIG");
+        crate::support::run_with_input(command, secret).succeeded()
+    };
+    let file =
+        SETTINGS.replace("TRUSTED", &digest("secret one")).replace("KNOWN", &digest("secret two"));
+    TestApp::spawn_with(pool, &[("KEEPER__INSTALLATION__TYPE", installation)], &file).await
+}
+
+async fn call(
+    app: &TestApp,
+    (method, path): (Method, &str),
+    credentials: &Credentials,
+    app_token: Option<&str>,
+) -> Answer {
+    let mut request = app.request(method.clone(), path, credentials);
+    if let Some(token) = app_token {
+        request = request.header("SO-AppToken", token);
+    }
+    if method == Method::POST {
+        request = request.json(&json!({ "UserId": 300, "Credential": { "Value": "x" } }));
+    }
+    Answer::read(request.send().await.unwrap()).await
+}
+
+/// Ticket and token of the administrator, from a time when this was an onsite installation.
+async fn derived(app: &mut TestApp) -> (Credentials, Credentials) {
+    let ticket = app.ticket(&app.administrator()).await;
+    let token = app.token(&app.administrator()).await;
+    app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
+    (Credentials::Ticket(ticket), Credentials::Bearer(token))
+}
+
+#[sqlx::test]
+async fn online_every_scheme_with_every_application(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let (ticket, token) = derived(&mut app).await;
+    let session = app.session("anna").await;
+    let unauthenticated = (401, "unauthenticated");
+    let not_trusted = (403, "application_not_trusted");
+    let saved = (200, "");
+    for (credentials, expected) in [
+        (&app.administrator(), [unauthenticated; 4]),
+        (&ticket, [unauthenticated, unauthenticated, not_trusted, saved]),
+        (&token, [not_trusted, not_trusted, not_trusted, saved]),
+        (&session, [saved; 4]),
+    ] {
+        for (app_token, (status, code)) in TOKENS.into_iter().zip(expected) {
+            let answer = call(&app, (Method::POST, SAVE), credentials, app_token).await;
+            assert_eq!(answer.status, status, "{credentials:?} {app_token:?} {answer:?}");
+            if status != 200 {
+                assert_eq!(answer.json()["Code"], code, "{credentials:?} {app_token:?}");
+            }
+        }
+    }
+    // Outside of the agents, an application need not be trusted.
+    call(&app, (Method::GET, WHO), &token, None).await.has_status(200);
+    call(&app, (Method::GET, WHO), &ticket, Some("secret two")).await.has_status(200);
+    call(&app, (Method::GET, WHO), &ticket, None).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn an_untrusted_application_is_refused_before_the_body_is_read(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let (_, token) = derived(&mut app).await;
+    let request =
+        app.request(Method::POST, SAVE, &token).header("Content-Type", "image/png").body("x");
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    answer.is_refused(403, "SoIllegalOperationException", "application_not_trusted");
+    assert!(answer.headers.get("www-authenticate").is_none());
+}
+
+#[sqlx::test]
+async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let (ticket, _) = derived(&mut app).await;
+    let path = (Method::GET, "/api/v1/User/currentToken");
+    let token = |answer: Answer| Credentials::Bearer(answer.json().as_str().unwrap().to_owned());
+    let trusted = token(call(&app, path.clone(), &ticket, Some("secret one")).await);
+    let known = token(call(&app, path, &ticket, Some("secret two")).await);
+    call(&app, (Method::POST, SAVE), &trusted, None).await.is_saved();
+    call(&app, (Method::POST, SAVE), &known, None).await.has_status(403);
+    // What the header says is newer.
+    call(&app, (Method::POST, SAVE), &trusted, Some("unknown")).await.has_status(403);
+    call(&app, (Method::POST, SAVE), &known, Some("secret one")).await.is_saved();
+}
+
+#[sqlx::test]
+async fn online_only_administrators_have_a_session(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let before = app.session("paul").await;
+    app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
+    app.get(WHO, &before).await.is_forbidden();
+    let body = json!({ "UserName": "paul", "Password": "paul-password" });
+    let answer = app.post("/login", &Credentials::Anonymous, &body).await;
+    answer.is_forbidden();
+    assert!(answer.headers.get("set-cookie").is_none());
+    app.post(TICKETS, &app.administrator(), &Value::Null).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn onsite_nobody_looks_at_applications(pool: PgPool) {
+    let app = app_of_type(pool, "onsite").await;
+    let session = app.session("anna").await;
+    let schemes = [
+        app.administrator(),
+        Credentials::Ticket(app.ticket(&app.administrator()).await),
+        Credentials::Bearer(app.token(&app.administrator()).await),
+        session,
+    ];
+    for credentials in &schemes {
+        for app_token in TOKENS {
+            call(&app, (Method::POST, SAVE), credentials, app_token).await.is_saved();
+        }
+    }
+}

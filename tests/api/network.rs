@@ -1,0 +1,178 @@
+//! What stands between a caller and the service: proxies, a base path, other origins.
+
+use reqwest::Method;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+
+async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = app.request(Method::GET, path, &app.plain());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Answer::read(request.send().await.unwrap()).await
+}
+
+/// Saves with those headers, and tells the address that evidence names.
+async fn address_of_a_save(app: &TestApp, headers: &[(&str, &str)]) -> String {
+    let mut request = app.request(Method::POST, SAVE, &app.administrator());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = json!({ "UserId": 278, "Credential": { "Value": "paul-password" } });
+    Answer::read(request.json(&body).send().await.unwrap()).await.is_saved();
+    let address = sqlx::query_scalar!(
+        r#"SELECT address AS "address!" FROM audit_events WHERE user_id = 278
+           ORDER BY sequence DESC LIMIT 1"#
+    );
+    address.fetch_one(&app.pool).await.unwrap()
+}
+
+#[sqlx::test]
+async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
+    let base = [("KEEPER__HTTP__BASE_PATH", "/SuperOffice")];
+    let app = TestApp::spawn_with(pool, &base, "").await;
+    for path in ["/SuperOffice", "/superoffice", "/SUPEROFFICE"] {
+        get(&app, &format!("{path}{WHO}"), &[]).await.has_status(200);
+    }
+    get(&app, WHO, &[]).await.has_status(404);
+    get(&app, "/SuperOffice2/api", &[]).await.has_status(404);
+    let body = json!({ "UserName": "anna", "Password": "anna-password" });
+    let answer = app.post("/SuperOffice/login", &Credentials::Anonymous, &body).await;
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    assert!(cookies.into_iter().all(|text| text.to_str().unwrap().contains("Path=/SuperOffice")));
+    let page = get(&app, "/SuperOffice/docs", &[]).await;
+    let style = page.body.split("rel=\"stylesheet\" href=\"").nth(1).unwrap();
+    get(&app, style.split('"').next().unwrap(), &[]).await.has_status(200);
+    let document = get(&app, "/SuperOffice/openapi.json", &[]).await.json();
+    assert_eq!(document["servers"][0]["url"], "/SuperOffice");
+}
+
+#[sqlx::test]
+async fn only_trusted_proxies_say_who_is_calling(pool: PgPool) {
+    let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8 2001:db8::/32")];
+    let app = TestApp::spawn_with(pool, &trusted, "").await;
+    for (forwarded_for, address) in [
+        ("203.0.113.7", "203.0.113.7"),
+        ("spoofed, 203.0.113.7", "203.0.113.7"),
+        ("198.51.100.1, 203.0.113.7, 10.1.2.3", "203.0.113.7"),
+        ("2001:db8:1::1, 2001:db8::2", "2001:db8:1::1"),
+        ("10.9.9.9", "10.9.9.9"),
+        ("nonsense", "127.0.0.1"),
+        ("198.51.100.1, nonsense, 10.1.2.3", "10.1.2.3"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("", "127.0.0.1"),
+    ] {
+        let headers = [("X-Forwarded-For", forwarded_for)];
+        assert_eq!(address_of_a_save(&app, &headers).await, address, "{forwarded_for}");
+    }
+}
+
+#[sqlx::test]
+async fn forwarded_headers_of_anybody_else_are_not_believed(pool: PgPool) {
+    let settings = [
+        ("KEEPER__HTTP__TRUSTED_PROXIES", "10.0.0.1"),
+        ("KEEPER__HTTP__ALLOWED_HOSTS", "127.0.0.1 keeper.example"),
+    ];
+    let app = TestApp::spawn_with(pool, &settings, "").await;
+    let headers = [("X-Forwarded-For", "203.0.113.7"), ("Forwarded", "for=203.0.113.7")];
+    assert_eq!(address_of_a_save(&app, &headers).await, "127.0.0.1");
+    get(&app, WHO, &[("X-Forwarded-Host", "evil.example")]).await.has_status(200);
+    get(&app, WHO, &[("Host", "evil.example")]).await.has_status(421);
+    let body = json!({ "UserName": "anna", "Password": "anna-password" });
+    let request = app.request(Method::POST, "/login", &Credentials::Anonymous);
+    let request = request.header("X-Forwarded-Proto", "https").json(&body);
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    assert!(!answer.header("set-cookie").contains("Secure"), "{answer:?}");
+}
+
+#[sqlx::test]
+async fn a_trusted_proxy_names_scheme_and_host(pool: PgPool) {
+    let settings = [
+        ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+        ("KEEPER__HTTP__ALLOWED_HOSTS", "keeper.example"),
+    ];
+    let app = TestApp::spawn_with(pool, &settings, "").await;
+    get(&app, WHO, &[]).await.has_status(421);
+    let headers = [("X-Forwarded-Host", "keeper.example"), ("X-Forwarded-Proto", "https")];
+    get(&app, WHO, &headers).await.has_status(200);
+    let mut asked = headers.to_vec();
+    asked.push(("Accept", "application/json"));
+    let version = get(&app, "/api", &asked).await.json();
+    assert_eq!(version["v1"], "https://keeper.example/api/v1/");
+    let body = json!({ "UserName": "anna", "Password": "anna-password" });
+    let request = app.request(Method::POST, "/login", &Credentials::Anonymous).json(&body);
+    let request = request.header("X-Forwarded-Host", "keeper.example");
+    let request = request.header("X-Forwarded-Proto", "http, https");
+    let request = request.header("Origin", "https://keeper.example");
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    answer.has_status(200);
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    assert!(cookies.into_iter().all(|text| text.to_str().unwrap().contains("; Secure")));
+}
+
+async fn preflight(app: &TestApp, origin: &str) -> Answer {
+    let request = app
+        .request(Method::OPTIONS, SAVE, &Credentials::Anonymous)
+        .header("Origin", origin)
+        .header("Access-Control-Request-Method", "POST")
+        .header(
+            "Access-Control-Request-Headers",
+            "authorization, content-type, so-browser-tz-offset",
+        );
+    Answer::read(request.send().await.unwrap()).await
+}
+
+#[sqlx::test]
+async fn configured_origins_may_call_and_no_others(pool: PgPool) {
+    let origins = [("KEEPER__HTTP__CORS_ORIGINS", "https://app.example http://localhost*")];
+    let app = TestApp::spawn_with(pool, &origins, "").await;
+    for origin in ["https://app.example", "http://localhost:9999"] {
+        let answer = preflight(&app, origin).await;
+        answer.has_status(200);
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        assert!(answer.headers.get("access-control-allow-credentials").is_none());
+        let allowed = answer.header("access-control-allow-headers").to_lowercase();
+        for name in [
+            "authorization",
+            "content-type",
+            "accept",
+            "accept-language",
+            "x-xsrf-token",
+            "so-apptoken",
+            "so-language",
+            "so-culture",
+            "so-timezone",
+            "so-browser-tz-offset",
+            "if-modified-since",
+            "if-unmodified-since",
+        ] {
+            assert!(allowed.contains(name), "{name}: {allowed}");
+        }
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert!(answer.header("access-control-allow-methods").contains(method));
+        }
+        for (path, status) in [(WHO, 200), ("/nowhere", 404)] {
+            let answer = get(&app, path, &[("Origin", origin)]).await;
+            answer.has_status(status);
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+            assert!(answer.header("vary").contains("Origin"));
+        }
+    }
+    for origin in ["https://evil.example", "http://localhost.evil.example", "null"] {
+        let answer = preflight(&app, origin).await;
+        assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
+        answer.is_forbidden();
+        let answer = get(&app, WHO, &[("Origin", origin)]).await;
+        assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
+    }
+}
+
+#[sqlx::test]
+async fn without_configured_origins_there_is_no_cors(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    preflight(&app, "https://app.example").await.has_status(405);
+    let answer = get(&app, WHO, &[("Origin", "https://app.example")]).await;
+    assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")));
+}
