@@ -19,8 +19,8 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Digest => {
             let digest = application_digest(&read_secret("Secret")?);
-            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            output::say(digits)?;
+            let digits: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            output::say(digits.concat())?;
         }
     }
     Ok(ExitCode::SUCCESS)

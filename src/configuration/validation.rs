@@ -125,7 +125,8 @@ impl Settings {
         let base_path = &self.http.base_path;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
         let is_path = base_path.starts_with('/') && !base_path.ends_with('/');
-        if !base_path.is_empty() && !(is_path && base_path.chars().all(is_plain)) {
+        let is_usable = base_path.is_empty() || (is_path && base_path.chars().all(is_plain));
+        if !is_usable {
             refuse("http.base_path", "must be empty, or a path such as /SuperOffice");
         }
         if !self.http.cors_origins.iter().all(|pattern| OriginPattern::parse(pattern).is_some()) {

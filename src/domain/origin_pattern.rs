@@ -38,7 +38,7 @@ impl OriginPattern {
         let is_good = matches!(scheme, "http" | "https")
             && !host.is_empty()
             && host.chars().all(is_plain)
-            && !(any_port && !port.is_empty());
+            && (port.is_empty() || !any_port);
         let port = if any_port { None } else { Some(port.to_owned()) };
         let parts =
             Parts { scheme: scheme.to_owned(), host: host.to_owned(), with_subdomains, port };

@@ -47,79 +47,90 @@ impl Route {
 
 /// Every route but health, which stands on a listener of its own.
 pub(super) fn routes() -> Vec<Route> {
-    use Access::{Agent, Anybody, Authenticated};
-    let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
-    let mut routes = vec![
-        Route::new(
-            post.clone(),
+    [agent_routes(), user_routes(), own_routes(), page_routes()].into_iter().flatten().collect()
+}
+
+/// The User agent: calls, all of them POST.
+fn agent_routes() -> Vec<Route> {
+    let call = |path, handler, operation| {
+        Route::new(Method::POST, path, Access::Agent, handler, operation)
+    };
+    vec![
+        call(
             "/api/v1/Agents/User/SaveCredential",
-            Agent,
             || web::to(save_credential::save_credential),
             save_credential::operation,
         ),
-        Route::new(
-            post.clone(),
+        call(
             "/api/v1/Agents/User/GetCredentialTypes",
-            Agent,
             || web::to(credential_types::credential_types),
             credential_types::operation,
         ),
-        Route::new(
-            get.clone(),
+    ]
+}
+
+/// The same user, as a resource.
+fn user_routes() -> Vec<Route> {
+    let read = |path, handler, operation| {
+        Route::new(Method::GET, path, Access::Authenticated, handler, operation)
+    };
+    vec![
+        read(
             "/api/v1/User/CredentialTypes",
-            Authenticated,
             || web::to(credential_types::credential_types),
             credential_types::operation,
         ),
-        Route::new(
-            get.clone(),
+        read(
             "/api/v1/User/currentPrincipal",
-            Authenticated,
             || web::to(current_principal::current_principal),
             current_principal::operation,
         ),
-        Route::new(
-            get.clone(),
+        read(
             "/api/v1/User/currentToken",
-            Authenticated,
             || web::to(current_token::current_token),
             current_token::operation,
         ),
-        Route::new(
-            post.clone(),
-            "/keeper/tickets",
-            Authenticated,
-            || web::to(tickets::issue),
-            tickets::issue_operation,
-        ),
-        Route::new(
-            delete,
+    ]
+}
+
+/// Additions of this service.
+fn own_routes() -> Vec<Route> {
+    let own = |method, path, handler, operation| {
+        Route::new(method, path, Access::Authenticated, handler, operation)
+    };
+    vec![
+        own(Method::POST, "/keeper/tickets", || web::to(tickets::issue), tickets::issue_operation),
+        own(
+            Method::DELETE,
             "/keeper/tickets/current",
-            Authenticated,
             || web::to(tickets::end_current),
             tickets::end_current_operation,
         ),
-    ];
-    let page = |method: &Method, path, handler, operation| {
-        Route::new(method.clone(), path, Anybody, handler, operation)
+    ]
+}
+
+/// Pages and documents.
+fn page_routes() -> Vec<Route> {
+    let page = |method, path, handler, operation| {
+        Route::new(method, path, Access::Anybody, handler, operation)
     };
-    routes.extend([
-        page(&get, "/api", || web::to(api::version), api::version_operation),
-        page(&get, "/api/v1", || web::to(api::list), api::routes_operation),
-        page(&get, "/openapi.json", || web::to(docs::openapi), docs::openapi_operation),
-        page(&get, "/docs", || web::to(docs::docs), docs::docs_operation),
-        page(&get, "/login", || web::to(login::show), login::show_operation),
-        page(&post, "/login", || web::to(login::sign_in), login::sign_in_operation),
-        page(&post, "/logout", || web::to(logout::sign_out), logout::operation),
+    let (get, post) = (|| Method::GET, || Method::POST);
+    vec![
+        page(get(), "/api", || web::to(api::version), api::version_operation),
+        page(get(), "/api/v1", || web::to(api::list), api::routes_operation),
+        page(get(), "/openapi.json", || web::to(docs::openapi), docs::openapi_operation),
+        page(get(), "/docs", || web::to(docs::docs), docs::docs_operation),
+        page(get(), "/login", || web::to(login::show), login::show_operation),
+        page(post(), "/login", || web::to(login::sign_in), login::sign_in_operation),
+        page(post(), "/logout", || web::to(logout::sign_out), logout::operation),
         Route {
-            method: get,
+            method: get(),
             path: assets::STYLE_PATH,
-            access: Anybody,
+            access: Access::Anybody,
             handler: || web::to(assets::style),
             operation: None,
         },
-    ]);
-    routes
+    ]
 }
 
 /// A route as others see it.

@@ -10,7 +10,19 @@ ADMINISTRATOR = 1
 PLAIN_USER = 278
 KNOWN_TYPES = {"crm5/password", "activedirectory"}
 MAXIMUM_VALUE_BYTES = 1024
+FORM = "application/x-www-form-urlencoded"
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if case.media_type == FORM and isinstance(case.body, dict):
+        case.body = as_form(case.body)
+    if context.operation.path.endswith("/SaveCredential") and isinstance(case.body, dict):
+        # The run logs in as the administrator, so that password has to stay.
+        for name, value in case.body.items():
+            if name.lower() == "userid":
+                case.body[name] = spared(value)
 
 
 def spared(value):
@@ -24,13 +36,12 @@ def spared(value):
     return PLAIN_USER if is_administrator else value
 
 
-@schemathesis.hook.apply_to(path="/api/v1/Agents/User/SaveCredential")
-def before_call(context, case, kwargs):
-    """The run logs in as the administrator, so that password has to stay."""
-    if isinstance(case.body, dict):
-        for name, value in case.body.items():
-            if name.lower() == "userid":
-                case.body[name] = spared(value)
+def as_form(value):
+    """What a form can say: there is no null, a name stands once and has no brackets and dots."""
+    if isinstance(value, dict):
+        plain = {re.sub(r"\W", "_", name) or "_": part for name, part in value.items()}
+        return {name: as_form(part) for name, part in plain.items() if part is not None}
+    return str(value) if isinstance(value, list) else value
 
 
 @schemathesis.serializer("application/xml", "text/xml")

@@ -3,7 +3,7 @@
 mod causes;
 mod details;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
@@ -148,6 +148,17 @@ impl ErrorKind {
     /// The stable name of what went wrong.
     pub(in crate::http) fn code(&self) -> &'static str {
         self.row().2
+    }
+
+    /// The name under which its text is kept.
+    pub(in crate::http) fn text_key(&self) -> Cow<'static, str> {
+        if let Self::MalformedBody(fault) = self {
+            return fault.key().into();
+        }
+        if let Self::Forbidden(right) = self {
+            return right.key().into();
+        }
+        format!("error-{}", self.code().replace('_', "-")).into()
     }
 
     /// The offending member, when it is one.

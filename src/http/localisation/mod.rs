@@ -41,10 +41,8 @@ impl Language {
     /// The language of a request with these headers.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        match Self::read(header(SO_LANGUAGE)) {
-            Self::Unasked => Self::read(header(ACCEPT_LANGUAGE.as_str())),
-            asked => asked,
-        }
+        let asked = Self::read(header(SO_LANGUAGE));
+        if asked == Self::Unasked { Self::read(header(ACCEPT_LANGUAGE.as_str())) } else { asked }
     }
 
     fn read(value: Option<&str>) -> Self {
@@ -55,8 +53,8 @@ impl Language {
         let mut ranges: Vec<_> = value.split(',').map(weighted).collect();
         // Stable: of equals, the first.
         ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        let wanted = ranges.into_iter().filter(|(weight, _)| *weight > 0.0);
-        wanted.filter_map(|(_, tag)| find(tag)).next().map_or(Self::Unasked, Self::Known)
+        let mut wanted = ranges.into_iter().filter(|(weight, _)| *weight > 0.0);
+        wanted.find_map(|(_, tag)| find(tag)).map_or(Self::Unasked, Self::Known)
     }
 
     /// A text of the vendor's kind, such as the name of a credential type.
@@ -88,19 +86,15 @@ impl Language {
 
     /// What is wrong with a request.
     pub(super) fn error(&self, kind: &ErrorKind) -> String {
-        match kind {
-            ErrorKind::MalformedBody(fault) => self.message(fault.key(), &[]),
-            ErrorKind::Forbidden(right) => self.message(right.key(), &[]),
-            ErrorKind::InvalidField(refused) => {
-                let limit = refused.reason.limit().unwrap_or_default().to_string();
-                let reason = self.message(refused.reason.key(), &[("limit", &limit)]);
-                format!("{}: {reason}", refused.field)
-            }
-            ErrorKind::DuplicateMember { field } => {
-                format!("{field}: {}", self.message("field-repeated", &[]))
-            }
-            other => self.message(&format!("error-{}", other.code().replace('_', "-")), &[]),
+        if let ErrorKind::InvalidField(refused) = kind {
+            let limit = refused.reason.limit().unwrap_or_default().to_string();
+            let reason = self.message(refused.reason.key(), &[("limit", &limit)]);
+            return format!("{}: {reason}", refused.field);
         }
+        if let ErrorKind::DuplicateMember { field } = kind {
+            return format!("{field}: {}", self.message("field-repeated", &[]));
+        }
+        self.message(&kind.text_key(), &[])
     }
 
     /// The tag for pages.

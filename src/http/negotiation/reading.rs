@@ -143,12 +143,11 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let value = match self.0 {
-            Document::Boolean(value) => Some(*value),
-            Document::Untyped(text) => text.parse(),
-            _ => None,
-        };
-        visitor.visit_bool(value.ok_or_else(|| Fault::new(Reason::NotBoolean))?)
+        if let Document::Boolean(value) = self.0 {
+            return visitor.visit_bool(*value);
+        }
+        let Document::Untyped(text) = self.0 else { return Err(Fault::new(Reason::NotBoolean)) };
+        visitor.visit_bool(text.parse().ok_or_else(|| Fault::new(Reason::NotBoolean))?)
     }
 
     fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -182,11 +181,14 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let items: Vec<&Document> = match self.0 {
-            Document::List(items) => items.iter().collect(),
-            Document::Elements(children) => children.iter().map(|(_, item)| item).collect(),
-            Document::Untyped(text) if text.is_blank() => Vec::new(),
-            _ => return Err(Fault::new(Reason::NotList)),
+        let items: Vec<&Document> = if let Document::List(items) = self.0 {
+            items.iter().collect()
+        } else if let Document::Elements(children) = self.0 {
+            children.iter().map(|(_, item)| item).collect()
+        } else if matches!(self.0, Document::Untyped(text) if text.is_blank()) {
+            Vec::new()
+        } else {
+            return Err(Fault::new(Reason::NotList));
         };
         visitor.visit_seq(Items { items: items.into_iter().enumerate() })
     }

@@ -4,9 +4,7 @@ mod operation;
 
 use utoipa::openapi::{
     ComponentsBuilder, Info, OpenApi, OpenApiBuilder, Paths, Server, ServerBuilder,
-    path::HttpMethod,
-    schema::Components,
-    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    path::HttpMethod, schema::Components, security as described,
 };
 
 pub(super) use self::operation::Operation;
@@ -71,26 +69,30 @@ fn method(route: &Route) -> Option<HttpMethod> {
 
 fn with_security(mut components: Components) -> Components {
     let key = |header: &str, description: &str| {
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(header, description)))
+        described::SecurityScheme::ApiKey(described::ApiKey::Header(
+            described::ApiKeyValue::with_description(header, description),
+        ))
     };
     components.add_security_scheme(
         schemes::BASIC,
-        SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
+        described::SecurityScheme::Http(described::Http::new(described::HttpAuthScheme::Basic)),
     );
     components.add_security_scheme(
         schemes::BEARER,
-        SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        described::SecurityScheme::Http(described::Http::new(described::HttpAuthScheme::Bearer)),
     );
     components.add_security_scheme(
         schemes::SO_TICKET,
         key("Authorization", "`SOTicket 7T:…`: a ticket, as it is."),
     );
-    let cookie = ApiKeyValue::with_description(
+    let cookie = described::ApiKeyValue::with_description(
         "ASP.NET_SessionId",
         "The session of a browser that signed in at /login; needs X-XSRF-TOKEN as well.",
     );
-    components
-        .add_security_scheme(schemes::SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    components.add_security_scheme(
+        schemes::SESSION,
+        described::SecurityScheme::ApiKey(described::ApiKey::Cookie(cookie)),
+    );
     components.add_security_scheme(
         schemes::XSRF,
         key("X-XSRF-TOKEN", "The value of the cookie XSRF-TOKEN, or of the pages' hidden input."),

@@ -8,7 +8,7 @@ use utoipa::{
         Content, HeaderBuilder, Object, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
         path::{self, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
-        security::SecurityRequirement,
+        security as described,
     },
 };
 
@@ -51,7 +51,7 @@ pub(in crate::http) struct Operation {
 /// The answer when all is well.
 enum Answer {
     /// In the negotiated format, with this status.
-    Negotiated(u16, Typed),
+    Negotiated(u16, Box<Typed>),
     /// 204.
     Nothing,
     /// In this one media type.
@@ -103,7 +103,7 @@ impl Operation {
 
     /// Answers that status with this, in any format.
     pub(in crate::http) fn answers_with<T: ToSchema>(mut self, status: u16) -> Self {
-        self.answer = Answer::Negotiated(status, typed::<T>());
+        self.answer = Answer::Negotiated(status, Box::new(typed::<T>()));
         self
     }
 
@@ -126,7 +126,7 @@ impl Operation {
 
     pub(super) fn add_schemas(&self, schemas: &mut Schemas) {
         let answer = match &self.answer {
-            Answer::Negotiated(_, typed) => Some(typed),
+            Answer::Negotiated(_, typed) => Some(typed.as_ref()),
             Answer::Nothing | Answer::Text(_) => None,
         };
         self.body.iter().chain(answer).for_each(|typed| (typed.add)(schemas));
@@ -276,10 +276,7 @@ fn typed<T: ToSchema>() -> Typed {
 
 /// True for a carrier; scalars and lists stand where they are used.
 fn is_named<T: PartialSchema>() -> bool {
-    match T::schema() {
-        RefOr::T(Schema::Object(object)) => !object.properties.is_empty(),
-        _ => false,
-    }
+    matches!(T::schema(), RefOr::T(Schema::Object(object)) if !object.properties.is_empty())
 }
 
 fn text_content() -> Content {
@@ -332,12 +329,12 @@ fn parameters(route: &Route) -> Vec<Parameter> {
     parameters
 }
 
-fn securities() -> [SecurityRequirement; 4] {
+fn securities() -> [described::SecurityRequirement; 4] {
     let none: [&str; 0] = [];
     [
-        SecurityRequirement::new(schemes::BASIC, none),
-        SecurityRequirement::new(schemes::SO_TICKET, none),
-        SecurityRequirement::new(schemes::BEARER, none),
-        SecurityRequirement::new(schemes::SESSION, none).add(schemes::XSRF, none),
+        described::SecurityRequirement::new(schemes::BASIC, none),
+        described::SecurityRequirement::new(schemes::SO_TICKET, none),
+        described::SecurityRequirement::new(schemes::BEARER, none),
+        described::SecurityRequirement::new(schemes::SESSION, none).add(schemes::XSRF, none),
     ]
 }

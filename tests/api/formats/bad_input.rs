@@ -20,7 +20,8 @@ fn malformed() -> Vec<(Sent, &'static str)> {
     let form = |body: &str| (Sent::new(FORM_TYPE, body), "Der Inhalt der Anfrage");
     let nested = |open: &str, close: &str| format!("{}{}", open.repeat(1000), close.repeat(1000));
     let many = |one: fn(usize) -> String| (0..10_000).map(one).collect::<String>();
-    let laughs: String = (0..12).map(|n| format!("<!ENTITY l{} '&l{n};&l{n};'>", n + 1)).collect();
+    let laughs = (0..12).map(|n| format!("<!ENTITY l{} '&l{n};&l{n};'>", n + 1));
+    let laughs = laughs.collect::<Vec<_>>().concat();
     let utf16 = |bytes: &[u8]| (Sent::new("text/xml; charset=utf-16", bytes), "Der Inhalt");
     vec![
         json(&format!("{{\"UserId\":278,\"{MARKER}")),

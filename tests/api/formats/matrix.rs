@@ -74,9 +74,9 @@ async fn every_type_in_and_out_in_every_outcome(pool: PgPool) {
                 let answer = save(&app, credentials, &sent, &headers).await;
                 assert_eq!(answer.header("content-type"), expected_type(accept, &sent));
                 if status == 200 {
-                    is_true(&answer)
+                    is_true(&answer);
                 } else {
-                    is_error(&answer, status, code)
+                    is_error(&answer, status, code);
                 }
                 checked += 1;
             }
