@@ -3,9 +3,12 @@ FROM docker.io/library/rust:1-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY .sqlx ./.sqlx
+COPY assets ./assets
 COPY config ./config
+COPY locales ./locales
 COPY migrations ./migrations
 COPY src ./src
+COPY templates ./templates
 # Cargo wants every declared target to be there; they are not built.
 COPY tests ./tests
 COPY benches ./benches

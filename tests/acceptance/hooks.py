@@ -10,6 +10,7 @@ ADMINISTRATOR = 1
 PLAIN_USER = 278
 KNOWN_TYPES = {"crm5/password", "activedirectory"}
 MAXIMUM_VALUE_BYTES = 1024
+CARRIERS = {"Credential", "Type"}
 FORM = "application/x-www-form-urlencoded"
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
@@ -36,12 +37,16 @@ def spared(value):
     return PLAIN_USER if is_administrator else value
 
 
-def as_form(value):
-    """What a form can say: there is no null, a name stands once and has no brackets and dots."""
-    if isinstance(value, dict):
-        plain = {re.sub(r"\W", "_", name) or "_": part for name, part in value.items()}
-        return {name: as_form(part) for name, part in plain.items() if part is not None}
-    return str(value) if isinstance(value, list) else value
+def as_form(members):
+    """What a form can say: there is no null, and brackets and dots in names mean nesting."""
+    form = {}
+    for name, value in members.items():
+        if name in CARRIERS and isinstance(value, dict):
+            form[name] = as_form(value)
+        elif value is not None:
+            plain_name = re.sub(r"\W", "_", name) or "_"
+            form[plain_name] = str(value) if isinstance(value, (dict, list)) else value
+    return form
 
 
 @schemathesis.serializer("application/xml", "text/xml")

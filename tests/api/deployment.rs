@@ -120,6 +120,16 @@ fn the_image_has_no_shell_no_root_and_asks_for_its_own_health() {
         let known = keeper(&[command[0].as_str(), "--help"]);
         run_with_input(known, "").succeeded();
     }
+    // A folder that the build needs and the image does not get is found here, not by `docker build`.
+    let needless = [".ci", ".config", ".git", "data", "docs", "script", "secrets", "target"];
+    let ignored = fs::read_to_string(".dockerignore").unwrap();
+    for entry in fs::read_dir(".").unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() && !needless.contains(&name.as_str()) {
+            assert!(text.contains(&format!("\nCOPY {name} ./{name}\n")), "{name} is not copied");
+            assert!(ignored.contains(&format!("\n!{name}\n")), "{name} is ignored");
+        }
+    }
     for copied in text.lines().filter_map(|line| line.strip_prefix("COPY ")) {
         let sources = copied.split_whitespace().filter(|word| !word.starts_with("--from"));
         let sources: Vec<&str> = sources.collect();
