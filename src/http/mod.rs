@@ -31,6 +31,7 @@ use actix_web::{
     App, HttpResponse, Route as Handler,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    guard,
     http::Method,
     middleware::{Condition, from_fn},
     web::{self, ServiceConfig},
@@ -120,13 +121,12 @@ fn register(config: &mut ServiceConfig, path: &str, routes: Vec<Route>) {
     if let Some(route) = routes.iter().find(|route| api::is_agent_call(route)) {
         let description = api::description(route);
         allowed.push(Method::GET.to_string());
-        resource = resource.route(
-            web::get().to(move || std::future::ready(HttpResponse::Ok().json(&description))),
-        );
+        let describe = web::to(move || std::future::ready(HttpResponse::Ok().json(&description)));
+        resource = resource.route(answering(describe, &Method::GET));
     }
     for route in routes {
         let access = route.access;
-        let handler: Handler = (route.handler)().method(route.method);
+        let handler: Handler = answering((route.handler)(), &route.method);
         resource = resource.route(match access {
             Access::Anybody => handler,
             Access::Authenticated | Access::Agent => handler.wrap(from_fn(move |request, next| {
@@ -134,11 +134,24 @@ fn register(config: &mut ServiceConfig, path: &str, routes: Vec<Route>) {
             })),
         });
     }
+    if allowed.iter().any(|method| method == Method::GET.as_str()) {
+        allowed.push(Method::HEAD.to_string());
+    }
     let allow = allowed.join(", ");
     config.service(resource.default_service(web::to(move || {
         let refused = ApiError::from(ErrorKind::MethodNotAllowed { allow: allow.clone() });
         std::future::ready(Err::<HttpResponse, _>(refused))
     })));
+}
+
+/// A handler for a method; what answers GET answers HEAD (RFC 9110, section 9.1), and the web
+/// server leaves the body out.
+fn answering(handler: Handler, method: &Method) -> Handler {
+    if *method == Method::GET {
+        handler.guard(guard::Any(guard::Get()).or(guard::Head()))
+    } else {
+        handler.method(method.clone())
+    }
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

@@ -25,6 +25,19 @@ async fn get_on_an_agents_url_describes_and_executes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn head_is_get_without_the_body(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for path in [SAVE, "/api/v1", "/docs", "/api/v1/User/currentPrincipal"] {
+        let head = app.request(Method::HEAD, path, &app.plain()).send().await.unwrap();
+        let get = app.request(Method::GET, path, &app.plain()).send().await.unwrap();
+        assert_eq!((head.status(), get.status()), (200.try_into().unwrap(), head.status()));
+        assert_eq!(head.headers()["content-type"], get.headers()["content-type"]);
+        assert_eq!(head.headers()["content-length"], get.headers()["content-length"]);
+        assert!(head.bytes().await.unwrap().is_empty());
+    }
+}
+
+#[sqlx::test]
 async fn the_reference_of_a_description_is_in_the_document(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let description = get(&app, SAVE, "*/*").await.json();

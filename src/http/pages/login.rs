@@ -163,7 +163,8 @@ pub(in crate::http) async fn sign_in(
         }
         (Err(error), true) if error.kind == ErrorKind::Unauthenticated => {
             let mut response = HttpResponse::Unauthorized();
-            for challenge in &state.challenges {
+            // Not Basic, for which the browser would cover this page with a prompt of its own.
+            for challenge in state.challenges.iter().filter(|text| !text.starts_with("Basic")) {
                 response.append_header((WWW_AUTHENTICATE, *challenge));
             }
             login_page(response, &request, &state, (&name, Some("page-refused")))
