@@ -1,7 +1,7 @@
 //! In which language a caller reads texts (protocol.md 5).
 //!
-//! `SO-Language` overrides `Accept-Language`; `*` or `x` switches translation off, and then texts
-//! are their raw `[SR_…]` names. A value that is not known counts as absent.
+//! `SO-Language` overrides `Accept-Language`; its `*` or `x` switches translation off, and then
+//! all texts are their raw `[SR_…]` names. A value that is not known counts as absent.
 
 mod time_zone;
 
@@ -41,20 +41,12 @@ impl Language {
     /// The language of a request with these headers.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let asked = Self::read(header(SO_LANGUAGE));
-        if asked == Self::Unasked { Self::read(header(ACCEPT_LANGUAGE.as_str())) } else { asked }
-    }
-
-    fn read(value: Option<&str>) -> Self {
-        let value = value.unwrap_or_default().trim();
-        if value == "*" || value.eq_ignore_ascii_case("x") {
+        let asked = header(SO_LANGUAGE).unwrap_or_default().trim();
+        if asked == "*" || asked.eq_ignore_ascii_case("x") {
             return Self::Off;
         }
-        let mut ranges: Vec<_> = value.split(',').map(weighted).collect();
-        // Stable: of equals, the first.
-        ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        let mut wanted = ranges.into_iter().filter(|(weight, _)| *weight > 0.0);
-        wanted.find_map(|(_, tag)| find(tag)).map_or(Self::Unasked, Self::Known)
+        let accepted = header(ACCEPT_LANGUAGE.as_str()).unwrap_or_default();
+        find_best(asked).or_else(|| find_best(accepted)).map_or(Self::Unasked, Self::Known)
     }
 
     /// A text of the vendor's kind, such as the name of a credential type.
@@ -104,6 +96,15 @@ impl Language {
             Self::Known(language) => language.to_string(),
         }
     }
+}
+
+/// The best of a list of languages that there are texts in. A mere `*`, which some programs send
+/// without being told to, says as little as no list.
+fn find_best(list: &str) -> Option<LanguageIdentifier> {
+    let mut ranges: Vec<_> = list.split(',').map(weighted).collect();
+    // Stable: of equals, the first.
+    ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    ranges.into_iter().filter(|(weight, _)| *weight > 0.0).find_map(|(_, tag)| find(tag))
 }
 
 /// One entry of a list of languages.
