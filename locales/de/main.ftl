@@ -20,10 +20,11 @@ error-outcome-unknown = Der Ausgang ist unbekannt; die Anfrage darf wiederholt w
 error-internal = Es ist ein Fehler aufgetreten.
 
 forbidden-save-credential = Sie dürfen nur Ihr eigenes Passwort speichern, in einer Anfrage, die das aktuelle enthält (Basic); sonst ist ChangeOwnPassword zu verwenden.
-forbidden-issue-ticket = Ein Ticket gibt es nur für ein Passwort (Basic), nicht für ein Ticket, ein Token oder eine Sitzung.
+forbidden-issue-ticket = Ein Ticket gibt es für ein Passwort (Basic) oder eine Sitzung, nicht für ein Ticket oder ein Token.
 forbidden-end-ticket = Nur eine Anfrage, die mit einem Ticket kam (SoTicket), kann ihr Ticket beenden.
 forbidden-online-session = In einer Online-Installation haben nur Administratoren eine Sitzung.
 forbidden-foreign-page = Die Anmeldung ist den Seiten dieses Dienstes vorbehalten, nicht denen einer anderen Website.
+forbidden-login-page = Diese Seite ist veraltet. Bitte noch einmal versuchen.
 forbidden-cross-origin = Seiten dieses Ursprungs dürfen diese Anfrage nicht senden.
 
 body-not-json = Der Inhalt der Anfrage ist kein gültiges JSON.
@@ -37,6 +38,7 @@ body-too-deep = Der Inhalt der Anfrage ist zu tief verschachtelt.
 body-too-many-values = Der Inhalt der Anfrage hat zu viele Mitglieder.
 body-not-object = Der Inhalt der Anfrage ist kein Objekt.
 body-ended-early = Der Inhalt der Anfrage endete zu früh.
+body-repeated-member = Ein Mitglied des Inhalts der Anfrage ist mehrfach angegeben.
 body-framework = Die Anfrage konnte nicht gelesen werden.
 
 field-repeated = ist mehrfach angegeben
@@ -68,4 +70,3 @@ page-password = Passwort
 page-signed-in = Sie sind angemeldet als { $name }.
 page-refused = Benutzername oder Passwort ist falsch.
 page-try-later = Das hat gerade nicht geklappt. Bitte gleich noch einmal versuchen.
-page-expired = Die Seite war zu lange offen. Bitte noch einmal versuchen.

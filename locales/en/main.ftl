@@ -23,10 +23,11 @@ error-outcome-unknown = The outcome is unknown; the request may be repeated.
 error-internal = An error has occurred.
 
 forbidden-save-credential = You may save only your own password, in a request that carries the current one (Basic); otherwise use ChangeOwnPassword.
-forbidden-issue-ticket = A ticket is given for a password (Basic) only, not for a ticket, a token or a session.
+forbidden-issue-ticket = A ticket is given for a password (Basic) or a session, not for a ticket or a token.
 forbidden-end-ticket = Only a request that came with a ticket (SoTicket) can end its ticket.
 forbidden-online-session = In an online installation only administrators have a session.
 forbidden-foreign-page = Signing in is for the pages of this service, not for those of another site.
+forbidden-login-page = This page is out of date. Try again.
 forbidden-cross-origin = Pages of this origin may not send this request.
 
 body-not-json = The request body is not valid JSON.
@@ -40,6 +41,7 @@ body-too-deep = The request body is nested too deeply.
 body-too-many-values = The request body has too many members.
 body-not-object = The request body is not an object.
 body-ended-early = The request body ended too early.
+body-repeated-member = A member of the request body is given more than once.
 body-framework = The request could not be read.
 
 field-repeated = is given more than once
@@ -71,4 +73,3 @@ page-password = Password
 page-signed-in = You are signed in as { $name }.
 page-refused = User name or password is wrong.
 page-try-later = That did not work just now. Try again in a moment.
-page-expired = The page was open for too long. Try again.

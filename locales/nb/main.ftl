@@ -20,10 +20,11 @@ error-outcome-unknown = Utfallet er ukjent; forespørselen kan gjentas.
 error-internal = Det oppstod en feil.
 
 forbidden-save-credential = Du kan bare lagre ditt eget passord, i en forespørsel som har med det nåværende (Basic); bruk ellers ChangeOwnPassword.
-forbidden-issue-ticket = En billett gis bare for et passord (Basic), ikke for en billett, et token eller en økt.
+forbidden-issue-ticket = En billett gis for et passord (Basic) eller en økt, ikke for en billett eller et token.
 forbidden-end-ticket = Bare en forespørsel som kom med en billett (SoTicket), kan avslutte billetten sin.
 forbidden-online-session = I en online-installasjon er det bare administratorer som har en økt.
 forbidden-foreign-page = Innlogging er for sidene til denne tjenesten, ikke for sider på et annet nettsted.
+forbidden-login-page = Denne siden er utdatert. Prøv igjen.
 forbidden-cross-origin = Sider med dette opphavet kan ikke sende denne forespørselen.
 
 body-not-json = Innholdet i forespørselen er ikke gyldig JSON.
@@ -37,6 +38,7 @@ body-too-deep = Innholdet i forespørselen er nøstet for dypt.
 body-too-many-values = Innholdet i forespørselen har for mange medlemmer.
 body-not-object = Innholdet i forespørselen er ikke et objekt.
 body-ended-early = Innholdet i forespørselen sluttet for tidlig.
+body-repeated-member = Et medlem av innholdet i forespørselen er oppgitt mer enn én gang.
 body-framework = Forespørselen kunne ikke leses.
 
 field-repeated = er oppgitt mer enn én gang
@@ -68,4 +70,3 @@ page-password = Passord
 page-signed-in = Du er logget inn som { $name }.
 page-refused = Feil brukernavn eller passord.
 page-try-later = Det gikk ikke akkurat nå. Prøv igjen om et øyeblikk.
-page-expired = Siden var åpen for lenge. Prøv igjen.

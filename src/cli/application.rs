@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{output, output::Failure, secret_input::read_secret};
-use crate::security::application_token::application_digest;
+use crate::security::application_token::{application_digest, is_long_enough};
 
 /// The subcommands of `application`.
 #[derive(Subcommand)]
@@ -18,7 +18,11 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Digest => {
-            let digest = application_digest(&read_secret("Secret")?);
+            let secret = read_secret("Secret")?;
+            if !is_long_enough(&secret) {
+                return Err(Failure::because("the secret must have at least 16 bytes"));
+            }
+            let digest = application_digest(&secret);
             let digits: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             output::say(digits.concat())?;
         }

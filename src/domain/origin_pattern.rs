@@ -34,6 +34,9 @@ impl OriginPattern {
             None => (authority, false),
         };
         let (host, port) = split_port(authority);
+        // Browsers leave out the port that the scheme has anyway.
+        let is_default = matches!((scheme, port), ("http", "80") | ("https", "443"));
+        let port = if is_default { "" } else { port };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-[]:".contains(c);
         let is_good = matches!(scheme, "http" | "https")
             && !host.is_empty()
@@ -83,6 +86,7 @@ mod tests {
             ("https://app.example", "https://app.example.evil", false),
             ("https://app.example", "null", false),
             ("https://app.example:8443", "https://app.example:8443", true),
+            ("https://app.example:443", "https://app.example", true),
             ("http://localhost*", "http://localhost", true),
             ("http://localhost*", "http://localhost:9999", true),
             ("http://localhost:*", "http://localhost:9999", true),

@@ -49,7 +49,7 @@ impl XmlNames for ApiVersion {
 /// The place of [`version`] in the documents.
 pub(super) fn version_operation() -> Operation {
     Operation::new("Tells what runs here: a page, unless Accept prefers another format.")
-        .answers::<ApiVersion>()
+        .answers_whole::<ApiVersion>(200)
         .may_be_a_page()
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn version(
     }
     let origin = Connection::of(&request).origin().unwrap_or_default();
     let version = ApiVersion {
-        v1: format!("{origin}{}/api/v1/", state.base_path),
+        v1: format!("{origin}{}/api/v1", state.base_path),
         net_server_version: VERSION,
         net_server_assembly: "CredentialKeeper",
         net_server_date: "",
@@ -103,14 +103,19 @@ pub(super) fn is_agent_call(route: &Route) -> bool {
     route.path.starts_with("/api/v1/Agents/")
 }
 
+/// The place of a description in the documents.
+pub(super) fn description_operation() -> Operation {
+    Operation::new("Describes the call, and executes nothing.").answers_text("application/json")
+}
+
 /// The description of an agent's call.
-pub(super) fn description(route: &Route) -> Value {
+pub(super) fn description(route: &Route, base_path: &str) -> Value {
     let pointer = route.path.replace('~', "~0").replace('/', "~1");
     let method = route.method.as_str();
     json!({
         "Name": route.path.rsplit('/').next(),
         "Method": method,
         "Description": route.operation.map(|operation| operation().summary()),
-        "Reference": format!("/openapi.json#/paths/{pointer}/{}", method.to_lowercase()),
+        "Reference": format!("{base_path}/openapi.json#/paths/{pointer}/{}", method.to_lowercase()),
     })
 }

@@ -3,7 +3,7 @@
 //! Anybody can send `X-Forwarded-*`; only what the configured proxies say is believed
 //! (ASVS 5.0, 4.1.3).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest,
@@ -42,8 +42,10 @@ impl Connection {
 
     /// Scheme and host, as an origin (RFC 6454) names this service.
     pub(super) fn origin(&self) -> Option<String> {
-        let scheme = if self.is_https { "https" } else { "http" };
-        Some(format!("{scheme}://{}", self.host.as_deref()?.to_lowercase()))
+        let (scheme, default_port) =
+            if self.is_https { ("https", ":443") } else { ("http", ":80") };
+        let host = self.host.as_deref()?.to_lowercase();
+        Some(format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(&host)))
     }
 
     fn read(request: &ServiceRequest, state: &HttpState) -> Self {
@@ -64,15 +66,17 @@ impl Connection {
         let addresses = headers.get_all(FORWARDED_FOR).filter_map(|value| value.to_str().ok());
         let addresses: Vec<&str> = addresses.flat_map(|value| value.split(',')).collect();
         for address in addresses.into_iter().rev() {
-            let Ok(address) = address.trim().parse::<IpAddr>() else { break };
-            self.address = Some(address.to_canonical());
-            if !state.is_trusted(address.to_canonical()) {
+            let Some(address) = parse_address(address.trim()) else { break };
+            self.address = Some(address);
+            if !state.is_trusted(address) {
                 break;
             }
         }
-        if let Some(scheme) = nearest(headers, FORWARDED_PROTO) {
-            self.is_https = scheme.eq_ignore_ascii_case("https");
-        }
+        // TLS anywhere on the way is TLS for the caller's cookies; what says otherwise is not
+        // believed against the settings.
+        let schemes = headers.get_all(FORWARDED_PROTO).filter_map(|value| value.to_str().ok());
+        let mut schemes = schemes.flat_map(|value| value.split(','));
+        self.is_https |= schemes.any(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
         if let Some(host) = nearest(headers, FORWARDED_HOST) {
             self.host = Some(host.to_owned());
         }
@@ -93,6 +97,13 @@ pub(super) async fn identify(
 
 fn header<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// An address as proxies write it: some with a port, IPv6 perhaps in brackets.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let with_port = || text.parse().map(|address: SocketAddr| address.ip());
+    bare.parse::<IpAddr>().or_else(|_| with_port()).ok().map(|address| address.to_canonical())
 }
 
 /// What the nearest proxy says, should several have said something.

@@ -5,7 +5,7 @@
 
 use actix_cors::CorsError;
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -22,6 +22,7 @@ use super::{
     error::{ApiError, BodyFault, ErrorKind, MissingRight},
     localisation::Language,
     negotiation::{self, XmlNames},
+    pages::login,
     request_id::RequestId,
     state::HttpState,
 };
@@ -62,10 +63,9 @@ pub(super) async fn render(
     if let Some(kind) = failure(&response) {
         let mut rendered = envelope(&kind, response.request());
         // What the layers inside have said about the answer as a whole: cross-origin rules.
-        for (name, value) in response.headers() {
-            if !rendered.headers().contains_key(name) {
-                rendered.headers_mut().append(name.clone(), value.clone());
-            }
+        let own: Vec<_> = rendered.headers().keys().cloned().collect();
+        for (name, value) in response.headers().iter().filter(|(name, _)| !own.contains(name)) {
+            rendered.headers_mut().append(name.clone(), value.clone());
         }
         response = response.into_response(rendered);
     }
@@ -86,7 +86,9 @@ fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
         return Some(error.kind.clone());
     }
     if error.as_error::<CorsError>().is_some() {
-        return Some(ErrorKind::Forbidden(MissingRight::CrossOrigin));
+        let refused = ApiError::from(ErrorKind::Forbidden(MissingRight::CrossOrigin));
+        log(&refused);
+        return Some(refused.kind);
     }
     let status = response.status();
     tracing::error!(http.status = status.as_u16(), %error, "an error of the framework");
@@ -108,20 +110,16 @@ fn log(error: &ApiError) {
 }
 
 fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
-    let (status, error_type, code) = kind.row();
-    let mut response = HttpResponse::build(status);
-    if let ErrorKind::MethodNotAllowed { allow } = kind {
-        response.insert_header((ALLOW, allow.as_str()));
+    let state = request.app_data::<Data<HttpState>>();
+    if let Some(page) = state.and_then(|state| {
+        // No Basic: the browser would cover the page with a prompt of its own.
+        let offered = state.challenges.iter().filter(|text| !text.starts_with("Basic"));
+        login::page_of(kind, head(kind, offered), request, state)
+    }) {
+        return page;
     }
-    if let Some(wait) = kind.retry_after() {
-        response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
-    }
-    if let (StatusCode::UNAUTHORIZED, Some(state)) = (status, request.app_data::<Data<HttpState>>())
-    {
-        for challenge in &state.challenges {
-            response.append_header((WWW_AUTHENTICATE, *challenge));
-        }
-    }
+    let challenges = state.map(|state| state.challenges.as_slice()).unwrap_or_default();
+    let (_, error_type, code) = kind.row();
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     let body = ErrorResponse {
@@ -133,5 +131,26 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
         field: kind.field(),
         request_id,
     };
-    negotiation::write(response, request.headers(), &body)
+    negotiation::write(head(kind, challenges.iter()), request.headers(), &body)
+}
+
+/// Status and headers of a failed answer.
+fn head<'texts>(
+    kind: &ErrorKind,
+    challenges: impl Iterator<Item = &'texts &'static str>,
+) -> HttpResponseBuilder {
+    let status = kind.row().0;
+    let mut response = HttpResponse::build(status);
+    if let ErrorKind::MethodNotAllowed { allow } = kind {
+        response.insert_header((ALLOW, allow.as_str()));
+    }
+    if let Some(wait) = kind.retry_after() {
+        response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        for challenge in challenges {
+            response.append_header((WWW_AUTHENTICATE, *challenge));
+        }
+    }
+    response
 }

@@ -1,17 +1,21 @@
-//! Bounds on the head of a request (protocol.md 10.25).
+//! Bounds on the head of a request, and on what it announces (protocol.md 10.25).
 
 use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{AUTHORIZATION, HeaderValue},
+    http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue},
     middleware::Next,
 };
 
-use super::error::{ApiError, ErrorKind};
+use super::{
+    error::{ApiError, ErrorKind},
+    negotiation,
+};
 
 const MAXIMUM_HEADERS: usize = 32 * 1024;
 const MAXIMUM_AUTHORIZATION: usize = 16 * 1024;
+const MAXIMUM_BODY: u64 = negotiation::MAXIMUM_BODY as u64;
 const MAXIMUM_URI: usize = 8 * 1024;
 
 /// Bytes a header needs besides its name and value: colon, space, line end.
@@ -42,4 +46,18 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
     let is_too_large =
         headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
     is_too_large.then_some(ErrorKind::HeadersTooLarge)
+}
+
+/// Middleware of a route: refuses bodies that are too large by their own word, also where none is
+/// read. It comes after authentication.
+pub(super) async fn check_length(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAXIMUM_BODY) {
+        return Ok(request.error_response(ApiError::from(ErrorKind::BodyTooLarge)));
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
 }

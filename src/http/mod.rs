@@ -104,7 +104,7 @@ fn configure(config: &mut ServiceConfig, state: &HttpState) {
     while let Some(first) = routes.first() {
         let path = first.path;
         let (of_path, rest) = routes.into_iter().partition(|route| route.path == path);
-        register(config, &format!("{}{path}", state.base_path), of_path);
+        register(config, &state.base_path, of_path);
         routes = rest;
     }
     if state.serves_health {
@@ -115,11 +115,12 @@ fn configure(config: &mut ServiceConfig, state: &HttpState) {
 
 /// One path with its methods; any other method is 405 with `Allow`. An agent's call describes
 /// itself to GET.
-fn register(config: &mut ServiceConfig, path: &str, routes: Vec<Route>) {
+fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
     let mut allowed: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
-    let mut resource = web::resource(path.to_lowercase());
+    let path = routes.first().map_or("", |route| route.path);
+    let mut resource = web::resource(format!("{base_path}{path}").to_lowercase());
     if let Some(route) = routes.iter().find(|route| api::is_agent_call(route)) {
-        let description = api::description(route);
+        let description = api::description(route, base_path);
         allowed.push(Method::GET.to_string());
         let describe = web::to(move || std::future::ready(HttpResponse::Ok().json(&description)));
         resource = resource.route(answering(describe, &Method::GET));
@@ -127,9 +128,11 @@ fn register(config: &mut ServiceConfig, path: &str, routes: Vec<Route>) {
     for route in routes {
         let access = route.access;
         let handler: Handler = answering((route.handler)(), &route.method);
+        // The last one wrapped around it comes first.
+        let limited = handler.wrap(from_fn(head_limits::check_length));
         resource = resource.route(match access {
-            Access::Anybody => handler,
-            Access::Authenticated | Access::Agent => handler.wrap(from_fn(move |request, next| {
+            Access::Anybody => limited,
+            Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
                 authentication::authenticate(access, request, next)
             })),
         });

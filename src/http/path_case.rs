@@ -1,4 +1,5 @@
-//! Paths match case-insensitively: clients of this API disagree about their spelling.
+//! Paths match case-insensitively, and with or without a slash at the end: clients of this API
+//! disagree about their spelling.
 
 use actix_web::{
     Error,
@@ -20,12 +21,14 @@ pub(super) async fn fold(
     next.call(request).await
 }
 
-/// The URI with its path in lower case; `None` when it is already.
+/// The URI with its path in lower case and without a slash at the end; `None` when it is already.
 fn folded(uri: &Uri) -> Option<Uri> {
-    if !uri.path().bytes().any(|byte| byte.is_ascii_uppercase()) {
+    let path = uri.path();
+    let shorter = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
+    if shorter == path && !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
-    let mut target = uri.path().to_ascii_lowercase();
+    let mut target = shorter.to_ascii_lowercase();
     if let Some(query) = uri.query() {
         target.push('?');
         target.push_str(query);
@@ -44,5 +47,7 @@ mod tests {
         let uri = Uri::from_static("/API/v1/User?$Select=Name");
         assert_eq!(folded(&uri).unwrap(), "/api/v1/user?$Select=Name");
         assert!(folded(&Uri::from_static("/api?A")).is_none());
+        assert!(folded(&Uri::from_static("/")).is_none());
+        assert_eq!(folded(&Uri::from_static("/api/v1/?a=/")).unwrap(), "/api/v1?a=/");
     }
 }

@@ -186,7 +186,6 @@ impl Service {
         };
         let phc = hashed.hash.to_phc_string().map_err(|_| SaveCredentialError::Unwritable)?;
         let envelope = Envelope { phc, identifier: hashed.identifier };
-        let (proven, caller_ticket) = own_proof(actor, event.user_id);
         Ok(CredentialWrite {
             audit_key_id: key.id().to_owned(),
             audit_mac: audit_mac(key, &locked.audit_mac, &event),
@@ -197,8 +196,8 @@ impl Service {
             display_value: hashed.display_value.unwrap_or(locked.login_name),
             identifier,
             actor: standing(actor),
-            proven,
-            caller_ticket,
+            proven: own_proof(actor, event.user_id),
+            caller_ticket: caller_ticket(actor),
             replaces_other_types: self.rules.single_per_user,
             event,
         })
@@ -243,20 +242,24 @@ fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
     })
 }
 
-/// A save of the caller's own credential rests on the secret the caller proved, and keeps the
-/// ticket the caller came with.
-fn own_proof(actor: Actor<'_>, user_id: UserId) -> (Option<(String, i64)>, Option<Vec<u8>>) {
-    let Actor::Principal(principal) = actor else {
-        return (None, None);
-    };
-    if principal.user_id() != user_id {
-        return (None, None);
+/// The secret that a save of the caller's own credential rests on.
+fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<(String, i64)> {
+    match actor {
+        Actor::Principal(principal) if principal.user_id() == user_id => match &principal.proof {
+            Proof::Password { credential_type, version } => {
+                Some((credential_type.clone(), *version))
+            }
+            Proof::Ticket { .. } | Proof::Session { .. } | Proof::Token => None,
+        },
+        Actor::Principal(_) | Actor::Command => None,
     }
+}
+
+/// The ticket or session that the caller came with.
+fn caller_ticket(actor: Actor<'_>) -> Option<Vec<u8>> {
+    let Actor::Principal(principal) = actor else { return None };
     match &principal.proof {
-        Proof::Password { credential_type, version } => {
-            (Some((credential_type.clone(), *version)), None)
-        }
-        Proof::Ticket { digest } | Proof::Session { digest } => (None, Some(digest.clone())),
-        Proof::Token => (None, None),
+        Proof::Ticket { digest } | Proof::Session { digest } => Some(digest.clone()),
+        Proof::Password { .. } | Proof::Token => None,
     }
 }

@@ -124,12 +124,15 @@ impl Service {
         Ok(())
     }
 
-    /// A new login page.
+    /// A login page for a browser that has this cookie of another one, or none.
     ///
     /// # Errors
     /// When there are no random bytes.
-    pub(crate) fn new_login_page(&self) -> Result<LoginPage, RandomError> {
-        let cookie = new_login_page()?;
+    pub(crate) fn new_login_page(
+        &self,
+        open: Option<SecretString>,
+    ) -> Result<LoginPage, RandomError> {
+        let cookie = open.map_or_else(new_login_page, Ok)?;
         let token = new_xsrf_token(&self.keyring, XsrfScope::LoginPage(&cookie))?;
         Ok(LoginPage { cookie, token })
     }

@@ -4,7 +4,7 @@ use super::{StartError, database::read_password};
 use crate::{
     configuration::{IssuerSettings, Problem, Settings},
     domain::{
-        application::Application,
+        application::{Application, InstallationType},
         credential_type::{CredentialType, CredentialTypes},
     },
     security::{
@@ -101,7 +101,9 @@ fn rules(settings: &Settings) -> Rules {
     Rules {
         installation: settings.installation.installation_type,
         schemes: EnabledSchemes {
-            basic: settings.authentication.basic,
+            // Online, a password is for the login page only.
+            basic: settings.authentication.basic
+                && settings.installation.installation_type == InstallationType::Onsite,
             so_ticket: settings.authentication.so_ticket,
             bearer: settings.authentication.bearer,
             session: settings.authentication.session,

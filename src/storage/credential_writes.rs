@@ -23,7 +23,8 @@ pub(crate) struct CredentialWrite {
     pub(crate) actor: Option<ActorStanding>,
     /// The secret this write rests on: it must still be there in this version.
     pub(crate) proven: Option<(String, i64)>,
-    /// The caller's own ticket, which moves to the new epoch.
+    /// The ticket or session that the actor came with: it must still be there. When it is the
+    /// user's own, it moves to the new epoch.
     pub(crate) caller_ticket: Option<Vec<u8>>,
     /// True when the user's credentials of other types go.
     pub(crate) replaces_other_types: bool,

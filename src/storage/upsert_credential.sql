@@ -19,6 +19,10 @@ saved AS (
           WHERE user_id = $11 AND session_epoch = $25 AND is_administrator = $26::boolean
             AND NOT is_retired
       ))
+      -- So may the ticket or the session that the actor came with.
+      AND ($23::bytea IS NULL OR EXISTS (
+          SELECT FROM tickets WHERE user_id = $11 AND digest = $23
+      ))
       AND ($19::text IS NULL OR EXISTS (
           SELECT FROM credentials
           WHERE user_id = $1 AND credential_type = $19 AND version = $20::bigint
@@ -61,7 +65,7 @@ former_identifiers AS (
 ),
 own_ticket AS (
     UPDATE tickets SET session_epoch = $16
-    WHERE user_id = $1 AND digest = $23::bytea AND EXISTS (SELECT FROM saved)
+    WHERE user_id = $1 AND user_id = $11 AND digest = $23 AND EXISTS (SELECT FROM saved)
 ),
 other_types AS (
     DELETE FROM credentials

@@ -4,12 +4,14 @@ import re
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import schemathesis
+from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData
 
 ADMINISTRATOR = 1
 PLAIN_USER = 278
 KNOWN_TYPES = {"crm5/password", "activedirectory"}
 MAXIMUM_VALUE_BYTES = 1024
+XML = ("application/xml", "text/xml")
 CARRIERS = {"Credential", "Type"}
 FORM = "application/x-www-form-urlencoded"
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -49,9 +51,9 @@ def as_form(members):
     return form
 
 
-@schemathesis.serializer("application/xml", "text/xml")
+@schemathesis.serializer(*XML)
 def xml(context, value):
-    """As the vendor writes it; Schemathesis's own XML has the text `null` for null."""
+    """With nil for null, for which Schemathesis's own XML has the text `null`."""
     body = context.case.operation.get_body_for_media_type(context.case.media_type)
     root = Element(body.resource_name or "Request")
     write(root, value)
@@ -86,11 +88,21 @@ def xml_text(text):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Refusals that JSON Schema has no words for, each with the request that earns it."""
-    if not isinstance(failure, RejectedPositiveData):
-        return True
-    error = response.json() if "json" in response.headers["content-type"][0] else {}
-    return not is_earned(error.get("Code"), error.get("Field"), case.body)
+    """What JSON Schema has no words for, each with the request that earns it."""
+    if isinstance(failure, AcceptedNegativeData):
+        # In XML a list is an element with children, or without: the same as an object.
+        return case.media_type not in XML or not has_list(case.body)
+    if isinstance(failure, RejectedPositiveData):
+        is_json = "json" in response.headers["content-type"][0]
+        error = response.json() if is_json else {}
+        return not is_earned(error.get("Code"), error.get("Field"), case.body)
+    return True
+
+
+def has_list(value):
+    if isinstance(value, dict):
+        return any(map(has_list, value.values()))
+    return isinstance(value, list)
 
 
 def is_earned(code, field, body):
@@ -119,3 +131,22 @@ def has_repeated_names(value):
         return False
     names = {name.lower() for name in value}
     return len(names) < len(value) or any(map(has_repeated_names, value.values()))
+
+
+@schemathesis.check
+def house_rules(ctx, response, case):
+    """What holds for every answer besides its schema (protocol.md 10.1, 10.3 and 10.28)."""
+    headers = {name: values[0] for name, values in response.headers.items()}
+    assert headers.get("cache-control") == "no-store", "answers are not for caches"
+    assert headers.get("x-content-type-options") == "nosniff", "X-Content-Type-Options is missing"
+    assert "x-request-id" in headers, "X-Request-Id is missing"
+    assert response.status_code != 401 or "www-authenticate" in headers, "a 401 has no challenge"
+    assert response.status_code != 503 or "retry-after" in headers, "a 503 has no Retry-After"
+    if response.status_code < 400 or not headers["content-type"].startswith("application/json"):
+        return
+    error = response.json()
+    assert error["RequestId"] == headers["x-request-id"], "RequestId is not X-Request-Id"
+    documented = case.operation.responses.find_by_status_code(response.status_code)
+    if documented is not None:
+        codes = documented.definition["description"]
+        assert f"`{error['Code']}`" in codes, f"{error['Code']} is not documented"

@@ -54,7 +54,7 @@ async fn api_is_a_page_unless_another_format_is_preferred(pool: PgPool) {
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{accept}");
     }
     let version = get(&app, "/API", "application/json").await.json();
-    assert_eq!(version["v1"], format!("{}/api/v1/", app.url));
+    assert_eq!(version["v1"], format!("{}/api/v1", app.url));
     for member in [
         "NetServerVersion",
         "NetServerAssembly",
@@ -120,8 +120,18 @@ async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
             assert!(!page.body.contains(foreign), "{path}: {foreign}");
         }
     }
+    let Credentials::Session { cookie, .. } = app.session("anna").await else { panic!("none") };
+    let signed_in = app
+        .request(Method::GET, "/login", &Credentials::Anonymous)
+        .header("Cookie", format!("ASP.NET_SessionId={cookie}"))
+        .header("SO-Language", "x");
+    let signed_in = Answer::read(signed_in.send().await.unwrap()).await;
+    assert!(signed_in.body.contains("You are signed in as anna."), "{signed_in:?}");
+    assert!(!signed_in.body.contains("SR_"), "a page has no use for raw names");
     let docs = get(&app, "/docs", "text/html").await;
-    for part in ["SaveCredentialRequest", "duplicate_member", SAVE, "outcome_unknown"] {
+    for part in
+        ["SaveCredentialRequest", "ValueControl", "duplicate_member", SAVE, "outcome_unknown"]
+    {
         assert!(docs.body.contains(part), "{part}");
     }
 }

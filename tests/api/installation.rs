@@ -15,7 +15,8 @@ const SETTINGS: &str = r#"
 "#;
 
 /// The secrets: none, unknown, not trusted, trusted.
-const TOKENS: [Option<&str>; 4] = [None, Some("unknown"), Some("secret two"), Some("secret one")];
+const TOKENS: [Option<&str>; 4] =
+    [None, Some("unknown"), Some("the secret of two"), Some("the secret of one")];
 
 async fn app_of_type(pool: PgPool, installation: &str) -> TestApp {
     let digest = |secret: &str| {
@@ -23,8 +24,9 @@ async fn app_of_type(pool: PgPool, installation: &str) -> TestApp {
         command.env_remove("KEEPER_CONFIG");
         crate::support::run_with_input(command, secret).succeeded()
     };
-    let file =
-        SETTINGS.replace("TRUSTED", &digest("secret one")).replace("KNOWN", &digest("secret two"));
+    let file = SETTINGS
+        .replace("TRUSTED", &digest("the secret of one"))
+        .replace("KNOWN", &digest("the secret of two"));
     TestApp::spawn_with(pool, &[("KEEPER__INSTALLATION__TYPE", installation)], &file).await
 }
 
@@ -76,7 +78,7 @@ async fn online_every_scheme_with_every_application(pool: PgPool) {
     }
     // Outside of the agents, an application need not be trusted.
     call(&app, (Method::GET, WHO), &token, None).await.has_status(200);
-    call(&app, (Method::GET, WHO), &ticket, Some("secret two")).await.has_status(200);
+    call(&app, (Method::GET, WHO), &ticket, Some("the secret of two")).await.has_status(200);
     call(&app, (Method::GET, WHO), &ticket, None).await.is_unauthenticated();
 }
 
@@ -97,13 +99,13 @@ async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
     let (ticket, _) = derived(&mut app).await;
     let path = (Method::GET, "/api/v1/User/currentToken");
     let token = |answer: Answer| Credentials::Bearer(answer.json().as_str().unwrap().to_owned());
-    let trusted = token(call(&app, path.clone(), &ticket, Some("secret one")).await);
-    let known = token(call(&app, path, &ticket, Some("secret two")).await);
+    let trusted = token(call(&app, path.clone(), &ticket, Some("the secret of one")).await);
+    let known = token(call(&app, path, &ticket, Some("the secret of two")).await);
     call(&app, (Method::POST, SAVE), &trusted, None).await.is_saved();
     call(&app, (Method::POST, SAVE), &known, None).await.has_status(403);
     // What the header says is newer.
     call(&app, (Method::POST, SAVE), &trusted, Some("unknown")).await.has_status(403);
-    call(&app, (Method::POST, SAVE), &known, Some("secret one")).await.is_saved();
+    call(&app, (Method::POST, SAVE), &known, Some("the secret of one")).await.is_saved();
 }
 
 #[sqlx::test]
@@ -117,6 +119,39 @@ async fn online_only_administrators_have_a_session(pool: PgPool) {
     answer.is_forbidden();
     assert!(answer.headers.get("set-cookie").is_none());
     app.post(TICKETS, &app.administrator(), &Value::Null).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn a_ticket_in_the_place_of_a_name_counts_as_a_ticket(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let (ticket, _) = derived(&mut app).await;
+    let Credentials::Ticket(text) = &ticket else { panic!("no ticket") };
+    let basic = Credentials::basic(text, "");
+    call(&app, (Method::GET, WHO), &basic, None).await.is_unauthenticated();
+    call(&app, (Method::POST, SAVE), &basic, Some("the secret of one")).await.is_saved();
+}
+
+#[test]
+fn a_secret_that_can_be_tried_out_is_no_applications() {
+    for secret in ["", "short", "fifteen bytes!!"] {
+        let finished = crate::support::run_with_input(
+            crate::support::keeper(&["application", "digest"]),
+            secret,
+        );
+        finished.failed_saying("at least 16 bytes");
+    }
+}
+
+#[sqlx::test]
+async fn online_basic_is_not_offered(pool: PgPool) {
+    let settings = [
+        ("KEEPER__INSTALLATION__TYPE", "online"),
+        ("KEEPER__AUTHENTICATION__BASIC_CHALLENGE", "true"),
+    ];
+    let app = TestApp::spawn_with(pool, &settings, "").await;
+    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges, ["SOTicket", r#"Bearer realm="Credential Keeper""#]);
 }
 
 #[sqlx::test]

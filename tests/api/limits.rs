@@ -3,12 +3,13 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    time::{Duration, Instant},
 };
 
 use reqwest::Method;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+use crate::support::{Answer, Credentials, SAVE, TYPES, TestApp, WHO};
 
 async fn send(app: &TestApp, content_type: &str, body: Vec<u8>) -> Answer {
     let request = app
@@ -36,6 +37,57 @@ async fn a_body_has_at_most_64_kib(pool: PgPool) {
         .header("Transfer-Encoding", "chunked")
         .body(chunked);
     Answer::read(request.send().await.unwrap()).await.has_status(413);
+}
+
+#[sqlx::test]
+async fn a_body_that_is_not_read_has_at_most_64_kib_too(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (path, credentials) in [(TYPES, app.administrator()), ("/login", Credentials::Anonymous)] {
+        let request = app.request(Method::POST, path, &credentials).body(vec![b' '; 64 * 1024 + 1]);
+        let answer = Answer::read(request.send().await.unwrap()).await;
+        answer.is_refused(413, "HttpResponseException", "body_too_large");
+    }
+}
+
+/// Lists of a thousand times what anybody means; a reader that compared each with each took
+/// seconds for them.
+#[sqlx::test]
+async fn endless_lists_in_headers_are_answered_at_once(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (name, entry) in [("Accept", "*/*,"), ("Accept-Language", "xx,"), ("Accept-Charset", "x,")]
+    {
+        for (entries, status) in [(5_000, 404), (29_000, 431)] {
+            let request = app.request(Method::GET, "/nowhere", &Credentials::Anonymous);
+            let started = Instant::now();
+            let answer =
+                Answer::read(request.header(name, entry.repeat(entries)).send().await.unwrap())
+                    .await;
+            answer.has_status(status);
+            assert!(started.elapsed() < Duration::from_secs(1), "{name}: {:?}", started.elapsed());
+        }
+    }
+}
+
+#[sqlx::test]
+async fn a_request_without_accept_is_answered_in_its_own_format(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let token = app.token(&app.administrator()).await;
+    for content_type in ["text/xml", "application/json-patch+json"] {
+        let mut stream = TcpStream::connect(app.url.strip_prefix("http://").unwrap()).unwrap();
+        write!(
+            stream,
+            "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: {content_type}\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{{"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(
+            answer.contains(&format!("content-type: {content_type}; charset=utf-8")),
+            "{answer}"
+        );
+    }
 }
 
 #[sqlx::test]

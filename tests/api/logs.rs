@@ -55,6 +55,44 @@ async fn a_refused_login_logs_its_inner_reason_once_under_the_request_id(pool: P
 }
 
 #[sqlx::test]
+async fn signing_in_is_logged_whether_by_a_page_or_not(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let form = "application/x-www-form-urlencoded";
+    let cases = [
+        ("by-json", "application/json", r#"{"UserName":"paul","Password":"x"}"#, "wrong password"),
+        ("by-form", form, "UserName=paul&Password=x&LoginToken=TOKEN", "wrong password"),
+        ("foreign", form, "UserName=paul&Password=x&LoginToken=x", ""),
+        ("well", "application/json", r#"{"UserName":"paul","Password":"paul-password"}"#, ""),
+    ];
+    let log = log_of(&app, async |url| {
+        let page = Answer::read(app.client.get(format!("{url}/login")).send().await.unwrap()).await;
+        let cookie = page.cookie("KEEPER-LOGIN").unwrap();
+        let (_, token) = page.body.split_once("name=\"LoginToken\" value=\"").unwrap();
+        let token = token.split('"').next().unwrap();
+        for (id, content_type, body, _) in cases {
+            let request = app.client.post(format!("{url}/login")).header("X-Request-Id", id);
+            let request = request.header("Cookie", format!("KEEPER-LOGIN={cookie}"));
+            let request = request.header("Content-Type", content_type);
+            request.body(body.replace("TOKEN", token)).send().await.unwrap();
+        }
+    })
+    .await;
+    for (id, _, _, reason) in cases {
+        let lines = of_request(&log, id);
+        let refusals = lines.iter().filter(|line| line["level"] == "WARN").count();
+        assert_eq!(refusals, usize::from(id != "well"), "{id}: {lines:?}");
+        let last = lines.last().unwrap();
+        if reason.is_empty() {
+            let principal = &last["span"]["principal.id"];
+            assert_eq!(principal == PLAIN.0, id == "well", "{id}: {last}");
+        } else {
+            assert_eq!(last["span"]["user.id"], PLAIN.0, "{id}: {last}");
+            assert!(lines.iter().any(|line| line["cause"].to_string().contains(reason)), "{id}");
+        }
+    }
+}
+
+#[sqlx::test]
 async fn a_row_that_does_not_open_raises_an_alarm(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::raw_sql("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
@@ -76,9 +114,29 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
     let token = app.token(&app.plain()).await;
-    let markers =
-        ["marker-value", "marker-password", "marker-ticket", "marker-token", "marker-query"];
+    let markers = [
+        "marker-value",
+        "marker-password",
+        "marker-ticket",
+        "marker-token",
+        "marker-query",
+        "marker-form",
+    ];
+    let mut issued = vec![ticket[3..].to_owned(), token.rsplit('.').next().unwrap().to_owned()];
     let log = log_of(&app, async |url| {
+        let form =
+            app.client.post(format!("{url}/login")).body("UserName=paul&Password=marker-form");
+        let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+        assert_eq!(form.send().await.unwrap().status(), 403);
+        let body = json!({ "UserName": "anna", "Password": "anna-password" });
+        let login = app.client.post(format!("{url}/login")).json(&body).send().await.unwrap();
+        let login = Answer::read(login).await;
+        let cookies = [login.cookie("ASP.NET_SessionId"), login.cookie("XSRF-TOKEN")];
+        let [cookie, xsrf] = cookies.map(Option::unwrap);
+        issued.extend([cookie.clone(), xsrf.clone()]);
+        let session = Credentials::Session { cookie, xsrf };
+        let who = session.put_into(app.client.get(format!("{url}{WHO}")));
+        assert_eq!(who.send().await.unwrap().status(), 200);
         let save = |credentials: Credentials, body: Value| {
             let request = app.client.request(Method::POST, format!("{url}{SAVE}?x=marker-query"));
             credentials.put_into(request).json(&body).send()
@@ -105,8 +163,9 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
     })
     .await;
     let text = Value::from(log).to_string();
-    for issued in [&ticket[3..], token.rsplit('.').next().unwrap()] {
-        assert!(!text.contains(issued), "an issued secret is in the log");
+    assert_eq!(issued.len(), 4);
+    for issued in issued {
+        assert!(!text.contains(&issued), "an issued secret is in the log");
     }
     for marker in markers {
         assert!(!text.contains(marker), "{marker} is in the log");

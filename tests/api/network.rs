@@ -47,6 +47,14 @@ async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
     get(&app, style.split('"').next().unwrap(), &[]).await.has_status(200);
     let document = get(&app, "/SuperOffice/openapi.json", &[]).await.json();
     assert_eq!(document["servers"][0]["url"], "/SuperOffice");
+    let description = get(&app, &format!("/SuperOffice{SAVE}"), &[]).await.json();
+    let (path, pointer) = description["Reference"].as_str().unwrap().split_once('#').unwrap();
+    let referred = get(&app, path, &[]).await.json();
+    assert!(referred.pointer(pointer).is_some());
+    let version = get(&app, "/SuperOffice/api/", &[("Accept", "application/json")]).await.json();
+    let (_, v1) = version["v1"].as_str().unwrap().split_once(&app.url).unwrap();
+    get(&app, v1, &[]).await.has_status(200);
+    get(&app, &format!("{v1}/"), &[]).await.has_status(200);
 }
 
 #[sqlx::test]
@@ -62,6 +70,9 @@ async fn only_trusted_proxies_say_who_is_calling(pool: PgPool) {
         ("nonsense", "127.0.0.1"),
         ("198.51.100.1, nonsense, 10.1.2.3", "10.1.2.3"),
         ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("203.0.113.7:5555", "203.0.113.7"),
+        ("[2001:db9::1]", "2001:db9::1"),
+        ("[2001:db9::1]:443", "2001:db9::1"),
         ("", "127.0.0.1"),
     ] {
         let headers = [("X-Forwarded-For", forwarded_for)];
@@ -100,7 +111,7 @@ async fn a_trusted_proxy_names_scheme_and_host(pool: PgPool) {
     let mut asked = headers.to_vec();
     asked.push(("Accept", "application/json"));
     let version = get(&app, "/api", &asked).await.json();
-    assert_eq!(version["v1"], "https://keeper.example/api/v1/");
+    assert_eq!(version["v1"], "https://keeper.example/api/v1");
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let request = app.request(Method::POST, "/login", &Credentials::Anonymous).json(&body);
     let request = request.header("X-Forwarded-Host", "keeper.example");

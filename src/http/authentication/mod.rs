@@ -77,18 +77,21 @@ async fn principal(
     let authenticated = state.service.run(|service| async move {
         service.authenticate(presented, app_token.as_ref(), &origin, clock::now()).await
     });
-    let principal = authenticated.await?.map_err(|error| {
-        if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
-            tracing::Span::current().record("user.id", user_id.as_i32());
-        }
-        ApiError::from(error)
-    })?;
+    let principal = authenticated.await?.map_err(refused)?;
     tracing::Span::current().record("principal.id", principal.user_id().as_i32());
     let installation = state.service.service().rules.installation;
     if access == Access::Agent && !principal.may_call_agents(installation) {
         return Err(ErrorKind::ApplicationNotTrusted.into());
     }
     Ok(principal)
+}
+
+/// A refusal on its way out; the log learns whom the caller claimed to be.
+pub(super) fn refused(error: AuthenticationError) -> ApiError {
+    if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
+        tracing::Span::current().record("user.id", user_id.as_i32());
+    }
+    error.into()
 }
 
 /// What the request presents: exactly one header of a known scheme, or the cookie session.

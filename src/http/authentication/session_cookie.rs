@@ -12,33 +12,41 @@ use crate::{domain::principal::PresentedCredential, http::error::ErrorKind};
 pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 /// The cookie that a page's script copies into the header.
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
-/// The header with the same value.
-pub(in crate::http) const X_XSRF_TOKEN: &str = "x-xsrf-token";
+const X_XSRF_TOKEN: &str = "x-xsrf-token";
 
 /// What a request without an `Authorization` header presents.
 pub(super) fn read(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
-    let mut values = headers.get_all(X_XSRF_TOKEN);
-    let Some(value) = values.next() else { return Err(ErrorKind::XsrfMissing) };
-    let xsrf = value.to_str().ok().filter(|_| values.next().is_none());
-    // Of two, one may have been planted by another host of the domain.
-    let is_single = cookies(headers, XSRF_COOKIE).nth(1).is_none();
-    let cookie = session_cookie(headers).filter(|_| is_single);
-    let (Some(cookie), Some(xsrf)) = (cookie, xsrf) else {
-        return Err(ErrorKind::Unauthenticated);
-    };
-    Ok(PresentedCredential::Session { cookie, xsrf: SecretString::from(xsrf) })
+    let xsrf = xsrf_header(headers)?.ok_or(ErrorKind::XsrfMissing)?;
+    single_cookie(headers, XSRF_COOKIE)?;
+    let cookie = single_cookie(headers, SESSION_COOKIE)?.ok_or(ErrorKind::Unauthenticated)?;
+    Ok(PresentedCredential::Session { cookie, xsrf })
 }
 
-/// The one session cookie of a request.
-pub(in crate::http) fn session_cookie(headers: &HeaderMap) -> Option<SecretString> {
-    single_cookie(headers, SESSION_COOKIE)
+/// The value of `X-XSRF-TOKEN`, if there is one.
+///
+/// # Errors
+/// When there are several.
+pub(in crate::http) fn xsrf_header(headers: &HeaderMap) -> Result<Option<SecretString>, ErrorKind> {
+    let values = headers.get_all(X_XSRF_TOKEN).map(|value| value.to_str().unwrap_or_default());
+    at_most_one(values)
 }
 
-/// The value of a cookie that is there exactly once.
-pub(in crate::http) fn single_cookie(headers: &HeaderMap, name: &str) -> Option<SecretString> {
-    let mut values = cookies(headers, name);
-    let value = values.next()?;
-    values.next().is_none().then(|| SecretString::from(value))
+/// The value of a cookie, if there is one.
+///
+/// # Errors
+/// When there are several: one may have been planted by another host of the domain.
+pub(in crate::http) fn single_cookie(
+    headers: &HeaderMap,
+    name: &str,
+) -> Result<Option<SecretString>, ErrorKind> {
+    at_most_one(cookies(headers, name))
+}
+
+fn at_most_one<'values>(
+    mut values: impl Iterator<Item = &'values str>,
+) -> Result<Option<SecretString>, ErrorKind> {
+    let value = values.next().map(SecretString::from);
+    if values.next().is_none() { Ok(value) } else { Err(ErrorKind::Unauthenticated) }
 }
 
 /// The values of every cookie of that name.

@@ -5,7 +5,6 @@ use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
     credentials::SaveCredentialError,
-    sessions::SignInError,
     tickets::TicketError,
 };
 
@@ -87,15 +86,6 @@ impl From<TicketError> for ApiError {
             }
             TicketError::Random(_) => Self::caused(ErrorKind::Internal, error),
             TicketError::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<SignInError> for ApiError {
-    fn from(error: SignInError) -> Self {
-        match error {
-            SignInError::Authentication(error) => error.into(),
-            SignInError::Session(error) => error.into(),
         }
     }
 }

@@ -63,18 +63,20 @@ pub(crate) enum MissingRight {
     EndTicket,
     OnlineSession,
     ForeignPage,
+    LoginPage,
     CrossOrigin,
 }
 
 impl MissingRight {
     /// Every one, for tests.
     #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 6] = [
+    pub(in crate::http) const ALL: [Self; 7] = [
         Self::SaveCredential,
         Self::IssueTicket,
         Self::EndTicket,
         Self::OnlineSession,
         Self::ForeignPage,
+        Self::LoginPage,
         Self::CrossOrigin,
     ];
 
@@ -86,6 +88,7 @@ impl MissingRight {
             Self::EndTicket => "forbidden-end-ticket",
             Self::OnlineSession => "forbidden-online-session",
             Self::ForeignPage => "forbidden-foreign-page",
+            Self::LoginPage => "forbidden-login-page",
             Self::CrossOrigin => "forbidden-cross-origin",
         }
     }

@@ -16,7 +16,10 @@ use crate::domain::{InvalidField, Reason};
 pub(crate) enum ErrorKind {
     MalformedBody(BodyFault),
     InvalidField(InvalidField),
-    DuplicateMember { field: String },
+    /// `None`: a member that the request does not have; its name may be anything.
+    DuplicateMember {
+        field: Option<String>,
+    },
     Unauthenticated,
     XsrfMissing,
     XsrfWrong,
@@ -24,7 +27,9 @@ pub(crate) enum ErrorKind {
     ApplicationNotTrusted,
     UnknownRoute,
     UnknownUser,
-    MethodNotAllowed { allow: String },
+    MethodNotAllowed {
+        allow: String,
+    },
     RequestTimeout,
     IdentifierTaken,
     BodyTooLarge,
@@ -32,7 +37,9 @@ pub(crate) enum ErrorKind {
     UnsupportedMediaType,
     MisdirectedRequest,
     HeadersTooLarge,
-    Overloaded { retry_after: Duration },
+    Overloaded {
+        retry_after: Duration,
+    },
     DatabaseUnavailable,
     KeyUnavailable,
     ShuttingDown,
@@ -61,7 +68,7 @@ impl ErrorKind {
         vec![
             Self::MalformedBody(BodyFault::NotJson),
             Self::InvalidField(InvalidField { field: field(), reason: Reason::Required }),
-            Self::DuplicateMember { field: field() },
+            Self::DuplicateMember { field: Some(field()) },
             Self::Unauthenticated,
             Self::XsrfMissing,
             Self::XsrfWrong,
@@ -163,8 +170,8 @@ impl ErrorKind {
 
     /// The offending member, when it is one.
     pub(in crate::http) fn field(&self) -> Option<&str> {
-        if let Self::InvalidField(InvalidField { field, .. }) | Self::DuplicateMember { field } =
-            self
+        if let Self::InvalidField(InvalidField { field, .. })
+        | Self::DuplicateMember { field: Some(field) } = self
         {
             Some(field)
         } else {

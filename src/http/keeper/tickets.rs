@@ -37,7 +37,7 @@ impl XmlNames for TicketResponse<'_> {
 /// The place of [`issue`] in the documents.
 pub(in crate::http) fn issue_operation() -> Operation {
     Operation::new("Gives a ticket for the Basic password of this request.")
-        .answers_with::<TicketResponse<'static>>(201)
+        .answers_whole::<TicketResponse<'static>>(201)
         .refuses(ErrorKind::Forbidden(MissingRight::IssueTicket))
 }
 

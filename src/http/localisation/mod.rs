@@ -7,11 +7,11 @@ mod time_zone;
 
 use std::{borrow::Cow, collections::HashMap};
 
-use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderName};
 use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, static_loader};
 
 pub(super) use self::time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment};
-use super::error::ErrorKind;
+use super::{error::ErrorKind, negotiation::media_type};
 
 static_loader! {
     static TEXTS = {
@@ -23,7 +23,7 @@ static_loader! {
 }
 
 const ENGLISH: &str = "en";
-const SO_LANGUAGE: &str = "so-language";
+const SO_LANGUAGE: HeaderName = HeaderName::from_static("so-language");
 
 /// What a caller said about languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +40,14 @@ pub(super) enum Language {
 impl Language {
     /// The language of a request with these headers.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let asked = header(SO_LANGUAGE).unwrap_or_default().trim();
-        if asked == "*" || asked.eq_ignore_ascii_case("x") {
+        let asked: Vec<_> = media_type::list(headers, &SO_LANGUAGE).collect();
+        if asked == ["*"] || asked.first().is_some_and(|tag| tag.eq_ignore_ascii_case("x")) {
             return Self::Off;
         }
-        let accepted = header(ACCEPT_LANGUAGE.as_str()).unwrap_or_default();
-        find_best(asked).or_else(|| find_best(accepted)).map_or(Self::Unasked, Self::Known)
+        let accepted = media_type::list(headers, &ACCEPT_LANGUAGE);
+        find_best(asked.into_iter())
+            .or_else(|| find_best(accepted))
+            .map_or(Self::Unasked, Self::Known)
     }
 
     /// A text of the vendor's kind, such as the name of a credential type.
@@ -71,9 +72,9 @@ impl Language {
     }
 
     /// A text of a page, which has no use for raw names.
-    pub(super) fn page(&self, key: &str) -> String {
+    pub(super) fn page(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
         let language = if *self == Self::Off { &Self::Unasked } else { self };
-        language.message(key, &[])
+        language.message(key, arguments)
     }
 
     /// What is wrong with a request.
@@ -84,7 +85,10 @@ impl Language {
             return format!("{}: {reason}", refused.field);
         }
         if let ErrorKind::DuplicateMember { field } = kind {
-            return format!("{field}: {}", self.message("field-repeated", &[]));
+            return match field {
+                Some(field) => format!("{field}: {}", self.message("field-repeated", &[])),
+                None => self.message("body-repeated-member", &[]),
+            };
         }
         self.message(&kind.text_key(), &[])
     }
@@ -100,8 +104,8 @@ impl Language {
 
 /// The best of a list of languages that there are texts in. A mere `*`, which some programs send
 /// without being told to, says as little as no list.
-fn find_best(list: &str) -> Option<LanguageIdentifier> {
-    let mut ranges: Vec<_> = list.split(',').map(weighted).collect();
+fn find_best<'list>(list: impl Iterator<Item = &'list str>) -> Option<LanguageIdentifier> {
+    let mut ranges: Vec<_> = list.map(weighted).collect();
     // Stable: of equals, the first.
     ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     ranges.into_iter().filter(|(weight, _)| *weight > 0.0).find_map(|(_, tag)| find(tag))

@@ -2,7 +2,10 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use super::*;
 use crate::{
-    domain::Reason,
+    domain::{
+        Reason,
+        credential_type::{CredentialType, CredentialTypes, PASSWORD},
+    },
     http::error::{BodyFault, MissingRight},
 };
 
@@ -48,25 +51,18 @@ fn the_language_follows_the_documented_precedence() {
     }
 }
 
-/// Names of every text that is looked up somewhere.
+/// Names of every text that is looked up: by pages, by types, by errors.
 fn keys() -> Vec<String> {
-    let mut keys: Vec<String> = [
-        "field-repeated",
-        "credential-type-password",
-        "credential-type-password-description",
-        "credential-type-active-directory",
-        "credential-type-active-directory-description",
-        "page-sign-in",
-        "page-sign-out",
-        "page-user-name",
-        "page-password",
-        "page-signed-in",
-        "page-refused",
-        "page-try-later",
-        "page-expired",
-    ]
-    .map(str::to_owned)
-    .into();
+    let mut keys = vec!["field-repeated".to_owned(), "body-repeated-member".to_owned()];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["templates/login.html", "templates/signed_in.html", "src/http/pages/login.rs"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        keys.extend(text.split('"').filter(|part| part.starts_with("page-")).map(str::to_owned));
+    }
+    let types = CredentialTypes::new(Vec::new(), PASSWORD).unwrap();
+    for key in types.iter().filter_map(CredentialType::text_key) {
+        keys.extend([key.to_owned(), format!("{key}-description")]);
+    }
     keys.extend(Reason::ALL.map(|reason| reason.key().to_owned()));
     keys.extend(BodyFault::ALL.map(|fault| fault.key().to_owned()));
     keys.extend(MissingRight::ALL.map(|right| right.key().to_owned()));

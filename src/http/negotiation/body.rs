@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, dev,
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING},
     web::{Bytes, Data, Payload},
 };
 use serde::de::DeserializeOwned;
@@ -23,7 +23,7 @@ use crate::http::{
 };
 
 /// The largest body (protocol.md 10.25).
-const MAXIMUM_BODY: usize = 64 * 1024;
+pub(in crate::http) const MAXIMUM_BODY: usize = 64 * 1024;
 
 /// A request body, read as what the operation wants.
 pub(in crate::http) struct Body<T>(pub(in crate::http) T);
@@ -55,13 +55,8 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
 fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind> {
     let header =
         |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAXIMUM_BODY) {
-        return Err(ErrorKind::BodyTooLarge);
-    }
-    let has_body = length.is_some_and(|length| length > 0)
-        || request.headers().contains_key(TRANSFER_ENCODING);
-    if !has_body && header(CONTENT_TYPE).is_none_or(str::is_empty) {
+    let has_length = header(CONTENT_LENGTH).is_some_and(|length| length.trim() != "0");
+    if !has_length && !request.headers().contains_key(TRANSFER_ENCODING) {
         return Ok(None);
     }
     let is_plain =
@@ -90,6 +85,7 @@ pub(super) fn parse<T: DeserializeOwned>(
         Format::Xml => xml::parse(&text)?,
         Format::Form => form::parse(&text)?,
     };
+    let read = reading::read(&document)?;
     document.check()?;
-    reading::read(&document)
+    Ok(read)
 }

@@ -24,6 +24,9 @@ const MEDIA_TYPES: [(&str, Format); 7] = [
     ("application/x-www-form-urlencoded", Format::Form),
 ];
 
+/// Entries of a list that are looked at.
+const MAXIMUM_ENTRIES: usize = 64;
+
 /// The media type of answers to callers that do not say or cannot have what they want.
 const DEFAULT: AnswerType = AnswerType { essence: "application/json", format: Format::Json };
 
@@ -69,12 +72,12 @@ pub(super) fn charset_of_answer(headers: &HeaderMap) -> Charset {
 /// True when the caller prefers one of ours to a page.
 pub(in crate::http) fn is_wanted_rather_than_a_page(headers: &HeaderMap) -> bool {
     let ranges: Vec<Range<'_>> = list(headers, &ACCEPT).map(Range::parse).collect();
-    let best = |is_one: &dyn Fn(&str) -> bool| {
-        let named = ranges.iter().filter(|range| range.exactness() == 2 && is_one(range.essence));
+    let best = |is_one: &dyn Fn(&Range<'_>) -> bool| {
+        let named = ranges.iter().filter(|range| range.exactness() > 0 && is_one(range));
         named.map(|range| range.quality).max().unwrap_or_default()
     };
-    let is_page = |essence: &str| essence.eq_ignore_ascii_case("text/html");
-    let is_ours = |essence: &str| of_answers().any(|of| of.eq_ignore_ascii_case(essence));
+    let is_page = |range: &Range<'_>| range.matches("text/html");
+    let is_ours = |range: &Range<'_>| of_answers().any(|of| range.matches(of));
     best(&is_ours) > best(&is_page)
 }
 
@@ -86,13 +89,16 @@ pub(in crate::http) fn is_form(headers: &HeaderMap) -> bool {
 /// The best of what is accepted: by quality, then by how exactly it is named, then JSON first.
 fn accepted(ranges: &[Range<'_>]) -> Option<AnswerType> {
     let is_excluded = |essence: &str| {
-        ranges.iter().any(|range| range.quality == 0 && range.essence.eq_ignore_ascii_case(essence))
+        let matching = ranges.iter().filter(|range| range.matches(essence));
+        matching.max_by_key(|range| range.exactness()).is_some_and(|range| range.quality == 0)
     };
+    let possible: Vec<_> = MEDIA_TYPES
+        .into_iter()
+        .filter_map(answer_type)
+        .filter(|of| !is_excluded(of.essence))
+        .collect();
     let candidates = ranges.iter().filter(|range| range.quality > 0).filter_map(|range| {
-        let found = MEDIA_TYPES
-            .into_iter()
-            .filter_map(answer_type)
-            .find(|of| range.matches(of.essence) && !is_excluded(of.essence))?;
+        let found = *possible.iter().find(|of| range.matches(of.essence))?;
         Some(((range.quality, range.exactness(), found.format == Format::Json), found))
     });
     // The first of equals: a later one must be better.
@@ -162,12 +168,14 @@ fn essence(entry: &str) -> &str {
     entry.split(';').next().unwrap_or_default().trim()
 }
 
-fn list<'headers>(
+/// The entries of a header's list, over all its lines. Nobody means more than the first ones.
+pub(in crate::http) fn list<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'headers str> {
     let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|entry| !entry.is_empty())
+    let entries = values.flat_map(|value| value.split(',')).map(str::trim);
+    entries.take(MAXIMUM_ENTRIES).filter(|entry| !entry.is_empty())
 }
 
 #[cfg(test)]
@@ -201,6 +209,8 @@ mod tests {
             ("application/*;q=0.5, text/xml;q=0.5", "", "text/xml"),
             ("application/*, application/json;q=0", "", "application/xml"),
             ("application/json;q=0", "", "application/json"),
+            ("*/*, application/*;q=0", "", "text/json"),
+            ("application/json, application/*;q=0", "", "application/json"),
             ("aplication/json", "text/xml", "text/xml"),
             ("aplication/json", "", "application/json"),
             ("image/png, text/html", "application/xml", "application/xml"),

@@ -12,7 +12,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::document::{Document, Text, check_names, is_same_name};
+use super::document::{Document, Text, is_same_name};
 use crate::{
     domain::{InvalidField, Reason},
     http::error::{BodyFault, ErrorKind},
@@ -85,7 +85,7 @@ impl From<Fault> for ErrorKind {
     fn from(Fault { what, path: field }: Fault) -> Self {
         match what {
             What::Reason(reason) => Self::InvalidField(InvalidField { field, reason }),
-            What::Repeated => Self::DuplicateMember { field },
+            What::Repeated => Self::DuplicateMember { field: Some(field) },
         }
     }
 }
@@ -173,11 +173,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let members = self.members()?;
-        if let Err(ErrorKind::DuplicateMember { field }) = check_names("", members) {
-            return Err(Fault { what: What::Repeated, path: field });
-        }
-        visitor.visit_map(Members { members: members.iter(), fields, found: None })
+        let members = self.members()?.iter();
+        visitor.visit_map(Members { members, fields, seen: Vec::new(), found: None })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -207,6 +204,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
 struct Members<'de> {
     members: std::slice::Iter<'de, (String, Document)>,
     fields: &'static [&'static str],
+    seen: Vec<&'static str>,
     found: Option<(&'static str, &'de Document)>,
 }
 
@@ -219,6 +217,10 @@ impl<'de> MapAccess<'de> for Members<'de> {
     ) -> Result<Option<K::Value>, Fault> {
         for (name, value) in self.members.by_ref() {
             if let Some(field) = self.fields.iter().find(|field| is_same_name(field, name)) {
+                if self.seen.contains(field) {
+                    return Err(Fault { what: What::Repeated, path: (*field).to_owned() });
+                }
+                self.seen.push(field);
                 self.found = Some((field, value));
                 return seed.deserialize((*field).into_deserializer()).map(Some);
             }

@@ -74,8 +74,11 @@ fn nothing_null_and_an_empty_object_have_no_members() {
         ("", Format::Xml),
         ("<R/>", Format::Xml),
         ("<R> </R>", Format::Xml),
-        ("<R xmlns:i='i' i:nil='true'/>", Format::Xml),
-        ("<R xmlns:i='i'><UserId i:nil='1'/></R>", Format::Xml),
+        ("<R xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:nil='true'/>", Format::Xml),
+        (
+            "<R xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><UserId i:nil='1'/></R>",
+            Format::Xml,
+        ),
         ("", Format::Form),
     ] {
         let request = read(body, format).unwrap();
@@ -134,13 +137,15 @@ fn a_wrong_value_names_the_whole_path_as_documented() {
 #[test]
 fn a_member_given_twice_is_refused_in_every_format() {
     for (body, format, field) in [
-        (r#"{"UserId":1,"userid":2}"#, Format::Json, "userid"),
-        (r#"{"a":[{"b":{"c":1,"C":1}}]}"#, Format::Json, "a.b.C"),
-        ("<R><UserId>1</UserId><USERID>2</USERID></R>", Format::Xml, "USERID"),
-        ("<R><Credential><a/><A/></Credential></R>", Format::Xml, "Credential.A"),
-        ("UserId=1&userid=2", Format::Form, "userid"),
+        (r#"{"UserId":1,"userid":2}"#, Format::Json, Some("UserId")),
+        (r#"{"a":[{"b":{"c":1,"C":1}}]}"#, Format::Json, None),
+        ("<R><UserId>1</UserId><USERID>2</USERID></R>", Format::Xml, Some("UserId")),
+        ("<R><Credential><value/><VALUE/></Credential></R>", Format::Xml, Some("Credential.Value")),
+        ("UserId=1&userid=2", Format::Form, Some("UserId")),
+        ("credential.value=1&credential=2", Format::Form, Some("Credential")),
+        ("pass=1&pass=2", Format::Form, None),
     ] {
-        let expected = ErrorKind::DuplicateMember { field: field.to_owned() };
+        let expected = ErrorKind::DuplicateMember { field: field.map(str::to_owned) };
         assert_eq!(refused(body, format), expected, "{body}");
     }
 }
@@ -160,11 +165,10 @@ fn what_is_no_object_and_what_has_too_many_members_is_refused() {
     let members: Vec<_> = (0..10_000).map(|n| format!("\"{n}\":0")).collect();
     let json = format!("{{{}}}", members.join(","));
     let xml = format!("<R>{}</R>", "<a/>".repeat(10_000));
-    let form = "a&".repeat(10_000).replace('a', "b=1");
-    for (body, format) in [(json, Format::Json), (xml, Format::Xml)] {
+    let form = (0..10_000).map(|n| format!("{n}=0")).collect::<Vec<_>>().join("&");
+    for (body, format) in [(json, Format::Json), (xml, Format::Xml), (form, Format::Form)] {
         assert_eq!(refused(&body, format), BodyFault::TooManyValues.into());
     }
-    assert!(matches!(refused(&form, Format::Form), ErrorKind::DuplicateMember { .. }));
 }
 
 fn written<T: Serialize + XmlNames>(value: &T) -> String {

@@ -5,15 +5,19 @@
 //! to expand and nothing outside to fetch.
 
 use quick_xml::{
-    Reader,
+    NsReader,
     escape::resolve_xml_entity,
     events::{BytesRef, BytesStart, Event},
+    name::{Namespace, ResolveResult},
 };
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::document::{Document, MAXIMUM_DEPTH, Text};
 use crate::http::error::BodyFault;
+
+/// Where `nil` is.
+const SCHEMA_INSTANCE: Namespace<'_> = Namespace("http://www.w3.org/2001/XMLSchema-instance");
 
 /// Attributes of one element; more than any caller's library writes.
 const MAXIMUM_ATTRIBUTES: usize = 32;
@@ -29,21 +33,27 @@ pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
     if !text.chars().all(is_xml_char) {
         return Err(BodyFault::NotXml);
     }
-    let mut reader = Reader::from_str(text);
+    let mut reader = NsReader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
+    reader.config_mut().check_comments = true;
     let mut tree = Tree::default();
+    let mut is_first = true;
     loop {
-        match reader.read_event().map_err(|_| BodyFault::NotXml)? {
-            Event::Start(start) => tree.open(&start)?,
+        let event = reader.read_event().map_err(|_| BodyFault::NotXml)?;
+        match event {
+            Event::Start(start) => tree.open(element(&reader, &start)?)?,
             Event::End(_) => tree.close()?,
+            Event::Text(text) if text.contains("]]>") => return Err(BodyFault::NotXml),
             Event::Text(text) => tree.text(&text.xml10_content())?,
             Event::CData(text) => tree.text(&text.xml10_content())?,
             Event::GeneralRef(reference) => tree.text(&resolve(&reference)?)?,
             Event::DocType(_) => return Err(BodyFault::DocumentType),
+            Event::Decl(_) if !is_first => return Err(BodyFault::NotXml),
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
             Event::Empty(_) => return Err(BodyFault::NotXml),
             Event::Eof => return tree.finish(),
         }
+        is_first = false;
     }
 }
 
@@ -75,16 +85,14 @@ struct Element {
 }
 
 impl Tree {
-    fn open(&mut self, start: &BytesStart<'_>) -> Result<(), BodyFault> {
+    fn open(&mut self, element: Element) -> Result<(), BodyFault> {
         if self.open.len() == MAXIMUM_DEPTH {
             return Err(BodyFault::TooDeep);
         }
         if self.root.is_some() {
             return Err(BodyFault::NotXml);
         }
-        let name = start.local_name().as_ref().to_owned();
-        let is_nil = is_nil(start)?;
-        self.open.push(Element { name, is_nil, text: Zeroizing::default(), children: Vec::new() });
+        self.open.push(element);
         Ok(())
     }
 
@@ -131,21 +139,44 @@ impl Element {
     }
 }
 
-/// True for `i:nil="true"`, with any prefix for XML Schema's instance namespace.
-fn is_nil(start: &BytesStart<'_>) -> Result<bool, BodyFault> {
+/// An element that was opened, with what its attributes say.
+fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, BodyFault> {
+    let (namespace, name) = reader.resolver().resolve_element(start.name());
+    if matches!(namespace, ResolveResult::Unknown(_)) || !is_name(start.name().as_ref()) {
+        return Err(BodyFault::NotXml);
+    }
     let mut is_nil = false;
     for (index, attribute) in start.attributes().enumerate() {
         let attribute = attribute.map_err(|_| BodyFault::NotXml)?;
         if index == MAXIMUM_ATTRIBUTES {
             return Err(BodyFault::TooManyValues);
         }
-        let (name, prefix) = attribute.key.decompose();
+        let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
         let value: &str = attribute.value.as_ref();
-        if name.as_ref() == "nil" && prefix.is_some() {
+        let is_known = !matches!(namespace, ResolveResult::Unknown(_));
+        let is_plain = !value.contains('<') && quick_xml::escape::unescape(value).is_ok();
+        if !(is_known && is_plain && is_name(attribute.key.as_ref())) {
+            return Err(BodyFault::NotXml);
+        }
+        if namespace == ResolveResult::Bound(SCHEMA_INSTANCE) && local.as_ref() == "nil" {
             is_nil = matches!(value.trim(), "true" | "1");
         }
     }
-    Ok(is_nil)
+    let name = name.as_ref().to_owned();
+    Ok(Element { name, is_nil, text: Zeroizing::default(), children: Vec::new() })
+}
+
+/// A name with at most one prefix (Namespaces in XML, section 4), as far as ASCII goes.
+fn is_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let is_start = |c: char| c.is_alphabetic() || c == '_';
+        let is_inner = |c: char| c.is_alphanumeric() || !c.is_ascii() || "_-.".contains(c);
+        part.starts_with(is_start) && part.chars().all(is_inner)
+    };
+    match name.split_once(':') {
+        Some((prefix, local)) => is_part(prefix) && is_part(local),
+        None => is_part(name),
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +208,9 @@ mod tests {
         let body = "<R xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><V i:nil='true'/></R>";
         let expected = vec![("V".to_owned(), Document::Null)];
         assert_eq!(parse(body).unwrap(), Document::Elements(expected));
+        // Another nil is none of ours.
+        let other = parse("<R xmlns:x='urn:x'><V x:nil='true'/></R>").unwrap();
+        assert_eq!(other, Document::Elements(vec![("V".to_owned(), text(""))]));
         let full = body.replace("<V i:nil='true'/>", "<V i:nil='true'>x</V>");
         assert_eq!(parse(&full), Err(BodyFault::NotXml));
     }
@@ -212,6 +246,17 @@ mod tests {
             "<R>&amp</R>",
             "</R>",
             "<R>]]></R",
+            "<R>]]></R>",
+            "<1R/>",
+            "<a:b:R/>",
+            "<x:R/>",
+            "<R x:a='1'/>",
+            "<R><?xml version='1.0'?></R>",
+            "<R/><?xml version='1.0'?>",
+            "<R><!-- a -- b --></R>",
+            "<R a='<'/>",
+            "<R a='&bogus;'/>",
+            "<R :a='1'/>",
         ] {
             assert_eq!(parse(body), Err(BodyFault::NotXml), "{body}");
         }

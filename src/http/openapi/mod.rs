@@ -2,6 +2,7 @@
 
 mod operation;
 
+use actix_web::http::Method;
 use utoipa::openapi::{
     ComponentsBuilder, Info, OpenApi, OpenApiBuilder, Paths, Server, ServerBuilder,
     path::HttpMethod, schema::Components, security as described,
@@ -10,8 +11,9 @@ use utoipa::openapi::{
 pub(super) use self::operation::Operation;
 use self::operation::{refusals, schemes, with_schemas_of};
 use super::{
+    api::{description_operation, is_agent_call},
     error_rendering::ErrorResponse,
-    routes::{Route, routes},
+    routes::{Access, Route, routes},
 };
 
 const DESCRIPTION: &str = "Keeps the login credentials of users. Speaks the credential slice of \
@@ -31,6 +33,11 @@ pub(crate) fn document(base_path: &str) -> OpenApi {
         operation.add_schemas(&mut schemas);
         if let Some(method) = method(&route) {
             paths.add_path_operation(route.path, vec![method], operation.describe(&route));
+        }
+        if is_agent_call(&route) {
+            let described = Route { method: Method::GET, access: Access::Anybody, ..route };
+            let operation = description_operation().describe(&described);
+            paths.add_path_operation(described.path, vec![HttpMethod::Get], operation);
         }
     }
     let components = refusals()

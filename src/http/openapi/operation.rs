@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Content, HeaderBuilder, Object, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+        ArrayBuilder, Content, HeaderBuilder, Object, Ref, RefOr, Required, ResponseBuilder,
+        Schema, Type,
         path::{self, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
+        schema::SchemaType,
         security as described,
     },
 };
@@ -50,8 +52,8 @@ pub(in crate::http) struct Operation {
 
 /// The answer when all is well.
 enum Answer {
-    /// In the negotiated format, with this status.
-    Negotiated(u16, Box<Typed>),
+    /// In the negotiated format, with this status; perhaps with the members that are selected.
+    Negotiated { status: u16, typed: Box<Typed>, is_selectable: bool },
     /// 204.
     Nothing,
     /// In this one media type.
@@ -96,14 +98,31 @@ impl Operation {
         self
     }
 
-    /// Answers 200 with this, in any format.
+    /// Answers 200 with this scalar, in any format.
     pub(in crate::http) fn answers<T: ToSchema>(self) -> Self {
-        self.answers_with::<T>(200)
+        self.negotiated(200, typed::<T>(), true)
     }
 
-    /// Answers that status with this, in any format.
-    pub(in crate::http) fn answers_with<T: ToSchema>(mut self, status: u16) -> Self {
-        self.answer = Answer::Negotiated(status, Box::new(typed::<T>()));
+    /// Answers 200 with the selected members of this carrier, in any format.
+    pub(in crate::http) fn answers_carrier<T: ToSchema>(self) -> Self {
+        let typed = Typed { schema: reference::<T>(), add: with_selectable_schemas_of::<T> };
+        self.negotiated(200, typed, true)
+    }
+
+    /// Answers 200 with the selected members of a list of this carrier, in any format.
+    pub(in crate::http) fn answers_list<T: ToSchema>(self) -> Self {
+        let list = Schema::Array(ArrayBuilder::new().items(reference::<T>()).build());
+        let typed = Typed { schema: list.into(), add: with_selectable_schemas_of::<T> };
+        self.negotiated(200, typed, true)
+    }
+
+    /// Answers that status with the whole of this, in any format.
+    pub(in crate::http) fn answers_whole<T: ToSchema>(self, status: u16) -> Self {
+        self.negotiated(status, typed::<T>(), false)
+    }
+
+    fn negotiated(mut self, status: u16, typed: Typed, is_selectable: bool) -> Self {
+        self.answer = Answer::Negotiated { status, typed: Box::new(typed), is_selectable };
         self
     }
 
@@ -126,7 +145,7 @@ impl Operation {
 
     pub(super) fn add_schemas(&self, schemas: &mut Schemas) {
         let answer = match &self.answer {
-            Answer::Negotiated(_, typed) => Some(typed.as_ref()),
+            Answer::Negotiated { typed, .. } => Some(typed.as_ref()),
             Answer::Nothing | Answer::Text(_) => None,
         };
         self.body.iter().chain(answer).for_each(|typed| (typed.add)(schemas));
@@ -147,8 +166,10 @@ impl Operation {
             }
             operation = operation.request_body(Some(body.build()));
         }
-        if let Answer::Negotiated(..) = self.answer {
-            operation = parameters(route).into_iter().fold(operation, OperationBuilder::parameter);
+        if let Answer::Negotiated { is_selectable, .. } = self.answer {
+            operation = parameters(route, is_selectable)
+                .into_iter()
+                .fold(operation, OperationBuilder::parameter);
         }
         if route.access != Access::Anybody {
             operation = securities().into_iter().fold(operation, OperationBuilder::security);
@@ -180,7 +201,7 @@ impl Operation {
                 let response = response.description("The document.").content(*media_type, content);
                 ("200".to_owned(), response.build())
             }
-            Answer::Negotiated(status, typed) => {
+            Answer::Negotiated { status, typed, .. } => {
                 let mut response = media_types::of_answers().fold(
                     response.description("Done."),
                     |response, media_type| {
@@ -268,9 +289,35 @@ pub(super) fn with_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
     }
 }
 
+/// As [`with_schemas_of`], of a carrier whose members are null unless they are selected.
+fn with_selectable_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
+    let known = schemas.len();
+    with_schemas_of::<T>(schemas);
+    for (_, schema) in schemas.iter_mut().skip(known) {
+        if let RefOr::T(Schema::Object(carrier)) = schema {
+            carrier.properties.values_mut().for_each(make_nullable);
+        }
+    }
+}
+
+fn make_nullable(member: &mut RefOr<Schema>) {
+    let schema_type = match member {
+        RefOr::T(Schema::Object(object)) => &mut object.schema_type,
+        RefOr::T(Schema::Array(array)) => &mut array.schema_type,
+        // References are optional already.
+        RefOr::T(_) | RefOr::Ref(_) => return,
+    };
+    if let SchemaType::Type(of) = schema_type {
+        *schema_type = SchemaType::Array(vec![of.clone(), Type::Null]);
+    }
+}
+
+fn reference<T: ToSchema>() -> RefOr<Schema> {
+    RefOr::Ref(Ref::from_schema_name(T::name()))
+}
+
 fn typed<T: ToSchema>() -> Typed {
-    let schema =
-        if is_named::<T>() { RefOr::Ref(Ref::from_schema_name(T::name())) } else { T::schema() };
+    let schema = if is_named::<T>() { reference::<T>() } else { T::schema() };
     Typed { schema, add: with_schemas_of::<T> }
 }
 
@@ -300,7 +347,7 @@ fn tag(route: &Route) -> &'static str {
     }
 }
 
-fn parameters(route: &Route) -> Vec<Parameter> {
+fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
     let parameter = |name: &str, parameter_in, description: &str| {
         ParameterBuilder::new()
             .name(name)
@@ -312,16 +359,16 @@ fn parameters(route: &Route) -> Vec<Parameter> {
     };
     let header = |name, description| parameter(name, ParameterIn::Header, description);
     let mut parameters = vec![
-        parameter(
-            "$select",
-            ParameterIn::Query,
-            "Members that are wanted, separated by commas, nested with `/`; the others are null.",
-        ),
         header("Accept-Language", "In which language texts are; raw `[SR_…]` names without it."),
         header("SO-Language", "Overrides Accept-Language; `*` or `x` switches translation off."),
         header("SO-Culture", "How numbers and dates inside of texts look; there are none yet."),
         header("SO-TimeZone", "In which zone dates are, such as `NO`, `261` or `Europe/Oslo`."),
     ];
+    if is_selectable {
+        let description =
+            "Members that are wanted, separated by commas, nested with `/`; the others are null.";
+        parameters.push(parameter("$select", ParameterIn::Query, description));
+    }
     if route.access != Access::Anybody {
         let description = "The application's secret; looked at in online installations.";
         parameters.push(header("SO-AppToken", description));

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::header::{ORIGIN, WWW_AUTHENTICATE},
+    http::{StatusCode, header::ORIGIN},
     web::Data,
 };
 use askama::Template;
@@ -13,13 +13,11 @@ use utoipa::ToSchema;
 use super::html;
 use crate::{
     clock,
-    domain::{InvalidField, Reason},
+    domain::{InvalidField, Reason, principal::AuthenticationScheme},
     http::{
         authentication::{
-            origin,
-            session_cookie::{
-                SESSION_COOKIE, XSRF_COOKIE, own_cookie, session_cookie, single_cookie,
-            },
+            origin, refused,
+            session_cookie::{SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie},
         },
         connection::Connection,
         error::{ApiError, ErrorKind, MissingRight},
@@ -28,7 +26,7 @@ use crate::{
         openapi::Operation,
         state::HttpState,
     },
-    service::sessions::{LoginPage, NewSession, SignIn},
+    service::sessions::{LoginPage, NewSession, SignIn, SignInError},
 };
 
 /// Names the login page that a form came from, until it comes back.
@@ -68,9 +66,8 @@ struct LoginTemplate<'page> {
     base_path: &'page str,
     language: &'page Language,
     login_token: &'page str,
-    user_name: &'page str,
-    /// The name of what went wrong, if anything did.
-    problem: Option<&'static str>,
+    /// What went wrong, if anything did.
+    problem: Option<&'page str>,
 }
 
 #[derive(Template)]
@@ -94,7 +91,7 @@ pub(in crate::http) async fn show(
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
     let language = Language::of(request.headers());
-    if let Some(cookie) = session_cookie(request.headers()) {
+    if let Ok(Some(cookie)) = single_cookie(request.headers(), SESSION_COOKIE) {
         let shown = state
             .service
             .run(|service| async move { service.show_session(&cookie, clock::now()).await });
@@ -110,14 +107,14 @@ pub(in crate::http) async fn show(
             return html::page(response, &template);
         }
     }
-    login_page(HttpResponse::Ok(), &request, &state, ("", None))
+    login_page(HttpResponse::Ok(), &request, &state, None)
 }
 
 /// The place of [`sign_in`] in the documents.
 pub(in crate::http) fn sign_in_operation() -> Operation {
     Operation::new("Starts a session: sets the cookies ASP.NET_SessionId and XSRF-TOKEN.")
         .takes::<SignInRequest>()
-        .answers::<SignInResponse>()
+        .answers_whole::<SignInResponse>(200)
         .may_be_a_page()
         .redirects_forms()
         .refuses(ErrorKind::Unauthenticated)
@@ -126,51 +123,63 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::KeyUnavailable)
 }
 
-/// `POST /login`: a form of the page is answered with a page, anything else in its format.
+/// `POST /login`: a form of the page goes back to the page, anything else is answered in its
+/// format. What is wrong with a form is rendered as [`page_of`] that error.
 pub(in crate::http) async fn sign_in(
     request: HttpRequest,
     state: Data<HttpState>,
     Body(body): Body<SignInRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    if !is_from_own_page(&request) {
+    let is_form = is_form(&request);
+    check_page(&request, &state, is_form, body.login_token.as_ref())?;
+    let session = start(&request, &state, body).await?;
+    let span = tracing::Span::current();
+    span.record("auth.scheme", AuthenticationScheme::Session.as_str())
+        .record("principal.id", session.user.user_id.as_i32());
+    let mut response = if is_form {
+        html::redirect(&state, "/login")
+    } else {
+        let answer = SignInResponse {
+            associate_id: session.user.user_id.as_i32(),
+            user_name: session.user.login_name.clone(),
+            xsrf_token: session.xsrf.expose_secret().to_owned(),
+        };
+        negotiation::write(HttpResponse::Ok(), request.headers(), &answer)
+    };
+    for (name, value) in [
+        (SESSION_COOKIE, session.cookie.expose_secret()),
+        (XSRF_COOKIE, session.xsrf.expose_secret()),
+        (LOGIN_COOKIE, ""),
+    ] {
+        let cookie = cookie_of(&request, &state, name, value);
+        response.add_cookie(&cookie).map_err(|_| ErrorKind::Internal)?;
+    }
+    Ok(response)
+}
+
+/// True for the page's own form.
+fn is_form(request: &HttpRequest) -> bool {
+    media_type::is_form(request.headers())
+}
+
+/// Refuses what the pages of other sites send.
+fn check_page(
+    request: &HttpRequest,
+    state: &HttpState,
+    is_form: bool,
+    token: Option<&SecretString>,
+) -> Result<(), ApiError> {
+    if !is_from_own_page(request) {
         return Err(ErrorKind::Forbidden(MissingRight::ForeignPage).into());
     }
-    let is_form = media_type::is_form(request.headers());
-    let name = body.user_name.clone().unwrap_or_default();
-    if is_form && !has_login_token(&request, &state, body.login_token.clone()) {
-        let problem = (name.as_str(), Some("page-expired"));
-        return login_page(HttpResponse::Forbidden(), &request, &state, problem);
+    // Only forms can be sent without the browser asking first.
+    let cookie = single_cookie(request.headers(), LOGIN_COOKIE)?;
+    let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
+    let is_shown = page.is_some_and(|page| state.service.service().is_of_login_page(&page));
+    if is_form && !is_shown {
+        return Err(ErrorKind::Forbidden(MissingRight::LoginPage).into());
     }
-    match (start(&request, &state, body).await, is_form) {
-        (Ok(session), true) => {
-            let mut response = html::redirect(&state, "/login");
-            for cookie in session_cookies(&request, &state, &session) {
-                response.add_cookie(&cookie).map_err(|_| ErrorKind::Internal)?;
-            }
-            Ok(response)
-        }
-        (Ok(session), false) => {
-            let mut response = HttpResponse::Ok();
-            for cookie in session_cookies(&request, &state, &session) {
-                response.cookie(cookie);
-            }
-            let answer = SignInResponse {
-                associate_id: session.user.user_id.as_i32(),
-                user_name: session.user.login_name.clone(),
-                xsrf_token: session.xsrf.expose_secret().to_owned(),
-            };
-            Ok(negotiation::write(response, request.headers(), &answer))
-        }
-        (Err(error), true) if error.kind == ErrorKind::Unauthenticated => {
-            let mut response = HttpResponse::Unauthorized();
-            // Not Basic, for which the browser would cover this page with a prompt of its own.
-            for challenge in state.challenges.iter().filter(|text| !text.starts_with("Basic")) {
-                response.append_header((WWW_AUTHENTICATE, *challenge));
-            }
-            login_page(response, &request, &state, (&name, Some("page-refused")))
-        }
-        (Err(error), _) => Err(error),
-    }
+    Ok(())
 }
 
 async fn start(
@@ -182,39 +191,56 @@ async fn start(
     let sign_in = SignIn {
         name: body.user_name.ok_or_else(|| required("UserName"))?,
         password: body.password.ok_or_else(|| required("Password"))?,
-        former: session_cookie(request.headers()),
+        former: single_cookie(request.headers(), SESSION_COOKIE)?,
         origin: origin(request),
     };
-    let started = state
+    state
         .service
         .run(|service| async move { service.sign_in(sign_in, clock::now()).await })
-        .await??;
-    Ok(started)
+        .await?
+        .map_err(|error| match error {
+            SignInError::Authentication(error) => refused(error),
+            SignInError::Session(error) => error.into(),
+        })
+}
+
+/// What is wrong with a form, as the page that the form is on; `None` when it was no form.
+pub(in crate::http) fn page_of(
+    kind: &ErrorKind,
+    response: HttpResponseBuilder,
+    request: &HttpRequest,
+    state: &HttpState,
+) -> Option<HttpResponse> {
+    let is_login = request.match_pattern().is_some_and(|pattern| pattern.ends_with("/login"));
+    if !(is_login && is_form(request)) {
+        return None;
+    }
+    let language = Language::of(request.headers());
+    let problem = match kind.row().0 {
+        StatusCode::UNAUTHORIZED => language.page("page-refused", &[]),
+        status if status.is_server_error() => language.page("page-try-later", &[]),
+        _ => language.error(kind),
+    };
+    login_page(response, request, state, Some(&problem)).ok()
 }
 
 fn login_page(
     mut response: HttpResponseBuilder,
     request: &HttpRequest,
     state: &HttpState,
-    (user_name, problem): (&str, Option<&'static str>),
+    problem: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = state.service.service().new_login_page()?;
+    // The page that is open beside this one goes on working.
+    let open = single_cookie(request.headers(), LOGIN_COOKIE).ok().flatten();
+    let page = state.service.service().new_login_page(open)?;
     response.cookie(cookie_of(request, state, LOGIN_COOKIE, page.cookie.expose_secret()));
     let template = LoginTemplate {
         base_path: &state.base_path,
         language: &Language::of(request.headers()),
         login_token: page.token.expose_secret(),
-        user_name,
         problem,
     };
     html::page(response, &template)
-}
-
-/// True when the form came from the page that this browser was shown.
-fn has_login_token(request: &HttpRequest, state: &HttpState, token: Option<SecretString>) -> bool {
-    let cookie = single_cookie(request.headers(), LOGIN_COOKIE);
-    let page = cookie.zip(token).map(|(cookie, token)| LoginPage { cookie, token });
-    page.is_some_and(|page| state.service.service().is_of_login_page(&page))
 }
 
 /// True unless a browser says that a page of another site sends this.
@@ -227,19 +253,6 @@ fn is_from_own_page(request: &HttpRequest) -> bool {
         }
         (None, None) => true,
     }
-}
-
-fn session_cookies<'session>(
-    request: &HttpRequest,
-    state: &'session HttpState,
-    session: &'session NewSession,
-) -> [actix_web::cookie::Cookie<'session>; 3] {
-    let cookie = |name, value| cookie_of(request, state, name, value);
-    [
-        cookie(SESSION_COOKIE, session.cookie.expose_secret()),
-        cookie(XSRF_COOKIE, session.xsrf.expose_secret()),
-        cookie(LOGIN_COOKIE, ""),
-    ]
 }
 
 fn cookie_of<'value>(

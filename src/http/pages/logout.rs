@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::html;
 use crate::http::{
     authentication::session_cookie::{
-        SESSION_COOKIE, X_XSRF_TOKEN, XSRF_COOKIE, own_cookie, session_cookie,
+        SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header,
     },
     connection::Connection,
     error::{ApiError, ErrorKind},
@@ -31,6 +31,7 @@ pub(in crate::http) fn operation() -> Operation {
     Operation::new("Ends the session of the cookie; needs X-XSRF-TOKEN, or the form's own value.")
         .takes_perhaps::<SignOutRequest>()
         .redirects_forms()
+        .refuses(ErrorKind::Unauthenticated)
         .refuses(ErrorKind::XsrfMissing)
         .refuses(ErrorKind::XsrfWrong)
 }
@@ -41,10 +42,9 @@ pub(in crate::http) async fn sign_out(
     state: Data<HttpState>,
     Body(body): Body<SignOutRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    if let Some(cookie) = session_cookie(request.headers()) {
-        let header = request.headers().get(X_XSRF_TOKEN).and_then(|value| value.to_str().ok());
-        let xsrf = header.map(SecretString::from).or(body.xsrf_token);
-        let xsrf = xsrf.ok_or(ErrorKind::XsrfMissing)?;
+    if let Some(cookie) = single_cookie(request.headers(), SESSION_COOKIE)? {
+        let header = xsrf_header(request.headers())?;
+        let xsrf = header.or(body.xsrf_token).ok_or(ErrorKind::XsrfMissing)?;
         let ended = state
             .service
             .run(|service| async move { service.sign_out(&cookie, &xsrf).await })

@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// The vendor's `SoPrincipalCarrier` (protocol.md 8.6). What a credential service has no data for
-/// is present and zero, empty or null.
+// The vendor's `SoPrincipalCarrier`: protocol.md 8.6.
+/// Who the caller is. What a credential service has no data for is present and zero, empty or
+/// null.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SoPrincipalCarrier {
@@ -58,7 +59,7 @@ impl XmlNames for SoPrincipalCarrier {
 
 /// Its place in the documents.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Tells who the caller is.").answers::<SoPrincipalCarrier>()
+    Operation::new("Tells who the caller is.").answers_carrier::<SoPrincipalCarrier>()
 }
 
 /// Answers the caller's own principal.

@@ -16,7 +16,6 @@ use time::OffsetDateTime;
 use super::{Service, opening::KeyUnavailable};
 use crate::{
     domain::{
-        application::InstallationType,
         caller::Origin,
         principal::{AuthenticationScheme, PresentedCredential, Principal},
         user::{User, UserId},
@@ -127,10 +126,7 @@ impl Service {
     fn is_enabled(&self, scheme: AuthenticationScheme) -> bool {
         let schemes = self.rules.schemes;
         match scheme {
-            // Online, a password is for the login page only.
-            AuthenticationScheme::Basic => {
-                schemes.basic && self.rules.installation == InstallationType::Onsite
-            }
+            AuthenticationScheme::Basic => schemes.basic,
             AuthenticationScheme::SoTicket => schemes.so_ticket,
             AuthenticationScheme::Bearer => schemes.bearer,
             AuthenticationScheme::Session => schemes.session,

@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// The vendor's `CredentialType` (protocol.md 7.1).
+// The vendor's `CredentialType`: protocol.md 7.1.
+/// Something that users can log in with.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = CredentialType)]
@@ -45,7 +46,7 @@ impl XmlNames for CredentialTypeCarrier {
 /// Its place in the documents.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Lists the credential types that users can log in with.")
-        .answers::<Vec<CredentialTypeCarrier>>()
+        .answers_list::<CredentialTypeCarrier>()
 }
 
 /// Answers every type of this installation. A body is not looked at (protocol.md 9.5).

@@ -33,7 +33,8 @@ pub(in crate::http) struct SaveCredentialRequest {
     credential: Option<CredentialCarrier>,
 }
 
-/// The vendor's `Credential` (protocol.md 7.1).
+// The vendor's `Credential`: protocol.md 7.1.
+/// A credential of one type.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = Credential)]
@@ -47,7 +48,7 @@ struct CredentialCarrier {
     display_value: Option<String>,
 }
 
-/// Of the vendor's `CredentialType`, what a request is looked at for: its name.
+/// Of a credential type, what a request is looked at for: its name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct CredentialTypeName {

@@ -101,8 +101,8 @@ async fn a_member_given_twice_is_refused_whichever_would_count(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (field, body) in [
         ("UserId", r#"{"UserId": 1, "UserId": 278, "Credential": {"Value": "x"}}"#),
-        ("userid", r#"{"UserId": 278, "userid": 278, "Credential": {"Value": "x"}}"#),
-        ("Credential.value", r#"{"UserId": 278, "Credential": {"Value": "x", "value": "y"}}"#),
+        ("UserId", r#"{"UserId": 278, "userid": 278, "Credential": {"Value": "x"}}"#),
+        ("Credential.Value", r#"{"UserId": 278, "Credential": {"Value": "x", "value": "y"}}"#),
     ] {
         let answer = refused_text(&app, body).await;
         answer.is_refused(400, "ArgumentException", "duplicate_member");
