@@ -16,9 +16,9 @@ use crate::{
     http::{Connection, RequestId},
 };
 
-/// Libraries that say at `info` what only their own developers want to know. `log.level` can name
-/// them to hear more.
-const QUIETED: &str = "actix_server=warn,sqlx=warn";
+/// Libraries that say what only their own developers want to know, at `info` or, of requests that
+/// anybody can send broken, at `error`. `log.level` can name them to hear more.
+const QUIETED: &str = "actix_server=warn,actix_http=off,sqlx=warn";
 
 /// The level was not a filter that tracing knows.
 #[derive(Debug, thiserror::Error)]

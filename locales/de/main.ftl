@@ -23,7 +23,7 @@ forbidden-save-credential = Sie dürfen nur Ihr eigenes Passwort speichern, in e
 forbidden-issue-ticket = Ein Ticket gibt es für ein Passwort (Basic) oder eine Sitzung, nicht für ein Ticket oder ein Token.
 forbidden-end-ticket = Nur eine Anfrage, die mit einem Ticket kam (SoTicket), kann ihr Ticket beenden.
 forbidden-online-session = In einer Online-Installation haben nur Administratoren eine Sitzung.
-forbidden-foreign-page = Die Anmeldung ist den Seiten dieses Dienstes vorbehalten, nicht denen einer anderen Website.
+forbidden-foreign-page = An- und Abmelden ist den Seiten dieses Dienstes vorbehalten, nicht denen einer anderen Website.
 forbidden-login-page = Diese Seite ist veraltet. Bitte noch einmal versuchen.
 forbidden-cross-origin = Seiten dieses Ursprungs dürfen diese Anfrage nicht senden.
 

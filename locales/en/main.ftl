@@ -26,7 +26,7 @@ forbidden-save-credential = You may save only your own password, in a request th
 forbidden-issue-ticket = A ticket is given for a password (Basic) or a session, not for a ticket or a token.
 forbidden-end-ticket = Only a request that came with a ticket (SoTicket) can end its ticket.
 forbidden-online-session = In an online installation only administrators have a session.
-forbidden-foreign-page = Signing in is for the pages of this service, not for those of another site.
+forbidden-foreign-page = Signing in and out is for the pages of this service, not for those of another site.
 forbidden-login-page = This page is out of date. Try again.
 forbidden-cross-origin = Pages of this origin may not send this request.
 

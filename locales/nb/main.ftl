@@ -23,7 +23,7 @@ forbidden-save-credential = Du kan bare lagre ditt eget passord, i en forespørs
 forbidden-issue-ticket = En billett gis for et passord (Basic) eller en økt, ikke for en billett eller et token.
 forbidden-end-ticket = Bare en forespørsel som kom med en billett (SoTicket), kan avslutte billetten sin.
 forbidden-online-session = I en online-installasjon er det bare administratorer som har en økt.
-forbidden-foreign-page = Innlogging er for sidene til denne tjenesten, ikke for sider på et annet nettsted.
+forbidden-foreign-page = Inn- og utlogging er for sidene til denne tjenesten, ikke for sider på et annet nettsted.
 forbidden-login-page = Denne siden er utdatert. Prøv igjen.
 forbidden-cross-origin = Sider med dette opphavet kan ikke sende denne forespørselen.
 

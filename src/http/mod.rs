@@ -118,7 +118,7 @@ fn configure(config: &mut ServiceConfig, state: &HttpState) {
 fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
     let mut allowed: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
     let path = routes.first().map_or("", |route| route.path);
-    let mut resource = web::resource(format!("{base_path}{path}").to_lowercase());
+    let mut resource = web::resource(path_case::folded_path(&format!("{base_path}{path}")));
     if let Some(route) = routes.iter().find(|route| api::is_agent_call(route)) {
         let description = api::description(route, base_path);
         allowed.push(Method::GET.to_string());

@@ -21,14 +21,18 @@ pub(super) async fn fold(
     next.call(request).await
 }
 
-/// The URI with its path in lower case and without a slash at the end; `None` when it is already.
+/// A path in lower case and without a slash at the end.
+pub(super) fn folded_path(path: &str) -> String {
+    let shorter = path.strip_suffix('/').filter(|rest| !rest.is_empty());
+    shorter.unwrap_or(path).to_ascii_lowercase()
+}
+
+/// The URI with its path folded; `None` when it is already.
 fn folded(uri: &Uri) -> Option<Uri> {
-    let path = uri.path();
-    let shorter = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
-    if shorter == path && !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    let mut target = folded_path(uri.path());
+    if target == uri.path() {
         return None;
     }
-    let mut target = shorter.to_ascii_lowercase();
     if let Some(query) = uri.query() {
         target.push('?');
         target.push_str(query);

@@ -125,6 +125,13 @@ fn page_routes() -> Vec<Route> {
         page(post(), "/logout", || web::to(logout::sign_out), logout::operation),
         Route {
             method: get(),
+            path: "/",
+            access: Access::Anybody,
+            handler: || web::to(docs::lead_to),
+            operation: None,
+        },
+        Route {
+            method: get(),
             path: assets::STYLE_PATH,
             access: Access::Anybody,
             handler: || web::to(assets::style),

@@ -114,6 +114,9 @@ def is_earned(code, field, body):
     if (code, field) == ("invalid_field", "Credential.Value"):
         # The limit counts bytes, maxLength characters.
         return len(str(member(credential, "Value")).encode()) > MAXIMUM_VALUE_BYTES
+    if (code, field) == ("invalid_field", "UserId"):
+        # JSON Schema takes 278.0 for an integer, this API no number with a point or an exponent.
+        return isinstance(member(body, "UserId"), float)
     if code == "duplicate_member":
         # Names match without regard to case, so two unknown ones can be the same.
         return has_repeated_names(body)

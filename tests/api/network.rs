@@ -55,6 +55,10 @@ async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
     let (_, v1) = version["v1"].as_str().unwrap().split_once(&app.url).unwrap();
     get(&app, v1, &[]).await.has_status(200);
     get(&app, &format!("{v1}/"), &[]).await.has_status(200);
+    for root in ["/SuperOffice", "/superoffice/"] {
+        let page = get(&app, root, &[]).await;
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    }
 }
 
 #[sqlx::test]

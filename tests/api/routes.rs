@@ -36,9 +36,7 @@ async fn another_method_is_405_and_names_the_right_ones(pool: PgPool) {
 #[sqlx::test]
 async fn an_unknown_route_is_404_in_the_same_envelope(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for path in
-        ["/", "/nothing", "/api/v1/Agents/User/Nothing", "/health/ready", "/keeper/tickets/x"]
-    {
+    for path in ["/nothing", "/api/v1/Agents/User/Nothing", "/health/ready", "/keeper/tickets/x"] {
         for credentials in [Credentials::Anonymous, app.administrator()] {
             let answer = app.get(path, &credentials).await;
             answer.is_refused(404, "SoNotFoundException", "unknown_route");

@@ -152,6 +152,13 @@ async fn signing_out_ends_the_session_and_needs_its_value(pool: PgPool) {
     // Again, and without any session: there is nothing to end.
     out(Some(&xsrf)).await.has_status(204);
     send(with(&app, Method::POST, "/logout", "a=b", None)).await.has_status(204);
+    // A page of another site cannot take the cookies away.
+    for (name, value) in [("Sec-Fetch-Site", "cross-site"), ("Origin", "http://evil.example")] {
+        let foreign = with(&app, Method::POST, "/logout", "a=b", None).header(name, value);
+        let answer = send(foreign).await;
+        answer.is_forbidden();
+        assert!(answer.headers.get("set-cookie").is_none());
+    }
     app.get("/logout", &Credentials::Anonymous).await.has_status(405);
 }
 

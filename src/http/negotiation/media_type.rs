@@ -37,9 +37,9 @@ pub(super) struct AnswerType {
     pub(super) format: Format,
 }
 
-/// Every media type of request bodies.
-pub(in crate::http) fn of_requests() -> impl Iterator<Item = &'static str> {
-    MEDIA_TYPES.into_iter().map(|(essence, _)| essence)
+/// Every media type of request bodies, and whether it is that of forms.
+pub(in crate::http) fn of_requests() -> impl Iterator<Item = (&'static str, bool)> {
+    MEDIA_TYPES.into_iter().map(|(essence, format)| (essence, format == Format::Form))
 }
 
 /// Every media type of answers.

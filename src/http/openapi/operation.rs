@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ArrayBuilder, Content, HeaderBuilder, Object, Ref, RefOr, Required, ResponseBuilder,
-        Schema, Type,
-        path::{self, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
+        ArrayBuilder, Content, ContentBuilder, HeaderBuilder, Object, OneOfBuilder, Ref, RefOr,
+        Required, ResponseBuilder, Schema, Type,
+        encoding::EncodingBuilder,
+        path::{self, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle},
         request_body::RequestBodyBuilder,
         schema::SchemaType,
         security as described,
@@ -35,6 +36,22 @@ type Schemas = Vec<(String, RefOr<Schema>)>;
 struct Typed {
     schema: RefOr<Schema>,
     add: fn(&mut Schemas),
+    /// Members that are objects.
+    nested_members: Vec<String>,
+}
+
+impl Typed {
+    fn new<T: PartialSchema>(schema: RefOr<Schema>, add: fn(&mut Schemas)) -> Self {
+        let is_nested = |member: &RefOr<Schema>| matches!(member, RefOr::Ref(_));
+        let nested_members = match T::schema() {
+            RefOr::T(Schema::Object(object)) => {
+                let nested = object.properties.iter().filter(|(_, member)| is_nested(member));
+                nested.map(|(name, _)| name.clone()).collect()
+            }
+            RefOr::T(_) | RefOr::Ref(_) => Vec::new(),
+        };
+        Self { schema, add, nested_members }
+    }
 }
 
 /// What an endpoint says about itself.
@@ -105,14 +122,14 @@ impl Operation {
 
     /// Answers 200 with the selected members of this carrier, in any format.
     pub(in crate::http) fn answers_carrier<T: ToSchema>(self) -> Self {
-        let typed = Typed { schema: reference::<T>(), add: with_selectable_schemas_of::<T> };
+        let typed = Typed::new::<T>(reference::<T>(), with_selectable_schemas_of::<T>);
         self.negotiated(200, typed, true)
     }
 
     /// Answers 200 with the selected members of a list of this carrier, in any format.
     pub(in crate::http) fn answers_list<T: ToSchema>(self) -> Self {
         let list = Schema::Array(ArrayBuilder::new().items(reference::<T>()).build());
-        let typed = Typed { schema: list.into(), add: with_selectable_schemas_of::<T> };
+        let typed = Typed::new::<T>(list.into(), with_selectable_schemas_of::<T>);
         self.negotiated(200, typed, true)
     }
 
@@ -161,8 +178,8 @@ impl Operation {
         if let Some(typed) = &self.body {
             let mut body =
                 RequestBodyBuilder::new().required(Some(required(self.is_body_required)));
-            for media_type in media_types::of_requests() {
-                body = body.content(media_type, Content::new(Some(typed.schema.clone())));
+            for (media_type, is_form) in media_types::of_requests() {
+                body = body.content(media_type, self.body_content(typed, is_form));
             }
             operation = operation.request_body(Some(body.build()));
         }
@@ -189,6 +206,27 @@ impl Operation {
             operation = operation.response("303", response.build());
         }
         operation.build()
+    }
+
+    /// A body in one media type. Forms have no null, and write nested members in brackets.
+    fn body_content(&self, typed: &Typed, is_form: bool) -> Content {
+        if is_form {
+            let nested = typed.nested_members.iter();
+            let encoding = || {
+                EncodingBuilder::new().style(Some(ParameterStyle::DeepObject)).explode(Some(true))
+            };
+            return nested
+                .fold(ContentBuilder::new().schema(Some(typed.schema.clone())), |content, name| {
+                    content.encoding(name.as_str(), encoding().build())
+                })
+                .build();
+        }
+        if self.is_body_required {
+            return Content::new(Some(typed.schema.clone()));
+        }
+        let null = RefOr::T(Schema::from(Object::with_type(Type::Null)));
+        let either = OneOfBuilder::new().item(typed.schema.clone()).item(null).build();
+        Content::new(Some(RefOr::T(Schema::from(either))))
     }
 
     fn success(&self) -> (String, utoipa::openapi::Response) {
@@ -318,7 +356,7 @@ fn reference<T: ToSchema>() -> RefOr<Schema> {
 
 fn typed<T: ToSchema>() -> Typed {
     let schema = if is_named::<T>() { reference::<T>() } else { T::schema() };
-    Typed { schema, add: with_schemas_of::<T> }
+    Typed::new::<T>(schema, with_schemas_of::<T>)
 }
 
 /// True for a carrier; scalars and lists stand where they are used.

@@ -29,8 +29,14 @@ struct OperationView {
     path: String,
     summary: String,
     needs_authentication: bool,
-    body: Option<String>,
-    answers: Vec<(String, String, Option<String>)>,
+    body: Option<TypeView>,
+    answers: Vec<(String, String, Option<TypeView>)>,
+}
+
+/// A type, and the carrier on this page that it is about, if it is.
+struct TypeView {
+    text: String,
+    carrier: Option<String>,
 }
 
 /// One carrier, as the page shows it.
@@ -62,6 +68,11 @@ pub(in crate::http) async fn openapi(state: Data<HttpState>) -> Result<HttpRespo
 /// The place of [`docs`] in the documents.
 pub(in crate::http) fn docs_operation() -> Operation {
     Operation::new("This document as a page.").answers_text("text/html")
+}
+
+/// `GET /`: what the service prints when it is ready leads to something to read.
+pub(in crate::http) async fn lead_to(state: Data<HttpState>) -> HttpResponse {
+    html::redirect(&state, "/docs")
 }
 
 /// `GET /docs`.
@@ -133,9 +144,19 @@ fn resolved<'document>(document: &'document Value, value: &'document Value) -> &
 }
 
 /// What is in the first media type of a body or an answer; the others have the same.
-fn schema_of(body: &Value) -> Option<String> {
+fn schema_of(body: &Value) -> Option<TypeView> {
     let (_, content) = members(body.get("content")).next()?;
-    Some(type_of(content.get("schema")?))
+    let schema = content.get("schema")?;
+    Some(TypeView { text: type_of(schema), carrier: carrier_of(schema) })
+}
+
+/// The carrier that a schema is, is perhaps, or is a list of.
+fn carrier_of(schema: &Value) -> Option<String> {
+    if schema.get("$ref").is_some() {
+        return Some(type_of(schema));
+    }
+    let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    choices.chain(schema.get("items")).find_map(carrier_of)
 }
 
 /// A schema in one word, or a few.

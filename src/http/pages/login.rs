@@ -1,16 +1,12 @@
 //! `/login`: a page to sign in with, and the same for programs (protocol.md 10.27).
 
-use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{StatusCode, header::ORIGIN},
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web::Data};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::html;
+use super::{html, own_page::require_own_page};
 use crate::{
     clock,
     domain::{InvalidField, Reason, principal::AuthenticationScheme},
@@ -36,9 +32,9 @@ const LOGIN_COOKIE: &str = "KEEPER-LOGIN";
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SignInRequest {
-    #[schema(max_length = 239)]
+    #[schema(required = true, nullable = false, max_length = 239)]
     user_name: Option<String>,
-    #[schema(value_type = Option<String>, max_length = 1024)]
+    #[schema(required = true, nullable = false, value_type = String, max_length = 1024)]
     password: Option<SecretString>,
     /// Forms only: the page's own hidden value.
     #[schema(value_type = Option<String>)]
@@ -169,9 +165,7 @@ fn check_page(
     is_form: bool,
     token: Option<&SecretString>,
 ) -> Result<(), ApiError> {
-    if !is_from_own_page(request) {
-        return Err(ErrorKind::Forbidden(MissingRight::ForeignPage).into());
-    }
+    require_own_page(request)?;
     // Only forms can be sent without the browser asking first.
     let cookie = single_cookie(request.headers(), LOGIN_COOKIE)?;
     let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
@@ -241,18 +235,6 @@ fn login_page(
         problem,
     };
     html::page(response, &template)
-}
-
-/// True unless a browser says that a page of another site sends this.
-fn is_from_own_page(request: &HttpRequest) -> bool {
-    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or(""));
-    match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            Connection::of(request).origin().is_some_and(|own| own.eq_ignore_ascii_case(origin))
-        }
-        (None, None) => true,
-    }
 }
 
 fn cookie_of<'value>(

@@ -5,13 +5,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::html;
+use super::{html, own_page::require_own_page};
 use crate::http::{
     authentication::session_cookie::{
         SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header,
     },
     connection::Connection,
-    error::{ApiError, ErrorKind},
+    error::{ApiError, ErrorKind, MissingRight},
     negotiation::{Body, media_type},
     openapi::Operation,
     state::HttpState,
@@ -31,6 +31,7 @@ pub(in crate::http) fn operation() -> Operation {
     Operation::new("Ends the session of the cookie; needs X-XSRF-TOKEN, or the form's own value.")
         .takes_perhaps::<SignOutRequest>()
         .redirects_forms()
+        .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
         .refuses(ErrorKind::Unauthenticated)
         .refuses(ErrorKind::XsrfMissing)
         .refuses(ErrorKind::XsrfWrong)
@@ -42,6 +43,8 @@ pub(in crate::http) async fn sign_out(
     state: Data<HttpState>,
     Body(body): Body<SignOutRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    // A page of another site has no cookie to show, but could have ours taken away.
+    require_own_page(&request)?;
     if let Some(cookie) = single_cookie(request.headers(), SESSION_COOKIE)? {
         let header = xsrf_header(request.headers())?;
         let xsrf = header.or(body.xsrf_token).ok_or(ErrorKind::XsrfMissing)?;

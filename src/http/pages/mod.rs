@@ -5,3 +5,4 @@ pub(super) mod docs;
 pub(super) mod html;
 pub(super) mod login;
 pub(super) mod logout;
+mod own_page;

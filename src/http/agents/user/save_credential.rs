@@ -28,8 +28,9 @@ use crate::{
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveCredentialRequest {
     /// The user's id (the vendor's associate id).
-    #[schema(minimum = 1)]
+    #[schema(required = true, nullable = false, minimum = 1)]
     user_id: Option<i32>,
+    #[schema(required = true, nullable = false)]
     credential: Option<CredentialCarrier>,
 }
 
@@ -41,7 +42,7 @@ pub(in crate::http) struct SaveCredentialRequest {
 struct CredentialCarrier {
     r#type: Option<CredentialTypeName>,
     /// The secret, or what names the user in another system.
-    #[schema(value_type = Option<String>, max_length = 1024)]
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
     value: Option<SecretString>,
     /// What is shown instead of the value; the login name when there is none.
     #[schema(max_length = 254)]
