@@ -30,6 +30,7 @@ forbidden-cross-origin = Seiten dieses Ursprungs dürfen diese Anfrage nicht sen
 body-not-json = Der Inhalt der Anfrage ist kein gültiges JSON.
 body-not-xml = Der Inhalt der Anfrage ist kein wohlgeformtes XML.
 body-not-form = Der Inhalt der Anfrage ist kein gültiges Formular: eine Prozentfolge, eine Klammer oder ein Schlüssel ist fehlerhaft.
+body-control-character = Der Inhalt der Anfrage ist ein Formular mit einem Zeilenende oder einem anderen Steuerzeichen, das nicht kodiert ist.
 body-not-utf8 = Der Inhalt der Anfrage ist kein gültiges UTF-8.
 body-not-utf16 = Der Inhalt der Anfrage ist kein gültiges UTF-16 (Little-Endian).
 body-byte-order-mark = Der Inhalt der Anfrage beginnt mit einer Bytereihenfolge-Markierung, für die UTF-8 keine Verwendung hat.

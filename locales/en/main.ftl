@@ -33,6 +33,7 @@ forbidden-cross-origin = Pages of this origin may not send this request.
 body-not-json = The request body is not valid JSON.
 body-not-xml = The request body is not well-formed XML.
 body-not-form = The request body is not a valid form: a percent sequence, a bracket or a key is broken.
+body-control-character = The request body is a form with a line end or another control character that is not encoded.
 body-not-utf8 = The request body is not valid UTF-8.
 body-not-utf16 = The request body is not valid UTF-16 (little-endian).
 body-byte-order-mark = The request body starts with a byte order mark, which UTF-8 has no use for.

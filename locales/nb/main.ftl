@@ -30,6 +30,7 @@ forbidden-cross-origin = Sider med dette opphavet kan ikke sende denne forespør
 body-not-json = Innholdet i forespørselen er ikke gyldig JSON.
 body-not-xml = Innholdet i forespørselen er ikke velformet XML.
 body-not-form = Innholdet i forespørselen er ikke et gyldig skjema: en prosentsekvens, en klamme eller en nøkkel er ødelagt.
+body-control-character = Innholdet i forespørselen er et skjema med et linjeskift eller et annet kontrolltegn som ikke er kodet.
 body-not-utf8 = Innholdet i forespørselen er ikke gyldig UTF-8.
 body-not-utf16 = Innholdet i forespørselen er ikke gyldig UTF-16 (little-endian).
 body-byte-order-mark = Innholdet i forespørselen begynner med et byterekkefølgemerke, som UTF-8 ikke har bruk for.

@@ -16,11 +16,13 @@ impl Failure {
     }
 }
 
-/// Prints a result.
+/// Prints a result. Whoever reads it may have read enough: `… | head` is no failure.
 pub(super) fn say(line: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    Ok(stdout.flush()?)
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
 }
 
 /// Prints something about the command to stderr.

@@ -19,8 +19,8 @@ pub(super) enum Command {
     },
     /// Ends the ticket that comes from stdin or a prompt, or all of a user.
     Revoke {
-        /// End all tickets and `8A:` tokens of this user, by id or login name. Tokens of an issuer end
-        /// when the user's identifier is replaced.
+        /// End all tickets, sessions and `8A:` tokens of this user, by id or login name. Tokens of an
+        /// issuer end when the user's identifier is replaced.
         #[arg(long)]
         user: Option<String>,
     },
@@ -40,7 +40,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             let user = session::find_user(&service, &user).await?;
             let origin = session::origin();
             let ended = service.end_sessions_of(user.user_id, &origin, clock::now()).await?;
-            output::say(format_args!("{ended} tickets and all tokens ended"))?;
+            output::say(format_args!("{ended} tickets and sessions and all tokens ended"))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: None } => {

@@ -94,6 +94,9 @@ impl Service {
             Err(AuthenticationError::Storage(error)) => return Err(error.into()),
             Err(_) => return Ok(None),
         };
+        if !self.may_have_session(&user) {
+            return Ok(None);
+        }
         let xsrf = new_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest))?;
         Ok(Some((user, xsrf)))
     }

@@ -14,7 +14,7 @@ fn run_client(app: &TestApp, base_path: &str) {
     assert!(is_installed, "the npm client is not installed: run script/setup checks");
     let pair = |name: &str| format!("{name}:{}", password_of(name));
     let output = Command::new("node")
-        .args(["--test", "vendor_client.test.mjs"])
+        .args(["--test", "--test-reporter=tap", "vendor_client.test.mjs"])
         .current_dir(FOLDER)
         .env("KEEPER_URL", format!("{}{base_path}", app.url))
         .env("KEEPER_ADMINISTRATOR", pair(ADMINISTRATOR.1))

@@ -6,6 +6,7 @@ pub(crate) enum BodyFault {
     NotJson,
     NotXml,
     NotForm,
+    ControlCharacter,
     NotUtf8,
     NotUtf16,
     ByteOrderMark,
@@ -21,10 +22,11 @@ pub(crate) enum BodyFault {
 impl BodyFault {
     /// Every fault, for tests.
     #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 12] = [
+    pub(in crate::http) const ALL: [Self; 13] = [
         Self::NotJson,
         Self::NotXml,
         Self::NotForm,
+        Self::ControlCharacter,
         Self::NotUtf8,
         Self::NotUtf16,
         Self::ByteOrderMark,
@@ -42,6 +44,7 @@ impl BodyFault {
             Self::NotJson => "body-not-json",
             Self::NotXml => "body-not-xml",
             Self::NotForm => "body-not-form",
+            Self::ControlCharacter => "body-control-character",
             Self::NotUtf8 => "body-not-utf8",
             Self::NotUtf16 => "body-not-utf16",
             Self::ByteOrderMark => "body-byte-order-mark",

@@ -91,7 +91,7 @@ fn every_language_has_every_text_and_no_other() {
         assert_eq!(find(tag).unwrap().to_string(), tag);
         languages += 1;
     }
-    assert_eq!(languages, 3);
+    assert!(languages >= 3, "English, Norwegian and German");
 }
 
 #[test]

@@ -19,7 +19,7 @@ const MAXIMUM_KEYS: usize = 1000;
 pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
     // Nothing is trimmed: a blank may belong to a secret. A line end was never a form's.
     if text.chars().any(char::is_control) {
-        return Err(BodyFault::NotForm);
+        return Err(BodyFault::ControlCharacter);
     }
     let mut root = Branch::default();
     for (index, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(parse("a= b ").unwrap(), value(" b "));
         assert_eq!(parse("a=+b%20").unwrap(), value(" b "));
         assert_eq!(parse("a=b%0A").unwrap(), value("b\n"));
-        assert_eq!(parse("a=b\n"), Err(BodyFault::NotForm));
+        assert_eq!(parse("a=b\n"), Err(BodyFault::ControlCharacter));
     }
 
     #[test]

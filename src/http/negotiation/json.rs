@@ -13,7 +13,7 @@ use crate::http::error::BodyFault;
 /// Parses a body; an empty one is [`Document::Null`].
 ///
 /// # Errors
-/// When it is not JSON, or nested deeper than 128 levels.
+/// When it is not JSON, or nested deeper than 127 levels.
 pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
     if text.trim_ascii().is_empty() {
         return Ok(Document::Null);

@@ -185,5 +185,6 @@ fn members(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    // The page has no use for the marks of Markdown.
+    value.get(name).and_then(Value::as_str).unwrap_or_default().replace('`', "")
 }

@@ -79,6 +79,7 @@ struct SignedInTemplate<'page> {
 pub(in crate::http) fn show_operation() -> Operation {
     Operation::new("The page to sign in with, or that says who is signed in.")
         .answers_text("text/html")
+        .refuses(ErrorKind::UnknownRoute)
 }
 
 /// `GET /login`.
@@ -86,6 +87,7 @@ pub(in crate::http) async fn show(
     request: HttpRequest,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
+    require_sessions(&state)?;
     let language = Language::of(request.headers());
     if let Ok(Some(cookie)) = single_cookie(request.headers(), SESSION_COOKIE) {
         let shown = state
@@ -113,6 +115,7 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .answers_whole::<SignInResponse>(200)
         .may_be_a_page()
         .redirects_forms()
+        .refuses(ErrorKind::UnknownRoute)
         .refuses(ErrorKind::Unauthenticated)
         .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
         .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
@@ -126,6 +129,7 @@ pub(in crate::http) async fn sign_in(
     state: Data<HttpState>,
     Body(body): Body<SignInRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    require_sessions(&state)?;
     let is_form = is_form(&request);
     check_page(&request, &state, is_form, body.login_token.as_ref())?;
     let session = start(&request, &state, body).await?;
@@ -151,6 +155,12 @@ pub(in crate::http) async fn sign_in(
         response.add_cookie(&cookie).map_err(|_| ErrorKind::Internal)?;
     }
     Ok(response)
+}
+
+/// Where sessions are switched off, there is no such page.
+fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
+    let is_on = state.service.service().rules.schemes.session;
+    if is_on { Ok(()) } else { Err(ErrorKind::UnknownRoute) }
 }
 
 /// True for the page's own form.
@@ -206,7 +216,7 @@ pub(in crate::http) fn page_of(
     state: &HttpState,
 ) -> Option<HttpResponse> {
     let is_login = request.match_pattern().is_some_and(|pattern| pattern.ends_with("/login"));
-    if !(is_login && is_form(request)) {
+    if !(is_login && is_form(request)) || *kind == ErrorKind::UnknownRoute {
         return None;
     }
     let language = Language::of(request.headers());
