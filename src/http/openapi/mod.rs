@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, made from the route table and the wire types.
 
 mod operation;
+mod schemas;
 
 use actix_web::http::Method;
 use utoipa::openapi::{
@@ -9,7 +10,10 @@ use utoipa::openapi::{
 };
 
 pub(super) use self::operation::Operation;
-use self::operation::{refusals, schemes, with_schemas_of};
+use self::{
+    operation::{refusals, schemes},
+    schemas::with_schemas_of,
+};
 use super::{
     api::{description_operation, is_agent_call},
     error_rendering::ErrorResponse,
