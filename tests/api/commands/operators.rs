@@ -71,7 +71,7 @@ async fn tickets_are_issued_and_revoked(pool: PgPool) {
     app.get(WHO, &who(&two)).await.has_status(200);
     let token = Credentials::Bearer(app.token(&who(&two)).await);
     let ended = app.command(&["ticket", "revoke", "--user", "278"], "").succeeded();
-    assert_eq!(ended, "2 tickets and all tokens ended");
+    assert_eq!(ended, "2 tickets and sessions and all tokens ended");
     app.get(WHO, &who(&three)).await.is_unauthenticated();
     app.get(WHO, &token).await.is_unauthenticated();
     app.command(&["ticket", "issue", "--user", "rita"], "").failed_saying("retired");
