@@ -63,7 +63,7 @@ async fn endless_lists_in_headers_are_answered_at_once(pool: PgPool) {
                 Answer::read(request.header(name, entry.repeat(entries)).send().await.unwrap())
                     .await;
             answer.has_status(status);
-            assert!(started.elapsed() < Duration::from_secs(1), "{name}: {:?}", started.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(3), "{name}: {:?}", started.elapsed());
         }
     }
 }
