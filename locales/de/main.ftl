@@ -20,7 +20,7 @@ error-outcome-unknown = Der Ausgang ist unbekannt; die Anfrage darf wiederholt w
 error-internal = Es ist ein Fehler aufgetreten.
 
 forbidden-save-credential = Sie dürfen nur Ihr eigenes Passwort speichern, in einer Anfrage, die das aktuelle enthält (Basic); sonst ist ChangeOwnPassword zu verwenden.
-forbidden-issue-ticket = Ein Ticket gibt es für ein Passwort (Basic) oder eine Sitzung, nicht für ein Ticket oder ein Token.
+forbidden-issue-ticket = Ein Ticket gibt es nur für ein Passwort (Basic), nicht für ein Ticket, ein Token oder eine Sitzung.
 forbidden-end-ticket = Nur eine Anfrage, die mit einem Ticket kam (SoTicket), kann ihr Ticket beenden.
 forbidden-online-session = In einer Online-Installation haben nur Administratoren eine Sitzung.
 forbidden-foreign-page = An- und Abmelden ist den Seiten dieses Dienstes vorbehalten, nicht denen einer anderen Website.
@@ -33,6 +33,7 @@ body-not-form = Der Inhalt der Anfrage ist kein gültiges Formular: eine Prozent
 body-control-character = Der Inhalt der Anfrage ist ein Formular mit einem Zeilenende oder einem anderen Steuerzeichen, das nicht kodiert ist.
 body-not-utf8 = Der Inhalt der Anfrage ist kein gültiges UTF-8.
 body-not-utf16 = Der Inhalt der Anfrage ist kein gültiges UTF-16 (Little-Endian).
+body-foreign-charset = Der Inhalt der Anfrage ist in einem Zeichensatz, der weder UTF-8 noch UTF-16 ist.
 body-byte-order-mark = Der Inhalt der Anfrage beginnt mit einer Bytereihenfolge-Markierung, für die UTF-8 keine Verwendung hat.
 body-document-type = Der Inhalt der Anfrage hat eine Dokumenttypdeklaration (DTD); sie wird nicht angenommen.
 body-too-deep = Der Inhalt der Anfrage ist zu tief verschachtelt.

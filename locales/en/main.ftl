@@ -23,7 +23,7 @@ error-outcome-unknown = The outcome is unknown; the request may be repeated.
 error-internal = An error has occurred.
 
 forbidden-save-credential = You may save only your own password, in a request that carries the current one (Basic); otherwise use ChangeOwnPassword.
-forbidden-issue-ticket = A ticket is given for a password (Basic) or a session, not for a ticket or a token.
+forbidden-issue-ticket = A ticket is given for a password (Basic) only, not for a ticket, a token or a session.
 forbidden-end-ticket = Only a request that came with a ticket (SoTicket) can end its ticket.
 forbidden-online-session = In an online installation only administrators have a session.
 forbidden-foreign-page = Signing in and out is for the pages of this service, not for those of another site.
@@ -36,6 +36,7 @@ body-not-form = The request body is not a valid form: a percent sequence, a brac
 body-control-character = The request body is a form with a line end or another control character that is not encoded.
 body-not-utf8 = The request body is not valid UTF-8.
 body-not-utf16 = The request body is not valid UTF-16 (little-endian).
+body-foreign-charset = The request body is in a charset that is neither UTF-8 nor UTF-16.
 body-byte-order-mark = The request body starts with a byte order mark, which UTF-8 has no use for.
 body-document-type = The request body has a document type declaration (DTD), which is not accepted.
 body-too-deep = The request body is nested too deeply.

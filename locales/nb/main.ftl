@@ -20,7 +20,7 @@ error-outcome-unknown = Utfallet er ukjent; forespørselen kan gjentas.
 error-internal = Det oppstod en feil.
 
 forbidden-save-credential = Du kan bare lagre ditt eget passord, i en forespørsel som har med det nåværende (Basic); bruk ellers ChangeOwnPassword.
-forbidden-issue-ticket = En billett gis for et passord (Basic) eller en økt, ikke for en billett eller et token.
+forbidden-issue-ticket = En billett gis bare for et passord (Basic), ikke for en billett, et token eller en økt.
 forbidden-end-ticket = Bare en forespørsel som kom med en billett (SoTicket), kan avslutte billetten sin.
 forbidden-online-session = I en online-installasjon er det bare administratorer som har en økt.
 forbidden-foreign-page = Inn- og utlogging er for sidene til denne tjenesten, ikke for sider på et annet nettsted.
@@ -33,6 +33,7 @@ body-not-form = Innholdet i forespørselen er ikke et gyldig skjema: en prosents
 body-control-character = Innholdet i forespørselen er et skjema med et linjeskift eller et annet kontrolltegn som ikke er kodet.
 body-not-utf8 = Innholdet i forespørselen er ikke gyldig UTF-8.
 body-not-utf16 = Innholdet i forespørselen er ikke gyldig UTF-16 (little-endian).
+body-foreign-charset = Innholdet i forespørselen er i et tegnsett som verken er UTF-8 eller UTF-16.
 body-byte-order-mark = Innholdet i forespørselen begynner med et byterekkefølgemerke, som UTF-8 ikke har bruk for.
 body-document-type = Innholdet i forespørselen har en dokumenttypedeklarasjon (DTD), og det godtas ikke.
 body-too-deep = Innholdet i forespørselen er nøstet for dypt.

@@ -101,7 +101,8 @@ impl Service {
         Ok(Some((user, xsrf)))
     }
 
-    /// Ends a session; true when `xsrf` belongs to it, else nothing happens.
+    /// Ends a session; false when it is alive and `xsrf` does not belong to it. Where nothing is
+    /// alive, there is nothing to end.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -109,14 +110,18 @@ impl Service {
         &self,
         cookie: &SecretString,
         xsrf: &SecretString,
+        now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        let is_its_own = read_session(cookie).is_some_and(|read| {
-            is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf)
-        });
-        if is_its_own {
-            self.end_session(cookie).await?;
+        let Some(read) = read_session(cookie) else { return Ok(true) };
+        if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
+            return match self.user_of_session(&read, now).await {
+                Ok(_) => Ok(false),
+                Err(AuthenticationError::Storage(error)) => Err(error),
+                Err(_) => Ok(true),
+            };
         }
-        Ok(is_its_own)
+        self.end_session(cookie).await?;
+        Ok(true)
     }
 
     async fn end_session(&self, cookie: &SecretString) -> Result<(), StorageError> {

@@ -32,9 +32,9 @@ pub(crate) struct IssuedTicket {
 /// Why there is no ticket.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TicketError {
-    /// Only a password gives a ticket, or a session that goes back to one: one made from a ticket
-    /// or a token could live for ever.
-    #[error("a ticket is given for a password or a session only")]
+    /// Only a password gives a ticket: one made from a ticket or a token could live for ever, and
+    /// one made from a session would outlive signing out.
+    #[error("a ticket is given for a password only")]
     Forbidden,
     /// The request carried no ticket that could be ended.
     #[error("the request was not authenticated with a ticket")]
@@ -53,8 +53,7 @@ pub(crate) enum TicketError {
 }
 
 impl Service {
-    /// A ticket for somebody who proved a password, in this very request or when the session
-    /// started.
+    /// A ticket for somebody who proved a password in this very request.
     ///
     /// # Errors
     /// See [`TicketError`].
@@ -63,7 +62,7 @@ impl Service {
         principal: &Principal,
         now: OffsetDateTime,
     ) -> Result<IssuedTicket, TicketError> {
-        if !matches!(principal.proof, Proof::Password { .. } | Proof::Session { .. }) {
+        if !matches!(principal.proof, Proof::Password { .. }) {
             return Err(TicketError::Forbidden);
         }
         self.new_ticket(&principal.user, principal.auth_time, now).await

@@ -213,3 +213,38 @@ async fn a_right_that_ended_while_the_save_waited_writes_nothing(pool: PgPool) {
         app.get(WHO, &app.plain()).await.has_status(200);
     }
 }
+
+#[sqlx::test]
+async fn who_signs_out_while_a_save_waits_has_signed_out(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let rows = || {
+        sqlx::query!(
+            "SELECT u.audit_sequence, u.session_epoch, c.version
+             FROM users u JOIN credentials c USING (user_id) WHERE user_id = 278"
+        )
+    };
+    let before = rows().fetch_one(&app.pool).await.unwrap();
+    for kind in ["session", "ticket"] {
+        let credentials = match kind {
+            "session" => app.session("anna").await,
+            _ => Credentials::Ticket(app.ticket(&app.administrator()).await),
+        };
+        let mut held = app.pool.begin().await.unwrap();
+        sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+            .fetch_one(&mut *held)
+            .await
+            .unwrap();
+        let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
+        let request = app.request(reqwest::Method::POST, SAVE, &credentials).json(&body);
+        let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+        app.until_blocked(1).await;
+        sqlx::query!("DELETE FROM tickets").execute(&app.pool).await.unwrap();
+        held.commit().await.unwrap();
+        save.await.unwrap().is_unauthenticated();
+    }
+    let after = rows().fetch_one(&app.pool).await.unwrap();
+    assert_eq!(
+        (before.audit_sequence, before.session_epoch, before.version),
+        (after.audit_sequence, after.session_epoch, after.version)
+    );
+}

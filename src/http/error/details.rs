@@ -9,6 +9,7 @@ pub(crate) enum BodyFault {
     ControlCharacter,
     NotUtf8,
     NotUtf16,
+    ForeignCharset,
     ByteOrderMark,
     DocumentType,
     TooDeep,
@@ -22,13 +23,14 @@ pub(crate) enum BodyFault {
 impl BodyFault {
     /// Every fault, for tests.
     #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 13] = [
+    pub(in crate::http) const ALL: [Self; 14] = [
         Self::NotJson,
         Self::NotXml,
         Self::NotForm,
         Self::ControlCharacter,
         Self::NotUtf8,
         Self::NotUtf16,
+        Self::ForeignCharset,
         Self::ByteOrderMark,
         Self::DocumentType,
         Self::TooDeep,
@@ -47,6 +49,7 @@ impl BodyFault {
             Self::ControlCharacter => "body-control-character",
             Self::NotUtf8 => "body-not-utf8",
             Self::NotUtf16 => "body-not-utf16",
+            Self::ForeignCharset => "body-foreign-charset",
             Self::ByteOrderMark => "body-byte-order-mark",
             Self::DocumentType => "body-document-type",
             Self::TooDeep => "body-too-deep",

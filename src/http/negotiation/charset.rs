@@ -13,6 +13,8 @@ pub(super) enum Charset {
     #[default]
     Utf8,
     Utf16,
+    /// Any other: read like UTF-8 (protocol.md 4.3), as long as no byte could mean something else.
+    Foreign,
 }
 
 impl Charset {
@@ -28,7 +30,7 @@ impl Charset {
     /// The name in `Content-Type`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::Utf8 => "utf-8",
+            Self::Utf8 | Self::Foreign => "utf-8",
             Self::Utf16 => "utf-16",
         }
     }
@@ -43,6 +45,10 @@ impl Charset {
             Self::Utf8 => {
                 Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| BodyFault::NotUtf8)?)
             }
+            Self::Foreign if !bytes.is_ascii() => return Err(BodyFault::ForeignCharset),
+            Self::Foreign => {
+                Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| BodyFault::NotUtf8)?)
+            }
             Self::Utf16 => Cow::Owned(decode_utf16(bytes).ok_or(BodyFault::NotUtf16)?),
         };
         if text.starts_with(BYTE_ORDER_MARK) { Err(BodyFault::ByteOrderMark) } else { Ok(text) }
@@ -51,7 +57,7 @@ impl Charset {
     /// The bytes of an answer.
     pub(super) fn encode(self, text: String) -> Vec<u8> {
         match self {
-            Self::Utf8 => text.into_bytes(),
+            Self::Utf8 | Self::Foreign => text.into_bytes(),
             Self::Utf16 => {
                 let marked = std::iter::once(BYTE_ORDER_MARK).chain(text.chars());
                 let mut units = [0; 2];
@@ -87,6 +93,12 @@ mod tests {
         }
         // The other byte order is another charset.
         assert!(Charset::Utf16.decode(b"\xfe\xff\x00{").is_ok_and(|text| text != "{"));
+    }
+
+    #[test]
+    fn another_charset_is_read_where_it_cannot_be_misread() {
+        assert_eq!(Charset::Foreign.decode(b"{}").unwrap(), "{}");
+        assert_eq!(Charset::Foreign.decode("é".as_bytes()), Err(BodyFault::ForeignCharset));
     }
 
     #[test]

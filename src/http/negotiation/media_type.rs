@@ -50,7 +50,12 @@ pub(in crate::http) fn of_answers() -> impl Iterator<Item = &'static str> {
 /// Format and charset of a request body; `None` when the media type is none of ours.
 pub(super) fn of_body(headers: &HeaderMap) -> Option<(Format, Charset)> {
     let (_, format) = content_type(headers)?;
-    Some((format, body_charset(headers).unwrap_or_default()))
+    let charset = charset_parameter(headers);
+    Some((
+        format,
+        charset
+            .map_or_else(Charset::default, |name| Charset::find(name).unwrap_or(Charset::Foreign)),
+    ))
 }
 
 /// The media type of the answer to a request with these headers; never none.
@@ -116,12 +121,16 @@ fn content_type(headers: &HeaderMap) -> Option<(&'static str, Format)> {
 }
 
 fn body_charset(headers: &HeaderMap) -> Option<Charset> {
+    Charset::find(charset_parameter(headers)?)
+}
+
+fn charset_parameter(headers: &HeaderMap) -> Option<&str> {
     let mut parameters = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').skip(1);
     let value = parameters.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then_some(value)
     });
-    Charset::find(value?.trim().trim_matches('"'))
+    Some(value?.trim().trim_matches('"'))
 }
 
 /// One entry of `Accept` or `Accept-Charset`; parameters other than `q` are ignored.

@@ -6,14 +6,17 @@
 
 use quick_xml::{
     NsReader,
-    escape::resolve_xml_entity,
-    events::{BytesRef, BytesStart, Event},
+    escape::{resolve_xml_entity, unescape},
+    events::{BytesDecl, BytesRef, BytesStart, Event},
     name::{Namespace, ResolveResult},
 };
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::document::{Document, MAXIMUM_DEPTH, Text};
+use super::{
+    charset::Charset,
+    document::{Document, MAXIMUM_DEPTH, Text},
+};
 use crate::http::error::BodyFault;
 
 /// Where `nil` is.
@@ -45,16 +48,34 @@ pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
             Event::End(_) => tree.close()?,
             Event::Text(text) if text.contains("]]>") => return Err(BodyFault::NotXml),
             Event::Text(text) => tree.text(&text.xml10_content())?,
-            Event::CData(text) => tree.text(&text.xml10_content())?,
-            Event::GeneralRef(reference) => tree.text(&resolve(&reference)?)?,
+            Event::CData(text) => tree.inner_text(&text.xml10_content())?,
+            Event::GeneralRef(reference) => tree.inner_text(&resolve(&reference)?)?,
             Event::DocType(_) => return Err(BodyFault::DocumentType),
-            Event::Decl(_) if !is_first => return Err(BodyFault::NotXml),
-            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
-            Event::Empty(_) => return Err(BodyFault::NotXml),
+            Event::Decl(declaration) if is_first => check_declaration(&declaration)?,
+            Event::PI(instruction) if is_target(instruction.target()) => {}
+            Event::Comment(_) => {}
+            Event::Decl(_) | Event::PI(_) | Event::Empty(_) => return Err(BodyFault::NotXml),
             Event::Eof => return tree.finish(),
         }
         is_first = false;
     }
+}
+
+/// A declaration names a version that there is and, if any, a charset of ours. Programs declare
+/// UTF-16 and send UTF-8; both cannot be mistaken for each other, unlike any other charset.
+fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), BodyFault> {
+    let version = declaration.version().map_err(|_| BodyFault::NotXml)?;
+    if !matches!(version.as_ref(), "1.0" | "1.1") {
+        return Err(BodyFault::NotXml);
+    }
+    let encoding = declaration.encoding().transpose().map_err(|_| BodyFault::NotXml)?;
+    let is_ours = encoding.is_none_or(|name| Charset::find(&name).is_some());
+    if is_ours { Ok(()) } else { Err(BodyFault::ForeignCharset) }
+}
+
+/// True for the name of a processing instruction.
+fn is_target(name: &str) -> bool {
+    is_name(name) && !name.eq_ignore_ascii_case("xml")
 }
 
 /// A character or one of XML's own five entities; there can be no others without a DTD.
@@ -116,6 +137,11 @@ impl Tree {
         Ok(())
     }
 
+    /// Text that may not stand outside of the root, not even as blanks.
+    fn inner_text(&mut self, text: &str) -> Result<(), BodyFault> {
+        if self.open.is_empty() { Err(BodyFault::NotXml) } else { self.text(text) }
+    }
+
     fn finish(self) -> Result<Document, BodyFault> {
         if self.open.is_empty() {
             self.root.ok_or(BodyFault::NotXml)
@@ -154,12 +180,16 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
         let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
         let value: &str = attribute.value.as_ref();
         let is_known = !matches!(namespace, ResolveResult::Unknown(_));
-        let is_plain = !value.contains('<') && quick_xml::escape::unescape(value).is_ok();
-        if !(is_known && is_plain && is_name(attribute.key.as_ref())) {
+        if value.contains('<') || !is_known || !is_name(attribute.key.as_ref()) {
             return Err(BodyFault::NotXml);
         }
+        let value = unescape(value).map_err(|_| BodyFault::NotXml)?;
         if namespace == ResolveResult::Bound(SCHEMA_INSTANCE) && local.as_ref() == "nil" {
-            is_nil = matches!(value.trim(), "true" | "1");
+            is_nil = match value.trim_ascii() {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => return Err(BodyFault::NotXml),
+            };
         }
     }
     let name = name.as_ref().to_owned();
@@ -208,6 +238,12 @@ mod tests {
         let body = "<R xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><V i:nil='true'/></R>";
         let expected = vec![("V".to_owned(), Document::Null)];
         assert_eq!(parse(body).unwrap(), Document::Elements(expected));
+        for (nil, is_nil) in [("&#116;rue", true), (" 1 ", true), ("false", false), ("0", false)] {
+            let parsed = parse(&body.replace("'true'", &format!("'{nil}'"))).unwrap();
+            let expected = if is_nil { Document::Null } else { text("") };
+            assert_eq!(parsed, Document::Elements(vec![("V".to_owned(), expected)]), "{nil}");
+        }
+        assert_eq!(parse(&body.replace("'true'", "'TRUE'")), Err(BodyFault::NotXml));
         // Another nil is none of ours.
         let other = parse("<R xmlns:x='urn:x'><V x:nil='true'/></R>").unwrap();
         assert_eq!(other, Document::Elements(vec![("V".to_owned(), text(""))]));
@@ -259,6 +295,27 @@ mod tests {
             "<R :a='1'/>",
         ] {
             assert_eq!(parse(body), Err(BodyFault::NotXml), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_stands_around_the_root_is_looked_at_too() {
+        for before in [
+            "<![CDATA[ ]]>",
+            "&#32;",
+            "<?XML bar?>",
+            "<? ?>",
+            "<?xml version='9.9'?>",
+            "<?xml foo?>",
+        ] {
+            assert_eq!(parse(&format!("{before}<R/>")), Err(BodyFault::NotXml), "{before}");
+        }
+        for encoding in ["utf-8", "UTF-16", "utf-8' standalone='yes"] {
+            assert!(parse(&format!("<?xml version='1.0' encoding='{encoding}'?><R/>")).is_ok());
+        }
+        for encoding in ["ISO-8859-1", "bogus"] {
+            let body = format!("<?xml version='1.0' encoding='{encoding}'?><R/>");
+            assert_eq!(parse(&body), Err(BodyFault::ForeignCharset), "{encoding}");
         }
     }
 

@@ -234,6 +234,7 @@ impl Operation {
     fn refused_statuses(&self, route: &Route) -> BTreeSet<u16> {
         let mut kinds = vec![
             ErrorKind::MalformedBody(BodyFault::Framework),
+            ErrorKind::BodyTooLarge,
             ErrorKind::UriTooLong,
             ErrorKind::HeadersTooLarge,
             ErrorKind::MisdirectedRequest,

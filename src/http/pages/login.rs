@@ -177,7 +177,7 @@ fn check_page(
 ) -> Result<(), ApiError> {
     require_own_page(request)?;
     // Only forms can be sent without the browser asking first.
-    let cookie = single_cookie(request.headers(), LOGIN_COOKIE)?;
+    let cookie = single_cookie(request.headers(), LOGIN_COOKIE).ok().flatten();
     let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
     let is_shown = page.is_some_and(|page| state.service.service().is_of_login_page(&page));
     if is_form && !is_shown {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{html, own_page::require_own_page};
+use crate::clock;
 use crate::http::{
     authentication::session_cookie::{
         SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header,
@@ -50,7 +51,7 @@ pub(in crate::http) async fn sign_out(
         let xsrf = header.or(body.xsrf_token).ok_or(ErrorKind::XsrfMissing)?;
         let ended = state
             .service
-            .run(|service| async move { service.sign_out(&cookie, &xsrf).await })
+            .run(|service| async move { service.sign_out(&cookie, &xsrf, clock::now()).await })
             .await??;
         if !ended {
             return Err(ErrorKind::XsrfWrong.into());
