@@ -4,11 +4,30 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::task::JoinHandle;
 
 use crate::support::{
     Answer, Credentials, PLAIN, SAVE, Server, TICKETS, TestApp, WHO, keeper, password_of,
 };
+
+/// A save for the plain user that is authenticated, and waits for their row until the transaction
+/// ends.
+async fn waiting_save(
+    app: &TestApp,
+    credentials: &Credentials,
+) -> (Transaction<'static, Postgres>, JoinHandle<Answer>) {
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
+    let request = app.request(reqwest::Method::POST, SAVE, credentials).json(&body);
+    let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+    app.until_blocked(1).await;
+    (held, save)
+}
 
 #[sqlx::test]
 async fn a_hundred_saves_of_one_credential_leave_one_row_and_an_unbroken_sequence(pool: PgPool) {
@@ -141,16 +160,7 @@ async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgP
 #[sqlx::test]
 async fn a_save_that_rests_on_a_replaced_password_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let mut held = app.pool.begin().await.unwrap();
-    // Hold the row, so that the plain user's save is authenticated before and written after.
-    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
-        .fetch_one(&mut *held)
-        .await
-        .unwrap();
-    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
-    let request = app.request(reqwest::Method::POST, SAVE, &app.plain()).json(&body);
-    let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
-    app.until_blocked(1).await;
+    let (mut held, save) = waiting_save(&app, &app.plain()).await;
     // Meanwhile the password is replaced: all that another save would change of it.
     sqlx::query!("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
         .execute(&mut *held)
@@ -229,15 +239,7 @@ async fn who_signs_out_while_a_save_waits_has_signed_out(pool: PgPool) {
             "session" => app.session("anna").await,
             _ => Credentials::Ticket(app.ticket(&app.administrator()).await),
         };
-        let mut held = app.pool.begin().await.unwrap();
-        sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
-            .fetch_one(&mut *held)
-            .await
-            .unwrap();
-        let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
-        let request = app.request(reqwest::Method::POST, SAVE, &credentials).json(&body);
-        let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
-        app.until_blocked(1).await;
+        let (held, save) = waiting_save(&app, &credentials).await;
         sqlx::query!("DELETE FROM tickets").execute(&app.pool).await.unwrap();
         held.commit().await.unwrap();
         save.await.unwrap().is_unauthenticated();
