@@ -27,7 +27,8 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the one line that says where the API is, and logs what hashing can do here.
+/// Prints the one line that says where the API is, and logs what hashing can do here and what
+/// memory all of it takes.
 pub(super) fn announce(application: &Application) -> Result<(), Failure> {
     let capacity = application.capacity();
     tracing::info!(
@@ -35,6 +36,7 @@ pub(super) fn announce(application: &Application) -> Result<(), Failure> {
         hashing.per_second = capacity.hashes_per_second,
         hashing.queue = capacity.queue_length,
         hashing.memory_kib = capacity.memory_kib,
+        memory.ceiling_kib = application.memory_ceiling_kib(),
         operations = application.operations_address()?.map(tracing::field::display),
         "started"
     );

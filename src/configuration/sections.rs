@@ -146,6 +146,9 @@ pub(crate) struct HashingSettings {
     pub(crate) maximum_memory_kib: u32,
     pub(crate) threads: usize,
     pub(crate) deadline: Duration,
+    /// Claims that are remembered; zero: none.
+    pub(crate) maximum_verified: usize,
+    pub(crate) verified_lifetime: Duration,
 }
 
 /// Section `tickets`.
@@ -330,6 +333,8 @@ impl HashingSettings {
             maximum_memory_kib: reader.get("hashing.maximum_memory_kib"),
             threads: reader.get("hashing.threads"),
             deadline: reader.seconds("hashing.deadline_seconds"),
+            maximum_verified: reader.get("hashing.maximum_verified"),
+            verified_lifetime: reader.seconds("hashing.verified_lifetime_seconds"),
         }
     }
 }

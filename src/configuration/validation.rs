@@ -9,6 +9,9 @@ use crate::domain::{
     stored_credential::HashParameters,
 };
 
+/// More remembered claims than this would take a tenth of a gigabyte.
+const MOST_VERIFIED: usize = 1_000_000;
+
 /// The longest time that a setting can mean: beyond it, clocks and timers overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -81,6 +84,7 @@ impl Settings {
             ("database.lock_timeout_seconds", self.database.lock_timeout),
             ("database.statement_timeout_seconds", self.database.statement_timeout),
             ("hashing.deadline_seconds", self.hashing.deadline),
+            ("hashing.verified_lifetime_seconds", self.hashing.verified_lifetime),
             ("tickets.lifetime_seconds", self.tickets.lifetime),
             ("sessions.lifetime_seconds", self.sessions.lifetime),
             ("sessions.maximum_seconds", self.sessions.maximum),
@@ -156,7 +160,12 @@ impl Settings {
             && (1..=255).contains(&parallelism)
             && memory_kib >= 8 * parallelism
             && memory_kib <= 4 * 1024 * 1024;
-        (!is_possible).then(|| Problem::new("hashing", "argon2id has no such cost"))
+        if !is_possible {
+            return Some(Problem::new("hashing", "argon2id has no such cost"));
+        }
+        // Each takes about a hundred bytes.
+        (self.hashing.maximum_verified > MOST_VERIFIED)
+            .then(|| Problem::new("hashing.maximum_verified", "must be at most 1000000"))
     }
 
     fn type_contradictions(&self) -> Vec<Problem> {

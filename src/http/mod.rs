@@ -18,6 +18,7 @@ mod health;
 mod hosts;
 mod keeper;
 mod localisation;
+mod metrics;
 mod negotiation;
 mod openapi;
 mod pages;
@@ -79,7 +80,7 @@ pub(crate) fn application(
         .wrap(from_fn(request_id::assign))
 }
 
-/// The application of the operations listener: health, and nothing that needs a right.
+/// The application of the operations listener: health and metrics, nothing that needs a right.
 pub(crate) fn operations_application(
     state: web::Data<HttpState>,
 ) -> App<
@@ -94,6 +95,7 @@ pub(crate) fn operations_application(
     App::new()
         .app_data(state)
         .configure(health::configure)
+        .configure(metrics::configure)
         .default_service(web::to(unknown_route))
         .wrap(from_fn(error_rendering::render))
         .wrap(from_fn(request_id::assign))

@@ -1,7 +1,7 @@
 //! The operating system's random numbers, the only ones used for anything secret.
 
 /// The operating system could not give random bytes.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub(crate) struct RandomError(#[source] getrandom::Error);
 

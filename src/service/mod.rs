@@ -7,17 +7,22 @@ pub(crate) mod authentication;
 pub(crate) mod credentials;
 mod handle;
 pub(crate) mod housekeeping;
+mod metrics;
 mod opening;
 pub(crate) mod readiness;
 pub(crate) mod sessions;
 pub(crate) mod tickets;
+mod upgrading;
 pub(crate) mod users;
 
 use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
-pub(crate) use self::handle::{Interrupted, ServiceHandle};
+pub(crate) use self::{
+    handle::{Interrupted, ServiceHandle},
+    upgrading::Upgrades,
+};
 use crate::{
     domain::{application::InstallationType, credential_type::CredentialTypes},
     security::{
@@ -42,6 +47,9 @@ pub(crate) struct Service {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) applications: Applications,
     pub(crate) rules: Rules,
+    pub(crate) upgrades: Upgrades,
+    /// What the process may take in all, for the operators.
+    pub(crate) memory_ceiling_kib: u64,
 }
 
 /// What this installation decided.

@@ -2,6 +2,7 @@
 
 mod database;
 mod error;
+mod memory;
 mod server;
 mod service;
 
@@ -116,6 +117,11 @@ impl Application {
         self.service.hashing.capacity()
     }
 
+    /// The most memory this process takes, in KiB.
+    pub(crate) fn memory_ceiling_kib(&self) -> u64 {
+        self.service.memory_ceiling_kib
+    }
+
     /// Answers until `stop` comes. Then readiness says 503 for the grace, the listener closes,
     /// and what was accepted is finished.
     ///
@@ -140,6 +146,10 @@ impl Application {
             let service = Arc::clone(&service);
             async move { service.sweep().await }
         });
+        let upgrader = tokio::spawn({
+            let service = Arc::clone(&service);
+            async move { service.upgrade_hashes().await }
+        });
         application.ended_or(stop).await?;
         state.readiness.stop();
         tokio::time::sleep(shutdown.grace).await;
@@ -148,6 +158,7 @@ impl Application {
             operations.stop().await?;
         }
         sweeper.abort();
+        upgrader.abort();
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");
         // A database that does not answer any more must not keep the process from ending.

@@ -1,6 +1,6 @@
 //! One web server: started, and stopped without losing what it accepted.
 
-use std::{future::Future, io, net::TcpListener, time::Duration};
+use std::{future::Future, io, net::TcpListener, thread, time::Duration};
 
 use actix_web::{
     App, Error, HttpServer,
@@ -13,6 +13,15 @@ use super::StartError;
 
 /// Connections a worker of the web server keeps at most.
 const CONNECTIONS_PER_WORKER: usize = 8192;
+
+/// Connections that all workers together keep: there is one for each core.
+pub(super) fn maximum_connections() -> usize {
+    workers() * CONNECTIONS_PER_WORKER
+}
+
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
 
 /// A web server that is running.
 pub(super) struct Running {
@@ -65,6 +74,7 @@ where
 {
     let server = HttpServer::new(build)
         .disable_signals()
+        .workers(workers())
         .max_connections(CONNECTIONS_PER_WORKER)
         .client_request_timeout(read_timeout)
         // A caller that closes its side has gone away; its work is cancelled.

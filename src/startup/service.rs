@@ -1,6 +1,6 @@
 //! The service that settings describe, and what is wrong with the files they name.
 
-use super::{StartError, database::read_password};
+use super::{StartError, database::read_password, memory};
 use crate::{
     configuration::{IssuerSettings, Problem, Settings},
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         issuer_token::{Issuer, IssuerError, IssuerOptions},
         keyring::Keyring,
     },
-    service::{EnabledSchemes, Rules, Service},
+    service::{EnabledSchemes, Rules, Service, Upgrades},
     storage::{self, Database, StorageError},
     telemetry::{self, error_chain},
 };
@@ -30,7 +30,10 @@ pub(crate) fn build_service(settings: &Settings, pool: Database) -> Result<Servi
         maximum_memory_kib: settings.hashing.maximum_memory_kib,
         threads: (maximum_threads > 0).then_some(maximum_threads),
         deadline: settings.hashing.deadline,
+        maximum_verified: settings.hashing.maximum_verified,
+        verified_lifetime: settings.hashing.verified_lifetime,
     })?;
+    let memory_ceiling_kib = memory::ceiling_kib(hashing.capacity());
     Ok(Service {
         pool,
         keyring: Keyring::load(keyring_file)?,
@@ -45,6 +48,8 @@ pub(crate) fn build_service(settings: &Settings, pool: Database) -> Result<Servi
         applications: applications(settings),
         types,
         rules: rules(settings),
+        upgrades: Upgrades::default(),
+        memory_ceiling_kib,
     })
 }
 

@@ -3,7 +3,11 @@
 use sqlx::PgConnection;
 
 use super::StorageError;
-use crate::domain::{audit::AuditEvent, stored_credential::HashParameters, user::UserId};
+use crate::domain::{
+    audit::AuditEvent,
+    stored_credential::{HashParameters, StoredCredential},
+    user::UserId,
+};
 
 /// A credential on its way into the table. Its user's row is held by the transaction.
 #[derive(Debug)]
@@ -112,4 +116,43 @@ pub(crate) async fn upsert(
         }
         OutcomeRow { .. } => WriteOutcome::Saved,
     })
+}
+
+/// Another hash of the same secret, on its way into the row that it was read from.
+#[derive(Debug)]
+pub(crate) struct HashReplacement {
+    pub(crate) row: StoredCredential,
+    pub(crate) sealed_hash: Vec<u8>,
+    pub(crate) key_id: String,
+    pub(crate) hash_parameters: HashParameters,
+}
+
+/// Replaces the hash if the row is still exactly the one that was read; says whether it was. A
+/// save that came meanwhile wins.
+#[tracing::instrument(name = "db.credentials.replace_hash", skip_all, fields(user.id = %new.row.user_id))]
+pub(crate) async fn replace_hash(
+    connection: &mut PgConnection,
+    new: &HashReplacement,
+) -> Result<bool, StorageError> {
+    let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let done = sqlx::query!(
+        "UPDATE credentials
+         SET sealed_hash = $6, key_id = $7, hash_memory_kib = $8, hash_iterations = $9,
+             hash_parallelism = $10
+         WHERE user_id = $1 AND credential_type = $2 AND version = $3 AND key_id = $4
+           AND sealed_hash = $5",
+        new.row.user_id.as_i32(),
+        new.row.credential_type,
+        new.row.version,
+        new.row.key_id,
+        new.row.sealed_hash,
+        new.sealed_hash,
+        new.key_id,
+        parameter(new.hash_parameters.memory_kib),
+        parameter(new.hash_parameters.iterations),
+        parameter(new.hash_parameters.parallelism),
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

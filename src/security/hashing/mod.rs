@@ -3,11 +3,16 @@
 //! The hash is the cost of this service, so it is bounded in every direction: a fixed number of
 //! threads, each with memory allocated once and reused; a queue of bounded length with a deadline
 //! for each job; round robin between callers. What cannot be hashed in time is refused at once.
-//! No async thread ever computes a hash, and a job whose caller went away is not hashed.
+//! No async thread ever computes a hash, and a job whose caller went away is not hashed. A claim
+//! that was verified lately costs nothing; equal claims at the same time cost one hash.
 
+mod claim;
 mod fair_queue;
+mod flights;
 mod kernel;
+mod measures;
 mod phc;
+mod verified;
 mod worker;
 
 use std::{
@@ -15,14 +20,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
+use prometheus_client::{metrics::gauge::ConstGauge, registry::Registry};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-pub(crate) use self::phc::PhcHash;
+pub(crate) use self::{claim::Claim, phc::PhcHash};
 use self::{
+    claim::ClaimKey,
+    flights::{Flights, Landed, Verification},
     kernel::Tag,
+    measures::Measures,
+    verified::VerifiedClaims,
     worker::{Job, Pool},
 };
 use super::random::random_bytes;
@@ -44,10 +55,13 @@ pub(crate) struct HashingOptions {
     pub(crate) threads: Option<usize>,
     /// How long a job may wait.
     pub(crate) deadline: Duration,
+    /// How many verified claims are remembered, and for how long.
+    pub(crate) maximum_verified: usize,
+    pub(crate) verified_lifetime: Duration,
 }
 
 /// Why there is no hash.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum HashingError {
     /// It could not be done in time; trying again after the wait is sensible.
     #[error("more hashing is waiting than can be done in time")]
@@ -62,7 +76,7 @@ pub(crate) enum HashingError {
     Random(#[from] super::random::RandomError),
     /// The operating system gave no thread.
     #[error("a hashing thread could not be started")]
-    NoThread(#[source] std::io::Error),
+    NoThread(#[source] Arc<std::io::Error>),
 }
 
 /// The engine; it lives as long as the service.
@@ -73,6 +87,21 @@ pub(crate) struct HashingEngine {
     deadline: Duration,
     decoy: PhcHash,
     capacity: Capacity,
+    claim_key: ClaimKey,
+    verified: VerifiedClaims,
+    flights: Flights,
+    measures: Measures,
+}
+
+/// How a claim was proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proven {
+    /// It is wrong.
+    No,
+    /// It was verified a while ago, or by an equal claim at the same time.
+    Before,
+    /// It was hashed now.
+    Now,
 }
 
 /// What the engine can do on this machine, measured at start.
@@ -87,6 +116,8 @@ pub(crate) struct Capacity {
     pub(crate) memory_kib: u64,
 }
 
+type Answer = oneshot::Receiver<Result<Tag, HashingError>>;
+
 impl HashingEngine {
     /// Starts the threads, allocates their memory and measures their rate.
     ///
@@ -97,7 +128,9 @@ impl HashingEngine {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or_else(cores).max(1);
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?;
-        let (pool, hash_time) = Pool::start(threads, memory_kib, options.parameters, salt)?;
+        let measures = Measures::default();
+        let (pool, hash_time) =
+            Pool::start((threads, memory_kib), options.parameters, salt, measures.clone())?;
         let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
         let queue_length = queue_length(hashes_per_second, options.deadline);
         pool.set_capacity(queue_length, hashes_per_second);
@@ -113,6 +146,10 @@ impl HashingEngine {
                 queue_length,
                 memory_kib: u64::from(memory_kib) * u64::try_from(threads).unwrap_or(u64::MAX),
             },
+            claim_key: ClaimKey::generate()?,
+            verified: VerifiedClaims::new(options.maximum_verified, options.verified_lifetime),
+            flights: Flights::default(),
+            measures,
         })
     }
 
@@ -135,10 +172,62 @@ impl HashingEngine {
         Ok(PhcHash::new(self.parameters, salt, *tag))
     }
 
-    /// True when `value` is what `stored` was made from.
+    /// Hashes a value at today's cost when there is nothing else to hash; `None` when that is not
+    /// soon. Nobody should wait for it.
     ///
-    /// `None` stands for a row that does not exist: the same work is done, and the answer is no.
-    /// So it is for a hash that asks for more memory than is allowed, which is not tried.
+    /// # Errors
+    /// When there is no randomness for a salt, or the cost is impossible.
+    pub(crate) async fn hash_when_idle(
+        &self,
+        value: &CredentialValue,
+    ) -> Result<Option<PhcHash>, HashingError> {
+        let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
+        let (job, answer) = self.job(value.secret(), &salt, self.parameters);
+        self.pool.submit_idle(job);
+        match answer.await {
+            Ok(Ok(tag)) => {
+                self.measures.idle.inc();
+                Ok(Some(PhcHash::new(self.parameters, salt, *tag)))
+            }
+            Ok(Err(HashingError::Overloaded { .. })) | Err(_) => Ok(None),
+            Ok(Err(error)) => Err(error),
+        }
+    }
+
+    /// True when a hash costs less than one made today.
+    pub(crate) fn is_below_target(&self, hash: &PhcHash) -> bool {
+        let blocks = |cost: HashParameters| u64::from(cost.memory_kib) * u64::from(cost.iterations);
+        blocks(hash.parameters()) < blocks(self.parameters)
+    }
+
+    /// Whether a claim is right: remembered, found out together with an equal one, or hashed.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn prove(
+        &self,
+        caller: Caller,
+        claim: &Claim<'_>,
+    ) -> Result<Proven, HashingError> {
+        let digest = self.claim_key.digest(claim);
+        if claim.may_be_remembered && self.verified.contains(digest, Instant::now()) {
+            self.measures.remembered.inc();
+            return Ok(Proven::Before);
+        }
+        let start = || self.verification(caller, claim.value, claim.hash);
+        let Landed { outcome, is_first } = self.flights.join((caller, digest), start).await;
+        let count = if is_first { &self.measures.not_remembered } else { &self.measures.shared };
+        count.inc();
+        if !outcome? {
+            return Ok(Proven::No);
+        }
+        if claim.may_be_remembered {
+            self.verified.insert(digest, Instant::now());
+        }
+        Ok(if is_first { Proven::Now } else { Proven::Before })
+    }
+
+    /// True when `value` is what `stored` was made from.
     ///
     /// # Errors
     /// As [`Self::hash`].
@@ -148,15 +237,31 @@ impl HashingEngine {
         value: &CredentialValue,
         stored: Option<&PhcHash>,
     ) -> Result<bool, HashingError> {
+        self.verification(caller, value, stored).await
+    }
+
+    /// One job and a comparison.
+    ///
+    /// `None` stands for a row that does not exist: the same work is done, and the answer is no.
+    /// So it is for a hash that asks for more memory than is allowed, which is not tried.
+    fn verification(
+        &self,
+        caller: Caller,
+        value: &CredentialValue,
+        stored: Option<&PhcHash>,
+    ) -> Verification {
         let is_allowed = |hash: &&PhcHash| hash.parameters().memory_kib <= self.maximum_memory_kib;
         let allowed = stored.filter(is_allowed);
         if stored.is_some() && allowed.is_none() {
             tracing::error!("a stored hash asks for more than hashing.maximum_memory_kib");
         }
-        let against = allowed.unwrap_or(&self.decoy);
-        let tag = self.tag(caller, value.secret(), against.salt(), against.parameters()).await?;
-        let is_same = bool::from(tag.as_slice().ct_eq(against.tag()));
-        Ok(is_same && allowed.is_some())
+        let (against, is_real) = (allowed.unwrap_or(&self.decoy).clone(), allowed.is_some());
+        let tag = self.tag(caller, value.secret(), against.salt(), against.parameters());
+        async move {
+            let is_same = bool::from(tag.await?.as_slice().ct_eq(against.tag()));
+            Ok(is_same && is_real)
+        }
+        .boxed()
     }
 
     /// How many hashes were computed since the start.
@@ -169,24 +274,50 @@ impl HashingEngine {
         self.pool.close();
     }
 
-    async fn tag(
+    /// Lists what operators watch.
+    pub(crate) fn register_metrics(&self, registry: &mut Registry) {
+        let Capacity { threads, hashes_per_second, queue_length, .. } = self.capacity;
+        for (name, help, number) in [
+            ("threads", "Hashing threads", count(threads)),
+            ("rate", "Hashes per second, measured at start", hashes_per_second),
+            ("queue_length", "Jobs that may wait", count(queue_length)),
+            ("cached", "Verified claims that are remembered", count(self.verified.len())),
+        ] {
+            registry.register(name, help, ConstGauge::new(number));
+        }
+        self.measures.register(registry);
+    }
+
+    /// A job of now, and where its tag comes out.
+    fn job(&self, secret: &SecretString, salt: &[u8], parameters: HashParameters) -> (Job, Answer) {
+        let (reply, answer) = oneshot::channel();
+        let queued = Instant::now();
+        let job = Job {
+            secret: Zeroizing::new(secret.expose_secret().as_bytes().to_vec()),
+            salt: salt.to_vec(),
+            parameters,
+            queued,
+            deadline: queued + self.deadline,
+            reply,
+        };
+        (job, answer)
+    }
+
+    /// Queued when it is first polled.
+    fn tag(
         &self,
         caller: Caller,
         secret: &SecretString,
         salt: &[u8],
         parameters: HashParameters,
-    ) -> Result<Tag, HashingError> {
-        let (reply, answer) = oneshot::channel();
-        let job = Job {
-            secret: Zeroizing::new(secret.expose_secret().as_bytes().to_vec()),
-            salt: salt.to_vec(),
-            parameters,
-            deadline: Instant::now() + self.deadline,
-            reply,
-        };
-        self.pool.submit(caller, job)?;
-        // The sender is dropped unanswered only when its thread ends.
-        answer.await.unwrap_or(Err(HashingError::ShuttingDown))
+    ) -> impl Future<Output = Result<Tag, HashingError>> + Send + use<> {
+        let (job, answer) = self.job(secret, salt, parameters);
+        let pool = Arc::clone(&self.pool);
+        async move {
+            pool.submit(caller, job)?;
+            // The sender is dropped unanswered only when its thread ends.
+            answer.await.unwrap_or(Err(HashingError::ShuttingDown))
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures_util::future::join_all;
+
 use super::*;
-use crate::domain::user::UserId;
+use crate::domain::{stored_credential::StoredCredential, user::UserId};
 
 const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
 
@@ -11,7 +13,14 @@ const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, par
 const SLOW: HashParameters = HashParameters { memory_kib: 19_456, iterations: 12, parallelism: 1 };
 
 fn engine(parameters: HashParameters, deadline: Duration) -> Arc<HashingEngine> {
-    let options = HashingOptions { parameters, maximum_memory_kib: 0, threads: Some(1), deadline };
+    let options = HashingOptions {
+        parameters,
+        maximum_memory_kib: 0,
+        threads: Some(1),
+        deadline,
+        maximum_verified: 10,
+        verified_lifetime: Duration::from_secs(3600),
+    };
     Arc::new(HashingEngine::start(&options).unwrap())
 }
 
@@ -142,6 +151,150 @@ async fn a_caller_with_many_jobs_does_not_keep_another_waiting() {
     let order = order.lock().unwrap();
     let position = order.iter().position(|caller| *caller == user(1)).unwrap();
     assert!(position <= 4, "the other caller came {position}th of 21");
+}
+
+fn claim<'claim>(
+    canonical_name: &'claim str,
+    value: &'claim CredentialValue,
+    stored: Option<(&'claim StoredCredential, &'claim PhcHash)>,
+) -> Claim<'claim> {
+    let (row, hash) = stored.unzip();
+    let credential_type = "CRM5/PASSWORD";
+    Claim { canonical_name, credential_type, value, row, hash, may_be_remembered: true }
+}
+
+fn row(sealed_hash: &[u8]) -> StoredCredential {
+    StoredCredential {
+        user_id: UserId::try_from(1).unwrap(),
+        credential_type: "CRM5/PASSWORD".to_owned(),
+        sealed_hash: sealed_hash.to_vec(),
+        key_id: "key".to_owned(),
+        hash_parameters: FAST,
+        version: 1,
+    }
+}
+
+#[tokio::test]
+async fn a_right_claim_is_hashed_once_and_a_wrong_one_each_time() {
+    let engine = engine(FAST, Duration::from_secs(30));
+    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let (row, other_row) = (row(b"sealed"), row(b"sealed anew"));
+    let (right, wrong) = (value("right"), value("wrong"));
+    let hashed = engine.hashed();
+    for (claim, proven, hashes) in [
+        (claim("anna", &right, Some((&row, &hash))), Proven::Now, 1),
+        (claim("anna", &right, Some((&row, &hash))), Proven::Before, 1),
+        (claim("anna", &wrong, Some((&row, &hash))), Proven::No, 2),
+        (claim("anna", &wrong, Some((&row, &hash))), Proven::No, 3),
+        (claim("nobody", &right, None), Proven::No, 4),
+        (claim("nobody", &right, None), Proven::No, 5),
+        (claim("anna", &right, Some((&other_row, &hash))), Proven::Now, 6),
+        (claim("anna", &right, Some((&row, &hash))), Proven::Before, 6),
+    ] {
+        assert_eq!(engine.prove(ADDRESS, &claim).await.unwrap(), proven);
+        assert_eq!(engine.hashed() - hashed, hashes);
+    }
+}
+
+#[tokio::test]
+async fn who_would_be_refused_all_the_same_is_never_remembered() {
+    let engine = engine(FAST, Duration::from_secs(30));
+    let right = value("right");
+    let hash = engine.hash(ADDRESS, &right).await.unwrap();
+    let row = row(b"sealed");
+    let active = claim("anna", &right, Some((&row, &hash)));
+    let retired = Claim { may_be_remembered: false, ..active };
+    for claim in [retired, retired, active, retired] {
+        assert_eq!(engine.prove(ADDRESS, &claim).await.unwrap(), Proven::Now);
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_wrong_secrets_push_no_right_one_out() {
+    let engine = engine(FAST, Duration::from_secs(30));
+    let right = value("right");
+    let hash = engine.hash(ADDRESS, &right).await.unwrap();
+    let row = row(b"sealed");
+    let remembered = claim("anna", &right, Some((&row, &hash)));
+    engine.prove(ADDRESS, &remembered).await.unwrap();
+    for number in 0..100_000 {
+        let wrong = value(&format!("wrong {number}"));
+        let guess = claim("anna", &wrong, Some((&row, &hash)));
+        assert_eq!(engine.prove(ADDRESS, &guess).await.unwrap(), Proven::No);
+    }
+    let hashed = engine.hashed();
+    assert_eq!(engine.prove(ADDRESS, &remembered).await.unwrap(), Proven::Before);
+    assert_eq!(engine.hashed(), hashed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_claims_at_once_cost_one_hash_of_known_and_unknown_names_alike() {
+    let engine = engine(SLOW, Duration::from_secs(3600));
+    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let row = row(b"sealed");
+    for (stored, secret, proofs) in
+        [(Some((&row, &hash)), "right", 32), (Some((&row, &hash)), "wrong", 0), (None, "right", 0)]
+    {
+        let hashed = engine.hashed();
+        let value = value(secret);
+        let claim = claim("name", &value, stored);
+        let proven = join_all((0..32).map(|_| engine.prove(ADDRESS, &claim))).await;
+        let right = proven.into_iter().filter(|proven| *proven.as_ref().unwrap() != Proven::No);
+        assert_eq!((right.count(), engine.hashed() - hashed), (proofs, 1));
+        assert_eq!(engine.flights.len(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_do_not_share_a_hash() {
+    let engine = engine(SLOW, Duration::from_secs(3600));
+    let right = value("right");
+    let claim = claim("name", &right, None);
+    let (first, second) =
+        tokio::join!(engine.prove(ADDRESS, &claim), engine.prove(user(1), &claim));
+    assert_eq!((first.unwrap(), second.unwrap()), (Proven::No, Proven::No));
+    assert_eq!(engine.hashed(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_first_goes_away_the_others_still_get_their_answer() {
+    let engine = engine(SLOW, Duration::from_secs(3600));
+    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let (row, right) = (row(b"sealed"), value("right"));
+    let claim = claim("name", &right, Some((&row, &hash)));
+    let mut first = Box::pin(engine.prove(ADDRESS, &claim));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let mut second = Box::pin(engine.prove(ADDRESS, &claim));
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(first);
+    assert_eq!(second.await.unwrap(), Proven::Before);
+    assert_eq!((engine.hashed(), engine.flights.len()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_wait_is_hashed_after_everything_else() {
+    let engine = engine(SLOW, Duration::from_secs(3600));
+    let [running, waiting, idle] = ["running", "waiting", "idle"].map(value);
+    let order = std::sync::Mutex::new(Vec::new());
+    let note = |what: &'static str| order.lock().unwrap().push(what);
+    let urgent = async {
+        engine.hash(ADDRESS, &running).await.unwrap();
+        engine.hash(ADDRESS, &waiting).await.unwrap();
+        note("urgent");
+    };
+    let more = async {
+        engine.hash(user(1), &waiting).await.unwrap();
+        engine.hash(user(1), &waiting).await.unwrap();
+        note("urgent");
+    };
+    let idle = async {
+        let hash = engine.hash_when_idle(&idle).await.unwrap();
+        note("idle");
+        assert!(hash.is_some());
+        assert!(engine.hash_when_idle(&value("again")).await.unwrap().is_some());
+    };
+    tokio::join!(urgent, more, idle);
+    assert_eq!(*order.lock().unwrap(), ["urgent", "urgent", "idle"]);
 }
 
 #[tokio::test]

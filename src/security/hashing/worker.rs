@@ -15,7 +15,10 @@ use argon2::Block;
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{HashingError, count, fair_queue::FairQueue, kernel, kernel::Tag, phc::SALT_LENGTH};
+use super::{
+    HashingError, count, fair_queue::FairQueue, kernel, kernel::Tag, measures::Measures,
+    phc::SALT_LENGTH,
+};
 use crate::domain::{caller::Caller, stored_credential::HashParameters};
 
 /// How much nicer the hashing threads are than the rest: requests that need no hash go first.
@@ -26,6 +29,7 @@ pub(super) struct Job {
     pub(super) secret: Zeroizing<Vec<u8>>,
     pub(super) salt: Vec<u8>,
     pub(super) parameters: HashParameters,
+    pub(super) queued: Instant,
     pub(super) deadline: Instant,
     pub(super) reply: oneshot::Sender<Result<Tag, HashingError>>,
 }
@@ -35,10 +39,13 @@ pub(super) struct Pool {
     state: Mutex<State>,
     changed: Condvar,
     hashed: AtomicU64,
+    measures: Measures,
 }
 
 struct State {
     queue: FairQueue<Caller, Job>,
+    /// Nobody is kept waiting by this one: it is hashed when the queue is empty.
+    idle: Option<Job>,
     is_closed: bool,
     hashes_per_second: f64,
 }
@@ -47,16 +54,22 @@ impl Pool {
     /// Starts the threads; each allocates its memory and computes one hash, whose time comes back
     /// (the longest of them).
     pub(super) fn start(
-        threads: usize,
-        memory_kib: u32,
+        (threads, memory_kib): (usize, u32),
         parameters: HashParameters,
         salt: [u8; SALT_LENGTH],
+        measures: Measures,
     ) -> Result<(Arc<Self>, Duration), HashingError> {
-        let state = State { queue: FairQueue::new(0), is_closed: false, hashes_per_second: 1.0 };
+        let state = State {
+            queue: FairQueue::new(0),
+            idle: None,
+            is_closed: false,
+            hashes_per_second: 1.0,
+        };
         let pool = Arc::new(Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
             hashed: AtomicU64::new(0),
+            measures,
         });
         let (report, reports) = mpsc::channel();
         for number in 0..threads {
@@ -76,7 +89,7 @@ impl Pool {
                         tracing::error!(alarm = true, "a hashing thread panicked; it goes on");
                     }
                 })
-                .map_err(HashingError::NoThread)?;
+                .map_err(|error| HashingError::NoThread(Arc::new(error)))?;
         }
         drop(report);
         let times = reports.iter().collect::<Result<Vec<_>, _>>()?;
@@ -102,17 +115,34 @@ impl Pool {
         }
         let refused = state.queue.push(caller, job);
         let retry_after = state.retry_after();
+        self.measures.waiting.set(gauge(state.queue.len()));
         drop(state);
         self.changed.notify_one();
         if let Some(job) = refused {
+            self.measures.shed_by_length();
             let _ = job.reply.send(Err(HashingError::Overloaded { retry_after }));
         }
         Ok(())
     }
 
+    /// Keeps a job for when a thread has nothing else to do. There is room for one; another is
+    /// dropped unanswered.
+    pub(super) fn submit_idle(&self, job: Job) {
+        let mut state = self.lock();
+        if state.is_closed || state.idle.is_some() {
+            return;
+        }
+        state.idle = Some(job);
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// Takes no more jobs; the threads end when the queue is empty.
     pub(super) fn close(&self) {
-        self.lock().is_closed = true;
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.idle = None;
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -123,11 +153,16 @@ impl Pool {
 
     fn work(&self, memory: &mut [Block]) {
         while let Some(job) = self.next(memory) {
-            let answer = if job.deadline < Instant::now() {
+            let start = Instant::now();
+            let answer = if job.deadline < start {
+                self.measures.shed_by_deadline();
                 Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
             } else {
                 self.hashed.fetch_add(1, Ordering::Relaxed);
-                kernel::argon2id(&job.secret, &job.salt, job.parameters, memory)
+                self.measures.waited(start - job.queued);
+                let tag = kernel::argon2id(&job.secret, &job.salt, job.parameters, memory);
+                self.measures.hashed(start.elapsed());
+                tag
             };
             // The caller may have gone away meanwhile; then nobody wants the answer.
             let _ = job.reply.send(answer);
@@ -141,9 +176,14 @@ impl Pool {
         let mut is_wiped = false;
         let mut state = self.lock();
         loop {
-            match state.queue.pop() {
-                Some(job) if job.reply.is_closed() => {}
-                Some(job) => return Some(job),
+            match state.pop() {
+                Some(job) if job.reply.is_closed() => {
+                    self.measures.abandoned.inc();
+                }
+                Some(job) => {
+                    self.measures.waiting.set(gauge(state.queue.len()));
+                    return Some(job);
+                }
                 None if !is_wiped => {
                     drop(state);
                     memory.iter_mut().map(Block::as_mut).for_each(Zeroize::zeroize);
@@ -166,6 +206,11 @@ impl Pool {
 }
 
 impl State {
+    /// The next job, and when there is none, the one that can wait.
+    fn pop(&mut self) -> Option<Job> {
+        self.queue.pop().or_else(|| self.idle.take())
+    }
+
     /// One second more than the wait of a job that came now.
     fn retry_after(&self) -> Duration {
         Duration::from_secs(1)
@@ -182,4 +227,8 @@ fn measure(
     let start = Instant::now();
     kernel::argon2id(b"measured at start", salt, parameters, memory)?;
     Ok(start.elapsed())
+}
+
+fn gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,8 @@
 //! Basic: a name and a password, against the rows of the types that Basic may verify.
 //!
 //! Known and unknown names take the same road: one statement, then one hash for each of those
-//! types, a decoy standing in for each row that does not exist. Only a success ends it early.
+//! types, a decoy standing in for each row that does not exist. Only a success ends it early, and
+//! only what was verified before, against the same row, is not hashed.
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -14,9 +15,18 @@ use crate::{
         principal::{AuthenticationScheme, Principal, Proof},
         user::{LoginName, User},
     },
+    security::hashing::{Claim, Proven},
     service::Service,
     storage::credentials::{self, Candidate},
 };
+
+/// What a request presented, and from where.
+#[derive(Clone, Copy)]
+struct Presented<'request> {
+    name: &'request LoginName,
+    password: &'request CredentialValue,
+    origin: &'request Origin,
+}
 
 impl Service {
     pub(in crate::service) async fn authenticate_password(
@@ -35,7 +45,8 @@ impl Service {
             let mut connection = self.connection().await?;
             credentials::find_for_login(&mut connection, name.canonical(), &types).await?
         };
-        let proof = self.prove(candidate.as_ref(), &types, &password, origin).await?;
+        let presented = Presented { name: &name, password: &password, origin };
+        let proof = self.prove(candidate.as_ref(), &types, presented).await?;
         let user = candidate.map(|candidate| candidate.user);
         let Some(user) = user else {
             return Err(refuse(None, Refusal::UnknownUser));
@@ -60,18 +71,31 @@ impl Service {
         &self,
         candidate: Option<&Candidate>,
         types: &[String],
-        password: &CredentialValue,
-        origin: &Origin,
+        presented: Presented<'_>,
     ) -> Result<Option<Proof>, AuthenticationError> {
         let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
+        let may_be_remembered = candidate.is_some_and(|candidate| !candidate.user.is_retired);
         for credential_type in types {
             let row = rows.iter().find(|row| row.credential_type == *credential_type);
             let hash = row.map(|row| self.open_hash(row)).transpose()?.flatten();
-            let is_proven = self.hashing.verify(origin.caller(), password, hash.as_ref()).await?;
-            if let (true, Some(row)) = (is_proven, row) {
-                let credential_type = row.credential_type.clone();
-                return Ok(Some(Proof::Password { credential_type, version: row.version }));
+            let claim = Claim {
+                canonical_name: presented.name.canonical(),
+                credential_type,
+                value: presented.password,
+                row,
+                hash: hash.as_ref(),
+                may_be_remembered,
+            };
+            let proven = self.hashing.prove(presented.origin.caller(), &claim).await?;
+            let (Some(row), Some(hash)) = (row, &hash) else { continue };
+            if proven == Proven::No {
+                continue;
             }
+            if proven == Proven::Now && may_be_remembered && self.hashing.is_below_target(hash) {
+                self.upgrades.push(row.clone(), presented.password.clone());
+            }
+            let credential_type = row.credential_type.clone();
+            return Ok(Some(Proof::Password { credential_type, version: row.version }));
         }
         Ok(None)
     }

@@ -1,6 +1,6 @@
 //! The real application on a free port, over a test's own database.
 
-use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use credential_keeper::{Application, Settings};
 use reqwest::{Client, Method, RequestBuilder};
@@ -14,10 +14,12 @@ use super::{Answer, Credentials, Finished, SAVE, TICKETS, TOKEN, keeper, run_wit
 /// A running application.
 pub(crate) struct TestApp {
     pub(crate) url: String,
+    /// The operations listener.
+    pub(crate) operations: String,
     pub(crate) pool: PgPool,
     pub(crate) client: Client,
     /// Held, so that keyring and settings stay as long as the test.
-    _folder: TempDir,
+    folder: Arc<TempDir>,
     variables: HashMap<String, String>,
     /// Its own, as in production: a test that blocks its thread does not block the application.
     runtime: Option<Runtime>,
@@ -55,7 +57,7 @@ impl TestApp {
         let keyring = folder.path().join("keyring.json");
         let settings_file = folder.path().join("settings.toml");
         fs::write(&settings_file, file).unwrap();
-        let mut variables: HashMap<String, String> = [
+        let variables: HashMap<String, String> = [
             ("KEEPER_CONFIG", settings_file.to_str().unwrap()),
             ("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().as_str()),
             ("KEEPER__KEYRING__FILE", keyring.to_str().unwrap()),
@@ -70,18 +72,18 @@ impl TestApp {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        variables
-            .extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let app = Self {
+        let mut app = Self {
             url: String::new(),
+            operations: String::new(),
             pool,
             client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
-            _folder: folder,
+            folder: Arc::new(folder),
             variables,
             runtime: Some(Runtime::new().unwrap()),
             stop: None,
             running: None,
         };
+        app.extend_variables(extra);
         app.command(&["keys", "generate"], "").succeeded();
         app
     }
@@ -99,12 +101,51 @@ impl TestApp {
                 .await
                 .unwrap();
             let application = Application::build(&settings, pool).unwrap();
-            report.send(application.address().unwrap()).unwrap();
+            let operations = application.operations_address().unwrap().unwrap();
+            report.send((application.address().unwrap(), operations)).unwrap();
             application.run_until(async { drop(stopped.await) }).await.unwrap();
         };
         self.running = Some(self.runtime.as_ref().unwrap().spawn(run));
         self.stop = Some(stop);
-        self.url = format!("http://{}", started.await.unwrap());
+        let (address, operations) = started.await.unwrap();
+        self.url = format!("http://{address}");
+        self.operations = format!("http://{operations}");
+    }
+
+    /// Another instance over the same database and keys, with other settings.
+    pub(crate) async fn another(&self, variables: &[(&str, &str)]) -> Self {
+        let mut app = Self {
+            url: String::new(),
+            operations: String::new(),
+            pool: self.pool.clone(),
+            client: self.client.clone(),
+            folder: Arc::clone(&self.folder),
+            variables: self.variables.clone(),
+            runtime: Some(Runtime::new().unwrap()),
+            stop: None,
+            running: None,
+        };
+        app.extend_variables(variables);
+        app.start().await;
+        app
+    }
+
+    fn extend_variables(&mut self, more: &[(&str, &str)]) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.variables.extend(more.iter().map(owned));
+    }
+
+    /// The metrics, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> Answer {
+        let request = self.client.get(format!("{}/metrics", self.operations));
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// The number of one metric.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics().await.body;
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
     }
 
     /// Stops the application as a signal would, and waits for its end.
@@ -121,9 +162,7 @@ impl TestApp {
 
     /// Starts the application again, with other settings.
     pub(crate) async fn reconfigure(&mut self, variables: &[(&str, &str)]) {
-        self.variables.extend(
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        self.extend_variables(variables);
         self.restart().await;
     }
 

@@ -1,0 +1,109 @@
+//! What a caller claims, as one digest that only this process can compute.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::ExposeSecret;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{super::length_prefixed::LengthPrefixed, PhcHash};
+use crate::{
+    domain::{credential::CredentialValue, stored_credential::StoredCredential},
+    security::random::{RandomError, random_bytes},
+};
+
+/// That a value is the credential of a name, held against the row just read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim<'claim> {
+    pub(crate) canonical_name: &'claim str,
+    pub(crate) credential_type: &'claim str,
+    pub(crate) value: &'claim CredentialValue,
+    /// `None`: there is no such user, or they have no credential of that type.
+    pub(crate) row: Option<&'claim StoredCredential>,
+    /// What the row holds. `None` also when it does not open.
+    pub(crate) hash: Option<&'claim PhcHash>,
+    /// False for who would be refused all the same: remembering them would show by its speed that
+    /// their secret was right.
+    pub(crate) may_be_remembered: bool,
+}
+
+/// A claim's digest. Whoever does not know the process key cannot compute one from a guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ClaimDigest([u8; 32]);
+
+/// The key of claims: made at start, never stored.
+pub(super) struct ClaimKey(Zeroizing<[u8; 64]>);
+
+impl ClaimKey {
+    pub(super) fn generate() -> Result<Self, RandomError> {
+        Ok(Self(Zeroizing::new(random_bytes()?)))
+    }
+
+    /// Covers all that the answer depends on. The row is in it as it was read just now, so after a
+    /// save, here or on any other instance, the same name and secret are another claim.
+    pub(super) fn digest(&self, claim: &Claim<'_>) -> ClaimDigest {
+        let fields = LengthPrefixed::of("claim")
+            .field(claim.canonical_name.as_bytes())
+            .field(claim.credential_type.as_bytes())
+            .field(claim.value.secret().expose_secret().as_bytes())
+            .optional(claim.row.map(|row| row.sealed_hash.as_slice()));
+        let fields = match claim.row {
+            None => fields,
+            Some(row) => fields
+                .field(&row.user_id.as_i32().to_be_bytes())
+                .field(&row.version.to_be_bytes())
+                .field(row.key_id.as_bytes()),
+        };
+        let mac = Hmac::<Sha256>::new(&(*self.0).into()).chain_update(fields.as_bytes());
+        ClaimDigest(mac.finalize().into_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::domain::{stored_credential::HashParameters, user::UserId};
+
+    fn value(text: &str) -> CredentialValue {
+        CredentialValue::parse("Value", &SecretString::from(text)).unwrap()
+    }
+
+    #[test]
+    fn claims_that_differ_in_anything_have_different_digests() {
+        let key = ClaimKey::generate().unwrap();
+        let (right, wrong) = (value("right"), value("wrong"));
+        let row = |user_id, version, sealed: &[u8]| StoredCredential {
+            user_id: UserId::try_from(user_id).unwrap(),
+            credential_type: "CRM5/PASSWORD".to_owned(),
+            sealed_hash: sealed.to_vec(),
+            key_id: "key".to_owned(),
+            hash_parameters: HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 },
+            version,
+        };
+        let rows = [row(1, 1, b"x"), row(2, 1, b"x"), row(1, 2, b"x"), row(1, 1, b"y")];
+        let mut digests = std::collections::HashSet::new();
+        let mut claims = 0;
+        for canonical_name in ["anna", "paul"] {
+            for credential_type in ["CRM5/PASSWORD", "Pin"] {
+                for value in [&right, &wrong] {
+                    for row in rows.iter().map(Some).chain([None]) {
+                        let claim = Claim {
+                            canonical_name,
+                            credential_type,
+                            value,
+                            row,
+                            hash: None,
+                            may_be_remembered: true,
+                        };
+                        assert_eq!(key.digest(&claim), key.digest(&claim));
+                        digests.insert(key.digest(&claim));
+                        digests.insert(ClaimKey::generate().unwrap().digest(&claim));
+                        claims += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(digests.len(), 2 * claims);
+    }
+}

@@ -1,0 +1,115 @@
+//! What operators watch: on their own listener, and true.
+
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::support::{Credentials, PLAIN, TestApp, WHO};
+
+#[sqlx::test]
+async fn metrics_count_what_was_hashed_remembered_and_shed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for _ in 0..3 {
+        app.get(WHO, &app.plain()).await.has_status(200);
+    }
+    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
+    app.get(WHO, &Credentials::basic("nobody", "wrong")).await.has_status(401);
+    for (name, number) in [
+        ("keeper_hashing_cache_hits_total", 2.0),
+        ("keeper_hashing_cache_misses_total", 3.0),
+        ("keeper_hashing_hash_seconds_count", 3.0),
+        ("keeper_hashing_wait_seconds_count", 3.0),
+        ("keeper_hashing_cached", 1.0),
+        ("keeper_hashing_waiting", 0.0),
+        ("keeper_hashing_abandoned_total", 0.0),
+        ("keeper_hashing_shared_total", 0.0),
+        ("keeper_hashing_idle_total", 0.0),
+    ] {
+        assert!(
+            (app.metric(name).await - number).abs() < 0.5,
+            "{name}: {}",
+            app.metric(name).await
+        );
+    }
+    for name in [
+        "keeper_hashing_threads",
+        "keeper_hashing_rate",
+        "keeper_hashing_queue_length",
+        "keeper_hashing_memory_bytes",
+        "keeper_memory_ceiling_bytes",
+        "keeper_database_connections",
+        "keeper_database_connections_maximum",
+    ] {
+        assert!(app.metric(name).await > 0.0, "{name}");
+    }
+    assert!(
+        app.metric("keeper_memory_ceiling_bytes").await
+            > app.metric("keeper_hashing_memory_bytes").await
+    );
+}
+
+#[sqlx::test]
+async fn metrics_are_not_for_the_public_and_are_what_prometheus_reads(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.get("/metrics", &app.administrator()).await.has_status(404);
+    let answer = app.metrics().await;
+    answer.has_status(200);
+    assert_eq!(
+        answer.headers["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    let text = &answer.body;
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, number) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("keeper_"), "{line}");
+        assert!(number.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[sqlx::test]
+async fn a_hash_below_the_target_is_upgraded_by_a_login_and_the_password_stays(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let parameters = || async {
+        let row = sqlx::query!(
+            "SELECT hash_memory_kib, hash_iterations, version FROM credentials WHERE user_id = 278"
+        );
+        let row = row.fetch_one(&app.pool).await.unwrap();
+        (row.hash_memory_kib, row.hash_iterations, row.version)
+    };
+    let (memory_kib, iterations, version) = parameters().await;
+    let stronger = app.another(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
+    stronger.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
+    stronger.get(WHO, &app.plain()).await.has_status(200);
+    for _ in 0..200 {
+        if parameters().await.1 != iterations {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(parameters().await, (memory_kib, 3, version));
+    for instance in [&app, &stronger] {
+        instance.get(WHO, &app.plain()).await.has_status(200);
+        instance.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
+    }
+    // Never down again.
+    app.get(WHO, &app.plain()).await.has_status(200);
+    assert_eq!(stronger.metric("keeper_hashing_idle_total").await.to_string(), "1");
+    assert_eq!(app.metric("keeper_hashing_idle_total").await.to_string(), "0");
+    assert_eq!(parameters().await, (memory_kib, 3, version));
+}
+
+#[sqlx::test]
+async fn the_memory_ceiling_and_the_measured_rate_are_in_the_first_log_line(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    let mut command = crate::support::keeper(&["serve"]);
+    command.envs(app.variables());
+    let server = crate::support::Server::start(command).unwrap();
+    server.signal(rustix::process::Signal::TERM);
+    let (_, log) = server.wait();
+    let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let started = lines.find(|line| line["message"] == "started").unwrap();
+    assert!(started["memory.ceiling_kib"].as_u64() > started["hashing.memory_kib"].as_u64());
+    assert!(started["hashing.per_second"].as_f64() > Some(0.0));
+    assert!(started["hashing.queue"].as_u64() >= Some(128));
+}
