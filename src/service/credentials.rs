@@ -90,10 +90,12 @@ impl Service {
         if !actor.may_save_credential_of(user_id, &command.credential_type) {
             return Err(SaveCredentialError::Forbidden);
         }
-        // Unlocked, so that an unknown user costs no hash.
-        users::find_by_id(&mut *self.connection().await?, user_id)
-            .await?
-            .ok_or(SaveCredentialError::UnknownUser)?;
+        // Unlocked, so that an unknown user costs no hash. The caller was read a moment ago.
+        if actor.user_id() != Some(user_id) {
+            users::find_by_id(&mut *self.connection().await?, user_id)
+                .await?
+                .ok_or(SaveCredentialError::UnknownUser)?;
+        }
         let hashed = self.hash_credential(actor.caller(), command).await?;
         let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
         self.write_credential(&mut transaction, actor, origin, (user_id, hashed), now).await?;

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    Connection, PgConnection, PgPool, Postgres, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -18,6 +18,9 @@ fn migrator() -> Migrator {
     migrator.set_ignore_missing(true);
     migrator
 }
+
+/// How long a connection may have rested without being asked whether it still lives.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How to reach the database.
 #[derive(Debug)]
@@ -59,9 +62,20 @@ pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<PgPool, Stor
     let pool = PgPoolOptions::new()
         .max_connections(options.maximum_connections)
         .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, usage| Box::pin(test_if_idle(connection, usage.idle_for)))
         .connect_with(connection)
         .await?;
     Ok(pool)
+}
+
+/// A connection that was used a moment ago is taken as it is: asking it whether it still lives
+/// would be a round trip more for every request. One that has rested longer is asked.
+async fn test_if_idle(connection: &mut PgConnection, idle: Duration) -> sqlx::Result<bool> {
+    if idle > TRUSTED_IDLE {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Applies the migrations that are missing.

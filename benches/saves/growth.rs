@@ -1,0 +1,165 @@
+//! What grows with the number of credentials, and with the number of instances: nothing should.
+
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+
+use crate::{
+    bare,
+    load::{self, Connection, Round, count, milliseconds},
+    process::Cost,
+    service::{FIRST_TARGET, Installation, Scheme},
+};
+
+const CONNECTIONS: u64 = 64;
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_secs(8);
+
+/// Credentials in the database, one after the other.
+const SIZES: [u64; 3] = [1_000, 1_000_000, 10_000_000];
+
+/// Rows of one chunk of `COPY`.
+const CHUNK: u64 = 20_000;
+
+/// Measures and prints.
+pub(crate) async fn measure() {
+    let mut installation = Installation::prepare(CONNECTIONS, 0).await;
+    installation.start_instance();
+    installation.save_passwords(CONNECTIONS).await;
+    println!(
+        "| Credentials | Instances | Saves/s | of the bare rate | p99 ms | Service ms/save \
+              | of it not hashing | PostgreSQL ms/save |"
+    );
+    println!("|---|{}", "--:|".repeat(7));
+    let mut loaded = 0;
+    for size in SIZES {
+        load_credentials(&installation, loaded..size).await;
+        loaded = size;
+        print_row(&installation, size).await;
+    }
+    for instances in 1..=4 {
+        installation.stop_instances();
+        (0..instances).for_each(|_| installation.start_instance());
+        print_row(&installation, loaded).await;
+    }
+}
+
+async fn print_row(installation: &Installation, size: u64) {
+    let addresses = installation.addresses();
+    let (mut round, mut bare_rates, mut cost) = (Round::default(), Vec::new(), Cost::default());
+    for number in 0..ROUNDS {
+        eprintln!("{size} credentials, {} instances: round {number}", addresses.len());
+        bare_rates.push(bare::rate(ROUND / 4));
+        let now = || Cost::now(&installation.services(), installation.database_id());
+        let before = now();
+        round.add(save_at_random(installation, size).await);
+        let spent = now() - before;
+        cost.hashing += spent.hashing;
+        cost.rest += spent.rest;
+        cost.database += spent.database;
+    }
+    bare_rates.sort_by(f64::total_cmp);
+    let saves = count(round.acknowledged.len());
+    println!(
+        "| {size} | {} | {:.1} | {:.3} | {:.1} | {:.2} | {:.2} | {:.2} |",
+        addresses.len(),
+        round.per_second(),
+        round.per_second() / bare_rates[ROUNDS / 2],
+        milliseconds(&mut round.acknowledged, 0.99),
+        (cost.hashing + cost.rest) / saves * 1e3,
+        cost.rest / saves * 1e3,
+        cost.database / saves * 1e3,
+    );
+}
+
+/// Bearer saves for users all over the tables, by turns through every instance.
+async fn save_at_random(installation: &Installation, size: u64) -> Round {
+    let addresses = installation.addresses();
+    let mut prepared = Vec::new();
+    for caller in 0..CONNECTIONS {
+        let place = usize::try_from(caller).expect("a count") % addresses.len();
+        let mut connection = Connection::open(addresses[place]).await;
+        let headers = Scheme::Bearer.log_in(&mut connection, caller).await;
+        prepared.push((caller, connection, headers));
+    }
+    let start = Instant::now();
+    let seed: u64 = rand_seed();
+    let saves = prepared.into_iter().map(|(caller, connection, headers)| {
+        load::run(connection, start + ROUND, move |number| {
+            // A multiplicative hash spreads them over the table.
+            let place = (seed + caller * 1_000_003 + number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let target = FIRST_TARGET + (place >> 16) % size;
+            load::save(&headers, target, &format!("value {number} of {caller}"))
+        })
+    });
+    let mut round = Round::default();
+    join_all(saves).await.into_iter().for_each(|saved| round.add(saved));
+    round.elapsed = start.elapsed();
+    round
+}
+
+/// Different in each round, so that no round finds the pages that the last one warmed.
+fn rand_seed() -> u64 {
+    u64::from(std::process::id())
+        + u64::from(Instant::now().elapsed().subsec_nanos())
+        + std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| u64::from(elapsed.subsec_nanos()))
+}
+
+/// Users with one credential each: synthetic rows, as wide as real ones, that nobody opens.
+async fn load_credentials(installation: &Installation, numbers: std::ops::Range<u64>) {
+    let mut database = installation.database().await;
+    let start = Instant::now();
+    // Foreign keys are not checked row by row: the rows are known to be right.
+    let plain = sqlx::raw_sql("SET session_replication_role = replica");
+    plain.execute(&mut database).await.expect("a setting");
+    let mut from = numbers.start;
+    while from < numbers.end {
+        let to = (from + CHUNK).min(numbers.end);
+        for (table, row) in TABLES {
+            let mut text = String::new();
+            for id in from + FIRST_TARGET..to + FIRST_TARGET {
+                row(&mut text, id);
+            }
+            let copy = format!("COPY {table} FROM STDIN");
+            let mut sink = database.copy_in_raw(&copy).await.expect("COPY");
+            sink.send(text.as_bytes()).await.expect("rows");
+            sink.finish().await.expect("rows");
+        }
+        from = to;
+        eprint!("\r{from} of {} credentials loaded, {:.0?}  ", numbers.end, start.elapsed());
+    }
+    eprintln!();
+    sqlx::raw_sql("VACUUM ANALYZE").execute(&mut database).await.expect("statistics");
+    sqlx::raw_sql("CHECKPOINT").execute(&mut database).await.expect("a checkpoint");
+}
+
+type WriteRow = fn(&mut String, u64);
+
+const TABLES: [(&str, WriteRow); 3] = [
+    (
+        "users (user_id, login_name, display_name, user_type, is_administrator, audit_sequence, \
+         audit_mac, created_at)",
+        |text, id| {
+            let _ =
+                writeln!(text, "{id}\tuser{id}\tUser {id}\tinternal\tf\t1\t\\\\x{id:064x}\tnow");
+        },
+    ),
+    ("login_names (canonical_name, user_id)", |text, id| {
+        let _ = writeln!(text, "user{id}\t{id}");
+    }),
+    (
+        "credentials (user_id, credential_type, sealed_hash, key_id, hash_scheme, \
+         hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, \
+         registered_at, updated_at)",
+        |text, id| {
+            let _ = writeln!(
+                text,
+                "{id}\tCRM5/PASSWORD\t\\\\x{id:0280x}\tsynthetic\targon2id\t19456\t2\t1\tuser{id}\t1\
+                 \tnow\tnow"
+            );
+        },
+    ),
+];

@@ -1,0 +1,44 @@
+//! Saves per second beside the bare hash rate of the same cores in the same run. `script/bench`
+//! runs it; results are ratios, because machines differ.
+//!
+//!   (nothing)    every scheme at 1, 8, 64 and 512 connections
+//!   --quick      Bearer and Basic at 64 connections
+//!   contention   guessers and busy callers beside one who is neither
+//!   growth       1 thousand, 1 million and 10 million credentials; 1 to 4 instances
+//!
+//! Rounds of all rows and of the bare hash alternate, so that what else the machine does meets all
+//! of them alike.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a bench ends at the first surprise, prints its result and makes rows of its own"
+)]
+
+mod bare;
+mod contention;
+mod growth;
+mod load;
+mod process;
+mod service;
+mod table;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    match arguments.first().map(String::as_str) {
+        None => runtime.block_on(table::measure(&service::Scheme::ALL, &[1, 8, 64, 512])),
+        Some("--quick") => {
+            let schemes = [service::Scheme::Bearer, service::Scheme::Basic];
+            runtime.block_on(table::measure(&schemes, &[64]));
+        }
+        Some("contention") => runtime.block_on(contention::measure()),
+        Some("growth") => runtime.block_on(growth::measure()),
+        Some(other) => panic!("{other}: what is that? --quick, contention, growth or nothing"),
+    }
+}
