@@ -24,6 +24,15 @@ mod startup;
 mod storage;
 mod telemetry;
 
+/// Parts that `script/bench parts` measures one by one.
+#[cfg(feature = "parts")]
+pub mod parts {
+    pub use crate::{
+        http::parts::{BODIES, headers, negotiate, read_save, write_texts},
+        security::parts::{HashPart, KeyParts},
+    };
+}
+
 pub use cli::run;
 pub use configuration::{Problem, Problems, Settings};
 pub use http::{Access, RouteDescription, describe_routes};

@@ -46,7 +46,7 @@ async fn guessing(installation: &Installation) {
         guessers.push(Connection::open_from(OTHERS, address).await);
     }
     let start = Instant::now();
-    let guesses = guessers.into_iter().map(|connection| guess(connection, &left));
+    let attacks = guessers.into_iter().map(|connection| guess(connection, &left));
     let returning = async {
         let mut times = Vec::new();
         while left.get() > 0 {
@@ -54,7 +54,7 @@ async fn guessing(installation: &Installation) {
         }
         times
     };
-    let (_, mut under_fire) = tokio::join!(join_all(guesses), returning);
+    let (_, mut under_fire) = tokio::join!(join_all(attacks), returning);
     println!(
         "a returning caller's p99: {:.2} ms alone, {:.2} ms during {GUESSES} wrong passwords in \
          {:.0?} ({} and {} requests)",

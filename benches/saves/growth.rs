@@ -96,7 +96,9 @@ async fn save_at_random(installation: &Installation, size: u64) -> Round {
         })
     });
     let mut round = Round::default();
-    join_all(saves).await.into_iter().for_each(|saved| round.add(saved));
+    for saved in join_all(saves).await {
+        round.add(saved);
+    }
     round.elapsed = start.elapsed();
     round
 }

@@ -18,12 +18,16 @@
     clippy::disallowed_methods,
     reason = "a bench ends at the first surprise, prints its result and makes rows of its own"
 )]
+#![expect(dead_code, reason = "the overload tests use the rest of the load generator")]
 
 mod bare;
 mod contention;
 mod growth;
+#[path = "../../tests/load/load.rs"]
 mod load;
+#[path = "../../tests/load/process.rs"]
 mod process;
+#[path = "../../tests/load/service.rs"]
 mod service;
 mod table;
 

@@ -16,7 +16,7 @@ const ROUND: Duration = Duration::from_secs(5);
 const TARGETS: u64 = 20_000;
 
 /// How often the cheap request is sent meanwhile.
-const CHEAP_PAUSE: Duration = Duration::from_millis(10);
+const CHEAP_PAUSE: Duration = Duration::from_millis(50);
 
 /// One row: who saves, through how many connections, and what came of it.
 struct Row {
@@ -79,8 +79,10 @@ impl Row {
             })
         });
         let cheap = cheap_requests(installation, &self.headers[0], until);
-        let (saved, cheap) = tokio::join!(join_all(saves), cheap);
-        saved.into_iter().for_each(|round| self.round.add(round));
+        let (rounds, cheap) = tokio::join!(join_all(saves), cheap);
+        for round in rounds {
+            self.round.add(round);
+        }
         self.round.elapsed += start.elapsed();
         self.cheap.extend(cheap);
         let spent = cost() - before;

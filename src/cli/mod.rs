@@ -23,7 +23,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use self::output::Failure;
-use crate::telemetry::error_chain;
+use crate::{startup, telemetry::error_chain};
 
 /// Keeps the login credentials of users.
 #[derive(Parser)]
@@ -95,7 +95,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(startup::waiting_threads())
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,

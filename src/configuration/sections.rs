@@ -42,6 +42,7 @@ pub(crate) struct HttpSettings {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) read_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
 }
 
 /// Section `installation`.
@@ -262,6 +263,7 @@ impl HttpSettings {
             trusted_proxies: trusted_proxies(reader),
             cors_origins: reader.words("http.cors_origins"),
             read_timeout: reader.seconds("http.read_timeout_seconds"),
+            answer_timeout: reader.seconds("http.answer_timeout_seconds"),
         }
     }
 }

@@ -84,6 +84,7 @@ impl Settings {
             ("database.lock_timeout_seconds", self.database.lock_timeout),
             ("database.statement_timeout_seconds", self.database.statement_timeout),
             ("hashing.deadline_seconds", self.hashing.deadline),
+            ("http.answer_timeout_seconds", self.http.answer_timeout),
             ("hashing.verified_lifetime_seconds", self.hashing.verified_lifetime),
             ("tickets.lifetime_seconds", self.tickets.lifetime),
             ("sessions.lifetime_seconds", self.sessions.lifetime),

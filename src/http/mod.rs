@@ -22,6 +22,8 @@ mod metrics;
 mod negotiation;
 mod openapi;
 mod pages;
+#[cfg(feature = "parts")]
+pub(crate) mod parts;
 mod path_case;
 mod request_id;
 mod routes;

@@ -13,6 +13,8 @@ pub(crate) mod issuer_token;
 pub(crate) mod keyring;
 mod keyring_file;
 mod length_prefixed;
+#[cfg(feature = "parts")]
+pub(crate) mod parts;
 pub(crate) mod random;
 pub(crate) mod sealing;
 pub(crate) mod session_cookie;

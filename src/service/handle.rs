@@ -4,29 +4,36 @@
 //! no connections left. A database connection opened there would die with it, under another
 //! worker's unfinished save. So use cases run on the main runtime, which outlives them all.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, task::JoinSet};
 use tracing::Instrument;
 
 use super::Service;
 
-/// The use case did not come to its end: it panicked, or the process is stopping.
+/// The use case did not come to its end.
 #[derive(Debug, thiserror::Error)]
-#[error("the use case was interrupted")]
-pub(crate) struct Interrupted;
+pub(crate) enum Interrupted {
+    /// It panicked, or the process is stopping.
+    #[error("the use case was interrupted")]
+    Ended,
+    /// It took too long, as when packets to the database vanish, and was cancelled wherever it was.
+    #[error("the use case took longer than a caller is kept waiting")]
+    Late,
+}
 
 /// The service, with the runtime its work belongs to.
 #[derive(Clone)]
 pub(crate) struct ServiceHandle {
     service: Arc<Service>,
     runtime: Handle,
+    limit: Duration,
 }
 
 impl ServiceHandle {
-    /// Ties the service to the current runtime.
-    pub(crate) fn on_current_runtime(service: Arc<Service>) -> Self {
-        Self { service, runtime: Handle::current() }
+    /// Ties the service to the current runtime; no use case takes longer than `limit`.
+    pub(crate) fn on_current_runtime(service: Arc<Service>, limit: Duration) -> Self {
+        Self { service, runtime: Handle::current(), limit }
     }
 
     /// The service itself, for what needs neither database nor hashing.
@@ -46,6 +53,9 @@ impl ServiceHandle {
         // A set of one: dropping it cancels the task, dropping a plain handle would not.
         let mut task = JoinSet::new();
         task.spawn_on(use_case(Arc::clone(&self.service)).in_current_span(), &self.runtime);
-        task.join_next().await.and_then(Result::ok).ok_or(Interrupted)
+        match tokio::time::timeout(self.limit, task.join_next()).await {
+            Ok(ended) => ended.and_then(Result::ok).ok_or(Interrupted::Ended),
+            Err(_) => Err(Interrupted::Late),
+        }
     }
 }

@@ -5,6 +5,7 @@ mod error;
 mod memory;
 mod server;
 mod service;
+mod threads;
 
 use std::{
     future::Future,
@@ -21,6 +22,7 @@ use self::server::serve;
 pub(crate) use self::{
     database::{connect, migrate, require_kind, require_migrations},
     service::{build_service, problems_of_files},
+    threads::waiting_threads,
 };
 use crate::{
     configuration::{Settings, ShutdownSettings},
@@ -32,8 +34,16 @@ use crate::{
 
 /// Listens on an address, before anything slower is started.
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+    let refused = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    // The standard library has 128 connections wait to be accepted; a burst is longer than that,
+    // and what does not fit is tried again by its system only after a second.
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| refused(error.into()))?;
+    Ok(listener)
 }
+
+/// Connections that may wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 4096;
 
 /// How long closing the database connections may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +77,10 @@ impl Application {
         let operations = settings.operations.listen.map(listen).transpose()?;
         let service = Arc::new(build_service(settings, pool)?);
         let state = Data::new(HttpState {
-            service: ServiceHandle::on_current_runtime(Arc::clone(&service)),
+            service: ServiceHandle::on_current_runtime(
+                Arc::clone(&service),
+                settings.http.answer_timeout,
+            ),
             readiness: Readiness::default(),
             allowed_hosts: settings
                 .http

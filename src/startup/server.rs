@@ -1,6 +1,6 @@
 //! One web server: started, and stopped without losing what it accepted.
 
-use std::{future::Future, io, net::TcpListener, thread, time::Duration};
+use std::{future::Future, io, net::TcpListener, time::Duration};
 
 use actix_web::{
     App, Error, HttpServer,
@@ -9,18 +9,14 @@ use actix_web::{
 };
 use tokio::task::JoinHandle;
 
-use super::StartError;
+use super::{StartError, threads::waiting_threads};
 
 /// Connections a worker of the web server keeps at most.
-const CONNECTIONS_PER_WORKER: usize = 8192;
+const CONNECTIONS_PER_WORKER: usize = 16_384;
 
-/// Connections that all workers together keep: there is one for each core.
+/// Connections that all workers together keep.
 pub(super) fn maximum_connections() -> usize {
-    workers() * CONNECTIONS_PER_WORKER
-}
-
-fn workers() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    waiting_threads() * CONNECTIONS_PER_WORKER
 }
 
 /// A web server that is running.
@@ -74,7 +70,7 @@ where
 {
     let server = HttpServer::new(build)
         .disable_signals()
-        .workers(workers())
+        .workers(waiting_threads())
         .max_connections(CONNECTIONS_PER_WORKER)
         .client_request_timeout(read_timeout)
         // A caller that closes its side has gone away; its work is cancelled.

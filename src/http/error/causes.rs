@@ -104,6 +104,10 @@ impl From<TokenRefused> for ApiError {
 
 impl From<Interrupted> for ApiError {
     fn from(error: Interrupted) -> Self {
-        Self::caused(ErrorKind::Internal, error)
+        let kind = match error {
+            Interrupted::Ended => ErrorKind::Internal,
+            Interrupted::Late => ErrorKind::OutcomeUnknown,
+        };
+        Self::caused(kind, error)
     }
 }

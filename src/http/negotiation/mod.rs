@@ -7,6 +7,8 @@ mod document;
 mod form;
 mod json;
 pub(super) mod media_type;
+#[cfg(feature = "parts")]
+pub(super) mod parts;
 mod reading;
 mod select;
 mod xml;

@@ -11,6 +11,8 @@ mod fair_queue;
 mod flights;
 mod kernel;
 mod measures;
+#[cfg(feature = "parts")]
+mod part;
 mod phc;
 mod verified;
 mod worker;
@@ -27,6 +29,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "parts")]
+pub use self::part::HashPart;
 pub(crate) use self::{claim::Claim, phc::PhcHash};
 use self::{
     claim::ClaimKey,

@@ -1,11 +1,12 @@
-//! The service that is measured: `serve` on a private PostgreSQL with default durability.
+//! The service under load, of benches and of the overload tests: `serve` on a private PostgreSQL
+//! with default durability.
 
 use std::{
     fs::Permissions,
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -85,6 +86,23 @@ impl Installation {
     pub(crate) fn start_instance(&mut self) {
         let mut command = self.keeper(&["serve"]);
         self.instances.push(Running::start(command.stderr(Stdio::null())));
+    }
+
+    /// Starts an instance that reaches the database through the socket in that folder.
+    pub(crate) fn start_instance_behind(&mut self, folder: &Path) {
+        let own = self.database_folder();
+        let encoded = |path: &Path| path.to_str().expect("a path").replace('/', "%2F");
+        let url = self.database.ready.replace(&encoded(&own), &encoded(folder));
+        assert_ne!(url, self.database.ready, "the URL names the folder of its socket");
+        let mut command = self.keeper(&["serve"]);
+        command.env("KEEPER__DATABASE__URL", url);
+        self.instances.push(Running::start(command.stderr(Stdio::null())));
+    }
+
+    /// Where the socket of the database is.
+    pub(crate) fn database_folder(&self) -> PathBuf {
+        let host = self.database.ready.split("host=").nth(1).expect("a host");
+        PathBuf::from(host.split('&').next().expect("a host").replace("%2F", "/"))
     }
 
     pub(crate) fn stop_instances(&mut self) {

@@ -1,0 +1,52 @@
+//! The parts of a save, one by one: `script/bench parts`.
+
+#![expect(clippy::expect_used, reason = "a bench ends at the first surprise")]
+
+use std::hint::black_box;
+
+use credential_keeper::parts::{
+    BODIES, HashPart, KeyParts, headers, negotiate, read_save, write_texts,
+};
+use criterion::{Criterion, criterion_group, criterion_main};
+use time::OffsetDateTime;
+
+fn hash(criterion: &mut Criterion) {
+    let mut part = HashPart::new();
+    let mut group = criterion.benchmark_group("hash");
+    group.sample_size(20);
+    group.bench_function("argon2id 19456 KiB, 2 passes", |bench| bench.iter(|| part.hash()));
+    group.finish();
+}
+
+fn keys(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let parts = KeyParts::new(&folder.path().join("keyring.json")).expect("a keyring");
+    #[expect(clippy::disallowed_methods, reason = "a token is verified against the real clock")]
+    let now = OffsetDateTime::now_utc();
+    let token = parts.issue_token(now).expect("a token");
+    parts.verify_token(&token).expect("a valid token");
+    parts.seal_and_open().expect("a sealed hash");
+    criterion.bench_function("seal and open", |bench| bench.iter(|| parts.seal_and_open()));
+    criterion.bench_function("token: issue", |bench| bench.iter(|| parts.issue_token(now)));
+    criterion.bench_function("token: verify", |bench| bench.iter(|| parts.verify_token(&token)));
+}
+
+fn bodies(criterion: &mut Criterion) {
+    let texts: Vec<String> = (0..20).map(|number| format!("text <{number}>")).collect();
+    for (media_type, body) in BODIES {
+        let headers = headers(media_type).expect("a media type");
+        read_save(&headers, body).expect("a readable body");
+        criterion.bench_function(&format!("{media_type}: negotiate"), |bench| {
+            bench.iter(|| negotiate(black_box(&headers)));
+        });
+        criterion.bench_function(&format!("{media_type}: read a save"), |bench| {
+            bench.iter(|| read_save(&headers, black_box(body)));
+        });
+        criterion.bench_function(&format!("{media_type}: write 20 texts"), |bench| {
+            bench.iter(|| write_texts(&headers, black_box(&texts)));
+        });
+    }
+}
+
+criterion_group!(parts, hash, keys, bodies);
+criterion_main!(parts);

@@ -1,0 +1,57 @@
+//! The parts of this layer that are measured one by one (`script/bench parts`).
+
+use actix_web::{
+    HttpResponse,
+    http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+
+use super::{
+    agents::user::save_credential::SaveCredentialRequest,
+    negotiation::{self, parts},
+};
+
+/// Bodies of a save, by media type.
+pub const BODIES: [(&str, &str); 3] = [
+    (
+        "application/json",
+        r#"{"UserId":278,"Credential":{"Type":{"Type":"CRM5/PASSWORD"},"Value":"a new secret","DisplayValue":"x"}}"#,
+    ),
+    (
+        "application/xml",
+        "<SaveCredential><UserId>278</UserId><Credential><Type><Type>CRM5/PASSWORD</Type></Type>\
+         <Value>a new secret</Value><DisplayValue>x</DisplayValue></Credential></SaveCredential>",
+    ),
+    (
+        "application/x-www-form-urlencoded",
+        "UserId=278&Credential[Type][Type]=CRM5%2FPASSWORD&Credential[Value]=a+new+secret\
+         &Credential[DisplayValue]=x",
+    ),
+];
+
+/// Headers as a client with many wishes sends them; `None` when it is no media type.
+#[must_use]
+pub fn headers(media_type: &str) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_str(media_type).ok()?);
+    let accept = format!("text/html;q=0.5, {media_type};q=0.9, */*;q=0.1");
+    headers.insert(ACCEPT, HeaderValue::from_str(&accept).ok()?);
+    Some(headers)
+}
+
+/// Finds out what a request's body is and what its answer is to be.
+#[must_use]
+pub fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
+    parts::negotiate(headers)
+}
+
+/// Reads the body of a save.
+#[must_use]
+pub fn read_save(headers: &HeaderMap, body: &str) -> Option<()> {
+    parts::read::<SaveCredentialRequest>(headers, body.as_bytes()).ok().map(drop)
+}
+
+/// Writes a list of texts.
+#[must_use]
+pub fn write_texts(headers: &HeaderMap, texts: &Vec<String>) -> u16 {
+    negotiation::write(HttpResponse::Ok(), headers, texts).status().as_u16()
+}

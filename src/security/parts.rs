@@ -1,0 +1,90 @@
+//! The parts of this layer that are measured one by one (`script/bench parts`).
+
+use std::{path::Path, time::Duration};
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::{
+    access_token::{AccessTokenContent, AccessTokens},
+    keyring::Keyring,
+    sealing::{Binding, Envelope, open, seal},
+};
+use crate::domain::{
+    stored_credential::{HashParameters, StoredCredential},
+    user::UserId,
+};
+
+pub use super::hashing::HashPart;
+
+/// The default cost.
+const PARAMETERS: HashParameters =
+    HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
+
+/// As long as a real one.
+const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
+                   AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// What is done with keys.
+#[expect(missing_debug_implementations, reason = "it holds keys")]
+pub struct KeyParts {
+    keyring: Keyring,
+    tokens: AccessTokens,
+    user_id: UserId,
+}
+
+impl KeyParts {
+    /// With a new keyring in that file; `None` when it cannot be made.
+    #[must_use]
+    pub fn new(file: &Path) -> Option<Self> {
+        Keyring::generate(file).ok()?;
+        let tokens = AccessTokens {
+            context: "Keeper".to_owned(),
+            issuer: "issuer".to_owned(),
+            audience: "audience".to_owned(),
+            lifetime: Duration::from_secs(3600),
+        };
+        let user_id = UserId::try_from(1).ok()?;
+        Some(Self { keyring: Keyring::load(file).ok()?, tokens, user_id })
+    }
+
+    /// Seals a hash and opens it again.
+    #[must_use]
+    pub fn seal_and_open(&self) -> Option<()> {
+        let key = self.keyring.writing();
+        let binding = Binding {
+            user_id: self.user_id,
+            credential_type: "CRM5/PASSWORD",
+            version: 1,
+            hash_parameters: PARAMETERS,
+        };
+        let envelope = Envelope { phc: SecretString::from(PHC), identifier: None };
+        let row = StoredCredential {
+            user_id: self.user_id,
+            credential_type: "CRM5/PASSWORD".to_owned(),
+            sealed_hash: seal(key, binding, &envelope).ok()?,
+            key_id: key.id().to_owned(),
+            hash_parameters: PARAMETERS,
+            version: 1,
+        };
+        open(&self.keyring, &row).ok().map(drop)
+    }
+
+    /// Issues a token that `verify_token` takes at that time.
+    #[must_use]
+    pub fn issue_token(&self, now: OffsetDateTime) -> Option<SecretString> {
+        let content = AccessTokenContent {
+            user_id: self.user_id,
+            session_epoch: 0,
+            auth_time: now,
+            application: None,
+        };
+        self.tokens.issue(&self.keyring, &content, now).ok()
+    }
+
+    /// Verifies a token.
+    #[must_use]
+    pub fn verify_token(&self, token: &SecretString) -> Option<()> {
+        self.tokens.verify(&self.keyring, token).ok().map(drop)
+    }
+}
