@@ -32,6 +32,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
 pub(super) fn announce(application: &Application) -> Result<(), Failure> {
     let capacity = application.capacity();
     tracing::info!(
+        hashing.kernel = capacity.kernel,
         hashing.threads = capacity.threads,
         hashing.per_second = capacity.hashes_per_second,
         hashing.queue = capacity.queue_length,

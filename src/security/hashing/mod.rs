@@ -35,7 +35,7 @@ pub(crate) use self::{claim::Claim, phc::PhcHash};
 use self::{
     claim::ClaimKey,
     flights::{Flights, Landed, Verification},
-    kernel::Tag,
+    kernel::{Kernel, Tag},
     measures::Measures,
     verified::VerifiedClaims,
     worker::{Job, Pool},
@@ -111,6 +111,8 @@ pub(crate) enum Proven {
 /// What the engine can do on this machine, measured at start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
+    /// Which implementation of the hash: `avx2` or `portable`.
+    pub(crate) kernel: &'static str,
     pub(crate) threads: usize,
     /// Hashes per second, all threads together.
     pub(crate) hashes_per_second: f64,
@@ -133,8 +135,9 @@ impl HashingEngine {
         let threads = options.threads.unwrap_or_else(cores).max(1);
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?;
         let measures = Measures::default();
+        let kernel = Kernel::choose();
         let (pool, hash_time) =
-            Pool::start((threads, memory_kib), options.parameters, salt, measures.clone())?;
+            Pool::start(kernel, (threads, memory_kib), options.parameters, salt, measures.clone())?;
         let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
         let queue_length = queue_length(hashes_per_second, options.deadline);
         pool.set_capacity(queue_length, hashes_per_second);
@@ -145,6 +148,7 @@ impl HashingEngine {
             deadline: options.deadline,
             decoy: PhcHash::new(options.parameters, salt.to_vec(), random_bytes()?),
             capacity: Capacity {
+                kernel: kernel.as_str(),
                 threads,
                 hashes_per_second,
                 queue_length,

@@ -2,30 +2,28 @@
 
 use argon2::Block;
 
-use super::kernel;
+use super::kernel::{self, Kernel};
 use crate::domain::stored_credential::HashParameters;
 
 /// A thread's memory.
 #[expect(missing_debug_implementations, reason = "it holds what is hashed")]
-pub struct HashPart(Vec<Block>);
+pub struct HashPart {
+    kernel: Kernel,
+    memory: Vec<Block>,
+}
 
 impl HashPart {
-    /// Allocates it.
+    /// Allocates it, for the kernel of this machine or for the portable one.
     #[must_use]
-    pub fn new() -> Self {
-        Self(vec![Block::new(); 19_456])
+    pub fn new(is_portable: bool) -> Self {
+        let kernel = if is_portable { Kernel::Portable } else { Kernel::choose() };
+        Self { kernel, memory: kernel::allocate(19_456) }
     }
 
     /// Hashes at the default cost.
     #[must_use]
     pub fn hash(&mut self) -> Option<[u8; 32]> {
         let parameters = HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
-        kernel::argon2id(b"value", &[7; 16], parameters, &mut self.0).ok().map(|tag| *tag)
-    }
-}
-
-impl Default for HashPart {
-    fn default() -> Self {
-        Self::new()
+        self.kernel.argon2id(b"value", &[7; 16], parameters, &mut self.memory).ok().map(|tag| *tag)
     }
 }

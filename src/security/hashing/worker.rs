@@ -16,7 +16,10 @@ use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    HashingError, count, fair_queue::FairQueue, kernel, kernel::Tag, measures::Measures,
+    HashingError, count,
+    fair_queue::FairQueue,
+    kernel::{self, Kernel, Tag},
+    measures::Measures,
     phc::SALT_LENGTH,
 };
 use crate::domain::{caller::Caller, stored_credential::HashParameters};
@@ -39,6 +42,7 @@ pub(super) struct Pool {
     state: Mutex<State>,
     changed: Condvar,
     hashed: AtomicU64,
+    kernel: Kernel,
     measures: Measures,
 }
 
@@ -54,6 +58,7 @@ impl Pool {
     /// Starts the threads; each allocates its memory and computes one hash, whose time comes back
     /// (the longest of them).
     pub(super) fn start(
+        kernel: Kernel,
         (threads, memory_kib): (usize, u32),
         parameters: HashParameters,
         salt: [u8; SALT_LENGTH],
@@ -69,6 +74,7 @@ impl Pool {
             state: Mutex::new(state),
             changed: Condvar::new(),
             hashed: AtomicU64::new(0),
+            kernel,
             measures,
         });
         let (report, reports) = mpsc::channel();
@@ -79,9 +85,8 @@ impl Pool {
                 .spawn(move || {
                     // Without the right to, the thread simply keeps its priority.
                     let _ = rustix::process::setpriority_process(None, NICENESS);
-                    let blocks = usize::try_from(memory_kib).unwrap_or(usize::MAX);
-                    let mut memory = vec![Block::new(); blocks];
-                    let _ = report.send(measure(parameters, &salt, &mut memory));
+                    let mut memory = kernel::allocate(memory_kib);
+                    let _ = report.send(measure(kernel, parameters, &salt, &mut memory));
                     // The last report ends the wait for them.
                     drop(report);
                     // A panic costs its own job, never the thread.
@@ -160,7 +165,7 @@ impl Pool {
             } else {
                 self.hashed.fetch_add(1, Ordering::Relaxed);
                 self.measures.waited(start - job.queued);
-                let tag = kernel::argon2id(&job.secret, &job.salt, job.parameters, memory);
+                let tag = self.kernel.argon2id(&job.secret, &job.salt, job.parameters, memory);
                 self.measures.hashed(start.elapsed());
                 tag
             };
@@ -220,12 +225,13 @@ impl State {
 
 /// The time of one hash, in memory that has been touched.
 fn measure(
+    kernel: Kernel,
     parameters: HashParameters,
     salt: &[u8],
     memory: &mut [Block],
 ) -> Result<Duration, HashingError> {
     let start = Instant::now();
-    kernel::argon2id(b"measured at start", salt, parameters, memory)?;
+    kernel.argon2id(b"measured at start", salt, parameters, memory)?;
     Ok(start.elapsed())
 }
 

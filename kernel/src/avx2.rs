@@ -1,0 +1,335 @@
+//! Argon2id with one lane on AVX2: the only module of the crate with `unsafe` code.
+//!
+//! Safe on the outside, whatever the arguments: AVX2 is detected before it is used, and blocks are
+//! chosen with checked indexes. What is left to `unsafe` is the call into AVX2 code, the vector
+//! loads and stores (of arrays of exactly that size) and a `madvise`.
+//!
+//! It is faster than the `argon2` crate because a block is never copied, four rows are permuted
+//! together so that the others hide the multiplication latency of one, and the next block is
+//! fetched as soon as the word that chooses it is known, before the one before it is complete.
+//!
+//! The second half of argon2id chooses blocks by secret data. That is inherent (RFC 9106,
+//! section 7): no implementation is free of that side channel. There is no other branch on data.
+#![expect(unsafe_code, reason = "vector loads and stores, after detection of AVX2")]
+
+use std::arch::x86_64::{
+    __m256i, _MM_HINT_T0, _mm_cvtsi128_si64, _mm_prefetch, _mm256_castsi256_si128,
+    _mm256_loadu_si256, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
+};
+use std::collections::TryReserveError;
+use std::mem::MaybeUninit;
+
+use argon2::Block;
+#[cfg(target_os = "linux")]
+use rustix::mm::{Advice, madvise};
+use zeroize::Zeroize;
+
+use crate::initial_hash::{Cost, Inputs, TAG_LENGTH, fill_starting_block, finish, initial_hash};
+use crate::permutation::{Rotations, Vectors, permute_columns, permute_rows};
+
+/// Segments of a lane (RFC 9106, section 3.2: SL).
+const SLICES: usize = 4;
+
+/// 64-bit words of a block.
+const WORDS: usize = 128;
+
+/// The words of one block.
+type Words = [u64; WORDS];
+
+/// Where the compression function works.
+struct State {
+    block: Vectors,
+    rotations: Rotations,
+}
+
+/// Computes argon2id v1.3 with one lane in the given memory, whatever it held before.
+///
+/// The memory keeps what the last pass left there. `None` when this processor has no AVX2, when
+/// argon2 has no such cost, when the memory is too small or an input too long: the `argon2` crate
+/// can be asked then.
+#[must_use]
+pub fn argon2id(
+    inputs: &Inputs<'_>,
+    cost: Cost,
+    memory: &mut [Block],
+    tag: &mut [u8; TAG_LENGTH],
+) -> Option<()> {
+    if !is_x86_feature_detected!("avx2") || cost.memory_kib < 8 || cost.iterations < 1 {
+        return None;
+    }
+    let segment = usize::try_from(cost.memory_kib).ok()? / SLICES;
+    let memory = memory.get_mut(..segment * SLICES)?;
+
+    let hash = initial_hash(inputs, cost)?;
+    for (number, block) in (0..).zip(memory.iter_mut().take(2)) {
+        fill_starting_block(&hash, number, block);
+    }
+    // SAFETY: AVX2 was detected above; the function needs nothing else.
+    unsafe { fill(memory, segment, cost) }?;
+    finish(memory.last()?, tag);
+    Some(())
+}
+
+/// Fills the lane (RFC 9106, section 3.2, steps 5 and 6); `None` cannot happen, it stands for a
+/// failed bounds check.
+#[target_feature(enable = "avx2")]
+fn fill(memory: &mut [Block], segment: usize, cost: Cost) -> Option<()> {
+    let mut state = State { block: [_mm256_setzero_si256(); 32], rotations: Rotations::new() };
+    let mut filled = Some(());
+    for pass in 0..cost.iterations {
+        for slice in 0..SLICES {
+            let place = Segment { pass, slice, length: segment, iterations: cost.iterations };
+            filled = filled.and_then(|()| place.fill(memory, &mut state));
+        }
+    }
+    state.block.zeroize();
+    filled
+}
+
+/// One slice of the lane in one pass.
+struct Segment {
+    pass: u32,
+    slice: usize,
+    length: usize,
+    iterations: u32,
+}
+
+impl Segment {
+    /// Fills the segment.
+    #[target_feature(enable = "avx2")]
+    fn fill(&self, memory: &mut [Block], state: &mut State) -> Option<()> {
+        if self.pass == 0 && self.slice < SLICES / 2 {
+            self.fill_independently(memory, state)
+        } else if self.pass == 0 {
+            self.fill_dependently::<false>(memory, state)
+        } else {
+            self.fill_dependently::<true>(memory, state)
+        }
+    }
+
+    /// Argon2i's way: blocks are chosen by a counter (RFC 9106, section 3.4.1.2).
+    #[target_feature(enable = "avx2")]
+    fn fill_independently(&self, memory: &mut [Block], state: &mut State) -> Option<()> {
+        let mut counter = [0; WORDS];
+        let mut addresses = [0; WORDS];
+        // The first two blocks of the lane come from H0.
+        let first = if self.slice == 0 { 2 } else { 0 };
+        for start in (0..self.length).step_by(WORDS) {
+            self.next_addresses(&mut counter, &mut addresses, state)?;
+            let end = self.length.min(start + WORDS);
+            for index in first.max(start)..end {
+                let word = *addresses.get(index % WORDS)?;
+                // The next block is known already: have it fetched while this one is computed.
+                if let Some(following) = addresses.get(index % WORDS + 1) {
+                    self.fetch(memory.as_ptr(), index + 1, *following);
+                }
+                self.fill_block::<false>(memory, index, word, state, |_| ())?;
+            }
+        }
+        Some(())
+    }
+
+    /// Argon2d's way: the block before chooses the block (RFC 9106, section 3.4.1.1).
+    #[target_feature(enable = "avx2")]
+    fn fill_dependently<const XOR: bool>(
+        &self,
+        memory: &mut [Block],
+        state: &mut State,
+    ) -> Option<()> {
+        let blocks = memory.as_ptr();
+        let previous = self.previous(0);
+        let mut word = *memory.get(previous)?.as_ref().first()?;
+        for index in 0..self.length {
+            word = self.fill_block::<XOR>(memory, index, word, state, |following| {
+                self.fetch(blocks, index + 1, following);
+            })?;
+        }
+        Some(())
+    }
+
+    /// Computes one block from the one before and the chosen one; its first word.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn fill_block<const XOR: bool>(
+        &self,
+        memory: &mut [Block],
+        index: usize,
+        word: u64,
+        state: &mut State,
+        on_first_word: impl FnOnce(u64),
+    ) -> Option<u64> {
+        let places =
+            [self.previous(index), self.reference(index, word), self.slice * self.length + index];
+        let [previous, reference, current] = memory.get_disjoint_mut(places).ok()?;
+        Some(compress::<XOR>(
+            words(previous)?,
+            words(reference)?,
+            current.as_mut().first_chunk_mut()?,
+            state,
+            on_first_word,
+        ))
+    }
+
+    /// Where the block before this one of the segment is; the lane is a ring.
+    #[inline]
+    fn previous(&self, index: usize) -> usize {
+        let current = self.slice * self.length + index;
+        if current == 0 { SLICES * self.length - 1 } else { current - 1 }
+    }
+
+    /// Where the block chosen by a word is (RFC 9106, section 3.4.2): never the one before.
+    #[inline]
+    fn reference(&self, index: usize, word: u64) -> usize {
+        let lane = SLICES * self.length;
+        let done = if self.pass == 0 { self.slice } else { SLICES - 1 };
+        let area = done * self.length + index - 1;
+        let chosen = low_half(word);
+        let chosen = (chosen * chosen) >> 32;
+        let relative = area - 1 - ((area * chosen) >> 32);
+        let start = if self.pass == 0 { 0 } else { (self.slice + 1) % SLICES * self.length };
+        let place = start + relative;
+        if place >= lane { place - lane } else { place }
+    }
+
+    /// The next 128 words that choose blocks (RFC 9106, section 3.4.1.2).
+    #[target_feature(enable = "avx2")]
+    fn next_addresses(
+        &self,
+        counter: &mut Words,
+        addresses: &mut Words,
+        state: &mut State,
+    ) -> Option<()> {
+        const ZERO: Words = [0; WORDS];
+        const LANE: u64 = 0;
+        const ARGON2ID: u64 = 2;
+
+        let [pass, lane, slice, blocks, iterations, kind, count, ..] = counter;
+        *pass = self.pass.into();
+        *lane = LANE;
+        *slice = u64::try_from(self.slice).ok()?;
+        *blocks = u64::try_from(SLICES * self.length).ok()?;
+        *iterations = self.iterations.into();
+        *kind = ARGON2ID;
+        *count += 1;
+        let mut once = [0; WORDS];
+        compress::<false>(&ZERO, counter, &mut once, state, |_| ());
+        compress::<false>(&ZERO, &once, addresses, state, |_| ());
+        Some(())
+    }
+
+    /// Asks the processor to fetch the block that a word chooses. Without effect on the result.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn fetch(&self, blocks: *const Block, index: usize, word: u64) {
+        let block = blocks.wrapping_add(self.reference(index, word)).cast::<i8>();
+        for line in (0..Block::SIZE).step_by(64) {
+            _mm_prefetch::<_MM_HINT_T0>(block.wrapping_add(line));
+        }
+    }
+}
+
+/// The lower 32 bits, as this 64-bit processor's index.
+#[inline]
+fn low_half(word: u64) -> usize {
+    usize::try_from(word & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+/// The words of a block.
+#[inline]
+fn words(block: &Block) -> Option<&Words> {
+    block.as_ref().first_chunk()
+}
+
+/// G (RFC 9106, section 3.5): `next` becomes, or with `XOR` is xored with, what G returns.
+///
+/// The first word is also handed over before the block is complete. The state is scratch space.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn compress<const XOR: bool>(
+    previous: &Words,
+    reference: &Words,
+    next: &mut Words,
+    state: &mut State,
+    on_first_word: impl FnOnce(u64),
+) -> u64 {
+    let State { block: state, rotations } = state;
+    let (previous, _) = previous.as_chunks::<4>();
+    let (reference, _) = reference.as_chunks::<4>();
+    let (next, _) = next.as_chunks_mut::<4>();
+    for (((to, left), right), next) in state.iter_mut().zip(previous).zip(reference).zip(&mut *next)
+    {
+        *to = _mm256_xor_si256(load(left), load(right));
+        store(next, if XOR { _mm256_xor_si256(*to, load(next)) } else { *to });
+    }
+    let (rows, _) = state.as_chunks_mut::<4>();
+    let (rows, _) = rows.as_chunks_mut::<4>();
+    for rows in rows {
+        permute_rows(rows, *rotations);
+    }
+    // The first half of the columns completes the first word.
+    permute_columns::<0>(state, *rotations);
+    let [first, ..] = &*state;
+    let [next_first, ..] = next else { return 0 };
+    let first_word =
+        _mm_cvtsi128_si64(_mm256_castsi256_si128(_mm256_xor_si256(*first, load(next_first))))
+            .cast_unsigned();
+    on_first_word(first_word);
+    permute_columns::<2>(state, *rotations);
+    for (next, from) in next.iter_mut().zip(state.iter()) {
+        store(next, _mm256_xor_si256(*from, load(next)));
+    }
+    first_word
+}
+
+/// Memory for [`argon2id`], in huge pages where Linux has them to give.
+///
+/// Without them most of the time of a hash in fresh memory is page faults, and address translation
+/// costs more afterwards. They must be asked for before the memory is first written.
+///
+/// # Errors
+/// When there is not that much memory.
+pub fn allocate(blocks: usize) -> Result<Vec<Block>, TryReserveError> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(blocks)?;
+    advise_huge_pages(memory.spare_capacity_mut());
+    memory.resize(blocks, Block::new());
+    Ok(memory)
+}
+
+/// Asks for huge pages for what of the memory can consist of them.
+#[cfg(target_os = "linux")]
+fn advise_huge_pages(memory: &mut [MaybeUninit<Block>]) {
+    const HUGE_PAGE: usize = 2 << 20;
+
+    let bytes = size_of_val(memory);
+    let start = memory.as_mut_ptr().cast::<u8>();
+    let edge = start.align_offset(HUGE_PAGE).min(bytes);
+    let length = (bytes - edge) / HUGE_PAGE * HUGE_PAGE;
+    if length > 0 {
+        // SAFETY: the range lies within the slice, which is borrowed mutably, and this advice
+        // changes how memory is backed, never what it contains.
+        // It is advice: a kernel without huge pages may refuse it, and everything still works.
+        let _advised =
+            unsafe { madvise(start.wrapping_add(edge).cast(), length, Advice::LinuxHugepage) };
+    }
+}
+
+/// Huge pages are asked for on Linux only.
+#[cfg(not(target_os = "linux"))]
+fn advise_huge_pages(_memory: &mut [MaybeUninit<Block>]) {}
+
+/// Four words as a vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(words: &[u64; 4]) -> __m256i {
+    // SAFETY: the reference is to exactly 32 readable bytes; no alignment is needed.
+    unsafe { _mm256_loadu_si256(std::ptr::from_ref(words).cast()) }
+}
+
+/// A vector as four words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(words: &mut [u64; 4], vector: __m256i) {
+    // SAFETY: the reference is to exactly 32 writable bytes; no alignment is needed.
+    unsafe { _mm256_storeu_si256(std::ptr::from_mut(words).cast(), vector) }
+}
