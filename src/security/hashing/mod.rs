@@ -180,6 +180,14 @@ impl HashingEngine {
         Ok(PhcHash::new(self.parameters, salt, *tag))
     }
 
+    /// Refuses a caller whose job would be refused, so that nothing else is done for it in vain.
+    ///
+    /// # Errors
+    /// [`HashingError::Overloaded`].
+    pub(crate) fn check_room(&self, caller: Caller) -> Result<(), HashingError> {
+        self.pool.check_room(caller)
+    }
+
     /// Hashes a value at today's cost when there is nothing else to hash; `None` when that is not
     /// soon. Nobody should wait for it.
     ///
