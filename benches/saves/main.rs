@@ -11,6 +11,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -27,6 +28,8 @@ mod growth;
 mod load;
 #[path = "../../tests/load/process.rs"]
 mod process;
+#[path = "../../tests/api/support/server.rs"]
+mod server;
 #[path = "../../tests/load/service.rs"]
 mod service;
 mod table;

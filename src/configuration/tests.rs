@@ -127,3 +127,13 @@ fn serving_refuses_what_is_unsafe() {
     let owasp = [("KEEPER__HASHING__MEMORY_KIB", "47104"), ("KEEPER__HASHING__ITERATIONS", "1")];
     assert!(with(&owasp).is_empty());
 }
+
+#[test]
+fn an_answer_may_not_be_due_before_a_save_can_have_been_refused() {
+    // Twice two seconds for a connection, two for the hash, two for the lock.
+    let problems = read(&[("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "8")]).unwrap_err();
+    assert_eq!(named(&problems), BTreeSet::from(["http.answer_timeout_seconds"]));
+    read(&[("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "9")]).unwrap();
+    let problems = read(&[("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "3")]).unwrap_err();
+    assert_eq!(named(&problems), BTreeSet::from(["http.answer_timeout_seconds"]));
+}

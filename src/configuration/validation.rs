@@ -118,10 +118,30 @@ impl Settings {
         if context.is_empty() || !context.chars().all(is_plain) {
             refuse("access_tokens.context", "must be letters, digits, - and _");
         }
+        problems.extend(self.answer_contradiction());
         problems.extend(self.hashing_contradictions());
         problems.extend(self.network_contradictions());
         problems.extend(self.type_contradictions());
         problems
+    }
+
+    /// A save waits for a connection before its hash and after it, and for its user's row. When the
+    /// answer were due before one of these waits is over, its clear refusal would never be heard.
+    fn answer_contradiction(&self) -> Option<Problem> {
+        let waits = [
+            self.database.acquire_timeout,
+            self.hashing.deadline,
+            self.database.acquire_timeout,
+            self.database.lock_timeout,
+        ];
+        let longest = waits.into_iter().fold(Duration::ZERO, Duration::saturating_add);
+        (self.http.answer_timeout <= longest).then(|| {
+            Problem::new(
+                "http.answer_timeout_seconds",
+                "must be more than twice database.acquire_timeout_seconds, \
+                 hashing.deadline_seconds and database.lock_timeout_seconds together",
+            )
+        })
     }
 
     fn network_contradictions(&self) -> Vec<Problem> {

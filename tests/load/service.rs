@@ -3,18 +3,21 @@
 
 use std::{
     fs::Permissions,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::load::{Connection, request};
+use crate::{
+    load::{Connection, request},
+    server::Server,
+};
 
 const PASSWORD: &str = "the password of each caller";
 
@@ -24,35 +27,10 @@ const FIRST: u64 = 1000;
 /// The first of the users whose credentials are saved.
 pub(crate) const FIRST_TARGET: u64 = 100_000;
 
-/// A process that printed its ready line, and what the line said.
-struct Running {
-    child: Child,
-    ready: String,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("a process");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("its ready line");
-        let ready = line.trim().strip_prefix("ready ").expect("a ready line").to_owned();
-        Self { child, ready }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("an id")).expect("an id");
-        let _ = kill_process(pid, Signal::INT);
-        let _ = self.child.wait();
-    }
-}
-
 /// A database with users, and the instances over it. Fields are dropped from the top.
 pub(crate) struct Installation {
-    instances: Vec<Running>,
-    database: Running,
+    instances: Vec<Server>,
+    database: Server,
     folder: tempfile::TempDir,
 }
 
@@ -64,7 +42,8 @@ impl Installation {
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("a mode");
         let data = folder.path().join("data");
         let mut command = keeper(&["dev", "--database-only", "--data"], folder.path());
-        let database = Running::start(command.arg(data));
+        command.arg(data);
+        let database = started(command);
         let installation = Self { instances: Vec::new(), database, folder };
         installation.command(&["keys", "generate"], "");
         installation.command(&["migrate"], "");
@@ -84,8 +63,8 @@ impl Installation {
 
     /// Starts another instance.
     pub(crate) fn start_instance(&mut self) {
-        let mut command = self.keeper(&["serve"]);
-        self.instances.push(Running::start(command.stderr(Stdio::null())));
+        let command = self.keeper(&["serve"]);
+        self.instances.push(started(command));
     }
 
     /// Starts an instance that reaches the database through the socket in that folder.
@@ -96,7 +75,7 @@ impl Installation {
         assert_ne!(url, self.database.ready, "the URL names the folder of its socket");
         let mut command = self.keeper(&["serve"]);
         command.env("KEEPER__DATABASE__URL", url);
-        self.instances.push(Running::start(command.stderr(Stdio::null())));
+        self.instances.push(started(command));
     }
 
     /// Where the socket of the database is.
@@ -105,8 +84,13 @@ impl Installation {
         PathBuf::from(host.split('&').next().expect("a host").replace("%2F", "/"))
     }
 
+    /// Stops every instance as an operator would; each has to end well, without a panic.
     pub(crate) fn stop_instances(&mut self) {
-        self.instances.clear();
+        for instance in self.instances.drain(..) {
+            instance.signal(Signal::TERM);
+            let (ended_well, log) = instance.wait();
+            assert!(ended_well && !log.contains("panicked"), "{log}");
+        }
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
@@ -116,12 +100,12 @@ impl Installation {
 
     /// Process ids of the instances.
     pub(crate) fn services(&self) -> Vec<u32> {
-        self.instances.iter().map(|instance| instance.child.id()).collect()
+        self.instances.iter().map(Server::id).collect()
     }
 
     /// Process id of the parent of PostgreSQL's processes.
     pub(crate) fn database_id(&self) -> u32 {
-        self.database.child.id()
+        self.database.id()
     }
 
     /// Gives each caller their password, through the service.
@@ -174,6 +158,10 @@ impl Installation {
         command.env("KEEPER__DATABASE__URL", &self.database.ready);
         command
     }
+}
+
+fn started(command: Command) -> Server {
+    Server::start(command).expect("a process that is ready")
 }
 
 fn keeper(arguments: &[&str], folder: &Path) -> Command {

@@ -20,6 +20,8 @@ mod load;
 #[path = "../load/process.rs"]
 mod process;
 mod proxy;
+#[path = "../api/support/server.rs"]
+mod server;
 #[path = "../load/service.rs"]
 mod service;
 
@@ -99,6 +101,15 @@ impl Scene {
             .fetch_all(&mut database)
             .await
             .unwrap();
+        let torn: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM credentials c JOIN users u USING (user_id)
+             LEFT JOIN audit_events e ON e.user_id = c.user_id AND e.sequence = c.version
+             WHERE e.sequence IS NULL OR c.version <> u.audit_sequence",
+        )
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+        assert_eq!(torn, 0, "rows without their event, or behind the head of their chain");
         let saved: std::collections::HashSet<_> = saved.into_iter().map(i64::from).collect();
         let (mut acknowledged, mut refused) = (Vec::new(), Vec::new());
         for (target, answer, time) in answers {
@@ -153,7 +164,7 @@ fn report(name: &str, times: &mut [Duration]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_thousand_saves_at_once_every_one_is_answered_and_none_acknowledged_is_lost() {
-    let scene = Scene::start(2000).await;
+    let mut scene = Scene::start(2000).await;
     let answers = scene.storm(2000).await;
     assert_eq!(answers.len(), 2000);
     let [mut acknowledged, mut refused] = scene.check(answers).await;
@@ -163,11 +174,12 @@ async fn of_two_thousand_saves_at_once_every_one_is_answered_and_none_acknowledg
     assert!(!refused.is_empty(), "two thousand do not fit into any queue of two seconds");
     scene.stays_below_its_ceiling(2000);
     println!("  well again after {:.0?}", scene.recovers().await);
+    scene.installation.stop_instances();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_database_makes_saves_slow_and_loses_none() {
-    let scene = Scene::start(20_000).await;
+    let mut scene = Scene::start(20_000).await;
     scene.proxy.set(Way::Slow(Duration::from_millis(25)));
     let answers = scene.saves_until(Instant::now() + Duration::from_secs(10)).await;
     scene.proxy.set(Way::Open);
@@ -177,6 +189,7 @@ async fn a_slow_database_makes_saves_slow_and_loses_none() {
     assert!(count(acknowledged.len()) > 32.0, "hardly anything was saved");
     scene.stays_below_its_ceiling(64);
     println!("  well again after {:.0?}", scene.recovers().await);
+    scene.installation.stop_instances();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +203,7 @@ async fn a_database_that_is_gone_for_ten_seconds_is_found_again() {
 }
 
 async fn ten_seconds_of(way: Way) {
-    let scene = Scene::start(20_000).await;
+    let mut scene = Scene::start(20_000).await;
     let start = Instant::now();
     let trouble = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -209,4 +222,5 @@ async fn ten_seconds_of(way: Way) {
     assert!(*longest < Duration::from_secs(17), "{longest:?}");
     println!("  well again after {:.0?}", scene.recovers().await);
     scene.stays_below_its_ceiling(64);
+    scene.installation.stop_instances();
 }

@@ -77,7 +77,7 @@ async fn principal(
     let authenticated = state.service.run(|service| async move {
         service.authenticate(presented, app_token.as_ref(), &origin, clock::now()).await
     });
-    let principal = authenticated.await?.map_err(refused)?;
+    let principal = authenticated.await.map_err(ApiError::interrupted_reading)?.map_err(refused)?;
     tracing::Span::current().record("principal.id", principal.user_id().as_i32());
     let installation = state.service.service().rules.installation;
     if access == Access::Agent && !principal.may_call_agents(installation) {

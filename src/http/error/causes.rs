@@ -102,6 +102,16 @@ impl From<TokenRefused> for ApiError {
     }
 }
 
+impl ApiError {
+    /// Of a use case that only reads: nothing can have been written when it was late.
+    pub(in crate::http) fn interrupted_reading(error: Interrupted) -> Self {
+        match error {
+            Interrupted::Ended => error.into(),
+            Interrupted::Late => Self::caused(ErrorKind::DatabaseUnavailable, error),
+        }
+    }
+}
+
 impl From<Interrupted> for ApiError {
     fn from(error: Interrupted) -> Self {
         let kind = match error {

@@ -205,8 +205,8 @@ impl HashingEngine {
                 self.measures.idle.inc();
                 Ok(Some(PhcHash::new(self.parameters, salt, *tag)))
             }
-            Ok(Err(HashingError::Overloaded { .. })) | Err(_) => Ok(None),
             Ok(Err(error)) => Err(error),
+            Err(_) => Ok(None),
         }
     }
 

@@ -225,9 +225,10 @@ impl Pool {
 }
 
 impl State {
-    /// The next job, and when there is none, the one that can wait.
+    /// The next job, and when there is none, the one that can wait. If it waited too long it is
+    /// dropped: nobody was refused.
     fn pop(&mut self) -> Option<Job> {
-        self.queue.pop().or_else(|| self.idle.take())
+        self.queue.pop().or_else(|| self.idle.take().filter(|job| Instant::now() <= job.deadline))
     }
 
     /// One second more than the wait of a job that came now.

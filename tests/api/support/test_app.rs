@@ -66,7 +66,7 @@ impl TestApp {
             ("KEEPER__SHUTDOWN__GRACE_SECONDS", "0"),
             // Test machines are shared; tests about the deadline set their own.
             ("KEEPER__HASHING__DEADLINE_SECONDS", "60"),
-            ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "120"),
+            ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "180"),
             ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "30"),
             ("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "30"),
             ("KEEPER__DATABASE__STATEMENT_TIMEOUT_SECONDS", "60"),
