@@ -15,7 +15,7 @@ use crate::{
 };
 
 const CONNECTIONS: u64 = 64;
-const ROUNDS: usize = 3;
+const ROUNDS: u64 = 3;
 const ROUND: Duration = Duration::from_secs(8);
 
 /// Credentials in the database, one after the other.
@@ -55,11 +55,8 @@ async fn print_row(installation: &Installation, size: u64) {
         bare_rates.push(bare::rate(ROUND / 4));
         let now = || Cost::now(&installation.services(), installation.database_id());
         let before = now();
-        round.add(save_at_random(installation, size).await);
-        let spent = now() - before;
-        cost.hashing += spent.hashing;
-        cost.rest += spent.rest;
-        cost.database += spent.database;
+        round.add(save_at_random(installation, size, number).await);
+        cost += now() - before;
     }
     bare_rates.sort_by(f64::total_cmp);
     let saves = count(round.acknowledged.len());
@@ -67,7 +64,7 @@ async fn print_row(installation: &Installation, size: u64) {
         "| {size} | {} | {:.1} | {:.3} | {:.1} | {:.2} | {:.2} | {:.2} |",
         addresses.len(),
         round.per_second(),
-        round.per_second() / bare_rates[ROUNDS / 2],
+        round.per_second() / bare_rates[bare_rates.len() / 2],
         milliseconds(&mut round.acknowledged, 0.99),
         (cost.hashing + cost.rest) / saves * 1e3,
         cost.rest / saves * 1e3,
@@ -76,7 +73,7 @@ async fn print_row(installation: &Installation, size: u64) {
 }
 
 /// Bearer saves for users all over the tables, by turns through every instance.
-async fn save_at_random(installation: &Installation, size: u64) -> Round {
+async fn save_at_random(installation: &Installation, size: u64, round: u64) -> Round {
     let addresses = installation.addresses();
     let mut prepared = Vec::new();
     for caller in 0..CONNECTIONS {
@@ -86,28 +83,21 @@ async fn save_at_random(installation: &Installation, size: u64) -> Round {
         prepared.push((caller, connection, headers));
     }
     let start = Instant::now();
-    let seed: u64 = rand_seed();
     let saves = prepared.into_iter().map(|(caller, connection, headers)| {
         load::run(connection, start + ROUND, move |number| {
-            // A multiplicative hash spreads them over the table.
-            let place = (seed + caller * 1_000_003 + number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            // A multiplicative hash spreads them over the table, in each round over other pages.
+            let place =
+                ((round << 40) + (caller << 24) + number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let target = FIRST_TARGET + (place >> 16) % size;
             load::save(&headers, target, &format!("value {number} of {caller}"))
         })
     });
-    let mut round = Round::default();
+    let mut whole = Round::default();
     for saved in join_all(saves).await {
-        round.add(saved);
+        whole.add(saved);
     }
-    round.elapsed = start.elapsed();
-    round
-}
-
-/// Different in each round, so that no round finds the pages that the last one warmed.
-fn rand_seed() -> u64 {
-    u64::from(std::process::id())
-        + u64::from(Instant::now().elapsed().subsec_nanos())
-        + std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| u64::from(elapsed.subsec_nanos()))
+    whole.elapsed = start.elapsed();
+    whole
 }
 
 /// Users with one credential each: synthetic rows, as wide as real ones, that nobody opens.

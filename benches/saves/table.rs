@@ -85,11 +85,7 @@ impl Row {
         }
         self.round.elapsed += start.elapsed();
         self.cheap.extend(cheap);
-        let spent = cost() - before;
-        self.cost.hashing += spent.hashing;
-        self.cost.rest += spent.rest;
-        self.cost.database += spent.database;
-        self.cost.generator += spent.generator;
+        self.cost += cost() - before;
     }
 }
 

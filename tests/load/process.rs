@@ -1,6 +1,10 @@
 //! What processes cost: CPU time and memory, from `/proc`.
 
-use std::{fs, ops::Sub, path::Path};
+use std::{
+    fs,
+    ops::{AddAssign, Sub},
+    path::Path,
+};
 
 /// CPU seconds of everything that takes part.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,6 +31,15 @@ impl Cost {
             database: family(database),
             generator: own_seconds(Path::new("/proc/self/stat")).unwrap_or(0.0),
         }
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, more: Self) {
+        self.hashing += more.hashing;
+        self.rest += more.rest;
+        self.database += more.database;
+        self.generator += more.generator;
     }
 }
 
