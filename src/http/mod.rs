@@ -130,14 +130,14 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
         resource = resource.route(answering(describe, &Method::GET));
     }
     for route in routes {
-        let access = route.access;
+        let (access, work) = (route.access, route.work);
         let handler: Handler = answering((route.handler)(), &route.method);
         // The last one wrapped around it comes first.
         let limited = handler.wrap(from_fn(head_limits::check_length));
         resource = resource.route(match access {
             Access::Anybody => limited,
             Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
-                authentication::authenticate(access, request, next)
+                authentication::authenticate((access, work), request, next)
             })),
         });
     }

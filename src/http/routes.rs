@@ -11,6 +11,7 @@ use super::{
     pages::{assets, docs, login, logout},
     user::{current_principal, current_token},
 };
+use crate::service::authentication::Work;
 
 /// Who may call a route at all; rights are the use case's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(super) struct Route {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) access: Access,
+    pub(super) work: Work,
     pub(super) handler: fn() -> Handler,
     /// What the documents say; `None`: nothing, as of parts of pages.
     pub(super) operation: Option<fn() -> Operation>,
@@ -41,7 +43,12 @@ impl Route {
         handler: fn() -> Handler,
         operation: fn() -> Operation,
     ) -> Self {
-        Self { method, path, access, handler, operation: Some(operation) }
+        Self { method, path, access, work: Work::Light, handler, operation: Some(operation) }
+    }
+
+    /// For what is hashed for every time.
+    fn hashing(self) -> Self {
+        Self { work: Work::Hashing, ..self }
     }
 }
 
@@ -60,7 +67,8 @@ fn agent_routes() -> Vec<Route> {
             "/api/v1/Agents/User/SaveCredential",
             || web::to(save_credential::save_credential),
             save_credential::operation,
-        ),
+        )
+        .hashing(),
         call(
             "/api/v1/Agents/User/GetCredentialTypes",
             || web::to(credential_types::credential_types),
@@ -127,6 +135,7 @@ fn page_routes() -> Vec<Route> {
             method: get(),
             path: "/",
             access: Access::Anybody,
+            work: Work::Light,
             handler: || web::to(docs::lead_to),
             operation: None,
         },
@@ -134,6 +143,7 @@ fn page_routes() -> Vec<Route> {
             method: get(),
             path: assets::STYLE_PATH,
             access: Access::Anybody,
+            work: Work::Light,
             handler: || web::to(assets::style),
             operation: None,
         },

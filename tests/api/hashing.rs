@@ -1,5 +1,7 @@
 //! The hashing engine as callers and operators meet it.
 
+use std::{io::Write, net::TcpStream};
+
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -191,4 +193,46 @@ async fn a_returning_caller_costs_no_hash_until_the_password_is_another(pool: Pg
         assert_eq!(status(&app, &server, &Credentials::basic(PLAIN.1, "changed")).await, 200);
     }
     assert_eq!(hashes(server), 3, "switched off");
+}
+
+/// A save whose body does not come; it keeps its place until the connection is dropped.
+fn save_without_end(app: &TestApp, ticket: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: SOTicket {ticket}\r\n\
+         Content-Type: application/json\r\nContent-Length: 60\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    connection
+}
+
+#[sqlx::test]
+async fn who_takes_all_places_is_refused_before_any_statement_and_nobody_else_is(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[SLOW]).await;
+    let ticket = app.ticket(&app.administrator()).await;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+    let places = app.metric("keeper_hashing_queue_length").await as usize;
+    let crowd: Vec<_> = (0..places + 10).map(|_| save_without_end(&app, &ticket)).collect();
+    let administrator = Credentials::Ticket(ticket);
+    let save = async || app.save(&administrator, PLAIN.0, "", "one too many").await;
+    let refused = loop {
+        let answer = save().await;
+        if answer.status == 503 {
+            break answer;
+        }
+    };
+    refused.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    let not_admitted =
+        async || app.metric("keeper_hashing_shed_total{reason=\"not_admitted\"}").await;
+    let before = not_admitted().await;
+    // Whatever asks for a user now has to wait, and fails in another way.
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::query!("LOCK TABLE users").execute(&mut *transaction).await.unwrap();
+    save().await.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    transaction.rollback().await.unwrap();
+    assert!(not_admitted().await > before);
+    app.save(&app.plain(), PLAIN.0, "", "by somebody else").await.is_saved();
+    drop(crowd);
+    while save().await.status == 503 {}
 }

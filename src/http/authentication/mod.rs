@@ -17,7 +17,7 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-
+use futures_util::{FutureExt, StreamExt};
 use secrecy::SecretString;
 
 use super::{
@@ -29,11 +29,11 @@ use super::{
 };
 use crate::{
     clock,
-    domain::{
-        caller::Origin,
-        principal::{PresentedCredential, Principal},
+    domain::{caller::Origin, principal::PresentedCredential},
+    service::{
+        EnabledSchemes,
+        authentication::{Authenticated, AuthenticationError, Presentation, Work},
     },
-    service::{EnabledSchemes, authentication::AuthenticationError},
 };
 
 /// The secret of the program that asks (protocol.md 3).
@@ -47,43 +47,56 @@ const SCHEMES: [(&str, ReadScheme); 3] =
     [("basic", basic::read), ("soticket", so_ticket::read), ("bearer", bearer::read)];
 
 /// Middleware of a route: finds out who is asking, or answers 401; then, whether the route is
-/// for them, or answers 403.
+/// for them, or answers 403; and whether there is room for their work, or answers 503.
 pub(super) async fn authenticate(
-    access: Access,
-    request: ServiceRequest,
+    (access, work): (Access, Work),
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let origin = origin(request.request());
-    match principal(access, &request, origin.clone()).await {
-        Ok(principal) => {
+    match authenticated((access, work), &request, origin.clone()).await {
+        Ok(Authenticated { principal, admission: _until_answered }) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(origin);
             Ok(next.call(request).await?.map_into_boxed_body())
         }
-        Err(error) => Ok(request.error_response(error)),
+        Err(error) => {
+            discard_body(&mut request);
+            Ok(request.error_response(error))
+        }
     }
 }
 
-async fn principal(
-    access: Access,
+/// Reads past what has already come of the body: with unread bytes in it, the web server would
+/// close the connection, and a refusal would cost a new one. What has not come is not waited for.
+fn discard_body(request: &mut ServiceRequest) {
+    let mut body = request.take_payload();
+    while let Some(Some(Ok(_))) = body.next().now_or_never() {}
+}
+
+async fn authenticated(
+    (access, work): (Access, Work),
     request: &ServiceRequest,
     origin: Origin,
-) -> Result<Principal, ApiError> {
-    let presented = presented(request.headers())?;
-    tracing::Span::current().record("auth.scheme", presented.scheme().as_str());
+) -> Result<Authenticated, ApiError> {
+    let credential = presented(request.headers())?;
+    tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
     let app_token = request.headers().get(SO_APP_TOKEN).and_then(|value| value.to_str().ok());
     let app_token = app_token.map(SecretString::from);
-    let authenticated = state.service.run(|service| async move {
-        service.authenticate(presented, app_token.as_ref(), &origin, clock::now()).await
-    });
-    let principal = authenticated.await.map_err(ApiError::interrupted_reading)?.map_err(refused)?;
+    let presentation = Presentation { credential, app_token, origin, work };
+    let authenticated = state
+        .service
+        .run(|service| async move { service.authenticate(presentation, clock::now()).await });
+    let authenticated =
+        authenticated.await.map_err(ApiError::interrupted_reading)?.map_err(refused)?;
+    let principal = &authenticated.principal;
     tracing::Span::current().record("principal.id", principal.user_id().as_i32());
     let installation = state.service.service().rules.installation;
     if access == Access::Agent && !principal.may_call_agents(installation) {
         return Err(ErrorKind::ApplicationNotTrusted.into());
     }
-    Ok(principal)
+    Ok(authenticated)
 }
 
 /// A refusal on its way out; the log learns whom the caller claimed to be.

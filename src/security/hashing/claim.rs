@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{super::length_prefixed::LengthPrefixed, PhcHash};
 use crate::{
-    domain::{credential::CredentialValue, stored_credential::StoredCredential},
+    domain::{caller::Caller, credential::CredentialValue, stored_credential::StoredCredential},
     security::random::{RandomError, random_bytes},
 };
 
@@ -53,6 +53,20 @@ impl ClaimKey {
                 .field(&row.version.to_be_bytes())
                 .field(row.key_id.as_bytes()),
         };
+        self.mac(&fields)
+    }
+
+    /// A name together with where it is used from.
+    pub(super) fn visitor(&self, caller: Caller, canonical_name: &str) -> ClaimDigest {
+        let address = match caller {
+            Caller::Address(address) => address.to_string(),
+            Caller::User(_) | Caller::Command => String::new(),
+        };
+        let fields = LengthPrefixed::of("visitor").field(address.as_bytes());
+        self.mac(&fields.field(canonical_name.as_bytes()))
+    }
+
+    fn mac(&self, fields: &LengthPrefixed) -> ClaimDigest {
         let mac = Hmac::<Sha256>::new(&(*self.0).into()).chain_update(fields.as_bytes());
         ClaimDigest(mac.finalize().into_bytes().into())
     }

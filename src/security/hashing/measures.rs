@@ -57,6 +57,11 @@ impl Measures {
         self.shed.get_or_create(&Shed { reason: "queue_full" }).inc();
     }
 
+    /// A request was not let in, because it would have been late.
+    pub(super) fn shed_by_admission(&self) {
+        self.shed.get_or_create(&Shed { reason: "not_admitted" }).inc();
+    }
+
     /// A job was refused because its time was over.
     pub(super) fn shed_by_deadline(&self) {
         self.shed.get_or_create(&Shed { reason: "deadline" }).inc();

@@ -6,6 +6,7 @@
 //! No async thread ever computes a hash, and a job whose caller went away is not hashed. A claim
 //! that was verified lately costs nothing; equal claims at the same time cost one hash.
 
+mod admission;
 mod claim;
 mod fair_queue;
 mod flights;
@@ -14,7 +15,7 @@ mod measures;
 #[cfg(feature = "parts")]
 mod part;
 mod phc;
-mod verified;
+mod remembered;
 mod worker;
 
 use std::{
@@ -31,13 +32,14 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "parts")]
 pub use self::part::HashPart;
-pub(crate) use self::{claim::Claim, phc::PhcHash};
+pub(crate) use self::{admission::Admission, claim::Claim, phc::PhcHash};
 use self::{
+    admission::Admissions,
     claim::ClaimKey,
     flights::{Flights, Landed, Verification},
     kernel::{Kernel, Tag},
     measures::Measures,
-    verified::VerifiedClaims,
+    remembered::Remembered,
     worker::{Job, Pool},
 };
 use super::random::random_bytes;
@@ -91,8 +93,11 @@ pub(crate) struct HashingEngine {
     deadline: Duration,
     decoy: PhcHash,
     capacity: Capacity,
+    admissions: Admissions,
     claim_key: ClaimKey,
-    verified: VerifiedClaims,
+    verified: Remembered,
+    /// Who logged in lately, by name and address.
+    returning: Remembered,
     flights: Flights,
     measures: Measures,
 }
@@ -141,6 +146,7 @@ impl HashingEngine {
         let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
         let queue_length = queue_length(hashes_per_second, options.deadline);
         pool.set_capacity(queue_length, hashes_per_second);
+        let remembered = || Remembered::new(options.maximum_verified, options.verified_lifetime);
         Ok(Self {
             pool,
             parameters: options.parameters,
@@ -154,8 +160,10 @@ impl HashingEngine {
                 queue_length,
                 memory_kib: u64::from(memory_kib) * u64::try_from(threads).unwrap_or(u64::MAX),
             },
+            admissions: Admissions::new(queue_length),
             claim_key: ClaimKey::generate()?,
-            verified: VerifiedClaims::new(options.maximum_verified, options.verified_lifetime),
+            verified: remembered(),
+            returning: remembered(),
             flights: Flights::default(),
             measures,
         })
@@ -180,12 +188,30 @@ impl HashingEngine {
         Ok(PhcHash::new(self.parameters, salt, *tag))
     }
 
-    /// Refuses a caller whose job would be refused, so that nothing else is done for it in vain.
+    /// Lets a request in that will be hashed for, until the admission is dropped, or refuses it
+    /// before anything else is done for it in vain.
     ///
     /// # Errors
     /// [`HashingError::Overloaded`].
-    pub(crate) fn check_room(&self, caller: Caller) -> Result<(), HashingError> {
-        self.pool.check_room(caller)
+    pub(crate) fn admit(&self, caller: Caller) -> Result<Admission, HashingError> {
+        self.admissions.admit(caller).ok_or_else(|| self.pool.refuse())
+    }
+
+    /// Lets a login in. Whoever logged in lately from there needs no admission: most of them cost
+    /// no hash. Nothing here depends on the secret, so nothing shows whether it was ever right.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn admit_login(
+        &self,
+        caller: Caller,
+        canonical_name: &str,
+    ) -> Result<Option<Admission>, HashingError> {
+        let visitor = self.claim_key.visitor(caller, canonical_name);
+        if self.returning.contains(visitor, Instant::now()) {
+            return Ok(None);
+        }
+        self.admit(caller).map(Some)
     }
 
     /// Hashes a value at today's cost when there is nothing else to hash; `None` when that is not
@@ -239,6 +265,8 @@ impl HashingEngine {
         }
         if claim.may_be_remembered {
             self.verified.insert(digest, Instant::now());
+            let visitor = self.claim_key.visitor(caller, claim.canonical_name);
+            self.returning.insert(visitor, Instant::now());
         }
         Ok(if is_first { Proven::Now } else { Proven::Before })
     }

@@ -304,3 +304,25 @@ async fn a_closed_engine_takes_nothing_new() {
     let error = engine.hash(ADDRESS, &value("x")).await.unwrap_err();
     assert!(matches!(error, HashingError::ShuttingDown));
 }
+
+#[tokio::test]
+async fn whoever_logged_in_lately_from_there_needs_no_place_whatever_they_say_now() {
+    let engine = engine(FAST, Duration::from_secs(30));
+    let crowd: Vec<_> = std::iter::from_fn(|| engine.admit(ADDRESS).ok()).collect();
+    assert_eq!(crowd.len(), engine.capacity().queue_length);
+    assert!(engine.admit_login(ADDRESS, "anna").is_err());
+    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let row = row(b"sealed");
+    let (right, wrong) = (value("right"), value("wrong"));
+    for (value, proven) in [(&wrong, Proven::No), (&right, Proven::Now), (&wrong, Proven::No)] {
+        let claim = claim("anna", value, Some((&row, &hash)));
+        assert_eq!(engine.prove(ADDRESS, &claim).await.unwrap(), proven);
+        let is_let_in = engine.admit_login(ADDRESS, "anna").is_ok_and(|place| place.is_none());
+        assert_eq!(is_let_in, engine.verified.len() == 1, "only who was right once");
+    }
+    let elsewhere = Caller::Address(IpAddr::V4(Ipv4Addr::BROADCAST));
+    assert!(engine.admit_login(ADDRESS, "paul").is_err(), "another name");
+    assert!(engine.admit_login(elsewhere, "anna").unwrap().is_some(), "from elsewhere");
+    drop(crowd);
+    assert!(engine.admit_login(ADDRESS, "paul").unwrap().is_some());
+}

@@ -130,18 +130,10 @@ impl Pool {
         Ok(())
     }
 
-    /// Refuses now what [`Self::submit`] would refuse, before anything is done for it.
-    pub(super) fn check_room(&self, caller: Caller) -> Result<(), HashingError> {
-        let mut state = self.lock();
-        if !state.queue.would_refuse(caller) {
-            return Ok(());
-        }
-        state.queue.retain(|job| !job.reply.is_closed());
-        if !state.queue.would_refuse(caller) {
-            return Ok(());
-        }
-        self.measures.shed_by_length();
-        Err(HashingError::Overloaded { retry_after: state.retry_after() })
+    /// What somebody is told whose request is not let in.
+    pub(super) fn refuse(&self) -> HashingError {
+        self.measures.shed_by_admission();
+        HashingError::Overloaded { retry_after: self.lock().retry_after() }
     }
 
     /// Keeps a job for when a thread has nothing else to do. There is room for one; another is

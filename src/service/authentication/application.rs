@@ -2,11 +2,11 @@
 
 use secrecy::SecretString;
 
-use super::{AuthenticationError, Refusal};
+use super::{Authenticated, AuthenticationError, Refusal};
 use crate::{
     domain::{
         application::{Application, InstallationType},
-        principal::{AuthenticationScheme, Principal},
+        principal::AuthenticationScheme,
     },
     service::Service,
 };
@@ -16,12 +16,13 @@ impl Service {
     /// access token was issued to. A ticket needs a known one.
     pub(super) fn identify_application(
         &self,
-        mut principal: Principal,
+        mut authenticated: Authenticated,
         app_token: Option<&SecretString>,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         if self.rules.installation == InstallationType::Onsite {
-            return Ok(principal);
+            return Ok(authenticated);
         }
+        let principal = &mut authenticated.principal;
         if let Some(token) = app_token {
             principal.application = self.applications.find_by_token(token).cloned();
         }
@@ -29,7 +30,7 @@ impl Service {
             let user = Some(&principal.user);
             return Err(AuthenticationError::refused(user, Refusal::UnknownApplication));
         }
-        Ok(principal)
+        Ok(authenticated)
     }
 
     /// The application that a token names, if it is still configured.

@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{AuthenticationError, Refusal};
+use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
         credential::CredentialValue,
@@ -22,8 +22,9 @@ impl Service {
     pub(super) async fn authenticate_issuer_token(
         &self,
         text: &SecretString,
+        work: Work,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         let refuse = |reason| AuthenticationError::refused(None, reason);
         let identity = verify_issuer_token(&self.issuers, text)
             .map_err(|refused| refuse(Refusal::Token(refused)))?;
@@ -49,7 +50,10 @@ impl Service {
         let scheme = AuthenticationScheme::Bearer;
         // An issuer whose clock is ahead must not stretch what is derived from its proof.
         let auth_time = auth_time.min(now);
-        Ok(Principal { user, scheme, proof: Proof::Token, auth_time, application: None })
+        let admission = self.admit(work, user.user_id)?;
+        let principal =
+            Principal { user, scheme, proof: Proof::Token, auth_time, application: None };
+        Ok(Authenticated { principal, admission })
     }
 
     /// Whoever can write to the database can point a digest at another user, but cannot seal the

@@ -16,11 +16,14 @@ use time::OffsetDateTime;
 use super::{Service, opening::KeyUnavailable};
 use crate::{
     domain::{
-        caller::Origin,
+        caller::{Caller, Origin},
         principal::{AuthenticationScheme, PresentedCredential, Principal},
         user::{User, UserId},
     },
-    security::{access_token::TokenRefused, hashing::HashingError},
+    security::{
+        access_token::TokenRefused,
+        hashing::{Admission, HashingError},
+    },
     storage::StorageError,
 };
 
@@ -85,6 +88,31 @@ pub(crate) enum Refusal {
     IdentifierMismatch,
 }
 
+/// What a request presents before anything else is looked at.
+pub(crate) struct Presentation {
+    pub(crate) credential: PresentedCredential,
+    /// `SO-AppToken`.
+    pub(crate) app_token: Option<SecretString>,
+    pub(crate) origin: Origin,
+    pub(crate) work: Work,
+}
+
+/// What a request costs beside its authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Statements only.
+    Light,
+    /// A hash: only so many are let in at a time.
+    Hashing,
+}
+
+/// Somebody who is who they say, with a place where hashing is if the request needs one.
+pub(crate) struct Authenticated {
+    pub(crate) principal: Principal,
+    /// To be kept until the request is answered.
+    pub(crate) admission: Option<Admission>,
+}
+
 impl AuthenticationError {
     fn refused(user: Option<&User>, reason: Refusal) -> Self {
         Self::Refused { user_id: user.map(|user| user.user_id), reason }
@@ -96,31 +124,41 @@ impl AuthenticationError {
 }
 
 impl Service {
-    /// Finds out who presented this.
+    /// Finds out who presented this, and whether there is room for their work. Where the text
+    /// itself says whom it is about, the room comes first: a refusal costs no statement.
     ///
     /// # Errors
     /// [`AuthenticationError::Refused`], or what kept us from finding out.
     pub(crate) async fn authenticate(
         &self,
-        presented: PresentedCredential,
-        app_token: Option<&SecretString>,
-        origin: &Origin,
+        presentation: Presentation,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
-        if !self.is_enabled(presented.scheme()) {
+    ) -> Result<Authenticated, AuthenticationError> {
+        let Presentation { credential, app_token, origin, work } = presentation;
+        if !self.is_enabled(credential.scheme()) {
             return Err(AuthenticationError::scheme_off());
         }
-        let principal = match presented {
+        let authenticated = match credential {
             PresentedCredential::Password { name, password } => {
-                self.authenticate_password(&name, &password, origin, now).await
+                let principal = self.authenticate_password(&name, &password, &origin, now).await?;
+                let admission = self.admit(work, principal.user_id())?;
+                Authenticated { principal, admission }
             }
-            PresentedCredential::Ticket(text) => self.authenticate_ticket(&text, now).await,
-            PresentedCredential::Token(text) => self.authenticate_token(&text, now).await,
+            PresentedCredential::Ticket(text) => self.authenticate_ticket(&text, work, now).await?,
+            PresentedCredential::Token(text) => self.authenticate_token(&text, work, now).await?,
             PresentedCredential::Session { cookie, xsrf } => {
-                self.authenticate_session(&cookie, &xsrf, now).await
+                self.authenticate_session((&cookie, &xsrf), work, now).await?
             }
         };
-        self.identify_application(principal?, app_token)
+        self.identify_application(authenticated, app_token.as_ref())
+    }
+
+    /// A place for the work that a request brings; light work needs none.
+    fn admit(&self, work: Work, user_id: UserId) -> Result<Option<Admission>, HashingError> {
+        match work {
+            Work::Light => Ok(None),
+            Work::Hashing => self.hashing.admit(Caller::User(user_id)).map(Some),
+        }
     }
 
     fn is_enabled(&self, scheme: AuthenticationScheme) -> bool {

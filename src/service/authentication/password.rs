@@ -4,6 +4,8 @@
 //! types, a decoy standing in for each row that does not exist. Only a success ends it early, and
 //! only what was verified before, against the same row, is not hashed.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -15,10 +17,14 @@ use crate::{
         principal::{AuthenticationScheme, Principal, Proof},
         user::{LoginName, User},
     },
-    security::hashing::{Claim, Proven},
+    security::hashing::{Admission, Claim, HashingError, Proven},
     service::Service,
     storage::credentials::{self, Candidate},
 };
+
+/// When a login that is not let in is told so. Who guesses does not heed `Retry-After` and would
+/// come back at once; waiting costs nothing here.
+const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 
 /// What a request presented, and from where.
 #[derive(Clone, Copy)]
@@ -40,6 +46,7 @@ impl Service {
         let name = LoginName::parse(name).map_err(|_| refuse(None, Refusal::ImpossibleName))?;
         let password = CredentialValue::parse("Password", password)
             .map_err(|_| refuse(None, Refusal::ImpossiblePassword))?;
+        let _admission = self.admit_login(origin, &name).await?;
         let types = self.types.usable_for_basic();
         let candidate = {
             let mut connection = self.connection().await?;
@@ -64,6 +71,19 @@ impl Service {
             auth_time: now,
             application: None,
         })
+    }
+
+    /// A place for the login, where it needs one.
+    async fn admit_login(
+        &self,
+        origin: &Origin,
+        name: &LoginName,
+    ) -> Result<Option<Admission>, HashingError> {
+        let admitted = self.hashing.admit_login(origin.caller(), name.canonical());
+        if admitted.is_err() {
+            tokio::time::sleep(REFUSED_LOGIN_DELAY).await;
+        }
+        admitted
     }
 
     /// The first of the types whose row was made from this password.

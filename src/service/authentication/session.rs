@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{AuthenticationError, Refusal, derived::Reference};
+use super::{Authenticated, AuthenticationError, Refusal, Work, derived::Reference};
 use crate::{
     domain::{
         application::InstallationType,
@@ -22,12 +22,13 @@ use crate::{
 impl Service {
     pub(super) async fn authenticate_session(
         &self,
-        cookie: &SecretString,
-        xsrf: &SecretString,
+        (cookie, xsrf): (&SecretString, &SecretString),
+        work: Work,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedSession);
         let read = read_session(cookie).ok_or_else(malformed)?;
+        let admission = self.admit(work, read.user_id)?;
         let mut connection = self.connection().await?;
         let at =
             Reference { kind: TicketKind::Session, user_id: read.user_id, digest: &read.digest };
@@ -39,13 +40,14 @@ impl Service {
             return Err(AuthenticationError::OnlineSession);
         }
         self.renew(&mut connection, at, &session, now).await?;
-        Ok(Principal {
+        let principal = Principal {
             user,
             scheme: AuthenticationScheme::Session,
             proof: Proof::Session { digest: read.digest },
             auth_time: session.auth_time,
             application: None,
-        })
+        };
+        Ok(Authenticated { principal, admission })
     }
 
     /// Whose session that is, if it still counts.

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{AuthenticationError, Refusal, derived::Reference};
+use super::{Authenticated, AuthenticationError, Refusal, Work, derived::Reference};
 use crate::{
     domain::principal::{AuthenticationScheme, Principal, Proof},
     security::so_ticket::read_ticket,
@@ -15,21 +15,24 @@ impl Service {
     pub(super) async fn authenticate_ticket(
         &self,
         text: &SecretString,
+        work: Work,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedTicket);
         let read = read_ticket(text).ok_or_else(malformed)?;
+        let admission = self.admit(work, read.user_id)?;
         let mut connection = self.connection().await?;
         let at =
             Reference { kind: TicketKind::Ticket, user_id: read.user_id, digest: &read.digest };
         let (user, ticket) = self.find_live(&mut connection, at, now).await?;
         self.renew(&mut connection, at, &ticket, now).await?;
-        Ok(Principal {
+        let principal = Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,
             proof: Proof::Ticket { digest: read.digest },
             auth_time: ticket.auth_time,
             application: None,
-        })
+        };
+        Ok(Authenticated { principal, admission })
     }
 }

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
-use super::{AuthenticationError, Refusal};
+use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::principal::{AuthenticationScheme, Principal, Proof},
     security::access_token::PREFIX,
@@ -15,34 +15,38 @@ impl Service {
     pub(super) async fn authenticate_token(
         &self,
         text: &SecretString,
+        work: Work,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         if text.expose_secret().starts_with(PREFIX) {
-            self.authenticate_access_token(text, now).await
+            self.authenticate_access_token(text, work, now).await
         } else {
-            self.authenticate_issuer_token(text, now).await
+            self.authenticate_issuer_token(text, work, now).await
         }
     }
 
     async fn authenticate_access_token(
         &self,
         text: &SecretString,
+        work: Work,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         let refuse = |reason| AuthenticationError::refused(None, reason);
         let content = self
             .access_tokens
             .verify(&self.keyring, text)
             .map_err(|refused| refuse(Refusal::Token(refused)))?;
+        let admission = self.admit(work, content.user_id)?;
         let found = users::find_by_id(&mut *self.connection().await?, content.user_id).await?;
         let user = found.ok_or_else(|| refuse(Refusal::UnknownUser))?;
         self.check_derived(&user, content.session_epoch, content.auth_time, now)?;
-        Ok(Principal {
+        let principal = Principal {
             user,
             scheme: AuthenticationScheme::Bearer,
             proof: Proof::Token,
             auth_time: content.auth_time,
             application: self.application_of_claim(content.application.as_deref()),
-        })
+        };
+        Ok(Authenticated { principal, admission })
     }
 }

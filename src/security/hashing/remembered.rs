@@ -1,7 +1,7 @@
-//! Claims that were verified lately, so that a returning caller costs no hash.
+//! What was verified lately, so that a returning caller costs no hash.
 //!
-//! Only right ones come in, so guessing cannot push anybody out. What is kept is a digest under
-//! a key of this process; it goes after a while, and with the process.
+//! Only what was right comes in, so guessing cannot push anybody out. What is kept are digests
+//! under a key of this process; they go after a while, and with the process.
 
 use std::{
     num::NonZeroUsize,
@@ -13,13 +13,13 @@ use lru::LruCache;
 
 use super::claim::ClaimDigest;
 
-/// At most so many claims, each for so long.
-pub(super) struct VerifiedClaims {
+/// At most so many digests, each for so long.
+pub(super) struct Remembered {
     until: Option<Mutex<LruCache<ClaimDigest, Instant>>>,
     lifetime: Duration,
 }
 
-impl VerifiedClaims {
+impl Remembered {
     /// `maximum` zero: nothing is remembered.
     pub(super) fn new(maximum: usize, lifetime: Duration) -> Self {
         let until = NonZeroUsize::new(maximum).map(LruCache::new).map(Mutex::new);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_remembered_for_its_lifetime_and_no_longer() {
-        let verified = VerifiedClaims::new(10, MINUTE);
+        let verified = Remembered::new(10, MINUTE);
         let ([claim, other, _], now) = (claims(), Instant::now());
         verified.insert(claim, now);
         assert!(verified.contains(claim, now + MINUTE.mul_f64(0.999)));
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_one_not_used_for_longest_makes_room() {
-        let verified = VerifiedClaims::new(2, MINUTE);
+        let verified = Remembered::new(2, MINUTE);
         let ([a, b, c], now) = (claims(), Instant::now());
         verified.insert(a, now);
         verified.insert(b, now);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn with_no_room_nothing_is_remembered() {
-        let verified = VerifiedClaims::new(0, MINUTE);
+        let verified = Remembered::new(0, MINUTE);
         let ([claim, ..], now) = (claims(), Instant::now());
         verified.insert(claim, now);
         assert!(!verified.contains(claim, now));
