@@ -36,4 +36,5 @@ pub mod parts {
 pub use cli::run;
 pub use configuration::{Problem, Problems, Settings};
 pub use http::{Access, RouteDescription, describe_routes};
-pub use startup::{Application, StartError};
+pub use startup::{Application, StartError, connect};
+pub use storage::Database;

@@ -9,8 +9,8 @@ use crate::{startup, storage::installation::InstallationKind};
 pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = session::read_settings()?;
     session::require(settings.problems_of_migrating())?;
-    let pool = startup::connect(&settings.database).await?;
-    startup::migrate(&pool, InstallationKind::Production).await?;
+    let database = startup::connect(&settings).await?;
+    startup::migrate(&database, InstallationKind::Production).await?;
     output::say("the database is up to date")?;
     Ok(ExitCode::SUCCESS)
 }

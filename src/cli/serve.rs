@@ -15,13 +15,13 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = session::read_settings()?;
     session::require(settings.problems_of_serving())?;
     let stop = stop_signal()?;
-    let pool = startup::connect(&settings.database).await?;
+    let database = startup::connect(&settings).await?;
     if settings.database.migrate_on_start {
-        startup::migrate(&pool, InstallationKind::Production).await?;
+        startup::migrate(&database, InstallationKind::Production).await?;
     }
-    startup::require_migrations(&pool).await?;
-    startup::require_kind(&pool, InstallationKind::Production).await?;
-    let application = Application::build(&settings, pool)?;
+    startup::require_migrations(&database).await?;
+    startup::require_kind(&database, InstallationKind::Production).await?;
+    let application = Application::build(&settings, database)?;
     announce(&application)?;
     application.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)

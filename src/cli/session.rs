@@ -39,9 +39,9 @@ pub(super) async fn open() -> Result<Service, Failure> {
     // One hash at a time is enough for a command.
     let mut settings = settings;
     settings.hashing.threads = 1;
-    let pool = startup::connect(&settings.database).await?;
-    startup::require_migrations(&pool).await?;
-    Ok(startup::build_service(&settings, pool)?)
+    let database = startup::connect(&settings).await?;
+    startup::require_migrations(&database).await?;
+    Ok(startup::build_service(&settings, database)?)
 }
 
 /// The user that an argument names, by id or by login name.

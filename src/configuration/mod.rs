@@ -13,8 +13,8 @@ use std::{collections::HashMap, env, path::Path};
 use self::reader::Reader;
 pub use self::sections::Settings;
 pub(crate) use self::sections::{
-    ApplicationSettings, DatabaseSettings, IssuerSettings, LogFormat, LogSettings,
-    ShutdownSettings, TypeKind, TypeSettings,
+    ApplicationSettings, IssuerSettings, LogFormat, LogSettings, ShutdownSettings, TypeKind,
+    TypeSettings,
 };
 
 /// One thing that is wrong with the settings.

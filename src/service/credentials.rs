@@ -1,7 +1,7 @@
-//! Saving a credential: one transaction of two statements, after the hash is done.
+//! Saving a credential: a look at the user, the hash, and one statement that writes everything.
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
 use super::{Service, opening::KeyUnavailable};
@@ -26,7 +26,7 @@ use crate::{
         self, StorageError,
         credential_writes::{self, ActorStanding, CredentialWrite, IdentifierWrite, WriteOutcome},
         credentials,
-        users::{self, LockedUser},
+        users::{self, UserHead},
     },
 };
 
@@ -74,6 +74,16 @@ pub(super) struct HashedCredential {
     identifier: Option<SecretString>,
 }
 
+/// One save, all but the user's head.
+#[derive(Clone, Copy)]
+pub(super) struct Save<'save> {
+    pub(super) actor: Actor<'save>,
+    pub(super) origin: &'save Origin,
+    pub(super) user_id: UserId,
+    pub(super) hashed: &'save HashedCredential,
+    pub(super) now: OffsetDateTime,
+}
+
 impl Service {
     /// Adds or replaces the user's credential of that type.
     ///
@@ -90,15 +100,42 @@ impl Service {
         if !actor.may_save_credential_of(user_id, &command.credential_type) {
             return Err(SaveCredentialError::Forbidden);
         }
-        // Unlocked, so that an unknown user costs no hash. The caller was read a moment ago.
-        if actor.user_id() != Some(user_id) {
-            users::find_by_id(&mut *self.connection().await?, user_id)
-                .await?
-                .ok_or(SaveCredentialError::UnknownUser)?;
-        }
+        // Before the hash, so that an unknown user costs none.
+        let mut connection = self.connection().await?;
+        let head = users::find_head(&mut connection, user_id).await?;
+        connection.release();
+        let head = head.ok_or(SaveCredentialError::UnknownUser)?;
         let hashed = self.hash_credential(actor.caller(), command).await?;
-        let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
-        self.write_credential(&mut transaction, actor, origin, (user_id, hashed), now).await?;
+        let save = Save { actor, origin, user_id, hashed: &hashed, now };
+        // What may have to be rolled back belongs into a transaction.
+        if hashed.identifier.is_none() {
+            let outcome = self.write_at_once(save, &head).await?;
+            if outcome != WriteOutcome::HeadMoved {
+                return saved(outcome);
+            }
+        }
+        self.write_in_turn(save).await
+    }
+
+    /// One statement, which is its own transaction, as long as nobody else writes for the user.
+    async fn write_at_once(
+        &self,
+        save: Save<'_>,
+        head: &UserHead,
+    ) -> Result<WriteOutcome, SaveCredentialError> {
+        let write = self.credential_write(save, head)?;
+        let mut connection = self.connection().await?;
+        let outcome = credential_writes::upsert(&mut connection, &write).await;
+        let outcome = outcome.map_err(StorageError::in_doubt)?;
+        connection.release();
+        Ok(outcome)
+    }
+
+    /// The user's row first, and so after whoever has it.
+    async fn write_in_turn(&self, save: Save<'_>) -> Result<(), SaveCredentialError> {
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
+        self.write_credential(&mut transaction, save).await?;
         Ok(storage::commit(transaction).await?)
     }
 
@@ -115,48 +152,34 @@ impl Service {
         Ok(HashedCredential { credential_type, display_value, hash, identifier })
     }
 
-    /// The two statements of a save, within the caller's transaction.
+    /// The write of a save, within the caller's transaction.
     pub(super) async fn write_credential(
         &self,
         connection: &mut PgConnection,
-        actor: Actor<'_>,
-        origin: &Origin,
-        (user_id, hashed): (UserId, HashedCredential),
-        now: OffsetDateTime,
+        save: Save<'_>,
     ) -> Result<(), SaveCredentialError> {
-        let locked = users::lock(connection, user_id).await?;
-        let locked = locked.ok_or(SaveCredentialError::UnknownUser)?;
-        let event = self.saved_event(actor, origin, (user_id, &hashed), &locked, now);
-        let write = self.credential_write(actor, event, hashed, locked)?;
-        match credential_writes::upsert(connection, &write).await? {
-            WriteOutcome::Saved => Ok(()),
-            WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
-            WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
-        }
+        let head = users::lock(connection, save.user_id).await?;
+        let head = head.ok_or(SaveCredentialError::UnknownUser)?;
+        let write = self.credential_write(save, &head)?;
+        saved(credential_writes::upsert(connection, &write).await?)
     }
 
-    fn saved_event(
-        &self,
-        actor: Actor<'_>,
-        origin: &Origin,
-        (user_id, hashed): (UserId, &HashedCredential),
-        locked: &LockedUser,
-        now: OffsetDateTime,
-    ) -> AuditEvent {
+    fn saved_event(&self, save: Save<'_>, head: &UserHead) -> AuditEvent {
+        let Save { actor, origin, hashed, .. } = save;
         // What logs in is what tickets and tokens come from: they end with it. So they do when
         // other types may go with this save.
         let ends_derived = self.logs_in(&hashed.credential_type) || self.rules.single_per_user;
         AuditEvent {
-            user_id,
-            sequence: locked.audit_sequence + 1,
-            occurred_at: now,
+            user_id: save.user_id,
+            sequence: head.audit_sequence + 1,
+            occurred_at: save.now,
             kind: AuditKind::CredentialSaved,
             actor: actor.user_id(),
             scheme: actor.scheme().as_str(),
             address: origin.address.map(|address| address.to_string()),
             request_id: origin.request_id.clone(),
             credential_type: Some(hashed.credential_type.as_str().to_owned()),
-            session_epoch: locked.session_epoch + i64::from(ends_derived),
+            session_epoch: head.session_epoch + i64::from(ends_derived),
         }
     }
 
@@ -168,11 +191,11 @@ impl Service {
 
     fn credential_write(
         &self,
-        actor: Actor<'_>,
-        event: AuditEvent,
-        hashed: HashedCredential,
-        locked: LockedUser,
+        save: Save<'_>,
+        head: &UserHead,
     ) -> Result<CredentialWrite, SaveCredentialError> {
+        let event = self.saved_event(save, head);
+        let Save { actor, hashed, .. } = save;
         let key = self.keyring.writing();
         let credential_type = hashed.credential_type.as_str();
         let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
@@ -187,15 +210,15 @@ impl Service {
             hash_parameters,
         };
         let phc = hashed.hash.to_phc_string().map_err(|_| SaveCredentialError::Unwritable)?;
-        let envelope = Envelope { phc, identifier: hashed.identifier };
+        let envelope = Envelope { phc, identifier: hashed.identifier.clone() };
         Ok(CredentialWrite {
             audit_key_id: key.id().to_owned(),
-            audit_mac: audit_mac(key, &locked.audit_mac, &event),
+            audit_mac: audit_mac(key, &head.audit_mac, &event),
             credential_type: credential_type.to_owned(),
             sealed_hash: seal(key, binding, &envelope)?,
             key_id: key.id().to_owned(),
             hash_parameters,
-            display_value: hashed.display_value.unwrap_or(locked.login_name),
+            display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
             identifier,
             actor: standing(actor),
             proven: own_proof(actor, event.user_id),
@@ -232,6 +255,17 @@ impl Service {
         };
         let hash = row.map(|row| self.open_hash(&row)).transpose()?.flatten();
         Ok(self.hashing.verify(Caller::Command, value, hash.as_ref()).await?)
+    }
+}
+
+/// What a write came to, as the caller of the save sees it.
+fn saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
+    match outcome {
+        WriteOutcome::Saved => Ok(()),
+        WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
+        WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
+        // Whoever holds the user's row finds the head where they read it.
+        WriteOutcome::HeadMoved => Err(StorageError::Inconsistent { table: "users" }.into()),
     }
 }
 

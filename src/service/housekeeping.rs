@@ -15,11 +15,13 @@ const PERIOD: Duration = Duration::from_secs(60);
 const BATCH: i64 = 500;
 
 impl Service {
-    /// Deletes expired tickets, for ever. They have stopped counting long before.
+    /// Deletes expired tickets, for ever, which have stopped counting long before, and closes
+    /// connections that nobody needs.
     pub(crate) async fn sweep(&self) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
             period.tick().await;
+            self.database.close_idle().await;
             if let Err(error) = self.sweep_tickets().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

@@ -9,6 +9,7 @@ use prometheus_client::{
 };
 
 use super::Service;
+use crate::storage::ConnectionCounts;
 
 /// The prefix of every metric.
 const PREFIX: &str = "keeper";
@@ -35,15 +36,14 @@ impl Service {
     }
 
     fn register_database(&self, registry: &mut Registry) {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        let (open, maximum) = (self.pool.size(), self.pool.options().get_max_connections());
+        let ConnectionCounts { open, idle, maximum } = self.database.counts();
         for (name, help, number) in [
             ("connections", "Open connections to the database", open),
             ("connections_idle", "Open connections that nobody uses", idle),
             ("connections_maximum", "Connections there may be", maximum),
         ] {
             let gauge: Gauge = Gauge::default();
-            gauge.set(i64::from(number));
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
             registry.register(name, help, gauge);
         }
     }

@@ -17,8 +17,6 @@ pub(crate) mod users;
 
 use std::time::Duration;
 
-use sqlx::{PgPool, Postgres, pool::PoolConnection};
-
 pub(crate) use self::{
     handle::{Interrupted, ServiceHandle},
     upgrading::Upgrades,
@@ -29,6 +27,7 @@ use crate::{
         access_token::AccessTokens, application_token::Applications, hashing::HashingEngine,
         issuer_token::Issuer, keyring::Keyring,
     },
+    storage::{Connection, Database},
 };
 
 // The failures of the layers below, for `http`, which does not look below.
@@ -39,7 +38,7 @@ pub(crate) use crate::{
 
 /// Everything the use cases need; one for the life of the process.
 pub(crate) struct Service {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) keyring: Keyring,
     pub(crate) hashing: HashingEngine,
     pub(crate) types: CredentialTypes,
@@ -81,7 +80,7 @@ pub(crate) struct EnabledSchemes {
 }
 
 impl Service {
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, StorageError> {
-        Ok(self.pool.acquire().await?)
+    async fn connection(&self) -> Result<Connection, StorageError> {
+        self.database.connection().await
     }
 }

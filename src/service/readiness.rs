@@ -19,7 +19,7 @@ impl Service {
     /// # Errors
     /// What is missing.
     pub(crate) async fn check_readiness(&self) -> Result<(), NotReady> {
-        match storage::pending_migrations(&self.pool).await? {
+        match storage::pending_migrations(&self.database).await? {
             0 => Ok(()),
             pending => Err(NotReady::PendingMigrations(pending)),
         }

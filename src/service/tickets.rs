@@ -1,6 +1,7 @@
 //! Issuing and ending tickets, and ending everything derived.
 
 use secrecy::SecretString;
+use sqlx::Connection as _;
 use time::OffsetDateTime;
 
 use super::Service;
@@ -105,7 +106,8 @@ impl Service {
     ) -> Result<OffsetDateTime, TicketError> {
         let expires_at = self.expiry(kind, auth_time, now);
         let ticket = Ticket { session_epoch: user.session_epoch, auth_time, expires_at };
-        let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
         let locked = users::lock(&mut transaction, user.user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
         // It would be dead anyway, its epoch being past; better not to hand it out.
@@ -158,7 +160,8 @@ impl Service {
         origin: &Origin,
         now: OffsetDateTime,
     ) -> Result<u64, TicketError> {
-        let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
         let locked = users::lock(&mut transaction, user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
         let event = AuditEvent {

@@ -1,10 +1,11 @@
 //! Adding and finding users. For operators; the API's own calls come later.
 
+use sqlx::Connection as _;
 use time::OffsetDateTime;
 
 use super::{
     Service,
-    credentials::{HashedCredential, SaveCredentialError},
+    credentials::{HashedCredential, Save, SaveCredentialError},
 };
 use crate::{
     domain::{
@@ -53,14 +54,15 @@ impl Service {
             None => self.free_user_id().await?,
         };
         let hashed = self.hash_first_password(user_id, password).await?;
-        let mut transaction = self.pool.begin().await.map_err(StorageError::from)?;
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
         let key = self.keyring.writing();
         let event = added_event(user_id, origin, now);
         let mac = audit_mac(key, &START_OF_CHAIN, &event);
         users::insert(&mut transaction, user_id, user, &mac, now).await?;
         audit_events::insert(&mut transaction, &event, key.id(), &mac).await?;
-        let write = (user_id, hashed);
-        self.write_credential(&mut transaction, Actor::Command, origin, write, now).await?;
+        let save = Save { actor: Actor::Command, origin, user_id, hashed: &hashed, now };
+        self.write_credential(&mut transaction, save).await?;
         storage::commit(transaction).await?;
         Ok(user_id)
     }

@@ -1,19 +1,23 @@
-//! The database of an installation: the pool, the schema, and what it is for.
+//! The database of an installation: opening it, the schema, and what it is for.
 
 use secrecy::SecretString;
 
 use super::StartError;
 use crate::{
     clock,
-    configuration::DatabaseSettings,
+    configuration::Settings,
     storage::{
         self, ConnectOptions, Database,
         installation::{self, InstallationKind},
     },
 };
 
-/// Opens the connection pool that the settings describe.
-pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Database, StartError> {
+/// Opens the database that the settings describe, with its first connection.
+///
+/// # Errors
+/// When a setting is missing, or nobody answers.
+pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
+    let settings = &settings.database;
     let missing = || StartError::Setting("database.url: is required".to_owned());
     let url = settings.url.as_ref().ok_or_else(missing)?;
     let password = match &settings.password_file {
@@ -39,8 +43,8 @@ pub(super) fn read_password(file: &std::path::Path) -> Result<SecretString, Star
 }
 
 /// Fails unless every migration of this binary is applied.
-pub(crate) async fn require_migrations(pool: &Database) -> Result<(), StartError> {
-    match storage::pending_migrations(pool).await? {
+pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartError> {
+    match storage::pending_migrations(database).await? {
         0 => Ok(()),
         pending => Err(StartError::PendingMigrations(pending)),
     }

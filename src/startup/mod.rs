@@ -17,10 +17,10 @@ use std::{
 
 use actix_web::web::Data;
 
-pub use self::error::StartError;
 use self::server::serve;
+pub use self::{database::connect, error::StartError};
 pub(crate) use self::{
-    database::{connect, migrate, require_kind, require_migrations},
+    database::{migrate, require_kind, require_migrations},
     service::{build_service, problems_of_files},
     threads::waiting_threads,
 };
@@ -59,23 +59,24 @@ pub struct Application {
 }
 
 impl Application {
-    /// Builds the application around a pool, on the addresses of the settings. Port 0 takes a
-    /// free one. Must be called on the runtime that the pool belongs to.
+    /// Builds the application over a database, on the addresses of the settings. Port 0 takes a
+    /// free one. Must be called on the runtime that
+    /// the database was opened on.
     ///
     /// # Errors
     /// When an address is taken, or keys, issuers or hashing cannot be had.
-    pub fn build(settings: &Settings, pool: Database) -> Result<Self, StartError> {
-        Self::build_on(listen(settings.http.listen)?, settings, pool)
+    pub fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
+        Self::build_on(listen(settings.http.listen)?, settings, database)
     }
 
     /// As [`Self::build`], on a listener that is already open.
     pub(crate) fn build_on(
         listener: TcpListener,
         settings: &Settings,
-        pool: Database,
+        database: Database,
     ) -> Result<Self, StartError> {
         let operations = settings.operations.listen.map(listen).transpose()?;
-        let service = Arc::new(build_service(settings, pool)?);
+        let service = Arc::new(build_service(settings, database)?);
         let state = Data::new(HttpState {
             service: ServiceHandle::on_current_runtime(
                 Arc::clone(&service),
@@ -175,7 +176,7 @@ impl Application {
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");
         // A database that does not answer any more must not keep the process from ending.
-        if tokio::time::timeout(CLOSE_TIMEOUT, service.pool.close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, service.database.close()).await.is_err() {
             tracing::warn!("the database connections did not close in time");
         }
         Ok(())

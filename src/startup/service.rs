@@ -20,7 +20,10 @@ use crate::{
 };
 
 /// The service that the settings describe, with its keys read and its hashing threads running.
-pub(crate) fn build_service(settings: &Settings, pool: Database) -> Result<Service, StartError> {
+pub(crate) fn build_service(
+    settings: &Settings,
+    database: Database,
+) -> Result<Service, StartError> {
     let missing = |setting: &str| StartError::Setting(format!("{setting}: is required"));
     let keyring_file = settings.keyring_file.as_ref().ok_or_else(|| missing("keyring.file"))?;
     let types = settings.credential_types().ok_or_else(|| missing("credentials.default_type"))?;
@@ -35,7 +38,7 @@ pub(crate) fn build_service(settings: &Settings, pool: Database) -> Result<Servi
     })?;
     let memory_ceiling_kib = memory::ceiling_kib(hashing.capacity());
     Ok(Service {
-        pool,
+        database,
         keyring: Keyring::load(keyring_file)?,
         hashing,
         access_tokens: AccessTokens {

@@ -9,7 +9,7 @@ use crate::domain::{
     user::UserId,
 };
 
-/// A credential on its way into the table. Its user's row is held by the transaction.
+/// A credential on its way into the table, computed from its user's head.
 #[derive(Debug)]
 pub(crate) struct CredentialWrite {
     /// Its sequence is the version of the row that it writes.
@@ -48,21 +48,31 @@ pub(crate) struct IdentifierWrite {
     pub(crate) all_digests: Vec<Vec<u8>>,
 }
 
-/// What became of a write. Unless it was saved, the transaction must be rolled back.
+/// What became of a write. Unless it was saved, nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
     /// Everything was written.
     Saved,
-    /// Another user has this identifier.
+    /// Another write holds the user's row, or has moved the head this one was computed from.
+    HeadMoved,
+    /// Another user has this identifier. If they got it this very moment, the rest was written
+    /// and must be rolled back: a write with an identifier belongs in a transaction.
     IdentifierTaken,
     /// The proven secret has been replaced, or the actor is not what they were.
     ProofOutdated,
 }
 
-struct OutcomeRow {
-    is_saved: bool,
-    is_taken: bool,
-    is_identified: bool,
+impl WriteOutcome {
+    /// As `upsert_credential.sql` spells it.
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "saved" => Some(Self::Saved),
+            "head_moved" => Some(Self::HeadMoved),
+            "identifier_taken" => Some(Self::IdentifierTaken),
+            "proof_outdated" => Some(Self::ProofOutdated),
+            _ => None,
+        }
+    }
 }
 
 /// Adds or replaces the credential, with its evidence.
@@ -75,8 +85,7 @@ pub(crate) async fn upsert(
     let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let (proven_type, proven_version) = write.proven.clone().unzip();
     let identifier = write.identifier.as_ref();
-    let row = sqlx::query_file_as!(
-        OutcomeRow,
+    let outcome = sqlx::query_file_scalar!(
         "src/storage/upsert_credential.sql",
         event.user_id.as_i32(),
         write.credential_type,
@@ -107,15 +116,7 @@ pub(crate) async fn upsert(
     )
     .fetch_one(connection)
     .await?;
-    Ok(match row {
-        OutcomeRow { is_taken: true, .. } => WriteOutcome::IdentifierTaken,
-        OutcomeRow { is_saved: false, .. } => WriteOutcome::ProofOutdated,
-        // Another user's save of the same identifier was faster by a moment.
-        OutcomeRow { is_identified: false, .. } if identifier.is_some() => {
-            WriteOutcome::IdentifierTaken
-        }
-        OutcomeRow { .. } => WriteOutcome::Saved,
-    })
+    WriteOutcome::parse(&outcome).ok_or(StorageError::Inconsistent { table: "credentials" })
 }
 
 /// Another hash of the same secret, on its way into the row that it was read from.

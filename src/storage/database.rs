@@ -1,15 +1,14 @@
-//! The connection pool, migrations and commit.
+//! Opening the database, migrations and commit.
 
 use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Transaction,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
 
-use super::error::{StorageError, is_connection_failure};
+use super::{
+    connections::Database,
+    error::{StorageError, is_connection_failure},
+};
 
 /// The migrations this binary knows. A database that a newer release has migrated is fine too:
 /// migrations are compatible with the release before.
@@ -18,9 +17,6 @@ fn migrator() -> Migrator {
     migrator.set_ignore_missing(true);
     migrator
 }
-
-/// How long a connection may have rested without being asked whether it still lives.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How to reach the database.
 #[derive(Debug)]
@@ -42,11 +38,11 @@ pub(crate) fn is_database_url(url: &SecretString) -> bool {
     PgConnectOptions::from_str(url.expose_secret()).is_ok()
 }
 
-/// Opens the pool and its first connection.
+/// Opens the database, with its first connection.
 ///
 /// # Errors
 /// [`StorageError::BadUrl`], or [`StorageError::Unavailable`] when nobody answers.
-pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<PgPool, StorageError> {
+pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<Database, StorageError> {
     // The parser's own message could repeat a part of the URL, and with it the password.
     let mut connection = PgConnectOptions::from_str(options.url.expose_secret())
         .map_err(|_| StorageError::BadUrl)?;
@@ -59,32 +55,18 @@ pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<PgPool, Stor
         ("statement_timeout", milliseconds(options.statement_timeout)),
         ("idle_in_transaction_session_timeout", milliseconds(options.statement_timeout)),
     ]);
-    let pool = PgPoolOptions::new()
-        .max_connections(options.maximum_connections)
-        .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|connection, usage| Box::pin(test_if_idle(connection, usage.idle_for)))
-        .connect_with(connection)
-        .await?;
-    Ok(pool)
-}
-
-/// A connection that was used a moment ago is taken as it is: asking it whether it still lives
-/// would be a round trip more for every request. One that has rested longer is asked.
-async fn test_if_idle(connection: &mut PgConnection, idle: Duration) -> sqlx::Result<bool> {
-    if idle > TRUSTED_IDLE {
-        connection.ping().await?;
-    }
-    Ok(true)
+    let database = Database::new(connection, options.maximum_connections, options.acquire_timeout)?;
+    database.connection().await?.release();
+    Ok(database)
 }
 
 /// Applies the migrations that are missing.
 ///
 /// # Errors
 /// When one fails or an applied one is not the one this binary knows.
-pub(crate) async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
+pub(crate) async fn migrate(database: &Database) -> Result<(), StorageError> {
     // A migration may take longer than a request may, and wait for another instance's.
-    let mut connection = pool.acquire().await?;
+    let mut connection = database.connection().await?;
     sqlx::query!(
         "SELECT set_config('lock_timeout', '0', false) AS lock,
                 set_config('statement_timeout', '0', false) AS statement"
@@ -92,7 +74,7 @@ pub(crate) async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
     .fetch_one(&mut *connection)
     .await?;
     let migrated = migrator().run(&mut *connection).await;
-    // With its changed settings it must not go back to the pool.
+    // With its changed settings nobody else may have it.
     connection.close().await?;
     Ok(migrated?)
 }
@@ -101,18 +83,19 @@ pub(crate) async fn migrate(pool: &PgPool) -> Result<(), StorageError> {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub(crate) async fn pending_migrations(pool: &PgPool) -> Result<usize, StorageError> {
+pub(crate) async fn pending_migrations(database: &Database) -> Result<usize, StorageError> {
+    let mut connection = database.connection().await?;
     let is_prepared = sqlx::query_scalar!(
         r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "is_prepared!""#
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connection)
     .await?;
     if !is_prepared {
         return Ok(migrator().iter().count());
     }
     let applied: Vec<i64> =
         sqlx::query_scalar!("SELECT version FROM _sqlx_migrations WHERE success")
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?;
     Ok(migrator().iter().filter(|migration| !applied.contains(&migration.version)).count())
 }

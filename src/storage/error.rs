@@ -36,6 +36,23 @@ const BUSY: [&str; 5] = ["55P03", "40P01", "40001", "57014", "25P03"];
 /// insufficient resources, and shutdown or crash of the server.
 const UNAVAILABLE: [&str; 3] = ["08", "53", "57P"];
 
+impl StorageError {
+    /// The same failure, of a statement that is its own transaction: what died under it may have
+    /// been committed.
+    pub(crate) fn in_doubt(self) -> Self {
+        match self {
+            Self::Unavailable(error) => Self::OutcomeUnknown(error),
+            Self::Busy(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Constraint(_)
+            | Self::Inconsistent { .. }
+            | Self::Migration(_)
+            | Self::BadUrl
+            | Self::Refused(_) => self,
+        }
+    }
+}
+
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
         if is_connection_failure(&error) {

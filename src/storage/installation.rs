@@ -1,9 +1,8 @@
 //! The marker that tells a trial's database from a real one.
 
-use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::StorageError;
+use super::{Database, StorageError};
 
 /// What a database is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +24,20 @@ impl InstallationKind {
 }
 
 /// What the database says it is; `None` when nobody has said yet, or there are no tables yet.
-pub(crate) async fn find_kind(pool: &PgPool) -> Result<Option<InstallationKind>, StorageError> {
+pub(crate) async fn find_kind(
+    database: &Database,
+) -> Result<Option<InstallationKind>, StorageError> {
+    let mut connection = database.connection().await?;
     let exists =
         sqlx::query_scalar!(r#"SELECT to_regclass('installation') IS NOT NULL AS "exists!""#)
-            .fetch_one(pool)
+            .fetch_one(&mut *connection)
             .await?;
     if !exists {
         return Ok(None);
     }
-    let kind = sqlx::query_scalar!("SELECT kind FROM installation").fetch_optional(pool).await?;
+    let kind = sqlx::query_scalar!("SELECT kind FROM installation")
+        .fetch_optional(&mut *connection)
+        .await?;
     Ok(kind.map(|kind| {
         if kind == InstallationKind::Development.as_str() {
             InstallationKind::Development
@@ -45,7 +49,7 @@ pub(crate) async fn find_kind(pool: &PgPool) -> Result<Option<InstallationKind>,
 
 /// Says what the database is, unless it has been said before.
 pub(crate) async fn insert_kind(
-    pool: &PgPool,
+    database: &Database,
     kind: InstallationKind,
     now: OffsetDateTime,
 ) -> Result<(), StorageError> {
@@ -54,7 +58,7 @@ pub(crate) async fn insert_kind(
         kind.as_str(),
         now,
     )
-    .execute(pool)
+    .execute(&mut *database.connection().await?)
     .await?;
     Ok(())
 }

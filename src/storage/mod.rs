@@ -3,6 +3,7 @@
 //! The caller owns the transaction. What PostgreSQL says is turned into [`StorageError`] here.
 
 pub(crate) mod audit_events;
+mod connections;
 pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;
@@ -11,10 +12,9 @@ pub(crate) mod installation;
 pub(crate) mod tickets;
 pub(crate) mod users;
 
-/// The connection pool.
-pub(crate) type Database = sqlx::PgPool;
-
+pub use self::connections::Database;
 pub(crate) use self::{
+    connections::{Connection, ConnectionCounts},
     database::{ConnectOptions, commit, connect, is_database_url, migrate, pending_migrations},
     error::StorageError,
 };

@@ -1,7 +1,12 @@
--- The second statement of a save. The user's row is locked by this transaction, so the head and
--- the epoch are those that the event was computed from. Everything hangs on `saved`: when it is
--- empty, nothing is written at all.
-WITH taken AS (
+-- The write of a save. It goes on from the user's head as it was read before, and takes the row it
+-- stands in: where another write holds that row or has moved the head, `head` is empty. Everything
+-- hangs on `head` and `saved`: when one of them is empty, nothing is written at all. It never waits
+-- for that row, so its snapshot is as young as its lock.
+WITH head AS (
+    SELECT FROM users WHERE user_id = $1 AND audit_sequence = $9::bigint - 1
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+taken AS (
     SELECT 1 FROM credential_identifiers
     WHERE credential_type = $2 AND digest = ANY($22::bytea[]) AND user_id <> $1
 ),
@@ -12,6 +17,7 @@ saved AS (
         updated_at, updated_by
     )
     SELECT $1, $2, $3, $4, 'argon2id', $5, $6, $7, $8, $9, $10, $11, $10, $11
+    FROM head
     WHERE NOT EXISTS (SELECT FROM taken)
       -- The actor may have been retired, or had everything ended, while the hash was computed.
       AND ($25::bigint IS NULL OR EXISTS (
@@ -47,7 +53,7 @@ event AS (
     )
     SELECT $1, $9, $10, $12, $11, $13, $14, $15, $2, $16, $17, $18 FROM saved
 ),
-head AS (
+advance AS (
     UPDATE users SET audit_sequence = $9, audit_mac = $18, session_epoch = $16
     WHERE user_id = $1 AND EXISTS (SELECT FROM saved)
 ),
@@ -71,7 +77,11 @@ other_types AS (
     DELETE FROM credentials
     WHERE $24::boolean AND user_id = $1 AND credential_type <> $2 AND EXISTS (SELECT FROM saved)
 )
-SELECT
-    EXISTS (SELECT FROM saved) AS "is_saved!",
-    EXISTS (SELECT FROM taken) AS "is_taken!",
-    EXISTS (SELECT FROM identifier) AS "is_identified!"
+SELECT CASE
+    WHEN NOT EXISTS (SELECT FROM head) THEN 'head_moved'
+    WHEN EXISTS (SELECT FROM taken) THEN 'identifier_taken'
+    WHEN NOT EXISTS (SELECT FROM saved) THEN 'proof_outdated'
+    -- Another user's save of the same identifier was faster by a moment.
+    WHEN $21::bytea IS NOT NULL AND NOT EXISTS (SELECT FROM identifier) THEN 'identifier_taken'
+    ELSE 'saved'
+END AS "outcome!"

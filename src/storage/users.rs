@@ -46,9 +46,9 @@ impl TryFrom<UserRow> for User {
     }
 }
 
-/// A user whose row this transaction holds, with the head of their audit chain.
+/// What a write to a user goes on from: their epoch, and the head of their audit chain.
 #[derive(Debug)]
-pub(crate) struct LockedUser {
+pub(crate) struct UserHead {
     pub(crate) session_epoch: i64,
     pub(crate) login_name: String,
     pub(crate) audit_sequence: i64,
@@ -124,24 +124,38 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-/// Takes the user's row for this transaction: existence, epoch and audit head.
-///
-/// Every writer of a user's data goes through here first, so what is read in the next statement
-/// stays true until the commit.
+/// The user's head as it is now; another write may move it on.
+#[tracing::instrument(name = "db.users.find_head", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn find_head(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Option<UserHead>, StorageError> {
+    let head = sqlx::query_as!(
+        UserHead,
+        "SELECT session_epoch, login_name, audit_sequence, audit_mac
+         FROM users WHERE user_id = $1",
+        user_id.as_i32(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(head)
+}
+
+/// Takes the user's row for this transaction: their head stays where it is until the commit.
 #[tracing::instrument(name = "db.users.lock", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     user_id: UserId,
-) -> Result<Option<LockedUser>, StorageError> {
-    let user = sqlx::query_as!(
-        LockedUser,
+) -> Result<Option<UserHead>, StorageError> {
+    let head = sqlx::query_as!(
+        UserHead,
         "SELECT session_epoch, login_name, audit_sequence, audit_mac
          FROM users WHERE user_id = $1 FOR NO KEY UPDATE",
         user_id.as_i32(),
     )
     .fetch_optional(connection)
     .await?;
-    Ok(user)
+    Ok(head)
 }
 
 /// Moves the audit head and the epoch of a user whose row this transaction holds.

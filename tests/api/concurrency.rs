@@ -193,6 +193,50 @@ async fn a_row_that_is_held_too_long_is_503_and_nothing_is_written(pool: PgPool)
 }
 
 #[sqlx::test]
+async fn a_caller_who_goes_away_leaves_no_transaction_behind(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let (held, save) = waiting_save(&app, &app.administrator()).await;
+    save.abort();
+    held.rollback().await.unwrap();
+    let open = || {
+        sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"#
+        )
+    };
+    let mut left = open().fetch_one(&app.pool).await.unwrap();
+    for _ in 0..600 {
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        left = open().fetch_one(&app.pool).await.unwrap();
+    }
+    assert_eq!(left, 0, "nobody uses the service any more, and a transaction is open");
+    app.save(&app.administrator(), PLAIN.0, "", "the row is free").await.is_saved();
+}
+
+#[sqlx::test]
+async fn a_save_is_one_statement_unless_another_one_is_in_its_way(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // What each connection of the service did last.
+    let committed = || {
+        sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM pg_stat_activity
+               WHERE datname = current_database() AND query = 'COMMIT'
+                 AND application_name = 'credential-keeper'"#
+        )
+    };
+    let administrator = app.administrator();
+    app.save(&administrator, PLAIN.0, "", "alone").await.is_saved();
+    assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 0);
+    let (held, save) = waiting_save(&app, &administrator).await;
+    held.rollback().await.unwrap();
+    save.await.unwrap().is_saved();
+    assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 1);
+}
+
+#[sqlx::test]
 async fn a_right_that_ended_while_the_save_waited_writes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (ending, restore) in [

@@ -82,9 +82,9 @@ async fn serve(
     settings.operations.listen = None;
     settings.http.allowed_hosts = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
     settings.shutdown.grace = std::time::Duration::ZERO;
-    let pool = startup::connect(&settings.database).await?;
-    demo::prepare(&settings, &pool, &data).await?;
-    let application = Application::build_on(listener, &settings, pool)?;
+    let database = startup::connect(&settings).await?;
+    demo::prepare(&settings, &database, &data).await?;
+    let application = Application::build_on(listener, &settings, database)?;
     announce(&application)?;
     application.run_until(stop).await?;
     postgres.stop()

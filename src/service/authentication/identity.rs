@@ -34,10 +34,10 @@ impl Service {
             .map_err(|_| refuse(Refusal::UnknownIdentifier))?;
         let identifier = identifier.secret();
         let digests = identifier_digests(&self.keyring, &credential_type, identifier);
-        let found = {
-            let mut connection = self.connection().await?;
-            credentials::find_by_identifier(&mut connection, &credential_type, &digests).await?
-        };
+        let mut connection = self.connection().await?;
+        let found =
+            credentials::find_by_identifier(&mut connection, &credential_type, &digests).await?;
+        connection.release();
         let candidate = found.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
         let is_owner = self.holds_identifier(&candidate, identifier)?;
         let user = candidate.user;

@@ -48,10 +48,10 @@ impl Service {
             .map_err(|_| refuse(None, Refusal::ImpossiblePassword))?;
         let _admission = self.admit_login(origin, &name).await?;
         let types = self.types.usable_for_basic();
-        let candidate = {
-            let mut connection = self.connection().await?;
-            credentials::find_for_login(&mut connection, name.canonical(), &types).await?
-        };
+        let mut connection = self.connection().await?;
+        let candidate =
+            credentials::find_for_login(&mut connection, name.canonical(), &types).await?;
+        connection.release();
         let presented = Presented { name: &name, password: &password, origin };
         let proof = self.prove(candidate.as_ref(), &types, presented).await?;
         let user = candidate.map(|candidate| candidate.user);

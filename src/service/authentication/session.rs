@@ -40,6 +40,7 @@ impl Service {
             return Err(AuthenticationError::OnlineSession);
         }
         self.renew(&mut connection, at, &session, now).await?;
+        connection.release();
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::Session,

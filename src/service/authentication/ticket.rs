@@ -26,6 +26,7 @@ impl Service {
             Reference { kind: TicketKind::Ticket, user_id: read.user_id, digest: &read.digest };
         let (user, ticket) = self.find_live(&mut connection, at, now).await?;
         self.renew(&mut connection, at, &ticket, now).await?;
+        connection.release();
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,

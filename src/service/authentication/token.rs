@@ -37,7 +37,9 @@ impl Service {
             .verify(&self.keyring, text)
             .map_err(|refused| refuse(Refusal::Token(refused)))?;
         let admission = self.admit(work, content.user_id)?;
-        let found = users::find_by_id(&mut *self.connection().await?, content.user_id).await?;
+        let mut connection = self.connection().await?;
+        let found = users::find_by_id(&mut connection, content.user_id).await?;
+        connection.release();
         let user = found.ok_or_else(|| refuse(Refusal::UnknownUser))?;
         self.check_derived(&user, content.session_epoch, content.auth_time, now)?;
         let principal = Principal {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::PathBuf, sync::Arc, time::Duration};
 use credential_keeper::{Application, Settings};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use sqlx::{ConnectOptions, PgPool, postgres::PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
@@ -92,16 +92,11 @@ impl TestApp {
     async fn start(&mut self) {
         let file = self.variables.get("KEEPER_CONFIG").map(PathBuf::from);
         let settings = Settings::read(file.as_deref(), self.variables.clone()).unwrap();
-        let options = (*self.pool.connect_options()).clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let (report, started) = oneshot::channel();
         let run = async move {
-            let pool = PgPoolOptions::new()
-                .acquire_timeout(Duration::from_secs(30))
-                .connect_with(options)
-                .await
-                .unwrap();
-            let application = Application::build(&settings, pool).unwrap();
+            let database = credential_keeper::connect(&settings).await.unwrap();
+            let application = Application::build(&settings, database).unwrap();
             let operations = application.operations_address().unwrap().unwrap();
             report.send((application.address().unwrap(), operations)).unwrap();
             application.run_until(async { drop(stopped.await) }).await.unwrap();
