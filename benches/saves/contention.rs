@@ -21,16 +21,17 @@ const CALM: Duration = Duration::from_secs(10);
 const CALLER: [u8; 4] = [127, 0, 0, 2];
 const OTHERS: [u8; 4] = [127, 0, 0, 3];
 
-/// Measures and prints both.
-pub(crate) async fn measure() {
+/// An instance with passwords for two callers, and targets for their saves.
+async fn installation() -> Installation {
     let mut installation = Installation::prepare(2, 1000).await;
     installation.start_instance();
     installation.save_passwords(2).await;
-    guessing(&installation).await;
-    fairness(&installation).await;
+    installation
 }
 
-async fn guessing(installation: &Installation) {
+/// Measures and prints what a returning caller notices of a guesser.
+pub(crate) async fn guessing() {
+    let installation = installation().await;
     let address = installation.addresses()[0];
     let mut caller = Connection::open_from(CALLER, address).await;
     let headers = Scheme::Basic.log_in(&mut caller, 0).await;
@@ -79,7 +80,9 @@ async fn guess(mut connection: Connection, left: &Cell<u32>) {
     }
 }
 
-async fn fairness(installation: &Installation) {
+/// Measures and prints what a user's saves notice of another user's.
+pub(crate) async fn fairness() {
+    let installation = installation().await;
     let address = installation.addresses()[0];
     let mut caller = Connection::open(address).await;
     let headers = Scheme::Bearer.log_in(&mut caller, 0).await;

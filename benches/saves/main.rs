@@ -3,7 +3,8 @@
 //!
 //!   (nothing)    every scheme at 1, 8, 64 and 512 connections
 //!   --quick      Bearer and Basic at 64 connections
-//!   contention   guessers and busy callers beside one who is neither
+//!   guessing     a returning caller beside a guesser
+//!   fairness     a user beside another one with 500 connections
 //!   growth       1 thousand, 1 million and 10 million credentials; 1 to 4 instances
 //!
 //! Rounds of all rows and of the bare hash alternate, so that what else the machine does meets all
@@ -44,8 +45,9 @@ fn main() {
             let schemes = [service::Scheme::Bearer, service::Scheme::Basic];
             runtime.block_on(table::measure(&schemes, &[64]));
         }
-        Some("contention") => runtime.block_on(contention::measure()),
+        Some("guessing") => runtime.block_on(contention::guessing()),
+        Some("fairness") => runtime.block_on(contention::fairness()),
         Some("growth") => runtime.block_on(growth::measure()),
-        Some(other) => panic!("{other}: what is that? --quick, contention, growth or nothing"),
+        Some(other) => panic!("{other}: what is that? --quick, guessing, fairness, growth or nothing"),
     }
 }

@@ -16,7 +16,7 @@ const ROUND: Duration = Duration::from_secs(5);
 const TARGETS: u64 = 20_000;
 
 /// How often the cheap request is sent meanwhile.
-const CHEAP_PAUSE: Duration = Duration::from_millis(50);
+const CHEAP_PAUSE: Duration = Duration::from_millis(25);
 
 /// One row: who saves, through how many connections, and what came of it.
 struct Row {

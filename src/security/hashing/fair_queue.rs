@@ -1,8 +1,13 @@
 //! A bounded queue that is fair between callers.
 //!
-//! Callers take turns, one job each. Alone, a caller may fill the queue; when it is full, the
-//! newest job of the caller with most waiting jobs has to go. So one caller with a thousand
-//! requests delays another by at most one job a turn.
+//! Callers take turns, one job each, and who has not been there lately comes first. Alone, a caller
+//! may fill the queue; when it is full, the newest job of the caller with most waiting jobs has to
+//! go. So one caller with a thousand requests delays another who comes now and then by nothing but
+//! the jobs under way, and one who comes often by at most one job a turn.
+//!
+//! The order is that of the FQ-CoDel scheduler's new and old flows (RFC 8290, section 4.2): a
+//! newcomer whose job was taken keeps a turn among the others even without a job, and is new again
+//! only after that. Else many newcomers could keep the others waiting for ever.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,8 +16,11 @@ use std::{
 
 /// Jobs of several callers.
 pub(super) struct FairQueue<C, J> {
+    /// Of every caller that is in one of the two lists below, and of no other.
     lanes: HashMap<C, VecDeque<J>>,
-    /// Callers with jobs, in the order of their turns.
+    /// Callers who have not been there lately.
+    newcomers: VecDeque<C>,
+    /// The others, in the order of their turns.
     turns: VecDeque<C>,
     length: usize,
     capacity: usize,
@@ -21,7 +29,8 @@ pub(super) struct FairQueue<C, J> {
 impl<C: Copy + Eq + Hash, J> FairQueue<C, J> {
     /// An empty queue for `capacity` jobs.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { lanes: HashMap::new(), turns: VecDeque::new(), length: 0, capacity }
+        let (newcomers, turns) = (VecDeque::new(), VecDeque::new());
+        Self { lanes: HashMap::new(), newcomers, turns, length: 0, capacity }
     }
 
     /// How many jobs wait.
@@ -49,10 +58,11 @@ impl<C: Copy + Eq + Hash, J> FairQueue<C, J> {
                 return Some(job);
             }
         }
-        let lane = self.lanes.entry(caller).or_default();
-        if lane.is_empty() {
-            self.turns.push_back(caller);
-        }
+        let newcomers = &mut self.newcomers;
+        let lane = self.lanes.entry(caller).or_insert_with(|| {
+            newcomers.push_back(caller);
+            VecDeque::new()
+        });
         lane.push_back(job);
         self.length += 1;
         displaced
@@ -60,16 +70,19 @@ impl<C: Copy + Eq + Hash, J> FairQueue<C, J> {
 
     /// Takes the next job of the caller whose turn it is.
     pub(super) fn pop(&mut self) -> Option<J> {
-        let caller = self.turns.pop_front()?;
-        let lane = self.lanes.get_mut(&caller)?;
-        let job = lane.pop_front()?;
-        self.length -= 1;
-        if lane.is_empty() {
-            self.lanes.remove(&caller);
-        } else {
-            self.turns.push_back(caller);
+        while let Some(caller) = self.newcomers.pop_front().or_else(|| self.turns.pop_front()) {
+            match self.lanes.get_mut(&caller).and_then(VecDeque::pop_front) {
+                Some(job) => {
+                    self.length -= 1;
+                    self.turns.push_back(caller);
+                    return Some(job);
+                }
+                None => {
+                    self.lanes.remove(&caller);
+                }
+            }
         }
-        Some(job)
+        None
     }
 
     /// Drops the jobs that are not wanted any more.
@@ -77,25 +90,18 @@ impl<C: Copy + Eq + Hash, J> FairQueue<C, J> {
         for lane in self.lanes.values_mut() {
             lane.retain(&is_wanted);
         }
-        self.lanes.retain(|_, lane| !lane.is_empty());
-        self.turns.retain(|caller| self.lanes.contains_key(caller));
         self.length = self.lanes.values().map(VecDeque::len).sum();
     }
 
     /// The newest job of the caller with most waiting, unless `caller` would be that one.
     fn take_newest_of_the_busiest_but(&mut self, caller: C) -> Option<J> {
         let own = self.lanes.get(&caller).map_or(0, VecDeque::len);
-        let (busiest, lane) = self.lanes.iter_mut().max_by_key(|(_, lane)| lane.len())?;
+        let lane = self.lanes.values_mut().max_by_key(|lane| lane.len())?;
         if lane.len() <= own + 1 {
             return None;
         }
-        let busiest = *busiest;
         let newest = lane.pop_back()?;
         self.length -= 1;
-        if lane.is_empty() {
-            self.lanes.remove(&busiest);
-            self.turns.retain(|turn| *turn != busiest);
-        }
         Some(newest)
     }
 }
@@ -118,6 +124,45 @@ mod tests {
         }
         assert_eq!(drain(&mut queue), [1, 10, 20, 2, 11, 3]);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn who_was_not_there_lately_comes_first_and_only_once() {
+        let mut queue = FairQueue::new(10);
+        for job in 1..=4 {
+            queue.push('a', job);
+        }
+        assert_eq!(queue.pop(), Some(1));
+        queue.push('b', 10);
+        assert_eq!(queue.pop(), Some(10));
+        queue.push('b', 11);
+        assert_eq!(queue.pop(), Some(2), "b has had its turn");
+        assert_eq!(queue.pop(), Some(11));
+        assert_eq!((queue.pop(), queue.pop()), (Some(3), Some(4)), "b is passed over, then new");
+        queue.push('a', 5);
+        queue.push('b', 12);
+        assert_eq!(queue.pop(), Some(12));
+    }
+
+    #[test]
+    fn newcomers_without_end_keep_nobody_waiting_for_ever() {
+        let mut queue = FairQueue::new(100);
+        queue.push(0, 0);
+        queue.push(0, 1);
+        assert_eq!(queue.pop(), Some(0));
+        let callers = 1..=8;
+        callers.clone().for_each(|caller| drop(queue.push(caller, 10)));
+        // Each comes back as soon as its job is done.
+        let taken = std::iter::from_fn(|| {
+            let job = queue.pop()?;
+            callers.clone().for_each(|caller| {
+                if queue.lanes.get(&caller).is_none_or(VecDeque::is_empty) {
+                    queue.push(caller, 10);
+                }
+            });
+            Some(job)
+        });
+        assert!(taken.take(20).any(|job| job == 1));
     }
 
     #[test]
