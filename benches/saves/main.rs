@@ -48,6 +48,8 @@ fn main() {
         Some("guessing") => runtime.block_on(contention::guessing()),
         Some("fairness") => runtime.block_on(contention::fairness()),
         Some("growth") => runtime.block_on(growth::measure()),
-        Some(other) => panic!("{other}: what is that? --quick, guessing, fairness, growth or nothing"),
+        Some(other) => {
+            panic!("{other}: what is that? --quick, guessing, fairness, growth or nothing")
+        }
     }
 }

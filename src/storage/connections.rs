@@ -166,7 +166,8 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<PgConnection, sqlx::Error> {
-        self.options.connect().await
+        // Connecting takes seven times the memory of everything else that an acquisition waits for.
+        Box::pin(self.options.connect()).await
     }
 
     async fn recycle(
@@ -178,7 +179,7 @@ impl Manager for Connector {
             return Err(RecycleError::message("it is old"));
         }
         if metrics.last_used() > TRUSTED_IDLE {
-            connection.ping().await?;
+            Box::pin(connection.ping()).await?;
         }
         Ok(())
     }

@@ -78,12 +78,21 @@ fn threads(process: u32) -> Vec<(bool, f64)> {
 
 /// A process with all its children, those that have ended too.
 fn family(process: u32) -> f64 {
-    let folder = format!("/proc/{process}");
-    let children = fs::read_to_string(format!("{folder}/task/{process}/children"));
-    let children = children.unwrap_or_default();
-    let living = children.split_whitespace().filter_map(|child| child.parse().ok()).map(family);
-    let stat = Path::new(&folder).join("stat");
-    ticks(&stat, 11, 4).unwrap_or(0.0) + living.sum::<f64>()
+    let seconds = |process: i32| ticks(Path::new(&format!("/proc/{process}/stat")), 11, 4);
+    let all = descendants(process).into_iter().chain(i32::try_from(process));
+    all.filter_map(seconds).sum()
+}
+
+/// The children of a process, and theirs.
+pub(crate) fn descendants(process: u32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    let mut all = Vec::new();
+    for child in children.unwrap_or_default().split_whitespace() {
+        let child: u32 = child.parse().expect("a process id");
+        all.extend(i32::try_from(child));
+        all.extend(descendants(child));
+    }
+    all
 }
 
 fn own_seconds(stat: &Path) -> Option<f64> {

@@ -112,7 +112,7 @@ impl Installation {
     pub(crate) async fn save_passwords(&self, callers: u64) {
         let mut connection = Connection::open(self.addresses()[0]).await;
         for caller in 1..callers {
-            let save = crate::load::save(&basic(0), FIRST + caller, PASSWORD);
+            let save = crate::load::save(&basic_of(0), FIRST + caller, PASSWORD);
             assert_eq!(connection.ask(&save).await.status, 200);
         }
     }
@@ -191,14 +191,14 @@ impl Scheme {
     /// The headers of that caller's requests.
     pub(crate) async fn log_in(self, connection: &mut Connection, caller: u64) -> String {
         match self {
-            Self::Basic => basic(caller),
+            Self::Basic => basic_of(caller),
             Self::Bearer => {
-                let ask = request("GET", "/api/v1/User/currentToken", &basic(caller), "");
+                let ask = request("GET", "/api/v1/User/currentToken", &basic_of(caller), "");
                 let answer = connection.ask(&ask).await;
                 format!("Authorization: Bearer {}\r\n", answer.body.trim().trim_matches('"'))
             }
             Self::SoTicket => {
-                let ask = request("POST", "/keeper/tickets", &basic(caller), "");
+                let ask = request("POST", "/keeper/tickets", &basic_of(caller), "");
                 let answer: serde_json::Value =
                     serde_json::from_str(&connection.ask(&ask).await.body).expect("a ticket");
                 let ticket = answer["Ticket"].as_str().expect("a ticket");
@@ -218,7 +218,12 @@ impl Scheme {
     }
 }
 
-fn basic(caller: u64) -> String {
-    let text = BASE64_STANDARD.encode(format!("caller{caller}:{PASSWORD}"));
+fn basic_of(caller: u64) -> String {
+    basic(&format!("caller{caller}"), PASSWORD)
+}
+
+/// The header of a name and a password.
+pub(crate) fn basic(name: &str, password: &str) -> String {
+    let text = BASE64_STANDARD.encode(format!("{name}:{password}"));
     format!("Authorization: Basic {text}\r\n")
 }

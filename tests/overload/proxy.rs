@@ -25,6 +25,7 @@ pub(crate) enum Way {
 }
 
 /// The proxy; it ends with the runtime.
+#[derive(Clone)]
 pub(crate) struct Proxy {
     way: Arc<watch::Sender<Way>>,
 }

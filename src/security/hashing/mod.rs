@@ -371,6 +371,10 @@ impl Drop for HashingEngine {
     }
 }
 
+/// What part of the measured rate is left when requests come: the rest of the cores answers them,
+/// and is the database's, where that is on the same machine.
+const RATE_UNDER_LOAD: f64 = 0.7;
+
 /// Rate times deadline: a job at the end of a full queue is still hashed in time.
 fn queue_length(hashes_per_second: f64, deadline: Duration) -> usize {
     #[expect(
@@ -378,7 +382,7 @@ fn queue_length(hashes_per_second: f64, deadline: Duration) -> usize {
         clippy::cast_sign_loss,
         reason = "a float becomes the nearest integer in range"
     )]
-    let length = (hashes_per_second * deadline.as_secs_f64()) as usize;
+    let length = (hashes_per_second * RATE_UNDER_LOAD * deadline.as_secs_f64()) as usize;
     length.max(MINIMUM_QUEUE)
 }
 
