@@ -30,7 +30,7 @@ pub(crate) async fn measure() {
     installation.start_instance();
     installation.save_passwords(CONNECTIONS).await;
     println!(
-        "| Credentials | Instances | Saves/s | of the bare rate | p99 ms | Service ms/save \
+        "| Credentials | Instances | Saves/s | of the bare kernel | p99 ms | Service ms/save \
               | of it not hashing | PostgreSQL ms/save |"
     );
     println!("|---|{}", "--:|".repeat(7));
@@ -49,22 +49,22 @@ pub(crate) async fn measure() {
 
 async fn print_row(installation: &Installation, size: u64) {
     let addresses = installation.addresses();
-    let (mut round, mut bare_rates, mut cost) = (Round::default(), Vec::new(), Cost::default());
+    let (mut round, mut bare, mut cost) =
+        (Round::default(), bare::Rates::default(), Cost::default());
     for number in 0..ROUNDS {
         eprintln!("{size} credentials, {} instances: round {number}", addresses.len());
-        bare_rates.push(bare::rate(ROUND / 4));
+        bare.measure(ROUND / 2);
         let now = || Cost::now(&installation.services(), installation.database_id());
         let before = now();
         round.add(save_at_random(installation, size, number).await);
         cost += now() - before;
     }
-    bare_rates.sort_by(f64::total_cmp);
     let saves = count(round.acknowledged.len());
     println!(
         "| {size} | {} | {:.1} | {:.3} | {:.1} | {:.2} | {:.2} | {:.2} |",
         addresses.len(),
         round.per_second(),
-        round.per_second() / bare_rates[bare_rates.len() / 2],
+        round.per_second() / bare.medians().1,
         milliseconds(&mut round.acknowledged, 0.99),
         (cost.hashing + cost.rest) / saves * 1e3,
         cost.rest / saves * 1e3,

@@ -40,14 +40,14 @@ pub(crate) async fn measure(schemes: &[Scheme], sizes: &[usize]) {
             rows.push(Row::prepare(&installation, *scheme, *size).await);
         }
     }
-    let mut bare_rates = Vec::new();
+    let mut bare = bare::Rates::default();
     for number in 0..ROUNDS * rows.len() {
         eprintln!("round {} of {}", number + 1, ROUNDS * rows.len());
-        bare_rates.push(bare::rate(ROUND / 4));
+        bare.measure(ROUND / 2);
         let place = number % rows.len();
         rows[place].measure(&installation).await;
     }
-    print(&mut rows, &mut bare_rates);
+    print(&mut rows, &mut bare);
     let peak = peak_megabytes(installation.services()[0]);
     println!("memory of the service: {start_megabytes:.1} MB at start, {peak:.1} MB at most");
 }
@@ -107,30 +107,31 @@ async fn cheap_requests(
     times
 }
 
-fn print(rows: &mut [Row], bare_rates: &mut [f64]) {
-    bare_rates.sort_by(f64::total_cmp);
-    let bare = bare_rates[bare_rates.len() / 2];
+fn print(rows: &mut [Row], bare: &mut bare::Rates) {
+    let (of_the_crate, of_the_kernel) = bare.medians();
     println!(
-        "bare argon2id of the crate, {} threads: {bare:.1} hashes/s (median)",
+        "bare argon2id, {} threads: {of_the_crate:.1} hashes/s by the crate, {of_the_kernel:.1} by \
+         the kernel (medians)",
         bare::threads()
     );
     println!(
-        "| Scheme | Connections | Saves/s | of the bare rate | without the generator | p50 ms \
-         | p95 ms | p99 ms | Service ms/save | of it not hashing | PostgreSQL ms/save \
+        "| Scheme | Connections | Saves/s | of the crate | of the kernel | without the generator \
+         | p50 ms | p95 ms | p99 ms | Service ms/save | of it not hashing | PostgreSQL ms/save \
          | Generator ms/save | Cheap p99 ms | Refused |\n|---|{}",
-        "--:|".repeat(13)
+        "--:|".repeat(14)
     );
     for row in rows {
         let Row { scheme, headers, round, cheap, cost } = row;
         let saves = count(round.acknowledged.len());
         let available = round.elapsed.as_secs_f64() * count(bare::threads());
-        let fraction = round.per_second() / bare;
+        let fraction = round.per_second() / of_the_kernel;
         let each = |seconds: f64| seconds / saves * 1e3;
         println!(
-            "| {scheme:?} | {} | {:.1} | {fraction:.3} | {:.3} | {:.1} | {:.1} | {:.1} | {:.2} \
+            "| {scheme:?} | {} | {:.1} | {:.3} | {fraction:.3} | {:.3} | {:.1} | {:.1} | {:.1} | {:.2} \
              | {:.2} | {:.2} | {:.2} | {:.1} | {} |",
             headers.len(),
             round.per_second(),
+            round.per_second() / of_the_crate,
             fraction / (1.0 - cost.generator / available),
             milliseconds(&mut round.acknowledged, 0.50),
             milliseconds(&mut round.acknowledged, 0.95),
