@@ -120,8 +120,8 @@ async fn no_connection_is_held_while_a_hash_is_computed(pool: PgPool) {
 #[sqlx::test]
 async fn logins_whose_callers_went_away_are_not_hashed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    // Saves hash at today's, slow, cost.
-    let server = serve(&app, &[("KEEPER__HASHING__ITERATIONS", "100"), ONE_THREAD]);
+    // Saves hash at today's cost, so slow that the callers go away during the first one.
+    let server = serve(&app, &[("KEEPER__HASHING__ITERATIONS", "400"), ONE_THREAD]);
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let save = || {
         let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "x"}});
