@@ -26,6 +26,10 @@ const MAXIMUM_AGE: Duration = Duration::from_mins(30);
 /// What nobody needed for so long is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
 
+/// How long a connection may take to say that it is well. A statement whose caller went away can
+/// wait for a row meanwhile, but a server that says nothing at all must not keep places for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The database: as many connections as may be, and no more than are needed.
 #[derive(Clone)]
 pub struct Database {
@@ -132,7 +136,8 @@ impl Drop for Connection {
             return;
         };
         runtime.spawn(async move {
-            if let Err(error) = lent.ping().await {
+            let pinged = tokio::time::timeout(PATIENCE, lent.ping()).await;
+            if let Err(error) = pinged.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
                 tracing::warn!(%error, "a database connection broke");
                 drop(Object::take(lent));
             }
