@@ -1,7 +1,7 @@
 //! Saving a credential: a look at the user, the hash, and one statement that writes everything.
 
 use secrecy::SecretString;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Service, opening::KeyUnavailable};
@@ -134,7 +134,7 @@ impl Service {
     /// The user's row first, and so after whoever has it.
     async fn write_in_turn(&self, save: Save<'_>) -> Result<(), SaveCredentialError> {
         let mut connection = self.connection().await?;
-        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
+        let mut transaction = connection.begin().await?;
         self.write_credential(&mut transaction, save).await?;
         Ok(storage::commit(transaction).await?)
     }

@@ -1,7 +1,6 @@
 //! Issuing and ending tickets, and ending everything derived.
 
 use secrecy::SecretString;
-use sqlx::Connection as _;
 use time::OffsetDateTime;
 
 use super::Service;
@@ -107,7 +106,7 @@ impl Service {
         let expires_at = self.expiry(kind, auth_time, now);
         let ticket = Ticket { session_epoch: user.session_epoch, auth_time, expires_at };
         let mut connection = self.connection().await?;
-        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
+        let mut transaction = connection.begin().await?;
         let locked = users::lock(&mut transaction, user.user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
         // It would be dead anyway, its epoch being past; better not to hand it out.
@@ -161,7 +160,7 @@ impl Service {
         now: OffsetDateTime,
     ) -> Result<u64, TicketError> {
         let mut connection = self.connection().await?;
-        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
+        let mut transaction = connection.begin().await?;
         let locked = users::lock(&mut transaction, user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
         let event = AuditEvent {

@@ -1,6 +1,5 @@
 //! Adding and finding users. For operators; the API's own calls come later.
 
-use sqlx::Connection as _;
 use time::OffsetDateTime;
 
 use super::{
@@ -55,7 +54,7 @@ impl Service {
         };
         let hashed = self.hash_first_password(user_id, password).await?;
         let mut connection = self.connection().await?;
-        let mut transaction = connection.begin().await.map_err(StorageError::from)?;
+        let mut transaction = connection.begin().await?;
         let key = self.keyring.writing();
         let event = added_event(user_id, origin, now);
         let mac = audit_mac(key, &START_OF_CHAIN, &event);

@@ -12,7 +12,10 @@ use std::{
 use deadpool::managed::{
     Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
 };
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
+    postgres::PgConnectOptions,
+};
 use tokio::runtime::Handle;
 
 use super::StorageError;
@@ -72,7 +75,7 @@ impl Database {
     pub(crate) async fn connection(&self) -> Result<Connection, StorageError> {
         let lent = tokio::time::timeout(self.acquire_timeout, self.pool.get()).await;
         match lent.unwrap_or(Err(PoolError::Backend(sqlx::Error::PoolTimedOut))) {
-            Ok(object) => Ok(Connection { lent: Some(object) }),
+            Ok(object) => Ok(Connection { lent: Some(object), is_beginning: false }),
             Err(PoolError::Backend(error)) => Err(error.into()),
             Err(
                 PoolError::Closed
@@ -113,6 +116,9 @@ impl Database {
 pub(crate) struct Connection {
     /// `None` only when it has been given back.
     lent: Option<Object<Connector>>,
+    /// True while a transaction begins, when sqlx does not know of it yet: dropped then, the
+    /// connection would be lent again with the transaction open, and lose what is written next.
+    is_beginning: bool,
 }
 
 impl Connection {
@@ -124,6 +130,17 @@ impl Connection {
         }
     }
 
+    /// Begins a transaction; dropped without a commit, it is rolled back.
+    #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, StorageError> {
+        let Self { lent, is_beginning } = self;
+        *is_beginning = true;
+        let lent = lent.as_mut().expect("a connection that is lent");
+        let transaction = (**lent).begin().await?;
+        *is_beginning = false;
+        Ok(transaction)
+    }
+
     /// Gives it back as it is: its last statement came to its end.
     pub(crate) fn release(mut self) {
         drop(self.lent.take());
@@ -132,7 +149,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let (Some(mut lent), Ok(runtime)) = (self.lent.take(), Handle::try_current()) else {
+        let Some(mut lent) = self.lent.take() else { return };
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_beginning) else {
+            drop(Object::take(lent));
             return;
         };
         runtime.spawn(async move {
