@@ -8,7 +8,8 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Answer, Credentials, PLAIN, SAVE, Server, TICKETS, TestApp, WHO, keeper, password_of,
+    Answer, Credentials, PLAIN, SAVE, Server, SlowAnswer, TICKETS, TestApp, WHO, keeper,
+    password_of,
 };
 
 /// A save for the plain user that is authenticated, and waits for their row until the transaction
@@ -214,6 +215,36 @@ async fn a_caller_who_goes_away_leaves_no_transaction_behind(pool: PgPool) {
     }
     assert_eq!(left, 0, "nobody uses the service any more, and a transaction is open");
     app.save(&app.administrator(), PLAIN.0, "", "the row is free").await.is_saved();
+}
+
+#[sqlx::test]
+async fn a_caller_who_goes_away_while_a_transaction_begins_loses_nobody_elses_save(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let way = SlowAnswer::start(&app.pool).await;
+    let one_connection =
+        [("KEEPER__DATABASE__URL", &*way.url), ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1")];
+    let other = app.another(&one_connection).await;
+    let administrator = Credentials::Ticket(other.ticket(&other.administrator()).await);
+    // Identifiers are always written in a transaction.
+    let body = json!({
+        "UserId": PLAIN.0,
+        "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-21-1"},
+    });
+    way.hold("BEGIN");
+    let request = other.request(reqwest::Method::POST, SAVE, &administrator).json(&body);
+    let save = tokio::spawn(request.send());
+    way.until_held().await;
+    save.abort();
+    // The connection is closed, or kept with whatever it is in the middle of.
+    for _ in 0..40 {
+        if other.metric("keeper_database_connections").await < 1.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    way.release();
+    other.save(&administrator, PLAIN.0, "", "acknowledged").await.is_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.has_status(200);
 }
 
 #[sqlx::test]

@@ -5,6 +5,7 @@ mod command;
 mod credentials;
 mod issuer;
 mod server;
+mod slow_answer;
 mod test_app;
 
 pub(crate) use self::{
@@ -13,6 +14,7 @@ pub(crate) use self::{
     credentials::Credentials,
     issuer::TestIssuer,
     server::Server,
+    slow_answer::SlowAnswer,
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, TestApp, password_of},
 };
 
