@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use time::format_description::well_known::Rfc3339;
+use serde_json::{Value, json};
 
-use super::{output, output::Failure, secret_input::read_secret, session};
+use super::{
+    output::{self, Failure, Format},
+    secret_input::read_secret,
+    session::{self, moment},
+};
 use crate::{
-    clock,
     domain::{
         InvalidField, Reason,
         credential::{CredentialSummary, CredentialValue},
-        principal::Actor,
-        save_credential::UncheckedSaveCredential,
-        user::User,
+        credential_type::CredentialType,
+        save_credential::{UncheckedCredential, UncheckedSaveCredential},
     },
     service::Service,
 };
@@ -35,6 +37,11 @@ pub(super) enum Command {
         #[arg(long)]
         user: String,
     },
+    /// Deletes a credential; exits 1 when there is none.
+    Delete {
+        #[command(flatten)]
+        target: Target,
+    },
     /// Tells whether a value from stdin or a prompt is the stored one; exits 1 when it is not.
     Verify {
         #[command(flatten)]
@@ -54,12 +61,13 @@ pub(super) struct Target {
 }
 
 /// Runs a subcommand.
-pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
+pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
     match command {
         Command::Save { target, display_value } => save(&service, target, display_value).await,
-        Command::List { user } => list(&service, &user).await,
-        Command::Verify { target } => verify(&service, target).await,
+        Command::List { user } => list(&service, &user, format).await,
+        Command::Delete { target } => delete(&service, &target).await,
+        Command::Verify { target } => verify(&service, &target).await,
     }
 }
 
@@ -68,43 +76,66 @@ async fn save(
     target: Target,
     display_value: Option<String>,
 ) -> Result<ExitCode, Failure> {
-    let user: User = session::find_user(service, &target.user).await?;
-    let unchecked = UncheckedSaveCredential {
-        user_id: Some(user.user_id.as_i32()),
+    let user = session::find_user(service, &target.user).await?;
+    let credential = UncheckedCredential {
         type_name: target.credential_type,
         value: Some(read_secret("Value")?),
         display_value,
     };
+    let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
     let command = unchecked.check(&service.types)?;
-    service.save_credential(Actor::Command, &session::origin(), command, clock::now()).await?;
+    let origin = session::origin();
+    service.save_credential(session::author(&origin), command).await?;
     output::complain("saved");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(service: &Service, user: &str) -> Result<ExitCode, Failure> {
+async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
     let user = session::find_user(service, user).await?;
-    let row = |summary: &CredentialSummary| {
-        [
-            summary.user_id.to_string(),
-            summary.credential_type.clone(),
-            summary.display_value.clone(),
-            summary.version.to_string(),
-            summary.updated_at.format(&Rfc3339).unwrap_or_default(),
-        ]
-    };
-    let rows: Vec<_> = service.list_credentials(user.user_id).await?.iter().map(row).collect();
-    output::table(["USER", "TYPE", "DISPLAY VALUE", "VERSION", "UPDATED"], &rows)?;
+    let credentials = service.list_credentials(user.user_id).await?;
+    print(format, &credentials)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn verify(service: &Service, target: Target) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, &target.user).await?;
-    let unknown = || InvalidField::new("--type", Reason::UnknownType);
-    let credential_type = match &target.credential_type {
-        None => service.types.default_type(),
-        Some(name) => service.types.find(name).ok_or_else(unknown)?,
+/// Prints what may be told about credentials.
+pub(super) fn print(format: Format, credentials: &[CredentialSummary]) -> Result<(), Failure> {
+    let row = |summary: &CredentialSummary| -> [Value; 5] {
+        [
+            json!(summary.user_id.as_i32()),
+            json!(summary.credential_type),
+            json!(summary.display_value),
+            json!(summary.version),
+            moment(summary.updated_at),
+        ]
     };
+    let rows: Vec<_> = credentials.iter().map(row).collect();
+    output::rows(format, ["USER", "TYPE", "DISPLAY VALUE", "VERSION", "UPDATED"], &rows)
+}
+
+async fn delete(service: &Service, target: &Target) -> Result<ExitCode, Failure> {
+    let user = session::find_user(service, &target.user).await?;
+    let credential_type = credential_type(service, target)?;
+    let origin = session::origin();
+    let author = session::author(&origin);
+    let deleted = service.delete_credential(author, user.user_id, credential_type).await?;
+    session::answer(deleted, "deleted", "there is no such credential")
+}
+
+async fn verify(service: &Service, target: &Target) -> Result<ExitCode, Failure> {
+    let user = session::find_user(service, &target.user).await?;
+    let credential_type = credential_type(service, target)?;
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
     let is_same = service.verify_credential(user.user_id, credential_type, &value).await?;
     session::answer(is_same, "this is the stored value", "this is not the stored value")
+}
+
+fn credential_type<'service>(
+    service: &'service Service,
+    target: &Target,
+) -> Result<&'service CredentialType, InvalidField> {
+    let unknown = || InvalidField::new("--type", Reason::UnknownType);
+    match &target.credential_type {
+        None => Ok(service.types.default_type()),
+        Some(name) => service.types.find(name).ok_or_else(unknown),
+    }
 }

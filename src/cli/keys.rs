@@ -4,7 +4,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use super::{output, output::Failure, session};
+use serde_json::json;
+
+use super::{
+    output::{self, Failure, Format},
+    session,
+};
 use crate::{configuration::Settings, security::keyring::Keyring};
 
 /// The subcommands of `keys`.
@@ -28,7 +33,7 @@ pub(super) enum Command {
 }
 
 /// Runs a subcommand.
-pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
+pub(super) fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     match command {
         Command::Generate { stdout: true, .. } => {
             output::say(Keyring::generate_text()?.trim_end())?;
@@ -44,9 +49,10 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::List { file } => {
             let keyring = Keyring::load(&named(file)?)?;
             let row = |key: &crate::security::keyring::Key| {
-                [key.id().to_owned(), key.state().as_str().to_owned()]
+                [json!(key.id()), json!(key.state().as_str())]
             };
-            output::table(["KEY", "STATE"], &keyring.all().iter().map(row).collect::<Vec<_>>())?;
+            let rows: Vec<_> = keyring.all().iter().map(row).collect();
+            output::rows(format, ["KEY", "STATE"], &rows)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,8 @@
 //! Exit codes: 0 done, 1 failed or the answer is no, 2 the command line was wrong.
 
 mod application;
+mod audit;
+mod completions;
 mod config;
 mod credential;
 mod development;
@@ -20,15 +22,18 @@ mod user;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use self::output::Failure;
+use self::output::{Failure, Format};
 use crate::{startup, telemetry::error_chain};
 
 /// Keeps the login credentials of users.
 #[derive(Parser)]
 #[command(name = "credential-keeper", version = VERSION)]
 struct Arguments {
+    /// Print results as JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,6 +68,9 @@ enum Command {
     /// Login tickets.
     #[command(subcommand)]
     Ticket(ticket::Command),
+    /// What happened to users and their credentials.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Programs that call the API with an SO-AppToken.
     #[command(subcommand)]
     Application(application::Command),
@@ -71,6 +79,8 @@ enum Command {
     Config(config::Command),
     /// Prints the OpenAPI document.
     Openapi,
+    /// Prints what a shell needs to complete commands.
+    Completions(completions::Arguments),
     /// Asks a running instance whether it is ready; for containers.
     Health(health::Arguments),
 }
@@ -85,7 +95,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match execute(arguments.command) {
+    let format = if arguments.json { Format::Programs } else { Format::People };
+    match execute(arguments.command, format) {
         Ok(code) => code,
         Err(failure) => {
             output::complain(&failure.0);
@@ -94,7 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<ExitCode, Failure> {
+fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(startup::waiting_threads())
         .enable_all()
@@ -104,13 +115,17 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
             Command::Migrate => migrate::run().await,
-            Command::Keys(command) => keys::run(command),
-            Command::User(command) => user::run(command).await,
-            Command::Credential(command) => credential::run(command).await,
-            Command::Ticket(command) => ticket::run(command).await,
+            Command::Keys(command) => keys::run(command, format),
+            Command::User(command) => user::run(command, format).await,
+            Command::Credential(command) => credential::run(command, format).await,
+            Command::Ticket(command) => ticket::run(command, format).await,
+            Command::Audit(command) => audit::run(command, format).await,
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
             Command::Openapi => openapi::run(),
+            Command::Completions(arguments) => {
+                Ok(completions::run(&arguments, Arguments::command()))
+            }
             Command::Health(arguments) => health::run(&arguments),
         }
     })

@@ -5,6 +5,8 @@ use std::{
     io::{self, Write},
 };
 
+use serde_json::Value;
+
 /// Why a command failed, in one sentence for whoever typed it.
 #[derive(Debug)]
 pub(super) struct Failure(pub(super) String);
@@ -31,17 +33,73 @@ pub(super) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "credential-keeper: {line}");
 }
 
-/// Prints rows in columns under a heading.
-pub(super) fn table<const N: usize>(
+/// For whom results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Tables.
+    People,
+    /// JSON.
+    Programs,
+}
+
+/// Prints rows: in columns under a heading, or as a list of objects with the heading's names.
+pub(super) fn rows<const N: usize>(
+    format: Format,
     heading: [&str; N],
-    rows: &[[String; N]],
+    rows: &[[Value; N]],
 ) -> Result<(), Failure> {
+    match format {
+        Format::People => table(heading, &rows.iter().map(texts).collect::<Vec<_>>()),
+        Format::Programs => {
+            let objects: Vec<_> = rows.iter().map(|row| object(heading, row)).collect();
+            say(serde_json::to_string_pretty(&objects)?)
+        }
+    }
+}
+
+/// Prints one thing: a line for each member, or an object.
+pub(super) fn record<const N: usize>(
+    format: Format,
+    heading: [&str; N],
+    row: &[Value; N],
+) -> Result<(), Failure> {
+    match format {
+        Format::Programs => say(serde_json::to_string_pretty(&object(heading, row))?),
+        Format::People => {
+            let width = heading.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+            let lines = heading.iter().zip(texts(row));
+            lines.into_iter().try_for_each(|(name, text)| {
+                say(format!("{name:width$}  {}", printable(&text)).trim_end())
+            })
+        }
+    }
+}
+
+fn object<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Value {
+    let name = |text: &str| text.to_lowercase().replace(' ', "_");
+    let members = heading.iter().zip(row);
+    Value::Object(members.map(|(heading, value)| (name(heading), value.clone())).collect())
+}
+
+fn texts<const N: usize>(row: &[Value; N]) -> [String; N] {
+    row.each_ref().map(|value| match value {
+        Value::Null => String::new(),
+        Value::Bool(is) => if *is { "yes" } else { "no" }.to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    })
+}
+
+/// What users chose to be called must not move the cursor of an operator's terminal.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+/// Prints rows in columns under a heading.
+fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let mut widths = heading.map(|cell| cell.chars().count());
-    // What users chose to be called must not move the cursor of an operator's terminal.
-    let rows: Vec<[String; N]> = rows
-        .iter()
-        .map(|row| row.each_ref().map(|cell| cell.replace(char::is_control, "\u{fffd}")))
-        .collect();
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());

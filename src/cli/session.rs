@@ -2,13 +2,18 @@
 
 use std::process::ExitCode;
 
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 use super::output::{self, Failure};
 use crate::{
+    clock,
     configuration::{Problem, Problems, Settings},
     domain::{
+        author::Author,
         caller::Origin,
+        principal::Actor,
         user::{LoginName, User, UserId},
     },
     service::Service,
@@ -56,6 +61,16 @@ pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Fa
 /// Where a command's changes come from, for the audit chain.
 pub(super) fn origin() -> Origin {
     Origin { address: None, request_id: Uuid::new_v4().to_string() }
+}
+
+/// An operator, who makes a change now.
+pub(super) fn author(origin: &Origin) -> Author<'_> {
+    Author { actor: Actor::Command, origin, now: clock::now() }
+}
+
+/// A moment as results have it: RFC 3339, in UTC.
+pub(super) fn moment(at: OffsetDateTime) -> Value {
+    at.format(&Rfc3339).map_or(Value::Null, Value::String)
 }
 
 /// Answers yes or no, also by the exit code.

@@ -5,14 +5,26 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 
-use super::{output, output::Failure, secret_input::read_secret, session};
-use crate::clock;
+use serde_json::{Value, json};
+
+use super::{
+    output::{self, Failure, Format},
+    secret_input::read_secret,
+    session::{self, moment},
+};
+use crate::{clock, domain::principal::Actor, service::tickets::TicketSummary};
 
 /// The subcommands of `ticket`.
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Issues a ticket for a user and prints it, this once.
     Issue {
+        /// The user's id or login name.
+        #[arg(long)]
+        user: String,
+    },
+    /// Lists a user's tickets and sessions that still count, newest first.
+    List {
         /// The user's id or login name.
         #[arg(long)]
         user: String,
@@ -27,7 +39,7 @@ pub(super) enum Command {
 }
 
 /// Runs a subcommand.
-pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
+pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
     match command {
         Command::Issue { user } => {
@@ -36,10 +48,17 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             output::say(issued.text.expose_secret())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::List { user } => {
+            let user = session::find_user(&service, &user).await?;
+            let listed = service.list_tickets(Actor::Command, user.user_id, clock::now()).await?;
+            let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
+            output::rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Revoke { user: Some(user) } => {
             let user = session::find_user(&service, &user).await?;
             let origin = session::origin();
-            let ended = service.end_sessions_of(user.user_id, &origin, clock::now()).await?;
+            let ended = service.end_sessions_of(session::author(&origin), user.user_id).await?;
             output::say(format_args!("{ended} tickets and sessions and all tokens ended"))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -48,4 +67,13 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             session::answer(has_ended, "the ticket has ended", "there is no such ticket")
         }
     }
+}
+
+fn row(ticket: &TicketSummary) -> [Value; 4] {
+    [
+        json!(ticket.kind.as_str()),
+        moment(ticket.auth_time),
+        moment(ticket.created_at),
+        moment(ticket.expires_at),
+    ]
 }

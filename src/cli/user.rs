@@ -5,12 +5,19 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::ExposeSecret;
 
-use super::{output, output::Failure, secret_input::read_secret, session};
+use serde_json::{Value, json};
+
+use super::{
+    credential,
+    output::{self, Failure, Format},
+    secret_input::read_secret,
+    session,
+};
 use crate::{
-    clock,
     domain::{
         credential::CredentialValue,
-        user::{LoginName, NewUser, User, UserId, UserType},
+        save_user::SaveUser,
+        user::{DisplayName, LoginName, NewUser, User, UserId, UserType},
     },
     security::generated_password::generate_password,
     service::Service,
@@ -23,6 +30,26 @@ pub(super) enum Command {
     Add(AddArguments),
     /// Lists all users.
     List,
+    /// Shows a user and their credentials, without the values.
+    Show(Named),
+    /// Lets a user not log in any more; everything derived from their password ends.
+    Retire(Named),
+    /// Lets a retired user log in again.
+    Reactivate(Named),
+    /// Deletes a user with everything that could log in as them. Their id and their audit events
+    /// stay.
+    Delete(Named),
+    /// Lets a user act on anybody.
+    GrantAdmin(Named),
+    /// Takes that back.
+    RevokeAdmin(Named),
+}
+
+/// Which user.
+#[derive(Args)]
+pub(super) struct Named {
+    /// The user's id or login name.
+    user: String,
 }
 
 /// The arguments of `user add`.
@@ -70,11 +97,19 @@ impl From<UserTypeArgument> for UserType {
 }
 
 /// Runs a subcommand.
-pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
+pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
+    let retired = |is_retired| SaveUser { is_retired: Some(is_retired), ..SaveUser::default() };
+    let administrator = |is| SaveUser { is_administrator: Some(is), ..SaveUser::default() };
     match command {
         Command::Add(arguments) => add(&service, arguments).await?,
-        Command::List => list(&service).await?,
+        Command::List => list(&service, format).await?,
+        Command::Show(named) => show(&service, &named, format).await?,
+        Command::Retire(named) => change(&service, &named, retired(true)).await?,
+        Command::Reactivate(named) => change(&service, &named, retired(false)).await?,
+        Command::Delete(named) => delete(&service, &named).await?,
+        Command::GrantAdmin(named) => change(&service, &named, administrator(true)).await?,
+        Command::RevokeAdmin(named) => change(&service, &named, administrator(false)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,7 +118,8 @@ async fn add(service: &Service, arguments: AddArguments) -> Result<(), Failure> 
     let user = new_user(&arguments)?;
     let password = if arguments.generate { generate_password()? } else { read_secret("Password")? };
     let value = CredentialValue::parse("Password", &password)?;
-    let user_id = service.add_user(&user, value, &session::origin(), clock::now()).await?;
+    let origin = session::origin();
+    let user_id = service.add_user(session::author(&origin), &user, value).await?;
     output::complain(format_args!("added user {user_id}"));
     if arguments.generate {
         output::say(password.expose_secret())?;
@@ -91,22 +127,40 @@ async fn add(service: &Service, arguments: AddArguments) -> Result<(), Failure> 
     Ok(())
 }
 
+async fn change(service: &Service, named: &Named, change: SaveUser) -> Result<(), Failure> {
+    let user = session::find_user(service, &named.user).await?;
+    let command = SaveUser { user_id: Some(user.user_id), ..change };
+    let origin = session::origin();
+    service.save_user(session::author(&origin), command).await?;
+    output::complain(format_args!("changed user {}", user.user_id));
+    Ok(())
+}
+
+async fn delete(service: &Service, named: &Named) -> Result<(), Failure> {
+    let user = session::find_user(service, &named.user).await?;
+    let origin = session::origin();
+    service.delete_user(session::author(&origin), user.user_id).await?;
+    output::complain(format_args!("deleted user {}", user.user_id));
+    Ok(())
+}
+
 fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
     let login_name = LoginName::parse(&arguments.name)?;
-    let display_name = arguments.display_name.as_ref().unwrap_or(&arguments.name);
-    if display_name.is_empty() || display_name.chars().count() > 254 {
-        return Err(Failure::because("--display-name must have 1 to 254 characters"));
-    }
+    let display_name = match &arguments.display_name {
+        Some(text) => DisplayName::parse("--display-name", text)?,
+        None => DisplayName::from(&login_name),
+    };
     Ok(NewUser {
         user_id: arguments.id.map(UserId::try_from).transpose()?,
         login_name,
-        display_name: display_name.clone(),
+        display_name,
         user_type: arguments.user_type.into(),
         is_administrator: arguments.administrator,
+        is_retired: false,
     })
 }
 
-async fn list(service: &Service) -> Result<(), Failure> {
+async fn list(service: &Service, format: Format) -> Result<(), Failure> {
     let mut users: Vec<User> = Vec::new();
     loop {
         let page = service.list_users_after(users.last().map(|user| user.user_id)).await?;
@@ -115,17 +169,30 @@ async fn list(service: &Service) -> Result<(), Failure> {
         }
         users.extend(page);
     }
-    let row = |user: &User| {
-        let state = if user.is_retired { "retired" } else { "active" };
-        let right = if user.is_administrator { "administrator" } else { "" };
-        [
-            user.user_id.to_string(),
-            user.login_name.clone(),
-            user.user_type.as_str().to_owned(),
-            state.to_owned(),
-            right.to_owned(),
-        ]
-    };
-    let rows: Vec<_> = users.iter().map(row).collect();
-    output::table(["ID", "LOGIN NAME", "TYPE", "STATE", "RIGHT"], &rows)
+    output::rows(format, HEADING, &users.iter().map(row).collect::<Vec<_>>())
+}
+
+async fn show(service: &Service, named: &Named, format: Format) -> Result<(), Failure> {
+    let user = session::find_user(service, &named.user).await?;
+    output::record(format, HEADING, &row(&user))?;
+    if format == Format::People {
+        output::say("")?;
+        credential::print(format, &service.list_credentials(user.user_id).await?)?;
+    }
+    Ok(())
+}
+
+const HEADING: [&str; 6] = ["ID", "LOGIN NAME", "DISPLAY NAME", "TYPE", "STATE", "RIGHT"];
+
+fn row(user: &User) -> [Value; 6] {
+    let state = if user.is_retired { "retired" } else { "active" };
+    let right = if user.is_administrator { "administrator" } else { "" };
+    [
+        json!(user.user_id.as_i32()),
+        json!(user.login_name),
+        json!(user.display_name),
+        json!(user.user_type.as_str()),
+        json!(state),
+        json!(right),
+    ]
 }

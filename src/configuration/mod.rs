@@ -4,18 +4,18 @@
 //! Reading collects every problem instead of stopping at the first. A problem names the setting,
 //! never its value.
 
+mod credential_types;
 mod reader;
 mod sections;
 mod validation;
 
 use std::{collections::HashMap, env, path::Path};
 
-use self::reader::Reader;
 pub use self::sections::Settings;
 pub(crate) use self::sections::{
-    ApplicationSettings, IssuerSettings, LogFormat, LogSettings, ShutdownSettings, TypeKind,
-    TypeSettings,
+    ApplicationSettings, IssuerSettings, LogFormat, LogSettings, ShutdownSettings,
 };
+use self::{credential_types::TypeSettings, reader::Reader};
 
 /// One thing that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

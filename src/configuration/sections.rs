@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::reader::Reader;
+use super::{credential_types::TypeSettings, reader::Reader};
 use crate::domain::application::InstallationType;
 
 /// The settings of a process.
@@ -116,26 +116,6 @@ pub(crate) struct CredentialSettings {
     pub(crate) default_type: String,
     pub(crate) additional_types: Vec<TypeSettings>,
     pub(crate) single_per_user: bool,
-}
-
-/// One entry of `credentials.additional_types`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TypeSettings {
-    pub(crate) name: String,
-    pub(crate) kind: TypeKind,
-    #[serde(default)]
-    pub(crate) usable_for_basic: bool,
-}
-
-/// What the value of an additional type is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TypeKind {
-    /// Verified by its hash.
-    Secret,
-    /// Maps an identity of another system.
-    Identifier,
 }
 
 /// Section `hashing`.

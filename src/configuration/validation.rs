@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{ApplicationSettings, Problem, Settings, TypeKind};
+use super::{ApplicationSettings, Problem, Settings, TypeSettings};
 use crate::domain::{
-    credential_type::{CredentialKind, CredentialType, CredentialTypes, TICKET},
+    credential_type::{CredentialType, CredentialTypes, TICKET},
     origin_pattern::OriginPattern,
     stored_credential::HashParameters,
 };
@@ -38,15 +38,8 @@ impl ApplicationSettings {
 impl Settings {
     /// The types of this installation; `None` when the default is none of them.
     pub(crate) fn credential_types(&self) -> Option<CredentialTypes> {
-        let additional = self.credentials.additional_types.iter().map(|entry| {
-            let kind = match entry.kind {
-                TypeKind::Secret => {
-                    CredentialKind::Secret { usable_for_basic: entry.usable_for_basic }
-                }
-                TypeKind::Identifier => CredentialKind::Identifier,
-            };
-            CredentialType::new(&entry.name, kind)
-        });
+        let additional =
+            self.credentials.additional_types.iter().map(TypeSettings::credential_type);
         CredentialTypes::new(additional.collect(), &self.credentials.default_type)
     }
 
@@ -190,20 +183,18 @@ impl Settings {
     }
 
     fn type_contradictions(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems: Vec<Problem> = self
+            .credentials
+            .additional_types
+            .iter()
+            .flat_map(TypeSettings::contradictions)
+            .collect();
         let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
-        let names = |entry: &super::TypeSettings| entry.name.to_lowercase();
+        let names = |entry: &TypeSettings| entry.name.to_lowercase();
         let mut seen = vec!["crm5/password".to_owned(), "activedirectory".to_owned()];
         for entry in &self.credentials.additional_types {
-            let is_bad_length = entry.name.is_empty() || entry.name.chars().count() > 254;
-            if is_bad_length || entry.name.chars().any(char::is_control) {
-                refuse("credentials.additional_types", "a name must have 1 to 254 characters");
-            }
             if seen.contains(&names(entry)) || entry.name.eq_ignore_ascii_case(TICKET) {
                 refuse("credentials.additional_types", "names a type twice, or a built-in one");
-            }
-            if entry.kind == TypeKind::Identifier && entry.usable_for_basic {
-                refuse("credentials.additional_types", "an identifier proves nothing to Basic");
             }
             seen.push(names(entry));
         }

@@ -11,8 +11,22 @@ pub(crate) enum AuditKind {
     UserAdded,
     /// A credential was added or replaced.
     CredentialSaved,
+    /// A credential was deleted.
+    CredentialDeleted,
     /// Every ticket and token of the user was ended.
     SessionsEnded,
+    /// Their login name, their display name or their type is another one.
+    UserChanged,
+    /// They may not log in any more.
+    UserRetired,
+    /// They may log in again.
+    UserReactivated,
+    /// They may act on anybody.
+    AdministratorGranted,
+    /// They may no more.
+    AdministratorRevoked,
+    /// The user is gone but for their chain; the last event of it.
+    UserDeleted,
 }
 
 impl AuditKind {
@@ -21,7 +35,14 @@ impl AuditKind {
         match self {
             Self::UserAdded => "user_added",
             Self::CredentialSaved => "credential_saved",
+            Self::CredentialDeleted => "credential_deleted",
             Self::SessionsEnded => "sessions_ended",
+            Self::UserChanged => "user_changed",
+            Self::UserRetired => "user_retired",
+            Self::UserReactivated => "user_reactivated",
+            Self::AdministratorGranted => "administrator_granted",
+            Self::AdministratorRevoked => "administrator_revoked",
+            Self::UserDeleted => "user_deleted",
         }
     }
 }
@@ -44,4 +65,18 @@ pub(crate) struct AuditEvent {
     pub(crate) credential_type: Option<String>,
     /// The user's epoch after the event.
     pub(crate) session_epoch: i64,
+}
+
+/// An event as it is kept, for whoever reads the chain.
+#[derive(Debug)]
+pub(crate) struct AuditEntry {
+    pub(crate) sequence: i64,
+    pub(crate) occurred_at: OffsetDateTime,
+    pub(crate) kind: String,
+    /// `None`: an operator's command.
+    pub(crate) actor: Option<UserId>,
+    pub(crate) scheme: String,
+    pub(crate) address: Option<String>,
+    pub(crate) request_id: String,
+    pub(crate) credential_type: Option<String>,
 }

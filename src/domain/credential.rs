@@ -7,10 +7,15 @@ use zeroize::Zeroizing;
 use super::{InvalidField, Reason, text::nfc, user::UserId};
 
 /// The longest value, in bytes of its NFC form; longer ones are refused before any hashing.
-const MAXIMUM_VALUE: usize = 1024;
+pub(crate) const MAXIMUM_VALUE: usize = 1024;
 
 /// The longest display value, in code points.
 const MAXIMUM_DISPLAY_VALUE: usize = 254;
+
+/// True when there is a text, and it says something.
+pub(crate) fn is_said(text: &SecretString) -> bool {
+    !text.expose_secret().is_empty()
+}
 
 /// The value of a credential: NFC, 1 to 1,024 bytes, no NUL, never trimmed (protocol.md 10.25).
 ///
@@ -35,6 +40,20 @@ impl CredentialValue {
             return Err(InvalidField::new(field, Reason::Nul));
         }
         Ok(Self(SecretString::from(normalised.as_str())))
+    }
+
+    /// Checks a value that has to be there.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and when there is none.
+    pub(crate) fn require(field: &str, value: Option<&SecretString>) -> Result<Self, InvalidField> {
+        let value = value.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
+        Self::parse(field, value)
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.expose_secret().len()
     }
 
     /// The secret itself, for `security` only.

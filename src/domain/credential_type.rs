@@ -1,5 +1,7 @@
 //! Which credential types this installation knows, and what each is for (protocol.md 7.3).
 
+use super::{InvalidField, Reason, credential::CredentialValue, user::UserType};
+
 /// The type that holds a user's password.
 pub(crate) const PASSWORD: &str = "CRM5/PASSWORD";
 
@@ -22,17 +24,75 @@ pub(crate) enum CredentialKind {
     Identifier,
 }
 
-/// A credential type: the canonical spelling and the kind.
+/// How people enter a value (the vendor's `CredentialControlType`, protocol.md 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueControl {
+    /// It is shown.
+    Static,
+    /// It is typed.
+    Edit,
+    /// It is typed unseen.
+    Password,
+    /// It is picked from a list.
+    Link,
+    /// It is not shown at all.
+    Hidden,
+}
+
+/// What people read about a type, in every language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TypeTexts {
+    pub(crate) display_type: String,
+    pub(crate) description: String,
+}
+
+/// Between how many bytes a value has, in its NFC form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ValueLimits {
+    pub(crate) minimum_bytes: usize,
+    pub(crate) maximum_bytes: usize,
+}
+
+/// A credential type: the canonical spelling, the kind, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CredentialType {
     name: String,
     kind: CredentialKind,
+    control: ValueControl,
+    texts: Option<TypeTexts>,
+    /// Empty: all of them.
+    user_types: Vec<UserType>,
+    limits: Option<ValueLimits>,
 }
 
 impl CredentialType {
-    /// A type of this spelling and kind.
+    /// A type of this spelling and kind, for every user and every value.
     pub(crate) fn new(name: impl Into<String>, kind: CredentialKind) -> Self {
-        Self { name: name.into(), kind }
+        let control = match kind {
+            CredentialKind::Secret { .. } => ValueControl::Password,
+            CredentialKind::Identifier => ValueControl::Edit,
+        };
+        Self { name: name.into(), kind, control, texts: None, user_types: Vec::new(), limits: None }
+    }
+
+    /// With another way to enter it.
+    pub(crate) fn with_control(self, control: ValueControl) -> Self {
+        Self { control, ..self }
+    }
+
+    /// With texts of its own.
+    pub(crate) fn with_texts(self, texts: Option<TypeTexts>) -> Self {
+        Self { texts, ..self }
+    }
+
+    /// For users of these types only; none: for all.
+    pub(crate) fn for_user_types(self, user_types: Vec<UserType>) -> Self {
+        Self { user_types, ..self }
+    }
+
+    /// With values of that length only.
+    pub(crate) fn with_limits(self, limits: Option<ValueLimits>) -> Self {
+        Self { limits, ..self }
     }
 
     /// The canonical spelling.
@@ -50,9 +110,37 @@ impl CredentialType {
         self.kind == CredentialKind::Secret { usable_for_basic: true }
     }
 
-    /// True for Windows identities.
-    pub(crate) fn is_active_directory(&self) -> bool {
-        self.name == ACTIVE_DIRECTORY
+    /// True when users of that type can have it.
+    pub(crate) fn is_for(&self, user_type: UserType) -> bool {
+        self.user_types.is_empty() || self.user_types.contains(&user_type)
+    }
+
+    /// How a value is entered.
+    pub(crate) fn control(&self) -> ValueControl {
+        self.control
+    }
+
+    /// The texts of a type of the settings.
+    pub(crate) fn texts(&self) -> Option<&TypeTexts> {
+        self.texts.as_ref()
+    }
+
+    /// Checks a value against the type's own limits.
+    ///
+    /// # Errors
+    /// Names `field` when it is too short or too long.
+    pub(crate) fn check(&self, field: &str, value: &CredentialValue) -> Result<(), InvalidField> {
+        let Some(ValueLimits { minimum_bytes, maximum_bytes }) = self.limits else {
+            return Ok(());
+        };
+        let refuse = |reason| Err(InvalidField::new(field, reason));
+        if value.bytes() < minimum_bytes {
+            return refuse(Reason::TooFewBytes(minimum_bytes));
+        }
+        if value.bytes() > maximum_bytes {
+            return refuse(Reason::TooManyBytes(maximum_bytes));
+        }
+        Ok(())
     }
 
     /// Under which name the texts of a built-in type are kept; others have none.
@@ -86,7 +174,8 @@ impl CredentialTypes {
             CredentialType::new(PASSWORD, CredentialKind::Secret { usable_for_basic: true });
         let mut types = vec![
             password.clone(),
-            CredentialType::new(ACTIVE_DIRECTORY, CredentialKind::Identifier),
+            CredentialType::new(ACTIVE_DIRECTORY, CredentialKind::Identifier)
+                .with_control(ValueControl::Link),
         ];
         types.extend(additional);
         let default = find(&types, default)?.clone();

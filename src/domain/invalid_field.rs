@@ -45,18 +45,34 @@ pub(crate) enum Reason {
     TooManyBytes(usize),
     #[error("must have at most {0} characters")]
     TooManyCharacters(usize),
+    #[error("must have at least {0} bytes")]
+    TooFewBytes(usize),
     #[error("must not contain a control character or a colon")]
     NameCharacters,
+    #[error("must not contain a control character")]
+    ControlCharacter,
     #[error("is not a known credential type")]
     UnknownType,
     #[error("tickets cannot be saved")]
     Ticket,
+    #[error("is not for users of this type")]
+    TypeNotForUser,
+    #[error("is not a type of users")]
+    UnknownUserType,
+    #[error("must be Administrator or User")]
+    UnknownRole,
+    #[error("is not a known application")]
+    UnknownApplication,
+    #[error("belongs to another user")]
+    Taken,
+    #[error("contradicts another member")]
+    Contradiction,
 }
 
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -72,6 +88,14 @@ impl Reason {
         Self::NameCharacters,
         Self::UnknownType,
         Self::Ticket,
+        Self::TooFewBytes(8),
+        Self::TypeNotForUser,
+        Self::UnknownUserType,
+        Self::UnknownRole,
+        Self::Taken,
+        Self::Contradiction,
+        Self::ControlCharacter,
+        Self::UnknownApplication,
     ];
 
     /// The name under which its text is kept.
@@ -92,12 +116,23 @@ impl Reason {
             Self::NameCharacters => "field-name-characters",
             Self::UnknownType => "field-unknown-type",
             Self::Ticket => "field-ticket",
+            Self::TooFewBytes(_) => "field-too-few-bytes",
+            Self::TypeNotForUser => "field-type-not-for-user",
+            Self::UnknownUserType => "field-unknown-user-type",
+            Self::UnknownRole => "field-unknown-role",
+            Self::Taken => "field-taken",
+            Self::Contradiction => "field-contradiction",
+            Self::ControlCharacter => "field-control-character",
+            Self::UnknownApplication => "field-unknown-application",
         }
     }
 
     /// The number that its text mentions.
     pub(crate) fn limit(self) -> Option<usize> {
-        if let Self::TooManyBytes(limit) | Self::TooManyCharacters(limit) = self {
+        if let Self::TooManyBytes(limit)
+        | Self::TooManyCharacters(limit)
+        | Self::TooFewBytes(limit) = self
+        {
             Some(limit)
         } else {
             None

@@ -5,13 +5,16 @@
 
 pub(crate) mod application;
 pub(crate) mod audit;
+pub(crate) mod author;
 pub(crate) mod caller;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod invalid_field;
 pub(crate) mod origin_pattern;
+pub(crate) mod passwords;
 pub(crate) mod principal;
 pub(crate) mod save_credential;
+pub(crate) mod save_user;
 pub(crate) mod stored_credential;
 mod text;
 pub(crate) mod user;

@@ -7,7 +7,7 @@ use super::{
     application::{Application, InstallationType},
     caller::Caller,
     credential_type::CredentialType,
-    user::{User, UserId, UserType},
+    user::{User, UserId, UserReference, UserType},
 };
 
 /// How a caller proved who they are.
@@ -117,6 +117,16 @@ impl Principal {
                 && self.has_proven(of))
     }
 
+    /// True when the caller may replace that user's password by naming the old one.
+    pub(crate) fn may_change_password_of(&self, user: &UserReference) -> bool {
+        self.may_act_on_anybody() || (self.may_act() && user.is(&self.user))
+    }
+
+    /// True when the caller may read that user.
+    pub(crate) fn may_read(&self, user: &UserReference) -> bool {
+        self.may_act_on_anybody() || user.is(&self.user)
+    }
+
     /// True when this request itself carried a secret of that type.
     fn has_proven(&self, of: &CredentialType) -> bool {
         matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == of.as_str())
@@ -158,6 +168,30 @@ impl Actor<'_> {
     /// The party to hash for.
     pub(crate) fn caller(self) -> Caller {
         self.user_id().map_or(Caller::Command, Caller::User)
+    }
+
+    /// True for whoever may do anything to anybody.
+    pub(crate) fn may_act_on_anybody(self) -> bool {
+        match self {
+            Self::Principal(principal) => principal.may_act_on_anybody(),
+            Self::Command => true,
+        }
+    }
+
+    /// True when they may read that user, and end what is derived from their password.
+    pub(crate) fn may_read(self, user: &UserReference) -> bool {
+        match self {
+            Self::Principal(principal) => principal.may_read(user),
+            Self::Command => true,
+        }
+    }
+
+    /// True when they may replace that user's password by naming the old one.
+    pub(crate) fn may_change_password_of(self, user: &UserReference) -> bool {
+        match self {
+            Self::Principal(principal) => principal.may_change_password_of(user),
+            Self::Command => true,
+        }
     }
 
     /// True when they may save a credential of that type for that user.

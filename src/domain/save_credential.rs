@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::{
     InvalidField, Reason,
-    credential::{CredentialValue, DisplayValue},
+    credential::{CredentialValue, DisplayValue, is_said},
     credential_type::{CredentialType, CredentialTypes, TICKET},
     user::UserId,
 };
@@ -13,19 +13,43 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct SaveCredential {
     pub(crate) user_id: UserId,
+    pub(crate) credential: NewCredential,
+}
+
+/// A credential to be saved.
+#[derive(Debug)]
+pub(crate) struct NewCredential {
     pub(crate) credential_type: CredentialType,
     pub(crate) value: CredentialValue,
     /// `None`: the login name is shown.
     pub(crate) display_value: Option<DisplayValue>,
 }
 
+impl NewCredential {
+    /// One that shows the login name.
+    pub(crate) fn new(credential_type: CredentialType, value: CredentialValue) -> Self {
+        Self { credential_type, value, display_value: None }
+    }
+
+    /// True when the two would replace each other.
+    pub(super) fn is_of_type_of(&self, other: &Self) -> bool {
+        self.credential_type == other.credential_type
+    }
+}
+
+/// The members of a credential, as they were sent.
+#[derive(Debug, Default)]
+pub(crate) struct UncheckedCredential {
+    pub(crate) type_name: Option<String>,
+    pub(crate) value: Option<SecretString>,
+    pub(crate) display_value: Option<String>,
+}
+
 /// The members of a request to save, as they were sent.
 #[derive(Debug, Default)]
 pub(crate) struct UncheckedSaveCredential {
     pub(crate) user_id: Option<i32>,
-    pub(crate) type_name: Option<String>,
-    pub(crate) value: Option<SecretString>,
-    pub(crate) display_value: Option<String>,
+    pub(crate) credential: UncheckedCredential,
 }
 
 impl UncheckedSaveCredential {
@@ -34,26 +58,53 @@ impl UncheckedSaveCredential {
     /// # Errors
     /// Names the first member that is missing or refused.
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveCredential, InvalidField> {
-        let user_id = self.user_id.ok_or_else(|| InvalidField::new("UserId", Reason::Required))?;
-        let value =
-            self.value.ok_or_else(|| InvalidField::new("Credential.Value", Reason::Required))?;
+        let user_id = UserId::require("UserId", self.user_id)?;
+        let credential = self.credential.check("Credential", types)?;
+        Ok(SaveCredential { user_id, credential })
+    }
+}
+
+impl UncheckedCredential {
+    /// Checks every member; `field` is where they are.
+    fn check(self, field: &str, types: &CredentialTypes) -> Result<NewCredential, InvalidField> {
+        let value_field = format!("{field}.Value");
+        if self.value.is_none() {
+            return Err(InvalidField::new(value_field, Reason::Required));
+        }
         let display_value = self
             .display_value
-            .map(|text| DisplayValue::parse("Credential.DisplayValue", &text))
+            .map(|text| DisplayValue::parse(&format!("{field}.DisplayValue"), &text))
             .transpose()?;
-        Ok(SaveCredential {
-            user_id: UserId::try_from(user_id)?,
-            credential_type: find_type(self.type_name.as_deref(), types)?,
-            value: CredentialValue::parse("Credential.Value", &value)?,
+        let type_field = format!("{field}.Type.Type");
+        let credential_type = find_type(&type_field, self.type_name.as_deref(), types)?;
+        let value = CredentialValue::require(&value_field, self.value.as_ref())?;
+        credential_type.check(&value_field, &value)?;
+        Ok(NewCredential {
+            credential_type,
+            value,
             // An empty one says nothing: the published samples send "" for a password.
             display_value: display_value.filter(|text| !text.as_str().is_empty()),
         })
     }
+
+    /// As [`Self::check`]; none without a value, as credentials come back that were read.
+    pub(super) fn check_if_any(
+        self,
+        field: &str,
+        types: &CredentialTypes,
+    ) -> Result<Option<NewCredential>, InvalidField> {
+        let has_value = self.value.as_ref().is_some_and(is_said);
+        if has_value { self.check(field, types).map(Some) } else { Ok(None) }
+    }
 }
 
 /// The named type, or the default when none or an empty one is named.
-fn find_type(name: Option<&str>, types: &CredentialTypes) -> Result<CredentialType, InvalidField> {
-    let refuse = |reason| InvalidField::new("Credential.Type.Type", reason);
+pub(crate) fn find_type(
+    field: &str,
+    name: Option<&str>,
+    types: &CredentialTypes,
+) -> Result<CredentialType, InvalidField> {
+    let refuse = |reason| InvalidField::new(field, reason);
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Ok(types.default_type().clone());
     };
@@ -69,12 +120,12 @@ mod tests {
     use crate::domain::credential_type::PASSWORD;
 
     fn unchecked(type_name: Option<&str>) -> UncheckedSaveCredential {
-        UncheckedSaveCredential {
-            user_id: Some(1),
+        let credential = UncheckedCredential {
             type_name: type_name.map(str::to_owned),
             value: Some(SecretString::from("v")),
             display_value: Some(String::new()),
-        }
+        };
+        UncheckedSaveCredential { user_id: Some(1), credential }
     }
 
     fn types() -> CredentialTypes {
@@ -85,7 +136,7 @@ mod tests {
     fn no_type_means_the_default() {
         for name in [None, Some("")] {
             let command = unchecked(name).check(&types()).unwrap();
-            assert!(command.credential_type.is_password());
+            assert!(command.credential.credential_type.is_password());
         }
     }
 
@@ -99,6 +150,6 @@ mod tests {
 
     #[test]
     fn an_empty_display_value_means_none() {
-        assert!(unchecked(None).check(&types()).unwrap().display_value.is_none());
+        assert!(unchecked(None).check(&types()).unwrap().credential.display_value.is_none());
     }
 }

@@ -19,6 +19,15 @@ impl UserId {
     pub(crate) fn as_i32(self) -> i32 {
         self.0
     }
+
+    /// Checks an id that has to be there.
+    ///
+    /// # Errors
+    /// Names `field` when there is none, or none that can be an id.
+    pub(crate) fn require(field: &str, id: Option<i32>) -> Result<Self, InvalidField> {
+        let id = id.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
+        Self::try_from(id).map_err(|refused| InvalidField::new(field, refused.reason))
+    }
 }
 
 impl TryFrom<i32> for UserId {
@@ -64,6 +73,52 @@ impl LoginName {
         Ok(Self { text: text.to_owned(), canonical })
     }
 
+    /// Checks a name that has to be there.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], naming `field`, and when there is none.
+    pub(crate) fn require(field: &str, text: Option<&str>) -> Result<Self, InvalidField> {
+        let text = text.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
+        Self::parse(text).map_err(|refused| InvalidField::new(field, refused.reason))
+    }
+
+    /// The same name with a number behind it, shortened if need be.
+    pub(crate) fn variant(&self, number: u32) -> Self {
+        let number = number.to_string();
+        let room =
+            |text: &str| MAXIMUM_LOGIN_NAME.saturating_sub(number.len()).min(text.chars().count());
+        let mut length = room(&self.text);
+        loop {
+            let short: String = self.text.chars().take(length).collect();
+            if let Ok(variant) = Self::parse(&format!("{short}{number}")) {
+                return variant;
+            }
+            // A character can become several in the canonical form.
+            length = length.saturating_sub(1);
+        }
+    }
+
+    /// A name as near to a text as can be; `None` when nothing of it can be in one.
+    pub(crate) fn near(text: &str) -> Option<Self> {
+        let is_good = |c: &char| {
+            !c.is_control() && *c != ':' && !nfkc_case_fold(&c.to_string()).contains(':')
+        };
+        let mut good: String =
+            text.trim().chars().filter(is_good).take(MAXIMUM_LOGIN_NAME).collect();
+        while !good.is_empty() {
+            if let Ok(name) = Self::parse(&good) {
+                return Some(name);
+            }
+            good.pop();
+        }
+        None
+    }
+
+    /// The name of somebody who has none yet.
+    pub(crate) fn of_nobody() -> Self {
+        Self { text: "user".to_owned(), canonical: "user".to_owned() }
+    }
+
     /// The name as it was given.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -75,9 +130,85 @@ impl LoginName {
     }
 }
 
+/// The longest display name, in code points.
+const MAXIMUM_DISPLAY_NAME: usize = 254;
+
+/// The name that people read: 1 to 254 code points, no control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DisplayName(String);
+
+impl DisplayName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// Names `field` when it is empty, too long or has a control character.
+    pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
+        let refuse = |reason| Err(InvalidField::new(field, reason));
+        if text.is_empty() {
+            return refuse(Reason::Empty);
+        }
+        if text.chars().count() > MAXIMUM_DISPLAY_NAME {
+            return refuse(Reason::TooManyCharacters(MAXIMUM_DISPLAY_NAME));
+        }
+        if text.chars().any(char::is_control) {
+            return refuse(Reason::ControlCharacter);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&LoginName> for DisplayName {
+    /// A login name can always be read.
+    fn from(name: &LoginName) -> Self {
+        Self(name.text.clone())
+    }
+}
+
 /// True when a text is a ticket where a login name could stand (protocol.md 10.5).
 pub(crate) fn looks_like_ticket(text: &str) -> bool {
     text.starts_with(TICKET_PREFIX)
+}
+
+/// Whom a call is about: by id, or by login name.
+#[derive(Debug, Clone)]
+pub(crate) enum UserReference {
+    /// By id.
+    Id(UserId),
+    /// By login name.
+    Name(LoginName),
+}
+
+impl UserReference {
+    /// The user with an id that has to be there.
+    ///
+    /// # Errors
+    /// As [`UserId::require`].
+    pub(crate) fn require_id(field: &str, id: Option<i32>) -> Result<Self, InvalidField> {
+        UserId::require(field, id).map(Self::Id)
+    }
+
+    /// The user with a login name that has to be there.
+    ///
+    /// # Errors
+    /// As [`LoginName::require`].
+    pub(crate) fn require_name(field: &str, text: Option<&str>) -> Result<Self, InvalidField> {
+        LoginName::require(field, text).map(Self::Name)
+    }
+
+    /// True when this is that user, however they are named.
+    pub(crate) fn is(&self, user: &User) -> bool {
+        match self {
+            Self::Id(user_id) => *user_id == user.user_id,
+            Self::Name(name) => {
+                LoginName::parse(&user.login_name).is_ok_and(|own| own.canonical == name.canonical)
+            }
+        }
+    }
 }
 
 /// What kind of user this is, in the vendor's terms (protocol.md 7.1).
@@ -136,9 +267,10 @@ pub(crate) struct NewUser {
     /// `None`: the next free id from 1000 on.
     pub(crate) user_id: Option<UserId>,
     pub(crate) login_name: LoginName,
-    pub(crate) display_name: String,
+    pub(crate) display_name: DisplayName,
     pub(crate) user_type: UserType,
     pub(crate) is_administrator: bool,
+    pub(crate) is_retired: bool,
 }
 
 #[cfg(test)]

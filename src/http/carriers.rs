@@ -18,6 +18,10 @@ impl TableRight {
     pub(super) const READ_ONLY: Self = Self { mask: "Select", reason: "" };
 }
 
+/// What a credential service has no data for: always null.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(super) struct Absent {}
+
 /// What the caller may do with single members: none is told apart, so this is always null.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(super) struct FieldProperties {}

@@ -8,6 +8,7 @@
 mod agents;
 mod api;
 mod authentication;
+mod call;
 mod carriers;
 mod connection;
 mod cors;
@@ -25,10 +26,12 @@ mod pages;
 #[cfg(feature = "parts")]
 pub(crate) mod parts;
 mod path_case;
+mod query;
 mod request_id;
 mod routes;
 mod state;
 mod user;
+mod vendor_names;
 
 use actix_web::{
     App, HttpResponse, Route as Handler,

@@ -4,12 +4,13 @@
 use actix_web::{Route as Handler, http::Method, web};
 
 use super::{
-    agents::user::{credential_types, save_credential},
+    agents,
+    agents::user::credential_types,
     api,
-    keeper::tickets,
+    keeper::{tickets, user_tickets},
     openapi::Operation,
     pages::{assets, docs, login, logout},
-    user::{current_principal, current_token},
+    user::{current_principal, current_token, current_user},
 };
 use crate::service::authentication::Work;
 
@@ -36,7 +37,7 @@ pub(super) struct Route {
 }
 
 impl Route {
-    fn new(
+    pub(super) fn new(
         method: Method,
         path: &'static str,
         access: Access,
@@ -47,34 +48,17 @@ impl Route {
     }
 
     /// For what is hashed for every time.
-    fn hashing(self) -> Self {
+    pub(super) fn hashing(self) -> Self {
         Self { work: Work::Hashing, ..self }
     }
 }
 
 /// Every route but health, which stands on a listener of its own.
 pub(super) fn routes() -> Vec<Route> {
-    [agent_routes(), user_routes(), own_routes(), page_routes()].into_iter().flatten().collect()
-}
-
-/// The User agent: calls, all of them POST.
-fn agent_routes() -> Vec<Route> {
-    let call = |path, handler, operation| {
-        Route::new(Method::POST, path, Access::Agent, handler, operation)
-    };
-    vec![
-        call(
-            "/api/v1/Agents/User/SaveCredential",
-            || web::to(save_credential::save_credential),
-            save_credential::operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/GetCredentialTypes",
-            || web::to(credential_types::credential_types),
-            credential_types::operation,
-        ),
-    ]
+    [agents::user::routes::routes(), user_routes(), own_routes(), page_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The same user, as a resource.
@@ -98,8 +82,23 @@ fn user_routes() -> Vec<Route> {
             || web::to(current_token::current_token),
             current_token::operation,
         ),
+        read(
+            "/api/v1/User/current",
+            || web::to(current_user::current),
+            current_user::current_operation,
+        ),
+        read(
+            "/api/v1/User/currentAssociate",
+            || web::to(current_user::current_associate),
+            current_user::associate_operation,
+        ),
+        // Last: the names above are no ids.
+        read("/api/v1/User/{id}", || web::to(current_user::by_id), current_user::by_id_operation),
     ]
 }
+
+/// What there is of a user to end.
+const USER_TICKETS: &str = "/keeper/users/{id}/tickets";
 
 /// Additions of this service.
 fn own_routes() -> Vec<Route> {
@@ -113,6 +112,24 @@ fn own_routes() -> Vec<Route> {
             "/keeper/tickets/current",
             || web::to(tickets::end_current),
             tickets::end_current_operation,
+        ),
+        own(
+            Method::GET,
+            USER_TICKETS,
+            || web::to(user_tickets::list),
+            user_tickets::list_operation,
+        ),
+        own(
+            Method::DELETE,
+            USER_TICKETS,
+            || web::to(user_tickets::end_all),
+            user_tickets::end_all_operation,
+        ),
+        own(
+            Method::DELETE,
+            "/keeper/users/{id}/tickets/{ticket}",
+            || web::to(user_tickets::end_one),
+            user_tickets::end_one_operation,
         ),
     ]
 }

@@ -2,17 +2,17 @@
 
 use secrecy::SecretString;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 
 use super::{Service, opening::KeyUnavailable};
 use crate::{
     domain::{
         audit::{AuditEvent, AuditKind},
-        caller::{Caller, Origin},
+        author::Author,
+        caller::Caller,
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
         principal::{Actor, Proof},
-        save_credential::SaveCredential,
+        save_credential::{NewCredential, SaveCredential},
         user::UserId,
     },
     security::{
@@ -20,13 +20,14 @@ use crate::{
         hashing::{HashingError, PhcHash},
         identifier::{identifier_digest, identifier_digests},
         issuer_token::Issuer,
+        random::RandomError,
         sealing::{Binding, Envelope, SealError, seal},
     },
     storage::{
         self, StorageError,
-        credential_writes::{self, ActorStanding, CredentialWrite, IdentifierWrite, WriteOutcome},
+        credential_writes::{self, CredentialWrite, IdentifierWrite, WriteOutcome},
         credentials,
-        users::{self, UserHead},
+        users::{self, ActorStanding, UserHead},
     },
 };
 
@@ -38,6 +39,8 @@ pub(crate) enum SaveCredentialError {
     Forbidden,
     #[error("no such user")]
     UnknownUser,
+    #[error("the type is not for users of this type")]
+    TypeNotForUser,
     #[error("another user has this identifier")]
     IdentifierTaken,
     /// The password that the request proved has been replaced meanwhile, or the caller has been
@@ -45,7 +48,11 @@ pub(crate) enum SaveCredentialError {
     #[error("what the request rests on has ended meanwhile")]
     ProofOutdated,
     #[error(transparent)]
+    KeyUnavailable(#[from] KeyUnavailable),
+    #[error(transparent)]
     Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error("the new hash cannot be written as a PHC string")]
@@ -74,14 +81,25 @@ pub(super) struct HashedCredential {
     identifier: Option<SecretString>,
 }
 
+/// The stored secret that a write rests on: its type, and the version that was verified.
+pub(super) type Proven = (String, i64);
+
 /// One save, all but the user's head.
 #[derive(Clone, Copy)]
 pub(super) struct Save<'save> {
-    pub(super) actor: Actor<'save>,
-    pub(super) origin: &'save Origin,
+    pub(super) author: Author<'save>,
     pub(super) user_id: UserId,
     pub(super) hashed: &'save HashedCredential,
-    pub(super) now: OffsetDateTime,
+    pub(super) rests_on: RestsOn<'save>,
+}
+
+/// What must still be true when a save is written.
+#[derive(Clone, Copy)]
+pub(super) enum RestsOn<'save> {
+    /// The author is who they were, and has proven this secret of the user's, if any.
+    Author(Option<&'save Proven>),
+    /// Nothing: this transaction has looked at the author already.
+    Nothing,
 }
 
 impl Service {
@@ -91,22 +109,37 @@ impl Service {
     /// See [`SaveCredentialError`].
     pub(crate) async fn save_credential(
         &self,
-        actor: Actor<'_>,
-        origin: &Origin,
+        author: Author<'_>,
         command: SaveCredential,
-        now: OffsetDateTime,
     ) -> Result<(), SaveCredentialError> {
-        let user_id = command.user_id;
-        if !actor.may_save_credential_of(user_id, &command.credential_type) {
+        if !author
+            .actor
+            .may_save_credential_of(command.user_id, &command.credential.credential_type)
+        {
             return Err(SaveCredentialError::Forbidden);
         }
+        let proven = own_proof(author.actor, command.user_id);
+        self.save_permitted(author, command, proven.as_ref()).await
+    }
+
+    /// Saves what the author may save: every way to a credential of one type leads through here.
+    pub(super) async fn save_permitted(
+        &self,
+        author: Author<'_>,
+        command: SaveCredential,
+        proven: Option<&Proven>,
+    ) -> Result<(), SaveCredentialError> {
+        let SaveCredential { user_id, credential } = command;
         // Before the hash, so that an unknown user costs none.
         let mut connection = self.connection().await?;
         let head = users::find_head(&mut connection, user_id).await?;
         connection.release();
         let head = head.ok_or(SaveCredentialError::UnknownUser)?;
-        let hashed = self.hash_credential(actor.caller(), command).await?;
-        let save = Save { actor, origin, user_id, hashed: &hashed, now };
+        if !credential.credential_type.is_for(head.user_type) {
+            return Err(SaveCredentialError::TypeNotForUser);
+        }
+        let hashed = self.hash_credential(author.actor.caller(), credential).await?;
+        let save = Save { author, user_id, hashed: &hashed, rests_on: RestsOn::Author(proven) };
         // What may have to be rolled back belongs into a transaction.
         if hashed.identifier.is_none() {
             let outcome = self.write_at_once(save, &head).await?;
@@ -143,9 +176,9 @@ impl Service {
     pub(super) async fn hash_credential(
         &self,
         caller: Caller,
-        command: SaveCredential,
+        credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
-        let SaveCredential { credential_type, value, display_value, .. } = command;
+        let NewCredential { credential_type, value, display_value } = credential;
         let hash = self.hashing.hash(caller, &value).await?;
         let identifier = credential_type.is_identifier().then(|| value.secret().clone());
         let display_value = display_value.map(|text| text.as_str().to_owned());
@@ -165,26 +198,17 @@ impl Service {
     }
 
     fn saved_event(&self, save: Save<'_>, head: &UserHead) -> AuditEvent {
-        let Save { actor, origin, hashed, .. } = save;
+        let credential_type = &save.hashed.credential_type;
         // What logs in is what tickets and tokens come from: they end with it. So they do when
         // other types may go with this save.
-        let ends_derived = self.logs_in(&hashed.credential_type) || self.rules.single_per_user;
-        AuditEvent {
-            user_id: save.user_id,
-            sequence: head.audit_sequence + 1,
-            occurred_at: save.now,
-            kind: AuditKind::CredentialSaved,
-            actor: actor.user_id(),
-            scheme: actor.scheme().as_str(),
-            address: origin.address.map(|address| address.to_string()),
-            request_id: origin.request_id.clone(),
-            credential_type: Some(hashed.credential_type.as_str().to_owned()),
-            session_epoch: head.session_epoch + i64::from(ends_derived),
-        }
+        let ends_derived = self.logs_in(credential_type) || self.rules.single_per_user;
+        let place = (head.audit_sequence, head.session_epoch + i64::from(ends_derived));
+        let event = save.author.event(save.user_id, AuditKind::CredentialSaved, place);
+        AuditEvent { credential_type: Some(credential_type.as_str().to_owned()), ..event }
     }
 
     /// True for what Basic verifies, and for identifiers that an issuer proves.
-    fn logs_in(&self, credential_type: &CredentialType) -> bool {
+    pub(super) fn logs_in(&self, credential_type: &CredentialType) -> bool {
         let is_bound = |issuer: &Issuer| issuer.credential_type() == credential_type.as_str();
         credential_type.is_usable_for_basic() || self.issuers.iter().any(is_bound)
     }
@@ -195,7 +219,7 @@ impl Service {
         head: &UserHead,
     ) -> Result<CredentialWrite, SaveCredentialError> {
         let event = self.saved_event(save, head);
-        let Save { actor, hashed, .. } = save;
+        let Save { author: Author { actor, .. }, hashed, rests_on, .. } = save;
         let key = self.keyring.writing();
         let credential_type = hashed.credential_type.as_str();
         let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
@@ -220,8 +244,11 @@ impl Service {
             hash_parameters,
             display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
             identifier,
-            actor: standing(actor),
-            proven: own_proof(actor, event.user_id),
+            actor: matches!(rests_on, RestsOn::Author(_)).then(|| standing(actor)).flatten(),
+            proven: match rests_on {
+                RestsOn::Author(proven) => proven.cloned(),
+                RestsOn::Nothing => None,
+            },
             caller_ticket: caller_ticket(actor),
             replaces_other_types: self.rules.single_per_user,
             event,
@@ -270,7 +297,7 @@ fn saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
 }
 
 /// What the caller was when they were authenticated, and must still be when it is written.
-fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
+pub(super) fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
     let Actor::Principal(principal) = actor else { return None };
     Some(ActorStanding {
         session_epoch: principal.user.session_epoch,
@@ -279,7 +306,7 @@ fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
 }
 
 /// The secret that a save of the caller's own credential rests on.
-fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<(String, i64)> {
+fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<Proven> {
     match actor {
         Actor::Principal(principal) if principal.user_id() == user_id => match &principal.proof {
             Proof::Password { credential_type, version } => {
@@ -292,7 +319,7 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<(String, i64)> {
 }
 
 /// The ticket or session that the caller came with.
-fn caller_ticket(actor: Actor<'_>) -> Option<Vec<u8>> {
+pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<u8>> {
     let Actor::Principal(principal) = actor else { return None };
     match &principal.proof {
         Proof::Ticket { digest } | Proof::Session { digest } => Some(digest.clone()),

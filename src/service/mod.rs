@@ -4,15 +4,21 @@
 
 pub(crate) mod access_tokens;
 pub(crate) mod authentication;
+pub(crate) mod changes;
 pub(crate) mod credentials;
+mod deletions;
+mod evidence;
 mod handle;
 pub(crate) mod housekeeping;
 mod metrics;
 mod opening;
+mod passwords;
 pub(crate) mod readiness;
 pub(crate) mod sessions;
 pub(crate) mod tickets;
 mod upgrading;
+mod user_changes;
+mod user_names;
 pub(crate) mod users;
 
 use std::time::Duration;

@@ -3,25 +3,31 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::Service;
+use super::{
+    Service,
+    changes::{ChangeUserError, Happening},
+    users::ReadUserError,
+};
 use crate::{
     domain::{
-        audit::{AuditEvent, AuditKind},
-        caller::Origin,
-        principal::{AuthenticationScheme, Principal, Proof},
-        user::{User, UserId},
+        audit::AuditKind,
+        author::Author,
+        principal::{Actor, Principal, Proof},
+        user::{User, UserId, UserReference},
     },
     security::{
-        audit_chain::audit_mac,
         random::RandomError,
         so_ticket::{new_ticket, read_ticket},
     },
     storage::{
-        self, StorageError, audit_events,
+        self, StorageError,
         tickets::{self, NewTicketRow, Ticket, TicketKind},
         users,
     },
 };
+
+// What `http` lists, which does not look below.
+pub(crate) use crate::storage::tickets::TicketSummary;
 
 /// A ticket that was just issued; its text is shown this once.
 pub(crate) struct IssuedTicket {
@@ -148,39 +154,61 @@ impl Service {
         tickets::delete(&mut connection, reference.user_id, &reference.digest).await
     }
 
-    /// Ends every ticket and token of a user at an operator's word, and tells how many tickets
-    /// there were (protocol.md 10.16: the epoch ends them, deleting rows is housekeeping).
+    /// Ends every ticket, session and token of a user but the one the author came with, and tells
+    /// how many tickets and sessions there were (protocol.md 10.16: the epoch ends them, deleting
+    /// rows is housekeeping).
     ///
     /// # Errors
-    /// [`TicketError::UnknownUser`], or what the database said.
+    /// See [`ChangeUserError`].
     pub(crate) async fn end_sessions_of(
         &self,
+        author: Author<'_>,
         user_id: UserId,
-        origin: &Origin,
-        now: OffsetDateTime,
-    ) -> Result<u64, TicketError> {
+    ) -> Result<u64, ChangeUserError> {
+        if !author.actor.may_read(&UserReference::Id(user_id)) {
+            return Err(ChangeUserError::Forbidden);
+        }
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let locked = users::lock(&mut transaction, user_id).await?;
-        let locked = locked.ok_or(TicketError::UnknownUser)?;
-        let event = AuditEvent {
-            user_id,
-            sequence: locked.audit_sequence + 1,
-            occurred_at: now,
-            kind: AuditKind::SessionsEnded,
-            actor: None,
-            scheme: AuthenticationScheme::Command.as_str(),
-            address: origin.address.map(|address| address.to_string()),
-            request_id: origin.request_id.clone(),
-            credential_type: None,
-            session_epoch: locked.session_epoch + 1,
-        };
-        let key = self.keyring.writing();
-        let mac = audit_mac(key, &locked.audit_mac, &event);
-        users::advance(&mut transaction, &event, &mac).await?;
-        audit_events::insert(&mut transaction, &event, key.id(), &mac).await?;
-        let ended = tickets::delete_by_user(&mut transaction, user_id).await?;
+        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
+        let happening = Happening::to_user(AuditKind::SessionsEnded, true);
+        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
+        let ended = tickets::delete_earlier(&mut transaction, user_id, head.session_epoch).await?;
         storage::commit(transaction).await?;
         Ok(ended)
+    }
+
+    /// Ends one of a user's tickets or sessions; false when there is none of that digest.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn end_ticket_of(
+        &self,
+        actor: Actor<'_>,
+        user_id: UserId,
+        digest: &[u8],
+    ) -> Result<bool, ReadUserError> {
+        if !actor.may_read(&UserReference::Id(user_id)) {
+            return Err(ReadUserError::Forbidden);
+        }
+        let mut connection = self.connection().await?;
+        Ok(tickets::delete(&mut connection, user_id, digest).await?)
+    }
+
+    /// The user's tickets and sessions that still count, newest first.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn list_tickets(
+        &self,
+        actor: Actor<'_>,
+        user_id: UserId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<TicketSummary>, ReadUserError> {
+        if !actor.may_read(&UserReference::Id(user_id)) {
+            return Err(ReadUserError::Forbidden);
+        }
+        let mut connection = self.connection().await?;
+        Ok(tickets::list_live(&mut connection, user_id, now).await?)
     }
 }

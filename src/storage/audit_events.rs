@@ -1,9 +1,42 @@
-//! The audit events that are not part of a credential's write.
+//! The audit events: those that are not part of a credential's write, and what is kept.
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use super::StorageError;
-use crate::domain::{audit::AuditEvent, user::UserId};
+use crate::domain::{
+    audit::{AuditEntry, AuditEvent},
+    user::UserId,
+};
+
+struct EntryRow {
+    sequence: i64,
+    occurred_at: OffsetDateTime,
+    kind: String,
+    actor_user_id: Option<i32>,
+    scheme: String,
+    address: Option<String>,
+    request_id: String,
+    credential_type: Option<String>,
+}
+
+impl TryFrom<EntryRow> for AuditEntry {
+    type Error = StorageError;
+
+    fn try_from(row: EntryRow) -> Result<Self, StorageError> {
+        let inconsistent = |_| StorageError::Inconsistent { table: "audit_events" };
+        Ok(Self {
+            sequence: row.sequence,
+            occurred_at: row.occurred_at,
+            kind: row.kind,
+            actor: row.actor_user_id.map(UserId::try_from).transpose().map_err(inconsistent)?,
+            scheme: row.scheme,
+            address: row.address,
+            request_id: row.request_id,
+            credential_type: row.credential_type,
+        })
+    }
+}
 
 /// Appends an event. The head in `users` is the caller's business.
 pub(crate) async fn insert(
@@ -32,4 +65,27 @@ pub(crate) async fn insert(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Up to `limit` of a user's events after that one, in order.
+pub(crate) async fn list_after(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<AuditEntry>, StorageError> {
+    sqlx::query_as!(
+        EntryRow,
+        "SELECT sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
+                credential_type
+         FROM audit_events WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+        user_id.as_i32(),
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(AuditEntry::try_from)
+    .collect()
 }

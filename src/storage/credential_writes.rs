@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::StorageError;
+use super::{StorageError, users::ActorStanding};
 use crate::domain::{
     audit::AuditEvent,
     stored_credential::{HashParameters, StoredCredential},
@@ -32,13 +32,6 @@ pub(crate) struct CredentialWrite {
     pub(crate) caller_ticket: Option<Vec<u8>>,
     /// True when the user's credentials of other types go.
     pub(crate) replaces_other_types: bool,
-}
-
-/// What an actor was when they were authenticated.
-#[derive(Debug)]
-pub(crate) struct ActorStanding {
-    pub(crate) session_epoch: i64,
-    pub(crate) is_administrator: bool,
 }
 
 /// The digests of an identifier: under the writing key, and under every readable one.
@@ -156,4 +149,20 @@ pub(crate) async fn replace_hash(
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Deletes a credential, with its identifier; says whether there was one.
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    credential_type: &str,
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2",
+        user_id.as_i32(),
+        credential_type,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }

@@ -10,6 +10,7 @@ mod database;
 mod error;
 pub(crate) mod installation;
 pub(crate) mod tickets;
+pub(crate) mod user_writes;
 pub(crate) mod users;
 
 pub use self::connections::Database;

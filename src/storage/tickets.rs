@@ -16,11 +16,42 @@ pub(crate) enum TicketKind {
 }
 
 impl TicketKind {
-    fn as_str(self) -> &'static str {
+    /// The stored spelling.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Ticket => "ticket",
             Self::Session => "session",
         }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Ticket, Self::Session].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What may be told about a ticket or a session; its text is not known.
+#[derive(Debug)]
+pub(crate) struct TicketSummary {
+    pub(crate) kind: TicketKind,
+    /// Names it, and is of no use to log in with.
+    pub(crate) digest: Vec<u8>,
+    pub(crate) auth_time: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) expires_at: OffsetDateTime,
+}
+
+impl TryFrom<TicketSummaryRow> for TicketSummary {
+    type Error = StorageError;
+
+    fn try_from(row: TicketSummaryRow) -> Result<Self, StorageError> {
+        let inconsistent = StorageError::Inconsistent { table: "tickets" };
+        Ok(Self {
+            kind: TicketKind::parse(&row.kind).ok_or(inconsistent)?,
+            digest: row.digest,
+            auth_time: row.auth_time,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
     }
 }
 
@@ -150,6 +181,24 @@ pub(crate) async fn renew(
     Ok(())
 }
 
+/// Moves a ticket to its user's new epoch, so that it goes on counting.
+pub(crate) async fn move_to_epoch(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digest: &[u8],
+    session_epoch: i64,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE tickets SET session_epoch = $3 WHERE user_id = $1 AND digest = $2",
+        user_id.as_i32(),
+        digest,
+        session_epoch,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Ends one ticket; false when it was not there.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
@@ -166,15 +215,49 @@ pub(crate) async fn delete(
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends all tickets of a user and tells how many there were.
-pub(crate) async fn delete_by_user(
+/// Ends all tickets of a user that belong to an earlier epoch, and tells how many there were.
+pub(crate) async fn delete_earlier(
     connection: &mut PgConnection,
     user_id: UserId,
+    session_epoch: i64,
 ) -> Result<u64, StorageError> {
-    let done = sqlx::query!("DELETE FROM tickets WHERE user_id = $1", user_id.as_i32())
-        .execute(connection)
-        .await?;
+    let done = sqlx::query!(
+        "DELETE FROM tickets WHERE user_id = $1 AND session_epoch < $2",
+        user_id.as_i32(),
+        session_epoch,
+    )
+    .execute(connection)
+    .await?;
     Ok(done.rows_affected())
+}
+
+struct TicketSummaryRow {
+    kind: String,
+    digest: Vec<u8>,
+    auth_time: OffsetDateTime,
+    created_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+/// The user's tickets and sessions that still count, newest first.
+pub(crate) async fn list_live(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    now: OffsetDateTime,
+) -> Result<Vec<TicketSummary>, StorageError> {
+    let rows = sqlx::query_as!(
+        TicketSummaryRow,
+        "SELECT t.kind, t.digest, t.auth_time, t.created_at, t.expires_at
+         FROM tickets t JOIN users u USING (user_id)
+         WHERE t.user_id = $1 AND t.expires_at > $2 AND t.session_epoch = u.session_epoch
+           AND NOT u.is_retired
+         ORDER BY t.created_at DESC, t.digest",
+        user_id.as_i32(),
+        now,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(TicketSummary::try_from).collect()
 }
 
 /// Deletes up to `limit` expired tickets, passing over those that somebody holds.

@@ -51,13 +51,44 @@ impl TryFrom<UserRow> for User {
 pub(crate) struct UserHead {
     pub(crate) session_epoch: i64,
     pub(crate) login_name: String,
+    pub(crate) user_type: UserType,
     pub(crate) audit_sequence: i64,
     pub(crate) audit_mac: Vec<u8>,
 }
 
-/// Why a user could not be inserted.
+struct HeadRow {
+    session_epoch: i64,
+    login_name: String,
+    user_type: String,
+    audit_sequence: i64,
+    audit_mac: Vec<u8>,
+}
+
+impl TryFrom<HeadRow> for UserHead {
+    type Error = StorageError;
+
+    fn try_from(row: HeadRow) -> Result<Self, StorageError> {
+        let inconsistent = StorageError::Inconsistent { table: "users" };
+        Ok(Self {
+            session_epoch: row.session_epoch,
+            login_name: row.login_name,
+            user_type: UserType::parse(&row.user_type).ok_or(inconsistent)?,
+            audit_sequence: row.audit_sequence,
+            audit_mac: row.audit_mac,
+        })
+    }
+}
+
+/// What an actor was when they were authenticated.
+#[derive(Debug)]
+pub(crate) struct ActorStanding {
+    pub(crate) session_epoch: i64,
+    pub(crate) is_administrator: bool,
+}
+
+/// Why a user could not have that name or that id.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InsertUserError {
+pub(crate) enum UserTakenError {
     #[error("the login name is taken")]
     LoginNameTaken,
     #[error("the user id is taken")]
@@ -75,7 +106,7 @@ pub(crate) async fn find_by_id(
         UserRow,
         "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
                 session_epoch
-         FROM users WHERE user_id = $1",
+         FROM users WHERE user_id = $1 AND deleted_at IS NULL",
         user_id.as_i32(),
     )
     .fetch_optional(connection)
@@ -103,6 +134,57 @@ pub(crate) async fn find_by_login_name(
     .transpose()
 }
 
+/// Those of these users that there are.
+pub(crate) async fn find_by_ids(
+    connection: &mut PgConnection,
+    user_ids: &[UserId],
+) -> Result<Vec<User>, StorageError> {
+    let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
+    sqlx::query_as!(
+        UserRow,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+                session_epoch
+         FROM users WHERE user_id = ANY($1) AND deleted_at IS NULL",
+        &user_ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(User::try_from)
+    .collect()
+}
+
+/// Those of these canonical names that somebody else than `except` has.
+pub(crate) async fn taken_names(
+    connection: &mut PgConnection,
+    canonical_names: &[String],
+    except: Option<UserId>,
+) -> Result<Vec<String>, StorageError> {
+    let taken = sqlx::query_scalar!(
+        "SELECT canonical_name FROM login_names
+         WHERE canonical_name = ANY($1) AND user_id IS DISTINCT FROM $2",
+        canonical_names,
+        except.map(UserId::as_i32),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(taken)
+}
+
+/// True when somebody has this id, or had it.
+pub(crate) async fn was_given(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<bool, StorageError> {
+    let given = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM users WHERE user_id = $1) AS "given!""#,
+        user_id.as_i32(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(given)
+}
+
 /// Up to `limit` users with an id above `after`, by id.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
@@ -113,7 +195,7 @@ pub(crate) async fn list_after(
         UserRow,
         "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
                 session_epoch
-         FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2",
+         FROM users WHERE user_id > $1 AND deleted_at IS NULL ORDER BY user_id LIMIT $2",
         after,
         limit,
     )
@@ -130,15 +212,16 @@ pub(crate) async fn find_head(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<Option<UserHead>, StorageError> {
-    let head = sqlx::query_as!(
-        UserHead,
-        "SELECT session_epoch, login_name, audit_sequence, audit_mac
-         FROM users WHERE user_id = $1",
+    sqlx::query_as!(
+        HeadRow,
+        "SELECT session_epoch, login_name, user_type, audit_sequence, audit_mac
+         FROM users WHERE user_id = $1 AND deleted_at IS NULL",
         user_id.as_i32(),
     )
     .fetch_optional(connection)
-    .await?;
-    Ok(head)
+    .await?
+    .map(UserHead::try_from)
+    .transpose()
 }
 
 /// Takes the user's row for this transaction: their head stays where it is until the commit.
@@ -147,15 +230,42 @@ pub(crate) async fn lock(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<Option<UserHead>, StorageError> {
-    let head = sqlx::query_as!(
-        UserHead,
-        "SELECT session_epoch, login_name, audit_sequence, audit_mac
-         FROM users WHERE user_id = $1 FOR NO KEY UPDATE",
+    sqlx::query_as!(
+        HeadRow,
+        "SELECT session_epoch, login_name, user_type, audit_sequence, audit_mac
+         FROM users WHERE user_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
         user_id.as_i32(),
     )
     .fetch_optional(connection)
+    .await?
+    .map(UserHead::try_from)
+    .transpose()
+}
+
+/// True when a user still is what they were when they were authenticated, and the ticket or session
+/// that they came with is still there.
+pub(crate) async fn still_stands(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    standing: &ActorStanding,
+    ticket: Option<&[u8]>,
+) -> Result<bool, StorageError> {
+    let stands = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM users
+               WHERE user_id = $1 AND session_epoch = $2 AND is_administrator = $3
+                 AND NOT is_retired
+           ) AND ($4::bytea IS NULL OR EXISTS (
+               SELECT FROM tickets WHERE user_id = $1 AND digest = $4
+           )) AS "stands!""#,
+        user_id.as_i32(),
+        standing.session_epoch,
+        standing.is_administrator,
+        ticket,
+    )
+    .fetch_one(connection)
     .await?;
-    Ok(head)
+    Ok(stands)
 }
 
 /// Moves the audit head and the epoch of a user whose row this transaction holds.
@@ -197,22 +307,23 @@ pub(crate) async fn insert(
     user: &NewUser,
     audit_mac: &[u8],
     now: OffsetDateTime,
-) -> Result<(), InsertUserError> {
+) -> Result<(), UserTakenError> {
     sqlx::query!(
         "WITH inserted AS (
              INSERT INTO users (user_id, login_name, display_name, user_type, is_administrator,
-                                audit_sequence, audit_mac, created_at)
-             VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
+                                audit_sequence, audit_mac, created_at, is_retired)
+             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $9)
          )
          INSERT INTO login_names (canonical_name, user_id) VALUES ($8, $1)",
         user_id.as_i32(),
         user.login_name.as_str(),
-        user.display_name,
+        user.display_name.as_str(),
         user.user_type.as_str(),
         user.is_administrator,
         audit_mac,
         now,
         user.login_name.canonical(),
+        user.is_retired,
     )
     .execute(connection)
     .await
@@ -222,13 +333,13 @@ pub(crate) async fn insert(
 }
 
 /// Which of the two unique names was taken, if that is what went wrong.
-fn name_taken(error: StorageError) -> InsertUserError {
+pub(super) fn name_taken(error: StorageError) -> UserTakenError {
     if let StorageError::Constraint(name) = &error {
         if name == LOGIN_NAME_TAKEN {
-            return InsertUserError::LoginNameTaken;
+            return UserTakenError::LoginNameTaken;
         }
         if name == USER_ID_TAKEN {
-            return InsertUserError::UserIdTaken;
+            return UserTakenError::UserIdTaken;
         }
     }
     error.into()

@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 42] = [
+const CASES: [(&str, &str); 45] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -29,6 +29,20 @@ const CASES: [(&str, &str); 42] = [
         "UPDATE users SET login_name = repeat('x', 240) WHERE user_id = 300",
     ),
     ("users_display_name_check", "UPDATE users SET display_name = ''"),
+    (
+        "users_login_name_check",
+        "UPDATE users SET deleted_at = now(), is_administrator = false, display_name = ''
+         WHERE user_id = 300",
+    ),
+    (
+        "users_display_name_check",
+        "UPDATE users SET deleted_at = now(), is_administrator = false, login_name = ''
+         WHERE user_id = 300",
+    ),
+    (
+        "users_deleted_at_check",
+        "UPDATE users SET deleted_at = now(), login_name = '', display_name = ''",
+    ),
     ("users_user_type_check", "UPDATE users SET user_type = 'other'"),
     ("users_session_epoch_check", "UPDATE users SET session_epoch = -1"),
     ("users_audit_sequence_check", "UPDATE users SET audit_sequence = 0"),

@@ -34,4 +34,5 @@ mod staleness;
 mod support;
 mod tickets;
 mod tokens;
+mod user_tickets;
 mod vendor_client;

@@ -1,54 +1,26 @@
 // The vendor's own npm client against a running Credential Keeper (protocol.md 9.1, 9.4).
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
-// Not `import`: the package's ES modules name each other without extensions, which Node refuses.
-const { CredentialControlType, ETableRight, ResourceParsing, UserAgent, WebApi } =
-  createRequire(import.meta.url)("@superoffice/webapi");
+import {
+  administrator,
+  agent,
+  asAdmin,
+  asNobody,
+  nobodysId,
+  plain,
+  refusal,
+  ticket,
+  token,
+  url,
+  vendor,
+  withPassword,
+  withTicket,
+  withToken,
+} from "./support.mjs";
 
-const url = required("KEEPER_URL").replace(/\/$/, "");
-const administrator = user("KEEPER_ADMINISTRATOR");
-const plain = user("KEEPER_PLAIN");
-const nobodysId = 2_147_483_647;
-
-const ticket =
-  process.env.KEEPER_TICKET || (await asAdministrator("POST", "/keeper/tickets")).Ticket;
-const token = await asAdministrator("GET", "/api/v1/User/currentToken");
-
-function required(name) {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set`);
-  return value;
-}
-
-// `name:password`; only the first colon separates.
-function user(variable) {
-  const [, name, password] = /^([^:]*):(.*)$/s.exec(required(variable));
-  return { id: Number(required(`${variable}_ID`)), name, password };
-}
-
-// What the vendor's client has no call for.
-async function asAdministrator(method, path) {
-  const pair = Buffer.from(`${administrator.name}:${administrator.password}`).toString("base64");
-  const answer = await fetch(url + path, { method, headers: { Authorization: `Basic ${pair}` } });
-  assert.ok(answer.ok, `${path} answered ${answer.status}`);
-  return answer.json();
-}
-
-const withPassword = ({ name, password }) => (api) => api.authenticateWithPassword(name, password);
-const withTicket = (value) => (api) => api.authenticateWithTicket(value);
-const withToken = (value) => (api) => api.authenticateWithToken(value);
-const asAdmin = withPassword(administrator);
-const asNobody = () => {};
-
-// The client keeps who signed in in a global that the next `new WebApi` replaces: so the agent,
-// which has its own copy, is taken at once.
-function agent(signIn, api = new WebApi(url), parsing = undefined) {
-  signIn(api);
-  return api.getUserAgent(parsing);
-}
+const { CredentialControlType, ETableRight, ResourceParsing, UserAgent, WebApi } = vendor;
 
 function password(value) {
   return { type: { type: "CRM5/PASSWORD" }, value, displayValue: plain.name };
@@ -60,22 +32,6 @@ async function restorePlain() {
 
 function logsIn(secret) {
   return agent(withPassword({ name: plain.name, password: secret })).getCredentialTypesAsync();
-}
-
-// Checks the envelope of protocol.md 10.1 and returns it.
-async function refusal(call, status, errorType) {
-  const { response } = await call.then(
-    (value) => assert.fail(`resolved to ${JSON.stringify(value)}`),
-    (error) => (error.response ? error : Promise.reject(error)),
-  );
-  const { data } = response;
-  const members = ["Code", "Error", "ErrorSource", "ErrorType", "Field", "Message", "RequestId"];
-  assert.deepEqual(Object.keys(data).sort(), members);
-  assert.equal(data.Error, true);
-  assert.equal(data.ErrorSource, "CredentialKeeper");
-  assert.equal(data.RequestId, response.headers["x-request-id"]);
-  assert.deepEqual([response.status, data.ErrorType], [status, errorType], data.Message);
-  return data;
 }
 
 async function passwordType(agent, options) {

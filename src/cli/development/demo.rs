@@ -13,7 +13,7 @@ use crate::{
     configuration::Settings,
     domain::{
         credential::CredentialValue,
-        user::{LoginName, NewUser, UserId, UserType},
+        user::{DisplayName, LoginName, NewUser, UserId, UserType},
     },
     security::keyring::Keyring,
     service::{Service, users::AddUserError},
@@ -21,7 +21,7 @@ use crate::{
     storage::{
         self, Database,
         installation::{self, InstallationKind},
-        users::InsertUserError,
+        users::UserTakenError,
     },
 };
 
@@ -62,16 +62,18 @@ async fn add(
     let user = NewUser {
         user_id: Some(UserId::try_from(id)?),
         login_name: LoginName::parse(name)?,
-        display_name: name.to_owned(),
+        display_name: DisplayName::parse("Tooltip", name)?,
         user_type: UserType::Internal,
         is_administrator,
+        is_retired: false,
     };
     let password = CredentialValue::parse("Password", &SecretString::from(password))?;
-    match service.add_user(&user, password, &session::origin(), clock::now()).await {
+    let origin = session::origin();
+    match service.add_user(session::author(&origin), &user, password).await {
         Ok(_)
-        | Err(AddUserError::Insert(
-            InsertUserError::UserIdTaken | InsertUserError::LoginNameTaken,
-        )) => Ok(()),
+        | Err(AddUserError::Taken(UserTakenError::UserIdTaken | UserTakenError::LoginNameTaken)) => {
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }

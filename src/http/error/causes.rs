@@ -1,11 +1,14 @@
 //! How failures of the use cases get into the status table.
 
 use super::{ApiError, ErrorKind, MissingRight, RETRY_SOON};
+use crate::domain::{InvalidField, Reason};
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
+    changes::ChangeUserError,
     credentials::SaveCredentialError,
     tickets::TicketError,
+    users::ReadUserError,
 };
 
 impl From<StorageError> for ApiError {
@@ -65,6 +68,13 @@ impl From<SaveCredentialError> for ApiError {
                 ErrorKind::Forbidden(MissingRight::SaveCredential).into()
             }
             SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
+            SaveCredentialError::TypeNotForUser => {
+                InvalidField::new("Credential.Type.Type", Reason::TypeNotForUser).into()
+            }
+            SaveCredentialError::KeyUnavailable(_) => {
+                Self::caused(ErrorKind::KeyUnavailable, error)
+            }
+            SaveCredentialError::Random(error) => error.into(),
             SaveCredentialError::IdentifierTaken => ErrorKind::IdentifierTaken.into(),
             SaveCredentialError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
             SaveCredentialError::Hashing(error) => error.into(),
@@ -72,6 +82,31 @@ impl From<SaveCredentialError> for ApiError {
             SaveCredentialError::Seal(_) | SaveCredentialError::Unwritable => {
                 Self::caused(ErrorKind::Internal, error)
             }
+        }
+    }
+}
+
+impl From<ChangeUserError> for ApiError {
+    fn from(error: ChangeUserError) -> Self {
+        match error {
+            ChangeUserError::Forbidden => {
+                ErrorKind::Forbidden(MissingRight::AdministerUsers).into()
+            }
+            ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),
+            ChangeUserError::LoginNameTaken => ErrorKind::LoginNameTaken.into(),
+            ChangeUserError::Invalid(refused) => refused.into(),
+            ChangeUserError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
+            ChangeUserError::Credential(error) => error.into(),
+            ChangeUserError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadUserError> for ApiError {
+    fn from(error: ReadUserError) -> Self {
+        match error {
+            ReadUserError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadUser).into(),
+            ReadUserError::Storage(error) => error.into(),
         }
     }
 }

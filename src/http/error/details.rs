@@ -15,6 +15,7 @@ pub(crate) enum BodyFault {
     TooDeep,
     TooManyValues,
     NotObject,
+    NotList,
     EndedEarly,
     /// The web framework refused it before anything of ours saw it.
     Framework,
@@ -23,7 +24,7 @@ pub(crate) enum BodyFault {
 impl BodyFault {
     /// Every fault, for tests.
     #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 14] = [
+    pub(in crate::http) const ALL: [Self; 15] = [
         Self::NotJson,
         Self::NotXml,
         Self::NotForm,
@@ -36,6 +37,7 @@ impl BodyFault {
         Self::TooDeep,
         Self::TooManyValues,
         Self::NotObject,
+        Self::NotList,
         Self::EndedEarly,
         Self::Framework,
     ];
@@ -55,6 +57,7 @@ impl BodyFault {
             Self::TooDeep => "body-too-deep",
             Self::TooManyValues => "body-too-many-values",
             Self::NotObject => "body-not-object",
+            Self::NotList => "body-not-list",
             Self::EndedEarly => "body-ended-early",
             Self::Framework => "body-framework",
         }
@@ -65,6 +68,8 @@ impl BodyFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingRight {
     SaveCredential,
+    AdministerUsers,
+    ReadUser,
     IssueTicket,
     EndTicket,
     OnlineSession,
@@ -76,8 +81,10 @@ pub(crate) enum MissingRight {
 impl MissingRight {
     /// Every one, for tests.
     #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 7] = [
+    pub(in crate::http) const ALL: [Self; 9] = [
         Self::SaveCredential,
+        Self::AdministerUsers,
+        Self::ReadUser,
         Self::IssueTicket,
         Self::EndTicket,
         Self::OnlineSession,
@@ -90,6 +97,8 @@ impl MissingRight {
     pub(in crate::http) fn key(self) -> &'static str {
         match self {
             Self::SaveCredential => "forbidden-save-credential",
+            Self::AdministerUsers => "forbidden-administer-users",
+            Self::ReadUser => "forbidden-read-user",
             Self::IssueTicket => "forbidden-issue-ticket",
             Self::EndTicket => "forbidden-end-ticket",
             Self::OnlineSession => "forbidden-online-session",

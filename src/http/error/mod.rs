@@ -32,6 +32,7 @@ pub(crate) enum ErrorKind {
     },
     RequestTimeout,
     IdentifierTaken,
+    LoginNameTaken,
     BodyTooLarge,
     UriTooLong,
     UnsupportedMediaType,
@@ -79,6 +80,7 @@ impl ErrorKind {
             Self::MethodNotAllowed { allow: "POST".to_owned() },
             Self::RequestTimeout,
             Self::IdentifierTaken,
+            Self::LoginNameTaken,
             Self::BodyTooLarge,
             Self::UriTooLong,
             Self::UnsupportedMediaType,
@@ -132,6 +134,7 @@ impl ErrorKind {
             }
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, class::HTTP, "request_timeout"),
             Self::IdentifierTaken => (StatusCode::CONFLICT, class::ARGUMENT, "identifier_taken"),
+            Self::LoginNameTaken => (StatusCode::CONFLICT, class::ARGUMENT, "login_name_taken"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, class::HTTP, "body_too_large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, class::HTTP, "uri_too_long"),
             Self::UnsupportedMediaType => {

@@ -1,3 +1,4 @@
 //! Our own additions, never mixed into the vendor's tree.
 
 pub(super) mod tickets;
+pub(super) mod user_tickets;

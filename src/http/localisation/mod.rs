@@ -12,6 +12,7 @@ use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, s
 
 pub(super) use self::time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment};
 use super::{error::ErrorKind, negotiation::media_type};
+use crate::domain::InvalidField;
 
 static_loader! {
     static TEXTS = {
@@ -80,9 +81,7 @@ impl Language {
     /// What is wrong with a request.
     pub(super) fn error(&self, kind: &ErrorKind) -> String {
         if let ErrorKind::InvalidField(refused) = kind {
-            let limit = refused.reason.limit().unwrap_or_default().to_string();
-            let reason = self.message(refused.reason.key(), &[("limit", &limit)]);
-            return format!("{}: {reason}", refused.field);
+            return self.invalid_field(refused);
         }
         if let ErrorKind::DuplicateMember { field } = kind {
             return match field {
@@ -91,6 +90,13 @@ impl Language {
             };
         }
         self.message(&kind.text_key(), &[])
+    }
+
+    /// What is wrong with a member, and which one.
+    pub(super) fn invalid_field(&self, refused: &InvalidField) -> String {
+        let limit = refused.reason.limit().unwrap_or_default().to_string();
+        let reason = self.message(refused.reason.key(), &[("limit", &limit)]);
+        format!("{}: {reason}", refused.field)
     }
 
     /// The tag for pages.

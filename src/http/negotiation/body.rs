@@ -28,26 +28,53 @@ pub(in crate::http) const MAXIMUM_BODY: usize = 64 * 1024;
 /// A request body, read as what the operation wants.
 pub(in crate::http) struct Body<T>(pub(in crate::http) T);
 
-impl<T: DeserializeOwned> FromRequest for Body<T> {
+/// A request body that is a list itself.
+pub(in crate::http) struct ListBody<T>(pub(in crate::http) Vec<T>);
+
+/// What a document is read into.
+type Read<T> = fn(&Document) -> Result<T, ErrorKind>;
+
+type Extracted<B> = Pin<Box<dyn Future<Output = Result<B, ApiError>>>>;
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let payload = Payload::from_request(request, payload).into_inner();
-        let request = request.clone();
-        Box::pin(async move {
-            let Some((format, charset)) = format(&request)? else {
-                return Ok(Self(reading::read(&Document::Null)?));
-            };
-            let payload = payload.map_err(|_| BodyFault::EndedEarly)?;
-            let timeout = request
-                .app_data::<Data<HttpState>>()
-                .map_or_else(Default::default, |state| state.read_timeout);
-            let bytes = tokio::time::timeout(timeout, receive(payload))
-                .await
-                .map_err(|_| ErrorKind::RequestTimeout)??;
-            Ok(Self(parse(&bytes, format, charset)?))
-        })
+        let read = extract(request, payload, reading::read::<T>);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for ListBody<T> {
+    type Error = ApiError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let read = extract(request, payload, reading::read_list::<T>);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
+fn extract<T>(
+    request: &HttpRequest,
+    payload: &mut dev::Payload,
+    read: Read<T>,
+) -> impl Future<Output = Result<T, ApiError>> + use<T> {
+    let payload = Payload::from_request(request, payload).into_inner();
+    let request = request.clone();
+    async move {
+        let Some((format, charset)) = format(&request)? else {
+            return Ok(read(&Document::Null)?);
+        };
+        let payload = payload.map_err(|_| BodyFault::EndedEarly)?;
+        let timeout = request
+            .app_data::<Data<HttpState>>()
+            .map_or_else(Default::default, |state| state.read_timeout);
+        let bytes = tokio::time::timeout(timeout, receive(payload))
+            .await
+            .map_err(|_| ErrorKind::RequestTimeout)??;
+        Ok(parse(&bytes, format, charset, read)?)
     }
 }
 
@@ -74,10 +101,11 @@ async fn receive(payload: Payload) -> Result<Bytes, ErrorKind> {
 }
 
 /// Bytes to what the operation wants, by way of one tree for every format.
-pub(super) fn parse<T: DeserializeOwned>(
+pub(super) fn parse<T>(
     bytes: &[u8],
     format: Format,
     charset: Charset,
+    read: Read<T>,
 ) -> Result<T, ErrorKind> {
     let text = charset.decode(bytes)?;
     let document = match format {
@@ -85,7 +113,7 @@ pub(super) fn parse<T: DeserializeOwned>(
         Format::Xml => xml::parse(&text)?,
         Format::Form => form::parse(&text)?,
     };
-    let read = reading::read(&document)?;
+    let read = read(&document)?;
     document.check()?;
     Ok(read)
 }

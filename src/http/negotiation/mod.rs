@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(super) use self::{
-    body::{Body, MAXIMUM_BODY},
+    body::{Body, ListBody, MAXIMUM_BODY},
     xml_writing::{CARRIERS, XmlNames},
 };
 use self::{media_type::Format, select::Selection};

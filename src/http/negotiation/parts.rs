@@ -3,7 +3,7 @@
 use actix_web::http::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
-use super::{body, media_type};
+use super::{body, media_type, reading};
 use crate::http::error::ErrorKind;
 
 /// What a body is read as, and what its answer is written as.
@@ -18,5 +18,5 @@ pub(in crate::http) fn read<T: DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<T, ErrorKind> {
     let (format, charset) = media_type::of_body(headers).ok_or(ErrorKind::UnsupportedMediaType)?;
-    body::parse(bytes, format, charset)
+    body::parse(bytes, format, charset, reading::read)
 }

@@ -5,7 +5,7 @@
 
 use secrecy::ExposeSecret;
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{
         self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
     },
@@ -37,6 +37,30 @@ pub(super) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, ErrorK
         | Document::List(_) => return Err(BodyFault::NotObject.into()),
     };
     T::deserialize(Value(document)).map_err(ErrorKind::from)
+}
+
+/// Reads a body that is a list. None, and `null`, are an empty one.
+///
+/// # Errors
+/// Names what is wrong.
+pub(super) fn read_list<T: DeserializeOwned>(document: &Document) -> Result<Vec<T>, ErrorKind> {
+    if matches!(document, Document::Null) {
+        return Ok(Vec::new());
+    }
+    let is_list = match document {
+        Document::List(_) | Document::Elements(_) => true,
+        Document::Untyped(text) => text.is_blank(),
+        Document::Null
+        | Document::Boolean(_)
+        | Document::Integer(_)
+        | Document::OtherNumber
+        | Document::Text(_)
+        | Document::Object(_) => false,
+    };
+    if !is_list {
+        return Err(BodyFault::NotList.into());
+    }
+    Vec::<T>::deserialize(Value(document)).map_err(ErrorKind::from)
 }
 
 impl Text {

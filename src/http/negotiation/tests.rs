@@ -34,7 +34,7 @@ struct Type {
 }
 
 fn read(body: &str, format: Format) -> Result<Request, ErrorKind> {
-    parse(body.as_bytes(), format, Charset::Utf8)
+    parse(body.as_bytes(), format, Charset::Utf8, reading::read)
 }
 
 fn refused(body: &str, format: Format) -> ErrorKind {
@@ -249,7 +249,7 @@ proptest! {
         );
         for charset in [Charset::Utf8, Charset::Utf16] {
             for (body, format) in [(json.to_string(), Format::Json), (xml.clone(), Format::Xml), (form.clone(), Format::Form)] {
-                let request: Request = parse(&charset.encode(body), format, charset).unwrap();
+                let request: Request = parse(&charset.encode(body), format, charset, reading::read).unwrap();
                 let credential = request.credential.unwrap();
                 prop_assert_eq!(request.user_id, Some(user_id));
                 let read = credential.value.unwrap();
@@ -263,8 +263,8 @@ proptest! {
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[<>/&;#a-z\\[\\]{}\":=%. \\PC]{0,80}") {
         for format in [Format::Json, Format::Xml, Format::Form] {
             for charset in [Charset::Utf8, Charset::Utf16] {
-                let _ = parse::<Request>(&bytes, format, charset);
-                let _ = parse::<Request>(text.as_bytes(), format, charset);
+                let _ = parse::<Request>(&bytes, format, charset, reading::read);
+                let _ = parse::<Request>(text.as_bytes(), format, charset, reading::read);
             }
         }
     }

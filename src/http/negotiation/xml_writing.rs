@@ -1,13 +1,13 @@
 //! Answers in XML, as the vendor's framework writes them (protocol.md 4.6): members in
 //! alphabetical order, null as `i:nil`, lists as `ArrayOf…`.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, collections::BTreeMap, io};
 
 use quick_xml::{
     Writer,
     events::{BytesEnd, BytesStart, BytesText, Event},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::xml::is_xml_char;
 
@@ -29,6 +29,8 @@ pub(in crate::http) trait XmlNames {
     const NAMESPACE: &'static str;
     /// For members that are lists of carriers: the member, and the name of its items.
     const ITEMS: &'static [(&'static str, &'static str)] = &[];
+    /// True when its members are entries of a dictionary, whose keys may be no names in XML.
+    const IS_DICTIONARY: bool = false;
 
     /// The name of the outermost element.
     fn root() -> Cow<'static, str> {
@@ -44,6 +46,27 @@ impl XmlNames for bool {
 impl XmlNames for String {
     const NAME: &'static str = "string";
     const NAMESPACE: &'static str = SERIALIZATION;
+}
+
+/// The vendor's `StringDictionary`.
+impl XmlNames for BTreeMap<String, String> {
+    const NAME: &'static str = "KeyValueOfstringstring";
+    const NAMESPACE: &'static str = ARRAYS;
+    const IS_DICTIONARY: bool = true;
+
+    fn root() -> Cow<'static, str> {
+        Cow::Owned(format!("ArrayOf{}", Self::NAME))
+    }
+}
+
+impl<T: XmlNames> XmlNames for Option<T> {
+    const NAME: &'static str = T::NAME;
+    const NAMESPACE: &'static str = T::NAMESPACE;
+    const ITEMS: &'static [(&'static str, &'static str)] = T::ITEMS;
+
+    fn root() -> Cow<'static, str> {
+        T::root()
+    }
 }
 
 impl<T: XmlNames> XmlNames for Vec<T> {
@@ -72,8 +95,18 @@ pub(super) fn write<T: XmlNames>(value: &Value) -> io::Result<String> {
         start.push_attribute(("xmlns", T::NAMESPACE));
     }
     let mut writing = Writing { writer: Writer::new(Vec::new()), items: T::ITEMS, declares_nil };
-    writing.element(start, value, T::NAME)?;
+    if T::IS_DICTIONARY {
+        writing.element(start, &entries(value), T::NAME)?;
+    } else {
+        writing.element(start, value, T::NAME)?;
+    }
     String::from_utf8(writing.writer.into_inner()).map_err(io::Error::other)
+}
+
+/// A dictionary as the list of its entries.
+fn entries(dictionary: &Value) -> Value {
+    let members = dictionary.as_object().into_iter().flatten();
+    members.map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
 }
 
 struct Writing {

@@ -35,6 +35,8 @@ pub(in crate::http) struct Operation {
     summary: &'static str,
     body: Option<Typed>,
     is_body_required: bool,
+    /// Ids in the query: name and description.
+    query: Vec<(&'static str, &'static str)>,
     answer: Answer,
     /// True when browsers get a page instead.
     may_be_a_page: bool,
@@ -60,6 +62,7 @@ impl Operation {
             summary,
             body: None,
             is_body_required: true,
+            query: Vec::new(),
             answer: Answer::Nothing,
             may_be_a_page: false,
             redirects_forms: false,
@@ -77,6 +80,18 @@ impl Operation {
     pub(in crate::http) fn takes_perhaps<T: ToSchema>(mut self) -> Self {
         self.is_body_required = false;
         self.takes::<T>()
+    }
+
+    /// With a body that is a list of ids, in any format that has lists.
+    pub(in crate::http) fn takes_list_of_ids(mut self) -> Self {
+        self.body = Some(typed::<Vec<i32>>());
+        self
+    }
+
+    /// With an id in the query.
+    pub(in crate::http) fn asks(mut self, name: &'static str, description: &'static str) -> Self {
+        self.query.push((name, description));
+        self
     }
 
     /// Browsers get a page instead.
@@ -100,6 +115,14 @@ impl Operation {
     pub(in crate::http) fn answers_carrier<T: ToSchema>(self) -> Self {
         let typed = Typed::new::<T>(reference::<T>(), with_selectable_schemas_of::<T>);
         self.negotiated(200, typed, true)
+    }
+
+    /// As [`Self::answers_carrier`], or null where there is none.
+    pub(in crate::http) fn answers_carrier_or_null<T: ToSchema>(self) -> Self {
+        let null = RefOr::T(Schema::from(Object::with_type(Type::Null)));
+        let either = OneOfBuilder::new().item(reference::<T>()).item(null).build();
+        let schema = RefOr::T(Schema::from(either));
+        self.negotiated(200, Typed::new::<T>(schema, with_selectable_schemas_of::<T>), true)
     }
 
     /// Answers 200 with the selected members of a list of this carrier, in any format.
@@ -159,6 +182,12 @@ impl Operation {
             }
             operation = operation.request_body(Some(body.build()));
         }
+        let ids = ids_in_path(route).map(|name| id_parameter(name, ParameterIn::Path, "")).chain(
+            self.query
+                .iter()
+                .map(|(name, description)| id_parameter(name, ParameterIn::Query, description)),
+        );
+        operation = ids.fold(operation, OperationBuilder::parameter);
         if let Answer::Negotiated { is_selectable, .. } = self.answer {
             operation = parameters(route, is_selectable)
                 .into_iter()
@@ -242,7 +271,7 @@ impl Operation {
             ErrorKind::DatabaseUnavailable,
             ErrorKind::ShuttingDown,
         ];
-        if self.body.is_some() {
+        if self.body.is_some() || !self.query.is_empty() {
             kinds.extend(ErrorKind::of_bodies());
         }
         if route.access != Access::Anybody {
@@ -309,6 +338,25 @@ fn tag(route: &Route) -> &'static str {
     } else {
         "Pages and documents"
     }
+}
+
+/// The names in braces of a path.
+fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
+    let segments = route.path.split('/');
+    segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+/// An id that has to be there: a user's is a number, any other a text.
+fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
+    let of_user = name != "ticket";
+    let schema_type = if of_user { Type::Integer } else { Type::String };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(parameter_in)
+        .required(Required::True)
+        .description(Some(description).filter(|text| !text.is_empty()))
+        .schema(Some(Object::with_type(schema_type)))
+        .build()
 }
 
 fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {

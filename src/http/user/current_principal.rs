@@ -5,12 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{principal::Principal, user::UserType},
+    domain::principal::Principal,
     http::{
         carriers::{FieldProperties, TableRight},
         negotiation::{CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
         state::HttpState,
+        vendor_names::{role_name, role_type_name, user_type_name},
     },
 };
 
@@ -88,7 +89,7 @@ fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
         category_id: 0,
         contact_owner: 0,
         role_id: 0,
-        role_name: if may_administer { "Administrator" } else { "User" },
+        role_name: role_name(may_administer),
         role_description: "",
         role_type: role_type_name(user.user_type),
         licenses: Vec::new(),
@@ -104,26 +105,5 @@ fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
         user_name: user.login_name,
         table_right: Some(TableRight::READ_ONLY),
         field_properties: None,
-    }
-}
-
-/// The vendor's `UserType` (protocol.md 7.1).
-fn user_type_name(user_type: UserType) -> &'static str {
-    match user_type {
-        UserType::Internal => "InternalAssociate",
-        UserType::Resource => "ResourceAssociate",
-        UserType::External => "ExternalAssociate",
-        UserType::Anonymous => "AnonymousAssociate",
-        UserType::System => "SystemAssociate",
-    }
-}
-
-/// The vendor's `RoleType` (protocol.md 7.1).
-fn role_type_name(user_type: UserType) -> &'static str {
-    match user_type {
-        UserType::Internal | UserType::Resource => "Employee",
-        UserType::External => "ExternalUser",
-        UserType::Anonymous => "Anonymous",
-        UserType::System => "System",
     }
 }

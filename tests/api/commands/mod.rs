@@ -3,3 +3,4 @@
 mod development;
 mod operators;
 mod serve;
+mod users;

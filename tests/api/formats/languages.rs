@@ -47,9 +47,9 @@ async fn texts_are_in_the_callers_language_or_raw(pool: PgPool) {
 async fn errors_are_in_the_callers_language(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (language, expected) in [
-        ("en", "There is no user with this id."),
-        ("nb", "Det finnes ingen bruker med denne ID-en."),
-        ("de", "Es gibt keinen Benutzer mit dieser ID."),
+        ("en", "There is no such user."),
+        ("nb", "Denne brukeren finnes ikke."),
+        ("de", "Diesen Benutzer gibt es nicht."),
         ("x", "[SR_ERROR_UNKNOWN_USER]"),
     ] {
         let body = json!({ "UserId": 4711, "Credential": { "Value": "x" } });

@@ -1,18 +1,22 @@
-//! `POST /api/v1/Agents/User/GetCredentialTypes` and `GET /api/v1/User/CredentialTypes`: what a
-//! user can log in with.
+//! `POST /api/v1/Agents/User/GetCredentialTypes`, `…ForUserType` and
+//! `GET /api/v1/User/CredentialTypes`: what a user can log in with.
 
-use actix_web::{HttpRequest, web::Data};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::credential_type::CredentialType,
+    domain::{
+        InvalidField, Reason,
+        credential_type::{CredentialType, ValueControl},
+    },
     http::{
+        call::Call,
         carriers::{FieldProperties, TableRight},
+        error::ApiError,
         localisation::Language,
-        negotiation::{CARRIERS, Negotiated, XmlNames},
+        negotiation::{Body, CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
-        state::HttpState,
+        vendor_names::{control_name, read_user_type},
     },
 };
 
@@ -28,7 +32,7 @@ pub(in crate::http) struct CredentialTypeCarrier {
     r#type: String,
     /// What people read when they choose one.
     description: String,
-    /// How a value is entered: `Password`, `Link` or `Edit`.
+    /// How a value is entered: `Static`, `Edit`, `Password`, `Link` or `Hidden`.
     value_control: &'static str,
     /// Always false: this service has no persons.
     can_create_person: bool,
@@ -43,46 +47,81 @@ impl XmlNames for CredentialTypeCarrier {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// Its place in the documents.
+/// The users that types are asked for.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct TypesForUserTypeRequest {
+    /// For example `InternalAssociate`.
+    #[schema(required = true, nullable = false)]
+    user_type: Option<String>,
+}
+
+/// The place of [`credential_types`] in the documents.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Lists the credential types that users can log in with.")
         .answers_list::<CredentialTypeCarrier>()
 }
 
+/// The place of [`for_user_type`] in the documents.
+pub(in crate::http) fn for_user_type_operation() -> Operation {
+    Operation::new("Lists the credential types that users of a type can log in with.")
+        .takes::<TypesForUserTypeRequest>()
+        .answers_list::<CredentialTypeCarrier>()
+}
+
 /// Answers every type of this installation. A body is not looked at (protocol.md 9.5).
 pub(in crate::http) async fn credential_types(
-    request: HttpRequest,
-    state: Data<HttpState>,
+    call: Call,
 ) -> Negotiated<Vec<CredentialTypeCarrier>> {
-    let language = Language::of(request.headers());
-    let types = state.service.service().types.iter();
-    Negotiated(types.map(|credential_type| carrier(credential_type, &language)).collect())
+    let types = call.types().iter();
+    Negotiated(types.map(|of| CredentialTypeCarrier::new(of, call.language())).collect())
 }
 
-fn carrier(credential_type: &CredentialType, language: &Language) -> CredentialTypeCarrier {
-    let name = credential_type.as_str();
-    let key = credential_type.text_key();
-    CredentialTypeCarrier {
-        display_type: key.map_or_else(|| name.to_owned(), |key| language.text(key)),
-        r#type: name.to_owned(),
-        description: key
-            .map(|key| language.text(&format!("{key}-description")))
-            .unwrap_or_default(),
-        value_control: value_control(credential_type),
-        can_create_person: false,
-        is_user_name_supported: credential_type.is_usable_for_basic(),
-        table_right: Some(TableRight::READ_ONLY),
-        field_properties: None,
+/// `POST /api/v1/Agents/User/GetCredentialTypesForUserType`: those that such users can have.
+pub(in crate::http) async fn for_user_type(
+    call: Call,
+    Body(request): Body<TypesForUserTypeRequest>,
+) -> Result<Negotiated<Vec<CredentialTypeCarrier>>, ApiError> {
+    let required = || InvalidField::new("UserType", Reason::Required);
+    let name = request.user_type.ok_or_else(required)?;
+    let user_type = read_user_type("UserType", &name)?;
+    let types = call.types().iter().filter(|of| of.is_for(user_type));
+    Ok(Negotiated(types.map(|of| CredentialTypeCarrier::new(of, call.language())).collect()))
+}
+
+impl CredentialTypeCarrier {
+    /// What people read about a type, in their language unless the settings say it in theirs.
+    pub(super) fn new(credential_type: &CredentialType, language: &Language) -> Self {
+        let name = credential_type.as_str();
+        let key = credential_type.text_key();
+        let (display_type, description) = match (credential_type.texts(), key) {
+            (Some(texts), _) => (texts.display_type.clone(), texts.description.clone()),
+            (None, Some(key)) => (language.text(key), language.text(&format!("{key}-description"))),
+            (None, None) => (name.to_owned(), String::new()),
+        };
+        Self {
+            display_type,
+            r#type: name.to_owned(),
+            description,
+            value_control: control_name(credential_type.control()),
+            can_create_person: false,
+            is_user_name_supported: credential_type.is_usable_for_basic(),
+            table_right: Some(TableRight::READ_ONLY),
+            field_properties: None,
+        }
     }
-}
 
-/// The vendor's `CredentialControlType` (protocol.md 7.1).
-fn value_control(credential_type: &CredentialType) -> &'static str {
-    if !credential_type.is_identifier() {
-        "Password"
-    } else if credential_type.is_active_directory() {
-        "Link"
-    } else {
-        "Edit"
+    /// A type that is stored and not configured any more.
+    pub(super) fn unknown(name: &str) -> Self {
+        Self {
+            display_type: name.to_owned(),
+            r#type: name.to_owned(),
+            description: String::new(),
+            value_control: control_name(ValueControl::Hidden),
+            can_create_person: false,
+            is_user_name_supported: false,
+            table_right: Some(TableRight::READ_ONLY),
+            field_properties: None,
+        }
     }
 }

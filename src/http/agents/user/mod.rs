@@ -1,4 +1,14 @@
-//! The User agent: one file for each of its operations.
+//! The User agent: one file for each of its operations, or for those that differ in little.
 
+pub(in crate::http) mod change_password;
 pub(in crate::http) mod credential_types;
+pub(in crate::http) mod delete_credential;
+pub(in crate::http) mod get_access_token;
+pub(in crate::http) mod get_user;
+pub(in crate::http) mod retire_user;
+pub(in crate::http) mod routes;
 pub(in crate::http) mod save_credential;
+pub(in crate::http) mod save_user;
+pub(in crate::http) mod set_password;
+pub(in crate::http) mod user_carrier;
+pub(in crate::http) mod validity;

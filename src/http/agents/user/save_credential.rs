@@ -2,24 +2,20 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Data, ReqData};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    clock,
     domain::{
         InvalidField, Reason,
-        caller::Origin,
-        principal::{Actor, Principal},
-        save_credential::UncheckedSaveCredential,
+        save_credential::{UncheckedCredential, UncheckedSaveCredential},
     },
     http::{
+        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
         openapi::Operation,
-        state::HttpState,
     },
 };
 
@@ -39,7 +35,7 @@ pub(in crate::http) struct SaveCredentialRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = Credential)]
-struct CredentialCarrier {
+pub(super) struct CredentialCarrier {
     r#type: Option<CredentialTypeName>,
     /// The secret, or what names the user in another system.
     #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
@@ -75,29 +71,29 @@ pub(in crate::http) fn operation() -> Operation {
 /// The middleware of the route has already run, so an unauthenticated caller never gets a body
 /// parsed.
 pub(in crate::http) async fn save_credential(
-    principal: ReqData<Principal>,
-    origin: ReqData<Origin>,
-    state: Data<HttpState>,
+    call: Call,
     Body(request): Body<SaveCredentialRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    let command = request.into_unchecked()?.check(&state.service.service().types)?;
+    let command = request.into_unchecked()?.check(call.types())?;
     tracing::Span::current()
         .record("user.id", command.user_id.as_i32())
-        .record("credential.type", command.credential_type.as_str());
-    let (principal, origin) = (principal.into_inner(), origin.into_inner());
-    let saved = state.service.run(|service| async move {
-        service.save_credential(Actor::Principal(&principal), &origin, command, clock::now()).await
-    });
-    saved.await??;
+        .record("credential.type", command.credential.credential_type.as_str());
+    call.run(|service, by| async move { service.save_credential(by.author(), command).await })
+        .await?;
     Ok(Negotiated(true))
 }
 
 impl SaveCredentialRequest {
     fn into_unchecked(self) -> Result<UncheckedSaveCredential, InvalidField> {
         let required = || InvalidField::new("Credential", Reason::Required);
-        let CredentialCarrier { r#type, value, display_value } =
-            self.credential.ok_or_else(required)?;
-        let type_name = r#type.and_then(|of| of.r#type);
-        Ok(UncheckedSaveCredential { user_id: self.user_id, type_name, value, display_value })
+        let credential = self.credential.ok_or_else(required)?.into_unchecked();
+        Ok(UncheckedSaveCredential { user_id: self.user_id, credential })
+    }
+}
+
+impl CredentialCarrier {
+    pub(super) fn into_unchecked(self) -> UncheckedCredential {
+        let Self { r#type, value, display_value } = self;
+        UncheckedCredential { type_name: r#type.and_then(|of| of.r#type), value, display_value }
     }
 }

@@ -1,6 +1,18 @@
 //! The User agent.
 
+mod authorization;
+mod credential_types;
+mod delete_credential;
 mod identifiers;
+mod passwords;
+mod refusals;
 mod rights;
 mod save_credential;
 mod save_credential_refusals;
+mod users;
+mod validity;
+
+/// The URL of a call.
+fn agent(name: &str) -> String {
+    format!("/api/v1/Agents/User/{name}")
+}

@@ -1,0 +1,61 @@
+//! `audit`: what happened to users and their credentials.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{
+    output::{self, Failure, Format},
+    session::{self, moment},
+};
+use crate::domain::{audit::AuditEntry, user::UserId};
+
+/// The subcommands of `audit`.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Lists a user's events, the first one first.
+    List {
+        /// The user's id, also of one who was deleted, or login name.
+        #[arg(long)]
+        user: String,
+    },
+}
+
+/// Runs a subcommand.
+pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
+    let service = session::open().await?;
+    let Command::List { user } = command;
+    let user_id = match user.parse::<i32>() {
+        Ok(id) => UserId::try_from(id)?,
+        Err(_) => session::find_user(&service, &user).await?.user_id,
+    };
+    let mut events: Vec<AuditEntry> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event| event.sequence);
+        let page = service.list_audit_events_after(user_id, after).await?;
+        if page.is_empty() {
+            break;
+        }
+        events.extend(page);
+    }
+    if events.is_empty() {
+        return Err(Failure::because("there is and was no such user"));
+    }
+    let heading = ["SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID"];
+    output::rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(event: &AuditEntry) -> [Value; 8] {
+    [
+        json!(event.sequence),
+        moment(event.occurred_at),
+        json!(event.kind),
+        json!(event.credential_type),
+        json!(event.actor.map(UserId::as_i32)),
+        json!(event.scheme),
+        json!(event.address),
+        json!(event.request_id),
+    ]
+}

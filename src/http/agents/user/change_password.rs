@@ -1,0 +1,180 @@
+//! `ChangePassword`, `ChangePasswordFromName` and `ChangeOwnPassword`: another password in place of
+//! one that the caller knows; and who can (protocol.md 8.2).
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::set_password::saving;
+use crate::{
+    domain::{
+        InvalidField,
+        credential::{CredentialValue, is_said},
+        passwords::ChangePassword,
+        user::UserReference,
+    },
+    http::{
+        call::Call,
+        error::ApiError,
+        negotiation::{Body, Negotiated},
+        openapi::Operation,
+    },
+};
+
+/// The vendor's `ChangePasswordType` that there is here.
+const BY_PASSWORD: &str = "Password";
+
+/// Another password for the user of an id.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct ChangePasswordRequest {
+    /// The user's id.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    associate_id: Option<i32>,
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    old_password: Option<SecretString>,
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    new_password: Option<SecretString>,
+}
+
+/// Another password for the user of a login name.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct ChangePasswordFromNameRequest {
+    /// The user's login name.
+    #[schema(required = true, nullable = false, min_length = 1, max_length = 239)]
+    associate_name: Option<String>,
+    /// Administrators may leave it out.
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    old_password: Option<SecretString>,
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    new_password: Option<SecretString>,
+}
+
+/// Another password for the caller.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct ChangeOwnPasswordRequest {
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    old_password: Option<SecretString>,
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    new_password: Option<SecretString>,
+}
+
+/// The user that is asked about.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct CanChangePasswordRequest {
+    /// The user's id.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    associate_id: Option<i32>,
+}
+
+/// The place of [`change_password`] in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    saving("Changes the password of the user with that id; false when the old one is wrong.")
+        .takes::<ChangePasswordRequest>()
+        .answers::<bool>()
+}
+
+/// The place of [`change_password_from_name`] in the documents.
+pub(in crate::http) fn from_name_operation() -> Operation {
+    saving(
+        "Changes the password of the user with that login name; false when the old one is wrong.",
+    )
+    .takes::<ChangePasswordFromNameRequest>()
+    .answers::<bool>()
+}
+
+/// The place of [`change_own_password`] in the documents.
+pub(in crate::http) fn own_operation() -> Operation {
+    saving("Changes the caller's own password; false when the old one is wrong.")
+        .takes::<ChangeOwnPasswordRequest>()
+        .answers::<bool>()
+}
+
+/// The place of [`can_change_password`] in the documents.
+pub(in crate::http) fn can_operation() -> Operation {
+    Operation::new("Tells whether the caller may change the password of the user with that id.")
+        .takes::<CanChangePasswordRequest>()
+        .answers::<bool>()
+}
+
+/// The place of [`supported_types`] in the documents.
+pub(in crate::http) fn supported_types_operation() -> Operation {
+    Operation::new("Lists how the caller may change the password of the user with that id.")
+        .takes::<CanChangePasswordRequest>()
+        .answers::<Vec<String>>()
+}
+
+/// Changes a password by id.
+pub(in crate::http) async fn change_password(
+    call: Call,
+    Body(request): Body<ChangePasswordRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let user = UserReference::require_id("AssociateId", request.associate_id)?;
+    let old = CredentialValue::require("OldPassword", request.old_password.as_ref())?;
+    change(call, user, Some(old), request.new_password.as_ref()).await
+}
+
+/// Changes a password by login name; an administrator may leave the old one blank.
+pub(in crate::http) async fn change_password_from_name(
+    call: Call,
+    Body(request): Body<ChangePasswordFromNameRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
+    let old = old_or_blank(request.old_password.as_ref())?;
+    change(call, user, old, request.new_password.as_ref()).await
+}
+
+/// Changes the caller's own password.
+pub(in crate::http) async fn change_own_password(
+    call: Call,
+    Body(request): Body<ChangeOwnPasswordRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let user = UserReference::Id(call.principal().user_id());
+    let old = CredentialValue::require("OldPassword", request.old_password.as_ref())?;
+    change(call, user, Some(old), request.new_password.as_ref()).await
+}
+
+/// Tells whether the caller may.
+pub(in crate::http) async fn can_change_password(
+    call: Call,
+    Body(request): Body<CanChangePasswordRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    can(call, &request).await.map(Negotiated)
+}
+
+/// Tells how the caller may: with the old password, or not at all.
+pub(in crate::http) async fn supported_types(
+    call: Call,
+    Body(request): Body<CanChangePasswordRequest>,
+) -> Result<Negotiated<Vec<String>>, ApiError> {
+    let can = can(call, &request).await?;
+    Ok(Negotiated(can.then(|| BY_PASSWORD.to_owned()).into_iter().collect()))
+}
+
+async fn can(call: Call, request: &CanChangePasswordRequest) -> Result<bool, ApiError> {
+    let user = UserReference::require_id("AssociateId", request.associate_id)?;
+    call.read(|service, by| async move { service.can_change_password(&by.principal, &user).await })
+        .await
+}
+
+/// The old password, unless it is left out.
+fn old_or_blank(old: Option<&SecretString>) -> Result<Option<CredentialValue>, InvalidField> {
+    let old = old.filter(|text| is_said(text));
+    old.map(|text| CredentialValue::parse("OldPassword", text)).transpose()
+}
+
+async fn change(
+    call: Call,
+    user: UserReference,
+    old: Option<CredentialValue>,
+    new: Option<&SecretString>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let new = CredentialValue::require("NewPassword", new)?;
+    let command = ChangePassword { user, old, new };
+    let changed =
+        call.run(|service, by| async move { service.change_password(by.author(), command).await });
+    Ok(Negotiated(changed.await?))
+}

@@ -1,0 +1,64 @@
+//! `POST /api/v1/Agents/User/DeleteCredential`: remove the credential of one type.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        credential_type::{CredentialType, CredentialTypes},
+        save_credential::find_type,
+        user::UserId,
+    },
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        negotiation::{Body, Negotiated},
+        openapi::Operation,
+    },
+};
+
+/// Which credential goes.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct DeleteCredentialRequest {
+    /// The user's id (the vendor's associate id).
+    #[schema(required = true, nullable = false, minimum = 1)]
+    user_id: Option<i32>,
+    /// For example `ActiveDirectory`.
+    #[schema(required = true, nullable = false)]
+    credential_type: Option<String>,
+}
+
+/// Its place in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Deletes the user's credential of a type; false when there is none.")
+        .takes::<DeleteCredentialRequest>()
+        .answers::<bool>()
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::UnknownUser)
+        .refuses(ErrorKind::OutcomeUnknown)
+}
+
+/// Deletes the credential (protocol.md 10.18).
+pub(in crate::http) async fn delete_credential(
+    call: Call,
+    Body(request): Body<DeleteCredentialRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let user_id = UserId::require("UserId", request.user_id)?;
+    let credential_type = named_type(request.credential_type.as_deref(), call.types())?;
+    let deleted = call.run(|service, by| async move {
+        service.delete_credential(by.author(), user_id, &credential_type).await
+    });
+    Ok(Negotiated(deleted.await?))
+}
+
+/// What is deleted has to be named: no default type here.
+fn named_type(name: Option<&str>, types: &CredentialTypes) -> Result<CredentialType, InvalidField> {
+    let refuse = |reason| InvalidField::new("CredentialType", reason);
+    let name = name.ok_or_else(|| refuse(Reason::Required))?;
+    if name.is_empty() {
+        return Err(refuse(Reason::Empty));
+    }
+    find_type("CredentialType", Some(name), types)
+}

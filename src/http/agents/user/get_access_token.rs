@@ -1,0 +1,48 @@
+//! `POST /api/v1/Agents/User/GetAccessToken`: a Bearer token for whoever asks, for an application.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    clock,
+    domain::{InvalidField, Reason, credential::is_said},
+    http::{
+        call::Call,
+        error::ApiError,
+        negotiation::{Body, Negotiated},
+        openapi::Operation,
+    },
+};
+
+/// For which application the token is.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct GetAccessTokenRequest {
+    /// The application's secret; none: the one that asks.
+    #[schema(value_type = Option<String>)]
+    app_token: Option<SecretString>,
+}
+
+/// Its place in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Gives the caller an access token for an application, to be used as Bearer.")
+        .takes_perhaps::<GetAccessTokenRequest>()
+        .answers::<String>()
+}
+
+/// Answers the text `8A:…`. `IncludeCsSession` is not looked at: there is no such session.
+pub(in crate::http) async fn get_access_token(
+    call: Call,
+    Body(request): Body<GetAccessTokenRequest>,
+) -> Result<Negotiated<String>, ApiError> {
+    let mut principal = call.principal().clone();
+    let asked = request.app_token.filter(is_said);
+    if let Some(secret) = asked {
+        let known = call.service().applications.find_by_token(&secret).cloned();
+        let unknown = || InvalidField::new("AppToken", Reason::UnknownApplication);
+        principal.application = Some(known.ok_or_else(unknown)?);
+    }
+    let token = call.service().issue_access_token(&principal, clock::now())?;
+    Ok(Negotiated(token.expose_secret().to_owned()))
+}

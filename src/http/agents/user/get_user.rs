@@ -1,0 +1,113 @@
+//! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList`: what there is to know about a
+//! user. Whoever is no administrator reads themselves (protocol.md 8.4 and 10.18).
+
+use actix_web::HttpRequest;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::user_carrier::{UserCarrier, UserInfo};
+use crate::{
+    domain::user::{UserId, UserReference},
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        negotiation::{Body, ListBody, Negotiated},
+        openapi::Operation,
+        query,
+    },
+};
+
+/// The user of a login name.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct GetUserFromNameRequest {
+    #[schema(required = true, nullable = false, min_length = 1, max_length = 239)]
+    user_name: Option<String>,
+}
+
+/// The place of [`get_user`] in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    Operation::new("Tells about the user with that id; null when there is none.")
+        .asks("userId", "The user's id.")
+        .answers_carrier_or_null::<UserCarrier>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+}
+
+/// The place of [`get_user_from_name`] in the documents.
+pub(in crate::http) fn from_name_operation() -> Operation {
+    Operation::new("Tells about the user with that login name; null when there is none.")
+        .takes::<GetUserFromNameRequest>()
+        .answers_carrier_or_null::<UserCarrier>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+}
+
+/// The place of [`get_user_info`] in the documents.
+pub(in crate::http) fn info_operation() -> Operation {
+    Operation::new("Tells in short about the user with that id; null when there is none.")
+        .asks("userInfoId", "The user's id.")
+        .answers_carrier_or_null::<UserInfo>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+}
+
+/// The place of [`get_user_info_list`] in the documents.
+pub(in crate::http) fn info_list_operation() -> Operation {
+    Operation::new("Tells in short about those of the users that there are.")
+        .takes_list_of_ids()
+        .answers_list::<UserInfo>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+}
+
+/// Tells about the user of an id.
+pub(in crate::http) async fn get_user(
+    call: Call,
+    request: HttpRequest,
+) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
+    let user_id = query::user_id(&request, "UserId")?;
+    read(call, UserReference::Id(user_id)).await.map(Negotiated)
+}
+
+/// Tells about the user of a login name.
+pub(in crate::http) async fn get_user_from_name(
+    call: Call,
+    Body(request): Body<GetUserFromNameRequest>,
+) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
+    let user = UserReference::require_name("UserName", request.user_name.as_deref())?;
+    read(call, user).await.map(Negotiated)
+}
+
+/// Tells in short about the user of an id.
+pub(in crate::http) async fn get_user_info(
+    call: Call,
+    request: HttpRequest,
+) -> Result<Negotiated<Option<UserInfo>>, ApiError> {
+    let user_id = query::user_id(&request, "UserInfoId")?;
+    let found = read_all(call, vec![user_id]).await?;
+    Ok(Negotiated(found.into_iter().next()))
+}
+
+/// Tells in short about several users.
+pub(in crate::http) async fn get_user_info_list(
+    call: Call,
+    ListBody(ids): ListBody<i32>,
+) -> Result<Negotiated<Vec<UserInfo>>, ApiError> {
+    let ids = ids.into_iter().enumerate();
+    let ids = ids.map(|(index, id)| UserId::require(&format!("[{index}]"), Some(id)));
+    read_all(call, ids.collect::<Result<_, _>>()?).await.map(Negotiated)
+}
+
+/// The user as a carrier.
+pub(in crate::http) async fn read(
+    call: Call,
+    user: UserReference,
+) -> Result<Option<UserCarrier>, ApiError> {
+    let (types, language) = (call.types().clone(), call.language().clone());
+    let found =
+        call.read(|service, by| async move { service.read_user(&by.principal, &user).await });
+    Ok(found.await?.map(|found| UserCarrier::new(found, &types, &language)))
+}
+
+async fn read_all(call: Call, ids: Vec<UserId>) -> Result<Vec<UserInfo>, ApiError> {
+    let found =
+        call.read(|service, by| async move { service.read_users(&by.principal, &ids).await });
+    Ok(found.await?.into_iter().map(UserInfo::from).collect())
+}

@@ -1,0 +1,70 @@
+//! `MakeRetired` and `DeleteUser`: users who may not log in any more, and users who are gone
+//! (protocol.md 8.4).
+
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{InvalidField, Reason, save_user::SaveUser, user::UserId},
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        negotiation::Body,
+        openapi::Operation,
+        query,
+    },
+};
+
+/// Whether a user may log in.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct MakeRetiredRequest {
+    /// The user's id.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    associate_id: Option<i32>,
+    /// True: not any more. False: again.
+    #[schema(required = true, nullable = false)]
+    retired: Option<bool>,
+}
+
+/// The place of [`make_retired`] in the documents.
+pub(in crate::http) fn retire_operation() -> Operation {
+    changing("Lets a user not log in any more, or again.").takes::<MakeRetiredRequest>()
+}
+
+/// The place of [`delete_user`] in the documents.
+pub(in crate::http) fn delete_operation() -> Operation {
+    changing("Deletes a user with everything that could log in as them.")
+        .asks("userId", "The user's id.")
+}
+
+fn changing(summary: &'static str) -> Operation {
+    Operation::new(summary)
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::UnknownUser)
+        .refuses(ErrorKind::OutcomeUnknown)
+}
+
+/// Retires a user, or takes that back.
+pub(in crate::http) async fn make_retired(
+    call: Call,
+    Body(request): Body<MakeRetiredRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = UserId::require("AssociateId", request.associate_id)?;
+    let required = || InvalidField::new("Retired", Reason::Required);
+    let is_retired = Some(request.retired.ok_or_else(required)?);
+    let command = SaveUser { is_retired, ..SaveUser::of(user_id) };
+    call.run(|service, by| async move { service.save_user(by.author(), command).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes a user.
+pub(in crate::http) async fn delete_user(
+    call: Call,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = query::user_id(&request, "UserId")?;
+    call.run(|service, by| async move { service.delete_user(by.author(), user_id).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,148 @@
+//! `SetPassword`, `SetGeneratedPassword` and their `…FromName`: an administrator gives a user
+//! another password (protocol.md 8.2).
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{credential::CredentialValue, passwords::SetPassword, user::UserReference},
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        negotiation::{Body, Negotiated},
+        openapi::Operation,
+    },
+};
+
+/// A password for the user of an id.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct SetPasswordRequest {
+    /// The user's id.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    associate_id: Option<i32>,
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    password: Option<SecretString>,
+}
+
+/// A password for the user of a login name.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct SetPasswordFromNameRequest {
+    /// The user's login name.
+    #[schema(required = true, nullable = false, min_length = 1, max_length = 239)]
+    associate_name: Option<String>,
+    #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
+    password: Option<SecretString>,
+}
+
+/// The user of an id.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct SetGeneratedPasswordRequest {
+    /// The user's id.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    associate_id: Option<i32>,
+}
+
+/// The user of a login name.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
+    /// The user's login name.
+    #[schema(required = true, nullable = false, min_length = 1, max_length = 239)]
+    associate_name: Option<String>,
+}
+
+/// The place of [`set_password`] in the documents.
+pub(in crate::http) fn operation() -> Operation {
+    saving("Sets the password of the user with that id, for administrators.")
+        .takes::<SetPasswordRequest>()
+        .answers::<bool>()
+}
+
+/// The place of [`set_password_from_name`] in the documents.
+pub(in crate::http) fn from_name_operation() -> Operation {
+    saving("Sets the password of the user with that login name, for administrators.")
+        .takes::<SetPasswordFromNameRequest>()
+        .answers::<bool>()
+}
+
+/// The place of [`set_generated_password`] in the documents.
+pub(in crate::http) fn generated_operation() -> Operation {
+    saving("Makes a password up for the user with that id, and tells it this once.")
+        .takes::<SetGeneratedPasswordRequest>()
+        .answers::<String>()
+}
+
+/// The place of [`set_generated_password_from_name`] in the documents.
+pub(in crate::http) fn generated_from_name_operation() -> Operation {
+    saving("Makes a password up for the user with that login name, and tells it this once.")
+        .takes::<SetGeneratedPasswordFromNameRequest>()
+        .answers::<String>()
+}
+
+/// An operation that saves a password.
+pub(super) fn saving(summary: &'static str) -> Operation {
+    Operation::new(summary)
+        .refuses(ErrorKind::Forbidden(MissingRight::SaveCredential))
+        .refuses(ErrorKind::UnknownUser)
+        .refuses(ErrorKind::Overloaded { retry_after: Duration::ZERO })
+        .refuses(ErrorKind::OutcomeUnknown)
+}
+
+/// Sets a password by id.
+pub(in crate::http) async fn set_password(
+    call: Call,
+    Body(request): Body<SetPasswordRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let user = UserReference::require_id("AssociateId", request.associate_id)?;
+    set(call, user, request.password.as_ref()).await
+}
+
+/// Sets a password by login name.
+pub(in crate::http) async fn set_password_from_name(
+    call: Call,
+    Body(request): Body<SetPasswordFromNameRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
+    set(call, user, request.password.as_ref()).await
+}
+
+/// Makes a password up, by id.
+pub(in crate::http) async fn set_generated_password(
+    call: Call,
+    Body(request): Body<SetGeneratedPasswordRequest>,
+) -> Result<Negotiated<String>, ApiError> {
+    let user = UserReference::require_id("AssociateId", request.associate_id)?;
+    generate(call, user).await
+}
+
+/// Makes a password up, by login name.
+pub(in crate::http) async fn set_generated_password_from_name(
+    call: Call,
+    Body(request): Body<SetGeneratedPasswordFromNameRequest>,
+) -> Result<Negotiated<String>, ApiError> {
+    let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
+    generate(call, user).await
+}
+
+async fn set(
+    call: Call,
+    user: UserReference,
+    password: Option<&SecretString>,
+) -> Result<Negotiated<bool>, ApiError> {
+    let password = CredentialValue::require("Password", password)?;
+    let command = SetPassword { user, password };
+    call.run(|service, by| async move { service.set_password(by.author(), command).await }).await?;
+    Ok(Negotiated(true))
+}
+
+async fn generate(call: Call, user: UserReference) -> Result<Negotiated<String>, ApiError> {
+    let password = call
+        .run(|service, by| async move { service.set_generated_password(by.author(), user).await });
+    Ok(Negotiated(password.await?.expose_secret().to_owned()))
+}

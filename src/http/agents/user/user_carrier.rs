@@ -1,0 +1,233 @@
+//! The vendor's `User` and `UserInfo` (protocol.md 7.1): what a user is told as. What a credential
+//! service has no data for is present and zero, empty or null
+//! ([ADR 21](../../../../docs/adr/0021-users-in-the-vendors-carriers.md)).
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::credential_types::CredentialTypeCarrier;
+use crate::{
+    domain::{
+        credential::CredentialSummary,
+        credential_type::CredentialTypes,
+        user::{User, UserType},
+    },
+    http::{
+        carriers::{Absent, FieldProperties, TableRight},
+        localisation::Language,
+        negotiation::{CARRIERS, XmlNames},
+        vendor_names::{role_name, user_type_name},
+    },
+    service::users::UserWithCredentials,
+};
+
+/// The vendor's `Role`, which here says just whether somebody administers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = UserRole)]
+pub(super) struct RoleCarrier {
+    id: i32,
+    /// `Administrator` or `User`.
+    value: &'static str,
+    tooltip: &'static str,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
+}
+
+/// A stored credential; its value is never told (protocol.md 10.15).
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = StoredCredential)]
+pub(super) struct StoredCredentialCarrier {
+    r#type: Option<CredentialTypeCarrier>,
+    /// Always null.
+    value: Option<Absent>,
+    display_value: String,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
+}
+
+/// A user.
+#[expect(clippy::struct_excessive_bools, reason = "the vendor's members")]
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = User)]
+pub(in crate::http) struct UserCarrier {
+    /// The user's id; 0: not saved yet.
+    associate_id: i32,
+    /// The login name.
+    name: String,
+    rank: i32,
+    /// The name that people read.
+    tooltip: String,
+    license_owners: Vec<String>,
+    role: Option<RoleCarrier>,
+    user_group: Option<Absent>,
+    other_groups: Vec<String>,
+    person: Option<Absent>,
+    /// True for users who may not log in any more.
+    deleted: bool,
+    lastlogin: Option<String>,
+    lastlogout: Option<String>,
+    ej_user_id: i32,
+    request_signature: &'static str,
+    r#type: &'static str,
+    is_person_retired: bool,
+    is_on_travel: bool,
+    credentials: Vec<StoredCredentialCarrier>,
+    /// The login name.
+    user_name: String,
+    ticket_categories: Vec<String>,
+    nick_name: &'static str,
+    waiting_for_approval: bool,
+    extra_fields: BTreeMap<String, String>,
+    custom_fields: BTreeMap<String, String>,
+    post_save_commands: Vec<String>,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
+}
+
+impl XmlNames for UserCarrier {
+    const NAME: &'static str = "User";
+    const NAMESPACE: &'static str = CARRIERS;
+    const ITEMS: &'static [(&'static str, &'static str)] = &[("Credentials", "Credential")];
+}
+
+/// A user in short.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct UserInfo {
+    deleted: bool,
+    user_info_id: i32,
+    user_name: String,
+    person_id: i32,
+    rank: i32,
+    tooltip: String,
+    user_group_id: i32,
+    ej_user_id: i32,
+    user_type: &'static str,
+    granted_licenses: Vec<String>,
+    can_logon: bool,
+    role_name: &'static str,
+    role_tooltip: &'static str,
+    user_group_name: &'static str,
+    user_group_tooltip: &'static str,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
+}
+
+impl XmlNames for UserInfo {
+    const NAME: &'static str = "UserInfo";
+    const NAMESPACE: &'static str = CARRIERS;
+}
+
+impl UserCarrier {
+    /// A stored user.
+    pub(super) fn new(
+        found: UserWithCredentials,
+        types: &CredentialTypes,
+        language: &Language,
+    ) -> Self {
+        let UserWithCredentials { user, credentials } = found;
+        let credentials = credentials.iter().map(|of| credential(of, types, language)).collect();
+        Self {
+            associate_id: user.user_id.as_i32(),
+            name: user.login_name.clone(),
+            tooltip: user.display_name,
+            role: Some(role(user.is_administrator)),
+            deleted: user.is_retired,
+            is_person_retired: user.is_retired,
+            credentials,
+            user_name: user.login_name,
+            ..Self::unsaved(user.user_type)
+        }
+    }
+
+    /// A user that nobody has saved yet.
+    pub(super) fn unsaved(user_type: UserType) -> Self {
+        Self {
+            associate_id: 0,
+            name: String::new(),
+            rank: 0,
+            tooltip: String::new(),
+            license_owners: Vec::new(),
+            role: Some(role(false)),
+            user_group: None,
+            other_groups: Vec::new(),
+            person: None,
+            deleted: false,
+            lastlogin: None,
+            lastlogout: None,
+            ej_user_id: 0,
+            request_signature: "",
+            r#type: user_type_name(user_type),
+            is_person_retired: false,
+            is_on_travel: false,
+            credentials: Vec::new(),
+            user_name: String::new(),
+            ticket_categories: Vec::new(),
+            nick_name: "",
+            waiting_for_approval: false,
+            extra_fields: BTreeMap::new(),
+            custom_fields: BTreeMap::new(),
+            post_save_commands: Vec::new(),
+            table_right: Some(TableRight::READ_ONLY),
+            field_properties: None,
+        }
+    }
+}
+
+impl From<User> for UserInfo {
+    fn from(user: User) -> Self {
+        Self {
+            deleted: user.is_retired,
+            user_info_id: user.user_id.as_i32(),
+            user_name: user.login_name,
+            person_id: 0,
+            rank: 0,
+            tooltip: user.display_name,
+            user_group_id: 0,
+            ej_user_id: 0,
+            user_type: user_type_name(user.user_type),
+            granted_licenses: Vec::new(),
+            can_logon: !user.is_retired,
+            role_name: role_name(user.is_administrator),
+            role_tooltip: "",
+            user_group_name: "",
+            user_group_tooltip: "",
+            table_right: Some(TableRight::READ_ONLY),
+            field_properties: None,
+        }
+    }
+}
+
+fn role(is_administrator: bool) -> RoleCarrier {
+    RoleCarrier {
+        id: i32::from(is_administrator),
+        value: role_name(is_administrator),
+        tooltip: "",
+        table_right: Some(TableRight::READ_ONLY),
+        field_properties: None,
+    }
+}
+
+fn credential(
+    summary: &CredentialSummary,
+    types: &CredentialTypes,
+    language: &Language,
+) -> StoredCredentialCarrier {
+    let name = &summary.credential_type;
+    let r#type = types.find(name).map_or_else(
+        || CredentialTypeCarrier::unknown(name),
+        |of| CredentialTypeCarrier::new(of, language),
+    );
+    StoredCredentialCarrier {
+        r#type: Some(r#type),
+        value: None,
+        display_value: summary.display_value.clone(),
+        table_right: Some(TableRight::READ_ONLY),
+        field_properties: None,
+    }
+}

@@ -1,0 +1,179 @@
+//! `IsPasswordValid` and `IsUserNameValid`, each also `…WithReason`, and `GetValidUserName`: what
+//! could be saved (protocol.md 8.2 and 8.3).
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        credential::CredentialValue,
+        user::{LoginName, UserId},
+    },
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        localisation::Language,
+        negotiation::{Body, CARRIERS, Negotiated, XmlNames},
+        openapi::Operation,
+    },
+};
+
+/// A password that somebody thinks of. Nothing but the password is looked at.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct PasswordValidRequest {
+    #[schema(required = true, nullable = false, value_type = String)]
+    password: Option<SecretString>,
+}
+
+/// A login name that somebody thinks of.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct UserNameValidRequest {
+    /// Who is to have it; 0 or none: a new user.
+    associate_id: Option<i32>,
+    #[schema(required = true, nullable = false)]
+    user_name: Option<String>,
+}
+
+// The vendor's `UserValidationResult`: protocol.md 7.1.
+/// Whether something is valid, and if not, why not.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct UserValidationResult {
+    /// In the caller's language; empty when it is valid.
+    reason: String,
+    result: bool,
+}
+
+impl XmlNames for UserValidationResult {
+    const NAME: &'static str = "UserValidationResult";
+    const NAMESPACE: &'static str = CARRIERS;
+}
+
+/// The place of [`is_password_valid`] in the documents.
+pub(in crate::http) fn password_operation() -> Operation {
+    Operation::new("Tells whether a password could be saved.")
+        .takes::<PasswordValidRequest>()
+        .answers::<bool>()
+}
+
+/// The place of [`is_password_valid_with_reason`] in the documents.
+pub(in crate::http) fn password_with_reason_operation() -> Operation {
+    Operation::new("Tells whether a password could be saved, and if not, why not.")
+        .takes::<PasswordValidRequest>()
+        .answers_carrier::<UserValidationResult>()
+}
+
+/// The place of [`is_user_name_valid`] in the documents.
+pub(in crate::http) fn user_name_operation() -> Operation {
+    Operation::new("Tells whether a user could have a login name.")
+        .takes::<UserNameValidRequest>()
+        .answers::<bool>()
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+}
+
+/// The place of [`is_user_name_valid_with_reason`] in the documents.
+pub(in crate::http) fn user_name_with_reason_operation() -> Operation {
+    Operation::new("Tells whether a user could have a login name, and if not, why not.")
+        .takes::<UserNameValidRequest>()
+        .answers_carrier::<UserValidationResult>()
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+}
+
+/// The place of [`valid_user_name`] in the documents.
+pub(in crate::http) fn valid_user_name_operation() -> Operation {
+    Operation::new("Gives a login name that a user could have, as near as can be to the one given.")
+        .takes::<UserNameValidRequest>()
+        .answers::<String>()
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+}
+
+/// Tells whether a password could be saved.
+pub(in crate::http) async fn is_password_valid(
+    Body(request): Body<PasswordValidRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    Ok(Negotiated(password_problem(&request)?.is_none()))
+}
+
+/// Tells whether a password could be saved, and if not, why not.
+pub(in crate::http) async fn is_password_valid_with_reason(
+    call: Call,
+    Body(request): Body<PasswordValidRequest>,
+) -> Result<Negotiated<UserValidationResult>, ApiError> {
+    let problem = password_problem(&request)?;
+    Ok(Negotiated(UserValidationResult::new(problem.as_ref(), call.language())))
+}
+
+/// Tells whether a user could have a login name.
+pub(in crate::http) async fn is_user_name_valid(
+    call: Call,
+    Body(request): Body<UserNameValidRequest>,
+) -> Result<Negotiated<bool>, ApiError> {
+    Ok(Negotiated(user_name_problem(call, &request).await?.is_none()))
+}
+
+/// Tells whether a user could have a login name, and if not, why not.
+pub(in crate::http) async fn is_user_name_valid_with_reason(
+    call: Call,
+    Body(request): Body<UserNameValidRequest>,
+) -> Result<Negotiated<UserValidationResult>, ApiError> {
+    let language = call.language().clone();
+    let problem = user_name_problem(call, &request).await?;
+    Ok(Negotiated(UserValidationResult::new(problem.as_ref(), &language)))
+}
+
+/// Gives a login name that a user could have.
+pub(in crate::http) async fn valid_user_name(
+    call: Call,
+    Body(request): Body<UserNameValidRequest>,
+) -> Result<Negotiated<String>, ApiError> {
+    let except = except(&request)?;
+    let name = LoginName::near(text(&request)?).unwrap_or_else(LoginName::of_nobody);
+    let free = call
+        .read(|service, by| async move { service.free_name(&by.principal, name, except).await });
+    Ok(Negotiated(free.await?.as_str().to_owned()))
+}
+
+impl UserValidationResult {
+    fn new(problem: Option<&InvalidField>, language: &Language) -> Self {
+        let reason = problem.map(|problem| language.invalid_field(problem)).unwrap_or_default();
+        Self { reason, result: problem.is_none() }
+    }
+}
+
+fn password_problem(request: &PasswordValidRequest) -> Result<Option<InvalidField>, InvalidField> {
+    let required = || InvalidField::new("Password", Reason::Required);
+    let password = request.password.as_ref().ok_or_else(required)?;
+    Ok(CredentialValue::parse("Password", password).err())
+}
+
+async fn user_name_problem(
+    call: Call,
+    request: &UserNameValidRequest,
+) -> Result<Option<InvalidField>, ApiError> {
+    let except = except(request)?;
+    let name = match LoginName::require("UserName", Some(text(request)?)) {
+        Ok(name) => name,
+        Err(problem) => return Ok(Some(problem)),
+    };
+    let is_free =
+        call.read(
+            |service, by| async move { service.is_name_free(&by.principal, &name, except).await },
+        );
+    let taken = || InvalidField::new("UserName", Reason::Taken);
+    Ok(if is_free.await? { None } else { Some(taken()) })
+}
+
+fn text(request: &UserNameValidRequest) -> Result<&str, InvalidField> {
+    let required = || InvalidField::new("UserName", Reason::Required);
+    request.user_name.as_deref().ok_or_else(required)
+}
+
+/// Who may have the name already.
+fn except(request: &UserNameValidRequest) -> Result<Option<UserId>, InvalidField> {
+    let id = request.associate_id.filter(|id| *id != 0);
+    id.map(|id| UserId::require("AssociateId", Some(id))).transpose()
+}

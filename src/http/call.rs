@@ -1,0 +1,128 @@
+//! What a handler of an authenticated route gets beside the body: who calls, from where, and the
+//! service that does what they want.
+
+use std::{
+    future::{Future, Ready, ready},
+    sync::Arc,
+};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web::Data};
+
+use super::{
+    error::{ApiError, ErrorKind},
+    localisation::Language,
+    state::HttpState,
+};
+use crate::{
+    clock,
+    domain::{
+        author::Author,
+        caller::Origin,
+        credential_type::CredentialTypes,
+        principal::{Actor, Principal},
+    },
+    service::{Interrupted, Service},
+};
+
+/// An authenticated request.
+#[derive(Clone)]
+pub(super) struct Call {
+    by: By,
+    state: Data<HttpState>,
+    language: Language,
+}
+
+/// Who calls, and from where.
+#[derive(Clone)]
+pub(super) struct By {
+    pub(super) principal: Principal,
+    origin: Origin,
+}
+
+impl By {
+    /// The caller as the author of a change that is made now.
+    pub(super) fn author(&self) -> Author<'_> {
+        let actor = Actor::Principal(&self.principal);
+        Author { actor, origin: &self.origin, now: clock::now() }
+    }
+}
+
+impl FromRequest for Call {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    /// The middleware of the route has left the caller; where there is none, a route is wrong.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let state = request.app_data::<Data<HttpState>>();
+        let found = (extensions.get::<Principal>(), extensions.get::<Origin>(), state);
+        let (Some(principal), Some(origin), Some(state)) = found else {
+            return ready(Err(ErrorKind::Internal.into()));
+        };
+        ready(Ok(Self {
+            by: By { principal: principal.clone(), origin: origin.clone() },
+            state: state.clone(),
+            language: Language::of(request.headers()),
+        }))
+    }
+}
+
+impl Call {
+    /// The credential types of this installation.
+    pub(super) fn types(&self) -> &CredentialTypes {
+        &self.state.service.service().types
+    }
+
+    /// In which language the caller reads.
+    pub(super) fn language(&self) -> &Language {
+        &self.language
+    }
+
+    /// Who calls.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.by.principal
+    }
+
+    /// The service, for what needs neither database nor hashing.
+    pub(super) fn service(&self) -> &Service {
+        self.state.service.service()
+    }
+
+    /// Runs a use case that may write.
+    pub(super) async fn run<U, F, T, E>(self, use_case: U) -> Result<T, ApiError>
+    where
+        U: FnOnce(Arc<Service>, By) -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        self.run_or(use_case, ApiError::from).await
+    }
+
+    /// Runs a use case that only reads: when it was late, nothing can have been written.
+    pub(super) async fn read<U, F, T, E>(self, use_case: U) -> Result<T, ApiError>
+    where
+        U: FnOnce(Arc<Service>, By) -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        self.run_or(use_case, ApiError::interrupted_reading).await
+    }
+
+    async fn run_or<U, F, T, E>(
+        self,
+        use_case: U,
+        interrupted: fn(Interrupted) -> ApiError,
+    ) -> Result<T, ApiError>
+    where
+        U: FnOnce(Arc<Service>, By) -> F,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        let Self { by, state, .. } = self;
+        let ended = state.service.run(|service| use_case(service, by)).await;
+        ended.map_err(interrupted)?.map_err(E::into)
+    }
+}

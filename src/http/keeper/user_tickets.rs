@@ -1,0 +1,131 @@
+//! `/keeper/users/{id}/tickets`: a user's tickets and sessions, and their end. For administrators,
+//! and for everybody about themselves.
+
+use actix_web::{HttpRequest, HttpResponse, web::Path};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::{
+    clock,
+    domain::{principal::Actor, user::UserId},
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        localisation::{TimeZone, format_moment},
+        negotiation::{Negotiated, XmlNames},
+        openapi::Operation,
+    },
+    service::tickets::TicketSummary,
+};
+
+/// A ticket or a session that still counts. Its text is not known here.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct TicketInfo {
+    /// Names it in this list; nobody can log in with it.
+    id: String,
+    /// `ticket` or `session`.
+    kind: &'static str,
+    /// When the password was proven that it goes back to.
+    authenticated_at: String,
+    created_at: String,
+    /// Each use moves it.
+    expires_at: String,
+}
+
+impl XmlNames for TicketInfo {
+    const NAME: &'static str = "TicketInfo";
+    const NAMESPACE: &'static str = "";
+}
+
+/// The place of [`list`] in the documents.
+pub(in crate::http) fn list_operation() -> Operation {
+    Operation::new("Lists a user's tickets and sessions that still count, newest first.")
+        .answers_list::<TicketInfo>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+        .refuses(ErrorKind::UnknownUser)
+}
+
+/// The place of [`end_all`] in the documents.
+pub(in crate::http) fn end_all_operation() -> Operation {
+    Operation::new("Ends all of a user's tickets, sessions and tokens but the caller's own.")
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::UnknownUser)
+        .refuses(ErrorKind::OutcomeUnknown)
+}
+
+/// The place of [`end_one`] in the documents.
+pub(in crate::http) fn end_one_operation() -> Operation {
+    Operation::new("Ends one of a user's tickets or sessions.")
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+        .refuses(ErrorKind::UnknownRoute)
+        .refuses(ErrorKind::OutcomeUnknown)
+}
+
+/// Lists what still counts.
+pub(in crate::http) async fn list(
+    call: Call,
+    request: HttpRequest,
+    user: Path<String>,
+) -> Result<Negotiated<Vec<TicketInfo>>, ApiError> {
+    let user_id = user_id(&user)?;
+    let listed = call.read(|service, by| async move {
+        let actor = Actor::Principal(&by.principal);
+        service.list_tickets(actor, user_id, clock::now()).await
+    });
+    let zone = TimeZone::of(request.headers());
+    let moment = |at: OffsetDateTime| format_moment(at, zone.as_ref());
+    let info = |ticket: TicketSummary| TicketInfo {
+        id: ticket.digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
+        kind: ticket.kind.as_str(),
+        authenticated_at: moment(ticket.auth_time),
+        created_at: moment(ticket.created_at),
+        expires_at: moment(ticket.expires_at),
+    };
+    Ok(Negotiated(listed.await?.into_iter().map(info).collect()))
+}
+
+/// Ends everything.
+pub(in crate::http) async fn end_all(
+    call: Call,
+    user: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = user_id(&user)?;
+    call.run(|service, by| async move { service.end_sessions_of(by.author(), user_id).await })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ends one.
+pub(in crate::http) async fn end_one(
+    call: Call,
+    named: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (user, ticket) = named.into_inner();
+    let (user_id, digest) = (user_id(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
+    let ended = call.run(|service, by| async move {
+        let actor = Actor::Principal(&by.principal);
+        service.end_ticket_of(actor, user_id, &digest).await
+    });
+    if ended.await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(ErrorKind::UnknownRoute.into())
+    }
+}
+
+fn user_id(text: &str) -> Result<UserId, ErrorKind> {
+    let id = text.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
+    id.ok_or(ErrorKind::UnknownUser)
+}
+
+/// The bytes behind a ticket's id.
+fn digest(id: &str) -> Option<Vec<u8>> {
+    let digits = id.as_bytes();
+    if !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() != 64 {
+        return None;
+    }
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.chunks(2).map(byte).collect()
+}

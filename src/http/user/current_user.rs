@@ -1,0 +1,111 @@
+//! `GET /api/v1/User/current`, `currentAssociate` and `/{id}`: users as resources (protocol.md 8.6).
+
+use actix_web::web::Path;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::user::{User, UserId, UserReference},
+    http::{
+        agents::user::{get_user, user_carrier::UserCarrier},
+        call::Call,
+        carriers::{FieldProperties, TableRight},
+        error::{ApiError, ErrorKind, MissingRight},
+        negotiation::{CARRIERS, Negotiated, XmlNames},
+        openapi::Operation,
+        vendor_names::user_type_name,
+    },
+};
+
+// The vendor's `Associate`.
+/// A user, as what other data refers to.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct Associate {
+    associate_id: i32,
+    name: String,
+    person_id: i32,
+    rank: i32,
+    tooltip: String,
+    r#type: &'static str,
+    group_idx: i32,
+    full_name: String,
+    formal_name: String,
+    deleted: bool,
+    ej_user_id: i32,
+    user_name: String,
+    extra_fields: BTreeMap<String, String>,
+    custom_fields: BTreeMap<String, String>,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
+}
+
+impl XmlNames for Associate {
+    const NAME: &'static str = "Associate";
+    const NAMESPACE: &'static str = CARRIERS;
+}
+
+/// The place of [`current`] in the documents.
+pub(in crate::http) fn current_operation() -> Operation {
+    Operation::new("Tells the caller about themselves.").answers_carrier::<UserCarrier>()
+}
+
+/// The place of [`current_associate`] in the documents.
+pub(in crate::http) fn associate_operation() -> Operation {
+    Operation::new("Tells the caller about themselves, in short.").answers_carrier::<Associate>()
+}
+
+/// The place of [`by_id`] in the documents.
+pub(in crate::http) fn by_id_operation() -> Operation {
+    Operation::new("Tells about the user with that id.")
+        .answers_carrier::<UserCarrier>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+        .refuses(ErrorKind::UnknownUser)
+}
+
+/// Answers the caller.
+pub(in crate::http) async fn current(call: Call) -> Result<Negotiated<UserCarrier>, ApiError> {
+    let user = UserReference::Id(call.principal().user_id());
+    found(get_user::read(call, user).await?)
+}
+
+/// Answers the caller in short.
+pub(in crate::http) async fn current_associate(call: Call) -> Negotiated<Associate> {
+    Negotiated(associate(call.principal().user.clone()))
+}
+
+/// Answers the user of an id; a text that is no id is nobody's.
+pub(in crate::http) async fn by_id(
+    call: Call,
+    id: Path<String>,
+) -> Result<Negotiated<UserCarrier>, ApiError> {
+    let id = id.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
+    let user_id = id.ok_or(ErrorKind::UnknownUser)?;
+    found(get_user::read(call, UserReference::Id(user_id)).await?)
+}
+
+fn found(user: Option<UserCarrier>) -> Result<Negotiated<UserCarrier>, ApiError> {
+    Ok(Negotiated(user.ok_or(ErrorKind::UnknownUser)?))
+}
+
+fn associate(user: User) -> Associate {
+    Associate {
+        associate_id: user.user_id.as_i32(),
+        name: user.login_name.clone(),
+        person_id: 0,
+        rank: 0,
+        tooltip: user.display_name.clone(),
+        r#type: user_type_name(user.user_type),
+        group_idx: 0,
+        full_name: user.display_name.clone(),
+        formal_name: user.display_name,
+        deleted: user.is_retired,
+        ej_user_id: 0,
+        user_name: user.login_name,
+        extra_fields: BTreeMap::new(),
+        custom_fields: BTreeMap::new(),
+        table_right: Some(TableRight::READ_ONLY),
+        field_properties: None,
+    }
+}

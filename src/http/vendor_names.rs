@@ -1,0 +1,68 @@
+//! The vendor's names of what is an enumeration here (protocol.md 7.1).
+
+use crate::domain::{InvalidField, Reason, credential_type::ValueControl, user::UserType};
+
+/// The role of whoever may act on anybody.
+const ADMINISTRATOR: &str = "Administrator";
+
+/// The role of everybody else.
+const USER: &str = "User";
+
+/// `UserType`.
+pub(super) fn user_type_name(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Internal => "InternalAssociate",
+        UserType::Resource => "ResourceAssociate",
+        UserType::External => "ExternalAssociate",
+        UserType::Anonymous => "AnonymousAssociate",
+        UserType::System => "SystemAssociate",
+    }
+}
+
+/// The user type of that name, compared without regard to case.
+///
+/// # Errors
+/// Names `field` when there is none.
+pub(super) fn read_user_type(field: &str, name: &str) -> Result<UserType, InvalidField> {
+    let is_named = |of: &UserType| user_type_name(*of).eq_ignore_ascii_case(name);
+    let found = UserType::ALL.into_iter().find(is_named);
+    found.ok_or_else(|| InvalidField::new(field, Reason::UnknownUserType))
+}
+
+/// `RoleType`.
+pub(super) fn role_type_name(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Internal | UserType::Resource => "Employee",
+        UserType::External => "ExternalUser",
+        UserType::Anonymous => "Anonymous",
+        UserType::System => "System",
+    }
+}
+
+/// The role, which here says just one thing.
+pub(super) fn role_name(may_administer: bool) -> &'static str {
+    if may_administer { ADMINISTRATOR } else { USER }
+}
+
+/// True for the role of administrators.
+///
+/// # Errors
+/// Names `field` when it is no role.
+pub(super) fn read_role(field: &str, name: &str) -> Result<bool, InvalidField> {
+    if name.eq_ignore_ascii_case(ADMINISTRATOR) {
+        return Ok(true);
+    }
+    let refused = || InvalidField::new(field, Reason::UnknownRole);
+    name.eq_ignore_ascii_case(USER).then_some(false).ok_or_else(refused)
+}
+
+/// `CredentialControlType`.
+pub(super) fn control_name(control: ValueControl) -> &'static str {
+    match control {
+        ValueControl::Static => "Static",
+        ValueControl::Edit => "Edit",
+        ValueControl::Password => "Password",
+        ValueControl::Link => "Link",
+        ValueControl::Hidden => "Hidden",
+    }
+}

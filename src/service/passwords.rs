@@ -1,0 +1,129 @@
+//! Setting and changing passwords: other ways to save a `CRM5/PASSWORD`, through the same function.
+
+use secrecy::SecretString;
+
+use super::{
+    Service,
+    credentials::{Proven, SaveCredentialError},
+};
+use crate::{
+    domain::{
+        author::Author,
+        credential::CredentialValue,
+        passwords::{ChangePassword, SetPassword},
+        principal::Principal,
+        save_credential::{NewCredential, SaveCredential},
+        user::{UserId, UserReference},
+    },
+    security::generated_password::generate_password,
+    storage::{StorageError, credentials},
+};
+
+impl Service {
+    /// Sets a password at an administrator's word.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(crate) async fn set_password(
+        &self,
+        author: Author<'_>,
+        command: SetPassword,
+    ) -> Result<(), SaveCredentialError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(SaveCredentialError::Forbidden);
+        }
+        let user_id = self.resolve(&command.user).await?;
+        self.save_password(author, user_id, command.password, None).await
+    }
+
+    /// Sets a password that is made up here, and tells it this once.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(crate) async fn set_generated_password(
+        &self,
+        author: Author<'_>,
+        user: UserReference,
+    ) -> Result<SecretString, SaveCredentialError> {
+        let text = generate_password()?;
+        let password = CredentialValue::parse("Password", &text)
+            .map_err(|_| SaveCredentialError::Unwritable)?;
+        self.set_password(author, SetPassword { user, password }).await?;
+        Ok(text)
+    }
+
+    /// Replaces a password by whoever knows it; false when they do not (protocol.md 10.17).
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(crate) async fn change_password(
+        &self,
+        author: Author<'_>,
+        command: ChangePassword,
+    ) -> Result<bool, SaveCredentialError> {
+        let ChangePassword { user, old, new } = command;
+        let Some(old) = old else {
+            self.set_password(author, SetPassword { user, password: new }).await?;
+            return Ok(true);
+        };
+        if !author.actor.may_change_password_of(&user) {
+            return Err(SaveCredentialError::Forbidden);
+        }
+        let user_id = self.resolve(&user).await?;
+        let Some(proven) = self.prove_password(author, user_id, &old).await? else {
+            return Ok(false);
+        };
+        self.save_password(author, user_id, new, Some(&proven)).await?;
+        Ok(true)
+    }
+
+    /// True when the caller may give that user another password. Nobody who may not learns whether
+    /// there is such a user.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn can_change_password(
+        &self,
+        principal: &Principal,
+        user: &UserReference,
+    ) -> Result<bool, StorageError> {
+        if !principal.may_change_password_of(user) {
+            return Ok(false);
+        }
+        Ok(self.find_referenced(user).await?.is_some())
+    }
+
+    async fn save_password(
+        &self,
+        author: Author<'_>,
+        user_id: UserId,
+        value: CredentialValue,
+        proven: Option<&Proven>,
+    ) -> Result<(), SaveCredentialError> {
+        let credential_type = self.types.password().clone();
+        let credential = NewCredential::new(credential_type, value);
+        self.save_permitted(author, SaveCredential { user_id, credential }, proven).await
+    }
+
+    /// The user's stored password, if it is this one. Without a row the same work is done.
+    async fn prove_password(
+        &self,
+        author: Author<'_>,
+        user_id: UserId,
+        value: &CredentialValue,
+    ) -> Result<Option<Proven>, SaveCredentialError> {
+        let type_name = self.types.password().as_str();
+        let mut connection = self.connection().await?;
+        let row = credentials::find_by_type(&mut connection, user_id, type_name).await?;
+        connection.release();
+        let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
+        let is_right = self.hashing.verify(author.actor.caller(), value, hash.as_ref()).await?;
+        let proven = row.filter(|_| is_right);
+        Ok(proven.map(|row| (row.credential_type, row.version)))
+    }
+
+    async fn resolve(&self, user: &UserReference) -> Result<UserId, SaveCredentialError> {
+        let found = self.find_referenced(user).await?.ok_or(SaveCredentialError::UnknownUser)?;
+        Ok(found.user_id)
+    }
+}

@@ -1,0 +1,228 @@
+//! Adding, changing, retiring and deleting users through the API and by operators.
+
+use sqlx::PgConnection;
+
+use super::{
+    Service,
+    changes::{ChangeUserError, Happening},
+    credentials::{HashedCredential, RestsOn, Save, SaveCredentialError},
+    users::AddUserError,
+};
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        audit::AuditKind,
+        author::Author,
+        save_credential::NewCredential,
+        save_user::SaveUser,
+        user::{DisplayName, NewUser, User, UserId, UserType},
+    },
+    storage::{
+        self, user_writes,
+        users::{self, UserHead},
+    },
+};
+
+impl From<AddUserError> for ChangeUserError {
+    fn from(error: AddUserError) -> Self {
+        match error {
+            AddUserError::Taken(error) => error.into(),
+            AddUserError::Change(error) => error,
+        }
+    }
+}
+
+impl Service {
+    /// Adds a user or changes one, with credentials, in one transaction; tells who it was.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn save_user(
+        &self,
+        author: Author<'_>,
+        command: SaveUser,
+    ) -> Result<UserId, ChangeUserError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        match command.user_id {
+            None => self.create_user(author, command).await,
+            Some(user_id) => {
+                self.change_user(author, user_id, command).await?;
+                Ok(user_id)
+            }
+        }
+    }
+
+    /// Why a user could not be saved, beside what their members say alone.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn problems_of_user(
+        &self,
+        author: Author<'_>,
+        command: &SaveUser,
+    ) -> Result<Vec<InvalidField>, ChangeUserError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        let current = match command.user_id {
+            None => None,
+            Some(user_id) => {
+                let found = self.find_user(user_id).await?;
+                Some(found.ok_or(ChangeUserError::UnknownUser)?)
+            }
+        };
+        let current_name = current.as_ref().map(|user| user.login_name.as_str());
+        let mut problems = Vec::new();
+        match command.new_login_name(current_name) {
+            Err(problem) => problems.push(problem),
+            Ok(Some(name))
+                if !self.taken(std::slice::from_ref(name), command.user_id).await?.is_empty() =>
+            {
+                problems.push(InvalidField::new("UserName", Reason::Taken));
+            }
+            Ok(_) => {}
+        }
+        let user_type = command.user_type.or(current.map(|user| user.user_type));
+        let user_type = user_type.unwrap_or(UserType::Internal);
+        if command.credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
+            problems.push(InvalidField::new("Credentials", Reason::TypeNotForUser));
+        }
+        Ok(problems)
+    }
+
+    async fn create_user(
+        &self,
+        author: Author<'_>,
+        mut command: SaveUser,
+    ) -> Result<UserId, ChangeUserError> {
+        let login_name = command.new_login_name(None)?.cloned();
+        let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
+        let display_name = command.display_name.take();
+        let user = NewUser {
+            user_id: None,
+            display_name: display_name.unwrap_or_else(|| DisplayName::from(&login_name)),
+            login_name,
+            user_type: command.user_type.unwrap_or(UserType::Internal),
+            is_administrator: command.is_administrator.unwrap_or_default(),
+            is_retired: command.is_retired.unwrap_or_default(),
+        };
+        let credentials = std::mem::take(&mut command.credentials);
+        let hashed = self.hash_all(author, user.user_type, credentials).await?;
+        Ok(self.insert_user(author, &user, &hashed).await?)
+    }
+
+    async fn change_user(
+        &self,
+        author: Author<'_>,
+        user_id: UserId,
+        mut command: SaveUser,
+    ) -> Result<(), ChangeUserError> {
+        // Before the hashes, so that an unknown user costs none.
+        let user = self.find_user(user_id).await?.ok_or(ChangeUserError::UnknownUser)?;
+        let user_type = command.user_type.unwrap_or(user.user_type);
+        let credentials = std::mem::take(&mut command.credentials);
+        let hashed = self.hash_all(author, user_type, credentials).await?;
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
+        self.write_user(&mut transaction, author, (user_id, &mut head), &command).await?;
+        for hashed in &hashed {
+            let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
+            self.write_credential(&mut transaction, save).await?;
+        }
+        Ok(storage::commit(transaction).await?)
+    }
+
+    /// Writes what is another one than it was, with its evidence.
+    async fn write_user(
+        &self,
+        connection: &mut PgConnection,
+        author: Author<'_>,
+        (user_id, head): (UserId, &mut UserHead),
+        command: &SaveUser,
+    ) -> Result<(), ChangeUserError> {
+        let before = users::find_by_id(connection, user_id).await?;
+        let before = before.ok_or(ChangeUserError::UnknownUser)?;
+        let name = command.new_login_name(Some(&before.login_name))?;
+        if let Some(name) = name {
+            user_writes::rename(connection, user_id, name).await?;
+        }
+        let after = changed(&before, command);
+        for happening in happenings(&before, &after, name.is_some()) {
+            self.leave_evidence(connection, author, (user_id, head), happening).await?;
+        }
+        Ok(user_writes::update(connection, &after).await?)
+    }
+
+    /// Deletes a user: everything that could log in as them ends, and their names are free. What
+    /// stays is their id and their chain.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn delete_user(
+        &self,
+        author: Author<'_>,
+        user_id: UserId,
+    ) -> Result<(), ChangeUserError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
+        let happening = Happening::to_user(AuditKind::UserDeleted, true);
+        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
+        user_writes::bury(&mut transaction, user_id, author.now).await?;
+        Ok(storage::commit(transaction).await?)
+    }
+
+    /// The slow part: no connection is held meanwhile.
+    async fn hash_all(
+        &self,
+        author: Author<'_>,
+        user_type: UserType,
+        credentials: Vec<NewCredential>,
+    ) -> Result<Vec<HashedCredential>, ChangeUserError> {
+        if credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
+            return Err(SaveCredentialError::TypeNotForUser.into());
+        }
+        let mut hashed = Vec::with_capacity(credentials.len());
+        for credential in credentials {
+            hashed.push(self.hash_credential(author.actor.caller(), credential).await?);
+        }
+        Ok(hashed)
+    }
+}
+
+/// The user after the change, but for their login name.
+fn changed(before: &User, command: &SaveUser) -> User {
+    let display_name = command.display_name.as_ref().map(|name| name.as_str().to_owned());
+    User {
+        display_name: display_name.unwrap_or_else(|| before.display_name.clone()),
+        user_type: command.user_type.unwrap_or(before.user_type),
+        is_administrator: command.is_administrator.unwrap_or(before.is_administrator),
+        is_retired: command.is_retired.unwrap_or(before.is_retired),
+        ..before.clone()
+    }
+}
+
+/// What happened between the two.
+fn happenings(before: &User, after: &User, is_renamed: bool) -> Vec<Happening<'static>> {
+    let is_changed = is_renamed
+        || before.display_name != after.display_name
+        || before.user_type != after.user_type;
+    let right = if after.is_administrator {
+        AuditKind::AdministratorGranted
+    } else {
+        AuditKind::AdministratorRevoked
+    };
+    let state = if after.is_retired { AuditKind::UserRetired } else { AuditKind::UserReactivated };
+    let all = [
+        (is_changed, Happening::to_user(AuditKind::UserChanged, false)),
+        (before.is_administrator != after.is_administrator, Happening::to_user(right, false)),
+        (before.is_retired != after.is_retired, Happening::to_user(state, after.is_retired)),
+    ];
+    all.into_iter().filter_map(|(happened, what)| happened.then_some(what)).collect()
+}

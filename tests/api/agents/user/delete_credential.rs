@@ -1,0 +1,63 @@
+//! Deleting credentials.
+
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::agent;
+use crate::support::{Answer, Credentials, PLAIN, TestApp, WHO};
+
+async fn delete(app: &TestApp, by: &Credentials, type_name: &str) -> Answer {
+    let body = json!({"UserId": PLAIN.0, "CredentialType": type_name});
+    app.post(&agent("DeleteCredential"), by, &body).await
+}
+
+#[sqlx::test]
+async fn what_is_deleted_logs_in_no_more_and_neither_does_what_came_from_it(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&app.plain()).await);
+    delete(&app, &app.administrator(), "crm5/password").await.is_saved();
+    for credentials in [app.plain(), ticket, token] {
+        app.get(WHO, &credentials).await.is_unauthenticated();
+    }
+    let event = sqlx::query!(
+        "SELECT kind, credential_type, actor_user_id, session_epoch FROM audit_events
+         WHERE user_id = 278 ORDER BY sequence DESC LIMIT 1"
+    );
+    let event = event.fetch_one(&app.pool).await.unwrap();
+    assert_eq!(event.kind, "credential_deleted");
+    assert_eq!(event.credential_type.as_deref(), Some("CRM5/PASSWORD"));
+    assert_eq!((event.actor_user_id, event.session_epoch), (Some(1), 2));
+}
+
+#[sqlx::test]
+async fn an_absent_credential_is_false_and_leaves_no_event(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let answer = delete(&app, &app.administrator(), "ActiveDirectory").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
+    let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE user_id = 278");
+    assert_eq!(events.fetch_one(&app.pool).await.unwrap(), Some(2));
+}
+
+#[sqlx::test]
+async fn an_identifier_is_free_again_and_nothing_else_ends(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((500, "otto"), &[]);
+    let administrator = app.administrator();
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.has_status(409);
+    delete(&app, &administrator, "ActiveDirectory").await.is_saved();
+    app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    app.get(WHO, &ticket).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn an_administrators_own_ticket_outlives_the_deletion_of_their_password(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let body = json!({"UserId": 1, "CredentialType": "CRM5/PASSWORD"});
+    app.post(&agent("DeleteCredential"), &ticket, &body).await.is_saved();
+    app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &app.administrator()).await.is_unauthenticated();
+}

@@ -1,0 +1,184 @@
+//! Passwords that are set, changed and made up: all of them the same row.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::agent;
+use crate::support::{Answer, Credentials, PLAIN, TestApp, WHO, password_of};
+
+async fn call(app: &TestApp, name: &str, by: &Credentials, body: Value) -> Answer {
+    app.post(&agent(name), by, &body).await
+}
+
+async fn logs_in(app: &TestApp, password: &str) -> bool {
+    app.get(WHO, &Credentials::basic(PLAIN.1, password)).await.status == 200
+}
+
+/// Kind, type and sequence of the plain user's newest event.
+async fn newest_event(app: &TestApp) -> (String, Option<String>, i64) {
+    let event = sqlx::query!(
+        "SELECT kind, credential_type, sequence FROM audit_events WHERE user_id = 278
+         ORDER BY sequence DESC LIMIT 1"
+    );
+    let event = event.fetch_one(&app.pool).await.unwrap();
+    (event.kind, event.credential_type, event.sequence)
+}
+
+#[sqlx::test]
+async fn an_administrator_sets_a_password_by_id_and_by_name(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let administrator = app.administrator();
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let body = json!({"AssociateId": 278, "Password": "by id"});
+    call(&app, "SetPassword", &administrator, body).await.is_saved();
+    assert!(logs_in(&app, "by id").await && !logs_in(&app, &password_of(PLAIN.1)).await);
+    app.get(WHO, &ticket).await.is_unauthenticated();
+    let body = json!({"associateName": "PAUL", "password": "by name"});
+    call(&app, "SetPasswordFromName", &administrator, body).await.is_saved();
+    assert!(logs_in(&app, "by name").await && !logs_in(&app, "by id").await);
+    let evidence = ("credential_saved".to_owned(), Some("CRM5/PASSWORD".to_owned()), 4);
+    assert_eq!(newest_event(&app).await, evidence);
+    let rows = sqlx::query_scalar!("SELECT version FROM credentials WHERE user_id = 278");
+    assert_eq!(rows.fetch_all(&app.pool).await.unwrap(), [4], "one row, written by that event");
+}
+
+#[sqlx::test]
+async fn a_user_changes_their_own_password_in_every_scheme_and_goes_on(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let plain = app.plain();
+    let schemes =
+        [Credentials::Ticket(app.ticket(&plain).await), app.session(PLAIN.1).await, plain.clone()];
+    let mut old = password_of(PLAIN.1);
+    for (number, credentials) in schemes.into_iter().enumerate() {
+        let credentials = if number == 2 { Credentials::basic(PLAIN.1, &old) } else { credentials };
+        if number == 1 {
+            // The session has ended with the first change.
+            app.get(WHO, &credentials).await.is_refused(
+                401,
+                "SoSessionException",
+                "unauthenticated",
+            );
+            continue;
+        }
+        let new = format!("own {number}");
+        let body = json!({"OldPassword": old, "NewPassword": new});
+        call(&app, "ChangeOwnPassword", &credentials, body).await.is_saved();
+        assert!(logs_in(&app, &new).await && !logs_in(&app, &old).await);
+        if number == 0 {
+            app.get(WHO, &credentials).await.has_status(200);
+        }
+        old = new;
+    }
+}
+
+#[sqlx::test]
+async fn a_wrong_old_password_is_false_and_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let before = newest_event(&app).await;
+    for (name, user) in [
+        ("ChangeOwnPassword", json!({})),
+        ("ChangePassword", json!({"AssociateId": 278})),
+        ("ChangePasswordFromName", json!({"AssociateName": "paul"})),
+    ] {
+        for by in [app.plain(), app.administrator()] {
+            let mut body = json!({"OldPassword": "wrong", "NewPassword": "never"});
+            body.as_object_mut().unwrap().extend(user.as_object().unwrap().clone());
+            let answer = call(&app, name, &by, body).await;
+            assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"), "{name}");
+        }
+    }
+    assert_eq!(newest_event(&app).await, before);
+    assert!(logs_in(&app, &password_of(PLAIN.1)).await);
+}
+
+#[sqlx::test]
+async fn the_old_password_may_be_blank_for_administrators_by_name_only(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let by_name =
+        |old: Value| json!({"AssociateName": "paul", "OldPassword": old, "NewPassword": "new"});
+    for old in [json!(""), json!(null)] {
+        call(&app, "ChangePasswordFromName", &app.plain(), by_name(old.clone()))
+            .await
+            .is_forbidden();
+        call(&app, "ChangePasswordFromName", &app.administrator(), by_name(old)).await.is_saved();
+        app.save(&app.administrator(), PLAIN.0, "", &password_of(PLAIN.1)).await.is_saved();
+    }
+    let by_id = json!({"AssociateId": 278, "OldPassword": "", "NewPassword": "new"});
+    call(&app, "ChangePassword", &app.administrator(), by_id).await.refuses_field("OldPassword");
+}
+
+#[sqlx::test]
+async fn of_two_changes_with_one_old_password_one_wins(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let old = password_of(PLAIN.1);
+    let changes = (0..8).map(|number| {
+        let body =
+            json!({"AssociateId": 278, "OldPassword": old, "NewPassword": format!("new {number}")});
+        let request =
+            app.request(reqwest::Method::POST, &agent("ChangePassword"), &ticket).json(&body);
+        tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
+    });
+    let changes: Vec<_> = changes.collect();
+    let mut won = 0;
+    for change in changes {
+        let answer = change.await.unwrap();
+        match (answer.status.as_u16(), answer.body.as_str()) {
+            (200, "true") => won += 1,
+            // Whoever proved the old one before the winner wrote, or came too late to prove it.
+            (401, _) | (200, "false") => {}
+            _ => panic!("{answer:?}"),
+        }
+    }
+    assert_eq!(won, 1);
+}
+
+#[sqlx::test]
+async fn a_password_is_made_up_and_told_once(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut told = Vec::new();
+    for (name, user) in [
+        ("SetGeneratedPassword", json!({"AssociateId": 278})),
+        ("SetGeneratedPasswordFromName", json!({"AssociateName": "paul"})),
+    ] {
+        let answer = call(&app, name, &app.administrator(), user).await;
+        answer.has_status(200);
+        let password = answer.json().as_str().unwrap().to_owned();
+        assert!(password.len() >= 20, "{}", password.len());
+        assert!(logs_in(&app, &password).await);
+        told.push(password);
+    }
+    assert_ne!(told[0], told[1]);
+    assert!(!logs_in(&app, &told[0]).await);
+}
+
+#[sqlx::test]
+async fn who_can_change_a_password_is_told_by_word_and_by_kind(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (by, id, can) in [
+        (app.plain(), 278, true),
+        (app.plain(), 1, false),
+        (app.plain(), 4711, false),
+        (app.administrator(), 278, true),
+        (app.administrator(), 4711, false),
+    ] {
+        let user = json!({"AssociateId": id});
+        let answer = call(&app, "CanChangePassword", &by, user.clone()).await;
+        assert_eq!(answer.json(), json!(can), "{id}");
+        let kinds = call(&app, "GetSupportedChangePasswordTypes", &by, user).await.json();
+        assert_eq!(kinds, if can { json!(["Password"]) } else { json!([]) }, "{id}");
+    }
+}
+
+#[sqlx::test]
+async fn somebody_without_a_password_has_none_to_change(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let body = json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"});
+    call(&app, "DeleteCredential", &app.administrator(), body).await.is_saved();
+    let body = json!({"AssociateId": 278, "OldPassword": "x", "NewPassword": "new"});
+    let answer = call(&app, "ChangePassword", &app.administrator(), body).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
+    let body = json!({"AssociateId": 278, "Password": "again"});
+    call(&app, "SetPassword", &app.administrator(), body).await.is_saved();
+    assert!(logs_in(&app, "again").await);
+}

@@ -1,0 +1,176 @@
+//! Bad input: each call's table of what is refused, by name and never by value.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::agent;
+use crate::support::TestApp;
+
+/// Bodies that are refused, and the member that is named.
+fn table() -> Vec<Refused> {
+    [ids(), names(), values(), others()].concat()
+}
+
+/// A call, its body, and the member that is refused.
+type Refused = (&'static str, Value, &'static str);
+
+fn ids() -> Vec<Refused> {
+    let mut table = Vec::new();
+    let ids =
+        [json!(null), json!(0), json!(-1), json!("marker-x"), json!(1.5), json!(4_294_967_296_i64)];
+    for (call, member, rest) in [
+        ("DeleteCredential", "UserId", json!({"CredentialType": "ActiveDirectory"})),
+        ("SetPassword", "AssociateId", json!({"Password": "p"})),
+        ("ChangePassword", "AssociateId", json!({"OldPassword": "o", "NewPassword": "n"})),
+        ("SetGeneratedPassword", "AssociateId", json!({})),
+        ("CanChangePassword", "AssociateId", json!({})),
+        ("GetSupportedChangePasswordTypes", "AssociateId", json!({})),
+        ("MakeRetired", "AssociateId", json!({"Retired": true})),
+    ] {
+        for id in &ids {
+            let mut body = rest.clone();
+            body[member] = id.clone();
+            table.push((call, body, member));
+        }
+        table.push((call, rest, member));
+    }
+    table
+}
+
+fn names() -> Vec<Refused> {
+    let long_name = "n".repeat(240);
+    let mut table = Vec::new();
+    for (call, member, rest) in [
+        ("SetPasswordFromName", "AssociateName", json!({"Password": "p"})),
+        (
+            "ChangePasswordFromName",
+            "AssociateName",
+            json!({"OldPassword": "o", "NewPassword": "n"}),
+        ),
+        ("SetGeneratedPasswordFromName", "AssociateName", json!({})),
+        ("GetUserFromName", "UserName", json!({})),
+    ] {
+        for name in
+            [json!(null), json!(""), json!("a:b"), json!("a\u{0}"), json!(7), json!(long_name)]
+        {
+            let mut body = rest.clone();
+            body[member] = name;
+            table.push((call, body, member));
+        }
+    }
+    table
+}
+
+fn values() -> Vec<Refused> {
+    let long_value = "v".repeat(1025);
+    let mut table = Vec::new();
+    for (call, member, rest) in [
+        ("SetPassword", "Password", json!({"AssociateId": 278})),
+        ("SetPasswordFromName", "Password", json!({"AssociateName": "paul"})),
+        ("ChangePassword", "OldPassword", json!({"AssociateId": 278, "NewPassword": "n"})),
+        ("ChangePassword", "NewPassword", json!({"AssociateId": 278, "OldPassword": "o"})),
+        ("ChangeOwnPassword", "OldPassword", json!({"NewPassword": "n"})),
+        ("ChangeOwnPassword", "NewPassword", json!({"OldPassword": "o"})),
+        ("ChangePasswordFromName", "NewPassword", json!({"AssociateName": "paul"})),
+    ] {
+        for value in [json!(null), json!(""), json!("marker\u{0}"), json!(7), json!(long_value)] {
+            let mut body = rest.clone();
+            body[member] = value;
+            table.push((call, body, member));
+        }
+    }
+    table
+}
+
+fn others() -> Vec<Refused> {
+    let long_value = "v".repeat(1025);
+    vec![
+        ("DeleteCredential", json!({"UserId": 278}), "CredentialType"),
+        ("DeleteCredential", json!({"UserId": 278, "CredentialType": ""}), "CredentialType"),
+        ("DeleteCredential", json!({"UserId": 278, "CredentialType": "Ticket"}), "CredentialType"),
+        ("DeleteCredential", json!({"UserId": 278, "CredentialType": "marker"}), "CredentialType"),
+        ("GetCredentialTypesForUserType", json!({}), "UserType"),
+        ("GetCredentialTypesForUserType", json!({"UserType": "marker"}), "UserType"),
+        ("CreateDefaultUserFromUserType", json!({}), "UserType"),
+        ("CreateDefaultUserFromUserType", json!({"UserType": ""}), "UserType"),
+        ("IsPasswordValid", json!({}), "Password"),
+        ("IsPasswordValidWithReason", json!({"Password": 7}), "Password"),
+        ("IsUserNameValid", json!({}), "UserName"),
+        ("IsUserNameValid", json!({"AssociateId": -1, "UserName": "u"}), "AssociateId"),
+        ("IsUserNameValidWithReason", json!({}), "UserName"),
+        ("GetValidUserName", json!({}), "UserName"),
+        ("GetUser", json!(null), "UserId"),
+        ("GetUser?userId=", json!(null), "UserId"),
+        ("GetUser?userId=0", json!(null), "UserId"),
+        ("GetUser?userId=marker", json!(null), "UserId"),
+        ("GetUser?userId=99999999999999999999", json!(null), "UserId"),
+        ("GetUserInfo", json!(null), "UserInfoId"),
+        ("DeleteUser?userId=-1", json!(null), "UserId"),
+        ("MakeRetired", json!({"AssociateId": 278}), "Retired"),
+        ("MakeRetired", json!({"AssociateId": 278, "Retired": "perhaps"}), "Retired"),
+        ("SaveUser", json!({}), "Name"),
+        ("SaveUser", json!({"AssociateId": -1}), "AssociateId"),
+        ("SaveUser", json!({"Name": "a:b"}), "Name"),
+        ("SaveUser", json!({"Name": "one", "UserName": "two"}), "UserName"),
+        ("SaveUser", json!({"AssociateId": 278, "Type": "marker"}), "Type"),
+        ("SaveUser", json!({"AssociateId": 278, "Role": {"Value": "marker"}}), "Role.Value"),
+        ("SaveUser", json!({"AssociateId": 278, "Tooltip": "marker\n"}), "Tooltip"),
+        ("SaveUser", json!({"AssociateId": 278, "Credentials": {}}), "Credentials"),
+        (
+            "SaveUser",
+            json!({"AssociateId": 278, "Credentials": [{"Value": long_value}]}),
+            "Credentials[0].Value",
+        ),
+        ("ValidateUser", json!({}), "User"),
+        ("GetAccessToken", json!({"AppToken": "marker"}), "AppToken"),
+    ]
+}
+
+#[sqlx::test]
+async fn what_is_wrong_is_named_and_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let state = || {
+        sqlx::query_scalar!(
+            r#"SELECT (SELECT string_agg(c::text, ',' ORDER BY user_id) FROM credentials c)
+                   || (SELECT string_agg(u::text, ',' ORDER BY user_id) FROM users u) AS "all!""#
+        )
+    };
+    let before = state().fetch_one(&app.pool).await.unwrap();
+    let ticket = crate::support::Credentials::Ticket(app.ticket(&app.administrator()).await);
+    for (call, body, field) in table() {
+        let answer = app.post(&agent(call), &ticket, &body).await;
+        assert_eq!(answer.status, 400, "{call} {field}: {answer:?}");
+        answer.refuses_field(field);
+        assert!(!answer.body.contains("marker"), "{answer:?}");
+    }
+    assert_eq!(state().fetch_one(&app.pool).await.unwrap(), before);
+}
+
+#[sqlx::test]
+async fn who_does_not_exist_is_404_for_whoever_may_know(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (call, body) in [
+        ("SetPassword", json!({"AssociateId": 4711, "Password": "p"})),
+        ("SetPasswordFromName", json!({"AssociateName": "no", "Password": "p"})),
+        ("SetGeneratedPassword", json!({"AssociateId": 4711})),
+        ("SetGeneratedPasswordFromName", json!({"AssociateName": "no"})),
+        ("ChangePassword", json!({"AssociateId": 4711, "OldPassword": "o", "NewPassword": "n"})),
+        ("ChangePasswordFromName", json!({"AssociateName": "no", "NewPassword": "n"})),
+        ("DeleteCredential", json!({"UserId": 4711, "CredentialType": "ActiveDirectory"})),
+        ("MakeRetired", json!({"AssociateId": 4711, "Retired": true})),
+        ("DeleteUser?userId=4711", json!(null)),
+        ("SaveUser", json!({"AssociateId": 4711, "Name": "n"})),
+        ("ValidateUser", json!({"User": {"AssociateId": 4711, "Name": "n"}})),
+    ] {
+        let answer = app.post(&agent(call), &app.administrator(), &body).await;
+        answer.is_refused(404, "SoNotFoundException", "unknown_user");
+    }
+}
+
+#[sqlx::test]
+async fn an_id_that_is_given_twice_is_not_chosen_from(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let path = agent("DeleteUser?userId=278&USERID=1");
+    let answer = app.post(&path, &app.administrator(), &json!(null)).await;
+    answer.is_refused(400, "ArgumentException", "duplicate_member");
+}

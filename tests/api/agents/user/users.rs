@@ -1,0 +1,311 @@
+//! Users through the agent: read, added, changed, retired, deleted.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::agent;
+use crate::support::{Answer, Credentials, PLAIN, RETIRED, TestApp, WHO, password_of};
+
+async fn call(app: &TestApp, name: &str, body: &Value) -> Answer {
+    app.post(&agent(name), &app.administrator(), body).await
+}
+
+async fn user(app: &TestApp, id: i32) -> Value {
+    let answer = call(app, &format!("GetUser?userId={id}"), &Value::Null).await;
+    answer.has_status(200);
+    answer.json()
+}
+
+/// The kinds of a user's events.
+async fn kinds(app: &TestApp, id: i32) -> Vec<String> {
+    let kinds = sqlx::query_scalar!(
+        "SELECT kind FROM audit_events WHERE user_id = $1 ORDER BY sequence",
+        id
+    );
+    kinds.fetch_all(&app.pool).await.unwrap()
+}
+
+#[sqlx::test]
+async fn a_user_is_read_by_id_by_name_and_as_a_resource_without_any_value(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21").await.is_saved();
+    let by_id = user(&app, 278).await;
+    assert_eq!(by_id["Name"], "paul");
+    assert_eq!(by_id["Type"], "InternalAssociate");
+    assert_eq!(by_id["Role"]["Value"], "User");
+    assert_eq!((&by_id["Deleted"], &by_id["Person"]), (&json!(false), &Value::Null));
+    let credentials = by_id["Credentials"].as_array().unwrap();
+    let types: Vec<_> = credentials.iter().map(|of| of["Type"]["Type"].clone()).collect();
+    assert_eq!(types, ["ActiveDirectory", "CRM5/PASSWORD"]);
+    assert!(credentials.iter().all(|of| of["Value"].is_null()));
+    assert!(!by_id.to_string().contains("S-1-5-21"));
+    let by_name = call(&app, "GetUserFromName", &json!({"UserName": "PAUL"})).await.json();
+    let resource = app.get("/api/v1/User/278", &app.administrator()).await.json();
+    let own = app.get("/api/v1/User/current", &app.plain()).await.json();
+    for other in [by_name, resource, own] {
+        assert_eq!(other, by_id);
+    }
+    let associate = app.get("/api/v1/User/currentAssociate", &app.plain()).await.json();
+    assert_eq!((&associate["AssociateId"], &associate["Name"]), (&json!(278), &json!("paul")));
+}
+
+#[sqlx::test]
+async fn nobody_is_null_on_the_agent_and_404_as_a_resource(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    assert_eq!(user(&app, 4711).await, Value::Null);
+    for (name, body) in [
+        ("GetUserFromName", json!({"UserName": "no"})),
+        ("GetUserInfo?userInfoId=4711", json!(null)),
+    ] {
+        let answer = call(&app, name, &body).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "null"));
+    }
+    for path in ["/api/v1/User/4711", "/api/v1/User/nobody", "/api/v1/User/-1"] {
+        let answer = app.get(path, &app.administrator()).await;
+        answer.is_refused(404, "SoNotFoundException", "unknown_user");
+    }
+    let xml =
+        app.request(reqwest::Method::POST, &agent("GetUser?userId=4711"), &app.administrator());
+    let xml = Answer::read(xml.header("Accept", "text/xml").send().await.unwrap()).await;
+    assert!(xml.body.contains("nil=\"true\""), "{xml:?}");
+}
+
+#[sqlx::test]
+async fn infos_come_in_the_order_they_were_asked_for(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let infos = call(&app, "GetUserInfoList", &json!([300, 4711, 1, 278])).await.json();
+    let ids: Vec<_> =
+        infos.as_array().unwrap().iter().map(|info| info["UserInfoId"].as_i64().unwrap()).collect();
+    assert_eq!(ids, [300, 1, 278]);
+    assert_eq!((&infos[0]["Deleted"], &infos[0]["CanLogon"]), (&json!(true), &json!(false)));
+    assert_eq!(infos[1]["RoleName"], "Administrator");
+    assert_eq!(call(&app, "GetUserInfoList", &json!([])).await.body, "[]");
+    let one = call(&app, "GetUserInfo?userInfoId=1", &Value::Null).await.json();
+    assert_eq!(one, infos[1]);
+    call(&app, "GetUserInfoList", &json!([1, 0])).await.refuses_field("[1]");
+    call(&app, "GetUserInfoList", &json!([1, "x"])).await.refuses_field("[1]");
+    call(&app, "GetUserInfoList", &json!({"ids": [1]})).await.has_status(400);
+}
+
+#[sqlx::test]
+async fn a_new_user_is_filled_in_saved_and_logs_in(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut new =
+        call(&app, "CreateDefaultUserFromUserType", &json!({"UserType": "SystemAssociate"}))
+            .await
+            .json();
+    assert_eq!((&new["AssociateId"], &new["Type"]), (&json!(0), &json!("SystemAssociate")));
+    new["Name"] = json!("Robot");
+    new["Tooltip"] = json!("The robot");
+    new["Credentials"] = json!([
+        {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "beep", "DisplayValue": ""},
+        {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-9", "DisplayValue": "DOM\\robot"},
+    ]);
+    let answer = call(&app, "SaveUser", &new).await;
+    answer.has_status(200);
+    let saved = answer.json();
+    let id = saved["AssociateId"].as_i64().unwrap();
+    assert!(id >= 1000);
+    assert_eq!((&saved["Tooltip"], &saved["UserName"]), (&json!("The robot"), &json!("Robot")));
+    assert_eq!(saved["Credentials"].as_array().unwrap().len(), 2);
+    app.get(WHO, &Credentials::basic("robot", "beep")).await.has_status(200);
+    let kinds = kinds(&app, id.try_into().unwrap()).await;
+    assert_eq!(kinds, ["user_added", "credential_saved", "credential_saved"]);
+}
+
+#[sqlx::test]
+async fn what_was_read_can_be_saved_again_and_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let read = user(&app, 278).await;
+    let before = kinds(&app, 278).await;
+    assert_eq!(call(&app, "SaveUser", &read).await.json(), read);
+    assert_eq!(kinds(&app, 278).await, before);
+    app.get(WHO, &app.plain()).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn each_change_of_a_user_leaves_its_own_event(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let mut read = user(&app, 278).await;
+    read["Name"] = json!("Pål");
+    read["Role"]["Value"] = json!("Administrator");
+    let saved = call(&app, "SaveUser", &read).await.json();
+    assert_eq!((&saved["Name"], &saved["UserName"]), (&json!("Pål"), &json!("Pål")));
+    app.get(WHO, &Credentials::basic("PÅL", "paul-password")).await.has_status(200);
+    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.get(WHO, &ticket).await.has_status(200);
+    let retired =
+        call(&app, "SaveUser", &json!({"AssociateId": 278, "Deleted": true})).await.json();
+    assert_eq!((&retired["Deleted"], &retired["Name"]), (&json!(true), &json!("Pål")));
+    app.get(WHO, &ticket).await.is_unauthenticated();
+    let events = kinds(&app, 278).await;
+    assert_eq!(events[2..], ["user_changed", "administrator_granted", "user_retired"]);
+    assert_eq!(app.command(&["audit", "list", "--user", "278"], "").succeeded().lines().count(), 6);
+}
+
+#[sqlx::test]
+async fn a_save_that_fails_in_its_middle_leaves_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.is_saved();
+    let taken = json!([
+        {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "new"},
+        {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-1"},
+    ]);
+    let before = (user(&app, 278).await, kinds(&app, 278).await);
+    let body = json!({"AssociateId": 278, "Name": "other", "Credentials": taken});
+    call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "identifier_taken");
+    let body = json!({"AssociateId": 278, "Name": "Anna", "Deleted": true});
+    call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "login_name_taken");
+    assert_eq!((user(&app, 278).await, kinds(&app, 278).await), before);
+    app.get(WHO, &app.plain()).await.has_status(200);
+    let body = json!({"Name": "fresh", "Credentials": taken});
+    call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "identifier_taken");
+    let count = sqlx::query_scalar!("SELECT count(*) FROM users");
+    assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));
+}
+
+#[sqlx::test]
+async fn retiring_ends_everything_and_can_be_taken_back(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&app.plain()).await);
+    let retire = |retired: bool| json!({"AssociateId": 278, "Retired": retired});
+    for _ in 0..2 {
+        call(&app, "MakeRetired", &retire(true)).await.has_status(204);
+    }
+    for credentials in [&app.plain(), &ticket, &token] {
+        app.get(WHO, credentials).await.is_unauthenticated();
+    }
+    call(&app, "MakeRetired", &retire(false)).await.has_status(204);
+    app.get(WHO, &app.plain()).await.has_status(200);
+    for credentials in [&ticket, &token] {
+        app.get(WHO, credentials).await.is_unauthenticated();
+    }
+    assert_eq!(kinds(&app, 278).await[2..], ["user_retired", "user_reactivated"]);
+}
+
+#[sqlx::test]
+async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&app.plain()).await);
+    call(&app, "DeleteUser?UserId=278", &Value::Null).await.has_status(204);
+    for credentials in [app.plain(), ticket, token] {
+        app.get(WHO, &credentials).await.is_unauthenticated();
+    }
+    assert_eq!(user(&app, 278).await, Value::Null);
+    call(&app, "DeleteUser?userId=278", &Value::Null).await.has_status(404);
+    app.save(&app.administrator(), 278, "", "x").await.has_status(404);
+    let left = sqlx::query!(
+        r#"SELECT u.login_name, u.display_name, u.is_retired,
+                  (SELECT count(*) FROM credentials WHERE user_id = 278)
+                  + (SELECT count(*) FROM credential_identifiers WHERE user_id = 278)
+                  + (SELECT count(*) FROM tickets WHERE user_id = 278)
+                  + (SELECT count(*) FROM login_names WHERE user_id = 278) AS "rows!"
+           FROM users u WHERE user_id = 278"#
+    );
+    let left = left.fetch_one(&app.pool).await.unwrap();
+    assert_eq!((left.login_name.as_str(), left.display_name.as_str()), ("", ""));
+    assert_eq!((left.is_retired, left.rows), (true, 0));
+    assert_eq!(kinds(&app, 278).await.last().unwrap(), "user_deleted");
+    // The names are free, the id is not.
+    app.add_user((500, "paul"), &[]);
+    app.save(&app.administrator(), 500, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    let again = app.command(&["user", "add", "other", "--id", "278"], "x");
+    again.failed_saying("the user id is taken");
+}
+
+#[sqlx::test]
+async fn a_right_that_ended_while_the_change_waited_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let requests = [
+        ("DeleteUser?userId=278", Value::Null),
+        ("MakeRetired", json!({"AssociateId": 278, "Retired": true})),
+        ("SaveUser", json!({"AssociateId": 278, "Name": "other"})),
+        ("DeleteCredential", json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"})),
+    ];
+    for (name, body) in requests {
+        let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+        let mut held = app.pool.begin().await.unwrap();
+        sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+            .fetch_one(&mut *held)
+            .await
+            .unwrap();
+        let request = app.request(reqwest::Method::POST, &agent(name), &ticket).json(&body);
+        let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+        app.until_blocked(1).await;
+        sqlx::query!("UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1")
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        held.rollback().await.unwrap();
+        change.await.unwrap().is_unauthenticated();
+    }
+    assert_eq!(kinds(&app, 278).await, ["user_added", "credential_saved"]);
+    app.get(WHO, &app.plain()).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn a_user_is_validated_member_by_member(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let validate =
+        async |user: Value| call(&app, "ValidateUser", &json!({"User": user})).await.json();
+    assert_eq!(validate(json!({"Name": "new"})).await, json!({}));
+    assert_eq!(validate(user(&app, 278).await).await, json!({}));
+    let wrong = json!({
+        "Name": "a:b",
+        "Tooltip": "x".repeat(255),
+        "Type": "King",
+        "Role": {"Value": "Queen"},
+        "Credentials": [
+            {"Type": {"Type": "Nope"}, "Value": "x"},
+            {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "x"},
+            {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "y"},
+        ],
+    });
+    let problems = validate(wrong.clone()).await;
+    let fields: Vec<_> = problems.as_object().unwrap().keys().cloned().collect();
+    let expected = [
+        "Credentials[0].Type.Type",
+        "Credentials[2].Type.Type",
+        "Name",
+        "Role.Value",
+        "Tooltip",
+        "Type",
+    ];
+    assert_eq!(fields, expected);
+    call(&app, "SaveUser", &wrong).await.has_status(400);
+    let taken = validate(json!({"Name": "PAUL"})).await;
+    assert_eq!(taken.as_object().unwrap().keys().collect::<Vec<_>>(), ["UserName"]);
+    let request = app
+        .request(reqwest::Method::POST, &agent("ValidateUser"), &app.administrator())
+        .header("Accept", "text/xml")
+        .json(&json!({"User": {"Name": "a:b"}}));
+    let xml = Answer::read(request.send().await.unwrap()).await;
+    assert!(xml.body.contains("<KeyValueOfstringstring><Key>Name</Key><Value>"), "{xml:?}");
+}
+
+#[sqlx::test]
+async fn a_tokens_application_is_the_one_whose_secret_is_given(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for body in [Value::Null, json!({}), json!({"AppToken": "", "IncludeCsSession": false})] {
+        let token = call(&app, "GetAccessToken", &body).await.json();
+        let token = Credentials::Bearer(token.as_str().unwrap().to_owned());
+        app.get(WHO, &token).await.has_status(200);
+    }
+    let unknown = json!({"AppToken": "not known to anybody"});
+    call(&app, "GetAccessToken", &unknown).await.refuses_field("AppToken");
+}
+
+#[sqlx::test]
+async fn a_retired_user_is_read_and_shown_as_such(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    assert_eq!(user(&app, RETIRED.0).await["Deleted"], json!(true));
+    let shown = app.command(&["user", "show", "rita", "--json"], "").succeeded();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["id"], &shown["state"]), (&json!(300), &json!("retired")));
+    let password = Credentials::basic(RETIRED.1, &password_of(RETIRED.1));
+    app.get(WHO, &password).await.is_unauthenticated();
+}

@@ -1,0 +1,100 @@
+//! Users, credentials and tickets by an operator: the same functions and the same evidence as the
+//! API's.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Credentials, PLAIN, TestApp, WHO, keeper, run_with_input};
+
+fn json_of(app: &TestApp, arguments: &[&str]) -> Value {
+    let printed = app.command(&[arguments, &["--json"]].concat(), "").succeeded();
+    serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}"))
+}
+
+#[sqlx::test]
+async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let shown = app.command(&["user", "show", "PAUL"], "").succeeded();
+    assert!(shown.contains("278") && shown.contains("CRM5/PASSWORD"), "{shown}");
+    app.command(&["user", "retire", "278"], "").succeeded();
+    assert_eq!(json_of(&app, &["user", "show", "paul"])["state"], "retired");
+    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.get(WHO, &ticket).await.is_unauthenticated();
+    app.command(&["user", "reactivate", "paul"], "").succeeded();
+    app.get(WHO, &app.plain()).await.has_status(200);
+    app.command(&["user", "grant-admin", "paul"], "").succeeded();
+    app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.command(&["user", "revoke-admin", "paul"], "").succeeded();
+    app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.is_forbidden();
+    app.command(&["user", "delete", "paul"], "").succeeded();
+    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.command(&["user", "show", "paul"], "").failed_saying("no such user");
+    app.command(&["user", "delete", "278"], "").failed_saying("no such user");
+    let events = json_of(&app, &["audit", "list", "--user", "278"]);
+    let kinds: Vec<_> = events.as_array().unwrap().iter().map(|of| of["event"].clone()).collect();
+    let expected = [
+        "user_added",
+        "credential_saved",
+        "user_retired",
+        "user_reactivated",
+        "administrator_granted",
+        "administrator_revoked",
+        "user_deleted",
+    ];
+    assert_eq!(kinds, expected);
+    let last = &events[6];
+    assert_eq!((&last["scheme"], &last["actor"]), (&json!("command"), &Value::Null));
+    app.command(&["audit", "list", "--user", "4711"], "").failed_saying("no such user");
+}
+
+#[sqlx::test]
+async fn a_credential_is_deleted_and_a_second_time_it_is_not(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let delete = ["credential", "delete", "--user", "paul", "--type", "crm5/password"];
+    app.command(&delete, "").succeeded();
+    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.command(&delete, "").answered_no();
+    let unknown = ["credential", "delete", "--user", "paul", "--type", "None"];
+    app.command(&unknown, "").failed_saying("--type");
+    assert_eq!(json_of(&app, &["credential", "list", "--user", "278"]), json!([]));
+}
+
+#[sqlx::test]
+async fn tickets_are_listed_without_their_texts(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let issued = app.command(&["ticket", "issue", "--user", "paul"], "").succeeded();
+    app.session(PLAIN.1).await;
+    let listed = json_of(&app, &["ticket", "list", "--user", "paul"]);
+    let kinds: Vec<_> = listed.as_array().unwrap().iter().map(|of| of["kind"].clone()).collect();
+    assert_eq!(kinds, ["session", "ticket"]);
+    assert!(!listed.to_string().contains(&issued));
+    app.command(&["ticket", "revoke", "--user", "paul"], "").succeeded();
+    assert_eq!(json_of(&app, &["ticket", "list", "--user", "paul"]), json!([]));
+}
+
+#[sqlx::test]
+async fn programs_get_what_people_get(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let users = json_of(&app, &["user", "list"]);
+    assert_eq!(users.as_array().unwrap().len(), 3);
+    let anna = json!({
+        "id": 1,
+        "login_name": "anna",
+        "display_name": "anna",
+        "type": "internal",
+        "state": "active",
+        "right": "administrator",
+    });
+    assert_eq!(users[0], anna);
+    assert_eq!(json_of(&app, &["keys", "list"])[0]["state"], "writing");
+}
+
+#[test]
+fn shells_get_their_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run_with_input(keeper(&["completions", shell]), "").succeeded();
+        assert!(script.contains("grant-admin"), "{shell}");
+    }
+    run_with_input(keeper(&["completions", "none"]), "").failed_as_usage();
+}

@@ -1,0 +1,106 @@
+//! A user's tickets and sessions: listed, and ended one by one or all at once.
+
+use reqwest::Method;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO};
+
+fn path(user_id: i32) -> String {
+    format!("/keeper/users/{user_id}/tickets")
+}
+
+async fn list(app: &TestApp, by: &Credentials, user_id: i32) -> Vec<Value> {
+    let answer = app.get(&path(user_id), by).await;
+    answer.has_status(200);
+    answer.json().as_array().unwrap().clone()
+}
+
+async fn delete(app: &TestApp, by: &Credentials, path: &str) -> Answer {
+    Answer::read(app.request(Method::DELETE, path, by).send().await.unwrap()).await
+}
+
+#[sqlx::test]
+async fn what_counts_is_listed_newest_first_and_shows_no_text(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ticket = app.ticket(&app.plain()).await;
+    let session = app.session(PLAIN.1).await;
+    for by in [app.plain(), app.administrator(), Credentials::Ticket(ticket.clone()), session] {
+        let listed = list(&app, &by, PLAIN.0).await;
+        let kinds: Vec<_> = listed.iter().map(|of| of["Kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["session", "ticket"]);
+        for info in &listed {
+            assert_eq!(info["Id"].as_str().unwrap().len(), 64);
+            assert!(info["ExpiresAt"].as_str().unwrap() > info["CreatedAt"].as_str().unwrap());
+            assert!(!info.to_string().contains(&ticket));
+            // What names it in the list does not log in.
+            let id = Credentials::Ticket(info["Id"].as_str().unwrap().to_owned());
+            app.get(WHO, &id).await.is_unauthenticated();
+        }
+    }
+    sqlx::query!(
+        "UPDATE tickets SET created_at = created_at - interval '1 year', expires_at = now()"
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    assert!(list(&app, &app.plain(), PLAIN.0).await.is_empty(), "expired ones do not count");
+}
+
+#[sqlx::test]
+async fn one_is_ended_and_the_others_go_on(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let first = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let second = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let newest = list(&app, &app.plain(), PLAIN.0).await[0]["Id"].as_str().unwrap().to_owned();
+    let one = format!("{}/{newest}", path(PLAIN.0));
+    delete(&app, &app.administrator(), &format!("{}/{newest}", path(1))).await.has_status(404);
+    delete(&app, &first, &one).await.has_status(204);
+    app.get(WHO, &second).await.is_unauthenticated();
+    app.get(WHO, &first).await.has_status(200);
+    delete(&app, &first, &one).await.has_status(404);
+    for wrong in ["x", &newest[1..], &"å".repeat(32)] {
+        delete(&app, &first, &format!("{}/{wrong}", path(PLAIN.0))).await.has_status(404);
+    }
+}
+
+#[sqlx::test]
+async fn all_are_ended_but_the_callers_own(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let own = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let other = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let token = Credentials::Bearer(app.token(&app.plain()).await);
+    delete(&app, &own, &path(PLAIN.0)).await.has_status(204);
+    app.get(WHO, &own).await.has_status(200);
+    app.get(WHO, &other).await.is_unauthenticated();
+    app.get(WHO, &token).await.is_unauthenticated();
+    assert_eq!(list(&app, &own, PLAIN.0).await.len(), 1);
+    delete(&app, &app.administrator(), &path(PLAIN.0)).await.has_status(204);
+    app.get(WHO, &own).await.is_unauthenticated();
+    app.get(WHO, &app.plain()).await.has_status(200);
+    let event = sqlx::query!(
+        "SELECT kind, actor_user_id FROM audit_events WHERE user_id = 278
+         ORDER BY sequence DESC LIMIT 1"
+    );
+    let event = event.fetch_one(&app.pool).await.unwrap();
+    assert_eq!(
+        (event.kind.as_str(), event.actor_user_id),
+        ("sessions_ended", Some(ADMINISTRATOR.0))
+    );
+}
+
+#[sqlx::test]
+async fn others_are_for_administrators(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for user_id in [ADMINISTRATOR.0, 4711] {
+        app.get(&path(user_id), &app.plain()).await.is_forbidden();
+        delete(&app, &app.plain(), &path(user_id)).await.is_forbidden();
+        let one = format!("{}/{}", path(user_id), "0".repeat(64));
+        delete(&app, &app.plain(), &one).await.is_forbidden();
+    }
+    for user_id in ["4711", "x", "-1"] {
+        let path = format!("/keeper/users/{user_id}/tickets");
+        delete(&app, &app.administrator(), &path).await.has_status(404);
+    }
+    assert!(list(&app, &app.administrator(), 4711).await.is_empty());
+}
