@@ -1,7 +1,8 @@
 -- Why: users change, retire and go. A deleted user leaves a tombstone: the row with its id, which is
 -- never given again, and the chain that says what happened; names and everything else are gone.
 -- Locks: both tables for a moment; the new constraints are checked against the rows that are there.
--- The release before this one takes a tombstone for a retired user without a name.
+-- The release before this one takes a tombstone for a retired user without a name; as long as an
+-- instance of it runs, an administrator can still save a credential for one there, by its id.
 
 ALTER TABLE users
     ADD COLUMN deleted_at timestamptz,

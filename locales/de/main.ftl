@@ -7,6 +7,7 @@ error-unknown-user = Diesen Benutzer gibt es nicht.
 error-method-not-allowed = Die Ressource unterstützt diese Methode nicht.
 error-request-timeout = Die Anfrage kam nicht rechtzeitig an.
 error-identifier-taken = Ein anderer Benutzer hat diese Kennung.
+error-outdated = Der Benutzer wurde geändert, seit er gelesen wurde; lesen Sie ihn noch einmal.
 error-login-name-taken = Ein anderer Benutzer hat diesen Anmeldenamen.
 error-body-too-large = Der Inhalt der Anfrage ist größer als 64 KiB.
 error-uri-too-long = Die Adresse ist länger als 8 KiB.
@@ -70,6 +71,8 @@ field-unknown-role = muss Administrator oder User sein
 field-taken = gehört einem anderen Benutzer
 field-contradiction = widerspricht einem anderen Feld
 field-control-character = darf kein Steuerzeichen enthalten
+field-ends-before-it-begins = endet, bevor es beginnt
+field-not-moment = muss ein Zeitpunkt sein wie 2027-01-01T00:00:00Z
 field-unknown-application = ist keine bekannte Anwendung
 
 credential-type-password = Passwort

@@ -10,6 +10,7 @@ error-unknown-user = There is no such user.
 error-method-not-allowed = The resource does not support this method.
 error-request-timeout = The request was not received in time.
 error-identifier-taken = Another user has this identifier.
+error-outdated = The user was changed since they were read; read them again.
 error-login-name-taken = Another user has this login name.
 error-body-too-large = The request body is larger than 64 KiB.
 error-uri-too-long = The URL is longer than 8 KiB.
@@ -73,6 +74,8 @@ field-unknown-role = must be Administrator or User
 field-taken = belongs to another user
 field-contradiction = contradicts another member
 field-control-character = must not contain a control character
+field-ends-before-it-begins = ends before it begins
+field-not-moment = must be a moment such as 2027-01-01T00:00:00Z
 field-unknown-application = is not a known application
 
 credential-type-password = Password

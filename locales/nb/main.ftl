@@ -7,6 +7,7 @@ error-unknown-user = Denne brukeren finnes ikke.
 error-method-not-allowed = Ressursen støtter ikke denne metoden.
 error-request-timeout = Forespørselen ble ikke mottatt i tide.
 error-identifier-taken = En annen bruker har denne identifikatoren.
+error-outdated = Brukeren er endret siden den ble lest; les den på nytt.
 error-login-name-taken = En annen bruker har dette påloggingsnavnet.
 error-body-too-large = Innholdet i forespørselen er større enn 64 KiB.
 error-uri-too-long = Adressen er lengre enn 8 KiB.
@@ -70,6 +71,8 @@ field-unknown-role = må være Administrator eller User
 field-taken = tilhører en annen bruker
 field-contradiction = motsier et annet felt
 field-control-character = kan ikke inneholde kontrolltegn
+field-ends-before-it-begins = slutter før den begynner
+field-not-moment = må være et tidspunkt som 2027-01-01T00:00:00Z
 field-unknown-application = er ikke et kjent program
 
 credential-type-password = Passord

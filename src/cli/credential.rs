@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     output::{self, Failure, Format},
@@ -16,6 +17,8 @@ use crate::{
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
         save_credential::{UncheckedCredential, UncheckedSaveCredential},
+        user::UserId,
+        validity::Validity,
     },
     service::Service,
 };
@@ -30,6 +33,12 @@ pub(super) enum Command {
         /// What is shown instead of the value; without it, the login name.
         #[arg(long)]
         display_value: Option<String>,
+        /// From when on it counts, such as 2027-01-01T00:00:00Z; without it, at once.
+        #[arg(long)]
+        valid_from: Option<String>,
+        /// Until when it counts; without it, as long as the type says.
+        #[arg(long)]
+        valid_to: Option<String>,
     },
     /// Lists a user's credentials, without their values.
     List {
@@ -39,8 +48,12 @@ pub(super) enum Command {
     },
     /// Deletes a credential; exits 1 when there is none.
     Delete {
-        #[command(flatten)]
-        target: Target,
+        /// The user's id or login name.
+        #[arg(long)]
+        user: String,
+        /// The credential type; what is deleted has to be named.
+        #[arg(long = "type")]
+        credential_type: String,
     },
     /// Tells whether a value from stdin or a prompt is the stored one; exits 1 when it is not.
     Verify {
@@ -64,9 +77,14 @@ pub(super) struct Target {
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
     match command {
-        Command::Save { target, display_value } => save(&service, target, display_value).await,
+        Command::Save { target, display_value, valid_from, valid_to } => {
+            let validity = validity(valid_from.as_deref(), valid_to.as_deref())?;
+            save(&service, target, display_value, validity).await
+        }
         Command::List { user } => list(&service, &user, format).await,
-        Command::Delete { target } => delete(&service, &target).await,
+        Command::Delete { user, credential_type } => {
+            delete(&service, Target { user, credential_type: Some(credential_type) }).await
+        }
         Command::Verify { target } => verify(&service, &target).await,
     }
 }
@@ -75,6 +93,7 @@ async fn save(
     service: &Service,
     target: Target,
     display_value: Option<String>,
+    validity: Option<Validity>,
 ) -> Result<ExitCode, Failure> {
     let user = session::find_user(service, &target.user).await?;
     let credential = UncheckedCredential {
@@ -83,11 +102,23 @@ async fn save(
         display_value,
     };
     let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
-    let command = unchecked.check(&service.types)?;
+    let mut command = unchecked.check(&service.types)?;
+    command.credential.validity = validity;
     let origin = session::origin();
     service.save_credential(session::author(&origin), command).await?;
     output::complain("saved");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The span of the arguments; `None` when there are none.
+fn validity(from: Option<&str>, to: Option<&str>) -> Result<Option<Validity>, InvalidField> {
+    let moment = |field, text: Option<&str>| {
+        let read = text.map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
+        read.map_err(|_| InvalidField::new(field, Reason::NotMoment))
+    };
+    let (from, to) = (moment("--valid-from", from)?, moment("--valid-to", to)?);
+    let validity = Validity::parse("--valid-to", from, to)?;
+    Ok((!validity.is_always()).then_some(validity))
 }
 
 async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
@@ -99,22 +130,53 @@ async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode,
 
 /// Prints what may be told about credentials.
 pub(super) fn print(format: Format, credentials: &[CredentialSummary]) -> Result<(), Failure> {
-    let row = |summary: &CredentialSummary| -> [Value; 5] {
-        [
-            json!(summary.user_id.as_i32()),
-            json!(summary.credential_type),
-            json!(summary.display_value),
-            json!(summary.version),
-            moment(summary.updated_at),
-        ]
-    };
-    let rows: Vec<_> = credentials.iter().map(row).collect();
-    output::rows(format, ["USER", "TYPE", "DISPLAY VALUE", "VERSION", "UPDATED"], &rows)
+    output::rows(format, HEADING, &credentials.iter().map(row).collect::<Vec<_>>())
 }
 
-async fn delete(service: &Service, target: &Target) -> Result<ExitCode, Failure> {
+/// The same, for programs.
+pub(super) fn objects(credentials: &[CredentialSummary]) -> Value {
+    credentials.iter().map(|of| output::object(HEADING, &row(of))).collect()
+}
+
+const HEADING: [&str; 13] = [
+    "USER",
+    "TYPE",
+    "DISPLAY VALUE",
+    "VERSION",
+    "REGISTERED",
+    "REGISTERED BY",
+    "UPDATED",
+    "UPDATED BY",
+    "VALID FROM",
+    "VALID TO",
+    "LAST USED",
+    "SCHEME",
+    "ADDRESS",
+];
+
+fn row(summary: &CredentialSummary) -> [Value; 13] {
+    let perhaps = |at: Option<OffsetDateTime>| at.map_or(Value::Null, moment);
+    let last_use = summary.last_use.as_ref();
+    [
+        json!(summary.user_id.as_i32()),
+        json!(summary.credential_type),
+        json!(summary.display_value),
+        json!(summary.version),
+        moment(summary.registered_at),
+        json!(summary.registered_by.map(UserId::as_i32)),
+        moment(summary.updated_at),
+        json!(summary.updated_by.map(UserId::as_i32)),
+        perhaps(summary.validity.from()),
+        perhaps(summary.validity.to()),
+        perhaps(last_use.map(|of| of.at)),
+        json!(last_use.map(|of| of.scheme.as_str())),
+        json!(last_use.and_then(|of| of.address.as_deref())),
+    ]
+}
+
+async fn delete(service: &Service, target: Target) -> Result<ExitCode, Failure> {
     let user = session::find_user(service, &target.user).await?;
-    let credential_type = credential_type(service, target)?;
+    let credential_type = credential_type(service, &target)?;
     let origin = session::origin();
     let author = session::author(&origin);
     let deleted = service.delete_credential(author, user.user_id, credential_type).await?;

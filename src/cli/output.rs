@@ -57,25 +57,17 @@ pub(super) fn rows<const N: usize>(
     }
 }
 
-/// Prints one thing: a line for each member, or an object.
-pub(super) fn record<const N: usize>(
-    format: Format,
-    heading: [&str; N],
-    row: &[Value; N],
-) -> Result<(), Failure> {
-    match format {
-        Format::Programs => say(serde_json::to_string_pretty(&object(heading, row))?),
-        Format::People => {
-            let width = heading.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-            let lines = heading.iter().zip(texts(row));
-            lines.into_iter().try_for_each(|(name, text)| {
-                say(format!("{name:width$}  {}", printable(&text)).trim_end())
-            })
-        }
-    }
+/// Prints one thing: a line for each member.
+pub(super) fn record<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Result<(), Failure> {
+    let width = heading.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    heading
+        .iter()
+        .zip(texts(row))
+        .try_for_each(|(name, text)| say(format!("{name:width$}  {}", printable(&text)).trim_end()))
 }
 
-fn object<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Value {
+/// One thing as an object with the heading's names.
+pub(super) fn object<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Value {
     let name = |text: &str| text.to_lowercase().replace(' ', "_");
     let members = heading.iter().zip(row);
     Value::Object(members.map(|(heading, value)| (name(heading), value.clone())).collect())

@@ -51,6 +51,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::List { user } => {
             let user = session::find_user(&service, &user).await?;
             let listed = service.list_tickets(Actor::Command, user.user_id, clock::now()).await?;
+            let listed = listed.unwrap_or_default();
             let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
             output::rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
             Ok(ExitCode::SUCCESS)

@@ -174,12 +174,17 @@ async fn list(service: &Service, format: Format) -> Result<(), Failure> {
 
 async fn show(service: &Service, named: &Named, format: Format) -> Result<(), Failure> {
     let user = session::find_user(service, &named.user).await?;
-    output::record(format, HEADING, &row(&user))?;
+    let credentials = service.list_credentials(user.user_id).await?;
     if format == Format::People {
+        output::record(HEADING, &row(&user))?;
         output::say("")?;
-        credential::print(format, &service.list_credentials(user.user_id).await?)?;
+        return credential::print(format, &credentials);
     }
-    Ok(())
+    let mut object = output::object(HEADING, &row(&user));
+    if let Value::Object(members) = &mut object {
+        members.insert("credentials".to_owned(), credential::objects(&credentials));
+    }
+    output::say(serde_json::to_string_pretty(&object)?)
 }
 
 const HEADING: [&str; 6] = ["ID", "LOGIN NAME", "DISPLAY NAME", "TYPE", "STATE", "RIGHT"];

@@ -1,5 +1,7 @@
 //! The credential types that settings add to the built-in ones.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::Problem;
@@ -11,6 +13,11 @@ use crate::domain::{
 
 /// The longest name or text, in characters.
 const MAXIMUM_TEXT: usize = 254;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A hundred years: beyond a few thousand, clocks overflow.
+const MAXIMUM_DAYS: u32 = 36_500;
 
 const SETTING: &str = "credentials.additional_types";
 
@@ -35,6 +42,8 @@ pub(crate) struct TypeSettings {
     pub(crate) minimum_bytes: usize,
     #[serde(default = "longest_value")]
     pub(crate) maximum_bytes: usize,
+    /// How long a credential counts after it was saved; none: for ever.
+    pub(crate) validity_days: Option<u32>,
 }
 
 /// A value is never empty.
@@ -93,6 +102,7 @@ impl TypeSettings {
             .with_texts(self.texts())
             .for_user_types(self.user_types.iter().copied().map(UserType::from).collect())
             .with_limits(Some(ValueLimits { minimum_bytes, maximum_bytes }))
+            .with_lifetime(self.validity_days.map(|days| DAY * days))
     }
 
     fn texts(&self) -> Option<TypeTexts> {
@@ -115,6 +125,10 @@ impl TypeSettings {
                 "an identifier proves nothing to Basic",
             ),
             (texts.into_iter().all(is_text), "a text must have at most 254 characters"),
+            (
+                self.validity_days.is_none_or(|days| (1..=MAXIMUM_DAYS).contains(&days)),
+                "validity_days must be 1 to 36500",
+            ),
             (is_range, "minimum_bytes and maximum_bytes must be a range within 1 to 1024"),
         ];
         let broken = rules.into_iter().filter(|(holds, _)| !holds);

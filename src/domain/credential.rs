@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{InvalidField, Reason, text::nfc, user::UserId};
+use super::{InvalidField, Reason, text::nfc, user::UserId, validity::Validity};
 
 /// The longest value, in bytes of its NFC form; longer ones are refused before any hashing.
 pub(crate) const MAXIMUM_VALUE: usize = 1024;
@@ -95,7 +95,22 @@ pub(crate) struct CredentialSummary {
     pub(crate) display_value: String,
     /// The sequence of the audit event that wrote it.
     pub(crate) version: i64,
+    pub(crate) registered_at: OffsetDateTime,
+    /// `None`: an operator's command.
+    pub(crate) registered_by: Option<UserId>,
     pub(crate) updated_at: OffsetDateTime,
+    pub(crate) updated_by: Option<UserId>,
+    pub(crate) validity: Validity,
+    /// `None`: never yet, as far as was noted.
+    pub(crate) last_use: Option<LastUse>,
+}
+
+/// When a credential was last used to log in, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct LastUse {
+    pub(crate) at: OffsetDateTime,
+    pub(crate) scheme: String,
+    pub(crate) address: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Which credential types this installation knows, and what each is for (protocol.md 7.3).
 
+use std::time::Duration;
+
 use super::{InvalidField, Reason, credential::CredentialValue, user::UserType};
 
 /// The type that holds a user's password.
@@ -63,6 +65,7 @@ pub(crate) struct CredentialType {
     /// Empty: all of them.
     user_types: Vec<UserType>,
     limits: Option<ValueLimits>,
+    lifetime: Option<Duration>,
 }
 
 impl CredentialType {
@@ -72,7 +75,15 @@ impl CredentialType {
             CredentialKind::Secret { .. } => ValueControl::Password,
             CredentialKind::Identifier => ValueControl::Edit,
         };
-        Self { name: name.into(), kind, control, texts: None, user_types: Vec::new(), limits: None }
+        Self {
+            name: name.into(),
+            kind,
+            control,
+            texts: None,
+            user_types: Vec::new(),
+            limits: None,
+            lifetime: None,
+        }
     }
 
     /// With another way to enter it.
@@ -93,6 +104,16 @@ impl CredentialType {
     /// With values of that length only.
     pub(crate) fn with_limits(self, limits: Option<ValueLimits>) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Credentials end so long after they were saved, unless they say otherwise.
+    pub(crate) fn with_lifetime(self, lifetime: Option<Duration>) -> Self {
+        Self { lifetime, ..self }
+    }
+
+    /// How long a credential counts after it was saved; `None`: for ever.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        self.lifetime
     }
 
     /// The canonical spelling.

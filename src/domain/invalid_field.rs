@@ -63,6 +63,10 @@ pub(crate) enum Reason {
     UnknownRole,
     #[error("is not a known application")]
     UnknownApplication,
+    #[error("must be a moment such as 2027-01-01T00:00:00Z")]
+    NotMoment,
+    #[error("ends before it begins")]
+    EndsBeforeItBegins,
     #[error("belongs to another user")]
     Taken,
     #[error("contradicts another member")]
@@ -72,7 +76,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -96,6 +100,8 @@ impl Reason {
         Self::Contradiction,
         Self::ControlCharacter,
         Self::UnknownApplication,
+        Self::EndsBeforeItBegins,
+        Self::NotMoment,
     ];
 
     /// The name under which its text is kept.
@@ -123,6 +129,8 @@ impl Reason {
             Self::Taken => "field-taken",
             Self::Contradiction => "field-contradiction",
             Self::ControlCharacter => "field-control-character",
+            Self::NotMoment => "field-not-moment",
+            Self::EndsBeforeItBegins => "field-ends-before-it-begins",
             Self::UnknownApplication => "field-unknown-application",
         }
     }

@@ -18,5 +18,6 @@ pub(crate) mod save_user;
 pub(crate) mod stored_credential;
 mod text;
 pub(crate) mod user;
+pub(crate) mod validity;
 
 pub(crate) use invalid_field::{InvalidField, Reason};

@@ -96,8 +96,7 @@ impl Principal {
 
     /// True for administrators and system users, who act on anybody.
     pub(crate) fn may_act_on_anybody(&self) -> bool {
-        let is_privileged = self.user.is_administrator || self.user.user_type == UserType::System;
-        is_privileged && self.may_act()
+        self.user.may_act_on_anybody()
     }
 
     /// True when the agents are for this caller: everybody onsite; online a trusted application,
@@ -111,7 +110,7 @@ impl Principal {
     /// True when the caller may save a credential of that type for that user.
     pub(crate) fn may_save_credential_of(&self, user_id: UserId, of: &CredentialType) -> bool {
         self.may_act_on_anybody()
-            || (self.may_act()
+            || (self.user.may_act()
                 && self.user_id() == user_id
                 && of.is_password()
                 && self.has_proven(of))
@@ -119,7 +118,7 @@ impl Principal {
 
     /// True when the caller may replace that user's password by naming the old one.
     pub(crate) fn may_change_password_of(&self, user: &UserReference) -> bool {
-        self.may_act_on_anybody() || (self.may_act() && user.is(&self.user))
+        self.may_act_on_anybody() || (self.user.may_act() && user.is(&self.user))
     }
 
     /// True when the caller may read that user.
@@ -127,15 +126,26 @@ impl Principal {
         self.may_act_on_anybody() || user.is(&self.user)
     }
 
+    /// True when the caller may see and end that user's tickets and sessions. Nobody in particular
+    /// has none of their own.
+    pub(crate) fn may_end_sessions_of(&self, user: &UserReference) -> bool {
+        self.may_act_on_anybody()
+            || (user.is(&self.user) && self.user.user_type != UserType::Anonymous)
+    }
+
+    /// Whom the caller means: for whoever may not act on anybody, themselves by their id, whoever
+    /// has their name by now.
+    pub(crate) fn meaning(&self, user: UserReference) -> UserReference {
+        if self.may_act_on_anybody() || !user.is(&self.user) {
+            user
+        } else {
+            UserReference::Id(self.user_id())
+        }
+    }
+
     /// True when this request itself carried a secret of that type.
     fn has_proven(&self, of: &CredentialType) -> bool {
         matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == of.as_str())
-    }
-
-    /// External, anonymous and retired users never change anything.
-    fn may_act(&self) -> bool {
-        let is_outside = matches!(self.user.user_type, UserType::External | UserType::Anonymous);
-        !is_outside && !self.user.is_retired
     }
 }
 
@@ -178,10 +188,10 @@ impl Actor<'_> {
         }
     }
 
-    /// True when they may read that user, and end what is derived from their password.
-    pub(crate) fn may_read(self, user: &UserReference) -> bool {
+    /// True when they may see and end that user's tickets and sessions.
+    pub(crate) fn may_end_sessions_of(self, user: &UserReference) -> bool {
         match self {
-            Self::Principal(principal) => principal.may_read(user),
+            Self::Principal(principal) => principal.may_end_sessions_of(user),
             Self::Command => true,
         }
     }
@@ -191,6 +201,14 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_change_password_of(user),
             Self::Command => true,
+        }
+    }
+
+    /// As [`Principal::meaning`].
+    pub(crate) fn meaning(self, user: UserReference) -> UserReference {
+        match self {
+            Self::Principal(principal) => principal.meaning(user),
+            Self::Command => user,
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
     credential::{CredentialValue, DisplayValue, is_said},
     credential_type::{CredentialType, CredentialTypes, TICKET},
     user::UserId,
+    validity::Validity,
 };
 
 /// A request to save, checked; the plain value dies with it.
@@ -23,12 +24,14 @@ pub(crate) struct NewCredential {
     pub(crate) value: CredentialValue,
     /// `None`: the login name is shown.
     pub(crate) display_value: Option<DisplayValue>,
+    /// `None`: what the type says.
+    pub(crate) validity: Option<Validity>,
 }
 
 impl NewCredential {
     /// One that shows the login name.
     pub(crate) fn new(credential_type: CredentialType, value: CredentialValue) -> Self {
-        Self { credential_type, value, display_value: None }
+        Self { credential_type, value, display_value: None, validity: None }
     }
 
     /// True when the two would replace each other.
@@ -84,6 +87,7 @@ impl UncheckedCredential {
             value,
             // An empty one says nothing: the published samples send "" for a password.
             display_value: display_value.filter(|text| !text.as_str().is_empty()),
+            validity: None,
         })
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct SaveUser {
     pub(crate) user_type: Option<UserType>,
     pub(crate) is_administrator: Option<bool>,
     pub(crate) is_retired: Option<bool>,
+    /// What the user was when they were read; none: whatever they are.
+    pub(crate) signature: Option<String>,
     /// Added or replaced; others stay.
     pub(crate) credentials: Vec<NewCredential>,
 }
@@ -60,6 +62,7 @@ pub(crate) struct UncheckedSaveUser {
     pub(crate) user_type: Option<Result<UserType, InvalidField>>,
     pub(crate) is_administrator: Option<Result<bool, InvalidField>>,
     pub(crate) is_retired: Option<bool>,
+    pub(crate) signature: Option<String>,
     pub(crate) credentials: Vec<UncheckedCredential>,
 }
 
@@ -97,6 +100,7 @@ impl UncheckedSaveUser {
             user_type: taken(self.user_type, &mut keep),
             is_administrator: taken(self.is_administrator, &mut keep),
             is_retired: self.is_retired,
+            signature: said(self.signature),
             credentials,
         };
         if refused.is_empty() { Ok(command) } else { Err(refused) }

@@ -1,6 +1,6 @@
 //! What a credential row holds, as far as verifying it goes.
 
-use super::user::UserId;
+use super::{user::UserId, validity::Validity};
 
 /// The cost of an argon2id hash (RFC 9106).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,4 +26,5 @@ pub(crate) struct StoredCredential {
     pub(crate) hash_parameters: HashParameters,
     /// The sequence of the audit event that wrote it.
     pub(crate) version: i64,
+    pub(crate) validity: Validity,
 }

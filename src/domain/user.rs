@@ -231,6 +231,11 @@ impl UserType {
     pub(crate) const ALL: [Self; 5] =
         [Self::Internal, Self::Resource, Self::External, Self::Anonymous, Self::System];
 
+    /// True for users who change nothing, whatever else they are.
+    fn is_outside(self) -> bool {
+        matches!(self, Self::External | Self::Anonymous)
+    }
+
     /// The stored spelling.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -259,6 +264,23 @@ pub(crate) struct User {
     pub(crate) is_retired: bool,
     /// Counts the changes that end everything derived from a password.
     pub(crate) session_epoch: i64,
+}
+
+impl User {
+    /// True for administrators and system users, who act on anybody.
+    pub(crate) fn may_act_on_anybody(&self) -> bool {
+        acts_on_anybody(self.user_type, self.is_administrator) && !self.is_retired
+    }
+
+    /// External, anonymous and retired users never change a credential or a user.
+    pub(crate) fn may_act(&self) -> bool {
+        !self.user_type.is_outside() && !self.is_retired
+    }
+}
+
+/// True for what gives the right to act on anybody, as long as its user is not retired.
+pub(crate) fn acts_on_anybody(user_type: UserType, is_administrator: bool) -> bool {
+    (is_administrator || user_type == UserType::System) && !user_type.is_outside()
 }
 
 /// A user to be added.

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web::Data};
 
 use super::{
     error::{ApiError, ErrorKind},
-    localisation::Language,
+    localisation::{Language, TimeZone},
     state::HttpState,
 };
 use crate::{
@@ -25,15 +25,14 @@ use crate::{
 };
 
 /// An authenticated request.
-#[derive(Clone)]
 pub(super) struct Call {
     by: By,
     state: Data<HttpState>,
     language: Language,
+    time_zone: Option<TimeZone>,
 }
 
 /// Who calls, and from where.
-#[derive(Clone)]
 pub(super) struct By {
     pub(super) principal: Principal,
     origin: Origin,
@@ -63,6 +62,7 @@ impl FromRequest for Call {
             by: By { principal: principal.clone(), origin: origin.clone() },
             state: state.clone(),
             language: Language::of(request.headers()),
+            time_zone: TimeZone::of(request.headers()),
         }))
     }
 }
@@ -76,6 +76,11 @@ impl Call {
     /// In which language the caller reads.
     pub(super) fn language(&self) -> &Language {
         &self.language
+    }
+
+    /// In which zone the caller wants dates.
+    pub(super) fn time_zone(&self) -> Option<&TimeZone> {
+        self.time_zone.as_ref()
     }
 
     /// Who calls.

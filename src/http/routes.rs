@@ -21,7 +21,8 @@ pub enum Access {
     Anybody,
     /// Somebody who was authenticated.
     Authenticated,
-    /// Somebody who was authenticated; online, by a trusted application (protocol.md 10.9).
+    /// Somebody who was authenticated; online, by a trusted application (protocol.md 10.9). What
+    /// tells about users is as the agent is, wherever it stands.
     Agent,
 }
 
@@ -82,8 +83,10 @@ fn user_routes() -> Vec<Route> {
             || web::to(current_token::current_token),
             current_token::operation,
         ),
-        read(
+        Route::new(
+            Method::GET,
             "/api/v1/User/current",
+            Access::Agent,
             || web::to(current_user::current),
             current_user::current_operation,
         ),
@@ -93,7 +96,13 @@ fn user_routes() -> Vec<Route> {
             current_user::associate_operation,
         ),
         // Last: the names above are no ids.
-        read("/api/v1/User/{id}", || web::to(current_user::by_id), current_user::by_id_operation),
+        Route::new(
+            Method::GET,
+            "/api/v1/User/{id}",
+            Access::Agent,
+            || web::to(current_user::by_id),
+            current_user::by_id_operation,
+        ),
     ]
 }
 
@@ -105,6 +114,9 @@ fn own_routes() -> Vec<Route> {
     let own = |method, path, handler, operation| {
         Route::new(method, path, Access::Authenticated, handler, operation)
     };
+    let of_users = |method, path, handler, operation| {
+        Route::new(method, path, Access::Agent, handler, operation)
+    };
     vec![
         own(Method::POST, "/keeper/tickets", || web::to(tickets::issue), tickets::issue_operation),
         own(
@@ -113,19 +125,19 @@ fn own_routes() -> Vec<Route> {
             || web::to(tickets::end_current),
             tickets::end_current_operation,
         ),
-        own(
+        of_users(
             Method::GET,
             USER_TICKETS,
             || web::to(user_tickets::list),
             user_tickets::list_operation,
         ),
-        own(
+        of_users(
             Method::DELETE,
             USER_TICKETS,
             || web::to(user_tickets::end_all),
             user_tickets::end_all_operation,
         ),
-        own(
+        of_users(
             Method::DELETE,
             "/keeper/users/{id}/tickets/{ticket}",
             || web::to(user_tickets::end_one),

@@ -19,4 +19,5 @@ pub(crate) mod random;
 pub(crate) mod sealing;
 pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
+pub(crate) mod user_signature;
 pub(crate) mod xsrf;

@@ -13,6 +13,7 @@ use super::{
 use crate::domain::{
     stored_credential::{HashParameters, StoredCredential},
     user::UserId,
+    validity::Validity,
 };
 
 pub use super::hashing::HashPart;
@@ -57,6 +58,7 @@ impl KeyParts {
             credential_type: "CRM5/PASSWORD",
             version: 1,
             hash_parameters: PARAMETERS,
+            validity: Validity::default(),
         };
         let envelope = Envelope { phc: SecretString::from(PHC), identifier: None };
         let row = StoredCredential {
@@ -66,6 +68,7 @@ impl KeyParts {
             key_id: key.id().to_owned(),
             hash_parameters: PARAMETERS,
             version: 1,
+            validity: Validity::default(),
         };
         open(&self.keyring, &row).ok().map(drop)
     }

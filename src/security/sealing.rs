@@ -9,6 +9,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
 use crate::domain::{
     stored_credential::{HASH_SCHEME, HashParameters, StoredCredential},
     user::UserId,
+    validity::Validity,
 };
 
 /// The first byte of a sealed hash.
@@ -42,6 +44,7 @@ pub(crate) struct Binding<'row> {
     pub(crate) credential_type: &'row str,
     pub(crate) version: i64,
     pub(crate) hash_parameters: HashParameters,
+    pub(crate) validity: Validity,
 }
 
 /// Why an envelope could not be sealed.
@@ -103,6 +106,7 @@ fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
         credential_type: &row.credential_type,
         version: row.version,
         hash_parameters: row.hash_parameters,
+        validity: row.validity,
     };
     let associated = associated_data(key.id(), binding);
     let payload = Payload { msg: sealed, aad: associated.as_bytes() };
@@ -125,7 +129,7 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
 /// Format, key id, user id, canonical type, version and the clear parameter columns.
 fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
     let parameters = binding.hash_parameters;
-    LengthPrefixed::of("sealed hash")
+    let fields = LengthPrefixed::of("sealed hash")
         .field(&[FORMAT])
         .field(key_id.as_bytes())
         .field(&binding.user_id.as_i32().to_be_bytes())
@@ -134,7 +138,16 @@ fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
         .field(HASH_SCHEME.as_bytes())
         .field(&parameters.memory_kib.to_be_bytes())
         .field(&parameters.iterations.to_be_bytes())
-        .field(&parameters.parallelism.to_be_bytes())
+        .field(&parameters.parallelism.to_be_bytes());
+    // What was sealed before there was a validity has none.
+    if binding.validity.is_always() {
+        return fields;
+    }
+    let seconds = |at: OffsetDateTime| at.unix_timestamp().to_be_bytes();
+    let (from, to) = (binding.validity.from().map(seconds), binding.validity.to().map(seconds));
+    fields
+        .optional(from.as_ref().map(<[u8; 8]>::as_slice))
+        .optional(to.as_ref().map(<[u8; 8]>::as_slice))
 }
 
 #[cfg(test)]
@@ -155,6 +168,7 @@ mod tests {
             credential_type: "ActiveDirectory",
             version: 3,
             hash_parameters: PARAMETERS,
+            validity: validity(Some(100)),
         };
         let envelope = Envelope {
             phc: SecretString::from("$argon2id$…"),
@@ -167,7 +181,13 @@ mod tests {
             key_id: keyring.writing().id().to_owned(),
             hash_parameters: PARAMETERS,
             version: 3,
+            validity: binding.validity,
         }
+    }
+
+    fn validity(to: Option<i64>) -> Validity {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        Validity::parse("f", None, to.map(at)).unwrap()
     }
 
     #[test]
@@ -185,7 +205,7 @@ mod tests {
     #[test]
     fn every_field_of_the_associated_data_is_bound() {
         type Edit = fn(&mut StoredCredential);
-        let edits: [(&str, Edit); 7] = [
+        let edits: [(&str, Edit); 9] = [
             ("key id", |row| row.key_id = "old".to_owned()),
             ("user id", |row| row.user_id = UserId::try_from(8).unwrap()),
             ("type", |row| {
@@ -195,6 +215,8 @@ mod tests {
             ("memory", |row| row.hash_parameters.memory_kib += 1),
             ("iterations", |row| row.hash_parameters.iterations += 1),
             ("parallelism", |row| row.hash_parameters.parallelism += 1),
+            ("end", |row| row.validity = validity(Some(101))),
+            ("no end", |row| row.validity = validity(None)),
         ];
         for (field, edit) in edits {
             let mut row = row();

@@ -30,6 +30,8 @@ pub(crate) enum ChangeUserError {
     UnknownUser,
     #[error("another user has this login name")]
     LoginNameTaken,
+    #[error("the user was changed since they were read")]
+    Outdated,
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// The author has been retired meanwhile, or everything of theirs was ended.

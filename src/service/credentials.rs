@@ -14,6 +14,7 @@ use crate::{
         principal::{Actor, Proof},
         save_credential::{NewCredential, SaveCredential},
         user::UserId,
+        validity::Validity,
     },
     security::{
         audit_chain::audit_mac,
@@ -79,6 +80,7 @@ pub(super) struct HashedCredential {
     hash: PhcHash,
     /// For identifier types, the value.
     identifier: Option<SecretString>,
+    validity: Validity,
 }
 
 /// The stored secret that a write rests on: its type, and the version that was verified.
@@ -138,7 +140,7 @@ impl Service {
         if !credential.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
-        let hashed = self.hash_credential(author.actor.caller(), credential).await?;
+        let hashed = self.hash_credential(author, credential).await?;
         let save = Save { author, user_id, hashed: &hashed, rests_on: RestsOn::Author(proven) };
         // What may have to be rolled back belongs into a transaction.
         if hashed.identifier.is_none() {
@@ -175,14 +177,16 @@ impl Service {
     /// The slow part: no connection is held meanwhile, and the plain value ends here.
     pub(super) async fn hash_credential(
         &self,
-        caller: Caller,
+        author: Author<'_>,
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
-        let NewCredential { credential_type, value, display_value } = credential;
-        let hash = self.hashing.hash(caller, &value).await?;
+        let NewCredential { credential_type, value, display_value, validity } = credential;
+        let hash = self.hashing.hash(author.actor.caller(), &value).await?;
+        let of_type = credential_type.lifetime().map(|of| Validity::starting(author.now, of));
+        let validity = validity.or(of_type).unwrap_or_default();
         let identifier = credential_type.is_identifier().then(|| value.secret().clone());
         let display_value = display_value.map(|text| text.as_str().to_owned());
-        Ok(HashedCredential { credential_type, display_value, hash, identifier })
+        Ok(HashedCredential { credential_type, display_value, hash, identifier, validity })
     }
 
     /// The write of a save, within the caller's transaction.
@@ -193,6 +197,10 @@ impl Service {
     ) -> Result<(), SaveCredentialError> {
         let head = users::lock(connection, save.user_id).await?;
         let head = head.ok_or(SaveCredentialError::UnknownUser)?;
+        // They may have become a user of another type meanwhile.
+        if !save.hashed.credential_type.is_for(head.user_type) {
+            return Err(SaveCredentialError::TypeNotForUser);
+        }
         let write = self.credential_write(save, &head)?;
         saved(credential_writes::upsert(connection, &write).await?)
     }
@@ -232,6 +240,7 @@ impl Service {
             credential_type,
             version: event.sequence,
             hash_parameters,
+            validity: hashed.validity,
         };
         let phc = hashed.hash.to_phc_string().map_err(|_| SaveCredentialError::Unwritable)?;
         let envelope = Envelope { phc, identifier: hashed.identifier.clone() };
@@ -242,6 +251,7 @@ impl Service {
             sealed_hash: seal(key, binding, &envelope)?,
             key_id: key.id().to_owned(),
             hash_parameters,
+            validity: hashed.validity,
             display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
             identifier,
             actor: matches!(rests_on, RestsOn::Author(_)).then(|| standing(actor)).flatten(),
@@ -302,6 +312,7 @@ pub(super) fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
     Some(ActorStanding {
         session_epoch: principal.user.session_epoch,
         is_administrator: principal.user.is_administrator,
+        user_type: principal.user.user_type,
     })
 }
 

@@ -10,6 +10,7 @@ mod deletions;
 mod evidence;
 mod handle;
 pub(crate) mod housekeeping;
+mod last_uses;
 mod metrics;
 mod opening;
 mod passwords;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     handle::{Interrupted, ServiceHandle},
+    last_uses::LastUses,
     upgrading::Upgrades,
 };
 use crate::{
@@ -53,6 +55,7 @@ pub(crate) struct Service {
     pub(crate) applications: Applications,
     pub(crate) rules: Rules,
     pub(crate) upgrades: Upgrades,
+    pub(crate) last_uses: LastUses,
     /// What the process may take in all, for the operators.
     pub(crate) memory_ceiling_kib: u64,
 }

@@ -69,7 +69,7 @@ impl Service {
         if !author.actor.may_change_password_of(&user) {
             return Err(SaveCredentialError::Forbidden);
         }
-        let user_id = self.resolve(&user).await?;
+        let user_id = self.resolve(&author.actor.meaning(user)).await?;
         let Some(proven) = self.prove_password(author, user_id, &old).await? else {
             return Ok(false);
         };
@@ -85,12 +85,12 @@ impl Service {
     pub(crate) async fn can_change_password(
         &self,
         principal: &Principal,
-        user: &UserReference,
+        user: UserReference,
     ) -> Result<bool, StorageError> {
-        if !principal.may_change_password_of(user) {
+        if !principal.may_change_password_of(&user) {
             return Ok(false);
         }
-        Ok(self.find_referenced(user).await?.is_some())
+        Ok(self.find_referenced(&principal.meaning(user)).await?.is_some())
     }
 
     async fn save_password(

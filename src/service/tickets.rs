@@ -165,7 +165,7 @@ impl Service {
         author: Author<'_>,
         user_id: UserId,
     ) -> Result<u64, ChangeUserError> {
-        if !author.actor.may_read(&UserReference::Id(user_id)) {
+        if !author.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
             return Err(ChangeUserError::Forbidden);
         }
         let mut connection = self.connection().await?;
@@ -188,14 +188,15 @@ impl Service {
         user_id: UserId,
         digest: &[u8],
     ) -> Result<bool, ReadUserError> {
-        if !actor.may_read(&UserReference::Id(user_id)) {
+        if !actor.may_end_sessions_of(&UserReference::Id(user_id)) {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.connection().await?;
-        Ok(tickets::delete(&mut connection, user_id, digest).await?)
+        let ended = tickets::delete(&mut connection, user_id, digest).await;
+        Ok(ended.map_err(StorageError::in_doubt)?)
     }
 
-    /// The user's tickets and sessions that still count, newest first.
+    /// The user's tickets and sessions that still count, newest first; `None`: no such user.
     ///
     /// # Errors
     /// See [`ReadUserError`].
@@ -204,11 +205,14 @@ impl Service {
         actor: Actor<'_>,
         user_id: UserId,
         now: OffsetDateTime,
-    ) -> Result<Vec<TicketSummary>, ReadUserError> {
-        if !actor.may_read(&UserReference::Id(user_id)) {
+    ) -> Result<Option<Vec<TicketSummary>>, ReadUserError> {
+        if !actor.may_end_sessions_of(&UserReference::Id(user_id)) {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.connection().await?;
-        Ok(tickets::list_live(&mut connection, user_id, now).await?)
+        if users::find_head(&mut connection, user_id).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(tickets::list_live(&mut connection, user_id, now).await?))
     }
 }

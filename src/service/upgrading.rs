@@ -75,6 +75,7 @@ impl Service {
             credential_type: &row.credential_type,
             version: row.version,
             hash_parameters,
+            validity: row.validity,
         };
         let envelope = Envelope { phc: hash.to_phc_string()?, identifier: envelope.identifier };
         let replacement = HashReplacement {

@@ -5,8 +5,8 @@ use sqlx::PgConnection;
 use super::{
     Service,
     changes::{ChangeUserError, Happening},
-    credentials::{HashedCredential, RestsOn, Save, SaveCredentialError},
-    users::AddUserError,
+    credentials::HashedCredential,
+    users::{AddUserError, UserWithCredentials, find_whole},
 };
 use crate::{
     domain::{
@@ -15,10 +15,11 @@ use crate::{
         author::Author,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, NewUser, User, UserId, UserType},
+        user::{DisplayName, NewUser, User, UserId, UserType, acts_on_anybody},
     },
+    security::user_signature::user_signature,
     storage::{
-        self, user_writes,
+        self, credentials, user_writes,
         users::{self, UserHead},
     },
 };
@@ -33,7 +34,7 @@ impl From<AddUserError> for ChangeUserError {
 }
 
 impl Service {
-    /// Adds a user or changes one, with credentials, in one transaction; tells who it was.
+    /// Adds a user or changes one, with credentials, in one transaction; tells them as they are then.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -41,16 +42,16 @@ impl Service {
         &self,
         author: Author<'_>,
         command: SaveUser,
-    ) -> Result<UserId, ChangeUserError> {
+    ) -> Result<UserWithCredentials, ChangeUserError> {
         if !author.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
+        if self.rules.single_per_user && command.credentials.len() > 1 {
+            return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
+        }
         match command.user_id {
             None => self.create_user(author, command).await,
-            Some(user_id) => {
-                self.change_user(author, user_id, command).await?;
-                Ok(user_id)
-            }
+            Some(user_id) => self.change_user(author, user_id, command).await,
         }
     }
 
@@ -96,7 +97,7 @@ impl Service {
         &self,
         author: Author<'_>,
         mut command: SaveUser,
-    ) -> Result<UserId, ChangeUserError> {
+    ) -> Result<UserWithCredentials, ChangeUserError> {
         let login_name = command.new_login_name(None)?.cloned();
         let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
         let display_name = command.display_name.take();
@@ -118,7 +119,7 @@ impl Service {
         author: Author<'_>,
         user_id: UserId,
         mut command: SaveUser,
-    ) -> Result<(), ChangeUserError> {
+    ) -> Result<UserWithCredentials, ChangeUserError> {
         // Before the hashes, so that an unknown user costs none.
         let user = self.find_user(user_id).await?.ok_or(ChangeUserError::UnknownUser)?;
         let user_type = command.user_type.unwrap_or(user.user_type);
@@ -128,11 +129,10 @@ impl Service {
         let mut transaction = connection.begin().await?;
         let mut head = self.hold_user(&mut transaction, author, user_id).await?;
         self.write_user(&mut transaction, author, (user_id, &mut head), &command).await?;
-        for hashed in &hashed {
-            let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
-            self.write_credential(&mut transaction, save).await?;
-        }
-        Ok(storage::commit(transaction).await?)
+        self.write_credentials(&mut transaction, author, (user_id, &hashed)).await?;
+        let changed = find_whole(&mut transaction, user_id).await?;
+        storage::commit(transaction).await?;
+        changed.ok_or(ChangeUserError::UnknownUser)
     }
 
     /// Writes what is another one than it was, with its evidence.
@@ -145,15 +145,33 @@ impl Service {
     ) -> Result<(), ChangeUserError> {
         let before = users::find_by_id(connection, user_id).await?;
         let before = before.ok_or(ChangeUserError::UnknownUser)?;
+        if command.signature.as_ref().is_some_and(|of| *of != user_signature(&before)) {
+            return Err(ChangeUserError::Outdated);
+        }
         let name = command.new_login_name(Some(&before.login_name))?;
         if let Some(name) = name {
             user_writes::rename(connection, user_id, name).await?;
         }
         let after = changed(&before, command);
+        self.require_types_for(connection, &after).await?;
         for happening in happenings(&before, &after, name.is_some()) {
             self.leave_evidence(connection, author, (user_id, head), happening).await?;
         }
         Ok(user_writes::update(connection, &after).await?)
+    }
+
+    /// Refuses a user of a type that credentials of theirs are not for.
+    async fn require_types_for(
+        &self,
+        connection: &mut PgConnection,
+        user: &User,
+    ) -> Result<(), ChangeUserError> {
+        let stored = credentials::list_by_user(connection, user.user_id).await?;
+        let mut types = stored.iter().filter_map(|of| self.types.find(&of.credential_type));
+        if types.all(|of| of.is_for(user.user_type)) {
+            return Ok(());
+        }
+        Err(InvalidField::new("Type", Reason::Contradiction).into())
     }
 
     /// Deletes a user: everything that could log in as them ends, and their names are free. What
@@ -186,11 +204,11 @@ impl Service {
         credentials: Vec<NewCredential>,
     ) -> Result<Vec<HashedCredential>, ChangeUserError> {
         if credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
-            return Err(SaveCredentialError::TypeNotForUser.into());
+            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
         }
         let mut hashed = Vec::with_capacity(credentials.len());
         for credential in credentials {
-            hashed.push(self.hash_credential(author.actor.caller(), credential).await?);
+            hashed.push(self.hash_credential(author, credential).await?);
         }
         Ok(hashed)
     }
@@ -210,18 +228,18 @@ fn changed(before: &User, command: &SaveUser) -> User {
 
 /// What happened between the two.
 fn happenings(before: &User, after: &User, is_renamed: bool) -> Vec<Happening<'static>> {
+    let acts = |user: &User| acts_on_anybody(user.user_type, user.is_administrator);
     let is_changed = is_renamed
         || before.display_name != after.display_name
+        // It may say nothing, as of external users.
+        || (before.is_administrator != after.is_administrator && acts(before) == acts(after))
         || before.user_type != after.user_type;
-    let right = if after.is_administrator {
-        AuditKind::AdministratorGranted
-    } else {
-        AuditKind::AdministratorRevoked
-    };
+    let right =
+        if acts(after) { AuditKind::AdministratorGranted } else { AuditKind::AdministratorRevoked };
     let state = if after.is_retired { AuditKind::UserRetired } else { AuditKind::UserReactivated };
     let all = [
         (is_changed, Happening::to_user(AuditKind::UserChanged, false)),
-        (before.is_administrator != after.is_administrator, Happening::to_user(right, false)),
+        (acts(before) != acts(after), Happening::to_user(right, false)),
         (before.is_retired != after.is_retired, Happening::to_user(state, after.is_retired)),
     ];
     all.into_iter().filter_map(|(happened, what)| happened.then_some(what)).collect()

@@ -1,8 +1,10 @@
 //! Finding users, and adding them at an operator's word.
 
+use sqlx::PgConnection;
+
 use super::{
     Service,
-    changes::ChangeUserError,
+    changes::{ChangeUserError, Happening},
     credentials::{HashedCredential, RestsOn, Save},
 };
 use crate::{
@@ -12,12 +14,15 @@ use crate::{
         credential::{CredentialSummary, CredentialValue},
         principal::Principal,
         save_credential::NewCredential,
-        user::{LoginName, NewUser, User, UserId, UserReference},
+        user::{LoginName, NewUser, User, UserId, UserReference, acts_on_anybody},
     },
-    security::audit_chain::{START_OF_CHAIN, audit_mac},
+    security::{
+        audit_chain::{START_OF_CHAIN, audit_mac},
+        user_signature::user_signature,
+    },
     storage::{
-        self, StorageError, audit_events,
-        users::{self, UserTakenError},
+        self, StorageError, audit_events, credentials,
+        users::{self, UserHead, UserTakenError},
     },
 };
 
@@ -28,6 +33,13 @@ const PAGE: i64 = 500;
 pub(crate) struct UserWithCredentials {
     pub(crate) user: User,
     pub(crate) credentials: Vec<CredentialSummary>,
+}
+
+impl UserWithCredentials {
+    /// What the user is now, as one text.
+    pub(crate) fn signature(&self) -> String {
+        user_signature(&self.user)
+    }
 }
 
 /// Why a user was not shown.
@@ -66,8 +78,9 @@ impl Service {
         password: CredentialValue,
     ) -> Result<UserId, AddUserError> {
         let first = NewCredential::new(self.types.password().clone(), password);
-        let hashed = self.hash_credential(author.actor.caller(), first).await;
-        self.insert_user(author, user, &[hashed.map_err(ChangeUserError::from)?]).await
+        let hashed = self.hash_credential(author, first).await.map_err(ChangeUserError::from)?;
+        let added = self.insert_user(author, user, &[hashed]).await?;
+        Ok(added.user.user_id)
     }
 
     /// Adds a user with credentials that are hashed already, in one transaction.
@@ -76,7 +89,7 @@ impl Service {
         author: Author<'_>,
         user: &NewUser,
         credentials: &[HashedCredential],
-    ) -> Result<UserId, AddUserError> {
+    ) -> Result<UserWithCredentials, AddUserError> {
         let user_id = match user.user_id {
             Some(user_id) => user_id,
             None => self.free_user_id().await?,
@@ -84,18 +97,50 @@ impl Service {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
         self.require_standing(&mut transaction, author).await?;
+        self.write_new_user(&mut transaction, author, (user_id, user)).await?;
+        self.write_credentials(&mut transaction, author, (user_id, credentials)).await?;
+        let added = find_whole(&mut transaction, user_id).await?;
+        storage::commit(transaction).await?;
+        added.ok_or(ChangeUserError::UnknownUser.into())
+    }
+
+    /// The row, the name, and the beginning of the chain: that they are there, and what they may.
+    async fn write_new_user(
+        &self,
+        connection: &mut PgConnection,
+        author: Author<'_>,
+        (user_id, user): (UserId, &NewUser),
+    ) -> Result<(), AddUserError> {
         let key = self.keyring.writing();
         let event = author.event(user_id, AuditKind::UserAdded, (0, 0));
         let mac = audit_mac(key, &START_OF_CHAIN, &event);
-        users::insert(&mut transaction, user_id, user, &mac, author.now).await?;
-        audit_events::insert(&mut transaction, &event, key.id(), &mac).await?;
+        users::insert(connection, user_id, user, &mac, author.now).await?;
+        audit_events::insert(connection, &event, key.id(), &mac).await?;
+        let mut head = UserHead {
+            session_epoch: event.session_epoch,
+            login_name: user.login_name.as_str().to_owned(),
+            user_type: user.user_type,
+            audit_sequence: event.sequence,
+            audit_mac: mac,
+        };
+        for happening in happenings_of_new(user) {
+            self.leave_evidence(connection, author, (user_id, &mut head), happening).await?;
+        }
+        Ok(())
+    }
+
+    /// Credentials of a user whose row, and whose author, this transaction has looked at.
+    pub(super) async fn write_credentials(
+        &self,
+        connection: &mut PgConnection,
+        author: Author<'_>,
+        (user_id, credentials): (UserId, &[HashedCredential]),
+    ) -> Result<(), ChangeUserError> {
         for hashed in credentials {
             let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
-            let written = self.write_credential(&mut transaction, save).await;
-            written.map_err(ChangeUserError::from)?;
+            self.write_credential(connection, save).await?;
         }
-        storage::commit(transaction).await?;
-        Ok(user_id)
+        Ok(())
     }
 
     /// The next id that no operator has given to anybody by hand, and that nobody had.
@@ -149,14 +194,18 @@ impl Service {
     pub(crate) async fn read_user(
         &self,
         principal: &Principal,
-        user: &UserReference,
+        user: UserReference,
     ) -> Result<Option<UserWithCredentials>, ReadUserError> {
-        if !principal.may_read(user) {
+        if !principal.may_read(&user) {
             return Err(ReadUserError::Forbidden);
         }
-        let Some(user) = self.find_referenced(user).await? else { return Ok(None) };
-        let credentials = self.list_credentials(user.user_id).await?;
-        Ok(Some(UserWithCredentials { user, credentials }))
+        let Some(user) = self.find_referenced(&principal.meaning(user)).await? else {
+            return Ok(None);
+        };
+        let mut connection = self.connection().await?;
+        let found = find_whole(&mut connection, user.user_id).await?;
+        connection.release();
+        Ok(found)
     }
 
     /// Those of these users that there are, in this order, for whoever may read them all.
@@ -189,4 +238,23 @@ impl Service {
         let after = after.map_or(0, UserId::as_i32);
         users::list_after(&mut *self.connection().await?, after, PAGE).await
     }
+}
+
+/// A user with what may be told about their credentials.
+pub(super) async fn find_whole(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Option<UserWithCredentials>, StorageError> {
+    let Some(user) = users::find_by_id(connection, user_id).await? else { return Ok(None) };
+    let credentials = credentials::list_by_user(connection, user_id).await?;
+    Ok(Some(UserWithCredentials { user, credentials }))
+}
+
+/// What there is to tell of a new user beside that they are there.
+fn happenings_of_new(user: &NewUser) -> impl Iterator<Item = Happening<'static>> {
+    let all = [
+        (acts_on_anybody(user.user_type, user.is_administrator), AuditKind::AdministratorGranted),
+        (user.is_retired, AuditKind::UserRetired),
+    ];
+    all.into_iter().filter_map(|(is, kind)| is.then_some(Happening::to_user(kind, false)))
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use actix_web::web::Data;
+use tokio::task::JoinSet;
 
 use self::server::serve;
 pub use self::{database::connect, error::StartError};
@@ -156,14 +157,7 @@ impl Application {
                 Some(serve(listener, Duration::ZERO, read_timeout, build)?)
             }
         };
-        let sweeper = tokio::spawn({
-            let service = Arc::clone(&service);
-            async move { service.sweep().await }
-        });
-        let upgrader = tokio::spawn({
-            let service = Arc::clone(&service);
-            async move { service.upgrade_hashes().await }
-        });
+        let mut background = start_background(&service);
         application.ended_or(stop).await?;
         state.readiness.stop();
         tokio::time::sleep(shutdown.grace).await;
@@ -171,8 +165,7 @@ impl Application {
         if let Some(operations) = operations {
             operations.stop().await?;
         }
-        sweeper.abort();
-        upgrader.abort();
+        background.abort_all();
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");
         // A database that does not answer any more must not keep the process from ending.
@@ -181,4 +174,15 @@ impl Application {
         }
         Ok(())
     }
+}
+
+/// What is done beside requests, until the process ends.
+fn start_background(service: &Arc<Service>) -> JoinSet<()> {
+    let mut background = JoinSet::new();
+    let own = || Arc::clone(service);
+    let (sweeping, upgrading, noting) = (own(), own(), own());
+    background.spawn(async move { sweeping.sweep().await });
+    background.spawn(async move { upgrading.upgrade_hashes().await });
+    background.spawn(async move { noting.note_uses().await });
+    background
 }

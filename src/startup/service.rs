@@ -14,7 +14,7 @@ use crate::{
         issuer_token::{Issuer, IssuerError, IssuerOptions},
         keyring::Keyring,
     },
-    service::{EnabledSchemes, Rules, Service, Upgrades},
+    service::{EnabledSchemes, LastUses, Rules, Service, Upgrades},
     storage::{self, Database, StorageError},
     telemetry::{self, error_chain},
 };
@@ -52,6 +52,7 @@ pub(crate) fn build_service(
         types,
         rules: rules(settings),
         upgrades: Upgrades::default(),
+        last_uses: LastUses::default(),
         memory_ceiling_kib,
     })
 }

@@ -7,6 +7,7 @@ use crate::domain::{
     audit::AuditEvent,
     stored_credential::{HashParameters, StoredCredential},
     user::UserId,
+    validity::Validity,
 };
 
 /// A credential on its way into the table, computed from its user's head.
@@ -20,6 +21,7 @@ pub(crate) struct CredentialWrite {
     pub(crate) sealed_hash: Vec<u8>,
     pub(crate) key_id: String,
     pub(crate) hash_parameters: HashParameters,
+    pub(crate) validity: Validity,
     pub(crate) display_value: String,
     /// For identifier types.
     pub(crate) identifier: Option<IdentifierWrite>,
@@ -106,6 +108,9 @@ pub(crate) async fn upsert(
         write.replaces_other_types,
         write.actor.as_ref().map(|actor| actor.session_epoch),
         write.actor.as_ref().map(|actor| actor.is_administrator),
+        write.validity.from(),
+        write.validity.to(),
+        write.actor.as_ref().map(|actor| actor.user_type.as_str()),
     )
     .fetch_one(connection)
     .await?;

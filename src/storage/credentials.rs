@@ -5,9 +5,10 @@ use time::OffsetDateTime;
 
 use super::{StorageError, users::UserRow};
 use crate::domain::{
-    credential::CredentialSummary,
+    credential::{CredentialSummary, LastUse},
     stored_credential::{HashParameters, StoredCredential},
     user::{User, UserId},
+    validity::Validity,
 };
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credentials" };
@@ -28,6 +29,8 @@ struct CredentialRow {
     hash_iterations: i32,
     hash_parallelism: i32,
     version: i64,
+    valid_from: Option<OffsetDateTime>,
+    valid_to: Option<OffsetDateTime>,
 }
 
 impl TryFrom<CredentialRow> for StoredCredential {
@@ -46,6 +49,8 @@ impl TryFrom<CredentialRow> for StoredCredential {
                 parallelism: positive(row.hash_parallelism)?,
             },
             version: row.version,
+            validity: Validity::parse("", row.valid_from, row.valid_to)
+                .map_err(|_| INCONSISTENT)?,
         })
     }
 }
@@ -66,6 +71,8 @@ struct CandidateRow {
     hash_iterations: Option<i32>,
     hash_parallelism: Option<i32>,
     version: Option<i64>,
+    valid_from: Option<OffsetDateTime>,
+    valid_to: Option<OffsetDateTime>,
 }
 
 impl CandidateRow {
@@ -79,6 +86,8 @@ impl CandidateRow {
             hash_iterations: self.hash_iterations?,
             hash_parallelism: self.hash_parallelism?,
             version: self.version?,
+            valid_from: self.valid_from,
+            valid_to: self.valid_to,
         })
     }
 
@@ -119,7 +128,8 @@ pub(crate) async fn find_for_login(
                   u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
                   c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
                   c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
-                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?"
+                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?",
+                  c.valid_from AS "valid_from?", c.valid_to AS "valid_to?"
            FROM login_names n
            JOIN users u ON u.user_id = n.user_id
            LEFT JOIN credentials c ON c.user_id = u.user_id AND c.credential_type = ANY($2)
@@ -145,7 +155,8 @@ pub(crate) async fn find_by_identifier(
                   u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
                   c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
                   c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
-                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?"
+                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?",
+                  c.valid_from AS "valid_from?", c.valid_to AS "valid_to?"
            FROM credential_identifiers i
            JOIN users u ON u.user_id = i.user_id
            JOIN credentials c ON c.user_id = i.user_id AND c.credential_type = i.credential_type
@@ -168,7 +179,7 @@ pub(crate) async fn find_by_type(
     sqlx::query_as!(
         CredentialRow,
         "SELECT user_id, credential_type, sealed_hash, key_id, hash_memory_kib, hash_iterations,
-                hash_parallelism, version
+                hash_parallelism, version, valid_from, valid_to
          FROM credentials WHERE user_id = $1 AND credential_type = $2",
         user_id.as_i32(),
         credential_type,
@@ -184,19 +195,39 @@ struct SummaryRow {
     credential_type: String,
     display_value: String,
     version: i64,
+    registered_at: OffsetDateTime,
+    registered_by: Option<i32>,
     updated_at: OffsetDateTime,
+    updated_by: Option<i32>,
+    valid_from: Option<OffsetDateTime>,
+    valid_to: Option<OffsetDateTime>,
+    last_used_at: Option<OffsetDateTime>,
+    last_used_scheme: Option<String>,
+    last_used_address: Option<String>,
 }
 
 impl TryFrom<SummaryRow> for CredentialSummary {
     type Error = StorageError;
 
     fn try_from(row: SummaryRow) -> Result<Self, StorageError> {
+        let user_id = |id: i32| UserId::try_from(id).map_err(|_| INCONSISTENT);
+        let used = row.last_used_at.zip(row.last_used_scheme);
         Ok(Self {
-            user_id: UserId::try_from(row.user_id).map_err(|_| INCONSISTENT)?,
+            user_id: user_id(row.user_id)?,
             credential_type: row.credential_type,
             display_value: row.display_value,
             version: row.version,
+            registered_at: row.registered_at,
+            registered_by: row.registered_by.map(user_id).transpose()?,
             updated_at: row.updated_at,
+            updated_by: row.updated_by.map(user_id).transpose()?,
+            validity: Validity::parse("", row.valid_from, row.valid_to)
+                .map_err(|_| INCONSISTENT)?,
+            last_use: used.map(|(at, scheme)| LastUse {
+                at,
+                scheme,
+                address: row.last_used_address,
+            }),
         })
     }
 }
@@ -208,7 +239,9 @@ pub(crate) async fn list_by_user(
 ) -> Result<Vec<CredentialSummary>, StorageError> {
     sqlx::query_as!(
         SummaryRow,
-        "SELECT user_id, credential_type, display_value, version, updated_at
+        "SELECT user_id, credential_type, display_value, version, registered_at, registered_by,
+                updated_at, updated_by, valid_from, valid_to, last_used_at, last_used_scheme,
+                last_used_address
          FROM credentials WHERE user_id = $1 ORDER BY credential_type",
         user_id.as_i32(),
     )

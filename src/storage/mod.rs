@@ -4,6 +4,7 @@
 
 pub(crate) mod audit_events;
 mod connections;
+pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;

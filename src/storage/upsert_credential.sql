@@ -14,16 +14,16 @@ saved AS (
     INSERT INTO credentials AS stored (
         user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
         hash_iterations, hash_parallelism, display_value, version, registered_at, registered_by,
-        updated_at, updated_by
+        updated_at, updated_by, valid_from, valid_to
     )
-    SELECT $1, $2, $3, $4, 'argon2id', $5, $6, $7, $8, $9, $10, $11, $10, $11
+    SELECT $1, $2, $3, $4, 'argon2id', $5, $6, $7, $8, $9, $10, $11, $10, $11, $27, $28
     FROM head
     WHERE NOT EXISTS (SELECT FROM taken)
       -- The actor may have been retired, or had everything ended, while the hash was computed.
       AND ($25::bigint IS NULL OR EXISTS (
           SELECT FROM users
           WHERE user_id = $11 AND session_epoch = $25 AND is_administrator = $26::boolean
-            AND NOT is_retired
+            AND user_type = $29::text AND NOT is_retired
       ))
       -- So may the ticket or the session that the actor came with.
       AND ($23::bytea IS NULL OR EXISTS (
@@ -43,7 +43,9 @@ saved AS (
         display_value = excluded.display_value,
         version = excluded.version,
         updated_at = excluded.updated_at,
-        updated_by = excluded.updated_by
+        updated_by = excluded.updated_by,
+        valid_from = excluded.valid_from,
+        valid_to = excluded.valid_to
     RETURNING stored.user_id
 ),
 event AS (

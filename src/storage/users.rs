@@ -84,6 +84,7 @@ impl TryFrom<HeadRow> for UserHead {
 pub(crate) struct ActorStanding {
     pub(crate) session_epoch: i64,
     pub(crate) is_administrator: bool,
+    pub(crate) user_type: UserType,
 }
 
 /// Why a user could not have that name or that id.
@@ -254,7 +255,7 @@ pub(crate) async fn still_stands(
         r#"SELECT EXISTS (
                SELECT FROM users
                WHERE user_id = $1 AND session_epoch = $2 AND is_administrator = $3
-                 AND NOT is_retired
+                 AND user_type = $5 AND NOT is_retired
            ) AND ($4::bytea IS NULL OR EXISTS (
                SELECT FROM tickets WHERE user_id = $1 AND digest = $4
            )) AS "stands!""#,
@@ -262,6 +263,7 @@ pub(crate) async fn still_stands(
         standing.session_epoch,
         standing.is_administrator,
         ticket,
+        standing.user_type.as_str(),
     )
     .fetch_one(connection)
     .await?;

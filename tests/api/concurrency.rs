@@ -81,8 +81,9 @@ fn serve(app: &TestApp) -> Server {
 async fn killed_at(app: &TestApp, lock: &'static str) {
     let trace = || {
         sqlx::query_scalar!(
-            r#"SELECT (SELECT string_agg(c::text, ',') FROM credentials c)
-                   || (SELECT string_agg(u::text, ',') FROM users u)
+            r#"SELECT (SELECT string_agg(c.version || c.sealed_hash::text, ',' ORDER BY user_id)
+                       FROM credentials c)
+                   || (SELECT string_agg(u::text, ',' ORDER BY user_id) FROM users u)
                    || (SELECT count(*) FROM audit_events) AS "all!""#
         )
     };
@@ -279,6 +280,10 @@ async fn a_right_that_ended_while_the_save_waited_writes_nothing(pool: PgPool) {
         (
             "UPDATE users SET is_administrator = false WHERE user_id = 1",
             "UPDATE users SET is_administrator = true WHERE user_id = 1",
+        ),
+        (
+            "UPDATE users SET user_type = 'external' WHERE user_id = 1",
+            "UPDATE users SET user_type = 'internal' WHERE user_id = 1",
         ),
     ] {
         let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);

@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 45] = [
+const CASES: [(&str, &str); 48] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -64,6 +64,15 @@ const CASES: [(&str, &str); 45] = [
     ("credentials_hash_iterations_check", "UPDATE credentials SET hash_iterations = 0"),
     ("credentials_hash_parallelism_check", "UPDATE credentials SET hash_parallelism = 0"),
     ("credentials_display_value_check", "UPDATE credentials SET display_value = repeat('x', 255)"),
+    (
+        "credentials_valid_to_check",
+        "UPDATE credentials SET valid_from = now(), valid_to = now() - interval '1 s'",
+    ),
+    (
+        "credentials_last_used_scheme_check",
+        "UPDATE credentials SET last_used_at = now(), last_used_scheme = 'other'",
+    ),
+    ("credentials_last_used_at_check", "UPDATE credentials SET last_used_at = now()"),
     ("credentials_version_check", "UPDATE credentials SET version = 0"),
     (
         "credential_identifiers_pkey",

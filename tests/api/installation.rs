@@ -76,7 +76,13 @@ async fn online_every_scheme_with_every_application(pool: PgPool) {
             }
         }
     }
-    // Outside of the agents, an application need not be trusted.
+    // What tells about users is as the agents are, wherever it stands.
+    for path in ["/api/v1/User/current", "/api/v1/User/278", "/keeper/users/278/tickets"] {
+        call(&app, (Method::GET, path), &token, None).await.has_status(403);
+        call(&app, (Method::GET, path), &token, Some("the secret of one")).await.has_status(200);
+    }
+    call(&app, (Method::DELETE, "/keeper/users/278/tickets"), &token, None).await.has_status(403);
+    // Otherwise, an application need not be trusted.
     call(&app, (Method::GET, WHO), &token, None).await.has_status(200);
     call(&app, (Method::GET, WHO), &ticket, Some("the secret of two")).await.has_status(200);
     call(&app, (Method::GET, WHO), &ticket, None).await.is_unauthenticated();

@@ -35,4 +35,5 @@ mod support;
 mod tickets;
 mod tokens;
 mod user_tickets;
+mod validity;
 mod vendor_client;

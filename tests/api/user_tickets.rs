@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO};
+use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO, password_of};
 
 fn path(user_id: i32) -> String {
     format!("/keeper/users/{user_id}/tickets")
@@ -102,5 +102,18 @@ async fn others_are_for_administrators(pool: PgPool) {
         let path = format!("/keeper/users/{user_id}/tickets");
         delete(&app, &app.administrator(), &path).await.has_status(404);
     }
-    assert!(list(&app, &app.administrator(), 4711).await.is_empty());
+    app.get(&path(4711), &app.administrator()).await.has_status(404);
+}
+
+#[sqlx::test]
+async fn nobody_in_particular_ends_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (id, name, user_type, status) in
+        [(500, "ano", "anonymous", 403), (501, "ext", "external", 204)]
+    {
+        app.add_user((id, name), &["--type", user_type]);
+        let by = Credentials::basic(name, &password_of(name));
+        delete(&app, &by, &path(id)).await.has_status(status);
+        app.get(&path(id), &by).await.has_status(if status == 403 { 403 } else { 200 });
+    }
 }

@@ -53,12 +53,17 @@ test("a user is saved with a password and read back without it", async () => {
   const user = await newUser({ tooltip: "Somebody New" });
   assert.equal(await logsIn(user, user.password), true);
   const read = await agent(asAdmin).getUserAsync(user.id);
-  assert.deepEqual(read, user.saved);
+  const { lastlogin } = read;
+  assert.deepEqual(read, { ...user.saved, lastlogin });
   assert.equal(read.tooltip, "Somebody New");
   assert.equal(read.credentials[0].type.type, "CRM5/PASSWORD");
   assert.equal(read.credentials[0].value, null);
-  assert.deepEqual(await agent(asAdmin).getUserFromNameAsync(user.name.toUpperCase()), read);
-  assert.deepEqual(await agent(asAdmin).saveUserAsync(read), read);
+  for (const again of [
+    await agent(asAdmin).getUserFromNameAsync(user.name.toUpperCase()),
+    await agent(asAdmin).saveUserAsync(read),
+  ]) {
+    assert.deepEqual({ ...again, lastlogin }, read);
+  }
   assert.equal(await agent(asAdmin).getUserAsync(nobodysId), null);
   assert.equal(await agent(asAdmin).getUserFromNameAsync("nobody at all"), null);
 });

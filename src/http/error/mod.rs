@@ -33,6 +33,7 @@ pub(crate) enum ErrorKind {
     RequestTimeout,
     IdentifierTaken,
     LoginNameTaken,
+    Outdated,
     BodyTooLarge,
     UriTooLong,
     UnsupportedMediaType,
@@ -81,6 +82,7 @@ impl ErrorKind {
             Self::RequestTimeout,
             Self::IdentifierTaken,
             Self::LoginNameTaken,
+            Self::Outdated,
             Self::BodyTooLarge,
             Self::UriTooLong,
             Self::UnsupportedMediaType,
@@ -135,6 +137,7 @@ impl ErrorKind {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, class::HTTP, "request_timeout"),
             Self::IdentifierTaken => (StatusCode::CONFLICT, class::ARGUMENT, "identifier_taken"),
             Self::LoginNameTaken => (StatusCode::CONFLICT, class::ARGUMENT, "login_name_taken"),
+            Self::Outdated => (StatusCode::CONFLICT, class::ARGUMENT, "outdated"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, class::HTTP, "body_too_large"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, class::HTTP, "uri_too_long"),
             Self::UnsupportedMediaType => {

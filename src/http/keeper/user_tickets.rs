@@ -83,7 +83,8 @@ pub(in crate::http) async fn list(
         created_at: moment(ticket.created_at),
         expires_at: moment(ticket.expires_at),
     };
-    Ok(Negotiated(listed.await?.into_iter().map(info).collect()))
+    let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
+    Ok(Negotiated(listed.into_iter().map(info).collect()))
 }
 
 /// Ends everything.

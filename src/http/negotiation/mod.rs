@@ -23,7 +23,7 @@ use serde_json::Value;
 
 pub(super) use self::{
     body::{Body, ListBody, MAXIMUM_BODY},
-    xml_writing::{CARRIERS, XmlNames},
+    xml_writing::{CARRIERS, Texts, XmlNames},
 };
 use self::{media_type::Format, select::Selection};
 use super::localisation::{SO_TIME_ZONE, TimeZone};

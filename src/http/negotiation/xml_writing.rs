@@ -7,6 +7,7 @@ use quick_xml::{
     Writer,
     events::{BytesEnd, BytesStart, BytesText, Event},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::xml::is_xml_char;
@@ -56,6 +57,20 @@ impl XmlNames for BTreeMap<String, String> {
 
     fn root() -> Cow<'static, str> {
         Cow::Owned(format!("ArrayOf{}", Self::NAME))
+    }
+}
+
+/// Texts as an answer of their own.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(in crate::http) struct Texts(pub(in crate::http) Vec<String>);
+
+impl XmlNames for Texts {
+    const NAME: &'static str = "string";
+    const NAMESPACE: &'static str = ARRAYS;
+
+    fn root() -> Cow<'static, str> {
+        Cow::Borrowed("ArrayOfstring")
     }
 }
 
@@ -164,11 +179,12 @@ impl Writing {
             return self.writer.write_event(Event::Empty(start));
         }
         let name = match items.first() {
-            Some(Value::String(_)) => "a:string",
+            // Items that have a name are where the list itself is.
+            Some(Value::String(_)) if item.is_empty() => "a:string",
             Some(Value::Number(_)) => "a:int",
             _ => item,
         };
-        if items.iter().any(is_scalar) {
+        if name.starts_with("a:") && items.iter().any(is_scalar) {
             start.push_attribute(("xmlns:a", ARRAYS));
         }
         self.enclosed(start, |writing| {

@@ -77,7 +77,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::domain::{stored_credential::HashParameters, user::UserId};
+    use crate::domain::{stored_credential::HashParameters, user::UserId, validity::Validity};
 
     fn value(text: &str) -> CredentialValue {
         CredentialValue::parse("Value", &SecretString::from(text)).unwrap()
@@ -94,6 +94,7 @@ mod tests {
             key_id: "key".to_owned(),
             hash_parameters: HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 },
             version,
+            validity: Validity::default(),
         };
         let rows = [row(1, 1, b"x"), row(2, 1, b"x"), row(1, 2, b"x"), row(1, 1, b"y")];
         let mut digests = std::collections::HashSet::new();

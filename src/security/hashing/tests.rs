@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use futures_util::future::join_all;
 
 use super::*;
-use crate::domain::{stored_credential::StoredCredential, user::UserId};
+use crate::domain::{stored_credential::StoredCredential, user::UserId, validity::Validity};
 
 const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
 
@@ -171,6 +171,7 @@ fn row(sealed_hash: &[u8]) -> StoredCredential {
         key_id: "key".to_owned(),
         hash_parameters: FAST,
         version: 1,
+        validity: Validity::default(),
     }
 }
 

@@ -7,8 +7,10 @@ use time::OffsetDateTime;
 use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
+        caller::Origin,
         credential::CredentialValue,
         principal::{AuthenticationScheme, Principal, Proof},
+        stored_credential::StoredCredential,
     },
     security::{
         identifier::{identifier_digests, same_identifier},
@@ -22,7 +24,7 @@ impl Service {
     pub(super) async fn authenticate_issuer_token(
         &self,
         text: &SecretString,
-        work: Work,
+        (work, origin): (Work, &Origin),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let refuse = |reason| AuthenticationError::refused(None, reason);
@@ -39,15 +41,18 @@ impl Service {
             credentials::find_by_identifier(&mut connection, &credential_type, &digests).await?;
         connection.release();
         let candidate = found.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
-        let is_owner = self.holds_identifier(&candidate, identifier)?;
-        let user = candidate.user;
-        if !is_owner {
-            return Err(AuthenticationError::refused(Some(&user), Refusal::IdentifierMismatch));
+        let row = self.row_of_identifier(&candidate, identifier)?;
+        let refuse = |reason| AuthenticationError::refused(Some(&candidate.user), reason);
+        let row = row.ok_or_else(|| refuse(Refusal::IdentifierMismatch))?;
+        if candidate.user.is_retired {
+            return Err(refuse(Refusal::Retired));
         }
-        if user.is_retired {
-            return Err(AuthenticationError::refused(Some(&user), Refusal::Retired));
+        if !row.validity.contains(now) {
+            return Err(refuse(Refusal::NotValidNow));
         }
         let scheme = AuthenticationScheme::Bearer;
+        self.last_uses.push(row, scheme, origin, now);
+        let user = candidate.user;
         // An issuer whose clock is ahead must not stretch what is derived from its proof.
         let auth_time = auth_time.min(now);
         let admission = self.admit(work, user.user_id)?;
@@ -58,17 +63,17 @@ impl Service {
 
     /// Whoever can write to the database can point a digest at another user, but cannot seal the
     /// identifier into that user's row.
-    fn holds_identifier(
+    fn row_of_identifier<'rows>(
         &self,
-        candidate: &Candidate,
+        candidate: &'rows Candidate,
         identifier: &SecretString,
-    ) -> Result<bool, AuthenticationError> {
+    ) -> Result<Option<&'rows StoredCredential>, AuthenticationError> {
         for row in &candidate.credentials {
             let held = self.open(row)?.and_then(|envelope| envelope.identifier);
             if held.is_some_and(|held| same_identifier(&held, identifier)) {
-                return Ok(true);
+                return Ok(Some(row));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }

@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     WrongPassword,
     #[error("the user is retired")]
     Retired,
+    #[error("the credential does not count yet, or not any more")]
+    NotValidNow,
     #[error("not a ticket")]
     MalformedTicket,
     #[error("not a session")]
@@ -145,7 +147,9 @@ impl Service {
                 Authenticated { principal, admission }
             }
             PresentedCredential::Ticket(text) => self.authenticate_ticket(&text, work, now).await?,
-            PresentedCredential::Token(text) => self.authenticate_token(&text, work, now).await?,
+            PresentedCredential::Token(text) => {
+                self.authenticate_token(&text, (work, &origin), now).await?
+            }
             PresentedCredential::Session { cookie, xsrf } => {
                 self.authenticate_session((&cookie, &xsrf), work, now).await?
             }

@@ -15,6 +15,7 @@ use crate::{
         caller::Origin,
         credential::CredentialValue,
         principal::{AuthenticationScheme, Principal, Proof},
+        stored_credential::StoredCredential,
         user::{LoginName, User},
     },
     security::hashing::{Admission, Claim, HashingError, Proven},
@@ -32,6 +33,7 @@ struct Presented<'request> {
     name: &'request LoginName,
     password: &'request CredentialValue,
     origin: &'request Origin,
+    now: OffsetDateTime,
 }
 
 impl Service {
@@ -52,18 +54,24 @@ impl Service {
         let candidate =
             credentials::find_for_login(&mut connection, name.canonical(), &types).await?;
         connection.release();
-        let presented = Presented { name: &name, password: &password, origin };
-        let proof = self.prove(candidate.as_ref(), &types, presented).await?;
-        let user = candidate.map(|candidate| candidate.user);
-        let Some(user) = user else {
+        let presented = Presented { name: &name, password: &password, origin, now };
+        let row = self.prove(candidate.as_ref(), &types, presented).await?;
+        let Some(user) = candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
-        let Some(proof) = proof else {
-            return Err(refuse(Some(&user), Refusal::WrongPassword));
+        let Some(row) = row else {
+            return Err(refuse(Some(user), Refusal::WrongPassword));
         };
         if user.is_retired {
-            return Err(refuse(Some(&user), Refusal::Retired));
+            return Err(refuse(Some(user), Refusal::Retired));
         }
+        if !row.validity.contains(now) {
+            return Err(refuse(Some(user), Refusal::NotValidNow));
+        }
+        self.last_uses.push(row, AuthenticationScheme::Basic, origin, now);
+        let credential_type = row.credential_type.clone();
+        let proof = Proof::Password { credential_type, version: row.version };
+        let user = user.clone();
         Ok(Principal {
             user,
             scheme: AuthenticationScheme::Basic,
@@ -86,18 +94,20 @@ impl Service {
         admitted
     }
 
-    /// The first of the types whose row was made from this password.
-    async fn prove(
+    /// The first of the types' rows that was made from this password, whether it counts or not.
+    async fn prove<'rows>(
         &self,
-        candidate: Option<&Candidate>,
+        candidate: Option<&'rows Candidate>,
         types: &[String],
         presented: Presented<'_>,
-    ) -> Result<Option<Proof>, AuthenticationError> {
+    ) -> Result<Option<&'rows StoredCredential>, AuthenticationError> {
         let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
-        let may_be_remembered = candidate.is_some_and(|candidate| !candidate.user.is_retired);
+        let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
         for credential_type in types {
             let row = rows.iter().find(|row| row.credential_type == *credential_type);
             let hash = row.map(|row| self.open_hash(row)).transpose()?.flatten();
+            let is_valid = row.is_none_or(|row| row.validity.contains(presented.now));
+            let may_be_remembered = is_active && is_valid;
             let claim = Claim {
                 canonical_name: presented.name.canonical(),
                 credential_type,
@@ -114,8 +124,7 @@ impl Service {
             if proven == Proven::Now && may_be_remembered && self.hashing.is_below_target(hash) {
                 self.upgrades.push(row.clone(), presented.password.clone());
             }
-            let credential_type = row.credential_type.clone();
-            return Ok(Some(Proof::Password { credential_type, version: row.version }));
+            return Ok(Some(row));
         }
         Ok(None)
     }

@@ -5,7 +5,10 @@ use time::OffsetDateTime;
 
 use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
-    domain::principal::{AuthenticationScheme, Principal, Proof},
+    domain::{
+        caller::Origin,
+        principal::{AuthenticationScheme, Principal, Proof},
+    },
     security::access_token::PREFIX,
     service::Service,
     storage::users,
@@ -15,13 +18,13 @@ impl Service {
     pub(super) async fn authenticate_token(
         &self,
         text: &SecretString,
-        work: Work,
+        (work, origin): (Work, &Origin),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         if text.expose_secret().starts_with(PREFIX) {
             self.authenticate_access_token(text, work, now).await
         } else {
-            self.authenticate_issuer_token(text, work, now).await
+            self.authenticate_issuer_token(text, (work, origin), now).await
         }
     }
 

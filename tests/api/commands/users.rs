@@ -18,7 +18,9 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
     let shown = app.command(&["user", "show", "PAUL"], "").succeeded();
     assert!(shown.contains("278") && shown.contains("CRM5/PASSWORD"), "{shown}");
     app.command(&["user", "retire", "278"], "").succeeded();
-    assert_eq!(json_of(&app, &["user", "show", "paul"])["state"], "retired");
+    let retired = json_of(&app, &["user", "show", "paul"]);
+    assert_eq!(retired["state"], "retired");
+    assert_eq!(retired["credentials"][0]["type"], "CRM5/PASSWORD");
     app.get(WHO, &app.plain()).await.is_unauthenticated();
     app.get(WHO, &ticket).await.is_unauthenticated();
     app.command(&["user", "reactivate", "paul"], "").succeeded();
@@ -55,6 +57,7 @@ async fn a_credential_is_deleted_and_a_second_time_it_is_not(pool: PgPool) {
     app.command(&delete, "").succeeded();
     app.get(WHO, &app.plain()).await.is_unauthenticated();
     app.command(&delete, "").answered_no();
+    app.command(&["credential", "delete", "--user", "paul"], "").failed_as_usage();
     let unknown = ["credential", "delete", "--user", "paul", "--type", "None"];
     app.command(&unknown, "").failed_saying("--type");
     assert_eq!(json_of(&app, &["credential", "list", "--user", "278"]), json!([]));

@@ -16,7 +16,7 @@ use crate::{
     http::{
         call::Call,
         error::ApiError,
-        negotiation::{Body, Negotiated},
+        negotiation::{Body, Negotiated, Texts},
         openapi::Operation,
     },
 };
@@ -149,14 +149,14 @@ pub(in crate::http) async fn can_change_password(
 pub(in crate::http) async fn supported_types(
     call: Call,
     Body(request): Body<CanChangePasswordRequest>,
-) -> Result<Negotiated<Vec<String>>, ApiError> {
+) -> Result<Negotiated<Texts>, ApiError> {
     let can = can(call, &request).await?;
-    Ok(Negotiated(can.then(|| BY_PASSWORD.to_owned()).into_iter().collect()))
+    Ok(Negotiated(Texts(can.then(|| BY_PASSWORD.to_owned()).into_iter().collect())))
 }
 
 async fn can(call: Call, request: &CanChangePasswordRequest) -> Result<bool, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
-    call.read(|service, by| async move { service.can_change_password(&by.principal, &user).await })
+    call.read(|service, by| async move { service.can_change_password(&by.principal, user).await })
         .await
 }
 

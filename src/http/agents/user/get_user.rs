@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::user_carrier::{UserCarrier, UserInfo};
+use super::user_carrier::{CarrierWriting, UserCarrier, UserInfo};
 use crate::{
     domain::user::{UserId, UserReference},
     http::{
@@ -100,10 +100,10 @@ pub(in crate::http) async fn read(
     call: Call,
     user: UserReference,
 ) -> Result<Option<UserCarrier>, ApiError> {
-    let (types, language) = (call.types().clone(), call.language().clone());
+    let as_carrier = CarrierWriting::of(&call);
     let found =
-        call.read(|service, by| async move { service.read_user(&by.principal, &user).await });
-    Ok(found.await?.map(|found| UserCarrier::new(found, &types, &language)))
+        call.read(|service, by| async move { service.read_user(&by.principal, user).await });
+    Ok(found.await?.map(|found| as_carrier.user(found)))
 }
 
 async fn read_all(call: Call, ids: Vec<UserId>) -> Result<Vec<UserInfo>, ApiError> {

@@ -4,20 +4,20 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{get_user, save_credential::CredentialCarrier, user_carrier::UserCarrier};
+use super::{
+    save_credential::CredentialCarrier,
+    user_carrier::{CarrierWriting, UserCarrier},
+};
 use crate::{
-    domain::{
-        InvalidField, Reason,
-        save_user::UncheckedSaveUser,
-        user::{UserReference, UserType},
-    },
+    domain::{InvalidField, Reason, save_user::UncheckedSaveUser, user::UserType},
     http::{
         call::Call,
         error::{ApiError, ErrorKind, MissingRight},
-        negotiation::{Body, Negotiated},
+        negotiation::{self, Body, Negotiated},
         openapi::Operation,
         vendor_names::{read_role, read_user_type},
     },
@@ -60,6 +60,8 @@ pub(in crate::http) struct SaveUserRequest {
     role: Option<RoleName>,
     /// True: the user may not log in any more.
     deleted: Option<bool>,
+    /// As the user was read with it: one who has been changed since is refused.
+    request_signature: Option<String>,
     /// Those with a value are added or replaced; the user's others stay.
     credentials: Option<Vec<CredentialCarrier>>,
 }
@@ -88,10 +90,11 @@ pub(in crate::http) fn default_from_type_operation() -> Operation {
 pub(in crate::http) fn save_operation() -> Operation {
     Operation::new("Adds a user, or changes one, with credentials.")
         .takes::<SaveUserRequest>()
-        .answers_carrier_or_null::<UserCarrier>()
+        .answers_carrier::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::LoginNameTaken)
+        .refuses(ErrorKind::Outdated)
         .refuses(ErrorKind::IdentifierTaken)
         .refuses(ErrorKind::Overloaded { retry_after: Duration::ZERO })
         .refuses(ErrorKind::OutcomeUnknown)
@@ -101,7 +104,7 @@ pub(in crate::http) fn save_operation() -> Operation {
 pub(in crate::http) fn validate_operation() -> Operation {
     Operation::new("Tells, member by member, why a user could not be saved.")
         .takes::<ValidateUserRequest>()
-        .answers::<BTreeMap<String, String>>()
+        .answers_whole::<BTreeMap<String, String>>(200)
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
@@ -123,23 +126,23 @@ pub(in crate::http) async fn create_default_user_from_user_type(
 pub(in crate::http) async fn save_user(
     call: Call,
     Body(request): Body<SaveUserRequest>,
-) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
+) -> Result<Negotiated<UserCarrier>, ApiError> {
     let checked = request.into_unchecked().check(call.types());
     let first = |problems: Vec<InvalidField>| problems.into_iter().next();
     let command =
         checked.map_err(|problems| first(problems).map_or(ErrorKind::Internal, ErrorKind::from))?;
-    let again = call.clone();
+    let as_carrier = CarrierWriting::of(&call);
     let saved =
         call.run(|service, by| async move { service.save_user(by.author(), command).await });
-    let user = UserReference::Id(saved.await?);
-    get_user::read(again, user).await.map(Negotiated)
+    Ok(Negotiated(as_carrier.user(saved.await?)))
 }
 
 /// Tells why a user could not be saved; nothing when they could.
 pub(in crate::http) async fn validate_user(
     call: Call,
+    head: HttpRequest,
     Body(request): Body<ValidateUserRequest>,
-) -> Result<Negotiated<BTreeMap<String, String>>, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     let required = || InvalidField::new("User", Reason::Required);
     let unchecked = request.user.ok_or_else(required)?.into_unchecked();
     let language = call.language().clone();
@@ -153,7 +156,8 @@ pub(in crate::http) async fn validate_user(
         }
     };
     let texts = problems.iter().map(|of| (of.field.clone(), language.invalid_field(of)));
-    Ok(Negotiated(texts.collect()))
+    let texts: BTreeMap<String, String> = texts.collect();
+    Ok(negotiation::write(HttpResponse::Ok(), head.headers(), &texts))
 }
 
 impl SaveUserRequest {
@@ -169,6 +173,7 @@ impl SaveUserRequest {
             user_type: said(self.r#type).map(|name| read_user_type("Type", &name)),
             is_administrator: role.map(|name| read_role("Role.Value", &name)),
             is_retired: self.deleted,
+            signature: self.request_signature,
             credentials: credentials.into_iter().map(CredentialCarrier::into_unchecked).collect(),
         }
     }

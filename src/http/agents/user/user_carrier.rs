@@ -15,8 +15,9 @@ use crate::{
         user::{User, UserType},
     },
     http::{
+        call::Call,
         carriers::{Absent, FieldProperties, TableRight},
-        localisation::Language,
+        localisation::{Language, TimeZone, format_moment},
         negotiation::{CARRIERS, XmlNames},
         vendor_names::{role_name, user_type_name},
     },
@@ -69,10 +70,12 @@ pub(in crate::http) struct UserCarrier {
     person: Option<Absent>,
     /// True for users who may not log in any more.
     deleted: bool,
+    /// When a credential of theirs was last used to log in, as far as was noted.
     lastlogin: Option<String>,
     lastlogout: Option<String>,
     ej_user_id: i32,
-    request_signature: &'static str,
+    /// What the user is now; sent back with a save, it refuses one that was changed since.
+    request_signature: String,
     r#type: &'static str,
     is_person_retired: bool,
     is_on_travel: bool,
@@ -123,16 +126,31 @@ impl XmlNames for UserInfo {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-impl UserCarrier {
-    /// A stored user.
-    pub(super) fn new(
-        found: UserWithCredentials,
-        types: &CredentialTypes,
-        language: &Language,
-    ) -> Self {
-        let UserWithCredentials { user, credentials } = found;
-        let credentials = credentials.iter().map(|of| credential(of, types, language)).collect();
+/// What a user's carrier depends on beside the user.
+pub(super) struct CarrierWriting {
+    types: CredentialTypes,
+    language: Language,
+    zone: Option<TimeZone>,
+}
+
+impl CarrierWriting {
+    /// As that caller reads.
+    pub(super) fn of(call: &Call) -> Self {
         Self {
+            types: call.types().clone(),
+            language: call.language().clone(),
+            zone: call.time_zone().cloned(),
+        }
+    }
+
+    /// A stored user.
+    pub(super) fn user(&self, found: UserWithCredentials) -> UserCarrier {
+        let signature = found.signature();
+        let UserWithCredentials { user, credentials } = found;
+        let uses = credentials.iter().filter_map(|of| of.last_use.as_ref());
+        let last_use = uses.map(|of| of.at).max();
+        let credentials = credentials.iter().map(|of| self.credential(of)).collect();
+        UserCarrier {
             associate_id: user.user_id.as_i32(),
             name: user.login_name.clone(),
             tooltip: user.display_name,
@@ -140,11 +158,30 @@ impl UserCarrier {
             deleted: user.is_retired,
             is_person_retired: user.is_retired,
             credentials,
+            lastlogin: last_use.map(|at| format_moment(at, self.zone.as_ref())),
             user_name: user.login_name,
-            ..Self::unsaved(user.user_type)
+            request_signature: signature,
+            ..UserCarrier::unsaved(user.user_type)
         }
     }
 
+    fn credential(&self, summary: &CredentialSummary) -> StoredCredentialCarrier {
+        let name = &summary.credential_type;
+        let r#type = self.types.find(name).map_or_else(
+            || CredentialTypeCarrier::unknown(name),
+            |of| CredentialTypeCarrier::new(of, &self.language),
+        );
+        StoredCredentialCarrier {
+            r#type: Some(r#type),
+            value: None,
+            display_value: summary.display_value.clone(),
+            table_right: Some(TableRight::READ_ONLY),
+            field_properties: None,
+        }
+    }
+}
+
+impl UserCarrier {
     /// A user that nobody has saved yet.
     pub(super) fn unsaved(user_type: UserType) -> Self {
         Self {
@@ -161,7 +198,7 @@ impl UserCarrier {
             lastlogin: None,
             lastlogout: None,
             ej_user_id: 0,
-            request_signature: "",
+            request_signature: String::new(),
             r#type: user_type_name(user_type),
             is_person_retired: false,
             is_on_travel: false,
@@ -208,25 +245,6 @@ fn role(is_administrator: bool) -> RoleCarrier {
         id: i32::from(is_administrator),
         value: role_name(is_administrator),
         tooltip: "",
-        table_right: Some(TableRight::READ_ONLY),
-        field_properties: None,
-    }
-}
-
-fn credential(
-    summary: &CredentialSummary,
-    types: &CredentialTypes,
-    language: &Language,
-) -> StoredCredentialCarrier {
-    let name = &summary.credential_type;
-    let r#type = types.find(name).map_or_else(
-        || CredentialTypeCarrier::unknown(name),
-        |of| CredentialTypeCarrier::new(of, language),
-    );
-    StoredCredentialCarrier {
-        r#type: Some(r#type),
-        value: None,
-        display_value: summary.display_value.clone(),
         table_right: Some(TableRight::READ_ONLY),
         field_properties: None,
     }

@@ -168,6 +168,14 @@ async fn who_can_change_a_password_is_told_by_word_and_by_kind(pool: PgPool) {
         let kinds = call(&app, "GetSupportedChangePasswordTypes", &by, user).await.json();
         assert_eq!(kinds, if can { json!(["Password"]) } else { json!([]) }, "{id}");
     }
+    let request = app
+        .request(reqwest::Method::POST, &agent("GetSupportedChangePasswordTypes"), &app.plain())
+        .header("Accept", "application/xml")
+        .json(&json!({"AssociateId": 278}));
+    let xml = Answer::read(request.send().await.unwrap()).await.body;
+    let list =
+        "xmlns=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"><string>Password<";
+    assert!(xml.starts_with("<ArrayOfstring") && xml.contains(list), "{xml}");
 }
 
 #[sqlx::test]

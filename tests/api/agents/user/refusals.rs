@@ -131,7 +131,7 @@ async fn what_is_wrong_is_named_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let state = || {
         sqlx::query_scalar!(
-            r#"SELECT (SELECT string_agg(c::text, ',' ORDER BY user_id) FROM credentials c)
+            r#"SELECT (SELECT string_agg(c.sealed_hash::text, ',' ORDER BY user_id) FROM credentials c)
                    || (SELECT string_agg(u::text, ',' ORDER BY user_id) FROM users u) AS "all!""#
         )
     };

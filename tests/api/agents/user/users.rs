@@ -16,6 +16,12 @@ async fn user(app: &TestApp, id: i32) -> Value {
     answer.json()
 }
 
+/// What stays as it is while somebody logs in.
+fn without_last_login(mut user: Value) -> Value {
+    user["Lastlogin"].take();
+    user
+}
+
 /// The kinds of a user's events.
 async fn kinds(app: &TestApp, id: i32) -> Vec<String> {
     let kinds = sqlx::query_scalar!(
@@ -43,7 +49,7 @@ async fn a_user_is_read_by_id_by_name_and_as_a_resource_without_any_value(pool: 
     let resource = app.get("/api/v1/User/278", &app.administrator()).await.json();
     let own = app.get("/api/v1/User/current", &app.plain()).await.json();
     for other in [by_name, resource, own] {
-        assert_eq!(other, by_id);
+        assert_eq!(without_last_login(other), without_last_login(by_id.clone()));
     }
     let associate = app.get("/api/v1/User/currentAssociate", &app.plain()).await.json();
     assert_eq!((&associate["AssociateId"], &associate["Name"]), (&json!(278), &json!("paul")));
@@ -110,7 +116,8 @@ async fn a_new_user_is_filled_in_saved_and_logs_in(pool: PgPool) {
     assert_eq!(saved["Credentials"].as_array().unwrap().len(), 2);
     app.get(WHO, &Credentials::basic("robot", "beep")).await.has_status(200);
     let kinds = kinds(&app, id.try_into().unwrap()).await;
-    assert_eq!(kinds, ["user_added", "credential_saved", "credential_saved"]);
+    let expected = ["user_added", "administrator_granted", "credential_saved", "credential_saved"];
+    assert_eq!(kinds, expected);
 }
 
 #[sqlx::test]
@@ -118,7 +125,8 @@ async fn what_was_read_can_be_saved_again_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let read = user(&app, 278).await;
     let before = kinds(&app, 278).await;
-    assert_eq!(call(&app, "SaveUser", &read).await.json(), read);
+    let saved = call(&app, "SaveUser", &read).await.json();
+    assert_eq!(without_last_login(saved), without_last_login(read));
     assert_eq!(kinds(&app, 278).await, before);
     app.get(WHO, &app.plain()).await.has_status(200);
 }
@@ -152,12 +160,12 @@ async fn a_save_that_fails_in_its_middle_leaves_nothing(pool: PgPool) {
         {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "new"},
         {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-1"},
     ]);
-    let before = (user(&app, 278).await, kinds(&app, 278).await);
+    let before = (without_last_login(user(&app, 278).await), kinds(&app, 278).await);
     let body = json!({"AssociateId": 278, "Name": "other", "Credentials": taken});
     call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "identifier_taken");
     let body = json!({"AssociateId": 278, "Name": "Anna", "Deleted": true});
     call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "login_name_taken");
-    assert_eq!((user(&app, 278).await, kinds(&app, 278).await), before);
+    assert_eq!((without_last_login(user(&app, 278).await), kinds(&app, 278).await), before);
     app.get(WHO, &app.plain()).await.has_status(200);
     let body = json!({"Name": "fresh", "Credentials": taken});
     call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "identifier_taken");
@@ -217,34 +225,116 @@ async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
     again.failed_saying("the user id is taken");
 }
 
+/// Sends a change of the plain user, and ends the administrator's right while it waits.
+async fn changed_without_right(app: &TestApp, (name, body): (&str, Value), ending: &'static str) {
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
+    let request = app.request(reqwest::Method::POST, &agent(name), &ticket).json(&body);
+    let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+    app.until_blocked(1).await;
+    sqlx::raw_sql(ending).execute(&app.pool).await.unwrap();
+    held.rollback().await.unwrap();
+    change.await.unwrap().is_unauthenticated();
+    sqlx::raw_sql(
+        "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
+         WHERE user_id = 1",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+}
+
 #[sqlx::test]
 async fn a_right_that_ended_while_the_change_waited_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let requests = [
-        ("DeleteUser?userId=278", Value::Null),
-        ("MakeRetired", json!({"AssociateId": 278, "Retired": true})),
-        ("SaveUser", json!({"AssociateId": 278, "Name": "other"})),
-        ("DeleteCredential", json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"})),
-    ];
-    for (name, body) in requests {
-        let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
-        let mut held = app.pool.begin().await.unwrap();
-        sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
-            .fetch_one(&mut *held)
-            .await
-            .unwrap();
-        let request = app.request(reqwest::Method::POST, &agent(name), &ticket).json(&body);
-        let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
-        app.until_blocked(1).await;
-        sqlx::query!("UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1")
-            .execute(&app.pool)
-            .await
-            .unwrap();
-        held.rollback().await.unwrap();
-        change.await.unwrap().is_unauthenticated();
+    for ending in [
+        "UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1",
+        "UPDATE users SET is_retired = true WHERE user_id = 1",
+        "UPDATE users SET is_administrator = false WHERE user_id = 1",
+        "UPDATE users SET user_type = 'external' WHERE user_id = 1",
+        "DELETE FROM tickets WHERE user_id = 1",
+    ] {
+        for change in [
+            ("DeleteUser?userId=278", Value::Null),
+            ("MakeRetired", json!({"AssociateId": 278, "Retired": true})),
+            ("SaveUser", json!({"AssociateId": 278, "Name": "other"})),
+            ("DeleteCredential", json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"})),
+            ("SetPassword", json!({"AssociateId": 278, "Password": "x"})),
+        ] {
+            changed_without_right(&app, change, ending).await;
+        }
     }
     assert_eq!(kinds(&app, 278).await, ["user_added", "credential_saved"]);
     app.get(WHO, &app.plain()).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn a_right_leaves_evidence_however_it_came(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let created = ["user_added", "administrator_granted", "credential_saved"];
+    assert_eq!(kinds(&app, 1).await, created);
+    let save = async |members: Value| {
+        let mut body = json!({"AssociateId": 278});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        call(&app, "SaveUser", &body).await.has_status(200);
+    };
+    save(json!({"Type": "SystemAssociate"})).await;
+    save(json!({"Role": {"Value": "Administrator"}})).await;
+    save(json!({"Type": "ExternalAssociate"})).await;
+    let changed = "user_changed";
+    let expected = [changed, "administrator_granted", changed, changed, "administrator_revoked"];
+    assert_eq!(kinds(&app, 278).await[2..], expected);
+    let retired = json!({"Name": "late", "Deleted": true});
+    let id = call(&app, "SaveUser", &retired).await.json()["AssociateId"].as_i64().unwrap();
+    assert_eq!(kinds(&app, id.try_into().unwrap()).await, ["user_added", "user_retired"]);
+}
+
+#[sqlx::test]
+async fn what_was_read_before_somebody_elses_change_does_not_undo_it(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut stale = user(&app, 278).await;
+    call(&app, "MakeRetired", &json!({"AssociateId": 278, "Retired": true})).await.has_status(204);
+    stale["Tooltip"] = json!("Paul the Plain");
+    call(&app, "SaveUser", &stale).await.is_refused(409, "ArgumentException", "outdated");
+    assert_eq!(user(&app, 278).await["Deleted"], json!(true));
+    // A change of a password is none of the user.
+    let mut fresh = user(&app, 278).await;
+    app.save(&app.administrator(), 278, "", "another").await.is_saved();
+    fresh["Tooltip"] = json!("Paul the Plain");
+    let saved = call(&app, "SaveUser", &fresh).await.json();
+    assert_eq!((&saved["Tooltip"], &saved["Deleted"]), (&fresh["Tooltip"], &json!(true)));
+}
+
+#[sqlx::test]
+async fn a_type_of_users_that_credentials_are_not_for_is_refused(pool: PgPool) {
+    let settings = r#"
+        [credentials]
+        additional_types = [{ name = "Pin", kind = "secret", user_types = ["internal"] }]"#;
+    let app = TestApp::spawn_with(pool, &[], settings).await;
+    app.save(&app.administrator(), 278, "Pin", "1234").await.is_saved();
+    let body = json!({"AssociateId": 278, "Type": "SystemAssociate"});
+    call(&app, "SaveUser", &body).await.refuses_field("Type");
+    let pin = json!([{"Type": {"Type": "Pin"}, "Value": "1234"}]);
+    let body = json!({"Name": "new", "Type": "SystemAssociate", "Credentials": pin});
+    call(&app, "SaveUser", &body).await.refuses_field("Credentials");
+    let problems = call(&app, "ValidateUser", &json!({"User": body})).await.json();
+    assert_eq!(problems.as_object().unwrap().keys().collect::<Vec<_>>(), ["Credentials"]);
+}
+
+#[sqlx::test]
+async fn where_a_user_has_one_credential_two_are_refused(pool: PgPool) {
+    let settings = [("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")];
+    let app = TestApp::spawn_with(pool, &settings, "").await;
+    let two = json!([
+        {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "x"},
+        {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1"},
+    ]);
+    let body = json!({"AssociateId": 278, "Credentials": two});
+    call(&app, "SaveUser", &body).await.refuses_field("Credentials");
 }
 
 #[sqlx::test]

@@ -1,0 +1,77 @@
+//! From when until when a credential counts.
+
+use time::OffsetDateTime;
+
+use super::{InvalidField, Reason};
+
+/// A span of time, in whole seconds; it may be open at both ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Validity {
+    from: Option<OffsetDateTime>,
+    to: Option<OffsetDateTime>,
+}
+
+impl Validity {
+    /// Checks a span.
+    ///
+    /// # Errors
+    /// Names `field` when it ends before it begins.
+    pub(crate) fn parse(
+        field: &str,
+        from: Option<OffsetDateTime>,
+        to: Option<OffsetDateTime>,
+    ) -> Result<Self, InvalidField> {
+        // What is kept and sealed is the same on every machine: no fractions.
+        let whole = |at: OffsetDateTime| at.truncate_to_second();
+        let (from, to) = (from.map(whole), to.map(whole));
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
+            return Err(InvalidField::new(field, Reason::EndsBeforeItBegins));
+        }
+        Ok(Self { from, to })
+    }
+
+    /// From now on for so long.
+    pub(crate) fn starting(now: OffsetDateTime, length: std::time::Duration) -> Self {
+        Self { from: None, to: Some((now + length).truncate_to_second()) }
+    }
+
+    /// The first moment; `None`: since ever.
+    pub(crate) fn from(self) -> Option<OffsetDateTime> {
+        self.from
+    }
+
+    /// The first moment after it; `None`: never.
+    pub(crate) fn to(self) -> Option<OffsetDateTime> {
+        self.to
+    }
+
+    /// True when it is open at both ends.
+    pub(crate) fn is_always(self) -> bool {
+        self == Self::default()
+    }
+
+    /// True for a moment within it.
+    pub(crate) fn contains(self, moment: OffsetDateTime) -> bool {
+        self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment < to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn it_begins_with_its_first_moment_and_ends_before_its_last() {
+        let from = OffsetDateTime::UNIX_EPOCH;
+        let to = from + Duration::DAY;
+        let validity = Validity::parse("f", Some(from), Some(to)).unwrap();
+        assert!(validity.contains(from) && validity.contains(to - Duration::SECOND));
+        assert!(!validity.contains(to) && !validity.contains(from - Duration::SECOND));
+        assert!(Validity::default().contains(to) && Validity::default().is_always());
+        assert!(Validity::parse("f", Some(to), Some(to)).is_err());
+        let starting = Validity::starting(from, std::time::Duration::from_secs(60));
+        assert!(starting.contains(from) && !starting.contains(from + Duration::MINUTE));
+    }
+}

@@ -1,0 +1,68 @@
+//! When credentials were last used: notes that may be lost.
+
+use sqlx::{PgConnection, postgres::types::PgInterval};
+use time::{Duration, OffsetDateTime};
+
+use super::StorageError;
+use crate::domain::user::UserId;
+
+/// A credential was used. Of another version by now, it was another one.
+#[derive(Debug)]
+pub(crate) struct CredentialUse {
+    pub(crate) user_id: UserId,
+    pub(crate) credential_type: String,
+    pub(crate) version: i64,
+    pub(crate) at: OffsetDateTime,
+    pub(crate) scheme: &'static str,
+    pub(crate) address: Option<String>,
+}
+
+/// Notes uses, but for credentials with a note younger than `step`. It waits for no row: one that
+/// somebody holds is passed over.
+#[tracing::instrument(name = "db.credentials.note_uses", skip_all)]
+pub(crate) async fn note(
+    connection: &mut PgConnection,
+    uses: &[CredentialUse],
+    step: Duration,
+) -> Result<(), StorageError> {
+    let ids: Vec<_> = uses.iter().map(|of| of.user_id.as_i32()).collect();
+    let types: Vec<_> = uses.iter().map(|of| of.credential_type.clone()).collect();
+    let versions: Vec<_> = uses.iter().map(|of| of.version).collect();
+    let moments: Vec<_> = uses.iter().map(|of| of.at).collect();
+    let schemes: Vec<_> = uses.iter().map(|of| of.scheme.to_owned()).collect();
+    let addresses: Vec<_> = uses.iter().map(|of| of.address.clone()).collect();
+    sqlx::query!(
+        "WITH used AS (
+             SELECT DISTINCT ON (user_id, credential_type) *
+             FROM UNNEST($1::int[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[],
+                         $6::text[])
+                  AS u (user_id, credential_type, version, at, scheme, address)
+             ORDER BY user_id, credential_type, at DESC
+         ),
+         free AS (
+             SELECT c.user_id, c.credential_type, u.at, u.scheme, u.address
+             FROM credentials c JOIN used u USING (user_id, credential_type, version)
+             WHERE c.last_used_at IS NULL OR c.last_used_at < u.at - $7::interval
+             FOR NO KEY UPDATE OF c SKIP LOCKED
+         )
+         UPDATE credentials c
+         SET last_used_at = f.at, last_used_scheme = f.scheme, last_used_address = f.address
+         FROM free f
+         WHERE c.user_id = f.user_id AND c.credential_type = f.credential_type",
+        &ids,
+        &types,
+        &versions,
+        &moments,
+        &schemes,
+        &addresses as &[Option<String>],
+        interval(step),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn interval(step: Duration) -> PgInterval {
+    let microseconds = i64::try_from(step.whole_microseconds()).unwrap_or(i64::MAX);
+    PgInterval { months: 0, days: 0, microseconds }
+}
