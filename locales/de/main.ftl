@@ -73,6 +73,10 @@ field-contradiction = widerspricht einem anderen Feld
 field-control-character = darf kein Steuerzeichen enthalten
 field-ends-before-it-begins = endet, bevor es beginnt
 field-not-moment = muss ein Zeitpunkt sein wie 2027-01-01T00:00:00Z
+field-not-json = ist kein JSON
+field-not-a-user = ist nichts, was ein Benutzer hat
+field-line-too-long = ist länger als 64 KiB
+field-busy = wurde zu lange von einer anderen Änderung gehalten
 field-unknown-application = ist keine bekannte Anwendung
 
 credential-type-password = Passwort

@@ -76,6 +76,10 @@ field-contradiction = contradicts another member
 field-control-character = must not contain a control character
 field-ends-before-it-begins = ends before it begins
 field-not-moment = must be a moment such as 2027-01-01T00:00:00Z
+field-not-json = is not JSON
+field-not-a-user = is not what a user has
+field-line-too-long = is longer than 64 KiB
+field-busy = was held by another change for too long
 field-unknown-application = is not a known application
 
 credential-type-password = Password

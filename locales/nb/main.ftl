@@ -73,6 +73,10 @@ field-contradiction = motsier et annet felt
 field-control-character = kan ikke inneholde kontrolltegn
 field-ends-before-it-begins = slutter før den begynner
 field-not-moment = må være et tidspunkt som 2027-01-01T00:00:00Z
+field-not-json = er ikke JSON
+field-not-a-user = er ikke noe en bruker har
+field-line-too-long = er lengre enn 64 KiB
+field-busy = ble holdt for lenge av en annen endring
 field-unknown-application = er ikke et kjent program
 
 credential-type-password = Passord

@@ -100,10 +100,10 @@ async fn save(
         type_name: target.credential_type,
         value: Some(read_secret("Value")?),
         display_value,
+        validity,
     };
     let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
-    let mut command = unchecked.check(&service.types)?;
-    command.credential.validity = validity;
+    let command = unchecked.check(&service.types)?;
     let origin = session::origin();
     service.save_credential(session::author(&origin), command).await?;
     output::complain("saved");

@@ -9,7 +9,9 @@ mod completions;
 mod config;
 mod credential;
 mod development;
+mod export;
 mod health;
+mod import;
 mod keys;
 mod migrate;
 mod openapi;
@@ -71,6 +73,10 @@ enum Command {
     /// What happened to users and their credentials.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Adds or changes users with their credentials, from a file of JSON lines.
+    Import(import::Arguments),
+    /// Prints users with their credentials as JSON lines, without any secret.
+    Export,
     /// Programs that call the API with an SO-AppToken.
     #[command(subcommand)]
     Application(application::Command),
@@ -120,6 +126,8 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Credential(command) => credential::run(command, format).await,
             Command::Ticket(command) => ticket::run(command, format).await,
             Command::Audit(command) => audit::run(command, format).await,
+            Command::Import(arguments) => import::run(arguments).await,
+            Command::Export => export::run().await,
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
             Command::Openapi => openapi::run(),

@@ -1,6 +1,6 @@
 //! What commands on the database share: settings, the service, and how a user is named.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -19,6 +19,9 @@ use crate::{
     service::Service,
     startup, telemetry,
 };
+
+/// Longer than any hash waits.
+const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads the settings and starts the log.
 pub(super) fn read_settings() -> Result<Settings, Failure> {
@@ -39,11 +42,21 @@ fn refuse(problems: &Problems) -> Failure {
 
 /// The service of the configured installation, without a listener.
 pub(super) async fn open() -> Result<Service, Failure> {
-    let settings = read_settings()?;
-    require(settings.problems_of_commands())?;
+    let mut settings = read_settings()?;
     // One hash at a time is enough for a command.
-    let mut settings = settings;
     settings.hashing.threads = 1;
+    open_with(settings).await
+}
+
+/// The same for a command that hashes as much as the machine can; nobody waits for an answer.
+pub(super) async fn open_for_import() -> Result<Service, Failure> {
+    let mut settings = read_settings()?;
+    settings.hashing.deadline = NO_DEADLINE;
+    open_with(settings).await
+}
+
+async fn open_with(settings: Settings) -> Result<Service, Failure> {
+    require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
     startup::require_migrations(&database).await?;
     Ok(startup::build_service(&settings, database)?)

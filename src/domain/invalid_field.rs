@@ -65,6 +65,14 @@ pub(crate) enum Reason {
     UnknownApplication,
     #[error("must be a moment such as 2027-01-01T00:00:00Z")]
     NotMoment,
+    #[error("was held by another change for too long")]
+    Busy,
+    #[error("is not JSON")]
+    NotJson,
+    #[error("is not what a user has")]
+    NotAUser,
+    #[error("is longer than 64 KiB")]
+    LineTooLong,
     #[error("ends before it begins")]
     EndsBeforeItBegins,
     #[error("belongs to another user")]
@@ -76,7 +84,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -102,6 +110,10 @@ impl Reason {
         Self::UnknownApplication,
         Self::EndsBeforeItBegins,
         Self::NotMoment,
+        Self::NotJson,
+        Self::NotAUser,
+        Self::LineTooLong,
+        Self::Busy,
     ];
 
     /// The name under which its text is kept.
@@ -129,6 +141,10 @@ impl Reason {
             Self::Taken => "field-taken",
             Self::Contradiction => "field-contradiction",
             Self::ControlCharacter => "field-control-character",
+            Self::Busy => "field-busy",
+            Self::NotJson => "field-not-json",
+            Self::NotAUser => "field-not-a-user",
+            Self::LineTooLong => "field-line-too-long",
             Self::NotMoment => "field-not-moment",
             Self::EndsBeforeItBegins => "field-ends-before-it-begins",
             Self::UnknownApplication => "field-unknown-application",

@@ -46,6 +46,8 @@ pub(crate) struct UncheckedCredential {
     pub(crate) type_name: Option<String>,
     pub(crate) value: Option<SecretString>,
     pub(crate) display_value: Option<String>,
+    /// Checked already; the vendor's carrier has none.
+    pub(crate) validity: Option<Validity>,
 }
 
 /// The members of a request to save, as they were sent.
@@ -87,7 +89,7 @@ impl UncheckedCredential {
             value,
             // An empty one says nothing: the published samples send "" for a password.
             display_value: display_value.filter(|text| !text.as_str().is_empty()),
-            validity: None,
+            validity: self.validity,
         })
     }
 
@@ -128,6 +130,7 @@ mod tests {
             type_name: type_name.map(str::to_owned),
             value: Some(SecretString::from("v")),
             display_value: Some(String::new()),
+            validity: None,
         };
         UncheckedSaveCredential { user_id: Some(1), credential }
     }

@@ -1,5 +1,7 @@
 //! The vendor's names of what is an enumeration here (protocol.md 7.1).
 
+use utoipa::ToSchema;
+
 use crate::domain::{InvalidField, Reason, credential_type::ValueControl, user::UserType};
 
 /// The role of whoever may act on anybody.
@@ -7,6 +9,19 @@ const ADMINISTRATOR: &str = "Administrator";
 
 /// The role of everybody else.
 const USER: &str = "User";
+
+/// The names of [`user_type_name`], as the documents list them.
+#[expect(dead_code, reason = "only its schema is looked at")]
+#[expect(clippy::enum_variant_names, reason = "the vendor's names")]
+#[derive(ToSchema)]
+#[schema(as = UserType)]
+pub(super) enum UserTypeName {
+    InternalAssociate,
+    ResourceAssociate,
+    ExternalAssociate,
+    AnonymousAssociate,
+    SystemAssociate,
+}
 
 /// `UserType`.
 pub(super) fn user_type_name(user_type: UserType) -> &'static str {

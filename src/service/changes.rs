@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        InvalidField,
+        InvalidField, Reason,
         audit::{AuditEvent, AuditKind},
         author::Author,
         user::UserId,
@@ -47,8 +47,8 @@ impl From<UserTakenError> for ChangeUserError {
     fn from(error: UserTakenError) -> Self {
         match error {
             UserTakenError::LoginNameTaken => Self::LoginNameTaken,
-            // Only operators choose ids, and their command says it in its own words.
-            UserTakenError::UserIdTaken => StorageError::Inconsistent { table: "users" }.into(),
+            // Only operators choose ids.
+            UserTakenError::UserIdTaken => InvalidField::new("id", Reason::Taken).into(),
             UserTakenError::Storage(error) => error.into(),
         }
     }

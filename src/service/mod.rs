@@ -10,6 +10,7 @@ mod deletions;
 mod evidence;
 mod handle;
 pub(crate) mod housekeeping;
+pub(crate) mod importing;
 mod last_uses;
 mod metrics;
 mod opening;

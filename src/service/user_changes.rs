@@ -50,7 +50,7 @@ impl Service {
             return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
         }
         match command.user_id {
-            None => self.create_user(author, command).await,
+            None => self.create_user(author, None, command).await,
             Some(user_id) => self.change_user(author, user_id, command).await,
         }
     }
@@ -93,16 +93,17 @@ impl Service {
         Ok(problems)
     }
 
-    async fn create_user(
+    pub(super) async fn create_user(
         &self,
         author: Author<'_>,
+        user_id: Option<UserId>,
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let login_name = command.new_login_name(None)?.cloned();
         let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
         let display_name = command.display_name.take();
         let user = NewUser {
-            user_id: None,
+            user_id,
             display_name: display_name.unwrap_or_else(|| DisplayName::from(&login_name)),
             login_name,
             user_type: command.user_type.unwrap_or(UserType::Internal),
@@ -114,7 +115,7 @@ impl Service {
         Ok(self.insert_user(author, &user, &hashed).await?)
     }
 
-    async fn change_user(
+    pub(super) async fn change_user(
         &self,
         author: Author<'_>,
         user_id: UserId,

@@ -237,13 +237,22 @@ pub(crate) async fn list_by_user(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<Vec<CredentialSummary>, StorageError> {
+    list_by_users(connection, &[user_id]).await
+}
+
+/// The same of several users, by user and type.
+pub(crate) async fn list_by_users(
+    connection: &mut PgConnection,
+    user_ids: &[UserId],
+) -> Result<Vec<CredentialSummary>, StorageError> {
+    let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
     sqlx::query_as!(
         SummaryRow,
         "SELECT user_id, credential_type, display_value, version, registered_at, registered_by,
                 updated_at, updated_by, valid_from, valid_to, last_used_at, last_used_scheme,
                 last_used_address
-         FROM credentials WHERE user_id = $1 ORDER BY credential_type",
-        user_id.as_i32(),
+         FROM credentials WHERE user_id = ANY($1) ORDER BY user_id, credential_type",
+        &user_ids,
     )
     .fetch_all(connection)
     .await?

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, made from the route table and the wire types.
 
 mod operation;
+mod parameters;
 mod schemas;
 
 use actix_web::http::Method;

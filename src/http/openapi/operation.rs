@@ -5,16 +5,19 @@ use std::collections::BTreeSet;
 use utoipa::{
     ToSchema,
     openapi::{
-        ArrayBuilder, Content, ContentBuilder, HeaderBuilder, Object, OneOfBuilder, Ref, RefOr,
-        Required, ResponseBuilder, Schema, Type,
+        ArrayBuilder, Content, ContentBuilder, HeaderBuilder, Object, ObjectBuilder, OneOfBuilder,
+        Ref, RefOr, Required, ResponseBuilder, Schema, Type,
         encoding::EncodingBuilder,
-        path::{self, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle},
+        path::{self, OperationBuilder, ParameterIn, ParameterStyle},
         request_body::RequestBodyBuilder,
         security as described,
     },
 };
 
-use super::schemas::{Schemas, Typed, reference, typed, with_selectable_schemas_of};
+use super::{
+    parameters::{id_parameter, ids_in_path, parameters},
+    schemas::{Schemas, Typed, reference, typed, with_selectable_schemas_of},
+};
 use crate::http::{
     error::{BodyFault, ErrorKind, MissingRight},
     negotiation::media_types,
@@ -84,7 +87,10 @@ impl Operation {
 
     /// With a body that is a list of ids, in any format that has lists.
     pub(in crate::http) fn takes_list_of_ids(mut self) -> Self {
-        self.body = Some(typed::<Vec<i32>>());
+        let id = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+        let list = Schema::Array(ArrayBuilder::new().items(id).build());
+        self.body = Some(Typed::new::<Vec<i32>>(list.into(), |_| {}));
+        self.is_body_required = false;
         self
     }
 
@@ -338,54 +344,6 @@ fn tag(route: &Route) -> &'static str {
     } else {
         "Pages and documents"
     }
-}
-
-/// The names in braces of a path.
-fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
-    let segments = route.path.split('/');
-    segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-}
-
-/// An id that has to be there: a user's is a number, any other a text.
-fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
-    let of_user = name != "ticket";
-    let schema_type = if of_user { Type::Integer } else { Type::String };
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(parameter_in)
-        .required(Required::True)
-        .description(Some(description).filter(|text| !text.is_empty()))
-        .schema(Some(Object::with_type(schema_type)))
-        .build()
-}
-
-fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
-    let parameter = |name: &str, parameter_in, description: &str| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(parameter_in)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(Object::with_type(Type::String)))
-            .build()
-    };
-    let header = |name, description| parameter(name, ParameterIn::Header, description);
-    let mut parameters = vec![
-        header("Accept-Language", "In which language texts are; raw `[SR_…]` names without it."),
-        header("SO-Language", "Overrides Accept-Language; `*` or `x` switches translation off."),
-        header("SO-Culture", "How numbers and dates inside of texts look; there are none yet."),
-        header("SO-TimeZone", "In which zone dates are, such as `NO`, `261` or `Europe/Oslo`."),
-    ];
-    if is_selectable {
-        let description =
-            "Members that are wanted, separated by commas, nested with `/`; the others are null.";
-        parameters.push(parameter("$select", ParameterIn::Query, description));
-    }
-    if route.access != Access::Anybody {
-        let description = "The application's secret; looked at in online installations.";
-        parameters.push(header("SO-AppToken", description));
-    }
-    parameters
 }
 
 fn securities() -> [described::SecurityRequirement; 4] {

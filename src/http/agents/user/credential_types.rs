@@ -16,7 +16,7 @@ use crate::{
         localisation::Language,
         negotiation::{Body, CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
-        vendor_names::{control_name, read_user_type},
+        vendor_names::{UserTypeName, control_name, read_user_type},
     },
 };
 
@@ -51,8 +51,7 @@ impl XmlNames for CredentialTypeCarrier {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct TypesForUserTypeRequest {
-    /// For example `InternalAssociate`.
-    #[schema(required = true, nullable = false)]
+    #[schema(required = true, nullable = false, value_type = UserTypeName)]
     user_type: Option<String>,
 }
 

@@ -94,6 +94,7 @@ impl SaveCredentialRequest {
 impl CredentialCarrier {
     pub(super) fn into_unchecked(self) -> UncheckedCredential {
         let Self { r#type, value, display_value } = self;
-        UncheckedCredential { type_name: r#type.and_then(|of| of.r#type), value, display_value }
+        let type_name = r#type.and_then(|of| of.r#type);
+        UncheckedCredential { type_name, value, display_value, validity: None }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{self, Body, Negotiated},
         openapi::Operation,
-        vendor_names::{read_role, read_user_type},
+        vendor_names::{UserTypeName, read_role, read_user_type},
     },
 };
 
@@ -27,8 +27,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct DefaultUserRequest {
-    /// For example `InternalAssociate`.
-    #[schema(required = true, nullable = false)]
+    #[schema(required = true, nullable = false, value_type = UserTypeName)]
     user_type: Option<String>,
 }
 
@@ -45,6 +44,7 @@ struct RoleName {
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveUserRequest {
     /// The user's id; 0 or none: a new user.
+    #[schema(minimum = 0)]
     associate_id: Option<i32>,
     /// The login name.
     #[schema(max_length = 239)]
@@ -105,6 +105,7 @@ pub(in crate::http) fn validate_operation() -> Operation {
     Operation::new("Tells, member by member, why a user could not be saved.")
         .takes::<ValidateUserRequest>()
         .answers_whole::<BTreeMap<String, String>>(200)
+        .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 

@@ -33,6 +33,7 @@ pub(in crate::http) struct PasswordValidRequest {
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct UserNameValidRequest {
     /// Who is to have it; 0 or none: a new user.
+    #[schema(minimum = 0)]
     associate_id: Option<i32>,
     #[schema(required = true, nullable = false)]
     user_name: Option<String>,

@@ -1,0 +1,136 @@
+//! Importing users with their credentials, one by one, and reading them page by page for an export.
+
+use super::{Service, changes::ChangeUserError, users::UserWithCredentials};
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        author::Author,
+        save_credential::NewCredential,
+        save_user::SaveUser,
+        user::{LoginName, User, UserId},
+    },
+    storage::{StorageError, credentials, users},
+};
+
+/// How many users are read at a time.
+const PAGE: i64 = 500;
+
+/// A user as another system has them.
+#[derive(Debug)]
+pub(crate) struct ImportedUser {
+    pub(crate) login_name: LoginName,
+    /// The id that a new one is to have; of one who is there, the one they must have.
+    pub(crate) user_id: Option<UserId>,
+    /// Everything else.
+    pub(crate) members: SaveUser,
+}
+
+/// What became of an imported user, or would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Imported {
+    /// They were not there.
+    Added,
+    /// They were, and are as the import says now.
+    Changed,
+}
+
+impl Service {
+    /// Adds a user, or changes the one of that login name, in one transaction.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn import_user(
+        &self,
+        author: Author<'_>,
+        user: ImportedUser,
+    ) -> Result<(Imported, UserId), ChangeUserError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        let found = self.find_user_by_name(&user.login_name).await?;
+        require_same_id(&user, found.as_ref())?;
+        let ImportedUser { login_name, user_id, mut members } = user;
+        if let Some(found) = found {
+            let changed = self.change_user(author, found.user_id, members).await?;
+            return Ok((Imported::Changed, changed.user.user_id));
+        }
+        members.login_names = vec![login_name];
+        let added = self.create_user(author, user_id, members).await?;
+        Ok((Imported::Added, added.user.user_id))
+    }
+
+    /// What would become of an imported user, without hashing and without writing.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn try_import(
+        &self,
+        author: Author<'_>,
+        user: &ImportedUser,
+    ) -> Result<(Imported, Option<UserId>), ChangeUserError> {
+        let found = self.find_user_by_name(&user.login_name).await?;
+        require_same_id(user, found.as_ref())?;
+        let members = SaveUser {
+            user_id: found.as_ref().map(|of| of.user_id),
+            login_names: vec![user.login_name.clone()],
+            user_type: user.members.user_type,
+            ..SaveUser::default()
+        };
+        let user_type = members.user_type.or(found.as_ref().map(|of| of.user_type));
+        let is_for = |of: &NewCredential| {
+            user_type.is_none_or(|user_type| of.credential_type.is_for(user_type))
+        };
+        if !user.members.credentials.iter().all(is_for) {
+            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
+        }
+        let problems = self.problems_of_user(author, &members).await?;
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem.into()),
+            None if found.is_some() => Ok((Imported::Changed, members.user_id)),
+            None => {
+                self.require_free_id(user.user_id).await?;
+                Ok((Imported::Added, user.user_id))
+            }
+        }
+    }
+
+    async fn require_free_id(&self, user_id: Option<UserId>) -> Result<(), ChangeUserError> {
+        let Some(user_id) = user_id else { return Ok(()) };
+        let mut connection = self.connection().await?;
+        if users::was_given(&mut connection, user_id).await? {
+            return Err(InvalidField::new("id", Reason::Taken).into());
+        }
+        Ok(())
+    }
+
+    /// The next users after an id with what may be told about their credentials; an empty page is
+    /// the end.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn export_users_after(
+        &self,
+        after: Option<UserId>,
+    ) -> Result<Vec<UserWithCredentials>, StorageError> {
+        let after = after.map_or(0, UserId::as_i32);
+        let mut connection = self.connection().await?;
+        let users = users::list_after(&mut connection, after, PAGE).await?;
+        let user_ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
+        let all = credentials::list_by_users(&mut connection, &user_ids).await?;
+        connection.release();
+        let of = |user: &User| {
+            let own = all.iter().filter(|of| of.user_id == user.user_id);
+            own.cloned().collect::<Vec<_>>()
+        };
+        let whole = users.into_iter().map(|user| {
+            let credentials = of(&user);
+            UserWithCredentials { user, credentials }
+        });
+        Ok(whole.collect())
+    }
+}
+
+fn require_same_id(user: &ImportedUser, found: Option<&User>) -> Result<(), InvalidField> {
+    let is_other = found.zip(user.user_id).is_some_and(|(found, id)| found.user_id != id);
+    if is_other { Err(InvalidField::new("id", Reason::Contradiction)) } else { Ok(()) }
+}

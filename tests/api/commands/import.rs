@@ -1,0 +1,217 @@
+//! Users from a file, and into one.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+
+use crate::support::{Credentials, TestApp, WHO, keeper};
+
+/// A folder with a file of these lines.
+fn file(lines: &[String]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.jsonl");
+    fs::write(&path, lines.join("\n")).unwrap();
+    (folder, path)
+}
+
+fn import(app: &TestApp, path: &Path, more: &[&str]) -> (i32, Vec<Value>, String) {
+    let arguments = [&["import", path.to_str().unwrap()], more].concat();
+    let finished = app.command(&arguments, "");
+    let results = finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut results: Vec<Value> = results.collect();
+    results.sort_by_key(|result| result["line"].as_u64());
+    (finished.code, results, finished.stderr)
+}
+
+fn user(name: &str, value: &str) -> String {
+    json!({"login_name": name, "credentials": [{"value": value}]}).to_string()
+}
+
+async fn logs_in(app: &TestApp, name: &str, value: &str) -> bool {
+    app.get(WHO, &Credentials::basic(name, value)).await.status == 200
+}
+
+#[sqlx::test]
+async fn every_line_has_its_result_and_none_is_in_anothers_way(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let ended = json!({
+        "login_name": "ended",
+        "credentials": [{"value": "v", "valid_to": "2020-01-01T00:00:00Z"}],
+    });
+    let whole = json!({
+        "login_name": "Whole", "id": 700, "display_name": "All of it", "type": "system",
+        "administrator": false, "retired": false,
+        "credentials": [
+            {"type": "crm5/password", "value": "whole", "display_value": "shown"},
+            {"type": "ActiveDirectory", "value": "S-1-5-7"},
+        ],
+    });
+    app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.is_saved();
+    let taken = json!({
+        "login_name": "other",
+        "credentials": [{"type": "ActiveDirectory", "value": "S-1-5-1"}],
+    });
+    let (_folder, path) = file(&[
+        user("new", "first"),
+        "not json marker".to_owned(),
+        String::new(),
+        user("PAUL", "replaced"),
+        json!({"login_name": "paul", "id": 9}).to_string(),
+        user("new", "second"),
+        whole.to_string(),
+        taken.to_string(),
+        json!({"login_name": "x", "id": 1}).to_string(),
+        ended.to_string(),
+        format!("{{\"login_name\": \"{}\"}}", "y".repeat(70_000)),
+        user("last", "v"),
+    ]);
+    let (code, results, said) = import(&app, &path, &[]);
+    let told = |result: &Value| {
+        let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        (result["line"].as_u64().unwrap(), text("result"), text("field"))
+    };
+    let told: Vec<_> = results.iter().map(told).collect();
+    let expected = [
+        (1, "added", ""),
+        (2, "failed", "column 2"),
+        (4, "changed", ""),
+        (5, "failed", "id"),
+        (6, "changed", ""),
+        (7, "added", ""),
+        (8, "failed", "credentials"),
+        (9, "failed", "id"),
+        (10, "added", ""),
+        (11, "failed", "line"),
+        (12, "added", ""),
+    ];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(line, result, field)| (*line, (*result).to_owned(), (*field).to_owned()))
+        .collect();
+    assert_eq!(told, expected, "{said}");
+    assert_eq!(code, 1, "a line failed");
+    assert!(said.contains("4 added, 2 changed, 5 failed"), "{said}");
+    assert!(
+        !said.contains("marker") && results.iter().all(|of| !of.to_string().contains("marker"))
+    );
+    assert!(logs_in(&app, "new", "second").await && !logs_in(&app, "new", "first").await);
+    assert!(logs_in(&app, "paul", "replaced").await && logs_in(&app, "whole", "whole").await);
+    assert!(logs_in(&app, "last", "v").await && !logs_in(&app, "ended", "v").await);
+    let kinds = sqlx::query_scalar!(
+        "SELECT kind FROM audit_events WHERE user_id = 700 AND scheme = 'command' ORDER BY sequence"
+    );
+    let expected = ["user_added", "administrator_granted", "credential_saved", "credential_saved"];
+    assert_eq!(kinds.fetch_all(&app.pool).await.unwrap(), expected);
+    assert!(!path.with_extension("jsonl.progress").exists());
+}
+
+#[sqlx::test]
+async fn a_dry_run_tells_the_same_and_writes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let (_folder, path) = file(&[
+        user("new", "v"),
+        user("paul", "v"),
+        json!({"login_name": "paul", "id": 9}).to_string(),
+        json!({"login_name": "x", "id": 1}).to_string(),
+        "{".to_owned(),
+    ]);
+    let (code, results, said) = import(&app, &path, &["--dry-run"]);
+    let results: Vec<_> = results.iter().map(|of| of["result"].as_str().unwrap()).collect();
+    let expected = ["would_be_added", "would_be_changed", "failed", "failed", "failed"];
+    assert_eq!((code, results.as_slice()), (1, expected.as_slice()));
+    assert!(said.contains("(dry run)"), "{said}");
+    let users = sqlx::query_scalar!("SELECT count(*) FROM users");
+    assert_eq!(users.fetch_one(&app.pool).await.unwrap(), Some(3));
+    assert!(logs_in(&app, "paul", "paul-password").await);
+}
+
+/// Starts an import, and signals it when it has told so many results.
+fn stopped(app: &TestApp, path: &Path, signal: Signal) -> Vec<u64> {
+    let mut command = keeper(&["import", path.to_str().unwrap()]);
+    command.envs(app.variables()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut told = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        // A killed process may leave half a line.
+        let Ok(result) = serde_json::from_str::<Value>(&line.unwrap()) else { break };
+        told.push(result["line"].as_u64().unwrap());
+        if told.len() == 60 {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+    }
+    child.wait().unwrap();
+    told
+}
+
+#[sqlx::test]
+async fn an_import_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let name = |number: usize| format!("user-{number}");
+    let lines: Vec<_> = (1..=300).map(|number| user(&name(number), &name(number))).collect();
+    let (_folder, path) = file(&lines);
+    let first = stopped(&app, &path, Signal::INT);
+    assert!((60..300).contains(&first.len()), "{}", first.len());
+    let second = stopped(&app, &path, Signal::KILL);
+    let (code, third, said) = import(&app, &path, &[]);
+    assert_eq!(code, 0, "{said}");
+    let third: Vec<_> = third.iter().map(|of| of["line"].as_u64().unwrap()).collect();
+    // Whoever was told to stop knows exactly what is done; whoever was killed may repeat a second.
+    assert!(second.iter().all(|line| !first.contains(line)), "a line was done twice");
+    assert!(third.iter().all(|line| !first.contains(line)), "a line was done twice");
+    let mut all = [first, second, third].concat();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all, (1..=300).collect::<Vec<_>>());
+    let users = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM users u
+           WHERE login_name LIKE 'user-%' AND EXISTS (
+               SELECT FROM credentials c WHERE c.user_id = u.user_id
+           )"#
+    );
+    assert_eq!(users.fetch_one(&app.pool).await.unwrap(), 300);
+    for number in [1, 60, 150, 300] {
+        assert!(logs_in(&app, &name(number), &name(number)).await, "{number}");
+    }
+}
+
+#[sqlx::test]
+async fn a_checkpoint_of_another_content_is_not_trusted(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let lines: Vec<_> = (1..=300).map(|number| user(&format!("user-{number}"), "v")).collect();
+    let (_folder, path) = file(&lines);
+    stopped(&app, &path, Signal::INT);
+    fs::write(&path, user("paul", "other")).unwrap();
+    let (code, results, said) = import(&app, &path, &[]);
+    assert_eq!((code, results.len()), (1, 0), "{said}");
+    assert!(said.contains("another content"), "{said}");
+    app.command(&["import", "/nowhere"], "").failed_saying("No such file");
+}
+
+#[sqlx::test]
+async fn what_was_exported_can_be_imported_and_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    let exported = app.command(&["export"], "").succeeded();
+    let lines: Vec<_> = exported.lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3);
+    assert!(!exported.contains("S-1-5-7") && !exported.contains("argon2"), "{exported}");
+    let paul: Value = serde_json::from_str(&lines[1]).unwrap();
+    assert_eq!((&paul["id"], &paul["login_name"]), (&json!(278), &json!("paul")));
+    assert_eq!(paul["credentials"][0]["type"], "ActiveDirectory");
+    let events = || sqlx::query_scalar!("SELECT count(*) FROM audit_events").fetch_one(&app.pool);
+    let before = events().await.unwrap();
+    let (_folder, path) = file(&lines);
+    let (code, results, _) = import(&app, &path, &[]);
+    assert_eq!((code, results.len()), (0, 3));
+    assert!(results.iter().all(|of| of["result"] == "changed"));
+    assert_eq!(events().await.unwrap(), before);
+    assert!(logs_in(&app, "paul", "paul-password").await);
+}
