@@ -2,7 +2,8 @@
 -- Validity is part of what its hash is sealed to, so that nobody who can only write here makes an
 -- ended credential count again.
 -- Locks: the table for a moment; new columns without a default rewrite nothing. The release before
--- this one writes neither, and does not open a credential that has a validity.
+-- this one does not open a credential that has a validity; one that it replaces meanwhile keeps the span
+-- without being sealed to it, and has to be saved again. Set no validity until it is gone.
 
 ALTER TABLE credentials
     -- Null: since ever, for ever.

@@ -77,6 +77,10 @@ field-not-json = ist kein JSON
 field-not-a-user = ist nichts, was ein Benutzer hat
 field-line-too-long = ist länger als 64 KiB
 field-busy = wurde zu lange von einer anderen Änderung gehalten
+field-unknown-hash = ist kein Hash, der geprüft werden kann
+field-hash-too-cheap = ist ein Hash, der zu wenig kostet
+field-hash-too-expensive = ist ein Hash, der zu viel kostet
+field-damaged = trifft auf beschädigte Daten; siehe Log
 field-unknown-application = ist keine bekannte Anwendung
 
 credential-type-password = Passwort

@@ -80,6 +80,10 @@ field-not-json = is not JSON
 field-not-a-user = is not what a user has
 field-line-too-long = is longer than 64 KiB
 field-busy = was held by another change for too long
+field-unknown-hash = is not a hash that can be verified
+field-hash-too-cheap = is a hash that costs too little
+field-hash-too-expensive = is a hash that costs too much
+field-damaged = meets data that is damaged; see the log
 field-unknown-application = is not a known application
 
 credential-type-password = Password

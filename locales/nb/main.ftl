@@ -77,6 +77,10 @@ field-not-json = er ikke JSON
 field-not-a-user = er ikke noe en bruker har
 field-line-too-long = er lengre enn 64 KiB
 field-busy = ble holdt for lenge av en annen endring
+field-unknown-hash = er ikke en hash som kan kontrolleres
+field-hash-too-cheap = er en hash som koster for lite
+field-hash-too-expensive = er en hash som koster for mye
+field-damaged = treffer skadede data; se loggen
 field-unknown-application = er ikke et kjent program
 
 credential-type-password = Passord

@@ -99,6 +99,7 @@ async fn save(
     let credential = UncheckedCredential {
         type_name: target.credential_type,
         value: Some(read_secret("Value")?),
+        hash: None,
         display_value,
         validity,
     };

@@ -27,6 +27,13 @@ pub(super) fn say(line: impl Display) -> Result<(), Failure> {
     }
 }
 
+/// Prints a result that must not get lost: whoever reads no more ends the command.
+pub(super) fn report(line: impl Display) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    Ok(stdout.flush()?)
+}
+
 /// Prints something about the command to stderr.
 pub(super) fn complain(line: impl Display) {
     // Nobody is left to tell when even this cannot be printed.

@@ -65,6 +65,14 @@ pub(crate) enum Reason {
     UnknownApplication,
     #[error("must be a moment such as 2027-01-01T00:00:00Z")]
     NotMoment,
+    #[error("is not a hash that can be verified")]
+    UnknownHash,
+    #[error("is a hash that costs too little")]
+    HashTooCheap,
+    #[error("is a hash that costs too much")]
+    HashTooExpensive,
+    #[error("meets data that is damaged; see the log")]
+    Damaged,
     #[error("was held by another change for too long")]
     Busy,
     #[error("is not JSON")]
@@ -84,7 +92,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -114,6 +122,10 @@ impl Reason {
         Self::NotAUser,
         Self::LineTooLong,
         Self::Busy,
+        Self::Damaged,
+        Self::UnknownHash,
+        Self::HashTooCheap,
+        Self::HashTooExpensive,
     ];
 
     /// The name under which its text is kept.
@@ -142,6 +154,10 @@ impl Reason {
             Self::Contradiction => "field-contradiction",
             Self::ControlCharacter => "field-control-character",
             Self::Busy => "field-busy",
+            Self::Damaged => "field-damaged",
+            Self::UnknownHash => "field-unknown-hash",
+            Self::HashTooCheap => "field-hash-too-cheap",
+            Self::HashTooExpensive => "field-hash-too-expensive",
             Self::NotJson => "field-not-json",
             Self::NotAUser => "field-not-a-user",
             Self::LineTooLong => "field-line-too-long",

@@ -21,17 +21,27 @@ pub(crate) struct SaveCredential {
 #[derive(Debug)]
 pub(crate) struct NewCredential {
     pub(crate) credential_type: CredentialType,
-    pub(crate) value: CredentialValue,
+    pub(crate) secret: NewSecret,
     /// `None`: the login name is shown.
     pub(crate) display_value: Option<DisplayValue>,
     /// `None`: what the type says.
     pub(crate) validity: Option<Validity>,
 }
 
+/// What a credential is saved from.
+#[derive(Debug)]
+pub(crate) enum NewSecret {
+    /// The value itself.
+    Value(CredentialValue),
+    /// A hash that another system made of it.
+    Hash(SecretString),
+}
+
 impl NewCredential {
     /// One that shows the login name.
     pub(crate) fn new(credential_type: CredentialType, value: CredentialValue) -> Self {
-        Self { credential_type, value, display_value: None, validity: None }
+        let secret = NewSecret::Value(value);
+        Self { credential_type, secret, display_value: None, validity: None }
     }
 
     /// True when the two would replace each other.
@@ -45,6 +55,8 @@ impl NewCredential {
 pub(crate) struct UncheckedCredential {
     pub(crate) type_name: Option<String>,
     pub(crate) value: Option<SecretString>,
+    /// Instead of the value; the vendor's carrier has none.
+    pub(crate) hash: Option<SecretString>,
     pub(crate) display_value: Option<String>,
     /// Checked already; the vendor's carrier has none.
     pub(crate) validity: Option<Validity>,
@@ -73,7 +85,7 @@ impl UncheckedCredential {
     /// Checks every member; `field` is where they are.
     fn check(self, field: &str, types: &CredentialTypes) -> Result<NewCredential, InvalidField> {
         let value_field = format!("{field}.Value");
-        if self.value.is_none() {
+        if self.value.is_none() && self.hash.is_none() {
             return Err(InvalidField::new(value_field, Reason::Required));
         }
         let display_value = self
@@ -82,11 +94,24 @@ impl UncheckedCredential {
             .transpose()?;
         let type_field = format!("{field}.Type.Type");
         let credential_type = find_type(&type_field, self.type_name.as_deref(), types)?;
-        let value = CredentialValue::require(&value_field, self.value.as_ref())?;
-        credential_type.check(&value_field, &value)?;
+        let secret = match self.hash {
+            None => {
+                let value = CredentialValue::require(&value_field, self.value.as_ref())?;
+                credential_type.check(&value_field, &value)?;
+                NewSecret::Value(value)
+            }
+            Some(hash) => {
+                let has_value = self.value.as_ref().is_some_and(is_said);
+                if has_value || credential_type.is_identifier() {
+                    // What names somebody elsewhere has to be known itself.
+                    return Err(InvalidField::new(format!("{field}.Hash"), Reason::Contradiction));
+                }
+                NewSecret::Hash(hash)
+            }
+        };
         Ok(NewCredential {
             credential_type,
-            value,
+            secret,
             // An empty one says nothing: the published samples send "" for a password.
             display_value: display_value.filter(|text| !text.as_str().is_empty()),
             validity: self.validity,
@@ -99,7 +124,7 @@ impl UncheckedCredential {
         field: &str,
         types: &CredentialTypes,
     ) -> Result<Option<NewCredential>, InvalidField> {
-        let has_value = self.value.as_ref().is_some_and(is_said);
+        let has_value = self.hash.is_some() || self.value.as_ref().is_some_and(is_said);
         if has_value { self.check(field, types).map(Some) } else { Ok(None) }
     }
 }
@@ -129,6 +154,7 @@ mod tests {
         let credential = UncheckedCredential {
             type_name: type_name.map(str::to_owned),
             value: Some(SecretString::from("v")),
+            hash: None,
             display_value: Some(String::new()),
             validity: None,
         };

@@ -1,6 +1,6 @@
 //! From when until when a credential counts.
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::{InvalidField, Reason};
 
@@ -21,9 +21,13 @@ impl Validity {
         from: Option<OffsetDateTime>,
         to: Option<OffsetDateTime>,
     ) -> Result<Self, InvalidField> {
-        // What is kept and sealed is the same on every machine: no fractions.
-        let whole = |at: OffsetDateTime| at.truncate_to_second();
-        let (from, to) = (from.map(whole), to.map(whole));
+        // What is kept and sealed is the same everywhere: in UTC, no fractions. A moment at the end
+        // of the calendar may have no place in UTC.
+        let whole = |at: OffsetDateTime| {
+            let utc = at.checked_to_offset(UtcOffset::UTC).map(OffsetDateTime::truncate_to_second);
+            utc.ok_or_else(|| InvalidField::new(field, Reason::OutOfRange))
+        };
+        let (from, to) = (from.map(whole).transpose()?, to.map(whole).transpose()?);
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             return Err(InvalidField::new(field, Reason::EndsBeforeItBegins));
         }
@@ -71,6 +75,9 @@ mod tests {
         assert!(!validity.contains(to) && !validity.contains(from - Duration::SECOND));
         assert!(Validity::default().contains(to) && Validity::default().is_always());
         assert!(Validity::parse("f", Some(to), Some(to)).is_err());
+        let last = time::Date::MAX.with_hms(23, 59, 59).unwrap();
+        let beyond = last.assume_offset(UtcOffset::from_hms(-1, 0, 0).unwrap());
+        assert!(Validity::parse("f", None, Some(beyond)).is_err());
         let starting = Validity::starting(from, std::time::Duration::from_secs(60));
         assert!(starting.contains(from) && !starting.contains(from + Duration::MINUTE));
     }

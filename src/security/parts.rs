@@ -11,7 +11,7 @@ use super::{
     sealing::{Binding, Envelope, open, seal},
 };
 use crate::domain::{
-    stored_credential::{HashParameters, StoredCredential},
+    stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
 };
@@ -57,6 +57,7 @@ impl KeyParts {
             user_id: self.user_id,
             credential_type: "CRM5/PASSWORD",
             version: 1,
+            hash_scheme: HashScheme::Argon2id,
             hash_parameters: PARAMETERS,
             validity: Validity::default(),
         };
@@ -66,6 +67,7 @@ impl KeyParts {
             credential_type: "CRM5/PASSWORD".to_owned(),
             sealed_hash: seal(key, binding, &envelope).ok()?,
             key_id: key.id().to_owned(),
+            hash_scheme: HashScheme::Argon2id,
             hash_parameters: PARAMETERS,
             version: 1,
             validity: Validity::default(),

@@ -18,7 +18,7 @@ use super::{
     random::{RandomError, random_bytes},
 };
 use crate::domain::{
-    stored_credential::{HASH_SCHEME, HashParameters, StoredCredential},
+    stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
 };
@@ -43,6 +43,7 @@ pub(crate) struct Binding<'row> {
     pub(crate) user_id: UserId,
     pub(crate) credential_type: &'row str,
     pub(crate) version: i64,
+    pub(crate) hash_scheme: HashScheme,
     pub(crate) hash_parameters: HashParameters,
     pub(crate) validity: Validity,
 }
@@ -105,6 +106,7 @@ fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
         user_id: row.user_id,
         credential_type: &row.credential_type,
         version: row.version,
+        hash_scheme: row.hash_scheme,
         hash_parameters: row.hash_parameters,
         validity: row.validity,
     };
@@ -135,7 +137,7 @@ fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
         .field(&binding.user_id.as_i32().to_be_bytes())
         .field(binding.credential_type.as_bytes())
         .field(&binding.version.to_be_bytes())
-        .field(HASH_SCHEME.as_bytes())
+        .field(binding.hash_scheme.as_str().as_bytes())
         .field(&parameters.memory_kib.to_be_bytes())
         .field(&parameters.iterations.to_be_bytes())
         .field(&parameters.parallelism.to_be_bytes());
@@ -167,6 +169,7 @@ mod tests {
             user_id: UserId::try_from(7).unwrap(),
             credential_type: "ActiveDirectory",
             version: 3,
+            hash_scheme: HashScheme::Argon2id,
             hash_parameters: PARAMETERS,
             validity: validity(Some(100)),
         };
@@ -179,6 +182,7 @@ mod tests {
             credential_type: binding.credential_type.to_owned(),
             sealed_hash: seal(keyring.writing(), binding, &envelope).unwrap(),
             key_id: keyring.writing().id().to_owned(),
+            hash_scheme: HashScheme::Argon2id,
             hash_parameters: PARAMETERS,
             version: 3,
             validity: binding.validity,
@@ -205,13 +209,14 @@ mod tests {
     #[test]
     fn every_field_of_the_associated_data_is_bound() {
         type Edit = fn(&mut StoredCredential);
-        let edits: [(&str, Edit); 9] = [
+        let edits: [(&str, Edit); 10] = [
             ("key id", |row| row.key_id = "old".to_owned()),
             ("user id", |row| row.user_id = UserId::try_from(8).unwrap()),
             ("type", |row| {
                 row.credential_type = "CRM5/PASSWORD".to_owned();
             }),
             ("version", |row| row.version += 1),
+            ("scheme", |row| row.hash_scheme = HashScheme::Argon2i),
             ("memory", |row| row.hash_parameters.memory_kib += 1),
             ("iterations", |row| row.hash_parameters.iterations += 1),
             ("parallelism", |row| row.hash_parameters.parallelism += 1),

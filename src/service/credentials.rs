@@ -6,19 +6,20 @@ use sqlx::PgConnection;
 use super::{Service, opening::KeyUnavailable};
 use crate::{
     domain::{
+        Reason,
         audit::{AuditEvent, AuditKind},
         author::Author,
         caller::Caller,
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
         principal::{Actor, Proof},
-        save_credential::{NewCredential, SaveCredential},
+        save_credential::{NewCredential, NewSecret, SaveCredential},
         user::UserId,
         validity::Validity,
     },
     security::{
         audit_chain::audit_mac,
-        hashing::{HashingError, PhcHash},
+        hashing::{HashingError, StoredHash},
         identifier::{identifier_digest, identifier_digests},
         issuer_token::Issuer,
         random::RandomError,
@@ -42,6 +43,9 @@ pub(crate) enum SaveCredentialError {
     UnknownUser,
     #[error("the type is not for users of this type")]
     TypeNotForUser,
+    /// An imported hash; never tried.
+    #[error("the hash {0}")]
+    UnacceptableHash(Reason),
     #[error("another user has this identifier")]
     IdentifierTaken,
     /// The password that the request proved has been replaced meanwhile, or the caller has been
@@ -77,7 +81,7 @@ pub(crate) enum VerifyCredentialError {
 pub(super) struct HashedCredential {
     credential_type: CredentialType,
     display_value: Option<String>,
-    hash: PhcHash,
+    hash: StoredHash,
     /// For identifier types, the value.
     identifier: Option<SecretString>,
     validity: Validity,
@@ -131,7 +135,11 @@ impl Service {
         command: SaveCredential,
         proven: Option<&Proven>,
     ) -> Result<(), SaveCredentialError> {
-        let SaveCredential { user_id, credential } = command;
+        let SaveCredential { user_id, mut credential } = command;
+        if !author.actor.may_act_on_anybody() {
+            // What an operator or the type set an end to does not outlive it by its owner's hand.
+            credential.validity = self.validity_of(user_id, &credential.credential_type).await?;
+        }
         // Before the hash, so that an unknown user costs none.
         let mut connection = self.connection().await?;
         let head = users::find_head(&mut connection, user_id).await?;
@@ -150,6 +158,22 @@ impl Service {
             }
         }
         self.write_in_turn(save).await
+    }
+
+    /// The span of the stored credential, unless the type gives each a new one.
+    async fn validity_of(
+        &self,
+        user_id: UserId,
+        credential_type: &CredentialType,
+    ) -> Result<Option<Validity>, StorageError> {
+        if credential_type.lifetime().is_some() {
+            return Ok(None);
+        }
+        let mut connection = self.connection().await?;
+        let row =
+            credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?;
+        connection.release();
+        Ok(row.map(|row| row.validity))
     }
 
     /// One statement, which is its own transaction, as long as nobody else writes for the user.
@@ -180,11 +204,23 @@ impl Service {
         author: Author<'_>,
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
-        let NewCredential { credential_type, value, display_value, validity } = credential;
-        let hash = self.hashing.hash(author.actor.caller(), &value).await?;
+        let NewCredential { credential_type, secret, display_value, validity } = credential;
+        let hash = match &secret {
+            NewSecret::Value(value) => {
+                StoredHash::Own(self.hashing.hash(author.actor.caller(), value).await?)
+            }
+            NewSecret::Hash(text) => {
+                self.hashing.accept(text).map_err(SaveCredentialError::UnacceptableHash)?
+            }
+        };
         let of_type = credential_type.lifetime().map(|of| Validity::starting(author.now, of));
         let validity = validity.or(of_type).unwrap_or_default();
-        let identifier = credential_type.is_identifier().then(|| value.secret().clone());
+        let identifier = match secret {
+            NewSecret::Value(value) if credential_type.is_identifier() => {
+                Some(value.secret().clone())
+            }
+            NewSecret::Value(_) | NewSecret::Hash(_) => None,
+        };
         let display_value = display_value.map(|text| text.as_str().to_owned());
         Ok(HashedCredential { credential_type, display_value, hash, identifier, validity })
     }
@@ -239,10 +275,11 @@ impl Service {
             user_id: event.user_id,
             credential_type,
             version: event.sequence,
+            hash_scheme: hashed.hash.scheme(),
             hash_parameters,
             validity: hashed.validity,
         };
-        let phc = hashed.hash.to_phc_string().map_err(|_| SaveCredentialError::Unwritable)?;
+        let phc = hashed.hash.to_text().map_err(|_| SaveCredentialError::Unwritable)?;
         let envelope = Envelope { phc, identifier: hashed.identifier.clone() };
         Ok(CredentialWrite {
             audit_key_id: key.id().to_owned(),
@@ -250,6 +287,7 @@ impl Service {
             credential_type: credential_type.to_owned(),
             sealed_hash: seal(key, binding, &envelope)?,
             key_id: key.id().to_owned(),
+            hash_scheme: hashed.hash.scheme(),
             hash_parameters,
             validity: hashed.validity,
             display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),

@@ -1,13 +1,15 @@
 //! Importing users with their credentials, one by one, and reading them page by page for an export.
 
-use super::{Service, changes::ChangeUserError, users::UserWithCredentials};
+use super::{
+    Service, changes::ChangeUserError, credentials::SaveCredentialError, users::UserWithCredentials,
+};
 use crate::{
     domain::{
         InvalidField, Reason,
         author::Author,
-        save_credential::NewCredential,
+        save_credential::{NewCredential, NewSecret},
         save_user::SaveUser,
-        user::{LoginName, User, UserId},
+        user::{LoginName, User, UserId, UserType},
     },
     storage::{StorageError, credentials, users},
 };
@@ -77,11 +79,15 @@ impl Service {
             ..SaveUser::default()
         };
         let user_type = members.user_type.or(found.as_ref().map(|of| of.user_type));
-        let is_for = |of: &NewCredential| {
-            user_type.is_none_or(|user_type| of.credential_type.is_for(user_type))
-        };
+        let is_for =
+            |of: &NewCredential| of.credential_type.is_for(user_type.unwrap_or(UserType::Internal));
         if !user.members.credentials.iter().all(is_for) {
             return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
+        }
+        for credential in &user.members.credentials {
+            if let NewSecret::Hash(text) = &credential.secret {
+                self.hashing.accept(text).map_err(SaveCredentialError::UnacceptableHash)?;
+            }
         }
         let problems = self.problems_of_user(author, &members).await?;
         match problems.into_iter().next() {

@@ -4,7 +4,7 @@ use super::Service;
 use crate::{
     domain::stored_credential::StoredCredential,
     security::{
-        hashing::PhcHash,
+        hashing::StoredHash,
         sealing::{Envelope, OpenError, open},
     },
 };
@@ -35,13 +35,13 @@ impl Service {
     pub(super) fn open_hash(
         &self,
         row: &StoredCredential,
-    ) -> Result<Option<PhcHash>, KeyUnavailable> {
+    ) -> Result<Option<StoredHash>, KeyUnavailable> {
         let Some(envelope) = self.open(row)? else {
             return Ok(None);
         };
-        let hash = PhcHash::parse(&envelope.phc).ok();
+        let hash = StoredHash::parse(&envelope.phc);
         if hash.is_none() {
-            alarm(row, "a sealed hash opens but is no hash of ours");
+            alarm(row, "a sealed hash opens but is none that can be verified");
         }
         Ok(hash)
     }

@@ -118,7 +118,7 @@ impl Service {
         connection.release();
         let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
         let is_right = self.hashing.verify(author.actor.caller(), value, hash.as_ref()).await?;
-        let proven = row.filter(|_| is_right);
+        let proven = row.filter(|row| is_right && row.validity.contains(author.now));
         Ok(proven.map(|row| (row.credential_type, row.version)))
     }
 

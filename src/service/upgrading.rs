@@ -7,7 +7,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::Service;
 use crate::{
-    domain::{credential::CredentialValue, stored_credential::StoredCredential},
+    domain::{
+        credential::CredentialValue,
+        stored_credential::{HashScheme, StoredCredential},
+    },
     security::sealing::{Binding, Envelope, seal},
     storage::credential_writes::{self, HashReplacement},
 };
@@ -74,6 +77,7 @@ impl Service {
             user_id: row.user_id,
             credential_type: &row.credential_type,
             version: row.version,
+            hash_scheme: HashScheme::Argon2id,
             hash_parameters,
             validity: row.validity,
         };

@@ -46,9 +46,6 @@ impl Service {
         if !author.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
-        if self.rules.single_per_user && command.credentials.len() > 1 {
-            return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
-        }
         match command.user_id {
             None => self.create_user(author, None, command).await,
             Some(user_id) => self.change_user(author, user_id, command).await,
@@ -154,7 +151,9 @@ impl Service {
             user_writes::rename(connection, user_id, name).await?;
         }
         let after = changed(&before, command);
-        self.require_types_for(connection, &after).await?;
+        if before.user_type != after.user_type {
+            self.require_types_for(connection, &after).await?;
+        }
         for happening in happenings(&before, &after, name.is_some()) {
             self.leave_evidence(connection, author, (user_id, head), happening).await?;
         }
@@ -204,6 +203,9 @@ impl Service {
         user_type: UserType,
         credentials: Vec<NewCredential>,
     ) -> Result<Vec<HashedCredential>, ChangeUserError> {
+        if self.rules.single_per_user && credentials.len() > 1 {
+            return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
+        }
         if credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
             return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
         }

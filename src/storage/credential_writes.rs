@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::{StorageError, users::ActorStanding};
 use crate::domain::{
     audit::AuditEvent,
-    stored_credential::{HashParameters, StoredCredential},
+    stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
 };
@@ -20,6 +20,7 @@ pub(crate) struct CredentialWrite {
     pub(crate) credential_type: String,
     pub(crate) sealed_hash: Vec<u8>,
     pub(crate) key_id: String,
+    pub(crate) hash_scheme: HashScheme,
     pub(crate) hash_parameters: HashParameters,
     pub(crate) validity: Validity,
     pub(crate) display_value: String,
@@ -111,6 +112,7 @@ pub(crate) async fn upsert(
         write.validity.from(),
         write.validity.to(),
         write.actor.as_ref().map(|actor| actor.user_type.as_str()),
+        write.hash_scheme.as_str(),
     )
     .fetch_one(connection)
     .await?;
@@ -136,7 +138,7 @@ pub(crate) async fn replace_hash(
     let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let done = sqlx::query!(
         "UPDATE credentials
-         SET sealed_hash = $6, key_id = $7, hash_memory_kib = $8, hash_iterations = $9,
+         SET hash_scheme = 'argon2id', sealed_hash = $6, key_id = $7, hash_memory_kib = $8, hash_iterations = $9,
              hash_parallelism = $10
          WHERE user_id = $1 AND credential_type = $2 AND version = $3 AND key_id = $4
            AND sealed_hash = $5",

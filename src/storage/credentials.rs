@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{StorageError, users::UserRow};
 use crate::domain::{
     credential::{CredentialSummary, LastUse},
-    stored_credential::{HashParameters, StoredCredential},
+    stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::{User, UserId},
     validity::Validity,
 };
@@ -25,6 +25,7 @@ struct CredentialRow {
     credential_type: String,
     sealed_hash: Vec<u8>,
     key_id: String,
+    hash_scheme: String,
     hash_memory_kib: i32,
     hash_iterations: i32,
     hash_parallelism: i32,
@@ -43,6 +44,7 @@ impl TryFrom<CredentialRow> for StoredCredential {
             credential_type: row.credential_type,
             sealed_hash: row.sealed_hash,
             key_id: row.key_id,
+            hash_scheme: HashScheme::parse(&row.hash_scheme).ok_or(INCONSISTENT)?,
             hash_parameters: HashParameters {
                 memory_kib: positive(row.hash_memory_kib)?,
                 iterations: positive(row.hash_iterations)?,
@@ -67,6 +69,7 @@ struct CandidateRow {
     credential_type: Option<String>,
     sealed_hash: Option<Vec<u8>>,
     key_id: Option<String>,
+    hash_scheme: Option<String>,
     hash_memory_kib: Option<i32>,
     hash_iterations: Option<i32>,
     hash_parallelism: Option<i32>,
@@ -82,6 +85,7 @@ impl CandidateRow {
             credential_type: self.credential_type.take()?,
             sealed_hash: self.sealed_hash.take()?,
             key_id: self.key_id.take()?,
+            hash_scheme: self.hash_scheme.take()?,
             hash_memory_kib: self.hash_memory_kib?,
             hash_iterations: self.hash_iterations?,
             hash_parallelism: self.hash_parallelism?,
@@ -127,6 +131,7 @@ pub(crate) async fn find_for_login(
         r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
                   u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
                   c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
+                  c.hash_scheme AS "hash_scheme?",
                   c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
                   c.hash_parallelism AS "hash_parallelism?", c.version AS "version?",
                   c.valid_from AS "valid_from?", c.valid_to AS "valid_to?"
@@ -154,6 +159,7 @@ pub(crate) async fn find_by_identifier(
         r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
                   u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
                   c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
+                  c.hash_scheme AS "hash_scheme?",
                   c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
                   c.hash_parallelism AS "hash_parallelism?", c.version AS "version?",
                   c.valid_from AS "valid_from?", c.valid_to AS "valid_to?"
@@ -178,7 +184,7 @@ pub(crate) async fn find_by_type(
 ) -> Result<Option<StoredCredential>, StorageError> {
     sqlx::query_as!(
         CredentialRow,
-        "SELECT user_id, credential_type, sealed_hash, key_id, hash_memory_kib, hash_iterations,
+        "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib, hash_iterations,
                 hash_parallelism, version, valid_from, valid_to
          FROM credentials WHERE user_id = $1 AND credential_type = $2",
         user_id.as_i32(),

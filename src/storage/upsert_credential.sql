@@ -16,7 +16,7 @@ saved AS (
         hash_iterations, hash_parallelism, display_value, version, registered_at, registered_by,
         updated_at, updated_by, valid_from, valid_to
     )
-    SELECT $1, $2, $3, $4, 'argon2id', $5, $6, $7, $8, $9, $10, $11, $10, $11, $27, $28
+    SELECT $1, $2, $3, $4, $30, $5, $6, $7, $8, $9, $10, $11, $10, $11, $27, $28
     FROM head
     WHERE NOT EXISTS (SELECT FROM taken)
       -- The actor may have been retired, or had everything ended, while the hash was computed.

@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 48] = [
+const CASES: [(&str, &str); 49] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -59,8 +59,12 @@ const CASES: [(&str, &str); 48] = [
     ("credentials_credential_type_check", "UPDATE credentials SET credential_type = ''"),
     ("credentials_sealed_hash_check", "UPDATE credentials SET sealed_hash = 'short'"),
     ("credentials_key_id_check", "UPDATE credentials SET key_id = ''"),
-    ("credentials_hash_scheme_check", "UPDATE credentials SET hash_scheme = 'md5'"),
+    (
+        "credentials_hash_scheme_check",
+        "UPDATE credentials SET hash_scheme = 'md5', hash_memory_kib = 0",
+    ),
     ("credentials_hash_memory_kib_check", "UPDATE credentials SET hash_memory_kib = 7"),
+    ("credentials_hash_memory_kib_check", "UPDATE credentials SET hash_scheme = 'bcrypt'"),
     ("credentials_hash_iterations_check", "UPDATE credentials SET hash_iterations = 0"),
     ("credentials_hash_parallelism_check", "UPDATE credentials SET hash_parallelism = 0"),
     ("credentials_display_value_check", "UPDATE credentials SET display_value = repeat('x', 255)"),

@@ -86,6 +86,39 @@ async fn an_issuers_token_counts_as_long_as_its_identifier(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn an_owner_does_not_lift_the_end_that_was_set_for_them(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(3600)], "first");
+    let end = credentials(&app)[0]["valid_to"].clone();
+    let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "first")).await);
+    let change = |old: &str| json!({"OldPassword": old, "NewPassword": "second"});
+    let path = "/api/v1/Agents/User/ChangeOwnPassword";
+    app.post(path, &ticket, &change("first")).await.is_saved();
+    assert_eq!(credentials(&app)[0]["valid_to"], end);
+    app.save(&Credentials::basic(PLAIN.1, "second"), PLAIN.0, "", "third").await.is_saved();
+    assert_eq!(credentials(&app)[0]["valid_to"], end);
+    // Ended, it proves nothing, not even for its own change.
+    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(2)], "short");
+    let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "short")).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(app.post(path, &ticket, &change("short")).await.body, "false");
+    app.save(&app.administrator(), PLAIN.0, "", "lifted").await.is_saved();
+    assert_eq!(credentials(&app)[0]["valid_to"], Value::Null);
+}
+
+#[sqlx::test]
+async fn an_ended_credential_hides_none_of_another_type(pool: PgPool) {
+    let settings = r#"
+        [credentials]
+        additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true }]"#;
+    let app = TestApp::spawn_with(pool, &[], settings).await;
+    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(-100)], "same");
+    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.is_unauthenticated();
+    save(&app, "Pin", &[], "same");
+    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.has_status(200);
+}
+
+#[sqlx::test]
 async fn a_type_says_how_long_its_credentials_count(pool: PgPool) {
     let settings = r#"
         [credentials]
@@ -107,6 +140,7 @@ async fn a_span_that_is_none_is_refused_by_name(pool: PgPool) {
     for (more, said) in [
         (vec!["--valid-from", "tomorrow"], "--valid-from: must be a moment"),
         (vec!["--valid-to", "2027-13-01T00:00:00Z"], "--valid-to: must be a moment"),
+        (vec!["--valid-to", "9999-12-31T23:59:59-01:00"], "--valid-to: is out of range"),
         (vec!["--valid-from", &later, "--valid-to", &sooner], "--valid-to: ends before it begins"),
     ] {
         app.command(&[&save, &more[..]].concat(), "x").failed_saying(said);

@@ -1,7 +1,9 @@
 //! How far an import came, in a file beside the imported one, so that it goes on where it stopped.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -33,8 +35,17 @@ impl Checkpoint {
         let mut name = imported.as_os_str().to_owned();
         name.push(".progress");
         let file = PathBuf::from(name);
+        if !fs::metadata(imported)?.is_file() {
+            return Err(Failure::because("only a file can be gone on with: no pipe, no folder"));
+        }
         let content = Content { sha256: digest(imported)?, lines: 0 };
-        let Ok(text) = fs::read_to_string(&file) else { return Ok(Self { file, content }) };
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { file, content });
+            }
+            Err(error) => return Err(error.into()),
+        };
         let found: Content = serde_json::from_str(&text)
             .map_err(|_| Failure::because(format!("{} is no checkpoint", file.display())))?;
         if found.sha256 != content.sha256 {
@@ -54,10 +65,18 @@ impl Checkpoint {
         if lines == self.content.lines {
             return Ok(());
         }
-        self.content.lines = lines;
-        let new = self.file.with_extension("progress-new");
-        fs::write(&new, serde_json::to_string(&self.content)?)?;
-        Ok(fs::rename(new, &self.file)?)
+        let content = Content { sha256: self.content.sha256.clone(), lines };
+        let mut new = self.file.as_os_str().to_owned();
+        new.push("-new");
+        // What a crash left; a link to somewhere else is not followed.
+        drop(fs::remove_file(&new));
+        // For nobody else: the digest is of a file full of secrets.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(serde_json::to_string(&content)?.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(new, &self.file)?;
+        self.content = content;
+        Ok(())
     }
 
     /// The import is done.

@@ -41,6 +41,8 @@ struct CredentialOfLine {
     #[serde(rename = "type")]
     type_name: Option<String>,
     value: Option<SecretString>,
+    /// Instead of the value: a hash that another system made.
+    hash: Option<SecretString>,
     display_value: Option<String>,
     valid_from: Option<String>,
     valid_to: Option<String>,
@@ -86,6 +88,7 @@ impl CredentialOfLine {
         Ok(UncheckedCredential {
             type_name: self.type_name,
             value: self.value,
+            hash: self.hash,
             display_value: self.display_value,
             validity: (!validity.is_always()).then_some(validity),
         })
@@ -110,6 +113,7 @@ pub(super) fn in_names_of_lines(problem: InvalidField) -> InvalidField {
         ("Credentials", "credentials"),
         (".Type.Type", ".type"),
         (".Value", ".value"),
+        (".Hash", ".hash"),
         (".DisplayValue", ".display_value"),
         ("Tooltip", "display_name"),
         ("UserName", "login_name"),

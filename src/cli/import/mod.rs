@@ -8,15 +8,15 @@ mod reader;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    pin::Pin,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use self::{checkpoint::Checkpoint, line::in_names_of_lines, reader::Lines};
 use super::{
@@ -24,7 +24,7 @@ use super::{
     session,
 };
 use crate::{
-    domain::{InvalidField, user::UserId},
+    domain::{InvalidField, Reason, user::UserId},
     service::{
         Service, StorageError,
         changes::ChangeUserError,
@@ -51,18 +51,39 @@ pub(super) struct Arguments {
 
 /// What became of a line.
 type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
-type UnderWay<'import> = Pin<Box<dyn Future<Output = (u64, Outcome)> + 'import>>;
 
 /// An import on its way.
-struct Import<'service> {
-    service: &'service Service,
+struct Import {
+    service: Arc<Service>,
     is_dry_run: bool,
     checkpoint: Checkpoint,
-    /// The canonical names of users whose lines are under way: another line of theirs waits.
-    names: BTreeMap<u64, String>,
+    under_way: JoinSet<(u64, Outcome)>,
+    /// Lines that were read and whose result was not told yet, with whom they are about, once that
+    /// is known: another line of theirs waits.
+    unfinished: BTreeMap<u64, Option<Whom>>,
     progress: ProgressBar,
     counts: Counts,
     saved: Instant,
+}
+
+/// Whom a line is about.
+#[derive(PartialEq, Eq)]
+struct Whom {
+    canonical_name: String,
+    user_id: Option<i32>,
+}
+
+impl Whom {
+    fn of(user: &ImportedUser) -> Self {
+        let user_id = user.user_id.map(UserId::as_i32);
+        Self { canonical_name: user.login_name.canonical().to_owned(), user_id }
+    }
+
+    /// True when the two could be the same user.
+    fn is_near(&self, other: &Self) -> bool {
+        self.canonical_name == other.canonical_name
+            || (self.user_id.is_some() && self.user_id == other.user_id)
+    }
 }
 
 #[derive(Default)]
@@ -74,7 +95,7 @@ struct Counts {
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let service = session::open_for_import().await?;
+    let service = Arc::new(session::open_for_import().await?);
     let checkpoint = Checkpoint::open(&arguments.file)?;
     let done = if arguments.dry_run { 0 } else { checkpoint.lines() };
     let mut lines = Lines::open(&arguments.file, done)?;
@@ -82,11 +103,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         output::complain(format_args!("goes on after line {done}"));
     }
     let mut import = Import {
-        service: &service,
+        service,
         is_dry_run: arguments.dry_run,
         progress: progress(&lines),
         checkpoint,
-        names: BTreeMap::new(),
+        under_way: JoinSet::new(),
+        unfinished: BTreeMap::new(),
         counts: Counts::default(),
         saved: Instant::now(),
     };
@@ -94,57 +116,58 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     import.finish(&lines, ended)
 }
 
-impl Import<'_> {
+impl Import {
     /// Takes one line after the other until the end, a signal, or a failure of more than a line.
     async fn run(&mut self, lines: &mut Lines) -> Result<bool, Failure> {
-        let most = self.service.hashing.capacity().threads * LINES_PER_THREAD;
-        let mut under_way: FuturesUnordered<UnderWay<'_>> = FuturesUnordered::new();
         let mut signal = Box::pin(tokio::signal::ctrl_c());
-        let service = self.service;
-        let is_dry_run = self.is_dry_run;
         loop {
             let interrupted = futures_util::poll!(&mut signal).is_ready();
             let next = if interrupted { None } else { lines.next()? };
             let Some((number, text)) = next else {
-                while let Some((number, outcome)) = under_way.next().await {
-                    self.done(number, outcome)?;
-                }
+                while self.wait_for_one().await? {}
                 return Ok(!interrupted);
             };
-            let user = match text.and_then(|text| line::read(&text, &service.types)) {
-                Ok(user) => user,
-                Err(problem) => {
-                    self.failed(number, &problem)?;
-                    continue;
-                }
-            };
-            let name = user.login_name.canonical().to_owned();
-            while under_way.len() >= most || self.names.values().any(|other| *other == name) {
-                if let Some((number, outcome)) = under_way.next().await {
-                    self.done(number, outcome)?;
-                }
+            self.unfinished.insert(number, None);
+            match text.and_then(|text| line::read(&text, &self.service.types)) {
+                Ok(user) => self.start(number, user).await?,
+                Err(problem) => self.failed(number, &problem)?,
             }
-            self.names.insert(number, name);
-            under_way.push(Box::pin(async move {
-                (number, import_one(service, is_dry_run, user).await)
-            }));
             self.look(lines, number)?;
         }
     }
 
+    /// Starts a line as soon as there is room, and no other line of that user is under way.
+    async fn start(&mut self, number: u64, user: ImportedUser) -> Result<(), Failure> {
+        let most = self.service.hashing.capacity().threads * LINES_PER_THREAD;
+        let whom = Whom::of(&user);
+        let is_near = |other: &Option<Whom>| other.as_ref().is_some_and(|of| of.is_near(&whom));
+        while self.under_way.len() >= most || self.unfinished.values().any(is_near) {
+            if !self.wait_for_one().await? {
+                break;
+            }
+        }
+        self.unfinished.insert(number, Some(whom));
+        let (service, is_dry_run) = (Arc::clone(&self.service), self.is_dry_run);
+        self.under_way.spawn(async move { (number, import_one(&service, is_dry_run, user).await) });
+        Ok(())
+    }
+
+    /// Waits until a line is done; false when none is under way.
+    async fn wait_for_one(&mut self) -> Result<bool, Failure> {
+        let Some(ended) = self.under_way.join_next().await else { return Ok(false) };
+        let (number, outcome) = ended?;
+        self.done(number, outcome)?;
+        Ok(true)
+    }
+
     /// A line is done; what is wrong with more than this line ends the import.
     fn done(&mut self, number: u64, outcome: Outcome) -> Result<(), Failure> {
-        self.names.remove(&number);
         let (imported, user_id) = match outcome {
             Ok(done) => done,
-            Err(error) => match problem_of_line(error) {
-                Ok(problem) => return self.failed(number, &problem),
-                Err(error) => {
-                    // Not done: the next run begins with it.
-                    self.names.insert(number, String::new());
-                    return Err(error.into());
-                }
-            },
+            Err(error) => {
+                let problem = problem_of_line(error)?;
+                return self.failed(number, &problem);
+            }
         };
         let (result, count) = match (imported, self.is_dry_run) {
             (Imported::Added, false) => ("added", &mut self.counts.added),
@@ -154,17 +177,21 @@ impl Import<'_> {
         };
         *count += 1;
         let user_id = user_id.map(UserId::as_i32);
-        self.say(&json!({ "line": number, "result": result, "user_id": user_id }))
+        self.say(number, &json!({ "line": number, "result": result, "user_id": user_id }))
     }
 
     fn failed(&mut self, number: u64, problem: &InvalidField) -> Result<(), Failure> {
         self.counts.failed += 1;
         let (field, reason) = (&problem.field, problem.reason.to_string());
-        self.say(&json!({ "line": number, "result": "failed", "field": field, "reason": reason }))
+        let told = json!({ "line": number, "result": "failed", "field": field, "reason": reason });
+        self.say(number, &told)
     }
 
-    fn say(&self, result: &Value) -> Result<(), Failure> {
-        self.progress.suspend(|| output::say(result))
+    /// Tells the result of a line, which is finished with that and not before.
+    fn say(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
+        self.progress.suspend(|| output::report(result))?;
+        self.unfinished.remove(&number);
+        Ok(())
     }
 
     /// Moves the bar, and now and then the checkpoint.
@@ -179,12 +206,12 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// All lines before the first that is under way are done.
+    /// All lines before the first that is unfinished are done.
     fn save(&mut self, number: u64) -> Result<(), Failure> {
         if self.is_dry_run {
             return Ok(());
         }
-        let done = self.names.keys().next().map_or(number, |first| first - 1);
+        let done = self.unfinished.keys().next().map_or(number, |first| first - 1);
         self.checkpoint.save(done)
     }
 
@@ -200,10 +227,12 @@ impl Import<'_> {
             return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         self.save(lines.number())?;
-        output::complain(format_args!(
-            "stopped after line {}; the same command goes on there",
-            self.checkpoint.lines()
-        ));
+        if !self.is_dry_run {
+            output::complain(format_args!(
+                "stopped after line {}; the same command goes on there",
+                self.checkpoint.lines()
+            ));
+        }
         ended.map(|_| ExitCode::FAILURE)
     }
 }
@@ -220,25 +249,40 @@ async fn import_one(service: &Service, is_dry_run: bool, user: ImportedUser) -> 
 
 /// What is wrong with one line, or what is wrong with all of them.
 fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserError> {
-    use crate::domain::Reason;
     match error {
         ChangeUserError::Invalid(problem) => Ok(in_names_of_lines(problem)),
         ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
+        ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(reason)) => {
+            Ok(InvalidField::new("credentials.hash", reason))
+        }
         ChangeUserError::Credential(SaveCredentialError::TypeNotForUser) => {
             Ok(InvalidField::new("credentials", Reason::TypeNotForUser))
         }
-        // Somebody held the user's row for long; the others go on.
-        ChangeUserError::Storage(StorageError::Busy(_))
-        | ChangeUserError::Credential(SaveCredentialError::Storage(StorageError::Busy(_))) => {
-            Ok(InvalidField::new("login_name", Reason::Busy))
+        // Somebody held the user's row for long, or took the user away.
+        ChangeUserError::UnknownUser
+        | ChangeUserError::Outdated
+        | ChangeUserError::Storage(StorageError::Busy(_))
+        | ChangeUserError::Credential(
+            SaveCredentialError::UnknownUser | SaveCredentialError::Storage(StorageError::Busy(_)),
+        ) => Ok(InvalidField::new("login_name", Reason::Busy)),
+        ChangeUserError::Storage(
+            StorageError::Inconsistent { .. }
+            | StorageError::Constraint(_)
+            | StorageError::Refused(_),
+        )
+        | ChangeUserError::Credential(SaveCredentialError::Storage(
+            StorageError::Inconsistent { .. }
+            | StorageError::Constraint(_)
+            | StorageError::Refused(_),
+        )) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a line was not imported");
+            Ok(InvalidField::new("line", Reason::Damaged))
         }
         ChangeUserError::Forbidden
-        | ChangeUserError::UnknownUser
         | ChangeUserError::ProofOutdated
-        | ChangeUserError::Outdated
         | ChangeUserError::Credential(_)
         | ChangeUserError::Storage(_) => Err(error),
     }
@@ -252,6 +296,6 @@ fn progress(lines: &Lines) -> ProgressBar {
         // The template is a constant that its test reads.
         ProgressStyle::default_bar()
     }));
-    bar.set_position(lines.position());
-    bar
+    // The rate is that of this run.
+    bar.with_position(lines.position())
 }

@@ -1,4 +1,4 @@
-//! The lines of a file, one by one, each in memory that is wiped.
+//! The lines of a file, one by one, each in memory that is wiped; the file's own buffer is not.
 
 use std::{
     fs::File,
@@ -68,7 +68,7 @@ impl Lines {
 
     /// The next line, or what is wrong with it; what is too long is passed over.
     fn read(&mut self) -> Result<Option<Text>, Failure> {
-        let mut text = Zeroizing::new(Vec::with_capacity(1024));
+        let mut text = Zeroizing::new(Vec::with_capacity(MAXIMUM_LINE + 1));
         let limit = u64::try_from(MAXIMUM_LINE).unwrap_or(u64::MAX);
         let read = (&mut self.reader).take(limit + 1).read_until(b'\n', &mut text)?;
         if read == 0 {

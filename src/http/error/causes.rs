@@ -71,6 +71,9 @@ impl From<SaveCredentialError> for ApiError {
             SaveCredentialError::TypeNotForUser => {
                 InvalidField::new("Credential.Type.Type", Reason::TypeNotForUser).into()
             }
+            SaveCredentialError::UnacceptableHash(reason) => {
+                InvalidField::new("Credential.Hash", reason).into()
+            }
             SaveCredentialError::KeyUnavailable(_) => {
                 Self::caused(ErrorKind::KeyUnavailable, error)
             }

@@ -34,10 +34,13 @@ pub(super) mod schemes {
 }
 
 /// What an endpoint says about itself.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(in crate::http) struct Operation {
     summary: &'static str,
     body: Option<Typed>,
     is_body_required: bool,
+    /// False for what a form cannot say.
+    has_form: bool,
     /// Ids in the query: name and description.
     query: Vec<(&'static str, &'static str)>,
     answer: Answer,
@@ -65,6 +68,7 @@ impl Operation {
             summary,
             body: None,
             is_body_required: true,
+            has_form: true,
             query: Vec::new(),
             answer: Answer::Nothing,
             may_be_a_page: false,
@@ -87,10 +91,15 @@ impl Operation {
 
     /// With a body that is a list of ids, in any format that has lists.
     pub(in crate::http) fn takes_list_of_ids(mut self) -> Self {
-        let id = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+        let id = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(i32::MAX))
+            .build();
         let list = Schema::Array(ArrayBuilder::new().items(id).build());
         self.body = Some(Typed::new::<Vec<i32>>(list.into(), |_| {}));
         self.is_body_required = false;
+        self.has_form = false;
         self
     }
 
@@ -183,7 +192,8 @@ impl Operation {
         if let Some(typed) = &self.body {
             let mut body =
                 RequestBodyBuilder::new().required(Some(required(self.is_body_required)));
-            for (media_type, is_form) in media_types::of_requests() {
+            let is_for = |(_, is_form): &(&str, bool)| self.has_form || !is_form;
+            for (media_type, is_form) in media_types::of_requests().filter(is_for) {
                 body = body.content(media_type, self.body_content(typed, is_form));
             }
             operation = operation.request_body(Some(body.build()));

@@ -16,7 +16,11 @@ pub(super) fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
 /// An id that has to be there: a user's is a number, any other a text.
 pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
     let of_user = name != "ticket";
-    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(i32::MAX))
+        .build();
     let schema = if of_user { number } else { Object::with_type(Type::String) };
     ParameterBuilder::new()
         .name(name)

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{super::length_prefixed::LengthPrefixed, PhcHash};
+use super::{super::length_prefixed::LengthPrefixed, StoredHash};
 use crate::{
     domain::{caller::Caller, credential::CredentialValue, stored_credential::StoredCredential},
     security::random::{RandomError, random_bytes},
@@ -20,7 +20,7 @@ pub(crate) struct Claim<'claim> {
     /// `None`: there is no such user, or they have no credential of that type.
     pub(crate) row: Option<&'claim StoredCredential>,
     /// What the row holds. `None` also when it does not open.
-    pub(crate) hash: Option<&'claim PhcHash>,
+    pub(crate) hash: Option<&'claim StoredHash>,
     /// False for who would be refused all the same: remembering them would show by its speed that
     /// their secret was right.
     pub(crate) may_be_remembered: bool,
@@ -77,7 +77,11 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::domain::{stored_credential::HashParameters, user::UserId, validity::Validity};
+    use crate::domain::{
+        stored_credential::{HashParameters, HashScheme},
+        user::UserId,
+        validity::Validity,
+    };
 
     fn value(text: &str) -> CredentialValue {
         CredentialValue::parse("Value", &SecretString::from(text)).unwrap()
@@ -92,6 +96,7 @@ mod tests {
             credential_type: "CRM5/PASSWORD".to_owned(),
             sealed_hash: sealed.to_vec(),
             key_id: "key".to_owned(),
+            hash_scheme: HashScheme::Argon2id,
             hash_parameters: HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 },
             version,
             validity: Validity::default(),

@@ -7,15 +7,18 @@
 //! that was verified lately costs nothing; equal claims at the same time cost one hash.
 
 mod admission;
+mod capacity;
 mod claim;
 mod fair_queue;
 mod flights;
+mod foreign;
 mod kernel;
 mod measures;
 #[cfg(feature = "parts")]
 mod part;
 mod phc;
 mod remembered;
+mod stored;
 mod worker;
 
 use std::{
@@ -32,23 +35,23 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "parts")]
 pub use self::part::HashPart;
-pub(crate) use self::{admission::Admission, claim::Claim, phc::PhcHash};
+pub(crate) use self::{
+    admission::Admission, capacity::Capacity, claim::Claim, phc::PhcHash, stored::StoredHash,
+};
 use self::{
     admission::Admissions,
+    capacity::{count, queue_length},
     claim::ClaimKey,
     flights::{Flights, Landed, Verification},
     kernel::{Kernel, Tag},
     measures::Measures,
     remembered::Remembered,
-    worker::{Job, Pool},
+    worker::{Done, Job, Pool, Task},
 };
 use super::random::random_bytes;
 use crate::domain::{
-    caller::Caller, credential::CredentialValue, stored_credential::HashParameters,
+    Reason, caller::Caller, credential::CredentialValue, stored_credential::HashParameters,
 };
-
-/// The queue is never shorter than this, however slow the machine.
-const MINIMUM_QUEUE: usize = 128;
 
 /// How the engine is built.
 #[derive(Debug, Clone)]
@@ -113,21 +116,7 @@ pub(crate) enum Proven {
     Now,
 }
 
-/// What the engine can do on this machine, measured at start.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Capacity {
-    /// Which implementation of the hash: `avx2` or `portable`.
-    pub(crate) kernel: &'static str,
-    pub(crate) threads: usize,
-    /// Hashes per second, all threads together.
-    pub(crate) hashes_per_second: f64,
-    /// Jobs that may wait.
-    pub(crate) queue_length: usize,
-    /// All threads' memory, in KiB.
-    pub(crate) memory_kib: u64,
-}
-
-type Answer = oneshot::Receiver<Result<Tag, HashingError>>;
+type Answer = oneshot::Receiver<Result<Done, HashingError>>;
 
 impl HashingEngine {
     /// Starts the threads, allocates their memory and measures their rate.
@@ -184,7 +173,8 @@ impl HashingEngine {
         value: &CredentialValue,
     ) -> Result<PhcHash, HashingError> {
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
-        let tag = self.tag(caller, value.secret(), &salt, self.parameters).await?;
+        let task = Task::Tag { salt: salt.clone(), parameters: self.parameters };
+        let tag = tag_of(self.done(caller, value.secret(), task).await?)?;
         Ok(PhcHash::new(self.parameters, salt, *tag))
     }
 
@@ -224,22 +214,36 @@ impl HashingEngine {
         value: &CredentialValue,
     ) -> Result<Option<PhcHash>, HashingError> {
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
-        let (job, answer) = self.job(value.secret(), &salt, self.parameters);
+        let task = Task::Tag { salt: salt.clone(), parameters: self.parameters };
+        let (job, answer) = self.job(value.secret(), task);
         self.pool.submit_idle(job);
         match answer.await {
-            Ok(Ok(tag)) => {
+            Ok(Ok(done)) => {
                 self.measures.idle.inc();
-                Ok(Some(PhcHash::new(self.parameters, salt, *tag)))
+                Ok(Some(PhcHash::new(self.parameters, salt, *tag_of(done)?)))
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Ok(None),
         }
     }
 
-    /// True when a hash costs less than one made today.
-    pub(crate) fn is_below_target(&self, hash: &PhcHash) -> bool {
+    /// True when a hash costs less than one made today, or was made elsewhere.
+    pub(crate) fn is_below_target(&self, hash: &StoredHash) -> bool {
         let blocks = |cost: HashParameters| u64::from(cost.memory_kib) * u64::from(cost.iterations);
-        blocks(hash.parameters()) < blocks(self.parameters)
+        match hash {
+            StoredHash::Own(own) => blocks(own.parameters()) < blocks(self.parameters),
+            StoredHash::Foreign(_) => true,
+        }
+    }
+
+    /// Reads a hash that another system made.
+    ///
+    /// # Errors
+    /// When it is none that can be verified, or costs too little or too much; it is not tried.
+    pub(crate) fn accept(&self, text: &SecretString) -> Result<StoredHash, Reason> {
+        let hash = StoredHash::parse(text).ok_or(Reason::UnknownHash)?;
+        hash.check_cost(self.maximum_memory_kib)?;
+        Ok(hash)
     }
 
     /// Whether a claim is right: remembered, found out together with an equal one, or hashed.
@@ -279,7 +283,7 @@ impl HashingEngine {
         &self,
         caller: Caller,
         value: &CredentialValue,
-        stored: Option<&PhcHash>,
+        stored: Option<&StoredHash>,
     ) -> Result<bool, HashingError> {
         self.verification(caller, value, stored).await
     }
@@ -292,17 +296,27 @@ impl HashingEngine {
         &self,
         caller: Caller,
         value: &CredentialValue,
-        stored: Option<&PhcHash>,
+        stored: Option<&StoredHash>,
     ) -> Verification {
-        let is_allowed = |hash: &&PhcHash| hash.parameters().memory_kib <= self.maximum_memory_kib;
+        let is_allowed =
+            |hash: &&StoredHash| hash.parameters().memory_kib <= self.maximum_memory_kib;
         let allowed = stored.filter(is_allowed);
         if stored.is_some() && allowed.is_none() {
             tracing::error!("a stored hash asks for more than hashing.maximum_memory_kib");
         }
-        let (against, is_real) = (allowed.unwrap_or(&self.decoy).clone(), allowed.is_some());
-        let tag = self.tag(caller, value.secret(), against.salt(), against.parameters());
+        let is_real = allowed.is_some();
+        let against = match allowed {
+            Some(StoredHash::Foreign(foreign)) => {
+                let done = self.done(caller, value.secret(), Task::Match(Arc::clone(foreign)));
+                return async move { Ok(matches!(done.await?, Done::Match(true))) }.boxed();
+            }
+            Some(StoredHash::Own(own)) => own.clone(),
+            None => self.decoy.clone(),
+        };
+        let (salt, parameters) = (against.salt().to_vec(), against.parameters());
+        let done = self.done(caller, value.secret(), Task::Tag { salt, parameters });
         async move {
-            let is_same = bool::from(tag.await?.as_slice().ct_eq(against.tag()));
+            let is_same = bool::from(tag_of(done.await?)?.as_slice().ct_eq(against.tag()));
             Ok(is_same && is_real)
         }
         .boxed()
@@ -332,30 +346,22 @@ impl HashingEngine {
         self.measures.register(registry);
     }
 
-    /// A job of now, and where its tag comes out.
-    fn job(&self, secret: &SecretString, salt: &[u8], parameters: HashParameters) -> (Job, Answer) {
+    /// A job of now, and where it comes out.
+    fn job(&self, secret: &SecretString, task: Task) -> (Job, Answer) {
         let (reply, answer) = oneshot::channel();
         let queued = Instant::now();
-        let job = Job {
-            secret: Zeroizing::new(secret.expose_secret().as_bytes().to_vec()),
-            salt: salt.to_vec(),
-            parameters,
-            queued,
-            deadline: queued + self.deadline,
-            reply,
-        };
-        (job, answer)
+        let secret = Zeroizing::new(secret.expose_secret().as_bytes().to_vec());
+        (Job { secret, task, queued, deadline: queued + self.deadline, reply }, answer)
     }
 
     /// Queued when it is first polled.
-    fn tag(
+    fn done(
         &self,
         caller: Caller,
         secret: &SecretString,
-        salt: &[u8],
-        parameters: HashParameters,
-    ) -> impl Future<Output = Result<Tag, HashingError>> + Send + use<> {
-        let (job, answer) = self.job(secret, salt, parameters);
+        task: Task,
+    ) -> impl Future<Output = Result<Done, HashingError>> + Send + use<> {
+        let (job, answer) = self.job(secret, task);
         let pool = Arc::clone(&self.pool);
         async move {
             pool.submit(caller, job)?;
@@ -365,31 +371,18 @@ impl HashingEngine {
     }
 }
 
+/// The hash that was asked for; a task for one gives nothing else.
+fn tag_of(done: Done) -> Result<Tag, HashingError> {
+    match done {
+        Done::Tag(tag) => Ok(tag),
+        Done::Match(_) => Err(HashingError::ImpossibleCost),
+    }
+}
+
 impl Drop for HashingEngine {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// What part of the measured rate is left when requests come: the rest of the cores answers them,
-/// and is the database's, where that is on the same machine.
-const RATE_UNDER_LOAD: f64 = 0.7;
-
-/// Rate times deadline: a job at the end of a full queue is still hashed in time.
-fn queue_length(hashes_per_second: f64, deadline: Duration) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float becomes the nearest integer in range"
-    )]
-    let length = (hashes_per_second * RATE_UNDER_LOAD * deadline.as_secs_f64()) as usize;
-    length.max(MINIMUM_QUEUE)
-}
-
-/// A small count as a float.
-#[expect(clippy::cast_precision_loss, reason = "counts of threads and jobs are far below 2^52")]
-fn count(number: usize) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ use argon2::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::kernel::TAG_LENGTH;
-use crate::domain::stored_credential::{HASH_SCHEME, HashParameters};
+use crate::domain::stored_credential::HashParameters;
+
+/// The scheme of what is made here.
+const SCHEME: &str = "argon2id";
 
 /// Length of a new salt in bytes.
 pub(super) const SALT_LENGTH: usize = 16;
@@ -49,7 +52,7 @@ impl PhcHash {
     pub(crate) fn parse(text: &SecretString) -> Result<Self, NotOurHash> {
         let hash = PasswordHash::new(text.expose_secret()).map_err(|_| NotOurHash)?;
         let parameters = Params::try_from(&hash).map_err(|_| NotOurHash)?;
-        if hash.algorithm.as_str() != HASH_SCHEME || hash.version != Some(VERSION_1_3) {
+        if hash.algorithm.as_str() != SCHEME || hash.version != Some(VERSION_1_3) {
             return Err(NotOurHash);
         }
         let salt = hash.salt.ok_or(NotOurHash)?;
@@ -74,7 +77,7 @@ impl PhcHash {
         let params = Params::new(memory_kib, iterations, parallelism, Some(TAG_LENGTH))
             .map_err(|_| NotOurHash)?;
         let hash = PasswordHash {
-            algorithm: Ident::new(HASH_SCHEME).map_err(|_| NotOurHash)?,
+            algorithm: Ident::new(SCHEME).map_err(|_| NotOurHash)?,
             version: Some(VERSION_1_3),
             params: ParamsString::try_from(&params).map_err(|_| NotOurHash)?,
             salt: Some(Salt::new(&self.salt).map_err(|_| NotOurHash)?),

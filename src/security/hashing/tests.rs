@@ -5,7 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use futures_util::future::join_all;
 
 use super::*;
-use crate::domain::{stored_credential::StoredCredential, user::UserId, validity::Validity};
+use crate::domain::{
+    stored_credential::{HashScheme, StoredCredential},
+    user::UserId,
+    validity::Validity,
+};
 
 const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
 
@@ -37,7 +41,7 @@ const ADDRESS: Caller = Caller::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
 #[tokio::test]
 async fn what_was_hashed_is_verified_and_nothing_else() {
     let engine = engine(FAST, Duration::from_secs(30));
-    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     assert!(engine.verify(ADDRESS, &value("right"), Some(&hash)).await.unwrap());
     assert!(!engine.verify(ADDRESS, &value("wrong"), Some(&hash)).await.unwrap());
     assert!(!engine.verify(ADDRESS, &value("right"), None).await.unwrap());
@@ -72,7 +76,7 @@ fn the_kernel_gives_what_the_reference_program_prints() {
 async fn a_hash_that_asks_for_too_much_costs_what_any_other_does() {
     let engine = engine(FAST, Duration::from_secs(30));
     let greedy = HashParameters { memory_kib: 4 * 1024 * 1024, ..FAST };
-    let hash = PhcHash::new(greedy, vec![0; 16], [0; 32]);
+    let hash = StoredHash::Own(PhcHash::new(greedy, vec![0; 16], [0; 32]));
     assert!(!engine.verify(ADDRESS, &value("x"), Some(&hash)).await.unwrap());
     assert_eq!(engine.hashed(), 1);
 }
@@ -156,7 +160,7 @@ async fn a_caller_with_many_jobs_does_not_keep_another_waiting() {
 fn claim<'claim>(
     canonical_name: &'claim str,
     value: &'claim CredentialValue,
-    stored: Option<(&'claim StoredCredential, &'claim PhcHash)>,
+    stored: Option<(&'claim StoredCredential, &'claim StoredHash)>,
 ) -> Claim<'claim> {
     let (row, hash) = stored.unzip();
     let credential_type = "CRM5/PASSWORD";
@@ -169,6 +173,7 @@ fn row(sealed_hash: &[u8]) -> StoredCredential {
         credential_type: "CRM5/PASSWORD".to_owned(),
         sealed_hash: sealed_hash.to_vec(),
         key_id: "key".to_owned(),
+        hash_scheme: HashScheme::Argon2id,
         hash_parameters: FAST,
         version: 1,
         validity: Validity::default(),
@@ -178,7 +183,7 @@ fn row(sealed_hash: &[u8]) -> StoredCredential {
 #[tokio::test]
 async fn a_right_claim_is_hashed_once_and_a_wrong_one_each_time() {
     let engine = engine(FAST, Duration::from_secs(30));
-    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let (row, other_row) = (row(b"sealed"), row(b"sealed anew"));
     let (right, wrong) = (value("right"), value("wrong"));
     let hashed = engine.hashed();
@@ -201,7 +206,7 @@ async fn a_right_claim_is_hashed_once_and_a_wrong_one_each_time() {
 async fn who_would_be_refused_all_the_same_is_never_remembered() {
     let engine = engine(FAST, Duration::from_secs(30));
     let right = value("right");
-    let hash = engine.hash(ADDRESS, &right).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &right).await.unwrap());
     let row = row(b"sealed");
     let active = claim("anna", &right, Some((&row, &hash)));
     let retired = Claim { may_be_remembered: false, ..active };
@@ -214,7 +219,7 @@ async fn who_would_be_refused_all_the_same_is_never_remembered() {
 async fn a_hundred_thousand_wrong_secrets_push_no_right_one_out() {
     let engine = engine(FAST, Duration::from_secs(30));
     let right = value("right");
-    let hash = engine.hash(ADDRESS, &right).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &right).await.unwrap());
     let row = row(b"sealed");
     let remembered = claim("anna", &right, Some((&row, &hash)));
     engine.prove(ADDRESS, &remembered).await.unwrap();
@@ -231,7 +236,7 @@ async fn a_hundred_thousand_wrong_secrets_push_no_right_one_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_claims_at_once_cost_one_hash_of_known_and_unknown_names_alike() {
     let engine = engine(SLOW, Duration::from_secs(3600));
-    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let row = row(b"sealed");
     for (stored, secret, proofs) in
         [(Some((&row, &hash)), "right", 32), (Some((&row, &hash)), "wrong", 0), (None, "right", 0)]
@@ -260,7 +265,7 @@ async fn callers_do_not_share_a_hash() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_first_goes_away_the_others_still_get_their_answer() {
     let engine = engine(SLOW, Duration::from_secs(3600));
-    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let (row, right) = (row(b"sealed"), value("right"));
     let claim = claim("name", &right, Some((&row, &hash)));
     let mut first = Box::pin(engine.prove(ADDRESS, &claim));
@@ -312,7 +317,7 @@ async fn whoever_logged_in_lately_from_there_needs_no_place_whatever_they_say_no
     let crowd: Vec<_> = std::iter::from_fn(|| engine.admit(ADDRESS).ok()).collect();
     assert_eq!(crowd.len(), engine.capacity().queue_length);
     assert!(engine.admit_login(ADDRESS, "anna").is_err());
-    let hash = engine.hash(ADDRESS, &value("right")).await.unwrap();
+    let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let row = row(b"sealed");
     let (right, wrong) = (value("right"), value("wrong"));
     for (value, proven) in [(&wrong, Proven::No), (&right, Proven::Now), (&wrong, Proven::No)] {

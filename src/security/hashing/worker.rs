@@ -18,6 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{
     HashingError, count,
     fair_queue::FairQueue,
+    foreign::ForeignHash,
     kernel::{self, Kernel, Tag},
     measures::Measures,
     phc::SALT_LENGTH,
@@ -30,11 +31,24 @@ const NICENESS: i32 = 10;
 /// One hash to compute.
 pub(super) struct Job {
     pub(super) secret: Zeroizing<Vec<u8>>,
-    pub(super) salt: Vec<u8>,
-    pub(super) parameters: HashParameters,
+    pub(super) task: Task,
     pub(super) queued: Instant,
     pub(super) deadline: Instant,
-    pub(super) reply: oneshot::Sender<Result<Tag, HashingError>>,
+    pub(super) reply: oneshot::Sender<Result<Done, HashingError>>,
+}
+
+/// What is to be computed of a secret.
+pub(super) enum Task {
+    /// Its hash.
+    Tag { salt: Vec<u8>, parameters: HashParameters },
+    /// Whether it is what this was made from.
+    Match(Arc<ForeignHash>),
+}
+
+/// What was computed.
+pub(super) enum Done {
+    Tag(Tag),
+    Match(bool),
 }
 
 /// The queue and the threads that empty it.
@@ -171,12 +185,21 @@ impl Pool {
             } else {
                 self.hashed.fetch_add(1, Ordering::Relaxed);
                 self.measures.waited(start - job.queued);
-                let tag = self.kernel.argon2id(&job.secret, &job.salt, job.parameters, memory);
+                let done = self.compute(&job, memory);
                 self.measures.hashed(start.elapsed());
-                tag
+                done
             };
             // The caller may have gone away meanwhile; then nobody wants the answer.
             let _ = job.reply.send(answer);
+        }
+    }
+
+    fn compute(&self, job: &Job, memory: &mut [Block]) -> Result<Done, HashingError> {
+        match &job.task {
+            Task::Tag { salt, parameters } => {
+                self.kernel.argon2id(&job.secret, salt, *parameters, memory).map(Done::Tag)
+            }
+            Task::Match(hash) => Ok(Done::Match(hash.matches(&job.secret, memory))),
         }
     }
 

@@ -59,14 +59,9 @@ impl Service {
         let Some(user) = candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
-        let Some(row) = row else {
-            return Err(refuse(Some(user), Refusal::WrongPassword));
-        };
+        let row = row.map_err(|refusal| refuse(Some(user), refusal))?;
         if user.is_retired {
             return Err(refuse(Some(user), Refusal::Retired));
-        }
-        if !row.validity.contains(now) {
-            return Err(refuse(Some(user), Refusal::NotValidNow));
         }
         self.last_uses.push(row, AuthenticationScheme::Basic, origin, now);
         let credential_type = row.credential_type.clone();
@@ -94,14 +89,15 @@ impl Service {
         admitted
     }
 
-    /// The first of the types' rows that was made from this password, whether it counts or not.
+    /// The first of the types' rows that was made from this password and counts, or why none was.
     async fn prove<'rows>(
         &self,
         candidate: Option<&'rows Candidate>,
         types: &[String],
         presented: Presented<'_>,
-    ) -> Result<Option<&'rows StoredCredential>, AuthenticationError> {
+    ) -> Result<Result<&'rows StoredCredential, Refusal>, AuthenticationError> {
         let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
+        let mut has_ended = false;
         let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
         for credential_type in types {
             let row = rows.iter().find(|row| row.credential_type == *credential_type);
@@ -121,11 +117,16 @@ impl Service {
             if proven == Proven::No {
                 continue;
             }
+            if !is_valid {
+                // As if it were wrong, in time as well; a row of another type may still count.
+                has_ended = true;
+                continue;
+            }
             if proven == Proven::Now && may_be_remembered && self.hashing.is_below_target(hash) {
                 self.upgrades.push(row.clone(), presented.password.clone());
             }
-            return Ok(Some(row));
+            return Ok(Ok(row));
         }
-        Ok(None)
+        Ok(Err(if has_ended { Refusal::NotValidNow } else { Refusal::WrongPassword }))
     }
 }

@@ -215,3 +215,112 @@ async fn what_was_exported_can_be_imported_and_changes_nothing(pool: PgPool) {
     assert_eq!(events().await.unwrap(), before);
     assert!(logs_in(&app, "paul", "paul-password").await);
 }
+
+/// Of "correct horse", by libxcrypt 4.4, Python 3.11's hashlib, and argon2-cffi 25.1.
+const HASHES: [(&str, &str, &str); 5] = [
+    ("b", "bcrypt", "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe"),
+    (
+        "p",
+        "pbkdf2-sha512",
+        "$pbkdf2-sha512$i=10000,l=64$c2FsdHNhbHQ$SRl9U3XB4V6sE0qgj2kNlpHjNAF/t80nzn08MIK9MikE40sYmo1/\
+         mbJe3iZlysoMZPTMtHWle6aKFgnsaKsZNA",
+    ),
+    (
+        "d",
+        "pbkdf2-sha256",
+        "pbkdf2_sha256$26000$Django5Salt$NOGVWoUQTyBCLCAZn+sWotpiDWR9II7cjfkE1pMOGs4=",
+    ),
+    ("i", "argon2i", "$argon2i$v=19$m=4096,t=2,p=2$c2FsdHNhbHQ$aRgIhWvUJG5CeQ62n8Ov6zRMGD9MRS+k"),
+    (
+        "o",
+        "argon2id",
+        "$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$KBJSI6BT3NyMAUsaKLL9Pzdt9MAPhw9LJEM85dO\
+         vTig",
+    ),
+];
+
+fn hashed(name: &str, hash: &str) -> String {
+    json!({"login_name": name, "credentials": [{"hash": hash}]}).to_string()
+}
+
+/// How a user's password rests, by name.
+async fn scheme(app: &TestApp, name: &str) -> (String, i32) {
+    let row = sqlx::query!(
+        "SELECT c.hash_scheme, c.hash_memory_kib FROM credentials c JOIN users u USING (user_id)
+         WHERE u.login_name = $1",
+        name,
+    );
+    let row = row.fetch_one(&app.pool).await.unwrap();
+    (row.hash_scheme, row.hash_memory_kib)
+}
+
+#[sqlx::test]
+async fn hashes_of_other_systems_log_in_and_are_made_anew(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let lines: Vec<_> = HASHES.iter().map(|(name, _, hash)| hashed(name, hash)).collect();
+    let (_folder, path) = file(&lines);
+    let (code, _, said) = import(&app, &path, &[]);
+    assert_eq!(code, 0, "{said}");
+    for (name, expected, _) in HASHES {
+        assert_eq!(scheme(&app, name).await.0, expected);
+        assert!(!logs_in(&app, name, "correct horsf").await, "{name}");
+        assert_eq!(scheme(&app, name).await.0, expected, "a wrong password upgrades nothing");
+        assert!(logs_in(&app, name, "correct horse").await, "{name}");
+        for _ in 0..200 {
+            if scheme(&app, name).await == ("argon2id".to_owned(), 19_456) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(scheme(&app, name).await, ("argon2id".to_owned(), 19_456), "{name}");
+        assert!(logs_in(&app, name, "correct horse").await, "{name} after the upgrade");
+        assert!(!logs_in(&app, name, "correct horsf").await, "{name} after the upgrade");
+    }
+    // An upgrade is no change of the credential.
+    let versions =
+        sqlx::query_scalar!("SELECT max(version) FROM credentials WHERE user_id >= 1000");
+    assert_eq!(versions.fetch_one(&app.pool).await.unwrap(), Some(2));
+}
+
+#[sqlx::test]
+async fn a_hash_that_is_none_or_costs_too_much_is_refused_and_never_tried(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let greedy = "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$KBJSI6BT3NyMAUsaKLL9Pzdt9MAPhw\
+                  9LJEM85dOvTig";
+    let (_folder, path) = file(&[
+        hashed("greedy", greedy),
+        hashed("cheap", "$2b$04$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe"),
+        hashed("endless", "$2b$31$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe"),
+        hashed("none", "marker"),
+        json!({"login_name": "both", "credentials": [{"value": "v", "hash": HASHES[0].2}]}).to_string(),
+        json!({"login_name": "sid", "credentials": [{"type": "ActiveDirectory", "hash": HASHES[0].2}]})
+            .to_string(),
+        hashed("good", HASHES[0].2),
+    ]);
+    for more in [&["--dry-run"][..], &[]] {
+        let (code, results, said) = import(&app, &path, more);
+        let told: Vec<_> = results
+            .iter()
+            .map(|of| {
+                (
+                    of["field"].as_str().unwrap_or_default(),
+                    of["reason"].as_str().unwrap_or_default(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("credentials.hash", "is a hash that costs too much"),
+            ("credentials.hash", "is a hash that costs too little"),
+            ("credentials.hash", "is a hash that costs too much"),
+            ("credentials.hash", "is not a hash that can be verified"),
+            ("credentials[0].hash", "contradicts another member"),
+            ("credentials[0].hash", "contradicts another member"),
+            ("", ""),
+        ];
+        assert_eq!(told, expected, "{said}");
+        assert_eq!(code, 1);
+        assert!(!said.contains("marker") && !format!("{results:?}").contains("marker"));
+    }
+    let added = sqlx::query_scalar!("SELECT count(*) FROM users WHERE user_id >= 1000");
+    assert_eq!(added.fetch_one(&app.pool).await.unwrap(), Some(1));
+}

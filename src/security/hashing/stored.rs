@@ -1,0 +1,69 @@
+//! A stored hash, ours or imported.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{foreign::ForeignHash, phc::PhcHash};
+use crate::domain::{
+    Reason,
+    stored_credential::{HashParameters, HashScheme},
+};
+
+/// What a credential is held against.
+#[derive(Debug, Clone)]
+pub(crate) enum StoredHash {
+    /// Made here.
+    Own(PhcHash),
+    /// Made elsewhere.
+    Foreign(Arc<ForeignHash>),
+}
+
+impl StoredHash {
+    /// Reads a hash; `None` when it is none that can be verified.
+    pub(crate) fn parse(text: &SecretString) -> Option<Self> {
+        if let Ok(own) = PhcHash::parse(text) {
+            return Some(Self::Own(own));
+        }
+        ForeignHash::parse(text).map(|foreign| Self::Foreign(Arc::new(foreign)))
+    }
+
+    /// The text that reads as this.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownHash`] for what no text can be; nothing that was read or made is.
+    pub(crate) fn to_text(&self) -> Result<SecretString, Reason> {
+        match self {
+            Self::Own(own) => own.to_phc_string().map_err(|_| Reason::UnknownHash),
+            Self::Foreign(foreign) => Ok(foreign.text().clone()),
+        }
+    }
+
+    /// How it was made.
+    pub(crate) fn scheme(&self) -> HashScheme {
+        match self {
+            Self::Own(_) => HashScheme::Argon2id,
+            Self::Foreign(foreign) => foreign.scheme(),
+        }
+    }
+
+    /// What it cost.
+    pub(crate) fn parameters(&self) -> HashParameters {
+        match self {
+            Self::Own(own) => own.parameters(),
+            Self::Foreign(foreign) => foreign.cost(),
+        }
+    }
+
+    /// Refuses an imported hash that costs too little or too much.
+    pub(super) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), Reason> {
+        match self {
+            Self::Foreign(foreign) => foreign.check_cost(maximum_memory_kib),
+            Self::Own(own) => {
+                let HashParameters { memory_kib, iterations, .. } = own.parameters();
+                let blocks = u64::from(memory_kib) * u64::from(iterations);
+                super::foreign::check_argon2(blocks, memory_kib, maximum_memory_kib)
+            }
+        }
+    }
+}
