@@ -5,6 +5,7 @@
 //!   --quick      Bearer and Basic at 64 connections
 //!   guessing     a returning caller beside a guesser
 //!   fairness     a user beside another one with 500 connections
+//!   import       a million ready hashes, and clear-text values
 //!   growth       1 thousand, 1 million and 10 million credentials; 1 to 4 instances
 //!
 //! Rounds of all rows and of the bare hash alternate, so that what else the machine does meets all
@@ -23,6 +24,7 @@
 #![expect(dead_code, reason = "the overload tests use the rest of the load generator")]
 
 mod bare;
+mod bulk;
 mod contention;
 mod growth;
 #[path = "../../tests/load/load.rs"]
@@ -48,8 +50,9 @@ fn main() {
         Some("guessing") => runtime.block_on(contention::guessing()),
         Some("fairness") => runtime.block_on(contention::fairness()),
         Some("growth") => runtime.block_on(growth::measure()),
+        Some("import") => runtime.block_on(bulk::measure()),
         Some(other) => {
-            panic!("{other}: what is that? --quick, guessing, fairness, growth or nothing")
+            panic!("{other}: what is that? --quick, guessing, fairness, growth, import or nothing")
         }
     }
 }

@@ -69,6 +69,17 @@ impl Happening<'_> {
     }
 }
 
+impl Happening<'_> {
+    /// Its evidence, as the next event of a chain that ends there.
+    pub(super) fn event(&self, author: Author<'_>, user_id: UserId, head: &UserHead) -> AuditEvent {
+        let session_epoch = head.session_epoch + i64::from(self.ends_derived);
+        AuditEvent {
+            credential_type: self.credential_type.map(str::to_owned),
+            ..author.event(user_id, self.kind, (head.audit_sequence, session_epoch))
+        }
+    }
+}
+
 impl Service {
     /// Takes the user's row for this transaction, as long as the author still stands.
     pub(super) async fn hold_user(
@@ -107,12 +118,8 @@ impl Service {
         (user_id, head): (UserId, &mut UserHead),
         happening: Happening<'_>,
     ) -> Result<(), StorageError> {
-        let session_epoch = head.session_epoch + i64::from(happening.ends_derived);
-        let place = (head.audit_sequence, session_epoch);
-        let event = AuditEvent {
-            credential_type: happening.credential_type.map(str::to_owned),
-            ..author.event(user_id, happening.kind, place)
-        };
+        let event = happening.event(author, user_id, head);
+        let session_epoch = event.session_epoch;
         let key = self.keyring.writing();
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;

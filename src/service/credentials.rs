@@ -257,7 +257,7 @@ impl Service {
         credential_type.is_usable_for_basic() || self.issuers.iter().any(is_bound)
     }
 
-    fn credential_write(
+    pub(super) fn credential_write(
         &self,
         save: Save<'_>,
         head: &UserHead,

@@ -4,6 +4,7 @@
 
 pub(crate) mod access_tokens;
 pub(crate) mod authentication;
+mod bulk;
 pub(crate) mod changes;
 pub(crate) mod credentials;
 mod deletions;

@@ -96,17 +96,7 @@ impl Service {
         user_id: Option<UserId>,
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
-        let login_name = command.new_login_name(None)?.cloned();
-        let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
-        let display_name = command.display_name.take();
-        let user = NewUser {
-            user_id,
-            display_name: display_name.unwrap_or_else(|| DisplayName::from(&login_name)),
-            login_name,
-            user_type: command.user_type.unwrap_or(UserType::Internal),
-            is_administrator: command.is_administrator.unwrap_or_default(),
-            is_retired: command.is_retired.unwrap_or_default(),
-        };
+        let user = new_user(user_id, &mut command)?;
         let credentials = std::mem::take(&mut command.credentials);
         let hashed = self.hash_all(author, user.user_type, credentials).await?;
         Ok(self.insert_user(author, &user, &hashed).await?)
@@ -197,7 +187,7 @@ impl Service {
     }
 
     /// The slow part: no connection is held meanwhile.
-    async fn hash_all(
+    pub(super) async fn hash_all(
         &self,
         author: Author<'_>,
         user_type: UserType,
@@ -215,6 +205,24 @@ impl Service {
         }
         Ok(hashed)
     }
+}
+
+/// A new user as the command has them.
+pub(super) fn new_user(
+    user_id: Option<UserId>,
+    command: &mut SaveUser,
+) -> Result<NewUser, ChangeUserError> {
+    let login_name = command.new_login_name(None)?.cloned();
+    let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
+    let display_name = command.display_name.take();
+    Ok(NewUser {
+        user_id,
+        display_name: display_name.unwrap_or_else(|| DisplayName::from(&login_name)),
+        login_name,
+        user_type: command.user_type.unwrap_or(UserType::Internal),
+        is_administrator: command.is_administrator.unwrap_or_default(),
+        is_retired: command.is_retired.unwrap_or_default(),
+    })
 }
 
 /// The user after the change, but for their login name.

@@ -251,7 +251,7 @@ pub(super) async fn find_whole(
 }
 
 /// What there is to tell of a new user beside that they are there.
-fn happenings_of_new(user: &NewUser) -> impl Iterator<Item = Happening<'static>> {
+pub(super) fn happenings_of_new(user: &NewUser) -> impl Iterator<Item = Happening<'static>> {
     let all = [
         (acts_on_anybody(user.user_type, user.is_administrator), AuditKind::AdministratorGranted),
         (user.is_retired, AuditKind::UserRetired),

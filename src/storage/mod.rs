@@ -3,6 +3,7 @@
 //! The caller owns the transaction. What PostgreSQL says is turned into [`StorageError`] here.
 
 pub(crate) mod audit_events;
+pub(crate) mod bulk;
 mod connections;
 pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;

@@ -172,6 +172,42 @@ pub(crate) async fn taken_names(
     Ok(taken)
 }
 
+/// So many ids that nobody has or had; those below 1000 are left to operators who bring their own.
+pub(crate) async fn next_ids(
+    connection: &mut PgConnection,
+    count: usize,
+) -> Result<Vec<UserId>, StorageError> {
+    let mut found = Vec::with_capacity(count);
+    while found.len() < count {
+        let missing = i32::try_from(count - found.len()).unwrap_or(i32::MAX);
+        let ids = sqlx::query_scalar!(
+            r#"SELECT n.id AS "id!" FROM (
+                   SELECT nextval(pg_get_serial_sequence('users', 'user_id'))::int AS id
+                   FROM generate_series(1, $1)
+               ) n WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = n.id)"#,
+            missing,
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        let inconsistent = |_| StorageError::Inconsistent { table: "users" };
+        for id in ids {
+            found.push(UserId::try_from(id).map_err(inconsistent)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Those of these ids that somebody has or had.
+pub(crate) async fn given_ids(
+    connection: &mut PgConnection,
+    user_ids: &[i32],
+) -> Result<Vec<i32>, StorageError> {
+    let given = sqlx::query_scalar!("SELECT user_id FROM users WHERE user_id = ANY($1)", user_ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(given)
+}
+
 /// True when somebody has this id, or had it.
 pub(crate) async fn was_given(
     connection: &mut PgConnection,

@@ -111,8 +111,11 @@ def xml_text(text):
 def filter_failure(context, failure, case, response):
     """What JSON Schema has no words for, each with the request that earns it."""
     if isinstance(failure, AcceptedNegativeData):
-        if case.body is None or case.operation.path.endswith("/ValidateUser"):
-            # Null is no body, which the document allows; and what is wrong is this call's answer.
+        if not isinstance(case.body, (dict, list, str)):
+            # Null is as good as no body, which the document allows.
+            return False
+        if case.operation.path.endswith("/ValidateUser"):
+            # What is wrong is this call's answer.
             return False
         # In XML a list is an element with children, or without: the same as an object.
         return case.media_type not in XML or not (has_list(case.body) or has_empty(case.body))
@@ -159,6 +162,8 @@ def is_earned(code, field, body):
         # A secret has no NUL, and the limit counts bytes.
         secret = str(member(body, field))
         return "\0" in secret or len(secret.encode()) > MAXIMUM_VALUE_BYTES
+    if code == "invalid_field" and re.fullmatch(r"\[\d+\]", field or ""):
+        return isinstance(body[int(field[1:-1])], float)
     if code == "invalid_field" and field in ("AssociateId", "User.AssociateId"):
         return any(isinstance(of, float) for of in (ids(body), ids(member(body, "User"))))
     if code == "duplicate_member":

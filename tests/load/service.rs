@@ -153,7 +153,8 @@ impl Installation {
         assert!(child.wait().expect("its end").success(), "{arguments:?}");
     }
 
-    fn keeper(&self, arguments: &[&str]) -> Command {
+    /// A command of this installation.
+    pub(crate) fn keeper(&self, arguments: &[&str]) -> Command {
         let mut command = keeper(arguments, self.folder.path());
         command.env("KEEPER__DATABASE__URL", &self.database.ready);
         command

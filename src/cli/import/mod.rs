@@ -4,9 +4,9 @@
 mod checkpoint;
 mod line;
 mod reader;
+mod unfinished;
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -18,13 +18,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use self::{checkpoint::Checkpoint, line::in_names_of_lines, reader::Lines};
+use self::{
+    checkpoint::Checkpoint, line::in_names_of_lines, reader::Lines, unfinished::Unfinished,
+};
 use super::{
     output::{self, Failure},
     session,
 };
 use crate::{
-    domain::{InvalidField, Reason, user::UserId},
+    domain::{
+        InvalidField, Reason,
+        save_credential::{NewCredential, NewSecret},
+        user::UserId,
+    },
     service::{
         Service, StorageError,
         changes::ChangeUserError,
@@ -39,6 +45,9 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 /// Lines under way, for each hashing thread: one is hashed while another is read or written.
 const LINES_PER_THREAD: usize = 4;
 
+/// Lines that are written together.
+const BATCH: usize = 500;
+
 /// The arguments of `import`.
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -52,38 +61,21 @@ pub(super) struct Arguments {
 /// What became of a line.
 type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
 
+/// What became of lines that were written together, or what is wrong with more than one.
+type Ended = Result<Vec<(u64, Outcome)>, ChangeUserError>;
+
 /// An import on its way.
 struct Import {
     service: Arc<Service>,
     is_dry_run: bool,
     checkpoint: Checkpoint,
-    under_way: JoinSet<(u64, Outcome)>,
-    /// Lines that were read and whose result was not told yet, with whom they are about, once that
-    /// is known: another line of theirs waits.
-    unfinished: BTreeMap<u64, Option<Whom>>,
+    under_way: JoinSet<Ended>,
+    /// Lines with nothing to hash, which are written together.
+    batch: Vec<(u64, ImportedUser)>,
+    unfinished: Unfinished,
     progress: ProgressBar,
     counts: Counts,
     saved: Instant,
-}
-
-/// Whom a line is about.
-#[derive(PartialEq, Eq)]
-struct Whom {
-    canonical_name: String,
-    user_id: Option<i32>,
-}
-
-impl Whom {
-    fn of(user: &ImportedUser) -> Self {
-        let user_id = user.user_id.map(UserId::as_i32);
-        Self { canonical_name: user.login_name.canonical().to_owned(), user_id }
-    }
-
-    /// True when the two could be the same user.
-    fn is_near(&self, other: &Self) -> bool {
-        self.canonical_name == other.canonical_name
-            || (self.user_id.is_some() && self.user_id == other.user_id)
-    }
 }
 
 #[derive(Default)]
@@ -108,7 +100,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         progress: progress(&lines),
         checkpoint,
         under_way: JoinSet::new(),
-        unfinished: BTreeMap::new(),
+        batch: Vec::new(),
+        unfinished: Unfinished::default(),
         counts: Counts::default(),
         saved: Instant::now(),
     };
@@ -124,10 +117,11 @@ impl Import {
             let interrupted = futures_util::poll!(&mut signal).is_ready();
             let next = if interrupted { None } else { lines.next()? };
             let Some((number, text)) = next else {
+                self.flush();
                 while self.wait_for_one().await? {}
                 return Ok(!interrupted);
             };
-            self.unfinished.insert(number, None);
+            self.unfinished.read(number);
             match text.and_then(|text| line::read(&text, &self.service.types)) {
                 Ok(user) => self.start(number, user).await?,
                 Err(problem) => self.failed(number, &problem)?,
@@ -138,25 +132,44 @@ impl Import {
 
     /// Starts a line as soon as there is room, and no other line of that user is under way.
     async fn start(&mut self, number: u64, user: ImportedUser) -> Result<(), Failure> {
+        if self.unfinished.is_near(&user) {
+            self.flush();
+        }
         let most = self.service.hashing.capacity().threads * LINES_PER_THREAD;
-        let whom = Whom::of(&user);
-        let is_near = |other: &Option<Whom>| other.as_ref().is_some_and(|of| of.is_near(&whom));
-        while self.under_way.len() >= most || self.unfinished.values().any(is_near) {
+        while self.under_way.len() >= most || self.unfinished.is_near(&user) {
             if !self.wait_for_one().await? {
                 break;
             }
         }
-        self.unfinished.insert(number, Some(whom));
+        self.unfinished.start(number, &user);
+        if !self.is_dry_run && has_nothing_to_hash(&user) {
+            self.batch.push((number, user));
+            if self.batch.len() >= BATCH {
+                self.flush();
+            }
+            return Ok(());
+        }
         let (service, is_dry_run) = (Arc::clone(&self.service), self.is_dry_run);
-        self.under_way.spawn(async move { (number, import_one(&service, is_dry_run, user).await) });
+        self.under_way
+            .spawn(async move { Ok(vec![(number, import_one(&service, is_dry_run, user).await)]) });
         Ok(())
     }
 
-    /// Waits until a line is done; false when none is under way.
+    /// Starts the lines that wait for others like them.
+    fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.is_empty() {
+            let service = Arc::clone(&self.service);
+            self.under_way.spawn(async move { import_batch(&service, batch).await });
+        }
+    }
+
+    /// Waits until something is done; false when nothing is under way.
     async fn wait_for_one(&mut self) -> Result<bool, Failure> {
         let Some(ended) = self.under_way.join_next().await else { return Ok(false) };
-        let (number, outcome) = ended?;
-        self.done(number, outcome)?;
+        for (number, outcome) in ended?? {
+            self.done(number, outcome)?;
+        }
         Ok(true)
     }
 
@@ -190,7 +203,7 @@ impl Import {
     /// Tells the result of a line, which is finished with that and not before.
     fn say(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
         self.progress.suspend(|| output::report(result))?;
-        self.unfinished.remove(&number);
+        self.unfinished.finish(number);
         Ok(())
     }
 
@@ -211,8 +224,7 @@ impl Import {
         if self.is_dry_run {
             return Ok(());
         }
-        let done = self.unfinished.keys().next().map_or(number, |first| first - 1);
-        self.checkpoint.save(done)
+        self.checkpoint.save(self.unfinished.done_of(number))
     }
 
     fn finish(mut self, lines: &Lines, ended: Result<bool, Failure>) -> Result<ExitCode, Failure> {
@@ -245,6 +257,21 @@ async fn import_one(service: &Service, is_dry_run: bool, user: ImportedUser) -> 
     }
     let (imported, user_id) = service.import_user(author, user).await?;
     Ok((imported, Some(user_id)))
+}
+
+async fn import_batch(service: &Service, batch: Vec<(u64, ImportedUser)>) -> Ended {
+    let origin = session::origin();
+    let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let outcomes = service.import_users(session::author(&origin), users).await?;
+    let told = |done: (Imported, UserId)| (done.0, Some(done.1));
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.map(told));
+    Ok(numbers.into_iter().zip(outcomes).collect())
+}
+
+/// True for a line whose hashes, if any, are ready.
+fn has_nothing_to_hash(user: &ImportedUser) -> bool {
+    let is_ready = |of: &NewCredential| matches!(of.secret, NewSecret::Hash(_));
+    user.members.credentials.iter().all(is_ready)
 }
 
 /// What is wrong with one line, or what is wrong with all of them.

@@ -324,3 +324,55 @@ async fn a_hash_that_is_none_or_costs_too_much_is_refused_and_never_tried(pool: 
     let added = sqlx::query_scalar!("SELECT count(*) FROM users WHERE user_id >= 1000");
     assert_eq!(added.fetch_one(&app.pool).await.unwrap(), Some(1));
 }
+
+#[sqlx::test]
+async fn thousands_of_ready_hashes_are_written_together_and_each_is_whole(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let name = |number: usize| format!("bulk\\\t{number}\u{1f980}").replace('\t', "_");
+    let mut lines: Vec<_> = (1..=1200).map(|number| hashed(&name(number), HASHES[0].2)).collect();
+    let whole = json!({
+        "login_name": "whole", "id": 5000, "display_name": "A \\ name", "type": "system", "retired": true,
+        "credentials": [
+            {"hash": HASHES[0].2, "display_value": "a\tb\\N", "valid_from": "2020-01-01T00:00:00Z",
+             "valid_to": "2090-01-01T00:00:00Z"},
+        ],
+    });
+    lines.push(whole.to_string());
+    // In the middle: one who is there, one without anything, a failure, the same user again.
+    lines.insert(600, hashed("paul", HASHES[0].2));
+    lines.insert(601, json!({"login_name": "bare"}).to_string());
+    lines.insert(
+        602,
+        hashed("cheap", "$2b$04$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe"),
+    );
+    lines.insert(603, json!({"login_name": name(600), "administrator": true}).to_string());
+    lines.insert(604, json!({"login_name": "anna2", "id": 1}).to_string());
+    let (_folder, path) = file(&lines);
+    let (code, results, said) = import(&app, &path, &[]);
+    assert_eq!((code, results.len()), (1, 1206), "{said}");
+    assert!(said.contains("1202 added, 2 changed, 2 failed"), "{said}");
+    for number in [1, 600, 1200] {
+        assert!(logs_in(&app, &name(number), "correct horse").await, "{number}");
+    }
+    assert!(logs_in(&app, "paul", "correct horse").await);
+    let row = sqlx::query!(
+        r#"SELECT u.display_name, u.is_retired, c.display_value, c.valid_to::text AS "valid_to!",
+                  c.version, u.audit_sequence,
+                  (SELECT string_agg(kind, ' ' ORDER BY sequence) FROM audit_events e
+                   WHERE e.user_id = u.user_id) AS "kinds!",
+                  (SELECT mac FROM audit_events e
+                   WHERE e.user_id = u.user_id AND e.sequence = u.audit_sequence) = u.audit_mac
+                      AS "ends_there!"
+           FROM users u JOIN credentials c USING (user_id) WHERE user_id = 5000"#
+    );
+    let row = row.fetch_one(&app.pool).await.unwrap();
+    assert_eq!((row.display_name.as_str(), row.display_value.as_str()), ("A \\ name", "a\tb\\N"));
+    assert!(row.is_retired && row.ends_there && row.valid_to.starts_with("2090-01-01"));
+    assert_eq!((row.version, row.audit_sequence), (4, 4));
+    assert_eq!(row.kinds, "user_added administrator_granted user_retired credential_saved");
+    // What was written together goes on as everything else does.
+    app.command(&["user", "reactivate", "whole"], "").succeeded();
+    assert!(logs_in(&app, "whole", "correct horse").await);
+    app.save(&app.administrator(), 5000, "", "another").await.is_saved();
+    assert!(logs_in(&app, "whole", "another").await);
+}

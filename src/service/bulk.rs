@@ -1,0 +1,208 @@
+//! Importing many new users at once whose hashes are ready: checked, sealed and chained one by one,
+//! written by `COPY` in one transaction. What that is not for goes the way of a single user.
+
+use super::{
+    Service,
+    changes::ChangeUserError,
+    credentials::{HashedCredential, RestsOn, Save},
+    importing::{Imported, ImportedUser},
+    user_changes::new_user,
+    users::happenings_of_new,
+};
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        audit::{AuditEvent, AuditKind},
+        author::Author,
+        user::{NewUser, UserId},
+    },
+    security::audit_chain::{START_OF_CHAIN, audit_mac},
+    storage::{
+        self, StorageError,
+        bulk::{self, BulkRows, ChainEnd},
+        users::{self, UserHead},
+    },
+};
+
+/// What became of each imported user.
+type Outcomes = Vec<Result<(Imported, UserId), ChangeUserError>>;
+
+/// A user that can be written together with others.
+struct Ready {
+    user: NewUser,
+    hashed: Vec<HashedCredential>,
+}
+
+impl Service {
+    /// Imports users, of whom no two are the same, and tells what became of each, in their order.
+    /// Nothing of one depends on another.
+    ///
+    /// # Errors
+    /// When it is not about one of them; what became of them is not known then.
+    pub(crate) async fn import_users(
+        &self,
+        author: Author<'_>,
+        imported: Vec<ImportedUser>,
+    ) -> Result<Outcomes, ChangeUserError> {
+        let taken = self.taken_of(&imported).await?;
+        let is_new = |user: &ImportedUser| {
+            let id = user.user_id.map(UserId::as_i32);
+            !taken.names.contains(&user.login_name.canonical().to_owned())
+                && !id.is_some_and(|id| taken.ids.contains(&id))
+        };
+        let mut outcomes: Vec<Option<_>> = Vec::new();
+        let (mut ready, mut places) = (Vec::new(), Vec::new());
+        for (place, user) in imported.into_iter().enumerate() {
+            outcomes.push(None);
+            let outcome = if is_new(&user) {
+                match self.make_ready(author, user).await {
+                    Ok(made) => {
+                        ready.push(made);
+                        places.push(place);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                }
+            } else {
+                self.import_user(author, user).await
+            };
+            if let Some(kept) = outcomes.get_mut(place) {
+                *kept = Some(outcome);
+            }
+        }
+        for (place, outcome) in places.into_iter().zip(self.insert_all(author, ready).await?) {
+            if let Some(kept) = outcomes.get_mut(place) {
+                *kept = Some(outcome);
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    async fn taken_of(&self, users: &[ImportedUser]) -> Result<Taken, StorageError> {
+        let names: Vec<_> = users.iter().map(|of| of.login_name.canonical().to_owned()).collect();
+        let ids: Vec<_> = users.iter().filter_map(|of| of.user_id).map(UserId::as_i32).collect();
+        let mut connection = self.connection().await?;
+        let names = users::taken_names(&mut connection, &names, None).await?;
+        let ids = users::given_ids(&mut connection, &ids).await?;
+        connection.release();
+        Ok(Taken { names, ids })
+    }
+
+    async fn make_ready(
+        &self,
+        author: Author<'_>,
+        imported: ImportedUser,
+    ) -> Result<Ready, ChangeUserError> {
+        let ImportedUser { login_name, user_id, mut members } = imported;
+        members.login_names = vec![login_name];
+        let user = new_user(user_id, &mut members)?;
+        let credentials = std::mem::take(&mut members.credentials);
+        let hashed = self.hash_all(author, user.user_type, credentials).await?;
+        Ok(Ready { user, hashed })
+    }
+
+    /// All in one transaction; when somebody took a name or an id meanwhile, each in its own.
+    async fn insert_all(
+        &self,
+        author: Author<'_>,
+        ready: Vec<Ready>,
+    ) -> Result<Outcomes, ChangeUserError> {
+        match self.copy_all(author, &ready).await {
+            Err(ChangeUserError::Storage(StorageError::Constraint(_))) => {}
+            copied => {
+                let added = copied?.into_iter().map(|id| Ok((Imported::Added, id)));
+                return Ok(added.collect());
+            }
+        }
+        let mut outcomes = Vec::with_capacity(ready.len());
+        for Ready { user, hashed } in ready {
+            let inserted = self.insert_user(author, &user, &hashed).await;
+            let outcome = inserted.map(|of| (Imported::Added, of.user.user_id));
+            outcomes.push(outcome.map_err(ChangeUserError::from));
+        }
+        Ok(outcomes)
+    }
+
+    async fn copy_all(
+        &self,
+        author: Author<'_>,
+        ready: &[Ready],
+    ) -> Result<Vec<UserId>, ChangeUserError> {
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.connection().await?;
+        let without_id = ready.iter().filter(|of| of.user.user_id.is_none()).count();
+        let mut free = users::next_ids(&mut connection, without_id).await?.into_iter();
+        let mut rows = BulkRows::default();
+        let mut ids = Vec::with_capacity(ready.len());
+        for one in ready {
+            let user_id = one.user.user_id.or_else(|| free.next());
+            let user_id = user_id.ok_or_else(|| InvalidField::new("id", Reason::Required))?;
+            self.add_rows(&mut rows, author, (user_id, one))?;
+            ids.push(user_id);
+        }
+        let mut transaction = connection.begin().await?;
+        self.require_standing(&mut transaction, author).await?;
+        bulk::copy(&mut transaction, rows).await?;
+        storage::commit(transaction).await?;
+        Ok(ids)
+    }
+
+    /// The rows of one user, with their chain from its beginning.
+    fn add_rows(
+        &self,
+        rows: &mut BulkRows,
+        author: Author<'_>,
+        (user_id, Ready { user, hashed }): (UserId, &Ready),
+    ) -> Result<(), ChangeUserError> {
+        let mut head = UserHead {
+            session_epoch: 0,
+            login_name: user.login_name.as_str().to_owned(),
+            user_type: user.user_type,
+            audit_sequence: 0,
+            audit_mac: START_OF_CHAIN.to_vec(),
+        };
+        let added = author.event(user_id, AuditKind::UserAdded, (0, 0));
+        self.chain(rows, &mut head, &added)?;
+        for happening in happenings_of_new(user) {
+            let event = happening.event(author, user_id, &head);
+            self.chain(rows, &mut head, &event)?;
+        }
+        for hashed in hashed {
+            let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
+            let write = self.credential_write(save, &head)?;
+            rows.add_credential(&write)?;
+            head.audit_sequence = write.event.sequence;
+            head.session_epoch = write.event.session_epoch;
+            head.audit_mac = write.audit_mac;
+        }
+        let end = ChainEnd {
+            session_epoch: head.session_epoch,
+            audit_sequence: head.audit_sequence,
+            audit_mac: &head.audit_mac,
+        };
+        Ok(rows.add_user(user_id, user, &end, author.now)?)
+    }
+
+    fn chain(
+        &self,
+        rows: &mut BulkRows,
+        head: &mut UserHead,
+        event: &AuditEvent,
+    ) -> Result<(), StorageError> {
+        let key = self.keyring.writing();
+        let mac = audit_mac(key, &head.audit_mac, event);
+        rows.add_event(event, key.id(), &mac)?;
+        head.audit_sequence = event.sequence;
+        head.session_epoch = event.session_epoch;
+        head.audit_mac = mac;
+        Ok(())
+    }
+}
+
+/// What some of the users want and others have.
+struct Taken {
+    names: Vec<String>,
+    ids: Vec<i32>,
+}
