@@ -1,33 +1,126 @@
-//! `export`: users with their credentials as JSON lines, without any secret: what `import` reads.
+//! `export`: users with their credentials as JSON lines, which `import` reads: without any secret to
+//! stdout, or whole into an encrypted file for another installation.
 
-use std::process::ExitCode;
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use clap::Args;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{
     output::{self, Failure},
+    secret_input::read_secret,
     session::{self, moment},
 };
 use crate::{
     domain::{credential::CredentialSummary, user::UserId},
-    service::users::UserWithCredentials,
+    security::archive::ArchiveWriter,
+    service::{
+        Service,
+        importing::{ExportedSecret, OpenedSecret},
+        users::UserWithCredentials,
+    },
 };
 
+/// The arguments of `export`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Everything, hashes and identifiers too, into this new file, encrypted with a passphrase from
+    /// stdin or a prompt.
+    #[arg(long, value_name = "FILE")]
+    whole: Option<PathBuf>,
+}
+
 /// Runs the command.
-pub(super) async fn run() -> Result<ExitCode, Failure> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
-    let mut after: Option<UserId> = None;
+    match arguments.whole {
+        None => list(&service).await,
+        Some(file) => whole(&service, &file).await,
+    }
+}
+
+async fn list(service: &Service) -> Result<ExitCode, Failure> {
+    let mut after = None;
     loop {
         let page = service.export_users_after(after).await?;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = Some(last.user.user_id);
         for user in &page {
-            output::say(line(user))?;
+            output::say(line(user, |_| None))?;
         }
     }
 }
 
-fn line(UserWithCredentials { user, credentials }: &UserWithCredentials) -> Value {
+/// The file has its name only when it is whole.
+async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
+    if file.exists() {
+        return Err(Failure::because(format!("{} is there already", file.display())));
+    }
+    let passphrase = read_secret("Passphrase")?;
+    let mut name = file.as_os_str().to_owned();
+    name.push(".unfinished");
+    let unfinished = PathBuf::from(name);
+    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let written = match ArchiveWriter::new(out, &passphrase) {
+        Ok(archive) => write_all(service, archive).await,
+        Err(error) => Err(error.into()),
+    };
+    let (count, closed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
+    fs::rename(unfinished, file)?;
+    output::complain(format_args!("exported {count} users, {closed} credentials do not open"));
+    Ok(if closed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How many users were written, and how many credentials do not open.
+async fn write_all(
+    service: &Service,
+    mut archive: ArchiveWriter<File>,
+) -> Result<(usize, usize), Failure> {
+    let (mut count, mut closed) = (0, 0);
+    let mut after = None;
+    loop {
+        let page = service.export_users_after(after).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.user.user_id);
+        let ids: Vec<_> = page.iter().map(|of| of.user.user_id).collect();
+        let secrets = service.export_secrets(&ids).await?;
+        for secret in secrets.iter().filter(|of| of.secret.is_none()) {
+            closed += 1;
+            let ExportedSecret { user_id, credential_type, .. } = secret;
+            output::complain(format_args!("{credential_type} of user {user_id} does not open"));
+        }
+        let opened: HashMap<(UserId, &str), &OpenedSecret> = secrets
+            .iter()
+            .filter_map(|of| Some(((of.user_id, of.credential_type.as_str()), of.secret.as_ref()?)))
+            .collect();
+        for user in &page {
+            let of = |summary: &CredentialSummary| {
+                opened.get(&(summary.user_id, summary.credential_type.as_str())).copied()
+            };
+            let text = Zeroizing::new(line(user, of).to_string());
+            archive.write_all(text.as_bytes())?;
+            archive.write_all(b"\n")?;
+            count += 1;
+        }
+    }
+    archive.finish()?.sync_all()?;
+    Ok((count, closed))
+}
+
+fn line<'secret>(
+    UserWithCredentials { user, credentials }: &UserWithCredentials,
+    secret: impl Fn(&CredentialSummary) -> Option<&'secret OpenedSecret>,
+) -> Value {
+    let credential = |summary: &CredentialSummary| credential(summary, secret(summary));
     json!({
         "id": user.user_id.as_i32(),
         "login_name": user.login_name,
@@ -39,12 +132,21 @@ fn line(UserWithCredentials { user, credentials }: &UserWithCredentials) -> Valu
     })
 }
 
-fn credential(summary: &CredentialSummary) -> Value {
+fn credential(summary: &CredentialSummary, secret: Option<&OpenedSecret>) -> Value {
     let perhaps = |at: Option<time::OffsetDateTime>| at.map_or(Value::Null, moment);
-    json!({
+    let mut credential = json!({
         "type": summary.credential_type,
         "display_value": summary.display_value,
         "valid_from": perhaps(summary.validity.from()),
         "valid_to": perhaps(summary.validity.to()),
-    })
+    });
+    let (name, secret) = match secret {
+        None => return credential,
+        Some(OpenedSecret::Hash(hash)) => ("hash", hash),
+        Some(OpenedSecret::Identifier(identifier)) => ("value", identifier),
+    };
+    if let Value::Object(members) = &mut credential {
+        members.insert(name.to_owned(), secret.expose_secret().into());
+    }
+    credential
 }

@@ -75,8 +75,9 @@ enum Command {
     Audit(audit::Command),
     /// Adds or changes users with their credentials, from a file of JSON lines.
     Import(import::Arguments),
-    /// Prints users with their credentials as JSON lines, without any secret.
-    Export,
+    /// Prints users with their credentials as JSON lines, without any secret; or writes everything
+    /// into an encrypted file.
+    Export(export::Arguments),
     /// Programs that call the API with an SO-AppToken.
     #[command(subcommand)]
     Application(application::Command),
@@ -127,7 +128,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Ticket(command) => ticket::run(command, format).await,
             Command::Audit(command) => audit::run(command, format).await,
             Command::Import(arguments) => import::run(arguments).await,
-            Command::Export => export::run().await,
+            Command::Export(arguments) => export::run(arguments).await,
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
             Command::Openapi => openapi::run(),

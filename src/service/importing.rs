@@ -1,7 +1,12 @@
 //! Importing users with their credentials, one by one, and reading them page by page for an export.
 
+use secrecy::SecretString;
+
 use super::{
-    Service, changes::ChangeUserError, credentials::SaveCredentialError, users::UserWithCredentials,
+    Service,
+    changes::ChangeUserError,
+    credentials::{SaveCredentialError, VerifyCredentialError},
+    users::UserWithCredentials,
 };
 use crate::{
     domain::{
@@ -133,6 +138,45 @@ impl Service {
             UserWithCredentials { user, credentials }
         });
         Ok(whole.collect())
+    }
+}
+
+/// What a credential is made of, for another installation: a hash, or the value that names somebody.
+pub(crate) struct ExportedSecret {
+    pub(crate) user_id: UserId,
+    pub(crate) credential_type: String,
+    /// `None`: the row does not open.
+    pub(crate) secret: Option<OpenedSecret>,
+}
+
+/// A secret as it is imported again.
+pub(crate) enum OpenedSecret {
+    Hash(SecretString),
+    Identifier(SecretString),
+}
+
+impl Service {
+    /// The secrets of users, opened. For a whole export only.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the keyring lacks a key.
+    pub(crate) async fn export_secrets(
+        &self,
+        user_ids: &[UserId],
+    ) -> Result<Vec<ExportedSecret>, VerifyCredentialError> {
+        let mut connection = self.connection().await?;
+        let rows = credentials::list_stored(&mut connection, user_ids).await?;
+        connection.release();
+        let mut secrets = Vec::with_capacity(rows.len());
+        for row in rows {
+            let secret = self.open(&row)?.map(|envelope| match envelope.identifier {
+                Some(identifier) => OpenedSecret::Identifier(identifier),
+                None => OpenedSecret::Hash(envelope.phc),
+            });
+            let (user_id, credential_type) = (row.user_id, row.credential_type);
+            secrets.push(ExportedSecret { user_id, credential_type, secret });
+        }
+        Ok(secrets)
     }
 }
 

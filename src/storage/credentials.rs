@@ -196,6 +196,26 @@ pub(crate) async fn find_by_type(
     .transpose()
 }
 
+/// All stored credentials of these users, by user and type.
+pub(crate) async fn list_stored(
+    connection: &mut PgConnection,
+    user_ids: &[UserId],
+) -> Result<Vec<StoredCredential>, StorageError> {
+    let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
+    sqlx::query_as!(
+        CredentialRow,
+        "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
+                hash_iterations, hash_parallelism, version, valid_from, valid_to
+         FROM credentials WHERE user_id = ANY($1) ORDER BY user_id, credential_type",
+        &user_ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(StoredCredential::try_from)
+    .collect()
+}
+
 struct SummaryRow {
     user_id: i32,
     credential_type: String,

@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 
 use super::line::MAXIMUM_LINE;
 use crate::{
-    cli::output::Failure,
+    cli::{output::Failure, secret_input::read_secret},
     domain::{InvalidField, Reason},
+    security::archive::{ArchiveReader, is_archive},
 };
 
 /// The lines that are left.
 pub(super) struct Lines {
-    reader: BufReader<File>,
+    reader: Box<dyn BufRead>,
     number: u64,
     position: u64,
     length: u64,
@@ -26,11 +27,17 @@ pub(super) struct Lines {
 type Text = Result<Zeroizing<Vec<u8>>, InvalidField>;
 
 impl Lines {
-    /// The lines of a file after so many.
+    /// The lines of a file after so many. An archive asks for its passphrase.
     pub(super) fn open(path: &Path, after: u64) -> Result<Self, Failure> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        let mut lines = Self { reader: BufReader::new(file), number: 0, position: 0, length };
+        let mut plain = BufReader::new(file);
+        let reader: Box<dyn BufRead> = if is_archive(&mut plain)? {
+            Box::new(ArchiveReader::new(plain, &read_secret("Passphrase")?)?)
+        } else {
+            Box::new(plain)
+        };
+        let mut lines = Self { reader, number: 0, position: 0, length };
         while lines.number < after && lines.read()?.is_some() {}
         Ok(lines)
     }

@@ -1,5 +1,5 @@
 //! Forms into a [`Document`], in both spellings of nested names: `a.b.c` and `a[b][c]`
-//! (protocol.md 4.7).
+//! (protocol.md 4.7). `a[0].b` is of a list.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
         let value = Text::from(decode(value)?.as_str());
         root.insert(&path, value);
     }
-    Ok(root.into_document())
+    Ok(Document::Object(root.into_members()))
 }
 
 /// What the keys of a form have in common: members by their folded names, in their order.
@@ -65,12 +65,24 @@ impl Branch {
         self.members.push((name.clone(), member));
     }
 
-    fn into_document(self) -> Document {
+    fn into_members(self) -> Vec<(String, Document)> {
         let members = self.members.into_iter().map(|(name, member)| match member {
             Member::Value(text) => (name, Document::Untyped(text)),
             Member::Branch(branch) => (name, branch.into_document()),
         });
-        Document::Object(members.collect())
+        members.collect()
+    }
+
+    /// A list, when its names are the places of one, from 0 on and in any order.
+    fn into_document(self) -> Document {
+        let length = self.members.len();
+        let is_list = (0..length).all(|place| self.positions.contains_key(&place.to_string()));
+        let mut members = self.into_members();
+        if !is_list {
+            return Document::Object(members);
+        }
+        members.sort_by_key(|(place, _)| place.parse::<usize>().unwrap_or(usize::MAX));
+        Document::List(members.into_iter().map(|(_, item)| item).collect())
     }
 }
 
@@ -127,6 +139,28 @@ mod tests {
             let error = parse(body).unwrap().check().unwrap_err();
             assert_eq!(error, ErrorKind::DuplicateMember { field: None }, "{body}");
         }
+    }
+
+    #[test]
+    fn places_from_0_on_are_a_list_and_others_are_names() {
+        let list = |body: &str| {
+            let Document::Object(mut members) = parse(body).unwrap() else { panic!("{body}") };
+            members.remove(0).1
+        };
+        let texts = |items: &[&str]| {
+            let untyped = |item: &&str| Document::Untyped(Text::from(*item));
+            Document::List(items.iter().map(untyped).collect())
+        };
+        assert_eq!(list("a[0]=x&a[1]=y"), texts(&["x", "y"]));
+        assert_eq!(list("a[1]=y&a.0=x"), texts(&["x", "y"]));
+        let many: Vec<_> = (0..12).rev().map(|place| format!("a[{place}]={place}")).collect();
+        let sorted: Vec<_> = (0..12).map(|place| place.to_string()).collect();
+        let sorted: Vec<_> = sorted.iter().map(String::as_str).collect();
+        assert_eq!(list(&many.join("&")), texts(&sorted));
+        for body in ["a[1]=x", "a[0]=x&a[2]=y", "a[0]=x&a[b]=y", "a[0]=x&a[0]=y", "a[00]=x"] {
+            assert!(matches!(list(body), Document::Object(_)), "{body}");
+        }
+        assert!(parse("a[0]=x&a[0]=y").unwrap().check().is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod admission;
 mod capacity;
 mod claim;
+mod derived_key;
 mod fair_queue;
 mod flights;
 mod foreign;
@@ -36,7 +37,8 @@ use zeroize::Zeroizing;
 #[cfg(feature = "parts")]
 pub use self::part::HashPart;
 pub(crate) use self::{
-    admission::Admission, capacity::Capacity, claim::Claim, phc::PhcHash, stored::StoredHash,
+    admission::Admission, capacity::Capacity, claim::Claim, derived_key::derive_key, phc::PhcHash,
+    stored::StoredHash,
 };
 use self::{
     admission::Admissions,

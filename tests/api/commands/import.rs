@@ -376,3 +376,57 @@ async fn thousands_of_ready_hashes_are_written_together_and_each_is_whole(pool: 
     app.save(&app.administrator(), 5000, "", "another").await.is_saved();
     assert!(logs_in(&app, "whole", "another").await);
 }
+
+#[sqlx::test]
+async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    let (folder, path) = file(&[hashed("django", HASHES[2].2)]);
+    assert_eq!(import(&app, &path, &[]).0, 0);
+    let archive = folder.path().join("whole.keeper");
+    let whole = ["export", "--whole", archive.to_str().unwrap()];
+    app.command(&whole, "too short").failed_saying("at least 12 bytes");
+    assert!(!archive.exists() && !archive.with_extension("keeper.unfinished").exists());
+    let said = app.command(&whole, "a long passphrase").succeeded();
+    assert_eq!(said, "");
+    app.command(&whole, "a long passphrase").failed_saying("there already");
+    let bytes = fs::read(&archive).unwrap();
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&archive).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    for secret in [&b"argon2id"[..], b"S-1-5-7", b"paul", b"pbkdf2"] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+    }
+    // The other installation: another keyring, nobody in it.
+    sqlx::raw_sql("TRUNCATE credentials, tickets, login_names, audit_events, users CASCADE")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let keyring = folder.path().join("other.json");
+    let other = app.another(&[]).await;
+    let import_whole = |passphrase: &str| {
+        let mut command = keeper(&["import", archive.to_str().unwrap()]);
+        command.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
+        crate::support::run_with_input(command, passphrase)
+    };
+    let mut generate = keeper(&["keys", "generate"]);
+    generate.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
+    crate::support::run_with_input(generate, "").succeeded();
+    import_whole("another passphrase").failed_saying("the passphrase is wrong");
+    assert_eq!(import_whole("a long passphrase").succeeded().lines().count(), 4);
+    drop(other);
+    let keyring = [("KEEPER__KEYRING__FILE", keyring.to_str().unwrap())];
+    let other = app.another(&keyring).await;
+    for (name, password) in [("anna", "anna-password"), ("paul", "paul-password")] {
+        assert!(logs_in(&other, name, password).await, "{name}");
+    }
+    assert!(logs_in(&other, "django", "correct horse").await);
+    assert!(!logs_in(&other, "rita", "rita-password").await, "she is retired there, too");
+    let taken = other.save(&other.administrator(), 1, "ActiveDirectory", "S-1-5-7").await;
+    taken.is_refused(409, "ArgumentException", "identifier_taken");
+    // A damaged archive says so, and what was before the damage is whole.
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&archive, damaged).unwrap();
+    import_whole("a long passphrase").failed_saying("damaged");
+}

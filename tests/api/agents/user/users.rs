@@ -121,6 +121,29 @@ async fn a_new_user_is_filled_in_saved_and_logs_in(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_form_and_xml_save_a_user_with_credentials_too(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let form = "Name=form&Credentials[0][Type][Type]=CRM5/PASSWORD&Credentials[0].Value=of+a+form\
+                &Credentials[1].Type.Type=ActiveDirectory&Credentials[1].Value=S-1-5-9";
+    let xml = "<User><Name>xml</Name><Credentials><Credential><Value>of XML</Value></Credential>\
+               </Credentials></User>";
+    for (media_type, body, name, value, credentials) in [
+        ("application/x-www-form-urlencoded", form, "form", "of a form", 2),
+        ("application/xml", xml, "xml", "of XML", 1),
+    ] {
+        let request = app
+            .request(reqwest::Method::POST, &agent("SaveUser"), &app.administrator())
+            .header("Content-Type", media_type)
+            .header("Accept", "application/json")
+            .body(body);
+        let saved = Answer::read(request.send().await.unwrap()).await;
+        saved.has_status(200);
+        assert_eq!(saved.json()["Credentials"].as_array().unwrap().len(), credentials);
+        app.get(WHO, &Credentials::basic(name, value)).await.has_status(200);
+    }
+}
+
+#[sqlx::test]
 async fn what_was_read_can_be_saved_again_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let read = user(&app, 278).await;
