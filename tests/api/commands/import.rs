@@ -430,3 +430,22 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     fs::write(&archive, damaged).unwrap();
     import_whole("a long passphrase").failed_saying("damaged");
 }
+
+#[sqlx::test]
+async fn a_terminal_shows_how_far_it_is_the_rate_and_the_time_that_is_left(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let lines: Vec<_> = (1..=400).map(|number| user(&format!("user-{number}"), "v")).collect();
+    let (_folder, path) = file(&lines);
+    let import = keeper(&["import", path.to_str().unwrap()]);
+    let words = [import.get_program()].into_iter().chain(import.get_args());
+    let line = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>();
+    // Every Debian and Ubuntu has it: it runs a command at a terminal of its own.
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &line.join(" "), "/dev/null"]).envs(app.variables());
+    let shown = command.env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.status.success(), "{text}");
+    for part in ["%", "█", " lines, ", "/s", " left"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
