@@ -17,17 +17,13 @@ use zeroize::Zeroizing;
 
 use super::{
     output::{self, Failure},
-    secret_input::read_secret,
+    secret_input::read_new_secret,
     session::{self, moment},
 };
 use crate::{
     domain::{credential::CredentialSummary, user::UserId},
     security::archive::ArchiveWriter,
-    service::{
-        Service,
-        importing::{ExportedSecret, OpenedSecret},
-        users::UserWithCredentials,
-    },
+    service::{Service, importing::OpenedSecret, users::UserWithCredentials},
 };
 
 /// The arguments of `export`.
@@ -65,17 +61,21 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
     if file.exists() {
         return Err(Failure::because(format!("{} is there already", file.display())));
     }
-    let passphrase = read_secret("Passphrase")?;
+    let passphrase = read_new_secret("Passphrase")?;
     let mut name = file.as_os_str().to_owned();
     name.push(".unfinished");
     let unfinished = PathBuf::from(name);
-    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
+    let named = |error| Failure::because(format!("{}: {error}", unfinished.display()));
+    let out = out.map_err(named)?;
     let written = match ArchiveWriter::new(out, &passphrase) {
         Ok(archive) => write_all(service, archive).await,
         Err(error) => Err(error.into()),
     };
     let (count, closed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    fs::rename(unfinished, file)?;
+    // Unlike a new name, another name never replaces a file that came meanwhile.
+    fs::hard_link(&unfinished, file)?;
+    fs::remove_file(unfinished)?;
     output::complain(format_args!("exported {count} users, {closed} credentials do not open"));
     Ok(if closed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -88,16 +88,9 @@ async fn write_all(
     let (mut count, mut closed) = (0, 0);
     let mut after = None;
     loop {
-        let page = service.export_users_after(after).await?;
+        let (page, secrets) = service.export_whole_after(after).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.user.user_id);
-        let ids: Vec<_> = page.iter().map(|of| of.user.user_id).collect();
-        let secrets = service.export_secrets(&ids).await?;
-        for secret in secrets.iter().filter(|of| of.secret.is_none()) {
-            closed += 1;
-            let ExportedSecret { user_id, credential_type, .. } = secret;
-            output::complain(format_args!("{credential_type} of user {user_id} does not open"));
-        }
         let opened: HashMap<(UserId, &str), &OpenedSecret> = secrets
             .iter()
             .filter_map(|of| Some(((of.user_id, of.credential_type.as_str()), of.secret.as_ref()?)))
@@ -106,6 +99,11 @@ async fn write_all(
             let of = |summary: &CredentialSummary| {
                 opened.get(&(summary.user_id, summary.credential_type.as_str())).copied()
             };
+            for summary in user.credentials.iter().filter(|summary| of(summary).is_none()) {
+                closed += 1;
+                let CredentialSummary { user_id, credential_type, .. } = summary;
+                output::complain(format_args!("{credential_type} of user {user_id} does not open"));
+            }
             let text = Zeroizing::new(line(user, of).to_string());
             archive.write_all(text.as_bytes())?;
             archive.write_all(b"\n")?;

@@ -2,13 +2,27 @@
 
 use std::io::{self, IsTerminal, Read};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::output::Failure;
 
 /// Longer inputs cannot be a secret of ours.
 const MAXIMUM_INPUT: u64 = 64 * 1024;
+
+/// As [`read_secret`], of a secret that nobody could find out again: at a terminal it is asked for
+/// twice.
+pub(super) fn read_new_secret(prompt: &str) -> Result<SecretString, Failure> {
+    let secret = read_secret(prompt)?;
+    if io::stdin().is_terminal() {
+        let again = read_secret(&format!("{prompt}, again"))?;
+        if !bool::from(secret.expose_secret().as_bytes().ct_eq(again.expose_secret().as_bytes())) {
+            return Err(Failure::because("the two are not the same"));
+        }
+    }
+    Ok(secret)
+}
 
 /// Asks for a secret at the terminal, or reads all of stdin. One line end at the end is not part
 /// of it.

@@ -25,6 +25,8 @@ impl Validity {
         // of the calendar may have no place in UTC.
         let whole = |at: OffsetDateTime| {
             let utc = at.checked_to_offset(UtcOffset::UTC).map(OffsetDateTime::truncate_to_second);
+            // RFC 3339 and PostgreSQL agree on these years.
+            let utc = utc.filter(|at| (1..=9999).contains(&at.year()));
             utc.ok_or_else(|| InvalidField::new(field, Reason::OutOfRange))
         };
         let (from, to) = (from.map(whole).transpose()?, to.map(whole).transpose()?);
@@ -78,6 +80,8 @@ mod tests {
         let last = time::Date::MAX.with_hms(23, 59, 59).unwrap();
         let beyond = last.assume_offset(UtcOffset::from_hms(-1, 0, 0).unwrap());
         assert!(Validity::parse("f", None, Some(beyond)).is_err());
+        let year_0 = time::Date::from_calendar_date(0, time::Month::January, 1).unwrap();
+        assert!(Validity::parse("f", Some(year_0.midnight().assume_utc()), None).is_err());
         let starting = Validity::starting(from, std::time::Duration::from_secs(60));
         assert!(starting.contains(from) && !starting.contains(from + Duration::MINUTE));
     }

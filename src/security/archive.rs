@@ -114,12 +114,19 @@ pub(crate) fn is_archive(reader: &mut impl BufRead) -> io::Result<bool> {
     Ok(reader.fill_buf()?.starts_with(MAGIC))
 }
 
+/// Where a reader is.
+enum State {
+    Inside(DecryptorBE32<XChaCha20Poly1305>),
+    /// After the last piece.
+    Ended,
+    Damaged,
+}
+
 /// Opens what an archive holds, piece by piece; a damaged one is an error where the damage is.
 pub(crate) struct ArchiveReader<R: Read> {
     input: BufReader<R>,
     header: Vec<u8>,
-    /// `None` after the last piece.
-    stream: Option<DecryptorBE32<XChaCha20Poly1305>>,
+    state: State,
     piece: Zeroizing<Vec<u8>>,
     position: usize,
 }
@@ -147,29 +154,32 @@ impl<R: Read> ArchiveReader<R> {
         let nonce = take::<NONCE_LENGTH>(&mut rest).ok_or(ArchiveError::Unknown)?;
         let stream = DecryptorBE32::from_aead(cipher(passphrase, &salt, cost)?, &nonce.into());
         let piece = Zeroizing::new(Vec::new());
-        Ok(Self { input, header, stream: Some(stream), piece, position: 0 })
+        Ok(Self { input, header, state: State::Inside(stream), piece, position: 0 })
     }
 
     fn next_piece(&mut self) -> io::Result<()> {
-        let Some(mut stream) = self.stream.take() else { return Ok(()) };
         let mut sealed = Vec::with_capacity(PIECE + TAG_LENGTH);
         let longest = u64::try_from(PIECE + TAG_LENGTH).unwrap_or(u64::MAX);
         (&mut self.input).take(longest).read_to_end(&mut sealed)?;
-        let payload = Payload { msg: &sealed, aad: &self.header };
-        let is_last = self.input.fill_buf()?.is_empty();
-        let opened = if is_last {
-            stream.decrypt_last(payload)
-        } else {
-            let opened = stream.decrypt_next(payload);
-            self.stream = Some(stream);
-            opened
+        let is_last = loop {
+            match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                filled => break filled?.is_empty(),
+            }
         };
+        let payload = Payload { msg: &sealed, aad: &self.header };
         self.piece.zeroize();
-        *self.piece = opened.map_err(|_| {
-            let reason = "the passphrase is wrong, or the archive is damaged or cut off";
-            io::Error::new(io::ErrorKind::InvalidData, reason)
-        })?;
         self.position = 0;
+        // Until the piece has opened, the state is that of a damaged archive.
+        let state = std::mem::replace(&mut self.state, State::Damaged);
+        let State::Inside(mut stream) = state else { return Err(damaged()) };
+        if is_last {
+            *self.piece = stream.decrypt_last(payload).map_err(|_| damaged())?;
+            self.state = State::Ended;
+        } else {
+            *self.piece = stream.decrypt_next(payload).map_err(|_| damaged())?;
+            self.state = State::Inside(stream);
+        }
         Ok(())
     }
 }
@@ -185,8 +195,12 @@ impl<R: Read> Read for ArchiveReader<R> {
 
 impl<R: Read> BufRead for ArchiveReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.position >= self.piece.len() && self.stream.is_some() {
-            self.next_piece()?;
+        while self.position >= self.piece.len() {
+            match self.state {
+                State::Inside(_) => self.next_piece()?,
+                State::Ended => break,
+                State::Damaged => return Err(damaged()),
+            }
         }
         Ok(self.piece.get(self.position..).unwrap_or_default())
     }
@@ -209,6 +223,11 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
     Some(*taken)
+}
+
+fn damaged() -> io::Error {
+    let reason = "the passphrase is wrong, or the archive is damaged or cut off";
+    io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
 /// 2^32 pieces are 256 TiB.

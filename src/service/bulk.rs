@@ -44,6 +44,9 @@ impl Service {
         author: Author<'_>,
         imported: Vec<ImportedUser>,
     ) -> Result<Outcomes, ChangeUserError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
         let taken = self.taken_of(&imported).await?;
         let is_new = |user: &ImportedUser| {
             let id = user.user_id.map(UserId::as_i32);
@@ -101,14 +104,20 @@ impl Service {
         Ok(Ready { user, hashed })
     }
 
-    /// All in one transaction; when somebody took a name or an id meanwhile, each in its own.
+    /// All in one transaction; when one of them keeps the others from it, because somebody took a name
+    /// meanwhile or held a row for long, each in its own.
     async fn insert_all(
         &self,
         author: Author<'_>,
         ready: Vec<Ready>,
     ) -> Result<Outcomes, ChangeUserError> {
         match self.copy_all(author, &ready).await {
-            Err(ChangeUserError::Storage(StorageError::Constraint(_))) => {}
+            Err(ChangeUserError::Storage(
+                StorageError::Constraint(_)
+                | StorageError::Busy(_)
+                | StorageError::Inconsistent { .. }
+                | StorageError::Refused(_),
+            )) => {}
             copied => {
                 let added = copied?.into_iter().map(|id| Ok((Imported::Added, id)));
                 return Ok(added.collect());

@@ -1,6 +1,9 @@
 //! Importing users with their credentials, one by one, and reading them page by page for an export.
 
+use std::collections::HashMap;
+
 use secrecy::SecretString;
+use sqlx::PgConnection;
 
 use super::{
     Service,
@@ -12,11 +15,12 @@ use crate::{
     domain::{
         InvalidField, Reason,
         author::Author,
+        credential::CredentialSummary,
         save_credential::{NewCredential, NewSecret},
         save_user::SaveUser,
         user::{LoginName, User, UserId, UserType},
     },
-    storage::{StorageError, credentials, users},
+    storage::{self, StorageError, credentials, users},
 };
 
 /// How many users are read at a time.
@@ -123,22 +127,29 @@ impl Service {
         &self,
         after: Option<UserId>,
     ) -> Result<Vec<UserWithCredentials>, StorageError> {
-        let after = after.map_or(0, UserId::as_i32);
         let mut connection = self.connection().await?;
-        let users = users::list_after(&mut connection, after, PAGE).await?;
-        let user_ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
-        let all = credentials::list_by_users(&mut connection, &user_ids).await?;
-        connection.release();
-        let of = |user: &User| {
-            let own = all.iter().filter(|of| of.user_id == user.user_id);
-            own.cloned().collect::<Vec<_>>()
-        };
-        let whole = users.into_iter().map(|user| {
-            let credentials = of(&user);
-            UserWithCredentials { user, credentials }
-        });
-        Ok(whole.collect())
+        let mut transaction = connection.begin().await?;
+        storage::see_one_moment(&mut transaction).await?;
+        page_after(&mut transaction, after).await
     }
+}
+
+/// Users and their credentials; within one moment, if the transaction sees just one.
+async fn page_after(
+    connection: &mut PgConnection,
+    after: Option<UserId>,
+) -> Result<Vec<UserWithCredentials>, StorageError> {
+    let users = users::list_after(connection, after.map_or(0, UserId::as_i32), PAGE).await?;
+    let user_ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
+    let mut of_users: HashMap<UserId, Vec<CredentialSummary>> = HashMap::new();
+    for summary in credentials::list_by_users(connection, &user_ids).await? {
+        of_users.entry(summary.user_id).or_default().push(summary);
+    }
+    let whole = users.into_iter().map(|user| {
+        let credentials = of_users.remove(&user.user_id).unwrap_or_default();
+        UserWithCredentials { user, credentials }
+    });
+    Ok(whole.collect())
 }
 
 /// What a credential is made of, for another installation: a hash, or the value that names somebody.
@@ -156,17 +167,22 @@ pub(crate) enum OpenedSecret {
 }
 
 impl Service {
-    /// The secrets of users, opened. For a whole export only.
+    /// The next users after an id with their credentials and what these are made of, as all of them
+    /// were at one moment. For a whole export only.
     ///
     /// # Errors
     /// When the database does not answer, or the keyring lacks a key.
-    pub(crate) async fn export_secrets(
+    pub(crate) async fn export_whole_after(
         &self,
-        user_ids: &[UserId],
-    ) -> Result<Vec<ExportedSecret>, VerifyCredentialError> {
+        after: Option<UserId>,
+    ) -> Result<(Vec<UserWithCredentials>, Vec<ExportedSecret>), VerifyCredentialError> {
         let mut connection = self.connection().await?;
-        let rows = credentials::list_stored(&mut connection, user_ids).await?;
-        connection.release();
+        let mut transaction = connection.begin().await?;
+        storage::see_one_moment(&mut transaction).await?;
+        let page = page_after(&mut transaction, after).await?;
+        let user_ids: Vec<_> = page.iter().map(|of| of.user.user_id).collect();
+        let rows = credentials::list_stored(&mut transaction, &user_ids).await?;
+        drop(transaction);
         let mut secrets = Vec::with_capacity(rows.len());
         for row in rows {
             let secret = self.open(&row)?.map(|envelope| match envelope.identifier {
@@ -176,7 +192,7 @@ impl Service {
             let (user_id, credential_type) = (row.user_id, row.credential_type);
             secrets.push(ExportedSecret { user_id, credential_type, secret });
         }
-        Ok(secrets)
+        Ok((page, secrets))
     }
 }
 

@@ -146,12 +146,8 @@ impl Service {
     /// The next id that no operator has given to anybody by hand, and that nobody had.
     async fn free_user_id(&self) -> Result<UserId, StorageError> {
         let mut connection = self.connection().await?;
-        loop {
-            let user_id = users::next_id(&mut connection).await?;
-            if !users::was_given(&mut connection, user_id).await? {
-                return Ok(user_id);
-            }
-        }
+        let found = users::next_ids(&mut connection, 1).await?;
+        found.first().copied().ok_or(StorageError::Inconsistent { table: "users" })
     }
 
     /// The user of that login name.

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
 
 use super::{
     connections::Database,
@@ -112,4 +112,15 @@ pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(),
             error.into()
         }
     })
+}
+
+/// Lets a transaction see everything as it is now, and only read. The first statement of it.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn see_one_moment(connection: &mut PgConnection) -> Result<(), StorageError> {
+    sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .execute(connection)
+        .await?;
+    Ok(())
 }

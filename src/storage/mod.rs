@@ -18,6 +18,9 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     connections::{Connection, ConnectionCounts},
-    database::{ConnectOptions, commit, connect, is_database_url, migrate, pending_migrations},
+    database::{
+        ConnectOptions, commit, connect, is_database_url, migrate, pending_migrations,
+        see_one_moment,
+    },
     error::StorageError,
 };

@@ -172,14 +172,20 @@ pub(crate) async fn taken_names(
     Ok(taken)
 }
 
+/// Ids that are asked for at once, of which most may be taken.
+const LONGEST_STRIDE: usize = 10_000;
+
 /// So many ids that nobody has or had; those below 1000 are left to operators who bring their own.
 pub(crate) async fn next_ids(
     connection: &mut PgConnection,
     count: usize,
 ) -> Result<Vec<UserId>, StorageError> {
     let mut found = Vec::with_capacity(count);
+    let mut step = count;
     while found.len() < count {
-        let missing = i32::try_from(count - found.len()).unwrap_or(i32::MAX);
+        let missing = i32::try_from(step.max(count - found.len())).unwrap_or(i32::MAX);
+        // A long row of ids that were brought along is passed in strides.
+        step = (step * 10).min(LONGEST_STRIDE);
         let ids = sqlx::query_scalar!(
             r#"SELECT n.id AS "id!" FROM (
                    SELECT nextval(pg_get_serial_sequence('users', 'user_id'))::int AS id
@@ -194,6 +200,7 @@ pub(crate) async fn next_ids(
             found.push(UserId::try_from(id).map_err(inconsistent)?);
         }
     }
+    found.truncate(count);
     Ok(found)
 }
 
@@ -323,16 +330,6 @@ pub(crate) async fn advance(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// The next free id; those below 1000 are left to operators who bring their own.
-pub(crate) async fn next_id(connection: &mut PgConnection) -> Result<UserId, StorageError> {
-    let id = sqlx::query_scalar!(
-        r#"SELECT nextval(pg_get_serial_sequence('users', 'user_id'))::int AS "id!""#
-    )
-    .fetch_one(connection)
-    .await?;
-    UserId::try_from(id).map_err(|_| StorageError::Inconsistent { table: "users" })
 }
 
 /// Inserts a user, their login name, and the head of an audit chain of one event.

@@ -167,10 +167,14 @@ impl Import {
     /// Waits until something is done; false when nothing is under way.
     async fn wait_for_one(&mut self) -> Result<bool, Failure> {
         let Some(ended) = self.under_way.join_next().await else { return Ok(false) };
+        // What is done is told, whatever else is wrong.
+        let mut told = Ok(true);
         for (number, outcome) in ended?? {
-            self.done(number, outcome)?;
+            if let Err(failure) = self.done(number, outcome) {
+                told = told.and(Err(failure));
+            }
         }
-        Ok(true)
+        told
     }
 
     /// A line is done; what is wrong with more than this line ends the import.
@@ -212,6 +216,8 @@ impl Import {
         self.progress.set_position(lines.position());
         if self.saved.elapsed() >= CHECKPOINT {
             self.saved = Instant::now();
+            // Lines that wait for others like them would hold the checkpoint back.
+            self.flush();
             let rate = self.progress.per_sec() * lines.lines_per_byte(number);
             self.progress.set_message(format!("{number} lines, {rate:.0}/s"));
             self.save(number)?;

@@ -173,6 +173,10 @@ fn read_argon2(text: &str) -> Option<Read> {
         "argon2d" => (HashScheme::Argon2d, Algorithm::Argon2d),
         _ => return None,
     };
+    // Made with a secret key or with data that is not there.
+    if text.contains("keyid=") || text.contains("data=") {
+        return None;
+    }
     let version = Version::try_from(hash.version.unwrap_or(16)).ok()?;
     let params = Params::try_from(&hash).ok()?;
     let cost = HashParameters {
@@ -207,9 +211,18 @@ fn read_django(text: &str) -> Option<Read> {
 }
 
 fn pbkdf2(scheme: HashScheme, rounds: &str, salt: Vec<u8>, output: Vec<u8>) -> Option<Read> {
-    // A few bytes would be right by chance.
+    // A few bytes would be right by chance; more than one digest costs its rounds again.
+    let digest = match scheme {
+        HashScheme::Pbkdf2Sha1 => 20,
+        HashScheme::Pbkdf2Sha512 => 64,
+        HashScheme::Pbkdf2Sha256
+        | HashScheme::Argon2id
+        | HashScheme::Argon2i
+        | HashScheme::Argon2d
+        | HashScheme::Bcrypt => 32,
+    };
     let is_possible =
-        (16..=MAXIMUM_BYTES).contains(&output.len()) && (1..=MAXIMUM_BYTES).contains(&salt.len());
+        (16..=digest).contains(&output.len()) && (1..=MAXIMUM_BYTES).contains(&salt.len());
     let is_pbkdf2 = scheme.as_str().starts_with("pbkdf2-");
     let iterations = rounds.parse().ok().filter(|_| is_possible && is_pbkdf2)?;
     let cost = HashParameters { memory_kib: 0, iterations, parallelism: 1 };
@@ -327,6 +340,8 @@ mod tests {
             "pbkdf2_sha256$26000$salt$",
             "argon2id$26000$salt$NOGVWoUQTyBCLCAZn+sWotpiDWR9II7cjfkE1pMOGs4=",
             "$argon2id$v=19$m=4096,t=2,p=2$c2FsdHNhbHQ",
+            "$argon2id$v=19$m=4096,t=2,p=2,keyid=YQ$c2FsdHNhbHQ$lK2g3EYkhEQ4UanSkEli/ZD3NHwkaz1h",
+            "$pbkdf2-sha1$i=10000$c2FsdHNhbHQ$MBlX8O5tpAxXjnIZapIeuVCT5y+7lFYpNN3O3eK8oOs",
             "$argon2x$v=19$m=4096,t=2,p=2$c2FsdHNhbHQ$lK2g3EYkhEQ4UanSkEli/ZD3NHwkaz1h",
         ] {
             assert!(parse(text).is_none(), "{text}");

@@ -10,6 +10,9 @@ use crate::domain::{
     stored_credential::{HashParameters, HashScheme},
 };
 
+/// What bcrypt looks at of a value.
+const BCRYPT_BYTES: usize = 72;
+
 /// What a credential is held against.
 #[derive(Debug, Clone)]
 pub(crate) enum StoredHash {
@@ -53,6 +56,12 @@ impl StoredHash {
             Self::Own(own) => own.parameters(),
             Self::Foreign(foreign) => foreign.cost(),
         }
+    }
+
+    /// True when the hash does not depend on all of a value that long: bcrypt looks at 72 bytes.
+    /// Made anew from a value that only begins right, it would keep the right one out.
+    pub(crate) fn is_blind_to(&self, value_bytes: usize) -> bool {
+        self.scheme() == HashScheme::Bcrypt && value_bytes > BCRYPT_BYTES
     }
 
     /// Refuses an imported hash that costs too little or too much.

@@ -122,7 +122,9 @@ impl Service {
                 has_ended = true;
                 continue;
             }
-            if proven == Proven::Now && may_be_remembered && self.hashing.is_below_target(hash) {
+            let is_to_upgrade =
+                self.hashing.is_below_target(hash) && !hash.is_blind_to(presented.password.bytes());
+            if proven == Proven::Now && may_be_remembered && is_to_upgrade {
                 self.upgrades.push(row.clone(), presented.password.clone());
             }
             return Ok(Ok(row));
