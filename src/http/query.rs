@@ -1,4 +1,5 @@
-//! Ids that come in the query: the vendor's agents read and delete by `?userId=` (protocol.md 9.5).
+//! Ids of users that come in the URL: in the path of a resource, or in the query, by which the
+//! vendor's agents read and delete (`?userId=`, protocol.md 9.5).
 
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
@@ -26,4 +27,13 @@ pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, Error
     let number = digits.parse::<i128>().map_err(|_| refuse(Reason::NotInteger))?;
     let id = i32::try_from(number).map_err(|_| refuse(Reason::OutOfRange))?;
     Ok(UserId::require(name, Some(id))?)
+}
+
+/// The id in a path; a text that is no id is nobody's.
+///
+/// # Errors
+/// [`ErrorKind::UnknownUser`].
+pub(super) fn user_id_of_path(text: &str) -> Result<UserId, ErrorKind> {
+    let id = text.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
+    id.ok_or(ErrorKind::UnknownUser)
 }

@@ -8,13 +8,14 @@ use utoipa::ToSchema;
 
 use crate::{
     clock,
-    domain::{principal::Actor, user::UserId},
+    domain::principal::Actor,
     http::{
         call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         localisation::{TimeZone, format_moment},
         negotiation::{Negotiated, XmlNames},
         openapi::Operation,
+        query,
     },
     service::tickets::TicketSummary,
 };
@@ -69,7 +70,7 @@ pub(in crate::http) async fn list(
     request: HttpRequest,
     user: Path<String>,
 ) -> Result<Negotiated<Vec<TicketInfo>>, ApiError> {
-    let user_id = user_id(&user)?;
+    let user_id = query::user_id_of_path(&user)?;
     let listed = call.read(|service, by| async move {
         let actor = Actor::Principal(&by.principal);
         service.list_tickets(actor, user_id, clock::now()).await
@@ -92,7 +93,7 @@ pub(in crate::http) async fn end_all(
     call: Call,
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let user_id = user_id(&user)?;
+    let user_id = query::user_id_of_path(&user)?;
     call.run(|service, by| async move { service.end_sessions_of(by.author(), user_id).await })
         .await?;
     Ok(HttpResponse::NoContent().finish())
@@ -104,7 +105,8 @@ pub(in crate::http) async fn end_one(
     named: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (user, ticket) = named.into_inner();
-    let (user_id, digest) = (user_id(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
+    let (user_id, digest) =
+        (query::user_id_of_path(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
     let ended = call.run(|service, by| async move {
         let actor = Actor::Principal(&by.principal);
         service.end_ticket_of(actor, user_id, &digest).await
@@ -114,11 +116,6 @@ pub(in crate::http) async fn end_one(
     } else {
         Err(ErrorKind::UnknownRoute.into())
     }
-}
-
-fn user_id(text: &str) -> Result<UserId, ErrorKind> {
-    let id = text.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
-    id.ok_or(ErrorKind::UnknownUser)
 }
 
 /// The bytes behind a ticket's id.

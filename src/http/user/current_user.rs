@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::user::{User, UserId, UserReference},
+    domain::user::{User, UserReference},
     http::{
         agents::user::{get_user, user_carrier::UserCarrier},
         call::Call,
@@ -14,6 +14,7 @@ use crate::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
+        query,
         vendor_names::user_type_name,
     },
 };
@@ -80,8 +81,7 @@ pub(in crate::http) async fn by_id(
     call: Call,
     id: Path<String>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
-    let id = id.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
-    let user_id = id.ok_or(ErrorKind::UnknownUser)?;
+    let user_id = query::user_id_of_path(&id)?;
     found(get_user::read(call, UserReference::Id(user_id)).await?)
 }
 
