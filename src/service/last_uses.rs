@@ -104,3 +104,47 @@ impl Service {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        stored_credential::{HashParameters, HashScheme},
+        validity::Validity,
+    };
+
+    fn row(user_id: i32) -> StoredCredential {
+        StoredCredential {
+            user_id: UserId::try_from(user_id).unwrap(),
+            credential_type: "CRM5/PASSWORD".to_owned(),
+            sealed_hash: Vec::new(),
+            key_id: "key".to_owned(),
+            hash_scheme: HashScheme::Argon2id,
+            hash_parameters: HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 },
+            version: 1,
+            validity: Validity::default(),
+        }
+    }
+
+    async fn waiting(uses: &LastUses) -> usize {
+        uses.receiver.lock().await.len()
+    }
+
+    #[tokio::test]
+    async fn one_credential_waits_once_a_minute_and_what_is_too_much_is_dropped() {
+        let uses = LastUses::default();
+        let origin = Origin { address: None, request_id: "request".to_owned() };
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let push = |user_id, at| uses.push(&row(user_id), AuthenticationScheme::Basic, &origin, at);
+        push(1, now);
+        push(1, now + Duration::seconds(59));
+        assert_eq!(waiting(&uses).await, 1);
+        push(1, now + Duration::seconds(60));
+        assert_eq!(waiting(&uses).await, 2);
+        // Nobody writes them: whoever logs in waits for nothing all the same.
+        for user_id in 2..5_000 {
+            push(user_id, now);
+        }
+        assert_eq!(waiting(&uses).await, MAXIMUM_WAITING);
+    }
+}
