@@ -14,6 +14,7 @@ error-uri-too-long = Die Adresse ist länger als 8 KiB.
 error-unsupported-media-type = Der Medientyp des Inhalts wird nicht unterstützt.
 error-misdirected-request = Dieser Dienst antwortet nicht für diesen Host.
 error-headers-too-large = Die HTTP-Header sind zu groß.
+error-too-many-attempts = Es wurde zu oft vergeblich versucht; warten Sie, oder bitten Sie einen Administrator um Freigabe.
 error-overloaded = Es wartet zu viel; bitte später noch einmal versuchen.
 error-database-unavailable = Die Datenbank ist nicht erreichbar; es wurde nichts geändert.
 error-key-unavailable = Ein benötigter Schlüssel ist nicht verfügbar.

@@ -17,6 +17,7 @@ error-uri-too-long = The URL is longer than 8 KiB.
 error-unsupported-media-type = The media type of the request body is not supported.
 error-misdirected-request = This service does not answer for this host.
 error-headers-too-large = The request headers are too large.
+error-too-many-attempts = Too much was tried in vain; wait, or ask an administrator to unlock it.
 error-overloaded = Too much is waiting; try again later.
 error-database-unavailable = The database cannot be reached; nothing was changed.
 error-key-unavailable = A key that is needed is not available.

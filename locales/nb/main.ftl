@@ -14,6 +14,7 @@ error-uri-too-long = Adressen er lengre enn 8 KiB.
 error-unsupported-media-type = Medietypen til innholdet støttes ikke.
 error-misdirected-request = Denne tjenesten svarer ikke for dette vertsnavnet.
 error-headers-too-large = HTTP-hodene er for store.
+error-too-many-attempts = Det er gjort for mange mislykkede forsøk; vent, eller be en administrator om å låse opp.
 error-overloaded = For mye står i kø; prøv igjen senere.
 error-database-unavailable = Databasen kan ikke nås; ingenting ble endret.
 error-key-unavailable = En nøkkel som trengs, er ikke tilgjengelig.

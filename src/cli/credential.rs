@@ -14,8 +14,10 @@ use super::{
 use crate::{
     domain::{
         InvalidField, Reason,
+        attempts::AttemptSummary,
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
+        principal::Actor,
         save_credential::{UncheckedCredential, UncheckedSaveCredential},
         user::UserId,
         validity::Validity,
@@ -55,6 +57,21 @@ pub(super) enum Command {
         #[arg(long = "type")]
         credential_type: String,
     },
+    /// Lists what was tried in vain for a user, and until when nothing is tried.
+    Attempts {
+        /// The user's id or login name.
+        #[arg(long)]
+        user: String,
+    },
+    /// Lets a user's secrets be tried again; exits 1 when nothing was counted.
+    Unlock {
+        /// The user's id or login name.
+        #[arg(long)]
+        user: String,
+        /// The credential type; without it, all of them.
+        #[arg(long = "type")]
+        credential_type: Option<String>,
+    },
     /// Tells whether a value from stdin or a prompt is the stored one; exits 1 when it is not.
     Verify {
         #[command(flatten)]
@@ -84,6 +101,10 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::List { user } => list(&service, &user, format).await,
         Command::Delete { user, credential_type } => {
             delete(&service, Target { user, credential_type: Some(credential_type) }).await
+        }
+        Command::Attempts { user } => attempts(&service, &user, format).await,
+        Command::Unlock { user, credential_type } => {
+            unlock(&service, Target { user, credential_type }).await
         }
         Command::Verify { target } => verify(&service, &target).await,
     }
@@ -182,6 +203,29 @@ async fn delete(service: &Service, target: Target) -> Result<ExitCode, Failure> 
     let author = session::author(&origin);
     let deleted = service.delete_credential(author, user.user_id, credential_type).await?;
     session::answer(deleted, "deleted", "there is no such credential")
+}
+
+async fn attempts(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
+    let user = session::find_user(service, user).await?;
+    let listed = service.list_attempts(Actor::Command, user.user_id).await?.unwrap_or_default();
+    let maximum = service.rules.attempts.maximum_failures;
+    let row = |of: &AttemptSummary| {
+        let is_stopped = of.tries.failures >= maximum;
+        let next = of.tries.next_allowed_at.map_or(Value::Null, moment);
+        [json!(of.credential_type), json!(of.tries.failures), next, json!(is_stopped)]
+    };
+    let rows: Vec<_> = listed.iter().map(row).collect();
+    output::rows(format, ["TYPE", "FAILURES", "NEXT ALLOWED", "STOPPED"], &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn unlock(service: &Service, target: Target) -> Result<ExitCode, Failure> {
+    let user = session::find_user(service, &target.user).await?;
+    let named = target.credential_type.is_some();
+    let of = named.then(|| credential_type(service, &target)).transpose()?;
+    let origin = session::origin();
+    let unlocked = service.unlock(session::author(&origin), user.user_id, of).await?;
+    session::answer(unlocked, "unlocked", "nothing was tried in vain")
 }
 
 async fn verify(service: &Service, target: &Target) -> Result<ExitCode, Failure> {

@@ -22,6 +22,7 @@ pub struct Settings {
     pub(crate) database: DatabaseSettings,
     pub(crate) keyring_file: Option<PathBuf>,
     pub(crate) authentication: AuthenticationSettings,
+    pub(crate) attempts: AttemptSettings,
     pub(crate) credentials: CredentialSettings,
     pub(crate) hashing: HashingSettings,
     pub(crate) tickets: TicketSettings,
@@ -110,6 +111,16 @@ fn subject() -> String {
     "sub".to_owned()
 }
 
+/// Section `attempts`.
+#[derive(Debug, Clone)]
+pub(crate) struct AttemptSettings {
+    pub(crate) before_delay: u32,
+    pub(crate) maximum_delay: Duration,
+    pub(crate) maximum_failures: u32,
+    /// Zero: any number.
+    pub(crate) maximum_per_address: u32,
+}
+
 /// Section `credentials`.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialSettings {
@@ -196,6 +207,12 @@ impl Settings {
             database: DatabaseSettings::take(reader),
             keyring_file: reader.optional("keyring.file"),
             authentication: AuthenticationSettings::take(reader),
+            attempts: AttemptSettings {
+                before_delay: reader.get("attempts.before_delay"),
+                maximum_delay: reader.seconds("attempts.maximum_delay_seconds"),
+                maximum_failures: reader.get("attempts.maximum_failures"),
+                maximum_per_address: reader.get("attempts.maximum_per_address"),
+            },
             credentials: CredentialSettings {
                 default_type: reader.get("credentials.default_type"),
                 additional_types: reader.get("credentials.additional_types"),

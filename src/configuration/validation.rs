@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{ApplicationSettings, Problem, Settings, TypeSettings};
+use super::{ApplicationSettings, AttemptSettings, Problem, Settings, TypeSettings};
 use crate::domain::{
+    attempts::MAXIMUM_FAILURES,
     credential_type::{CredentialType, CredentialTypes, TICKET},
     origin_pattern::OriginPattern,
     stored_credential::HashParameters,
@@ -79,6 +80,7 @@ impl Settings {
             ("hashing.deadline_seconds", self.hashing.deadline),
             ("http.answer_timeout_seconds", self.http.answer_timeout),
             ("hashing.verified_lifetime_seconds", self.hashing.verified_lifetime),
+            ("attempts.maximum_delay_seconds", self.attempts.maximum_delay),
             ("tickets.lifetime_seconds", self.tickets.lifetime),
             ("sessions.lifetime_seconds", self.sessions.lifetime),
             ("sessions.maximum_seconds", self.sessions.maximum),
@@ -111,11 +113,20 @@ impl Settings {
         if context.is_empty() || !context.chars().all(is_plain) {
             refuse("access_tokens.context", "must be letters, digits, - and _");
         }
+        problems.extend(self.attempt_contradictions());
         problems.extend(self.answer_contradiction());
         problems.extend(self.hashing_contradictions());
         problems.extend(self.network_contradictions());
         problems.extend(self.type_contradictions());
         problems
+    }
+
+    fn attempt_contradictions(&self) -> Option<Problem> {
+        let AttemptSettings { before_delay, maximum_failures, .. } = self.attempts;
+        if !(1..=MAXIMUM_FAILURES).contains(&maximum_failures) {
+            return Some(Problem::new("attempts.maximum_failures", "must be between 1 and 52"));
+        }
+        (before_delay == 0).then(|| Problem::new("attempts.before_delay", "must be at least 1"))
     }
 
     /// A save waits for a connection before its hash and after it, and for its user's row. When the

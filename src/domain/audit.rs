@@ -13,6 +13,8 @@ pub(crate) enum AuditKind {
     CredentialSaved,
     /// A credential was deleted.
     CredentialDeleted,
+    /// What was counted against guessing was forgotten.
+    CredentialUnlocked,
     /// Every ticket and token of the user was ended.
     SessionsEnded,
     /// Their login name, their display name or their type is another one.
@@ -36,6 +38,7 @@ impl AuditKind {
             Self::UserAdded => "user_added",
             Self::CredentialSaved => "credential_saved",
             Self::CredentialDeleted => "credential_deleted",
+            Self::CredentialUnlocked => "credential_unlocked",
             Self::SessionsEnded => "sessions_ended",
             Self::UserChanged => "user_changed",
             Self::UserRetired => "user_retired",

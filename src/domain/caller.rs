@@ -1,6 +1,6 @@
 //! Who is asking: what hashing is shared fairly between, and what evidence names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::user::UserId;
 
@@ -28,6 +28,33 @@ pub(crate) struct Origin {
 impl Origin {
     /// The party to hash for while nobody has been authenticated.
     pub(crate) fn caller(&self) -> Caller {
-        self.address.map_or(Caller::Command, Caller::Address)
+        self.network().map_or(Caller::Command, Caller::Address)
+    }
+
+    /// The part of the address that one party has: all of IPv4, the first 64 bits of IPv6.
+    pub(crate) fn network(&self) -> Option<IpAddr> {
+        self.address.map(|address| match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_network_of_ipv6_is_one_party_and_ipv4_is_what_it_is_in_either_form() {
+        let network = |address: &str| {
+            Origin { address: address.parse().ok(), request_id: String::new() }.network()
+        };
+        assert_eq!(network("2001:db8:1:2:3::4"), network("2001:db8:1:2:ffff::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 }

@@ -4,6 +4,7 @@
 //! and tested alone. Every type is parsed once and then known to be good.
 
 pub(crate) mod application;
+pub(crate) mod attempts;
 pub(crate) mod audit;
 pub(crate) mod author;
 pub(crate) mod caller;

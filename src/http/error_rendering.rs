@@ -102,7 +102,10 @@ fn log(error: &ApiError) {
     let cause = error.cause.as_deref().map(|cause| error_chain(cause));
     if status.is_server_error() {
         tracing::error!(code, cause, "the request failed");
-    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+    } else if matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    ) {
         tracing::warn!(code, cause, "the request was refused");
     } else {
         tracing::info!(code, field, cause, "the request was wrong");
@@ -145,7 +148,9 @@ fn head<'texts>(
         response.insert_header((ALLOW, allow.as_str()));
     }
     if let Some(wait) = kind.retry_after() {
-        response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        // Rounded up: who is told to come at that second is let in.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.insert_header((RETRY_AFTER, seconds.max(1)));
     }
     if status == StatusCode::UNAUTHORIZED {
         for challenge in challenges {

@@ -7,7 +7,7 @@ use super::{
     agents,
     agents::user::credential_types,
     api,
-    keeper::{tickets, user_tickets},
+    keeper::{tickets, user_attempts, user_tickets},
     openapi::Operation,
     pages::{assets, docs, login, logout},
     user::{current_principal, current_token, current_user},
@@ -106,6 +106,9 @@ fn user_routes() -> Vec<Route> {
     ]
 }
 
+/// What was tried in vain for a user.
+const USER_ATTEMPTS: &str = "/keeper/users/{id}/attempts";
+
 /// What there is of a user to end.
 const USER_TICKETS: &str = "/keeper/users/{id}/tickets";
 
@@ -142,6 +145,18 @@ fn own_routes() -> Vec<Route> {
             "/keeper/users/{id}/tickets/{ticket}",
             || web::to(user_tickets::end_one),
             user_tickets::end_one_operation,
+        ),
+        of_users(
+            Method::GET,
+            USER_ATTEMPTS,
+            || web::to(user_attempts::list),
+            user_attempts::list_operation,
+        ),
+        of_users(
+            Method::DELETE,
+            USER_ATTEMPTS,
+            || web::to(user_attempts::unlock),
+            user_attempts::unlock_operation,
         ),
     ]
 }

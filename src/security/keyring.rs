@@ -22,6 +22,7 @@ pub(crate) struct Key {
     state: KeyState,
     pub(super) seal: PurposeKey,
     pub(super) identifier: PurposeKey,
+    pub(super) attempts: PurposeKey,
     pub(super) audit: PurposeKey,
     pub(super) token: PurposeKey,
     pub(super) xsrf: PurposeKey,
@@ -108,6 +109,11 @@ impl Keyring {
         self.keys.iter().filter(|key| key.state != KeyState::Retired)
     }
 
+    /// The first readable key of the file: new ones are added behind it.
+    pub(crate) fn oldest_readable(&self) -> &Key {
+        self.readable().next().unwrap_or_else(|| self.writing())
+    }
+
     /// The readable key of that id.
     pub(crate) fn find(&self, id: &str) -> Option<&Key> {
         self.readable().find(|key| key.id == id)
@@ -130,6 +136,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         state: entry.state,
         seal: purpose("seal")?,
         identifier: purpose("identifier")?,
+        attempts: purpose("attempts")?,
         audit: purpose("audit")?,
         token: purpose("token")?,
         xsrf: purpose("xsrf")?,
@@ -175,7 +182,8 @@ pub(crate) mod tests {
         let ring = ring();
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
-            all.extend([*key.seal, *key.identifier, *key.audit, *key.token, *key.xsrf]);
+            let others = [*key.attempts, *key.audit, *key.token, *key.xsrf];
+            all.extend([*key.seal, *key.identifier].into_iter().chain(others));
         }
         let count = all.len();
         all.sort_unstable();

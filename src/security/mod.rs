@@ -6,6 +6,7 @@
 pub(crate) mod access_token;
 pub(crate) mod application_token;
 pub(crate) mod archive;
+pub(crate) mod attempt_digests;
 pub(crate) mod audit_chain;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
-use super::{Service, opening::KeyUnavailable};
+use super::{Service, attempts::AttemptError, opening::KeyUnavailable};
 use crate::{
     domain::{
         Reason,
@@ -52,6 +52,8 @@ pub(crate) enum SaveCredentialError {
     /// retired, or everything of theirs was ended.
     #[error("what the request rests on has ended meanwhile")]
     ProofOutdated,
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
     #[error(transparent)]
     KeyUnavailable(#[from] KeyUnavailable),
     #[error(transparent)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Service;
 use crate::{
     clock,
-    storage::{StorageError, tickets},
+    domain::attempts::ADDRESS_WINDOW,
+    storage::{StorageError, attempts, tickets},
 };
 
 /// How often the sweeper looks.
@@ -15,18 +16,20 @@ const PERIOD: Duration = Duration::from_secs(60);
 const BATCH: i64 = 500;
 
 impl Service {
-    /// Deletes expired tickets, for ever, which have stopped counting long before, and closes
-    /// connections that nobody needs.
+    /// Deletes, for ever, expired tickets and failures of addresses, which have stopped counting long
+    /// before, and closes connections that nobody needs.
     pub(crate) async fn sweep(&self) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
             period.tick().await;
             self.database.close_idle().await;
-            if let Err(error) = self.sweep_tickets().await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "expired tickets could not be swept; they are swept later"
-                );
+            for swept in [self.sweep_tickets().await, self.sweep_callers().await] {
+                if let Err(error) = swept {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "what is over could not be swept; it is swept later"
+                    );
+                }
             }
         }
     }
@@ -35,6 +38,17 @@ impl Service {
         loop {
             let mut connection = self.connection().await?;
             let swept = tickets::delete_expired(&mut connection, clock::now(), BATCH).await?;
+            if swept < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sweep_callers(&self) -> Result<(), StorageError> {
+        loop {
+            let before = clock::now() - ADDRESS_WINDOW;
+            let mut connection = self.connection().await?;
+            let swept = attempts::delete_callers_before(&mut connection, before, BATCH).await?;
             if swept < BATCH.unsigned_abs() {
                 return Ok(());
             }

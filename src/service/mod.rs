@@ -3,6 +3,7 @@
 //! Nothing slow happens inside a transaction, and no connection is held while hashing.
 
 pub(crate) mod access_tokens;
+pub(crate) mod attempts;
 pub(crate) mod authentication;
 mod bulk;
 pub(crate) mod changes;
@@ -32,7 +33,9 @@ pub(crate) use self::{
     upgrading::Upgrades,
 };
 use crate::{
-    domain::{application::InstallationType, credential_type::CredentialTypes},
+    domain::{
+        application::InstallationType, attempts::AttemptLimits, credential_type::CredentialTypes,
+    },
     security::{
         access_token::AccessTokens, application_token::Applications, hashing::HashingEngine,
         issuer_token::Issuer, keyring::Keyring,
@@ -76,6 +79,8 @@ pub(crate) struct Rules {
     pub(crate) maximum_tickets: u32,
     /// How long anything derived lives after the proof it goes back to; zero: for ever.
     pub(crate) absolute_lifetime: Duration,
+    /// How often a secret may be tried in vain.
+    pub(crate) attempts: AttemptLimits,
     /// True: a user has one credential, whatever its type (protocol.md 10.13).
     pub(crate) single_per_user: bool,
 }

@@ -117,8 +117,13 @@ impl Service {
         let row = credentials::find_by_type(&mut connection, user_id, type_name).await?;
         connection.release();
         let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
+        let attempt = self.attempt(user_id.into(), value, (author.origin, author.now));
+        self.charge(&attempt, vec![type_name.to_owned()], true).await?;
         let is_right = self.hashing.verify(author.actor.caller(), value, hash.as_ref()).await?;
         let proven = row.filter(|row| is_right && row.validity.contains(author.now));
+        if proven.is_some() {
+            self.note_success(&attempt, type_name, true).await?;
+        }
         Ok(proven.map(|row| (row.credential_type, row.version)))
     }
 

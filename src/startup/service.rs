@@ -5,6 +5,7 @@ use crate::{
     configuration::{IssuerSettings, Problem, Settings},
     domain::{
         application::{Application, InstallationType},
+        attempts::AttemptLimits,
         credential_type::{CredentialType, CredentialTypes},
     },
     security::{
@@ -122,6 +123,12 @@ fn rules(settings: &Settings) -> Rules {
         session_lifetime: settings.sessions.lifetime,
         maximum_session: settings.sessions.maximum,
         absolute_lifetime: settings.sessions.absolute,
+        attempts: AttemptLimits {
+            before_delay: settings.attempts.before_delay,
+            maximum_delay: settings.attempts.maximum_delay,
+            maximum_failures: settings.attempts.maximum_failures,
+            maximum_per_address: settings.attempts.maximum_per_address,
+        },
         single_per_user: settings.credentials.single_per_user,
     }
 }

@@ -58,24 +58,24 @@ impl TryFrom<CredentialRow> for StoredCredential {
 }
 
 /// One row of a user joined with a credential they may or may not have.
-struct CandidateRow {
-    user_id: i32,
-    login_name: String,
-    display_name: String,
-    user_type: String,
-    is_administrator: bool,
-    is_retired: bool,
-    session_epoch: i64,
-    credential_type: Option<String>,
-    sealed_hash: Option<Vec<u8>>,
-    key_id: Option<String>,
-    hash_scheme: Option<String>,
-    hash_memory_kib: Option<i32>,
-    hash_iterations: Option<i32>,
-    hash_parallelism: Option<i32>,
-    version: Option<i64>,
-    valid_from: Option<OffsetDateTime>,
-    valid_to: Option<OffsetDateTime>,
+pub(super) struct CandidateRow {
+    pub(super) user_id: i32,
+    pub(super) login_name: String,
+    pub(super) display_name: String,
+    pub(super) user_type: String,
+    pub(super) is_administrator: bool,
+    pub(super) is_retired: bool,
+    pub(super) session_epoch: i64,
+    pub(super) credential_type: Option<String>,
+    pub(super) sealed_hash: Option<Vec<u8>>,
+    pub(super) key_id: Option<String>,
+    pub(super) hash_scheme: Option<String>,
+    pub(super) hash_memory_kib: Option<i32>,
+    pub(super) hash_iterations: Option<i32>,
+    pub(super) hash_parallelism: Option<i32>,
+    pub(super) version: Option<i64>,
+    pub(super) valid_from: Option<OffsetDateTime>,
+    pub(super) valid_to: Option<OffsetDateTime>,
 }
 
 impl CandidateRow {
@@ -108,7 +108,7 @@ impl CandidateRow {
     }
 }
 
-fn candidate(rows: Vec<CandidateRow>) -> Result<Option<Candidate>, StorageError> {
+pub(super) fn candidate(rows: Vec<CandidateRow>) -> Result<Option<Candidate>, StorageError> {
     let mut user = None;
     let mut credentials = Vec::new();
     for mut row in rows {
@@ -116,35 +116,6 @@ fn candidate(rows: Vec<CandidateRow>) -> Result<Option<Candidate>, StorageError>
         user = Some(row.user()?);
     }
     Ok(user.map(|user| Candidate { user, credentials }))
-}
-
-/// The user of a canonical login name with their credentials of the given types: all that Basic
-/// needs, in one statement.
-#[tracing::instrument(name = "db.credentials.find_for_login", skip_all)]
-pub(crate) async fn find_for_login(
-    connection: &mut PgConnection,
-    canonical_name: &str,
-    types: &[String],
-) -> Result<Option<Candidate>, StorageError> {
-    let rows = sqlx::query_as!(
-        CandidateRow,
-        r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                  u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
-                  c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
-                  c.hash_scheme AS "hash_scheme?",
-                  c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
-                  c.hash_parallelism AS "hash_parallelism?", c.version AS "version?",
-                  c.valid_from AS "valid_from?", c.valid_to AS "valid_to?"
-           FROM login_names n
-           JOIN users u ON u.user_id = n.user_id
-           LEFT JOIN credentials c ON c.user_id = u.user_id AND c.credential_type = ANY($2)
-           WHERE n.canonical_name = $1"#,
-        canonical_name,
-        types,
-    )
-    .fetch_all(connection)
-    .await?;
-    candidate(rows)
 }
 
 /// The owner of an identifier, found by any of its digests, with that identifier's credential.

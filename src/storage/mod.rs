@@ -2,6 +2,7 @@
 //!
 //! The caller owns the transaction. What PostgreSQL says is turned into [`StorageError`] here.
 
+pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod bulk;
 mod connections;
@@ -11,6 +12,7 @@ pub(crate) mod credentials;
 mod database;
 mod error;
 pub(crate) mod installation;
+pub(crate) mod logins;
 pub(crate) mod tickets;
 pub(crate) mod user_writes;
 pub(crate) mod users;

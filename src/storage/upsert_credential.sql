@@ -75,6 +75,11 @@ own_ticket AS (
     UPDATE tickets SET session_epoch = $16
     WHERE user_id = $1 AND user_id = $11 AND digest = $23 AND EXISTS (SELECT FROM saved)
 ),
+-- What was tried in vain was tried against another secret.
+unlocked AS (
+    DELETE FROM authentication_attempts
+    WHERE user_id = $1 AND credential_type = $2 AND EXISTS (SELECT FROM saved)
+),
 other_types AS (
     DELETE FROM credentials
     WHERE $24::boolean AND user_id = $1 AND credential_type <> $2 AND EXISTS (SELECT FROM saved)

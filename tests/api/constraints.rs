@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 49] = [
+const CASES: [(&str, &str); 59] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -123,6 +123,36 @@ const CASES: [(&str, &str); 49] = [
     ("audit_events_kind_check", "UPDATE audit_events SET kind = 'other'"),
     ("audit_events_scheme_check", "UPDATE audit_events SET scheme = 'other'"),
     ("audit_events_mac_check", "UPDATE audit_events SET mac = 'x'"),
+    (
+        "authentication_attempts_pkey",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}'), (278, 'x', 0, NULL, '{}')",
+    ),
+    (
+        "authentication_attempts_user_id_check",
+        "INSERT INTO authentication_attempts VALUES (0, 'x', 0, NULL, '{}')",
+    ),
+    (
+        "authentication_attempts_failures_check",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', -1, NULL, '{}')",
+    ),
+    (
+        "authentication_attempts_tried_check",
+        "INSERT INTO authentication_attempts
+         VALUES (278, 'x', 0, NULL, array_fill('x'::bytea, ARRAY[17]))",
+    ),
+    (
+        "callers_pkey",
+        "INSERT INTO callers SELECT 278, sha256('x'), 0, '{}', now() FROM generate_series(1, 2)",
+    ),
+    ("callers_user_id_check", "INSERT INTO callers VALUES (0, sha256('x'), 0, '{}', now())"),
+    ("callers_address_digest_check", "INSERT INTO callers VALUES (278, 'x', 0, '{}', now())"),
+    ("callers_failures_check", "INSERT INTO callers VALUES (278, sha256('x'), -1, '{}', now())"),
+    (
+        "callers_tried_check",
+        "INSERT INTO callers
+         VALUES (278, sha256('x'), 0, array_fill('x'::bytea, ARRAY[17]), now())",
+    ),
+    ("callers_last_failed_at_check", "INSERT INTO callers VALUES (278, sha256('x'), 0, '{}')"),
 ];
 
 #[sqlx::test]

@@ -20,6 +20,7 @@ mod constraints;
 mod deployment;
 mod descriptions;
 mod formats;
+mod guessing;
 mod hashing;
 mod health;
 mod installation;

@@ -4,6 +4,7 @@ use super::{ApiError, ErrorKind, MissingRight, RETRY_SOON};
 use crate::domain::{InvalidField, Reason};
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
+    attempts::AttemptError,
     authentication::{AuthenticationError, Refusal},
     changes::ChangeUserError,
     credentials::SaveCredentialError,
@@ -42,6 +43,18 @@ impl From<HashingError> for ApiError {
     }
 }
 
+impl From<AttemptError> for ApiError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::TooMany(refused) => {
+                let retry_after = refused.retry_after();
+                Self::caused(ErrorKind::TooManyAttempts { retry_after }, error)
+            }
+            AttemptError::Storage(error) => error.into(),
+        }
+    }
+}
+
 impl From<AuthenticationError> for ApiError {
     fn from(error: AuthenticationError) -> Self {
         match error {
@@ -55,6 +68,7 @@ impl From<AuthenticationError> for ApiError {
             AuthenticationError::KeyUnavailable(_) => {
                 Self::caused(ErrorKind::KeyUnavailable, error)
             }
+            AuthenticationError::Attempt(error) => error.into(),
             AuthenticationError::Hashing(error) => error.into(),
             AuthenticationError::Storage(error) => error.into(),
         }
@@ -80,6 +94,7 @@ impl From<SaveCredentialError> for ApiError {
             SaveCredentialError::Random(error) => error.into(),
             SaveCredentialError::IdentifierTaken => ErrorKind::IdentifierTaken.into(),
             SaveCredentialError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
+            SaveCredentialError::Attempt(error) => error.into(),
             SaveCredentialError::Hashing(error) => error.into(),
             SaveCredentialError::Storage(error) => error.into(),
             SaveCredentialError::Seal(_) | SaveCredentialError::Unwritable => {

@@ -39,6 +39,10 @@ pub(crate) enum ErrorKind {
     UnsupportedMediaType,
     MisdirectedRequest,
     HeadersTooLarge,
+    /// `None`: waiting does not help.
+    TooManyAttempts {
+        retry_after: Option<Duration>,
+    },
     Overloaded {
         retry_after: Duration,
     },
@@ -88,6 +92,7 @@ impl ErrorKind {
             Self::UnsupportedMediaType,
             Self::MisdirectedRequest,
             Self::HeadersTooLarge,
+            Self::TooManyAttempts { retry_after: Some(RETRY_SOON) },
             Self::Overloaded { retry_after: RETRY_SOON },
             Self::DatabaseUnavailable,
             Self::KeyUnavailable,
@@ -149,6 +154,9 @@ impl ErrorKind {
             Self::HeadersTooLarge => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, class::HTTP, "headers_too_large")
             }
+            Self::TooManyAttempts { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, class::UNAVAILABLE, "too_many_attempts")
+            }
             Self::Overloaded { .. } => unavailable("overloaded"),
             Self::DatabaseUnavailable => unavailable("database_unavailable"),
             Self::KeyUnavailable => unavailable("key_unavailable"),
@@ -189,6 +197,9 @@ impl ErrorKind {
     pub(in crate::http) fn retry_after(&self) -> Option<Duration> {
         if let Self::Overloaded { retry_after } = self {
             return Some(*retry_after);
+        }
+        if let Self::TooManyAttempts { retry_after } = self {
+            return *retry_after;
         }
         (self.row().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
     }

@@ -1,4 +1,5 @@
 //! Our own additions, never mixed into the vendor's tree.
 
 pub(super) mod tickets;
+pub(super) mod user_attempts;
 pub(super) mod user_tickets;

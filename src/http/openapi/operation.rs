@@ -215,7 +215,7 @@ impl Operation {
         let (status, response) = self.success();
         operation = operation.response(status, response);
         for status in self.refused_statuses(route) {
-            let response = if self.may_be_a_page && matches!(status, 401 | 403) {
+            let response = if self.may_be_a_page && matches!(status, 401 | 403 | 429) {
                 refusal(status).content("text/html", text_content()).build().into()
             } else {
                 RefOr::Ref(Ref::from_response_name(refusal_name(status)))
@@ -296,6 +296,7 @@ impl Operation {
                 ErrorKind::XsrfMissing,
                 ErrorKind::XsrfWrong,
                 ErrorKind::Forbidden(MissingRight::OnlineSession),
+                ErrorKind::TooManyAttempts { retry_after: None },
                 ErrorKind::KeyUnavailable,
             ]);
         }
@@ -327,7 +328,9 @@ fn refusal(status: u16) -> ResponseBuilder {
         response = response.content(media_type, Content::new(Some(Ref::from_schema_name("Error"))));
     }
     let text = || Some(Object::with_type(Type::String));
-    for (of, header) in [(401, "WWW-Authenticate"), (503, "Retry-After"), (405, "Allow")] {
+    for (of, header) in
+        [(401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After"), (405, "Allow")]
+    {
         if status == of {
             response = response.header(header, HeaderBuilder::new().schema(text()).build());
         }

@@ -118,6 +118,7 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::UnknownRoute)
         .refuses(ErrorKind::Unauthenticated)
         .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
+        .refuses(ErrorKind::TooManyAttempts { retry_after: None })
         .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
         .refuses(ErrorKind::KeyUnavailable)
 }

@@ -21,9 +21,9 @@ pub(crate) struct Claim<'claim> {
     pub(crate) row: Option<&'claim StoredCredential>,
     /// What the row holds. `None` also when it does not open.
     pub(crate) hash: Option<&'claim StoredHash>,
-    /// False for who would be refused all the same: remembering them would show by its speed that
-    /// their secret was right.
-    pub(crate) may_be_remembered: bool,
+    /// False for who is refused all the same: they are remembered as if their secret were wrong, so
+    /// that nothing shows that it was right.
+    pub(crate) lets_in: bool,
 }
 
 /// A claim's digest. Whoever does not know the process key cannot compute one from a guess.
@@ -45,6 +45,7 @@ impl ClaimKey {
             .field(claim.canonical_name.as_bytes())
             .field(claim.credential_type.as_bytes())
             .field(claim.value.secret().expose_secret().as_bytes())
+            .field(&[u8::from(claim.lets_in)])
             .optional(claim.row.map(|row| row.sealed_hash.as_slice()));
         let fields = match claim.row {
             None => fields,
@@ -114,7 +115,7 @@ mod tests {
                             value,
                             row,
                             hash: None,
-                            may_be_remembered: true,
+                            lets_in: true,
                         };
                         assert_eq!(key.digest(&claim), key.digest(&claim));
                         digests.insert(key.digest(&claim));

@@ -22,6 +22,7 @@ pub(super) struct Measures {
     shed: Family<Shed, Counter>,
     pub(super) abandoned: Counter,
     pub(super) remembered: Counter,
+    pub(super) repeated: Counter,
     pub(super) not_remembered: Counter,
     pub(super) shared: Counter,
     pub(super) idle: Counter,
@@ -44,6 +45,7 @@ impl Default for Measures {
             shed: Family::default(),
             abandoned: Counter::default(),
             remembered: Counter::default(),
+            repeated: Counter::default(),
             not_remembered: Counter::default(),
             shared: Counter::default(),
             idle: Counter::default(),
@@ -88,6 +90,8 @@ impl Measures {
         registry.register("abandoned", "Jobs not hashed, their callers went away", abandoned);
         let remembered = self.remembered.clone();
         registry.register("cache_hits", "Claims that were verified lately", remembered);
+        let repeated = self.repeated.clone();
+        registry.register("repeated", "Claims that were found wrong lately", repeated);
         let not_remembered = self.not_remembered.clone();
         registry.register("cache_misses", "Claims that had to be hashed", not_remembered);
         let shared = self.shared.clone();

@@ -18,6 +18,7 @@ mod measures;
 #[cfg(feature = "parts")]
 mod part;
 mod phc;
+mod proving;
 mod remembered;
 mod stored;
 mod worker;
@@ -38,13 +39,13 @@ use zeroize::Zeroizing;
 pub use self::part::HashPart;
 pub(crate) use self::{
     admission::Admission, capacity::Capacity, claim::Claim, derived_key::derive_key, phc::PhcHash,
-    stored::StoredHash,
+    proving::Proven, stored::StoredHash,
 };
 use self::{
     admission::Admissions,
     capacity::{count, queue_length},
     claim::ClaimKey,
-    flights::{Flights, Landed, Verification},
+    flights::{Flights, Verification},
     kernel::{Kernel, Tag},
     measures::Measures,
     remembered::Remembered,
@@ -101,21 +102,12 @@ pub(crate) struct HashingEngine {
     admissions: Admissions,
     claim_key: ClaimKey,
     verified: Remembered,
+    /// What was wrong.
+    refused: Remembered,
     /// Who logged in lately, by name and address.
     returning: Remembered,
     flights: Flights,
     measures: Measures,
-}
-
-/// How a claim was proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Proven {
-    /// It is wrong.
-    No,
-    /// It was verified a while ago, or by an equal claim at the same time.
-    Before,
-    /// It was hashed now.
-    Now,
 }
 
 type Answer = oneshot::Receiver<Result<Done, HashingError>>;
@@ -154,6 +146,7 @@ impl HashingEngine {
             admissions: Admissions::new(queue_length),
             claim_key: ClaimKey::generate()?,
             verified: remembered(),
+            refused: remembered(),
             returning: remembered(),
             flights: Flights::default(),
             measures,
@@ -246,35 +239,6 @@ impl HashingEngine {
         let hash = StoredHash::parse(text).ok_or(Reason::UnknownHash)?;
         hash.check_cost(self.maximum_memory_kib)?;
         Ok(hash)
-    }
-
-    /// Whether a claim is right: remembered, found out together with an equal one, or hashed.
-    ///
-    /// # Errors
-    /// As [`Self::hash`].
-    pub(crate) async fn prove(
-        &self,
-        caller: Caller,
-        claim: &Claim<'_>,
-    ) -> Result<Proven, HashingError> {
-        let digest = self.claim_key.digest(claim);
-        if claim.may_be_remembered && self.verified.contains(digest, Instant::now()) {
-            self.measures.remembered.inc();
-            return Ok(Proven::Before);
-        }
-        let start = || self.verification(caller, claim.value, claim.hash);
-        let Landed { outcome, is_first } = self.flights.join((caller, digest), start).await;
-        let count = if is_first { &self.measures.not_remembered } else { &self.measures.shared };
-        count.inc();
-        if !outcome? {
-            return Ok(Proven::No);
-        }
-        if claim.may_be_remembered {
-            self.verified.insert(digest, Instant::now());
-            let visitor = self.claim_key.visitor(caller, claim.canonical_name);
-            self.returning.insert(visitor, Instant::now());
-        }
-        Ok(if is_first { Proven::Now } else { Proven::Before })
     }
 
     /// True when `value` is what `stored` was made from.

@@ -1,7 +1,7 @@
-//! What was verified lately, so that a returning caller costs no hash.
+//! What was found out lately, so that the same claim costs no hash again.
 //!
-//! Only what was right comes in, so guessing cannot push anybody out. What is kept are digests
-//! under a key of this process; they go after a while, and with the process.
+//! What was right and what was wrong are kept apart, so guessing cannot push anybody out. What is kept
+//! are digests under a key of this process; they go after a while, and with the process.
 
 use std::{
     num::NonZeroUsize,
@@ -76,7 +76,7 @@ mod tests {
                 value: &value,
                 row: None,
                 hash: None,
-                may_be_remembered: true,
+                lets_in: true,
             })
         })
     }

@@ -164,7 +164,7 @@ fn claim<'claim>(
 ) -> Claim<'claim> {
     let (row, hash) = stored.unzip();
     let credential_type = "CRM5/PASSWORD";
-    Claim { canonical_name, credential_type, value, row, hash, may_be_remembered: true }
+    Claim { canonical_name, credential_type, value, row, hash, lets_in: true }
 }
 
 fn row(sealed_hash: &[u8]) -> StoredCredential {
@@ -180,38 +180,53 @@ fn row(sealed_hash: &[u8]) -> StoredCredential {
     }
 }
 
+/// What a login does: recalls, and proves what is not remembered.
+async fn recall_or_prove(engine: &HashingEngine, claim: &Claim<'_>) -> (Option<bool>, Proven) {
+    match engine.recall(claim) {
+        Some(is_right) => (Some(is_right), if is_right { Proven::Now } else { Proven::No }),
+        None => (None, engine.prove(ADDRESS, claim).await.unwrap()),
+    }
+}
+
 #[tokio::test]
-async fn a_right_claim_is_hashed_once_and_a_wrong_one_each_time() {
+async fn a_claim_is_hashed_once_whether_right_or_wrong_as_long_as_its_row_stays() {
     let engine = engine(FAST, Duration::from_secs(30));
     let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let (row, other_row) = (row(b"sealed"), row(b"sealed anew"));
     let (right, wrong) = (value("right"), value("wrong"));
     let hashed = engine.hashed();
     for (claim, proven, hashes) in [
-        (claim("anna", &right, Some((&row, &hash))), Proven::Now, 1),
-        (claim("anna", &right, Some((&row, &hash))), Proven::Before, 1),
-        (claim("anna", &wrong, Some((&row, &hash))), Proven::No, 2),
-        (claim("anna", &wrong, Some((&row, &hash))), Proven::No, 3),
-        (claim("nobody", &right, None), Proven::No, 4),
-        (claim("nobody", &right, None), Proven::No, 5),
-        (claim("anna", &right, Some((&other_row, &hash))), Proven::Now, 6),
-        (claim("anna", &right, Some((&row, &hash))), Proven::Before, 6),
+        (claim("anna", &right, Some((&row, &hash))), (None, Proven::Now), 1),
+        (claim("anna", &right, Some((&row, &hash))), (Some(true), Proven::Now), 1),
+        (claim("anna", &wrong, Some((&row, &hash))), (None, Proven::No), 2),
+        (claim("anna", &wrong, Some((&row, &hash))), (Some(false), Proven::No), 2),
+        (claim("nobody", &right, None), (None, Proven::No), 3),
+        (claim("nobody", &right, None), (Some(false), Proven::No), 3),
+        (claim("anna", &right, Some((&other_row, &hash))), (None, Proven::Now), 4),
+        (claim("anna", &wrong, Some((&other_row, &hash))), (None, Proven::No), 5),
+        (claim("anna", &right, Some((&row, &hash))), (Some(true), Proven::Now), 5),
     ] {
-        assert_eq!(engine.prove(ADDRESS, &claim).await.unwrap(), proven);
+        assert_eq!(recall_or_prove(&engine, &claim).await, proven);
         assert_eq!(engine.hashed() - hashed, hashes);
     }
 }
 
 #[tokio::test]
-async fn who_would_be_refused_all_the_same_is_never_remembered() {
+async fn who_is_refused_all_the_same_is_remembered_as_if_their_secret_were_wrong() {
     let engine = engine(FAST, Duration::from_secs(30));
     let right = value("right");
     let hash = StoredHash::Own(engine.hash(ADDRESS, &right).await.unwrap());
     let row = row(b"sealed");
     let active = claim("anna", &right, Some((&row, &hash)));
-    let retired = Claim { may_be_remembered: false, ..active };
-    for claim in [retired, retired, active, retired] {
-        assert_eq!(engine.prove(ADDRESS, &claim).await.unwrap(), Proven::Now);
+    let retired = Claim { lets_in: false, ..active };
+    for (claim, recalled) in [
+        (retired, None),
+        (retired, Some(false)),
+        (active, None),
+        (active, Some(true)),
+        (retired, Some(false)),
+    ] {
+        assert_eq!(recall_or_prove(&engine, &claim).await.0, recalled);
     }
 }
 
@@ -229,7 +244,7 @@ async fn a_hundred_thousand_wrong_secrets_push_no_right_one_out() {
         assert_eq!(engine.prove(ADDRESS, &guess).await.unwrap(), Proven::No);
     }
     let hashed = engine.hashed();
-    assert_eq!(engine.prove(ADDRESS, &remembered).await.unwrap(), Proven::Before);
+    assert_eq!(engine.recall(&remembered), Some(true));
     assert_eq!(engine.hashed(), hashed);
 }
 
@@ -273,7 +288,7 @@ async fn when_the_first_goes_away_the_others_still_get_their_answer() {
     let mut second = Box::pin(engine.prove(ADDRESS, &claim));
     assert!(futures_util::poll!(&mut second).is_pending());
     drop(first);
-    assert_eq!(second.await.unwrap(), Proven::Before);
+    assert_eq!(second.await.unwrap(), Proven::Together);
     assert_eq!((engine.hashed(), engine.flights.len()), (2, 0));
 }
 

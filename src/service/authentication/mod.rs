@@ -13,7 +13,7 @@ mod token;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Service, opening::KeyUnavailable};
+use super::{Service, attempts::AttemptError, opening::KeyUnavailable};
 use crate::{
     domain::{
         caller::{Caller, Origin},
@@ -41,6 +41,8 @@ pub(crate) enum AuthenticationError {
     /// Online, sessions are for administrators.
     #[error("only administrators have a session here")]
     OnlineSession,
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
     #[error(transparent)]
     KeyUnavailable(#[from] KeyUnavailable),
     #[error(transparent)]

@@ -1,8 +1,8 @@
 //! Basic: a name and a password, against the rows of the types that Basic may verify.
 //!
-//! Known and unknown names take the same road: one statement, then one hash for each of those
-//! types, a decoy standing in for each row that does not exist. Only a success ends it early, and
-//! only what was verified before, against the same row, is not hashed.
+//! Known and unknown names take the same road: one statement that says who it is and whether another
+//! try may be made; what was found out lately; one statement that charges the try; then one hash for
+//! each type, a decoy standing in for each row that does not exist. Only a success ends it early.
 
 use std::time::Duration;
 
@@ -18,9 +18,15 @@ use crate::{
         stored_credential::StoredCredential,
         user::{LoginName, User},
     },
-    security::hashing::{Admission, Claim, HashingError, Proven},
-    service::Service,
-    storage::credentials::{self, Candidate},
+    security::{
+        attempt_digests::pseudo_subject,
+        hashing::{Admission, Claim, HashingError, Proven, StoredHash},
+    },
+    service::{Service, attempts::Standing},
+    storage::{
+        StorageError,
+        logins::{self, Login, LoginQuery},
+    },
 };
 
 /// When a login that is not let in is told so. Who guesses does not heed `Retry-After` and would
@@ -34,6 +40,34 @@ struct Presented<'request> {
     password: &'request CredentialValue,
     origin: &'request Origin,
     now: OffsetDateTime,
+}
+
+/// A type that may be tried, with what is stored of it.
+struct Target<'login> {
+    credential_type: &'login str,
+    row: Option<&'login StoredCredential>,
+    /// `None` also when the row does not open.
+    hash: Option<StoredHash>,
+    /// True when there is a row that opens and counts now, and its user may act.
+    lets_in: bool,
+}
+
+impl<'login> Target<'login> {
+    fn claim<'claim>(&'claim self, presented: Presented<'claim>) -> Claim<'claim> {
+        Claim {
+            canonical_name: presented.name.canonical(),
+            credential_type: self.credential_type,
+            value: presented.password,
+            row: self.row,
+            hash: self.hash.as_ref(),
+            lets_in: self.lets_in,
+        }
+    }
+
+    /// The row that a right secret is of; a decoy is never right.
+    fn proven_row(&self) -> Result<&'login StoredCredential, AuthenticationError> {
+        self.row.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
+    }
 }
 
 impl Service {
@@ -50,19 +84,13 @@ impl Service {
             .map_err(|_| refuse(None, Refusal::ImpossiblePassword))?;
         let _admission = self.admit_login(origin, &name).await?;
         let types = self.types.usable_for_basic();
-        let mut connection = self.connection().await?;
-        let candidate =
-            credentials::find_for_login(&mut connection, name.canonical(), &types).await?;
-        connection.release();
         let presented = Presented { name: &name, password: &password, origin, now };
-        let row = self.prove(candidate.as_ref(), &types, presented).await?;
-        let Some(user) = candidate.as_ref().map(|candidate| &candidate.user) else {
+        let login = self.find_login(presented, &types).await?;
+        let row = self.prove(&login, &types, presented).await?;
+        let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
         let row = row.map_err(|refusal| refuse(Some(user), refusal))?;
-        if user.is_retired {
-            return Err(refuse(Some(user), Refusal::Retired));
-        }
         self.last_uses.push(row, AuthenticationScheme::Basic, origin, now);
         let credential_type = row.credential_type.clone();
         let proof = Proof::Password { credential_type, version: row.version };
@@ -89,46 +117,103 @@ impl Service {
         admitted
     }
 
-    /// The first of the types' rows that was made from this password and counts, or why none was.
-    async fn prove<'rows>(
+    async fn find_login(
         &self,
-        candidate: Option<&'rows Candidate>,
-        types: &[String],
         presented: Presented<'_>,
-    ) -> Result<Result<&'rows StoredCredential, Refusal>, AuthenticationError> {
-        let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
-        let mut has_ended = false;
-        let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
-        for credential_type in types {
-            let row = rows.iter().find(|row| row.credential_type == *credential_type);
-            let hash = row.map(|row| self.open_hash(row)).transpose()?.flatten();
-            let is_valid = row.is_none_or(|row| row.validity.contains(presented.now));
-            let may_be_remembered = is_active && is_valid;
-            let claim = Claim {
-                canonical_name: presented.name.canonical(),
-                credential_type,
-                value: presented.password,
-                row,
-                hash: hash.as_ref(),
-                may_be_remembered,
-            };
+        types: &[String],
+    ) -> Result<Login, StorageError> {
+        let canonical_name = presented.name.canonical();
+        let address = self.address_digest(presented.origin);
+        let query = LoginQuery {
+            canonical_name,
+            types,
+            pseudo: pseudo_subject(&self.keyring, canonical_name),
+            address: address.as_deref(),
+            maximum_per_address: self.rules.attempts.maximum_per_address,
+            now: presented.now,
+        };
+        let mut connection = self.connection().await?;
+        let login = logins::find(&mut connection, &query).await?;
+        connection.release();
+        Ok(login)
+    }
+
+    /// The first of the types' rows that was made from this password and counts, or why none was.
+    async fn prove<'login>(
+        &self,
+        login: &'login Login,
+        types: &'login [String],
+        presented: Presented<'_>,
+    ) -> Result<Result<&'login StoredCredential, Refusal>, AuthenticationError> {
+        let standing = Standing { tries: &login.tries, caller: login.caller };
+        let open = self.open_types(types, &standing, presented.now)?;
+        let at = (presented.origin, presented.now);
+        let attempt = self.attempt(login.subject, presented.password, at);
+        let mut unknown = Vec::new();
+        for credential_type in open {
+            let target = self.target(login, credential_type, presented.now)?;
+            match self.hashing.recall(&target.claim(presented)) {
+                Some(true) => {
+                    self.settle(&attempt, credential_type, (&standing, false)).await?;
+                    return target.proven_row().map(Ok);
+                }
+                Some(false) => {}
+                None => unknown.push(target),
+            }
+        }
+        let mut refusal = Refusal::WrongPassword;
+        if unknown.is_empty() {
+            return Ok(Err(refusal));
+        }
+        let names = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
+        let charged = self.charge(&attempt, names, standing.caller.is_privileged()).await?;
+        let is_charged = |target: &Target| charged.iter().any(|of| of == target.credential_type);
+        for target in unknown.into_iter().filter(is_charged) {
+            let claim = target.claim(presented);
             let proven = self.hashing.prove(presented.origin.caller(), &claim).await?;
-            let (Some(row), Some(hash)) = (row, &hash) else { continue };
             if proven == Proven::No {
                 continue;
             }
-            if !is_valid {
-                // As if it were wrong, in time as well; a row of another type may still count.
-                has_ended = true;
+            if !target.lets_in {
+                // As if it were wrong; a row of another type may still count.
+                let is_retired = login.candidate.as_ref().is_some_and(|of| of.user.is_retired);
+                refusal = if is_retired { Refusal::Retired } else { Refusal::NotValidNow };
                 continue;
             }
-            let is_to_upgrade =
-                self.hashing.is_below_target(hash) && !hash.is_blind_to(presented.password.bytes());
-            if proven == Proven::Now && may_be_remembered && is_to_upgrade {
-                self.upgrades.push(row.clone(), presented.password.clone());
-            }
-            return Ok(Ok(row));
+            self.settle(&attempt, target.credential_type, (&standing, true)).await?;
+            self.upgrade_if_below_target(&target, proven, presented.password);
+            return target.proven_row().map(Ok);
         }
-        Ok(Err(if has_ended { Refusal::NotValidNow } else { Refusal::WrongPassword }))
+        Ok(Err(refusal))
+    }
+
+    fn target<'login>(
+        &self,
+        login: &'login Login,
+        credential_type: &'login str,
+        now: OffsetDateTime,
+    ) -> Result<Target<'login>, AuthenticationError> {
+        let candidate = login.candidate.as_ref();
+        let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
+        let row = rows.iter().find(|row| row.credential_type == credential_type);
+        let hash = row.map(|row| self.open_hash(row)).transpose()?.flatten();
+        let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
+        let is_valid = row.is_some_and(|row| row.validity.contains(now));
+        let lets_in = is_active && is_valid && hash.is_some();
+        Ok(Target { credential_type, row, hash, lets_in })
+    }
+
+    fn upgrade_if_below_target(
+        &self,
+        target: &Target<'_>,
+        proven: Proven,
+        password: &CredentialValue,
+    ) {
+        let (Some(row), Some(hash)) = (target.row, &target.hash) else { return };
+        let is_to_upgrade =
+            self.hashing.is_below_target(hash) && !hash.is_blind_to(password.bytes());
+        if proven == Proven::Now && is_to_upgrade {
+            self.upgrades.push(row.clone(), password.clone());
+        }
     }
 }

@@ -1,0 +1,90 @@
+//! `/keeper/users/{id}/attempts`: what was tried in vain for a user, and letting it be tried again.
+//! For administrators.
+
+use actix_web::{HttpRequest, HttpResponse, web::Path};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    domain::{attempts::AttemptSummary, principal::Actor},
+    http::{
+        call::Call,
+        error::{ApiError, ErrorKind, MissingRight},
+        localisation::{TimeZone, format_moment},
+        negotiation::{Negotiated, XmlNames},
+        openapi::Operation,
+        query,
+    },
+};
+
+/// What was tried in vain for one credential type.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct AttemptInfo {
+    /// The credential type.
+    #[serde(rename = "Type")]
+    credential_type: String,
+    /// Distinct wrong secrets since the last right one.
+    failures: u32,
+    /// Nothing is tried before this moment.
+    #[schema(required = true)]
+    next_allowed_at: Option<String>,
+    /// True: nothing is tried until it is unlocked.
+    is_stopped: bool,
+}
+
+impl XmlNames for AttemptInfo {
+    const NAME: &'static str = "AttemptInfo";
+    const NAMESPACE: &'static str = "";
+}
+
+/// The place of [`list`] in the documents.
+pub(in crate::http) fn list_operation() -> Operation {
+    Operation::new("Lists what was tried in vain for a user, for administrators.")
+        .answers_list::<AttemptInfo>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+        .refuses(ErrorKind::UnknownUser)
+}
+
+/// The place of [`unlock`] in the documents.
+pub(in crate::http) fn unlock_operation() -> Operation {
+    Operation::new("Lets a user's secrets be tried again, for administrators.")
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::UnknownUser)
+        .refuses(ErrorKind::OutcomeUnknown)
+}
+
+/// Lists what was tried in vain.
+pub(in crate::http) async fn list(
+    call: Call,
+    request: HttpRequest,
+    user: Path<String>,
+) -> Result<Negotiated<Vec<AttemptInfo>>, ApiError> {
+    let user_id = query::user_id_of_path(&user)?;
+    let limits = call.service().rules.attempts;
+    let listed = call.read(|service, by| async move {
+        service.list_attempts(Actor::Principal(&by.principal), user_id).await
+    });
+    let zone = TimeZone::of(request.headers());
+    let info = |of: AttemptSummary| {
+        let next = of.tries.next_allowed_at.map(|at| format_moment(at, zone.as_ref()));
+        AttemptInfo {
+            credential_type: of.credential_type,
+            failures: of.tries.failures,
+            next_allowed_at: next,
+            is_stopped: of.tries.failures >= limits.maximum_failures,
+        }
+    };
+    let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
+    Ok(Negotiated(listed.into_iter().map(info).collect()))
+}
+
+/// Forgets it.
+pub(in crate::http) async fn unlock(
+    call: Call,
+    user: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = query::user_id_of_path(&user)?;
+    call.run(|service, by| async move { service.unlock(by.author(), user_id, None).await }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

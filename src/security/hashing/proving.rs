@@ -1,0 +1,67 @@
+//! Whether a claim is right: what was found out lately, or a hash.
+
+use std::time::Instant;
+
+use super::{Claim, HashingEngine, HashingError, flights::Landed};
+use crate::domain::caller::Caller;
+
+/// How a claim was proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proven {
+    /// It is wrong.
+    No,
+    /// It was hashed for an equal claim, at the same time or a moment before.
+    Together,
+    /// It was hashed now.
+    Now,
+}
+
+impl HashingEngine {
+    /// What was found out about a claim lately, if anything was. It saves the hash; who may try at all
+    /// is decided before.
+    pub(crate) fn recall(&self, claim: &Claim<'_>) -> Option<bool> {
+        let (digest, now) = (self.claim_key.digest(claim), Instant::now());
+        if self.verified.contains(digest, now) {
+            self.measures.remembered.inc();
+            return Some(true);
+        }
+        let was_refused = self.refused.contains(digest, now);
+        if was_refused {
+            self.measures.repeated.inc();
+        }
+        was_refused.then_some(false)
+    }
+
+    /// Whether a claim is right: found out together with an equal one, or hashed; and remembers it.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn prove(
+        &self,
+        caller: Caller,
+        claim: &Claim<'_>,
+    ) -> Result<Proven, HashingError> {
+        // Whoever had to wait for a statement may find that an equal claim was faster.
+        if let Some(is_right) = self.recall(claim) {
+            return Ok(if is_right { Proven::Together } else { Proven::No });
+        }
+        let digest = self.claim_key.digest(claim);
+        let start = || self.verification(caller, claim.value, claim.hash);
+        let Landed { outcome, is_first } = self.flights.join((caller, digest), start).await;
+        let count = if is_first { &self.measures.not_remembered } else { &self.measures.shared };
+        count.inc();
+        let is_right = outcome?;
+        if is_right && claim.lets_in {
+            self.verified.insert(digest, Instant::now());
+            let visitor = self.claim_key.visitor(caller, claim.canonical_name);
+            self.returning.insert(visitor, Instant::now());
+        } else {
+            self.refused.insert(digest, Instant::now());
+        }
+        Ok(match (is_right, is_first) {
+            (false, _) => Proven::No,
+            (true, true) => Proven::Now,
+            (true, false) => Proven::Together,
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! Who may try a secret at all, before any hash (protocol.md 10.26). One statement charges a try and
+//! admits it, so that no instance and no crowd can try more than is allowed.
+
+use time::Duration;
+
+use super::{
+    Service,
+    changes::{ChangeUserError, Happening},
+    users::ReadUserError,
+};
+use crate::{
+    domain::{
+        attempts::{AttemptSummary, CallerStanding, Refused, Subject, Tries},
+        audit::AuditKind,
+        author::Author,
+        caller::Origin,
+        credential::CredentialValue,
+        credential_type::CredentialType,
+        principal::Actor,
+        user::UserId,
+    },
+    security::attempt_digests::{address_digest, tried_digest},
+    storage::{
+        self, StorageError,
+        attempts::{self, Attempt, ChargedType},
+    },
+};
+
+/// How often a success from an address that is known is noted again.
+const KNOWN_AGAIN: Duration = Duration::HOUR;
+
+/// Why a secret is not tried.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttemptError {
+    /// Too much was tried in vain.
+    #[error("too many attempts: {0:?}")]
+    TooMany(Refused),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What is known before a try: of a subject, and of whoever tries.
+pub(super) struct Standing<'login> {
+    pub(super) tries: &'login [(String, Tries)],
+    pub(super) caller: CallerStanding,
+}
+
+impl Standing<'_> {
+    fn tries_of(&self, credential_type: &str) -> Option<Tries> {
+        let of_type = self.tries.iter().find(|(name, _)| name == credential_type);
+        of_type.map(|(_, tries)| *tries)
+    }
+}
+
+impl Service {
+    /// A try that is about to be made.
+    pub(super) fn attempt(
+        &self,
+        subject: Subject,
+        value: &CredentialValue,
+        (origin, at): (&Origin, time::OffsetDateTime),
+    ) -> Attempt {
+        Attempt {
+            subject,
+            address: self.address_digest(origin),
+            secret: tried_digest(&self.keyring, subject, value),
+            at,
+        }
+    }
+
+    /// What an address is counted by; `None` for commands.
+    pub(super) fn address_digest(&self, origin: &Origin) -> Option<Vec<u8>> {
+        origin.network().map(|network| address_digest(&self.keyring, network))
+    }
+
+    /// Those of the types that may be tried, as things stood when they were read.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub(super) fn open_types<'types>(
+        &self,
+        types: &'types [String],
+        standing: &Standing<'_>,
+        now: time::OffsetDateTime,
+    ) -> Result<Vec<&'types String>, AttemptError> {
+        if standing.caller.is_privileged() {
+            return Ok(types.iter().collect());
+        }
+        let limits = &self.rules.attempts;
+        if let Some(refused) = limits.refuses_address(&standing.caller) {
+            return Err(AttemptError::TooMany(refused));
+        }
+        let refused =
+            |name: &String| standing.tries_of(name).and_then(|tries| limits.refuses(tries, now));
+        let open: Vec<_> = types.iter().filter(|name| refused(name).is_none()).collect();
+        match types.iter().filter_map(refused).min() {
+            Some(refused) if open.is_empty() => Err(AttemptError::TooMany(refused)),
+            _ => Ok(open),
+        }
+    }
+
+    /// Charges a try to those of the types where one may be made, and tells which.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub(super) async fn charge(
+        &self,
+        attempt: &Attempt,
+        types: Vec<String>,
+        is_perhaps_known: bool,
+    ) -> Result<Vec<String>, AttemptError> {
+        let mut connection = self.connection().await?;
+        if is_perhaps_known && attempts::charge_known(&mut connection, attempt).await? {
+            connection.release();
+            return Ok(types);
+        }
+        let limits = &self.rules.attempts;
+        let charged = attempts::charge(&mut connection, attempt, &types, limits).await?;
+        if charged.is_empty() {
+            // Others were faster; how long to wait now is not what was read before.
+            let now = attempts::list(&mut connection, attempt.subject).await?;
+            let of_types = now.iter().filter(|of| types.contains(&of.credential_type));
+            let refused = of_types.filter_map(|of| limits.refuses(of.tries, attempt.at)).min();
+            connection.release();
+            return Err(AttemptError::TooMany(refused.unwrap_or(Refused::Delayed(AGAIN))));
+        }
+        connection.release();
+        for ChargedType { credential_type, failures } in &charged {
+            if *failures == limits.maximum_failures {
+                tracing::warn!(
+                    subject.id = attempt.subject.as_i32(),
+                    credential.r#type = credential_type,
+                    "unless this try is right, nothing more is tried until it is unlocked"
+                );
+            }
+        }
+        Ok(charged.into_iter().map(|charged| charged.credential_type).collect())
+    }
+
+    /// Notes that a secret was right, where there is anything to note.
+    pub(super) async fn settle(
+        &self,
+        attempt: &Attempt,
+        credential_type: &str,
+        (standing, was_charged): (&Standing<'_>, bool),
+    ) -> Result<(), StorageError> {
+        let CallerStanding { last_succeeded_at, failures, .. } = standing.caller;
+        let tries = standing.tries_of(credential_type);
+        let is_stopped =
+            tries.is_some_and(|tries| tries.failures >= self.rules.attempts.maximum_failures);
+        let is_due = last_succeeded_at.is_none_or(|last| attempt.at - last > KNOWN_AGAIN);
+        if !(was_charged || is_stopped || is_due || failures > 0) {
+            return Ok(());
+        }
+        // Whoever guesses from elsewhere must not get new tries each time the owner logs in from
+        // where they always do; what has been stopped, their owner opens again.
+        let forgets = last_succeeded_at.is_none() || is_stopped;
+        self.note_success(attempt, credential_type, forgets).await
+    }
+
+    /// Notes that a secret was right; `forgets` what was tried in vain before.
+    pub(super) async fn note_success(
+        &self,
+        attempt: &Attempt,
+        credential_type: &str,
+        forgets: bool,
+    ) -> Result<(), StorageError> {
+        let mut connection = self.connection().await?;
+        attempts::settle(&mut connection, attempt, credential_type, forgets).await?;
+        connection.release();
+        Ok(())
+    }
+
+    /// Lets a user's secrets be tried again, of one type or of all; false when nothing was counted.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn unlock(
+        &self,
+        author: Author<'_>,
+        user_id: UserId,
+        credential_type: Option<&CredentialType>,
+    ) -> Result<bool, ChangeUserError> {
+        if !author.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        let type_name = credential_type.map(CredentialType::as_str);
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
+        if !attempts::forget(&mut transaction, user_id, type_name).await? {
+            return Ok(false);
+        }
+        let happening = Happening {
+            kind: AuditKind::CredentialUnlocked,
+            credential_type: type_name,
+            ends_derived: false,
+        };
+        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
+        storage::commit(transaction).await?;
+        Ok(true)
+    }
+
+    /// What was tried in vain for a user, by type; `None`: no such user.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn list_attempts(
+        &self,
+        actor: Actor<'_>,
+        user_id: UserId,
+    ) -> Result<Option<Vec<AttemptSummary>>, ReadUserError> {
+        if !actor.may_act_on_anybody() {
+            return Err(ReadUserError::Forbidden);
+        }
+        let mut connection = self.connection().await?;
+        if storage::users::find_head(&mut connection, user_id).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(attempts::list(&mut connection, user_id.into()).await?))
+    }
+}
+
+/// How long to wait where others were faster and are done already.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);

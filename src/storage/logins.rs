@@ -1,0 +1,162 @@
+//! All that Basic needs to know before it tries a secret, in one statement: the user or the pseudo
+//! user that a name stands for, their credentials, and what was tried in vain.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{
+    StorageError,
+    credentials::{Candidate, CandidateRow, candidate},
+};
+use crate::domain::{
+    attempts::{ADDRESS_WINDOW, CallerStanding, Subject, Tries},
+    user::UserId,
+};
+
+/// Whom a name stands for, and what is known of them and of their caller.
+#[derive(Debug)]
+pub(crate) struct Login {
+    /// The user, or the pseudo user of a name that nobody has.
+    pub(crate) subject: Subject,
+    pub(crate) candidate: Option<Candidate>,
+    /// By type; none where nothing was tried in vain.
+    pub(crate) tries: Vec<(String, Tries)>,
+    pub(crate) caller: CallerStanding,
+}
+
+/// What a login asks for.
+#[derive(Debug)]
+pub(crate) struct LoginQuery<'query> {
+    pub(crate) canonical_name: &'query str,
+    pub(crate) types: &'query [String],
+    /// Who it is when nobody has the name.
+    pub(crate) pseudo: Subject,
+    /// Digest of the caller's address; `None`: no network is involved.
+    pub(crate) address: Option<&'query [u8]>,
+    /// Failures of an address that are counted; more make no difference.
+    pub(crate) maximum_per_address: u32,
+    pub(crate) now: OffsetDateTime,
+}
+
+const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authentication_attempts" };
+
+/// One row for each type that was asked for.
+struct LoginRow {
+    asked_type: String,
+    user_id: Option<i32>,
+    login_name: Option<String>,
+    display_name: Option<String>,
+    user_type: Option<String>,
+    is_administrator: Option<bool>,
+    is_retired: Option<bool>,
+    session_epoch: Option<i64>,
+    credential_type: Option<String>,
+    sealed_hash: Option<Vec<u8>>,
+    key_id: Option<String>,
+    hash_scheme: Option<String>,
+    hash_memory_kib: Option<i32>,
+    hash_iterations: Option<i32>,
+    hash_parallelism: Option<i32>,
+    version: Option<i64>,
+    valid_from: Option<OffsetDateTime>,
+    valid_to: Option<OffsetDateTime>,
+    failures: Option<i32>,
+    next_allowed_at: Option<OffsetDateTime>,
+    last_succeeded_at: Option<OffsetDateTime>,
+    caller_failures: Option<i32>,
+    of_address: i64,
+}
+
+impl LoginRow {
+    fn tries(&self) -> Result<Option<(String, Tries)>, StorageError> {
+        let Some(failures) = self.failures else { return Ok(None) };
+        let failures = u32::try_from(failures).map_err(|_| INCONSISTENT)?;
+        let tries = Tries { failures, next_allowed_at: self.next_allowed_at };
+        Ok(Some((self.asked_type.clone(), tries)))
+    }
+
+    fn caller(&self) -> CallerStanding {
+        let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        CallerStanding {
+            last_succeeded_at: self.last_succeeded_at,
+            failures: number(self.caller_failures.unwrap_or_default().into()),
+            of_address: number(self.of_address),
+        }
+    }
+
+    /// `None`: nobody has the name.
+    fn candidate_row(self) -> Option<CandidateRow> {
+        Some(CandidateRow {
+            user_id: self.user_id?,
+            login_name: self.login_name?,
+            display_name: self.display_name?,
+            user_type: self.user_type?,
+            is_administrator: self.is_administrator?,
+            is_retired: self.is_retired?,
+            session_epoch: self.session_epoch?,
+            credential_type: self.credential_type,
+            sealed_hash: self.sealed_hash,
+            key_id: self.key_id,
+            hash_scheme: self.hash_scheme,
+            hash_memory_kib: self.hash_memory_kib,
+            hash_iterations: self.hash_iterations,
+            hash_parallelism: self.hash_parallelism,
+            version: self.version,
+            valid_from: self.valid_from,
+            valid_to: self.valid_to,
+        })
+    }
+}
+
+/// Whom a canonical login name stands for.
+#[tracing::instrument(name = "db.logins.find", skip_all)]
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    query: &LoginQuery<'_>,
+) -> Result<Login, StorageError> {
+    let rows = sqlx::query_as!(
+        LoginRow,
+        r#"SELECT t.name AS "asked_type!", u.user_id AS "user_id?", u.login_name AS "login_name?",
+                  u.display_name AS "display_name?", u.user_type AS "user_type?",
+                  u.is_administrator AS "is_administrator?", u.is_retired AS "is_retired?",
+                  u.session_epoch AS "session_epoch?", c.credential_type AS "credential_type?",
+                  c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
+                  c.hash_scheme AS "hash_scheme?", c.hash_memory_kib AS "hash_memory_kib?",
+                  c.hash_iterations AS "hash_iterations?", c.hash_parallelism AS "hash_parallelism?",
+                  c.version AS "version?", c.valid_from AS "valid_from?", c.valid_to AS "valid_to?",
+                  a.failures AS "failures?", a.next_allowed_at AS "next_allowed_at?",
+                  k.last_succeeded_at AS "last_succeeded_at?", k.failures AS "caller_failures?",
+                  (SELECT coalesce(sum(f.failures), 0) FROM (
+                       SELECT failures FROM callers
+                       WHERE address_digest = $4 AND failures > 0 AND last_failed_at > $5
+                       LIMIT $6
+                   ) AS f) AS "of_address!"
+           FROM (SELECT coalesce(
+                     (SELECT user_id FROM login_names WHERE canonical_name = $1), $3
+                 ) AS subject_id) AS s
+           CROSS JOIN unnest($2::text[]) AS t(name)
+           LEFT JOIN users u ON u.user_id = s.subject_id
+           LEFT JOIN credentials c ON c.user_id = s.subject_id AND c.credential_type = t.name
+           LEFT JOIN authentication_attempts a
+                  ON a.user_id = s.subject_id AND a.credential_type = t.name
+           LEFT JOIN callers k ON k.user_id = s.subject_id AND k.address_digest = $4"#,
+        query.canonical_name,
+        query.types,
+        query.pseudo.as_i32(),
+        query.address,
+        query.now - ADDRESS_WINDOW,
+        i64::from(query.maximum_per_address),
+    )
+    .fetch_all(connection)
+    .await?;
+    let caller = rows.first().map(LoginRow::caller).unwrap_or_default();
+    let tries: Result<Vec<_>, _> = rows.iter().filter_map(|row| row.tries().transpose()).collect();
+    let candidate = candidate(rows.into_iter().filter_map(LoginRow::candidate_row).collect())?;
+    let user = candidate.as_ref().map(|candidate| candidate.user.user_id);
+    Ok(Login {
+        subject: user.map_or(query.pseudo, |user_id: UserId| user_id.into()),
+        candidate,
+        tries: tries?,
+        caller,
+    })
+}
