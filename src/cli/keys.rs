@@ -10,7 +10,7 @@ use super::{
     output::{self, Failure, Format},
     session,
 };
-use crate::{configuration::Settings, security::keyring::Keyring};
+use crate::security::keyring::Keyring;
 
 /// The subcommands of `keys`.
 #[derive(Subcommand)]
@@ -62,6 +62,5 @@ fn named(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(file) = file {
         return Ok(file);
     }
-    let settings: Settings = session::read_settings()?;
-    settings.keyring_file.ok_or_else(|| Failure::because("keyring.file: is required, or --file"))
+    session::keyring_file()
 }

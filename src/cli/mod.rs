@@ -16,6 +16,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod output;
+mod rotate_key;
 mod secret_input;
 mod serve;
 mod session;
@@ -61,6 +62,9 @@ enum Command {
     /// The keyring.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Another key for everything that is sealed, in three steps: add, use, reseal; then retire.
+    #[command(subcommand)]
+    RotateKey(rotate_key::Command),
     /// Users.
     #[command(subcommand)]
     User(user::Command),
@@ -123,6 +127,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Serve => serve::run().await,
             Command::Migrate => migrate::run().await,
             Command::Keys(command) => keys::run(command, format),
+            Command::RotateKey(command) => rotate_key::run(command).await,
             Command::User(command) => user::run(command, format).await,
             Command::Credential(command) => credential::run(command, format).await,
             Command::Ticket(command) => ticket::run(command, format).await,

@@ -21,6 +21,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     }
     startup::require_migrations(&database).await?;
     startup::require_kind(&database, InstallationKind::Production).await?;
+    startup::require_keyring(&settings, &database).await?;
     let application = Application::build(&settings, database)?;
     announce(&application)?;
     application.run_until(stop).await?;

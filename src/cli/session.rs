@@ -1,6 +1,6 @@
 //! What commands on the database share: settings, the service, and how a user is named.
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -40,6 +40,12 @@ fn refuse(problems: &Problems) -> Failure {
     Failure::because(format!("the settings are not usable:\n{problems}"))
 }
 
+/// The keyring that the settings name.
+pub(super) fn keyring_file() -> Result<PathBuf, Failure> {
+    let file = read_settings()?.keyring_file;
+    file.ok_or_else(|| Failure::because("keyring.file: is required"))
+}
+
 /// The service of the configured installation, without a listener.
 pub(super) async fn open() -> Result<Service, Failure> {
     let mut settings = read_settings()?;
@@ -59,6 +65,7 @@ async fn open_with(settings: Settings) -> Result<Service, Failure> {
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
     startup::require_migrations(&database).await?;
+    startup::require_keyring(&settings, &database).await?;
     Ok(startup::build_service(&settings, database)?)
 }
 

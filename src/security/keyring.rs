@@ -10,8 +10,12 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::keyring_file::{KeyEntry, KeyringFile};
 pub(crate) use super::keyring_file::{KeyState, KeyringError};
+use super::{
+    identifier::hmac_sha256,
+    keyring_file::{KeyEntry, KeyringFile},
+    length_prefixed::LengthPrefixed,
+};
 
 /// 32 bytes for one purpose.
 pub(super) type PurposeKey = Zeroizing<[u8; 32]>;
@@ -23,6 +27,7 @@ pub(crate) struct Key {
     pub(super) seal: PurposeKey,
     pub(super) identifier: PurposeKey,
     pub(super) attempts: PurposeKey,
+    check: PurposeKey,
     pub(super) audit: PurposeKey,
     pub(super) token: PurposeKey,
     pub(super) xsrf: PurposeKey,
@@ -37,6 +42,11 @@ impl Key {
     /// What it may be used for.
     pub(crate) fn state(&self) -> KeyState {
         self.state
+    }
+
+    /// What only this key can make: tells it from another one of the same id.
+    pub(crate) fn check_mac(&self) -> Vec<u8> {
+        hmac_sha256(&self.check, LengthPrefixed::of("check").field(self.id.as_bytes()).as_bytes())
     }
 }
 
@@ -93,6 +103,41 @@ impl Keyring {
         Ok(KeyringFile::generate()?.to_json())
     }
 
+    /// The file's text with one more key, which is readable, and that key's id.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or there are no random bytes.
+    pub(crate) fn add_key(path: &Path) -> Result<(Zeroizing<String>, String), KeyringError> {
+        let mut file = KeyringFile::read(path)?;
+        Self::from_file(&file)?;
+        let id = file.add()?;
+        Ok((file.to_json(), id))
+    }
+
+    /// The file's text with that key in another state; the one that was writing becomes readable when
+    /// another one is to write.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or would not be a keyring any more.
+    pub(crate) fn change_key(
+        path: &Path,
+        id: &str,
+        state: KeyState,
+    ) -> Result<Zeroizing<String>, KeyringError> {
+        let mut file = KeyringFile::read(path)?;
+        file.change(id, state)?;
+        Self::from_file(&file)?;
+        Ok(file.to_json())
+    }
+
+    /// Writes a text over the file, so that a reader finds the old one or the new one.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the old one is still there.
+    pub(crate) fn replace_file(path: &Path, text: &str) -> Result<(), KeyringError> {
+        KeyringFile::replace(path, text)
+    }
+
     /// The key for everything new.
     #[expect(clippy::indexing_slicing, reason = "from_file found it at this position")]
     pub(crate) fn writing(&self) -> &Key {
@@ -112,6 +157,11 @@ impl Keyring {
     /// The first readable key of the file: new ones are added behind it.
     pub(crate) fn oldest_readable(&self) -> &Key {
         self.readable().next().unwrap_or_else(|| self.writing())
+    }
+
+    /// The key of that id, also when it is retired: evidence is verified for ever.
+    pub(crate) fn find_any(&self, id: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id == id)
     }
 
     /// The readable key of that id.
@@ -137,6 +187,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         seal: purpose("seal")?,
         identifier: purpose("identifier")?,
         attempts: purpose("attempts")?,
+        check: purpose("check")?,
         audit: purpose("audit")?,
         token: purpose("token")?,
         xsrf: purpose("xsrf")?,
@@ -182,7 +233,7 @@ pub(crate) mod tests {
         let ring = ring();
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
-            let others = [*key.attempts, *key.audit, *key.token, *key.xsrf];
+            let others = [*key.attempts, *key.check, *key.audit, *key.token, *key.xsrf];
             all.extend([*key.seal, *key.identifier].into_iter().chain(others));
         }
         let count = all.len();

@@ -1,6 +1,7 @@
 //! The keyring as it lies on disk: JSON, readable by its owner alone.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -74,6 +75,10 @@ pub(crate) enum KeyringError {
     Duplicate(String),
     #[error("key id {0} of the keyring must have 1 to 64 of the characters A-Z a-z 0-9 - _")]
     BadId(String),
+    #[error("the keyring has no key {0}")]
+    Unknown(String),
+    #[error("key {0} of the keyring is retired, which is for ever")]
+    Retired(String),
     #[error("exactly one key of the keyring must be in state writing")]
     NotOneWriting,
     #[error("the keyring {0} exists already; nothing was changed")]
@@ -84,13 +89,43 @@ pub(crate) enum KeyringError {
     Random(#[from] RandomError),
 }
 
+impl KeyEntry {
+    fn generate(state: KeyState) -> Result<Self, KeyringError> {
+        let secret = Zeroizing::new(random_bytes::<32>()?);
+        let id = random_bytes::<6>()?.map(|byte| format!("{byte:02x}")).concat();
+        Ok(Self { id, state, secret: STANDARD.encode(secret.as_slice()) })
+    }
+}
+
 impl KeyringFile {
     /// A ring of one new key, which is writing.
     pub(super) fn generate() -> Result<Self, KeyringError> {
-        let secret = Zeroizing::new(random_bytes::<32>()?);
-        let id = random_bytes::<6>()?.map(|byte| format!("{byte:02x}")).concat();
-        let secret = STANDARD.encode(secret.as_slice());
-        Ok(Self { keys: vec![KeyEntry { id, state: KeyState::Writing, secret }] })
+        Ok(Self { keys: vec![KeyEntry::generate(KeyState::Writing)?] })
+    }
+
+    /// Adds a readable key behind all others, and tells its id.
+    pub(super) fn add(&mut self) -> Result<String, KeyringError> {
+        let entry = KeyEntry::generate(KeyState::Readable)?;
+        let id = entry.id.clone();
+        self.keys.push(entry);
+        Ok(id)
+    }
+
+    /// Puts a key into another state. One writes at a time.
+    pub(super) fn change(&mut self, id: &str, state: KeyState) -> Result<(), KeyringError> {
+        let unknown = || KeyringError::Unknown(id.to_owned());
+        let position = self.keys.iter().position(|key| key.id == id).ok_or_else(unknown)?;
+        for (at, key) in self.keys.iter_mut().enumerate() {
+            if at == position {
+                if key.state == KeyState::Retired {
+                    return Err(KeyringError::Retired(id.to_owned()));
+                }
+                key.state = state;
+            } else if state == KeyState::Writing && key.state == KeyState::Writing {
+                key.state = KeyState::Readable;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the file, refusing one that others could read or change.
@@ -117,26 +152,46 @@ impl KeyringFile {
 
     /// Writes a new file with mode 0400; never over an existing one.
     pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
-        // Beside it first, then linked into place: a killed command leaves no half keyring, and a
-        // link never replaces what is there.
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(format!(".{}", std::process::id()));
-        let result =
-            OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished).and_then(
-                |mut file| {
-                    file.write_all(self.to_json().as_bytes())?;
-                    file.sync_all()?;
-                    fs::hard_link(&unfinished, path)
-                },
-            );
-        // Only the name beside it goes; when it was never made, there is none.
-        let _ = fs::remove_file(&unfinished);
-        result.map_err(|error| {
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                KeyringError::Exists(path.to_owned())
-            } else {
-                KeyringError::Unwritable(path.to_owned(), error)
-            }
-        })
+        // A link never replaces what is there.
+        write_beside(path, &self.to_json(), |unfinished| fs::hard_link(unfinished, path)).map_err(
+            |error| {
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    KeyringError::Exists(path.to_owned())
+                } else {
+                    KeyringError::Unwritable(path.to_owned(), error)
+                }
+            },
+        )
     }
+
+    /// Writes a text over a file, which has the mode 0400 then.
+    pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
+        write_beside(path, text, |unfinished| fs::rename(unfinished, path))
+            .map_err(|error| KeyringError::Unwritable(path.to_owned(), error))
+    }
+}
+
+/// Writes a file beside `path` first and has it put into place then: a killed command leaves no half
+/// keyring.
+fn write_beside(
+    path: &Path,
+    text: &str,
+    put_into_place: impl FnOnce(&OsStr) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}", std::process::id()));
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished).and_then(
+            |mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()?;
+                put_into_place(&unfinished)?;
+                // The name, too, must outlive a crash.
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            },
+        );
+    // Only the name beside it goes; when it was never made, or was moved, there is none.
+    let _ = fs::remove_file(&unfinished);
+    written
 }

@@ -48,6 +48,20 @@ pub(crate) struct Binding<'row> {
     pub(crate) validity: Validity,
 }
 
+impl<'row> Binding<'row> {
+    /// What a row says it is bound to.
+    pub(crate) fn of(row: &'row StoredCredential) -> Self {
+        Self {
+            user_id: row.user_id,
+            credential_type: &row.credential_type,
+            version: row.version,
+            hash_scheme: row.hash_scheme,
+            hash_parameters: row.hash_parameters,
+            validity: row.validity,
+        }
+    }
+}
+
 /// Why an envelope could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SealError {
@@ -102,15 +116,7 @@ fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
     if *format != FORMAT {
         return None;
     }
-    let binding = Binding {
-        user_id: row.user_id,
-        credential_type: &row.credential_type,
-        version: row.version,
-        hash_scheme: row.hash_scheme,
-        hash_parameters: row.hash_parameters,
-        validity: row.validity,
-    };
-    let associated = associated_data(key.id(), binding);
+    let associated = associated_data(key.id(), Binding::of(row));
     let payload = Payload { msg: sealed, aad: associated.as_bytes() };
     let plain = Zeroizing::new(cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?);
     read_envelope(&plain)

@@ -13,6 +13,7 @@ mod evidence;
 mod handle;
 pub(crate) mod housekeeping;
 pub(crate) mod importing;
+pub(crate) mod keys;
 mod last_uses;
 mod metrics;
 mod opening;

@@ -73,14 +73,8 @@ impl Service {
         let key = self.keyring.writing();
         let hash_parameters = hash.parameters();
         // The credential is the one it was: its version stays.
-        let binding = Binding {
-            user_id: row.user_id,
-            credential_type: &row.credential_type,
-            version: row.version,
-            hash_scheme: HashScheme::Argon2id,
-            hash_parameters,
-            validity: row.validity,
-        };
+        let binding =
+            Binding { hash_scheme: HashScheme::Argon2id, hash_parameters, ..Binding::of(&row) };
         let envelope = Envelope { phc: hash.to_phc_string()?, identifier: envelope.identifier };
         let replacement = HashReplacement {
             sealed_hash: seal(key, binding, &envelope)?,

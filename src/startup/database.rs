@@ -6,6 +6,8 @@ use super::StartError;
 use crate::{
     clock,
     configuration::Settings,
+    security::keyring::Keyring,
+    service::keys,
     storage::{
         self, ConnectOptions, Database,
         installation::{self, InstallationKind},
@@ -69,4 +71,13 @@ pub(crate) async fn require_kind(
         Some(found) if found != kind => Err(StartError::WrongKind(found.as_str())),
         _ => Ok(()),
     }
+}
+
+/// Fails when the keyring of the settings is not the one that the database was written with.
+pub(crate) async fn require_keyring(
+    settings: &Settings,
+    database: &Database,
+) -> Result<(), StartError> {
+    let Some(file) = settings.keyring_file.as_ref() else { return Ok(()) };
+    Ok(keys::require_keyring(database, &Keyring::load(file)?, clock::now()).await?)
 }

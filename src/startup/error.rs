@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr};
 
 use crate::{
     security::{hashing::HashingError, issuer_token::IssuerError, keyring::KeyringError},
+    service::keys::KeyringMismatch,
     storage::StorageError,
 };
 
@@ -54,6 +55,18 @@ fn reason(error: &io::Error) -> String {
 impl From<KeyringError> for StartError {
     fn from(error: KeyringError) -> Self {
         Self::Keyring(Box::new(error))
+    }
+}
+
+impl From<KeyringMismatch> for StartError {
+    fn from(error: KeyringMismatch) -> Self {
+        match error {
+            KeyringMismatch::Storage(error) => error.into(),
+            KeyringMismatch::Missing(_)
+            | KeyringMismatch::Wrong(_)
+            | KeyringMismatch::NotRetired(_)
+            | KeyringMismatch::Sealed => Self::Keyring(Box::new(error)),
+        }
     }
 }
 

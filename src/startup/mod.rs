@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use self::server::serve;
 pub use self::{database::connect, error::StartError};
 pub(crate) use self::{
-    database::{migrate, require_kind, require_migrations},
+    database::{migrate, require_keyring, require_kind, require_migrations},
     service::{build_service, problems_of_files},
     threads::waiting_threads,
 };

@@ -167,6 +167,33 @@ pub(crate) async fn find_by_type(
     .transpose()
 }
 
+/// Up to `limit` stored credentials behind that user and type, by user and type; without those that
+/// are sealed under that key.
+pub(crate) async fn list_after(
+    connection: &mut PgConnection,
+    (user_id, credential_type): (i32, &str),
+    not_sealed_under: Option<&str>,
+    limit: i64,
+) -> Result<Vec<StoredCredential>, StorageError> {
+    sqlx::query_as!(
+        CredentialRow,
+        "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
+                hash_iterations, hash_parallelism, version, valid_from, valid_to
+         FROM credentials
+         WHERE (user_id, credential_type) > ($1, $2) AND key_id IS DISTINCT FROM $3
+         ORDER BY user_id, credential_type LIMIT $4",
+        user_id,
+        credential_type,
+        not_sealed_under,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(StoredCredential::try_from)
+    .collect()
+}
+
 /// All stored credentials of these users, by user and type.
 pub(crate) async fn list_stored(
     connection: &mut PgConnection,

@@ -12,6 +12,7 @@ pub(crate) mod credentials;
 mod database;
 mod error;
 pub(crate) mod installation;
+pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod tickets;
 pub(crate) mod user_writes;

@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 59] = [
+const CASES: [(&str, &str); 62] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -153,6 +153,9 @@ const CASES: [(&str, &str); 59] = [
          VALUES (278, sha256('x'), 0, array_fill('x'::bytea, ARRAY[17]), now())",
     ),
     ("callers_last_failed_at_check", "INSERT INTO callers VALUES (278, sha256('x'), 0, '{}')"),
+    ("keys_pkey", "INSERT INTO keys SELECT 'x', sha256('x'), now() FROM generate_series(1, 2)"),
+    ("keys_key_id_check", "INSERT INTO keys VALUES ('', sha256('x'), now())"),
+    ("keys_check_mac_check", "INSERT INTO keys VALUES ('x', 'x', now())"),
 ];
 
 #[sqlx::test]

@@ -24,6 +24,7 @@ mod guessing;
 mod hashing;
 mod health;
 mod installation;
+mod key_rotation;
 mod limits;
 mod logs;
 mod metrics;

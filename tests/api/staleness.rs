@@ -1,12 +1,20 @@
-//! No instance ever believes a password that was replaced through another one.
+//! No instance ever believes a password that was replaced through another one, whatever else rewrites
+//! its row: an upgrade of its hash, or a rotation of keys.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Credentials, SAVE, TestApp, WHO};
+use crate::support::{Credentials, Finished, SAVE, TestApp, WHO, keeper, run_with_input};
 
 const CHANGES: usize = 10_000;
 const USERS: usize = 8;
@@ -59,8 +67,15 @@ impl Instances {
     }
 }
 
+/// How many a `rotate-key reseal` says it sealed anew.
+fn resealed_by(finished: &Finished) -> u64 {
+    let line = finished.stderr.lines().find(|line| line.contains("sealed anew"));
+    let line = line.unwrap_or_else(|| panic!("{finished:?}"));
+    line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+}
+
 #[sqlx::test]
-async fn a_replaced_password_is_refused_at_once_by_every_instance_and_upgrades_never_bring_it_back(
+async fn a_replaced_password_is_refused_at_once_by_every_instance_whatever_rewrites_its_row(
     pool: PgPool,
 ) {
     let first = TestApp::spawn_with(pool.clone(), &CHEAP, "").await;
@@ -69,12 +84,33 @@ async fn a_replaced_password_is_refused_at_once_by_every_instance_and_upgrades_n
     for (id, name) in ids.clone().zip(&names) {
         first.add_user((id, name), &[]);
     }
+    // The first seals under the old key still: each of its saves is one to be sealed anew.
+    let former = format!("{}.former", first.keyring());
+    let key = first.add_key();
+    fs::copy(first.keyring(), &former).unwrap();
+    first.command(&["rotate-key", "use", &key], "").succeeded();
     let second = first.another(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
+    let first = first.another(&[("KEEPER__KEYRING__FILE", &former)]).await;
     let instances = Arc::new(Instances {
         client: first.client.clone(),
         first: first.url.clone(),
         second: second.url.clone(),
     });
+    let is_over = Arc::new(AtomicBool::new(false));
+    let resealing = {
+        let (is_over, variables) = (Arc::clone(&is_over), second.variables().clone());
+        std::thread::spawn(move || {
+            let mut resealed = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let mut command = keeper(&["rotate-key", "reseal"]);
+                command.envs(&variables);
+                resealed += resealed_by(&run_with_input(command, ""));
+                // Each is a process of its own, which takes more than what it does.
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            resealed
+        })
+    };
     let users: Vec<_> = ids
         .zip(names)
         .map(|(id, name)| {
@@ -85,6 +121,9 @@ async fn a_replaced_password_is_refused_at_once_by_every_instance_and_upgrades_n
     for user in users {
         user.await.unwrap();
     }
+    is_over.store(true, Ordering::Relaxed);
+    let resealed = resealing.join().unwrap();
+    assert!(resealed > 500, "the race was run {resealed} times only");
     let upgraded = second.metric("keeper_hashing_idle_total").await;
     // As often as a thread was idle; whoever was faster, the save is what stayed.
     assert!(upgraded > 1000.0, "the race was run {upgraded} times only");

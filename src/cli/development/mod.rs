@@ -84,6 +84,7 @@ async fn serve(
     settings.shutdown.grace = std::time::Duration::ZERO;
     let database = startup::connect(&settings).await?;
     demo::prepare(&settings, &database, &data).await?;
+    startup::require_keyring(&settings, &database).await?;
     let application = Application::build_on(listener, &settings, database)?;
     announce(&application)?;
     application.run_until(stop).await?;

@@ -398,7 +398,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret));
     }
     // The other installation: another keyring, nobody in it.
-    sqlx::raw_sql("TRUNCATE credentials, tickets, login_names, audit_events, users CASCADE")
+    sqlx::raw_sql("TRUNCATE credentials, tickets, login_names, audit_events, keys, users CASCADE")
         .execute(&app.pool)
         .await
         .unwrap();

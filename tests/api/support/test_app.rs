@@ -189,6 +189,19 @@ impl TestApp {
         run_with_input(command, input)
     }
 
+    /// The keyring's file.
+    pub(crate) fn keyring(&self) -> &str {
+        &self.variables["KEEPER__KEYRING__FILE"]
+    }
+
+    /// Adds a readable key to the keyring, and gives back its id.
+    pub(crate) fn add_key(&self) -> String {
+        let added = self.command(&["rotate-key", "add"], "");
+        let said = added.stderr.clone();
+        added.succeeded();
+        said.split_whitespace().last().unwrap().to_owned()
+    }
+
     /// Adds a user with the password `<name>-password`.
     pub(crate) fn add_user(&self, (id, name): (i32, &str), more: &[&str]) {
         let id = id.to_string();

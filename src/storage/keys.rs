@@ -1,0 +1,146 @@
+//! The keys that this database was written with, and the rows that are sealed under each.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::StorageError;
+use crate::domain::user::UserId;
+
+/// A key that this database was written with.
+#[derive(Debug)]
+pub(crate) struct KnownKey {
+    pub(crate) key_id: String,
+    pub(crate) check_mac: Vec<u8>,
+    pub(crate) is_retired: bool,
+}
+
+/// All of them, by id.
+pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<KnownKey>, StorageError> {
+    let keys = sqlx::query_as!(
+        KnownKey,
+        r#"SELECT key_id, check_mac, retired_at IS NOT NULL AS "is_retired!" FROM keys ORDER BY key_id"#,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(keys)
+}
+
+/// Remembers a key, unless it is known.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    (key_id, check_mac): (&str, &[u8]),
+    now: OffsetDateTime,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "INSERT INTO keys (key_id, check_mac, first_used_at) VALUES ($1, $2, $3)
+         ON CONFLICT DO NOTHING",
+        key_id,
+        check_mac,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// From now on the keyring may do without that key.
+pub(crate) async fn retire(
+    connection: &mut PgConnection,
+    key_id: &str,
+    now: OffsetDateTime,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE keys SET retired_at = $2 WHERE key_id = $1 AND retired_at IS NULL",
+        key_id,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Credentials that are sealed under that key.
+pub(crate) async fn count_sealed_under(
+    connection: &mut PgConnection,
+    key_id: &str,
+) -> Result<u64, StorageError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM credentials WHERE key_id = $1"#,
+        key_id,
+    )
+    .fetch_one(connection)
+    .await?;
+    u64::try_from(count).map_err(|_| INCONSISTENT)
+}
+
+/// Credentials that are sealed under any other key.
+pub(crate) async fn count_not_sealed_under(
+    connection: &mut PgConnection,
+    key_id: &str,
+) -> Result<u64, StorageError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM credentials WHERE key_id <> $1"#,
+        key_id,
+    )
+    .fetch_one(connection)
+    .await?;
+    u64::try_from(count).map_err(|_| INCONSISTENT)
+}
+
+const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credentials" };
+
+/// The same credential, sealed under another key.
+#[derive(Debug)]
+pub(crate) struct Resealed {
+    pub(crate) user_id: UserId,
+    pub(crate) credential_type: String,
+    /// What it is to replace, and nothing else.
+    pub(crate) former: Vec<u8>,
+    pub(crate) sealed_hash: Vec<u8>,
+    /// For identifier types, the digest under the other key.
+    pub(crate) identifier: Option<Vec<u8>>,
+}
+
+/// Replaces those that still are what was read, with their identifiers; tells how many. A save that
+/// came meanwhile wins.
+#[tracing::instrument(name = "db.keys.reseal", skip_all)]
+pub(crate) async fn reseal(
+    connection: &mut PgConnection,
+    key_id: &str,
+    resealed: &[Resealed],
+) -> Result<u64, StorageError> {
+    let user_ids: Vec<_> = resealed.iter().map(|row| row.user_id.as_i32()).collect();
+    let types: Vec<_> = resealed.iter().map(|row| row.credential_type.clone()).collect();
+    let former: Vec<_> = resealed.iter().map(|row| row.former.clone()).collect();
+    let sealed: Vec<_> = resealed.iter().map(|row| row.sealed_hash.clone()).collect();
+    let digests: Vec<_> = resealed.iter().map(|row| row.identifier.clone()).collect();
+    let count = sqlx::query_scalar!(
+        r#"WITH resealed AS (
+               SELECT * FROM unnest($2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::bytea[])
+                   AS n(user_id, credential_type, former, sealed_hash, digest)
+           ),
+           replaced AS (
+               UPDATE credentials c SET sealed_hash = n.sealed_hash, key_id = $1
+               FROM resealed n
+               WHERE c.user_id = n.user_id AND c.credential_type = n.credential_type
+                 AND c.sealed_hash = n.former
+               RETURNING n.user_id, n.credential_type, n.digest
+           ),
+           identifiers AS (
+               UPDATE credential_identifiers i SET digest = r.digest
+               FROM replaced r
+               WHERE i.user_id = r.user_id AND i.credential_type = r.credential_type
+                 AND r.digest IS NOT NULL
+           )
+           SELECT count(*) AS "count!" FROM replaced"#,
+        key_id,
+        &user_ids,
+        &types,
+        &former,
+        &sealed,
+        digests.as_slice() as &[Option<Vec<u8>>],
+    )
+    .fetch_one(connection)
+    .await?;
+    u64::try_from(count).map_err(|_| INCONSISTENT)
+}

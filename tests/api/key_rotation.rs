@@ -1,0 +1,194 @@
+//! Keys rotate while everybody works, and a keyring that is not the database's is found at start.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+
+use crate::support::{
+    ADMINISTRATOR, Credentials, PLAIN, Server, TestApp, TestIssuer, WHO, keeper, password_of,
+};
+
+const SUBJECT: &str = "subject-4711";
+
+async fn keys_of_rows(app: &TestApp) -> Vec<String> {
+    let statement = "SELECT DISTINCT key_id FROM credentials ORDER BY key_id";
+    sqlx::query_scalar(statement).fetch_all(&app.pool).await.unwrap()
+}
+
+fn first_key(app: &TestApp) -> String {
+    let listed = app.command(&["--json", "keys", "list"], "").succeeded();
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    listed[0]["key"].as_str().unwrap().to_owned()
+}
+
+#[sqlx::test]
+async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let mut app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    let claims = TestIssuer::claims(SUBJECT);
+    let from_issuer = || Credentials::Bearer(issuer.token(&claims));
+    let token = Credentials::Bearer(app.token(&app.administrator()).await);
+    let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let session = app.session(ADMINISTRATOR.1).await;
+    let old = first_key(&app);
+
+    let new = app.add_key();
+    let mut second = app.another(&[]).await;
+    app.restart().await;
+    app.command(&["rotate-key", "use", &new], "").succeeded();
+    // One instance after the other: for a while each writes under another key.
+    second.restart().await;
+    for instance in [&app, &second] {
+        for other in [&token, &ticket, &session] {
+            instance.get(WHO, other).await.has_status(200);
+        }
+        let fresh = Credentials::Bearer(instance.token(&instance.administrator()).await);
+        for reader in [&app, &second] {
+            reader.get(WHO, &fresh).await.has_status(200);
+        }
+    }
+    second.save(&ticket, PLAIN.0, "", "saved by the one").await.is_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the one")).await.has_status(200);
+    app.save(&ticket, PLAIN.0, "", "saved by the other").await.is_saved();
+    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.has_status(200);
+    app.restart().await;
+
+    let retire = ["rotate-key", "retire", old.as_str()];
+    app.command(&retire, "").failed_saying("4 credentials are still sealed under key");
+    app.command(&["rotate-key", "retire", &new], "").failed_saying("exactly one key");
+    app.command(&["rotate-key", "reseal"], "").succeeded();
+    assert_eq!(keys_of_rows(&app).await, std::slice::from_ref(&new));
+    app.get(WHO, &from_issuer()).await.has_status(200);
+    let taken = app.save(&ticket, ADMINISTRATOR.0, "OpenId", SUBJECT).await;
+    taken.is_refused(409, "ArgumentException", "identifier_taken");
+
+    app.command(&retire, "").succeeded();
+    app.restart().await;
+    second.restart().await;
+    app.get(WHO, &from_issuer()).await.has_status(200);
+    app.get(WHO, &app.administrator()).await.has_status(200);
+    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.has_status(200);
+    // What has no row to be sealed anew ends with its key.
+    app.get(WHO, &token).await.is_unauthenticated();
+    app.get(WHO, &ticket).await.has_status(200);
+    app.command(&["rotate-key", "use", &old], "").failed_saying("retired, which is for ever");
+    assert_eq!(fs::metadata(app.keyring()).unwrap().permissions().mode() & 0o777, 0o400);
+}
+
+#[sqlx::test]
+async fn a_reseal_that_was_killed_goes_on_where_it_was(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let lines = (0..400).map(|number| {
+        let hash =
+            "pbkdf2_sha256$120000$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        format!(r#"{{"login_name":"user-{number}","credentials":[{{"hash":"{hash}"}}]}}"#)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.jsonl");
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    app.command(&["import", file.to_str().unwrap()], "").succeeded();
+    let new = app.add_key();
+    app.command(&["rotate-key", "use", &new], "").succeeded();
+    let left = async || {
+        let statement = "SELECT count(*) FROM credentials WHERE key_id <> $1";
+        let left: i64 =
+            sqlx::query_scalar(statement).bind(&new).fetch_one(&app.pool).await.unwrap();
+        left
+    };
+    // Somebody holds a row in the middle, where the command then stands.
+    let mut holding = app.pool.begin().await.unwrap();
+    let hold = "SELECT 1 FROM credentials WHERE user_id = (SELECT max(user_id) - 100 FROM credentials) FOR UPDATE";
+    sqlx::raw_sql(hold).execute(&mut *holding).await.unwrap();
+    let mut command = keeper(&["rotate-key", "reseal"]);
+    command.envs(app.variables()).stdin(Stdio::null()).stderr(Stdio::null());
+    let mut running = command.spawn().unwrap();
+    app.until_blocked(1).await;
+    running.kill().unwrap();
+    running.wait().unwrap();
+    drop(holding);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut between = left().await;
+    // The statement that was under way may still be ended by its server.
+    while between == 403 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        between = left().await;
+    }
+    assert!(between > 0 && between < 403, "{between} left");
+    let done = app.command(&["rotate-key", "reseal"], "");
+    assert!(done.stderr.contains("0 left"), "{done:?}");
+    done.succeeded();
+    assert_eq!(left().await, 0);
+}
+
+#[sqlx::test]
+async fn what_does_not_open_is_named_and_keeps_its_key_from_being_retired(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let old = first_key(&app);
+    sqlx::raw_sql("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let new = app.add_key();
+    app.command(&["rotate-key", "use", &new], "").succeeded();
+    let reseal = app.command(&["rotate-key", "reseal"], "");
+    assert_eq!(reseal.code, 1);
+    assert!(reseal.stderr.contains("CRM5/PASSWORD of user 278 does not open"), "{reseal:?}");
+    assert!(reseal.stderr.contains("2 sealed anew, 1 left"), "{reseal:?}");
+    let retire = app.command(&["rotate-key", "retire", &old], "");
+    retire.failed_saying("1 credentials are still sealed");
+}
+
+#[sqlx::test]
+async fn a_keyring_of_another_installation_is_found_at_start(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("foreign.json");
+    let foreign = foreign.to_str().unwrap();
+    app.command(&["keys", "generate", "--file", foreign], "").succeeded();
+    // The same id with another secret: only what the key makes tells them apart.
+    let forged = folder.path().join("forged.json");
+    let text = fs::read_to_string(foreign).unwrap();
+    let mut ring: serde_json::Value = serde_json::from_str(&text).unwrap();
+    ring["keys"][0]["id"] = first_key(&app).into();
+    fs::write(&forged, ring.to_string()).unwrap();
+    fs::set_permissions(&forged, PermissionsExt::from_mode(0o400)).unwrap();
+    let start = |keyring: &str| {
+        let mut command = keeper(&["serve"]);
+        command.envs(app.variables()).env("KEEPER__KEYRING__FILE", keyring);
+        Server::start(command).err().unwrap_or_default()
+    };
+    let complaint = start(foreign);
+    assert!(complaint.contains("which the keyring does not have"), "{complaint}");
+    let complaint = start(forged.to_str().unwrap());
+    assert!(complaint.contains("is not the one that the database was written with"), "{complaint}");
+    let mut command = keeper(&["credential", "list", "--user", "paul"]);
+    command.envs(app.variables()).env("KEEPER__KEYRING__FILE", foreign);
+    crate::support::run_with_input(command, "").failed_saying("which the keyring does not have");
+    // A database from before keys were remembered.
+    sqlx::raw_sql("DELETE FROM keys").execute(&app.pool).await.unwrap();
+    let complaint = start(foreign);
+    assert!(complaint.contains("does not open what is in the database"), "{complaint}");
+    fs::set_permissions(&forged, PermissionsExt::from_mode(0o404)).unwrap();
+    let complaint = start(forged.to_str().unwrap());
+    assert!(complaint.contains("chmod 0400"), "{complaint}");
+}
+
+#[sqlx::test]
+async fn a_keyring_can_be_printed_instead_of_written(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let before = fs::read_to_string(app.keyring()).unwrap();
+    let printed = app.command(&["rotate-key", "add", "--stdout"], "").succeeded();
+    assert_eq!(fs::read_to_string(app.keyring()).unwrap(), before);
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(printed["keys"][1]["state"], "readable");
+    app.command(&["rotate-key", "use", "nobody"], "").failed_saying("has no key nobody");
+    app.get(WHO, &Credentials::basic(PLAIN.1, &password_of(PLAIN.1))).await.has_status(200);
+}
