@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{output, output::Failure, secret_input::read_secret};
-use crate::security::application_token::{application_digest, is_long_enough};
+use crate::{
+    domain::hexadecimal,
+    security::application_token::{application_digest, is_long_enough},
+};
 
 /// The subcommands of `application`.
 #[derive(Subcommand)]
@@ -22,9 +25,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
             if !is_long_enough(&secret) {
                 return Err(Failure::because("the secret must have at least 16 bytes"));
             }
-            let digest = application_digest(&secret);
-            let digits: Vec<_> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            output::say(digits.concat())?;
+            output::say(hexadecimal::text(&application_digest(&secret)))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -23,6 +23,8 @@ pub struct Settings {
     pub(crate) keyring_file: Option<PathBuf>,
     pub(crate) authentication: AuthenticationSettings,
     pub(crate) attempts: AttemptSettings,
+    /// How often anchors are written; zero: never.
+    pub(crate) anchor_period: Duration,
     pub(crate) credentials: CredentialSettings,
     pub(crate) hashing: HashingSettings,
     pub(crate) tickets: TicketSettings,
@@ -213,6 +215,7 @@ impl Settings {
                 maximum_failures: reader.get("attempts.maximum_failures"),
                 maximum_per_address: reader.get("attempts.maximum_per_address"),
             },
+            anchor_period: reader.seconds("audit.anchor_seconds"),
             credentials: CredentialSettings {
                 default_type: reader.get("credentials.default_type"),
                 additional_types: reader.get("credentials.additional_types"),

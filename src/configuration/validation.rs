@@ -6,6 +6,7 @@ use super::{ApplicationSettings, AttemptSettings, Problem, Settings, TypeSetting
 use crate::domain::{
     attempts::MAXIMUM_FAILURES,
     credential_type::{CredentialType, CredentialTypes, TICKET},
+    hexadecimal,
     origin_pattern::OriginPattern,
     stored_credential::HashParameters,
 };
@@ -26,13 +27,7 @@ const OWASP_POINTS: [(u32, u32); 5] =
 impl ApplicationSettings {
     /// The digest of the application's secret; `None` when it is not one.
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
-        let digits = self.token_sha256.as_bytes();
-        let mut digest = [0; 32];
-        let is_whole = digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit);
-        for (byte, pair) in digest.iter_mut().zip(digits.chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        is_whole.then_some(digest)
+        hexadecimal::bytes(&self.token_sha256)?.try_into().ok()
     }
 }
 
@@ -100,6 +95,7 @@ impl Settings {
             }
         }
         for (setting, duration) in [
+            ("audit.anchor_seconds", self.anchor_period),
             ("sessions.absolute_seconds", self.sessions.absolute),
             ("shutdown.grace_seconds", self.shutdown.grace),
             ("shutdown.timeout_seconds", self.shutdown.timeout),

@@ -32,6 +32,25 @@ pub(crate) enum AuditKind {
 }
 
 impl AuditKind {
+    const ALL: [Self; 11] = [
+        Self::UserAdded,
+        Self::CredentialSaved,
+        Self::CredentialDeleted,
+        Self::CredentialUnlocked,
+        Self::SessionsEnded,
+        Self::UserChanged,
+        Self::UserRetired,
+        Self::UserReactivated,
+        Self::AdministratorGranted,
+        Self::AdministratorRevoked,
+        Self::UserDeleted,
+    ];
+
+    /// The kind of a stored spelling.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// The stored spelling.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -82,4 +101,24 @@ pub(crate) struct AuditEntry {
     pub(crate) address: Option<String>,
     pub(crate) request_id: String,
     pub(crate) credential_type: Option<String>,
+}
+
+/// One link of a chain as it is stored.
+#[derive(Debug)]
+pub(crate) struct ChainLink {
+    pub(crate) event: AuditEvent,
+    pub(crate) key_id: String,
+    pub(crate) mac: Vec<u8>,
+}
+
+/// What a user's row says of their chain, and what the chain has to explain.
+#[derive(Debug)]
+pub(crate) struct ChainHead {
+    pub(crate) user_id: UserId,
+    /// Of the last event.
+    pub(crate) sequence: i64,
+    pub(crate) mac: Vec<u8>,
+    pub(crate) session_epoch: i64,
+    pub(crate) acts_on_anybody: bool,
+    pub(crate) is_retired: bool,
 }

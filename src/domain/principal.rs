@@ -26,6 +26,12 @@ pub(crate) enum AuthenticationScheme {
 }
 
 impl AuthenticationScheme {
+    /// The scheme of a stored spelling.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Basic, Self::SoTicket, Self::Bearer, Self::Session, Self::Command];
+        all.into_iter().find(|scheme| scheme.as_str() == text)
+    }
+
     /// The spelling in logs and in the audit chain.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::random::{RandomError, random_bytes};
+use crate::domain::hexadecimal;
 
 /// Permission bits beyond "the owner may read".
 const TOO_OPEN: u32 = 0o377;
@@ -92,7 +93,7 @@ pub(crate) enum KeyringError {
 impl KeyEntry {
     fn generate(state: KeyState) -> Result<Self, KeyringError> {
         let secret = Zeroizing::new(random_bytes::<32>()?);
-        let id = random_bytes::<6>()?.map(|byte| format!("{byte:02x}")).concat();
+        let id = hexadecimal::text(&random_bytes::<6>()?);
         Ok(Self { id, state, secret: STANDARD.encode(secret.as_slice()) })
     }
 }

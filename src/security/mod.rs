@@ -4,6 +4,7 @@
 //! they are sealed, what the keys are, and what tickets, tokens and evidence look like.
 
 pub(crate) mod access_token;
+pub(crate) mod anchor;
 pub(crate) mod application_token;
 pub(crate) mod archive;
 pub(crate) mod attempt_digests;

@@ -5,7 +5,7 @@
 use sha2::{Digest, Sha256};
 
 use super::length_prefixed::LengthPrefixed;
-use crate::domain::user::User;
+use crate::domain::{hexadecimal, user::User};
 
 /// The signature of a user as they are.
 pub(crate) fn user_signature(user: &User) -> String {
@@ -18,7 +18,7 @@ pub(crate) fn user_signature(user: &User) -> String {
         .field(&flag(user.is_administrator))
         .field(&flag(user.is_retired));
     let digest = Sha256::digest(fields.as_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    hexadecimal::text(digest.get(..16).unwrap_or(&digest))
 }
 
 #[cfg(test)]

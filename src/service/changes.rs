@@ -118,6 +118,7 @@ impl Service {
         (user_id, head): (UserId, &mut UserHead),
         happening: Happening<'_>,
     ) -> Result<(), StorageError> {
+        self.moved.push(user_id);
         let event = happening.event(author, user_id, head);
         let session_epoch = event.session_epoch;
         let key = self.keyring.writing();

@@ -264,6 +264,7 @@ impl Service {
         save: Save<'_>,
         head: &UserHead,
     ) -> Result<CredentialWrite, SaveCredentialError> {
+        self.moved.push(save.user_id);
         let event = self.saved_event(save, head);
         let Save { author: Author { actor, .. }, hashed, rests_on, .. } = save;
         let key = self.keyring.writing();

@@ -3,6 +3,7 @@
 //! Nothing slow happens inside a transaction, and no connection is held while hashing.
 
 pub(crate) mod access_tokens;
+mod anchoring;
 pub(crate) mod attempts;
 pub(crate) mod authentication;
 mod bulk;
@@ -25,10 +26,12 @@ mod upgrading;
 mod user_changes;
 mod user_names;
 pub(crate) mod users;
+pub(crate) mod verification;
 
 use std::time::Duration;
 
 pub(crate) use self::{
+    anchoring::Moved,
     handle::{Interrupted, ServiceHandle},
     last_uses::LastUses,
     upgrading::Upgrades,
@@ -62,6 +65,7 @@ pub(crate) struct Service {
     pub(crate) rules: Rules,
     pub(crate) upgrades: Upgrades,
     pub(crate) last_uses: LastUses,
+    pub(crate) moved: Moved,
     /// What the process may take in all, for the operators.
     pub(crate) memory_ceiling_kib: u64,
 }

@@ -57,6 +57,7 @@ pub struct Application {
     service: Arc<Service>,
     shutdown: ShutdownSettings,
     read_timeout: Duration,
+    anchor_period: Duration,
 }
 
 impl Application {
@@ -108,6 +109,7 @@ impl Application {
             service,
             shutdown: settings.shutdown.clone(),
             read_timeout: settings.http.read_timeout,
+            anchor_period: settings.anchor_period,
         })
     }
 
@@ -143,7 +145,8 @@ impl Application {
     /// # Errors
     /// When the web server fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { listener, operations, state, service, shutdown, read_timeout } = self;
+        let Self { listener, operations, state, service, shutdown, read_timeout, anchor_period } =
+            self;
         let timeout = shutdown.timeout;
         let mut application = {
             let state = state.clone();
@@ -157,7 +160,7 @@ impl Application {
                 Some(serve(listener, Duration::ZERO, read_timeout, build)?)
             }
         };
-        let mut background = start_background(&service);
+        let mut background = start_background(&service, anchor_period);
         application.ended_or(stop).await?;
         state.readiness.stop();
         tokio::time::sleep(shutdown.grace).await;
@@ -166,6 +169,9 @@ impl Application {
             operations.stop().await?;
         }
         background.abort_all();
+        if !anchor_period.is_zero() {
+            service.anchor_moved().await;
+        }
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");
         // A database that does not answer any more must not keep the process from ending.
@@ -177,12 +183,16 @@ impl Application {
 }
 
 /// What is done beside requests, until the process ends.
-fn start_background(service: &Arc<Service>) -> JoinSet<()> {
+fn start_background(service: &Arc<Service>, anchor_period: Duration) -> JoinSet<()> {
     let mut background = JoinSet::new();
     let own = || Arc::clone(service);
     let (sweeping, upgrading, noting) = (own(), own(), own());
     background.spawn(async move { sweeping.sweep().await });
     background.spawn(async move { upgrading.upgrade_hashes().await });
     background.spawn(async move { noting.note_uses().await });
+    if !anchor_period.is_zero() {
+        let anchoring = own();
+        background.spawn(async move { anchoring.anchor(anchor_period).await });
+    }
     background
 }

@@ -15,7 +15,7 @@ use crate::{
         issuer_token::{Issuer, IssuerError, IssuerOptions},
         keyring::Keyring,
     },
-    service::{EnabledSchemes, LastUses, Rules, Service, Upgrades},
+    service::{EnabledSchemes, LastUses, Moved, Rules, Service, Upgrades},
     storage::{self, Database, StorageError},
     telemetry::{self, error_chain},
 };
@@ -54,6 +54,7 @@ pub(crate) fn build_service(
         rules: rules(settings),
         upgrades: Upgrades::default(),
         last_uses: LastUses::default(),
+        moved: Moved::default(),
         memory_ceiling_kib,
     })
 }

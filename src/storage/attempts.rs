@@ -203,13 +203,19 @@ pub(crate) async fn forget(
         r#"WITH forgotten AS (
                DELETE FROM authentication_attempts
                WHERE user_id = $1 AND ($2::text IS NULL OR credential_type = $2)
-               RETURNING failures
-           ), callers_too AS (
+               RETURNING 1
+           ), forgiven AS (
                UPDATE callers SET failures = 0, tried = '{}'
                WHERE user_id = $1 AND (SELECT count(*) FROM forgotten) >= 0
-               RETURNING failures
            )
-           SELECT EXISTS (SELECT FROM forgotten WHERE failures > 0) AS "forgotten!""#,
+           -- As things stood before.
+           SELECT EXISTS (
+               SELECT FROM authentication_attempts
+               WHERE user_id = $1 AND failures > 0
+                 AND ($2::text IS NULL OR credential_type = $2)
+           ) OR EXISTS (
+               SELECT FROM callers WHERE user_id = $1 AND failures > 0
+           ) AS "forgotten!""#,
         user_id.as_i32(),
         credential_type,
     )

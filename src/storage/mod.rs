@@ -5,6 +5,7 @@
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod bulk;
+pub(crate) mod chain_heads;
 mod connections;
 pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;

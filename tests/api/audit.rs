@@ -62,3 +62,72 @@ async fn when_the_event_cannot_be_written_the_change_does_not_happen(pool: PgPoo
     assert_eq!(answer.json()["Message"], "An error has occurred.");
     app.get(crate::support::WHO, &app.plain()).await.has_status(200);
 }
+
+/// Everything that a change could have changed.
+async fn everything(app: &TestApp) -> String {
+    let statement = "SELECT concat(
+        (SELECT json_agg(u ORDER BY user_id) FROM users u),
+        (SELECT json_agg(n ORDER BY canonical_name) FROM login_names n),
+        (SELECT json_agg(c ORDER BY user_id, credential_type) FROM
+            (SELECT user_id, credential_type, sealed_hash, version FROM credentials) c),
+        (SELECT json_agg(i ORDER BY digest) FROM credential_identifiers i),
+        (SELECT json_agg(t ORDER BY digest) FROM (SELECT user_id, digest, session_epoch FROM tickets) t),
+        (SELECT json_agg(a) FROM authentication_attempts a WHERE user_id = 278)
+    )";
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+}
+
+#[sqlx::test]
+async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let administrator = app.administrator();
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.ticket(&app.plain()).await;
+    app.get(crate::support::WHO, &crate::support::Credentials::basic(PLAIN.1, "wrong")).await;
+    let refusing =
+        "ALTER TABLE audit_events ADD CONSTRAINT refusing CHECK (sequence < 0) NOT VALID";
+    sqlx::raw_sql(refusing).execute(&app.pool).await.unwrap();
+    let before = everything(&app).await;
+    let of_user = serde_json::json!({"AssociateId": PLAIN.0, "Password": "another password"});
+    for (call, body) in [
+        ("SaveCredential", serde_json::json!({"UserId": 278, "Credential": {"Value": "x"}})),
+        (
+            "SaveCredential",
+            serde_json::json!({"UserId": 278, "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-2"}}),
+        ),
+        (
+            "DeleteCredential",
+            serde_json::json!({"UserId": 278, "CredentialType": "ActiveDirectory"}),
+        ),
+        ("SetPassword", of_user.clone()),
+        ("SetGeneratedPassword", of_user),
+        ("SaveUser", serde_json::json!({"User": {"AssociateId": 278, "UserName": "another"}})),
+        ("SaveUser", serde_json::json!({"User": {"UserName": "new"}})),
+        ("MakeRetired", serde_json::json!([278])),
+        ("DeleteUser", serde_json::json!({"UserId": 278})),
+    ] {
+        let path = format!("/api/v1/Agents/User/{call}");
+        let answer = app.post(&path, &administrator, &body).await;
+        assert!(answer.status.is_server_error() || answer.status == 400, "{call}: {answer:?}");
+        assert_eq!(everything(&app).await, before, "{call}: {answer:?}");
+    }
+    for path in ["/keeper/users/278/tickets", "/keeper/users/278/attempts"] {
+        let request = app.request(reqwest::Method::DELETE, path, &administrator);
+        assert_eq!(request.send().await.unwrap().status(), 500, "{path}");
+        assert_eq!(everything(&app).await, before, "{path}");
+    }
+    for (arguments, input) in [
+        (vec!["user", "add", "new"], "a password"),
+        (vec!["user", "grant-admin", "paul"], ""),
+        (vec!["user", "retire", "paul"], ""),
+        (vec!["user", "reactivate", "rita"], ""),
+        (vec!["user", "delete", "paul"], ""),
+        (vec!["credential", "save", "--user", "paul"], "a password"),
+        (vec!["credential", "delete", "--user", "paul", "--type", "ActiveDirectory"], ""),
+        (vec!["credential", "unlock", "--user", "paul"], ""),
+    ] {
+        let finished = app.command(&arguments, input);
+        assert_eq!(finished.code, 1, "{arguments:?}: {finished:?}");
+        assert_eq!(everything(&app).await, before, "{arguments:?}");
+    }
+}

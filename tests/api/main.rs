@@ -39,3 +39,4 @@ mod tokens;
 mod user_tickets;
 mod validity;
 mod vendor_client;
+mod verification;

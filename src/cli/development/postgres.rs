@@ -15,7 +15,9 @@ use super::{
     cluster::{Cluster, SOCKET_PREFIX, remove_socket_folder},
     data_folder::DataFolder,
 };
-use crate::{cli::output::Failure, configuration, security::random::random_bytes};
+use crate::{
+    cli::output::Failure, configuration, domain::hexadecimal, security::random::random_bytes,
+};
 
 /// The longest path of a unix socket, and what PostgreSQL adds to its folder.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -134,7 +136,7 @@ impl Drop for PrivatePostgres {
 
 /// A new folder that only the server's account (and root) can enter.
 fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
-    let name = random_bytes::<8>()?.map(|byte| format!("{byte:02x}")).concat();
+    let name = hexadecimal::text(&random_bytes::<8>()?);
     for parent in [configuration::runtime_folder(), std::path::PathBuf::from("/tmp")] {
         let folder = parent.join(format!("{SOCKET_PREFIX}{name}"));
         let is_short = folder.as_os_str().len() + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH;

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cli::output::Failure;
+use crate::{cli::output::Failure, domain::hexadecimal};
 
 /// A checkpoint; it lives as long as the import is not done.
 pub(super) struct Checkpoint {
@@ -98,6 +98,5 @@ fn digest(file: &Path) -> Result<String, Failure> {
         let Some(read) = buffer.get(..length).filter(|read| !read.is_empty()) else { break };
         hash.update(read);
     }
-    let digits = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
-    Ok(digits.concat())
+    Ok(hexadecimal::text(&hash.finalize()))
 }

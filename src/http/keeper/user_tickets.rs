@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock,
-    domain::principal::Actor,
+    domain::{hexadecimal, principal::Actor},
     http::{
         call::Call,
         error::{ApiError, ErrorKind, MissingRight},
@@ -78,7 +78,7 @@ pub(in crate::http) async fn list(
     let zone = TimeZone::of(request.headers());
     let moment = |at: OffsetDateTime| format_moment(at, zone.as_ref());
     let info = |ticket: TicketSummary| TicketInfo {
-        id: ticket.digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
+        id: hexadecimal::text(&ticket.digest),
         kind: ticket.kind.as_str(),
         authenticated_at: moment(ticket.auth_time),
         created_at: moment(ticket.created_at),
@@ -120,10 +120,5 @@ pub(in crate::http) async fn end_one(
 
 /// The bytes behind a ticket's id.
 fn digest(id: &str) -> Option<Vec<u8>> {
-    let digits = id.as_bytes();
-    if !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() != 64 {
-        return None;
-    }
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.chunks(2).map(byte).collect()
+    hexadecimal::bytes(id).filter(|digest| digest.len() == 32)
 }

@@ -1,5 +1,8 @@
 //! `audit`: what happened to users and their credentials.
 
+mod anchors;
+mod verify;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -9,7 +12,10 @@ use super::{
     output::{self, Failure, Format},
     session::{self, moment},
 };
-use crate::domain::{audit::AuditEntry, user::UserId};
+use crate::{
+    domain::{audit::AuditEntry, user::UserId},
+    service::Service,
+};
 
 /// The subcommands of `audit`.
 #[derive(Subcommand)]
@@ -20,15 +26,27 @@ pub(super) enum Command {
         #[arg(long)]
         user: String,
     },
+    /// Verifies every chain of events, and that users and credentials are what it says; exits 1 when
+    /// something is not.
+    Verify(verify::Arguments),
+    /// Prints an anchor of every chain, to be kept where nobody who writes to the database writes.
+    Anchor,
 }
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let service = session::open().await?;
-    let Command::List { user } = command;
+    match command {
+        Command::List { user } => list(&service, &user, format).await,
+        Command::Verify(arguments) => verify::run(&service, &arguments, format).await,
+        Command::Anchor => anchors::print(&service).await,
+    }
+}
+
+async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
     let user_id = match user.parse::<i32>() {
         Ok(id) => UserId::try_from(id)?,
-        Err(_) => session::find_user(&service, &user).await?.user_id,
+        Err(_) => session::find_user(service, user).await?.user_id,
     };
     let mut events: Vec<AuditEntry> = Vec::new();
     loop {

@@ -1,0 +1,83 @@
+//! `audit anchor`, and the anchors that `audit verify` reads: as lines of the log, or of this command.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::ExitCode,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::output::{self, Failure},
+    domain::{hexadecimal, user::UserId},
+    security::anchor::Anchor,
+    service::Service,
+};
+
+/// An anchor as a line, with the names that the log has.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    message: String,
+    #[serde(rename = "user.id")]
+    user_id: i32,
+    #[serde(rename = "audit.sequence")]
+    sequence: i64,
+    #[serde(rename = "audit.mac")]
+    mac: String,
+    #[serde(rename = "key.id")]
+    key_id: String,
+    #[serde(rename = "anchor.signature")]
+    signature: String,
+}
+
+impl From<&Anchor> for Line {
+    fn from(anchor: &Anchor) -> Self {
+        Self {
+            message: "anchor".to_owned(),
+            user_id: anchor.user_id.as_i32(),
+            sequence: anchor.sequence,
+            mac: hexadecimal::text(&anchor.mac),
+            key_id: anchor.key_id.clone(),
+            signature: hexadecimal::text(&anchor.signature),
+        }
+    }
+}
+
+/// Prints an anchor of every chain.
+pub(super) async fn print(service: &Service) -> Result<ExitCode, Failure> {
+    let mut after = 0;
+    loop {
+        let page = service.list_anchors_after(after).await?;
+        let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
+        after = last.user_id.as_i32();
+        for anchor in &page {
+            output::report(serde_json::to_string(&Line::from(anchor))?)?;
+        }
+    }
+}
+
+/// The anchors of a file, each with the number of its line; other lines of a log are passed over.
+pub(super) fn read(
+    file: &Path,
+) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
+    let named = |error| Failure::because(format!("{}: {error}", file.display()));
+    let lines = BufReader::new(File::open(file).map_err(named)?).lines();
+    Ok((1..).zip(lines).filter_map(|(number, line)| match line {
+        Ok(line) => anchor(&line).map(|anchor| Ok((number, anchor))),
+        Err(error) => Some(Err(error.into())),
+    }))
+}
+
+/// The anchor in a line, if it is one.
+fn anchor(line: &str) -> Option<Anchor> {
+    let line: Line = serde_json::from_str(line).ok()?;
+    Some(Anchor {
+        user_id: UserId::try_from(line.user_id).ok()?,
+        sequence: line.sequence,
+        mac: hexadecimal::bytes(&line.mac)?,
+        key_id: line.key_id,
+        signature: hexadecimal::bytes(&line.signature)?,
+    })
+}

@@ -1,0 +1,90 @@
+//! `audit verify`: whether the database still is what this service made of it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::anchors;
+use crate::{
+    cli::output::{self, Failure, Format},
+    service::{Service, verification::Finding},
+};
+
+/// The arguments of `audit verify`.
+#[derive(Args)]
+pub(in crate::cli) struct Arguments {
+    /// Anchors to hold against the chains: a log in JSON, or what `audit anchor` printed.
+    #[arg(long, value_name = "FILE")]
+    anchors: Option<PathBuf>,
+}
+
+/// Runs the command; exits 1 when there is a finding.
+pub(super) async fn run(
+    service: &Service,
+    arguments: &Arguments,
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    let mut findings = Vec::new();
+    let chains = verify_chains(service, &mut findings).await?;
+    let mut forged = Vec::new();
+    let anchors = match &arguments.anchors {
+        None => 0,
+        Some(file) => verify_anchors(service, file, &mut findings, &mut forged).await?,
+    };
+    let row = |(user_id, discrepancy): &Finding| {
+        [json!(user_id.as_i32()), Value::String(discrepancy.to_string())]
+    };
+    let rows: Vec<_> = findings.iter().map(row).collect();
+    if !rows.is_empty() || format == Format::Programs {
+        output::rows(format, ["USER", "FINDING"], &rows)?;
+    }
+    for number in &forged {
+        output::complain(format_args!("line {number}: this anchor is not of this installation"));
+    }
+    output::complain(format_args!(
+        "{chains} chains and {anchors} anchors verified, {} findings",
+        findings.len() + forged.len()
+    ));
+    let is_clean = findings.is_empty() && forged.is_empty();
+    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn verify_chains(service: &Service, findings: &mut Vec<Finding>) -> Result<u64, Failure> {
+    let bar = ProgressBar::new(service.count_chains().await?);
+    let template = "{bar:30} {percent:>3} % {per_sec} {eta} left";
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let (mut after, mut verified) = (0, 0);
+    while let Some((last, count)) = service.verify_after(after, findings).await? {
+        after = last;
+        verified += count;
+        bar.set_position(verified);
+    }
+    bar.finish_and_clear();
+    Ok(verified)
+}
+
+async fn verify_anchors(
+    service: &Service,
+    file: &Path,
+    findings: &mut Vec<Finding>,
+    forged: &mut Vec<usize>,
+) -> Result<u64, Failure> {
+    let mut count = 0;
+    for line in anchors::read(file)? {
+        let (number, anchor) = line?;
+        count += 1;
+        if anchor.is_genuine(&service.keyring) {
+            findings.extend(service.verify_anchor(&anchor).await?);
+        } else {
+            forged.push(number);
+        }
+    }
+    Ok(count)
+}

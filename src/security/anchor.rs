@@ -1,0 +1,86 @@
+//! Checkpoints of audit chains, for places where whoever writes to the database does not write: a
+//! user who was put back together with their chain is told from what an anchor says.
+
+use subtle::ConstantTimeEq;
+
+use super::{
+    identifier::hmac_sha256,
+    keyring::{Key, Keyring},
+    length_prefixed::LengthPrefixed,
+};
+use crate::domain::{audit::ChainHead, user::UserId};
+
+/// That a chain had this link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) user_id: UserId,
+    pub(crate) sequence: i64,
+    /// The MAC of the link.
+    pub(crate) mac: Vec<u8>,
+    pub(crate) key_id: String,
+    /// That this installation said so.
+    pub(crate) signature: Vec<u8>,
+}
+
+impl Anchor {
+    /// The anchor of a chain as it is now.
+    pub(crate) fn of(keyring: &Keyring, head: &ChainHead) -> Self {
+        let key = keyring.writing();
+        let ChainHead { user_id, sequence, mac, .. } = head;
+        let signature = signature(key, *user_id, *sequence, mac);
+        let key_id = key.id().to_owned();
+        Self { user_id: *user_id, sequence: *sequence, mac: mac.clone(), key_id, signature }
+    }
+
+    /// True when this installation made it, under whichever of its keys.
+    pub(crate) fn is_genuine(&self, keyring: &Keyring) -> bool {
+        keyring.find_any(&self.key_id).is_some_and(|key| {
+            let expected = signature(key, self.user_id, self.sequence, &self.mac);
+            expected.ct_eq(&self.signature).into()
+        })
+    }
+}
+
+fn signature(key: &Key, user_id: UserId, sequence: i64, mac: &[u8]) -> Vec<u8> {
+    let fields = LengthPrefixed::of("anchor")
+        .field(key.id().as_bytes())
+        .field(&user_id.as_i32().to_be_bytes())
+        .field(&sequence.to_be_bytes())
+        .field(mac);
+    hmac_sha256(&key.audit, fields.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::keyring::tests::ring;
+
+    type Edit = fn(&mut Anchor);
+
+    #[test]
+    fn an_anchor_counts_as_it_was_made_and_not_otherwise() {
+        let ring = ring();
+        let head = ChainHead {
+            user_id: UserId::try_from(7).unwrap(),
+            sequence: 3,
+            mac: vec![1; 32],
+            session_epoch: 0,
+            acts_on_anybody: false,
+            is_retired: false,
+        };
+        let anchor = Anchor::of(&ring, &head);
+        assert!(anchor.is_genuine(&ring));
+        let edits: [Edit; 5] = [
+            |anchor| anchor.user_id = UserId::try_from(8).unwrap(),
+            |anchor| anchor.sequence = 2,
+            |anchor| anchor.mac[0] ^= 1,
+            |anchor| anchor.key_id = "old".to_owned(),
+            |anchor| anchor.signature[0] ^= 1,
+        ];
+        for edit in edits {
+            let mut changed = anchor.clone();
+            edit(&mut changed);
+            assert!(!changed.is_genuine(&ring), "{changed:?}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The ends of the audit chains, and their links as they are stored: for whoever verifies them.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::StorageError;
+use crate::domain::{
+    audit::{AuditEvent, AuditKind, ChainHead, ChainLink},
+    principal::AuthenticationScheme,
+    user::{UserId, UserType, acts_on_anybody},
+};
+
+const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "audit_events" };
+
+struct HeadRow {
+    user_id: i32,
+    audit_sequence: i64,
+    audit_mac: Vec<u8>,
+    session_epoch: i64,
+    user_type: String,
+    is_administrator: bool,
+    is_retired: bool,
+}
+
+impl TryFrom<HeadRow> for ChainHead {
+    type Error = StorageError;
+
+    fn try_from(row: HeadRow) -> Result<Self, StorageError> {
+        let inconsistent = || StorageError::Inconsistent { table: "users" };
+        let user_type = UserType::parse(&row.user_type).ok_or_else(inconsistent)?;
+        Ok(Self {
+            user_id: UserId::try_from(row.user_id).map_err(|_| inconsistent())?,
+            sequence: row.audit_sequence,
+            mac: row.audit_mac,
+            session_epoch: row.session_epoch,
+            acts_on_anybody: acts_on_anybody(user_type, row.is_administrator),
+            is_retired: row.is_retired,
+        })
+    }
+}
+
+/// Up to `limit` heads of users with an id above `after`, by id; also of those who were deleted.
+pub(crate) async fn list_after(
+    connection: &mut PgConnection,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<ChainHead>, StorageError> {
+    sqlx::query_as!(
+        HeadRow,
+        "SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
+                is_retired
+         FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2",
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(ChainHead::try_from)
+    .collect()
+}
+
+/// The heads of these users.
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    user_ids: &[i32],
+) -> Result<Vec<ChainHead>, StorageError> {
+    sqlx::query_as!(
+        HeadRow,
+        "SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
+                is_retired
+         FROM users WHERE user_id = ANY($1) ORDER BY user_id",
+        user_ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(ChainHead::try_from)
+    .collect()
+}
+
+/// How many users there are and were.
+pub(crate) async fn count(connection: &mut PgConnection) -> Result<u64, StorageError> {
+    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM users"#)
+        .fetch_one(connection)
+        .await?;
+    u64::try_from(count).map_err(|_| INCONSISTENT)
+}
+
+struct LinkRow {
+    user_id: i32,
+    sequence: i64,
+    occurred_at: OffsetDateTime,
+    kind: String,
+    actor_user_id: Option<i32>,
+    scheme: String,
+    address: Option<String>,
+    request_id: String,
+    credential_type: Option<String>,
+    session_epoch: i64,
+    key_id: String,
+    mac: Vec<u8>,
+}
+
+impl TryFrom<LinkRow> for ChainLink {
+    type Error = StorageError;
+
+    fn try_from(row: LinkRow) -> Result<Self, StorageError> {
+        let user_id = |id| UserId::try_from(id).map_err(|_| INCONSISTENT);
+        Ok(Self {
+            event: AuditEvent {
+                user_id: user_id(row.user_id)?,
+                sequence: row.sequence,
+                occurred_at: row.occurred_at,
+                kind: AuditKind::parse(&row.kind).ok_or(INCONSISTENT)?,
+                actor: row.actor_user_id.map(user_id).transpose()?,
+                scheme: AuthenticationScheme::parse(&row.scheme).ok_or(INCONSISTENT)?.as_str(),
+                address: row.address,
+                request_id: row.request_id,
+                credential_type: row.credential_type,
+                session_epoch: row.session_epoch,
+            },
+            key_id: row.key_id,
+            mac: row.mac,
+        })
+    }
+}
+
+/// Up to `limit` of a user's links after that one, in order.
+pub(crate) async fn list_links_after(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<ChainLink>, StorageError> {
+    sqlx::query_as!(
+        LinkRow,
+        "SELECT user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
+                credential_type, session_epoch, key_id, mac
+         FROM audit_events WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+        user_id.as_i32(),
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(ChainLink::try_from)
+    .collect()
+}
+
+/// The MAC of one link.
+pub(crate) async fn find_mac(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    sequence: i64,
+) -> Result<Option<Vec<u8>>, StorageError> {
+    let mac = sqlx::query_scalar!(
+        "SELECT mac FROM audit_events WHERE user_id = $1 AND sequence = $2",
+        user_id.as_i32(),
+        sequence,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(mac)
+}

@@ -1,0 +1,206 @@
+//! `audit verify`: what anybody but this service did to the database is found.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::support::{PLAIN, Server, TestApp, keeper};
+
+/// The three users of tests, of whom one was retired by hand.
+async fn app(pool: PgPool) -> TestApp {
+    let app = TestApp::spawn(pool).await;
+    edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
+    app
+}
+
+async fn edit(app: &TestApp, statements: &'static str) {
+    sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
+}
+
+/// User and finding of each, and the exit code.
+fn verify(app: &TestApp, more: &[&str]) -> (i32, Vec<(i64, String)>) {
+    let finished = app.command(&[&["--json", "audit", "verify"], more].concat(), "");
+    let findings: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let findings = findings.as_array().unwrap().iter().map(|finding| {
+        let text = finding["finding"].as_str().unwrap().to_owned();
+        (finding["user"].as_i64().unwrap(), text)
+    });
+    (finished.code, findings.collect())
+}
+
+#[sqlx::test]
+async fn what_this_service_did_is_in_order_whatever_it_was(pool: PgPool) {
+    let app = app(pool).await;
+    let administrator = app.administrator();
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.save(&administrator, PLAIN.0, "", "another password").await.is_saved();
+    let run = |arguments: &[&str]| app.command(arguments, "").succeeded();
+    run(&["user", "grant-admin", "paul"]);
+    run(&["user", "revoke-admin", "paul"]);
+    run(&["user", "retire", "paul"]);
+    run(&["user", "reactivate", "paul"]);
+    run(&["credential", "delete", "--user", "paul", "--type", "ActiveDirectory"]);
+    run(&["user", "delete", "rita"]);
+    let new = app.add_key();
+    run(&["rotate-key", "use", &new]);
+    run(&["rotate-key", "reseal"]);
+    app.command(&["credential", "save", "--user", "paul"], "a third password").succeeded();
+    assert_eq!(verify(&app, &[]), (0, Vec::new()));
+    let people = app.command(&["audit", "verify"], "");
+    assert!(people.stderr.contains("3 chains and 0 anchors verified, 0 findings"), "{people:?}");
+}
+
+/// What somebody who can write to the database does, and what is found.
+const EDITS: [(&str, &str); 14] = [
+    (
+        "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 2",
+        "event 2 is missing",
+    ),
+    (
+        "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 1",
+        "event 1 is missing",
+    ),
+    (
+        "UPDATE audit_events SET actor_user_id = 1 WHERE user_id = 278 AND sequence = 2",
+        "event 2 was changed, or follows another one than it did",
+    ),
+    (
+        "UPDATE audit_events SET occurred_at = occurred_at - interval '1 microsecond'
+         WHERE user_id = 278 AND sequence = 1",
+        "event 1 was changed, or follows another one than it did",
+    ),
+    (
+        "UPDATE audit_events SET key_id = 'other' WHERE user_id = 278 AND sequence = 2",
+        "event 2 was made with key other, which the keyring does not have",
+    ),
+    (
+        "UPDATE users SET audit_mac = sha256('x') WHERE user_id = 278",
+        "the user's row does not say that event 2 is the last one",
+    ),
+    (
+        "UPDATE users SET is_administrator = true WHERE user_id = 278",
+        "whether the user may act on anybody was changed",
+    ),
+    (
+        "UPDATE users SET user_type = 'system' WHERE user_id = 278",
+        "whether the user may act on anybody was changed",
+    ),
+    (
+        "UPDATE users SET is_retired = true WHERE user_id = 278",
+        "whether the user is retired was changed",
+    ),
+    (
+        "UPDATE users SET session_epoch = 9 WHERE user_id = 278",
+        "the user's session epoch was changed",
+    ),
+    (
+        "UPDATE credentials SET sealed_hash = (SELECT sealed_hash FROM credentials WHERE user_id = 1)
+         WHERE user_id = 278",
+        "the credential CRM5/PASSWORD does not open: it was changed or moved",
+    ),
+    (
+        "DELETE FROM credentials WHERE user_id = 278",
+        "the credential CRM5/PASSWORD is gone without an event",
+    ),
+    (
+        "INSERT INTO credentials
+         SELECT (jsonb_populate_record(c, '{\"credential_type\": \"Pin\"}')).*
+         FROM credentials c WHERE user_id = 278",
+        "the credential Pin was added without an event",
+    ),
+    (
+        "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check;
+         UPDATE audit_events SET scheme = 'other' WHERE user_id = 278 AND sequence = 2",
+        "an event behind event 0 is none that this service makes",
+    ),
+];
+
+#[sqlx::test]
+async fn what_anybody_else_did_is_found(pool: PgPool) {
+    let app = app(pool).await;
+    edit(
+        &app,
+        "CREATE TABLE u AS TABLE users; CREATE TABLE c AS TABLE credentials;
+                CREATE TABLE e AS TABLE audit_events",
+    )
+    .await;
+    for (statements, finding) in EDITS {
+        edit(&app, statements).await;
+        let expected = vec![(278, finding.to_owned())];
+        assert_eq!(verify(&app, &[]), (1, expected), "{statements}");
+        edit(
+            &app,
+            "DELETE FROM credentials; DELETE FROM audit_events;
+             UPDATE users SET is_administrator = u.is_administrator, is_retired = u.is_retired,
+                 user_type = u.user_type, session_epoch = u.session_epoch, audit_mac = u.audit_mac
+             FROM u WHERE u.user_id = users.user_id;
+             INSERT INTO credentials TABLE c; INSERT INTO audit_events TABLE e",
+        )
+        .await;
+    }
+    assert_eq!(verify(&app, &[]), (0, Vec::new()));
+}
+
+#[sqlx::test]
+async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_anchor(pool: PgPool) {
+    let app = app(pool).await;
+    edit(
+        &app,
+        "CREATE TABLE u AS TABLE users; CREATE TABLE c AS TABLE credentials;
+                CREATE TABLE e AS TABLE audit_events",
+    )
+    .await;
+    app.command(&["migrate"], "").succeeded();
+    let mut serve = keeper(&["serve"]);
+    serve.envs(app.variables()).env("KEEPER__AUDIT__ANCHOR_SECONDS", "1");
+    let server = Server::start(serve).unwrap();
+    let body = serde_json::json!({"UserId": PLAIN.0, "Credential": {"Value": "another"}});
+    let request = app.client.post(format!("{}{}", server.ready, crate::support::SAVE));
+    let saved = app.administrator().put_into(request).json(&body).send().await.unwrap();
+    assert_eq!(saved.status(), 200);
+    server.signal(Signal::TERM);
+    let (_, log) = server.wait();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    fs::write(&file, &log).unwrap();
+    let anchors = ["--anchors", file.to_str().unwrap()];
+    assert_eq!(verify(&app, &anchors), (0, Vec::new()));
+    assert!(
+        app.command(&["audit", "verify", anchors[0], anchors[1]], "").stderr.contains("1 anchors")
+    );
+
+    // The row alone: a password that was replaced would log in again.
+    edit(
+        &app,
+        "DELETE FROM credentials WHERE user_id = 278;
+         INSERT INTO credentials SELECT * FROM c WHERE user_id = 278",
+    )
+    .await;
+    let put_back = "the credential CRM5/PASSWORD is of event 2, and that is not the last one";
+    assert_eq!(verify(&app, &[]), (1, vec![(278, put_back.to_owned())]));
+    // And the chain with it: nothing inside tells.
+    edit(
+        &app,
+        "DELETE FROM audit_events WHERE user_id = 278 AND sequence > 2;
+         UPDATE users SET audit_mac = u.audit_mac, audit_sequence = u.audit_sequence,
+             session_epoch = u.session_epoch
+         FROM u WHERE u.user_id = users.user_id AND users.user_id = 278",
+    )
+    .await;
+    assert_eq!(verify(&app, &[]), (0, Vec::new()));
+    let rolled_back = "event 3, of which there is an anchor, is not there: the user was put back";
+    assert_eq!(verify(&app, &anchors), (1, vec![(278, rolled_back.to_owned())]));
+
+    // An anchor that somebody else wrote proves nothing.
+    let forged = log.replace("\"audit.sequence\":3", "\"audit.sequence\":2");
+    assert_ne!(forged, log);
+    fs::write(&file, forged).unwrap();
+    let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");
+    assert_eq!(finished.code, 1);
+    assert!(finished.stderr.contains("is not of this installation"), "{finished:?}");
+    let all = app.command(&["audit", "anchor"], "").succeeded();
+    fs::write(&file, &all).unwrap();
+    assert_eq!((all.lines().count(), verify(&app, &anchors).0), (3, 0));
+}
