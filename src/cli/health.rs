@@ -19,23 +19,18 @@ pub(super) struct Arguments {
 }
 
 /// Exits 0 when the instance is ready, else 1.
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let base = match &arguments.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => configured()?,
     };
-    let agent =
-        ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().new_agent();
-    match agent.get(format!("{base}/health/ready")).call() {
-        Ok(_) => {
-            output::say("ready")?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(ureq::Error::StatusCode(status)) => {
-            Err(Failure::because(format!("not ready: it answered {status}")))
-        }
-        Err(error) => Err(error.into()),
+    let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+    let status = client.get(format!("{base}/health/ready")).send().await?.status();
+    if !status.is_success() {
+        return Err(Failure::because(format!("not ready: it answered {}", status.as_u16())));
     }
+    output::say("ready")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn configured() -> Result<String, Failure> {

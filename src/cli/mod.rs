@@ -140,7 +140,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Completions(arguments) => {
                 Ok(completions::run(&arguments, Arguments::command()))
             }
-            Command::Health(arguments) => health::run(&arguments),
+            Command::Health(arguments) => health::run(&arguments).await,
         }
     })
 }

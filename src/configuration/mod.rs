@@ -17,6 +17,12 @@ pub(crate) use self::sections::{
 };
 use self::{credential_types::TypeSettings, reader::Reader};
 
+/// Where an issuer's keys are.
+pub(crate) enum KeySource<'settings> {
+    File(&'settings Path),
+    Url(url::Url),
+}
+
 /// One thing that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {reason}")]

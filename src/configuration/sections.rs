@@ -103,7 +103,10 @@ pub(crate) struct AuthenticationSettings {
 pub(crate) struct IssuerSettings {
     pub(crate) issuer: String,
     pub(crate) audience: String,
-    pub(crate) jwks_file: PathBuf,
+    /// Either this …
+    pub(crate) jwks_file: Option<PathBuf>,
+    /// … or this: where the key set is fetched.
+    pub(crate) jwks_url: Option<String>,
     pub(crate) credential_type: String,
     #[serde(default = "subject")]
     pub(crate) claim: String,

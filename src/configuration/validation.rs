@@ -2,7 +2,12 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{ApplicationSettings, AttemptSettings, Problem, Settings, TypeSettings};
+use url::{Host, Url};
+
+use super::{
+    ApplicationSettings, AttemptSettings, IssuerSettings, KeySource, Problem, Settings,
+    TypeSettings,
+};
 use crate::domain::{
     attempts::MAXIMUM_FAILURES,
     credential_type::{CredentialType, CredentialTypes, TICKET},
@@ -29,6 +34,28 @@ impl ApplicationSettings {
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         hexadecimal::bytes(&self.token_sha256)?.try_into().ok()
     }
+}
+
+impl IssuerSettings {
+    /// Where the keys are; `None` when it is not one usable place.
+    pub(crate) fn key_source(&self) -> Option<KeySource<'_>> {
+        match (&self.jwks_file, &self.jwks_url) {
+            (Some(file), None) => Some(KeySource::File(file)),
+            (None, Some(url)) => Some(KeySource::Url(key_set_url(url)?)),
+            (None, None) | (Some(_), Some(_)) => None,
+        }
+    }
+}
+
+/// A URL that nobody on the way can change the answer of.
+fn key_set_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let is_loopback = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    (url.scheme() == "https" || (url.scheme() == "http" && is_loopback)).then_some(url)
 }
 
 impl Settings {
@@ -214,6 +241,12 @@ impl Settings {
             let bound = types.find(&entry.credential_type);
             if !bound.is_some_and(CredentialType::is_identifier) {
                 refuse("authentication.issuers", "credential_type must be an identifier type");
+            }
+            if entry.key_source().is_none() {
+                refuse(
+                    "authentication.issuers",
+                    "each needs a jwks_file, or a jwks_url with https (http on loopback only)",
+                );
             }
             if issuers.contains(&&entry.issuer) {
                 refuse("authentication.issuers", "names an issuer twice");

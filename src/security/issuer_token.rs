@@ -3,19 +3,20 @@
 //! The issuer is chosen by its exact `iss`, the key by `kid` from that issuer's key set only, and
 //! whatever else a header says about keys (`jku`, `jwk`, `x5u`) is ignored.
 
-use std::path::{Path, PathBuf};
-
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
     dangerous::insecure_decode_claims,
     decode, decode_header,
-    jwk::{Jwk, JwkSet, PublicKeyUse},
+    jwk::{Jwk, PublicKeyUse},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::access_token::{MAXIMUM_TOKEN, TOKEN_TYPE, TokenRefused};
+use super::{
+    access_token::{MAXIMUM_TOKEN, TokenRefused},
+    issuer_keys::{IssuerError, IssuerKeys, KeySource},
+};
 
 /// Signature algorithms with a public key that we accept.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
@@ -23,15 +24,26 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorith
 /// Clocks of an issuer and of ours may differ by this much, in seconds.
 const LEEWAY_SECONDS: u64 = 60;
 
+/// What a token of an issuer may say it is; other kinds, such as logout tokens, prove nothing here
+/// (RFC 8725, 3.11). Without a type it is an ID token.
+const TYPES: [&str; 2] = ["jwt", "at+jwt"];
+
 /// An issuer whose tokens log users in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Issuer {
     issuer: String,
     audience: String,
     /// The identifier type that maps the claim to a user.
     credential_type: String,
     claim: String,
-    keys: JwkSet,
+    keys: IssuerKeys,
+}
+
+/// A token before its signature was looked at.
+pub(crate) struct UnverifiedToken<'token> {
+    text: &'token str,
+    header: Header,
+    issuer: &'token Issuer,
 }
 
 /// Who an issuer says the caller is.
@@ -43,109 +55,127 @@ pub(crate) struct IssuerIdentity {
     pub(crate) auth_time: OffsetDateTime,
 }
 
-/// Why an issuer cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IssuerError {
-    #[error("the key set {0} cannot be read")]
-    Unreadable(PathBuf, #[source] std::io::Error),
-    #[error("the key set {0} is not a JSON Web Key Set (RFC 7517)")]
-    Malformed(PathBuf, #[source] serde_json::Error),
-}
-
 /// What the settings say about an issuer.
 #[derive(Debug)]
 pub(crate) struct IssuerOptions<'settings> {
     pub(crate) issuer: &'settings str,
     pub(crate) audience: &'settings str,
-    pub(crate) jwks_file: &'settings Path,
+    pub(crate) keys: KeySource,
     pub(crate) credential_type: &'settings str,
     pub(crate) claim: &'settings str,
 }
 
 impl Issuer {
-    /// Reads the issuer's key set.
+    /// An issuer, with its keys as far as they can be had now.
     ///
     /// # Errors
-    /// When the file is missing or not a key set.
-    pub(crate) fn load(options: &IssuerOptions<'_>) -> Result<Self, IssuerError> {
-        let path = options.jwks_file;
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| IssuerError::Unreadable(path.to_owned(), error))?;
-        let keys = serde_json::from_str(&text)
-            .map_err(|error| IssuerError::Malformed(path.to_owned(), error))?;
+    /// When they are in a file that is missing or no key set.
+    pub(crate) fn load(options: IssuerOptions<'_>) -> Result<Self, IssuerError> {
         Ok(Self {
             issuer: options.issuer.to_owned(),
             audience: options.audience.to_owned(),
             credential_type: options.credential_type.to_owned(),
             claim: options.claim.to_owned(),
-            keys,
+            keys: IssuerKeys::load(options.keys)?,
         })
+    }
+
+    /// Its keys, and where they come from.
+    pub(crate) fn keys(&self) -> &IssuerKeys {
+        &self.keys
     }
 
     /// The identifier type whose owner a token of this issuer is.
     pub(crate) fn credential_type(&self) -> &str {
         &self.credential_type
     }
+}
 
-    fn verify(&self, token: &str, header: &Header) -> Result<IssuerIdentity, TokenRefused> {
-        let key = self.key(header)?;
-        let mut validation = Validation::new(header.alg);
+impl<'token> UnverifiedToken<'token> {
+    /// Whose it says it is.
+    pub(crate) fn issuer(&self) -> &'token Issuer {
+        self.issuer
+    }
+
+    /// True when its issuer has the key that it names.
+    pub(crate) fn has_key(&self) -> bool {
+        self.jwk().is_some()
+    }
+
+    /// Who the caller is.
+    ///
+    /// # Errors
+    /// When it is not a live token of its issuer.
+    pub(crate) fn verify(&self) -> Result<IssuerIdentity, TokenRefused> {
+        let Issuer { issuer, audience, claim, credential_type, .. } = self.issuer;
+        let key = self.key()?;
+        let mut validation = Validation::new(self.header.alg);
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
-        validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[&self.audience]);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let claims = decode::<Map<String, Value>>(token, &key, &validation)
+        let claims = decode::<Map<String, Value>>(self.text, &key, &validation)
             .map_err(|error| TokenRefused { reason: "not valid", source: Some(error) })?
             .claims;
-        let identifier = claims.get(&self.claim).and_then(Value::as_str);
+        let identifier = claims.get(claim).and_then(Value::as_str);
         let identifier =
             identifier.ok_or(TokenRefused::because("the identifier claim is missing"))?;
         Ok(IssuerIdentity {
-            credential_type: self.credential_type.clone(),
+            credential_type: credential_type.clone(),
             identifier: SecretString::from(identifier),
             auth_time: auth_time(&claims)?,
         })
     }
 
+    fn jwk(&self) -> Option<Jwk> {
+        self.issuer.keys.find(self.header.kid.as_deref()?)
+    }
+
     /// The key of that `kid`, when it may verify this algorithm's signatures.
-    fn key(&self, header: &Header) -> Result<DecodingKey, TokenRefused> {
-        let jwk = header.kid.as_deref().and_then(|kid| self.keys.find(kid));
-        let jwk = jwk.ok_or(TokenRefused::because("signed with an unknown key"))?;
-        if !is_for(jwk, header.alg) {
+    fn key(&self) -> Result<DecodingKey, TokenRefused> {
+        let jwk = self.jwk().ok_or(TokenRefused::because("signed with an unknown key"))?;
+        if !is_for(&jwk, self.header.alg) {
             return Err(TokenRefused::because("the key is not for this algorithm"));
         }
-        DecodingKey::from_jwk(jwk)
+        DecodingKey::from_jwk(&jwk)
             .map_err(|error| TokenRefused { reason: "unusable key", source: Some(error) })
     }
 }
 
-/// Verifies a token of one of `issuers`.
+/// Reads a token of one of `issuers`; what it says is not believed yet.
 ///
 /// # Errors
-/// When it is not a live token of one of them.
-pub(crate) fn verify_issuer_token(
-    issuers: &[Issuer],
-    text: &SecretString,
-) -> Result<IssuerIdentity, TokenRefused> {
-    let token = text.expose_secret();
-    if token.len() > MAXIMUM_TOKEN {
+/// When it cannot be one.
+pub(crate) fn read_issuer_token<'token>(
+    issuers: &'token [Issuer],
+    text: &'token SecretString,
+) -> Result<UnverifiedToken<'token>, TokenRefused> {
+    let text = text.expose_secret();
+    if text.len() > MAXIMUM_TOKEN {
         return Err(TokenRefused::because("too long"));
     }
     let unreadable = |error| TokenRefused { reason: "unreadable", source: Some(error) };
-    let header = decode_header(token).map_err(unreadable)?;
-    let is_ours = header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
-    if is_ours || header.crit.is_some() {
+    let header = decode_header(text).map_err(unreadable)?;
+    if !is_type_of_issuers(header.typ.as_deref()) || header.crit.is_some() {
         return Err(TokenRefused::because("of a type no issuer may use"));
     }
     if !ALGORITHMS.contains(&header.alg) {
         return Err(TokenRefused::because("signed with an algorithm that is not accepted"));
     }
     // Read before it is verified, only to choose the key set; verified with it right after.
-    let claims: Map<String, Value> = insecure_decode_claims(token).map_err(unreadable)?;
+    let claims: Map<String, Value> = insecure_decode_claims(text).map_err(unreadable)?;
     let named = claims.get("iss").and_then(Value::as_str);
     let issuer = issuers.iter().find(|issuer| named == Some(issuer.issuer.as_str()));
-    issuer.ok_or(TokenRefused::because("of an unknown issuer"))?.verify(token, &header)
+    let issuer = issuer.ok_or(TokenRefused::because("of an unknown issuer"))?;
+    Ok(UnverifiedToken { text, header, issuer })
+}
+
+fn is_type_of_issuers(typ: Option<&str>) -> bool {
+    typ.is_none_or(|typ| {
+        let typ = typ.to_ascii_lowercase();
+        TYPES.contains(&typ.strip_prefix("application/").unwrap_or(&typ))
+    })
 }
 
 fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {

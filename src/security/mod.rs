@@ -12,6 +12,7 @@ pub(crate) mod audit_chain;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;
 pub(crate) mod identifier;
+pub(crate) mod issuer_keys;
 pub(crate) mod issuer_token;
 pub(crate) mod keyring;
 mod keyring_file;

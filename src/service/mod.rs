@@ -14,6 +14,7 @@ mod evidence;
 mod handle;
 pub(crate) mod housekeeping;
 pub(crate) mod importing;
+pub(crate) mod issuer_keys;
 pub(crate) mod keys;
 mod last_uses;
 mod metrics;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub(crate) use self::{
     anchoring::Moved,
     handle::{Interrupted, ServiceHandle},
+    issuer_keys::KeySetClient,
     last_uses::LastUses,
     upgrading::Upgrades,
 };
@@ -61,6 +63,7 @@ pub(crate) struct Service {
     pub(crate) types: CredentialTypes,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) issuers: Vec<Issuer>,
+    pub(crate) key_sets: KeySetClient,
     pub(crate) applications: Applications,
     pub(crate) rules: Rules,
     pub(crate) upgrades: Upgrades,

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
-    security::{hashing::HashingError, issuer_token::IssuerError, keyring::KeyringError},
+    security::{hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError},
     service::keys::KeyringMismatch,
     storage::StorageError,
 };
@@ -40,9 +40,18 @@ pub enum StartError {
     /// The database belongs to the other kind of installation.
     #[error("this is a {0} database; dev and serve never share one")]
     WrongKind(&'static str),
+    /// No client for the key sets of issuers.
+    #[error("there is no TLS for the key sets of issuers")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The web server did not start or failed.
     #[error("the web server failed")]
     Server(#[source] io::Error),
+}
+
+impl StartError {
+    pub(super) fn client(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Client(Box::new(error))
+    }
 }
 
 fn reason(error: &io::Error) -> String {

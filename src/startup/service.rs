@@ -1,8 +1,10 @@
 //! The service that settings describe, and what is wrong with the files they name.
 
+use std::path::PathBuf;
+
 use super::{StartError, database::read_password, memory};
 use crate::{
-    configuration::{IssuerSettings, Problem, Settings},
+    configuration::{self, IssuerSettings, Problem, Settings},
     domain::{
         application::{Application, InstallationType},
         attempts::AttemptLimits,
@@ -12,10 +14,11 @@ use crate::{
         access_token::AccessTokens,
         application_token::Applications,
         hashing::{HashingEngine, HashingOptions},
-        issuer_token::{Issuer, IssuerError, IssuerOptions},
+        issuer_keys::{IssuerError, KeySource},
+        issuer_token::{Issuer, IssuerOptions},
         keyring::Keyring,
     },
-    service::{EnabledSchemes, LastUses, Moved, Rules, Service, Upgrades},
+    service::{EnabledSchemes, KeySetClient, LastUses, Moved, Rules, Service, Upgrades},
     storage::{self, Database, StorageError},
     telemetry::{self, error_chain},
 };
@@ -49,6 +52,7 @@ pub(crate) fn build_service(
             lifetime: settings.access_tokens.lifetime,
         },
         issuers: load_issuers(settings, &types)?,
+        key_sets: KeySetClient::new().map_err(StartError::client)?,
         applications: applications(settings),
         types,
         rules: rules(settings),
@@ -89,10 +93,16 @@ fn load_issuers(settings: &Settings, types: &CredentialTypes) -> Result<Vec<Issu
     let load = |entry: &IssuerSettings| {
         // The canonical spelling, as saved rows have it.
         let bound = types.find(&entry.credential_type);
-        Issuer::load(&IssuerOptions {
+        let keys = match entry.key_source() {
+            Some(configuration::KeySource::Url(url)) => KeySource::Url(url),
+            Some(configuration::KeySource::File(file)) => KeySource::File(file.to_owned()),
+            // Refused with the settings.
+            None => KeySource::File(PathBuf::new()),
+        };
+        Issuer::load(IssuerOptions {
             issuer: &entry.issuer,
             audience: &entry.audience,
-            jwks_file: &entry.jwks_file,
+            keys,
             credential_type: bound.map_or(entry.credential_type.as_str(), CredentialType::as_str),
             claim: &entry.claim,
         })

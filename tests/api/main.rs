@@ -24,6 +24,8 @@ mod guessing;
 mod hashing;
 mod health;
 mod installation;
+mod issuer_keys;
+mod jwt_confusion;
 mod key_rotation;
 mod limits;
 mod logs;

@@ -65,7 +65,7 @@ impl From<AuthenticationError> for ApiError {
             AuthenticationError::OnlineSession => {
                 ErrorKind::Forbidden(MissingRight::OnlineSession).into()
             }
-            AuthenticationError::KeyUnavailable(_) => {
+            AuthenticationError::KeyUnavailable(_) | AuthenticationError::IssuerUnavailable(_) => {
                 Self::caused(ErrorKind::KeyUnavailable, error)
             }
             AuthenticationError::Attempt(error) => error.into(),

@@ -14,7 +14,7 @@ use crate::{
     },
     security::{
         identifier::{identifier_digests, same_identifier},
-        issuer_token::{IssuerIdentity, verify_issuer_token},
+        issuer_token::{IssuerIdentity, read_issuer_token},
     },
     service::Service,
     storage::credentials::{self, Candidate},
@@ -28,8 +28,10 @@ impl Service {
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let refuse = |reason| AuthenticationError::refused(None, reason);
-        let identity = verify_issuer_token(&self.issuers, text)
-            .map_err(|refused| refuse(Refusal::Token(refused)))?;
+        let token = read_issuer_token(&self.issuers, text);
+        let token = token.map_err(|refused| refuse(Refusal::Token(refused)))?;
+        self.have_keys(&token).await?;
+        let identity = token.verify().map_err(|refused| refuse(Refusal::Token(refused)))?;
         let IssuerIdentity { credential_type, identifier, auth_time } = identity;
         // Brought to the form that saved values have.
         let identifier = CredentialValue::parse("identifier", &identifier)

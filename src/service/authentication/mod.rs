@@ -13,7 +13,9 @@ mod token;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Service, attempts::AttemptError, opening::KeyUnavailable};
+use super::{
+    Service, attempts::AttemptError, issuer_keys::IssuerUnavailable, opening::KeyUnavailable,
+};
 use crate::{
     domain::{
         caller::{Caller, Origin},
@@ -45,6 +47,8 @@ pub(crate) enum AuthenticationError {
     Attempt(#[from] AttemptError),
     #[error(transparent)]
     KeyUnavailable(#[from] KeyUnavailable),
+    #[error(transparent)]
+    IssuerUnavailable(#[from] IssuerUnavailable),
     #[error(transparent)]
     Hashing(#[from] HashingError),
     #[error(transparent)]

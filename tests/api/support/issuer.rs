@@ -37,11 +37,13 @@ impl TestIssuer {
         issuer
     }
 
-    fn jwks_file(&self) -> PathBuf {
+    /// The file of its public keys.
+    pub(crate) fn jwks_file(&self) -> PathBuf {
         self.folder.path().join("jwks.json")
     }
 
-    fn key_set(&self) -> Value {
+    /// Its public keys.
+    pub(crate) fn key_set(&self) -> Value {
         let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let elliptic = EcdsaKeyPair::from_pkcs8(signing, &self.elliptic).unwrap();
         let edwards = Ed25519KeyPair::from_pkcs8(&self.edwards).unwrap();
@@ -59,15 +61,19 @@ impl TestIssuer {
 
     /// Settings that accept this issuer for identifiers of type `OpenId`.
     pub(crate) fn settings(&self) -> String {
+        Self::settings_with(&format!(r#"jwks_file = "{}""#, self.jwks_file().display()))
+    }
+
+    /// The same, with its keys elsewhere.
+    pub(crate) fn settings_with(keys: &str) -> String {
         format!(
             r#"
             [credentials]
             additional_types = [{{ name = "OpenId", kind = "identifier" }}]
             [authentication]
             issuers = [{{ issuer = "https://issuer.test", audience = "{AUDIENCE}",
-                          jwks_file = "{}", credential_type = "OpenId" }}]
-            "#,
-            self.jwks_file().display()
+                          {keys}, credential_type = "OpenId" }}]
+            "#
         )
         .replace("\n                          ", " ")
     }
@@ -82,6 +88,11 @@ impl TestIssuer {
     /// A token signed with the elliptic key.
     pub(crate) fn token(&self, claims: &Value) -> String {
         self.token_with(&Self::header(Algorithm::ES256, "elliptic"), claims)
+    }
+
+    /// The elliptic key's public part, as its key set has it.
+    pub(crate) fn public_key(&self) -> Value {
+        self.key_set()["keys"][0].clone()
     }
 
     /// A header of that algorithm and key.

@@ -4,6 +4,7 @@ mod assertions;
 mod command;
 mod credentials;
 mod issuer;
+mod key_server;
 mod server;
 mod slow_answer;
 mod test_app;
@@ -13,6 +14,7 @@ pub(crate) use self::{
     command::{Finished, keeper, run_with_input},
     credentials::Credentials,
     issuer::TestIssuer,
+    key_server::KeyServer,
     server::Server,
     slow_answer::SlowAnswer,
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, TestApp, password_of},
