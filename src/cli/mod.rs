@@ -16,6 +16,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod output;
+mod passwords;
 mod rotate_key;
 mod secret_input;
 mod serve;
@@ -82,6 +83,9 @@ enum Command {
     /// Prints users with their credentials as JSON lines, without any secret; or writes everything
     /// into an encrypted file.
     Export(export::Arguments),
+    /// Passwords that are tried first.
+    #[command(subcommand)]
+    Passwords(passwords::Command),
     /// Programs that call the API with an SO-AppToken.
     #[command(subcommand)]
     Application(application::Command),
@@ -134,6 +138,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Audit(command) => audit::run(command, format).await,
             Command::Import(arguments) => import::run(arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
+            Command::Passwords(command) => passwords::run(&command),
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
             Command::Openapi => openapi::run(),

@@ -26,6 +26,7 @@ pub struct Settings {
     /// How often anchors are written; zero: never.
     pub(crate) anchor_period: Duration,
     pub(crate) credentials: CredentialSettings,
+    pub(crate) passwords: PasswordSettings,
     pub(crate) hashing: HashingSettings,
     pub(crate) tickets: TicketSettings,
     pub(crate) sessions: SessionSettings,
@@ -134,6 +135,23 @@ pub(crate) struct CredentialSettings {
     pub(crate) single_per_user: bool,
 }
 
+/// Section `passwords`.
+#[derive(Debug, Clone)]
+pub(crate) struct PasswordSettings {
+    pub(crate) policy: PolicyProfile,
+    pub(crate) with_second_factor: bool,
+    pub(crate) context_words: Vec<String>,
+}
+
+/// What new passwords have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PolicyProfile {
+    /// Anything.
+    None,
+    /// NIST SP 800-63B-4.
+    Nist,
+}
+
 /// Section `hashing`.
 #[derive(Debug, Clone)]
 pub(crate) struct HashingSettings {
@@ -224,6 +242,7 @@ impl Settings {
                 additional_types: reader.get("credentials.additional_types"),
                 single_per_user: reader.get("credentials.single_per_user"),
             },
+            passwords: PasswordSettings::take(reader),
             hashing: HashingSettings::take(reader),
             tickets: TicketSettings {
                 lifetime: reader.seconds("tickets.lifetime_seconds"),
@@ -325,6 +344,22 @@ impl AuthenticationSettings {
             session: reader.get("authentication.session"),
             basic_challenge: reader.get("authentication.basic_challenge"),
             issuers: reader.get("authentication.issuers"),
+        }
+    }
+}
+
+impl PasswordSettings {
+    fn take(reader: &mut Reader) -> Self {
+        let policy = reader.parsed("passwords.policy", "must be nist or none", |text| match text {
+            "nist" => Some(PolicyProfile::Nist),
+            "none" => Some(PolicyProfile::None),
+            _ => None,
+        });
+        Self {
+            // What lets through less, should even the default be unreadable.
+            policy: policy.unwrap_or(PolicyProfile::Nist),
+            with_second_factor: reader.get("passwords.with_second_factor"),
+            context_words: reader.words("passwords.context_words"),
         }
     }
 }

@@ -5,14 +5,15 @@ use std::{collections::HashSet, time::Duration};
 use url::{Host, Url};
 
 use super::{
-    ApplicationSettings, AttemptSettings, IssuerSettings, KeySource, Problem, Settings,
-    TypeSettings,
+    ApplicationSettings, AttemptSettings, IssuerSettings, KeySource, PasswordSettings,
+    PolicyProfile, Problem, Settings, TypeSettings,
 };
 use crate::domain::{
     attempts::MAXIMUM_FAILURES,
     credential_type::{CredentialType, CredentialTypes, TICKET},
     hexadecimal,
     origin_pattern::OriginPattern,
+    password_policy::{MINIMUM_CHARACTERS, MINIMUM_WITH_SECOND_FACTOR, PasswordPolicy},
     stored_credential::HashParameters,
 };
 
@@ -64,6 +65,15 @@ impl Settings {
         let additional =
             self.credentials.additional_types.iter().map(TypeSettings::credential_type);
         CredentialTypes::new(additional.collect(), &self.credentials.default_type)
+    }
+
+    /// What new passwords have to be; `None`: anything.
+    pub(crate) fn password_policy(&self) -> Option<PasswordPolicy> {
+        let PasswordSettings { policy, with_second_factor, context_words } = &self.passwords;
+        let minimum_characters =
+            if *with_second_factor { MINIMUM_WITH_SECOND_FACTOR } else { MINIMUM_CHARACTERS };
+        let policy_of = PasswordPolicy { minimum_characters, context_words: context_words.clone() };
+        (*policy == PolicyProfile::Nist).then_some(policy_of)
     }
 
     /// The origins whose pages may call the API.

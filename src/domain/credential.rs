@@ -4,7 +4,12 @@ use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{InvalidField, Reason, text::nfc, user::UserId, validity::Validity};
+use super::{
+    InvalidField, Reason,
+    text::{nfc, nfkc_case_fold},
+    user::UserId,
+    validity::Validity,
+};
 
 /// The longest value, in bytes of its NFC form; longer ones are refused before any hashing.
 pub(crate) const MAXIMUM_VALUE: usize = 1024;
@@ -54,6 +59,16 @@ impl CredentialValue {
     /// Its length in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.expose_secret().len()
+    }
+
+    /// Its length in code points.
+    pub(crate) fn characters(&self) -> usize {
+        self.0.expose_secret().chars().count()
+    }
+
+    /// The form in which it is held against words and lists: whatever the case and the width.
+    pub(crate) fn folded(&self) -> Zeroizing<String> {
+        Zeroizing::new(nfkc_case_fold(self.0.expose_secret()))
     }
 
     /// The secret itself, for `security` only.

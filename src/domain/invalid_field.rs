@@ -47,6 +47,14 @@ pub(crate) enum Reason {
     TooManyCharacters(usize),
     #[error("must have at least {0} bytes")]
     TooFewBytes(usize),
+    #[error("must have at least {0} characters")]
+    TooFewCharacters(usize),
+    #[error("is made of little but names of the user or the service")]
+    ContextWords,
+    #[error("is among the passwords that are tried first")]
+    CommonPassword,
+    #[error("is too easy to guess")]
+    Guessable,
     #[error("must not contain a control character or a colon")]
     NameCharacters,
     #[error("must not contain a control character")]
@@ -92,7 +100,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -109,6 +117,10 @@ impl Reason {
         Self::UnknownType,
         Self::Ticket,
         Self::TooFewBytes(8),
+        Self::TooFewCharacters(15),
+        Self::ContextWords,
+        Self::CommonPassword,
+        Self::Guessable,
         Self::TypeNotForUser,
         Self::UnknownUserType,
         Self::UnknownRole,
@@ -147,6 +159,10 @@ impl Reason {
             Self::UnknownType => "field-unknown-type",
             Self::Ticket => "field-ticket",
             Self::TooFewBytes(_) => "field-too-few-bytes",
+            Self::TooFewCharacters(_) => "field-too-few-characters",
+            Self::ContextWords => "field-context-words",
+            Self::CommonPassword => "field-common-password",
+            Self::Guessable => "field-guessable",
             Self::TypeNotForUser => "field-type-not-for-user",
             Self::UnknownUserType => "field-unknown-user-type",
             Self::UnknownRole => "field-unknown-role",
@@ -171,7 +187,8 @@ impl Reason {
     pub(crate) fn limit(self) -> Option<usize> {
         if let Self::TooManyBytes(limit)
         | Self::TooManyCharacters(limit)
-        | Self::TooFewBytes(limit) = self
+        | Self::TooFewBytes(limit)
+        | Self::TooFewCharacters(limit) = self
         {
             Some(limit)
         } else {

@@ -13,6 +13,7 @@ pub(crate) mod credential_type;
 pub(crate) mod hexadecimal;
 pub(crate) mod invalid_field;
 pub(crate) mod origin_pattern;
+pub(crate) mod password_policy;
 pub(crate) mod passwords;
 pub(crate) mod principal;
 pub(crate) mod save_credential;

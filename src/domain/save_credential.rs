@@ -44,6 +44,14 @@ impl NewCredential {
         Self { credential_type, secret, display_value: None, validity: None }
     }
 
+    /// The password that this is, if it is one that can be read.
+    pub(crate) fn password(&self) -> Option<&CredentialValue> {
+        match &self.secret {
+            NewSecret::Value(value) if self.credential_type.is_password() => Some(value),
+            NewSecret::Value(_) | NewSecret::Hash(_) => None,
+        }
+    }
+
     /// True when the two would replace each other.
     pub(super) fn is_of_type_of(&self, other: &Self) -> bool {
         self.credential_type == other.credential_type

@@ -23,5 +23,6 @@ pub(crate) mod random;
 pub(crate) mod sealing;
 pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
+pub(crate) mod tried_first;
 pub(crate) mod user_signature;
 pub(crate) mod xsrf;

@@ -100,7 +100,8 @@ impl Service {
         members.login_names = vec![login_name];
         let user = new_user(user_id, &mut members)?;
         let credentials = std::mem::take(&mut members.credentials);
-        let hashed = self.hash_all(author, user.user_type, credentials).await?;
+        let of = (user.user_type, user.login_name.as_str());
+        let hashed = self.hash_all(author, of, credentials).await?;
         Ok(Ready { user, hashed })
     }
 

@@ -43,6 +43,9 @@ pub(crate) enum SaveCredentialError {
     UnknownUser,
     #[error("the type is not for users of this type")]
     TypeNotForUser,
+    /// By the policy; every reason.
+    #[error("the password {}", list(.0))]
+    PasswordRefused(Vec<Reason>),
     /// An imported hash; never tried.
     #[error("the hash {0}")]
     UnacceptableHash(Reason),
@@ -150,7 +153,7 @@ impl Service {
         if !credential.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
-        let hashed = self.hash_credential(author, credential).await?;
+        let hashed = self.hash_credential(author, &head.login_name, credential).await?;
         let save = Save { author, user_id, hashed: &hashed, rests_on: RestsOn::Author(proven) };
         // What may have to be rolled back belongs into a transaction.
         if hashed.identifier.is_none() {
@@ -204,8 +207,12 @@ impl Service {
     pub(super) async fn hash_credential(
         &self,
         author: Author<'_>,
+        login_name: &str,
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
+        if let Some(password) = credential.password() {
+            self.require_password(login_name, password).await?;
+        }
         let NewCredential { credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => {
@@ -334,6 +341,11 @@ impl Service {
         let hash = row.map(|row| self.open_hash(&row)).transpose()?.flatten();
         Ok(self.hashing.verify(Caller::Command, value, hash.as_ref()).await?)
     }
+}
+
+/// Reasons in one sentence.
+fn list(reasons: &[Reason]) -> String {
+    reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What a write came to, as the caller of the save sees it.

@@ -97,6 +97,9 @@ impl Service {
             if let NewSecret::Hash(text) = &credential.secret {
                 self.hashing.accept(text).map_err(SaveCredentialError::UnacceptableHash)?;
             }
+            if let Some(password) = credential.password() {
+                self.require_password(user.login_name.as_str(), password).await?;
+            }
         }
         let problems = self.problems_of_user(author, &members).await?;
         match problems.into_iter().next() {

@@ -19,6 +19,7 @@ pub(crate) mod keys;
 mod last_uses;
 mod metrics;
 mod opening;
+mod password_policy;
 mod passwords;
 pub(crate) mod readiness;
 pub(crate) mod sessions;
@@ -41,6 +42,7 @@ pub(crate) use self::{
 use crate::{
     domain::{
         application::InstallationType, attempts::AttemptLimits, credential_type::CredentialTypes,
+        password_policy::PasswordPolicy,
     },
     security::{
         access_token::AccessTokens, application_token::Applications, hashing::HashingEngine,
@@ -87,6 +89,8 @@ pub(crate) struct Rules {
     pub(crate) maximum_tickets: u32,
     /// How long anything derived lives after the proof it goes back to; zero: for ever.
     pub(crate) absolute_lifetime: Duration,
+    /// What a new password has to be; `None`: anything.
+    pub(crate) password_policy: Option<PasswordPolicy>,
     /// How often a secret may be tried in vain.
     pub(crate) attempts: AttemptLimits,
     /// True: a user has one credential, whatever its type (protocol.md 10.13).

@@ -15,7 +15,7 @@ use crate::{
         author::Author,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, NewUser, User, UserId, UserType, acts_on_anybody},
+        user::{DisplayName, LoginName, NewUser, User, UserId, UserType, acts_on_anybody},
     },
     security::user_signature::user_signature,
     storage::{
@@ -82,7 +82,13 @@ impl Service {
             }
             Ok(_) => {}
         }
-        let user_type = command.user_type.or(current.map(|user| user.user_type));
+        let named = command.new_login_name(current_name).ok().flatten();
+        let login_name = named.map(LoginName::as_str).or(current_name).unwrap_or_default();
+        for value in command.credentials.iter().filter_map(NewCredential::password) {
+            let reasons = self.password_problems(login_name, value).await;
+            problems.extend(reasons.into_iter().map(|of| InvalidField::new("Credentials", of)));
+        }
+        let user_type = command.user_type.or(current.as_ref().map(|user| user.user_type));
         let user_type = user_type.unwrap_or(UserType::Internal);
         if command.credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
             problems.push(InvalidField::new("Credentials", Reason::TypeNotForUser));
@@ -98,7 +104,8 @@ impl Service {
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = new_user(user_id, &mut command)?;
         let credentials = std::mem::take(&mut command.credentials);
-        let hashed = self.hash_all(author, user.user_type, credentials).await?;
+        let of = (user.user_type, user.login_name.as_str());
+        let hashed = self.hash_all(author, of, credentials).await?;
         Ok(self.insert_user(author, &user, &hashed).await?)
     }
 
@@ -112,7 +119,9 @@ impl Service {
         let user = self.find_user(user_id).await?.ok_or(ChangeUserError::UnknownUser)?;
         let user_type = command.user_type.unwrap_or(user.user_type);
         let credentials = std::mem::take(&mut command.credentials);
-        let hashed = self.hash_all(author, user_type, credentials).await?;
+        let new_name = command.new_login_name(Some(&user.login_name))?;
+        let login_name = new_name.map_or(user.login_name.as_str(), LoginName::as_str).to_owned();
+        let hashed = self.hash_all(author, (user_type, &login_name), credentials).await?;
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut head = self.hold_user(&mut transaction, author, user_id).await?;
@@ -190,7 +199,7 @@ impl Service {
     pub(super) async fn hash_all(
         &self,
         author: Author<'_>,
-        user_type: UserType,
+        (user_type, login_name): (UserType, &str),
         credentials: Vec<NewCredential>,
     ) -> Result<Vec<HashedCredential>, ChangeUserError> {
         if self.rules.single_per_user && credentials.len() > 1 {
@@ -201,7 +210,7 @@ impl Service {
         }
         let mut hashed = Vec::with_capacity(credentials.len());
         for credential in credentials {
-            hashed.push(self.hash_credential(author, credential).await?);
+            hashed.push(self.hash_credential(author, login_name, credential).await?);
         }
         Ok(hashed)
     }

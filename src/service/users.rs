@@ -78,7 +78,9 @@ impl Service {
         password: CredentialValue,
     ) -> Result<UserId, AddUserError> {
         let first = NewCredential::new(self.types.password().clone(), password);
-        let hashed = self.hash_credential(author, first).await.map_err(ChangeUserError::from)?;
+        let name = user.login_name.as_str();
+        let hashed =
+            self.hash_credential(author, name, first).await.map_err(ChangeUserError::from)?;
         let added = self.insert_user(author, user, &[hashed]).await?;
         Ok(added.user.user_id)
     }

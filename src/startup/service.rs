@@ -134,6 +134,7 @@ fn rules(settings: &Settings) -> Rules {
         session_lifetime: settings.sessions.lifetime,
         maximum_session: settings.sessions.maximum,
         absolute_lifetime: settings.sessions.absolute,
+        password_policy: settings.password_policy(),
         attempts: AttemptLimits {
             before_delay: settings.attempts.before_delay,
             maximum_delay: settings.attempts.maximum_delay,

@@ -101,8 +101,8 @@ async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
         ),
         ("SetPassword", of_user.clone()),
         ("SetGeneratedPassword", of_user),
-        ("SaveUser", serde_json::json!({"User": {"AssociateId": 278, "UserName": "another"}})),
-        ("SaveUser", serde_json::json!({"User": {"UserName": "new"}})),
+        ("SaveUser", serde_json::json!({"AssociateId": 278, "Name": "another"})),
+        ("SaveUser", serde_json::json!({"AssociateId": 0, "Name": "new"})),
         ("MakeRetired", serde_json::json!([278])),
         ("DeleteUser", serde_json::json!({"UserId": 278})),
     ] {

@@ -31,6 +31,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod network;
+mod password_policy;
 mod routes;
 mod sealing;
 mod sessions;

@@ -26,7 +26,7 @@ use super::{
     session,
 };
 use crate::{
-    configuration::Settings,
+    configuration::{PolicyProfile, Settings},
     startup::{self, Application},
 };
 
@@ -80,6 +80,7 @@ async fn serve(
     settings.database.password_file = None;
     settings.keyring_file = Some(data.keyring());
     settings.operations.listen = None;
+    settings.passwords.policy = PolicyProfile::None;
     settings.http.allowed_hosts = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
     settings.shutdown.grace = std::time::Duration::ZERO;
     let database = startup::connect(&settings).await?;

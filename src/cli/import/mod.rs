@@ -288,6 +288,11 @@ fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserErr
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
+        // Of several reasons the first: a line's result has one.
+        ChangeUserError::Credential(SaveCredentialError::PasswordRefused(reasons)) => {
+            let first = reasons.into_iter().next().unwrap_or(Reason::Guessable);
+            Ok(InvalidField::new("credentials.value", first))
+        }
         ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(reason)) => {
             Ok(InvalidField::new("credentials.hash", reason))
         }

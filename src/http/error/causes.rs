@@ -85,6 +85,9 @@ impl From<SaveCredentialError> for ApiError {
             SaveCredentialError::TypeNotForUser => {
                 InvalidField::new("Credential.Type.Type", Reason::TypeNotForUser).into()
             }
+            SaveCredentialError::PasswordRefused(reasons) => {
+                ErrorKind::PasswordRefused { field: "Credential.Value", reasons }.into()
+            }
             SaveCredentialError::UnacceptableHash(reason) => {
                 InvalidField::new("Credential.Hash", reason).into()
             }

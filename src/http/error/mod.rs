@@ -16,6 +16,11 @@ use crate::domain::{InvalidField, Reason};
 pub(crate) enum ErrorKind {
     MalformedBody(BodyFault),
     InvalidField(InvalidField),
+    /// By the policy: every reason.
+    PasswordRefused {
+        field: &'static str,
+        reasons: Vec<Reason>,
+    },
     /// `None`: a member that the request does not have; its name may be anything.
     DuplicateMember {
         field: Option<String>,
@@ -74,6 +79,7 @@ impl ErrorKind {
         vec![
             Self::MalformedBody(BodyFault::NotJson),
             Self::InvalidField(InvalidField { field: field(), reason: Reason::Required }),
+            Self::PasswordRefused { field: "Credential.Value", reasons: vec![Reason::Guessable] },
             Self::DuplicateMember { field: Some(field()) },
             Self::Unauthenticated,
             Self::XsrfMissing,
@@ -124,6 +130,9 @@ impl ErrorKind {
         match self {
             Self::MalformedBody(_) => (StatusCode::BAD_REQUEST, class::ARGUMENT, "malformed_body"),
             Self::InvalidField(_) => (StatusCode::BAD_REQUEST, class::ARGUMENT, "invalid_field"),
+            Self::PasswordRefused { .. } => {
+                (StatusCode::BAD_REQUEST, class::ARGUMENT, "password_refused")
+            }
             Self::DuplicateMember { .. } => {
                 (StatusCode::BAD_REQUEST, class::ARGUMENT, "duplicate_member")
             }
@@ -184,6 +193,9 @@ impl ErrorKind {
 
     /// The offending member, when it is one.
     pub(in crate::http) fn field(&self) -> Option<&str> {
+        if let Self::PasswordRefused { field, .. } = self {
+            return Some(field);
+        }
         if let Self::InvalidField(InvalidField { field, .. })
         | Self::DuplicateMember { field: Some(field) } = self
         {
@@ -237,6 +249,14 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
+    /// The same, said of the member that this call has the password in.
+    pub(in crate::http) fn of_password_in(mut self, name: &'static str) -> Self {
+        if let ErrorKind::PasswordRefused { field, .. } = &mut self.kind {
+            *field = name;
+        }
+        self
+    }
+
     fn caused(kind: ErrorKind, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { kind, cause: Some(Box::new(cause)) }
     }

@@ -12,7 +12,7 @@ use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, s
 
 pub(super) use self::time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment};
 use super::{error::ErrorKind, negotiation::media_type};
-use crate::domain::InvalidField;
+use crate::domain::{InvalidField, Reason};
 
 static_loader! {
     static TEXTS = {
@@ -83,6 +83,9 @@ impl Language {
         if let ErrorKind::InvalidField(refused) = kind {
             return self.invalid_field(refused);
         }
+        if let ErrorKind::PasswordRefused { field, reasons } = kind {
+            return self.reasons(field, reasons);
+        }
         if let ErrorKind::DuplicateMember { field } = kind {
             return match field {
                 Some(field) => format!("{field}: {}", self.message("field-repeated", &[])),
@@ -94,9 +97,17 @@ impl Language {
 
     /// What is wrong with a member, and which one.
     pub(super) fn invalid_field(&self, refused: &InvalidField) -> String {
-        let limit = refused.reason.limit().unwrap_or_default().to_string();
-        let reason = self.message(refused.reason.key(), &[("limit", &limit)]);
-        format!("{}: {reason}", refused.field)
+        self.reasons(&refused.field, &[refused.reason])
+    }
+
+    /// Everything that is wrong with a member.
+    pub(super) fn reasons(&self, field: &str, reasons: &[Reason]) -> String {
+        let text = |reason: &Reason| {
+            let limit = reason.limit().unwrap_or_default().to_string();
+            self.message(reason.key(), &[("limit", &limit)])
+        };
+        let texts: Vec<_> = reasons.iter().map(text).collect();
+        format!("{field}: {}", texts.join(", "))
     }
 
     /// The tag for pages.

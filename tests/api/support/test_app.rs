@@ -64,6 +64,8 @@ impl TestApp {
             ("KEEPER__HTTP__LISTEN", "127.0.0.1:0"),
             ("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0"),
             ("KEEPER__SHUTDOWN__GRACE_SECONDS", "0"),
+            // What most tests are about has nothing to do with it.
+            ("KEEPER__PASSWORDS__POLICY", "none"),
             // Test machines are shared; tests about the deadline set their own.
             ("KEEPER__HASHING__DEADLINE_SECONDS", "60"),
             ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "180"),

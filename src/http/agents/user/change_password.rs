@@ -176,5 +176,5 @@ async fn change(
     let command = ChangePassword { user, old, new };
     let changed =
         call.run(|service, by| async move { service.change_password(by.author(), command).await });
-    Ok(Negotiated(changed.await?))
+    Ok(Negotiated(changed.await.map_err(|error| error.of_password_in("NewPassword"))?))
 }

@@ -137,7 +137,9 @@ async fn set(
 ) -> Result<Negotiated<bool>, ApiError> {
     let password = CredentialValue::require("Password", password)?;
     let command = SetPassword { user, password };
-    call.run(|service, by| async move { service.set_password(by.author(), command).await }).await?;
+    let set =
+        call.run(|service, by| async move { service.set_password(by.author(), command).await });
+    set.await.map_err(|error| error.of_password_in("Password"))?;
     Ok(Negotiated(true))
 }
 

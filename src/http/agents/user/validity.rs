@@ -94,9 +94,10 @@ pub(in crate::http) fn valid_user_name_operation() -> Operation {
 
 /// Tells whether a password could be saved.
 pub(in crate::http) async fn is_password_valid(
+    call: Call,
     Body(request): Body<PasswordValidRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    Ok(Negotiated(password_problem(&request)?.is_none()))
+    Ok(Negotiated(password_problems(call, &request).await?.is_empty()))
 }
 
 /// Tells whether a password could be saved, and if not, why not.
@@ -104,8 +105,9 @@ pub(in crate::http) async fn is_password_valid_with_reason(
     call: Call,
     Body(request): Body<PasswordValidRequest>,
 ) -> Result<Negotiated<UserValidationResult>, ApiError> {
-    let problem = password_problem(&request)?;
-    Ok(Negotiated(UserValidationResult::new(problem.as_ref(), call.language())))
+    let language = call.language().clone();
+    let problems = password_problems(call, &request).await?;
+    Ok(Negotiated(UserValidationResult::new("Password", &problems, &language)))
 }
 
 /// Tells whether a user could have a login name.
@@ -123,7 +125,8 @@ pub(in crate::http) async fn is_user_name_valid_with_reason(
 ) -> Result<Negotiated<UserValidationResult>, ApiError> {
     let language = call.language().clone();
     let problem = user_name_problem(call, &request).await?;
-    Ok(Negotiated(UserValidationResult::new(problem.as_ref(), &language)))
+    let problems: Vec<_> = problem.iter().map(|problem| problem.reason).collect();
+    Ok(Negotiated(UserValidationResult::new("UserName", &problems, &language)))
 }
 
 /// Gives a login name that a user could have.
@@ -139,16 +142,29 @@ pub(in crate::http) async fn valid_user_name(
 }
 
 impl UserValidationResult {
-    fn new(problem: Option<&InvalidField>, language: &Language) -> Self {
-        let reason = problem.map(|problem| language.invalid_field(problem)).unwrap_or_default();
-        Self { reason, result: problem.is_none() }
+    fn new(field: &str, problems: &[Reason], language: &Language) -> Self {
+        let result = problems.is_empty();
+        let reason = if result { String::new() } else { language.reasons(field, problems) };
+        Self { reason, result }
     }
 }
 
-fn password_problem(request: &PasswordValidRequest) -> Result<Option<InvalidField>, InvalidField> {
+/// As the password of the caller; whose it will be is not said.
+async fn password_problems(
+    call: Call,
+    request: &PasswordValidRequest,
+) -> Result<Vec<Reason>, ApiError> {
     let required = || InvalidField::new("Password", Reason::Required);
     let password = request.password.as_ref().ok_or_else(required)?;
-    Ok(CredentialValue::parse("Password", password).err())
+    let password = match CredentialValue::parse("Password", password) {
+        Ok(password) => password,
+        Err(problem) => return Ok(vec![problem.reason]),
+    };
+    let problems = call.read(|service, by| async move {
+        let login_name = &by.principal.user.login_name;
+        Ok::<_, ApiError>(service.password_problems(login_name, &password).await)
+    });
+    problems.await
 }
 
 async fn user_name_problem(

@@ -1,0 +1,211 @@
+//! What a new password has to be, on every way to set one; the reasons in the caller's language.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{
+    Answer, Credentials, PLAIN, TestApp, WHO, keeper, password_of, run_with_input,
+};
+
+const NIST: (&str, &str) = ("KEEPER__PASSWORDS__POLICY", "nist");
+const GOOD: &str = "correct horse battery staple";
+
+/// The users have the passwords of before there was a policy.
+async fn app(pool: PgPool) -> TestApp {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[NIST]).await;
+    app
+}
+
+async fn call(app: &TestApp, name: &str, credentials: &Credentials, body: &Value) -> Answer {
+    app.post(&format!("/api/v1/Agents/User/{name}"), credentials, body).await
+}
+
+/// A password, and what is said about it.
+const REFUSED: [(&str, &str); 7] = [
+    ("fourteen chars", "must have at least 15 characters"),
+    ("x", "must have at least 15 characters"),
+    ("paulpaulpaulpaul", "is made of little but names of the user or the service"),
+    ("SuperOffice 2026!", "is made of little but names of the user or the service"),
+    ("passwordpassword", "is among the passwords that are tried first, is too easy to guess"),
+    ("PASSWORDPASSWORD", "is among the passwords that are tried first, is too easy to guess"),
+    ("øaøaøaøaøaøaøaøaøa", "is too easy to guess"),
+];
+
+#[sqlx::test]
+async fn every_way_to_set_a_password_refuses_what_is_no_password_and_changes_nothing(pool: PgPool) {
+    let app = app(pool).await;
+    let (administrator, plain) = (app.administrator(), app.plain());
+    for (password, reasons) in REFUSED {
+        let credential = json!({"Value": password});
+        for (name, credentials, body, field) in [
+            (
+                "SaveCredential",
+                &administrator,
+                json!({"UserId": 278, "Credential": credential}),
+                "Credential.Value",
+            ),
+            (
+                "SaveCredential",
+                &plain,
+                json!({"UserId": 278, "Credential": credential}),
+                "Credential.Value",
+            ),
+            (
+                "SetPassword",
+                &administrator,
+                json!({"AssociateId": 278, "Password": password}),
+                "Password",
+            ),
+            (
+                "SetPasswordFromName",
+                &administrator,
+                json!({"AssociateName": "paul", "Password": password}),
+                "Password",
+            ),
+            (
+                "ChangePassword",
+                &administrator,
+                json!({"AssociateId": 278, "OldPassword": password_of("paul"), "NewPassword": password}),
+                "NewPassword",
+            ),
+            (
+                "ChangeOwnPassword",
+                &plain,
+                json!({"OldPassword": password_of("paul"), "NewPassword": password}),
+                "NewPassword",
+            ),
+            (
+                "SaveUser",
+                &administrator,
+                json!({"AssociateId": 278, "Name": "paul", "Credentials": [{"Value": password}]}),
+                "Credential.Value",
+            ),
+        ] {
+            let answer = call(&app, name, credentials, &body).await;
+            answer.is_refused(400, "ArgumentException", "password_refused");
+            let error = answer.json();
+            assert_eq!(error["Field"], field, "{name}");
+            let message = error["Message"].as_str().unwrap();
+            assert_eq!(message, format!("{field}: {reasons}"), "{name}: {password}");
+        }
+        app.get(WHO, &plain).await.has_status(200);
+        for arguments in [
+            vec!["credential", "save", "--user", "paul"],
+            vec!["user", "add", "paulpaul", "--id", "900"],
+        ] {
+            let mut command = keeper(&arguments);
+            command.envs(app.variables());
+            let finished = run_with_input(command, password);
+            finished.failed_saying(reasons);
+        }
+    }
+    app.get(WHO, &Credentials::basic("paulpaul", "x")).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn long_passwords_of_any_characters_are_taken_whole(pool: PgPool) {
+    let app = app(pool).await;
+    let long = "correct horse battery staple ".repeat(35);
+    for password in
+        [GOOD, "ælv på øya spiser ål 🦉", "only lower case letters and spaces", &long[..1015]]
+    {
+        app.save(&app.administrator(), PLAIN.0, "", password).await.is_saved();
+        app.get(WHO, &Credentials::basic(PLAIN.1, password)).await.has_status(200);
+        let shorter: String = password.chars().take(password.chars().count() - 1).collect();
+        app.get(WHO, &Credentials::basic(PLAIN.1, &shorter)).await.is_unauthenticated();
+    }
+}
+
+#[sqlx::test]
+async fn the_reasons_are_told_in_the_callers_language_and_nothing_is_saved_by_asking(pool: PgPool) {
+    let app = app(pool).await;
+    let ask = async |name: &str, language: &str, password: &str| {
+        let path = format!("/api/v1/Agents/User/{name}");
+        let request = app.request(Method::POST, &path, &app.plain());
+        let request = request.header("Accept-Language", language);
+        Answer::read(request.json(&json!({"Password": password})).send().await.unwrap())
+            .await
+            .json()
+    };
+    for (language, reason) in [
+        ("en", "Password: must have at least 15 characters"),
+        ("de", "Password: muss mindestens 15 Zeichen haben"),
+        ("nb-NO", "Password: må ha minst 15 tegn"),
+    ] {
+        let answer = ask("IsPasswordValidWithReason", language, "too short").await;
+        assert_eq!((&answer["Result"], &answer["Reason"]), (&json!(false), &json!(reason)));
+    }
+    for (password, is_valid) in
+        [(GOOD, true), ("", false), ("paulpaulpaulpaul", false), ("x\0y", false)]
+    {
+        assert_eq!(ask("IsPasswordValid", "en", password).await, json!(is_valid), "{password}");
+        let answer = ask("IsPasswordValidWithReason", "en", password).await;
+        assert_eq!(answer["Result"], is_valid);
+        assert_eq!(answer["Reason"] == "", is_valid);
+    }
+    let german = app.request(Method::POST, crate::support::SAVE, &app.administrator());
+    let german = german.header("Accept-Language", "de");
+    let body = json!({"UserId": 278, "Credential": {"Value": "zu kurz"}});
+    let answer = Answer::read(german.json(&body).send().await.unwrap()).await;
+    let message = answer.json()["Message"].as_str().unwrap().to_owned();
+    assert_eq!(message, "Credential.Value: muss mindestens 15 Zeichen haben");
+    assert!(!answer.body.contains("zu kurz"));
+}
+
+#[sqlx::test]
+async fn other_types_are_not_passwords_and_ready_hashes_are_taken_as_they_are(pool: PgPool) {
+    let file = r#"
+        [credentials]
+        additional_types = [{ name = "Pin", kind = "secret" }]"#;
+    let mut app = TestApp::spawn_with(pool, &[], file).await;
+    app.reconfigure(&[NIST]).await;
+    app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1").await.is_saved();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.jsonl");
+    let hash = "pbkdf2_sha256$120000$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let lines = [
+        json!({"login_name": "hashed", "credentials": [{"hash": hash}]}),
+        json!({"login_name": "weak", "credentials": [{"value": "too short"}]}),
+        json!({"login_name": "strong", "credentials": [{"value": GOOD}]}),
+    ];
+    std::fs::write(&path, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let import = |more: &[&str]| {
+        let finished = app.command(&[&["import", path.to_str().unwrap()], more].concat(), "");
+        let results = finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut results: Vec<Value> = results.collect();
+        results.sort_by_key(|line| line["line"].as_u64());
+        (finished.code, results)
+    };
+    for dry in [true, false] {
+        let (code, results) = import(if dry { &["--dry-run"] } else { &[] });
+        assert_eq!((code, results.len()), (1, 3), "{results:?}");
+        assert!(results[1].to_string().contains("must have at least 15 characters"), "{results:?}");
+        assert!(!results[0].to_string().contains("characters"), "{results:?}");
+        assert!(!results[2].to_string().contains("characters"), "{results:?}");
+    }
+}
+
+#[sqlx::test]
+async fn beside_a_second_factor_eight_characters_do_and_none_asks_for_nothing(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[NIST, ("KEEPER__PASSWORDS__WITH_SECOND_FACTOR", "true")]).await;
+    let save =
+        async |app: &TestApp, value: &str| app.save(&app.administrator(), PLAIN.0, "", value).await;
+    save(&app, "7 chars").await.is_refused(400, "ArgumentException", "password_refused");
+    save(&app, "iloveyou").await.is_refused(400, "ArgumentException", "password_refused");
+    save(&app, "kZ4#pQ9wv").await.is_saved();
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "none")]).await;
+    save(&app, "x").await.is_saved();
+    // What is made up here passes its own rules.
+    app.reconfigure(&[NIST, ("KEEPER__PASSWORDS__WITH_SECOND_FACTOR", "false")]).await;
+    let made =
+        call(&app, "SetGeneratedPassword", &app.administrator(), &json!({"AssociateId": 278}))
+            .await;
+    made.has_status(200);
+    let made = made.json();
+    app.get(WHO, &Credentials::basic(PLAIN.1, made.as_str().unwrap())).await.has_status(200);
+    app.command(&["user", "add", "new", "--generate"], "").succeeded();
+}
