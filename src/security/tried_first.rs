@@ -16,6 +16,9 @@ use crate::domain::{Reason, credential::CredentialValue};
 /// Shorter ones of a list are left out: no policy lets them through anyway.
 const SHORTEST_LISTED: usize = 8;
 
+/// Code points that are estimated: of more, the estimate takes up to half a second.
+const ESTIMATED: usize = 32;
+
 /// What precedes the fingerprints in the file: the filter's own description, filled up so that the
 /// fingerprints stand where their type wants them.
 const HEAD: usize = 32;
@@ -36,12 +39,22 @@ static LISTED: LazyLock<Option<BinaryFuse16Ref<'static>>> = LazyLock::new(|| {
 /// of the service.
 pub(crate) fn reasons(password: &CredentialValue, words: &[String]) -> Vec<Reason> {
     let is_listed = LISTED.as_ref().is_none_or(|listed| listed.contains(&key(&password.folded())));
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let is_guessable = zxcvbn(password.secret().expose_secret(), &words).score() < Score::Three;
+    let is_guessable = is_guessable(password.secret().expose_secret(), words);
     [(is_listed, Reason::CommonPassword), (is_guessable, Reason::Guessable)]
         .into_iter()
         .filter_map(|(is, reason)| is.then_some(reason))
         .collect()
+}
+
+/// True when the estimate finds it soon, and, where it is long, both its beginning and its end.
+fn is_guessable(password: &str, words: &[String]) -> bool {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let count = password.chars().count();
+    let last = password.char_indices().nth(count.saturating_sub(ESTIMATED)).map_or(0, |(at, _)| at);
+    let end = password.char_indices().nth(ESTIMATED).map_or(password.len(), |(at, _)| at);
+    let is_weak =
+        |part: Option<&str>| part.is_some_and(|part| zxcvbn(part, &words).score() < Score::Three);
+    is_weak(password.get(..end)) && (last == 0 || is_weak(password.get(last..)))
 }
 
 /// Of a folded password.
@@ -86,6 +99,8 @@ mod tests {
     #[test]
     fn what_is_on_the_list_is_found_however_it_is_written() {
         for password in [
+            "correcthorsebatterystaple",
+            "LiverpoolFootballClub",
             "password",
             "PASSWORD",
             "12345678910",
@@ -136,7 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_password_is_estimated_without_its_end() {
-        assert!(reasons(&"correct horse battery staple ".repeat(35), &[]).is_empty());
+    fn a_long_password_is_as_strong_as_the_stronger_of_its_ends() {
+        let long = "correct horse battery staple ".repeat(35);
+        assert!(reasons(&long, &[]).is_empty());
+        let padded = format!("{}correct horse battery staple xkqzj", "a".repeat(100));
+        assert!(reasons(&padded, &[]).is_empty());
+        assert_eq!(reasons(&"ø".repeat(500), &[]), [Reason::Guessable]);
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Service {
     pub(crate) upgrades: Upgrades,
     pub(crate) last_uses: LastUses,
     pub(crate) moved: Moved,
+    /// Held by whoever has a password estimated.
+    pub(crate) estimates: tokio::sync::Mutex<()>,
     /// What the process may take in all, for the operators.
     pub(crate) memory_ceiling_kib: u64,
 }

@@ -31,6 +31,8 @@ impl Service {
     ) -> Vec<Reason> {
         let Some(policy) = self.rules.password_policy.clone() else { return Vec::new() };
         let (words, value) = (policy.words_of(login_name), value.clone());
+        // One at a time: whoever asks often waits for themselves.
+        let _turn = self.estimates.lock().await;
         // The estimate takes milliseconds, which others would wait for.
         let found = tokio::task::spawn_blocking(move || {
             let mut problems = policy.problems(&value, &words);

@@ -59,6 +59,7 @@ pub(crate) fn build_service(
         upgrades: Upgrades::default(),
         last_uses: LastUses::default(),
         moved: Moved::default(),
+        estimates: tokio::sync::Mutex::default(),
         memory_ceiling_kib,
     })
 }
