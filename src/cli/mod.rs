@@ -121,6 +121,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
+    // Every command has secrets in it; `serve` says whether the system agreed.
+    startup::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(startup::waiting_threads())
         .enable_all()

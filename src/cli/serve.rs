@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{output, output::Failure, session};
 use crate::{
-    startup::{self, Application},
+    startup::{self, Application, Protection},
     storage::installation::InstallationKind,
 };
 
@@ -23,14 +23,14 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     startup::require_kind(&database, InstallationKind::Production).await?;
     startup::require_keyring(&settings, &database).await?;
     let application = Application::build(&settings, database)?;
-    announce(&application)?;
+    announce(&application, startup::protect())?;
     application.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the one line that says where the API is, and logs what hashing can do here and what
 /// memory all of it takes.
-pub(super) fn announce(application: &Application) -> Result<(), Failure> {
+pub(super) fn announce(application: &Application, protection: Protection) -> Result<(), Failure> {
     let capacity = application.capacity();
     tracing::info!(
         hashing.kernel = capacity.kernel,
@@ -39,6 +39,8 @@ pub(super) fn announce(application: &Application) -> Result<(), Failure> {
         hashing.queue = capacity.queue_length,
         hashing.memory_kib = capacity.memory_kib,
         memory.ceiling_kib = application.memory_ceiling_kib(),
+        memory.locked = protection.memory_locked,
+        core_dumps.off = protection.core_dumps_off,
         operations = application.operations_address()?.map(tracing::field::display),
         "started"
     );

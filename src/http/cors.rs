@@ -12,6 +12,7 @@ use actix_web::http::{
     },
 };
 
+use super::presented::X_XSRF_TOKEN;
 use crate::domain::origin_pattern::OriginPattern;
 
 /// How long a browser may remember the answer to a preflight, in seconds.
@@ -40,7 +41,7 @@ pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
             ACCEPT_LANGUAGE,
             IF_MODIFIED_SINCE,
             IF_UNMODIFIED_SINCE,
-            own("x-xsrf-token"),
+            own(X_XSRF_TOKEN),
             own("x-request-id"),
             own("so-apptoken"),
             own("so-language"),

@@ -11,6 +11,7 @@ use actix_web::{
 use super::{
     error::{ApiError, ErrorKind},
     negotiation,
+    presented::presented,
 };
 
 const MAXIMUM_HEADERS: usize = 32 * 1024;
@@ -37,12 +38,14 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
     if uri > MAXIMUM_URI {
         return Some(ErrorKind::UriTooLong);
     }
+    let presented = presented(request.request());
     let headers: usize = request
         .headers()
         .iter()
+        .chain(&presented)
         .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD)
         .sum();
-    let authorization = request.headers().get_all(AUTHORIZATION).map(HeaderValue::len).max();
+    let authorization = presented.get_all(AUTHORIZATION).map(HeaderValue::len).max();
     let is_too_large =
         headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
     is_too_large.then_some(ErrorKind::HeadersTooLarge)

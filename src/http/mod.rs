@@ -26,6 +26,7 @@ mod pages;
 #[cfg(feature = "parts")]
 pub(crate) mod parts;
 mod path_case;
+mod presented;
 mod query;
 mod request_id;
 mod routes;
@@ -83,6 +84,7 @@ pub(crate) fn application(
         .wrap(TracingLogger::<RootSpan>::new())
         .wrap(from_fn(connection::identify))
         .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(presented::hold))
 }
 
 /// The application of the operations listener: health and metrics, nothing that needs a right.

@@ -1,6 +1,6 @@
 //! What is done in the background, in small batches.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Service;
 use crate::{
@@ -17,17 +17,18 @@ const BATCH: i64 = 500;
 
 impl Service {
     /// Deletes, for ever, expired tickets and failures of addresses, which have stopped counting long
-    /// before, and closes connections that nobody needs.
-    pub(crate) async fn sweep(&self) {
+    /// before; closes connections that nobody needs; and measures what refusals have to take.
+    pub(crate) async fn sweep(self: Arc<Self>) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
             period.tick().await;
             self.database.close_idle().await;
-            for swept in [self.sweep_tickets().await, self.sweep_callers().await] {
+            let measured = self.measure_refusals().await;
+            for swept in [measured, self.sweep_tickets().await, self.sweep_callers().await] {
                 if let Err(error) = swept {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "what is over could not be swept; it is swept later"
+                        "the database could not be looked after; it is done later"
                     );
                 }
             }

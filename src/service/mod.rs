@@ -22,6 +22,7 @@ mod opening;
 mod password_policy;
 mod passwords;
 pub(crate) mod readiness;
+mod refusals;
 pub(crate) mod sessions;
 pub(crate) mod tickets;
 mod upgrading;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     handle::{Interrupted, ServiceHandle},
     issuer_keys::KeySetClient,
     last_uses::LastUses,
+    refusals::RefusalTime,
     upgrading::Upgrades,
 };
 use crate::{
@@ -71,6 +73,7 @@ pub(crate) struct Service {
     pub(crate) upgrades: Upgrades,
     pub(crate) last_uses: LastUses,
     pub(crate) moved: Moved,
+    pub(crate) refusal_time: RefusalTime,
     /// Held by whoever has a password estimated.
     pub(crate) estimates: tokio::sync::Mutex<()>,
     /// What the process may take in all, for the operators.

@@ -3,6 +3,7 @@
 mod database;
 mod error;
 mod memory;
+mod protection;
 mod server;
 mod service;
 mod threads;
@@ -22,6 +23,7 @@ use self::server::serve;
 pub use self::{database::connect, error::StartError};
 pub(crate) use self::{
     database::{migrate, require_keyring, require_kind, require_migrations},
+    protection::{Protection, forbid_core_dumps, protect},
     service::{build_service, problems_of_files},
     threads::waiting_threads,
 };

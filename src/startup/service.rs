@@ -18,7 +18,9 @@ use crate::{
         issuer_token::{Issuer, IssuerOptions},
         keyring::Keyring,
     },
-    service::{EnabledSchemes, KeySetClient, LastUses, Moved, Rules, Service, Upgrades},
+    service::{
+        EnabledSchemes, KeySetClient, LastUses, Moved, RefusalTime, Rules, Service, Upgrades,
+    },
     storage::{self, Database, StorageError},
     telemetry::{self, error_chain},
 };
@@ -59,6 +61,7 @@ pub(crate) fn build_service(
         upgrades: Upgrades::default(),
         last_uses: LastUses::default(),
         moved: Moved::default(),
+        refusal_time: RefusalTime::default(),
         estimates: tokio::sync::Mutex::default(),
         memory_ceiling_kib,
     })

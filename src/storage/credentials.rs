@@ -194,6 +194,53 @@ pub(crate) async fn list_after(
     .collect()
 }
 
+struct KindRow {
+    hash_scheme: String,
+    hash_memory_kib: i32,
+    hash_iterations: i32,
+    hash_parallelism: i32,
+}
+
+/// Which kinds of hashes there are: one step in the index for each.
+pub(crate) async fn list_kinds(
+    connection: &mut PgConnection,
+) -> Result<Vec<(HashScheme, HashParameters)>, StorageError> {
+    let rows = sqlx::query_as!(
+        KindRow,
+        r#"WITH RECURSIVE kinds AS (
+               (SELECT hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism
+                FROM credentials
+                ORDER BY hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism LIMIT 1)
+               UNION ALL
+               SELECT next.* FROM kinds k CROSS JOIN LATERAL (
+                   SELECT c.hash_scheme, c.hash_memory_kib, c.hash_iterations, c.hash_parallelism
+                   FROM credentials c
+                   WHERE (c.hash_scheme, c.hash_memory_kib, c.hash_iterations, c.hash_parallelism)
+                       > (k.hash_scheme, k.hash_memory_kib, k.hash_iterations, k.hash_parallelism)
+                   ORDER BY c.hash_scheme, c.hash_memory_kib, c.hash_iterations, c.hash_parallelism
+                   LIMIT 1
+               ) AS next
+           )
+           SELECT hash_scheme AS "hash_scheme!", hash_memory_kib AS "hash_memory_kib!",
+                  hash_iterations AS "hash_iterations!", hash_parallelism AS "hash_parallelism!"
+           FROM kinds"#,
+    )
+    .fetch_all(connection)
+    .await?;
+    let positive = |number: i32| u32::try_from(number).map_err(|_| INCONSISTENT);
+    rows.into_iter()
+        .map(|row| {
+            let scheme = HashScheme::parse(&row.hash_scheme).ok_or(INCONSISTENT)?;
+            let parameters = HashParameters {
+                memory_kib: positive(row.hash_memory_kib)?,
+                iterations: positive(row.hash_iterations)?,
+                parallelism: positive(row.hash_parallelism)?,
+            };
+            Ok((scheme, parameters))
+        })
+        .collect()
+}
+
 /// All stored credentials of these users, by user and type.
 pub(crate) async fn list_stored(
     connection: &mut PgConnection,

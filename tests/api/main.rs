@@ -14,6 +14,7 @@
 mod agents;
 mod audit;
 mod authentication;
+mod canary;
 mod commands;
 mod concurrency;
 mod constraints;
@@ -38,6 +39,7 @@ mod sessions;
 mod staleness;
 mod support;
 mod tickets;
+mod timing;
 mod tokens;
 mod user_tickets;
 mod validity;

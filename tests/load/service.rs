@@ -45,11 +45,12 @@ impl Installation {
         command.arg(data);
         let database = started(command);
         let installation = Self { instances: Vec::new(), database, folder };
-        installation.command(&["keys", "generate"], "");
-        installation.command(&["migrate"], "");
-        installation.command(
+        installation.run(&["keys", "generate"], "", &[]);
+        installation.run(&["migrate"], "", &[]);
+        installation.run(
             &["user", "add", "caller0", "--administrator", "--id", &FIRST.to_string()],
             PASSWORD,
+            &[],
         );
         installation.add_users("caller", true, FIRST + 1..FIRST + callers).await;
         installation.add_users("target", false, FIRST_TARGET..FIRST_TARGET + targets).await;
@@ -64,6 +65,13 @@ impl Installation {
     /// Starts another instance.
     pub(crate) fn start_instance(&mut self) {
         let command = self.keeper(&["serve"]);
+        self.instances.push(started(command));
+    }
+
+    /// Starts another instance with settings of its own.
+    pub(crate) fn start_instance_with(&mut self, variables: &[(&str, &str)]) {
+        let mut command = self.keeper(&["serve"]);
+        command.envs(variables.iter().copied());
         self.instances.push(started(command));
     }
 
@@ -141,9 +149,11 @@ impl Installation {
         .expect("users");
     }
 
-    fn command(&self, arguments: &[&str], input: &str) {
+    /// Runs a command with that text on stdin, and those settings.
+    pub(crate) fn run(&self, arguments: &[&str], input: &str, variables: &[(&str, &str)]) {
         let mut command = self.keeper(arguments);
         let mut child = command
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
@@ -173,6 +183,8 @@ fn keeper(arguments: &[&str], folder: &Path) -> Command {
         .env("KEEPER__HTTP__LISTEN", "127.0.0.1:0")
         .env("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0")
         .env("KEEPER__SHUTDOWN__GRACE_SECONDS", "0")
+        // The values that are saved here are short, and known.
+        .env("KEEPER__PASSWORDS__POLICY", "none")
         .env("KEEPER__LOG__LEVEL", "warn");
     command
 }

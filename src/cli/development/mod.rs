@@ -87,7 +87,7 @@ async fn serve(
     demo::prepare(&settings, &database, &data).await?;
     startup::require_keyring(&settings, &database).await?;
     let application = Application::build_on(listener, &settings, database)?;
-    announce(&application)?;
+    announce(&application, startup::protect())?;
     application.run_until(stop).await?;
     postgres.stop()
 }

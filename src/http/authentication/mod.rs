@@ -23,6 +23,7 @@ use secrecy::SecretString;
 use super::{
     connection::Connection,
     error::{ApiError, ErrorKind},
+    presented::{self, SO_APP_TOKEN},
     request_id::RequestId,
     routes::Access,
     state::HttpState,
@@ -35,9 +36,6 @@ use crate::{
         authentication::{Authenticated, AuthenticationError, Presentation, Work},
     },
 };
-
-/// The secret of the program that asks (protocol.md 3).
-const SO_APP_TOKEN: &str = "so-apptoken";
 
 /// What a scheme makes of the text behind its name; `None` when it cannot be read.
 type ReadScheme = fn(&str) -> Option<PresentedCredential>;
@@ -74,10 +72,11 @@ async fn authenticated(
     request: &ServiceRequest,
     origin: Origin,
 ) -> Result<Authenticated, ApiError> {
-    let credential = presented(request.headers())?;
+    let headers = presented::presented(request.request());
+    let credential = credential(&headers)?;
     tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
-    let app_token = request.headers().get(SO_APP_TOKEN).and_then(|value| value.to_str().ok());
+    let app_token = headers.get(SO_APP_TOKEN).and_then(|value| value.to_str().ok());
     let app_token = app_token.map(SecretString::from);
     let presentation = Presentation { credential, app_token, origin, work };
     let authenticated = state
@@ -103,7 +102,7 @@ pub(super) fn refused(error: AuthenticationError) -> ApiError {
 }
 
 /// What the request presents: exactly one header of a known scheme, or the cookie session.
-fn presented(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
+fn credential(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
     let mut values = headers.get_all(AUTHORIZATION);
     match (values.next(), values.next()) {
         (Some(value), None) => read(value).ok_or(ErrorKind::Unauthenticated),

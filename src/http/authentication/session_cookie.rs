@@ -6,13 +6,15 @@ use actix_web::{
 };
 use secrecy::SecretString;
 
-use crate::{domain::principal::PresentedCredential, http::error::ErrorKind};
+use crate::{
+    domain::principal::PresentedCredential,
+    http::{error::ErrorKind, presented::X_XSRF_TOKEN},
+};
 
 /// The cookie of the session, out of reach for scripts.
 pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 /// The cookie that a page's script copies into the header.
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
-const X_XSRF_TOKEN: &str = "x-xsrf-token";
 
 /// What a request without an `Authorization` header presents.
 pub(super) fn read(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {

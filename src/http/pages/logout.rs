@@ -15,6 +15,7 @@ use crate::http::{
     error::{ApiError, ErrorKind, MissingRight},
     negotiation::{Body, media_type},
     openapi::Operation,
+    presented::presented,
     state::HttpState,
 };
 
@@ -46,8 +47,9 @@ pub(in crate::http) async fn sign_out(
 ) -> Result<HttpResponse, ApiError> {
     // A page of another site has no cookie to show, but could have ours taken away.
     require_own_page(&request)?;
-    if let Some(cookie) = single_cookie(request.headers(), SESSION_COOKIE)? {
-        let header = xsrf_header(request.headers())?;
+    let presented = presented(&request);
+    if let Some(cookie) = single_cookie(&presented, SESSION_COOKIE)? {
+        let header = xsrf_header(&presented)?;
         let xsrf = header.or(body.xsrf_token).ok_or(ErrorKind::XsrfMissing)?;
         let ended = state
             .service

@@ -39,14 +39,14 @@ const ARGON2_BLOCKS: std::ops::RangeInclusive<u64> = 4_096..=4 * 1024 * 1024;
 /// A hash that was imported.
 #[derive(Clone)]
 pub(crate) struct ForeignHash {
-    scheme: HashScheme,
-    cost: HashParameters,
-    text: SecretString,
-    parts: Parts,
+    pub(super) scheme: HashScheme,
+    pub(super) cost: HashParameters,
+    pub(super) text: SecretString,
+    pub(super) parts: Parts,
 }
 
 #[derive(Clone)]
-enum Parts {
+pub(super) enum Parts {
     /// The library reads the text itself.
     Bcrypt,
     /// The derived key.

@@ -26,6 +26,7 @@ pub(super) struct Measures {
     pub(super) not_remembered: Counter,
     pub(super) shared: Counter,
     pub(super) idle: Counter,
+    blocks: Counter,
 }
 
 /// Why a job was refused.
@@ -49,6 +50,7 @@ impl Default for Measures {
             not_remembered: Counter::default(),
             shared: Counter::default(),
             idle: Counter::default(),
+            blocks: Counter::default(),
         }
     }
 }
@@ -67,6 +69,11 @@ impl Measures {
     /// A job was refused because its time was over.
     pub(super) fn shed_by_deadline(&self) {
         self.shed.get_or_create(&Shed { reason: "deadline" }).inc();
+    }
+
+    /// A job has filled that many blocks of memory.
+    pub(super) fn filled(&self, blocks: u64) {
+        self.blocks.inc_by(blocks);
     }
 
     pub(super) fn waited(&self, time: Duration) {
@@ -96,6 +103,8 @@ impl Measures {
         registry.register("cache_misses", "Claims that had to be hashed", not_remembered);
         let shared = self.shared.clone();
         registry.register("shared", "Claims that shared another one's hash", shared);
+        let blocks = self.blocks.clone();
+        registry.register("blocks", "Blocks of memory that argon2 filled, each of a KiB", blocks);
         let idle = self.idle.clone();
         registry.register("idle", "Hashes made while nobody waited, to upgrade rows", idle);
     }

@@ -14,6 +14,7 @@ mod fair_queue;
 mod flights;
 mod foreign;
 mod kernel;
+mod kinds;
 mod measures;
 #[cfg(feature = "parts")]
 mod part;

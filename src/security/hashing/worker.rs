@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -24,6 +24,9 @@ use super::{
     phc::SALT_LENGTH,
 };
 use crate::domain::{caller::Caller, stored_credential::HashParameters};
+
+/// Argon2 has no smaller memory.
+const SMALLEST_MEMORY_KIB: u32 = 8;
 
 /// How much nicer the hashing threads are than the rest: requests that need no hash go first.
 const NICENESS: i32 = 10;
@@ -57,6 +60,10 @@ pub(super) struct Pool {
     changed: Condvar,
     hashed: AtomicU64,
     kernel: Kernel,
+    /// What each job costs at least, so that nobody tells by its time what it was held against.
+    target: HashParameters,
+    /// How long that takes here, measured at start.
+    target_time: OnceLock<Duration>,
     measures: Measures,
 }
 
@@ -89,6 +96,8 @@ impl Pool {
             changed: Condvar::new(),
             hashed: AtomicU64::new(0),
             kernel,
+            target: parameters,
+            target_time: OnceLock::new(),
             measures,
         });
         let (report, reports) = mpsc::channel();
@@ -112,7 +121,9 @@ impl Pool {
         }
         drop(report);
         let times = reports.iter().collect::<Result<Vec<_>, _>>()?;
-        Ok((pool, times.into_iter().max().unwrap_or_default()))
+        let time = times.into_iter().max().unwrap_or_default();
+        let _ = pool.target_time.set(time);
+        Ok((pool, time))
     }
 
     /// Sets how many jobs may wait, and the rate that `Retry-After` is computed from.
@@ -195,12 +206,43 @@ impl Pool {
     }
 
     fn compute(&self, job: &Job, memory: &mut [Block]) -> Result<Done, HashingError> {
-        match &job.task {
+        let start = Instant::now();
+        let (done, filled) = match &job.task {
             Task::Tag { salt, parameters } => {
-                self.kernel.argon2id(&job.secret, salt, *parameters, memory).map(Done::Tag)
+                let tag = self.kernel.argon2id(&job.secret, salt, *parameters, memory)?;
+                (Done::Tag(tag), blocks(*parameters))
             }
-            Task::Match(hash) => Ok(Done::Match(hash.matches(&job.secret, memory))),
+            Task::Match(hash) => {
+                let is_match = hash.matches(&job.secret, memory);
+                (Done::Match(is_match), blocks(hash.cost()))
+            }
+        };
+        self.measures.filled(filled);
+        if let Some(rest) = self.rest(filled, start.elapsed()) {
+            self.kernel.argon2id(&job.secret, b"a job's rest", rest, memory)?;
+            self.measures.filled(blocks(rest));
         }
+        Ok(done)
+    }
+
+    /// What a job lacks that cost less than the target: of argon2 the blocks, of others the time.
+    fn rest(&self, filled: u64, took: Duration) -> Option<HashParameters> {
+        let target = blocks(self.target);
+        let lacking = if filled > 0 {
+            target.saturating_sub(filled)
+        } else {
+            let time = self.target_time.get()?.as_secs_f64();
+            let share = (1.0 - took.as_secs_f64() / time.max(f64::EPSILON)).clamp(0.0, 1.0);
+            share_of(target, share)
+        };
+        let iterations = lacking.div_ceil(u64::from(self.target.memory_kib).max(1)).max(1);
+        let memory_kib = u32::try_from(lacking / iterations).ok()?;
+        let iterations = u32::try_from(iterations).ok()?;
+        (memory_kib >= SMALLEST_MEMORY_KIB).then_some(HashParameters {
+            memory_kib,
+            iterations,
+            parallelism: 1,
+        })
     }
 
     /// The next job somebody still waits for; `None` when the pool is closed and empty.
@@ -251,6 +293,22 @@ impl State {
         Duration::from_secs(1)
             + Duration::from_secs_f64(count(self.queue.len()) / self.hashes_per_second.max(0.01))
     }
+}
+
+/// Blocks that argon2 fills, each of a KiB; none for what is not argon2.
+fn blocks(cost: HashParameters) -> u64 {
+    u64::from(cost.memory_kib) * u64::from(cost.iterations)
+}
+
+/// A part of a number of blocks, which fit into an f64 exactly.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "blocks are far fewer than 2^52, and the share is between 0 and 1"
+)]
+fn share_of(blocks: u64, share: f64) -> u64 {
+    (blocks as f64 * share) as u64
 }
 
 /// The time of one hash, in memory that has been touched.

@@ -4,7 +4,7 @@
 //! try may be made; what was found out lately; one statement that charges the try; then one hash for
 //! each type, a decoy standing in for each row that does not exist. Only a success ends it early.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -78,6 +78,7 @@ impl Service {
         origin: &Origin,
         now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
+        let began = Instant::now();
         let refuse = |user: Option<&User>, reason| AuthenticationError::refused(user, reason);
         let name = LoginName::parse(name).map_err(|_| refuse(None, Refusal::ImpossibleName))?;
         let password = CredentialValue::parse("Password", password)
@@ -87,6 +88,9 @@ impl Service {
         let presented = Presented { name: &name, password: &password, origin, now };
         let login = self.find_login(presented, &types).await?;
         let row = self.prove(&login, &types, presented).await?;
+        if row.is_err() {
+            self.refusal_time.wait(began).await;
+        }
         let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
