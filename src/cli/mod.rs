@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod credential;
 mod development;
+mod doctor;
 mod export;
 mod health;
 mod import;
@@ -92,6 +93,9 @@ enum Command {
     /// The settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Holds this installation against the clauses of NIST SP 800-63B-4 and OWASP ASVS 5.0; exits 1
+    /// when one is not met.
+    Doctor,
     /// Prints the OpenAPI document.
     Openapi,
     /// Prints what a shell needs to complete commands.
@@ -143,6 +147,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Passwords(command) => passwords::run(&command),
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
+            Command::Doctor => doctor::run(format).await,
             Command::Openapi => openapi::run(),
             Command::Completions(arguments) => {
                 Ok(completions::run(&arguments, Arguments::command()))

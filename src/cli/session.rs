@@ -61,7 +61,7 @@ pub(super) async fn open_for_import() -> Result<Service, Failure> {
     open_with(settings).await
 }
 
-async fn open_with(settings: Settings) -> Result<Service, Failure> {
+pub(super) async fn open_with(settings: Settings) -> Result<Service, Failure> {
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
     startup::require_migrations(&database).await?;

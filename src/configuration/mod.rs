@@ -13,8 +13,8 @@ use std::{collections::HashMap, env, path::Path};
 
 pub use self::sections::Settings;
 pub(crate) use self::sections::{
-    ApplicationSettings, AttemptSettings, IssuerSettings, LogFormat, LogSettings, PasswordSettings,
-    PolicyProfile, ShutdownSettings,
+    ApplicationSettings, AttemptSettings, HashingSettings, IssuerSettings, LogFormat, LogSettings,
+    PasswordSettings, PolicyProfile, ShutdownSettings,
 };
 use self::{credential_types::TypeSettings, reader::Reader};
 

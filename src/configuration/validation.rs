@@ -5,8 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use url::{Host, Url};
 
 use super::{
-    ApplicationSettings, AttemptSettings, IssuerSettings, KeySource, PasswordSettings,
-    PolicyProfile, Problem, Settings, TypeSettings,
+    ApplicationSettings, AttemptSettings, HashingSettings, IssuerSettings, KeySource,
+    PasswordSettings, PolicyProfile, Problem, Settings, TypeSettings,
 };
 use crate::domain::{
     attempts::MAXIMUM_FAILURES,
@@ -266,6 +266,12 @@ impl Settings {
         problems
     }
 
+    /// True for at least one of OWASP's equivalents.
+    pub(crate) fn is_hashing_strong(&self) -> bool {
+        let HashingSettings { memory_kib, iterations, .. } = self.hashing;
+        OWASP_POINTS.into_iter().any(|(least, passes)| memory_kib >= least && iterations >= passes)
+    }
+
     /// What `serve` needs and what it refuses. `dev` and tests may do with less.
     pub(crate) fn problems_of_serving(&self) -> Vec<Problem> {
         let mut problems = self.problems_of_commands();
@@ -277,10 +283,7 @@ impl Settings {
                  terminates TLS in front of it",
             );
         }
-        let is_strong = |(memory_kib, iterations): (u32, u32)| {
-            self.hashing.memory_kib >= memory_kib && self.hashing.iterations >= iterations
-        };
-        if !OWASP_POINTS.into_iter().any(is_strong) {
+        if !self.is_hashing_strong() {
             refuse("hashing", "cheaper than OWASP's minimum of 19456 KiB and 2 iterations");
         }
         problems

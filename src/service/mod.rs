@@ -14,6 +14,7 @@ mod evidence;
 mod handle;
 pub(crate) mod housekeeping;
 pub(crate) mod importing;
+pub(crate) mod inspection;
 pub(crate) mod issuer_keys;
 pub(crate) mod keys;
 mod last_uses;

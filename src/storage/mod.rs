@@ -12,6 +12,7 @@ pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;
 mod error;
+pub(crate) mod inspection;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;

@@ -225,11 +225,16 @@ impl HashingEngine {
 
     /// True when a hash costs less than one made today, or was made elsewhere.
     pub(crate) fn is_below_target(&self, hash: &StoredHash) -> bool {
-        let blocks = |cost: HashParameters| u64::from(cost.memory_kib) * u64::from(cost.iterations);
         match hash {
-            StoredHash::Own(own) => blocks(own.parameters()) < blocks(self.parameters),
+            StoredHash::Own(own) => self.is_cheaper_than_new(own.parameters()),
             StoredHash::Foreign(_) => true,
         }
+    }
+
+    /// True for a cost below that of a hash made today.
+    pub(crate) fn is_cheaper_than_new(&self, cost: HashParameters) -> bool {
+        let blocks = |cost: HashParameters| u64::from(cost.memory_kib) * u64::from(cost.iterations);
+        blocks(cost) < blocks(self.parameters)
     }
 
     /// Reads a hash that another system made.

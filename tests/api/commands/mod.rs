@@ -1,6 +1,7 @@
 //! The binary's commands.
 
 mod development;
+mod doctor;
 mod import;
 mod operators;
 mod serve;

@@ -1,0 +1,40 @@
+//! What `doctor` wants to know of an installation.
+
+use super::Service;
+use crate::{
+    domain::stored_credential::{HashParameters, HashScheme},
+    storage::{
+        StorageError, credentials,
+        inspection::{self, DatabaseFacts},
+        keys,
+    },
+};
+
+/// What was found in the database.
+pub(crate) struct Inspection {
+    pub(crate) facts: DatabaseFacts,
+    /// Credentials that are not sealed under the writing key.
+    pub(crate) to_reseal: u64,
+    /// Kinds of hashes that a new one would be dearer than, or that other systems made.
+    pub(crate) below_target: Vec<(HashScheme, HashParameters)>,
+}
+
+impl Service {
+    /// Looks at the database and at what is kept in it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn inspect(&self) -> Result<Inspection, StorageError> {
+        let mut connection = self.connection().await?;
+        let writing = self.keyring.writing().id();
+        let maximum = i32::try_from(self.rules.attempts.maximum_failures).unwrap_or(i32::MAX);
+        let facts = inspection::inspect(&mut connection, writing, maximum).await?;
+        let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
+        let kinds = credentials::list_kinds(&mut connection).await?;
+        let is_below = |(scheme, cost): &(HashScheme, HashParameters)| {
+            *scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(*cost)
+        };
+        let below_target = kinds.into_iter().filter(is_below).collect();
+        Ok(Inspection { facts, to_reseal, below_target })
+    }
+}

@@ -1,0 +1,57 @@
+//! What the database says about itself and about what is kept in it, for `doctor`.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::StorageError;
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct DatabaseFacts {
+    /// As a number: 150004 is 15.4.
+    pub(crate) server_version: i32,
+    pub(crate) now: OffsetDateTime,
+    /// True when the service's role may do anything.
+    pub(crate) is_superuser: bool,
+    /// True on a socket of this machine.
+    pub(crate) is_local: bool,
+    pub(crate) is_encrypted: bool,
+    /// True when a commit that was acknowledged outlives a crash.
+    pub(crate) is_durable: bool,
+    pub(crate) administrators: i64,
+    /// Of the key that seals what is new.
+    pub(crate) key_first_used_at: Option<OffsetDateTime>,
+    /// Names for which nothing is tried any more.
+    pub(crate) stopped: i64,
+}
+
+/// Asks for everything.
+pub(crate) async fn inspect(
+    connection: &mut PgConnection,
+    writing_key: &str,
+    maximum_failures: i32,
+) -> Result<DatabaseFacts, StorageError> {
+    let facts = sqlx::query_as!(
+        DatabaseFacts,
+        r#"SELECT current_setting('server_version_num')::int AS "server_version!",
+                  clock_timestamp() AS "now!",
+                  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS "is_superuser!",
+                  inet_server_addr() IS NULL OR inet_server_addr() << '127.0.0.0/8'
+                      OR inet_server_addr() = '::1' AS "is_local!",
+                  coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
+                      AS "is_encrypted!",
+                  current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
+                      AND current_setting('synchronous_commit') <> 'off' AS "is_durable!",
+                  (SELECT count(*) FROM users
+                   WHERE is_administrator AND NOT is_retired AND deleted_at IS NULL)
+                      AS "administrators!",
+                  (SELECT first_used_at FROM keys WHERE key_id = $1) AS "key_first_used_at?",
+                  (SELECT count(*) FROM authentication_attempts
+                   WHERE user_id > 0 AND failures >= $2) AS "stopped!""#,
+        writing_key,
+        maximum_failures,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(facts)
+}

@@ -1,0 +1,101 @@
+//! `doctor`: each clause as the configuration has it, with the next step.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::{ConnectOptions, PgPool};
+
+use crate::support::{TestApp, keeper, run_with_input};
+
+/// What there is to say against each clause, by what it is about.
+fn doctor(app: &TestApp, variables: &[(&str, &str)]) -> (i32, BTreeMap<String, (String, String)>) {
+    let mut command = keeper(&["--json", "doctor"]);
+    command.envs(app.variables()).envs(variables.iter().copied());
+    let finished = run_with_input(command, "");
+    let findings: Value =
+        serde_json::from_str(&finished.stdout).unwrap_or_else(|_| panic!("{finished:?}"));
+    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let findings = findings.as_array().unwrap().iter().map(|finding| {
+        assert!(!finding["clause"].as_str().unwrap().is_empty());
+        (text(&finding["what"]), (text(&finding["verdict"]), text(&finding["next_step"])))
+    });
+    (finished.code, findings.collect())
+}
+
+/// A role that may use the tables, and nothing else.
+async fn modest_url(app: &TestApp) -> String {
+    let name = format!("modest_{}", std::process::id());
+    let statements = format!(
+        "CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&app.pool).await.unwrap();
+    app.pool.connect_options().as_ref().clone().username(&name).to_url_lossy().into()
+}
+
+/// Drops it again: roles belong to the server, not to the test's database.
+async fn drop_role(app: &TestApp) {
+    let name = format!("modest_{}", std::process::id());
+    let statements = format!("DROP OWNED BY {name}; DROP ROLE {name}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&app.pool).await.unwrap();
+}
+
+#[sqlx::test]
+async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_step(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let url = modest_url(&app).await;
+    let sound = [("KEEPER__DATABASE__URL", url.as_str()), ("KEEPER__PASSWORDS__POLICY", "nist")];
+    let (code, findings) = doctor(&app, &sound);
+    let failed: Vec<_> = findings.iter().filter(|(_, (verdict, _))| verdict == "FAIL").collect();
+    assert_eq!((code, failed), (0, Vec::new()));
+    assert!(findings.len() >= 25, "{} clauses", findings.len());
+    for (variable, value, what) in [
+        ("PASSWORDS__POLICY", "none", "common and breached passwords are refused"),
+        ("HASHING__ITERATIONS", "1", "hashes cost at least one of OWASP's equivalents"),
+        ("ATTEMPTS__MAXIMUM_PER_ADDRESS", "0", "an address that fails with many names has to wait"),
+        (
+            "HTTP__TLS_TERMINATED_BY_PROXY",
+            "true",
+            "addresses are those of callers, not that of the proxy",
+        ),
+        ("HTTP__LISTEN", "0.0.0.0:0", "no plain HTTP leaves this machine"),
+        ("HTTP__LISTEN", "0.0.0.0:0", "only names of this service are answered for"),
+        ("HTTP__CORS_ORIGINS", "*", "pages of every origin may not call the API"),
+        ("LOG__LEVEL", "debug", "the log has its usual level"),
+        ("SESSIONS__ABSOLUTE_SECONDS", "0", "whatever a password gave ends some day"),
+        ("ACCESS_TOKENS__LIFETIME_SECONDS", "90000", "tokens live for a day at most"),
+        ("AUDIT__ANCHOR_SECONDS", "0", "anchors of the audit chains are written"),
+        ("KEYRING__FILE", "/no/such/file", "keyring and database can be used, and belong together"),
+        (
+            "DATABASE__URL",
+            app.variables()["KEEPER__DATABASE__URL"].as_str(),
+            "the service's role is no superuser",
+        ),
+    ] {
+        let variable = format!("KEEPER__{variable}");
+        let (code, findings) = doctor(&app, &[&sound[..], &[(variable.as_str(), value)]].concat());
+        let (verdict, next) = &findings[what];
+        assert_eq!((code, verdict.as_str()), (1, "FAIL"), "{variable}={value}");
+        assert!(!next.is_empty(), "{variable}={value}");
+    }
+    for (statements, what) in [
+        ("UPDATE users SET is_administrator = false", "somebody can administer"),
+        (
+            "UPDATE keys SET first_used_at = now() - interval '366 days'",
+            "the writing key is less than a year old",
+        ),
+        ("UPDATE credentials SET key_id = 'other'", "everything is sealed under the writing key"),
+        (
+            "INSERT INTO installation VALUES (true, 'development', now())",
+            "this is no trial, whose passwords are published",
+        ),
+    ] {
+        sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
+        let (code, findings) = doctor(&app, &sound);
+        assert_eq!((code, findings[what].0.as_str()), (1, "FAIL"), "{statements}");
+    }
+    let cheaper = [("KEEPER__HASHING__MEMORY_KIB", "47104")];
+    let (_, findings) = doctor(&app, &[&sound[..], &cheaper].concat());
+    assert_eq!(findings["every hash costs what a new one does"].0, "note");
+    drop_role(&app).await;
+}
