@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::StorageError;
 
 /// What was found.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(crate) struct DatabaseFacts {
     /// As a number: 150004 is 15.4.

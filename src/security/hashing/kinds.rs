@@ -43,7 +43,8 @@ impl HashingEngine {
         };
         let dearest = dearer.into_iter().map(&mut measured).max().unwrap_or_default();
         let target = Duration::from_secs_f64(self.hash_seconds());
-        if dearest > target { dearest.mul_f64(MARGIN) } else { Duration::ZERO }
+        let time = dearest.mul_f64(MARGIN);
+        if time > target { time } else { Duration::ZERO }
     }
 
     /// How long a new hash takes, measured at start.

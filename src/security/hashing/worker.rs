@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -62,8 +62,8 @@ pub(super) struct Pool {
     kernel: Kernel,
     /// What each job costs at least, so that nobody tells by its time what it was held against.
     target: HashParameters,
-    /// How long that takes here, measured at start.
-    target_time: OnceLock<Duration>,
+    /// How long that takes here and now, in nanoseconds: measured at start, and with each new hash.
+    target_time: AtomicU64,
     measures: Measures,
 }
 
@@ -97,7 +97,7 @@ impl Pool {
             hashed: AtomicU64::new(0),
             kernel,
             target: parameters,
-            target_time: OnceLock::new(),
+            target_time: AtomicU64::new(0),
             measures,
         });
         let (report, reports) = mpsc::channel();
@@ -122,7 +122,7 @@ impl Pool {
         drop(report);
         let times = reports.iter().collect::<Result<Vec<_>, _>>()?;
         let time = times.into_iter().max().unwrap_or_default();
-        let _ = pool.target_time.set(time);
+        pool.target_time.store(nanoseconds(time), Ordering::Relaxed);
         Ok((pool, time))
     }
 
@@ -207,42 +207,41 @@ impl Pool {
 
     fn compute(&self, job: &Job, memory: &mut [Block]) -> Result<Done, HashingError> {
         let start = Instant::now();
-        let (done, filled) = match &job.task {
+        let (done, rest) = match &job.task {
             Task::Tag { salt, parameters } => {
                 let tag = self.kernel.argon2id(&job.secret, salt, *parameters, memory)?;
-                (Done::Tag(tag), blocks(*parameters))
+                self.measures.filled(blocks(*parameters));
+                if *parameters == self.target {
+                    self.remember_time(start.elapsed());
+                }
+                (Done::Tag(tag), weight(self.target).saturating_sub(weight(*parameters)))
             }
             Task::Match(hash) => {
                 let is_match = hash.matches(&job.secret, memory);
-                (Done::Match(is_match), blocks(hash.cost()))
+                self.measures.filled(blocks(hash.cost()));
+                (Done::Match(is_match), self.weight_of_the_rest(start.elapsed()))
             }
         };
-        self.measures.filled(filled);
-        if let Some(rest) = self.rest(filled, start.elapsed()) {
+        if let Some(rest) = costing(rest, self.target) {
             self.kernel.argon2id(&job.secret, b"a job's rest", rest, memory)?;
             self.measures.filled(blocks(rest));
         }
         Ok(done)
     }
 
-    /// What a job lacks that cost less than the target: of argon2 the blocks, of others the time.
-    fn rest(&self, filled: u64, took: Duration) -> Option<HashParameters> {
-        let target = blocks(self.target);
-        let lacking = if filled > 0 {
-            target.saturating_sub(filled)
-        } else {
-            let time = self.target_time.get()?.as_secs_f64();
-            let share = (1.0 - took.as_secs_f64() / time.max(f64::EPSILON)).clamp(0.0, 1.0);
-            share_of(target, share)
-        };
-        let iterations = lacking.div_ceil(u64::from(self.target.memory_kib).max(1)).max(1);
-        let memory_kib = u32::try_from(lacking / iterations).ok()?;
-        let iterations = u32::try_from(iterations).ok()?;
-        (memory_kib >= SMALLEST_MEMORY_KIB).then_some(HashParameters {
-            memory_kib,
-            iterations,
-            parallelism: 1,
-        })
+    /// What a job lacks that was no hash of ours: of its time, the rest.
+    fn weight_of_the_rest(&self, took: Duration) -> u64 {
+        let target = self.target_time.load(Ordering::Relaxed).max(1);
+        let left = target.saturating_sub(nanoseconds(took));
+        let share = u128::from(weight(self.target)) * u128::from(left) / u128::from(target);
+        u64::try_from(share).unwrap_or_default()
+    }
+
+    /// The last few count most: the machine's speed and load are what they are now.
+    fn remember_time(&self, took: Duration) {
+        let before = self.target_time.load(Ordering::Relaxed);
+        let now = (before * 15 + nanoseconds(took)) / 16;
+        self.target_time.store(now, Ordering::Relaxed);
     }
 
     /// The next job somebody still waits for; `None` when the pool is closed and empty.
@@ -300,15 +299,36 @@ fn blocks(cost: HashParameters) -> u64 {
     u64::from(cost.memory_kib) * u64::from(cost.iterations)
 }
 
-/// A part of a number of blocks, which fit into an f64 exactly.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "blocks are far fewer than 2^52, and the share is between 0 and 1"
-)]
-fn share_of(blocks: u64, share: f64) -> u64 {
-    (blocks as f64 * share) as u64
+/// What blocks cost: of the first pass three fifths of what those of later passes do, which read
+/// what they overwrite.
+const FIRST_PASS: u64 = 3;
+const LATER_PASS: u64 = 5;
+
+/// The cost of argon2 with these parameters.
+fn weight(cost: HashParameters) -> u64 {
+    u64::from(cost.memory_kib) * weight_of_passes(cost.iterations)
+}
+
+fn weight_of_passes(iterations: u32) -> u64 {
+    FIRST_PASS + LATER_PASS * u64::from(iterations.saturating_sub(1))
+}
+
+/// Parameters of that cost, in no more memory than a new hash takes; `None`: there are none so small.
+fn costing(weight: u64, target: HashParameters) -> Option<HashParameters> {
+    let passes = 1..=target.iterations.max(1);
+    let memory = |iterations| weight / weight_of_passes(iterations);
+    let fits = |iterations: &u32| memory(*iterations) <= u64::from(target.memory_kib);
+    let iterations = passes.into_iter().find(fits)?;
+    let memory_kib = u32::try_from(memory(iterations)).ok()?;
+    (memory_kib >= SMALLEST_MEMORY_KIB).then_some(HashParameters {
+        memory_kib,
+        iterations,
+        parallelism: 1,
+    })
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The time of one hash, in memory that has been touched.
