@@ -136,3 +136,24 @@ async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
         assert!(docs.body.contains(part), "{part}");
     }
 }
+
+#[test]
+fn every_test_that_the_security_document_cites_is_there() {
+    let text = std::fs::read_to_string("docs/security.md").unwrap();
+    let mut file = String::new();
+    let mut cited = 0;
+    // Every second part is in backticks; `::name` alone is in the file named before it.
+    for code in text.split('`').skip(1).step_by(2) {
+        let (path, name) = code.split_once("::").unwrap_or((code, ""));
+        if path.ends_with(".rs") {
+            file = std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{path} is not there"));
+        }
+        let is_name = name.len() > 4
+            && name.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
+        if (path.is_empty() || path.ends_with(".rs")) && is_name {
+            assert!(file.contains(&format!("fn {name}(")), "{code} is not there");
+            cited += 1;
+        }
+    }
+    assert!(cited > 150, "{cited} tests are cited");
+}

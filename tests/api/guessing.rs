@@ -374,3 +374,39 @@ async fn attempts_are_for_administrators_about_users_that_there_are(pool: PgPool
         call("/keeper/users/no-id/attempts", &administrator).await.has_status(404);
     }
 }
+
+#[sqlx::test]
+async fn the_login_page_counts_with_the_same_counter(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    let sign_in = async |password: &str| {
+        let request = app.client.post(format!("{}/login", app.url));
+        let request = request.header("X-Forwarded-For", ELSEWHERE);
+        let body = json!({"UserName": PLAIN.1, "Password": password});
+        Answer::read(request.json(&body).send().await.unwrap()).await
+    };
+    for number in 0..5 {
+        sign_in(&format!("guess {number}")).await.is_unauthenticated();
+    }
+    assert_eq!(failures(&app, PLAIN.0).await, 5);
+    let refused = sign_in(&password_of(PLAIN.1)).await;
+    refused.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    owner(&app, "203.0.113.1", PLAIN.1).await.has_status(429);
+}
+
+#[sqlx::test]
+async fn what_was_tried_is_forgotten_with_a_success_and_with_a_save(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    let kept = async || {
+        let kept = "SELECT coalesce(sum(cardinality(tried)), 0) FROM authentication_attempts WHERE user_id = 278";
+        let kept: i64 = sqlx::query_scalar(kept).fetch_one(&app.pool).await.unwrap();
+        kept
+    };
+    login(&app, ELSEWHERE, PLAIN.1, "guess").await.is_unauthenticated();
+    assert_eq!(kept().await, 1);
+    owner(&app, ELSEWHERE, PLAIN.1).await.has_status(200);
+    assert_eq!(kept().await, 0);
+    login(&app, "203.0.113.1", PLAIN.1, "another guess").await.is_unauthenticated();
+    assert_eq!(kept().await, 1);
+    app.save(&app.administrator(), PLAIN.0, "", "another password").await.is_saved();
+    assert_eq!(kept().await, 0);
+}

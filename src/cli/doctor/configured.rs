@@ -119,7 +119,7 @@ fn network(settings: &Settings) -> Vec<Finding> {
             "see that operations.listen is reached by your monitoring only",
         ),
         Finding::new(
-            "ASVS 3.5.2",
+            "ASVS 3.4.2",
             "pages of every origin may not call the API",
             !http.cors_origins.iter().any(|origin| origin == "*"),
             "name the origins in http.cors_origins",
@@ -148,7 +148,7 @@ fn lifetimes(settings: &Settings) -> Vec<Finding> {
             "lower access_tokens.lifetime_seconds",
         ),
         Finding::new(
-            "ASVS 16.4.1",
+            "ASVS 16.4.2",
             "anchors of the audit chains are written",
             !settings.anchor_period.is_zero(),
             "set audit.anchor_seconds",

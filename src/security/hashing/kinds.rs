@@ -12,8 +12,9 @@ use super::{
 };
 use crate::domain::stored_credential::{HashParameters, HashScheme};
 
-/// A refusal takes that much longer than the dearest kind did when it was measured.
-const MARGIN: f64 = 1.25;
+/// A refusal takes that much longer than the dearest kind did when it was measured: so much that
+/// whoever waits for the rest of it waits long, and wakes up as late as everybody else.
+const MARGIN: f64 = 2.0;
 
 impl HashingEngine {
     /// What a refused login has to take at least: nothing more where no kind costs more than a new

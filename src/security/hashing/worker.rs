@@ -207,30 +207,40 @@ impl Pool {
 
     fn compute(&self, job: &Job, memory: &mut [Block]) -> Result<Done, HashingError> {
         let start = Instant::now();
-        let (done, rest) = match &job.task {
+        match &job.task {
             Task::Tag { salt, parameters } => {
                 let tag = self.kernel.argon2id(&job.secret, salt, *parameters, memory)?;
                 self.measures.filled(blocks(*parameters));
                 if *parameters == self.target {
                     self.remember_time(start.elapsed());
                 }
-                (Done::Tag(tag), weight(self.target).saturating_sub(weight(*parameters)))
+                let lacking = weight(self.target).saturating_sub(weight(*parameters));
+                self.fill_up(job, lacking, memory)?;
+                Ok(Done::Tag(tag))
             }
             Task::Match(hash) => {
                 let is_match = hash.matches(&job.secret, memory);
                 self.measures.filled(blocks(hash.cost()));
-                (Done::Match(is_match), self.weight_of_the_rest(start.elapsed()))
+                // Each time what is lacking is known better.
+                for _ in 0..FILLINGS {
+                    self.fill_up(job, self.lacking_after(start.elapsed()), memory)?;
+                }
+                Ok(Done::Match(is_match))
             }
-        };
-        if let Some(rest) = costing(rest, self.target) {
+        }
+    }
+
+    /// Another argon2 of that cost; none where it is too small for one.
+    fn fill_up(&self, job: &Job, weight: u64, memory: &mut [Block]) -> Result<(), HashingError> {
+        if let Some(rest) = costing(weight, self.target) {
             self.kernel.argon2id(&job.secret, b"a job's rest", rest, memory)?;
             self.measures.filled(blocks(rest));
         }
-        Ok(done)
+        Ok(())
     }
 
     /// What a job lacks that was no hash of ours: of its time, the rest.
-    fn weight_of_the_rest(&self, took: Duration) -> u64 {
+    fn lacking_after(&self, took: Duration) -> u64 {
         let target = self.target_time.load(Ordering::Relaxed).max(1);
         let left = target.saturating_sub(nanoseconds(took));
         let share = u128::from(weight(self.target)) * u128::from(left) / u128::from(target);
@@ -299,6 +309,9 @@ fn blocks(cost: HashParameters) -> u64 {
     u64::from(cost.memory_kib) * u64::from(cost.iterations)
 }
 
+/// How often a job that was no hash of ours is filled up.
+const FILLINGS: usize = 3;
+
 /// What blocks cost: of the first pass three fifths of what those of later passes do, which read
 /// what they overwrite.
 const FIRST_PASS: u64 = 3;
@@ -313,18 +326,12 @@ fn weight_of_passes(iterations: u32) -> u64 {
     FIRST_PASS + LATER_PASS * u64::from(iterations.saturating_sub(1))
 }
 
-/// Parameters of that cost, in no more memory than a new hash takes; `None`: there are none so small.
+/// As many passes as a new hash has, in so much less memory that they cost that; `None`: argon2 has
+/// no memory so small.
 fn costing(weight: u64, target: HashParameters) -> Option<HashParameters> {
-    let passes = 1..=target.iterations.max(1);
-    let memory = |iterations| weight / weight_of_passes(iterations);
-    let fits = |iterations: &u32| memory(*iterations) <= u64::from(target.memory_kib);
-    let iterations = passes.into_iter().find(fits)?;
-    let memory_kib = u32::try_from(memory(iterations)).ok()?;
-    (memory_kib >= SMALLEST_MEMORY_KIB).then_some(HashParameters {
-        memory_kib,
-        iterations,
-        parallelism: 1,
-    })
+    let memory_kib = u32::try_from(weight / weight_of_passes(target.iterations)).ok()?;
+    let rest = HashParameters { memory_kib, iterations: target.iterations, parallelism: 1 };
+    (memory_kib >= SMALLEST_MEMORY_KIB).then_some(rest)
 }
 
 fn nanoseconds(time: Duration) -> u64 {
