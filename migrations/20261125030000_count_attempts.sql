@@ -14,10 +14,14 @@ CREATE TABLE authentication_attempts (
     next_allowed_at timestamptz,
     -- Keyed digests of the secrets tried last: the same one again is not counted again.
     tried           bytea[]     NOT NULL,
+    -- Wrong secrets within a day, which no success forgets.
+    day_started_at  timestamptz NOT NULL,
+    day_failures    integer     NOT NULL,
     CONSTRAINT authentication_attempts_pkey PRIMARY KEY (user_id, credential_type),
     CONSTRAINT authentication_attempts_user_id_check CHECK (user_id <> 0),
     CONSTRAINT authentication_attempts_failures_check CHECK (failures >= 0),
-    CONSTRAINT authentication_attempts_tried_check CHECK (cardinality(tried) <= 16)
+    CONSTRAINT authentication_attempts_tried_check CHECK (cardinality(tried) <= 16),
+    CONSTRAINT authentication_attempts_day_failures_check CHECK (day_failures >= 0)
 )
 -- Each attempt updates a row; free space keeps that on its page.
 WITH (fillfactor = 80);

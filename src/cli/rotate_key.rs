@@ -81,9 +81,10 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Reseal => return reseal(&session::open().await?).await,
         Command::Retire { key, keyring } => {
             let path = session::keyring_file()?;
-            let text = Keyring::change_key(&path, &key, KeyState::Retired)?;
+            Keyring::change_key(&path, &key, KeyState::Retired)?;
             session::open().await?.retire_key(&key, clock::now()).await?;
-            keyring.write(&path, &text)?;
+            // Read again: somebody may have added a key meanwhile.
+            keyring.write(&path, &Keyring::change_key(&path, &key, KeyState::Retired)?)?;
             output::complain(format_args!(
                 "key {key} is retired; keep it in the keyring, audit events are verified with it"
             ));

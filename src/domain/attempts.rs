@@ -17,6 +17,12 @@ pub(crate) const KNOWN_CALLER_FAILURES: u32 = 3;
 /// The most that `attempts.maximum_failures` may be.
 pub(crate) const MAXIMUM_FAILURES: u32 = 100 - MAXIMUM_KNOWN_CALLERS * KNOWN_CALLER_FAILURES;
 
+/// Wrong secrets for one subject and type within a day from addresses that are not known, whatever
+/// succeeds in between.
+pub(crate) const MAXIMUM_PER_DAY: u32 = 100;
+
+const DAY: time::Duration = time::Duration::DAY;
+
 /// How long the failures of an address count.
 pub(crate) const ADDRESS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
@@ -65,6 +71,15 @@ pub(crate) struct Tries {
     pub(crate) failures: u32,
     /// `None`: there is nothing to wait for.
     pub(crate) next_allowed_at: Option<OffsetDateTime>,
+    /// When the day began in which so many were wrong.
+    pub(crate) day: (OffsetDateTime, u32),
+}
+
+impl Tries {
+    /// True when a day has passed since these began.
+    pub(crate) fn are_over(&self, now: OffsetDateTime) -> bool {
+        self.day.0 <= now - DAY
+    }
 }
 
 /// The same, as operators see it.
@@ -117,7 +132,11 @@ impl AttemptLimits {
         if tries.failures >= self.maximum_failures {
             return Some(Refused::Stopped);
         }
-        let wait = Duration::try_from(tries.next_allowed_at? - now).unwrap_or_default();
+        let (day_started_at, day_failures) = tries.day;
+        let is_day_over = day_failures < MAXIMUM_PER_DAY || tries.are_over(now);
+        let next_day = (!is_day_over).then(|| day_started_at + DAY);
+        let next = next_day.max(tries.next_allowed_at)?;
+        let wait = Duration::try_from(next - now).unwrap_or_default();
         (!wait.is_zero()).then_some(Refused::Delayed(wait))
     }
 
@@ -143,9 +162,16 @@ mod tests {
     fn who_failed_too_often_is_stopped_and_who_is_early_waits() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let at = |seconds| now + time::Duration::seconds(seconds);
-        let refused =
-            |failures, at| LIMITS.refuses(Tries { failures, next_allowed_at: Some(at) }, now);
-        assert_eq!(LIMITS.refuses(Tries { failures: 49, next_allowed_at: None }, now), None);
+        let tries = |failures, next_allowed_at, day_failures| Tries {
+            failures,
+            next_allowed_at,
+            day: (at(-100), day_failures),
+        };
+        let refused = |failures, at| LIMITS.refuses(tries(failures, Some(at), failures), now);
+        assert_eq!(LIMITS.refuses(tries(49, None, 99), now), None);
+        let rest_of_day = Duration::from_secs(24 * 3600 - 100);
+        assert_eq!(LIMITS.refuses(tries(0, None, 100), now), Some(Refused::Delayed(rest_of_day)));
+        assert_eq!(LIMITS.refuses(tries(0, None, 100), now + DAY), None);
         assert_eq!(refused(49, now), None);
         assert_eq!(refused(49, at(-1)), None);
         assert_eq!(refused(5, at(7)), Some(Refused::Delayed(Duration::from_secs(7))));

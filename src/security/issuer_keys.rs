@@ -33,6 +33,8 @@ pub(crate) enum IssuerError {
 pub(crate) struct IssuerKeys {
     source: KeySource,
     known: RwLock<Known>,
+    /// When they may be fetched again; held while they are.
+    next_fetch: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -57,7 +59,11 @@ impl IssuerKeys {
                     .map_err(|error| IssuerError::Malformed(path.clone(), error))?
             }
         };
-        Ok(Self { source, known: RwLock::new(Known { keys, since: None }) })
+        Ok(Self {
+            source,
+            known: RwLock::new(Known { keys, since: None }),
+            next_fetch: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Where they are fetched from, if they are.
@@ -66,6 +72,11 @@ impl IssuerKeys {
             KeySource::Url(url) => Some(url),
             KeySource::File(_) => None,
         }
+    }
+
+    /// When they may be fetched again; held by whoever fetches them.
+    pub(crate) fn next_fetch(&self) -> &tokio::sync::Mutex<Option<Instant>> {
+        &self.next_fetch
     }
 
     /// How long ago they were fetched; `None`: never.

@@ -167,8 +167,10 @@ impl KeyringFile {
 
     /// Writes a text over a file, which has the mode 0400 then.
     pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
-        write_beside(path, text, |unfinished| fs::rename(unfinished, path))
-            .map_err(|error| KeyringError::Unwritable(path.to_owned(), error))
+        let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
+        // What a link leads to is what others read.
+        let path = fs::canonicalize(path).map_err(unwritable)?;
+        write_beside(&path, text, |unfinished| fs::rename(unfinished, &path)).map_err(unwritable)
     }
 }
 

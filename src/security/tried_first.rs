@@ -17,7 +17,7 @@ use crate::domain::{Reason, credential::CredentialValue};
 const SHORTEST_LISTED: usize = 8;
 
 /// Code points that are estimated: of more, the estimate takes up to half a second.
-const ESTIMATED: usize = 32;
+const ESTIMATED: usize = 24;
 
 /// What precedes the fingerprints in the file: the filter's own description, filled up so that the
 /// fingerprints stand where their type wants them.
@@ -46,15 +46,16 @@ pub(crate) fn reasons(password: &CredentialValue, words: &[String]) -> Vec<Reaso
         .collect()
 }
 
-/// True when the estimate finds it soon, and, where it is long, both its beginning and its end.
+/// True when the estimate finds it soon: its beginning, and, where it is longer, the end behind that.
 fn is_guessable(password: &str, words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let count = password.chars().count();
-    let last = password.char_indices().nth(count.saturating_sub(ESTIMATED)).map_or(0, |(at, _)| at);
-    let end = password.char_indices().nth(ESTIMATED).map_or(password.len(), |(at, _)| at);
-    let is_weak =
-        |part: Option<&str>| part.is_some_and(|part| zxcvbn(part, &words).score() < Score::Three);
-    is_weak(password.get(..end)) && (last == 0 || is_weak(password.get(last..)))
+    let characters: Vec<(usize, char)> = password.char_indices().collect();
+    let at = |index: usize| characters.get(index).map_or(password.len(), |(at, _)| *at);
+    let is_weak = |part: Option<&str>| {
+        part.is_none_or(|part| part.is_empty() || zxcvbn(part, &words).score() < Score::Three)
+    };
+    let end = characters.len().saturating_sub(ESTIMATED).max(ESTIMATED);
+    is_weak(password.get(..at(ESTIMATED))) && is_weak(password.get(at(end)..))
 }
 
 /// Of a folded password.

@@ -17,30 +17,45 @@ use crate::{
 /// Heads of one statement.
 const BATCH: usize = 500;
 
-/// Users whose chain has moved since its last anchor.
+/// Users whose chain moves, until there is an anchor of it.
 #[derive(Default)]
-pub(crate) struct Moved(Mutex<BTreeSet<i32>>);
+pub(crate) struct Moved(Mutex<Waiting>);
+
+/// They are told of before their change is committed, so each waits for one period before its head
+/// is read.
+#[derive(Default)]
+struct Waiting {
+    fresh: BTreeSet<i32>,
+    due: BTreeSet<i32>,
+}
 
 impl Moved {
     /// Something happens to that user. Should it be undone, an anchor more is no harm.
     pub(super) fn push(&self, user_id: UserId) {
-        self.lock().insert(user_id.as_i32());
+        self.lock().fresh.insert(user_id.as_i32());
+    }
+
+    /// A period is over.
+    fn age(&self) {
+        let mut waiting = self.lock();
+        let fresh = std::mem::take(&mut waiting.fresh);
+        waiting.due.extend(fresh);
     }
 
     fn take(&self) -> Vec<i32> {
-        let mut moved = self.lock();
-        let taken: Vec<_> = moved.iter().copied().take(BATCH).collect();
+        let mut waiting = self.lock();
+        let taken: Vec<_> = waiting.due.iter().copied().take(BATCH).collect();
         for user_id in &taken {
-            moved.remove(user_id);
+            waiting.due.remove(user_id);
         }
         taken
     }
 
     fn put_back(&self, user_ids: &[i32]) {
-        self.lock().extend(user_ids);
+        self.lock().due.extend(user_ids);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         // Its data is whole whatever happened to the last holder.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,12 +67,18 @@ impl Service {
         let mut period = tokio::time::interval(period);
         loop {
             period.tick().await;
-            self.anchor_moved().await;
+            self.anchor_due().await;
+            self.moved.age();
         }
     }
 
-    /// Writes anchors of all chains that have moved.
-    pub(crate) async fn anchor_moved(&self) {
+    /// Writes anchors of all chains that have moved, when nothing moves any more.
+    pub(crate) async fn anchor_rest(&self) {
+        self.moved.age();
+        self.anchor_due().await;
+    }
+
+    async fn anchor_due(&self) {
         loop {
             let moved = self.moved.take();
             if moved.is_empty() {

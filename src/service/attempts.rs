@@ -110,11 +110,13 @@ impl Service {
         is_perhaps_known: bool,
     ) -> Result<Vec<String>, AttemptError> {
         let mut connection = self.connection().await?;
+        let limits = &self.rules.attempts;
         if is_perhaps_known && attempts::charge_known(&mut connection, attempt).await? {
+            // With everybody's counter too: what is refused first, and when, tells nothing then.
+            attempts::charge(&mut connection, attempt, &types, limits).await?;
             connection.release();
             return Ok(types);
         }
-        let limits = &self.rules.attempts;
         let charged = attempts::charge(&mut connection, attempt, &types, limits).await?;
         if charged.is_empty() {
             // Others were faster; how long to wait now is not what was read before.
@@ -144,17 +146,19 @@ impl Service {
         credential_type: &str,
         (standing, was_charged): (&Standing<'_>, bool),
     ) -> Result<(), StorageError> {
-        let CallerStanding { last_succeeded_at, failures, .. } = standing.caller;
+        let CallerStanding { last_succeeded_at, .. } = standing.caller;
         let tries = standing.tries_of(credential_type);
         let is_stopped =
             tries.is_some_and(|tries| tries.failures >= self.rules.attempts.maximum_failures);
         let is_due = last_succeeded_at.is_none_or(|last| attempt.at - last > KNOWN_AGAIN);
-        if !(was_charged || is_stopped || is_due || failures > 0) {
+        if !(was_charged || is_stopped || is_due) {
             return Ok(());
         }
-        // Whoever guesses from elsewhere must not get new tries each time the owner logs in from
-        // where they always do; what has been stopped, their owner opens again.
-        let forgets = last_succeeded_at.is_none() || is_stopped;
+        // Whoever guesses must not get new tries each time the owner logs in from where they always
+        // do; what has been stopped, their owner opens again. For the same reason the address itself
+        // is forgiven an hour after its last failure, not before: others may share it.
+        let are_over = tries.is_some_and(|tries| tries.are_over(attempt.at));
+        let forgets = last_succeeded_at.is_none() || is_stopped || are_over;
         self.note_success(attempt, credential_type, forgets).await
     }
 

@@ -1,12 +1,8 @@
 //! Fetching the key sets of issuers: when a token names a key that is not known, at most once a
 //! minute; and when they are old, so that a key that its issuer took back is not believed for long.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
 use url::Url;
 
 use super::Service;
@@ -38,12 +34,8 @@ const MAXIMUM_LENGTH: usize = 256 * 1024;
 #[error("the key set of the issuer cannot be fetched")]
 pub(crate) struct IssuerUnavailable;
 
-/// Fetches key sets, each by one request at a time.
-pub(crate) struct KeySetClient {
-    client: reqwest::Client,
-    /// When each may be asked for again.
-    next: Mutex<HashMap<Url, Instant>>,
-}
+/// Fetches key sets.
+pub(crate) struct KeySetClient(reqwest::Client);
 
 impl KeySetClient {
     /// A client that goes straight to whom it is told, with TLS where the URL says so.
@@ -53,14 +45,15 @@ impl KeySetClient {
     pub(crate) fn new() -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
-            // The URL was chosen by an operator; where it leads to was not.
+            // The URL was chosen by an operator; where it leads to, or who is on the way, was not.
             .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
             .build()?;
-        Ok(Self { client, next: Mutex::default() })
+        Ok(Self(client))
     }
 
     async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let mut answer = self.client.get(url.clone()).send().await?.error_for_status()?;
+        let mut answer = self.0.get(url.clone()).send().await?.error_for_status()?;
         let mut text = Vec::new();
         while let Some(chunk) = answer.chunk().await? {
             text.extend_from_slice(&chunk);
@@ -96,15 +89,22 @@ impl Service {
         if token.has_key() && is_fresh(keys) {
             return Ok(());
         }
-        // Whoever waited here finds what the one before has fetched.
-        let mut next = self.key_sets.next.lock().await;
-        if token.has_key() && is_fresh(keys) {
-            return Ok(());
-        }
-        if next.get(url).is_none_or(|at| *at <= Instant::now()) {
-            let is_fetched = self.fetch_keys(token.issuer(), url).await;
-            let wait = if is_fetched { BETWEEN_FETCHES } else { AFTER_FAILURE };
-            next.insert(url.clone(), Instant::now() + wait);
+        // As long as there is a usable key, one asks for newer ones and nobody waits for that.
+        let is_usable = keys.age().is_some_and(|age| age < USABLE);
+        let next = match keys.next_fetch().try_lock() {
+            Ok(next) => Some(next),
+            Err(_) if token.has_key() && is_usable => None,
+            Err(_) => Some(keys.next_fetch().lock().await),
+        };
+        if let Some(mut next) = next
+            && !(token.has_key() && is_fresh(keys))
+            && next.is_none_or(|at| at <= Instant::now())
+        {
+            // Before it is asked: whoever goes away meanwhile must not have it asked again at once.
+            *next = Some(Instant::now() + AFTER_FAILURE);
+            if self.fetch_keys(token.issuer(), url).await {
+                *next = Some(Instant::now() + BETWEEN_FETCHES);
+            }
         }
         let age = keys.age().filter(|age| *age < USABLE);
         age.map(|_| ()).ok_or(IssuerUnavailable)

@@ -29,6 +29,8 @@ pub(crate) enum KeyringMismatch {
     Wrong(String),
     #[error("key {0} is retired in the keyring only; `rotate-key retire` has to know of it")]
     NotRetired(String),
+    #[error("key {0} was retired; the keyring is one of before that")]
+    Retired(String),
     #[error("the keyring does not open what is in the database")]
     Sealed,
     #[error(transparent)]
@@ -47,6 +49,10 @@ pub(crate) async fn require_keyring(
 ) -> Result<(), KeyringMismatch> {
     let mut connection = database.connection().await?;
     let known = keys::list(&mut connection).await?;
+    let writing = keyring.writing();
+    if known.iter().any(|row| row.is_retired && row.key_id == writing.id()) {
+        return Err(KeyringMismatch::Retired(writing.id().to_owned()));
+    }
     for row in known.iter().filter(|row| !row.is_retired) {
         let key = keyring.find_any(&row.key_id);
         let key = key.ok_or_else(|| KeyringMismatch::Missing(row.key_id.clone()))?;
@@ -64,10 +70,8 @@ pub(crate) async fn require_keyring(
             return Err(KeyringMismatch::Sealed);
         }
     }
-    for key in keyring.readable() {
-        keys::insert(&mut connection, (key.id(), &key.check_mac()), now).await?;
-    }
-    Ok(())
+    // One that is only readable has written nothing yet: nobody has to have it.
+    Ok(keys::insert(&mut connection, (writing.id(), &writing.check_mac()), now).await?)
 }
 
 /// Why a key cannot be retired.

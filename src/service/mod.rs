@@ -32,7 +32,7 @@ mod user_names;
 pub(crate) mod users;
 pub(crate) mod verification;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
     anchoring::Moved,
@@ -76,7 +76,7 @@ pub(crate) struct Service {
     pub(crate) moved: Moved,
     pub(crate) refusal_time: RefusalTime,
     /// Held by whoever has a password estimated.
-    pub(crate) estimates: tokio::sync::Mutex<()>,
+    pub(crate) estimates: Arc<tokio::sync::Mutex<()>>,
     /// What the process may take in all, for the operators.
     pub(crate) memory_ceiling_kib: u64,
 }

@@ -1,5 +1,7 @@
 //! Whether a password may be one: the rules of the installation, and what is tried first.
 
+use std::sync::Arc;
+
 use super::{Service, credentials::SaveCredentialError};
 use crate::{
     domain::{Reason, credential::CredentialValue},
@@ -31,10 +33,11 @@ impl Service {
     ) -> Vec<Reason> {
         let Some(policy) = self.rules.password_policy.clone() else { return Vec::new() };
         let (words, value) = (policy.words_of(login_name), value.clone());
-        // One at a time: whoever asks often waits for themselves.
-        let _turn = self.estimates.lock().await;
+        // One at a time, also when its caller has gone away meanwhile.
+        let turn = Arc::clone(&self.estimates).lock_owned().await;
         // The estimate takes milliseconds, which others would wait for.
         let found = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut problems = policy.problems(&value, &words);
             // What is short is guessed sooner anyway; one reason says it.
             if problems.is_empty() {

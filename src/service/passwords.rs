@@ -19,6 +19,9 @@ use crate::{
     storage::{StorageError, credentials},
 };
 
+/// Passwords that are made up at most until one is taken.
+const GENERATED: usize = 5;
+
 impl Service {
     /// Sets a password at an administrator's word.
     ///
@@ -45,7 +48,16 @@ impl Service {
         author: Author<'_>,
         user: UserReference,
     ) -> Result<SecretString, SaveCredentialError> {
-        let text = generate_password()?;
+        // One in many thousands is taken for a common one.
+        let mut text = generate_password()?;
+        for _ in 0..GENERATED {
+            let value = CredentialValue::parse("Password", &text)
+                .map_err(|_| SaveCredentialError::Unwritable)?;
+            if self.password_problems("", &value).await.is_empty() {
+                break;
+            }
+            text = generate_password()?;
+        }
         let password = CredentialValue::parse("Password", &text)
             .map_err(|_| SaveCredentialError::Unwritable)?;
         self.set_password(author, SetPassword { user, password }).await?;

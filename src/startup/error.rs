@@ -74,6 +74,7 @@ impl From<KeyringMismatch> for StartError {
             KeyringMismatch::Missing(_)
             | KeyringMismatch::Wrong(_)
             | KeyringMismatch::NotRetired(_)
+            | KeyringMismatch::Retired(_)
             | KeyringMismatch::Sealed => Self::Keyring(Box::new(error)),
         }
     }

@@ -172,7 +172,7 @@ impl Application {
         }
         background.abort_all();
         if !anchor_period.is_zero() {
-            service.anchor_moved().await;
+            service.anchor_rest().await;
         }
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");

@@ -1,6 +1,6 @@
 //! The service that settings describe, and what is wrong with the files they name.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{StartError, database::read_password, memory};
 use crate::{
@@ -62,7 +62,7 @@ pub(crate) fn build_service(
         last_uses: LastUses::default(),
         moved: Moved::default(),
         refusal_time: RefusalTime::default(),
-        estimates: tokio::sync::Mutex::default(),
+        estimates: Arc::default(),
         memory_ceiling_kib,
     })
 }

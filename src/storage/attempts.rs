@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use super::StorageError;
 use crate::domain::{
     attempts::{
-        AttemptLimits, AttemptSummary, KNOWN_CALLER_FAILURES, MAXIMUM_KNOWN_CALLERS, Subject, Tries,
+        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, KNOWN_CALLER_FAILURES,
+        MAXIMUM_KNOWN_CALLERS, MAXIMUM_PER_DAY, Subject, Tries,
     },
     user::UserId,
 };
@@ -52,10 +53,11 @@ pub(crate) async fn charge(
         ChargedRow,
         r#"WITH charged AS (
                INSERT INTO authentication_attempts AS a
-                   (user_id, credential_type, failures, next_allowed_at, tried)
+                   (user_id, credential_type, failures, next_allowed_at, tried, day_started_at,
+                    day_failures)
                SELECT $1, t.name, 1,
                       CASE WHEN $6 > 1 THEN NULL ELSE $5::timestamptz + interval '1 second' END,
-                      ARRAY[$3::bytea]
+                      ARRAY[$3::bytea], $5, 1
                FROM unnest($2::text[]) AS t(name)
                ON CONFLICT (user_id, credential_type) DO UPDATE SET
                    failures = CASE WHEN $3 = ANY(a.tried) THEN a.failures ELSE a.failures + 1 END,
@@ -65,8 +67,17 @@ pub(crate) async fn charge(
                             * least($7::float8, power(2, least(a.failures + 1 - $6, 30)))
                    END,
                    tried = CASE WHEN $3 = ANY(a.tried) THEN a.tried
-                                ELSE ($3 || a.tried)[1:16] END
-               WHERE a.failures < $8 AND (a.next_allowed_at IS NULL OR a.next_allowed_at <= $5)
+                                ELSE ($3 || a.tried)[1:16] END,
+                   day_started_at = CASE WHEN a.day_started_at <= $5 - interval '1 day' THEN $5
+                                         ELSE a.day_started_at END,
+                   day_failures = CASE WHEN a.day_started_at <= $5 - interval '1 day' THEN 1
+                                       WHEN $3 = ANY(a.tried) THEN a.day_failures
+                                       ELSE a.day_failures + 1 END
+               WHERE a.failures < $8 AND (
+                   $3 = ANY(a.tried)
+                   OR ((a.next_allowed_at IS NULL OR a.next_allowed_at <= $5)
+                       AND (a.day_failures < $9 OR a.day_started_at <= $5 - interval '1 day'))
+               )
                RETURNING a.credential_type, a.failures
            ), noted AS (
                INSERT INTO callers AS c (user_id, address_digest, failures, tried, last_failed_at)
@@ -74,10 +85,11 @@ pub(crate) async fn charge(
                FROM (SELECT count(*) AS types FROM charged) AS first
                WHERE $4::bytea IS NOT NULL AND first.types > 0
                ON CONFLICT (user_id, address_digest) DO UPDATE SET
-                   failures = CASE WHEN $3 = ANY(c.tried) THEN c.failures ELSE c.failures + 1 END,
-                   tried = CASE WHEN $3 = ANY(c.tried) THEN c.tried
-                                ELSE ($3 || c.tried)[1:16] END,
+                   failures = CASE WHEN c.last_failed_at IS NULL OR c.last_failed_at <= $10 THEN 1
+                                   ELSE c.failures + 1 END,
+                   tried = ($3 || c.tried)[1:16],
                    last_failed_at = $5
+               WHERE NOT ($3 = ANY(c.tried))
            )
            SELECT credential_type AS "credential_type!", failures AS "failures!" FROM charged"#,
         attempt.subject.as_i32(),
@@ -88,6 +100,8 @@ pub(crate) async fn charge(
         number(limits.before_delay),
         limits.maximum_delay.as_secs_f64(),
         number(limits.maximum_failures),
+        number(MAXIMUM_PER_DAY),
+        attempt.at - ADDRESS_WINDOW,
     )
     .fetch_all(connection)
     .await?;
@@ -110,24 +124,27 @@ pub(crate) async fn charge_known(
 ) -> Result<bool, StorageError> {
     let done = sqlx::query!(
         "UPDATE callers AS c
-         SET failures = CASE WHEN $3 = ANY(c.tried) THEN c.failures ELSE c.failures + 1 END,
+         SET failures = CASE WHEN $3 = ANY(c.tried) THEN c.failures
+                             WHEN c.last_failed_at IS NULL OR c.last_failed_at <= $6 THEN 1
+                             ELSE c.failures + 1 END,
              tried = CASE WHEN $3 = ANY(c.tried) THEN c.tried ELSE ($3::bytea || c.tried)[1:16] END,
-             last_failed_at = $4
+             last_failed_at = CASE WHEN $3 = ANY(c.tried) THEN c.last_failed_at ELSE $4 END
          WHERE user_id = $1 AND address_digest = $2 AND last_succeeded_at IS NOT NULL
-           AND failures < $5",
+           AND (failures < $5 OR last_failed_at <= $6)",
         attempt.subject.as_i32(),
         attempt.address,
         attempt.secret,
         attempt.at,
         i32::try_from(KNOWN_CALLER_FAILURES).unwrap_or(i32::MAX),
+        attempt.at - ADDRESS_WINDOW,
     )
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes that a secret was right: its address is known from now on, and what was tried in vain for
-/// its type is forgotten if `forgets` says so.
+/// Notes that a secret was right: its address is known from now on, it counts as no failure of any
+/// type, and what was tried in vain for its own is forgotten if `forgets` says so.
 #[tracing::instrument(name = "db.attempts.settle", skip_all)]
 pub(crate) async fn settle(
     connection: &mut PgConnection,
@@ -138,8 +155,16 @@ pub(crate) async fn settle(
     sqlx::query!(
         "WITH cleared AS (
              UPDATE authentication_attempts
-             SET failures = 0, next_allowed_at = NULL, tried = '{}'
-             WHERE user_id = $1 AND credential_type = $3 AND $5
+             SET failures = CASE WHEN $5 AND credential_type = $3 THEN 0
+                                 WHEN $8 = ANY(tried) THEN greatest(failures - 1, 0)
+                                 ELSE failures END,
+                 next_allowed_at = CASE WHEN ($5 AND credential_type = $3) OR $8 = ANY(tried) THEN NULL
+                                        ELSE next_allowed_at END,
+                 day_failures = CASE WHEN $8 = ANY(tried) THEN greatest(day_failures - 1, 0)
+                                     ELSE day_failures END,
+                 tried = CASE WHEN $5 AND credential_type = $3 THEN '{}'
+                              ELSE array_remove(tried, $8) END
+             WHERE user_id = $1 AND (($5 AND credential_type = $3) OR $8 = ANY(tried))
              RETURNING 1
          ), forgotten AS (
              DELETE FROM callers WHERE (user_id, address_digest) IN (
@@ -153,13 +178,20 @@ pub(crate) async fn settle(
          SELECT $1, $2, 0, '{}', $4 FROM (SELECT count(*) FROM cleared) AS first
          WHERE $2::bytea IS NOT NULL
          ON CONFLICT (user_id, address_digest)
-         DO UPDATE SET failures = 0, tried = '{}', last_succeeded_at = $4",
+         DO UPDATE SET
+             failures = CASE WHEN c.last_failed_at <= $7 THEN 0
+                             WHEN $8 = ANY(c.tried) THEN greatest(c.failures - 1, 0)
+                             ELSE c.failures END,
+             tried = CASE WHEN c.last_failed_at <= $7 THEN '{}' ELSE array_remove(c.tried, $8) END,
+             last_succeeded_at = $4",
         attempt.subject.as_i32(),
         attempt.address,
         credential_type,
         attempt.at,
         forgets,
         i64::from(MAXIMUM_KNOWN_CALLERS) - 1,
+        attempt.at - ADDRESS_WINDOW,
+        attempt.secret,
     )
     .execute(connection)
     .await?;
@@ -170,6 +202,8 @@ struct AttemptRow {
     credential_type: String,
     failures: i32,
     next_allowed_at: Option<OffsetDateTime>,
+    day_started_at: OffsetDateTime,
+    day_failures: i32,
 }
 
 /// What was tried in vain for a subject, by type.
@@ -179,7 +213,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<AttemptSummary>, StorageError> {
     let rows = sqlx::query_as!(
         AttemptRow,
-        "SELECT credential_type, failures, next_allowed_at FROM authentication_attempts
+        "SELECT credential_type, failures, next_allowed_at, day_started_at, day_failures
+         FROM authentication_attempts
          WHERE user_id = $1 AND failures > 0 ORDER BY credential_type",
         subject.as_i32(),
     )
@@ -187,7 +222,12 @@ pub(crate) async fn list(
     .await?;
     let summary = |row: AttemptRow| {
         let failures = u32::try_from(row.failures).map_err(|_| INCONSISTENT)?;
-        let tries = Tries { failures, next_allowed_at: row.next_allowed_at };
+        let day_failures = u32::try_from(row.day_failures).map_err(|_| INCONSISTENT)?;
+        let tries = Tries {
+            failures,
+            next_allowed_at: row.next_allowed_at,
+            day: (row.day_started_at, day_failures),
+        };
         Ok(AttemptSummary { credential_type: row.credential_type, tries })
     };
     rows.into_iter().map(summary).collect()

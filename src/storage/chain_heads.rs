@@ -20,6 +20,7 @@ struct HeadRow {
     user_type: String,
     is_administrator: bool,
     is_retired: bool,
+    is_deleted: bool,
 }
 
 impl TryFrom<HeadRow> for ChainHead {
@@ -33,7 +34,7 @@ impl TryFrom<HeadRow> for ChainHead {
             sequence: row.audit_sequence,
             mac: row.audit_mac,
             session_epoch: row.session_epoch,
-            acts_on_anybody: acts_on_anybody(user_type, row.is_administrator),
+            acts_on_anybody: !row.is_deleted && acts_on_anybody(user_type, row.is_administrator),
             is_retired: row.is_retired,
         })
     }
@@ -47,9 +48,9 @@ pub(crate) async fn list_after(
 ) -> Result<Vec<ChainHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
-        "SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
-                is_retired
-         FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2",
+        r#"SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
+                  is_retired, deleted_at IS NOT NULL AS "is_deleted!"
+           FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2"#,
         after,
         limit,
     )
@@ -67,9 +68,9 @@ pub(crate) async fn find(
 ) -> Result<Vec<ChainHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
-        "SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
-                is_retired
-         FROM users WHERE user_id = ANY($1) ORDER BY user_id",
+        r#"SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
+                  is_retired, deleted_at IS NOT NULL AS "is_deleted!"
+           FROM users WHERE user_id = ANY($1) ORDER BY user_id"#,
         user_ids,
     )
     .fetch_all(connection)

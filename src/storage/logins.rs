@@ -62,6 +62,8 @@ struct LoginRow {
     valid_to: Option<OffsetDateTime>,
     failures: Option<i32>,
     next_allowed_at: Option<OffsetDateTime>,
+    day_started_at: Option<OffsetDateTime>,
+    day_failures: Option<i32>,
     last_succeeded_at: Option<OffsetDateTime>,
     caller_failures: Option<i32>,
     of_address: i64,
@@ -69,9 +71,14 @@ struct LoginRow {
 
 impl LoginRow {
     fn tries(&self) -> Result<Option<(String, Tries)>, StorageError> {
-        let Some(failures) = self.failures else { return Ok(None) };
-        let failures = u32::try_from(failures).map_err(|_| INCONSISTENT)?;
-        let tries = Tries { failures, next_allowed_at: self.next_allowed_at };
+        let counted = self.failures.zip(self.day_failures).zip(self.day_started_at);
+        let Some(((failures, day_failures), day_started_at)) = counted else { return Ok(None) };
+        let number = |number: i32| u32::try_from(number).map_err(|_| INCONSISTENT);
+        let tries = Tries {
+            failures: number(failures)?,
+            next_allowed_at: self.next_allowed_at,
+            day: (day_started_at, number(day_failures)?),
+        };
         Ok(Some((self.asked_type.clone(), tries)))
     }
 
@@ -125,7 +132,9 @@ pub(crate) async fn find(
                   c.hash_iterations AS "hash_iterations?", c.hash_parallelism AS "hash_parallelism?",
                   c.version AS "version?", c.valid_from AS "valid_from?", c.valid_to AS "valid_to?",
                   a.failures AS "failures?", a.next_allowed_at AS "next_allowed_at?",
-                  k.last_succeeded_at AS "last_succeeded_at?", k.failures AS "caller_failures?",
+                  a.day_started_at AS "day_started_at?", a.day_failures AS "day_failures?",
+                  k.last_succeeded_at AS "last_succeeded_at?", 
+                  CASE WHEN k.last_failed_at > $5 THEN k.failures ELSE 0 END AS "caller_failures?",
                   (SELECT coalesce(sum(f.failures), 0) FROM (
                        SELECT failures FROM callers
                        WHERE address_digest = $4 AND failures > 0 AND last_failed_at > $5

@@ -60,8 +60,13 @@ pub(crate) async fn bury(
         "WITH names AS (DELETE FROM login_names WHERE user_id = $1),
               derived AS (DELETE FROM tickets WHERE user_id = $1),
               secrets AS (DELETE FROM credentials WHERE user_id = $1),
-              tried AS (DELETE FROM authentication_attempts WHERE user_id = $1),
-              known AS (DELETE FROM callers WHERE user_id = $1)
+              tried AS (
+                  DELETE FROM authentication_attempts WHERE user_id = $1 RETURNING 1
+              ),
+              known AS (
+                  DELETE FROM callers
+                  WHERE user_id = $1 AND (SELECT count(*) FROM tried) >= 0
+              )
          UPDATE users
          SET login_name = '', display_name = '', is_retired = true, is_administrator = false,
              deleted_at = $2

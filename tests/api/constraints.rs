@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 62] = [
+const CASES: [(&str, &str); 63] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -125,20 +125,24 @@ const CASES: [(&str, &str); 62] = [
     ("audit_events_mac_check", "UPDATE audit_events SET mac = 'x'"),
     (
         "authentication_attempts_pkey",
-        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}'), (278, 'x', 0, NULL, '{}')",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}', now(), 0), (278, 'x', 0, NULL, '{}', now(), 0)",
     ),
     (
         "authentication_attempts_user_id_check",
-        "INSERT INTO authentication_attempts VALUES (0, 'x', 0, NULL, '{}')",
+        "INSERT INTO authentication_attempts VALUES (0, 'x', 0, NULL, '{}', now(), 0)",
     ),
     (
         "authentication_attempts_failures_check",
-        "INSERT INTO authentication_attempts VALUES (278, 'x', -1, NULL, '{}')",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', -1, NULL, '{}', now(), 0)",
     ),
     (
         "authentication_attempts_tried_check",
         "INSERT INTO authentication_attempts
-         VALUES (278, 'x', 0, NULL, array_fill('x'::bytea, ARRAY[17]))",
+         VALUES (278, 'x', 0, NULL, array_fill('x'::bytea, ARRAY[17]), now(), 0)",
+    ),
+    (
+        "authentication_attempts_day_failures_check",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}', now(), -1)",
     ),
     (
         "callers_pkey",

@@ -20,8 +20,12 @@ const CHANGES: usize = 10_000;
 const USERS: usize = 8;
 
 /// Cheap hashes: what is tested here is which row they are held against.
-const CHEAP: [(&str, &str); 2] =
-    [("KEEPER__HASHING__MEMORY_KIB", "8"), ("KEEPER__HASHING__ITERATIONS", "1")];
+const CHEAP: [(&str, &str); 3] = [
+    ("KEEPER__HASHING__MEMORY_KIB", "8"),
+    ("KEEPER__HASHING__ITERATIONS", "1"),
+    // Each replaced password is a wrong one from here.
+    ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0"),
+];
 
 /// Two instances over one database. The first makes cheaper hashes than the second, which
 /// upgrades them.

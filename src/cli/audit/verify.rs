@@ -50,6 +50,11 @@ pub(super) async fn run(
         "{chains} chains and {anchors} anchors verified, {} findings",
         findings.len() + forged.len()
     ));
+    if arguments.anchors.is_some() && anchors == 0 {
+        return Err(Failure::because(
+            "there is no anchor in that file; it has to be a log in JSON",
+        ));
+    }
     let is_clean = findings.is_empty() && forged.is_empty();
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

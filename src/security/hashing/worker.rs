@@ -310,7 +310,7 @@ fn blocks(cost: HashParameters) -> u64 {
 }
 
 /// How often a job that was no hash of ours is filled up.
-const FILLINGS: usize = 3;
+const FILLINGS: usize = 2;
 
 /// What blocks cost: of the first pass three fifths of what those of later passes do, which read
 /// what they overwrite.

@@ -142,7 +142,7 @@ async fn a_scheme_that_is_switched_off_lets_nobody_in(pool: PgPool) {
         ("KEEPER__AUTHENTICATION__BEARER", 2),
     ] {
         sqlx::query!(
-            "TRUNCATE users, login_names, credentials, credential_identifiers, tickets, audit_events"
+            "TRUNCATE users, login_names, credentials, credential_identifiers, tickets, audit_events, keys"
         )
         .execute(&pool)
         .await

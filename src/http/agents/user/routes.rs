@@ -114,12 +114,14 @@ fn names() -> Vec<Route> {
             "/api/v1/Agents/User/IsPasswordValid",
             || web::to(validity::is_password_valid),
             validity::password_operation,
-        ),
+        )
+        .hashing(),
         call(
             "/api/v1/Agents/User/IsPasswordValidWithReason",
             || web::to(validity::is_password_valid_with_reason),
             validity::password_with_reason_operation,
-        ),
+        )
+        .hashing(),
         call(
             "/api/v1/Agents/User/IsUserNameValid",
             || web::to(validity::is_user_name_valid),
