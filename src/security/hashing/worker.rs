@@ -242,7 +242,8 @@ impl Pool {
     /// What a job lacks that was no hash of ours: of its time, the rest.
     fn lacking_after(&self, took: Duration) -> u64 {
         let target = self.target_time.load(Ordering::Relaxed).max(1);
-        let left = target.saturating_sub(nanoseconds(took));
+        // Filling up takes a moment beside its blocks.
+        let left = target.saturating_sub(nanoseconds(took)).saturating_sub(target / 128);
         let share = u128::from(weight(self.target)) * u128::from(left) / u128::from(target);
         u64::try_from(share).unwrap_or_default()
     }
