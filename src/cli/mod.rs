@@ -18,6 +18,7 @@ mod migrate;
 mod openapi;
 mod output;
 mod passwords;
+mod progress;
 mod rotate_key;
 mod secret_input;
 mod serve;

@@ -3,11 +3,10 @@
 use std::{path::Path, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     output::{self, Failure},
-    session,
+    progress, session,
 };
 use crate::{
     clock,
@@ -94,11 +93,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 async fn reseal(service: &Service) -> Result<ExitCode, Failure> {
-    let bar = ProgressBar::new(service.count_to_reseal().await?);
-    let template = "{bar:30} {percent:>3} % {per_sec} {eta} left";
-    bar.set_style(
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = progress::bar(service.count_to_reseal().await?, progress::RATE);
     let mut pass = ResealPass::default();
     while service.reseal_next(&mut pass).await? {
         bar.set_position(pass.seen);

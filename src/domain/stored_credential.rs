@@ -14,6 +14,13 @@ pub(crate) struct HashParameters {
     pub(crate) parallelism: u32,
 }
 
+impl HashParameters {
+    /// The blocks that argon2 fills, each of a KiB; none for what is not argon2.
+    pub(crate) fn blocks(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.iterations)
+    }
+}
+
 /// How a stored hash was made. New ones are argon2id; the others were imported, and are made anew
 /// when their owner logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,9 +13,12 @@ use crate::{
         passwords::{ChangePassword, SetPassword},
         principal::Principal,
         save_credential::{NewCredential, SaveCredential},
-        user::{UserId, UserReference},
+        user::{LoginName, User, UserId, UserReference},
     },
-    security::generated_password::generate_password,
+    security::{
+        generated_password::generate_password,
+        hashing::{self, Claim},
+    },
     storage::{StorageError, credentials},
 };
 
@@ -35,7 +38,7 @@ impl Service {
         if !author.actor.may_act_on_anybody() {
             return Err(SaveCredentialError::Forbidden);
         }
-        let user_id = self.resolve(&command.user).await?;
+        let user_id = self.resolve(&command.user).await?.user_id;
         self.save_password(author, user_id, command.password, None).await
     }
 
@@ -81,8 +84,9 @@ impl Service {
         if !author.actor.may_change_password_of(&user) {
             return Err(SaveCredentialError::Forbidden);
         }
-        let user_id = self.resolve(&author.actor.meaning(user)).await?;
-        let Some(proven) = self.prove_password(author, user_id, &old).await? else {
+        let user = self.resolve(&author.actor.meaning(user)).await?;
+        let user_id = user.user_id;
+        let Some(proven) = self.prove_password(author, &user, &old).await? else {
             return Ok(false);
         };
         self.save_password(author, user_id, new, Some(&proven)).await?;
@@ -121,9 +125,10 @@ impl Service {
     async fn prove_password(
         &self,
         author: Author<'_>,
-        user_id: UserId,
+        user: &User,
         value: &CredentialValue,
     ) -> Result<Option<Proven>, SaveCredentialError> {
+        let user_id = user.user_id;
         let type_name = self.types.password().as_str();
         let mut connection = self.connection().await?;
         let row = credentials::find_by_type(&mut connection, user_id, type_name).await?;
@@ -131,16 +136,27 @@ impl Service {
         let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
         let attempt = self.attempt(user_id.into(), value, (author.origin, author.now));
         self.charge(&attempt, vec![type_name.to_owned()], true).await?;
-        let is_right = self.hashing.verify(author.actor.caller(), value, hash.as_ref()).await?;
-        let proven = row.filter(|row| is_right && row.validity.contains(author.now));
+        let canonical_name = LoginName::parse(&user.login_name)
+            .map_err(|_| StorageError::Inconsistent { table: "users" })?;
+        let is_valid = row.as_ref().is_some_and(|row| row.validity.contains(author.now));
+        let claim = Claim {
+            canonical_name: canonical_name.canonical(),
+            credential_type: type_name,
+            value,
+            row: row.as_ref(),
+            hash: hash.as_ref(),
+            lets_in: is_valid && hash.is_some(),
+        };
+        let is_right =
+            self.hashing.prove(author.actor.caller(), &claim).await? != hashing::Proven::No;
+        let proven = row.filter(|_| is_right && is_valid);
         if proven.is_some() {
             self.note_success(&attempt, type_name, true).await?;
         }
         Ok(proven.map(|row| (row.credential_type, row.version)))
     }
 
-    async fn resolve(&self, user: &UserReference) -> Result<UserId, SaveCredentialError> {
-        let found = self.find_referenced(user).await?.ok_or(SaveCredentialError::UnknownUser)?;
-        Ok(found.user_id)
+    async fn resolve(&self, user: &UserReference) -> Result<User, SaveCredentialError> {
+        self.find_referenced(user).await?.ok_or(SaveCredentialError::UnknownUser)
     }
 }

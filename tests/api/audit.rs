@@ -131,3 +131,22 @@ async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
         assert_eq!(everything(&app).await, before, "{arguments:?}");
     }
 }
+
+#[sqlx::test]
+async fn single_logins_are_in_the_log_and_not_in_the_chain(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let count = async || {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_events")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+        count
+    };
+    let before = count().await;
+    app.get(crate::support::WHO, &app.plain()).await.has_status(200);
+    let wrong = crate::support::Credentials::basic(PLAIN.1, "wrong");
+    app.get(crate::support::WHO, &wrong).await.has_status(401);
+    app.session(PLAIN.1).await;
+    app.ticket(&app.plain()).await;
+    assert_eq!(count().await, before);
+}

@@ -358,6 +358,20 @@ async fn a_wrong_old_password_is_counted_and_a_right_one_forgets(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_same_wrong_old_password_counts_once_and_costs_one_hash(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let before = hashed(&app).await;
+    for _ in 0..20 {
+        let body = json!({"OldPassword": "an old one", "NewPassword": "another"});
+        let answer = app.post(CHANGE_OWN, &ticket, &body).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
+    }
+    assert_eq!(hashed(&app).await - before, 1);
+    assert_eq!(failures(&app, PLAIN.0).await, 1);
+}
+
+#[sqlx::test]
 async fn what_addresses_failed_at_is_swept_and_what_they_succeeded_at_is_not(pool: PgPool) {
     let mut app = TestApp::spawn_with(pool, &[PROXY], "").await;
     owner(&app, HOME, PLAIN.1).await.has_status(200);

@@ -19,6 +19,13 @@ async fn edit(app: &TestApp, statements: &'static str) {
     sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
 }
 
+/// What there is now, to be put back later: users as `u`, credentials as `c`, events as `e`.
+async fn keep_copies(app: &TestApp) {
+    let copies = "CREATE TABLE u AS TABLE users; CREATE TABLE c AS TABLE credentials;
+                  CREATE TABLE e AS TABLE audit_events";
+    edit(app, copies).await;
+}
+
 /// User and finding of each, and the exit code.
 fn verify(app: &TestApp, more: &[&str]) -> (i32, Vec<(i64, String)>) {
     let finished = app.command(&[&["--json", "audit", "verify"], more].concat(), "");
@@ -120,12 +127,7 @@ const EDITS: [(&str, &str); 14] = [
 #[sqlx::test]
 async fn what_anybody_else_did_is_found(pool: PgPool) {
     let app = app(pool).await;
-    edit(
-        &app,
-        "CREATE TABLE u AS TABLE users; CREATE TABLE c AS TABLE credentials;
-                CREATE TABLE e AS TABLE audit_events",
-    )
-    .await;
+    keep_copies(&app).await;
     for (statements, finding) in EDITS {
         edit(&app, statements).await;
         let expected = vec![(278, finding.to_owned())];
@@ -146,12 +148,7 @@ async fn what_anybody_else_did_is_found(pool: PgPool) {
 #[sqlx::test]
 async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_anchor(pool: PgPool) {
     let app = app(pool).await;
-    edit(
-        &app,
-        "CREATE TABLE u AS TABLE users; CREATE TABLE c AS TABLE credentials;
-                CREATE TABLE e AS TABLE audit_events",
-    )
-    .await;
+    keep_copies(&app).await;
     app.command(&["migrate"], "").succeeded();
     let mut serve = keeper(&["serve"]);
     serve.envs(app.variables()).env("KEEPER__AUDIT__ANCHOR_SECONDS", "1");

@@ -6,12 +6,14 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::anchors;
 use crate::{
-    cli::output::{self, Failure, Format},
+    cli::{
+        output::{self, Failure, Format},
+        progress,
+    },
     service::{Service, verification::Finding},
 };
 
@@ -60,11 +62,7 @@ pub(super) async fn run(
 }
 
 async fn verify_chains(service: &Service, findings: &mut Vec<Finding>) -> Result<u64, Failure> {
-    let bar = ProgressBar::new(service.count_chains().await?);
-    let template = "{bar:30} {percent:>3} % {per_sec} {eta} left";
-    bar.set_style(
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = progress::bar(service.count_chains().await?, progress::RATE);
     let (mut after, mut verified) = (0, 0);
     while let Some((last, count)) = service.verify_after(after, findings).await? {
         after = last;

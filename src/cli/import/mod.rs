@@ -14,7 +14,7 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     output::{self, Failure},
-    session,
+    progress, session,
 };
 use crate::{
     domain::{
@@ -97,7 +97,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut import = Import {
         service,
         is_dry_run: arguments.dry_run,
-        progress: progress(&lines),
+        progress: progress::bar(lines.length(), "{msg}").with_position(lines.position()),
         checkpoint,
         under_way: JoinSet::new(),
         batch: Vec::new(),
@@ -324,16 +324,4 @@ fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserErr
         | ChangeUserError::Credential(_)
         | ChangeUserError::Storage(_) => Err(error),
     }
-}
-
-/// A bar on a terminal, and nothing elsewhere.
-fn progress(lines: &Lines) -> ProgressBar {
-    let bar = ProgressBar::new(lines.length());
-    let template = "{bar:30} {percent:>3} % {msg} {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| {
-        // The template is a constant that its test reads.
-        ProgressStyle::default_bar()
-    }));
-    // The rate is that of this run.
-    bar.with_position(lines.position())
 }

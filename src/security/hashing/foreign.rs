@@ -100,15 +100,14 @@ impl ForeignHash {
 
     /// Refuses what costs too little or too much, without trying it.
     pub(super) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), Reason> {
-        let HashParameters { memory_kib, iterations, .. } = self.cost;
+        let iterations = self.cost.iterations;
         let (cost, range) = match self.scheme {
             HashScheme::Bcrypt => (u64::from(iterations), widened(&BCRYPT_COSTS)),
             HashScheme::Pbkdf2Sha1 | HashScheme::Pbkdf2Sha256 | HashScheme::Pbkdf2Sha512 => {
                 (u64::from(iterations), widened(&PBKDF2_ROUNDS))
             }
             HashScheme::Argon2id | HashScheme::Argon2i | HashScheme::Argon2d => {
-                let blocks = u64::from(memory_kib) * u64::from(iterations);
-                return check_argon2(blocks, memory_kib, maximum_memory_kib);
+                return check_argon2(self.cost, maximum_memory_kib);
             }
         };
         within(cost, &range)
@@ -230,15 +229,11 @@ fn pbkdf2(scheme: HashScheme, rounds: &str, salt: Vec<u8>, output: Vec<u8>) -> O
 }
 
 /// Refuses what argon2 should not be asked for.
-pub(super) fn check_argon2(
-    blocks: u64,
-    memory_kib: u32,
-    maximum_memory_kib: u32,
-) -> Result<(), Reason> {
-    if memory_kib > maximum_memory_kib {
+pub(super) fn check_argon2(cost: HashParameters, maximum_memory_kib: u32) -> Result<(), Reason> {
+    if cost.memory_kib > maximum_memory_kib {
         return Err(Reason::HashTooExpensive);
     }
-    within(blocks, &ARGON2_BLOCKS)
+    within(cost.blocks(), &ARGON2_BLOCKS)
 }
 
 fn within(cost: u64, range: &std::ops::RangeInclusive<u64>) -> Result<(), Reason> {

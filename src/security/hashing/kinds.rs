@@ -21,9 +21,8 @@ impl HashingEngine {
     /// hash does, for what costs less is made to cost as much. Takes a moment for each kind.
     pub(crate) fn refusal_time(&self, kinds: &[(HashScheme, HashParameters)]) -> Duration {
         let is_dearer = |(scheme, cost): &&(HashScheme, HashParameters)| {
-            let blocks = |of: HashParameters| u64::from(of.memory_kib) * u64::from(of.iterations);
             // What is not argon2 has no blocks; only its time tells.
-            *scheme != HashScheme::Argon2id || blocks(*cost) > blocks(self.parameters)
+            *scheme != HashScheme::Argon2id || cost.blocks() > self.parameters.blocks()
         };
         let memory_kib = self.maximum_memory_kib;
         let allowed = |(_, cost): &&(HashScheme, HashParameters)| cost.memory_kib <= memory_kib;

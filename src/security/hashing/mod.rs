@@ -233,8 +233,7 @@ impl HashingEngine {
 
     /// True for a cost below that of a hash made today.
     pub(crate) fn is_cheaper_than_new(&self, cost: HashParameters) -> bool {
-        let blocks = |cost: HashParameters| u64::from(cost.memory_kib) * u64::from(cost.iterations);
-        blocks(cost) < blocks(self.parameters)
+        cost.blocks() < self.parameters.blocks()
     }
 
     /// Reads a hash that another system made.

@@ -68,11 +68,7 @@ impl StoredHash {
     pub(super) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), Reason> {
         match self {
             Self::Foreign(foreign) => foreign.check_cost(maximum_memory_kib),
-            Self::Own(own) => {
-                let HashParameters { memory_kib, iterations, .. } = own.parameters();
-                let blocks = u64::from(memory_kib) * u64::from(iterations);
-                super::foreign::check_argon2(blocks, memory_kib, maximum_memory_kib)
-            }
+            Self::Own(own) => super::foreign::check_argon2(own.parameters(), maximum_memory_kib),
         }
     }
 }

@@ -210,7 +210,7 @@ impl Pool {
         match &job.task {
             Task::Tag { salt, parameters } => {
                 let tag = self.kernel.argon2id(&job.secret, salt, *parameters, memory)?;
-                self.measures.filled(blocks(*parameters));
+                self.measures.filled(parameters.blocks());
                 if *parameters == self.target {
                     self.remember_time(start.elapsed());
                 }
@@ -220,7 +220,7 @@ impl Pool {
             }
             Task::Match(hash) => {
                 let is_match = hash.matches(&job.secret, memory);
-                self.measures.filled(blocks(hash.cost()));
+                self.measures.filled(hash.cost().blocks());
                 // Each time what is lacking is known better.
                 for _ in 0..FILLINGS {
                     self.fill_up(job, self.lacking_after(start.elapsed()), memory)?;
@@ -234,7 +234,7 @@ impl Pool {
     fn fill_up(&self, job: &Job, weight: u64, memory: &mut [Block]) -> Result<(), HashingError> {
         if let Some(rest) = costing(weight, self.target) {
             self.kernel.argon2id(&job.secret, b"a job's rest", rest, memory)?;
-            self.measures.filled(blocks(rest));
+            self.measures.filled(rest.blocks());
         }
         Ok(())
     }
@@ -303,11 +303,6 @@ impl State {
         Duration::from_secs(1)
             + Duration::from_secs_f64(count(self.queue.len()) / self.hashes_per_second.max(0.01))
     }
-}
-
-/// Blocks that argon2 fills, each of a KiB; none for what is not argon2.
-fn blocks(cost: HashParameters) -> u64 {
-    u64::from(cost.memory_kib) * u64::from(cost.iterations)
 }
 
 /// How often a job that was no hash of ours is filled up.
