@@ -39,7 +39,7 @@ pub(crate) use self::{
     handle::{Interrupted, ServiceHandle},
     issuer_keys::KeySetClient,
     last_uses::LastUses,
-    refusals::RefusalTime,
+    refusals::MeasuredKinds,
     upgrading::Upgrades,
 };
 use crate::{
@@ -74,7 +74,7 @@ pub(crate) struct Service {
     pub(crate) upgrades: Upgrades,
     pub(crate) last_uses: LastUses,
     pub(crate) moved: Moved,
-    pub(crate) refusal_time: RefusalTime,
+    pub(crate) measured_kinds: MeasuredKinds,
     /// Held by whoever has a password estimated.
     pub(crate) estimates: Arc<tokio::sync::Mutex<()>>,
     /// What the process may take in all, for the operators.

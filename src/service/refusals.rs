@@ -1,13 +1,7 @@
 //! How long a refused login takes (protocol.md 10.2): as long as the dearest kind of stored hash, so
 //! that nobody tells from its time what a name is held against, or that there is such a user.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
@@ -17,28 +11,9 @@ use crate::{
     storage::{StorageError, credentials},
 };
 
-type Kinds = Vec<(HashScheme, HashParameters)>;
-
-/// What refusals take at least.
+/// The kinds of stored hashes that were measured last.
 #[derive(Default)]
-pub(crate) struct RefusalTime {
-    micros: AtomicU64,
-    /// The kinds that it was measured for.
-    kinds: Mutex<Kinds>,
-}
-
-impl RefusalTime {
-    fn set(&self, time: Duration) {
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.micros.store(micros, Ordering::Relaxed);
-    }
-
-    /// Waits until a refusal that began then may be told.
-    pub(super) async fn wait(&self, began: Instant) {
-        let time = Duration::from_micros(self.micros.load(Ordering::Relaxed));
-        tokio::time::sleep_until((began + time).into()).await;
-    }
-}
+pub(crate) struct MeasuredKinds(Mutex<Vec<(HashScheme, HashParameters)>>);
 
 impl Service {
     /// Looks which kinds of hashes there are, and measures what they take.
@@ -49,15 +24,16 @@ impl Service {
         let mut connection = self.connection().await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
         connection.release();
-        let mut measured_for = self.refusal_time.kinds.lock().await;
-        if *measured_for == kinds {
+        let mut measured = self.measured_kinds.0.lock().await;
+        if *measured == kinds {
             return Ok(());
         }
-        measured_for.clone_from(&kinds);
+        measured.clone_from(&kinds);
         let service = Arc::clone(self);
-        let measured = tokio::task::spawn_blocking(move || service.hashing.refusal_time(&kinds));
-        if let Ok(time) = measured.await {
-            self.refusal_time.set(time);
+        let done = tokio::task::spawn_blocking(move || service.hashing.measure_refusals(&kinds));
+        if !matches!(done.await, Ok(Ok(()))) {
+            tracing::error!("what refusals take could not be measured; it is tried again");
+            measured.clear();
         }
         Ok(())
     }

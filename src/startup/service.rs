@@ -19,7 +19,7 @@ use crate::{
         keyring::Keyring,
     },
     service::{
-        EnabledSchemes, KeySetClient, LastUses, Moved, RefusalTime, Rules, Service, Upgrades,
+        EnabledSchemes, KeySetClient, LastUses, MeasuredKinds, Moved, Rules, Service, Upgrades,
     },
     storage::{self, Database, StorageError},
     telemetry::{self, error_chain},
@@ -61,7 +61,7 @@ pub(crate) fn build_service(
         upgrades: Upgrades::default(),
         last_uses: LastUses::default(),
         moved: Moved::default(),
-        refusal_time: RefusalTime::default(),
+        measured_kinds: MeasuredKinds::default(),
         estimates: Arc::default(),
         memory_ceiling_kib,
     })

@@ -86,11 +86,15 @@ fn rounds() -> usize {
 }
 
 /// The times of each kind, in microseconds, of interleaved requests.
-async fn measure(installation: &Installation, kinds: &[(&str, &str)]) -> Vec<Vec<f64>> {
+async fn measure(
+    installation: &Installation,
+    kinds: &[(&str, &str)],
+    rounds: usize,
+) -> Vec<Vec<f64>> {
     let mut connection = Connection::open(installation.addresses()[0]).await;
     let mut database = installation.database().await;
     let mut times = vec![Vec::new(); kinds.len()];
-    for round in 0..rounds() + 20 {
+    for round in 0..rounds + 20 {
         if round % 40 == 0 {
             forget(&mut database).await;
         }
@@ -177,16 +181,44 @@ fn told_apart(kinds: &[(&str, &'static str)], times: &[Vec<f64>]) -> Vec<&'stati
 async fn refused_logins_are_not_told_apart_by_their_time() {
     let imported = [("argon2i", ARGON2I.to_owned()), ("pbkdf2", pbkdf2(10_000))];
     let installation = installation(&imported).await;
-    let times = measure(&installation, &KINDS).await;
+    let times = measure(&installation, &KINDS, rounds()).await;
     assert_eq!(told_apart(&KINDS, &times), Vec::<&str>::new());
+}
+
+const DEARER: [(&str, &str); 3] = [KINDS[0], KINDS[1], ("dear", "foreign hash, dearer")];
+
+async fn with_a_dearer_hash() -> Installation {
+    let installation = installation(&[("dear", pbkdf2(100_000))]).await;
+    // What refusals take is measured at start.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    installation
 }
 
 #[tokio::test]
 async fn a_hash_that_takes_longer_than_a_new_one_is_not_told_apart_either() {
-    let installation = installation(&[("dear", pbkdf2(100_000))]).await;
-    let kinds = [KINDS[0], KINDS[1], ("dear", "foreign hash, dearer")];
-    // What refusals take is measured at start.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let times = measure(&installation, &kinds).await;
-    assert_eq!(told_apart(&kinds, &times), Vec::<&str>::new());
+    let installation = with_a_dearer_hash().await;
+    let times = measure(&installation, &DEARER, rounds()).await;
+    assert_eq!(told_apart(&DEARER, &times), Vec::<&str>::new());
+}
+
+/// Guesses at names that nobody has, one after the other.
+async fn guess(address: std::net::SocketAddr, number: usize) {
+    let mut connection = Connection::open(address).await;
+    for guess in 0.. {
+        let authorization = basic(&format!("crowd {number}"), &format!("guess {guess}"));
+        connection.ask(&request("GET", "/api/v1/User/currentPrincipal", &authorization, "")).await;
+    }
+}
+
+/// Whoever wants to see what a job takes can let others wait for the same threads.
+#[tokio::test]
+async fn nor_is_it_while_a_crowd_keeps_the_hashing_threads_busy() {
+    let installation = with_a_dearer_hash().await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        crowd.spawn(guess(installation.addresses()[0], number));
+    }
+    // Each takes longer; less is enough to see what is there without the wait.
+    let times = measure(&installation, &DEARER, rounds() / 5).await;
+    assert_eq!(told_apart(&DEARER, &times), Vec::<&str>::new());
 }

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use futures_util::future::{FutureExt, Shared, WeakShared};
@@ -15,7 +16,15 @@ use super::{HashingError, claim::ClaimDigest};
 use crate::domain::caller::Caller;
 
 /// A verification under way. Dropped by all who wait, it is abandoned.
-pub(super) type Verification = Pin<Box<dyn Future<Output = Result<bool, HashingError>> + Send>>;
+pub(super) type Verification = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
+
+/// What was found out about a claim.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verified {
+    pub(super) is_right: bool,
+    /// When its hash began.
+    pub(super) began: Instant,
+}
 
 type Destination = (Caller, ClaimDigest);
 
@@ -25,7 +34,7 @@ pub(super) struct Flights(Mutex<HashMap<Destination, WeakShared<Verification>>>)
 
 /// What came of a flight.
 pub(super) struct Landed {
-    pub(super) outcome: Result<bool, HashingError>,
+    pub(super) outcome: Result<Verified, HashingError>,
     /// True for the one who started it.
     pub(super) is_first: bool,
 }

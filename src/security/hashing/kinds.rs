@@ -1,56 +1,83 @@
 //! What kinds of stored hashes take, so that refusals can take as long as the dearest of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
-use argon2::{Algorithm, Version};
+use argon2::{Algorithm, Block, Version};
 use secrecy::SecretString;
 
 use super::{
-    HashingEngine,
+    HashingEngine, HashingError,
     foreign::{ForeignHash, Parts},
     kernel,
 };
 use crate::domain::stored_credential::{HashParameters, HashScheme};
 
-/// A refusal takes that much longer than the dearest kind did when it was measured: so much that
-/// whoever waits for the rest of it waits long, and wakes up as late as everybody else.
+/// A refusal takes that much longer than the dearest kind: so much that whoever waits for the rest
+/// of it waits long, and wakes up as late as everybody else.
 const MARGIN: f64 = 2.0;
 
+/// What refusals take at least, as a multiple of what a new hash takes: so it follows the load.
+#[derive(Debug, Default)]
+pub(super) struct RefusalCost(AtomicU64);
+
+impl RefusalCost {
+    fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, multiple: f64) {
+        self.0.store(multiple.to_bits(), Ordering::Relaxed);
+    }
+}
+
 impl HashingEngine {
-    /// What a refused login has to take at least: nothing more where no kind costs more than a new
-    /// hash does, for what costs less is made to cost as much. Takes a moment for each kind.
-    pub(crate) fn refusal_time(&self, kinds: &[(HashScheme, HashParameters)]) -> Duration {
+    /// Measures what these kinds take beside a new hash: a moment for each that may cost more. Where
+    /// none does nobody waits, for what costs less is made to cost as much.
+    ///
+    /// # Errors
+    /// When the cost of new hashes is none that argon2 has.
+    pub(crate) fn measure_refusals(
+        &self,
+        kinds: &[(HashScheme, HashParameters)],
+    ) -> Result<(), HashingError> {
         let is_dearer = |(scheme, cost): &&(HashScheme, HashParameters)| {
             // What is not argon2 has no blocks; only its time tells.
             *scheme != HashScheme::Argon2id || cost.blocks() > self.parameters.blocks()
         };
-        let memory_kib = self.maximum_memory_kib;
-        let allowed = |(_, cost): &&(HashScheme, HashParameters)| cost.memory_kib <= memory_kib;
+        let allowed =
+            |(_, cost): &&(HashScheme, HashParameters)| cost.memory_kib <= self.maximum_memory_kib;
         let dearer: Vec<_> = kinds.iter().filter(is_dearer).filter(allowed).copied().collect();
         if dearer.is_empty() {
-            return Duration::ZERO;
+            self.refusal_cost.set(0.0);
+            return Ok(());
         }
-        let mut memory = kernel::allocate(memory_kib);
-        let mut measured = |kind| {
-            let hash = like(kind);
-            let mut once = || {
-                let start = Instant::now();
-                hash.matches(b"measured", &mut memory);
-                start.elapsed()
-            };
-            // The first one touches the memory.
-            once().min(once())
-        };
-        let dearest = dearer.into_iter().map(&mut measured).max().unwrap_or_default();
-        let target = Duration::from_secs_f64(self.hash_seconds());
-        let time = dearest.mul_f64(MARGIN);
-        if time > target { time } else { Duration::ZERO }
+        let mut memory = kernel::allocate(self.maximum_memory_kib);
+        // The first one touches the memory.
+        let new = self.pool.measure(&mut memory)?.min(self.pool.measure(&mut memory)?);
+        let dearest = dearer.into_iter().map(|kind| time_of(kind, &mut memory)).max();
+        let multiple = MARGIN * dearest.unwrap_or_default().div_duration_f64(new);
+        self.refusal_cost.set(if multiple > 1.0 { multiple } else { 0.0 });
+        Ok(())
     }
 
-    /// How long a new hash takes, measured at start.
-    fn hash_seconds(&self) -> f64 {
-        super::count(self.capacity.threads) / self.capacity.hashes_per_second.max(f64::EPSILON)
+    /// Waits until a refusal may be told whose hash began then. The queue before it is everybody's.
+    pub(crate) async fn wait_as_refused(&self, began: Instant) {
+        let time = self.pool.target_time().mul_f64(self.refusal_cost.get());
+        tokio::time::sleep_until((began + time).into()).await;
     }
+}
+
+fn time_of(kind: (HashScheme, HashParameters), memory: &mut [Block]) -> Duration {
+    let hash = like(kind);
+    let mut once = || {
+        let start = Instant::now();
+        hash.matches(b"measured", memory);
+        start.elapsed()
+    };
+    once().min(once())
 }
 
 /// A hash that costs what those of that kind do, and that no secret made.

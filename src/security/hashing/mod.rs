@@ -46,11 +46,12 @@ use self::{
     admission::Admissions,
     capacity::{count, queue_length},
     claim::ClaimKey,
-    flights::{Flights, Verification},
+    flights::{Flights, Verification, Verified},
     kernel::{Kernel, Tag},
+    kinds::RefusalCost,
     measures::Measures,
     remembered::Remembered,
-    worker::{Done, Job, Pool, Task},
+    worker::{Computed, Done, Job, Pool, Task},
 };
 use super::random::random_bytes;
 use crate::domain::{
@@ -108,10 +109,11 @@ pub(crate) struct HashingEngine {
     /// Who logged in lately, by name and address.
     returning: Remembered,
     flights: Flights,
+    refusal_cost: RefusalCost,
     measures: Measures,
 }
 
-type Answer = oneshot::Receiver<Result<Done, HashingError>>;
+type Answer = oneshot::Receiver<Result<Computed, HashingError>>;
 
 impl HashingEngine {
     /// Starts the threads, allocates their memory and measures their rate.
@@ -150,6 +152,7 @@ impl HashingEngine {
             refused: remembered(),
             returning: remembered(),
             flights: Flights::default(),
+            refusal_cost: RefusalCost::default(),
             measures,
         })
     }
@@ -170,7 +173,7 @@ impl HashingEngine {
     ) -> Result<PhcHash, HashingError> {
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
         let task = Task::Tag { salt: salt.clone(), parameters: self.parameters };
-        let tag = tag_of(self.done(caller, value.secret(), task).await?)?;
+        let tag = tag_of(self.compute(caller, value.secret(), task).await?.done)?;
         Ok(PhcHash::new(self.parameters, salt, *tag))
     }
 
@@ -214,9 +217,9 @@ impl HashingEngine {
         let (job, answer) = self.job(value.secret(), task);
         self.pool.submit_idle(job);
         match answer.await {
-            Ok(Ok(done)) => {
+            Ok(Ok(computed)) => {
                 self.measures.idle.inc();
-                Ok(Some(PhcHash::new(self.parameters, salt, *tag_of(done)?)))
+                Ok(Some(PhcHash::new(self.parameters, salt, *tag_of(computed.done)?)))
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Ok(None),
@@ -256,7 +259,7 @@ impl HashingEngine {
         value: &CredentialValue,
         stored: Option<&StoredHash>,
     ) -> Result<bool, HashingError> {
-        self.verification(caller, value, stored).await
+        Ok(self.verification(caller, value, stored).await?.is_right)
     }
 
     /// One job and a comparison.
@@ -278,17 +281,23 @@ impl HashingEngine {
         let is_real = allowed.is_some();
         let against = match allowed {
             Some(StoredHash::Foreign(foreign)) => {
-                let done = self.done(caller, value.secret(), Task::Match(Arc::clone(foreign)));
-                return async move { Ok(matches!(done.await?, Done::Match(true))) }.boxed();
+                let task = Task::Match(Arc::clone(foreign));
+                let computed = self.compute(caller, value.secret(), task);
+                return async move {
+                    let Computed { done, began } = computed.await?;
+                    Ok(Verified { is_right: matches!(done, Done::Match(true)), began })
+                }
+                .boxed();
             }
             Some(StoredHash::Own(own)) => own.clone(),
             None => self.decoy.clone(),
         };
         let (salt, parameters) = (against.salt().to_vec(), against.parameters());
-        let done = self.done(caller, value.secret(), Task::Tag { salt, parameters });
+        let computed = self.compute(caller, value.secret(), Task::Tag { salt, parameters });
         async move {
-            let is_same = bool::from(tag_of(done.await?)?.as_slice().ct_eq(against.tag()));
-            Ok(is_same && is_real)
+            let Computed { done, began } = computed.await?;
+            let is_same = bool::from(tag_of(done)?.as_slice().ct_eq(against.tag()));
+            Ok(Verified { is_right: is_same && is_real, began })
         }
         .boxed()
     }
@@ -326,12 +335,12 @@ impl HashingEngine {
     }
 
     /// Queued when it is first polled.
-    fn done(
+    fn compute(
         &self,
         caller: Caller,
         secret: &SecretString,
         task: Task,
-    ) -> impl Future<Output = Result<Done, HashingError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Computed, HashingError>> + Send + use<> {
         let (job, answer) = self.job(secret, task);
         let pool = Arc::clone(&self.pool);
         async move {

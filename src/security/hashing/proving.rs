@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Claim, HashingEngine, HashingError, flights::Landed};
+use super::{
+    Claim, HashingEngine, HashingError,
+    flights::{Landed, Verified},
+};
 use crate::domain::caller::Caller;
 
 /// How a claim was proven.
@@ -33,6 +36,7 @@ impl HashingEngine {
     }
 
     /// Whether a claim is right: found out together with an equal one, or hashed; and remembers it.
+    /// What does not let in takes as long as any refusal.
     ///
     /// # Errors
     /// As [`Self::hash`].
@@ -42,21 +46,27 @@ impl HashingEngine {
         claim: &Claim<'_>,
     ) -> Result<Proven, HashingError> {
         // Whoever had to wait for a statement may find that an equal claim was faster.
-        if let Some(is_right) = self.recall(claim) {
-            return Ok(if is_right { Proven::Together } else { Proven::No });
+        match self.recall(claim) {
+            Some(true) => return Ok(Proven::Together),
+            Some(false) => {
+                self.wait_as_refused(Instant::now()).await;
+                return Ok(Proven::No);
+            }
+            None => {}
         }
         let digest = self.claim_key.digest(claim);
         let start = || self.verification(caller, claim.value, claim.hash);
         let Landed { outcome, is_first } = self.flights.join((caller, digest), start).await;
         let count = if is_first { &self.measures.not_remembered } else { &self.measures.shared };
         count.inc();
-        let is_right = outcome?;
+        let Verified { is_right, began } = outcome?;
         if is_right && claim.lets_in {
             self.verified.insert(digest, Instant::now());
             let visitor = self.claim_key.visitor(caller, claim.canonical_name);
             self.returning.insert(visitor, Instant::now());
         } else {
             self.refused.insert(digest, Instant::now());
+            self.wait_as_refused(began).await;
         }
         Ok(match (is_right, is_first) {
             (false, _) => Proven::No,

@@ -37,7 +37,7 @@ pub(super) struct Job {
     pub(super) task: Task,
     pub(super) queued: Instant,
     pub(super) deadline: Instant,
-    pub(super) reply: oneshot::Sender<Result<Done, HashingError>>,
+    pub(super) reply: oneshot::Sender<Result<Computed, HashingError>>,
 }
 
 /// What is to be computed of a secret.
@@ -48,7 +48,12 @@ pub(super) enum Task {
     Match(Arc<ForeignHash>),
 }
 
-/// What was computed.
+/// What was computed, and since when: the time before was spent in the queue.
+pub(super) struct Computed {
+    pub(super) done: Done,
+    pub(super) began: Instant,
+}
+
 pub(super) enum Done {
     Tag(Tag),
     Match(bool),
@@ -182,6 +187,16 @@ impl Pool {
         self.changed.notify_all();
     }
 
+    /// How long a new hash takes in this memory, on this thread.
+    pub(super) fn measure(&self, memory: &mut [Block]) -> Result<Duration, HashingError> {
+        measure(self.kernel, self.target, &[0; SALT_LENGTH], memory)
+    }
+
+    /// How long a new hash takes on the hashing threads, lately.
+    pub(super) fn target_time(&self) -> Duration {
+        Duration::from_nanos(self.target_time.load(Ordering::Relaxed))
+    }
+
     /// How many jobs were hashed since the start.
     pub(super) fn hashed(&self) -> u64 {
         self.hashed.load(Ordering::Relaxed)
@@ -198,7 +213,7 @@ impl Pool {
                 self.measures.waited(start - job.queued);
                 let done = self.compute(&job, memory);
                 self.measures.hashed(start.elapsed());
-                done
+                done.map(|done| Computed { done, began: start })
             };
             // The caller may have gone away meanwhile; then nobody wants the answer.
             let _ = job.reply.send(answer);

@@ -78,7 +78,6 @@ impl Service {
         origin: &Origin,
         now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
-        let began = Instant::now();
         let refuse = |user: Option<&User>, reason| AuthenticationError::refused(user, reason);
         let name = LoginName::parse(name).map_err(|_| refuse(None, Refusal::ImpossibleName))?;
         let password = CredentialValue::parse("Password", password)
@@ -88,9 +87,6 @@ impl Service {
         let presented = Presented { name: &name, password: &password, origin, now };
         let login = self.find_login(presented, &types).await?;
         let row = self.prove(&login, &types, presented).await?;
-        if row.is_err() {
-            self.refusal_time.wait(began).await;
-        }
         let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
@@ -167,6 +163,7 @@ impl Service {
         }
         let mut refusal = Refusal::WrongPassword;
         if unknown.is_empty() {
+            self.hashing.wait_as_refused(Instant::now()).await;
             return Ok(Err(refusal));
         }
         let names = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
