@@ -74,10 +74,10 @@ impl PresentedCredential {
 pub(crate) enum Proof {
     /// This stored secret, in this version.
     Password { credential_type: String, version: i64 },
-    /// The live ticket with this digest.
-    Ticket { digest: Vec<u8> },
-    /// The live session with this digest.
-    Session { digest: Vec<u8> },
+    /// The live ticket that is stored under one of these digests.
+    Ticket { digests: Vec<Vec<u8>> },
+    /// The live session that is stored under one of these digests.
+    Session { digests: Vec<Vec<u8>> },
     /// A token; there is nothing stored to point at.
     Token,
 }

@@ -27,6 +27,7 @@ pub(crate) struct Key {
     pub(super) seal: PurposeKey,
     pub(super) identifier: PurposeKey,
     pub(super) attempts: PurposeKey,
+    pub(super) derived: PurposeKey,
     check: PurposeKey,
     pub(super) audit: PurposeKey,
     pub(super) token: PurposeKey,
@@ -187,6 +188,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         seal: purpose("seal")?,
         identifier: purpose("identifier")?,
         attempts: purpose("attempts")?,
+        derived: purpose("derived")?,
         check: purpose("check")?,
         audit: purpose("audit")?,
         token: purpose("token")?,
@@ -234,7 +236,7 @@ pub(crate) mod tests {
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
             let others = [*key.attempts, *key.check, *key.audit, *key.token, *key.xsrf];
-            all.extend([*key.seal, *key.identifier].into_iter().chain(others));
+            all.extend([*key.seal, *key.identifier, *key.derived].into_iter().chain(others));
         }
         let count = all.len();
         all.sort_unstable();

@@ -9,6 +9,7 @@ pub(crate) mod application_token;
 pub(crate) mod archive;
 pub(crate) mod attempt_digests;
 pub(crate) mod audit_chain;
+pub(crate) mod derived_digest;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;
 pub(crate) mod identifier;

@@ -127,8 +127,8 @@ impl Service {
         audit_events::insert(connection, &event, key.id(), &mac).await?;
         let own_ticket = caller_ticket(author.actor)
             .filter(|_| happening.ends_derived && author.actor.user_id() == Some(user_id));
-        if let Some(digest) = own_ticket {
-            tickets::move_to_epoch(connection, user_id, &digest, session_epoch).await?;
+        if let Some(digests) = own_ticket {
+            tickets::move_to_epoch(connection, user_id, &digests, session_epoch).await?;
         }
         head.audit_sequence = event.sequence;
         head.session_epoch = event.session_epoch;

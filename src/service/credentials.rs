@@ -382,11 +382,11 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<Proven> {
     }
 }
 
-/// The ticket or session that the caller came with.
-pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<u8>> {
+/// The digests of the ticket or session that the caller came with.
+pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
     let Actor::Principal(principal) = actor else { return None };
     match &principal.proof {
-        Proof::Ticket { digest } | Proof::Session { digest } => Some(digest.clone()),
+        Proof::Ticket { digests } | Proof::Session { digests } => Some(digests.clone()),
         Proof::Password { .. } | Proof::Token => None,
     }
 }

@@ -126,8 +126,9 @@ impl Service {
 
     async fn end_session(&self, cookie: &SecretString) -> Result<(), StorageError> {
         if let Some(read) = read_session(cookie) {
+            let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
             let mut connection = self.connection().await?;
-            tickets::delete(&mut connection, read.user_id, &read.digest).await?;
+            tickets::delete(&mut connection, at.user_id, &at.digests.readable).await?;
         }
         Ok(())
     }

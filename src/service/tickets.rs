@@ -110,17 +110,18 @@ impl Service {
         now: OffsetDateTime,
     ) -> Result<OffsetDateTime, TicketError> {
         let expires_at = self.expiry(kind, auth_time, now);
-        let ticket = Ticket { session_epoch: user.session_epoch, auth_time, expires_at };
+        let user_id = user.user_id;
+        let digest = self.reference(kind, user_id, digest).digests.writing;
+        let ticket = Ticket { digest, session_epoch: user.session_epoch, auth_time, expires_at };
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let locked = users::lock(&mut transaction, user.user_id).await?;
+        let locked = users::lock(&mut transaction, user_id).await?;
         let locked = locked.ok_or(TicketError::UnknownUser)?;
         // It would be dead anyway, its epoch being past; better not to hand it out.
         if locked.session_epoch != user.session_epoch {
             return Err(TicketError::ProofOutdated);
         }
-        let user_id = user.user_id;
-        let row = NewTicketRow { kind, user_id, digest, ticket: &ticket, created_at: now };
+        let row = NewTicketRow { kind, user_id, ticket: &ticket, created_at: now };
         tickets::insert(&mut transaction, &row, i64::from(self.rules.maximum_tickets)).await?;
         storage::commit(transaction).await?;
         Ok(expires_at)
@@ -134,11 +135,11 @@ impl Service {
         &self,
         principal: &Principal,
     ) -> Result<(), TicketError> {
-        let Proof::Ticket { digest } = &principal.proof else {
+        let Proof::Ticket { digests } = &principal.proof else {
             return Err(TicketError::NoTicket);
         };
         let mut connection = self.connection().await?;
-        tickets::delete(&mut connection, principal.user_id(), digest).await?;
+        tickets::delete(&mut connection, principal.user_id(), digests).await?;
         Ok(())
     }
 
@@ -147,11 +148,12 @@ impl Service {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn end_ticket(&self, text: &SecretString) -> Result<bool, StorageError> {
-        let Some(reference) = read_ticket(text) else {
+        let Some(read) = read_ticket(text) else {
             return Ok(false);
         };
+        let at = self.reference(TicketKind::Ticket, read.user_id, &read.digest);
         let mut connection = self.connection().await?;
-        tickets::delete(&mut connection, reference.user_id, &reference.digest).await
+        tickets::delete(&mut connection, at.user_id, &at.digests.readable).await
     }
 
     /// Ends every ticket, session and token of a user but the one the author came with, and tells
@@ -178,7 +180,7 @@ impl Service {
         Ok(ended)
     }
 
-    /// Ends one of a user's tickets or sessions; false when there is none of that digest.
+    /// Ends one of a user's tickets or sessions; false when none is stored under that digest.
     ///
     /// # Errors
     /// See [`ReadUserError`].
@@ -186,13 +188,13 @@ impl Service {
         &self,
         actor: Actor<'_>,
         user_id: UserId,
-        digest: &[u8],
+        digest: Vec<u8>,
     ) -> Result<bool, ReadUserError> {
         if !actor.may_end_sessions_of(&UserReference::Id(user_id)) {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.connection().await?;
-        let ended = tickets::delete(&mut connection, user_id, digest).await;
+        let ended = tickets::delete(&mut connection, user_id, &[digest]).await;
         Ok(ended.map_err(StorageError::in_doubt)?)
     }
 

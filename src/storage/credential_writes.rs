@@ -30,9 +30,9 @@ pub(crate) struct CredentialWrite {
     pub(crate) actor: Option<ActorStanding>,
     /// The secret this write rests on: it must still be there in this version.
     pub(crate) proven: Option<(String, i64)>,
-    /// The ticket or session that the actor came with: it must still be there. When it is the
-    /// user's own, it moves to the new epoch.
-    pub(crate) caller_ticket: Option<Vec<u8>>,
+    /// The digests of the ticket or session that the actor came with: it must still be there. When
+    /// it is the user's own, it moves to the new epoch.
+    pub(crate) caller_ticket: Option<Vec<Vec<u8>>>,
     /// True when the user's credentials of other types go.
     pub(crate) replaces_other_types: bool,
 }
@@ -105,7 +105,7 @@ pub(crate) async fn upsert(
         proven_version,
         identifier.map(|identifier| identifier.digest.as_slice()),
         identifier.map(|identifier| identifier.all_digests.as_slice()).unwrap_or_default(),
-        write.caller_ticket,
+        write.caller_ticket.as_deref(),
         write.replaces_other_types,
         write.actor.as_ref().map(|actor| actor.session_epoch),
         write.actor.as_ref().map(|actor| actor.is_administrator),

@@ -1,4 +1,5 @@
-//! Tickets and sessions, known only by the digests of their texts.
+//! Tickets and sessions, known only by keyed digests: under one key each, and looked for under every
+//! readable one.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -58,6 +59,7 @@ impl TryFrom<TicketSummaryRow> for TicketSummary {
 /// A ticket's row.
 #[derive(Debug)]
 pub(crate) struct Ticket {
+    pub(crate) digest: Vec<u8>,
     pub(crate) session_epoch: i64,
     pub(crate) auth_time: OffsetDateTime,
     pub(crate) expires_at: OffsetDateTime,
@@ -68,7 +70,6 @@ pub(crate) struct Ticket {
 pub(crate) struct NewTicketRow<'ticket> {
     pub(crate) kind: TicketKind,
     pub(crate) user_id: UserId,
-    pub(crate) digest: &'ticket [u8],
     pub(crate) ticket: &'ticket Ticket,
     pub(crate) created_at: OffsetDateTime,
 }
@@ -81,6 +82,7 @@ struct TicketRow {
     is_administrator: bool,
     is_retired: bool,
     session_epoch: i64,
+    digest: Vec<u8>,
     ticket_epoch: i64,
     auth_time: OffsetDateTime,
     expires_at: OffsetDateTime,
@@ -92,23 +94,24 @@ pub(crate) async fn find_with_user(
     connection: &mut PgConnection,
     kind: TicketKind,
     user_id: UserId,
-    digest: &[u8],
+    digests: &[Vec<u8>],
 ) -> Result<Option<(User, Ticket)>, StorageError> {
     let row = sqlx::query_as!(
         TicketRow,
         "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                u.is_retired, u.session_epoch, t.session_epoch AS ticket_epoch, t.auth_time,
-                t.expires_at
+                u.is_retired, u.session_epoch, t.digest, t.session_epoch AS ticket_epoch,
+                t.auth_time, t.expires_at
          FROM tickets t JOIN users u ON u.user_id = t.user_id
-         WHERE t.user_id = $1 AND t.digest = $2 AND t.kind = $3",
+         WHERE t.user_id = $1 AND t.digest = ANY($2) AND t.kind = $3",
         user_id.as_i32(),
-        digest,
+        digests,
         kind.as_str(),
     )
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let ticket = Ticket {
+        digest: row.digest,
         session_epoch: row.ticket_epoch,
         auth_time: row.auth_time,
         expires_at: row.expires_at,
@@ -146,7 +149,7 @@ pub(crate) async fn insert(
          )
          VALUES ($1, $2, $3, $4, $5, $6, $8)",
         row.user_id.as_i32(),
-        row.digest,
+        row.ticket.digest,
         row.ticket.session_epoch,
         row.ticket.auth_time,
         row.created_at,
@@ -159,22 +162,23 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Moves the expiry of a ticket that is still as it was read; of several at once, one does.
+/// Moves the expiry of a ticket that is still as it was read, and stores it under the digest of
+/// today; of several at once, one does.
 #[tracing::instrument(name = "db.tickets.renew", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn renew(
     connection: &mut PgConnection,
     user_id: UserId,
-    digest: &[u8],
-    before: OffsetDateTime,
-    after: OffsetDateTime,
+    before: &Ticket,
+    (digest, expires_at): (&[u8], OffsetDateTime),
 ) -> Result<(), StorageError> {
     sqlx::query!(
-        "UPDATE tickets SET expires_at = $4
+        "UPDATE tickets SET digest = $4, expires_at = $5
          WHERE user_id = $1 AND digest = $2 AND expires_at = $3",
         user_id.as_i32(),
+        before.digest,
+        before.expires_at,
         digest,
-        before,
-        after,
+        expires_at,
     )
     .execute(connection)
     .await?;
@@ -185,13 +189,13 @@ pub(crate) async fn renew(
 pub(crate) async fn move_to_epoch(
     connection: &mut PgConnection,
     user_id: UserId,
-    digest: &[u8],
+    digests: &[Vec<u8>],
     session_epoch: i64,
 ) -> Result<(), StorageError> {
     sqlx::query!(
-        "UPDATE tickets SET session_epoch = $3 WHERE user_id = $1 AND digest = $2",
+        "UPDATE tickets SET session_epoch = $3 WHERE user_id = $1 AND digest = ANY($2)",
         user_id.as_i32(),
-        digest,
+        digests,
         session_epoch,
     )
     .execute(connection)
@@ -203,12 +207,12 @@ pub(crate) async fn move_to_epoch(
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     user_id: UserId,
-    digest: &[u8],
+    digests: &[Vec<u8>],
 ) -> Result<bool, StorageError> {
     let done = sqlx::query!(
-        "DELETE FROM tickets WHERE user_id = $1 AND digest = $2",
+        "DELETE FROM tickets WHERE user_id = $1 AND digest = ANY($2)",
         user_id.as_i32(),
-        digest,
+        digests,
     )
     .execute(connection)
     .await?;

@@ -26,8 +26,8 @@ saved AS (
             AND user_type = $29::text AND NOT is_retired
       ))
       -- So may the ticket or the session that the actor came with.
-      AND ($23::bytea IS NULL OR EXISTS (
-          SELECT FROM tickets WHERE user_id = $11 AND digest = $23
+      AND ($23::bytea[] IS NULL OR EXISTS (
+          SELECT FROM tickets WHERE user_id = $11 AND digest = ANY($23)
       ))
       AND ($19::text IS NULL OR EXISTS (
           SELECT FROM credentials
@@ -73,7 +73,7 @@ former_identifiers AS (
 ),
 own_ticket AS (
     UPDATE tickets SET session_epoch = $16
-    WHERE user_id = $1 AND user_id = $11 AND digest = $23 AND EXISTS (SELECT FROM saved)
+    WHERE user_id = $1 AND user_id = $11 AND digest = ANY($23) AND EXISTS (SELECT FROM saved)
 ),
 -- What was tried in vain was tried against another secret.
 unlocked AS (

@@ -292,15 +292,15 @@ pub(crate) async fn still_stands(
     connection: &mut PgConnection,
     user_id: UserId,
     standing: &ActorStanding,
-    ticket: Option<&[u8]>,
+    ticket: Option<&[Vec<u8>]>,
 ) -> Result<bool, StorageError> {
     let stands = sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM users
                WHERE user_id = $1 AND session_epoch = $2 AND is_administrator = $3
                  AND user_type = $5 AND NOT is_retired
-           ) AND ($4::bytea IS NULL OR EXISTS (
-               SELECT FROM tickets WHERE user_id = $1 AND digest = $4
+           ) AND ($4::bytea[] IS NULL OR EXISTS (
+               SELECT FROM tickets WHERE user_id = $1 AND digest = ANY($4)
            )) AS "stands!""#,
         user_id.as_i32(),
         standing.session_epoch,

@@ -1,5 +1,6 @@
 //! The life of a ticket (protocol.md 10.6, 10.8, 10.16).
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -62,6 +63,49 @@ async fn only_digests_are_stored(pool: PgPool) {
     let row = row.fetch_one(&app.pool).await.unwrap();
     let (_, secret) = ticket.split_at(3);
     assert!(!row.contains(secret));
+}
+
+/// The bytes that a ticket's text stands for.
+fn ticket_bytes(inner: &str) -> Vec<u8> {
+    inner.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn ticket_of(bytes: &[u8]) -> Credentials {
+    Credentials::Ticket(format!("7T:{}", STANDARD.encode(bytes)))
+}
+
+#[sqlx::test]
+async fn whoever_writes_to_the_database_makes_no_ticket(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let bytes = ticket_bytes("07f1edd1-0000-4000-8000-00000000b392;1");
+    sqlx::query(
+        "INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)
+         SELECT 1, sha256($1), session_epoch, now(), now(), now() + interval '1 h'
+         FROM users WHERE user_id = 1",
+    )
+    .bind(&bytes)
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.get(WHO, &ticket_of(&bytes)).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn nor_does_their_own_ticket_stand_for_somebody_else(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = app.ticket(&app.plain()).await;
+    let own = STANDARD.decode(text.trim_start_matches("7T:")).unwrap();
+    sqlx::query(
+        "UPDATE tickets SET user_id = 1,
+                session_epoch = (SELECT session_epoch FROM users WHERE user_id = 1)",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let (guid, _) = own.split_at(own.len() - 2 * "278".len());
+    let of_the_administrator = [guid, &ticket_bytes("1")].concat();
+    app.get(WHO, &ticket_of(&own)).await.is_unauthenticated();
+    app.get(WHO, &ticket_of(&of_the_administrator)).await.is_unauthenticated();
 }
 
 #[sqlx::test]

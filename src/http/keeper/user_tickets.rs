@@ -109,7 +109,7 @@ pub(in crate::http) async fn end_one(
         (query::user_id_of_path(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
     let ended = call.run(|service, by| async move {
         let actor = Actor::Principal(&by.principal);
-        service.end_ticket_of(actor, user_id, &digest).await
+        service.end_ticket_of(actor, user_id, digest).await
     });
     if ended.await? {
         Ok(HttpResponse::NoContent().finish())

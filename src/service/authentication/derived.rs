@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::{AuthenticationError, Refusal};
 use crate::{
     domain::user::{User, UserId},
+    security::derived_digest::DerivedDigests,
     service::{Rules, Service},
     storage::{
         StorageError,
@@ -44,22 +45,34 @@ impl Lifetime {
 }
 
 /// Where something derived is stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reference<'digest> {
-    pub(super) kind: TicketKind,
-    pub(super) user_id: UserId,
-    pub(super) digest: &'digest [u8],
+#[derive(Debug)]
+pub(in crate::service) struct Reference {
+    kind: TicketKind,
+    pub(in crate::service) user_id: UserId,
+    pub(in crate::service) digests: DerivedDigests,
 }
 
 impl Service {
+    /// Where a user's ticket or session is stored whose text has that digest.
+    pub(in crate::service) fn reference(
+        &self,
+        kind: TicketKind,
+        user_id: UserId,
+        digest: &[u8],
+    ) -> Reference {
+        let digests = DerivedDigests::of(&self.keyring, kind.as_str(), user_id, digest);
+        Reference { kind, user_id, digests }
+    }
+
     /// What is stored there, with its user, if it still counts.
     pub(super) async fn find_live(
         &self,
         connection: &mut PgConnection,
-        at: Reference<'_>,
+        at: &Reference,
         now: OffsetDateTime,
     ) -> Result<(User, Ticket), AuthenticationError> {
-        let found = tickets::find_with_user(connection, at.kind, at.user_id, at.digest).await?;
+        let digests = &at.digests.readable;
+        let found = tickets::find_with_user(connection, at.kind, at.user_id, digests).await?;
         let unknown = || AuthenticationError::refused(None, Refusal::UnknownTicket);
         let (user, ticket) = found.ok_or_else(unknown)?;
         if ticket.expires_at <= now {
@@ -69,20 +82,21 @@ impl Service {
         Ok((user, ticket))
     }
 
-    /// Moves the expiry, when enough of the term is used.
+    /// Moves the expiry when enough of the term is used, or the digest was made under another key.
     pub(super) async fn renew(
         &self,
         connection: &mut PgConnection,
-        at: Reference<'_>,
+        at: &Reference,
         ticket: &Ticket,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
         let lifetime = Lifetime::of(at.kind, &self.rules);
         let after = self.expiry(at.kind, ticket.auth_time, now);
-        if after - ticket.expires_at <= lifetime.renewal_step() {
+        let is_fresh = after - ticket.expires_at <= lifetime.renewal_step();
+        if is_fresh && ticket.digest == at.digests.writing {
             return Ok(());
         }
-        tickets::renew(connection, at.user_id, at.digest, ticket.expires_at, after).await
+        tickets::renew(connection, at.user_id, ticket, (&at.digests.writing, after)).await
     }
 
     /// When something of that kind expires that is made or used now.

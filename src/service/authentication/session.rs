@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work, derived::Reference};
+use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
         application::InstallationType,
@@ -30,21 +30,20 @@ impl Service {
         let read = read_session(cookie).ok_or_else(malformed)?;
         let admission = self.admit(work, read.user_id)?;
         let mut connection = self.connection().await?;
-        let at =
-            Reference { kind: TicketKind::Session, user_id: read.user_id, digest: &read.digest };
-        let (user, session) = self.find_live(&mut connection, at, now).await?;
+        let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
+        let (user, session) = self.find_live(&mut connection, &at, now).await?;
         if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
             return Err(AuthenticationError::refused(Some(&user), Refusal::WrongXsrf));
         }
         if !self.may_have_session(&user) {
             return Err(AuthenticationError::OnlineSession);
         }
-        self.renew(&mut connection, at, &session, now).await?;
+        self.renew(&mut connection, &at, &session, now).await?;
         connection.release();
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::Session,
-            proof: Proof::Session { digest: read.digest },
+            proof: Proof::Session { digests: at.digests.readable },
             auth_time: session.auth_time,
             application: None,
         };
@@ -57,10 +56,9 @@ impl Service {
         read: &SessionReference,
         now: OffsetDateTime,
     ) -> Result<User, AuthenticationError> {
-        let at =
-            Reference { kind: TicketKind::Session, user_id: read.user_id, digest: &read.digest };
+        let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
         let mut connection = self.connection().await?;
-        Ok(self.find_live(&mut connection, at, now).await?.0)
+        Ok(self.find_live(&mut connection, &at, now).await?.0)
     }
 
     /// Online, sessions are for administrators (protocol.md 10.9).

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work, derived::Reference};
+use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::principal::{AuthenticationScheme, Principal, Proof},
     security::so_ticket::read_ticket,
@@ -22,15 +22,14 @@ impl Service {
         let read = read_ticket(text).ok_or_else(malformed)?;
         let admission = self.admit(work, read.user_id)?;
         let mut connection = self.connection().await?;
-        let at =
-            Reference { kind: TicketKind::Ticket, user_id: read.user_id, digest: &read.digest };
-        let (user, ticket) = self.find_live(&mut connection, at, now).await?;
-        self.renew(&mut connection, at, &ticket, now).await?;
+        let at = self.reference(TicketKind::Ticket, read.user_id, &read.digest);
+        let (user, ticket) = self.find_live(&mut connection, &at, now).await?;
+        self.renew(&mut connection, &at, &ticket, now).await?;
         connection.release();
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,
-            proof: Proof::Ticket { digest: read.digest },
+            proof: Proof::Ticket { digests: at.digests.readable },
             auth_time: ticket.auth_time,
             application: None,
         };
