@@ -128,7 +128,7 @@ impl HashingEngine {
         let measures = Measures::default();
         let kernel = Kernel::choose();
         let (pool, hash_time) =
-            Pool::start(kernel, (threads, memory_kib), options.parameters, salt, measures.clone())?;
+            Pool::start(kernel, (threads, memory_kib), options.parameters, measures.clone())?;
         let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
         let queue_length = queue_length(hashes_per_second, options.deadline);
         pool.set_capacity(queue_length, hashes_per_second);

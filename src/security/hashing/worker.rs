@@ -54,6 +54,7 @@ pub(super) struct Computed {
     pub(super) began: Instant,
 }
 
+/// What came of a task.
 pub(super) enum Done {
     Tag(Tag),
     Match(bool),
@@ -87,7 +88,6 @@ impl Pool {
         kernel: Kernel,
         (threads, memory_kib): (usize, u32),
         parameters: HashParameters,
-        salt: [u8; SALT_LENGTH],
         measures: Measures,
     ) -> Result<(Arc<Self>, Duration), HashingError> {
         let state = State {
@@ -114,7 +114,7 @@ impl Pool {
                     // Without the right to, the thread simply keeps its priority.
                     let _ = rustix::process::setpriority_process(None, NICENESS);
                     let mut memory = kernel::allocate(memory_kib);
-                    let _ = report.send(measure(kernel, parameters, &salt, &mut memory));
+                    let _ = report.send(pool.measure(&mut memory));
                     // The last report ends the wait for them.
                     drop(report);
                     // A panic costs its own job, never the thread.
@@ -189,7 +189,9 @@ impl Pool {
 
     /// How long a new hash takes in this memory, on this thread.
     pub(super) fn measure(&self, memory: &mut [Block]) -> Result<Duration, HashingError> {
-        measure(self.kernel, self.target, &[0; SALT_LENGTH], memory)
+        let start = Instant::now();
+        self.kernel.argon2id(b"measured", &[0; SALT_LENGTH], self.target, memory)?;
+        Ok(start.elapsed())
     }
 
     /// How long a new hash takes on the hashing threads, lately.
@@ -347,18 +349,6 @@ fn costing(weight: u64, target: HashParameters) -> Option<HashParameters> {
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The time of one hash, in memory that has been touched.
-fn measure(
-    kernel: Kernel,
-    parameters: HashParameters,
-    salt: &[u8],
-    memory: &mut [Block],
-) -> Result<Duration, HashingError> {
-    let start = Instant::now();
-    kernel.argon2id(b"measured at start", salt, parameters, memory)?;
-    Ok(start.elapsed())
 }
 
 fn gauge(number: usize) -> i64 {
