@@ -1,6 +1,10 @@
 //! Logs: structured, on stderr, one span for each request.
 
-use std::io::{self, IsTerminal};
+use std::{
+    backtrace::Backtrace,
+    io::{self, IsTerminal, Write},
+    panic,
+};
 
 use actix_web::{
     Error, HttpMessage,
@@ -47,6 +51,21 @@ pub(crate) fn start(settings: &LogSettings) -> Result<(), BadLevel> {
         tracing::debug!("the log had been started before");
     }
     Ok(())
+}
+
+/// Lets panics of this process say where they were, and not what their message is: a library may have
+/// put there what it was given.
+pub(crate) fn hide_panic_messages() {
+    panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        if tracing::dispatcher::has_been_set() {
+            let backtrace = Backtrace::capture();
+            tracing::error!(alarm = true, location, %backtrace, "panicked");
+        } else {
+            // Nobody is left to tell when even this cannot be printed.
+            let _ = writeln!(io::stderr(), "credential-keeper: panicked at {location}");
+        }
+    }));
 }
 
 /// Fails when the level is none.
@@ -105,4 +124,43 @@ pub(crate) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_says_where_it_was_and_not_what_it_was_given() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = fmt::Subscriber::builder().with_writer(move || writer.clone()).finish();
+        let before = panic::take_hook();
+        hide_panic_messages();
+        let panicked = tracing::subscriber::with_default(log, || {
+            let given = "a marked secret";
+            panic::catch_unwind(|| panic!("{given} is no number"))
+        });
+        panic::set_hook(before);
+        let message = panicked.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("a marked secret"), "{message}");
+        let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("panicked") && log.contains("src/telemetry.rs:"), "{log}");
+        assert!(!log.contains("a marked secret"), "{log}");
+    }
 }

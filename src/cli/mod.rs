@@ -31,7 +31,10 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::output::{Failure, Format};
-use crate::{startup, telemetry::error_chain};
+use crate::{
+    startup,
+    telemetry::{self, error_chain},
+};
 
 /// Keeps the login credentials of users.
 #[derive(Parser)]
@@ -128,6 +131,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
     // Every command has secrets in it; `serve` says whether the system agreed.
     startup::forbid_core_dumps();
+    telemetry::hide_panic_messages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(startup::waiting_threads())
         .enable_all()

@@ -4,6 +4,7 @@
 use rustix::{
     mm::{MlockAllFlags, mlockall},
     process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
+    thread::{CapabilitySet, CapabilitySets, capabilities},
 };
 
 /// What the system granted.
@@ -25,9 +26,14 @@ pub(crate) fn forbid_core_dumps() -> bool {
 /// Keeps what this process uses out of swap, where it may lock as much as it wants. With a limit
 /// the lock would make an allocation fail some day, and the process with it.
 pub(crate) fn protect() -> Protection {
-    let is_unlimited = getrlimit(Resource::Memlock).current.is_none();
     // Only what is touched: reserved stacks and arenas would count as used otherwise.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
-    let memory_locked = is_unlimited && mlockall(flags).is_ok();
+    let memory_locked = may_lock_everything() && mlockall(flags).is_ok();
     Protection { core_dumps_off: forbid_core_dumps(), memory_locked }
+}
+
+/// True without a limit, and with the capability that no limit counts for.
+fn may_lock_everything() -> bool {
+    let is_capable = |sets: CapabilitySets| sets.effective.contains(CapabilitySet::IPC_LOCK);
+    getrlimit(Resource::Memlock).current.is_none() || capabilities(None).is_ok_and(is_capable)
 }

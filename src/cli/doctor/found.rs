@@ -51,7 +51,7 @@ fn system() -> Finding {
         "ASVS 11.7.2",
         "no core dumps, and memory stays out of swap",
         protection.core_dumps_off && protection.memory_locked,
-        "let the account lock memory (LimitMEMLOCK=infinity), or have no swap",
+        "let the account lock memory (LimitMEMLOCK=infinity or CAP_IPC_LOCK), or have no swap",
     )
 }
 

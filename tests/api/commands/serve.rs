@@ -1,9 +1,12 @@
 //! `serve` and `migrate` as processes.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
-use rustix::process::Signal;
-use serde_json::json;
+use rustix::{
+    process::{Resource, Rlimit, Signal, setrlimit},
+    thread::{CapabilitySet, remove_capability_from_bounding_set},
+};
+use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
@@ -146,4 +149,50 @@ async fn an_acknowledged_save_survives_a_kill(pool: PgPool) {
     server.signal(Signal::KILL);
     server.wait();
     app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.has_status(200);
+}
+
+/// What the system says of a process: the line that begins like this, without that.
+fn said_of(process: u32, file: &str, beginning: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(beginning));
+    line.unwrap_or_else(|| panic!("{text}")).trim().to_owned()
+}
+
+/// Whether a process may lock memory without a limit, as the system says.
+fn may_lock(process: u32) -> bool {
+    let limit = said_of(process, "limits", "Max locked memory");
+    let rights = u64::from_str_radix(&said_of(process, "status", "CapEff:"), 16).unwrap();
+    limit.starts_with("unlimited") || rights & CapabilitySet::IPC_LOCK.bits() != 0
+}
+
+/// Takes the right to lock memory from what this thread starts. Who is not root had it by the limit
+/// alone, if at all.
+fn allow_no_locks() {
+    let _ = remove_capability_from_bounding_set(CapabilitySet::IPC_LOCK);
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Memlock, none).unwrap();
+}
+
+#[sqlx::test]
+async fn core_dumps_are_off_memory_is_locked_where_it_may_be_and_the_log_says_so(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    for is_as_it_was in [true, false] {
+        if !is_as_it_was {
+            allow_no_locks();
+        }
+        let server = serve_with(&app, &[]).unwrap();
+        let may_lock = may_lock(server.id());
+        let is_locked = said_of(server.id(), "status", "VmLck:") != "0 kB";
+        let core_dumps = said_of(server.id(), "limits", "Max core file size");
+        server.signal(Signal::TERM);
+        let (_, log) = server.wait();
+        let started = log.lines().find(|line| line.contains("\"message\":\"started\"")).unwrap();
+        let started: Value = serde_json::from_str(started).unwrap();
+        assert_eq!(is_locked, may_lock);
+        assert_eq!(started["memory.locked"], may_lock);
+        assert!(is_as_it_was || !may_lock);
+        assert_eq!(core_dumps.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);
+        assert_eq!(started["core_dumps.off"], true);
+    }
 }
