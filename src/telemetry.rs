@@ -11,6 +11,7 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
 };
+use tokio::task::JoinError;
 use tracing::{Span, field::Empty};
 use tracing_actix_web::RootSpanBuilder;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -66,6 +67,11 @@ pub(crate) fn hide_panic_messages() {
             let _ = writeln!(io::stderr(), "credential-keeper: panicked at {location}");
         }
     }));
+}
+
+/// A task that panicked or was stopped, as an error that does not tell its message either.
+pub(crate) fn task_failed(_: JoinError) -> io::Error {
+    io::Error::other("a task did not come to its end; see the log")
 }
 
 /// Fails when the level is none.
@@ -149,7 +155,10 @@ mod tests {
     fn a_panic_says_where_it_was_and_not_what_it_was_given() {
         let written = Written::default();
         let writer = written.clone();
-        let log = fmt::Subscriber::builder().with_writer(move || writer.clone()).finish();
+        let log = fmt::Subscriber::builder()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
         let before = panic::take_hook();
         hide_panic_messages();
         let panicked = tracing::subscriber::with_default(log, || {
@@ -160,7 +169,17 @@ mod tests {
         let message = panicked.unwrap_err().downcast::<String>().unwrap();
         assert!(message.contains("a marked secret"), "{message}");
         let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        assert!(log.contains("panicked") && log.contains("src/telemetry.rs:"), "{log}");
+        for told in ["ERROR", "panicked", "alarm=true", "src/telemetry.rs:"] {
+            assert!(log.contains(told), "{log}");
+        }
         assert!(!log.contains("a marked secret"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn nor_does_whoever_waited_for_the_task() {
+        let ended = tokio::spawn(async { panic!("{} is no number", "a marked secret") }).await;
+        let error: JoinError = ended.unwrap_err();
+        assert!(error.to_string().contains("a marked secret"), "{error}");
+        assert!(!error_chain(&task_failed(error)).contains("a marked secret"));
     }
 }

@@ -1,9 +1,11 @@
 //! `completions`: what a shell needs to complete commands.
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
 use clap_complete::{Shell, generate};
+
+use super::output::{self, Failure};
 
 /// The arguments of `completions`.
 #[derive(Args)]
@@ -14,8 +16,11 @@ pub(super) struct Arguments {
 }
 
 /// Runs the command.
-pub(super) fn run(arguments: &Arguments, mut command: clap::Command) -> ExitCode {
+pub(super) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<ExitCode, Failure> {
     let name = command.get_name().to_owned();
-    generate(arguments.shell, &mut command, name, &mut io::stdout());
-    ExitCode::SUCCESS
+    // Into memory first: the library panics where it cannot write.
+    let mut script = Vec::new();
+    generate(arguments.shell, &mut command, name, &mut script);
+    output::say(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -154,9 +154,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Config(command) => config::run(&command),
             Command::Doctor => doctor::run(format).await,
             Command::Openapi => openapi::run(),
-            Command::Completions(arguments) => {
-                Ok(completions::run(&arguments, Arguments::command()))
-            }
+            Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
             Command::Health(arguments) => health::run(&arguments).await,
         }
     })

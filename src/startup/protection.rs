@@ -4,7 +4,6 @@
 use rustix::{
     mm::{MlockAllFlags, mlockall},
     process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
-    thread::{CapabilitySet, CapabilitySets, capabilities},
 };
 
 /// What the system granted.
@@ -26,14 +25,21 @@ pub(crate) fn forbid_core_dumps() -> bool {
 /// Keeps what this process uses out of swap, where it may lock as much as it wants. With a limit
 /// the lock would make an allocation fail some day, and the process with it.
 pub(crate) fn protect() -> Protection {
-    // Only what is touched: reserved stacks and arenas would count as used otherwise.
-    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
-    let memory_locked = may_lock_everything() && mlockall(flags).is_ok();
-    Protection { core_dumps_off: forbid_core_dumps(), memory_locked }
+    Protection { core_dumps_off: forbid_core_dumps(), memory_locked: lock_memory() }
 }
 
-/// True without a limit, and with the capability that no limit counts for.
-fn may_lock_everything() -> bool {
-    let is_capable = |sets: CapabilitySets| sets.effective.contains(CapabilitySet::IPC_LOCK);
-    getrlimit(Resource::Memlock).current.is_none() || capabilities(None).is_ok_and(is_capable)
+/// Asks without any allowance: the system then agrees only for the capability that needs none,
+/// which it knows better than what a container is told of its capabilities.
+fn lock_memory() -> bool {
+    // Only what is touched: reserved stacks and arenas would count as used otherwise.
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    let limit = getrlimit(Resource::Memlock);
+    if limit.current.is_none() {
+        return mlockall(flags).is_ok();
+    }
+    let none = Rlimit { current: Some(0), ..limit };
+    let is_locked = setrlimit(Resource::Memlock, none).is_ok() && mlockall(flags).is_ok();
+    // Lifting a limit to where it was is always allowed.
+    let _ = setrlimit(Resource::Memlock, limit);
+    is_locked
 }

@@ -10,6 +10,7 @@ use actix_web::{
 use tokio::task::JoinHandle;
 
 use super::{StartError, threads::waiting_threads};
+use crate::telemetry::task_failed;
 
 /// Connections a worker of the web server keeps at most.
 const CONNECTIONS_PER_WORKER: usize = 16_384;
@@ -34,7 +35,7 @@ impl Running {
         tokio::select! {
             () = stop => Ok(()),
             ended = &mut self.server => {
-                let error = ended.map_err(io::Error::other).and_then(|ended| ended).err();
+                let error = ended.map_err(task_failed).and_then(|ended| ended).err();
                 Err(StartError::Server(error.unwrap_or_else(|| io::Error::other("it ended"))))
             }
         }
@@ -42,11 +43,7 @@ impl Running {
     /// Closes the listener, finishes what was accepted, and ends.
     pub(super) async fn stop(self) -> Result<(), StartError> {
         self.handle.stop(true).await;
-        self.server
-            .await
-            .map_err(io::Error::other)
-            .and_then(|ended| ended)
-            .map_err(StartError::Server)
+        self.server.await.map_err(task_failed).and_then(|ended| ended).map_err(StartError::Server)
     }
 }
 

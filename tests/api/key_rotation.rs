@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::support::{
@@ -26,6 +27,13 @@ fn first_key(app: &TestApp) -> String {
     listed[0]["key"].as_str().unwrap().to_owned()
 }
 
+/// The session with the value that its page has now.
+async fn loaded_anew(app: &TestApp, session: &Credentials) -> Credentials {
+    let Credentials::Session { cookie, .. } = session.clone() else { panic!("{session:?}") };
+    let xsrf = app.get("/login", session).await.cookie("XSRF-TOKEN").unwrap();
+    Credentials::Session { cookie, xsrf }
+}
+
 #[sqlx::test]
 async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgPool) {
     let issuer = TestIssuer::new();
@@ -37,6 +45,7 @@ async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgP
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let unused = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let session = app.session(ADMINISTRATOR.1).await;
+    let (revoked, left) = (app.ticket(&app.plain()).await, app.session(PLAIN.1).await);
     let old = first_key(&app);
 
     let new = app.add_key();
@@ -53,6 +62,13 @@ async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgP
         for reader in [&app, &second] {
             reader.get(WHO, &fresh).await.has_status(200);
         }
+    }
+    // What was not used yet still lies under the former key, and can be ended there.
+    app.command(&["ticket", "revoke"], &revoked).succeeded();
+    second.post("/logout", &left, &Value::Null).await.has_status(204);
+    for instance in [&app, &second] {
+        instance.get(WHO, &Credentials::Ticket(revoked.clone())).await.is_unauthenticated();
+        instance.get(WHO, &left).await.is_unauthenticated();
     }
     second.save(&ticket, PLAIN.0, "", "saved by the one").await.is_saved();
     app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the one")).await.has_status(200);
@@ -77,6 +93,8 @@ async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgP
     second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.has_status(200);
     // What was used since the new key writes was stored anew; the rest ends with its key.
     app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &session).await.is_refused(401, "SoSessionException", "xsrf_wrong");
+    app.get(WHO, &loaded_anew(&app, &session).await).await.has_status(200);
     for ended in [&unused, &token] {
         app.get(WHO, ended).await.is_unauthenticated();
     }

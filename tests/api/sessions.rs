@@ -110,6 +110,16 @@ async fn every_request_needs_the_value_of_its_own_session(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_sign_in_on_the_last_day_there_is_does_no_harm(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let session = app.session("anna").await;
+    let statement =
+        "UPDATE tickets SET auth_time = '9999-12-31 20:00Z', expires_at = now() + '1 min'";
+    sqlx::query(statement).execute(&app.pool).await.unwrap();
+    app.get(WHO, &session).await.has_status(200);
+}
+
+#[sqlx::test]
 async fn two_cookies_or_values_of_one_name_are_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (cookie, xsrf) = parts(&app.session("anna").await);

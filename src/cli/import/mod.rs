@@ -37,6 +37,7 @@ use crate::{
         credentials::SaveCredentialError,
         importing::{Imported, ImportedUser},
     },
+    telemetry::task_failed,
 };
 
 /// How often the checkpoint is written.
@@ -169,7 +170,7 @@ impl Import {
         let Some(ended) = self.under_way.join_next().await else { return Ok(false) };
         // What is done is told, whatever else is wrong.
         let mut told = Ok(true);
-        for (number, outcome) in ended?? {
+        for (number, outcome) in ended.map_err(task_failed)?? {
             if let Err(failure) = self.done(number, outcome) {
                 told = told.and(Err(failure));
             }

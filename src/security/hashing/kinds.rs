@@ -34,8 +34,8 @@ impl RefusalCost {
 }
 
 impl HashingEngine {
-    /// Measures what these kinds take beside a new hash: a moment for each that may cost more. What
-    /// costs less is made to cost as much, so nobody waits for it.
+    /// Measures what these kinds take beside a new hash: a moment for each that may cost more. Where
+    /// none does nobody waits, for what costs less is made to cost as much.
     ///
     /// # Errors
     /// When the cost of new hashes is none that argon2 has.
@@ -59,14 +59,17 @@ impl HashingEngine {
         let new = self.pool.measure(&mut memory)?.min(self.pool.measure(&mut memory)?);
         let dearest = dearer.into_iter().map(|kind| time_of(kind, &mut memory)).max();
         let multiple = MARGIN * dearest.unwrap_or_default().div_duration_f64(new);
-        self.refusal_cost.set(multiple);
+        self.refusal_cost.set(if multiple > 1.0 { multiple } else { 0.0 });
         Ok(())
     }
 
     /// Waits until a refusal may be told whose hash began then. The queue before it is everybody's.
     pub(crate) async fn wait_as_refused(&self, began: Instant) {
         let time = self.pool.target_time().mul_f64(self.refusal_cost.get());
-        tokio::time::sleep_until((began + time).into()).await;
+        // The timer would round even nothing up to a millisecond.
+        if !time.is_zero() {
+            tokio::time::sleep_until((began + time).into()).await;
+        }
     }
 }
 

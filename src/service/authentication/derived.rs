@@ -107,18 +107,15 @@ impl Service {
         now: OffsetDateTime,
     ) -> OffsetDateTime {
         let Lifetime { sliding, maximum } = Lifetime::of(kind, &self.rules);
-        let ends = [
-            Some(now + sliding),
-            self.end_of_lifetime(auth_time),
-            maximum.map(|maximum| auth_time + maximum),
-        ];
+        let of_kind = maximum.and_then(|maximum| end_of(auth_time, maximum));
+        let ends = [Some(now + sliding), self.end_of_lifetime(auth_time), of_kind];
         ends.into_iter().flatten().min().unwrap_or(now)
     }
 
     /// When everything ends that goes back to a proof at `auth_time`; `None`: never.
     fn end_of_lifetime(&self, auth_time: OffsetDateTime) -> Option<OffsetDateTime> {
         let absolute = self.rules.absolute_lifetime;
-        if absolute.is_zero() { None } else { auth_time.checked_add(absolute.try_into().ok()?) }
+        if absolute.is_zero() { None } else { end_of(auth_time, absolute) }
     }
 
     /// Refuses what was derived from a proof and does not count any more.
@@ -141,4 +138,9 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The time so long after a proof; `None`: there is none so late.
+fn end_of(auth_time: OffsetDateTime, lifetime: std::time::Duration) -> Option<OffsetDateTime> {
+    auth_time.checked_add(lifetime.try_into().ok()?)
 }

@@ -100,4 +100,9 @@ fn shells_get_their_completions() {
         assert!(script.contains("grant-admin"), "{shell}");
     }
     run_with_input(keeper(&["completions", "none"]), "").failed_as_usage();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let finished = keeper(&["completions", "bash"]).stdout(full).output().unwrap();
+    let complaint = String::from_utf8(finished.stderr).unwrap();
+    assert_eq!(finished.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("No space left on device"), "{complaint}");
 }
