@@ -94,32 +94,38 @@ impl Call {
     }
 
     /// Runs a use case that may write.
-    pub(super) async fn run<U, F, T, E>(self, use_case: U) -> Result<T, ApiError>
+    pub(super) fn run<U, F, T, E>(
+        self,
+        use_case: U,
+    ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
     where
         U: FnOnce(Arc<Service>, By) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
-        self.run_or(use_case, ApiError::from).await
+        self.run_or(use_case, ApiError::from)
     }
 
     /// Runs a use case that only reads: when it was late, nothing can have been written.
-    pub(super) async fn read<U, F, T, E>(self, use_case: U) -> Result<T, ApiError>
+    pub(super) fn read<U, F, T, E>(
+        self,
+        use_case: U,
+    ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
     where
         U: FnOnce(Arc<Service>, By) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
-        self.run_or(use_case, ApiError::interrupted_reading).await
+        self.run_or(use_case, ApiError::interrupted_reading)
     }
 
-    async fn run_or<U, F, T, E>(
+    fn run_or<U, F, T, E>(
         self,
         use_case: U,
         interrupted: fn(Interrupted) -> ApiError,
-    ) -> Result<T, ApiError>
+    ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
     where
         U: FnOnce(Arc<Service>, By) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -127,7 +133,7 @@ impl Call {
         E: Into<ApiError> + Send + 'static,
     {
         let Self { by, state, .. } = self;
-        let ended = state.service.run(|service| use_case(service, by)).await;
-        ended.map_err(interrupted)?.map_err(E::into)
+        let ended = state.service.run(|service| use_case(service, by));
+        async move { ended.await.map_err(interrupted)?.map_err(E::into) }
     }
 }

@@ -39,13 +39,12 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
         return Some(ErrorKind::UriTooLong);
     }
     let presented = presented(request.request());
-    let headers: usize = request
-        .headers()
-        .iter()
-        .chain(&presented)
-        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD)
-        .sum();
-    let authorization = presented.get_all(AUTHORIZATION).map(HeaderValue::len).max();
+    let others = request.headers().iter().map(|(name, value)| (name.as_str(), value));
+    let sizes = others
+        .chain(presented.iter())
+        .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD);
+    let headers: usize = sizes.sum();
+    let authorization = presented.get_all(AUTHORIZATION.as_str()).map(HeaderValue::len).max();
     let is_too_large =
         headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
     is_too_large.then_some(ErrorKind::HeadersTooLarge)

@@ -162,7 +162,8 @@ impl Service {
                 return saved(outcome);
             }
         }
-        self.write_in_turn(save).await
+        // Apart: every save that waits would have room for it otherwise.
+        Box::pin(self.write_in_turn(save)).await
     }
 
     /// The span of the stored credential, unless the type gives each a new one.

@@ -41,11 +41,15 @@ impl ServiceHandle {
         &self.service
     }
 
-    /// Runs a use case. When the caller goes away, it is cancelled at its next await.
+    /// Begins a use case, and waits for its end. When the caller goes away, it is cancelled at its
+    /// next await.
     ///
     /// # Errors
     /// [`Interrupted`] when it did not come to its end.
-    pub(crate) async fn run<U, F>(&self, use_case: U) -> Result<F::Output, Interrupted>
+    pub(crate) fn run<U, F>(
+        &self,
+        use_case: U,
+    ) -> impl Future<Output = Result<F::Output, Interrupted>> + use<U, F>
     where
         U: FnOnce(Arc<Service>) -> F,
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -53,9 +57,13 @@ impl ServiceHandle {
         // A set of one: dropping it cancels the task, dropping a plain handle would not.
         let mut task = JoinSet::new();
         task.spawn_on(use_case(Arc::clone(&self.service)).in_current_span(), &self.runtime);
-        match tokio::time::timeout(self.limit, task.join_next()).await {
-            Ok(ended) => ended.and_then(Result::ok).ok_or(Interrupted::Ended),
-            Err(_) => Err(Interrupted::Late),
+        let limit = self.limit;
+        // Whoever waits needs no room for what the task has.
+        async move {
+            match tokio::time::timeout(limit, task.join_next()).await {
+                Ok(ended) => ended.and_then(Result::ok).ok_or(Interrupted::Ended),
+                Err(_) => Err(Interrupted::Late),
+            }
         }
     }
 }

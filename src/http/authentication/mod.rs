@@ -13,7 +13,7 @@ use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    http::header::{AUTHORIZATION, HeaderValue},
     middleware::Next,
     web::Data,
 };
@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use super::{
     connection::Connection,
     error::{ApiError, ErrorKind},
-    presented::{self, SO_APP_TOKEN},
+    presented::{self, Presented, SO_APP_TOKEN},
     request_id::RequestId,
     routes::Access,
     state::HttpState,
@@ -76,7 +76,7 @@ async fn authenticated(
     let credential = credential(&headers)?;
     tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
-    let app_token = headers.get(SO_APP_TOKEN).and_then(|value| value.to_str().ok());
+    let app_token = headers.get_all(SO_APP_TOKEN).next().and_then(|value| value.to_str().ok());
     let app_token = app_token.map(SecretString::from);
     let presentation = Presentation { credential, app_token, origin, work };
     let authenticated = state
@@ -102,8 +102,8 @@ pub(super) fn refused(error: AuthenticationError) -> ApiError {
 }
 
 /// What the request presents: exactly one header of a known scheme, or the cookie session.
-fn credential(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
-    let mut values = headers.get_all(AUTHORIZATION);
+fn credential(headers: &Presented) -> Result<PresentedCredential, ErrorKind> {
+    let mut values = headers.get_all(AUTHORIZATION.as_str());
     match (values.next(), values.next()) {
         (Some(value), None) => read(value).ok_or(ErrorKind::Unauthenticated),
         (None, _) => session_cookie::read(headers),

@@ -2,13 +2,16 @@
 
 use actix_web::{
     cookie::{Cookie, SameSite},
-    http::header::{COOKIE, HeaderMap},
+    http::header::COOKIE,
 };
 use secrecy::SecretString;
 
 use crate::{
     domain::principal::PresentedCredential,
-    http::{error::ErrorKind, presented::X_XSRF_TOKEN},
+    http::{
+        error::ErrorKind,
+        presented::{Presented, X_XSRF_TOKEN},
+    },
 };
 
 /// The cookie of the session, out of reach for scripts.
@@ -17,7 +20,7 @@ pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
 
 /// What a request without an `Authorization` header presents.
-pub(super) fn read(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind> {
+pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ErrorKind> {
     let xsrf = xsrf_header(headers)?.ok_or(ErrorKind::XsrfMissing)?;
     single_cookie(headers, XSRF_COOKIE)?;
     let cookie = single_cookie(headers, SESSION_COOKIE)?.ok_or(ErrorKind::Unauthenticated)?;
@@ -28,7 +31,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<PresentedCredential, ErrorKind
 ///
 /// # Errors
 /// When there are several.
-pub(in crate::http) fn xsrf_header(headers: &HeaderMap) -> Result<Option<SecretString>, ErrorKind> {
+pub(in crate::http) fn xsrf_header(headers: &Presented) -> Result<Option<SecretString>, ErrorKind> {
     let values = headers.get_all(X_XSRF_TOKEN).map(|value| value.to_str().unwrap_or_default());
     at_most_one(values)
 }
@@ -38,7 +41,7 @@ pub(in crate::http) fn xsrf_header(headers: &HeaderMap) -> Result<Option<SecretS
 /// # Errors
 /// When there are several: one may have been planted by another host of the domain.
 pub(in crate::http) fn single_cookie(
-    headers: &HeaderMap,
+    headers: &Presented,
     name: &str,
 ) -> Result<Option<SecretString>, ErrorKind> {
     at_most_one(cookies(headers, name))
@@ -53,10 +56,10 @@ fn at_most_one<'values>(
 
 /// The values of every cookie of that name.
 fn cookies<'headers>(
-    headers: &'headers HeaderMap,
+    headers: &'headers Presented,
     name: &str,
 ) -> impl Iterator<Item = &'headers str> {
-    let lines = headers.get_all(COOKIE).filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(COOKIE.as_str()).filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
     pairs.filter(move |(given, _)| given.trim() == name).map(|(_, value)| value.trim())
 }

@@ -148,7 +148,9 @@ impl Service {
         }
         let authenticated = match credential {
             PresentedCredential::Password { name, password } => {
-                let principal = self.authenticate_password(&name, &password, &origin, now).await?;
+                // Apart: every request that waits would have room for it otherwise.
+                let proving = Box::pin(self.authenticate_password(&name, &password, &origin, now));
+                let principal = proving.await?;
                 let admission = self.admit(work, principal.user_id())?;
                 Authenticated { principal, admission }
             }

@@ -24,7 +24,8 @@ impl Service {
         if text.expose_secret().starts_with(PREFIX) {
             self.authenticate_access_token(text, work, now).await
         } else {
-            self.authenticate_issuer_token(text, (work, origin), now).await
+            // Apart: every request that waits would have room for it otherwise.
+            Box::pin(self.authenticate_issuer_token(text, (work, origin), now)).await
         }
     }
 
