@@ -13,10 +13,10 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use credential_keeper::describe_routes;
 use reqwest::{Client, Method, RequestBuilder};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
-use crate::support::{Credentials, Server, keeper, run_with_input};
+use crate::support::{Credentials, Server, keeper, run_with_input, started};
 
 /// Every marker begins like this; nothing else does.
 const MARKER: &str = "CANARYq7Zk";
@@ -413,11 +413,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let (ended_well, log) = server.wait();
     assert!(ended_well);
     assert!(log.lines().count() > 10_000, "the log is at its most talkative");
-    let started: Value = serde_json::from_str(
-        log.lines().find(|line| line.contains("\"message\":\"started\"")).unwrap(),
-    )
-    .unwrap();
-    assert_eq!(started["core_dumps.off"], true);
+    assert_eq!(started(&log)["core_dumps.off"], true);
     holds_none("the log", log.as_bytes());
     for row in installation.everything().await {
         holds_none("the database", row.as_bytes());

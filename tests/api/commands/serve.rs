@@ -6,10 +6,10 @@ use rustix::{
     process::{Resource, Rlimit, Signal, setrlimit},
     thread::{CapabilitySet, clear_ambient_capability_set, remove_capability_from_bounding_set},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 
-use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
+use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper, started};
 
 fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, String> {
     let mut command = keeper(&["serve"]);
@@ -196,8 +196,7 @@ async fn core_dumps_are_off_memory_is_locked_where_it_may_be_and_the_log_says_so
         let core_dumps = said_of(server.id(), "limits", "Max core file size");
         server.signal(Signal::TERM);
         let (_, log) = server.wait();
-        let started = log.lines().find(|line| line.contains("\"message\":\"started\"")).unwrap();
-        let started: Value = serde_json::from_str(started).unwrap();
+        let started = started(&log);
         assert_eq!(is_locked, may_lock);
         assert_eq!(started["memory.locked"], may_lock);
         assert_eq!(core_dumps.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);

@@ -15,7 +15,7 @@ pub(crate) use self::{
     credentials::Credentials,
     issuer::TestIssuer,
     key_server::KeyServer,
-    server::Server,
+    server::{Server, started},
     slow_answer::SlowAnswer,
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, TestApp, password_of},
 };

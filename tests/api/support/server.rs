@@ -7,6 +7,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// A process that printed its ready line.
 pub(crate) struct Server {
@@ -60,6 +61,13 @@ impl Server {
         let log = self.stderr.take().unwrap().join().unwrap();
         (status.success(), log)
     }
+}
+
+/// What `serve` says of itself when it has started, in its log.
+pub(crate) fn started(log: &str) -> Value {
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let line = lines.find(|line| line["message"] == "started");
+    line.unwrap_or_else(|| panic!("{log}"))
 }
 
 impl Drop for Server {
