@@ -5,9 +5,12 @@ use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, dev,
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING},
-    web::{Bytes, Data, Payload},
+    http::header::{
+        CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    },
+    web::{Bytes, BytesMut, Data, Payload},
 };
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -71,9 +74,10 @@ fn extract<T>(
         let timeout = request
             .app_data::<Data<HttpState>>()
             .map_or_else(Default::default, |state| state.read_timeout);
-        let bytes = tokio::time::timeout(timeout, receive(payload))
-            .await
-            .map_err(|_| ErrorKind::RequestTimeout)??;
+        let bytes =
+            tokio::time::timeout(timeout, receive(payload, length_despite_upgrade(&request)?))
+                .await
+                .map_err(|_| ErrorKind::RequestTimeout)??;
         Ok(parse(&bytes, format, charset, read)?)
     }
 }
@@ -92,12 +96,37 @@ fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind>
     format.map(Some).ok_or(ErrorKind::UnsupportedMediaType)
 }
 
-async fn receive(payload: Payload) -> Result<Bytes, ErrorKind> {
-    payload
-        .to_bytes_limited(MAXIMUM_BODY)
-        .await
-        .map_err(|_| ErrorKind::BodyTooLarge)?
-        .map_err(|_| BodyFault::EndedEarly.into())
+/// The length of a body that the web server does not end by itself: after `Upgrade: websocket` it
+/// takes everything that follows for one stream. This service upgrades to nothing, so the request is
+/// read as if the header was not there (RFC 9110, section 7.8).
+fn length_despite_upgrade(request: &HttpRequest) -> Result<Option<usize>, ErrorKind> {
+    let headers = request.headers();
+    if !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(None);
+    }
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let Some(length) = length.and_then(|length| str::from_utf8(length).ok()) else {
+        return Ok(None);
+    };
+    let length = length.trim().parse().map_err(|_| BodyFault::Framework)?;
+    if length > MAXIMUM_BODY { Err(ErrorKind::BodyTooLarge) } else { Ok(Some(length)) }
+}
+
+async fn receive(mut payload: Payload, length: Option<usize>) -> Result<Bytes, ErrorKind> {
+    let Some(length) = length else {
+        return payload
+            .to_bytes_limited(MAXIMUM_BODY)
+            .await
+            .map_err(|_| ErrorKind::BodyTooLarge)?
+            .map_err(|_| BodyFault::EndedEarly.into());
+    };
+    let mut bytes = BytesMut::with_capacity(length);
+    while bytes.len() < length {
+        let chunk = payload.next().await.and_then(Result::ok).ok_or(BodyFault::EndedEarly)?;
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes.truncate(length);
+    Ok(bytes.freeze())
 }
 
 /// Bytes to what the operation wants, by way of one tree for every format.
