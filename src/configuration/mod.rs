@@ -4,6 +4,7 @@
 //! Reading collects every problem instead of stopping at the first. A problem names the setting,
 //! never its value.
 
+mod connections;
 mod credential_types;
 mod reader;
 mod sections;
@@ -12,9 +13,12 @@ mod validation;
 use std::{collections::HashMap, env, path::Path};
 
 pub use self::sections::Settings;
-pub(crate) use self::sections::{
-    ApplicationSettings, AttemptSettings, HashingSettings, IssuerSettings, LogFormat, LogSettings,
-    PasswordSettings, PolicyProfile, ShutdownSettings,
+pub(crate) use self::{
+    connections::ConnectionSettings,
+    sections::{
+        ApplicationSettings, AttemptSettings, HashingSettings, IssuerSettings, LogFormat,
+        LogSettings, PasswordSettings, PolicyProfile, ShutdownSettings,
+    },
 };
 use self::{credential_types::TypeSettings, reader::Reader};
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{credential_types::TypeSettings, reader::Reader};
+use super::{connections::ConnectionSettings, credential_types::TypeSettings, reader::Reader};
 use crate::domain::application::InstallationType;
 
 /// The settings of a process.
@@ -45,7 +45,7 @@ pub(crate) struct HttpSettings {
     pub(crate) base_path: String,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors_origins: Vec<String>,
-    pub(crate) read_timeout: Duration,
+    pub(crate) connections: ConnectionSettings,
     pub(crate) answer_timeout: Duration,
 }
 
@@ -284,7 +284,7 @@ impl HttpSettings {
             base_path: reader.get("http.base_path"),
             trusted_proxies: trusted_proxies(reader),
             cors_origins: reader.words("http.cors_origins"),
-            read_timeout: reader.seconds("http.read_timeout_seconds"),
+            connections: ConnectionSettings::take(reader),
             answer_timeout: reader.seconds("http.answer_timeout_seconds"),
         }
     }

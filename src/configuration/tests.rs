@@ -31,7 +31,7 @@ fn the_environment_comes_on_top_of_the_file() {
     let environment = variables(&[("KEEPER__HTTP__LISTEN", "127.0.0.1:2")]);
     let settings = Settings::read(Some(file.path()), environment).unwrap();
     assert_eq!(settings.http.listen.port(), 2);
-    assert_eq!(settings.http.read_timeout.as_secs(), 3);
+    assert_eq!(settings.http.connections.read_timeout.as_secs(), 3);
 }
 
 #[test]

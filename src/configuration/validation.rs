@@ -105,7 +105,9 @@ impl Settings {
             refuse("tickets.maximum_per_user", "must be at least 1");
         }
         for (setting, duration) in [
-            ("http.read_timeout_seconds", self.http.read_timeout),
+            ("http.read_timeout_seconds", self.http.connections.read_timeout),
+            ("http.idle_timeout_seconds", self.http.connections.idle_timeout),
+            ("http.write_timeout_seconds", self.http.connections.write_timeout),
             ("database.acquire_timeout_seconds", self.database.acquire_timeout),
             ("database.lock_timeout_seconds", self.database.lock_timeout),
             ("database.statement_timeout_seconds", self.database.statement_timeout),
@@ -146,6 +148,7 @@ impl Settings {
         if context.is_empty() || !context.chars().all(is_plain) {
             refuse("access_tokens.context", "must be letters, digits, - and _");
         }
+        problems.extend(self.http.connections.contradictions());
         problems.extend(self.attempt_contradictions());
         problems.extend(self.answer_contradiction());
         problems.extend(self.hashing_contradictions());

@@ -31,15 +31,20 @@ impl Origin {
         self.network().map_or(Caller::Command, Caller::Address)
     }
 
-    /// The part of the address that one party has: all of IPv4, the first 64 bits of IPv6.
+    /// The address as [`network_of`] cuts it.
     pub(crate) fn network(&self) -> Option<IpAddr> {
-        self.address.map(|address| match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        })
+        self.address.map(network_of)
+    }
+}
+
+/// The part of an address that one party has: all of IPv4, the first 64 bits of IPv6.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
     }
 }
 

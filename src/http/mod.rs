@@ -31,6 +31,7 @@ mod query;
 mod request_id;
 mod routes;
 mod state;
+mod transport;
 mod user;
 mod vendor_names;
 
@@ -52,6 +53,7 @@ pub(crate) use self::{
     openapi::document_text as openapi_document,
     request_id::RequestId,
     state::{HttpState, Readiness},
+    transport::{ConnectionLimits, ConnectionRegistry, PhaseTimeouts, TimedStream},
 };
 use self::{
     error::{ApiError, ErrorKind},
@@ -85,6 +87,7 @@ pub(crate) fn application(
         .wrap(from_fn(connection::identify))
         .wrap(from_fn(request_id::assign))
         .wrap(from_fn(presented::hold))
+        .wrap(from_fn(transport::track))
 }
 
 /// The application of the operations listener: health and metrics, nothing that needs a right.
@@ -106,6 +109,7 @@ pub(crate) fn operations_application(
         .default_service(web::to(unknown_route))
         .wrap(from_fn(error_rendering::render))
         .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(transport::track))
 }
 
 fn configure(config: &mut ServiceConfig, state: &HttpState) {

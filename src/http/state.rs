@@ -2,18 +2,24 @@
 
 use std::{
     net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use ipnet::IpNet;
 
+use super::transport::ConnectionRegistry;
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
 
 /// Shared by all workers; built once in `startup`.
 pub(crate) struct HttpState {
     pub(crate) service: ServiceHandle,
     pub(crate) readiness: Readiness,
+    /// The connections of callers.
+    pub(crate) connections: Arc<ConnectionRegistry>,
     /// Answered hosts, in lower case and without port; empty: all.
     pub(crate) allowed_hosts: Vec<String>,
     /// The path that everything but health is under; empty: none.

@@ -15,14 +15,19 @@ use crate::storage::ConnectionCounts;
 const PREFIX: &str = "keeper";
 
 impl Service {
-    /// All metrics in the text format of `OpenMetrics`, which Prometheus reads.
+    /// All metrics in the text format of `OpenMetrics`, which Prometheus reads. `register_http` adds
+    /// those of HTTP.
     ///
     /// # Errors
     /// Never in practice: a text takes whatever is written to it.
-    pub(crate) fn metrics(&self) -> Result<String, fmt::Error> {
+    pub(crate) fn metrics(
+        &self,
+        register_http: impl FnOnce(&mut Registry),
+    ) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix(PREFIX);
         self.hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
         self.register_database(registry.sub_registry_with_prefix("database"));
+        register_http(registry.sub_registry_with_prefix("http"));
         let kib = |number: u64| i64::try_from(number * 1024).unwrap_or(i64::MAX);
         for (name, help, number) in [
             ("memory_ceiling", "The most memory this process takes", self.memory_ceiling_kib),

@@ -2,8 +2,6 @@
 
 use crate::security::hashing::Capacity;
 
-use super::server::maximum_connections;
-
 /// What the process takes without connections and hashing, in KiB.
 const BASE_KIB: u64 = 40 * 1024;
 
@@ -12,8 +10,8 @@ const CONNECTION_KIB: u64 = 24;
 
 /// The most memory the process takes, in KiB: its base and the hashing threads' memory, a tenth
 /// more for what allocators leave unused, and every connection that it would keep open.
-pub(super) fn ceiling_kib(hashing: Capacity) -> u64 {
+pub(super) fn ceiling_kib(hashing: Capacity, maximum_connections: usize) -> u64 {
     let fixed = BASE_KIB + hashing.memory_kib;
-    let connections = u64::try_from(maximum_connections()).unwrap_or(u64::MAX);
+    let connections = u64::try_from(maximum_connections).unwrap_or(u64::MAX);
     fixed + fixed / 10 + connections.saturating_mul(CONNECTION_KIB)
 }

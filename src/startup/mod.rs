@@ -1,6 +1,7 @@
 //! Puts the application together from its settings, runs it, and takes it down in order.
 
 mod database;
+mod descriptors;
 mod error;
 mod memory;
 mod protection;
@@ -28,8 +29,10 @@ pub(crate) use self::{
     threads::waiting_threads,
 };
 use crate::{
-    configuration::{Settings, ShutdownSettings},
-    http::{self, HttpState, Readiness},
+    configuration::{ConnectionSettings, Settings, ShutdownSettings},
+    http::{
+        self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness,
+    },
     security::hashing::Capacity,
     service::{Service, ServiceHandle},
     storage::Database,
@@ -51,6 +54,9 @@ const BACKLOG: i32 = 4096;
 /// How long closing the database connections may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Connections of the operations listener: probes and a few collectors of metrics.
+const OPERATIONS_CONNECTIONS: usize = 128;
+
 /// The whole application, listening but not yet answering.
 pub struct Application {
     listener: TcpListener,
@@ -58,7 +64,7 @@ pub struct Application {
     state: Data<HttpState>,
     service: Arc<Service>,
     shutdown: ShutdownSettings,
-    read_timeout: Duration,
+    timeouts: PhaseTimeouts,
     anchor_period: Duration,
 }
 
@@ -87,6 +93,7 @@ impl Application {
                 settings.http.answer_timeout,
             ),
             readiness: Readiness::default(),
+            connections: registry(settings),
             allowed_hosts: settings
                 .http
                 .allowed_hosts
@@ -98,7 +105,7 @@ impl Application {
             trusted_proxies: settings.http.trusted_proxies.clone(),
             cors_origins: settings.cors_origins(),
             is_behind_tls: settings.http.tls_terminated_by_proxy,
-            read_timeout: settings.http.read_timeout,
+            read_timeout: settings.http.connections.read_timeout,
             challenges: http::challenges(
                 service.rules.schemes,
                 settings.authentication.basic_challenge,
@@ -110,7 +117,7 @@ impl Application {
             state,
             service,
             shutdown: settings.shutdown.clone(),
-            read_timeout: settings.http.read_timeout,
+            timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
         })
     }
@@ -147,19 +154,24 @@ impl Application {
     /// # Errors
     /// When the web server fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { listener, operations, state, service, shutdown, read_timeout, anchor_period } =
-            self;
+        let Self { listener, operations, state, service, shutdown, timeouts, anchor_period } = self;
         let timeout = shutdown.timeout;
         let mut application = {
-            let state = state.clone();
-            serve(listener, timeout, read_timeout, move || http::application(state.clone()))?
+            let (state, registry) = (state.clone(), Arc::clone(&state.connections));
+            let build = move || http::application(state.clone());
+            serve(listener, timeout, timeouts, &registry, build)?
         };
         let operations = match operations {
             None => None,
             Some(listener) => {
                 let state = state.clone();
                 let build = move || http::operations_application(state.clone());
-                Some(serve(listener, Duration::ZERO, read_timeout, build)?)
+                let registry = ConnectionRegistry::new(ConnectionLimits {
+                    maximum: OPERATIONS_CONNECTIONS,
+                    per_address: OPERATIONS_CONNECTIONS,
+                    unlimited: Vec::new(),
+                });
+                Some(serve(listener, Duration::ZERO, timeouts, &registry, build)?)
             }
         };
         let mut background = start_background(&service, anchor_period);
@@ -182,6 +194,22 @@ impl Application {
         }
         Ok(())
     }
+}
+
+/// The connections of callers, none yet.
+fn registry(settings: &Settings) -> Arc<ConnectionRegistry> {
+    let connections = &settings.http.connections;
+    let maximum = descriptors::allowed_connections(connections.maximum);
+    ConnectionRegistry::new(ConnectionLimits {
+        maximum,
+        per_address: connections.per_address.min(maximum),
+        unlimited: settings.http.trusted_proxies.clone(),
+    })
+}
+
+fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
+    let ConnectionSettings { read_timeout, idle_timeout, write_timeout, .. } = *settings;
+    PhaseTimeouts { read: read_timeout, idle: idle_timeout, write: write_timeout }
 }
 
 /// What is done beside requests, until the process ends.

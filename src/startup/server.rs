@@ -1,24 +1,34 @@
 //! One web server: started, and stopped without losing what it accepted.
 
-use std::{future::Future, io, net::TcpListener, time::Duration};
-
-use actix_web::{
-    App, Error, HttpServer,
-    body::MessageBody,
-    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
+use std::{
+    future::{Future, ready},
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
 };
-use tokio::task::JoinHandle;
+
+use actix_http::{
+    HttpService,
+    error::{DispatchError, ParseError},
+};
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::{
+    App, Error,
+    body::MessageBody,
+    dev::{AppConfig, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse, fn_service},
+};
+use tokio::{net::TcpStream, task::JoinHandle};
 
 use super::{StartError, threads::waiting_threads};
-use crate::telemetry::task_failed;
+use crate::{
+    http::{ConnectionRegistry, PhaseTimeouts, TimedStream},
+    telemetry::task_failed,
+};
 
-/// Connections a worker of the web server keeps at most.
-const CONNECTIONS_PER_WORKER: usize = 16_384;
-
-/// Connections that all workers together keep.
-pub(super) fn maximum_connections() -> usize {
-    waiting_threads() * CONNECTIONS_PER_WORKER
-}
+/// How long a connection may take to close.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A web server that is running.
 pub(super) struct Running {
@@ -47,11 +57,12 @@ impl Running {
     }
 }
 
-/// Starts a web server on a listener.
+/// Starts a web server on a listener. Its connections are in `registry`.
 pub(super) fn serve<F, A, B>(
     listener: TcpListener,
     shutdown_timeout: Duration,
-    read_timeout: Duration,
+    timeouts: PhaseTimeouts,
+    registry: &Arc<ConnectionRegistry>,
     build: F,
 ) -> Result<Running, StartError>
 where
@@ -65,17 +76,68 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let server = HttpServer::new(build)
+    let builder = ServerBuilder::new();
+    let shutdown = builder.graceful_shutdown_signal();
+    let registry = Arc::clone(registry);
+    let accept = move || {
+        let shutdown = shutdown.clone();
+        let registry = Arc::clone(&registry);
+        let application = build().into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            .keep_alive(timeouts.idle)
+            .client_request_timeout(timeouts.read)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // A caller that closes its side has gone away; its work is cancelled.
+            .h1_allow_half_closed(false)
+            .on_connect_ext(|stream: &TimedStream<TcpStream>, data| {
+                data.insert(stream.progress());
+            })
+            .h1(map_config(application, |()| AppConfig::default()))
+            .map_err(log_failure);
+        fn_service(move |socket: TcpStream| ready(register(socket, timeouts, &registry)))
+            .and_then(http)
+    };
+    let server = builder
         .disable_signals()
         .workers(waiting_threads())
-        .max_connections(CONNECTIONS_PER_WORKER)
-        .client_request_timeout(read_timeout)
-        // A caller that closes its side has gone away; its work is cancelled.
-        .h1_allow_half_closed(false)
+        // Ours is smaller, and makes room instead of letting new connections wait.
+        .max_concurrent_connections(usize::MAX)
         .shutdown_timeout(shutdown_timeout.as_secs())
-        .listen(listener)
+        .listen("http", listener, accept)
         .map_err(StartError::Server)?
         .run();
     let handle = server.handle();
     Ok(Running { handle, server: tokio::spawn(server) })
+}
+
+/// A new connection with its place and deadlines. Where there is no place, it is closed.
+fn register(
+    socket: TcpStream,
+    timeouts: PhaseTimeouts,
+    registry: &Arc<ConnectionRegistry>,
+) -> Result<(TimedStream<TcpStream>, Option<SocketAddr>), DispatchError> {
+    let peer = socket.peer_addr().ok();
+    let registration = registry.register(peer.map(|peer| peer.ip()));
+    let registration =
+        registration.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+    // Answers are short: the system need not wait for more.
+    let _ = socket.set_nodelay(true);
+    Ok((TimedStream::new(socket, timeouts, registration), peer))
+}
+
+/// Logs what the web server answers on its own, before any request reaches the application.
+fn log_failure(error: DispatchError) -> DispatchError {
+    if let DispatchError::Parse(cause) = &error {
+        let status = if matches!(cause, ParseError::TooLarge) { 431 } else { 400 };
+        tracing::info!(
+            http.status = status,
+            cause = cause as &dyn std::error::Error,
+            "a request could not be read"
+        );
+    }
+    error
 }

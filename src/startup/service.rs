@@ -42,7 +42,8 @@ pub(crate) fn build_service(
         maximum_verified: settings.hashing.maximum_verified,
         verified_lifetime: settings.hashing.verified_lifetime,
     })?;
-    let memory_ceiling_kib = memory::ceiling_kib(hashing.capacity());
+    let memory_ceiling_kib =
+        memory::ceiling_kib(hashing.capacity(), settings.http.connections.maximum);
     Ok(Service {
         database,
         keyring: Keyring::load(keyring_file)?,

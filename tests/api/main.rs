@@ -17,6 +17,7 @@ mod authentication;
 mod canary;
 mod commands;
 mod concurrency;
+mod connections;
 mod constraints;
 mod deployment;
 mod descriptions;

@@ -1,0 +1,73 @@
+//! Which phase a connection is in, as only the application knows: a request has reached it, or has
+//! been answered.
+
+use std::{cell::Cell, rc::Rc};
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+};
+
+/// The requests of one connection. Shared by its stream and its requests, which stay on one thread.
+#[derive(Debug, Default)]
+pub(crate) struct RequestProgress {
+    started: Cell<u64>,
+    in_progress: Cell<u32>,
+    /// Requests that started since the stream last received something.
+    since_read: Cell<u32>,
+}
+
+impl RequestProgress {
+    /// How many requests have reached the application so far.
+    pub(super) fn started(&self) -> u64 {
+        self.started.get()
+    }
+
+    /// True while the application works on a request.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_progress.get() > 0
+    }
+
+    /// Notes that the stream received something.
+    pub(super) fn note_read(&self) {
+        self.since_read.set(0);
+    }
+
+    fn start(self: &Rc<Self>) -> InProgress {
+        self.started.set(self.started.get() + 1);
+        self.in_progress.set(self.in_progress.get() + 1);
+        self.since_read.set(self.since_read.get() + 1);
+        InProgress(Rc::clone(self))
+    }
+
+    /// True for a request that arrived together with one before it.
+    fn is_pipelined(&self) -> bool {
+        self.since_read.get() > 1
+    }
+}
+
+/// A request that the application works on.
+struct InProgress(Rc<RequestProgress>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.in_progress.set(self.0.in_progress.get().saturating_sub(1));
+    }
+}
+
+/// Middleware, before all others, that tells the connection's stream that a request has arrived, and
+/// when it is answered.
+pub(crate) async fn track(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let progress = request.conn_data::<Rc<RequestProgress>>().cloned();
+    let _in_progress = progress.as_ref().map(RequestProgress::start);
+    if progress.is_some_and(|progress| progress.is_pipelined()) {
+        // One connection with many requests in one packet takes turns with all other connections.
+        tokio::task::yield_now().await;
+    }
+    next.call(request).await
+}

@@ -1,0 +1,292 @@
+//! All open connections of one listener: how many, from where, and which one is closed to make room.
+//!
+//! A new connection is never refused because of sockets that only wait: where the limit of an address
+//! or of all is reached, the oldest connection that waits for its peer is closed instead.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use ipnet::IpNet;
+
+use crate::domain::caller::network_of;
+
+/// How many connections there may be.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionLimits {
+    /// In all.
+    pub(crate) maximum: usize,
+    /// From one address; of IPv6, from one /64.
+    pub(crate) per_address: usize,
+    /// Proxies: each of their connections may be somebody else's.
+    pub(crate) unlimited: Vec<IpNet>,
+}
+
+/// What became of connections so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TransportCounts {
+    pub(crate) open: u64,
+    pub(crate) maximum: u64,
+    /// Closed to make room for a new one.
+    pub(crate) evicted: u64,
+    /// Refused, because every other one was busy.
+    pub(crate) refused: u64,
+    /// Closed because a request did not arrive in time.
+    pub(crate) request_timeouts: u64,
+    /// Closed because an answer was not read in time.
+    pub(crate) response_timeouts: u64,
+}
+
+/// In which phase a connection took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeoutPhase {
+    /// No request, or only a part of one.
+    Request,
+    /// An answer that the peer does not read.
+    Response,
+}
+
+/// The open connections.
+#[derive(Debug)]
+pub(crate) struct ConnectionRegistry {
+    limits: ConnectionLimits,
+    open: Mutex<OpenConnections>,
+    evicted: AtomicU64,
+    refused: AtomicU64,
+    request_timeouts: AtomicU64,
+    response_timeouts: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct OpenConnections {
+    next_id: u64,
+    count: usize,
+    /// Oldest first.
+    by_address: HashMap<Option<IpAddr>, BTreeMap<u64, Arc<ConnectionHandle>>>,
+}
+
+/// What the registry and a connection's stream share.
+#[derive(Debug)]
+struct ConnectionHandle {
+    /// True while the connection waits for its peer, and nothing is lost by closing it.
+    is_waiting: AtomicBool,
+    is_evicted: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A connection's place in the registry; dropped, the place is free.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    registry: Arc<ConnectionRegistry>,
+    network: Option<IpAddr>,
+    id: u64,
+    handle: Arc<ConnectionHandle>,
+}
+
+impl ConnectionRegistry {
+    /// No connections yet.
+    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            open: Mutex::default(),
+            evicted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            request_timeouts: AtomicU64::new(0),
+            response_timeouts: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for a new connection, if need be that of an older one that waits; `None` when every
+    /// place is taken by a connection that is busy.
+    pub(crate) fn register(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Registration> {
+        let address = address.map(|address| address.to_canonical());
+        let is_limited = |address: &IpAddr| {
+            !self.limits.unlimited.iter().any(|network| network.contains(address))
+        };
+        let network = address.map(network_of);
+        let mut open = self.lock();
+        let of_address = open.by_address.get(&network).map_or(0, BTreeMap::len);
+        let is_address_full =
+            address.as_ref().is_some_and(is_limited) && of_address >= self.limits.per_address;
+        if is_address_full && !self.evict(&mut open, network) {
+            return self.refuse();
+        }
+        if open.count >= self.limits.maximum {
+            let largest = open.by_address.iter().max_by_key(|(_, connections)| connections.len());
+            let Some(largest) = largest.map(|(network, _)| *network) else { return self.refuse() };
+            if !self.evict(&mut open, largest) {
+                return self.refuse();
+            }
+        }
+        let handle = Arc::new(ConnectionHandle {
+            is_waiting: AtomicBool::new(true),
+            is_evicted: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        });
+        let id = open.next_id;
+        open.next_id += 1;
+        open.count += 1;
+        open.by_address.entry(network).or_default().insert(id, Arc::clone(&handle));
+        drop(open);
+        Some(Registration { registry: Arc::clone(self), network, id, handle })
+    }
+
+    /// Closes the oldest connection of an address that waits; false when none does.
+    fn evict(&self, open: &mut OpenConnections, network: Option<IpAddr>) -> bool {
+        let connections = open.by_address.get(&network).into_iter().flatten();
+        let waiting = |handle: &ConnectionHandle| handle.is_waiting.load(Ordering::Relaxed);
+        let oldest = connections.into_iter().find(|(_, handle)| waiting(handle));
+        let Some((id, handle)) = oldest.map(|(id, handle)| (*id, Arc::clone(handle))) else {
+            return false;
+        };
+        open.remove(network, id);
+        handle.is_evicted.store(true, Ordering::Release);
+        let waker = lock(&handle.waker).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn refuse(&self) -> Option<Registration> {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// What became of connections so far.
+    pub(crate) fn counts(&self) -> TransportCounts {
+        let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        TransportCounts {
+            open: number(self.lock().count),
+            maximum: number(self.limits.maximum),
+            evicted: self.evicted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            request_timeouts: self.request_timeouts.load(Ordering::Relaxed),
+            response_timeouts: self.response_timeouts.load(Ordering::Relaxed),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
+        lock(&self.open)
+    }
+}
+
+impl OpenConnections {
+    /// Frees a place; one that was taken by eviction is free already.
+    fn remove(&mut self, network: Option<IpAddr>, id: u64) {
+        let Some(connections) = self.by_address.get_mut(&network) else { return };
+        if connections.remove(&id).is_some() {
+            self.count -= 1;
+        }
+        if connections.is_empty() {
+            self.by_address.remove(&network);
+        }
+    }
+}
+
+impl Registration {
+    /// Says whether the connection waits for its peer.
+    pub(super) fn set_waiting(&self, is_waiting: bool) {
+        self.handle.is_waiting.store(is_waiting, Ordering::Relaxed);
+    }
+
+    /// True when the place was given to another connection. Wakes the task when that happens.
+    pub(super) fn is_evicted(&self, waker: &Waker) -> bool {
+        let mut kept = lock(&self.handle.waker);
+        if kept.as_ref().is_none_or(|kept| !kept.will_wake(waker)) {
+            *kept = Some(waker.clone());
+        }
+        drop(kept);
+        self.handle.is_evicted.load(Ordering::Acquire)
+    }
+
+    /// Counts a connection that is closed because its peer took too long.
+    pub(super) fn count_timeout(&self, phase: TimeoutPhase) {
+        let counter = match phase {
+            TimeoutPhase::Request => &self.registry.request_timeouts,
+            TimeoutPhase::Response => &self.registry.response_timeouts,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.lock().remove(self.network, self.id);
+    }
+}
+
+/// A panic elsewhere cannot have left these maps half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(maximum: usize, per_address: usize) -> Arc<ConnectionRegistry> {
+        let unlimited = vec!["192.0.2.0/24".parse().unwrap()];
+        ConnectionRegistry::new(ConnectionLimits { maximum, per_address, unlimited })
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn the_oldest_waiting_connection_of_an_address_makes_room() {
+        let registry = registry(10, 2);
+        let from = address("198.51.100.1");
+        let busy = registry.register(from).unwrap();
+        busy.set_waiting(false);
+        let waiting = registry.register(from).unwrap();
+        let new = registry.register(from).unwrap();
+        let waker = Waker::noop();
+        assert!(!busy.is_evicted(waker) && waiting.is_evicted(waker) && !new.is_evicted(waker));
+        new.set_waiting(false);
+        assert!(registry.register(from).is_none(), "every connection of the address is busy");
+        assert!(registry.register(address("198.51.100.2")).is_some(), "another address");
+        assert_eq!((registry.counts().evicted, registry.counts().refused), (1, 1));
+    }
+
+    #[test]
+    fn the_address_with_most_connections_makes_room_for_others() {
+        let registry = registry(4, 4);
+        let hog: Vec<_> =
+            (0..3).map(|_| registry.register(address("198.51.100.1")).unwrap()).collect();
+        let other = registry.register(address("198.51.100.2")).unwrap();
+        let new = registry.register(address("198.51.100.3")).unwrap();
+        let waker = Waker::noop();
+        assert!(hog[0].is_evicted(waker) && !hog[1].is_evicted(waker));
+        assert!(!other.is_evicted(waker) && !new.is_evicted(waker));
+        assert_eq!(registry.counts().open, 4);
+    }
+
+    #[test]
+    fn a_proxy_has_no_limit_of_its_own_and_a_network_of_ipv6_is_one_address() {
+        let registry = registry(10, 1);
+        let _proxied: Vec<_> =
+            (0..5).map(|_| registry.register(address("192.0.2.1")).unwrap()).collect();
+        let first = registry.register(address("2001:db8::1")).unwrap();
+        let _second = registry.register(address("2001:db8::2")).unwrap();
+        assert!(first.is_evicted(Waker::noop()));
+    }
+
+    #[test]
+    fn a_closed_connection_leaves_nothing_behind() {
+        let registry = registry(2, 2);
+        let first = registry.register(address("198.51.100.1"));
+        let second = registry.register(None);
+        drop((first, second));
+        assert_eq!(registry.counts().open, 0);
+        assert!(registry.lock().by_address.is_empty());
+    }
+}
