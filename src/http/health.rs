@@ -2,14 +2,17 @@
 
 use actix_web::{
     HttpResponse,
+    http::Method,
     web::{self, Data, ServiceConfig},
 };
 
-use super::state::HttpState;
+use super::{answering, state::HttpState};
 
 /// The two health routes.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.route("/health/live", web::get().to(live)).route("/health/ready", web::get().to(ready));
+    config
+        .route("/health/live", answering(web::to(live), &Method::GET))
+        .route("/health/ready", answering(web::to(ready), &Method::GET));
 }
 
 /// `GET /health/live`: 200 while the process can answer at all.

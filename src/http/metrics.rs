@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse,
+    http::Method,
     web::{self, Data, ServiceConfig},
 };
 
@@ -11,7 +12,7 @@ use prometheus_client::{
 };
 
 use super::{
-    HttpState,
+    HttpState, answering,
     error::{ApiError, ErrorKind},
     transport::TransportCounts,
 };
@@ -20,7 +21,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// The one route.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.route("/metrics", web::get().to(metrics));
+    config.route("/metrics", answering(web::to(metrics), &Method::GET));
 }
 
 /// `GET /metrics`: everything that is measured, for Prometheus.

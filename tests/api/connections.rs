@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::Method;
 use sqlx::PgPool;
 
 use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
@@ -215,4 +216,17 @@ async fn what_the_web_server_answers_on_its_own_is_logged(pool: PgPool) {
     assert!(log.contains("a request could not be read"), "{log}");
     assert!(log.contains("a request head did not arrive in time"), "{log}");
     assert!(!log.contains("NONSENSE"), "{log}");
+}
+
+#[sqlx::test]
+async fn every_get_route_answers_head_on_the_operations_listener_too(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for path in ["/health/live", "/health/ready", "/metrics"] {
+        let url = format!("{}{path}", app.operations);
+        let get = app.client.get(&url).send().await.unwrap();
+        let head = app.client.request(Method::HEAD, &url).send().await.unwrap();
+        assert_eq!((head.status(), get.status().as_u16()), (get.status(), 200), "{path}");
+        assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
 }
