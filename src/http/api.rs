@@ -1,14 +1,15 @@
 //! What the API says about itself: `/api`, `/api/v1`, and `GET` on the URL of an agent's call,
 //! which describes the call and never executes it (protocol.md 8.6 and 10.23).
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::header::VARY, web::Data};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{
     connection::Connection,
-    error::ApiError,
+    constant::ConstantAnswer,
+    documents::DocumentError,
     negotiation::{self, XmlNames, media_type},
     openapi::Operation,
     pages::docs,
@@ -54,12 +55,11 @@ pub(super) fn version_operation() -> Operation {
 }
 
 /// `GET /api`: a page by default, else what runs here.
-pub(super) async fn version(
-    request: HttpRequest,
-    state: Data<HttpState>,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((VARY, "accept"));
     if !media_type::is_wanted_rather_than_a_page(request.headers()) {
-        return docs::page(&state);
+        return docs::page(&request, &state, response);
     }
     let origin = Connection::of(&request).origin().unwrap_or_default();
     let version = ApiVersion {
@@ -73,7 +73,7 @@ pub(super) async fn version(
         services_current: "User",
         version: VERSION,
     };
-    Ok(negotiation::write(HttpResponse::Ok(), request.headers(), &version))
+    negotiation::write(response, request.headers(), &version)
 }
 
 /// The place of [`list`] in the documents.
@@ -83,10 +83,15 @@ pub(super) fn routes_operation() -> Operation {
 }
 
 /// `GET /api/v1`: every URL with its methods, in JSON.
-pub(super) async fn list(state: Data<HttpState>) -> HttpResponse {
+pub(super) async fn list(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
+    state.documents.routes.answer(&request)
+}
+
+/// The list as text.
+pub(super) fn list_content(base_path: &str) -> Result<String, DocumentError> {
     let mut urls = Map::new();
     for route in routes().iter().filter(|route| route.path.starts_with("/api/v1/")) {
-        let url = format!("{}{}", state.base_path, route.path);
+        let url = format!("{base_path}{}", route.path);
         let methods = urls.entry(url).or_insert_with(|| json!({}));
         if let (Value::Object(methods), Some(operation)) = (methods, route.operation) {
             methods.insert(route.method.to_string(), operation().summary().into());
@@ -95,7 +100,7 @@ pub(super) async fn list(state: Data<HttpState>) -> HttpResponse {
             }
         }
     }
-    HttpResponse::Ok().json(urls)
+    Ok(serde_json::to_string(&urls)?)
 }
 
 /// True for a call whose URL answers GET with a description.
@@ -109,13 +114,14 @@ pub(super) fn description_operation() -> Operation {
 }
 
 /// The description of an agent's call.
-pub(super) fn description(route: &Route, base_path: &str) -> Value {
+pub(super) fn description(route: &Route, base_path: &str) -> ConstantAnswer {
     let pointer = route.path.replace('~', "~0").replace('/', "~1");
     let method = route.method.as_str();
-    json!({
+    let description = json!({
         "Name": route.path.rsplit('/').next(),
         "Method": method,
         "Description": route.operation.map(|operation| operation().summary()),
         "Reference": format!("{base_path}/openapi.json#/paths/{pointer}/{}", method.to_lowercase()),
-    })
+    });
+    ConstantAnswer::new("application/json", description.to_string())
 }

@@ -69,8 +69,10 @@ pub(super) async fn render(
         }
         response = response.into_response(rendered);
     }
-    // Who may do what, tickets and tokens: nothing here belongs into a cache.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Rights, tickets and tokens belong in no cache; documents say so themselves.
+    if !response.headers().contains_key(CACHE_CONTROL) {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response.headers_mut().insert(
         actix_web::http::header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

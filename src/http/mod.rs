@@ -11,7 +11,9 @@ mod authentication;
 mod call;
 mod carriers;
 mod connection;
+mod constant;
 mod cors;
+mod documents;
 mod error;
 mod error_rendering;
 mod head_limits;
@@ -35,8 +37,10 @@ mod transport;
 mod user;
 mod vendor_names;
 
+use std::rc::Rc;
+
 use actix_web::{
-    App, HttpResponse, Route as Handler,
+    App, HttpRequest, HttpResponse, Route as Handler,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
@@ -50,6 +54,7 @@ pub use self::routes::{Access, RouteDescription, describe_routes};
 pub(crate) use self::{
     authentication::challenges,
     connection::Connection,
+    documents::{DocumentError, Documents},
     openapi::document_text as openapi_document,
     request_id::RequestId,
     state::{HttpState, Readiness},
@@ -133,9 +138,10 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
     let path = routes.first().map_or("", |route| route.path);
     let mut resource = web::resource(path_case::folded_path(&format!("{base_path}{path}")));
     if let Some(route) = routes.iter().find(|route| api::is_agent_call(route)) {
-        let description = api::description(route, base_path);
+        let description = Rc::new(api::description(route, base_path));
         allowed.push(Method::GET.to_string());
-        let describe = web::to(move || std::future::ready(HttpResponse::Ok().json(&description)));
+        let describe =
+            web::to(move |request: HttpRequest| std::future::ready(description.answer(&request)));
         resource = resource.route(answering(describe, &Method::GET));
     }
     for route in routes {

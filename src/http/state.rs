@@ -11,7 +11,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::transport::ConnectionRegistry;
+use super::{documents::Documents, transport::ConnectionRegistry};
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
 
 /// Shared by all workers; built once in `startup`.
@@ -22,6 +22,8 @@ pub(crate) struct HttpState {
     pub(crate) connections: Arc<ConnectionRegistry>,
     /// Answered hosts, in lower case and without port; empty: all.
     pub(crate) allowed_hosts: Vec<String>,
+    /// What does not change while the process runs.
+    pub(crate) documents: Documents,
     /// The path that everything but health is under; empty: none.
     pub(crate) base_path: String,
     /// Proxies whose `X-Forwarded-*` headers are believed.

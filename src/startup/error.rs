@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use crate::{
+    http::DocumentError,
     security::{hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError},
     service::keys::KeyringMismatch,
     storage::StorageError,
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The database belongs to the other kind of installation.
     #[error("this is a {0} database; dev and serve never share one")]
     WrongKind(&'static str),
+    /// A document cannot be written.
+    #[error(transparent)]
+    Document(Box<dyn std::error::Error + Send + Sync>),
     /// No client for the key sets of issuers.
     #[error("there is no TLS for the key sets of issuers")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -77,6 +81,12 @@ impl From<KeyringMismatch> for StartError {
             | KeyringMismatch::Retired(_)
             | KeyringMismatch::Sealed => Self::Keyring(Box::new(error)),
         }
+    }
+}
+
+impl From<DocumentError> for StartError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(Box::new(error))
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) use self::{
 use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
     http::{
-        self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness,
+        self, ConnectionLimits, ConnectionRegistry, Documents, HttpState, PhaseTimeouts, Readiness,
     },
     security::hashing::Capacity,
     service::{Service, ServiceHandle},
@@ -94,6 +94,7 @@ impl Application {
             ),
             readiness: Readiness::default(),
             connections: registry(settings),
+            documents: Documents::new(&settings.http.base_path)?,
             allowed_hosts: settings
                 .http
                 .allowed_hosts

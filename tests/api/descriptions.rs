@@ -1,5 +1,7 @@
 //! What the service says about itself (protocol.md 8.6 and 10.23).
 
+use std::io::Read;
+
 use reqwest::Method;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -34,6 +36,51 @@ async fn head_is_get_without_the_body(pool: PgPool) {
         assert_eq!(head.headers()["content-type"], get.headers()["content-type"]);
         assert_eq!(head.headers()["content-length"], get.headers()["content-length"]);
         assert!(head.bytes().await.unwrap().is_empty());
+    }
+}
+
+/// What is constant is answered from memory: compressed for who can read that, and not at all to who
+/// has it already.
+#[sqlx::test]
+async fn documents_have_a_tag_and_are_compressed_on_request(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for path in ["/docs", "/api", "/api/v1", "/openapi.json", "/assets/keeper.css", SAVE] {
+        let get = async |headers: &[(&'static str, &str)]| {
+            let mut request = app.request(Method::GET, path, &Credentials::Anonymous);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.send().await.unwrap()
+        };
+        let plain = get(&[]).await;
+        assert_eq!(plain.headers()["cache-control"], "no-cache", "{path}");
+        assert!(plain.headers().get("content-encoding").is_none(), "{path}");
+        let tag = plain.headers()["etag"].to_str().unwrap().to_owned();
+        let text = plain.text().await.unwrap();
+
+        let refused = get(&[("Accept-Encoding", "gzip;q=0, identity")]).await;
+        assert!(refused.headers().get("content-encoding").is_none(), "{path}");
+        let packed = get(&[("Accept-Encoding", "br, gzip;q=0.8")]).await;
+        if text.len() > 1024 {
+            assert_eq!(packed.headers()["content-encoding"], "gzip", "{path}");
+            let packed_tag = packed.headers()["etag"].to_str().unwrap().to_owned();
+            assert_ne!(packed_tag, tag, "{path}");
+            assert!(packed.headers().get_all("vary").iter().any(|vary| vary == "accept-encoding"));
+            let bytes = packed.bytes().await.unwrap();
+            assert!(bytes.len() < text.len() / 2, "{path}: {} of {}", bytes.len(), text.len());
+            let mut unpacked = String::new();
+            flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut unpacked).unwrap();
+            assert_eq!(unpacked, text, "{path}");
+            let again = get(&[("Accept-Encoding", "gzip"), ("If-None-Match", &packed_tag)]).await;
+            assert_eq!(again.status(), 304, "{path}");
+        }
+        for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
+            let again = get(&[("If-None-Match", &known)]).await;
+            assert_eq!(again.status(), 304, "{path}: {known}");
+            assert_eq!(again.headers()["etag"], tag.as_str(), "{path}");
+            assert!(again.bytes().await.unwrap().is_empty(), "{path}");
+        }
+        assert_eq!(get(&[("If-None-Match", "\"other\"")]).await.status(), 200, "{path}");
     }
 }
 

@@ -1,12 +1,13 @@
 //! `/openapi.json`, and `/docs`: the same as a page to read, without any script.
 
-use actix_web::{HttpResponse, http::header::ContentType, web::Data};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Data};
 use askama::Template;
 use serde_json::Value;
 
 use super::html;
 use crate::http::{
-    error::{ApiError, ErrorKind},
+    documents::DocumentError,
+    error::ErrorKind,
     localisation::Language,
     openapi::{Operation, document},
     state::HttpState,
@@ -60,9 +61,13 @@ pub(in crate::http) fn openapi_operation() -> Operation {
 }
 
 /// `GET /openapi.json`.
-pub(in crate::http) async fn openapi(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
-    let text = document(&state.base_path).to_json().map_err(|_| ErrorKind::Internal)?;
-    Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(text))
+pub(in crate::http) async fn openapi(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
+    state.documents.openapi.answer(&request)
+}
+
+/// The document as text.
+pub(in crate::http) fn openapi_content(base_path: &str) -> Result<String, DocumentError> {
+    Ok(document(base_path).to_json()?)
 }
 
 /// The place of [`docs`] in the documents.
@@ -76,22 +81,31 @@ pub(in crate::http) async fn lead_to(state: Data<HttpState>) -> HttpResponse {
 }
 
 /// `GET /docs`.
-pub(in crate::http) async fn docs(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
-    page(&state)
+pub(in crate::http) async fn docs(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
+    page(&request, &state, HttpResponse::Ok())
 }
 
 /// The document as a page.
-pub(in crate::http) fn page(state: &HttpState) -> Result<HttpResponse, ApiError> {
-    let document = serde_json::to_value(document(&state.base_path));
-    let document = document.map_err(|_| ErrorKind::Internal)?;
+pub(in crate::http) fn page(
+    request: &HttpRequest,
+    state: &HttpState,
+    mut response: HttpResponseBuilder,
+) -> HttpResponse {
+    html::protect(&mut response);
+    state.documents.page.answer_with(request, response)
+}
+
+/// The page as text.
+pub(in crate::http) fn page_content(base_path: &str) -> Result<String, DocumentError> {
+    let document = serde_json::to_value(document(base_path))?;
     let template = DocsTemplate {
-        base_path: &state.base_path,
+        base_path,
         version: env!("CARGO_PKG_VERSION"),
         operations: operations(&document),
         schemas: schemas(&document),
         errors: errors(),
     };
-    html::page(HttpResponse::Ok(), &template)
+    Ok(template.render()?)
 }
 
 fn operations(document: &Value) -> Vec<OperationView> {

@@ -18,12 +18,16 @@ pub(in crate::http) fn page(
     template: &impl Template,
 ) -> Result<HttpResponse, ApiError> {
     let html = template.render().map_err(|_| ErrorKind::Internal)?;
+    protect(&mut response);
+    Ok(response.content_type("text/html; charset=utf-8").body(html))
+}
+
+/// The headers that keep a page to itself.
+pub(in crate::http) fn protect(response: &mut HttpResponseBuilder) {
     response
-        .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((REFERRER_POLICY, "same-origin"))
         .insert_header((X_FRAME_OPTIONS, "DENY"));
-    Ok(response.body(html))
 }
 
 /// 303 to a path of this service.

@@ -1,0 +1,104 @@
+//! Answers that never change while the process runs: made once, and answered from memory, compressed
+//! too.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
+};
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        StatusCode,
+        header::{
+            AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, ContentEncoding, ETAG, Encoding,
+            EntityTag, HeaderValue, IfNoneMatch, VARY,
+        },
+    },
+    web::Bytes,
+};
+use flate2::{Compression, write::GzEncoder};
+
+/// What is shorter is not worth compressing.
+const SHORT: usize = 1024;
+
+/// An answer that is made once.
+pub(super) struct ConstantAnswer {
+    content_type: &'static str,
+    plain: Encoded,
+    /// `None` for what is too short to be compressed.
+    gzip: Option<Encoded>,
+}
+
+/// One encoding of the content; each has a tag of its own (RFC 9110, section 8.8.3).
+struct Encoded {
+    bytes: Bytes,
+    tag: EntityTag,
+}
+
+impl ConstantAnswer {
+    /// Keeps a content in every encoding that is answered.
+    pub(super) fn new(content_type: &'static str, content: String) -> Self {
+        // The same for each instance of a release, which is all that a tag has to be.
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        let tag = format!("{:016x}", hasher.finish());
+        let gzip = compressed(content.as_bytes())
+            .map(|bytes| Encoded { bytes, tag: EntityTag::new_strong(format!("{tag}-gzip")) });
+        let plain = Encoded { bytes: content.into(), tag: EntityTag::new_strong(tag) };
+        Self { content_type, plain, gzip }
+    }
+
+    /// The answer to a request: 304 when the caller has this content already.
+    pub(super) fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        self.answer_with(request, HttpResponse::Ok())
+    }
+
+    /// As [`Self::answer`], with the headers of `response`.
+    pub(super) fn answer_with(
+        &self,
+        request: &HttpRequest,
+        mut response: HttpResponseBuilder,
+    ) -> HttpResponse {
+        let gzip = self.gzip.as_ref().filter(|_| accepts_gzip(request));
+        let encoded = gzip.unwrap_or(&self.plain);
+        let is_known = request.get_header::<IfNoneMatch>().is_some_and(|known| match known {
+            IfNoneMatch::Any => true,
+            IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&encoded.tag)),
+        });
+        if is_known {
+            response.status(StatusCode::NOT_MODIFIED);
+        }
+        response
+            // Kept by caches, and asked about each time: a new release has new contents.
+            .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
+            .append_header((VARY, HeaderValue::from_static("accept-encoding")))
+            .insert_header((ETAG, encoded.tag.to_string()));
+        if is_known {
+            return response.finish();
+        }
+        if gzip.is_some() {
+            response.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip.as_str()));
+        }
+        response.content_type(self.content_type).body(encoded.bytes.clone())
+    }
+}
+
+/// `None` when compressing saves nothing.
+fn compressed(content: &[u8]) -> Option<Bytes> {
+    if content.len() < SHORT {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).ok()?;
+    let bytes = encoder.finish().ok()?;
+    (bytes.len() < content.len()).then(|| bytes.into())
+}
+
+/// True when the caller said that gzip is welcome; who said nothing gets what every client can read.
+fn accepts_gzip(request: &HttpRequest) -> bool {
+    let accepted = request.get_header::<AcceptEncoding>();
+    let offered = [Encoding::gzip(), Encoding::identity()];
+    let chosen = accepted.and_then(|accepted| accepted.negotiate(offered.iter()));
+    chosen == Some(Encoding::gzip())
+}
