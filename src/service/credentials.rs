@@ -212,7 +212,7 @@ impl Service {
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
         if let Some(password) = credential.password() {
-            self.require_password(login_name, password).await?;
+            self.require_password(author.actor.caller(), login_name, password).await?;
         }
         let NewCredential { credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {

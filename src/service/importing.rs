@@ -98,7 +98,8 @@ impl Service {
                 self.hashing.accept(text).map_err(SaveCredentialError::UnacceptableHash)?;
             }
             if let Some(password) = credential.password() {
-                self.require_password(user.login_name.as_str(), password).await?;
+                let caller = author.actor.caller();
+                self.require_password(caller, user.login_name.as_str(), password).await?;
             }
         }
         let problems = self.problems_of_user(author, &members).await?;

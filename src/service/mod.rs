@@ -32,7 +32,7 @@ mod user_names;
 pub(crate) mod users;
 pub(crate) mod verification;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 pub(crate) use self::{
     anchoring::Moved,
@@ -75,8 +75,6 @@ pub(crate) struct Service {
     pub(crate) last_uses: LastUses,
     pub(crate) moved: Moved,
     pub(crate) measured_kinds: MeasuredKinds,
-    /// Held by whoever has a password estimated.
-    pub(crate) estimates: Arc<tokio::sync::Mutex<()>>,
     /// What the process may take in all, for the operators.
     pub(crate) memory_ceiling_kib: u64,
 }

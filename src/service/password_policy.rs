@@ -1,50 +1,55 @@
-//! Whether a password may be one: the rules of the installation, and what is tried first.
-
-use std::sync::Arc;
+//! Whether a password may be one: the rules of the installation, the list of common passwords, and an
+//! estimate of how soon it is guessed.
 
 use super::{Service, credentials::SaveCredentialError};
 use crate::{
-    domain::{Reason, credential::CredentialValue},
-    security::tried_first,
+    domain::{Reason, caller::Caller, credential::CredentialValue},
+    security::{hashing::HashingError, tried_first},
 };
 
 impl Service {
     /// Refuses what may not be the password of the user of that name.
     ///
     /// # Errors
-    /// [`SaveCredentialError::PasswordRefused`].
+    /// [`SaveCredentialError::PasswordRefused`], or when the estimate cannot be made in time.
     pub(super) async fn require_password(
         &self,
+        caller: Caller,
         login_name: &str,
         value: &CredentialValue,
     ) -> Result<(), SaveCredentialError> {
-        let problems = self.password_problems(login_name, value).await;
+        let problems = self.password_problems(caller, login_name, value).await?;
         if problems.is_empty() {
             return Ok(());
         }
         Err(SaveCredentialError::PasswordRefused(problems))
     }
 
-    /// Why this may not be the password of the user of that name: every reason, or none.
+    /// Why this may not be the password of the user of that name: every reason, or none. What the
+    /// rules or the list refuse is not estimated.
+    ///
+    /// # Errors
+    /// When the estimate cannot be made in time.
     pub(crate) async fn password_problems(
         &self,
+        caller: Caller,
         login_name: &str,
         value: &CredentialValue,
-    ) -> Vec<Reason> {
-        let Some(policy) = self.rules.password_policy.clone() else { return Vec::new() };
-        let (words, value) = (policy.words_of(login_name), value.clone());
-        // One at a time, also when its caller has gone away meanwhile.
-        let turn = Arc::clone(&self.estimates).lock_owned().await;
-        // The estimate takes milliseconds, which others would wait for.
-        let found = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let mut problems = policy.problems(&value, &words);
-            // What is short is guessed sooner anyway; one reason says it.
-            if problems.is_empty() {
-                problems = tried_first::reasons(&value, &words);
+    ) -> Result<Vec<Reason>, HashingError> {
+        let Some(policy) = &self.rules.password_policy else { return Ok(Vec::new()) };
+        let words = policy.words_of(login_name);
+        let mut problems = policy.problems(value, &words);
+        // What is short is guessed sooner anyway; one reason says it.
+        if problems.is_empty() && tried_first::is_listed(value) {
+            problems.push(Reason::CommonPassword);
+        }
+        if problems.is_empty() {
+            // It takes milliseconds, which others would wait for on any other thread.
+            let estimate = move |value: &[u8]| tried_first::is_guessable(value, &words);
+            if self.hashing.check(caller, value, estimate).await? {
+                problems.push(Reason::Guessable);
             }
-            problems
-        });
-        found.await.unwrap_or_else(|_| vec![Reason::Guessable])
+        }
+        Ok(problems)
     }
 }

@@ -56,7 +56,7 @@ impl Service {
         for _ in 0..GENERATED {
             let value = CredentialValue::parse("Password", &text)
                 .map_err(|_| SaveCredentialError::Unwritable)?;
-            if self.password_problems("", &value).await.is_empty() {
+            if self.password_problems(author.actor.caller(), "", &value).await?.is_empty() {
                 break;
             }
             text = generate_password()?;

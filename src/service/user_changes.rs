@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::{
     Service,
     changes::{ChangeUserError, Happening},
-    credentials::HashedCredential,
+    credentials::{HashedCredential, SaveCredentialError},
     users::{AddUserError, UserWithCredentials, find_whole},
 };
 use crate::{
@@ -85,7 +85,8 @@ impl Service {
         let named = command.new_login_name(current_name).ok().flatten();
         let login_name = named.map(LoginName::as_str).or(current_name).unwrap_or_default();
         for value in command.credentials.iter().filter_map(NewCredential::password) {
-            let reasons = self.password_problems(login_name, value).await;
+            let reasons = self.password_problems(author.actor.caller(), login_name, value).await;
+            let reasons = reasons.map_err(SaveCredentialError::from)?;
             problems.extend(reasons.into_iter().map(|of| InvalidField::new("Credentials", of)));
         }
         let user_type = command.user_type.or(current.as_ref().map(|user| user.user_type));

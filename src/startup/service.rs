@@ -1,6 +1,6 @@
 //! The service that settings describe, and what is wrong with the files they name.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use super::{StartError, database::read_password, memory};
 use crate::{
@@ -63,7 +63,6 @@ pub(crate) fn build_service(
         last_uses: LastUses::default(),
         moved: Moved::default(),
         measured_kinds: MeasuredKinds::default(),
-        estimates: Arc::default(),
         memory_ceiling_kib,
     })
 }

@@ -302,6 +302,22 @@ impl HashingEngine {
         .boxed()
     }
 
+    /// Finds something out about a secret that takes about as long as a hash, in the order of the
+    /// hashes and on their threads.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn check(
+        &self,
+        caller: Caller,
+        value: &CredentialValue,
+        check: impl FnOnce(&[u8]) -> bool + Send + 'static,
+    ) -> Result<bool, HashingError> {
+        let task = Task::Check(Box::new(check));
+        let computed = self.compute(caller, value.secret(), task).await?;
+        Ok(matches!(computed.done, Done::Check(true)))
+    }
+
     /// How many hashes were computed since the start.
     pub(crate) fn hashed(&self) -> u64 {
         self.pool.hashed()
@@ -355,7 +371,7 @@ impl HashingEngine {
 fn tag_of(done: Done) -> Result<Tag, HashingError> {
     match done {
         Done::Tag(tag) => Ok(tag),
-        Done::Match(_) => Err(HashingError::ImpossibleCost),
+        Done::Match(_) | Done::Check(_) => Err(HashingError::ImpossibleCost),
     }
 }
 

@@ -46,7 +46,12 @@ pub(super) enum Task {
     Tag { salt: Vec<u8>, parameters: HashParameters },
     /// Whether it is what this was made from.
     Match(Arc<ForeignHash>),
+    /// No hash, but work of that order, which waits its turn like one.
+    Check(Check),
 }
+
+/// Something to find out about a secret.
+pub(super) type Check = Box<dyn FnOnce(&[u8]) -> bool + Send>;
 
 /// What was computed, and since when: the time before was spent in the queue.
 pub(super) struct Computed {
@@ -58,6 +63,7 @@ pub(super) struct Computed {
 pub(super) enum Done {
     Tag(Tag),
     Match(bool),
+    Check(bool),
 }
 
 /// The queue and the threads that empty it.
@@ -211,46 +217,85 @@ impl Pool {
                 self.measures.shed_by_deadline();
                 Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
             } else {
-                self.hashed.fetch_add(1, Ordering::Relaxed);
                 self.measures.waited(start - job.queued);
-                let done = self.compute(&job, memory);
-                self.measures.hashed(start.elapsed());
-                done.map(|done| Computed { done, began: start })
+                self.compute(job.task, &job.secret, memory)
+                    .map(|done| Computed { done, began: start })
             };
             // The caller may have gone away meanwhile; then nobody wants the answer.
             let _ = job.reply.send(answer);
         }
     }
 
-    fn compute(&self, job: &Job, memory: &mut [Block]) -> Result<Done, HashingError> {
-        let start = Instant::now();
-        match &job.task {
+    fn compute(
+        &self,
+        task: Task,
+        secret: &[u8],
+        memory: &mut [Block],
+    ) -> Result<Done, HashingError> {
+        match task {
             Task::Tag { salt, parameters } => {
-                let tag = self.kernel.argon2id(&job.secret, salt, *parameters, memory)?;
-                self.measures.filled(parameters.blocks());
-                if *parameters == self.target {
-                    self.remember_time(start.elapsed());
-                }
-                let lacking = weight(self.target).saturating_sub(weight(*parameters));
-                self.fill_up(job, lacking, memory)?;
+                let tag = self.counted(|| self.tag(secret, (&salt, parameters), memory))?;
                 Ok(Done::Tag(tag))
             }
             Task::Match(hash) => {
-                let is_match = hash.matches(&job.secret, memory);
-                self.measures.filled(hash.cost().blocks());
-                // Each time what is lacking is known better.
-                for _ in 0..FILLINGS {
-                    self.fill_up(job, self.lacking_after(start.elapsed()), memory)?;
-                }
+                let is_match = self.counted(|| self.matches(secret, &hash, memory))?;
                 Ok(Done::Match(is_match))
             }
+            Task::Check(check) => Ok(Done::Check(check(secret))),
         }
     }
 
+    /// Counts a hash, and how long it takes.
+    fn counted<T>(&self, hash: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        self.hashed.fetch_add(1, Ordering::Relaxed);
+        let computed = hash();
+        self.measures.hashed(start.elapsed());
+        computed
+    }
+
+    fn tag(
+        &self,
+        secret: &[u8],
+        (salt, parameters): (&[u8], HashParameters),
+        memory: &mut [Block],
+    ) -> Result<Tag, HashingError> {
+        let start = Instant::now();
+        let tag = self.kernel.argon2id(secret, salt, parameters, memory)?;
+        self.measures.filled(parameters.blocks());
+        if parameters == self.target {
+            self.remember_time(start.elapsed());
+        }
+        let lacking = weight(self.target).saturating_sub(weight(parameters));
+        self.fill_up(secret, lacking, memory)?;
+        Ok(tag)
+    }
+
+    fn matches(
+        &self,
+        secret: &[u8],
+        hash: &ForeignHash,
+        memory: &mut [Block],
+    ) -> Result<bool, HashingError> {
+        let start = Instant::now();
+        let is_match = hash.matches(secret, memory);
+        self.measures.filled(hash.cost().blocks());
+        // Each time what is lacking is known better.
+        for _ in 0..FILLINGS {
+            self.fill_up(secret, self.lacking_after(start.elapsed()), memory)?;
+        }
+        Ok(is_match)
+    }
+
     /// Another argon2 of that cost; none where it is too small for one.
-    fn fill_up(&self, job: &Job, weight: u64, memory: &mut [Block]) -> Result<(), HashingError> {
+    fn fill_up(
+        &self,
+        secret: &[u8],
+        weight: u64,
+        memory: &mut [Block],
+    ) -> Result<(), HashingError> {
         if let Some(rest) = costing(weight, self.target) {
-            self.kernel.argon2id(&job.secret, b"a job's rest", rest, memory)?;
+            self.kernel.argon2id(secret, b"a job's rest", rest, memory)?;
             self.measures.filled(rest.blocks());
         }
         Ok(())

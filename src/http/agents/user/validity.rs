@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         InvalidField, Reason,
+        caller::Caller,
         credential::CredentialValue,
-        user::{LoginName, UserId},
+        user::{LoginName, User, UserId},
     },
     http::{
         call::Call,
@@ -161,8 +162,8 @@ async fn password_problems(
         Err(problem) => return Ok(vec![problem.reason]),
     };
     let problems = call.read(|service, by| async move {
-        let login_name = &by.principal.user.login_name;
-        Ok::<_, ApiError>(service.password_problems(login_name, &password).await)
+        let User { user_id, login_name, .. } = &by.principal.user;
+        service.password_problems(Caller::User(*user_id), login_name, &password).await
     });
     problems.await
 }
