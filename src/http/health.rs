@@ -22,8 +22,8 @@ async fn live() -> HttpResponse {
 
 /// `GET /health/ready`: 200 when requests are wanted here, else 503.
 async fn ready(state: Data<HttpState>) -> HttpResponse {
-    let answer = |mut response: actix_web::HttpResponseBuilder, text: &'static str| {
-        response.content_type("text/plain; charset=utf-8").body(text)
+    let answer = |mut response: actix_web::HttpResponseBuilder, text: &str| {
+        response.content_type("text/plain; charset=utf-8").body(text.to_owned())
     };
     if state.readiness.is_stopping() {
         return answer(HttpResponse::ServiceUnavailable(), "stopping\n");
@@ -33,8 +33,8 @@ async fn ready(state: Data<HttpState>) -> HttpResponse {
         Ok(Ok(())) => answer(HttpResponse::Ok(), "ready\n"),
         Ok(Err(missing)) => {
             tracing::warn!(error = &missing as &dyn std::error::Error, "not ready");
-            answer(HttpResponse::ServiceUnavailable(), "not ready\n")
+            answer(HttpResponse::ServiceUnavailable(), &format!("not ready: {missing}\n"))
         }
-        Err(_) => answer(HttpResponse::ServiceUnavailable(), "not ready\n"),
+        Err(late) => answer(HttpResponse::ServiceUnavailable(), &format!("not ready: {late}\n")),
     }
 }

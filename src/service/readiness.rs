@@ -6,7 +6,8 @@ use crate::storage::{self, StorageError};
 /// Why an instance is not ready.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReady {
-    #[error("the database does not answer")]
+    /// The reason is the database's own.
+    #[error(transparent)]
     Database(#[from] StorageError),
     #[error("{0} migrations are not applied")]
     PendingMigrations(usize),
@@ -19,6 +20,7 @@ impl Service {
     /// # Errors
     /// What is missing.
     pub(crate) async fn check_readiness(&self) -> Result<(), NotReady> {
+        self.database.require_writable().await?;
         match storage::pending_migrations(&self.database).await? {
             0 => Ok(()),
             pending => Err(NotReady::PendingMigrations(pending)),

@@ -1,5 +1,7 @@
 //! The database of an installation: opening it, the schema, and what it is for.
 
+use std::path::PathBuf;
+
 use secrecy::SecretString;
 
 use super::StartError;
@@ -9,7 +11,7 @@ use crate::{
     security::keyring::Keyring,
     service::keys,
     storage::{
-        self, ConnectOptions, Database,
+        self, ConnectOptions, Database, PasswordSource,
         installation::{self, InstallationKind},
     },
 };
@@ -22,19 +24,20 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
     let settings = &settings.database;
     let missing = || StartError::Setting("database.url: is required".to_owned());
     let url = settings.url.as_ref().ok_or_else(missing)?;
-    let password = match &settings.password_file {
-        None => None,
-        Some(file) => Some(read_password(file)?),
-    };
     let options = ConnectOptions {
         url,
-        password: password.as_ref(),
+        password: settings.password_file.clone().map(password_source),
         maximum_connections: settings.maximum_connections,
         acquire_timeout: settings.acquire_timeout,
         lock_timeout: settings.lock_timeout,
         statement_timeout: settings.statement_timeout,
     };
-    Ok(storage::connect(&options).await?)
+    Ok(storage::connect(options).await?)
+}
+
+/// Reads the file for each connection: a password that was rotated counts at once.
+fn password_source(file: PathBuf) -> PasswordSource {
+    Box::new(move || Ok(read_password(&file)?))
 }
 
 pub(super) fn read_password(file: &std::path::Path) -> Result<SecretString, StartError> {

@@ -5,6 +5,7 @@
 //! ([ADR 20](../../../docs/adr/0020-connections-come-back-unasked.md)).
 
 use std::{
+    error::Error,
     ops::{Deref, DerefMut},
     time::Duration,
 };
@@ -12,13 +13,14 @@ use std::{
 use deadpool::managed::{
     Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
 };
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
     postgres::PgConnectOptions,
 };
 use tokio::runtime::Handle;
 
-use super::StorageError;
+use super::{StorageError, nodelay, trust};
 
 /// How long a connection may have rested without being asked whether it still lives.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -33,10 +35,14 @@ const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
 /// wait for a row meanwhile, but a server that says nothing at all must not keep places for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// When a server that had no room for another connection is asked again.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
 /// The database: as many connections as may be, and no more than are needed.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
+    maximum: usize,
     acquire_timeout: Duration,
 }
 
@@ -55,39 +61,79 @@ impl Database {
     /// # Errors
     /// Never, as the pool is built here; its builder only says it could.
     pub(super) fn new(
-        options: PgConnectOptions,
+        connector: Connector,
         maximum_connections: u32,
         acquire_timeout: Duration,
     ) -> Result<Self, StorageError> {
-        let pool = Pool::builder(Connector { options })
-            .max_size(usize::try_from(maximum_connections).unwrap_or(usize::MAX))
+        let maximum = usize::try_from(maximum_connections).unwrap_or(usize::MAX);
+        let pool = Pool::builder(connector)
+            .max_size(maximum)
             // The one that rested least is the likeliest to live; the others may go.
             .queue_mode(QueueMode::Lifo)
             .build()
-            .map_err(|error| StorageError::Unavailable(sqlx::Error::Configuration(error.into())))?;
-        Ok(Self { pool, acquire_timeout })
+            .map_err(|error| {
+                StorageError::NoConnection(sqlx::Error::Configuration(error.into()))
+            })?;
+        Ok(Self { pool, maximum, acquire_timeout })
     }
 
-    /// Lends a connection.
+    /// Lends a connection. Where the server has no room for another one, waits in turn for one of
+    /// those that are open.
     ///
     /// # Errors
-    /// [`StorageError::Unavailable`] when there is none in time.
+    /// Why there is none in time.
     pub(crate) async fn connection(&self) -> Result<Connection, StorageError> {
-        let lent = tokio::time::timeout(self.acquire_timeout, self.pool.get()).await;
-        match lent.unwrap_or(Err(PoolError::Backend(sqlx::Error::PoolTimedOut))) {
-            Ok(object) => Ok(Connection { lent: Some(object), is_beginning: false }),
-            Err(PoolError::Backend(error)) => Err(error.into()),
-            Err(
-                PoolError::Closed
-                | PoolError::Timeout(_)
-                | PoolError::NoRuntimeSpecified
-                | PoolError::PostCreateHook(_),
-            ) => Err(sqlx::Error::PoolClosed.into()),
+        let lent = tokio::time::timeout(self.acquire_timeout, self.lend()).await;
+        lent.unwrap_or(Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
+    }
+
+    async fn lend(&self) -> Result<Connection, StorageError> {
+        loop {
+            match self.pool.get().await {
+                Ok(object) => return Ok(Connection { lent: Some(object), is_beginning: false }),
+                Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
+                    self.make_do().await;
+                }
+                Err(PoolError::Backend(error)) => return Err(error),
+                Err(
+                    PoolError::Closed
+                    | PoolError::Timeout(_)
+                    | PoolError::NoRuntimeSpecified
+                    | PoolError::PostCreateHook(_),
+                ) => return Err(StorageError::NoConnection(sqlx::Error::PoolClosed)),
+            }
         }
     }
 
-    /// Closes connections that nobody needed lately.
+    /// Wants no more connections than the server lets in, until [`Self::close_idle`].
+    async fn make_do(&self) {
+        let open = self.pool.status().size;
+        if open > 0 && open < self.pool.status().max_size {
+            tracing::warn!(open, "the database server lets in no more connections");
+            self.pool.resize(open);
+        }
+        // Others may be trying at the same moment; none of them is open then.
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+
+    /// Asks the server whether it takes writes.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) async fn require_writable(&self) -> Result<(), StorageError> {
+        let mut connection = self.connection().await?;
+        if let Some(lent) = connection.lent.as_mut() {
+            lent.check().await?;
+        }
+        connection.release();
+        Ok(())
+    }
+
+    /// Closes connections that nobody needed lately, and lets there be as many as there may be.
     pub(crate) async fn close_idle(&self) {
+        if self.pool.status().max_size < self.maximum {
+            self.pool.resize(self.maximum);
+        }
         self.close_those(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
 
@@ -100,13 +146,13 @@ impl Database {
     /// How many connections there are now.
     pub(crate) fn counts(&self) -> ConnectionCounts {
         let status = self.pool.status();
-        ConnectionCounts { open: status.size, idle: status.available, maximum: status.max_size }
+        ConnectionCounts { open: status.size, idle: status.available, maximum: self.maximum }
     }
 
     async fn close_those(&self, is_to_go: impl Fn(Metrics) -> bool) {
         for connection in self.pool.retain(|_, metrics| !is_to_go(metrics)).removed {
             // One that is gone already is closed, too.
-            let _ = connection.close().await;
+            let _ = connection.inner.close().await;
         }
     }
 }
@@ -126,7 +172,7 @@ impl Connection {
     pub(super) async fn close(mut self) -> Result<(), StorageError> {
         match self.lent.take() {
             None => Ok(()),
-            Some(lent) => Ok(Object::take(lent).close().await?),
+            Some(lent) => Ok(Object::take(lent).inner.close().await?),
         }
     }
 
@@ -136,7 +182,7 @@ impl Connection {
         let Self { lent, is_beginning } = self;
         *is_beginning = true;
         let lent = lent.as_mut().expect("a connection that is lent");
-        let transaction = (**lent).begin().await?;
+        let transaction = lent.inner.begin().await?;
         *is_beginning = false;
         Ok(transaction)
     }
@@ -154,10 +200,16 @@ impl Drop for Connection {
             drop(Object::take(lent));
             return;
         };
+        if lent.generation < trust::generation() {
+            drop(Object::take(lent));
+            return;
+        }
         runtime.spawn(async move {
-            let pinged = tokio::time::timeout(PATIENCE, lent.ping()).await;
-            if let Err(error) = pinged.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-                tracing::warn!(%error, "a database connection broke");
+            let checked = tokio::time::timeout(PATIENCE, lent.check()).await;
+            let timed_out = || Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
+            if let Err(error) = checked.unwrap_or_else(|_| timed_out()) {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a database connection broke");
                 drop(Object::take(lent));
             }
         });
@@ -169,41 +221,104 @@ impl Deref for Connection {
 
     #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
     fn deref(&self) -> &PgConnection {
-        self.lent.as_ref().expect("a connection that is lent")
+        &self.lent.as_ref().expect("a connection that is lent").inner
     }
 }
 
 impl DerefMut for Connection {
     #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.lent.as_mut().expect("a connection that is lent")
+        &mut self.lent.as_mut().expect("a connection that is lent").inner
     }
 }
 
+/// A connection in the pool.
+pub(super) struct Pooled {
+    inner: PgConnection,
+    /// Of the time before it was opened.
+    generation: u64,
+}
+
+impl Pooled {
+    /// Fails unless the connection lives and leads to a server that takes writes.
+    async fn check(&mut self) -> Result<(), StorageError> {
+        let is_read_only =
+            sqlx::query_scalar!("SHOW transaction_read_only").fetch_one(&mut self.inner).await?;
+        if is_read_only.as_deref() == Some("on") {
+            trust::end_trust();
+            return Err(StorageError::ReadOnly);
+        }
+        Ok(())
+    }
+}
+
+/// Where the password of the database comes from, each time that a connection is opened.
+pub(crate) type PasswordSource =
+    Box<dyn Fn() -> Result<SecretString, Box<dyn Error + Send + Sync>> + Send + Sync>;
+
 /// Opens connections, and looks after those that were used before.
-struct Connector {
-    options: PgConnectOptions,
+pub(super) struct Connector {
+    pub(super) options: PgConnectOptions,
+    pub(super) password: Option<PasswordSource>,
+    /// How long a statement waits for a row that another transaction holds.
+    pub(super) lock_timeout: Duration,
+    /// How long a statement may take, and a transaction may idle.
+    pub(super) statement_timeout: Duration,
+}
+
+impl Connector {
+    async fn open(&self) -> Result<Pooled, StorageError> {
+        let generation = trust::generation();
+        let mut options = self.options.clone();
+        if let Some(read) = &self.password {
+            options = options.password(read().map_err(StorageError::NoPassword)?.expose_secret());
+        }
+        let connecting = nodelay::without_delay(options.connect());
+        let mut pooled =
+            Pooled { inner: connecting.await.map_err(StorageError::connecting)?, generation };
+        self.begin_session(&mut pooled.inner).await?;
+        pooled.check().await?;
+        Ok(pooled)
+    }
+
+    /// Sets the timeouts of the session. As parameters of the start they would be refused by poolers.
+    async fn begin_session(&self, connection: &mut PgConnection) -> Result<(), StorageError> {
+        let milliseconds = |duration: Duration| duration.as_millis().to_string();
+        sqlx::query!(
+            "SELECT set_config('lock_timeout', $1, false) AS lock,
+                    set_config('statement_timeout', $2, false) AS statement,
+                    set_config('idle_in_transaction_session_timeout', $2, false) AS idle",
+            milliseconds(self.lock_timeout),
+            milliseconds(self.statement_timeout),
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(())
+    }
 }
 
 impl Manager for Connector {
-    type Type = PgConnection;
-    type Error = sqlx::Error;
+    type Type = Pooled;
+    type Error = StorageError;
 
-    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
+    async fn create(&self) -> Result<Pooled, StorageError> {
         // Connecting takes seven times the memory of everything else that an acquisition waits for.
-        Box::pin(self.options.connect()).await
+        Box::pin(self.open()).await
     }
 
     async fn recycle(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Pooled,
         metrics: &Metrics,
-    ) -> RecycleResult<sqlx::Error> {
+    ) -> RecycleResult<StorageError> {
         if metrics.age() > MAXIMUM_AGE {
             return Err(RecycleError::message("it is old"));
         }
+        if connection.generation < trust::generation() {
+            return Err(RecycleError::message("it is not trusted any more"));
+        }
         if metrics.last_used() > TRUSTED_IDLE {
-            Box::pin(connection.ping()).await?;
+            Box::pin(connection.check()).await?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
 
 use super::{
-    connections::Database,
+    connections::{Connector, Database, PasswordSource},
     error::{StorageError, is_connection_failure},
 };
 
@@ -19,11 +19,10 @@ fn migrator() -> Migrator {
 }
 
 /// How to reach the database.
-#[derive(Debug)]
 pub(crate) struct ConnectOptions<'settings> {
     pub(crate) url: &'settings SecretString,
-    /// Put into the URL when it stands in a file of its own.
-    pub(crate) password: Option<&'settings SecretString>,
+    /// Used instead of the URL's, and asked for each new connection.
+    pub(crate) password: Option<PasswordSource>,
     pub(crate) maximum_connections: u32,
     /// How long a request waits for a connection.
     pub(crate) acquire_timeout: Duration,
@@ -41,21 +40,18 @@ pub(crate) fn is_database_url(url: &SecretString) -> bool {
 /// Opens the database, with its first connection.
 ///
 /// # Errors
-/// [`StorageError::BadUrl`], or [`StorageError::Unavailable`] when nobody answers.
-pub(crate) async fn connect(options: &ConnectOptions<'_>) -> Result<Database, StorageError> {
+/// [`StorageError::BadUrl`], or why there is no connection.
+pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, StorageError> {
     // The parser's own message could repeat a part of the URL, and with it the password.
-    let mut connection = PgConnectOptions::from_str(options.url.expose_secret())
+    let connection = PgConnectOptions::from_str(options.url.expose_secret())
         .map_err(|_| StorageError::BadUrl)?;
-    if let Some(password) = options.password {
-        connection = connection.password(password.expose_secret());
-    }
-    let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let connection = connection.application_name("credential-keeper").options([
-        ("lock_timeout", milliseconds(options.lock_timeout)),
-        ("statement_timeout", milliseconds(options.statement_timeout)),
-        ("idle_in_transaction_session_timeout", milliseconds(options.statement_timeout)),
-    ]);
-    let database = Database::new(connection, options.maximum_connections, options.acquire_timeout)?;
+    let connector = Connector {
+        options: connection.application_name("credential-keeper").extra_float_digits(None),
+        password: options.password,
+        lock_timeout: options.lock_timeout,
+        statement_timeout: options.statement_timeout,
+    };
+    let database = Database::new(connector, options.maximum_connections, options.acquire_timeout)?;
     database.connection().await?.release();
     Ok(database)
 }

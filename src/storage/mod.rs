@@ -16,13 +16,15 @@ pub(crate) mod inspection;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;
+mod nodelay;
 pub(crate) mod tickets;
+mod trust;
 pub(crate) mod user_writes;
 pub(crate) mod users;
 
 pub use self::connections::Database;
 pub(crate) use self::{
-    connections::{Connection, ConnectionCounts},
+    connections::{Connection, ConnectionCounts, PasswordSource},
     database::{
         ConnectOptions, commit, connect, is_database_url, migrate, pending_migrations,
         see_one_moment,

@@ -19,6 +19,7 @@ mod commands;
 mod concurrency;
 mod connections;
 mod constraints;
+mod database_state;
 mod deployment;
 mod descriptions;
 mod formats;

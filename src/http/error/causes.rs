@@ -15,7 +15,11 @@ use crate::service::{
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         let kind = match &error {
-            StorageError::Unavailable(_) => ErrorKind::DatabaseUnavailable,
+            StorageError::NoConnection(_)
+            | StorageError::ReadOnly
+            | StorageError::NoPassword(_)
+            | StorageError::NotExecuted(_)
+            | StorageError::ConnectionLost(_) => ErrorKind::DatabaseUnavailable,
             StorageError::Busy(_) => ErrorKind::Overloaded { retry_after: RETRY_SOON },
             StorageError::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             StorageError::Constraint(_)

@@ -126,6 +126,21 @@ impl AuthenticationError {
         Self::Refused { user_id: user.map(|user| user.user_id), reason }
     }
 
+    /// True when another connection to the database may find out.
+    fn is_of_lost_connection(&self) -> bool {
+        match self {
+            Self::Storage(error) | Self::Attempt(AttemptError::Storage(error)) => {
+                error.is_of_lost_connection()
+            }
+            Self::Refused { .. }
+            | Self::OnlineSession
+            | Self::Attempt(AttemptError::TooMany(_))
+            | Self::KeyUnavailable(_)
+            | Self::IssuerUnavailable(_)
+            | Self::Hashing(_) => false,
+        }
+    }
+
     pub(super) fn scheme_off() -> Self {
         Self::refused(None, Refusal::SchemeOff)
     }
@@ -142,24 +157,38 @@ impl Service {
         presentation: Presentation,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
+        let found = self.authenticate_once(&presentation, now).await;
+        if found.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
+            // Nothing in it counts twice: the same secret is the same try.
+            return Box::pin(self.authenticate_once(&presentation, now)).await;
+        }
+        found
+    }
+
+    async fn authenticate_once(
+        &self,
+        presentation: &Presentation,
+        now: OffsetDateTime,
+    ) -> Result<Authenticated, AuthenticationError> {
         let Presentation { credential, app_token, origin, work } = presentation;
+        let work = *work;
         if !self.is_enabled(credential.scheme()) {
             return Err(AuthenticationError::scheme_off());
         }
         let authenticated = match credential {
             PresentedCredential::Password { name, password } => {
                 // Apart: every request that waits would have room for it otherwise.
-                let proving = Box::pin(self.authenticate_password(&name, &password, &origin, now));
+                let proving = Box::pin(self.authenticate_password(name, password, origin, now));
                 let principal = proving.await?;
                 let admission = self.admit(work, principal.user_id())?;
                 Authenticated { principal, admission }
             }
-            PresentedCredential::Ticket(text) => self.authenticate_ticket(&text, work, now).await?,
+            PresentedCredential::Ticket(text) => self.authenticate_ticket(text, work, now).await?,
             PresentedCredential::Token(text) => {
-                self.authenticate_token(&text, (work, &origin), now).await?
+                self.authenticate_token(text, (work, origin), now).await?
             }
             PresentedCredential::Session { cookie, xsrf } => {
-                self.authenticate_session((&cookie, &xsrf), work, now).await?
+                self.authenticate_session((cookie, xsrf), work, now).await?
             }
         };
         self.identify_application(authenticated, app_token.as_ref())

@@ -1,0 +1,107 @@
+//! `TCP_NODELAY` on the way to PostgreSQL.
+//!
+//! sqlx 0.9.0 does not set it, and hands out neither its socket nor a place to set it. Without it,
+//! what is written in two pieces (a TLS handshake, COPY) waits 40 ms for a delayed acknowledgement.
+//! A descriptor that is only known by its number is copied by sending it to ourselves (`unix(7)`,
+//! `SCM_RIGHTS`): the copy is the same socket, and needs no unsafe code
+//! ([ADR 34](../../../docs/adr/0034-tcp-nodelay.md)).
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    future::{Future, poll_fn},
+    io::{IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    pin::pin,
+};
+
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use rustix::{
+    fs::Dir,
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags,
+        SocketType, recvmsg, socketpair, sockopt::set_tcp_nodelay,
+    },
+};
+
+/// The descriptors of this process, as links.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+/// Connects, and sets `TCP_NODELAY` on every TCP socket that is opened meanwhile, before anything is
+/// written in pieces. Sockets that are not this connection's lose nothing by it.
+pub(super) async fn without_delay<F: Future>(connecting: F) -> F::Output {
+    let mut connecting = pin!(connecting);
+    let mut seen = descriptors();
+    poll_fn(move |context| {
+        let polled = connecting.as_mut().poll(context);
+        let open = descriptors();
+        for descriptor in open.difference(&seen) {
+            if let Some(copy) = copy_of(*descriptor) {
+                // What is no TCP socket says so.
+                let _ = set_tcp_nodelay(&copy, true);
+            }
+        }
+        seen = open;
+        polled
+    })
+    .await
+}
+
+/// The numbers of all open descriptors, but for that of the list itself; none where the system does
+/// not tell.
+fn descriptors() -> BTreeSet<RawFd> {
+    let Ok(folder) = File::open(DESCRIPTORS) else { return BTreeSet::new() };
+    let own = folder.as_raw_fd();
+    let entries = Dir::new(folder).into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok());
+    numbers.filter(|number| *number != own).collect()
+}
+
+/// A copy of a descriptor; `None` when it was closed meanwhile.
+fn copy_of(descriptor: RawFd) -> Option<OwnedFd> {
+    let (near, far) =
+        socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    let number = [descriptor];
+    let rights = [ControlMessage::ScmRights(&number)];
+    let byte = [IoSlice::new(&[0])];
+    sendmsg::<()>(near.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None).ok()?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut received = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let into = &mut [IoSliceMut::new(&mut byte)];
+    recvmsg(&far, into, &mut received, RecvFlags::CMSG_CLOEXEC).ok()?;
+    received.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut copies) => copies.next(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_is_opened_meanwhile_does_not_wait_for_acknowledgements() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let delayed = TcpStream::connect(address).await.unwrap();
+        assert!(!delayed.nodelay().unwrap(), "the system's default");
+        let prompt = without_delay(TcpStream::connect(address)).await.unwrap();
+        assert!(prompt.nodelay().unwrap());
+        assert!(!delayed.nodelay().unwrap(), "what was open before is left alone");
+    }
+
+    #[tokio::test]
+    async fn no_descriptor_is_left_behind() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let before = descriptors().len();
+        for _ in 0..20 {
+            drop(without_delay(TcpStream::connect(address)).await.unwrap());
+        }
+        assert!(descriptors().len() <= before + 2, "{} and {before}", descriptors().len());
+    }
+}
