@@ -40,17 +40,18 @@ pub(crate) fn is_listed(password: &CredentialValue) -> bool {
     LISTED.as_ref().is_none_or(|listed| listed.contains(&key(&password.folded())))
 }
 
-/// True when the estimate finds both ends of it soon. `words` are those of the user and of the
+/// True when the estimate finds it soon: its beginning, and, where it is longer, the end behind that. `words` are those of the user and of the
 /// service. Takes up to about the time of a hash, whatever the password is.
 pub(crate) fn is_guessable(password: &[u8], words: &[String]) -> bool {
     let Ok(password) = str::from_utf8(password) else { return true };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is_weak =
         |part: Option<&str>| part.is_none_or(|part| zxcvbn(part, &words).score() < Score::Three);
-    let count = password.chars().count();
     let at = |index: usize| password.char_indices().nth(index).map_or(password.len(), |(at, _)| at);
-    is_weak(password.get(..at(ESTIMATED)))
-        && (count <= ESTIMATED || is_weak(password.get(at(count - ESTIMATED)..)))
+    // Where there is no end behind the beginning, nothing is there to be strong.
+    let end = password.chars().count().saturating_sub(ESTIMATED).max(ESTIMATED);
+    let rest = password.get(at(end)..).filter(|rest| !rest.is_empty());
+    is_weak(password.get(..at(ESTIMATED))) && is_weak(rest)
 }
 
 /// Of a folded password.
