@@ -54,10 +54,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let stop = stop_signal()?;
     if arguments.database_only {
         let data = DataFolder::open(&arguments.data)?;
-        let postgres = PrivatePostgres::start(&data)?;
+        let mut postgres = PrivatePostgres::start(&data)?;
         output::say(format_args!("ready {}", postgres.url()))?;
-        stop.await;
+        let failed = tokio::select! {
+            () = stop => None,
+            failed = postgres.supervise() => failed.err(),
+        };
         postgres.stop()?;
+        failed.map_or(Ok(()), Err)?;
     } else {
         serve(settings, &arguments, stop).await?;
     }
@@ -75,7 +79,7 @@ async fn serve(
     // First, because it is quick and the likeliest to fail.
     let listener = startup::listen(arguments.listen)?;
     let data = DataFolder::open(&arguments.data)?;
-    let postgres = PrivatePostgres::start(&data)?;
+    let mut postgres = PrivatePostgres::start(&data)?;
     settings.database.url = Some(SecretString::from(postgres.url()));
     settings.database.password_file = None;
     settings.keyring_file = Some(data.keyring());
@@ -88,6 +92,12 @@ async fn serve(
     startup::require_keyring(&settings, &database).await?;
     let application = Application::build_on(listener, &settings, database)?;
     announce(&application, startup::protect())?;
-    application.run_until(stop).await?;
-    postgres.stop()
+    let ended = tokio::select! {
+        ended = application.run_until(stop) => ended.map_err(Failure::from),
+        failed = postgres.supervise() => Err(failed.err().unwrap_or_else(|| {
+            Failure::because("PostgreSQL is not watched any more")
+        })),
+    };
+    postgres.stop()?;
+    ended
 }

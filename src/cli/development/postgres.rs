@@ -1,9 +1,10 @@
 //! The private PostgreSQL while it runs: a unix socket in a folder of its own, and no TCP.
 
 use std::{
+    convert::Infallible,
     fs::{self, DirBuilder, File},
     os::unix::{fs::DirBuilderExt, process::CommandExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Child,
     thread,
     time::{Duration, Instant},
@@ -16,7 +17,10 @@ use super::{
     data_folder::DataFolder,
 };
 use crate::{
-    cli::output::Failure, configuration, domain::hexadecimal, security::random::random_bytes,
+    cli::output::{Failure, complain},
+    configuration,
+    domain::hexadecimal,
+    security::random::random_bytes,
 };
 
 /// The longest path of a unix socket, and what PostgreSQL adds to its folder.
@@ -31,9 +35,22 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(20);
 
+/// How long a dead server's traces may keep a new one from starting.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether the server still runs.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// What PostgreSQL says when the data folder, or memory that belongs to it, is still held: by a server
+/// that runs, or by processes of a dead one that have not noticed yet.
+const HELD: [&str; 3] = ["lock file \"postmaster.pid\"", "shared memory block", "is still in use"];
+
 /// A running server; dropping it stops it.
 pub(super) struct PrivatePostgres {
     server: Child,
+    /// Where in its log the server began to write.
+    log_start: u64,
+    cluster: Cluster,
     socket_folder: PathBuf,
 }
 
@@ -42,24 +59,60 @@ impl PrivatePostgres {
     pub(super) fn start(data: &DataFolder) -> Result<Self, Failure> {
         let cluster = Cluster::open(data)?;
         let socket_folder = make_socket_folder(&cluster)?;
-        let log = File::options().create(true).append(true).open(cluster.log())?;
-        let server = cluster
-            .account
-            .command(&cluster.binaries.program("postgres"))
-            .arg("-D")
-            .arg(cluster.files())
-            .arg("-k")
-            .arg(&socket_folder)
-            .args(["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"])
-            .args(["-c", "logging_collector=off"])
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            // Its own group: Ctrl-C reaches the whole group, and we have to drain first.
-            .process_group(0)
-            .spawn()?;
-        let mut started = Self { server, socket_folder };
-        started.wait_until_ready(&cluster)?;
+        let (server, log_start) = spawn(&cluster, &socket_folder)?;
+        let mut started = Self { server, log_start, cluster, socket_folder };
+        started.wait_until_released()?;
         Ok(started)
+    }
+
+    /// Starts the server again, in the same place, each time that it ends without having been told to.
+    /// Fails when it does not start any more.
+    pub(super) async fn supervise(&mut self) -> Result<Infallible, Failure> {
+        loop {
+            tokio::time::sleep(WATCH).await;
+            if let Some(status) = self.server.try_wait()? {
+                complain(format_args!("PostgreSQL ended ({status}); starting it again"));
+                tokio::task::block_in_place(|| self.restart())?;
+            }
+        }
+    }
+
+    fn restart(&mut self) -> Result<(), Failure> {
+        self.spawn_again()?;
+        self.wait_until_released()
+    }
+
+    /// Waits until the server is ready. Where a dead one's traces keep it from starting, tries again
+    /// until they are gone.
+    fn wait_until_released(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + RELEASE_TIMEOUT;
+        loop {
+            if self.wait_until_ready()? {
+                return Ok(());
+            }
+            let complaint = last_complaint(&self.cluster, self.log_start);
+            let log = self.cluster.log();
+            if !HELD.iter().any(|held| complaint.contains(held)) {
+                return Err(Failure::because(format!(
+                    "PostgreSQL did not start; the data may be damaged, see {}: {complaint}",
+                    log.display(),
+                )));
+            }
+            if Instant::now() > until {
+                return Err(Failure::because(format!(
+                    "PostgreSQL did not start, because another one holds its files; stop that one \
+                     and try again, see {}: {complaint}",
+                    log.display(),
+                )));
+            }
+            thread::sleep(WATCH);
+            self.spawn_again()?;
+        }
+    }
+
+    fn spawn_again(&mut self) -> Result<(), Failure> {
+        (self.server, self.log_start) = spawn(&self.cluster, &self.socket_folder)?;
+        Ok(())
     }
 
     /// The URL of its database.
@@ -81,22 +134,19 @@ impl PrivatePostgres {
         self.end()
     }
 
-    fn wait_until_ready(&mut self, cluster: &Cluster) -> Result<(), Failure> {
-        let pid_file = cluster.files().join("postmaster.pid");
+    /// Waits until the server accepts connections; false when it ended instead.
+    fn wait_until_ready(&mut self) -> Result<bool, Failure> {
+        let pid_file = self.cluster.files().join("postmaster.pid");
         let until = Instant::now() + START_TIMEOUT;
         while Instant::now() < until {
             if self.server.try_wait()?.is_some() {
-                return Err(Failure::because(format!(
-                    "PostgreSQL did not start; the data may be damaged, see {}: {}",
-                    cluster.log().display(),
-                    last_complaint(cluster)
-                )));
+                return Ok(false);
             }
             // The last line says the state, as pg_ctl reads it.
             let state = fs::read_to_string(&pid_file).unwrap_or_default();
             let is_ours = state.lines().next() == Some(self.server.id().to_string().as_str());
             if is_ours && state.lines().last().is_some_and(|line| line.trim() == "ready") {
-                return Ok(());
+                return Ok(true);
             }
             thread::sleep(POLL);
         }
@@ -134,6 +184,27 @@ impl Drop for PrivatePostgres {
     }
 }
 
+/// A server that has just been started, and how long its log was before.
+fn spawn(cluster: &Cluster, socket_folder: &Path) -> Result<(Child, u64), Failure> {
+    let log = File::options().create(true).append(true).open(cluster.log())?;
+    let log_start = log.metadata()?.len();
+    let server = cluster
+        .account
+        .command(&cluster.binaries.program("postgres"))
+        .arg("-D")
+        .arg(cluster.files())
+        .arg("-k")
+        .arg(socket_folder)
+        .args(["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"])
+        .args(["-c", "logging_collector=off"])
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // Its own group: Ctrl-C reaches the whole group, and we have to drain first.
+        .process_group(0)
+        .spawn()?;
+    Ok((server, log_start))
+}
+
 /// A new folder that only the server's account (and root) can enter.
 fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
     let name = hexadecimal::text(&random_bytes::<8>()?);
@@ -152,8 +223,11 @@ fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
     Err(Failure::because("no folder for PostgreSQL's socket can be made in the temporary folder"))
 }
 
-fn last_complaint(cluster: &Cluster) -> String {
-    let log = fs::read_to_string(cluster.log()).unwrap_or_default();
+/// What the server said last in its log, from there on.
+fn last_complaint(cluster: &Cluster, start: u64) -> String {
+    let log = fs::read(cluster.log()).unwrap_or_default();
+    let new = usize::try_from(start).ok().and_then(|start| log.get(start..));
+    let log = String::from_utf8_lossy(new.unwrap_or(&log));
     let is_complaint = |line: &&str| line.contains("FATAL") || line.contains("PANIC");
     let line = log.lines().rev().find(is_complaint).or_else(|| log.lines().last());
     line.unwrap_or("it said nothing").to_owned()

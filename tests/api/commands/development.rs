@@ -2,13 +2,17 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use reqwest::blocking;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::support::{SAVE, Server, WHO, keeper};
 
@@ -49,6 +53,13 @@ impl Trial {
         let complaint = Server::start(self.command(more)).err().unwrap();
         assert!(!complaint.contains("panicked"), "{complaint}");
         complaint
+    }
+
+    /// Kills this trial's PostgreSQL as a lack of memory would.
+    fn kill_postgres(&self) {
+        let pid_file = self.data().join("postgres/files/postmaster.pid");
+        let pid = fs::read_to_string(pid_file).unwrap().lines().next().unwrap().parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     }
 
     /// What is left of the sockets.
@@ -117,6 +128,59 @@ fn after_a_kill_the_next_start_cleans_up_and_nothing_acknowledged_is_lost() {
     assert_eq!(trial.servers(), 1, "the server of the killed one has been stopped");
     stop(server, Signal::INT);
     assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+}
+
+#[test]
+fn a_postgresql_that_dies_is_started_again() {
+    let trial = Trial::new();
+    let server = trial.start();
+    assert_eq!(save(&server, "kept"), 200);
+    for _ in 0..2 {
+        trial.kill_postgres();
+        let until = Instant::now() + Duration::from_secs(60);
+        while log_in(&server, "kept") != 200 {
+            assert!(Instant::now() < until, "dev goes on without its database");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    server.signal(Signal::INT);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well && log.contains("starting it again"), "{log}");
+    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+}
+
+#[test]
+fn a_start_right_after_everything_was_killed_is_a_start() {
+    let trial = Trial::new();
+    for _ in 0..3 {
+        let server = trial.start();
+        assert_eq!(save(&server, "kept"), 200);
+        server.signal(Signal::KILL);
+        trial.kill_postgres();
+        server.wait();
+    }
+    stop(trial.start(), Signal::INT);
+}
+
+#[test]
+fn files_that_another_postgresql_holds_are_not_called_damaged() {
+    let trial = Trial::new();
+    stop(trial.start(), Signal::INT);
+    // As another program that runs in the same place would leave it.
+    let files = trial.data().join("postgres/files");
+    let mut other = Command::new("sleep");
+    // PostgreSQL takes a process of another account for a number that was used again.
+    other.arg("600").uid(files.metadata().unwrap().uid());
+    let mut other = other.spawn().unwrap();
+    let pid_file = files.join("postmaster.pid");
+    let lines = format!("{}\n{}\n1\n5432\n\n\n\n", other.id(), trial.data().display());
+    fs::write(&pid_file, lines).unwrap();
+    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(complaint.contains("another one holds its files"), "{complaint}");
+    assert!(!complaint.contains("damaged"), "{complaint}");
+    fs::remove_file(&pid_file).unwrap();
 }
 
 #[test]
@@ -220,7 +284,7 @@ fn a_data_folder_that_postgresql_cannot_reach_has_its_files_elsewhere() {
 
 #[test]
 fn an_ordinary_user_runs_it_as_well() {
-    use std::os::unix::{fs::chown, process::CommandExt};
+    use std::os::unix::fs::chown;
     // Whoever is not root already shows it with every other test.
     if !is_root() {
         return;
