@@ -26,7 +26,7 @@ mod session;
 mod ticket;
 mod user;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -136,7 +136,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
         .worker_threads(startup::waiting_threads())
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
@@ -157,8 +157,14 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
             Command::Health(arguments) => health::run(&arguments).await,
         }
-    })
+    });
+    // What a thread is still at must not keep the process: everything that counts is done.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    done
 }
+
+/// How long work on other threads may take after a command is done.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {

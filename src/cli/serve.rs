@@ -15,7 +15,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = session::read_settings()?;
     session::require(settings.problems_of_serving())?;
     let stop = stop_signal()?;
-    let database = startup::connect(&settings).await?;
+    let database = startup::connect_when_ready(&settings, |line| output::complain(line)).await?;
     if settings.database.migrate_on_start {
         startup::migrate(&database, InstallationKind::Production).await?;
     }
@@ -44,7 +44,9 @@ pub(super) fn announce(application: &Application, protection: Protection) -> Res
         operations = application.operations_address()?.map(tracing::field::display),
         "started"
     );
-    output::say(format_args!("ready http://{}", application.address()?))
+    output::say(format_args!("ready http://{}", application.address()?))?;
+    startup::notify_ready();
+    Ok(())
 }
 
 /// Completes at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). The handlers are

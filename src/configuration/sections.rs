@@ -83,6 +83,8 @@ pub(crate) struct DatabaseSettings {
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Duration,
+    /// How long `serve` and `migrate` wait for a database that is not there yet.
+    pub(crate) startup_wait: Duration,
     pub(crate) migrate_on_start: bool,
 }
 
@@ -330,6 +332,7 @@ impl DatabaseSettings {
             acquire_timeout: reader.seconds("database.acquire_timeout_seconds"),
             lock_timeout: reader.seconds("database.lock_timeout_seconds"),
             statement_timeout: reader.seconds("database.statement_timeout_seconds"),
+            startup_wait: reader.seconds("database.startup_wait_seconds"),
             migrate_on_start: reader.get("database.migrate_on_start"),
         }
     }

@@ -20,6 +20,9 @@ use crate::domain::{
 /// More remembered claims than this would take a tenth of a gigabyte.
 const MOST_VERIFIED: usize = 1_000_000;
 
+/// The most that one hash may fill, in KiB over all passes: what takes some fifteen seconds.
+const MOST_BLOCKS: u64 = 16 * 1024 * 1024;
+
 /// The longest time that a setting can mean: beyond it, clocks and timers overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -128,6 +131,7 @@ impl Settings {
             ("database.lock_timeout_seconds", self.database.lock_timeout),
             ("database.statement_timeout_seconds", self.database.statement_timeout),
             ("hashing.deadline_seconds", self.hashing.deadline),
+            ("database.startup_wait_seconds", self.database.startup_wait),
         ] {
             if duration > LONGEST_FOR_POSTGRESQL {
                 refuse(setting, "must be at most 86400 (a day)");
@@ -220,9 +224,12 @@ impl Settings {
         let is_possible = iterations >= 1
             && (1..=255).contains(&parallelism)
             && memory_kib >= 8 * parallelism
-            && memory_kib <= 4 * 1024 * 1024;
+            && memory_kib <= 4 * 1024 * 1024
+            && u64::from(memory_kib) * u64::from(iterations) <= MOST_BLOCKS;
         if !is_possible {
-            return Some(Problem::new("hashing", "argon2id has no such cost"));
+            let reason = "argon2id has no such cost, or it would take seconds; see `hashing` in \
+                          config/default.toml";
+            return Some(Problem::new("hashing", reason));
         }
         // Each takes about a hundred bytes.
         (self.hashing.maximum_verified > MOST_VERIFIED)

@@ -1,6 +1,9 @@
 //! The database of an installation: opening it, the schema, and what it is for.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use secrecy::SecretString;
 
@@ -14,7 +17,39 @@ use crate::{
         self, ConnectOptions, Database, PasswordSource,
         installation::{self, InstallationKind},
     },
+    telemetry::error_chain,
 };
+
+/// How long a database that is not there yet is left alone before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Opens the database as [`connect`] does, and waits for it as long as the settings say: where
+/// everything is started at once, it may be there later.
+///
+/// # Errors
+/// As [`connect`], when the wait is over.
+pub(crate) async fn connect_when_ready(
+    settings: &Settings,
+    tell: impl FnOnce(&str),
+) -> Result<Database, StartError> {
+    let wait = settings.database.startup_wait;
+    let until = Instant::now() + wait;
+    let mut tell = Some(tell);
+    loop {
+        let error = match connect(settings).await {
+            Err(StartError::Database(error)) if error.may_pass() => error,
+            done => return done,
+        };
+        if Instant::now() >= until {
+            return Err(StartError::DatabaseNotReady { wait, source: error });
+        }
+        if let Some(tell) = tell.take() {
+            let (seconds, reason) = (wait.as_secs(), error_chain(&error));
+            tell(&format!("waiting up to {seconds} s for the database: {reason}"));
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
 
 /// Opens the database that the settings describe, with its first connection.
 ///

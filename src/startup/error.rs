@@ -1,6 +1,6 @@
 //! Why the application does not start, each in one sentence for whoever starts it.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use crate::{
     http::DocumentError,
@@ -34,7 +34,18 @@ pub enum StartError {
     Hashing(Box<dyn std::error::Error + Send + Sync>),
     /// The database cannot be used.
     #[error(transparent)]
-    Storage(Box<dyn std::error::Error + Send + Sync>),
+    Database(DatabaseError),
+    /// The database could not be used in the time that a start waits for it.
+    #[error(
+        "the database was not ready within {} s (database.startup_wait_seconds); check that \
+         PostgreSQL is running and that database.url leads to it", .wait.as_secs()
+    )]
+    DatabaseNotReady {
+        /// How long it was waited for.
+        wait: Duration,
+        /// What was wrong the last time.
+        source: DatabaseError,
+    },
     /// The database is older than this binary.
     #[error("{0} migrations are not applied; run `credential-keeper migrate`")]
     PendingMigrations(usize),
@@ -104,6 +115,18 @@ impl From<HashingError> for StartError {
 
 impl From<StorageError> for StartError {
     fn from(error: StorageError) -> Self {
-        Self::Storage(Box::new(error))
+        Self::Database(DatabaseError(error))
+    }
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DatabaseError(StorageError);
+
+impl DatabaseError {
+    /// True when nothing has to be changed for it to work later.
+    pub(super) fn may_pass(&self) -> bool {
+        self.0.may_pass()
     }
 }

@@ -7,6 +7,7 @@ mod memory;
 mod protection;
 mod server;
 mod service;
+mod systemd;
 mod threads;
 
 use std::{
@@ -23,9 +24,10 @@ use tokio::task::JoinSet;
 use self::server::serve;
 pub use self::{database::connect, error::StartError};
 pub(crate) use self::{
-    database::{migrate, require_keyring, require_kind, require_migrations},
+    database::{connect_when_ready, migrate, require_keyring, require_kind, require_migrations},
     protection::{Protection, forbid_core_dumps, protect},
     service::{build_service, problems_of_files},
+    systemd::notify_ready,
     threads::waiting_threads,
 };
 use crate::{
@@ -51,7 +53,7 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// Connections that may wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 4096;
 
-/// How long closing the database connections may take.
+/// How long the last anchors, and closing the database connections, may take each.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections of the operations listener: probes and a few collectors of metrics.
@@ -177,6 +179,7 @@ impl Application {
         };
         let mut background = start_background(&service, anchor_period);
         application.ended_or(stop).await?;
+        systemd::notify_stopping();
         state.readiness.stop();
         tokio::time::sleep(shutdown.grace).await;
         application.stop().await?;
@@ -184,8 +187,10 @@ impl Application {
             operations.stop().await?;
         }
         background.abort_all();
-        if !anchor_period.is_zero() {
-            service.anchor_rest().await;
+        if !anchor_period.is_zero()
+            && tokio::time::timeout(CLOSE_TIMEOUT, service.anchor_rest()).await.is_err()
+        {
+            tracing::warn!("the last anchors were not written in time");
         }
         service.hashing.close();
         tracing::info!(hashes = service.hashing.hashed(), "stopped");
@@ -221,6 +226,7 @@ fn start_background(service: &Arc<Service>, anchor_period: Duration) -> JoinSet<
     background.spawn(async move { sweeping.sweep().await });
     background.spawn(async move { upgrading.upgrade_hashes().await });
     background.spawn(async move { noting.note_uses().await });
+    background.spawn(systemd::feed_watchdog());
     if !anchor_period.is_zero() {
         let anchoring = own();
         background.spawn(async move { anchoring.anchor(anchor_period).await });

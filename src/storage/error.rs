@@ -61,6 +61,9 @@ const SERVER_STATE: [&str; 14] = [
     "F0", "XX",
 ];
 
+/// SQLSTATE classes of a server that refuses connections for now: not ready, or full.
+const PASSING: [&str; 2] = ["57P", "53"];
+
 /// SQLSTATEs of a connection that another one may be better than: it leads to a standby, or a pooler
 /// in between has mixed up its prepared statements.
 const STALE_CONNECTION: [&str; 3] = ["25006", "26000", "42P05"];
@@ -101,6 +104,26 @@ impl StorageError {
     /// True when a statement that only reads may succeed on another connection.
     pub(crate) fn is_of_lost_connection(&self) -> bool {
         self.is_of_stale_connection() || matches!(self, Self::ConnectionLost(_))
+    }
+
+    /// True when waiting may help, and nothing has to be changed: the server is not there yet, starts,
+    /// is a standby that is about to be promoted, or is full.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::NoConnection(error) => {
+                error.as_database_error().is_none() || has_code(error, &PASSING)
+            }
+            Self::ReadOnly | Self::ConnectionLost(_) => true,
+            Self::NoPassword(_)
+            | Self::NotExecuted(_)
+            | Self::Busy(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Constraint(_)
+            | Self::Inconsistent { .. }
+            | Self::Migration(_)
+            | Self::BadUrl
+            | Self::Refused(_) => false,
+        }
     }
 
     /// True when the server has no room for another connection: it lets some in, but no more.

@@ -5,4 +5,5 @@ mod doctor;
 mod import;
 mod operators;
 mod serve;
+mod starting;
 mod users;
