@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 63] = [
+const CASES: [(&str, &str); 71] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -65,7 +65,19 @@ const CASES: [(&str, &str); 63] = [
     ),
     ("credentials_hash_memory_kib_check", "UPDATE credentials SET hash_memory_kib = 7"),
     ("credentials_hash_memory_kib_check", "UPDATE credentials SET hash_scheme = 'bcrypt'"),
+    ("credentials_hash_memory_kib_check", "UPDATE credentials SET hash_memory_kib = 4194305"),
     ("credentials_hash_iterations_check", "UPDATE credentials SET hash_iterations = 0"),
+    ("credentials_hash_iterations_check", "UPDATE credentials SET hash_iterations = 1000000"),
+    (
+        "credentials_hash_iterations_check",
+        "UPDATE credentials SET hash_scheme = 'bcrypt', hash_memory_kib = 0, hash_iterations = 32",
+    ),
+    (
+        "credentials_hash_iterations_check",
+        "UPDATE credentials
+         SET hash_scheme = 'pbkdf2-sha1', hash_memory_kib = 0, hash_iterations = 10000001",
+    ),
+    ("credentials_hash_parallelism_check", "UPDATE credentials SET hash_parallelism = 16777216"),
     ("credentials_hash_parallelism_check", "UPDATE credentials SET hash_parallelism = 0"),
     ("credentials_display_value_check", "UPDATE credentials SET display_value = repeat('x', 255)"),
     (
@@ -78,6 +90,9 @@ const CASES: [(&str, &str); 63] = [
     ),
     ("credentials_last_used_at_check", "UPDATE credentials SET last_used_at = now()"),
     ("credentials_version_check", "UPDATE credentials SET version = 0"),
+    ("credentials_version_limit_check", "UPDATE credentials SET version = 4611686018427387905"),
+    ("users_session_epoch_limit_check", "UPDATE users SET session_epoch = 4611686018427387905"),
+    ("users_audit_sequence_limit_check", "UPDATE users SET audit_sequence = 4611686018427387905"),
     (
         "credential_identifiers_pkey",
         "INSERT INTO credential_identifiers SELECT 'CRM5/PASSWORD', sha256('x'), user_id FROM users",
