@@ -75,6 +75,7 @@ field-unknown-user-type = ist keine Art von Benutzern
 field-unknown-role = muss Administrator oder User sein
 field-taken = gehört einem anderen Benutzer
 field-contradiction = widerspricht einem anderen Feld
+field-invalid-header = ist kein gültiger Wert dieses Headers; korrigieren Sie den Proxy oder Client, der ihn sendet
 field-control-character = darf kein Steuerzeichen enthalten
 field-ends-before-it-begins = endet, bevor es beginnt
 field-not-moment = muss ein Zeitpunkt sein wie 2027-01-01T00:00:00Z

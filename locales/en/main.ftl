@@ -78,6 +78,7 @@ field-unknown-user-type = is not a type of users
 field-unknown-role = must be Administrator or User
 field-taken = belongs to another user
 field-contradiction = contradicts another member
+field-invalid-header = is not a valid value of this header; correct the proxy or the client that sends it
 field-control-character = must not contain a control character
 field-ends-before-it-begins = ends before it begins
 field-not-moment = must be a moment such as 2027-01-01T00:00:00Z

@@ -75,6 +75,7 @@ field-unknown-user-type = er ikke en brukertype
 field-unknown-role = må være Administrator eller User
 field-taken = tilhører en annen bruker
 field-contradiction = motsier et annet felt
+field-invalid-header = er ikke en gyldig verdi for dette HTTP-hodet; rett proxyen eller klienten som sender det
 field-control-character = kan ikke inneholde kontrolltegn
 field-ends-before-it-begins = slutter før den begynner
 field-not-moment = må være et tidspunkt som 2027-01-01T00:00:00Z

@@ -95,12 +95,14 @@ pub(crate) enum Reason {
     Taken,
     #[error("contradicts another member")]
     Contradiction,
+    #[error("is not a valid value of this header; correct the proxy or the client that sends it")]
+    InvalidHeader,
 }
 
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -138,6 +140,7 @@ impl Reason {
         Self::UnknownHash,
         Self::HashTooCheap,
         Self::HashTooExpensive,
+        Self::InvalidHeader,
     ];
 
     /// The name under which its text is kept.
@@ -180,6 +183,7 @@ impl Reason {
             Self::NotMoment => "field-not-moment",
             Self::EndsBeforeItBegins => "field-ends-before-it-begins",
             Self::UnknownApplication => "field-unknown-application",
+            Self::InvalidHeader => "field-invalid-header",
         }
     }
 

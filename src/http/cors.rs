@@ -12,7 +12,7 @@ use actix_web::http::{
     },
 };
 
-use super::presented::X_XSRF_TOKEN;
+use super::{headers, presented::X_XSRF_TOKEN};
 use crate::domain::origin_pattern::OriginPattern;
 
 /// How long a browser may remember the answer to a preflight, in seconds.
@@ -23,8 +23,8 @@ pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
     let own = HeaderName::from_static;
     Cors::default()
         .allowed_origin_fn(move |origin, _| {
-            let origin = origin.to_str().unwrap_or_default();
-            origins.iter().any(|pattern| pattern.matches(origin))
+            let origin = headers::text(origin.as_bytes());
+            origin.is_some_and(|origin| origins.iter().any(|pattern| pattern.matches(origin)))
         })
         .allowed_methods([
             Method::GET,

@@ -10,7 +10,7 @@ use actix_web::{
 
 use super::{
     error::{ApiError, ErrorKind},
-    negotiation,
+    headers, negotiation,
     presented::presented,
 };
 
@@ -44,7 +44,7 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
         .chain(presented.iter())
         .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD);
     let headers: usize = sizes.sum();
-    let authorization = presented.get_all(AUTHORIZATION.as_str()).map(HeaderValue::len).max();
+    let authorization = presented.lines(AUTHORIZATION.as_str()).map(HeaderValue::len).max();
     let is_too_large =
         headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
     is_too_large.then_some(ErrorKind::HeadersTooLarge)
@@ -56,7 +56,8 @@ pub(super) async fn check_length(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    // The web server refuses a length that is repeated or no number.
+    let length = headers::single(request.headers(), &CONTENT_LENGTH).ok().flatten();
     let length = length.and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAXIMUM_BODY) {
         return Ok(request.error_response(ApiError::from(ErrorKind::BodyTooLarge)));

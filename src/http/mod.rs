@@ -1,7 +1,7 @@
 //! Everything that knows the web framework.
 //!
 //! The way of a request, outermost first: request id, who is at the other end, trace, error
-//! rendering, cross-origin rules, head limits, hosts, path case, then the route; authentication is
+//! rendering, cross-origin rules, head limits, the connection's headers, hosts, path case, then the route; authentication is
 //! middleware of each route that needs it and comes before the body is read. Handlers parse, call
 //! one use case and answer.
 
@@ -17,6 +17,7 @@ mod documents;
 mod error;
 mod error_rendering;
 mod head_limits;
+mod headers;
 mod health;
 mod hosts;
 mod keeper;
@@ -85,6 +86,7 @@ pub(crate) fn application(
         .configure(move |config| configure(config, &shared))
         .wrap(from_fn(path_case::fold))
         .wrap(from_fn(hosts::check))
+        .wrap(from_fn(connection::check))
         .wrap(from_fn(head_limits::check))
         .wrap(Condition::new(!origins.is_empty(), cors::middleware(origins)))
         .wrap(from_fn(error_rendering::render))

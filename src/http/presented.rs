@@ -18,6 +18,8 @@ use actix_web::{
     middleware::Next,
 };
 
+use super::headers::{self, UnreadableHeader};
+
 /// The secret of the program that asks (protocol.md 3).
 pub(super) const SO_APP_TOKEN: &str = "so-apptoken";
 /// What a page's script copies out of the session's second cookie.
@@ -32,8 +34,16 @@ const SECRETS: [&str; 4] = ["authorization", "cookie", SO_APP_TOKEN, X_XSRF_TOKE
 pub(super) struct Presented(Rc<[(&'static str, HeaderValue)]>);
 
 impl Presented {
+    /// The value of the header of that name; `None` when it is absent.
+    ///
+    /// # Errors
+    /// When there are several, or it is not text.
+    pub(super) fn single(&self, name: &str) -> Result<Option<&str>, UnreadableHeader> {
+        headers::single_of(self.lines(name))
+    }
+
     /// The values of every header of that name, in their order.
-    pub(super) fn get_all(&self, name: &str) -> impl Iterator<Item = &HeaderValue> {
+    pub(super) fn lines(&self, name: &str) -> impl Iterator<Item = &HeaderValue> {
         self.0.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value)
     }
 

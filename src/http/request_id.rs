@@ -9,6 +9,8 @@ use actix_web::{
 };
 use uuid::Uuid;
 
+use super::headers;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name of a request: the caller's own when it matches `[A-Za-z0-9-]{1,64}`, else ours.
@@ -22,7 +24,7 @@ impl RequestId {
     }
 
     fn of(request: &ServiceRequest) -> Self {
-        let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let given = headers::single(request.headers(), &X_REQUEST_ID).ok().flatten();
         let is_plain = |text: &&str| {
             (1..=64).contains(&text.len())
                 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -1,6 +1,6 @@
 //! Onsite and online: which scheme, with which application (protocol.md 10.9).
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -109,8 +109,16 @@ async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
     let known = token(call(&app, path, &ticket, Some("the secret of two")).await);
     call(&app, (Method::POST, SAVE), &trusted, None).await.is_saved();
     call(&app, (Method::POST, SAVE), &known, None).await.has_status(403);
-    // What the header says is newer.
+    // What the header says is newer, also when it is nobody's.
     call(&app, (Method::POST, SAVE), &trusted, Some("unknown")).await.has_status(403);
+    for lines in [&[&b"\xff"[..]][..], &[b""], &[b"the secret of one", b"the secret of one"]] {
+        let body = json!({ "UserId": 300, "Credential": { "Value": "x" } });
+        let request = app.request(Method::POST, SAVE, &trusted).json(&body);
+        let request = lines.iter().fold(request, |request, line| {
+            request.header("SO-AppToken", HeaderValue::from_bytes(line).unwrap())
+        });
+        Answer::read(request.send().await.unwrap()).await.has_status(403);
+    }
     call(&app, (Method::POST, SAVE), &known, Some("the secret of one")).await.is_saved();
 }
 

@@ -25,6 +25,7 @@ mod descriptions;
 mod formats;
 mod guessing;
 mod hashing;
+mod headers;
 mod health;
 mod installation;
 mod issuer_keys;

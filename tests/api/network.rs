@@ -1,10 +1,13 @@
 //! What stands between a caller and the service: proxies, a base path, other origins.
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+
+/// Names and values of headers, one for each line.
+type Lines<'test> = &'test [(&'test str, &'test [u8])];
 
 async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = app.request(Method::GET, path, &app.plain());
@@ -14,14 +17,19 @@ async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// Saves with those headers, and tells the address that evidence names.
-async fn address_of_a_save(app: &TestApp, headers: &[(&str, &str)]) -> String {
+/// Saves with those headers.
+async fn save(app: &TestApp, lines: Lines<'_>) -> Answer {
     let mut request = app.request(Method::POST, SAVE, &app.administrator());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+    for (name, value) in lines {
+        request = request.header(*name, HeaderValue::from_bytes(value).unwrap());
     }
     let body = json!({ "UserId": 278, "Credential": { "Value": "paul-password" } });
-    Answer::read(request.json(&body).send().await.unwrap()).await.is_saved();
+    Answer::read(request.json(&body).send().await.unwrap()).await
+}
+
+/// Saves with those headers, and tells the address that evidence names.
+async fn address_of_a_save(app: &TestApp, lines: Lines<'_>) -> String {
+    save(app, lines).await.is_saved();
     let address = sqlx::query_scalar!(
         r#"SELECT address AS "address!" FROM audit_events WHERE user_id = 278
            ORDER BY sequence DESC LIMIT 1"#
@@ -71,16 +79,96 @@ async fn only_trusted_proxies_say_who_is_calling(pool: PgPool) {
         ("198.51.100.1, 203.0.113.7, 10.1.2.3", "203.0.113.7"),
         ("2001:db8:1::1, 2001:db8::2", "2001:db8:1::1"),
         ("10.9.9.9", "10.9.9.9"),
-        ("nonsense", "127.0.0.1"),
-        ("198.51.100.1, nonsense, 10.1.2.3", "10.1.2.3"),
         ("::ffff:203.0.113.9", "203.0.113.9"),
         ("203.0.113.7:5555", "203.0.113.7"),
         ("[2001:db9::1]", "2001:db9::1"),
         ("[2001:db9::1]:443", "2001:db9::1"),
         ("", "127.0.0.1"),
+        (" , 203.0.113.7 , ", "203.0.113.7"),
     ] {
-        let headers = [("X-Forwarded-For", forwarded_for)];
-        assert_eq!(address_of_a_save(&app, &headers).await, address, "{forwarded_for}");
+        let lines = [("X-Forwarded-For", forwarded_for.as_bytes())];
+        assert_eq!(address_of_a_save(&app, &lines).await, address, "{forwarded_for}");
+    }
+}
+
+#[sqlx::test]
+async fn values_left_of_the_trusted_proxies_do_not_matter(pool: PgPool) {
+    let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")];
+    let app = TestApp::spawn_with(pool, &trusted, "").await;
+    for lines in [
+        &[("X-Forwarded-For", &b"J\xf8rgen, 203.0.113.7"[..])][..],
+        &[("X-Forwarded-For", b"\xff\xfe,,\xe2\x82, 203.0.113.7, 10.1.2.3")],
+        &[("X-Forwarded-For", b"\xff"), ("X-Forwarded-For", b"203.0.113.7")],
+        &[
+            ("X-Forwarded-For", b"10.9.9.9, \xff"),
+            ("X-Forwarded-For", b"203.0.113.7"),
+            ("X-Forwarded-For", b"10.1.2.3"),
+        ],
+        &[
+            ("X-Forwarded-For", b"203.0.113.7"),
+            ("X-Forwarded-Proto", b"gopher"),
+            ("X-Forwarded-Proto", b"\xff, http"),
+            ("X-Forwarded-Host", b"\xff, a b, keeper.example"),
+        ],
+    ] {
+        assert_eq!(address_of_a_save(&app, lines).await, "203.0.113.7", "{lines:?}");
+    }
+}
+
+#[sqlx::test]
+async fn an_unreadable_value_of_a_trusted_proxy_is_400(pool: PgPool) {
+    let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")];
+    let app = TestApp::spawn_with(pool, &trusted, "").await;
+    let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
+    let before = events.fetch_one(&app.pool).await.unwrap();
+    for (name, values) in [
+        (
+            "X-Forwarded-For",
+            &[
+                &b"nonsense"[..],
+                b"unknown",
+                b"203.0.113.7, \xff",
+                b"203.0.113.7\xff",
+                b"198.51.100.1, nonsense, 10.1.2.3",
+                b"198.51.100.1, \xe6, 10.1.2.3",
+            ][..],
+        ),
+        ("X-Forwarded-Proto", &[b"gopher", b"\xff", b"https, \xff", b"http s"]),
+        ("X-Forwarded-Host", &[b"\xff", b"keeper.example, \xff", b"a b", b"a@b"]),
+    ] {
+        for value in values {
+            save(&app, &[(name, value)]).await.refuses_field(name);
+        }
+    }
+    let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
+    assert_eq!(events.fetch_one(&app.pool).await.unwrap(), before);
+    // Nobody trusts these callers: it does not matter what they send.
+    let app = app.another(&[("KEEPER__HTTP__TRUSTED_PROXIES", "192.0.2.1")]).await;
+    let lines = [("X-Forwarded-For", &b"\xff"[..]), ("X-Forwarded-Proto", b"\xff")];
+    assert_eq!(address_of_a_save(&app, &lines).await, "127.0.0.1");
+}
+
+#[sqlx::test]
+async fn only_trusted_proxies_say_the_scheme(pool: PgPool) {
+    let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")];
+    let app = TestApp::spawn_with(pool, &trusted, "").await;
+    for (forwarded_for, scheme, is_secure) in [
+        ("203.0.113.7", "https", true),
+        ("203.0.113.7", "HTTPS", true),
+        ("203.0.113.7", "wss", true),
+        ("203.0.113.7", "http", false),
+        ("203.0.113.7", "https, http", false),
+        ("203.0.113.7, 10.1.2.3", "https, http", true),
+        ("203.0.113.7, 10.1.2.3", "https, http, http", false),
+    ] {
+        let body = json!({ "UserName": "anna", "Password": "anna-password" });
+        let request = app.request(Method::POST, "/login", &Credentials::Anonymous).json(&body);
+        let request = request.header("X-Forwarded-For", forwarded_for);
+        let request = request.header("X-Forwarded-Proto", scheme);
+        let answer = Answer::read(request.send().await.unwrap()).await;
+        answer.has_status(200);
+        let has_secure = answer.header("set-cookie").contains("; Secure");
+        assert_eq!(has_secure, is_secure, "{forwarded_for}: {scheme}");
     }
 }
 
@@ -91,8 +179,8 @@ async fn forwarded_headers_of_anybody_else_are_not_believed(pool: PgPool) {
         ("KEEPER__HTTP__ALLOWED_HOSTS", "127.0.0.1 keeper.example"),
     ];
     let app = TestApp::spawn_with(pool, &settings, "").await;
-    let headers = [("X-Forwarded-For", "203.0.113.7"), ("Forwarded", "for=203.0.113.7")];
-    assert_eq!(address_of_a_save(&app, &headers).await, "127.0.0.1");
+    let lines = [("X-Forwarded-For", &b"203.0.113.7"[..]), ("Forwarded", b"for=203.0.113.7")];
+    assert_eq!(address_of_a_save(&app, &lines).await, "127.0.0.1");
     get(&app, WHO, &[("X-Forwarded-Host", "evil.example")]).await.has_status(200);
     get(&app, WHO, &[("Host", "evil.example")]).await.has_status(421);
     let body = json!({ "UserName": "anna", "Password": "anna-password" });

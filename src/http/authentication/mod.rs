@@ -13,7 +13,7 @@ use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{AUTHORIZATION, HeaderValue},
+    http::header::AUTHORIZATION,
     middleware::Next,
     web::Data,
 };
@@ -76,8 +76,8 @@ async fn authenticated(
     let credential = credential(&headers)?;
     tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
-    let app_token = headers.get_all(SO_APP_TOKEN).next().and_then(|value| value.to_str().ok());
-    let app_token = app_token.map(SecretString::from);
+    // One that cannot be read is nobody's. Without it, the token's application would count.
+    let app_token = headers.single(SO_APP_TOKEN).unwrap_or(Some("")).map(SecretString::from);
     let presentation = Presentation { credential, app_token, origin, work };
     let authenticated = state
         .service
@@ -103,16 +103,15 @@ pub(super) fn refused(error: AuthenticationError) -> ApiError {
 
 /// What the request presents: exactly one header of a known scheme, or the cookie session.
 fn credential(headers: &Presented) -> Result<PresentedCredential, ErrorKind> {
-    let mut values = headers.get_all(AUTHORIZATION.as_str());
-    match (values.next(), values.next()) {
-        (Some(value), None) => read(value).ok_or(ErrorKind::Unauthenticated),
-        (None, _) => session_cookie::read(headers),
-        (Some(_), Some(_)) => Err(ErrorKind::Unauthenticated),
+    match headers.single(AUTHORIZATION.as_str()) {
+        Ok(Some(text)) => read(text).ok_or(ErrorKind::Unauthenticated),
+        Ok(None) => session_cookie::read(headers),
+        Err(_) => Err(ErrorKind::Unauthenticated),
     }
 }
 
-fn read(value: &HeaderValue) -> Option<PresentedCredential> {
-    let (name, text) = value.to_str().ok()?.split_once(' ')?;
+fn read(text: &str) -> Option<PresentedCredential> {
+    let (name, text) = text.split_once(' ')?;
     let (_, read) = SCHEMES.iter().find(|(scheme, _)| name.eq_ignore_ascii_case(scheme))?;
     read(text.trim_matches(' '))
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{
     cookie::{Cookie, SameSite},
-    http::header::COOKIE,
+    http::header::{COOKIE, HeaderValue},
 };
 use secrecy::SecretString;
 
@@ -10,6 +10,7 @@ use crate::{
     domain::principal::PresentedCredential,
     http::{
         error::ErrorKind,
+        headers::{self, UnreadableHeader},
         presented::{Presented, X_XSRF_TOKEN},
     },
 };
@@ -32,8 +33,12 @@ pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ErrorKind
 /// # Errors
 /// When there are several.
 pub(in crate::http) fn xsrf_header(headers: &Presented) -> Result<Option<SecretString>, ErrorKind> {
-    let values = headers.get_all(X_XSRF_TOKEN).map(|value| value.to_str().unwrap_or_default());
-    at_most_one(values)
+    match headers.single(X_XSRF_TOKEN) {
+        Ok(value) => Ok(value.map(SecretString::from)),
+        // No value of ours.
+        Err(UnreadableHeader::NotText) => Ok(Some(SecretString::default())),
+        Err(UnreadableHeader::Repeated) => Err(ErrorKind::Unauthenticated),
+    }
 }
 
 /// The value of a cookie, if there is one.
@@ -44,24 +49,27 @@ pub(in crate::http) fn single_cookie(
     headers: &Presented,
     name: &str,
 ) -> Result<Option<SecretString>, ErrorKind> {
-    at_most_one(cookies(headers, name))
+    let mut values = cookies(headers, name);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(ErrorKind::Unauthenticated);
+    }
+    // One that is no text is none of ours, and as good as a wrong one.
+    Ok(Some(SecretString::from(headers::text(value).unwrap_or_default())))
 }
 
-fn at_most_one<'values>(
-    mut values: impl Iterator<Item = &'values str>,
-) -> Result<Option<SecretString>, ErrorKind> {
-    let value = values.next().map(SecretString::from);
-    if values.next().is_none() { Ok(value) } else { Err(ErrorKind::Unauthenticated) }
-}
-
-/// The values of every cookie of that name.
+/// The values of every cookie of that name. Those of other programs on this host may be anything.
 fn cookies<'headers>(
     headers: &'headers Presented,
     name: &str,
-) -> impl Iterator<Item = &'headers str> {
-    let lines = headers.get_all(COOKIE.as_str()).filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.filter(move |(given, _)| given.trim() == name).map(|(_, value)| value.trim())
+) -> impl Iterator<Item = &'headers [u8]> {
+    let lines = headers.lines(COOKIE.as_str()).map(HeaderValue::as_bytes);
+    let pairs = lines.flat_map(|line| headers::split(line, b';'));
+    pairs.filter_map(move |pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        let is_named = parts.next()?.trim_ascii() == name.as_bytes();
+        parts.next().filter(|_| is_named).map(<[u8]>::trim_ascii)
+    })
 }
 
 /// A cookie for this service's own pages. Without a value, it takes the browser's one away.

@@ -3,6 +3,8 @@
 use actix_web::http::header::{HeaderMap, HeaderName};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
+use crate::http::headers;
+
 /// The request's header, and the answer's that names the zone in use.
 pub(in crate::http) const SO_TIME_ZONE: HeaderName = HeaderName::from_static("so-timezone");
 
@@ -33,9 +35,8 @@ impl TimeZone {
     /// The zone that a request asks for: a documented name or id, or a name of the IANA database.
     /// `None`, which means UTC, when it asks for none or for one that is not known.
     pub(in crate::http) fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get(SO_TIME_ZONE)?.to_str().ok()?;
         // Our dates always carry their offset, so the option `includeTZOffset` changes nothing.
-        let asked = value.split(',').next()?.trim();
+        let asked = headers::text(headers::elements(headers, &SO_TIME_ZONE).next()?)?;
         let documented =
             ZONES.iter().find(|(name, id, _)| name.eq_ignore_ascii_case(asked) || *id == asked);
         let (name, database_name) = match documented {

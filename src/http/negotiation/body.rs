@@ -5,9 +5,7 @@ use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, dev,
-    http::header::{
-        CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
-    },
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE},
     web::{Bytes, BytesMut, Data, Payload},
 };
 use futures_util::StreamExt;
@@ -22,6 +20,7 @@ use super::{
 };
 use crate::http::{
     error::{ApiError, BodyFault, ErrorKind},
+    headers,
     state::HttpState,
 };
 
@@ -84,15 +83,15 @@ fn extract<T>(
 
 /// In what the body is written; `None` when there is no body at all.
 fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind> {
-    let header =
-        |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let has_length = header(CONTENT_LENGTH).is_some_and(|length| length.trim() != "0");
-    if !has_length && !request.headers().contains_key(TRANSFER_ENCODING) {
+    let headers = request.headers();
+    let mut lengths = headers::lines(headers, &CONTENT_LENGTH);
+    let has_length = lengths.any(|length| length.trim_ascii() != b"0");
+    if !has_length && !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(None);
     }
-    let is_plain =
-        header(CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
-    let format = media_type::of_body(request.headers()).filter(|_| is_plain);
+    let mut codings = headers::elements(headers, &CONTENT_ENCODING);
+    let is_plain = codings.all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    let format = media_type::of_body(headers).filter(|_| is_plain);
     format.map(Some).ok_or(ErrorKind::UnsupportedMediaType)
 }
 

@@ -3,6 +3,7 @@
 use actix_web::http::header::{ACCEPT, ACCEPT_CHARSET, CONTENT_TYPE, HeaderMap, HeaderName};
 
 use super::charset::Charset;
+use crate::http::headers;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,21 +117,31 @@ fn answer_type((essence, format): (&'static str, Format)) -> Option<AnswerType> 
 }
 
 fn content_type(headers: &HeaderMap) -> Option<(&'static str, Format)> {
-    let essence = essence(headers.get(CONTENT_TYPE)?.to_str().ok()?);
-    MEDIA_TYPES.into_iter().find(|(name, _)| essence.eq_ignore_ascii_case(name))
+    let essence = parts_of_content_type(headers)?.next()?;
+    MEDIA_TYPES.into_iter().find(|(name, _)| essence.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Media type and parameters of the body; `None` when it is not said, or more than once: which of
+/// them counts would be a guess.
+fn parts_of_content_type(headers: &HeaderMap) -> Option<impl Iterator<Item = &[u8]>> {
+    let mut lines = headers::lines(headers, &CONTENT_TYPE);
+    let line = lines.next()?;
+    lines.next().is_none().then(|| headers::split(line, b';'))
 }
 
 fn body_charset(headers: &HeaderMap) -> Option<Charset> {
     Charset::find(charset_parameter(headers)?)
 }
 
+/// The name of the body's charset; empty when it is no text.
 fn charset_parameter(headers: &HeaderMap) -> Option<&str> {
-    let mut parameters = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').skip(1);
+    let mut parameters = parts_of_content_type(headers)?.skip(1);
     let value = parameters.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then_some(value)
+        let mut parts = parameter.splitn(2, |byte| *byte == b'=');
+        let name = parts.next()?.trim_ascii();
+        parts.next().filter(|_| name.eq_ignore_ascii_case(b"charset"))
     });
-    Some(value?.trim().trim_matches('"'))
+    Some(headers::text(value?).unwrap_or_default().trim().trim_matches('"'))
 }
 
 /// One entry of `Accept` or `Accept-Charset`; parameters other than `q` are ignored.
@@ -177,14 +188,12 @@ fn essence(entry: &str) -> &str {
     entry.split(';').next().unwrap_or_default().trim()
 }
 
-/// The entries of a header's list, over all its lines. Nobody means more than the first ones.
+/// The entries of a header's list. Nobody means more than the first ones.
 pub(in crate::http) fn list<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'headers str> {
-    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    let entries = values.flat_map(|value| value.split(',')).map(str::trim);
-    entries.take(MAXIMUM_ENTRIES).filter(|entry| !entry.is_empty())
+    headers::texts(headers, name).take(MAXIMUM_ENTRIES)
 }
 
 #[cfg(test)]
