@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::application::Application;
+use super::{identifier::hmac_sha256, keyring::Key, length_prefixed::LengthPrefixed};
+use crate::domain::{application::Application, hexadecimal};
 
 /// The shortest secret, in bytes.
 const MINIMUM_LENGTH: usize = 16;
@@ -41,9 +42,25 @@ impl Applications {
         found
     }
 
-    /// The application of that name.
-    pub(crate) fn find_by_name(&self, name: &str) -> Option<&Application> {
-        self.0.iter().map(|(_, application)| application).find(|of| of.name == name)
+    /// The application of that name, with the digest of its secret.
+    fn find_by_name(&self, name: &str) -> Option<&(ApplicationDigest, Application)> {
+        self.0.iter().find(|(_, application)| application.name == name)
+    }
+
+    /// What binds a token to an application's secret; `None` when there is no such application. It
+    /// is keyed, because whoever has the token can read it.
+    pub(super) fn binding(&self, key: &Key, name: &str) -> Option<String> {
+        let (digest, _) = self.find_by_name(name)?;
+        let text = LengthPrefixed::of("application").field(name.as_bytes()).field(digest);
+        Some(hexadecimal::text(&hmac_sha256(&key.application, text.as_bytes())))
+    }
+
+    /// The application that a token names, if its secret is still the one that the token is bound
+    /// to.
+    pub(super) fn find_bound(&self, key: &Key, name: &str, binding: &str) -> Option<&Application> {
+        let expected = self.binding(key, name)?;
+        let is_bound: bool = expected.as_bytes().ct_eq(binding.as_bytes()).into();
+        self.find_by_name(name).filter(|_| is_bound).map(|(_, application)| application)
     }
 }
 
@@ -58,24 +75,47 @@ pub(crate) fn application_digest(token: &SecretString) -> ApplicationDigest {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::security::keyring::tests::ring;
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    /// Applications `one` and `two`, the former with that secret.
+    pub(in crate::security) fn applications(secret_of_one: &str) -> Applications {
+        let application = |name: &str| Application { name: name.to_owned(), is_trusted: true };
+        Applications::new(vec![
+            (application_digest(&secret(secret_of_one)), application("one")),
+            (application_digest(&secret("the second secret of all")), application("two")),
+        ])
+    }
 
     #[test]
     fn an_application_is_found_by_its_secret_and_by_its_name() {
-        let secret = |text: &str| SecretString::from(text);
-        let application = |name: &str| Application { name: name.to_owned(), is_trusted: true };
-        let applications = Applications::new(vec![
-            (application_digest(&secret("the first secret of all")), application("one")),
-            (application_digest(&secret("the second secret of all")), application("two")),
-        ]);
+        let applications = applications("the first secret of all");
         assert_eq!(
             applications.find_by_token(&secret("the second secret of all")).unwrap().name,
             "two"
         );
         assert!(applications.find_by_token(&secret("the second secret of all ")).is_none());
         assert!(applications.find_by_token(&secret("")).is_none());
-        assert_eq!(applications.find_by_name("one").unwrap().name, "one");
+        assert_eq!(applications.find_by_name("one").unwrap().1.name, "one");
         assert!(applications.find_by_name("One").is_none());
+    }
+
+    #[test]
+    fn a_binding_depends_on_key_name_and_secret() {
+        let (ring, before) = (ring(), applications("the first secret of all"));
+        let key = ring.writing();
+        let binding = before.binding(key, "one").unwrap();
+        assert_eq!(before.find_bound(key, "one", &binding).unwrap().name, "one");
+        let after = applications("another secret of the first");
+        assert!(after.find_bound(key, "one", &binding).is_none());
+        assert!(before.find_bound(key, "two", &binding).is_none());
+        assert!(before.find_bound(ring.find("old").unwrap(), "one", &binding).is_none());
+        assert!(before.find_bound(key, "one", "").is_none());
+        assert!(before.binding(key, "three").is_none());
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Key {
     pub(super) audit: PurposeKey,
     pub(super) token: PurposeKey,
     pub(super) xsrf: PurposeKey,
+    pub(super) application: PurposeKey,
 }
 
 impl Key {
@@ -193,6 +194,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         audit: purpose("audit")?,
         token: purpose("token")?,
         xsrf: purpose("xsrf")?,
+        application: purpose("application")?,
     })
 }
 
@@ -236,7 +238,8 @@ pub(crate) mod tests {
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
             let others = [*key.attempts, *key.check, *key.audit, *key.token, *key.xsrf];
-            all.extend([*key.seal, *key.identifier, *key.derived].into_iter().chain(others));
+            let more = [*key.seal, *key.identifier, *key.derived, *key.application];
+            all.extend(more.into_iter().chain(others));
         }
         let count = all.len();
         all.sort_unstable();

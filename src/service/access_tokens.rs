@@ -23,8 +23,8 @@ impl Service {
             user_id: principal.user_id(),
             session_epoch: principal.user.session_epoch,
             auth_time: principal.auth_time,
-            application: principal.application.as_ref().map(|of| of.name.clone()),
+            application: principal.application.clone(),
         };
-        self.access_tokens.issue(&self.keyring, &content, now)
+        self.access_tokens.issue((&self.keyring, &self.applications), &content, now)
     }
 }

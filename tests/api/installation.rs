@@ -19,14 +19,7 @@ const TOKENS: [Option<&str>; 4] =
     [None, Some("unknown"), Some("the secret of two"), Some("the secret of one")];
 
 async fn app_of_type(pool: PgPool, installation: &str) -> TestApp {
-    let digest = |secret: &str| {
-        let mut command = crate::support::keeper(&["application", "digest"]);
-        command.env_remove("KEEPER_CONFIG");
-        crate::support::run_with_input(command, secret).succeeded()
-    };
-    let file = SETTINGS
-        .replace("TRUSTED", &digest("the secret of one"))
-        .replace("KNOWN", &digest("the secret of two"));
+    let file = settings("the secret of one", "the secret of two");
     TestApp::spawn_with(pool, &[("KEEPER__INSTALLATION__TYPE", installation)], &file).await
 }
 
@@ -120,6 +113,44 @@ async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
         Answer::read(request.send().await.unwrap()).await.has_status(403);
     }
     call(&app, (Method::POST, SAVE), &known, Some("the secret of one")).await.is_saved();
+}
+
+/// The settings of [`SETTINGS`] with these secrets of `trusted` and `known`.
+fn settings(trusted: &str, known: &str) -> String {
+    let digest = |secret: &str| {
+        let mut command = crate::support::keeper(&["application", "digest"]);
+        command.env_remove("KEEPER_CONFIG");
+        crate::support::run_with_input(command, secret).succeeded()
+    };
+    SETTINGS.replace("TRUSTED", &digest(trusted)).replace("KNOWN", &digest(known))
+}
+
+#[sqlx::test]
+async fn a_token_ends_with_the_secret_of_its_application_and_no_other_does(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let (ticket, of_nobody) = derived(&mut app).await;
+    let path = (Method::GET, "/api/v1/User/currentToken");
+    let token = |answer: Answer| Credentials::Bearer(answer.json().as_str().unwrap().to_owned());
+    let trusted = token(call(&app, path.clone(), &ticket, Some("the secret of one")).await);
+    let known = token(call(&app, path.clone(), &ticket, Some("the secret of two")).await);
+    let again = token(call(&app, path, &trusted, None).await);
+    app.rewrite_settings(&settings("a newer secret of one", "the secret of two"));
+    for installation in ["online", "onsite"] {
+        app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", installation)]).await;
+        for ended in [&trusted, &again] {
+            call(&app, (Method::GET, WHO), ended, None).await.is_unauthenticated();
+            // The new secret does not bring back what was issued under the old one.
+            let newer = Some("a newer secret of one");
+            call(&app, (Method::POST, SAVE), ended, newer).await.is_unauthenticated();
+        }
+        for alive in [&known, &of_nobody] {
+            call(&app, (Method::GET, WHO), alive, None).await.has_status(200);
+        }
+    }
+    app.rewrite_settings("");
+    app.reconfigure(&[]).await;
+    call(&app, (Method::GET, WHO), &known, None).await.is_unauthenticated();
+    call(&app, (Method::GET, WHO), &of_nobody, None).await.has_status(200);
 }
 
 #[sqlx::test]

@@ -4,10 +4,7 @@ use secrecy::SecretString;
 
 use super::{Authenticated, AuthenticationError, Refusal};
 use crate::{
-    domain::{
-        application::{Application, InstallationType},
-        principal::AuthenticationScheme,
-    },
+    domain::{application::InstallationType, principal::AuthenticationScheme},
     service::Service,
 };
 
@@ -31,10 +28,5 @@ impl Service {
             return Err(AuthenticationError::refused(user, Refusal::UnknownApplication));
         }
         Ok(authenticated)
-    }
-
-    /// The application that a token names, if it is still configured.
-    pub(super) fn application_of_claim(&self, name: Option<&str>) -> Option<Application> {
-        self.applications.find_by_name(name?).cloned()
     }
 }

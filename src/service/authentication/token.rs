@@ -38,7 +38,7 @@ impl Service {
         let refuse = |reason| AuthenticationError::refused(None, reason);
         let content = self
             .access_tokens
-            .verify(&self.keyring, text)
+            .verify((&self.keyring, &self.applications), text)
             .map_err(|refused| refuse(Refusal::Token(refused)))?;
         let admission = self.admit(work, content.user_id)?;
         let mut connection = self.connection().await?;
@@ -51,7 +51,7 @@ impl Service {
             scheme: AuthenticationScheme::Bearer,
             proof: Proof::Token,
             auth_time: content.auth_time,
-            application: self.application_of_claim(content.application.as_deref()),
+            application: content.application,
         };
         Ok(Authenticated { principal, admission })
     }

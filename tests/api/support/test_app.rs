@@ -164,6 +164,11 @@ impl TestApp {
         self.restart().await;
     }
 
+    /// Writes another settings file, for the next start.
+    pub(crate) fn rewrite_settings(&self, file: &str) {
+        fs::write(&self.variables["KEEPER_CONFIG"], file).unwrap();
+    }
+
     /// Waits until that many sessions on this test's database wait for a lock.
     pub(crate) async fn until_blocked(&self, sessions: i64) {
         for _ in 0..600 {
