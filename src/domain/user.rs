@@ -272,6 +272,11 @@ impl User {
         acts_on_anybody(self.user_type, self.is_administrator) && !self.is_retired
     }
 
+    /// True for administrators, not only by the flag: it gives users from outside no right.
+    pub(crate) fn is_active_administrator(&self) -> bool {
+        self.is_administrator && self.may_act()
+    }
+
     /// External, anonymous and retired users never change a credential or a user.
     pub(crate) fn may_act(&self) -> bool {
         !self.user_type.is_outside() && !self.is_retired

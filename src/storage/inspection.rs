@@ -44,7 +44,8 @@ pub(crate) async fn inspect(
                   current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
                       AND current_setting('synchronous_commit') <> 'off' AS "is_durable!",
                   (SELECT count(*) FROM users
-                   WHERE is_administrator AND NOT is_retired AND deleted_at IS NULL)
+                   WHERE is_administrator AND user_type NOT IN ('external', 'anonymous')
+                     AND NOT is_retired AND deleted_at IS NULL)
                       AS "administrators!",
                   (SELECT first_used_at FROM keys WHERE key_id = $1) AS "key_first_used_at?",
                   (SELECT count(*) FROM authentication_attempts

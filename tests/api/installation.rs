@@ -154,6 +154,34 @@ async fn a_token_ends_with_the_secret_of_its_application_and_no_other_does(pool:
 }
 
 #[sqlx::test]
+async fn online_the_flag_alone_gives_no_session_to_somebody_from_outside(pool: PgPool) {
+    let mut app = app_of_type(pool, "onsite").await;
+    let before = app.session("anna").await;
+    app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
+    let body = json!({ "UserName": "anna", "Password": "anna-password" });
+    for (user_type, may) in
+        [("internal", true), ("external", false), ("anonymous", false), ("system", true)]
+    {
+        sqlx::query!("UPDATE users SET user_type = $1 WHERE user_id = 1", user_type)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        let answer = app.post("/login", &Credentials::Anonymous, &body).await;
+        let page = app.request(Method::GET, "/login", &before).send().await.unwrap();
+        let page = Answer::read(page).await;
+        assert_eq!(page.body.contains("You are signed in as anna."), may, "{user_type}");
+        if may {
+            answer.has_status(200);
+            app.get(WHO, &before).await.has_status(200);
+        } else {
+            answer.is_forbidden();
+            assert!(answer.headers.get("set-cookie").is_none());
+            app.get(WHO, &before).await.is_forbidden();
+        }
+    }
+}
+
+#[sqlx::test]
 async fn online_only_administrators_have_a_session(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
     let before = app.session("paul").await;

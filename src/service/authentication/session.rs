@@ -61,8 +61,8 @@ impl Service {
         Ok(self.find_live(&mut connection, &at, now).await?.0)
     }
 
-    /// Online, sessions are for administrators (protocol.md 10.9).
+    /// Online, sessions are for administrators (protocol.md 10.9), who are never external users.
     pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
-        self.rules.installation == InstallationType::Onsite || user.is_administrator
+        self.rules.installation == InstallationType::Onsite || user.is_active_administrator()
     }
 }

@@ -79,6 +79,11 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
         assert!(!next.is_empty(), "{variable}={value}");
     }
     for (statements, what) in [
+        // The flag gives nobody from outside a right.
+        (
+            "UPDATE users SET user_type = 'external' WHERE is_administrator",
+            "somebody can administer",
+        ),
         ("UPDATE users SET is_administrator = false", "somebody can administer"),
         (
             "UPDATE keys SET first_used_at = now() - interval '366 days'",
