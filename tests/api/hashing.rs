@@ -5,12 +5,15 @@ use std::{
     net::TcpStream,
 };
 
-use reqwest::StatusCode;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
+use crate::support::{
+    ADMINISTRATOR, Answer, Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper,
+};
 
 /// About a third of a second a hash, so that a queue forms.
 const SLOW: (&str, &str) = ("KEEPER__HASHING__ITERATIONS", "40");
@@ -227,6 +230,51 @@ fn saves_on_one_connection(address: &str, ticket: &str) -> Vec<String> {
         answers.push(answer.lines().next().unwrap_or_default().to_owned());
     }
     answers
+}
+
+/// Well-formed tickets that name a user and that nobody ever issued.
+fn forged_ticket(user_id: i32, number: usize) -> String {
+    let text = format!("00000000-0000-4000-8000-{number:012};{user_id}");
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    format!("7T:{}", STANDARD.encode(bytes))
+}
+
+#[sqlx::test]
+async fn forged_tickets_take_no_place_of_the_user_they_name(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[SLOW, ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let victim = Credentials::Bearer(app.token(&app.administrator()).await);
+    let save = |credentials: &Credentials, address: &str, value: &str| {
+        let body = json!({ "UserId": PLAIN.0, "Credential": { "Value": value } });
+        let request = app.request(Method::POST, SAVE, credentials).json(&body);
+        request.header("X-Forwarded-For", address).send()
+    };
+    let forge = |number| {
+        save(&Credentials::Ticket(forged_ticket(ADMINISTRATOR.0, number)), "203.0.113.66", "forged")
+    };
+    // Every look-up of a ticket waits for this lock.
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::query!("LOCK TABLE tickets").execute(&mut *transaction).await.unwrap();
+    let mut forged = Vec::new();
+    let refused = loop {
+        let next = forged.len();
+        forged.extend((next..next + 8).map(|number| tokio::spawn(forge(number))));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        if let Some(at) = forged.iter().position(tokio::task::JoinHandle::is_finished) {
+            break Answer::read(forged.swap_remove(at).await.unwrap().unwrap()).await;
+        }
+    };
+    refused.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    let own = tokio::spawn(save(&victim, "192.0.2.1", "by its owner"));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(!own.is_finished(), "it was let in, and waits for a connection");
+    transaction.rollback().await.unwrap();
+    Answer::read(own.await.unwrap().unwrap()).await.is_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "by its owner")).await.has_status(200);
+    for forged in forged {
+        let status = forged.await.unwrap().unwrap().status();
+        assert!(status == 401 || status == 503, "{status}");
+    }
 }
 
 #[sqlx::test]

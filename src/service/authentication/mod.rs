@@ -148,7 +148,8 @@ impl AuthenticationError {
 
 impl Service {
     /// Finds out who presented this, and whether there is room for their work. Where the text
-    /// itself says whom it is about, the room comes first: a refusal costs no statement.
+    /// itself names a user, the room comes first: a refusal costs no statement. Until the proof it
+    /// is the room of the caller's address.
     ///
     /// # Errors
     /// [`AuthenticationError::Refused`], or what kept us from finding out.
@@ -183,18 +184,44 @@ impl Service {
                 let admission = self.admit(work, principal.user_id())?;
                 Authenticated { principal, admission }
             }
-            PresentedCredential::Ticket(text) => self.authenticate_ticket(text, work, now).await?,
+            PresentedCredential::Ticket(text) => {
+                self.authenticate_ticket(text, (work, origin), now).await?
+            }
             PresentedCredential::Token(text) => {
                 self.authenticate_token(text, (work, origin), now).await?
             }
             PresentedCredential::Session { cookie, xsrf } => {
-                self.authenticate_session((cookie, xsrf), work, now).await?
+                self.authenticate_session((cookie, xsrf), (work, origin), now).await?
             }
         };
         self.identify_application(authenticated, app_token.as_ref())
     }
 
-    /// A place for the work that a request brings; light work needs none.
+    /// A place for the work of a request that names a user and has proven nothing yet.
+    fn admit_unproven(
+        &self,
+        (work, origin): (Work, &Origin),
+        named: UserId,
+    ) -> Result<Option<Admission>, HashingError> {
+        match work {
+            Work::Light => Ok(None),
+            Work::Hashing => {
+                self.hashing.admit_unproven(origin.caller(), Caller::User(named)).map(Some)
+            }
+        }
+    }
+
+    /// The place, now of the user who was proven.
+    fn move_admission(
+        &self,
+        admission: Option<Admission>,
+        proven: UserId,
+    ) -> Result<Option<Admission>, HashingError> {
+        let moved = |place| self.hashing.move_admission(place, Caller::User(proven));
+        admission.map(moved).transpose()
+    }
+
+    /// A place for the work that a request of a proven user brings; light work needs none.
     fn admit(&self, work: Work, user_id: UserId) -> Result<Option<Admission>, HashingError> {
         match work {
             Work::Light => Ok(None),

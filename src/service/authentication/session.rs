@@ -8,6 +8,7 @@ use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
         application::InstallationType,
+        caller::Origin,
         principal::{AuthenticationScheme, Principal, Proof},
         user::User,
     },
@@ -23,12 +24,12 @@ impl Service {
     pub(super) async fn authenticate_session(
         &self,
         (cookie, xsrf): (&SecretString, &SecretString),
-        work: Work,
+        request: (Work, &Origin),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedSession);
         let read = read_session(cookie).ok_or_else(malformed)?;
-        let admission = self.admit(work, read.user_id)?;
+        let admission = self.admit_unproven(request, read.user_id)?;
         let mut connection = self.connection().await?;
         let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
         let (user, session) = self.find_live(&mut connection, &at, now).await?;
@@ -40,6 +41,7 @@ impl Service {
         }
         self.renew(&mut connection, &at, &session, now).await?;
         connection.release();
+        let admission = self.move_admission(admission, user.user_id)?;
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::Session,

@@ -5,7 +5,10 @@ use time::OffsetDateTime;
 
 use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
-    domain::principal::{AuthenticationScheme, Principal, Proof},
+    domain::{
+        caller::Origin,
+        principal::{AuthenticationScheme, Principal, Proof},
+    },
     security::so_ticket::read_ticket,
     service::Service,
     storage::tickets::TicketKind,
@@ -15,17 +18,18 @@ impl Service {
     pub(super) async fn authenticate_ticket(
         &self,
         text: &SecretString,
-        work: Work,
+        request: (Work, &Origin),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedTicket);
         let read = read_ticket(text).ok_or_else(malformed)?;
-        let admission = self.admit(work, read.user_id)?;
+        let admission = self.admit_unproven(request, read.user_id)?;
         let mut connection = self.connection().await?;
         let at = self.reference(TicketKind::Ticket, read.user_id, &read.digest);
         let (user, ticket) = self.find_live(&mut connection, &at, now).await?;
         self.renew(&mut connection, &at, &ticket, now).await?;
         connection.release();
+        let admission = self.move_admission(admission, user.user_id)?;
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,
