@@ -18,7 +18,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::{
     configuration::{LogFormat, LogSettings},
-    http::{Connection, RequestId},
+    http::{ClientRequestId, Connection, RequestId},
 };
 
 /// Libraries that say what only their own developers want to know, at `info` or, of requests that
@@ -94,10 +94,12 @@ impl RootSpanBuilder for RootSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let extensions = request.extensions();
         let request_id = extensions.get::<RequestId>().map(RequestId::as_str);
+        let client_id = extensions.get::<ClientRequestId>().map(ClientRequestId::as_str);
         let address = extensions.get::<Connection>().and_then(|connection| connection.address);
         tracing::info_span!(
             "request",
             request.id = request_id,
+            request.client_id = client_id,
             http.method = %request.method(),
             client.address = address.map(|address| address.to_string()),
             auth.scheme = Empty,

@@ -57,7 +57,7 @@ pub(crate) use self::{
     connection::Connection,
     documents::{DocumentError, Documents},
     openapi::document_text as openapi_document,
-    request_id::RequestId,
+    request_id::{ClientRequestId, RequestId},
     state::{HttpState, Readiness},
     transport::{ConnectionLimits, ConnectionRegistry, PhaseTimeouts, TimedStream},
 };

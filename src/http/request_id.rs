@@ -1,10 +1,13 @@
 //! Names each request: in the log, in the audit chain, in error bodies and in `X-Request-Id`.
+//!
+//! The name is always ours: callers who choose the id that stands in evidence could give one id to
+//! many changes. Their own id goes into the log beside it.
 
 use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
 };
 use uuid::Uuid;
@@ -13,7 +16,7 @@ use super::headers;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The name of a request: the caller's own when it matches `[A-Za-z0-9-]{1,64}`, else ours.
+/// The name of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(String);
 
@@ -22,14 +25,24 @@ impl RequestId {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
 
-    fn of(request: &ServiceRequest) -> Self {
-        let given = headers::single(request.headers(), &X_REQUEST_ID).ok().flatten();
-        let is_plain = |text: &&str| {
-            (1..=64).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        Self(given.filter(is_plain).map_or_else(|| Uuid::new_v4().to_string(), str::to_owned))
+/// The caller's own name of the request, for the log: it matches `[A-Za-z0-9-]{1,64}`.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientRequestId(String);
+
+impl ClientRequestId {
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `None` when there is none, there are several, or it is anything else than plain.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let given = headers::single(headers, &X_REQUEST_ID).ok().flatten()?;
+        let is_plain = (1..=64).contains(&given.len())
+            && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        is_plain.then(|| Self(given.to_owned()))
     }
 }
 
@@ -38,8 +51,11 @@ pub(super) async fn assign(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let id = RequestId::of(&request);
+    let id = RequestId(Uuid::new_v4().to_string());
     let header = HeaderValue::from_str(id.as_str());
+    if let Some(client_id) = ClientRequestId::of(request.headers()) {
+        request.extensions_mut().insert(client_id);
+    }
     request.extensions_mut().insert(id);
     let mut response = next.call(request).await?;
     if let Ok(header) = header {

@@ -1,6 +1,6 @@
 //! What the log says, and what it never does.
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -22,9 +22,9 @@ async fn log_of(app: &TestApp, requests: impl AsyncFnOnce(&str)) -> Vec<Value> {
     log.lines().map(line).collect()
 }
 
-/// The lines about one request.
+/// The lines about the request to which its caller gave that id.
 fn of_request<'log>(log: &'log [Value], id: &str) -> Vec<&'log Value> {
-    log.iter().filter(|line| line["span"]["request.id"] == id).collect()
+    log.iter().filter(|line| line["span"]["request.client_id"] == id).collect()
 }
 
 #[sqlx::test]
@@ -177,22 +177,47 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_request_id_is_kept_when_it_is_plain_and_replaced_otherwise(pool: PgPool) {
+async fn a_request_has_an_id_of_ours_and_the_callers_beside_it_in_the_log_when_it_is_plain(
+    pool: PgPool,
+) {
     let app = TestApp::spawn(pool).await;
     let longest = "x".repeat(64);
     let too_long = "x".repeat(65);
-    for (given, is_kept) in [
-        ("A-1", true),
-        (longest.as_str(), true),
-        (too_long.as_str(), false),
-        ("", false),
-        ("a b", false),
-        ("a;b", false),
-        ("ä", false),
-    ] {
-        let request = app.request(Method::GET, WHO, &app.plain()).header("X-Request-Id", given);
-        let answer = Answer::read(request.send().await.unwrap()).await;
-        answer.has_status(200);
-        assert_eq!(answer.header("x-request-id") == given, is_kept, "{given}");
+    let cases = [
+        (&[b"A-1".as_slice()][..], true),
+        (&[longest.as_bytes()], true),
+        (&[too_long.as_bytes()], false),
+        (&[b""], false),
+        (&[b"a b"], false),
+        (&[b"a;b"], false),
+        (&["ä".as_bytes()], false),
+        (&[b"\xff"], false),
+        (&[b"twice", b"twice"], false),
+    ];
+    let mut ids = Vec::new();
+    let log = log_of(&app, async |url| {
+        for (lines, _) in cases {
+            let request = app.plain().put_into(app.client.get(format!("{url}{WHO}")));
+            let request = lines.iter().fold(request, |request, line| {
+                request.header("X-Request-Id", HeaderValue::from_bytes(line).unwrap())
+            });
+            let answer = Answer::read(request.send().await.unwrap()).await;
+            answer.has_status(200);
+            ids.push(answer.header("x-request-id").to_owned());
+        }
+    })
+    .await;
+    for (id, (lines, is_logged)) in ids.iter().zip(cases) {
+        let ours: Vec<_> = log.iter().filter(|line| line["span"]["request.id"] == **id).collect();
+        assert!(ours.iter().any(|line| line["message"] == "answered"), "{lines:?}: {ours:?}");
+        let given = str::from_utf8(lines[0]).unwrap_or_default();
+        for line in ours {
+            let client_id = line["span"]["request.client_id"].as_str();
+            assert_eq!(client_id, is_logged.then_some(given), "{line}");
+            assert_ne!(line["span"]["request.id"], given);
+        }
     }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), cases.len(), "no two requests have one id");
 }

@@ -87,7 +87,8 @@ struct Operations {
 /// The statements since the request before; requests come one after the other.
 fn statements(log: &[Value], id: &str) -> Vec<String> {
     let is_answered = |line: &Value| line["message"] == "answered";
-    let end = log.iter().position(|line| is_answered(line) && line["span"]["request.id"] == id);
+    let end =
+        log.iter().position(|line| is_answered(line) && line["span"]["request.client_id"] == id);
     let before = &log[..end.unwrap()];
     let start = before.iter().rposition(is_answered).map_or(0, |at| at + 1);
     let of_request = before[start..].iter().filter(|line| line["target"] == "sqlx::query");
@@ -139,15 +140,13 @@ async fn whatever_a_name_stands_for_a_refusal_does_the_same_work_and_looks_the_s
             let headers = answer.headers.iter().filter(|(of, _)| !ignored.contains(&of.as_str()));
             let mut headers: Vec<_> =
                 headers.map(|(of, value)| format!("{of}: {}", value.to_str().unwrap())).collect();
-            // Its length has the request's own id in it.
-            headers.retain(|header| !header.starts_with("content-length"));
             headers.sort();
             let work = Work {
                 jobs,
                 statements: Vec::new(),
                 status: answer.status.as_u16(),
                 headers,
-                length: answer.body.len() - id.len(),
+                length: answer.body.len(),
             };
             seen.push((what, id, blocks, work));
         }
