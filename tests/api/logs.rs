@@ -1,5 +1,6 @@
 //! What the log says, and what it never does.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{Method, header::HeaderValue};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -52,6 +53,56 @@ async fn a_refused_login_logs_its_inner_reason_once_under_the_request_id(pool: P
         assert!(refusals[0]["cause"].as_str().unwrap().contains(reason), "{id}: {refusals:?}");
         assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{id}: {lines:?}");
     }
+}
+
+#[sqlx::test]
+async fn a_credential_that_cannot_be_read_is_refused_with_its_reason_in_the_log(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let basic = |pair: &[u8]| [b"Basic ", STANDARD.encode(pair).as_bytes()].concat();
+    let line = |name, value: &[u8]| (name, HeaderValue::from_bytes(value).unwrap());
+    let authorization = |value: &[u8]| vec![line("Authorization", value)];
+    let session = |cookies: &[u8]| vec![line("X-XSRF-TOKEN", b"x"), line("Cookie", cookies)];
+    let twice = vec![line("Authorization", b"Basic eDp5"), line("Authorization", b"Basic eDp5")];
+    let xsrf_twice = vec![line("X-XSRF-TOKEN", b"x"), line("X-XSRF-TOKEN", b"x")];
+    let cases = [
+        ("twice", twice, "Authorization cannot be read: the header is given more than once"),
+        ("no-text", authorization(b"Basic \xffmarker"), "the header is not text in UTF-8"),
+        ("empty", authorization(b""), "no scheme with a text"),
+        ("bare", authorization(b"marker"), "no scheme with a text"),
+        ("unknown", authorization(b"Marker abc"), "the scheme of Authorization is unknown"),
+        ("no-base64", authorization(b"Basic marker!"), "the text of Basic is not base64"),
+        ("no-utf8", authorization(&basic(b"marker:\xff")), "the text of Basic is not UTF-8"),
+        ("no-colon", authorization(&basic(b"marker")), "the text of Basic has no colon"),
+        ("both", authorization(&basic(b"7T:marker:marker")), "has a password beside it"),
+        ("xsrf-twice", xsrf_twice, "X-XSRF-TOKEN cannot be read"),
+        ("no-cookie", session(b"a=marker"), "the session cookie is missing"),
+        (
+            "two-cookies",
+            session(b"ASP.NET_SessionId=marker; ASP.NET_SessionId=marker"),
+            "the cookie ASP.NET_SessionId is given more than once",
+        ),
+        ("odd-cookie", session(b"ASP.NET_SessionId=marker\xff"), "not a session"),
+    ];
+    let log = log_of(&app, async |url| {
+        for (id, lines, _) in &cases {
+            let request = app.client.get(format!("{url}{WHO}")).header("X-Request-Id", *id);
+            let request =
+                lines.iter().fold(request, |request, (name, value)| request.header(*name, value));
+            Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+        }
+    })
+    .await;
+    for (id, _, reason) in cases {
+        let lines = of_request(&log, id);
+        let refusals: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+        assert_eq!(refusals.len(), 1, "{id}: {lines:?}");
+        assert_eq!(refusals[0]["code"], "unauthenticated", "{id}");
+        assert!(refusals[0]["cause"].as_str().unwrap().contains(reason), "{id}: {refusals:?}");
+    }
+    assert!(
+        !Value::from(log).to_string().to_lowercase().contains("marker"),
+        "a value is in the log"
+    );
 }
 
 #[sqlx::test]
@@ -171,7 +222,6 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
         assert!(!text.contains(marker), "{marker} is in the log");
     }
     for encoded in ["paul:marker-password", "paul:marker-value", "anna:anna-password"] {
-        use base64::{Engine, engine::general_purpose::STANDARD};
         assert!(!text.contains(&STANDARD.encode(encoded)), "{encoded} is in the log");
     }
 }

@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use super::unreadable::UnreadableCredential;
 use crate::domain::{principal::PresentedCredential, user::looks_like_ticket};
 
 /// The challenge of a 401.
@@ -14,17 +15,26 @@ const TICKET_PREFIX: usize = 3;
 
 /// What the header presents. A ticket may stand in the place of the name, with a blank password;
 /// then the request counts as SoTicket (protocol.md 10.5).
-pub(super) fn read(text: &str) -> Option<PresentedCredential> {
-    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
-    let pair = std::str::from_utf8(&bytes).ok()?;
-    if looks_like_ticket(pair) {
-        let end = pair.get(TICKET_PREFIX..)?.find(':')? + TICKET_PREFIX;
-        let (ticket, password) = pair.split_at(end);
-        return (password == ":").then(|| PresentedCredential::Ticket(SecretString::from(ticket)));
+///
+/// # Errors
+/// When it is no pair.
+pub(super) fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
+    let bytes = STANDARD.decode(text).map_err(|_| UnreadableCredential::NotBase64)?;
+    let bytes = Zeroizing::new(bytes);
+    let pair = std::str::from_utf8(&bytes).map_err(|_| UnreadableCredential::NotUtf8)?;
+    let prefix = if looks_like_ticket(pair) { TICKET_PREFIX } else { 0 };
+    let colon = pair.get(prefix..).and_then(|rest| rest.find(':'));
+    let name_length = colon.ok_or(UnreadableCredential::NoColon)? + prefix;
+    let (name, password) = pair.split_at(name_length);
+    let password = password.strip_prefix(':').unwrap_or_default();
+    if prefix == 0 {
+        let (name, password) = (name.to_owned(), SecretString::from(password));
+        Ok(PresentedCredential::Password { name, password })
+    } else if password.is_empty() {
+        Ok(PresentedCredential::Ticket(SecretString::from(name)))
+    } else {
+        Err(UnreadableCredential::TicketWithPassword)
     }
-    let (name, password) = pair.split_once(':')?;
-    let name = name.to_owned();
-    Some(PresentedCredential::Password { name, password: SecretString::from(password) })
 }
 
 #[cfg(test)]
@@ -34,14 +44,13 @@ mod tests {
 
     use super::*;
 
-    fn read_pair(pair: &[u8]) -> Option<PresentedCredential> {
+    fn read_pair(pair: &[u8]) -> Result<PresentedCredential, UnreadableCredential> {
         read(&STANDARD.encode(pair))
     }
 
     #[test]
     fn the_first_colon_splits() {
-        let Some(PresentedCredential::Password { name, password }) =
-            read_pair("tje0:a:ø".as_bytes())
+        let Ok(PresentedCredential::Password { name, password }) = read_pair("tje0:a:ø".as_bytes())
         else {
             panic!("not a password");
         };
@@ -50,20 +59,21 @@ mod tests {
 
     #[test]
     fn a_ticket_with_a_blank_password_is_a_ticket() {
-        let Some(PresentedCredential::Ticket(ticket)) = read_pair(b"7T:AbC==:") else {
+        let Ok(PresentedCredential::Ticket(ticket)) = read_pair(b"7T:AbC==:") else {
             panic!("not a ticket");
         };
         assert_eq!(ticket.expose_secret(), "7T:AbC==");
-        assert!(read_pair(b"7T:AbC==:x").is_none());
-        assert!(read_pair(b"7T:AbC==").is_none());
+        let refused = |pair| read_pair(pair).unwrap_err();
+        assert_eq!(refused(b"7T:AbC==:x"), UnreadableCredential::TicketWithPassword);
+        assert_eq!(refused(b"7T:AbC=="), UnreadableCredential::NoColon);
     }
 
     #[test]
     fn what_is_no_pair_is_nothing() {
-        assert!(read_pair(b"no colon").is_none());
-        assert!(read_pair(b"a:\xff").is_none());
-        assert!(read("not base64!").is_none());
-        assert!(read("").is_none());
+        assert_eq!(read_pair(b"no colon").unwrap_err(), UnreadableCredential::NoColon);
+        assert_eq!(read_pair(b"a:\xff").unwrap_err(), UnreadableCredential::NotUtf8);
+        assert_eq!(read("not base64!").unwrap_err(), UnreadableCredential::NotBase64);
+        assert_eq!(read("").unwrap_err(), UnreadableCredential::NoColon);
     }
 
     proptest! {

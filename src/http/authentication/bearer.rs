@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::unreadable::UnreadableCredential;
 use crate::domain::principal::PresentedCredential;
 
 /// The challenge of a 401.
@@ -9,6 +10,6 @@ pub(super) const CHALLENGE: &str = r#"Bearer realm="Credential Keeper""#;
 
 /// What the header presents.
 #[expect(clippy::unnecessary_wraps, reason = "every scheme reads with the same signature")]
-pub(super) fn read(text: &str) -> Option<PresentedCredential> {
-    Some(PresentedCredential::Token(SecretString::from(text)))
+pub(super) fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
+    Ok(PresentedCredential::Token(SecretString::from(text)))
 }

@@ -8,6 +8,7 @@ mod basic;
 mod bearer;
 pub(super) mod session_cookie;
 mod so_ticket;
+mod unreadable;
 
 use actix_web::{
     Error, HttpMessage, HttpRequest,
@@ -20,6 +21,7 @@ use actix_web::{
 
 use secrecy::SecretString;
 
+pub(super) use self::unreadable::UnreadableCredential;
 use super::{
     connection::Connection,
     error::{ApiError, ErrorKind},
@@ -37,8 +39,8 @@ use crate::{
     },
 };
 
-/// What a scheme makes of the text behind its name; `None` when it cannot be read.
-type ReadScheme = fn(&str) -> Option<PresentedCredential>;
+/// What a scheme makes of the text behind its name.
+type ReadScheme = fn(&str) -> Result<PresentedCredential, UnreadableCredential>;
 
 /// The schemes, by their names in lower case.
 const SCHEMES: [(&str, ReadScheme); 3] =
@@ -102,17 +104,18 @@ pub(super) fn refused(error: AuthenticationError) -> ApiError {
 }
 
 /// What the request presents: exactly one header of a known scheme, or the cookie session.
-fn credential(headers: &Presented) -> Result<PresentedCredential, ErrorKind> {
-    match headers.single(AUTHORIZATION.as_str()) {
-        Ok(Some(text)) => read(text).ok_or(ErrorKind::Unauthenticated),
-        Ok(None) => session_cookie::read(headers),
-        Err(_) => Err(ErrorKind::Unauthenticated),
+fn credential(headers: &Presented) -> Result<PresentedCredential, ApiError> {
+    let authorization = headers.single(AUTHORIZATION.as_str());
+    match authorization.map_err(|error| UnreadableCredential::Header("Authorization", error))? {
+        Some(text) => Ok(read(text)?),
+        None => session_cookie::read(headers),
     }
 }
 
-fn read(text: &str) -> Option<PresentedCredential> {
-    let (name, text) = text.split_once(' ')?;
-    let (_, read) = SCHEMES.iter().find(|(scheme, _)| name.eq_ignore_ascii_case(scheme))?;
+fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
+    let (name, text) = text.split_once(' ').ok_or(UnreadableCredential::NoScheme)?;
+    let scheme = SCHEMES.iter().find(|(scheme, _)| name.eq_ignore_ascii_case(scheme));
+    let (_, read) = scheme.ok_or(UnreadableCredential::UnknownScheme)?;
     read(text.trim_matches(' '))
 }
 

@@ -6,10 +6,11 @@ use actix_web::{
 };
 use secrecy::SecretString;
 
+use super::unreadable::UnreadableCredential;
 use crate::{
     domain::principal::PresentedCredential,
     http::{
-        error::ErrorKind,
+        error::{ApiError, ErrorKind},
         headers::{self, UnreadableHeader},
         presented::{Presented, X_XSRF_TOKEN},
     },
@@ -21,10 +22,11 @@ pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
 
 /// What a request without an `Authorization` header presents.
-pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ErrorKind> {
+pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ApiError> {
     let xsrf = xsrf_header(headers)?.ok_or(ErrorKind::XsrfMissing)?;
     single_cookie(headers, XSRF_COOKIE)?;
-    let cookie = single_cookie(headers, SESSION_COOKIE)?.ok_or(ErrorKind::Unauthenticated)?;
+    let cookie = single_cookie(headers, SESSION_COOKIE)?;
+    let cookie = cookie.ok_or(UnreadableCredential::NoSessionCookie)?;
     Ok(PresentedCredential::Session { cookie, xsrf })
 }
 
@@ -32,12 +34,14 @@ pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ErrorKind
 ///
 /// # Errors
 /// When there are several.
-pub(in crate::http) fn xsrf_header(headers: &Presented) -> Result<Option<SecretString>, ErrorKind> {
+pub(in crate::http) fn xsrf_header(
+    headers: &Presented,
+) -> Result<Option<SecretString>, UnreadableCredential> {
     match headers.single(X_XSRF_TOKEN) {
         Ok(value) => Ok(value.map(SecretString::from)),
         // No value of ours.
         Err(UnreadableHeader::NotText) => Ok(Some(SecretString::default())),
-        Err(UnreadableHeader::Repeated) => Err(ErrorKind::Unauthenticated),
+        Err(error) => Err(UnreadableCredential::Header("X-XSRF-TOKEN", error)),
     }
 }
 
@@ -47,12 +51,12 @@ pub(in crate::http) fn xsrf_header(headers: &Presented) -> Result<Option<SecretS
 /// When there are several: one may have been planted by another host of the domain.
 pub(in crate::http) fn single_cookie(
     headers: &Presented,
-    name: &str,
-) -> Result<Option<SecretString>, ErrorKind> {
+    name: &'static str,
+) -> Result<Option<SecretString>, UnreadableCredential> {
     let mut values = cookies(headers, name);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(ErrorKind::Unauthenticated);
+        return Err(UnreadableCredential::RepeatedCookie(name));
     }
     // One that is no text is none of ours, and as good as a wrong one.
     Ok(Some(SecretString::from(headers::text(value).unwrap_or_default())))

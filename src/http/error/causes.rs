@@ -2,6 +2,7 @@
 
 use super::{ApiError, ErrorKind, MissingRight, RETRY_SOON};
 use crate::domain::{InvalidField, Reason};
+use crate::http::authentication::UnreadableCredential;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     attempts::AttemptError,
@@ -56,6 +57,12 @@ impl From<AttemptError> for ApiError {
             }
             AttemptError::Storage(error) => error.into(),
         }
+    }
+}
+
+impl From<UnreadableCredential> for ApiError {
+    fn from(error: UnreadableCredential) -> Self {
+        Self::caused(ErrorKind::Unauthenticated, error)
     }
 }
 
