@@ -113,10 +113,16 @@ pub(crate) struct IssuerSettings {
     pub(crate) credential_type: String,
     #[serde(default = "subject")]
     pub(crate) claim: String,
+    #[serde(default = "day")]
+    pub(crate) maximum_age_seconds: u32,
 }
 
 fn subject() -> String {
     "sub".to_owned()
+}
+
+fn day() -> u32 {
+    86_400
 }
 
 /// Section `attempts`.

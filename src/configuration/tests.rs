@@ -103,11 +103,12 @@ fn types_and_issuers_are_checked_together() {
         [authentication]
         issuers = [
             {{ issuer = "i", audience = "a", jwks_file = "f", credential_type = "CRM5/PASSWORD" }},
+            {{ issuer = "j", audience = "a", jwks_file = "f", credential_type = "ActiveDirectory", maximum_age_seconds = 0 }},
         ]"#
     )
     .unwrap();
     let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
-    assert_eq!(problems.0.len(), 3, "{problems}");
+    assert_eq!(problems.0.len(), 4, "{problems}");
 }
 
 #[test]

@@ -268,6 +268,9 @@ impl Settings {
                     "each needs a jwks_file, or a jwks_url with https (http on loopback only)",
                 );
             }
+            if entry.maximum_age_seconds == 0 {
+                refuse("authentication.issuers", "maximum_age_seconds must be at least 1");
+            }
             if issuers.contains(&&entry.issuer) {
                 refuse("authentication.issuers", "names an issuer twice");
             }

@@ -97,6 +97,14 @@ impl IssuerKeys {
         self.read().keys.find(kid).cloned()
     }
 
+    /// The one key that fits; `None` when none does, or several do.
+    pub(super) fn find_only(&self, fits: impl Fn(&Jwk) -> bool) -> Option<Jwk> {
+        let known = self.read();
+        let mut fitting = known.keys.keys.iter().filter(|key| fits(key));
+        let only = fitting.next()?;
+        fitting.next().is_none().then(|| only.clone())
+    }
+
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         // Its data is whole whatever happened to the last holder.
         self.known.read().unwrap_or_else(PoisonError::into_inner)

@@ -1,28 +1,28 @@
 //! Tokens of configured OpenID Connect issuers (protocol.md 10.7 b; RFC 8725 throughout).
 //!
-//! The issuer is chosen by its exact `iss`, the key by `kid` from that issuer's key set only, and
-//! whatever else a header says about keys (`jku`, `jwk`, `x5u`) is ignored.
+//! The issuer is chosen by its exact `iss`, the key by `kid` from that issuer's key set only (without
+//! a `kid`, the one key of that set which fits), and whatever else a header says about keys (`jku`, `jwk`, `x5u`) is ignored.
+
+use std::time::Duration;
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
     dangerous::insecure_decode_claims,
     decode, decode_header,
-    jwk::{Jwk, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
     access_token::{MAXIMUM_TOKEN, TokenRefused},
+    issuer_claims::{Claims, LEEWAY, auth_time, identifier},
     issuer_keys::{IssuerError, IssuerKeys, KeySource},
 };
 
 /// Signature algorithms with a public key that we accept.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-
-/// Clocks of an issuer and of ours may differ by this much, in seconds.
-const LEEWAY_SECONDS: u64 = 60;
 
 /// What a token of an issuer may say it is; other kinds, such as logout tokens, prove nothing here
 /// (RFC 8725, 3.11). Without a type it is an ID token.
@@ -36,6 +36,7 @@ pub(crate) struct Issuer {
     /// The identifier type that maps the claim to a user.
     credential_type: String,
     claim: String,
+    maximum_age: Duration,
     keys: IssuerKeys,
 }
 
@@ -63,6 +64,8 @@ pub(crate) struct IssuerOptions<'settings> {
     pub(crate) keys: KeySource,
     pub(crate) credential_type: &'settings str,
     pub(crate) claim: &'settings str,
+    /// How long after its issue a token counts at most.
+    pub(crate) maximum_age: Duration,
 }
 
 impl Issuer {
@@ -76,6 +79,7 @@ impl Issuer {
             audience: options.audience.to_owned(),
             credential_type: options.credential_type.to_owned(),
             claim: options.claim.to_owned(),
+            maximum_age: options.maximum_age,
             keys: IssuerKeys::load(options.keys)?,
         })
     }
@@ -97,7 +101,7 @@ impl<'token> UnverifiedToken<'token> {
         self.issuer
     }
 
-    /// True when its issuer has the key that it names.
+    /// True when its issuer has the key that it names, or the one it can only mean.
     pub(crate) fn has_key(&self) -> bool {
         self.jwk().is_some()
     }
@@ -106,35 +110,38 @@ impl<'token> UnverifiedToken<'token> {
     ///
     /// # Errors
     /// When it is not a live token of its issuer.
-    pub(crate) fn verify(&self) -> Result<IssuerIdentity, TokenRefused> {
-        let Issuer { issuer, audience, claim, credential_type, .. } = self.issuer;
+    pub(crate) fn verify(&self, now: OffsetDateTime) -> Result<IssuerIdentity, TokenRefused> {
+        let Issuer { issuer, audience, claim, credential_type, maximum_age, .. } = self.issuer;
         let key = self.key()?;
         let mut validation = Validation::new(self.header.alg);
-        validation.leeway = LEEWAY_SECONDS;
+        validation.leeway = LEEWAY.as_secs();
         validation.validate_nbf = true;
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let claims = decode::<Map<String, Value>>(self.text, &key, &validation)
+        let claims = decode::<Claims>(self.text, &key, &validation)
             .map_err(|error| TokenRefused { reason: "not valid", source: Some(error) })?
             .claims;
-        let identifier = claims.get(claim).and_then(Value::as_str);
-        let identifier =
-            identifier.ok_or(TokenRefused::because("the identifier claim is missing"))?;
         Ok(IssuerIdentity {
             credential_type: credential_type.clone(),
-            identifier: SecretString::from(identifier),
-            auth_time: auth_time(&claims)?,
+            identifier: identifier(&claims, claim)?,
+            auth_time: auth_time(&claims, *maximum_age, now)?,
         })
     }
 
+    /// The key of that `kid`. Without one it is no guess where only one key fits (RFC 7515, section
+    /// 4.1.4: `kid` is optional).
     fn jwk(&self) -> Option<Jwk> {
-        self.issuer.keys.find(self.header.kid.as_deref()?)
+        match &self.header.kid {
+            Some(kid) => self.issuer.keys.find(kid),
+            None => self.issuer.keys.find_only(|jwk| is_for(jwk, self.header.alg)),
+        }
     }
 
-    /// The key of that `kid`, when it may verify this algorithm's signatures.
+    /// The token's key, when it may verify this algorithm's signatures.
     fn key(&self) -> Result<DecodingKey, TokenRefused> {
-        let jwk = self.jwk().ok_or(TokenRefused::because("signed with an unknown key"))?;
+        let unknown = "signed with an unknown key, or names none and several fit";
+        let jwk = self.jwk().ok_or(TokenRefused::because(unknown))?;
         if !is_for(&jwk, self.header.alg) {
             return Err(TokenRefused::because("the key is not for this algorithm"));
         }
@@ -164,7 +171,7 @@ pub(crate) fn read_issuer_token<'token>(
         return Err(TokenRefused::because("signed with an algorithm that is not accepted"));
     }
     // Read before it is verified, only to choose the key set; verified with it right after.
-    let claims: Map<String, Value> = insecure_decode_claims(text).map_err(unreadable)?;
+    let claims: Claims = insecure_decode_claims(text).map_err(unreadable)?;
     let named = claims.get("iss").and_then(Value::as_str);
     let issuer = issuers.iter().find(|issuer| named == Some(issuer.issuer.as_str()));
     let issuer = issuer.ok_or(TokenRefused::because("of an unknown issuer"))?;
@@ -182,13 +189,15 @@ fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
     let named = jwk.common.key_algorithm.map(|named| named.to_string());
     let is_named = named.is_none_or(|named| named == format!("{algorithm:?}"));
     let is_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-    is_named && is_signing
-}
-
-/// `auth_time` when the issuer says it, else `iat`.
-fn auth_time(claims: &Map<String, Value>) -> Result<OffsetDateTime, TokenRefused> {
-    let seconds = claims.get("auth_time").or_else(|| claims.get("iat")).and_then(Value::as_i64);
-    seconds
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .ok_or(TokenRefused::because("says neither auth_time nor iat"))
+    let is_of_kind = match (&jwk.algorithm, algorithm) {
+        (AlgorithmParameters::RSA(_), Algorithm::RS256) => true,
+        (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => {
+            key.curve == EllipticCurve::P256
+        }
+        (AlgorithmParameters::OctetKeyPair(key), Algorithm::EdDSA) => {
+            key.curve == EllipticCurve::Ed25519
+        }
+        _ => false,
+    };
+    is_named && is_signing && is_of_kind
 }

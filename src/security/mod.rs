@@ -13,6 +13,7 @@ pub(crate) mod derived_digest;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;
 pub(crate) mod identifier;
+mod issuer_claims;
 pub(crate) mod issuer_keys;
 pub(crate) mod issuer_token;
 pub(crate) mod keyring;

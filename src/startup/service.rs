@@ -1,6 +1,6 @@
 //! The service that settings describe, and what is wrong with the files they name.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{StartError, database::read_password, memory};
 use crate::{
@@ -109,6 +109,7 @@ fn load_issuers(settings: &Settings, types: &CredentialTypes) -> Result<Vec<Issu
             keys,
             credential_type: bound.map_or(entry.credential_type.as_str(), CredentialType::as_str),
             claim: &entry.claim,
+            maximum_age: Duration::from_secs(entry.maximum_age_seconds.into()),
         })
     };
     settings.authentication.issuers.iter().map(load).collect()

@@ -86,8 +86,6 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
     ours.typ = Some("keeper-access+jwt".to_owned());
     let mut critical = header(Algorithm::ES256, "elliptic");
     critical.crit = Some(vec!["x".to_owned()]);
-    let mut without_kid = header(Algorithm::ES256, "elliptic");
-    without_kid.kid = None;
     let stranger = TestIssuer::new();
     let none = good_as_unsigned(&good);
     for (what, token) in [
@@ -96,12 +94,21 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
         ("another audience", with("aud", json!("somebody-else"))),
         ("expired", with("exp", json!(now - 120))),
         ("not yet valid", with("nbf", json!(now + 600))),
+        ("expired by a fraction more", with("exp", json!(seconds(now) - 61.5))),
         ("without expiry", with("exp", Value::Null)),
+        ("an expiry in quotes", with("exp", json!((now + 600).to_string()))),
+        ("an expiry that is no date", with("exp", json!(-1e300))),
+        ("a beginning that is no date", with("nbf", json!("now"))),
+        ("no time of issue", with("iat", Value::Null)),
+        ("a time of issue in quotes", with("iat", json!(now.to_string()))),
+        ("a time of issue that is no date", with("iat", json!(1e300))),
+        ("a time of issue to come", with("iat", json!(now + 120))),
+        ("a proof at no date", with("auth_time", json!("yesterday"))),
+        ("issued too long ago", with("iat", json!(now - 86_400 - 120))),
         ("an unknown subject", with("sub", json!("nobody"))),
         ("no subject", with("sub", Value::Null)),
         ("our own type", issuer.token_with(&ours, &good)),
         ("a critical extension", issuer.token_with(&critical, &good)),
-        ("no key id", issuer.token_with(&without_kid, &good)),
         ("an unknown key", issuer.token_with(&header(Algorithm::ES256, "other"), &good)),
         ("another key than named", issuer.token_with(&header(Algorithm::EdDSA, "elliptic"), &good)),
         ("a symmetric key", issuer.token_with(&header(Algorithm::HS256, "symmetric"), &good)),
@@ -113,6 +120,114 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
         assert_eq!(answer.status, 401, "{what}");
     }
     app.get(WHO, &Credentials::Bearer(issuer.token(&good))).await.has_status(200);
+}
+
+/// A date as a number that may have a fraction.
+#[expect(clippy::cast_precision_loss, reason = "seconds of our age are exact")]
+fn seconds(date: i64) -> f64 {
+    date as f64
+}
+
+#[sqlx::test]
+async fn dates_of_an_issuer_may_have_a_fraction(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let app = app_with_issuer(pool, &issuer).await;
+    let now = TestIssuer::claims(SUBJECT)["iat"].as_i64().map(seconds).unwrap();
+    for (member, date) in [
+        ("iat", now + 0.5),
+        ("iat", now - 0.25),
+        ("exp", now + 600.5),
+        ("nbf", now - 0.5),
+        ("auth_time", now - 3600.75),
+    ] {
+        let mut claims = TestIssuer::claims(SUBJECT);
+        claims[member] = json!(date);
+        let answer = app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await;
+        assert_eq!(answer.status, 200, "{member}: {date}");
+        assert_eq!(answer.json()["AssociateId"], PLAIN.0);
+    }
+}
+
+#[sqlx::test]
+async fn a_token_without_a_key_id_is_of_the_one_key_that_fits(pool: PgPool) {
+    let (issuer, stranger) = (TestIssuer::new(), TestIssuer::new());
+    let mut app = app_with_issuer(pool, &issuer).await;
+    let claims = TestIssuer::claims(SUBJECT);
+    let unnamed = |of: &TestIssuer, algorithm| {
+        let mut header = TestIssuer::header(algorithm, "");
+        header.kid = None;
+        Credentials::Bearer(of.token_with(&header, &claims))
+    };
+    for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
+        let answer = app.get(WHO, &unnamed(&issuer, algorithm)).await;
+        answer.has_status(200);
+        assert_eq!(answer.json()["AssociateId"], PLAIN.0);
+        app.get(WHO, &unnamed(&stranger, algorithm)).await.is_unauthenticated();
+    }
+    // The key set has a secret that everybody can read, which is for nothing.
+    app.get(WHO, &unnamed(&issuer, Algorithm::HS256)).await.is_unauthenticated();
+    // With two keys that fit, there is no telling.
+    let mut key_set = issuer.key_set();
+    let mut second = stranger.public_key();
+    second["kid"] = json!("second");
+    key_set["keys"].as_array_mut().unwrap().push(second.clone());
+    issuer.publish(&key_set);
+    app.restart().await;
+    for of in [&issuer, &stranger] {
+        app.get(WHO, &unnamed(of, Algorithm::ES256)).await.is_unauthenticated();
+    }
+    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.has_status(200);
+    // One that is not for signatures does not count.
+    second["use"] = json!("enc");
+    *key_set["keys"].as_array_mut().unwrap().last_mut().unwrap() = second;
+    issuer.publish(&key_set);
+    app.restart().await;
+    app.get(WHO, &unnamed(&issuer, Algorithm::ES256)).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn an_issuers_token_has_a_maximum_age_whatever_its_expiry(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let file = issuer.settings_and(", maximum_age_seconds = 300");
+    let app = TestApp::spawn_with(pool, &[], &file).await;
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    let issued = |before: i64| {
+        let mut claims = TestIssuer::claims(SUBJECT);
+        let now = claims["iat"].as_i64().unwrap();
+        claims["iat"] = json!(now - before);
+        // A later proof does not make a token younger.
+        claims["auth_time"] = json!(now);
+        claims["exp"] = json!(now + 10 * 365 * 86_400);
+        Credentials::Bearer(issuer.token(&claims))
+    };
+    app.get(WHO, &issued(0)).await.has_status(200);
+    app.get(WHO, &issued(290)).await.has_status(200);
+    app.get(WHO, &issued(365)).await.is_unauthenticated();
+}
+
+#[sqlx::test]
+async fn an_email_names_its_owner_when_the_issuer_has_verified_it(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let file = issuer.settings_and(r#", claim = "email""#);
+    let app = TestApp::spawn_with(pool, &[], &file).await;
+    app.save(&app.administrator(), PLAIN.0, "OpenId", "paul@example.test").await.is_saved();
+    let with = |verified: Option<Value>| {
+        let mut claims = TestIssuer::claims(SUBJECT);
+        claims["email"] = json!("paul@example.test");
+        if let Some(verified) = verified {
+            claims["email_verified"] = verified;
+        }
+        Credentials::Bearer(issuer.token(&claims))
+    };
+    for verified in [json!(true), json!("true")] {
+        let answer = app.get(WHO, &with(Some(verified))).await;
+        answer.has_status(200);
+        assert_eq!(answer.json()["AssociateId"], PLAIN.0);
+    }
+    let not_verified = [json!(false), json!("false"), json!(1), json!("1"), Value::Null];
+    for verified in not_verified.into_iter().map(Some).chain([None]) {
+        app.get(WHO, &with(verified)).await.is_unauthenticated();
+    }
 }
 
 /// A token of algorithm `none`.

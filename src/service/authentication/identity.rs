@@ -31,7 +31,7 @@ impl Service {
         let token = read_issuer_token(&self.issuers, text);
         let token = token.map_err(|refused| refuse(Refusal::Token(refused)))?;
         self.have_keys(&token).await?;
-        let identity = token.verify().map_err(|refused| refuse(Refusal::Token(refused)))?;
+        let identity = token.verify(now).map_err(|refused| refuse(Refusal::Token(refused)))?;
         let IssuerIdentity { credential_type, identifier, auth_time } = identity;
         // Brought to the form that saved values have.
         let identifier = CredentialValue::parse("identifier", &identifier)

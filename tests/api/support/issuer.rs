@@ -37,6 +37,11 @@ impl TestIssuer {
         issuer
     }
 
+    /// Publishes other keys, for the next start.
+    pub(crate) fn publish(&self, key_set: &Value) {
+        fs::write(self.jwks_file(), key_set.to_string()).unwrap();
+    }
+
     /// The file of its public keys.
     pub(crate) fn jwks_file(&self) -> PathBuf {
         self.folder.path().join("jwks.json")
@@ -61,7 +66,12 @@ impl TestIssuer {
 
     /// Settings that accept this issuer for identifiers of type `OpenId`.
     pub(crate) fn settings(&self) -> String {
-        Self::settings_with(&format!(r#"jwks_file = "{}""#, self.jwks_file().display()))
+        self.settings_and("")
+    }
+
+    /// The same with more about the issuer, each beginning with a comma.
+    pub(crate) fn settings_and(&self, more: &str) -> String {
+        Self::settings_with(&format!(r#"jwks_file = "{}"{more}"#, self.jwks_file().display()))
     }
 
     /// The same, with its keys elsewhere.
