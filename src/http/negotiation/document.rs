@@ -18,8 +18,8 @@ pub(super) enum Document {
     /// JSON's `null`, XML's `i:nil`, or nothing at all.
     Null,
     Boolean(bool),
-    /// A whole number.
-    Integer(i64),
+    /// A whole number of at most 64 bits.
+    Integer(i128),
     /// Any other number.
     OtherNumber,
     Text(Text),

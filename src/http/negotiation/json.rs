@@ -45,12 +45,11 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Document, E> {
-        Ok(Document::Integer(number))
+        Ok(Document::Integer(number.into()))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Document, E> {
-        // Beyond i64 it is out of every member's range; which one it was then does not matter.
-        Ok(Document::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+        Ok(Document::Integer(number.into()))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Document, E> {

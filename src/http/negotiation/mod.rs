@@ -10,6 +10,7 @@ pub(super) mod media_type;
 #[cfg(feature = "parts")]
 pub(super) mod parts;
 mod reading;
+mod scalars;
 mod select;
 mod xml;
 mod xml_writing;

@@ -12,7 +12,10 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::document::{Document, Text, is_same_name};
+use super::{
+    document::{Document, Text, is_same_name},
+    scalars,
+};
 use crate::{
     domain::{InvalidField, Reason},
     http::error::{BodyFault, ErrorKind},
@@ -67,10 +70,6 @@ impl Text {
     fn is_blank(&self) -> bool {
         self.0.expose_secret().trim().is_empty()
     }
-
-    fn parse<T: std::str::FromStr>(&self) -> Option<T> {
-        self.0.expose_secret().trim().parse().ok()
-    }
 }
 
 /// What is wrong, and where: the path grows on the way out.
@@ -117,25 +116,6 @@ impl From<Fault> for ErrorKind {
 struct Value<'body>(&'body Document);
 
 impl<'de> Value<'de> {
-    fn integer(&self) -> Result<i64, Fault> {
-        let not_integer = || Fault::new(Reason::NotInteger);
-        match self.0 {
-            Document::Integer(number) => Ok(*number),
-            Document::Untyped(text) => {
-                // Digits beyond i64 are out of range, anything else is no number.
-                let digits = text.parse::<i128>().ok_or_else(not_integer)?;
-                i64::try_from(digits).map_err(|_| Fault::new(Reason::OutOfRange))
-            }
-            Document::Null
-            | Document::Boolean(_)
-            | Document::OtherNumber
-            | Document::Text(_)
-            | Document::List(_)
-            | Document::Object(_)
-            | Document::Elements(_) => Err(not_integer()),
-        }
-    }
-
     fn members(&self) -> Result<&'de [(String, Document)], Fault> {
         match self.0 {
             Document::Object(members) | Document::Elements(members) => Ok(members),
@@ -167,24 +147,15 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if let Document::Boolean(value) = self.0 {
-            return visitor.visit_bool(*value);
-        }
-        let Document::Untyped(text) = self.0 else { return Err(Fault::new(Reason::NotBoolean)) };
-        visitor.visit_bool(text.parse().ok_or_else(|| Fault::new(Reason::NotBoolean))?)
+        visitor.visit_bool(scalars::boolean(self.0).map_err(Fault::new)?)
     }
 
     fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let number = i32::try_from(self.integer()?);
-        visitor.visit_i32(number.map_err(|_| Fault::new(Reason::OutOfRange))?)
+        visitor.visit_i32(scalars::integer(self.0).map_err(Fault::new)?)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if let Document::Text(text) | Document::Untyped(text) = self.0 {
-            visitor.visit_str(text.0.expose_secret())
-        } else {
-            Err(Fault::new(Reason::NotText))
-        }
+        visitor.visit_str(&scalars::text(self.0).map_err(Fault::new)?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {

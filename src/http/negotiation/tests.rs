@@ -94,25 +94,99 @@ fn a_list_is_read_from_json_and_from_repeated_elements() {
     ] {
         assert_eq!(read(body, format).unwrap().names.unwrap(), ["a", "b"]);
     }
-    let error = refused(r#"{"names":["a",1]}"#, Format::Json);
+    let error = refused(r#"{"names":["a",1.5]}"#, Format::Json);
     assert_eq!(error, InvalidField::new("Names[1]", Reason::NotText).into());
+}
+
+#[test]
+fn scalars_are_read_as_the_vendors_reader_does() {
+    let json = |number: &str| read(&format!("{{\"UserId\":{number}}}"), Format::Json).unwrap();
+    for (number, expected) in [
+        ("278", 278),
+        ("\"278\"", 278),
+        ("\" 278 \"", 278),
+        ("\"\\t278\\r\\n\"", 278),
+        ("\"+278\"", 278),
+        ("\"-278\"", -278),
+        ("\"000278\"", 278),
+        ("\"-2147483648\"", i32::MIN),
+    ] {
+        assert_eq!(json(number).user_id, Some(expected), "{number}");
+    }
+    let json = |value: &str| read(&format!("{{\"IsActive\":{value}}}"), Format::Json).unwrap();
+    for (value, expected) in [
+        ("\"true\"", true),
+        ("\" TRUE \"", true),
+        ("\"False\"", false),
+        ("1", true),
+        ("2", true),
+        ("-1", true),
+        ("18446744073709551615", true),
+        ("0", false),
+    ] {
+        assert_eq!(json(value).is_active, Some(expected), "{value}");
+    }
+    let xml = |value: &str| read(&format!("<R><IsActive>{value}</IsActive></R>"), Format::Xml);
+    let form = |value: &str| read(&format!("IsActive={value}"), Format::Form);
+    for (value, expected) in [("True", true), ("1", true), ("false", false), ("0", false)] {
+        assert_eq!(xml(value).unwrap().is_active, Some(expected), "{value}");
+        assert_eq!(form(value).unwrap().is_active, Some(expected), "{value}");
+    }
+    for (value, expected) in [
+        ("12345", "12345"),
+        ("-5", "-5"),
+        ("0", "0"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("-9223372036854775808", "-9223372036854775808"),
+        ("true", "true"),
+        ("false", "false"),
+        ("\" 1 \"", " 1 "),
+    ] {
+        let body = format!("{{\"Credential\":{{\"Value\":{value}}},\"Names\":[{value}]}}");
+        let request = read(&body, Format::Json).unwrap();
+        let secret = request.credential.unwrap().value.unwrap();
+        assert_eq!(secret.expose_secret(), expected);
+        assert_eq!(request.names.unwrap(), [expected]);
+    }
 }
 
 #[test]
 fn a_wrong_value_names_the_whole_path_as_documented() {
     use Reason::{NotBoolean, NotInteger, NotList, NotObject, NotText, OutOfRange};
     for (body, format, field, reason) in [
-        (r#"{"userid":"1"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"1.0"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"1e2"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"0x1"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"1 2"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"+-1"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"1\u00a0"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"\u0661"}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":""}"#, Format::Json, "UserId", NotInteger),
+        (r#"{"userid":"2147483648"}"#, Format::Json, "UserId", OutOfRange),
         (r#"{"userid":1e9}"#, Format::Json, "UserId", NotInteger),
         (r#"{"userid":1.0}"#, Format::Json, "UserId", NotInteger),
         (r#"{"userid":true}"#, Format::Json, "UserId", NotInteger),
         (r#"{"userid":{}}"#, Format::Json, "UserId", NotInteger),
         (r#"{"userid":2147483648}"#, Format::Json, "UserId", OutOfRange),
         (r#"{"userid":18446744073709551615}"#, Format::Json, "UserId", OutOfRange),
-        (r#"{"isactive":"true"}"#, Format::Json, "IsActive", NotBoolean),
+        (r#"{"isactive":"1"}"#, Format::Json, "IsActive", NotBoolean),
+        (r#"{"isactive":"yes"}"#, Format::Json, "IsActive", NotBoolean),
+        (r#"{"isactive":""}"#, Format::Json, "IsActive", NotBoolean),
+        (r#"{"isactive":1.5}"#, Format::Json, "IsActive", NotBoolean),
+        (r#"{"isactive":[true]}"#, Format::Json, "IsActive", NotBoolean),
+        ("<R><isactive>2</isactive></R>", Format::Xml, "IsActive", NotBoolean),
+        ("isactive=on", Format::Form, "IsActive", NotBoolean),
         (r#"{"names":"a"}"#, Format::Json, "Names", NotList),
         (r#"{"credential":[]}"#, Format::Json, "Credential", NotObject),
-        (r#"{"credential":{"type":{"type":5}}}"#, Format::Json, "Credential.Type.Type", NotText),
+        (r#"{"credential":{"type":{"type":5.5}}}"#, Format::Json, "Credential.Type.Type", NotText),
+        (r#"{"credential":{"type":{"type":1e3}}}"#, Format::Json, "Credential.Type.Type", NotText),
+        (
+            r#"{"credential":{"type":{"type":18446744073709551616}}}"#,
+            Format::Json,
+            "Credential.Type.Type",
+            NotText,
+        ),
+        (r#"{"credential":{"type":{"type":{}}}}"#, Format::Json, "Credential.Type.Type", NotText),
         ("<R><userid>x</userid></R>", Format::Xml, "UserId", NotInteger),
         ("<R><userid>1e9</userid></R>", Format::Xml, "UserId", NotInteger),
         ("<R><userid/></R>", Format::Xml, "UserId", NotInteger),

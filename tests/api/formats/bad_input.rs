@@ -57,10 +57,17 @@ fn malformed() -> Vec<(Sent, &'static str)> {
 }
 
 /// Bodies of which one member is refused.
-const REFUSED: [(&str, &str, &str); 22] = [
+const REFUSED: [(&str, &str, &str); 29] = [
     (JSON, r#"{"UserId":2147483648,"Credential":{"Value":"x"}}"#, "UserId"),
     (JSON, r#"{"UserId":1e9,"Credential":{"Value":"x"}}"#, "UserId"),
-    (JSON, r#"{"UserId":"278","Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":278.0,"Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":"278.0","Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":"0x116","Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":"","Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":"2147483648","Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":true,"Credential":{"Value":"x"}}"#, "UserId"),
+    (JSON, r#"{"UserId":278,"Credential":{"Value":1.50}}"#, "Credential.Value"),
+    (JSON, r#"{"UserId":278,"Credential":{"Value":1e3}}"#, "Credential.Value"),
     (JSON, r#"{"UserId":-5,"Credential":{"Value":"x"}}"#, "UserId"),
     (JSON, r#"{"UserId":278,"Credential":"x"}"#, "Credential"),
     (JSON, r#"{"UserId":278,"Credential":{"Value":["x"]}}"#, "Credential.Value"),

@@ -1,6 +1,7 @@
 //! Bodies in and out, in every format of the contract (protocol.md 4).
 
 mod bad_input;
+mod coercion;
 mod languages;
 mod matrix;
 mod select;

@@ -51,7 +51,7 @@ fn names() -> Vec<Refused> {
         ("GetUserFromName", "UserName", json!({})),
     ] {
         for name in
-            [json!(null), json!(""), json!("a:b"), json!("a\u{0}"), json!(7), json!(long_name)]
+            [json!(null), json!(""), json!("a:b"), json!("a\u{0}"), json!(7.5), json!(long_name)]
         {
             let mut body = rest.clone();
             body[member] = name;
@@ -73,7 +73,7 @@ fn values() -> Vec<Refused> {
         ("ChangeOwnPassword", "NewPassword", json!({"OldPassword": "o"})),
         ("ChangePasswordFromName", "NewPassword", json!({"AssociateName": "paul"})),
     ] {
-        for value in [json!(null), json!(""), json!("marker\u{0}"), json!(7), json!(long_value)] {
+        for value in [json!(null), json!(""), json!("marker\u{0}"), json!(7.5), json!(long_value)] {
             let mut body = rest.clone();
             body[member] = value;
             table.push((call, body, member));
@@ -94,7 +94,7 @@ fn others() -> Vec<Refused> {
         ("CreateDefaultUserFromUserType", json!({}), "UserType"),
         ("CreateDefaultUserFromUserType", json!({"UserType": ""}), "UserType"),
         ("IsPasswordValid", json!({}), "Password"),
-        ("IsPasswordValidWithReason", json!({"Password": 7}), "Password"),
+        ("IsPasswordValidWithReason", json!({"Password": 7.5}), "Password"),
         ("IsUserNameValid", json!({}), "UserName"),
         ("IsUserNameValid", json!({"AssociateId": -1, "UserName": "u"}), "AssociateId"),
         ("IsUserNameValidWithReason", json!({}), "UserName"),

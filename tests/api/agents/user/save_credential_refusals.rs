@@ -56,7 +56,7 @@ async fn each_bad_member_is_named_and_nothing_is_stored(pool: PgPool) {
         ("Credential", json!({"UserId": 278, "Credential": []})),
         ("Credential.Value", credential("Value", json!(null))),
         ("Credential.Value", credential("Value", json!(""))),
-        ("Credential.Value", credential("Value", json!(7))),
+        ("Credential.Value", credential("Value", json!(7.5))),
         ("Credential.Value", credential("Value", json!({"a": MARKER}))),
         ("Credential.Value", credential("Value", json!(format!("{MARKER}\0")))),
         ("Credential.Value", credential("Value", json!(MARKER.repeat(100)))),
