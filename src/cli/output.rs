@@ -7,6 +7,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::domain::text::is_hidden_in_text;
+
 /// Why a command failed, in one sentence for whoever typed it.
 #[derive(Debug)]
 pub(super) struct Failure(pub(super) String);
@@ -89,9 +91,10 @@ fn texts<const N: usize>(row: &[Value; N]) -> [String; N] {
     })
 }
 
-/// What users chose to be called must not move the cursor of an operator's terminal.
+/// What users chose to be called must not move the cursor of an operator's terminal, nor what stands
+/// beside it.
 fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
+    text.replace(is_hidden_in_text, "\u{fffd}")
 }
 
 /// Prints rows in columns under a heading.

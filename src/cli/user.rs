@@ -16,8 +16,9 @@ use super::{
 use crate::{
     domain::{
         credential::CredentialValue,
+        new_login_name::NewLoginName,
         save_user::SaveUser,
-        user::{DisplayName, LoginName, NewUser, User, UserId, UserType},
+        user::{DisplayName, NewUser, User, UserId, UserType},
     },
     security::generated_password::generate_password,
     service::Service,
@@ -145,7 +146,7 @@ async fn delete(service: &Service, named: &Named) -> Result<(), Failure> {
 }
 
 fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
-    let login_name = LoginName::parse(&arguments.name)?;
+    let login_name = NewLoginName::parse(&arguments.name)?;
     let display_name = match &arguments.display_name {
         Some(text) => DisplayName::parse("--display-name", text)?,
         None => DisplayName::from(&login_name),

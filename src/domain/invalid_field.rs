@@ -59,6 +59,10 @@ pub(crate) enum Reason {
     NameCharacters,
     #[error("must not contain a control character")]
     ControlCharacter,
+    #[error("must not contain an invisible or bidirectional control character")]
+    InvisibleCharacter,
+    #[error("must contain a visible character")]
+    Blank,
     #[error("is not a known credential type")]
     UnknownType,
     #[error("tickets cannot be saved")]
@@ -102,7 +106,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -129,6 +133,8 @@ impl Reason {
         Self::Taken,
         Self::Contradiction,
         Self::ControlCharacter,
+        Self::InvisibleCharacter,
+        Self::Blank,
         Self::UnknownApplication,
         Self::EndsBeforeItBegins,
         Self::NotMoment,
@@ -172,6 +178,8 @@ impl Reason {
             Self::Taken => "field-taken",
             Self::Contradiction => "field-contradiction",
             Self::ControlCharacter => "field-control-character",
+            Self::InvisibleCharacter => "field-invisible-character",
+            Self::Blank => "field-blank",
             Self::Busy => "field-busy",
             Self::Damaged => "field-damaged",
             Self::UnknownHash => "field-unknown-hash",

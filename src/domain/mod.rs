@@ -12,6 +12,7 @@ pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod hexadecimal;
 pub(crate) mod invalid_field;
+pub(crate) mod new_login_name;
 pub(crate) mod origin_pattern;
 pub(crate) mod password_policy;
 pub(crate) mod passwords;
@@ -19,7 +20,7 @@ pub(crate) mod principal;
 pub(crate) mod save_credential;
 pub(crate) mod save_user;
 pub(crate) mod stored_credential;
-mod text;
+pub(crate) mod text;
 pub(crate) mod user;
 pub(crate) mod validity;
 

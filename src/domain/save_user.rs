@@ -3,6 +3,7 @@
 use super::{
     InvalidField, Reason,
     credential_type::CredentialTypes,
+    new_login_name::NewLoginName,
     save_credential::{NewCredential, UncheckedCredential},
     user::{DisplayName, LoginName, UserId, UserType},
 };
@@ -33,11 +34,11 @@ impl SaveUser {
     /// The login name that the user gets, if another one than `current`.
     ///
     /// # Errors
-    /// When two different ones are asked for, or a new user has none.
+    /// When two different ones are asked for, a new user has none, or nobody could read it.
     pub(crate) fn new_login_name(
         &self,
         current: Option<&str>,
-    ) -> Result<Option<&LoginName>, InvalidField> {
+    ) -> Result<Option<NewLoginName>, InvalidField> {
         let is_new = |name: &&LoginName| Some(name.as_str()) != current;
         let mut asked = self.login_names.iter().filter(is_new);
         let first = asked.next();
@@ -47,7 +48,7 @@ impl SaveUser {
         if asked.any(|other| Some(other) != first) {
             return Err(InvalidField::new("UserName", Reason::Contradiction));
         }
-        Ok(first)
+        first.cloned().map(NewLoginName::try_from).transpose()
     }
 }
 
@@ -136,7 +137,7 @@ mod tests {
         ] {
             let command = command(&names);
             let name = command.new_login_name(current).unwrap();
-            assert_eq!(name.map(LoginName::as_str), expected, "{names:?}");
+            assert_eq!(name.as_ref().map(NewLoginName::as_str), expected, "{names:?}");
         }
         assert_eq!(command(&["b", "c"]).new_login_name(Some("a")).unwrap_err().field, "UserName");
         assert_eq!(command(&[]).new_login_name(None).unwrap_err().field, "Name");

@@ -2,6 +2,10 @@
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory, NoncharacterCodePoint},
+};
 
 /// NFC: what secrets are normalised to before they are hashed, when set and when verified.
 pub(super) fn nfc(text: &str) -> String {
@@ -20,6 +24,36 @@ pub(super) fn nfkc_case_fold(text: &str) -> String {
     ComposingNormalizer::new_nfkc().normalize(&twice).into_owned()
 }
 
+/// True for a character that nobody sees, or that moves what stands around it: controls, format
+/// characters such as U+200B and U+202E, line separators, what Unicode says may be ignored when it is
+/// displayed, and what is no character at all.
+pub(super) fn is_invisible(character: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    let is_control = category == GeneralCategory::Control
+        || category == GeneralCategory::Format
+        || category == GeneralCategory::LineSeparator
+        || category == GeneralCategory::ParagraphSeparator;
+    is_control
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        || CodePointSetData::new::<NoncharacterCodePoint>().contains(character)
+}
+
+/// As [`is_invisible`], but for what ordinary text needs: joiners (Persian, emoji), direction marks
+/// (Hebrew and Arabic beside digits) and variation selectors.
+pub(crate) fn is_hidden_in_text(character: char) -> bool {
+    let is_needed = matches!(
+        character,
+        '\u{200c}'..='\u{200f}' | '\u{61c}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}'
+    );
+    is_invisible(character) && !is_needed
+}
+
+/// True for a character that leaves no mark.
+pub(super) fn is_blank(character: char) -> bool {
+    // The braille pattern without a dot is a symbol to Unicode.
+    character.is_whitespace() || character == '\u{2800}' || is_invisible(character)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -32,6 +66,47 @@ mod tests {
             let once = nfkc_case_fold(&text);
             prop_assert_eq!(nfkc_case_fold(&once), once);
         }
+    }
+
+    #[test]
+    fn what_nobody_sees_or_what_moves_other_text_is_invisible() {
+        for character in [
+            '\0',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{3164}',
+            '\u{fdd0}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{fffe}',
+            '\u{1ffff}',
+            '\u{e0001}',
+            '\u{e0020}',
+            '\u{e01ef}',
+        ] {
+            assert!(is_invisible(character), "{:x}", u32::from(character));
+            assert!(is_blank(character), "{:x}", u32::from(character));
+        }
+        for character in ['a', ' ', 'é', '\u{301}', 'ß', '中', 'م', '🦀', '\u{fffd}'] {
+            assert!(!is_invisible(character), "{:x}", u32::from(character));
+        }
+        assert!([' ', '\u{a0}', '\u{2800}', '\u{3000}'].into_iter().all(is_blank));
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use super::{InvalidField, Reason, text::nfkc_case_fold};
+use super::{
+    InvalidField, Reason,
+    new_login_name::NewLoginName,
+    text::{is_blank, is_hidden_in_text, nfkc_case_fold},
+};
 
 /// The longest login name, in code points (protocol.md 10.25).
-const MAXIMUM_LOGIN_NAME: usize = 239;
+pub(super) const MAXIMUM_LOGIN_NAME: usize = 239;
 
 /// What every ticket text starts with; no login name may.
 const TICKET_PREFIX: &str = "7T:";
@@ -44,7 +48,8 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A login name as it was given, with the canonical form it is looked up by.
+/// A login name to look up: the text as it was given, and its canonical form. A name that a user is
+/// to get is a [`NewLoginName`], which has stricter rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoginName {
     text: String,
@@ -82,40 +87,8 @@ impl LoginName {
         Self::parse(text).map_err(|refused| InvalidField::new(field, refused.reason))
     }
 
-    /// The same name with a number behind it, shortened if need be.
-    pub(crate) fn variant(&self, number: u32) -> Self {
-        let number = number.to_string();
-        let room =
-            |text: &str| MAXIMUM_LOGIN_NAME.saturating_sub(number.len()).min(text.chars().count());
-        let mut length = room(&self.text);
-        loop {
-            let short: String = self.text.chars().take(length).collect();
-            if let Ok(variant) = Self::parse(&format!("{short}{number}")) {
-                return variant;
-            }
-            // A character can become several in the canonical form.
-            length = length.saturating_sub(1);
-        }
-    }
-
-    /// A name as near to a text as can be; `None` when nothing of it can be in one.
-    pub(crate) fn near(text: &str) -> Option<Self> {
-        let is_good = |c: &char| {
-            !c.is_control() && *c != ':' && !nfkc_case_fold(&c.to_string()).contains(':')
-        };
-        let mut good: String =
-            text.trim().chars().filter(is_good).take(MAXIMUM_LOGIN_NAME).collect();
-        while !good.is_empty() {
-            if let Ok(name) = Self::parse(&good) {
-                return Some(name);
-            }
-            good.pop();
-        }
-        None
-    }
-
     /// The name of somebody who has none yet.
-    pub(crate) fn of_nobody() -> Self {
+    pub(super) fn of_nobody() -> Self {
         Self { text: "user".to_owned(), canonical: "user".to_owned() }
     }
 
@@ -133,7 +106,8 @@ impl LoginName {
 /// The longest display name, in code points.
 const MAXIMUM_DISPLAY_NAME: usize = 254;
 
-/// The name that people read: 1 to 254 code points, no control character.
+/// The name that people read: 1 to 254 code points, at least one of them visible, and no control
+/// character, neither of terminals nor of the direction of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DisplayName(String);
 
@@ -141,7 +115,8 @@ impl DisplayName {
     /// Checks a name.
     ///
     /// # Errors
-    /// Names `field` when it is empty, too long or has a control character.
+    /// Names `field` when it is empty, blank or too long, or has a control character or an invisible
+    /// one. Joiners, direction marks and variation selectors stay: some scripts need them.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
         let refuse = |reason| Err(InvalidField::new(field, reason));
         if text.is_empty() {
@@ -153,6 +128,12 @@ impl DisplayName {
         if text.chars().any(char::is_control) {
             return refuse(Reason::ControlCharacter);
         }
+        if text.chars().any(is_hidden_in_text) {
+            return refuse(Reason::InvisibleCharacter);
+        }
+        if text.chars().all(is_blank) {
+            return refuse(Reason::Blank);
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -162,10 +143,10 @@ impl DisplayName {
     }
 }
 
-impl From<&LoginName> for DisplayName {
-    /// A login name can always be read.
-    fn from(name: &LoginName) -> Self {
-        Self(name.text.clone())
+impl From<&NewLoginName> for DisplayName {
+    /// The rules of new login names are stricter than those of display names.
+    fn from(name: &NewLoginName) -> Self {
+        Self(name.as_str().to_owned())
     }
 }
 
@@ -293,7 +274,7 @@ pub(crate) fn acts_on_anybody(user_type: UserType, is_administrator: bool) -> bo
 pub(crate) struct NewUser {
     /// `None`: the next free id from 1000 on.
     pub(crate) user_id: Option<UserId>,
-    pub(crate) login_name: LoginName,
+    pub(crate) login_name: NewLoginName,
     pub(crate) display_name: DisplayName,
     pub(crate) user_type: UserType,
     pub(crate) is_administrator: bool,
@@ -329,6 +310,27 @@ mod tests {
     fn a_login_name_has_no_colon_and_no_control_character() {
         for name in ["a:b", "7T:abc", "a\u{0}b", "a\nb", "a：b"] {
             assert!(LoginName::parse(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_display_name_shows_something_and_hides_nothing() {
+        for (name, reason) in [
+            ("  \u{3000}", Reason::Blank),
+            ("a\u{202e}b", Reason::InvisibleCharacter),
+            ("a\u{2066}b", Reason::InvisibleCharacter),
+            ("a\u{200b}b", Reason::InvisibleCharacter),
+            ("a\u{e0041}b", Reason::InvisibleCharacter),
+            ("a\u{feff}", Reason::InvisibleCharacter),
+        ] {
+            let refused = DisplayName::parse("f", name).unwrap_err();
+            assert_eq!(refused.reason, reason, "{name:?}");
+        }
+        // A Persian name, a family of three, a heart in colour, a Hebrew name before a number.
+        for name in
+            ["می\u{200c}خواهم", "👨\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "דן\u{200f} 2", " Ada "]
+        {
+            assert!(DisplayName::parse("f", name).is_ok(), "{name:?}");
         }
     }
 

@@ -13,9 +13,10 @@ use crate::{
         InvalidField, Reason,
         audit::AuditKind,
         author::Author,
+        new_login_name::NewLoginName,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, LoginName, NewUser, User, UserId, UserType, acts_on_anybody},
+        user::{DisplayName, NewUser, User, UserId, UserType, acts_on_anybody},
     },
     security::user_signature::user_signature,
     storage::{
@@ -76,14 +77,15 @@ impl Service {
         match command.new_login_name(current_name) {
             Err(problem) => problems.push(problem),
             Ok(Some(name))
-                if !self.taken(std::slice::from_ref(name), command.user_id).await?.is_empty() =>
+                if !self.taken(std::slice::from_ref(&name), command.user_id).await?.is_empty() =>
             {
                 problems.push(InvalidField::new("UserName", Reason::Taken));
             }
             Ok(_) => {}
         }
         let named = command.new_login_name(current_name).ok().flatten();
-        let login_name = named.map(LoginName::as_str).or(current_name).unwrap_or_default();
+        let login_name =
+            named.as_ref().map(NewLoginName::as_str).or(current_name).unwrap_or_default();
         for value in command.credentials.iter().filter_map(NewCredential::password) {
             let reasons = self.password_problems(author.actor.caller(), login_name, value).await;
             let reasons = reasons.map_err(SaveCredentialError::from)?;
@@ -121,8 +123,8 @@ impl Service {
         let user_type = command.user_type.unwrap_or(user.user_type);
         let credentials = std::mem::take(&mut command.credentials);
         let new_name = command.new_login_name(Some(&user.login_name))?;
-        let login_name = new_name.map_or(user.login_name.as_str(), LoginName::as_str).to_owned();
-        let hashed = self.hash_all(author, (user_type, &login_name), credentials).await?;
+        let login_name = new_name.as_ref().map_or(user.login_name.as_str(), NewLoginName::as_str);
+        let hashed = self.hash_all(author, (user_type, login_name), credentials).await?;
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut head = self.hold_user(&mut transaction, author, user_id).await?;
@@ -147,7 +149,7 @@ impl Service {
             return Err(ChangeUserError::Outdated);
         }
         let name = command.new_login_name(Some(&before.login_name))?;
-        if let Some(name) = name {
+        if let Some(name) = &name {
             user_writes::rename(connection, user_id, name).await?;
         }
         let after = changed(&before, command);
@@ -222,7 +224,7 @@ pub(super) fn new_user(
     user_id: Option<UserId>,
     command: &mut SaveUser,
 ) -> Result<NewUser, ChangeUserError> {
-    let login_name = command.new_login_name(None)?.cloned();
+    let login_name = command.new_login_name(None)?;
     let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
     let display_name = command.display_name.take();
     Ok(NewUser {

@@ -2,10 +2,7 @@
 
 use super::{Service, changes::ChangeUserError};
 use crate::{
-    domain::{
-        principal::Principal,
-        user::{LoginName, UserId},
-    },
+    domain::{new_login_name::NewLoginName, principal::Principal, user::UserId},
     storage::{StorageError, users},
 };
 
@@ -21,7 +18,7 @@ impl Service {
     pub(crate) async fn is_name_free(
         &self,
         principal: &Principal,
-        name: &LoginName,
+        name: &NewLoginName,
         except: Option<UserId>,
     ) -> Result<bool, ChangeUserError> {
         if !principal.may_act_on_anybody() {
@@ -37,9 +34,9 @@ impl Service {
     pub(crate) async fn free_name(
         &self,
         principal: &Principal,
-        name: LoginName,
+        name: NewLoginName,
         except: Option<UserId>,
-    ) -> Result<LoginName, ChangeUserError> {
+    ) -> Result<NewLoginName, ChangeUserError> {
         if self.is_name_free(principal, &name, except).await? {
             return Ok(name);
         }
@@ -58,7 +55,7 @@ impl Service {
 
     pub(super) async fn taken(
         &self,
-        names: &[LoginName],
+        names: &[NewLoginName],
         except: Option<UserId>,
     ) -> Result<Vec<String>, StorageError> {
         let canonical: Vec<_> = names.iter().map(|name| name.canonical().to_owned()).collect();

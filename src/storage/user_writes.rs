@@ -7,7 +7,10 @@ use super::{
     StorageError,
     users::{UserTakenError, name_taken},
 };
-use crate::domain::user::{LoginName, User, UserId};
+use crate::domain::{
+    new_login_name::NewLoginName,
+    user::{User, UserId},
+};
 
 /// Writes everything about a user but their names' directory and what counts their changes.
 pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result<(), StorageError> {
@@ -32,7 +35,7 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result
 pub(crate) async fn rename(
     connection: &mut PgConnection,
     user_id: UserId,
-    name: &LoginName,
+    name: &NewLoginName,
 ) -> Result<(), UserTakenError> {
     sqlx::query!(
         "WITH directory AS (

@@ -13,7 +13,8 @@ use crate::{
     configuration::Settings,
     domain::{
         credential::CredentialValue,
-        user::{DisplayName, LoginName, NewUser, UserId, UserType},
+        new_login_name::NewLoginName,
+        user::{DisplayName, NewUser, UserId, UserType},
     },
     security::keyring::Keyring,
     service::{Service, users::AddUserError},
@@ -61,7 +62,7 @@ async fn add(
 ) -> Result<(), Failure> {
     let user = NewUser {
         user_id: Some(UserId::try_from(id)?),
-        login_name: LoginName::parse(name)?,
+        login_name: NewLoginName::parse(name)?,
         display_name: DisplayName::parse("Tooltip", name)?,
         user_type: UserType::Internal,
         is_administrator,

@@ -10,7 +10,8 @@ use crate::{
         InvalidField, Reason,
         caller::Caller,
         credential::CredentialValue,
-        user::{LoginName, User, UserId},
+        new_login_name::NewLoginName,
+        user::{User, UserId},
     },
     http::{
         call::Call,
@@ -136,7 +137,7 @@ pub(in crate::http) async fn valid_user_name(
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let except = except(&request)?;
-    let name = LoginName::near(text(&request)?).unwrap_or_else(LoginName::of_nobody);
+    let name = NewLoginName::near(text(&request)?).unwrap_or_else(NewLoginName::of_nobody);
     let free = call
         .read(|service, by| async move { service.free_name(&by.principal, name, except).await });
     Ok(Negotiated(free.await?.as_str().to_owned()))
@@ -173,7 +174,7 @@ async fn user_name_problem(
     request: &UserNameValidRequest,
 ) -> Result<Option<InvalidField>, ApiError> {
     let except = except(request)?;
-    let name = match LoginName::require("UserName", Some(text(request)?)) {
+    let name = match NewLoginName::parse(text(request)?) {
         Ok(name) => name,
         Err(problem) => return Ok(Some(problem)),
     };

@@ -4,6 +4,7 @@ mod authorization;
 mod credential_types;
 mod delete_credential;
 mod identifiers;
+mod names;
 mod passwords;
 mod refusals;
 mod rights;

@@ -1,0 +1,132 @@
+//! A login name that a user is to get. What is looked up may be any [`LoginName`]: users of before
+//! keep the name they have.
+
+use super::{
+    InvalidField, Reason,
+    text::{is_blank, is_invisible, nfkc_case_fold},
+    user::{LoginName, MAXIMUM_LOGIN_NAME},
+};
+
+/// A login name that people can tell from every other: it has a visible character, and no invisible
+/// or bidirectional control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewLoginName(LoginName);
+
+impl TryFrom<LoginName> for NewLoginName {
+    type Error = InvalidField;
+
+    fn try_from(name: LoginName) -> Result<Self, InvalidField> {
+        let refuse = |reason| Err(InvalidField::new("UserName", reason));
+        if name.as_str().chars().chain(name.canonical().chars()).any(is_invisible) {
+            return refuse(Reason::InvisibleCharacter);
+        }
+        if name.as_str().chars().all(is_blank) {
+            return refuse(Reason::Blank);
+        }
+        Ok(Self(name))
+    }
+}
+
+impl NewLoginName {
+    /// Parses a name.
+    ///
+    /// # Errors
+    /// As [`LoginName::parse`], and when nobody could read the name.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidField> {
+        LoginName::parse(text)?.try_into()
+    }
+
+    /// The same name with a number behind it, shortened if need be.
+    pub(crate) fn variant(&self, number: u32) -> Self {
+        let number = number.to_string();
+        let text = self.as_str();
+        let room = MAXIMUM_LOGIN_NAME.saturating_sub(number.len());
+        let mut length = room.min(text.chars().count());
+        loop {
+            let short: String = text.chars().take(length).collect();
+            if let Ok(variant) = Self::parse(&format!("{short}{number}")) {
+                return variant;
+            }
+            // A character can become several in the canonical form.
+            length = length.saturating_sub(1);
+        }
+    }
+
+    /// A name as near to a text as can be; `None` when nothing of it can be in one.
+    pub(crate) fn near(text: &str) -> Option<Self> {
+        let is_good = |c: &char| {
+            !is_invisible(*c) && *c != ':' && !nfkc_case_fold(&c.to_string()).contains(':')
+        };
+        let good: String = text.chars().filter(is_good).collect();
+        let mut good: String = good.trim().chars().take(MAXIMUM_LOGIN_NAME).collect();
+        while !good.is_empty() {
+            if let Ok(name) = Self::parse(&good) {
+                return Some(name);
+            }
+            good.pop();
+        }
+        None
+    }
+
+    /// The name of somebody who has none yet.
+    pub(crate) fn of_nobody() -> Self {
+        Self(LoginName::of_nobody())
+    }
+
+    /// The name as it was given.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The one form for lookup.
+    pub(crate) fn canonical(&self) -> &str {
+        self.0.canonical()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_nobody_can_read_is_refused() {
+        for (name, reason) in [
+            (" ", Reason::Blank),
+            ("\u{a0}\u{3000}", Reason::Blank),
+            ("\u{2800}", Reason::Blank),
+            ("\u{200b}", Reason::InvisibleCharacter),
+            ("anna\u{200b}", Reason::InvisibleCharacter),
+            ("anna\u{200d}", Reason::InvisibleCharacter),
+            ("\u{202e}anna", Reason::InvisibleCharacter),
+            ("an\u{2066}na", Reason::InvisibleCharacter),
+            ("an\u{ad}na", Reason::InvisibleCharacter),
+            ("an\u{fe0f}na", Reason::InvisibleCharacter),
+            ("an\u{3164}na", Reason::InvisibleCharacter),
+            ("an\u{2028}na", Reason::InvisibleCharacter),
+            ("an\u{ffff}na", Reason::InvisibleCharacter),
+            ("an\u{e0061}na", Reason::InvisibleCharacter),
+            ("an\0na", Reason::NameCharacters),
+        ] {
+            assert_eq!(NewLoginName::parse(name).unwrap_err().reason, reason, "{name:?}");
+        }
+        for name in ["anna", "Anna Berg", "žluťoučký", "安娜", "آنا", "a🦀", "e\u{301}"]
+        {
+            assert!(NewLoginName::parse(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_near_to_a_text_is_one_that_a_user_can_get() {
+        for (text, near) in [
+            ("  an\u{200b}na: ", Some("anna")),
+            ("\u{202e} b \u{2066}", Some("b")),
+            ("\u{200b} \u{3000}", None),
+            ("\u{2800}", None),
+        ] {
+            let found = NewLoginName::near(text);
+            assert_eq!(found.as_ref().map(NewLoginName::as_str), near, "{text:?}");
+        }
+        let long = NewLoginName::parse(&"å".repeat(239)).unwrap();
+        assert_eq!(long.variant(7).as_str(), format!("{}7", "å".repeat(238)));
+    }
+}

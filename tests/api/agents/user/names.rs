@@ -1,0 +1,86 @@
+//! Names that nobody can read, or that look like another one's, are given to nobody.
+
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::agent;
+use crate::support::{Credentials, TestApp, WHO};
+
+const UNREADABLE: [&str; 8] = [
+    " ",
+    "\u{a0}\u{3000}",
+    "\u{2800}",
+    "anna\u{200b}",
+    "\u{202e}anna",
+    "an\u{2066}na",
+    "an\u{ad}na",
+    "an\u{ffff}na",
+];
+
+#[sqlx::test]
+async fn an_unreadable_login_name_is_given_to_nobody_and_knows_nobody(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let save = |body| {
+        let (app, path) = (&app, agent("SaveUser"));
+        async move { app.post(&path, &app.administrator(), &body).await }
+    };
+    for name in UNREADABLE {
+        save(json!({"Name": name})).await.refuses_field("UserName");
+        save(json!({"AssociateId": 278, "UserName": name})).await.refuses_field("UserName");
+        let body = json!({"AssociateId": 0, "UserName": name});
+        let valid = app.post(&agent("IsUserNameValid"), &app.administrator(), &body).await;
+        assert_eq!(valid.json(), json!(false), "{name:?}");
+        let proposed = app.post(&agent("GetValidUserName"), &app.administrator(), &body).await;
+        save(json!({"Name": proposed.json()})).await.has_status(200);
+        app.command(&["user", "add", name], "x").failed_saying("UserName: must");
+        app.get(WHO, &Credentials::basic(name, "anna-password")).await.is_unauthenticated();
+    }
+    let lines = UNREADABLE.map(|name| json!({ "login_name": name }).to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    for more in [&["--dry-run"][..], &[]] {
+        let imported = app.command(&[&["import", file.to_str().unwrap()], more].concat(), "");
+        assert_eq!(imported.code, 1, "{imported:?}");
+        let told = imported.stdout.matches("\"field\":\"login_name\"").count();
+        assert_eq!(told, UNREADABLE.len(), "{imported:?}");
+    }
+    // Those of before, and those that were proposed instead.
+    let users = sqlx::query_scalar!("SELECT count(*) FROM users").fetch_one(&app.pool).await;
+    assert_eq!(users.unwrap(), Some(3 + 8));
+}
+
+#[sqlx::test]
+async fn a_display_name_hides_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for name in ["Pa\u{202e}luap", "Paul\u{200b}", "\u{3000}"] {
+        let body = json!({"AssociateId": 278, "Tooltip": name});
+        let refused = app.post(&agent("SaveUser"), &app.administrator(), &body).await;
+        refused.refuses_field("Tooltip");
+    }
+    let body = json!({"AssociateId": 278, "Tooltip": "Paul \u{2764}\u{fe0f}"});
+    app.post(&agent("SaveUser"), &app.administrator(), &body).await.has_status(200);
+}
+
+#[sqlx::test]
+async fn who_has_such_a_name_from_before_keeps_it_until_it_is_changed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    sqlx::raw_sql(
+        "UPDATE users SET login_name = U&'paul\\200B' WHERE user_id = 278;
+         UPDATE login_names SET canonical_name = U&'paul\\200B' WHERE user_id = 278",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.get(WHO, &Credentials::basic("paul\u{200b}", "paul-password")).await.has_status(200);
+    let read = app.post(&agent("GetUser?userId=278"), &app.administrator(), &json!(null)).await;
+    let mut user = read.json();
+    user["Tooltip"] = json!("Paul");
+    app.post(&agent("SaveUser"), &app.administrator(), &user).await.has_status(200);
+    // An operator's terminal shows that there is something.
+    let listed = app.command(&["user", "list"], "").succeeded();
+    assert!(listed.contains("paul\u{fffd}") && !listed.contains('\u{200b}'), "{listed}");
+    let body = json!({"AssociateId": 278, "UserName": "paul"});
+    app.post(&agent("SaveUser"), &app.administrator(), &body).await.has_status(200);
+    app.get(WHO, &app.plain()).await.has_status(200);
+}
