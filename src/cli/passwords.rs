@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use clap::Subcommand;
 
 use super::output::{self, Failure};
-use crate::security::tried_first::make_filter;
+use crate::{domain::encoding::length_of_mark, security::tried_first::make_filter};
 
 /// The subcommands of `passwords`.
 #[derive(Subcommand)]
@@ -25,7 +25,9 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let Command::Filter { list, filter } = command;
     // Lists have bytes of every charset; what is no UTF-8 nobody could type here.
     let bytes = fs::read(list)?;
-    let lines = bytes.split(|byte| *byte == b'\n');
+    let mark = length_of_mark(&bytes)
+        .map_err(|error| Failure::because(format!("{} {error}", list.display())))?;
+    let lines = bytes.get(mark..).unwrap_or_default().split(|byte| *byte == b'\n');
     let lines = lines.filter_map(|line| std::str::from_utf8(line).ok());
     let made =
         make_filter(lines.map(|line| line.trim_end_matches('\r'))).map_err(Failure::because)?;

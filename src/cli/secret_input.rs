@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::output::Failure;
+use crate::domain::encoding;
 
 /// Longer inputs cannot be a secret of ours.
 const MAXIMUM_INPUT: u64 = 64 * 1024;
@@ -24,14 +25,16 @@ pub(super) fn read_new_secret(prompt: &str) -> Result<SecretString, Failure> {
     Ok(secret)
 }
 
-/// Asks for a secret at the terminal, or reads all of stdin. One line end at the end is not part
-/// of it.
+/// Asks for a secret at the terminal, or reads all of stdin. Neither a byte order mark at the start
+/// nor one line end at the end is part of it.
 pub(super) fn read_secret(prompt: &str) -> Result<SecretString, Failure> {
     if io::stdin().is_terminal() {
         return Ok(SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?));
     }
-    let mut text = Zeroizing::new(String::new());
-    io::stdin().take(MAXIMUM_INPUT).read_to_string(&mut text)?;
-    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let mut bytes = Zeroizing::new(Vec::new());
+    io::stdin().take(MAXIMUM_INPUT).read_to_end(&mut bytes)?;
+    let text = encoding::text(&bytes)
+        .map_err(|error| Failure::because(format!("standard input {error}")))?;
+    let secret = text.strip_suffix('\n').unwrap_or(text);
     Ok(SecretString::from(secret.strip_suffix('\r').unwrap_or(secret)))
 }

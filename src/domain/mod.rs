@@ -10,6 +10,7 @@ pub(crate) mod author;
 pub(crate) mod caller;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
+pub(crate) mod encoding;
 pub(crate) mod hexadecimal;
 pub(crate) mod invalid_field;
 pub(crate) mod new_login_name;

@@ -10,6 +10,8 @@ use std::{
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use url::Url;
 
+use crate::domain::encoding::{self, EncodingError};
+
 /// Where a key set is.
 #[derive(Debug, Clone)]
 pub(crate) enum KeySource {
@@ -26,6 +28,8 @@ pub(crate) enum IssuerError {
     Unreadable(PathBuf, #[source] std::io::Error),
     #[error("the key set {0} is not a JSON Web Key Set (RFC 7517)")]
     Malformed(PathBuf, #[source] serde_json::Error),
+    #[error("the key set {0} {1}")]
+    Encoding(PathBuf, EncodingError),
 }
 
 /// A key set as it is known now.
@@ -53,9 +57,11 @@ impl IssuerKeys {
         let keys = match &source {
             KeySource::Url(_) => JwkSet { keys: Vec::new() },
             KeySource::File(path) => {
-                let text = std::fs::read_to_string(path)
+                let bytes = std::fs::read(path)
                     .map_err(|error| IssuerError::Unreadable(path.clone(), error))?;
-                serde_json::from_str(&text)
+                let text = encoding::text(&bytes)
+                    .map_err(|error| IssuerError::Encoding(path.clone(), error))?;
+                serde_json::from_str(text)
                     .map_err(|error| IssuerError::Malformed(path.clone(), error))?
             }
         };

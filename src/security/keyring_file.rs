@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::random::{RandomError, random_bytes};
-use crate::domain::hexadecimal;
+use crate::domain::{
+    encoding::{self, EncodingError},
+    hexadecimal,
+};
 
 /// Permission bits beyond "the owner may read".
 const TOO_OPEN: u32 = 0o377;
@@ -70,6 +73,8 @@ pub(crate) enum KeyringError {
     ForeignOwner(PathBuf),
     #[error("the keyring {0} is not a JSON list of keys with id, state and secret")]
     Malformed(PathBuf),
+    #[error("the keyring {0} {1}")]
+    Encoding(PathBuf, EncodingError),
     #[error("key {0} of the keyring does not hold 32 bytes in base64")]
     BadSecret(String),
     #[error("the keyring names key {0} twice")]
@@ -140,9 +145,11 @@ impl KeyringFile {
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(KeyringError::ForeignOwner(path.to_owned()));
         }
-        let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text).map_err(unreadable)?;
-        serde_json::from_str(&text).map_err(|_| KeyringError::Malformed(path.to_owned()))
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let text = encoding::text(&bytes)
+            .map_err(|error| KeyringError::Encoding(path.to_owned(), error))?;
+        serde_json::from_str(text).map_err(|_| KeyringError::Malformed(path.to_owned()))
     }
 
     /// The file's text.

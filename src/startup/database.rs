@@ -6,11 +6,13 @@ use std::{
 };
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::StartError;
 use crate::{
     clock,
     configuration::Settings,
+    domain::encoding,
     security::keyring::Keyring,
     service::keys,
     storage::{
@@ -76,9 +78,11 @@ fn password_source(file: PathBuf) -> PasswordSource {
 }
 
 pub(super) fn read_password(file: &std::path::Path) -> Result<SecretString, StartError> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let bytes = std::fs::read(file).map(Zeroizing::new).map_err(|error| {
         StartError::Setting(format!("{} cannot be read: {}", file.display(), error.kind()))
     })?;
+    let text = encoding::text(&bytes)
+        .map_err(|error| StartError::Setting(format!("{} {error}", file.display())))?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 

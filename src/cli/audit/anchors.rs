@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::output::{self, Failure},
-    domain::{hexadecimal, user::UserId},
+    domain::{encoding::length_of_mark, hexadecimal, user::UserId},
     security::anchor::Anchor,
     service::Service,
 };
@@ -63,7 +63,11 @@ pub(super) fn read(
     file: &Path,
 ) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
     let named = |error| Failure::because(format!("{}: {error}", file.display()));
-    let lines = BufReader::new(File::open(file).map_err(named)?).lines();
+    let mut reader = BufReader::new(File::open(file).map_err(named)?);
+    let mark = length_of_mark(reader.fill_buf().map_err(named)?)
+        .map_err(|error| Failure::because(format!("{} {error}", file.display())))?;
+    reader.consume(mark);
+    let lines = reader.lines();
     Ok((1..).zip(lines).filter_map(|(number, line)| match line {
         Ok(line) => anchor(&line).map(|anchor| Ok((number, anchor))),
         Err(error) => Some(Err(error.into())),
