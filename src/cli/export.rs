@@ -19,6 +19,7 @@ use super::{
     output::{self, Failure},
     secret_input::read_new_secret,
     session::{self, moment},
+    stop::Stop,
 };
 use crate::{
     domain::{credential::CredentialSummary, user::UserId},
@@ -62,6 +63,8 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
         return Err(Failure::because(format!("{} is there already", file.display())));
     }
     let passphrase = read_new_secret("Passphrase")?;
+    // A file that is not whole goes, whatever ends the command.
+    let stop = Stop::listen()?;
     let mut name = file.as_os_str().to_owned();
     name.push(".unfinished");
     let unfinished = PathBuf::from(name);
@@ -69,12 +72,13 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
     let named = |error| Failure::because(format!("{}: {error}", unfinished.display()));
     let out = out.map_err(named)?;
     let written = match ArchiveWriter::new(out, &passphrase) {
-        Ok(archive) => write_all(service, archive).await,
+        Ok(archive) => write_all(service, archive, stop).await,
         Err(error) => Err(error.into()),
     };
     let (count, closed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
     // Unlike a new name, another name never replaces a file that came meanwhile.
-    fs::hard_link(&unfinished, file)?;
+    let linked = fs::hard_link(&unfinished, file);
+    linked.map_err(|error| Failure::because(format!("{}: {error}", file.display())))?;
     fs::remove_file(unfinished)?;
     output::complain(format_args!("exported {count} users, {closed} credentials do not open"));
     Ok(if closed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -84,10 +88,14 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
 async fn write_all(
     service: &Service,
     mut archive: ArchiveWriter<File>,
+    mut stop: Stop,
 ) -> Result<(usize, usize), Failure> {
     let (mut count, mut closed) = (0, 0);
     let mut after = None;
     loop {
+        if stop.is_requested() {
+            return Err(Failure::because("stopped; no file was written"));
+        }
         let (page, secrets) = service.export_whole_after(after).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.user.user_id);

@@ -23,6 +23,7 @@ mod rotate_key;
 mod secret_input;
 mod serve;
 mod session;
+mod stop;
 mod ticket;
 mod user;
 

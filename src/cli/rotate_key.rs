@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     output::{self, Failure},
     progress, session,
+    stop::Stop,
 };
 use crate::{
     clock,
@@ -77,7 +78,10 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
                 "key {key} is the writing one; when every instance has it: rotate-key reseal"
             ));
         }
-        Command::Reseal => return reseal(&session::open().await?).await,
+        Command::Reseal => {
+            let stop = Stop::listen()?;
+            return reseal(&session::open().await?, stop).await;
+        }
         Command::Retire { key, keyring } => {
             let path = session::keyring_file()?;
             Keyring::change_key(&path, &key, KeyState::Retired)?;
@@ -92,10 +96,10 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn reseal(service: &Service) -> Result<ExitCode, Failure> {
+async fn reseal(service: &Service, mut stop: Stop) -> Result<ExitCode, Failure> {
     let bar = progress::bar(service.count_to_reseal().await?, progress::RATE);
     let mut pass = ResealPass::default();
-    while service.reseal_next(&mut pass).await? {
+    while !stop.is_requested() && service.reseal_next(&mut pass).await? {
         bar.set_position(pass.seen);
     }
     bar.finish_and_clear();
@@ -107,7 +111,9 @@ async fn reseal(service: &Service) -> Result<ExitCode, Failure> {
     if left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    if pass.unopened.is_empty() {
+    if stop.is_requested() {
+        output::complain("stopped; the same command goes on there");
+    } else if pass.unopened.is_empty() {
         output::complain("an instance still seals under another key; run it again");
     }
     Ok(ExitCode::FAILURE)

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{output, output::Failure, session};
+use super::{output, output::Failure, session, stop::stop_signal};
 use crate::{
     startup::{self, Application, Protection},
     storage::installation::InstallationKind,
@@ -47,19 +45,4 @@ pub(super) fn announce(application: &Application, protection: Protection) -> Res
     output::say(format_args!("ready http://{}", application.address()?))?;
     startup::notify_ready();
     Ok(())
-}
-
-/// Completes at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). The handlers are
-/// there as soon as this returns.
-pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
 }

@@ -13,6 +13,7 @@ use crate::{
     cli::{
         output::{self, Failure, Format},
         progress,
+        stop::Stop,
     },
     service::{Service, verification::Finding},
 };
@@ -32,11 +33,15 @@ pub(super) async fn run(
     format: Format,
 ) -> Result<ExitCode, Failure> {
     let mut findings = Vec::new();
-    let chains = verify_chains(service, &mut findings).await?;
+    let mut stop = Stop::listen()?;
+    let chains = verify_chains(service, &mut findings, &mut stop).await?;
     let mut forged = Vec::new();
     let anchors = match &arguments.anchors {
         None => 0,
-        Some(file) => verify_anchors(service, file, &mut findings, &mut forged).await?,
+        Some(file) => {
+            let found = (&mut findings, &mut forged);
+            verify_anchors(service, file, found, &mut stop).await?
+        }
     };
     let row = |(user_id, discrepancy): &Finding| {
         [json!(user_id.as_i32()), Value::String(discrepancy.to_string())]
@@ -52,6 +57,9 @@ pub(super) async fn run(
         "{chains} chains and {anchors} anchors verified, {} findings",
         findings.len() + forged.len()
     ));
+    if stop.is_requested() {
+        return Err(Failure::because("stopped; what was not verified is not known to be sound"));
+    }
     if arguments.anchors.is_some() && anchors == 0 {
         return Err(Failure::because(
             "there is no anchor in that file; it has to be a log in JSON",
@@ -61,13 +69,20 @@ pub(super) async fn run(
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn verify_chains(service: &Service, findings: &mut Vec<Finding>) -> Result<u64, Failure> {
+async fn verify_chains(
+    service: &Service,
+    findings: &mut Vec<Finding>,
+    stop: &mut Stop,
+) -> Result<u64, Failure> {
     let bar = progress::bar(service.count_chains().await?, progress::RATE);
     let (mut after, mut verified) = (0, 0);
     while let Some((last, count)) = service.verify_after(after, findings).await? {
         after = last;
         verified += count;
         bar.set_position(verified);
+        if stop.is_requested() {
+            break;
+        }
     }
     bar.finish_and_clear();
     Ok(verified)
@@ -76,11 +91,14 @@ async fn verify_chains(service: &Service, findings: &mut Vec<Finding>) -> Result
 async fn verify_anchors(
     service: &Service,
     file: &Path,
-    findings: &mut Vec<Finding>,
-    forged: &mut Vec<usize>,
+    (findings, forged): (&mut Vec<Finding>, &mut Vec<usize>),
+    stop: &mut Stop,
 ) -> Result<u64, Failure> {
     let mut count = 0;
     for line in anchors::read(file)? {
+        if stop.is_requested() {
+            break;
+        }
         let (number, anchor) = line?;
         count += 1;
         if anchor.is_genuine(&service.keyring) {

@@ -22,8 +22,9 @@ use secrecy::SecretString;
 use self::{data_folder::DataFolder, postgres::PrivatePostgres};
 use super::{
     output::{self, Failure},
-    serve::{announce, stop_signal},
+    serve::announce,
     session,
+    stop::stop_signal,
 };
 use crate::{
     configuration::{PolicyProfile, Settings},
