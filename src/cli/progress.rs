@@ -14,3 +14,10 @@ pub(super) fn bar(length: u64, told: &str) -> ProgressBar {
         ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     )
 }
+
+/// A bar for work whose length nobody knows.
+pub(super) fn open_ended(told: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{spinner}} {told}"));
+    let bar = ProgressBar::no_length();
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}

@@ -1,5 +1,6 @@
 //! Importing many new users at once whose hashes are ready: checked, sealed and chained one by one,
-//! written by `COPY` in one transaction. What that is not for goes the way of a single user.
+//! written in one transaction, many of them by `COPY`. What that is not for goes the way of a single
+//! user.
 
 use super::{
     Service,
@@ -24,8 +25,8 @@ use crate::{
     },
 };
 
-/// What became of each imported user.
-type Outcomes = Vec<Result<(Imported, UserId), ChangeUserError>>;
+/// What became of an imported user.
+pub(crate) type Outcome = Result<(Imported, UserId), ChangeUserError>;
 
 /// A user that can be written together with others.
 struct Ready {
@@ -34,51 +35,44 @@ struct Ready {
 }
 
 impl Service {
-    /// Imports users, of whom no two are the same, and tells what became of each, in their order.
-    /// Nothing of one depends on another.
+    /// Imports users, of whom no two are the same, and tells by their places what became of each, as
+    /// soon as it is known. Nothing of one depends on another.
     ///
     /// # Errors
-    /// When it is not about one of them; what became of them is not known then.
+    /// When it is not about one of them; what became of those that were not told is not known then.
     pub(crate) async fn import_users(
         &self,
         author: Author<'_>,
         imported: Vec<ImportedUser>,
-    ) -> Result<Outcomes, ChangeUserError> {
+        tell: impl Fn(usize, Outcome) + Send + Sync,
+    ) -> Result<(), ChangeUserError> {
         if !author.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let taken = self.taken_of(&imported).await?;
-        let is_new = |user: &ImportedUser| {
+        let is_new = |(_, user): &(usize, ImportedUser)| {
             let id = user.user_id.map(UserId::as_i32);
             !taken.names.contains(&user.login_name.canonical().to_owned())
                 && !id.is_some_and(|id| taken.ids.contains(&id))
         };
-        let mut outcomes: Vec<Option<_>> = Vec::new();
+        let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_new);
         let (mut ready, mut places) = (Vec::new(), Vec::new());
-        for (place, user) in imported.into_iter().enumerate() {
-            outcomes.push(None);
-            let outcome = if is_new(&user) {
-                match self.make_ready(author, user).await {
-                    Ok(made) => {
-                        ready.push(made);
-                        places.push(place);
-                        continue;
-                    }
-                    Err(error) => Err(error),
+        for (place, user) in new {
+            match self.make_ready(author, user).await {
+                Ok(made) => {
+                    ready.push(made);
+                    places.push(place);
                 }
-            } else {
-                self.import_user(author, user).await
-            };
-            if let Some(kept) = outcomes.get_mut(place) {
-                *kept = Some(outcome);
+                Err(error) => tell(place, Err(error)),
             }
         }
         for (place, outcome) in places.into_iter().zip(self.insert_all(author, ready).await?) {
-            if let Some(kept) = outcomes.get_mut(place) {
-                *kept = Some(outcome);
-            }
+            tell(place, outcome);
         }
-        Ok(outcomes.into_iter().flatten().collect())
+        for (place, user) in others {
+            tell(place, self.import_user(author, user).await);
+        }
+        Ok(())
     }
 
     async fn taken_of(&self, users: &[ImportedUser]) -> Result<Taken, StorageError> {
@@ -111,7 +105,7 @@ impl Service {
         &self,
         author: Author<'_>,
         ready: Vec<Ready>,
-    ) -> Result<Outcomes, ChangeUserError> {
+    ) -> Result<Vec<Outcome>, ChangeUserError> {
         match self.copy_all(author, &ready).await {
             Err(ChangeUserError::Storage(
                 StorageError::Constraint(_)

@@ -6,7 +6,7 @@ pub(crate) mod access_tokens;
 mod anchoring;
 pub(crate) mod attempts;
 pub(crate) mod authentication;
-mod bulk;
+pub(crate) mod bulk;
 pub(crate) mod changes;
 pub(crate) mod credentials;
 mod deletions;

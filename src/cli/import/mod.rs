@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod line;
+mod problem;
 mod reader;
 mod unfinished;
 
@@ -16,25 +17,28 @@ use std::{
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use self::{
-    checkpoint::Checkpoint, line::in_names_of_lines, reader::Lines, unfinished::Unfinished,
+    checkpoint::{Checkpoint, NEEDS_A_FILE},
+    problem::problem_of_line,
+    reader::{Lines, RawLine, Source},
+    unfinished::Unfinished,
 };
 use super::{
     output::{self, Failure},
     progress, session,
+    stop::Stop,
 };
 use crate::{
     domain::{
-        InvalidField, Reason,
+        InvalidField,
         save_credential::{NewCredential, NewSecret},
         user::UserId,
     },
     service::{
-        Service, StorageError,
+        Service, bulk,
         changes::ChangeUserError,
-        credentials::SaveCredentialError,
         importing::{Imported, ImportedUser},
     },
     telemetry::task_failed,
@@ -52,7 +56,7 @@ const BATCH: usize = 500;
 /// The arguments of `import`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The file: one user as JSON on each line.
+    /// The file: one user as JSON on each line; `-` is standard input.
     file: PathBuf,
     /// Only look at what would be done.
     #[arg(long)]
@@ -62,20 +66,26 @@ pub(super) struct Arguments {
 /// What became of a line.
 type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
 
-/// What became of lines that were written together, or what is wrong with more than one.
-type Ended = Result<Vec<(u64, Outcome)>, ChangeUserError>;
+/// Where the results of lines come in, as soon as each is known.
+type Results = mpsc::UnboundedSender<(u64, Outcome)>;
 
 /// An import on its way.
 struct Import {
     service: Arc<Service>,
     is_dry_run: bool,
-    checkpoint: Checkpoint,
-    under_way: JoinSet<Ended>,
+    /// `None`: standard input, which nobody can read twice.
+    checkpoint: Option<Checkpoint>,
+    /// Each ends with what is wrong with more than its lines.
+    under_way: JoinSet<Result<(), ChangeUserError>>,
+    results: (Results, mpsc::UnboundedReceiver<(u64, Outcome)>),
     /// Lines with nothing to hash, which are written together.
     batch: Vec<(u64, ImportedUser)>,
     unfinished: Unfinished,
+    /// The line that was taken last.
+    number: u64,
     progress: ProgressBar,
     counts: Counts,
+    flushed: Instant,
     saved: Instant,
 }
 
@@ -89,45 +99,72 @@ struct Counts {
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let service = Arc::new(session::open_for_import().await?);
-    let checkpoint = Checkpoint::open(&arguments.file)?;
-    let done = if arguments.dry_run { 0 } else { checkpoint.lines() };
-    let mut lines = Lines::open(&arguments.file, done)?;
+    let source = Source::from(arguments.file.as_path());
+    let stop = Stop::listen()?;
+    let checkpoint = Checkpoint::open(&source)?.filter(|_| !arguments.dry_run);
+    let done = checkpoint.as_ref().map_or(0, Checkpoint::lines);
+    let lines = Lines::open(&source, done)?;
+    checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
     if done > 0 {
         output::complain(format_args!("goes on after line {done}"));
     }
+    let progress = match lines.length() {
+        Some(length) => progress::bar(length, "{msg}").with_position(lines.position()),
+        None => progress::open_ended("{msg}"),
+    };
     let mut import = Import {
         service,
         is_dry_run: arguments.dry_run,
-        progress: progress::bar(lines.length(), "{msg}").with_position(lines.position()),
         checkpoint,
         under_way: JoinSet::new(),
+        results: mpsc::unbounded_channel(),
         batch: Vec::new(),
         unfinished: Unfinished::default(),
+        number: lines.number(),
+        progress,
         counts: Counts::default(),
+        flushed: Instant::now(),
         saved: Instant::now(),
     };
-    let ended = import.run(&mut lines).await;
-    import.finish(&lines, ended)
+    let ended = import.run(lines, stop).await;
+    import.finish(ended).await
 }
 
 impl Import {
     /// Takes one line after the other until the end, a signal, or a failure of more than a line.
-    async fn run(&mut self, lines: &mut Lines) -> Result<bool, Failure> {
-        let mut signal = Box::pin(tokio::signal::ctrl_c());
+    async fn run(&mut self, lines: Lines, mut stop: Stop) -> Result<bool, Failure> {
+        let mut lines = lines.read_ahead()?;
         loop {
-            let interrupted = futures_util::poll!(&mut signal).is_ready();
-            let next = if interrupted { None } else { lines.next()? };
-            let Some((number, text)) = next else {
+            let next = tokio::select! {
+                biased;
+                () = stop.requested() => {
+                    self.flush();
+                    return Ok(false);
+                }
+                next = lines.recv() => next.transpose()?,
+                // A pipe may wait for long; what is done is told meanwhile.
+                Some((number, outcome)) = self.results.1.recv() => {
+                    self.done(number, outcome)?;
+                    self.save_if_due()?;
+                    continue;
+                }
+                () = tokio::time::sleep(CHECKPOINT), if !self.batch.is_empty() => {
+                    self.flush();
+                    continue;
+                }
+            };
+            let Some(RawLine { number, text, position }) = next else {
                 self.flush();
                 while self.wait_for_one().await? {}
-                return Ok(!interrupted);
+                return Ok(true);
             };
+            self.number = number;
             self.unfinished.read(number);
             match text.and_then(|text| line::read(&text, &self.service.types)) {
                 Ok(user) => self.start(number, user).await?,
                 Err(problem) => self.failed(number, &problem)?,
             }
-            self.look(lines, number)?;
+            self.look(position)?;
         }
     }
 
@@ -151,31 +188,44 @@ impl Import {
             return Ok(());
         }
         let (service, is_dry_run) = (Arc::clone(&self.service), self.is_dry_run);
-        self.under_way
-            .spawn(async move { Ok(vec![(number, import_one(&service, is_dry_run, user).await)]) });
+        let results = self.results.0.clone();
+        self.under_way.spawn(async move {
+            // Nobody takes results any more only when the import has ended.
+            let _ = results.send((number, import_one(&service, is_dry_run, user).await));
+            Ok(())
+        });
         Ok(())
     }
 
     /// Starts the lines that wait for others like them.
     fn flush(&mut self) {
+        self.flushed = Instant::now();
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
-            let service = Arc::clone(&self.service);
-            self.under_way.spawn(async move { import_batch(&service, batch).await });
+            let (service, results) = (Arc::clone(&self.service), self.results.0.clone());
+            self.under_way.spawn(async move { import_batch(&service, batch, &results).await });
         }
     }
 
-    /// Waits until something is done; false when nothing is under way.
+    /// Waits until a line is done, or a task; false when nothing is under way. The checkpoint follows,
+    /// whatever the lines are about and however long the last of them take.
     async fn wait_for_one(&mut self) -> Result<bool, Failure> {
-        let Some(ended) = self.under_way.join_next().await else { return Ok(false) };
-        // What is done is told, whatever else is wrong.
-        let mut told = Ok(true);
-        for (number, outcome) in ended.map_err(task_failed)?? {
-            if let Err(failure) = self.done(number, outcome) {
-                told = told.and(Err(failure));
-            }
+        tokio::select! {
+            biased;
+            Some((number, outcome)) = self.results.1.recv() => self.done(number, outcome)?,
+            ended = self.under_way.join_next() => match ended {
+                None => return Ok(false),
+                Some(ended) => ended.map_err(task_failed)??,
+            },
         }
-        told
+        self.save_if_due()?;
+        Ok(true)
+    }
+
+    /// Finishes what is under way after a signal or a failure: what is done is told, whatever else is
+    /// wrong.
+    async fn finish_under_way(&mut self) {
+        while !matches!(self.wait_for_one().await, Ok(false)) {}
     }
 
     /// A line is done; what is wrong with more than this line ends the import.
@@ -213,47 +263,62 @@ impl Import {
     }
 
     /// Moves the bar, and now and then the checkpoint.
-    fn look(&mut self, lines: &Lines, number: u64) -> Result<(), Failure> {
-        self.progress.set_position(lines.position());
-        if self.saved.elapsed() >= CHECKPOINT {
-            self.saved = Instant::now();
+    fn look(&mut self, position: u64) -> Result<(), Failure> {
+        self.progress.set_position(position);
+        if self.flushed.elapsed() >= CHECKPOINT {
             // Lines that wait for others like them would hold the checkpoint back.
             self.flush();
-            let rate = self.progress.per_sec() * lines.lines_per_byte(number);
+            let number = self.number;
+            let rate = self.progress.per_sec() * lines_per_byte(number, position);
             self.progress.set_message(format!("{number} lines, {rate:.0}/s"));
-            self.save(number)?;
         }
-        Ok(())
+        self.save_if_due()
+    }
+
+    fn save_if_due(&mut self) -> Result<(), Failure> {
+        if self.saved.elapsed() < CHECKPOINT {
+            return Ok(());
+        }
+        self.saved = Instant::now();
+        self.save()
     }
 
     /// All lines before the first that is unfinished are done.
-    fn save(&mut self, number: u64) -> Result<(), Failure> {
-        if self.is_dry_run {
-            return Ok(());
-        }
-        self.checkpoint.save(self.unfinished.done_of(number))
+    fn save(&mut self) -> Result<(), Failure> {
+        let done = self.unfinished.done_of(self.number);
+        self.checkpoint.as_mut().map_or(Ok(()), |checkpoint| checkpoint.save(done))
     }
 
-    fn finish(mut self, lines: &Lines, ended: Result<bool, Failure>) -> Result<ExitCode, Failure> {
+    async fn finish(mut self, ended: Result<bool, Failure>) -> Result<ExitCode, Failure> {
+        self.finish_under_way().await;
         self.progress.finish_and_clear();
         let Counts { added, changed, failed } = self.counts;
         let would = if self.is_dry_run { " (dry run)" } else { "" };
         output::complain(format_args!("{added} added, {changed} changed, {failed} failed{would}"));
         if matches!(ended, Ok(true)) {
-            if !self.is_dry_run {
-                self.checkpoint.remove()?;
-            }
+            self.checkpoint.map_or(Ok(()), Checkpoint::remove)?;
             return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        self.save(lines.number())?;
-        if !self.is_dry_run {
-            output::complain(format_args!(
-                "stopped after line {}; the same command goes on there",
-                self.checkpoint.lines()
-            ));
+        let saved = self.save();
+        match &self.checkpoint {
+            Some(checkpoint) => output::complain(format_args!(
+                "stopped; the same command resumes after line {}",
+                checkpoint.lines()
+            )),
+            None if self.is_dry_run => {}
+            None => output::complain(format_args!(
+                "stopped after line {}; {NEEDS_A_FILE}",
+                self.unfinished.done_of(self.number)
+            )),
         }
-        ended.map(|_| ExitCode::FAILURE)
+        ended.and_then(|_| saved).map(|()| ExitCode::FAILURE)
     }
+}
+
+/// How many lines a byte is, so far.
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn lines_per_byte(lines: u64, bytes: u64) -> f64 {
+    lines as f64 / (bytes.max(1)) as f64
 }
 
 async fn import_one(service: &Service, is_dry_run: bool, user: ImportedUser) -> Outcome {
@@ -266,63 +331,25 @@ async fn import_one(service: &Service, is_dry_run: bool, user: ImportedUser) -> 
     Ok((imported, Some(user_id)))
 }
 
-async fn import_batch(service: &Service, batch: Vec<(u64, ImportedUser)>) -> Ended {
+async fn import_batch(
+    service: &Service,
+    batch: Vec<(u64, ImportedUser)>,
+    results: &Results,
+) -> Result<(), ChangeUserError> {
     let origin = session::origin();
     let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let outcomes = service.import_users(session::author(&origin), users).await?;
-    let told = |done: (Imported, UserId)| (done.0, Some(done.1));
-    let outcomes = outcomes.into_iter().map(|outcome| outcome.map(told));
-    Ok(numbers.into_iter().zip(outcomes).collect())
+    let tell = |place: usize, outcome: bulk::Outcome| {
+        let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
+        if let Some(number) = numbers.get(place) {
+            // As above: the import has ended.
+            let _ = results.send((*number, outcome));
+        }
+    };
+    service.import_users(session::author(&origin), users, tell).await
 }
 
 /// True for a line whose hashes, if any, are ready.
 fn has_nothing_to_hash(user: &ImportedUser) -> bool {
     let is_ready = |of: &NewCredential| matches!(of.secret, NewSecret::Hash(_));
     user.members.credentials.iter().all(is_ready)
-}
-
-/// What is wrong with one line, or what is wrong with all of them.
-fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserError> {
-    match error {
-        ChangeUserError::Invalid(problem) => Ok(in_names_of_lines(problem)),
-        ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
-        ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
-            Ok(InvalidField::new("credentials", Reason::Taken))
-        }
-        // Of several reasons the first: a line's result has one.
-        ChangeUserError::Credential(SaveCredentialError::PasswordRefused(reasons)) => {
-            let first = reasons.into_iter().next().unwrap_or(Reason::Guessable);
-            Ok(InvalidField::new("credentials.value", first))
-        }
-        ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(reason)) => {
-            Ok(InvalidField::new("credentials.hash", reason))
-        }
-        ChangeUserError::Credential(SaveCredentialError::TypeNotForUser) => {
-            Ok(InvalidField::new("credentials", Reason::TypeNotForUser))
-        }
-        // Somebody held the user's row for long, or took the user away.
-        ChangeUserError::UnknownUser
-        | ChangeUserError::Outdated
-        | ChangeUserError::Storage(StorageError::Busy(_))
-        | ChangeUserError::Credential(
-            SaveCredentialError::UnknownUser | SaveCredentialError::Storage(StorageError::Busy(_)),
-        ) => Ok(InvalidField::new("login_name", Reason::Busy)),
-        ChangeUserError::Storage(
-            StorageError::Inconsistent { .. }
-            | StorageError::Constraint(_)
-            | StorageError::Refused(_),
-        )
-        | ChangeUserError::Credential(SaveCredentialError::Storage(
-            StorageError::Inconsistent { .. }
-            | StorageError::Constraint(_)
-            | StorageError::Refused(_),
-        )) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a line was not imported");
-            Ok(InvalidField::new("line", Reason::Damaged))
-        }
-        ChangeUserError::Forbidden
-        | ChangeUserError::ProofOutdated
-        | ChangeUserError::Credential(_)
-        | ChangeUserError::Storage(_) => Err(error),
-    }
 }

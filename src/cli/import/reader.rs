@@ -1,56 +1,108 @@
-//! The lines of a file, one by one, each in memory that is wiped; the file's own buffer is not.
+//! The lines of an import: of a file, of an archive that a passphrase opens, or of standard input.
+//! They are read on a thread of their own, so that a pipe that waits keeps nobody from stopping.
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read},
-    path::Path,
+    io::{self, BufRead, BufReader, Cursor, Read},
+    path::{Path, PathBuf},
+    thread,
 };
 
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::line::MAXIMUM_LINE;
 use crate::{
     cli::{output::Failure, secret_input::read_secret},
-    domain::{InvalidField, Reason},
-    security::archive::{ArchiveReader, is_archive},
+    domain::{
+        InvalidField, Reason,
+        encoding::{LONGEST_MARK, length_of_mark},
+    },
+    security::archive::{ArchiveReader, LONGEST_HEAD, is_archive},
 };
 
-/// The lines that are left.
-pub(super) struct Lines {
-    reader: Box<dyn BufRead>,
-    number: u64,
-    position: u64,
-    length: u64,
+/// Lines that were read and not yet taken.
+const LINES_AHEAD: usize = 32;
+
+/// Where the lines come from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    File(PathBuf),
+    Stdin,
+}
+
+impl From<&Path> for Source {
+    /// `-` is standard input, as everywhere.
+    fn from(path: &Path) -> Self {
+        if path == Path::new("-") { Self::Stdin } else { Self::File(path.to_owned()) }
+    }
+}
+
+impl Source {
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Stdin => "standard input".to_owned(),
+        }
+    }
 }
 
 /// A line's bytes, without its end.
 type Text = Result<Zeroizing<Vec<u8>>, InvalidField>;
 
+/// A line that says something.
+pub(super) struct RawLine {
+    /// From 1 on.
+    pub(super) number: u64,
+    pub(super) text: Text,
+    /// Bytes up to its end.
+    pub(super) position: u64,
+}
+
+/// The lines that are left.
+pub(super) struct Lines {
+    reader: Box<dyn BufRead + Send>,
+    number: u64,
+    position: u64,
+    length: Option<u64>,
+}
+
 impl Lines {
-    /// The lines of a file after so many. An archive asks for its passphrase.
-    pub(super) fn open(path: &Path, after: u64) -> Result<Self, Failure> {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let mut plain = BufReader::new(file);
-        let reader: Box<dyn BufRead> = if is_archive(&mut plain)? {
-            Box::new(ArchiveReader::new(plain, &read_secret("Passphrase")?)?)
-        } else {
-            Box::new(plain)
+    /// The lines after so many. An archive asks for its passphrase.
+    pub(super) fn open(source: &Source, after: u64) -> Result<Self, Failure> {
+        let named =
+            |error: &dyn std::fmt::Display| Failure::because(format!("{}: {error}", source.name()));
+        let (reader, length): (Box<dyn Read + Send>, _) = match source {
+            Source::Stdin => (Box::new(io::stdin()), None),
+            Source::File(path) => {
+                let file = File::open(path).map_err(|error| named(&error))?;
+                let length = file.metadata()?.len();
+                (Box::new(file), Some(length))
+            }
+        };
+        let mut reader = BufReader::new(reader);
+        // A pipe may give less at once than what tells an archive or an encoding.
+        let mut head = Vec::new();
+        let longest = u64::try_from(LONGEST_HEAD.max(LONGEST_MARK)).unwrap_or(u64::MAX);
+        (&mut reader).take(longest).read_to_end(&mut head).map_err(|error| named(&error))?;
+        let mark = length_of_mark(&head)
+            .map_err(|error| Failure::because(format!("{} {error}", source.name())))?;
+        let is_archive = is_archive(&head);
+        head.drain(..mark);
+        let whole = BufReader::new(Cursor::new(head).chain(reader));
+        let reader: Box<dyn BufRead + Send> = match source {
+            Source::Stdin if is_archive => {
+                return Err(Failure::because(
+                    "standard input is an archive, and its passphrase comes from there too; name \
+                     the file instead",
+                ));
+            }
+            _ if is_archive => Box::new(ArchiveReader::new(whole, &read_secret("Passphrase")?)?),
+            _ => Box::new(whole),
         };
         let mut lines = Self { reader, number: 0, position: 0, length };
         while lines.number < after && lines.read()?.is_some() {}
         Ok(lines)
-    }
-
-    /// The next line that says something, with its number from 1 on.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Text)>, Failure> {
-        while let Some(text) = self.read()? {
-            let is_blank = text.as_ref().is_ok_and(|text| text.trim_ascii().is_empty());
-            if !is_blank {
-                return Ok(Some((self.number, text)));
-            }
-        }
-        Ok(None)
     }
 
     /// The number of the line that was read last.
@@ -58,19 +110,42 @@ impl Lines {
         self.number
     }
 
-    /// Bytes that were read, and those there are.
+    /// Bytes that were read.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    pub(super) fn length(&self) -> u64 {
+    /// Bytes that there are, where that is known.
+    pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// How many lines a byte is, so far.
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    pub(super) fn lines_per_byte(&self, lines: u64) -> f64 {
-        lines as f64 / (self.position.max(1)) as f64
+    /// Reads the rest on another thread, which ends with the process, or when nobody takes lines.
+    pub(super) fn read_ahead(
+        mut self,
+    ) -> Result<mpsc::Receiver<Result<RawLine, Failure>>, Failure> {
+        let (lines, taken) = mpsc::channel(LINES_AHEAD);
+        let read = move || {
+            while let Some(line) = self.next().transpose() {
+                let is_last = line.is_err();
+                if lines.blocking_send(line).is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("import-reader".to_owned()).spawn(read)?;
+        Ok(taken)
+    }
+
+    /// The next line that says something.
+    fn next(&mut self) -> Result<Option<RawLine>, Failure> {
+        while let Some(text) = self.read()? {
+            let is_blank = text.as_ref().is_ok_and(|text| text.trim_ascii().is_empty());
+            if !is_blank {
+                return Ok(Some(RawLine { number: self.number, text, position: self.position }));
+            }
+        }
+        Ok(None)
     }
 
     /// The next line, or what is wrong with it; what is too long is passed over.

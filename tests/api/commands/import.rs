@@ -2,12 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -15,14 +13,14 @@ use tempfile::TempDir;
 use crate::support::{Credentials, TestApp, WHO, keeper};
 
 /// A folder with a file of these lines.
-fn file(lines: &[String]) -> (TempDir, PathBuf) {
+pub(super) fn file(lines: &[String]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.jsonl");
     fs::write(&path, lines.join("\n")).unwrap();
     (folder, path)
 }
 
-fn import(app: &TestApp, path: &Path, more: &[&str]) -> (i32, Vec<Value>, String) {
+pub(super) fn import(app: &TestApp, path: &Path, more: &[&str]) -> (i32, Vec<Value>, String) {
     let arguments = [&["import", path.to_str().unwrap()], more].concat();
     let finished = app.command(&arguments, "");
     let results = finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -31,11 +29,11 @@ fn import(app: &TestApp, path: &Path, more: &[&str]) -> (i32, Vec<Value>, String
     (finished.code, results, finished.stderr)
 }
 
-fn user(name: &str, value: &str) -> String {
+pub(super) fn user(name: &str, value: &str) -> String {
     json!({"login_name": name, "credentials": [{"value": value}]}).to_string()
 }
 
-async fn logs_in(app: &TestApp, name: &str, value: &str) -> bool {
+pub(super) async fn logs_in(app: &TestApp, name: &str, value: &str) -> bool {
     app.get(WHO, &Credentials::basic(name, value)).await.status == 200
 }
 
@@ -131,68 +129,6 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(pool: PgPool) {
     let users = sqlx::query_scalar!("SELECT count(*) FROM users");
     assert_eq!(users.fetch_one(&app.pool).await.unwrap(), Some(3));
     assert!(logs_in(&app, "paul", "paul-password").await);
-}
-
-/// Starts an import, and signals it when it has told so many results.
-fn stopped(app: &TestApp, path: &Path, signal: Signal) -> Vec<u64> {
-    let mut command = keeper(&["import", path.to_str().unwrap()]);
-    command.envs(app.variables()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let mut told = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        // A killed process may leave half a line.
-        let Ok(result) = serde_json::from_str::<Value>(&line.unwrap()) else { break };
-        told.push(result["line"].as_u64().unwrap());
-        if told.len() == 60 {
-            kill_process(Pid::from_child(&child), signal).unwrap();
-        }
-    }
-    child.wait().unwrap();
-    told
-}
-
-#[sqlx::test]
-async fn an_import_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
-    let name = |number: usize| format!("user-{number}");
-    let lines: Vec<_> = (1..=300).map(|number| user(&name(number), &name(number))).collect();
-    let (_folder, path) = file(&lines);
-    let first = stopped(&app, &path, Signal::INT);
-    assert!((60..300).contains(&first.len()), "{}", first.len());
-    let second = stopped(&app, &path, Signal::KILL);
-    let (code, third, said) = import(&app, &path, &[]);
-    assert_eq!(code, 0, "{said}");
-    let third: Vec<_> = third.iter().map(|of| of["line"].as_u64().unwrap()).collect();
-    // Whoever was told to stop knows exactly what is done; whoever was killed may repeat a second.
-    assert!(second.iter().all(|line| !first.contains(line)), "a line was done twice");
-    assert!(third.iter().all(|line| !first.contains(line)), "a line was done twice");
-    let mut all = [first, second, third].concat();
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!(all, (1..=300).collect::<Vec<_>>());
-    let users = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM users u
-           WHERE login_name LIKE 'user-%' AND EXISTS (
-               SELECT FROM credentials c WHERE c.user_id = u.user_id
-           )"#
-    );
-    assert_eq!(users.fetch_one(&app.pool).await.unwrap(), 300);
-    for number in [1, 60, 150, 300] {
-        assert!(logs_in(&app, &name(number), &name(number)).await, "{number}");
-    }
-}
-
-#[sqlx::test]
-async fn a_checkpoint_of_another_content_is_not_trusted(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
-    let lines: Vec<_> = (1..=300).map(|number| user(&format!("user-{number}"), "v")).collect();
-    let (_folder, path) = file(&lines);
-    stopped(&app, &path, Signal::INT);
-    fs::write(&path, user("paul", "other")).unwrap();
-    let (code, results, said) = import(&app, &path, &[]);
-    assert_eq!((code, results.len()), (1, 0), "{said}");
-    assert!(said.contains("another content"), "{said}");
-    app.command(&["import", "/nowhere"], "").failed_saying("No such file");
 }
 
 #[sqlx::test]

@@ -3,6 +3,7 @@
 mod development;
 mod doctor;
 mod import;
+mod import_stopped;
 mod operators;
 mod serve;
 mod starting;
