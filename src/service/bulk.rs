@@ -2,6 +2,8 @@
 //! written in one transaction, many of them by `COPY`. What that is not for goes the way of a single
 //! user.
 
+use sqlx::PgConnection;
+
 use super::{
     Service,
     changes::ChangeUserError,
@@ -24,6 +26,10 @@ use crate::{
         users::{self, UserHead},
     },
 };
+
+/// With fewer users than that, a statement for each table and user is faster than to begin and end a
+/// `COPY` for each table.
+const FEWEST_FOR_COPY: usize = 64;
 
 /// What became of an imported user.
 pub(crate) type Outcome = Result<(Imported, UserId), ChangeUserError>;
@@ -106,15 +112,24 @@ impl Service {
         author: Author<'_>,
         ready: Vec<Ready>,
     ) -> Result<Vec<Outcome>, ChangeUserError> {
-        match self.copy_all(author, &ready).await {
-            Err(ChangeUserError::Storage(
-                StorageError::Constraint(_)
-                | StorageError::Busy(_)
-                | StorageError::Inconsistent { .. }
-                | StorageError::Refused(_),
-            )) => {}
-            copied => {
-                let added = copied?.into_iter().map(|id| Ok((Imported::Added, id)));
+        let inserted = if ready.len() < FEWEST_FOR_COPY {
+            self.insert_few(author, &ready).await
+        } else {
+            self.copy_all(author, &ready).await
+        };
+        match inserted {
+            Err(
+                ChangeUserError::LoginNameTaken
+                | ChangeUserError::Invalid(_)
+                | ChangeUserError::Storage(
+                    StorageError::Constraint(_)
+                    | StorageError::Busy(_)
+                    | StorageError::Inconsistent { .. }
+                    | StorageError::Refused(_),
+                ),
+            ) => {}
+            inserted => {
+                let added = inserted?.into_iter().map(|id| Ok((Imported::Added, id)));
                 return Ok(added.collect());
             }
         }
@@ -127,7 +142,7 @@ impl Service {
         Ok(outcomes)
     }
 
-    async fn copy_all(
+    async fn insert_few(
         &self,
         author: Author<'_>,
         ready: &[Ready],
@@ -136,15 +151,27 @@ impl Service {
             return Ok(Vec::new());
         }
         let mut connection = self.connection().await?;
-        let without_id = ready.iter().filter(|of| of.user.user_id.is_none()).count();
-        let mut free = users::next_ids(&mut connection, without_id).await?.into_iter();
+        let ids = ids_for(&mut connection, ready).await?;
+        let mut transaction = connection.begin().await?;
+        self.require_standing(&mut transaction, author).await?;
+        for (user_id, Ready { user, hashed }) in ids.iter().copied().zip(ready) {
+            self.write_new_user(&mut transaction, author, (user_id, user)).await?;
+            self.write_credentials(&mut transaction, author, (user_id, hashed)).await?;
+        }
+        storage::commit(transaction).await?;
+        Ok(ids)
+    }
+
+    async fn copy_all(
+        &self,
+        author: Author<'_>,
+        ready: &[Ready],
+    ) -> Result<Vec<UserId>, ChangeUserError> {
+        let mut connection = self.connection().await?;
+        let ids = ids_for(&mut connection, ready).await?;
         let mut rows = BulkRows::default();
-        let mut ids = Vec::with_capacity(ready.len());
-        for one in ready {
-            let user_id = one.user.user_id.or_else(|| free.next());
-            let user_id = user_id.ok_or_else(|| InvalidField::new("id", Reason::Required))?;
+        for (user_id, one) in ids.iter().copied().zip(ready) {
             self.add_rows(&mut rows, author, (user_id, one))?;
-            ids.push(user_id);
         }
         let mut transaction = connection.begin().await?;
         self.require_standing(&mut transaction, author).await?;
@@ -203,6 +230,21 @@ impl Service {
         head.audit_mac = mac;
         Ok(())
     }
+}
+
+/// The id of each: its own, or the next free one.
+async fn ids_for(
+    connection: &mut PgConnection,
+    ready: &[Ready],
+) -> Result<Vec<UserId>, ChangeUserError> {
+    let without_id = ready.iter().filter(|of| of.user.user_id.is_none()).count();
+    let free = match without_id {
+        0 => Vec::new(),
+        count => users::next_ids(connection, count).await?,
+    };
+    let mut free = free.into_iter();
+    let missing = || InvalidField::new("id", Reason::Required).into();
+    ready.iter().map(|of| of.user.user_id.or_else(|| free.next()).ok_or_else(missing)).collect()
 }
 
 /// What some of the users want and others have.

@@ -107,7 +107,7 @@ impl Service {
     }
 
     /// The row, the name, and the beginning of the chain: that they are there, and what they may.
-    async fn write_new_user(
+    pub(super) async fn write_new_user(
         &self,
         connection: &mut PgConnection,
         author: Author<'_>,

@@ -121,6 +121,8 @@ pub(crate) async fn copy(
     connection: &mut PgConnection,
     rows: BulkRows,
 ) -> Result<(), StorageError> {
+    // The driver logs every statement but these.
+    tracing::debug!(users = rows.users.count, "writing by COPY");
     for (statement, rows) in [
         (USERS, rows.users),
         (LOGIN_NAMES, rows.login_names),
@@ -138,6 +140,7 @@ pub(crate) async fn copy(
 #[derive(Default)]
 struct Rows {
     text: String,
+    count: usize,
     is_inside: bool,
 }
 
@@ -152,6 +155,7 @@ impl Rows {
 
     fn end(&mut self) {
         self.text.push('\n');
+        self.count += 1;
         self.is_inside = false;
     }
 

@@ -385,3 +385,56 @@ async fn a_terminal_shows_how_far_it_is_the_rate_and_the_time_that_is_left(pool:
         assert!(text.contains(part), "{part} is not in {text}");
     }
 }
+
+#[sqlx::test]
+async fn few_lines_are_written_by_plain_statements_and_in_the_order_of_the_file(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let line = |name: &str, shown: &str| {
+        json!({"login_name": name, "display_name": shown, "credentials": [{"hash": HASHES[0].2}]})
+            .to_string()
+    };
+    let copied = |said: &str| said.matches("writing by COPY").count();
+    let import_with_log = |path: &Path| {
+        let mut command = keeper(&["import", path.to_str().unwrap()]);
+        command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "debug");
+        crate::support::run_with_input(command, "")
+    };
+    // Two lines each, about one user after the other; the second is to win.
+    let mut pairs = Vec::new();
+    for number in 0..40 {
+        let name = format!("pair-{number}");
+        pairs.extend([line(&name, "first"), line(&name, &format!("second {number}"))]);
+    }
+    let (_folder, path) = file(&pairs);
+    let few = import_with_log(&path);
+    assert_eq!((few.code, few.stdout.lines().count()), (0, 80), "{few:?}");
+    assert!(few.stderr.contains("40 added, 40 changed"), "{}", few.stderr);
+    assert_eq!(copied(&few.stderr), 0);
+    for result in few.stdout.lines() {
+        let result: Value = serde_json::from_str(result).unwrap();
+        let expected = if result["line"].as_u64().unwrap() % 2 == 1 { "added" } else { "changed" };
+        assert_eq!(result["result"], expected, "{result}");
+    }
+    for number in [0, 20, 39] {
+        let shown = app.command(&["user", "show", &format!("pair-{number}"), "--json"], "");
+        let shown: Value = serde_json::from_str(&shown.succeeded()).unwrap();
+        assert_eq!(shown["display_name"], format!("second {number}"));
+        assert!(logs_in(&app, &format!("pair-{number}"), "correct horse").await);
+    }
+    // One that is taken keeps none of the few others out.
+    let mut taken = vec![line("few-1", "few"), line("few-2", "few")];
+    taken.push(json!({"login_name": "few-3", "id": 278}).to_string());
+    let (_folder, path) = file(&taken);
+    let some = import_with_log(&path);
+    assert_eq!(some.stdout.matches("\"added\"").count(), 2, "{some:?}");
+    assert!(logs_in(&app, "few-2", "correct horse").await);
+    // Many at once are copied all the same.
+    let many: Vec<_> = (0..100).map(|number| line(&format!("many-{number}"), "many")).collect();
+    let (_folder, path) = file(&many);
+    let many = import_with_log(&path);
+    assert_eq!((many.code, copied(&many.stderr)), (0, 1), "{many:?}");
+    // The one finding is the fixture's: she was retired by hand.
+    let verified = app.command(&["audit", "verify"], "");
+    assert!(verified.stderr.contains("145 chains and 0 anchors verified, 1 findings"));
+    assert!(verified.stdout.contains("300   whether"), "{verified:?}");
+}
