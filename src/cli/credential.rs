@@ -44,13 +44,13 @@ pub(super) enum Command {
     },
     /// Lists a user's credentials, without their values.
     List {
-        /// The user's id or login name.
+        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
         #[arg(long)]
         user: String,
     },
     /// Deletes a credential; exits 1 when there is none.
     Delete {
-        /// The user's id or login name.
+        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
         #[arg(long)]
         user: String,
         /// The credential type; what is deleted has to be named.
@@ -59,13 +59,13 @@ pub(super) enum Command {
     },
     /// Lists what was tried in vain for a user, and until when nothing is tried.
     Attempts {
-        /// The user's id or login name.
+        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
         #[arg(long)]
         user: String,
     },
     /// Lets a user's secrets be tried again; exits 1 when nothing was counted.
     Unlock {
-        /// The user's id or login name.
+        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
         #[arg(long)]
         user: String,
         /// The credential type; without it, all of them.
@@ -82,7 +82,7 @@ pub(super) enum Command {
 /// Which credential.
 #[derive(Args)]
 pub(super) struct Target {
-    /// The user's id or login name.
+    /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
     #[arg(long)]
     user: String,
     /// The credential type; without it, the configured default.

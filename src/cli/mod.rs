@@ -26,6 +26,7 @@ mod session;
 mod stop;
 mod ticket;
 mod user;
+mod user_argument;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 

@@ -6,16 +6,14 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use super::output::{self, Failure};
+use super::{
+    output::{self, Failure},
+    user_argument::UserArgument,
+};
 use crate::{
     clock,
     configuration::{Problem, Problems, Settings},
-    domain::{
-        author::Author,
-        caller::Origin,
-        principal::Actor,
-        user::{LoginName, User, UserId},
-    },
+    domain::{author::Author, caller::Origin, principal::Actor, user::User},
     service::Service,
     startup, telemetry,
 };
@@ -69,12 +67,9 @@ pub(super) async fn open_with(settings: Settings) -> Result<Service, Failure> {
     Ok(startup::build_service(&settings, database)?)
 }
 
-/// The user that an argument names, by id or by login name.
+/// The user that an argument names; see [`UserArgument`].
 pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Failure> {
-    let found = match named.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok()) {
-        Some(user_id) => service.find_user(user_id).await?,
-        None => service.find_user_by_name(&LoginName::parse(named)?).await?,
-    };
+    let found = UserArgument::parse(named)?.find(service).await?;
     found.ok_or_else(|| Failure::because("there is no such user"))
 }
 

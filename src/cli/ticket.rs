@@ -19,20 +19,21 @@ use crate::{clock, domain::principal::Actor, service::tickets::TicketSummary};
 pub(super) enum Command {
     /// Issues a ticket for a user and prints it, this once.
     Issue {
-        /// The user's id or login name.
+        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
         #[arg(long)]
         user: String,
     },
     /// Lists a user's tickets and sessions that still count, newest first.
     List {
-        /// The user's id or login name.
+        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
         #[arg(long)]
         user: String,
     },
     /// Ends the ticket that comes from stdin or a prompt, or all of a user.
     Revoke {
-        /// End all tickets, sessions and `8A:` tokens of this user, by id or login name. Tokens of an
-        /// issuer end when the user's identifier is replaced.
+        /// End all tickets, sessions and `8A:` tokens of this user: an id or a login name. Of a number,
+        /// `id:7` and `name:7` say which it is. Tokens of an issuer end when the user's identifier is
+        /// replaced.
         #[arg(long)]
         user: Option<String>,
     },

@@ -49,7 +49,7 @@ pub(super) enum Command {
 /// Which user.
 #[derive(Args)]
 pub(super) struct Named {
-    /// The user's id or login name.
+    /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
     user: String,
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     output::{self, Failure, Format},
     session::{self, moment},
+    user_argument::{UserArgument, ambiguous},
 };
 use crate::{
     domain::{audit::AuditEntry, user::UserId},
@@ -22,7 +23,8 @@ use crate::{
 pub(super) enum Command {
     /// Lists a user's events, the first one first.
     List {
-        /// The user's id, also of one who was deleted, or login name.
+        /// The user: an id, also of one who was deleted, or a login name. Of a number, `id:7` and
+        /// `name:7` say which it is.
         #[arg(long)]
         user: String,
     },
@@ -44,10 +46,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
 }
 
 async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user_id = match user.parse::<i32>() {
-        Ok(id) => UserId::try_from(id)?,
-        Err(_) => session::find_user(service, user).await?.user_id,
-    };
+    let user_id = user_id(service, user).await?;
     let mut events: Vec<AuditEntry> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.sequence);
@@ -63,6 +62,22 @@ async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode,
     let heading = ["SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID"];
     output::rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whose events are meant. Unlike elsewhere, an id may be that of somebody who was deleted.
+async fn user_id(service: &Service, user: &str) -> Result<UserId, Failure> {
+    let argument = UserArgument::parse(user)?;
+    let (id, name) = match argument {
+        UserArgument::Id(user_id) => return Ok(user_id),
+        UserArgument::Name(_) => return Ok(session::find_user(service, user).await?.user_id),
+        UserArgument::Number(id, name) => (id, name),
+    };
+    match service.find_user_by_name(&name).await? {
+        None => Ok(id),
+        Some(found) if found.user_id == id => Ok(id),
+        Some(_) if !service.list_audit_events_after(id, 0).await?.is_empty() => Err(ambiguous(id)),
+        Some(found) => Ok(found.user_id),
+    }
 }
 
 fn row(event: &AuditEntry) -> [Value; 8] {

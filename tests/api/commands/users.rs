@@ -93,6 +93,50 @@ async fn programs_get_what_people_get(pool: PgPool) {
     assert_eq!(json_of(&app, &["keys", "list"])[0]["state"], "writing");
 }
 
+#[sqlx::test]
+async fn a_number_that_is_an_id_and_a_login_name_is_told_apart_by_every_command(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // The login name of one is the id of another; that of a third looks like nobody's id.
+    app.add_user((1003, "by-id"), &[]);
+    app.add_user((1004, "1003"), &[]);
+    app.add_user((1005, "2000"), &[]);
+    let names_two = "write id:1003 or name:1003";
+    for command in [
+        &["user", "show"][..],
+        &["user", "retire"],
+        &["user", "reactivate"],
+        &["user", "grant-admin"],
+        &["user", "revoke-admin"],
+        &["user", "delete"],
+        &["credential", "save", "--user"],
+        &["credential", "verify", "--user"],
+        &["credential", "list", "--user"],
+        &["credential", "attempts", "--user"],
+        &["credential", "unlock", "--user"],
+        &["credential", "delete", "--type", "CRM5/PASSWORD", "--user"],
+        &["ticket", "issue", "--user"],
+        &["ticket", "list", "--user"],
+        &["ticket", "revoke", "--user"],
+        &["audit", "list", "--user"],
+    ] {
+        app.command(&[command, &["1003"]].concat(), "x").failed_saying(names_two);
+    }
+    for (named, id) in [("id:1003", 1003), ("name:1003", 1004), ("2000", 1005), ("1005", 1005)] {
+        assert_eq!(json_of(&app, &["user", "show", named])["id"], id, "{named}");
+    }
+    let save = ["credential", "save", "--user", "name:1003"];
+    app.command(&save, "of the name").succeeded();
+    app.get(WHO, &Credentials::basic("1003", "of the name")).await.has_status(200);
+    let kinds = |named: &str| json_of(&app, &["audit", "list", "--user", named]).to_string();
+    app.command(&["user", "delete", "id:1003"], "").succeeded();
+    // The id is free for nobody, but no command on living users could mean it.
+    assert_eq!(json_of(&app, &["user", "show", "1003"])["id"], 1004);
+    app.command(&["audit", "list", "--user", "1003"], "").failed_saying(names_two);
+    assert!(kinds("id:1003").contains("user_deleted") && !kinds("name:1003").contains("deleted"));
+    assert!(kinds("2000").contains("user_added"));
+    app.command(&["user", "show", "id:x"], "").failed_saying("positive number");
+}
+
 #[test]
 fn shells_get_their_completions() {
     for shell in ["bash", "zsh", "fish"] {
