@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, dev,
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING, UPGRADE},
     web::{Bytes, BytesMut, Data, Payload},
 };
 use futures_util::StreamExt;
@@ -73,10 +73,12 @@ fn extract<T>(
         let timeout = request
             .app_data::<Data<HttpState>>()
             .map_or_else(Default::default, |state| state.read_timeout);
-        let bytes =
-            tokio::time::timeout(timeout, receive(payload, length_despite_upgrade(&request)?))
-                .await
-                .map_err(|_| ErrorKind::RequestTimeout)??;
+        let bytes = tokio::time::timeout(
+            timeout,
+            receive(payload, length_despite_upgrade(request.headers())?),
+        )
+        .await
+        .map_err(|_| ErrorKind::RequestTimeout)??;
         Ok(parse(&bytes, format, charset, read)?)
     }
 }
@@ -98,15 +100,12 @@ fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind>
 /// The length of a body that the web server does not end by itself: after `Upgrade: websocket` it
 /// takes everything that follows for one stream. This service upgrades to nothing, so the request is
 /// read as if the header was not there (RFC 9110, section 7.8).
-fn length_despite_upgrade(request: &HttpRequest) -> Result<Option<usize>, ErrorKind> {
-    let headers = request.headers();
+fn length_despite_upgrade(headers: &HeaderMap) -> Result<Option<usize>, ErrorKind> {
     if !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING) {
         return Ok(None);
     }
-    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
-    let Some(length) = length.and_then(|length| str::from_utf8(length).ok()) else {
-        return Ok(None);
-    };
+    let length = headers::single(headers, &CONTENT_LENGTH).map_err(|_| BodyFault::Framework)?;
+    let Some(length) = length else { return Ok(None) };
     let length = length.trim().parse().map_err(|_| BodyFault::Framework)?;
     if length > MAXIMUM_BODY { Err(ErrorKind::BodyTooLarge) } else { Ok(Some(length)) }
 }

@@ -22,6 +22,7 @@ mod phc;
 mod proving;
 mod remembered;
 mod stored;
+mod weight;
 mod worker;
 
 use std::{

@@ -22,11 +22,9 @@ use super::{
     kernel::{self, Kernel, Tag},
     measures::Measures,
     phc::SALT_LENGTH,
+    weight::{costing, weight},
 };
 use crate::domain::{caller::Caller, stored_credential::HashParameters};
-
-/// Argon2 has no smaller memory.
-const SMALLEST_MEMORY_KIB: u32 = 8;
 
 /// How much nicer the hashing threads are than the rest: requests that need no hash go first.
 const NICENESS: i32 = 10;
@@ -369,28 +367,6 @@ impl State {
 
 /// How often a job that was no hash of ours is filled up.
 const FILLINGS: usize = 2;
-
-/// What blocks cost: of the first pass three fifths of what those of later passes do, which read
-/// what they overwrite.
-const FIRST_PASS: u64 = 3;
-const LATER_PASS: u64 = 5;
-
-/// The cost of argon2 with these parameters.
-fn weight(cost: HashParameters) -> u64 {
-    u64::from(cost.memory_kib) * weight_of_passes(cost.iterations)
-}
-
-fn weight_of_passes(iterations: u32) -> u64 {
-    FIRST_PASS + LATER_PASS * u64::from(iterations.saturating_sub(1))
-}
-
-/// As many passes as a new hash has, in so much less memory that they cost that; `None`: argon2 has
-/// no memory so small.
-fn costing(weight: u64, target: HashParameters) -> Option<HashParameters> {
-    let memory_kib = u32::try_from(weight / weight_of_passes(target.iterations)).ok()?;
-    let rest = HashParameters { memory_kib, iterations: target.iterations, parallelism: 1 };
-    (memory_kib >= SMALLEST_MEMORY_KIB).then_some(rest)
-}
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
