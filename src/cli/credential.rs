@@ -208,9 +208,8 @@ async fn delete(service: &Service, target: Target) -> Result<ExitCode, Failure> 
 async fn attempts(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
     let user = session::find_user(service, user).await?;
     let listed = service.list_attempts(Actor::Command, user.user_id).await?.unwrap_or_default();
-    let maximum = service.rules.attempts.maximum_failures;
     let row = |of: &AttemptSummary| {
-        let is_stopped = of.tries.failures >= maximum;
+        let is_stopped = service.rules.attempts.stops(of.tries);
         let next = of.tries.next_allowed_at.map_or(Value::Null, moment);
         [json!(of.credential_type), json!(of.tries.failures), next, json!(is_stopped)]
     };

@@ -143,11 +143,11 @@ fn an_answer_may_not_be_due_before_a_save_can_have_been_refused() {
 fn guessing_is_limited_in_any_case() {
     for (name, value, setting) in [
         ("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "0", "attempts.maximum_failures"),
-        ("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "53", "attempts.maximum_failures"),
+        ("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "101", "attempts.maximum_failures"),
         ("KEEPER__ATTEMPTS__BEFORE_DELAY", "0", "attempts.before_delay"),
         ("KEEPER__ATTEMPTS__MAXIMUM_DELAY_SECONDS", "0", "attempts.maximum_delay_seconds"),
     ] {
         assert_eq!(named(&read(&[(name, value)]).unwrap_err()), BTreeSet::from([setting]));
     }
-    read(&[("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "52")]).unwrap();
+    read(&[("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "100")]).unwrap();
 }

@@ -9,7 +9,7 @@ use super::{
     PasswordSettings, PolicyProfile, Problem, Settings, TypeSettings,
 };
 use crate::domain::{
-    attempts::MAXIMUM_FAILURES,
+    attempts::MAXIMUM_CONSECUTIVE,
     credential_type::{CredentialType, CredentialTypes, TICKET},
     hexadecimal,
     origin_pattern::OriginPattern,
@@ -163,8 +163,8 @@ impl Settings {
 
     fn attempt_contradictions(&self) -> Option<Problem> {
         let AttemptSettings { before_delay, maximum_failures, .. } = self.attempts;
-        if !(1..=MAXIMUM_FAILURES).contains(&maximum_failures) {
-            return Some(Problem::new("attempts.maximum_failures", "must be between 1 and 52"));
+        if !(1..=MAXIMUM_CONSECUTIVE).contains(&maximum_failures) {
+            return Some(Problem::new("attempts.maximum_failures", "must be between 1 and 100"));
         }
         (before_delay == 0).then(|| Problem::new("attempts.before_delay", "must be at least 1"))
     }

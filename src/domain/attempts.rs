@@ -1,5 +1,6 @@
-//! What stands against guessing (protocol.md 10.26): delays that grow, a stop, and who is let in all
-//! the same.
+//! What stands against guessing (protocol.md 10.26): a lock after too many wrong secrets in a row,
+//! wherever they come from; delays that grow and a stop for addresses that are not known; and who is
+//! let in all the same.
 
 use std::time::Duration;
 
@@ -10,18 +11,17 @@ use super::user::UserId;
 /// Addresses that are known of one user; the one not used for longest is forgotten.
 pub(crate) const MAXIMUM_KNOWN_CALLERS: u32 = 16;
 
-/// Wrong secrets that a known address may try while everybody else has to wait. Together with the
-/// stop of all others: 52 + 16 × 3 = 100 (NIST SP 800-63B-4, 3.2.2).
+/// Wrong secrets that a known address may try within [`ADDRESS_WINDOW`] while everybody else has to
+/// wait.
 pub(crate) const KNOWN_CALLER_FAILURES: u32 = 3;
 
-/// The most that `attempts.maximum_failures` may be.
-pub(crate) const MAXIMUM_FAILURES: u32 = 100 - MAXIMUM_KNOWN_CALLERS * KNOWN_CALLER_FAILURES;
+/// Wrong secrets in a row for one subject and type, from all addresses together, after which the
+/// credential is locked (NIST SP 800-63B-4, 3.2.2). Also the most that `attempts.maximum_failures` may
+/// be.
+pub(crate) const MAXIMUM_CONSECUTIVE: u32 = 100;
 
-/// Wrong secrets for one subject and type within a day from addresses that are not known, whatever
-/// succeeds in between.
-pub(crate) const MAXIMUM_PER_DAY: u32 = 100;
-
-const DAY: time::Duration = time::Duration::DAY;
+/// How long it takes until one failure from an unknown address delays nobody any longer.
+pub(crate) const THROTTLE_DECAY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// How long the failures of an address count.
 pub(crate) const ADDRESS_WINDOW: Duration = Duration::from_secs(60 * 60);
@@ -59,7 +59,7 @@ pub(crate) struct AttemptLimits {
     pub(crate) before_delay: u32,
     /// What the delay grows to, twice as long each time, from a second.
     pub(crate) maximum_delay: Duration,
-    /// Failures at which nothing is tried any more.
+    /// Failures from unknown addresses at which nothing more is tried from these.
     pub(crate) maximum_failures: u32,
     /// Failures of one address within [`ADDRESS_WINDOW`], whoever was meant; zero: any number.
     pub(crate) maximum_per_address: u32,
@@ -68,17 +68,19 @@ pub(crate) struct AttemptLimits {
 /// What was tried in vain for one subject and type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tries {
+    /// Wrong secrets since the last right one, from all addresses together.
     pub(crate) failures: u32,
+    /// Those from unknown addresses, as they were when the last one was counted. No success changes
+    /// them, or else somebody's login would show that a name is theirs.
+    pub(crate) throttle_failures: u32,
     /// `None`: there is nothing to wait for.
     pub(crate) next_allowed_at: Option<OffsetDateTime>,
-    /// When the day began in which so many were wrong.
-    pub(crate) day: (OffsetDateTime, u32),
 }
 
 impl Tries {
-    /// True when a day has passed since these began.
-    pub(crate) fn are_over(&self, now: OffsetDateTime) -> bool {
-        self.day.0 <= now - DAY
+    /// True when nothing right lets in either, wherever it comes from.
+    pub(crate) fn are_locked(&self) -> bool {
+        self.failures >= MAXIMUM_CONSECUTIVE
     }
 }
 
@@ -127,17 +129,19 @@ impl Refused {
 }
 
 impl AttemptLimits {
-    /// Whether another try may be made for a subject and type, but for its caller.
+    /// Whether another try may be made from an unknown address, whatever the address did before. A
+    /// lock is not refused there: it would show that somebody has the name.
     pub(crate) fn refuses(&self, tries: Tries, now: OffsetDateTime) -> Option<Refused> {
-        if tries.failures >= self.maximum_failures {
+        if tries.throttle_failures >= self.maximum_failures {
             return Some(Refused::Stopped);
         }
-        let (day_started_at, day_failures) = tries.day;
-        let is_day_over = day_failures < MAXIMUM_PER_DAY || tries.are_over(now);
-        let next_day = (!is_day_over).then(|| day_started_at + DAY);
-        let next = next_day.max(tries.next_allowed_at)?;
-        let wait = Duration::try_from(next - now).unwrap_or_default();
+        let wait = Duration::try_from(tries.next_allowed_at? - now).unwrap_or_default();
         (!wait.is_zero()).then_some(Refused::Delayed(wait))
+    }
+
+    /// Whether somebody has to lift it before the secret can be right from an unknown address.
+    pub(crate) fn stops(&self, tries: Tries) -> bool {
+        tries.throttle_failures >= self.maximum_failures || tries.are_locked()
     }
 
     /// Whether an address has failed too often lately.
@@ -162,25 +166,28 @@ mod tests {
     fn who_failed_too_often_is_stopped_and_who_is_early_waits() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let at = |seconds| now + time::Duration::seconds(seconds);
-        let tries = |failures, next_allowed_at, day_failures| Tries {
-            failures,
-            next_allowed_at,
-            day: (at(-100), day_failures),
+        let refused = |throttle_failures, next_allowed_at| {
+            LIMITS.refuses(Tries { failures: 100, throttle_failures, next_allowed_at }, now)
         };
-        let refused = |failures, at| LIMITS.refuses(tries(failures, Some(at), failures), now);
-        assert_eq!(LIMITS.refuses(tries(49, None, 99), now), None);
-        let rest_of_day = Duration::from_secs(24 * 3600 - 100);
-        assert_eq!(LIMITS.refuses(tries(0, None, 100), now), Some(Refused::Delayed(rest_of_day)));
-        assert_eq!(LIMITS.refuses(tries(0, None, 100), now + DAY), None);
-        assert_eq!(refused(49, now), None);
-        assert_eq!(refused(49, at(-1)), None);
-        assert_eq!(refused(5, at(7)), Some(Refused::Delayed(Duration::from_secs(7))));
-        assert_eq!(refused(50, at(7)), Some(Refused::Stopped));
+        assert_eq!(refused(49, None), None);
+        assert_eq!(refused(49, Some(now)), None);
+        assert_eq!(refused(49, Some(at(-1))), None);
+        assert_eq!(refused(5, Some(at(7))), Some(Refused::Delayed(Duration::from_secs(7))));
+        assert_eq!(refused(50, Some(at(7))), Some(Refused::Stopped));
     }
 
     #[test]
-    fn all_tries_together_are_never_more_than_a_hundred() {
-        assert_eq!(MAXIMUM_FAILURES + MAXIMUM_KNOWN_CALLERS * KNOWN_CALLER_FAILURES, 100);
+    fn a_hundred_in_a_row_lock_and_so_many_from_unknown_addresses_stop() {
+        let tries = |failures, throttle_failures| Tries {
+            failures,
+            throttle_failures,
+            next_allowed_at: None,
+        };
+        assert!(!tries(99, 50).are_locked());
+        assert!(tries(100, 0).are_locked());
+        assert!(!LIMITS.stops(tries(99, 49)));
+        assert!(LIMITS.stops(tries(100, 0)));
+        assert!(LIMITS.stops(tries(0, 50)));
     }
 
     #[test]

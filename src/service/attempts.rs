@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        attempts::{AttemptSummary, CallerStanding, Refused, Subject, Tries},
+        attempts::{AttemptSummary, CallerStanding, MAXIMUM_CONSECUTIVE, Refused, Subject, Tries},
         audit::AuditKind,
         author::Author,
         caller::Origin,
@@ -50,6 +50,18 @@ impl Standing<'_> {
         let of_type = self.tries.iter().find(|(name, _)| name == credential_type);
         of_type.map(|(_, tries)| *tries)
     }
+
+    /// True when nothing lets in with a secret of that type, not even the right one.
+    pub(super) fn is_locked(&self, credential_type: &str) -> bool {
+        self.tries_of(credential_type).is_some_and(|tries| tries.are_locked())
+    }
+}
+
+/// A type whose secret may be tried, and was charged for it.
+pub(super) struct Charged {
+    pub(super) credential_type: String,
+    /// True where it looks like a try and is none: there were too many in a row.
+    pub(super) is_locked: bool,
 }
 
 impl Service {
@@ -84,7 +96,8 @@ impl Service {
         now: time::OffsetDateTime,
     ) -> Result<Vec<&'types String>, AttemptError> {
         if standing.caller.is_privileged() {
-            return Ok(types.iter().collect());
+            let unlocked: Vec<_> = types.iter().filter(|name| !standing.is_locked(name)).collect();
+            return if unlocked.is_empty() { Err(LOCKED) } else { Ok(unlocked) };
         }
         let limits = &self.rules.attempts;
         if let Some(refused) = limits.refuses_address(&standing.caller) {
@@ -108,14 +121,15 @@ impl Service {
         attempt: &Attempt,
         types: Vec<String>,
         is_perhaps_known: bool,
-    ) -> Result<Vec<String>, AttemptError> {
+    ) -> Result<Vec<Charged>, AttemptError> {
         let mut connection = self.connection().await?;
         let limits = &self.rules.attempts;
         if is_perhaps_known && attempts::charge_known(&mut connection, attempt).await? {
-            // With everybody's counter too: what is refused first, and when, tells nothing then.
-            attempts::charge(&mut connection, attempt, &types, limits).await?;
+            let counted = attempts::count_known(&mut connection, attempt, &types).await?;
             connection.release();
-            return Ok(types);
+            let mut open = self.charged(attempt, counted);
+            open.retain(|charged| !charged.is_locked);
+            return if open.is_empty() { Err(LOCKED) } else { Ok(open) };
         }
         let charged = attempts::charge(&mut connection, attempt, &types, limits).await?;
         if charged.is_empty() {
@@ -127,16 +141,25 @@ impl Service {
             return Err(AttemptError::TooMany(refused.unwrap_or(Refused::Delayed(AGAIN))));
         }
         connection.release();
-        for ChargedType { credential_type, failures } in &charged {
-            if *failures == limits.maximum_failures {
+        Ok(self.charged(attempt, charged))
+    }
+
+    /// What was charged, with a warning where the last try was spent.
+    fn charged(&self, attempt: &Attempt, types: Vec<ChargedType>) -> Vec<Charged> {
+        let charged = types.into_iter().map(|of| {
+            let ChargedType { credential_type, failures, throttle_failures } = of;
+            let is_last = failures == MAXIMUM_CONSECUTIVE;
+            if is_last || throttle_failures == self.rules.attempts.maximum_failures {
                 tracing::warn!(
                     subject.id = attempt.subject.as_i32(),
                     credential.r#type = credential_type,
+                    credential.is_locked = is_last,
                     "unless this try is right, nothing more is tried until it is unlocked"
                 );
             }
-        }
-        Ok(charged.into_iter().map(|charged| charged.credential_type).collect())
+            Charged { credential_type, is_locked: failures > MAXIMUM_CONSECUTIVE }
+        });
+        charged.collect()
     }
 
     /// Notes that a secret was right, where there is anything to note.
@@ -147,30 +170,23 @@ impl Service {
         (standing, was_charged): (&Standing<'_>, bool),
     ) -> Result<(), StorageError> {
         let CallerStanding { last_succeeded_at, .. } = standing.caller;
-        let tries = standing.tries_of(credential_type);
-        let is_stopped =
-            tries.is_some_and(|tries| tries.failures >= self.rules.attempts.maximum_failures);
+        let has_failures = standing.tries_of(credential_type).is_some_and(|of| of.failures > 0);
         let is_due = last_succeeded_at.is_none_or(|last| attempt.at - last > KNOWN_AGAIN);
-        if !(was_charged || is_stopped || is_due) {
-            return Ok(());
+        if was_charged || has_failures || is_due {
+            self.note_success(attempt, credential_type).await?;
         }
-        // Whoever guesses must not get new tries each time the owner logs in from where they always
-        // do; what has been stopped, their owner opens again. For the same reason the address itself
-        // is forgiven an hour after its last failure, not before: others may share it.
-        let are_over = tries.is_some_and(|tries| tries.are_over(attempt.at));
-        let forgets = last_succeeded_at.is_none() || is_stopped || are_over;
-        self.note_success(attempt, credential_type, forgets).await
+        Ok(())
     }
 
-    /// Notes that a secret was right; `forgets` what was tried in vain before.
+    /// Notes that a secret was right.
     pub(super) async fn note_success(
         &self,
         attempt: &Attempt,
         credential_type: &str,
-        forgets: bool,
     ) -> Result<(), StorageError> {
         let mut connection = self.connection().await?;
-        attempts::settle(&mut connection, attempt, credential_type, forgets).await?;
+        let limits = &self.rules.attempts;
+        attempts::settle(&mut connection, attempt, credential_type, limits).await?;
         connection.release();
         Ok(())
     }
@@ -221,9 +237,18 @@ impl Service {
         if storage::users::find_head(&mut connection, user_id).await?.is_none() {
             return Ok(None);
         }
-        Ok(Some(attempts::list(&mut connection, user_id.into()).await?))
+        let mut listed = attempts::list(&mut connection, user_id.into()).await?;
+        // A success leaves the count behind delays; where it delays nobody, there is nothing to tell.
+        listed.retain(|AttemptSummary { tries, .. }| {
+            let is_throttled = tries.next_allowed_at.is_some() || self.rules.attempts.stops(*tries);
+            tries.failures > 0 || is_throttled
+        });
+        Ok(Some(listed))
     }
 }
+
+/// What a known address is told: waiting does not help.
+pub(super) const LOCKED: AttemptError = AttemptError::TooMany(Refused::Stopped);
 
 /// How long to wait where others were faster and are done already.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);

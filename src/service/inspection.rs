@@ -2,7 +2,10 @@
 
 use super::Service;
 use crate::{
-    domain::stored_credential::{HashParameters, HashScheme},
+    domain::{
+        attempts::MAXIMUM_CONSECUTIVE,
+        stored_credential::{HashParameters, HashScheme},
+    },
     storage::{
         StorageError, credentials,
         inspection::{self, DatabaseFacts},
@@ -27,8 +30,9 @@ impl Service {
     pub(crate) async fn inspect(&self) -> Result<Inspection, StorageError> {
         let mut connection = self.connection().await?;
         let writing = self.keyring.writing().id();
-        let maximum = i32::try_from(self.rules.attempts.maximum_failures).unwrap_or(i32::MAX);
-        let facts = inspection::inspect(&mut connection, writing, maximum).await?;
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let maxima = (number(self.rules.attempts.maximum_failures), number(MAXIMUM_CONSECUTIVE));
+        let facts = inspection::inspect(&mut connection, writing, maxima).await?;
         let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
         let is_below = |(scheme, cost): &(HashScheme, HashParameters)| {

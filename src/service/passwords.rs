@@ -4,6 +4,7 @@ use secrecy::SecretString;
 
 use super::{
     Service,
+    attempts::LOCKED,
     credentials::{Proven, SaveCredentialError},
 };
 use crate::{
@@ -135,7 +136,11 @@ impl Service {
         connection.release();
         let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
         let attempt = self.attempt(user_id.into(), value, (author.origin, author.now));
-        self.charge(&attempt, vec![type_name.to_owned()], true).await?;
+        let charged = self.charge(&attempt, vec![type_name.to_owned()], true).await?;
+        if charged.iter().any(|of| of.is_locked) {
+            // Whoever calls is somebody already: there is nothing to hide.
+            return Err(LOCKED.into());
+        }
         let canonical_name = LoginName::parse(&user.login_name)
             .map_err(|_| StorageError::Inconsistent { table: "users" })?;
         let is_valid = row.as_ref().is_some_and(|row| row.validity.contains(author.now));
@@ -151,7 +156,7 @@ impl Service {
             self.hashing.prove(author.actor.caller(), &claim).await? != hashing::Proven::No;
         let proven = row.filter(|_| is_right && is_valid);
         if proven.is_some() {
-            self.note_success(&attempt, type_name, true).await?;
+            self.note_success(&attempt, type_name).await?;
         }
         Ok(proven.map(|row| (row.credential_type, row.version)))
     }

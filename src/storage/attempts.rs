@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use super::StorageError;
 use crate::domain::{
     attempts::{
-        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, KNOWN_CALLER_FAILURES,
-        MAXIMUM_KNOWN_CALLERS, MAXIMUM_PER_DAY, Subject, Tries,
+        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, KNOWN_CALLER_FAILURES, MAXIMUM_CONSECUTIVE,
+        MAXIMUM_KNOWN_CALLERS, Subject, THROTTLE_DECAY, Tries,
     },
     user::UserId,
 };
@@ -30,17 +30,42 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct ChargedType {
     pub(crate) credential_type: String,
-    /// Failures, should this one be another.
+    /// Failures in a row, should this one be another; beyond [`MAXIMUM_CONSECUTIVE`] its secret must
+    /// not be verified.
     pub(crate) failures: u32,
+    /// Failures from unknown addresses, should this one be another.
+    pub(crate) throttle_failures: u32,
 }
 
 struct ChargedRow {
     credential_type: String,
     failures: i32,
+    throttle_failures: i32,
 }
 
-/// Charges a try to each of the types where one may be made, and tells which these are. A secret that
-/// was tried lately is not counted again.
+impl TryFrom<ChargedRow> for ChargedType {
+    type Error = StorageError;
+
+    fn try_from(row: ChargedRow) -> Result<Self, StorageError> {
+        Ok(Self {
+            credential_type: row.credential_type,
+            failures: count(row.failures)?,
+            throttle_failures: count(row.throttle_failures)?,
+        })
+    }
+}
+
+/// A count as the table has it.
+pub(super) fn count(stored: i32) -> Result<u32, StorageError> {
+    u32::try_from(stored).map_err(|_| INCONSISTENT)
+}
+
+fn parameter(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// Charges a try from an unknown address to each of the types where one may be made, and tells which
+/// these are. A secret that was tried lately is not counted again.
 #[tracing::instrument(name = "db.attempts.charge", skip_all)]
 pub(crate) async fn charge(
     connection: &mut PgConnection,
@@ -48,8 +73,7 @@ pub(crate) async fn charge(
     types: &[String],
     limits: &AttemptLimits,
 ) -> Result<Vec<ChargedType>, StorageError> {
-    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-    let charged = sqlx::query_file_as!(
+    sqlx::query_file_as!(
         ChargedRow,
         "src/storage/charge_attempt.sql",
         attempt.subject.as_i32(),
@@ -57,21 +81,18 @@ pub(crate) async fn charge(
         attempt.secret,
         attempt.address,
         attempt.at,
-        number(limits.before_delay),
+        parameter(limits.before_delay),
         limits.maximum_delay.as_secs_f64(),
-        number(limits.maximum_failures),
-        number(MAXIMUM_PER_DAY),
+        parameter(MAXIMUM_CONSECUTIVE),
+        THROTTLE_DECAY.as_secs_f64(),
+        parameter(limits.maximum_failures),
         attempt.at - ADDRESS_WINDOW,
     )
     .fetch_all(connection)
-    .await?;
-    charged
-        .into_iter()
-        .map(|row| {
-            let failures = u32::try_from(row.failures).map_err(|_| INCONSISTENT)?;
-            Ok(ChargedType { credential_type: row.credential_type, failures })
-        })
-        .collect()
+    .await?
+    .into_iter()
+    .map(ChargedType::try_from)
+    .collect()
 }
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authentication_attempts" };
@@ -95,7 +116,7 @@ pub(crate) async fn charge_known(
         attempt.address,
         attempt.secret,
         attempt.at,
-        i32::try_from(KNOWN_CALLER_FAILURES).unwrap_or(i32::MAX),
+        parameter(KNOWN_CALLER_FAILURES),
         attempt.at - ADDRESS_WINDOW,
     )
     .execute(connection)
@@ -103,55 +124,58 @@ pub(crate) async fn charge_known(
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes that a secret was right: its address is known from now on, it counts as no failure of any
-/// type, and what was tried in vain for its own is forgotten if `forgets` says so.
+/// Counts a try that [`charge_known`] has admitted among those in a row, and among no others: delays
+/// and stop are for unknown addresses. `failures` as [`charge`] tells them.
+#[tracing::instrument(name = "db.attempts.count_known", skip_all)]
+pub(crate) async fn count_known(
+    connection: &mut PgConnection,
+    attempt: &Attempt,
+    types: &[String],
+) -> Result<Vec<ChargedType>, StorageError> {
+    sqlx::query_as!(
+        ChargedRow,
+        "INSERT INTO authentication_attempts AS a (user_id, credential_type, failures, tried)
+         SELECT $1, t.name, 1, ARRAY[$3::bytea] FROM unnest($2::text[]) AS t(name)
+         ON CONFLICT (user_id, credential_type) DO UPDATE SET
+             failures = CASE WHEN a.failures >= $4 THEN $4 + 1
+                             WHEN $3 = ANY(a.tried) THEN a.failures
+                             ELSE a.failures + 1 END,
+             tried = CASE WHEN a.failures >= $4 OR $3 = ANY(a.tried) THEN a.tried
+                          ELSE ($3 || a.tried)[1:16] END
+         RETURNING credential_type, failures, throttle_failures",
+        attempt.subject.as_i32(),
+        types,
+        attempt.secret,
+        parameter(MAXIMUM_CONSECUTIVE),
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(ChargedType::try_from)
+    .collect()
+}
+
+/// Notes that a secret was right: its address is known from now on, its type begins to count failures
+/// in a row anew, and what it was charged itself is taken back from every type.
 #[tracing::instrument(name = "db.attempts.settle", skip_all)]
 pub(crate) async fn settle(
     connection: &mut PgConnection,
     attempt: &Attempt,
     credential_type: &str,
-    forgets: bool,
+    limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
-    sqlx::query!(
-        "WITH cleared AS (
-             UPDATE authentication_attempts
-             SET failures = CASE WHEN $5 AND credential_type = $3 THEN 0
-                                 WHEN $8 = ANY(tried) THEN greatest(failures - 1, 0)
-                                 ELSE failures END,
-                 next_allowed_at = CASE WHEN ($5 AND credential_type = $3) OR $8 = ANY(tried) THEN NULL
-                                        ELSE next_allowed_at END,
-                 day_failures = CASE WHEN $8 = ANY(tried) THEN greatest(day_failures - 1, 0)
-                                     ELSE day_failures END,
-                 tried = CASE WHEN $5 AND credential_type = $3 THEN '{}'
-                              ELSE array_remove(tried, $8) END
-             WHERE user_id = $1 AND (($5 AND credential_type = $3) OR $8 = ANY(tried))
-             RETURNING 1
-         ), forgotten AS (
-             DELETE FROM callers WHERE (user_id, address_digest) IN (
-                 SELECT o.user_id, o.address_digest FROM callers o
-                 WHERE o.user_id = $1 AND o.last_succeeded_at IS NOT NULL
-                   AND o.address_digest <> $2
-                 ORDER BY o.last_succeeded_at DESC OFFSET $6 FOR UPDATE SKIP LOCKED
-             )
-         )
-         INSERT INTO callers AS c (user_id, address_digest, failures, tried, last_succeeded_at)
-         SELECT $1, $2, 0, '{}', $4 FROM (SELECT count(*) FROM cleared) AS first
-         WHERE $2::bytea IS NOT NULL
-         ON CONFLICT (user_id, address_digest)
-         DO UPDATE SET
-             failures = CASE WHEN c.last_failed_at <= $7 THEN 0
-                             WHEN $8 = ANY(c.tried) THEN greatest(c.failures - 1, 0)
-                             ELSE c.failures END,
-             tried = CASE WHEN c.last_failed_at <= $7 THEN '{}' ELSE array_remove(c.tried, $8) END,
-             last_succeeded_at = $4",
+    sqlx::query_file!(
+        "src/storage/settle_attempt.sql",
         attempt.subject.as_i32(),
         attempt.address,
         credential_type,
         attempt.at,
-        forgets,
         i64::from(MAXIMUM_KNOWN_CALLERS) - 1,
-        attempt.at - ADDRESS_WINDOW,
         attempt.secret,
+        attempt.at - ADDRESS_WINDOW,
+        parameter(MAXIMUM_CONSECUTIVE),
+        parameter(limits.before_delay),
+        limits.maximum_delay.as_secs_f64(),
     )
     .execute(connection)
     .await?;
@@ -161,9 +185,22 @@ pub(crate) async fn settle(
 struct AttemptRow {
     credential_type: String,
     failures: i32,
+    throttle_failures: i32,
     next_allowed_at: Option<OffsetDateTime>,
-    day_started_at: OffsetDateTime,
-    day_failures: i32,
+}
+
+impl TryFrom<AttemptRow> for AttemptSummary {
+    type Error = StorageError;
+
+    fn try_from(row: AttemptRow) -> Result<Self, StorageError> {
+        let tries = Tries {
+            // Tries beyond the lock are marked, not counted.
+            failures: count(row.failures)?.min(MAXIMUM_CONSECUTIVE),
+            throttle_failures: count(row.throttle_failures)?,
+            next_allowed_at: row.next_allowed_at,
+        };
+        Ok(Self { credential_type: row.credential_type, tries })
+    }
 }
 
 /// What was tried in vain for a subject, by type.
@@ -171,26 +208,18 @@ pub(crate) async fn list(
     connection: &mut PgConnection,
     subject: Subject,
 ) -> Result<Vec<AttemptSummary>, StorageError> {
-    let rows = sqlx::query_as!(
+    sqlx::query_as!(
         AttemptRow,
-        "SELECT credential_type, failures, next_allowed_at, day_started_at, day_failures
+        "SELECT credential_type, failures, throttle_failures, next_allowed_at
          FROM authentication_attempts
-         WHERE user_id = $1 AND failures > 0 ORDER BY credential_type",
+         WHERE user_id = $1 AND (failures > 0 OR throttle_failures > 0) ORDER BY credential_type",
         subject.as_i32(),
     )
     .fetch_all(connection)
-    .await?;
-    let summary = |row: AttemptRow| {
-        let failures = u32::try_from(row.failures).map_err(|_| INCONSISTENT)?;
-        let day_failures = u32::try_from(row.day_failures).map_err(|_| INCONSISTENT)?;
-        let tries = Tries {
-            failures,
-            next_allowed_at: row.next_allowed_at,
-            day: (row.day_started_at, day_failures),
-        };
-        Ok(AttemptSummary { credential_type: row.credential_type, tries })
-    };
-    rows.into_iter().map(summary).collect()
+    .await?
+    .into_iter()
+    .map(AttemptSummary::try_from)
+    .collect()
 }
 
 /// Forgets what was tried in vain for a user, of one type or of all; says whether there was anything.
@@ -211,7 +240,7 @@ pub(crate) async fn forget(
            -- As things stood before.
            SELECT EXISTS (
                SELECT FROM authentication_attempts
-               WHERE user_id = $1 AND failures > 0
+               WHERE user_id = $1 AND (failures > 0 OR throttle_failures > 0)
                  AND ($2::text IS NULL OR credential_type = $2)
            ) OR EXISTS (
                SELECT FROM callers WHERE user_id = $1 AND failures > 0

@@ -30,7 +30,7 @@ pub(crate) struct DatabaseFacts {
 pub(crate) async fn inspect(
     connection: &mut PgConnection,
     writing_key: &str,
-    maximum_failures: i32,
+    (maximum_failures, maximum_consecutive): (i32, i32),
 ) -> Result<DatabaseFacts, StorageError> {
     let facts = sqlx::query_as!(
         DatabaseFacts,
@@ -49,9 +49,11 @@ pub(crate) async fn inspect(
                       AS "administrators!",
                   (SELECT first_used_at FROM keys WHERE key_id = $1) AS "key_first_used_at?",
                   (SELECT count(*) FROM authentication_attempts
-                   WHERE user_id > 0 AND failures >= $2) AS "stopped!""#,
+                   WHERE user_id > 0 AND (throttle_failures >= $2 OR failures >= $3))
+                      AS "stopped!""#,
         writing_key,
         maximum_failures,
+        maximum_consecutive,
     )
     .fetch_one(connection)
     .await?;

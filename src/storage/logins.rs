@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     StorageError,
+    attempts::count,
     credentials::{Candidate, CandidateRow, candidate},
 };
 use crate::domain::{
@@ -38,8 +39,6 @@ pub(crate) struct LoginQuery<'query> {
     pub(crate) now: OffsetDateTime,
 }
 
-const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authentication_attempts" };
-
 /// One row for each type that was asked for.
 struct LoginRow {
     asked_type: String,
@@ -61,9 +60,8 @@ struct LoginRow {
     valid_from: Option<OffsetDateTime>,
     valid_to: Option<OffsetDateTime>,
     failures: Option<i32>,
+    throttle_failures: Option<i32>,
     next_allowed_at: Option<OffsetDateTime>,
-    day_started_at: Option<OffsetDateTime>,
-    day_failures: Option<i32>,
     last_succeeded_at: Option<OffsetDateTime>,
     caller_failures: Option<i32>,
     of_address: i64,
@@ -71,13 +69,12 @@ struct LoginRow {
 
 impl LoginRow {
     fn tries(&self) -> Result<Option<(String, Tries)>, StorageError> {
-        let counted = self.failures.zip(self.day_failures).zip(self.day_started_at);
-        let Some(((failures, day_failures), day_started_at)) = counted else { return Ok(None) };
-        let number = |number: i32| u32::try_from(number).map_err(|_| INCONSISTENT);
+        let counted = self.failures.zip(self.throttle_failures);
+        let Some((failures, throttle_failures)) = counted else { return Ok(None) };
         let tries = Tries {
-            failures: number(failures)?,
+            failures: count(failures)?,
+            throttle_failures: count(throttle_failures)?,
             next_allowed_at: self.next_allowed_at,
-            day: (day_started_at, number(day_failures)?),
         };
         Ok(Some((self.asked_type.clone(), tries)))
     }
@@ -131,9 +128,9 @@ pub(crate) async fn find(
                   c.hash_scheme AS "hash_scheme?", c.hash_memory_kib AS "hash_memory_kib?",
                   c.hash_iterations AS "hash_iterations?", c.hash_parallelism AS "hash_parallelism?",
                   c.version AS "version?", c.valid_from AS "valid_from?", c.valid_to AS "valid_to?",
-                  a.failures AS "failures?", a.next_allowed_at AS "next_allowed_at?",
-                  a.day_started_at AS "day_started_at?", a.day_failures AS "day_failures?",
-                  k.last_succeeded_at AS "last_succeeded_at?", 
+                  a.failures AS "failures?", a.throttle_failures AS "throttle_failures?",
+                  a.next_allowed_at AS "next_allowed_at?",
+                  k.last_succeeded_at AS "last_succeeded_at?",
                   CASE WHEN k.last_failed_at > $5 THEN k.failures ELSE 0 END AS "caller_failures?",
                   (SELECT coalesce(sum(f.failures), 0) FROM (
                        SELECT failures FROM callers

@@ -11,7 +11,7 @@ async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str)
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 71] = [
+const CASES: [(&str, &str); 73] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -154,6 +154,15 @@ const CASES: [(&str, &str); 71] = [
         "authentication_attempts_tried_check",
         "INSERT INTO authentication_attempts
          VALUES (278, 'x', 0, NULL, array_fill('x'::bytea, ARRAY[17]), now(), 0)",
+    ),
+    (
+        "authentication_attempts_throttle_failures_check",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}', now(), 0, -1)",
+    ),
+    (
+        "authentication_attempts_throttle_tried_check",
+        "INSERT INTO authentication_attempts
+         VALUES (278, 'x', 0, NULL, '{}', now(), 0, 0, now(), array_fill('x'::bytea, ARRAY[17]))",
     ),
     (
         "authentication_attempts_day_failures_check",

@@ -32,6 +32,7 @@ mod issuer_keys;
 mod jwt_confusion;
 mod key_rotation;
 mod limits;
+mod lockout;
 mod logs;
 mod metrics;
 mod network;

@@ -14,13 +14,14 @@ const TARGET: i64 = 19_456 * PASSES;
 const PASSES: i64 = 8;
 
 /// Users that differ in what their names are held against, each with the password `<name>-password`.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 10] = [
     ("paul", "a wrong password"),
     ("nobody", "an unknown name"),
     ("rita", "a retired user"),
     ("bare", "no credential of the type"),
     ("broken", "a row that does not open"),
     ("ended", "a credential that has ended"),
+    ("locked", "a credential that is locked"),
     ("cheap", "a hash with cheaper parameters"),
     ("argon2i", "a foreign hash of argon2"),
     ("pbkdf2", "a foreign hash of another kind"),
@@ -30,7 +31,7 @@ const NAMES: [(&str, &str); 9] = [
 pub(crate) async fn app(pool: PgPool) -> TestApp {
     let passes = PASSES.to_string();
     let app = TestApp::spawn_with(pool, &[("KEEPER__HASHING__ITERATIONS", &passes)], "").await;
-    for (id, name) in [(400, "bare"), (401, "broken"), (402, "ended")] {
+    for (id, name) in [(400, "bare"), (401, "broken"), (402, "ended"), (404, "locked")] {
         app.add_user((id, name), &[]);
     }
     let cheap = [("KEEPER__HASHING__MEMORY_KIB", "1024"), ("KEEPER__HASHING__ITERATIONS", "1")];
@@ -53,7 +54,9 @@ pub(crate) async fn app(pool: PgPool) -> TestApp {
     app.command(&ended, "ended-password").succeeded();
     sqlx::raw_sql(
         "DELETE FROM credentials WHERE user_id = 400;
-         UPDATE credentials SET version = version + 1 WHERE user_id = 401",
+         UPDATE credentials SET version = version + 1 WHERE user_id = 401;
+         INSERT INTO authentication_attempts (user_id, credential_type, failures, tried)
+         VALUES (404, 'CRM5/PASSWORD', 100, '{}')",
     )
     .execute(&app.pool)
     .await
@@ -119,8 +122,9 @@ async fn whatever_a_name_stands_for_a_refusal_does_the_same_work_and_looks_the_s
     for secret in ["wrong", "own"] {
         for (name, what) in NAMES {
             let id = format!("{name}-{secret}");
-            // The right password of a retired user, or of a credential that has ended, is no other.
-            let is_refused_anyway = ["rita", "ended", "broken", "nobody", "bare"].contains(&name);
+            // The right password of a retired user, or of a credential that does not count, is no other.
+            let is_refused_anyway =
+                ["rita", "ended", "locked", "broken", "nobody", "bare"].contains(&name);
             let password = if secret == "own" && is_refused_anyway {
                 format!("{name}-password")
             } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Finding;
 use crate::{
     configuration::{PolicyProfile, Settings},
-    domain::attempts::{KNOWN_CALLER_FAILURES, MAXIMUM_KNOWN_CALLERS},
+    domain::attempts::MAXIMUM_CONSECUTIVE,
 };
 
 /// Longer, a token that was stolen is worth stealing.
@@ -65,12 +65,11 @@ fn passwords(settings: &Settings) -> Vec<Finding> {
 
 fn guessing(settings: &Settings) -> Vec<Finding> {
     let attempts = &settings.attempts;
-    let known = MAXIMUM_KNOWN_CALLERS * KNOWN_CALLER_FAILURES;
     vec![
         Finding::new(
             "NIST 3.2.2, ASVS 6.3.1",
             "at most 100 wrong secrets in a row are tried",
-            attempts.maximum_failures + known <= 100,
+            attempts.maximum_failures <= MAXIMUM_CONSECUTIVE,
             "lower attempts.maximum_failures",
         ),
         Finding::new(

@@ -72,7 +72,7 @@ pub(in crate::http) async fn list(
             credential_type: of.credential_type,
             failures: of.tries.failures,
             next_allowed_at: next,
-            is_stopped: of.tries.failures >= limits.maximum_failures,
+            is_stopped: limits.stops(of.tries),
         }
     };
     let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;

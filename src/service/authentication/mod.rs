@@ -72,6 +72,8 @@ pub(crate) enum Refusal {
     Retired,
     #[error("the credential does not count yet, or not any more")]
     NotValidNow,
+    #[error("the credential is locked after too many wrong secrets in a row")]
+    Locked,
     #[error("not a ticket")]
     MalformedTicket,
     #[error("not a session")]

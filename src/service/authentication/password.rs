@@ -48,8 +48,10 @@ struct Target<'login> {
     row: Option<&'login StoredCredential>,
     /// `None` also when the row does not open.
     hash: Option<StoredHash>,
-    /// True when there is a row that opens and counts now, and its user may act.
+    /// True when there is a row that opens and counts now, its user may act, and it is not locked.
     lets_in: bool,
+    /// True when it lets nobody in until somebody unlocks it.
+    is_locked: bool,
 }
 
 impl<'login> Target<'login> {
@@ -61,6 +63,26 @@ impl<'login> Target<'login> {
             row: self.row,
             hash: self.hash.as_ref(),
             lets_in: self.lets_in,
+        }
+    }
+
+    /// The same, before it was locked: what was found wrong then is remembered under that.
+    fn claim_before_lock<'claim>(&'claim self, presented: Presented<'claim>) -> Claim<'claim> {
+        Claim { lets_in: true, ..self.claim(presented) }
+    }
+
+    fn lock(&mut self) {
+        (self.is_locked, self.lets_in) = (true, false);
+    }
+
+    /// Why a secret that is right lets nobody in.
+    fn refusal(&self, login: &Login) -> Refusal {
+        if self.is_locked {
+            Refusal::Locked
+        } else if login.candidate.as_ref().is_some_and(|of| of.user.is_retired) {
+            Refusal::Retired
+        } else {
+            Refusal::NotValidNow
         }
     }
 
@@ -151,8 +173,11 @@ impl Service {
         let attempt = self.attempt(login.subject, presented.password, at);
         let mut unknown = Vec::new();
         for credential_type in open {
-            let target = self.target(login, credential_type, presented.now)?;
-            match self.hashing.recall(&target.claim(presented)) {
+            let mut target = self.target(login, credential_type, presented.now)?;
+            if standing.is_locked(credential_type) {
+                target.lock();
+            }
+            match self.recall(&target, presented) {
                 Some(true) => {
                     self.settle(&attempt, credential_type, (&standing, false)).await?;
                     return target.proven_row().map(Ok);
@@ -168,8 +193,12 @@ impl Service {
         }
         let names = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
         let charged = self.charge(&attempt, names, standing.caller.is_privileged()).await?;
-        let is_charged = |target: &Target| charged.iter().any(|of| of == target.credential_type);
-        for target in unknown.into_iter().filter(is_charged) {
+        for mut target in unknown {
+            let found = charged.iter().find(|of| of.credential_type == target.credential_type);
+            let Some(charged) = found else { continue };
+            if charged.is_locked {
+                target.lock();
+            }
             let claim = target.claim(presented);
             let proven = self.hashing.prove(presented.origin.caller(), &claim).await?;
             if proven == Proven::No {
@@ -177,8 +206,7 @@ impl Service {
             }
             if !target.lets_in {
                 // As if it were wrong; a row of another type may still count.
-                let is_retired = login.candidate.as_ref().is_some_and(|of| of.user.is_retired);
-                refusal = if is_retired { Refusal::Retired } else { Refusal::NotValidNow };
+                refusal = target.refusal(login);
                 continue;
             }
             self.settle(&attempt, target.credential_type, (&standing, true)).await?;
@@ -201,7 +229,15 @@ impl Service {
         let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
         let is_valid = row.is_some_and(|row| row.validity.contains(now));
         let lets_in = is_active && is_valid && hash.is_some();
-        Ok(Target { credential_type, row, hash, lets_in })
+        Ok(Target { credential_type, row, hash, lets_in, is_locked: false })
+    }
+
+    /// What was found out about a target lately. That it was locked meanwhile does not make a wrong
+    /// secret cost a hash again: it would show that somebody has the name.
+    fn recall(&self, target: &Target<'_>, presented: Presented<'_>) -> Option<bool> {
+        let was_wrong = target.is_locked
+            && self.hashing.recall(&target.claim_before_lock(presented)) == Some(false);
+        if was_wrong { Some(false) } else { self.hashing.recall(&target.claim(presented)) }
     }
 
     fn upgrade_if_below_target(
