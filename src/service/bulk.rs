@@ -202,7 +202,8 @@ impl Service {
         }
         for hashed in hashed {
             let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
-            let write = self.credential_write(save, &head)?;
+            // A new user has nothing that could go with it.
+            let write = self.credential_write(save, &head, &[])?;
             rows.add_credential(&write)?;
             head.audit_sequence = write.event.sequence;
             head.session_epoch = write.event.session_epoch;

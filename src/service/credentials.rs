@@ -7,7 +7,6 @@ use super::{Service, attempts::AttemptError, opening::KeyUnavailable};
 use crate::{
     domain::{
         Reason,
-        audit::{AuditEvent, AuditKind},
         author::Author,
         caller::Caller,
         credential::{CredentialSummary, CredentialValue},
@@ -18,16 +17,13 @@ use crate::{
         validity::Validity,
     },
     security::{
-        audit_chain::audit_mac,
         hashing::{HashingError, StoredHash},
-        identifier::{identifier_digest, identifier_digests},
-        issuer_token::Issuer,
         random::RandomError,
-        sealing::{Binding, Envelope, SealError, seal},
+        sealing::SealError,
     },
     storage::{
         self, StorageError,
-        credential_writes::{self, CredentialWrite, IdentifierWrite, WriteOutcome},
+        credential_writes::{self, WriteOutcome},
         credentials,
         users::{self, ActorStanding, UserHead},
     },
@@ -84,12 +80,12 @@ pub(crate) enum VerifyCredentialError {
 
 /// A save whose hash is done: what the transaction needs.
 pub(super) struct HashedCredential {
-    credential_type: CredentialType,
-    display_value: Option<String>,
-    hash: StoredHash,
+    pub(super) credential_type: CredentialType,
+    pub(super) display_value: Option<String>,
+    pub(super) hash: StoredHash,
     /// For identifier types, the value.
-    identifier: Option<SecretString>,
-    validity: Validity,
+    pub(super) identifier: Option<SecretString>,
+    pub(super) validity: Validity,
 }
 
 /// The stored secret that a write rests on: its type, and the version that was verified.
@@ -188,8 +184,9 @@ impl Service {
         save: Save<'_>,
         head: &UserHead,
     ) -> Result<WriteOutcome, SaveCredentialError> {
-        let write = self.credential_write(save, head)?;
         let mut connection = self.connection().await?;
+        let others = self.types_that_go(&mut connection, save).await?;
+        let write = self.credential_write(save, head, &others)?;
         let outcome = credential_writes::upsert(&mut connection, &write).await;
         let outcome = outcome.map_err(StorageError::in_doubt)?;
         connection.release();
@@ -247,71 +244,9 @@ impl Service {
         if !save.hashed.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
-        let write = self.credential_write(save, &head)?;
+        let others = self.types_that_go(connection, save).await?;
+        let write = self.credential_write(save, &head, &others)?;
         saved(credential_writes::upsert(connection, &write).await?)
-    }
-
-    fn saved_event(&self, save: Save<'_>, head: &UserHead) -> AuditEvent {
-        let credential_type = &save.hashed.credential_type;
-        // What logs in is what tickets and tokens come from: they end with it. So they do when
-        // other types may go with this save.
-        let ends_derived = self.logs_in(credential_type) || self.rules.single_per_user;
-        let place = (head.audit_sequence, head.session_epoch + i64::from(ends_derived));
-        let event = save.author.event(save.user_id, AuditKind::CredentialSaved, place);
-        AuditEvent { credential_type: Some(credential_type.as_str().to_owned()), ..event }
-    }
-
-    /// True for what Basic verifies, and for identifiers that an issuer proves.
-    pub(super) fn logs_in(&self, credential_type: &CredentialType) -> bool {
-        let is_bound = |issuer: &Issuer| issuer.credential_type() == credential_type.as_str();
-        credential_type.is_usable_for_basic() || self.issuers.iter().any(is_bound)
-    }
-
-    pub(super) fn credential_write(
-        &self,
-        save: Save<'_>,
-        head: &UserHead,
-    ) -> Result<CredentialWrite, SaveCredentialError> {
-        self.moved.push(save.user_id);
-        let event = self.saved_event(save, head);
-        let Save { author: Author { actor, .. }, hashed, rests_on, .. } = save;
-        let key = self.keyring.writing();
-        let credential_type = hashed.credential_type.as_str();
-        let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
-            digest: identifier_digest(key, credential_type, value),
-            all_digests: identifier_digests(&self.keyring, credential_type, value),
-        });
-        let hash_parameters = hashed.hash.parameters();
-        let binding = Binding {
-            user_id: event.user_id,
-            credential_type,
-            version: event.sequence,
-            hash_scheme: hashed.hash.scheme(),
-            hash_parameters,
-            validity: hashed.validity,
-        };
-        let phc = hashed.hash.to_text().map_err(|_| SaveCredentialError::Unwritable)?;
-        let envelope = Envelope { phc, identifier: hashed.identifier.clone() };
-        Ok(CredentialWrite {
-            audit_key_id: key.id().to_owned(),
-            audit_mac: audit_mac(key, &head.audit_mac, &event),
-            credential_type: credential_type.to_owned(),
-            sealed_hash: seal(key, binding, &envelope)?,
-            key_id: key.id().to_owned(),
-            hash_scheme: hashed.hash.scheme(),
-            hash_parameters,
-            validity: hashed.validity,
-            display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
-            identifier,
-            actor: matches!(rests_on, RestsOn::Author(_)).then(|| standing(actor)).flatten(),
-            proven: match rests_on {
-                RestsOn::Author(proven) => proven.cloned(),
-                RestsOn::Nothing => None,
-            },
-            caller_ticket: caller_ticket(actor),
-            replaces_other_types: self.rules.single_per_user,
-            event,
-        })
     }
 
     /// What may be told about a user's credentials.

@@ -8,6 +8,7 @@ pub(crate) mod attempts;
 pub(crate) mod authentication;
 pub(crate) mod bulk;
 pub(crate) mod changes;
+mod credential_writes;
 pub(crate) mod credentials;
 mod deletions;
 mod evidence;

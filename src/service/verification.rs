@@ -214,10 +214,7 @@ impl Service {
                 Some(_) => {}
             }
         }
-        // Where a user has one credential only, those of other types go with each save.
-        if !self.rules.single_per_user {
-            found.extend(told.credentials.into_keys().map(Discrepancy::CredentialGone));
-        }
+        found.extend(told.credentials.into_keys().map(Discrepancy::CredentialGone));
     }
 
     /// Holds an anchor against its chain.

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{StorageError, users::ActorStanding};
 use crate::domain::{
-    audit::AuditEvent,
+    audit::{AuditEvent, AuditKind},
     stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
@@ -17,6 +17,8 @@ pub(crate) struct CredentialWrite {
     pub(crate) event: AuditEvent,
     pub(crate) audit_key_id: String,
     pub(crate) audit_mac: Vec<u8>,
+    /// The user's credentials of other types that go, each with the event that follows.
+    pub(crate) removals: Vec<Removal>,
     pub(crate) credential_type: String,
     pub(crate) sealed_hash: Vec<u8>,
     pub(crate) key_id: String,
@@ -33,8 +35,14 @@ pub(crate) struct CredentialWrite {
     /// The digests of the ticket or session that the actor came with: it must still be there. When
     /// it is the user's own, it moves to the new epoch.
     pub(crate) caller_ticket: Option<Vec<Vec<u8>>>,
-    /// True when the user's credentials of other types go.
-    pub(crate) replaces_other_types: bool,
+}
+
+/// A credential that a save removes.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    pub(crate) credential_type: String,
+    /// Of its event, which is the save's in all but kind, type and place.
+    pub(crate) audit_mac: Vec<u8>,
 }
 
 /// The digests of an identifier: under the writing key, and under every readable one.
@@ -81,6 +89,7 @@ pub(crate) async fn upsert(
     let parameter = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let (proven_type, proven_version) = write.proven.clone().unzip();
     let identifier = write.identifier.as_ref();
+    let (kinds, types, macs) = links(write);
     let outcome = sqlx::query_file_scalar!(
         "src/storage/upsert_credential.sql",
         event.user_id.as_i32(),
@@ -94,19 +103,19 @@ pub(crate) async fn upsert(
         event.sequence,
         event.occurred_at,
         event.actor.map(UserId::as_i32),
-        event.kind.as_str(),
+        &kinds as &[&str],
         event.scheme,
         event.address,
         event.request_id,
         event.session_epoch,
         write.audit_key_id,
-        write.audit_mac,
+        &macs as &[&[u8]],
         proven_type,
         proven_version,
         identifier.map(|identifier| identifier.digest.as_slice()),
         identifier.map(|identifier| identifier.all_digests.as_slice()).unwrap_or_default(),
         write.caller_ticket.as_deref(),
-        write.replaces_other_types,
+        &types as &[&str],
         write.actor.as_ref().map(|actor| actor.session_epoch),
         write.actor.as_ref().map(|actor| actor.is_administrator),
         write.validity.from(),
@@ -117,6 +126,21 @@ pub(crate) async fn upsert(
     .fetch_one(connection)
     .await?;
     WriteOutcome::parse(&outcome).ok_or(StorageError::Inconsistent { table: "credentials" })
+}
+
+/// Kind, credential type and MAC of each event of a write, in their order.
+fn links(write: &CredentialWrite) -> (Vec<&str>, Vec<&str>, Vec<&[u8]>) {
+    let mut links = (
+        vec![write.event.kind.as_str()],
+        vec![write.credential_type.as_str()],
+        vec![write.audit_mac.as_slice()],
+    );
+    for removal in &write.removals {
+        links.0.push(AuditKind::CredentialDeleted.as_str());
+        links.1.push(&removal.credential_type);
+        links.2.push(&removal.audit_mac);
+    }
+    links
 }
 
 /// Another hash of the same secret, on its way into the row that it was read from.
@@ -158,14 +182,18 @@ pub(crate) async fn replace_hash(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a credential, with its identifier; says whether there was one.
+/// Deletes a credential, with its identifier and what was tried in vain for it; says whether there was
+/// one.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     user_id: UserId,
     credential_type: &str,
 ) -> Result<bool, StorageError> {
     let done = sqlx::query!(
-        "DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2",
+        "WITH forgotten AS (
+             DELETE FROM authentication_attempts WHERE user_id = $1 AND credential_type = $2
+         )
+         DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2",
         user_id.as_i32(),
         credential_type,
     )

@@ -303,6 +303,20 @@ impl TryFrom<SummaryRow> for CredentialSummary {
     }
 }
 
+/// The types of a user's credentials, in order.
+pub(crate) async fn list_types(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Vec<String>, StorageError> {
+    let types = sqlx::query_scalar!(
+        "SELECT credential_type FROM credentials WHERE user_id = $1 ORDER BY credential_type",
+        user_id.as_i32(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(types)
+}
+
 /// What may be told about a user's credentials, by type.
 pub(crate) async fn list_by_user(
     connection: &mut PgConnection,

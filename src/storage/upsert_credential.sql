@@ -2,6 +2,9 @@
 -- stands in: where another write holds that row or has moved the head, `head` is empty. Everything
 -- hangs on `head` and `saved`: when one of them is empty, nothing is written at all. It never waits
 -- for that row, so its snapshot is as young as its lock.
+--
+-- The events are $12 (kinds), $24 (credential types) and $18 (MACs): first that of the save, whose
+-- sequence is $9, then one for each credential of another type that goes with it.
 WITH head AS (
     SELECT FROM users WHERE user_id = $1 AND audit_sequence = $9::bigint - 1
     FOR NO KEY UPDATE SKIP LOCKED
@@ -53,10 +56,16 @@ event AS (
         user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
         credential_type, session_epoch, key_id, mac
     )
-    SELECT $1, $9, $10, $12, $11, $13, $14, $15, $2, $16, $17, $18 FROM saved
+    SELECT $1, $9 + link.place - 1, $10, link.kind, $11, $13, $14, $15, link.credential_type, $16,
+           $17, link.mac
+    FROM saved,
+         unnest($12::text[], $24::text[], $18::bytea[]) WITH ORDINALITY
+             AS link(kind, credential_type, mac, place)
 ),
 advance AS (
-    UPDATE users SET audit_sequence = $9, audit_mac = $18, session_epoch = $16
+    UPDATE users SET audit_sequence = $9 + cardinality($18) - 1,
+                     audit_mac = ($18)[cardinality($18)],
+                     session_epoch = $16
     WHERE user_id = $1 AND EXISTS (SELECT FROM saved)
 ),
 identifier AS (
@@ -78,11 +87,12 @@ own_ticket AS (
 -- What was tried in vain was tried against another secret.
 unlocked AS (
     DELETE FROM authentication_attempts
-    WHERE user_id = $1 AND credential_type = $2 AND EXISTS (SELECT FROM saved)
+    WHERE user_id = $1 AND credential_type = ANY($24) AND EXISTS (SELECT FROM saved)
 ),
 other_types AS (
     DELETE FROM credentials
-    WHERE $24::boolean AND user_id = $1 AND credential_type <> $2 AND EXISTS (SELECT FROM saved)
+    WHERE user_id = $1 AND credential_type = ANY($24) AND credential_type <> $2
+      AND EXISTS (SELECT FROM saved)
 )
 SELECT CASE
     WHEN NOT EXISTS (SELECT FROM head) THEN 'head_moved'

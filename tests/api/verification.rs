@@ -201,3 +201,83 @@ async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_ancho
     fs::write(&file, &all).unwrap();
     assert_eq!((all.lines().count(), verify(&app, &anchors).0), (3, 0));
 }
+
+/// Kind and credential type of the plain user's events after the first two.
+async fn events(app: &TestApp) -> Vec<String> {
+    let events = "SELECT kind || ' ' || coalesce(credential_type, '') FROM audit_events
+                  WHERE user_id = 278 AND sequence > 2 ORDER BY sequence";
+    sqlx::query_scalar(events).fetch_all(&app.pool).await.unwrap()
+}
+
+const OTHER_TYPES: &str = r#"
+    [credentials]
+    additional_types = [{ name = "Answer", kind = "secret" }, { name = "Pin", kind = "secret" }]"#;
+
+const SINGLE: (&str, &str) = ("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true");
+
+#[sqlx::test]
+async fn credentials_that_give_way_to_another_leave_events_and_are_found_when_they_are_put_back(
+    pool: PgPool,
+) {
+    let mut app = TestApp::spawn_with(pool, &[], OTHER_TYPES).await;
+    edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
+    let administrator = app.administrator();
+    for (type_name, value) in [("Pin", "4711"), ("Answer", "blue")] {
+        app.save(&administrator, PLAIN.0, type_name, value).await.is_saved();
+    }
+    edit(&app, "CREATE TABLE c AS TABLE credentials").await;
+    app.reconfigure(&[SINGLE]).await;
+    app.save(&administrator, PLAIN.0, "", "another password").await.is_saved();
+    // In a transaction, as identifiers are.
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
+    let user = serde_json::json!({"AssociateId": 278,
+                                  "Credentials": [{"Type": {"Type": "Pin"}, "Value": "1147"}]});
+    let answer = app.post("/api/v1/Agents/User/SaveUser", &administrator, &user).await;
+    answer.has_status(200);
+    let expected = [
+        "credential_saved Pin",
+        "credential_saved Answer",
+        "credential_saved CRM5/PASSWORD",
+        "credential_deleted Answer",
+        "credential_deleted Pin",
+        "credential_saved ActiveDirectory",
+        "credential_deleted CRM5/PASSWORD",
+        "credential_saved Pin",
+        "credential_deleted ActiveDirectory",
+    ];
+    assert_eq!(events(&app).await, expected);
+    assert_eq!(verify(&app, &[]), (0, Vec::new()));
+    edit(
+        &app,
+        "INSERT INTO credentials SELECT * FROM c WHERE user_id = 278 AND credential_type <> 'Pin'",
+    )
+    .await;
+    let added = |of| (278, format!("the credential {of} was added without an event"));
+    assert_eq!(verify(&app, &[]), (1, vec![added("Answer"), added("CRM5/PASSWORD")]));
+    edit(&app, "DELETE FROM credentials WHERE user_id = 278").await;
+    let gone = (278, "the credential Pin is gone without an event".to_owned());
+    assert_eq!(verify(&app, &[]), (1, vec![gone]));
+}
+
+#[sqlx::test]
+async fn of_saves_of_many_types_at_once_one_credential_is_left_and_the_chain_tells_of_all(
+    pool: PgPool,
+) {
+    let app = TestApp::spawn_with(pool, &[SINGLE], OTHER_TYPES).await;
+    edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
+    let administrator = app.administrator();
+    let saves = (0..30).map(|number| {
+        let type_name = ["", "Pin", "Answer"][number % 3];
+        let (app, administrator) = (&app, &administrator);
+        async move { app.save(administrator, PLAIN.0, type_name, &number.to_string()).await }
+    });
+    for saved in futures_util::future::join_all(saves).await {
+        saved.is_saved();
+    }
+    let left = "SELECT count(*) FROM credentials WHERE user_id = 278";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(left, 1);
+    assert_eq!(verify(&app, &[]), (0, Vec::new()));
+    let events = events(&app).await;
+    assert_eq!(events.iter().filter(|event| event.starts_with("credential_saved")).count(), 30);
+}
