@@ -45,7 +45,8 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
     match command {
         Command::Issue { user } => {
             let user = session::find_user(&service, &user).await?;
-            let issued = service.issue_ticket_for(&user, clock::now()).await?;
+            let origin = session::origin();
+            let issued = service.issue_ticket_for(session::author(&origin), &user).await?;
             output::say(issued.text.expose_secret())?;
             Ok(ExitCode::SUCCESS)
         }
@@ -65,7 +66,8 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: None } => {
-            let has_ended = service.end_ticket(&read_secret("Ticket")?).await?;
+            let (ticket, origin) = (read_secret("Ticket")?, session::origin());
+            let has_ended = service.end_ticket(session::author(&origin), &ticket).await?;
             session::answer(has_ended, "the ticket has ended", "there is no such ticket")
         }
     }

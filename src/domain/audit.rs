@@ -17,6 +17,14 @@ pub(crate) enum AuditKind {
     CredentialUnlocked,
     /// Every ticket and token of the user was ended.
     SessionsEnded,
+    /// A login ticket was issued.
+    TicketIssued,
+    /// One was ended before its time.
+    TicketEnded,
+    /// A browser's session was started.
+    SessionStarted,
+    /// One was ended before its time.
+    SessionEnded,
     /// Their login name, their display name or their type is another one.
     UserChanged,
     /// They may not log in any more.
@@ -32,12 +40,16 @@ pub(crate) enum AuditKind {
 }
 
 impl AuditKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         Self::UserAdded,
         Self::CredentialSaved,
         Self::CredentialDeleted,
         Self::CredentialUnlocked,
         Self::SessionsEnded,
+        Self::TicketIssued,
+        Self::TicketEnded,
+        Self::SessionStarted,
+        Self::SessionEnded,
         Self::UserChanged,
         Self::UserRetired,
         Self::UserReactivated,
@@ -59,6 +71,10 @@ impl AuditKind {
             Self::CredentialDeleted => "credential_deleted",
             Self::CredentialUnlocked => "credential_unlocked",
             Self::SessionsEnded => "sessions_ended",
+            Self::TicketIssued => "ticket_issued",
+            Self::TicketEnded => "ticket_ended",
+            Self::SessionStarted => "session_started",
+            Self::SessionEnded => "session_ended",
             Self::UserChanged => "user_changed",
             Self::UserRetired => "user_retired",
             Self::UserReactivated => "user_reactivated",

@@ -10,7 +10,9 @@ use crate::{
 };
 
 impl Service {
-    /// A token for the caller, which goes back to the same proof as this request does.
+    /// A token for the caller, which goes back to the same proof as this request does. It leaves no
+    /// event: nothing is stored for it and no right comes with it that the caller has not already; it
+    /// ends by its expiry and with the user's epoch, whose changes are events.
     ///
     /// # Errors
     /// When it cannot be signed.

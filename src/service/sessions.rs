@@ -3,18 +3,22 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Service, authentication::AuthenticationError, tickets::TicketError};
+use super::{
+    Service, authentication::AuthenticationError, changes::ChangeUserError, tickets::TicketError,
+};
 use crate::{
-    domain::{caller::Origin, principal::Principal, user::User},
+    domain::{
+        author::Author,
+        caller::Origin,
+        principal::{Actor, Principal},
+        user::User,
+    },
     security::{
         random::RandomError,
-        session_cookie::{new_session, read_session},
+        session_cookie::{SessionReference, new_session, read_session},
         xsrf::{XsrfScope, is_xsrf_token, new_login_page, new_xsrf_token},
     },
-    storage::{
-        StorageError,
-        tickets::{self, TicketKind},
-    },
+    storage::tickets::TicketKind,
 };
 
 /// Somebody's wish to sign in.
@@ -67,32 +71,30 @@ impl Service {
         if !self.may_have_session(&principal.user) {
             return Err(AuthenticationError::OnlineSession.into());
         }
-        let Principal { user, auth_time, .. } = principal;
-        let session = new_session(user.user_id).map_err(TicketError::from)?;
+        let author = Author { actor: Actor::Principal(&principal), origin: &origin, now };
+        let session = new_session(principal.user_id()).map_err(TicketError::from)?;
         let xsrf = new_xsrf_token(&self.keyring, XsrfScope::Session(&session.digest));
         let xsrf = xsrf.map_err(TicketError::from)?;
         let derived = (TicketKind::Session, session.digest.as_slice());
-        self.store_derived(&user, derived, auth_time, now).await?;
+        self.store_derived(author, &principal.user, derived, principal.auth_time).await?;
         if let Some(former) = former {
-            self.end_session(&former).await.map_err(TicketError::from)?;
+            self.end_former(author, &former).await?;
         }
-        Ok(NewSession { cookie: session.text, xsrf, user })
+        Ok(NewSession { cookie: session.text, xsrf, user: principal.user })
     }
 
     /// Whose session this is, and a value for its pages; `None` when it does not count any more.
     ///
     /// # Errors
-    /// When the database does not answer, or there are no random bytes.
+    /// See [`TicketError`].
     pub(crate) async fn show_session(
         &self,
         cookie: &SecretString,
         now: OffsetDateTime,
     ) -> Result<Option<(User, SecretString)>, TicketError> {
         let Some(read) = read_session(cookie) else { return Ok(None) };
-        let user = match self.user_of_session(&read, now).await {
-            Ok(user) => user,
-            Err(AuthenticationError::Storage(error)) => return Err(error.into()),
-            Err(_) => return Ok(None),
+        let Some(Principal { user, .. }) = self.live_session(&read, now).await? else {
+            return Ok(None);
         };
         if !self.may_have_session(&user) {
             return Ok(None);
@@ -105,32 +107,59 @@ impl Service {
     /// alive, there is nothing to end.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// See [`TicketError`].
     pub(crate) async fn sign_out(
         &self,
-        cookie: &SecretString,
-        xsrf: &SecretString,
+        (cookie, xsrf): (&SecretString, &SecretString),
+        origin: &Origin,
         now: OffsetDateTime,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<bool, TicketError> {
         let Some(read) = read_session(cookie) else { return Ok(true) };
+        let Some(principal) = self.live_session(&read, now).await? else { return Ok(true) };
         if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
-            return match self.user_of_session(&read, now).await {
-                Ok(_) => Ok(false),
-                Err(AuthenticationError::Storage(error)) => Err(error),
-                Err(_) => Ok(true),
-            };
+            return Ok(false);
         }
-        self.end_session(cookie).await?;
-        Ok(true)
+        let author = Author { actor: Actor::Principal(&principal), origin, now };
+        match self.end_session(author, &read).await {
+            // It has ended meanwhile; that is what was asked for.
+            Err(TicketError::Change(ChangeUserError::ProofOutdated)) => Ok(true),
+            ended => ended.map(|_| true),
+        }
     }
 
-    async fn end_session(&self, cookie: &SecretString) -> Result<(), StorageError> {
-        if let Some(read) = read_session(cookie) {
-            let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
-            let mut connection = self.connection().await?;
-            tickets::delete(&mut connection, at.user_id, &at.digests.readable).await?;
+    /// Ends the session that a browser had before somebody signed in with it, whosever it was.
+    async fn end_former(
+        &self,
+        author: Author<'_>,
+        cookie: &SecretString,
+    ) -> Result<(), TicketError> {
+        let Some(read) = read_session(cookie) else { return Ok(()) };
+        if self.live_session(&read, author.now).await?.is_some() {
+            self.end_session(author, &read).await?;
         }
         Ok(())
+    }
+
+    async fn end_session(
+        &self,
+        author: Author<'_>,
+        read: &SessionReference,
+    ) -> Result<bool, TicketError> {
+        let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
+        Ok(self.end_derived(author, at.user_id, &at.digests.readable).await?)
+    }
+
+    /// Whose session that is; `None` when it does not count any more.
+    async fn live_session(
+        &self,
+        read: &SessionReference,
+        now: OffsetDateTime,
+    ) -> Result<Option<Principal>, TicketError> {
+        match self.principal_of_session(read, now).await {
+            Ok(principal) => Ok(Some(principal)),
+            Err(AuthenticationError::Storage(error)) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// A login page for a browser that has this cookie of another one, or none.

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         audit::AuditKind,
         author::Author,
-        principal::{Actor, Principal, Proof},
+        principal::{Actor, Proof},
         user::{User, UserId, UserReference},
     },
     security::{
@@ -53,9 +53,29 @@ pub(crate) enum TicketError {
     #[error("the user is retired")]
     Retired,
     #[error(transparent)]
+    Change(#[from] ChangeUserError),
+    #[error(transparent)]
     Random(#[from] RandomError),
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// The evidence of a ticket or session that begins.
+fn beginning(kind: TicketKind) -> Happening<'static> {
+    let kind = match kind {
+        TicketKind::Ticket => AuditKind::TicketIssued,
+        TicketKind::Session => AuditKind::SessionStarted,
+    };
+    Happening::to_user(kind, false)
+}
+
+/// The evidence of one that ends, by somebody's hand or for a new one; not of one that expires.
+fn end(kind: TicketKind) -> Happening<'static> {
+    let kind = match kind {
+        TicketKind::Ticket => AuditKind::TicketEnded,
+        TicketKind::Session => AuditKind::SessionEnded,
+    };
+    Happening::to_user(kind, false)
 }
 
 impl Service {
@@ -65,13 +85,14 @@ impl Service {
     /// See [`TicketError`].
     pub(crate) async fn issue_ticket(
         &self,
-        principal: &Principal,
-        now: OffsetDateTime,
+        author: Author<'_>,
     ) -> Result<IssuedTicket, TicketError> {
-        if !matches!(principal.proof, Proof::Password { .. }) {
-            return Err(TicketError::Forbidden);
+        match author.actor {
+            Actor::Principal(by) if matches!(by.proof, Proof::Password { .. }) => {
+                self.new_ticket(author, &by.user, by.auth_time).await
+            }
+            Actor::Principal(_) | Actor::Command => Err(TicketError::Forbidden),
         }
-        self.new_ticket(&principal.user, principal.auth_time, now).await
     }
 
     /// A ticket for a user, at an operator's word.
@@ -80,35 +101,36 @@ impl Service {
     /// See [`TicketError`].
     pub(crate) async fn issue_ticket_for(
         &self,
+        author: Author<'_>,
         user: &User,
-        now: OffsetDateTime,
     ) -> Result<IssuedTicket, TicketError> {
         if user.is_retired {
             return Err(TicketError::Retired);
         }
-        self.new_ticket(user, now, now).await
+        self.new_ticket(author, user, author.now).await
     }
 
     async fn new_ticket(
         &self,
+        author: Author<'_>,
         user: &User,
         auth_time: OffsetDateTime,
-        now: OffsetDateTime,
     ) -> Result<IssuedTicket, TicketError> {
         let new = new_ticket(user.user_id)?;
         let derived = (TicketKind::Ticket, new.digest.as_slice());
-        let expires_at = self.store_derived(user, derived, auth_time, now).await?;
+        let expires_at = self.store_derived(author, user, derived, auth_time).await?;
         Ok(IssuedTicket { text: new.text, expires_at })
     }
 
-    /// Stores a ticket or a session, and tells when it expires.
+    /// Stores a ticket or a session, with its event, and tells when it expires.
     pub(super) async fn store_derived(
         &self,
+        author: Author<'_>,
         user: &User,
         (kind, digest): (TicketKind, &[u8]),
         auth_time: OffsetDateTime,
-        now: OffsetDateTime,
     ) -> Result<OffsetDateTime, TicketError> {
+        let now = author.now;
         let expires_at = self.expiry(kind, auth_time, now);
         let user_id = user.user_id;
         let digest = self.reference(kind, user_id, digest).digests.writing;
@@ -116,13 +138,20 @@ impl Service {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
         let locked = users::lock(&mut transaction, user_id).await?;
-        let locked = locked.ok_or(TicketError::UnknownUser)?;
+        let mut head = locked.ok_or(TicketError::UnknownUser)?;
         // It would be dead anyway, its epoch being past; better not to hand it out.
-        if locked.session_epoch != user.session_epoch {
+        if head.session_epoch != user.session_epoch {
             return Err(TicketError::ProofOutdated);
         }
         let row = NewTicketRow { kind, user_id, ticket: &ticket, created_at: now };
-        tickets::insert(&mut transaction, &row, i64::from(self.rules.maximum_tickets)).await?;
+        let maximum = i64::from(self.rules.maximum_tickets);
+        let ended = tickets::insert(&mut transaction, &row, maximum).await?;
+        let of_user = (user_id, &mut head);
+        self.leave_evidence(&mut transaction, author, of_user, beginning(kind)).await?;
+        for _ in 0..ended {
+            let of_user = (user_id, &mut head);
+            self.leave_evidence(&mut transaction, author, of_user, end(kind)).await?;
+        }
         storage::commit(transaction).await?;
         Ok(expires_at)
     }
@@ -131,29 +160,49 @@ impl Service {
     ///
     /// # Errors
     /// [`TicketError::NoTicket`], or what the database said.
-    pub(crate) async fn end_current_ticket(
-        &self,
-        principal: &Principal,
-    ) -> Result<(), TicketError> {
-        let Proof::Ticket { digests } = &principal.proof else {
-            return Err(TicketError::NoTicket);
-        };
-        let mut connection = self.connection().await?;
-        tickets::delete(&mut connection, principal.user_id(), digests).await?;
+    pub(crate) async fn end_current_ticket(&self, author: Author<'_>) -> Result<(), TicketError> {
+        let Actor::Principal(by) = author.actor else { return Err(TicketError::NoTicket) };
+        let Proof::Ticket { digests } = &by.proof else { return Err(TicketError::NoTicket) };
+        self.end_derived(author, by.user_id(), digests).await?;
         Ok(())
+    }
+
+    /// Ends the ticket or session that a user has under one of these digests, with its event; false
+    /// when there is none.
+    pub(super) async fn end_derived(
+        &self,
+        author: Author<'_>,
+        user_id: UserId,
+        digests: &[Vec<u8>],
+    ) -> Result<bool, ChangeUserError> {
+        let mut connection = self.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let mut head = match self.hold_user(&mut transaction, author, user_id).await {
+            Err(ChangeUserError::UnknownUser) => return Ok(false),
+            held => held?,
+        };
+        let Some(kind) = tickets::delete(&mut transaction, user_id, digests).await? else {
+            return Ok(false);
+        };
+        self.leave_evidence(&mut transaction, author, (user_id, &mut head), end(kind)).await?;
+        storage::commit(transaction).await?;
+        Ok(true)
     }
 
     /// Ends the ticket of that text; false when there is none.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub(crate) async fn end_ticket(&self, text: &SecretString) -> Result<bool, StorageError> {
+    /// See [`ChangeUserError`].
+    pub(crate) async fn end_ticket(
+        &self,
+        author: Author<'_>,
+        text: &SecretString,
+    ) -> Result<bool, ChangeUserError> {
         let Some(read) = read_ticket(text) else {
             return Ok(false);
         };
         let at = self.reference(TicketKind::Ticket, read.user_id, &read.digest);
-        let mut connection = self.connection().await?;
-        tickets::delete(&mut connection, at.user_id, &at.digests.readable).await
+        self.end_derived(author, at.user_id, &at.digests.readable).await
     }
 
     /// Ends every ticket, session and token of a user but the one the author came with, and tells
@@ -183,19 +232,17 @@ impl Service {
     /// Ends one of a user's tickets or sessions; false when none is stored under that digest.
     ///
     /// # Errors
-    /// See [`ReadUserError`].
+    /// See [`ChangeUserError`].
     pub(crate) async fn end_ticket_of(
         &self,
-        actor: Actor<'_>,
+        author: Author<'_>,
         user_id: UserId,
         digest: Vec<u8>,
-    ) -> Result<bool, ReadUserError> {
-        if !actor.may_end_sessions_of(&UserReference::Id(user_id)) {
-            return Err(ReadUserError::Forbidden);
+    ) -> Result<bool, ChangeUserError> {
+        if !author.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
+            return Err(ChangeUserError::Forbidden);
         }
-        let mut connection = self.connection().await?;
-        let ended = tickets::delete(&mut connection, user_id, &[digest]).await;
-        Ok(ended.map_err(StorageError::in_doubt)?)
+        self.end_derived(author, user_id, &[digest]).await
     }
 
     /// The user's tickets and sessions that still count, newest first; `None`: no such user.

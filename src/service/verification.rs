@@ -96,7 +96,11 @@ impl Told {
             AuditKind::UserAdded
             | AuditKind::UserChanged
             | AuditKind::CredentialUnlocked
-            | AuditKind::SessionsEnded => {}
+            | AuditKind::SessionsEnded
+            | AuditKind::TicketIssued
+            | AuditKind::TicketEnded
+            | AuditKind::SessionStarted
+            | AuditKind::SessionEnded => {}
         }
     }
 }

@@ -129,25 +129,28 @@ pub(crate) async fn find_with_user(
 }
 
 /// Stores a ticket and ends the user's oldest ones of its kind beyond `maximum`, expired ones
-/// first. The user's row is held by the transaction, so that two logins at once cannot both
-/// believe there is room.
+/// first; tells how many still counted. The user's row is held by the transaction, so that two logins
+/// at once cannot both believe there is room.
 #[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     row: &NewTicketRow<'_>,
     maximum: i64,
-) -> Result<(), StorageError> {
-    sqlx::query!(
-        "WITH surplus AS (
-             DELETE FROM tickets WHERE user_id = $1 AND digest IN (
-                 SELECT digest FROM tickets WHERE user_id = $1 AND kind = $8
-                 ORDER BY expires_at > $5 DESC, created_at DESC, digest OFFSET $7
-             )
-         )
-         INSERT INTO tickets (
-             user_id, digest, session_epoch, auth_time, created_at, expires_at, kind
-         )
-         VALUES ($1, $2, $3, $4, $5, $6, $8)",
+) -> Result<i64, StorageError> {
+    let ended = sqlx::query_scalar!(
+        r#"WITH surplus AS (
+               DELETE FROM tickets WHERE user_id = $1 AND digest IN (
+                   SELECT digest FROM tickets WHERE user_id = $1 AND kind = $8
+                   ORDER BY expires_at > $5 DESC, created_at DESC, digest OFFSET $7
+               )
+               RETURNING expires_at > $5 AND session_epoch = $3 AS counts
+           ), inserted AS (
+               INSERT INTO tickets (
+                   user_id, digest, session_epoch, auth_time, created_at, expires_at, kind
+               )
+               VALUES ($1, $2, $3, $4, $5, $6, $8)
+           )
+           SELECT count(*) FILTER (WHERE counts) AS "ended!" FROM surplus"#,
         row.user_id.as_i32(),
         row.ticket.digest,
         row.ticket.session_epoch,
@@ -157,9 +160,9 @@ pub(crate) async fn insert(
         (maximum - 1).max(0),
         row.kind.as_str(),
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    Ok(ended)
 }
 
 /// Moves the expiry of a ticket that is still as it was read, and stores it under the digest of
@@ -203,20 +206,21 @@ pub(crate) async fn move_to_epoch(
     Ok(())
 }
 
-/// Ends one ticket; false when it was not there.
+/// Ends one ticket, and tells its kind; `None` when it was not there.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     user_id: UserId,
     digests: &[Vec<u8>],
-) -> Result<bool, StorageError> {
-    let done = sqlx::query!(
-        "DELETE FROM tickets WHERE user_id = $1 AND digest = ANY($2)",
+) -> Result<Option<TicketKind>, StorageError> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM tickets WHERE user_id = $1 AND digest = ANY($2) RETURNING kind",
         user_id.as_i32(),
         digests,
     )
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    let inconsistent = StorageError::Inconsistent { table: "tickets" };
+    ended.map(|kind| TicketKind::parse(&kind).ok_or(inconsistent)).transpose()
 }
 
 /// Ends all tickets of a user that belong to an earlier epoch, and tells how many there were.

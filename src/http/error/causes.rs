@@ -153,6 +153,7 @@ impl From<TicketError> for ApiError {
                 Self::caused(ErrorKind::Unauthenticated, error)
             }
             TicketError::Random(_) => Self::caused(ErrorKind::Internal, error),
+            TicketError::Change(error) => error.into(),
             TicketError::Storage(error) => error.into(),
         }
     }

@@ -1,23 +1,16 @@
 //! `/keeper/tickets`: a ticket for a password, and its end (protocol.md 10.8).
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Data, ReqData},
-};
+use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    clock,
-    domain::principal::Principal,
-    http::{
-        error::{ApiError, ErrorKind, MissingRight},
-        localisation::{TimeZone, format_moment},
-        negotiation::{self, XmlNames},
-        openapi::Operation,
-        state::HttpState,
-    },
+use crate::http::{
+    call::Call,
+    error::{ApiError, ErrorKind, MissingRight},
+    localisation::{TimeZone, format_moment},
+    negotiation::{self, XmlNames},
+    openapi::Operation,
 };
 
 /// A new ticket; its text is shown this once.
@@ -39,25 +32,23 @@ pub(in crate::http) fn issue_operation() -> Operation {
     Operation::new("Gives a ticket for the Basic password of this request.")
         .answers_whole::<TicketResponse<'static>>(201)
         .refuses(ErrorKind::Forbidden(MissingRight::IssueTicket))
+        .refuses(ErrorKind::OutcomeUnknown)
 }
 
 /// The place of [`end_current`] in the documents.
 pub(in crate::http) fn end_current_operation() -> Operation {
     Operation::new("Ends the ticket that this request came with.")
         .refuses(ErrorKind::Forbidden(MissingRight::EndTicket))
+        .refuses(ErrorKind::OutcomeUnknown)
 }
 
 /// `POST /keeper/tickets`: 201 with a ticket for the Basic password of this request.
 pub(in crate::http) async fn issue(
+    call: Call,
     request: HttpRequest,
-    principal: ReqData<Principal>,
-    state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
-    let principal = principal.into_inner();
-    let issued = state
-        .service
-        .run(|service| async move { service.issue_ticket(&principal, clock::now()).await })
-        .await??;
+    let issued = call.run(|service, by| async move { service.issue_ticket(by.author()).await });
+    let issued = issued.await?;
     let zone = TimeZone::of(request.headers());
     let response = TicketResponse {
         ticket: issued.text.expose_secret(),
@@ -67,14 +58,7 @@ pub(in crate::http) async fn issue(
 }
 
 /// `DELETE /keeper/tickets/current`: 204, and the ticket of this request has ended.
-pub(in crate::http) async fn end_current(
-    principal: ReqData<Principal>,
-    state: Data<HttpState>,
-) -> Result<HttpResponse, ApiError> {
-    let principal = principal.into_inner();
-    state
-        .service
-        .run(|service| async move { service.end_current_ticket(&principal).await })
-        .await??;
+pub(in crate::http) async fn end_current(call: Call) -> Result<HttpResponse, ApiError> {
+    call.run(|service, by| async move { service.end_current_ticket(by.author()).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

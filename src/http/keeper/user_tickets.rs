@@ -59,7 +59,7 @@ pub(in crate::http) fn end_all_operation() -> Operation {
 /// The place of [`end_one`] in the documents.
 pub(in crate::http) fn end_one_operation() -> Operation {
     Operation::new("Ends one of a user's tickets or sessions.")
-        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownRoute)
         .refuses(ErrorKind::OutcomeUnknown)
 }
@@ -107,10 +107,10 @@ pub(in crate::http) async fn end_one(
     let (user, ticket) = named.into_inner();
     let (user_id, digest) =
         (query::user_id_of_path(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
-    let ended = call.run(|service, by| async move {
-        let actor = Actor::Principal(&by.principal);
-        service.end_ticket_of(actor, user_id, digest).await
-    });
+    let ended =
+        call.run(
+            |service, by| async move { service.end_ticket_of(by.author(), user_id, digest).await },
+        );
     if ended.await? {
         Ok(HttpResponse::NoContent().finish())
     } else {

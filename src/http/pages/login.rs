@@ -122,6 +122,7 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::TooManyAttempts { retry_after: None })
         .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
         .refuses(ErrorKind::KeyUnavailable)
+        .refuses(ErrorKind::OutcomeUnknown)
 }
 
 /// `POST /login`: a form of the page goes back to the page, anything else is answered in its

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use super::{html, own_page::require_own_page};
 use crate::clock;
 use crate::http::{
-    authentication::session_cookie::{
-        SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header,
+    authentication::{
+        origin,
+        session_cookie::{SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header},
     },
     connection::Connection,
     error::{ApiError, ErrorKind, MissingRight},
@@ -37,6 +38,7 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::Unauthenticated)
         .refuses(ErrorKind::XsrfMissing)
         .refuses(ErrorKind::XsrfWrong)
+        .refuses(ErrorKind::OutcomeUnknown)
 }
 
 /// Ends the session; without one, there is nothing to end and that is as good.
@@ -51,9 +53,12 @@ pub(in crate::http) async fn sign_out(
     if let Some(cookie) = single_cookie(&presented, SESSION_COOKIE)? {
         let header = xsrf_header(&presented)?;
         let xsrf = header.or(body.xsrf_token).ok_or(ErrorKind::XsrfMissing)?;
+        let origin = origin(&request);
         let ended = state
             .service
-            .run(|service| async move { service.sign_out(&cookie, &xsrf, clock::now()).await })
+            .run(|service| async move {
+                service.sign_out((&cookie, &xsrf), &origin, clock::now()).await
+            })
             .await??;
         if !ended {
             return Err(ErrorKind::XsrfWrong.into());

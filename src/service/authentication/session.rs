@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work};
+use super::{Authenticated, AuthenticationError, Refusal, Work, derived::Reference};
 use crate::{
     domain::{
         application::InstallationType,
@@ -17,7 +17,7 @@ use crate::{
         xsrf::{XsrfScope, is_xsrf_token},
     },
     service::Service,
-    storage::tickets::TicketKind,
+    storage::tickets::{Ticket, TicketKind},
 };
 
 impl Service {
@@ -42,29 +42,34 @@ impl Service {
         self.renew(&mut connection, &at, &session, now).await?;
         connection.release();
         let admission = self.move_admission(admission, user.user_id)?;
-        let principal = Principal {
-            user,
-            scheme: AuthenticationScheme::Session,
-            proof: Proof::Session { digests: at.digests.readable },
-            auth_time: session.auth_time,
-            application: None,
-        };
-        Ok(Authenticated { principal, admission })
+        Ok(Authenticated { principal: principal(user, &session, at), admission })
     }
 
     /// Whose session that is, if it still counts.
-    pub(in crate::service) async fn user_of_session(
+    pub(in crate::service) async fn principal_of_session(
         &self,
         read: &SessionReference,
         now: OffsetDateTime,
-    ) -> Result<User, AuthenticationError> {
+    ) -> Result<Principal, AuthenticationError> {
         let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
         let mut connection = self.connection().await?;
-        Ok(self.find_live(&mut connection, &at, now).await?.0)
+        let (user, session) = self.find_live(&mut connection, &at, now).await?;
+        connection.release();
+        Ok(principal(user, &session, at))
     }
 
     /// Online, sessions are for administrators (protocol.md 10.9), who are never external users.
     pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
         self.rules.installation == InstallationType::Onsite || user.is_active_administrator()
+    }
+}
+
+fn principal(user: User, session: &Ticket, at: Reference) -> Principal {
+    Principal {
+        user,
+        scheme: AuthenticationScheme::Session,
+        proof: Proof::Session { digests: at.digests.readable },
+        auth_time: session.auth_time,
+        application: None,
     }
 }

@@ -38,6 +38,7 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
     let expected = [
         "user_added",
         "credential_saved",
+        "ticket_issued",
         "user_retired",
         "user_reactivated",
         "administrator_granted",
@@ -45,7 +46,7 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
         "user_deleted",
     ];
     assert_eq!(kinds, expected);
-    let last = &events[6];
+    let last = &events[7];
     assert_eq!((&last["scheme"], &last["actor"]), (&json!("command"), &Value::Null));
     app.command(&["audit", "list", "--user", "4711"], "").failed_saying("no such user");
 }

@@ -36,10 +36,10 @@ async fn an_administrator_sets_a_password_by_id_and_by_name(pool: PgPool) {
     let body = json!({"associateName": "PAUL", "password": "by name"});
     call(&app, "SetPasswordFromName", &administrator, body).await.is_saved();
     assert!(logs_in(&app, "by name").await && !logs_in(&app, "by id").await);
-    let evidence = ("credential_saved".to_owned(), Some("CRM5/PASSWORD".to_owned()), 4);
+    let evidence = ("credential_saved".to_owned(), Some("CRM5/PASSWORD".to_owned()), 5);
     assert_eq!(newest_event(&app).await, evidence);
     let rows = sqlx::query_scalar!("SELECT version FROM credentials WHERE user_id = 278");
-    assert_eq!(rows.fetch_all(&app.pool).await.unwrap(), [4], "one row, written by that event");
+    assert_eq!(rows.fetch_all(&app.pool).await.unwrap(), [5], "one row, written by that event");
 }
 
 #[sqlx::test]

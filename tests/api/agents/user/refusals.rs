@@ -135,8 +135,8 @@ async fn what_is_wrong_is_named_and_changes_nothing(pool: PgPool) {
                    || (SELECT string_agg(u::text, ',' ORDER BY user_id) FROM users u) AS "all!""#
         )
     };
-    let before = state().fetch_one(&app.pool).await.unwrap();
     let ticket = crate::support::Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let before = state().fetch_one(&app.pool).await.unwrap();
     for (call, body, field) in table() {
         let answer = app.post(&agent(call), &ticket, &body).await;
         assert_eq!(answer.status, 400, "{call} {field}: {answer:?}");
