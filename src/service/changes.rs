@@ -1,5 +1,6 @@
-//! What changes of users have in common: the user's row comes first, then whether the author still
-//! is who they were; and each thing that happens leaves an event in the same transaction.
+//! What changes of users have in common: the rows of user and author are locked, whether the author
+//! still is who they were is looked at under these locks, and each thing that happens leaves an event
+//! in the same transaction.
 
 use sqlx::PgConnection;
 
@@ -81,31 +82,48 @@ impl Happening<'_> {
 }
 
 impl Service {
-    /// Takes the user's row for this transaction, as long as the author still stands.
+    /// Locks the user's row for this transaction, as long as the author still is who they were.
     pub(super) async fn hold_user(
         &self,
         connection: &mut PgConnection,
         author: Author<'_>,
         user_id: UserId,
     ) -> Result<UserHead, ChangeUserError> {
-        let head = users::lock(connection, user_id).await?.ok_or(ChangeUserError::UnknownUser)?;
-        self.require_standing(connection, author).await?;
-        Ok(head)
+        let (head, stands) = self.lock_for_change(connection, author, user_id).await?;
+        let head = head.ok_or(ChangeUserError::UnknownUser)?;
+        if stands { Ok(head) } else { Err(ChangeUserError::ProofOutdated) }
     }
 
-    /// Refuses an author who is not who they were.
+    /// Locks what a change rests on until the transaction ends: the user's row, and the author's row
+    /// and ticket, so that what is taken from the author is taken before or after it. Gives back
+    /// the user, if there is one, and whether the author still is who they were. Users are locked in the
+    /// order of their ids and before tickets, or two who change each other would wait for each other.
+    pub(super) async fn lock_for_change(
+        &self,
+        connection: &mut PgConnection,
+        author: Author<'_>,
+        user_id: UserId,
+    ) -> Result<(Option<UserHead>, bool), StorageError> {
+        let is_author_first =
+            author.actor.user_id().is_some_and(|actor| actor.as_i32() < user_id.as_i32());
+        let (head, stands) = if is_author_first {
+            let stands = lock_author(connection, author).await?;
+            (users::lock(connection, user_id).await?, stands)
+        } else {
+            let head = users::lock(connection, user_id).await?;
+            (head, lock_author(connection, author).await?)
+        };
+        Ok((head, stands && lock_ticket(connection, author).await?))
+    }
+
+    /// Refuses an author who is not who they were, and keeps them as they are for this transaction.
     pub(super) async fn require_standing(
         &self,
         connection: &mut PgConnection,
         author: Author<'_>,
     ) -> Result<(), ChangeUserError> {
-        let (Some(actor_id), Some(standing)) = (author.actor.user_id(), standing(author.actor))
-        else {
-            return Ok(());
-        };
-        let ticket = caller_ticket(author.actor);
         let stands =
-            users::still_stands(connection, actor_id, &standing, ticket.as_deref()).await?;
+            lock_author(connection, author).await? && lock_ticket(connection, author).await?;
         if stands { Ok(()) } else { Err(ChangeUserError::ProofOutdated) }
     }
 
@@ -134,5 +152,25 @@ impl Service {
         head.session_epoch = event.session_epoch;
         head.audit_mac = mac;
         Ok(())
+    }
+}
+
+async fn lock_author(
+    connection: &mut PgConnection,
+    author: Author<'_>,
+) -> Result<bool, StorageError> {
+    match (author.actor.user_id(), standing(author.actor)) {
+        (Some(actor), Some(standing)) => users::lock_standing(connection, actor, &standing).await,
+        _ => Ok(true),
+    }
+}
+
+async fn lock_ticket(
+    connection: &mut PgConnection,
+    author: Author<'_>,
+) -> Result<bool, StorageError> {
+    match (author.actor.user_id(), caller_ticket(author.actor)) {
+        (Some(actor), Some(digests)) => tickets::lock(connection, actor, &digests).await,
+        _ => Ok(true),
     }
 }

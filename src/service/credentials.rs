@@ -178,7 +178,8 @@ impl Service {
         Ok(row.map(|row| row.validity))
     }
 
-    /// One statement, which is its own transaction, as long as nobody else writes for the user.
+    /// One statement, which is its own transaction, as long as nobody else writes for the user or the
+    /// author.
     async fn write_at_once(
         &self,
         save: Save<'_>,
@@ -193,7 +194,7 @@ impl Service {
         Ok(outcome)
     }
 
-    /// The user's row first, and so after whoever has it.
+    /// The rows that it rests on first, and so after whoever has them.
     async fn write_in_turn(&self, save: Save<'_>) -> Result<(), SaveCredentialError> {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
@@ -238,8 +239,16 @@ impl Service {
         connection: &mut PgConnection,
         save: Save<'_>,
     ) -> Result<(), SaveCredentialError> {
-        let head = users::lock(connection, save.user_id).await?;
+        let (head, stands) = match save.rests_on {
+            RestsOn::Author(_) => {
+                self.lock_for_change(connection, save.author, save.user_id).await?
+            }
+            RestsOn::Nothing => (users::lock(connection, save.user_id).await?, true),
+        };
         let head = head.ok_or(SaveCredentialError::UnknownUser)?;
+        if !stands {
+            return Err(SaveCredentialError::ProofOutdated);
+        }
         // They may have become a user of another type meanwhile.
         if !save.hashed.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
@@ -290,7 +299,7 @@ fn saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
         WriteOutcome::Saved => Ok(()),
         WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
         WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
-        // Whoever holds the user's row finds the head where they read it.
+        // Whoever holds the rows finds the head where they read it.
         WriteOutcome::HeadMoved => Err(StorageError::Inconsistent { table: "users" }.into()),
     }
 }

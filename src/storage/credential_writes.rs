@@ -57,7 +57,8 @@ pub(crate) struct IdentifierWrite {
 pub(crate) enum WriteOutcome {
     /// Everything was written.
     Saved,
-    /// Another write holds the user's row, or has moved the head this one was computed from.
+    /// Another write holds the row of the user, of the actor or of the actor's ticket, or has moved the
+    /// head this one was computed from.
     HeadMoved,
     /// Another user has this identifier. If they got it this very moment, the rest was written
     /// and must be rolled back: a write with an identifier belongs in a transaction.

@@ -206,6 +206,22 @@ pub(crate) async fn move_to_epoch(
     Ok(())
 }
 
+/// Keeps a ticket from ending for this transaction; false when it has ended.
+pub(crate) async fn lock(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digests: &[Vec<u8>],
+) -> Result<bool, StorageError> {
+    let locked = sqlx::query_scalar!(
+        r#"SELECT 1 AS "one!" FROM tickets WHERE user_id = $1 AND digest = ANY($2) FOR SHARE"#,
+        user_id.as_i32(),
+        digests,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
 /// Ends one ticket, and tells its kind; `None` when it was not there.
 pub(crate) async fn delete(
     connection: &mut PgConnection,

@@ -1,13 +1,24 @@
--- The write of a save. It goes on from the user's head as it was read before, and takes the row it
--- stands in: where another write holds that row or has moved the head, `head` is empty. Everything
--- hangs on `head` and `saved`: when one of them is empty, nothing is written at all. It never waits
--- for that row, so its snapshot is as young as its lock.
+-- The write of a save. It goes on from the user's head as it was read before, and locks what it rests
+-- on until it is committed: the user's row, the actor's, and that of the ticket or session that the
+-- actor came with, so that nobody takes a right away in between. Where another write holds one of
+-- these rows, or has moved the head, it is empty here. Everything hangs on `head` and `saved`: when one
+-- of them is empty, nothing is written at all. It never waits for these rows, so its snapshot is as
+-- young as its locks, and their order does not matter.
 --
 -- The events are $12 (kinds), $24 (credential types) and $18 (MACs): first that of the save, whose
 -- sequence is $9, then one for each credential of another type that goes with it.
 WITH head AS (
     SELECT FROM users WHERE user_id = $1 AND audit_sequence = $9::bigint - 1
     FOR NO KEY UPDATE SKIP LOCKED
+),
+actor AS (
+    SELECT session_epoch, is_administrator, user_type, is_retired FROM users
+    WHERE user_id = $11 AND $25::bigint IS NOT NULL
+    FOR SHARE SKIP LOCKED
+),
+ticket AS (
+    SELECT FROM tickets WHERE user_id = $11 AND digest = ANY($23::bytea[])
+    FOR SHARE SKIP LOCKED
 ),
 taken AS (
     SELECT 1 FROM credential_identifiers
@@ -23,15 +34,13 @@ saved AS (
     FROM head
     WHERE NOT EXISTS (SELECT FROM taken)
       -- The actor may have been retired, or had everything ended, while the hash was computed.
-      AND ($25::bigint IS NULL OR EXISTS (
-          SELECT FROM users
-          WHERE user_id = $11 AND session_epoch = $25 AND is_administrator = $26::boolean
+      AND ($25 IS NULL OR EXISTS (
+          SELECT FROM actor
+          WHERE session_epoch = $25 AND is_administrator = $26::boolean
             AND user_type = $29::text AND NOT is_retired
       ))
       -- So may the ticket or the session that the actor came with.
-      AND ($23::bytea[] IS NULL OR EXISTS (
-          SELECT FROM tickets WHERE user_id = $11 AND digest = ANY($23)
-      ))
+      AND ($23 IS NULL OR EXISTS (SELECT FROM ticket))
       AND ($19::text IS NULL OR EXISTS (
           SELECT FROM credentials
           WHERE user_id = $1 AND credential_type = $19 AND version = $20::bigint
@@ -96,6 +105,9 @@ other_types AS (
 )
 SELECT CASE
     WHEN NOT EXISTS (SELECT FROM head) THEN 'head_moved'
+    -- Held by another write, or ended: who waits for them finds out.
+    WHEN $25 IS NOT NULL AND NOT EXISTS (SELECT FROM actor) THEN 'head_moved'
+    WHEN $23 IS NOT NULL AND NOT EXISTS (SELECT FROM ticket) THEN 'head_moved'
     WHEN EXISTS (SELECT FROM taken) THEN 'identifier_taken'
     WHEN NOT EXISTS (SELECT FROM saved) THEN 'proof_outdated'
     -- Another user's save of the same identifier was faster by a moment.

@@ -286,31 +286,26 @@ pub(crate) async fn lock(
     .transpose()
 }
 
-/// True when a user still is what they were when they were authenticated, and the ticket or session
-/// that they came with is still there.
-pub(crate) async fn still_stands(
+/// Keeps a user as they are for this transaction, and tells whether they still are what they were when
+/// they were authenticated.
+#[tracing::instrument(name = "db.users.lock_standing", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn lock_standing(
     connection: &mut PgConnection,
     user_id: UserId,
     standing: &ActorStanding,
-    ticket: Option<&[Vec<u8>]>,
 ) -> Result<bool, StorageError> {
     let stands = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT FROM users
-               WHERE user_id = $1 AND session_epoch = $2 AND is_administrator = $3
-                 AND user_type = $5 AND NOT is_retired
-           ) AND ($4::bytea[] IS NULL OR EXISTS (
-               SELECT FROM tickets WHERE user_id = $1 AND digest = ANY($4)
-           )) AS "stands!""#,
+        r#"SELECT session_epoch = $2 AND is_administrator = $3 AND user_type = $4 AND NOT is_retired
+                  AS "stands!"
+           FROM users WHERE user_id = $1 FOR SHARE"#,
         user_id.as_i32(),
         standing.session_epoch,
         standing.is_administrator,
-        ticket,
         standing.user_type.as_str(),
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(stands)
+    Ok(stands.unwrap_or_default())
 }
 
 /// Moves the audit head and the epoch of a user whose row this transaction holds.

@@ -269,39 +269,109 @@ async fn a_save_is_one_statement_unless_another_one_is_in_its_way(pool: PgPool) 
     assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 1);
 }
 
+/// Sends a save for the plain user.
+fn save_beside(app: &TestApp, ticket: &Credentials) -> JoinHandle<Answer> {
+    let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "another"}});
+    let request = app.request(reqwest::Method::POST, SAVE, ticket).json(&body);
+    tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
+}
+
 #[sqlx::test]
-async fn a_right_that_ended_while_the_save_waited_writes_nothing(pool: PgPool) {
+async fn a_save_waits_for_whoever_takes_its_authors_right_and_writes_nothing_then(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for (ending, restore) in [
-        ("UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1", "SELECT 1"),
-        (
-            "UPDATE users SET is_retired = true WHERE user_id = 1",
-            "UPDATE users SET is_retired = false WHERE user_id = 1",
-        ),
-        (
-            "UPDATE users SET is_administrator = false WHERE user_id = 1",
-            "UPDATE users SET is_administrator = true WHERE user_id = 1",
-        ),
-        (
-            "UPDATE users SET user_type = 'external' WHERE user_id = 1",
-            "UPDATE users SET user_type = 'internal' WHERE user_id = 1",
-        ),
+    for ending in [
+        "UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1",
+        "UPDATE users SET is_retired = true WHERE user_id = 1",
+        "UPDATE users SET is_administrator = false WHERE user_id = 1",
+        "UPDATE users SET user_type = 'external' WHERE user_id = 1",
+        "DELETE FROM tickets WHERE user_id = 1",
+    ] {
+        let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
+        let mut taking = app.pool.begin().await.unwrap();
+        sqlx::raw_sql(ending).execute(&mut *taking).await.unwrap();
+        let save = save_beside(&app, &ticket);
+        app.until_blocked(1).await;
+        taking.commit().await.unwrap();
+        save.await.unwrap().is_unauthenticated();
+        app.get(WHO, &app.plain()).await.has_status(200);
+        sqlx::raw_sql(
+            "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
+             WHERE user_id = 1",
+        )
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    }
+}
+
+#[sqlx::test]
+async fn what_is_being_written_is_committed_before_its_authors_right_can_be_taken(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for ending in [
+        "DELETE FROM tickets WHERE user_id = 1",
+        "UPDATE users SET is_administrator = false WHERE user_id = 1",
     ] {
         let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
         let mut held = app.pool.begin().await.unwrap();
-        sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
-            .fetch_one(&mut *held)
-            .await
-            .unwrap();
-        let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
-        let request = app.request(reqwest::Method::POST, SAVE, &ticket).json(&body);
-        let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
+        let row = "SELECT 1 FROM credentials WHERE user_id = 278 FOR UPDATE";
+        sqlx::raw_sql(row).execute(&mut *held).await.unwrap();
+        let save = save_beside(&app, &ticket);
         app.until_blocked(1).await;
-        sqlx::raw_sql(ending).execute(&app.pool).await.unwrap();
+        let pool = app.pool.clone();
+        let taking = tokio::spawn(async move { sqlx::raw_sql(ending).execute(&pool).await });
+        app.until_blocked(2).await;
+        assert!(!taking.is_finished());
         held.rollback().await.unwrap();
-        save.await.unwrap().is_unauthenticated();
-        sqlx::raw_sql(restore).execute(&app.pool).await.unwrap();
-        app.get(WHO, &app.plain()).await.has_status(200);
+        save.await.unwrap().is_saved();
+        taking.await.unwrap().unwrap();
+        app.get(WHO, &Credentials::basic(PLAIN.1, "another")).await.has_status(200);
+    }
+}
+
+#[sqlx::test]
+async fn of_two_administrators_who_take_each_others_right_one_succeeds(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((400, "bert"), &["--administrator"]);
+    let path = "/api/v1/Agents/User/SaveUser";
+    for _ in 0..10 {
+        let [anna, bert] = [app.administrator(), Credentials::basic("bert", "bert-password")];
+        let take = |from: i32| json!({"AssociateId": from, "Role": {"Value": "User"}});
+        let (by_anna, by_bert) = (take(400), take(1));
+        let (first, second) =
+            tokio::join!(app.post(path, &anna, &by_anna), app.post(path, &bert, &by_bert));
+        let mut statuses = [first.status.as_u16(), second.status.as_u16()];
+        statuses.sort_unstable();
+        assert!(matches!(statuses, [200, 401 | 403]), "{first:?} {second:?}");
+        let give = "UPDATE users SET is_administrator = true WHERE user_id IN (1, 400)";
+        sqlx::query(give).execute(&app.pool).await.unwrap();
+    }
+}
+
+#[sqlx::test]
+async fn two_who_change_each_other_again_and_again_never_wait_for_each_other(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((400, "bert"), &["--administrator"]);
+    let mut tickets = Vec::new();
+    for credentials in [app.administrator(), Credentials::basic("bert", "bert-password")] {
+        tickets.push(Credentials::Ticket(app.ticket(&credentials).await));
+    }
+    let changes = (0..120).map(|number| {
+        let (by, whom) = if number % 2 == 0 { (&tickets[0], 400) } else { (&tickets[1], 1) };
+        let (call, body) = match number % 3 {
+            0 => ("SaveUser", json!({"AssociateId": whom, "FullName": format!("{number}")})),
+            // Of a type that ends nothing, in a transaction and at once.
+            1 => (
+                "SaveCredential",
+                json!({"UserId": whom, "Credential": {"Type": {"Type": "ActiveDirectory"},
+                                                      "Value": format!("S-{whom}-{number}")}}),
+            ),
+            _ => ("DeleteCredential", json!({"UserId": whom, "CredentialType": "ActiveDirectory"})),
+        };
+        let app = &app;
+        async move { app.post(&format!("/api/v1/Agents/User/{call}"), by, &body).await }
+    });
+    for answer in futures_util::future::join_all(changes).await {
+        assert!(answer.status.is_success(), "{answer:?}");
     }
 }
 

@@ -250,19 +250,15 @@ async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
     again.failed_saying("the user id is taken");
 }
 
-/// Sends a change of the plain user, and ends the administrator's right while it waits.
+/// Sends a change of the plain user while the administrator's right is being ended.
 async fn changed_without_right(app: &TestApp, (name, body): (&str, Value), ending: &'static str) {
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
-    let mut held = app.pool.begin().await.unwrap();
-    sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
-        .fetch_one(&mut *held)
-        .await
-        .unwrap();
+    let mut taking = app.pool.begin().await.unwrap();
+    sqlx::raw_sql(ending).execute(&mut *taking).await.unwrap();
     let request = app.request(reqwest::Method::POST, &agent(name), &ticket).json(&body);
     let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
     app.until_blocked(1).await;
-    sqlx::raw_sql(ending).execute(&app.pool).await.unwrap();
-    held.rollback().await.unwrap();
+    taking.commit().await.unwrap();
     change.await.unwrap().is_unauthenticated();
     sqlx::raw_sql(
         "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
