@@ -86,8 +86,14 @@ field-not-a-user = ist nichts, was ein Benutzer hat
 field-line-too-long = ist länger als 64 KiB
 field-busy = wurde zu lange von einer anderen Änderung gehalten
 field-unknown-hash = ist kein Hash, der geprüft werden kann
-field-hash-too-cheap = ist ein Hash, der zu wenig kostet
-field-hash-too-expensive = ist ein Hash, der zu viel kostet
+field-unsupported-hash = ist ein Hash von { $name }, was nicht unterstützt wird: argon2, PBKDF2 und bcrypt werden es
+field-broken-bcrypt = ist ein $2x$-Hash: der Fehler, mit dem er entstand, hält andere Passwörter für das richtige
+field-hash-parameters = muss die Parameter m, t und p haben, jeden einmal, und keine anderen
+field-keyed-hash = hat keyid oder data, was nicht unterstützt wird
+field-padded-hash = hat Füllzeichen (=) in seinem Base64, die PHC-Texte nicht haben
+field-hash-too-much-memory = braucht mehr Speicher, als hashing.maximum_memory_kib erlaubt
+field-hash-too-cheap = kostet zu wenig: bcrypt braucht 8, PBKDF2 10.000 Runden, argon2 4 MiB an Blöcken
+field-hash-too-expensive = kostet zu viel: bcrypt darf 15 haben, PBKDF2 2.000.000 Runden, argon2 4 GiB an Blöcken
 field-damaged = trifft auf beschädigte Daten; siehe Log
 field-unknown-application = ist keine bekannte Anwendung
 

@@ -89,8 +89,14 @@ field-not-a-user = is not what a user has
 field-line-too-long = is longer than 64 KiB
 field-busy = was held by another change for too long
 field-unknown-hash = is not a hash that can be verified
-field-hash-too-cheap = is a hash that costs too little
-field-hash-too-expensive = is a hash that costs too much
+field-unsupported-hash = is a { $name } hash, which is not supported: argon2, PBKDF2 and bcrypt are
+field-broken-bcrypt = is a $2x$ hash: the bug that made it takes other passwords for the right one
+field-hash-parameters = must have the parameters m, t and p, each once, and no others
+field-keyed-hash = has keyid or data, which are not supported
+field-padded-hash = has padding (=) in its Base64, which PHC strings do not have
+field-hash-too-much-memory = needs more memory than hashing.maximum_memory_kib allows
+field-hash-too-cheap = costs too little: bcrypt needs 8, PBKDF2 10,000 rounds, argon2 4 MiB of blocks
+field-hash-too-expensive = costs too much: bcrypt may have 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of blocks
 field-damaged = meets data that is damaged; see the log
 field-unknown-application = is not a known application
 

@@ -86,8 +86,14 @@ field-not-a-user = er ikke noe en bruker har
 field-line-too-long = er lengre enn 64 KiB
 field-busy = ble holdt for lenge av en annen endring
 field-unknown-hash = er ikke en hash som kan kontrolleres
-field-hash-too-cheap = er en hash som koster for lite
-field-hash-too-expensive = er en hash som koster for mye
+field-unsupported-hash = er en { $name }-hash, som ikke støttes: argon2, PBKDF2 og bcrypt støttes
+field-broken-bcrypt = er en $2x$-hash: feilen som laget den, godtar andre passord enn det riktige
+field-hash-parameters = må ha parameterne m, t og p, hver én gang, og ingen andre
+field-keyed-hash = har keyid eller data, som ikke støttes
+field-padded-hash = har utfylling (=) i sin Base64, og det har ikke PHC-strenger
+field-hash-too-much-memory = trenger mer minne enn hashing.maximum_memory_kib tillater
+field-hash-too-cheap = koster for lite: bcrypt trenger 8, PBKDF2 10 000 runder, argon2 4 MiB med blokker
+field-hash-too-expensive = koster for mye: bcrypt kan ha 15, PBKDF2 2 000 000 runder, argon2 4 GiB med blokker
 field-damaged = treffer skadede data; se loggen
 field-unknown-application = er ikke et kjent program
 

@@ -79,9 +79,21 @@ pub(crate) enum Reason {
     NotMoment,
     #[error("is not a hash that can be verified")]
     UnknownHash,
-    #[error("is a hash that costs too little")]
+    #[error("is a {0} hash, which is not supported: argon2, PBKDF2 and bcrypt are")]
+    UnsupportedHash(&'static str),
+    #[error("is a $2x$ hash: the bug that made it takes other passwords for the right one")]
+    BrokenBcrypt,
+    #[error("must have the parameters m, t and p, each once, and no others")]
+    HashParameters,
+    #[error("has keyid or data, which are not supported")]
+    KeyedHash,
+    #[error("has padding (=) in its Base64, which PHC strings do not have")]
+    PaddedHash,
+    #[error("needs more memory than hashing.maximum_memory_kib allows")]
+    HashTooMuchMemory,
+    #[error("costs too little: bcrypt needs 8, PBKDF2 10,000 rounds, argon2 4 MiB of blocks")]
     HashTooCheap,
-    #[error("is a hash that costs too much")]
+    #[error("costs too much: bcrypt may have 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of blocks")]
     HashTooExpensive,
     #[error("meets data that is damaged; see the log")]
     Damaged,
@@ -106,7 +118,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// Every reason, for tests; the numbers are samples.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::Required,
         Self::Empty,
         Self::NotPositive,
@@ -144,6 +156,12 @@ impl Reason {
         Self::Busy,
         Self::Damaged,
         Self::UnknownHash,
+        Self::UnsupportedHash("scrypt"),
+        Self::BrokenBcrypt,
+        Self::HashParameters,
+        Self::KeyedHash,
+        Self::PaddedHash,
+        Self::HashTooMuchMemory,
         Self::HashTooCheap,
         Self::HashTooExpensive,
         Self::InvalidHeader,
@@ -183,6 +201,12 @@ impl Reason {
             Self::Busy => "field-busy",
             Self::Damaged => "field-damaged",
             Self::UnknownHash => "field-unknown-hash",
+            Self::UnsupportedHash(_) => "field-unsupported-hash",
+            Self::BrokenBcrypt => "field-broken-bcrypt",
+            Self::HashParameters => "field-hash-parameters",
+            Self::KeyedHash => "field-keyed-hash",
+            Self::PaddedHash => "field-padded-hash",
+            Self::HashTooMuchMemory => "field-hash-too-much-memory",
             Self::HashTooCheap => "field-hash-too-cheap",
             Self::HashTooExpensive => "field-hash-too-expensive",
             Self::NotJson => "field-not-json",
@@ -195,16 +219,18 @@ impl Reason {
         }
     }
 
-    /// The number that its text mentions.
-    pub(crate) fn limit(self) -> Option<usize> {
+    /// What its text mentions, by the name that it has there.
+    pub(crate) fn argument(self) -> Option<(&'static str, String)> {
+        if let Self::UnsupportedHash(name) = self {
+            return Some(("name", name.to_owned()));
+        }
         if let Self::TooManyBytes(limit)
         | Self::TooManyCharacters(limit)
         | Self::TooFewBytes(limit)
         | Self::TooFewCharacters(limit) = self
         {
-            Some(limit)
-        } else {
-            None
+            return Some(("limit", limit.to_string()));
         }
+        None
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct SaveCredential {
 /// A credential to be saved.
 #[derive(Debug)]
 pub(crate) struct NewCredential {
+    /// Where it was sent, such as `Credentials[1]`, for a refusal that is found out later.
+    pub(crate) field: String,
     pub(crate) credential_type: CredentialType,
     pub(crate) secret: NewSecret,
     /// `None`: the login name is shown.
@@ -41,7 +43,8 @@ impl NewCredential {
     /// One that shows the login name.
     pub(crate) fn new(credential_type: CredentialType, value: CredentialValue) -> Self {
         let secret = NewSecret::Value(value);
-        Self { credential_type, secret, display_value: None, validity: None }
+        let field = "Credential".to_owned();
+        Self { field, credential_type, secret, display_value: None, validity: None }
     }
 
     /// The password that this is, if it is one that can be read.
@@ -118,6 +121,7 @@ impl UncheckedCredential {
             }
         };
         Ok(NewCredential {
+            field: field.to_owned(),
             credential_type,
             secret,
             // An empty one says nothing: the published samples send "" for a password.

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::{Service, attempts::AttemptError, opening::KeyUnavailable};
 use crate::{
     domain::{
-        Reason,
+        InvalidField, Reason,
         author::Author,
         caller::Caller,
         credential::{CredentialSummary, CredentialValue},
@@ -44,7 +44,7 @@ pub(crate) enum SaveCredentialError {
     PasswordRefused(Vec<Reason>),
     /// An imported hash; never tried.
     #[error("the hash {0}")]
-    UnacceptableHash(Reason),
+    UnacceptableHash(InvalidField),
     #[error("another user has this identifier")]
     IdentifierTaken,
     /// The password that the request proved has been replaced meanwhile, or the caller has been
@@ -212,14 +212,12 @@ impl Service {
         if let Some(password) = credential.password() {
             self.require_password(author.actor.caller(), login_name, password).await?;
         }
-        let NewCredential { credential_type, secret, display_value, validity } = credential;
+        let NewCredential { field, credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => {
                 StoredHash::Own(self.hashing.hash(author.actor.caller(), value).await?)
             }
-            NewSecret::Hash(text) => {
-                self.hashing.accept(text).map_err(SaveCredentialError::UnacceptableHash)?
-            }
+            NewSecret::Hash(text) => self.accept_hash(&field, text)?,
         };
         let of_type = credential_type.lifetime().map(|of| Validity::starting(author.now, of));
         let validity = validity.or(of_type).unwrap_or_default();

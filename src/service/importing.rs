@@ -20,6 +20,7 @@ use crate::{
         save_user::SaveUser,
         user::{LoginName, User, UserId, UserType},
     },
+    security::hashing::StoredHash,
     storage::{self, StorageError, credentials, users},
 };
 
@@ -95,7 +96,7 @@ impl Service {
         }
         for credential in &user.members.credentials {
             if let NewSecret::Hash(text) = &credential.secret {
-                self.hashing.accept(text).map_err(SaveCredentialError::UnacceptableHash)?;
+                self.accept_hash(&credential.field, text)?;
             }
             if let Some(password) = credential.password() {
                 let caller = author.actor.caller();
@@ -111,6 +112,20 @@ impl Service {
                 Ok((Imported::Added, user.user_id))
             }
         }
+    }
+
+    /// A hash that another system made, of the credential that was sent there.
+    pub(super) fn accept_hash(
+        &self,
+        field: &str,
+        text: &SecretString,
+    ) -> Result<StoredHash, SaveCredentialError> {
+        self.hashing.accept(text).map_err(|reason| {
+            SaveCredentialError::UnacceptableHash(InvalidField::new(
+                format!("{field}.Hash"),
+                reason,
+            ))
+        })
     }
 
     async fn require_free_id(&self, user_id: Option<UserId>) -> Result<(), ChangeUserError> {

@@ -19,8 +19,8 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
             let first = reasons.into_iter().next().unwrap_or(Reason::Guessable);
             Ok(InvalidField::new("credentials.value", first))
         }
-        ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(reason)) => {
-            Ok(InvalidField::new("credentials.hash", reason))
+        ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(problem)) => {
+            Ok(in_names_of_lines(problem))
         }
         ChangeUserError::Credential(SaveCredentialError::TypeNotForUser) => {
             Ok(InvalidField::new("credentials", Reason::TypeNotForUser))

@@ -99,9 +99,7 @@ impl From<SaveCredentialError> for ApiError {
             SaveCredentialError::PasswordRefused(reasons) => {
                 ErrorKind::PasswordRefused { field: "Credential.Value", reasons }.into()
             }
-            SaveCredentialError::UnacceptableHash(reason) => {
-                InvalidField::new("Credential.Hash", reason).into()
-            }
+            SaveCredentialError::UnacceptableHash(refused) => refused.into(),
             SaveCredentialError::KeyUnavailable(_) => {
                 Self::caused(ErrorKind::KeyUnavailable, error)
             }

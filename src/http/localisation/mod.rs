@@ -103,8 +103,9 @@ impl Language {
     /// Everything that is wrong with a member.
     pub(super) fn reasons(&self, field: &str, reasons: &[Reason]) -> String {
         let text = |reason: &Reason| {
-            let limit = reason.limit().unwrap_or_default().to_string();
-            self.message(reason.key(), &[("limit", &limit)])
+            let argument = reason.argument();
+            let argument = argument.as_ref().map(|(name, value)| (*name, value.as_str()));
+            self.message(reason.key(), argument.as_slice())
         };
         let texts: Vec<_> = reasons.iter().map(text).collect();
         format!("{field}: {}", texts.join(", "))

@@ -97,8 +97,9 @@ fn every_language_has_every_text_and_no_other() {
 #[test]
 fn what_commands_say_is_what_the_api_says_in_english() {
     for reason in Reason::ALL {
-        let limit = reason.limit().unwrap_or_default().to_string();
-        let text = known("en").message(reason.key(), &[("limit", &limit)]);
+        let argument = reason.argument();
+        let argument = argument.as_ref().map(|(name, value)| (*name, value.as_str()));
+        let text = known("en").message(reason.key(), argument.as_slice());
         assert_eq!(text, reason.to_string());
     }
 }

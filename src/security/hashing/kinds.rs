@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use argon2::{Algorithm, Block, Version};
+use argon2::{Algorithm, Block, Params, Version};
 use secrecy::SecretString;
 
 use super::{
     HashingEngine, HashingError,
-    foreign::{ForeignHash, Parts},
+    foreign::{Argon2Hash, ForeignHash, Parts, Pbkdf2Hash},
     kernel,
 };
 use crate::domain::stored_credential::{HashParameters, HashScheme};
@@ -98,11 +98,18 @@ fn like((scheme, cost): (HashScheme, HashParameters)) -> ForeignHash {
         | HashScheme::Pbkdf2Sha512 => None,
     };
     let (salt, output) = (vec![0; 16], vec![0; 20]);
+    let HashParameters { memory_kib, iterations, parallelism } = cost;
+    // What is stored was made with parameters that argon2 has.
+    let params = Params::new(memory_kib, iterations, parallelism, Some(output.len()));
+    let params = params.unwrap_or_default();
     let parts = match algorithm {
-        Some(algorithm) => Parts::Argon2 { algorithm, version: Version::V0x13, salt, output },
+        Some(algorithm) => {
+            let version = Version::V0x13;
+            Parts::Argon2(Argon2Hash { algorithm, version, params, salt, output })
+        }
         None if scheme == HashScheme::Bcrypt => Parts::Bcrypt,
-        None => Parts::Pbkdf2 { salt, output },
+        None => Parts::Pbkdf2(Pbkdf2Hash { scheme, rounds: iterations, salt, output }),
     };
-    let text = SecretString::from(format!("$2b${:02}${}", cost.iterations, ".".repeat(53)));
+    let text = SecretString::from(format!("$2b${iterations:02}${}", ".".repeat(53)));
     ForeignHash { scheme, cost, text, parts }
 }

@@ -245,7 +245,7 @@ impl HashingEngine {
     /// # Errors
     /// When it is none that can be verified, or costs too little or too much; it is not tried.
     pub(crate) fn accept(&self, text: &SecretString) -> Result<StoredHash, Reason> {
-        let hash = StoredHash::parse(text).ok_or(Reason::UnknownHash)?;
+        let hash = StoredHash::parse(text)?;
         hash.check_cost(self.maximum_memory_kib)?;
         Ok(hash)
     }

@@ -1,13 +1,13 @@
 //! Stored hashes as PHC strings, so that any other argon2 implementation can read them.
 
 use argon2::{
-    Params,
+    Params, Version,
     password_hash::phc::{Ident, Output, ParamsString, PasswordHash, Salt},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::kernel::TAG_LENGTH;
-use crate::domain::stored_credential::HashParameters;
+use super::{foreign::Argon2Hash, kernel::TAG_LENGTH};
+use crate::domain::stored_credential::{HashParameters, HashScheme};
 
 /// The scheme of what is made here.
 const SCHEME: &str = "argon2id";
@@ -35,9 +35,9 @@ impl std::fmt::Debug for PhcHash {
     }
 }
 
-/// A text that is not a PHC string of argon2id v1.3 with a 32-byte tag.
+/// What no PHC string can say.
 #[derive(Debug, thiserror::Error)]
-#[error("the stored hash is not an argon2id PHC string of ours")]
+#[error("the hash does not fit the PHC format")]
 pub(crate) struct NotOurHash;
 
 impl PhcHash {
@@ -45,27 +45,13 @@ impl PhcHash {
         Self { parameters, salt, tag }
     }
 
-    /// Reads a PHC string.
-    ///
-    /// # Errors
-    /// When it is another scheme, version or tag length.
-    pub(crate) fn parse(text: &SecretString) -> Result<Self, NotOurHash> {
-        let hash = PasswordHash::new(text.expose_secret()).map_err(|_| NotOurHash)?;
-        let parameters = Params::try_from(&hash).map_err(|_| NotOurHash)?;
-        if hash.algorithm.as_str() != SCHEME || hash.version != Some(VERSION_1_3) {
-            return Err(NotOurHash);
+    /// The same hash, if it is one as we make them: argon2id v1.3 with a 32-byte tag.
+    pub(super) fn of(hash: &Argon2Hash) -> Option<Self> {
+        if hash.scheme() != HashScheme::Argon2id || hash.version != Version::V0x13 {
+            return None;
         }
-        let salt = hash.salt.ok_or(NotOurHash)?;
-        let output = hash.hash.ok_or(NotOurHash)?;
-        Ok(Self {
-            parameters: HashParameters {
-                memory_kib: parameters.m_cost(),
-                iterations: parameters.t_cost(),
-                parallelism: parameters.p_cost(),
-            },
-            salt: salt.as_ref().to_vec(),
-            tag: output.as_bytes().try_into().map_err(|_| NotOurHash)?,
-        })
+        let tag = hash.output.as_slice().try_into().ok()?;
+        Some(Self { parameters: hash.cost(), salt: hash.salt.clone(), tag })
     }
 
     /// The PHC string.
@@ -102,7 +88,13 @@ impl PhcHash {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
+
+    fn parse(text: &str) -> Option<PhcHash> {
+        PhcHash::of(&Argon2Hash::parse(text).ok()?)
+    }
 
     const PARAMETERS: HashParameters =
         HashParameters { memory_kib: 64, iterations: 3, parallelism: 1 };
@@ -112,12 +104,12 @@ mod tests {
         let hash = PhcHash::new(PARAMETERS, vec![7; SALT_LENGTH], [9; TAG_LENGTH]);
         let text = hash.to_phc_string().unwrap();
         assert!(text.expose_secret().starts_with("$argon2id$v=19$m=64,t=3,p=1$"));
-        let read = PhcHash::parse(&text).unwrap();
+        let read = parse(text.expose_secret()).unwrap();
         assert_eq!((read.parameters, read.salt, read.tag), (hash.parameters, hash.salt, hash.tag));
     }
 
     #[test]
-    fn other_schemes_versions_and_lengths_are_refused() {
+    fn other_schemes_versions_and_lengths_are_not_ours() {
         let hash = PhcHash::new(PARAMETERS, vec![7; SALT_LENGTH], [9; TAG_LENGTH]);
         let text = hash.to_phc_string().unwrap();
         let text = text.expose_secret();
@@ -129,7 +121,7 @@ mod tests {
             text[..text.rfind('$').unwrap()].to_owned(),
             String::new(),
         ] {
-            assert!(PhcHash::parse(&SecretString::from(other.clone())).is_err(), "{other}");
+            assert!(parse(&other).is_none(), "{other}");
         }
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{foreign::ForeignHash, phc::PhcHash};
+use super::{
+    foreign::{ForeignHash, Parts},
+    phc::PhcHash,
+};
 use crate::domain::{
     Reason,
     stored_credential::{HashParameters, HashScheme},
@@ -23,12 +26,17 @@ pub(crate) enum StoredHash {
 }
 
 impl StoredHash {
-    /// Reads a hash; `None` when it is none that can be verified.
-    pub(crate) fn parse(text: &SecretString) -> Option<Self> {
-        if let Ok(own) = PhcHash::parse(text) {
-            return Some(Self::Own(own));
-        }
-        ForeignHash::parse(text).map(|foreign| Self::Foreign(Arc::new(foreign)))
+    /// Reads a hash.
+    ///
+    /// # Errors
+    /// Says why it is none that can be verified.
+    pub(crate) fn parse(text: &SecretString) -> Result<Self, Reason> {
+        let foreign = ForeignHash::parse(text)?;
+        let own = match &foreign.parts {
+            Parts::Argon2(hash) => PhcHash::of(hash),
+            Parts::Bcrypt | Parts::Pbkdf2(_) => None,
+        };
+        Ok(own.map_or_else(|| Self::Foreign(Arc::new(foreign)), Self::Own))
     }
 
     /// The text that reads as this.

@@ -2,6 +2,7 @@
 
 mod development;
 mod doctor;
+mod field_cases;
 mod import;
 mod import_stopped;
 mod operators;
