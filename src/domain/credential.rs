@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     InvalidField, Reason,
-    text::{nfc, nfkc_case_fold},
+    text::{nfc, nfd, nfkc_case_fold},
     user::UserId,
     validity::Validity,
 };
@@ -64,6 +64,13 @@ impl CredentialValue {
     /// Its length in code points.
     pub(crate) fn characters(&self) -> usize {
         self.0.expose_secret().chars().count()
+    }
+
+    /// The value in NFD, as other systems may have hashed it, when that is another text.
+    pub(crate) fn decomposed(&self) -> Option<Self> {
+        let decomposed = Zeroizing::new(nfd(self.0.expose_secret()));
+        let is_other = decomposed.as_str() != self.0.expose_secret();
+        is_other.then(|| Self(SecretString::from(decomposed.as_str())))
     }
 
     /// The form in which it is held against words and lists: whatever the case and the width.

@@ -12,6 +12,11 @@ pub(super) fn nfc(text: &str) -> String {
     ComposingNormalizer::new_nfc().normalize(text).into_owned()
 }
 
+/// NFD: what some systems, such as macOS, give for the same text.
+pub(super) fn nfd(text: &str) -> String {
+    DecomposingNormalizer::new_nfd().normalize(text).into_owned()
+}
+
 /// NFKC and full case folding: the one form in which names are compared.
 ///
 /// Folding and compatibility decomposition feed each other, so they alternate as in Unicode's

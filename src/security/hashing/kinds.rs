@@ -13,7 +13,10 @@ use super::{
     foreign::{Argon2Hash, ForeignHash, Parts, Pbkdf2Hash},
     kernel,
 };
-use crate::domain::stored_credential::{HashParameters, HashScheme};
+use crate::domain::{
+    credential::CredentialValue,
+    stored_credential::{HashParameters, HashScheme},
+};
 
 /// A refusal takes that much longer than the dearest kind: so much that whoever waits for the rest
 /// of it waits long, and wakes up as late as everybody else.
@@ -66,9 +69,12 @@ impl HashingEngine {
         Ok(())
     }
 
-    /// Waits until a refusal may be told whose hash began then. The queue before it is everybody's.
-    pub(crate) async fn wait_as_refused(&self, began: Instant) {
-        let time = self.pool.target_time().mul_f64(self.refusal_cost.get());
+    /// Waits until a refusal of this value may be told whose hash began then. The queue before it is
+    /// everybody's. A value of two forms was tried twice, and so its refusal takes twice as long,
+    /// whatever it was held against.
+    pub(crate) async fn wait_as_refused(&self, value: &CredentialValue, began: Instant) {
+        let tries = if value.decomposed().is_some() { 2.0 } else { 1.0 };
+        let time = self.pool.target_time().mul_f64(tries * self.refusal_cost.get());
         // The timer would round even nothing up to a millisecond.
         if !time.is_zero() {
             tokio::time::sleep_until((began + time).into()).await;

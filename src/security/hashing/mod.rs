@@ -33,7 +33,6 @@ use std::{
 use futures_util::FutureExt;
 use prometheus_client::{metrics::gauge::ConstGauge, registry::Registry};
 use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -263,7 +262,8 @@ impl HashingEngine {
         Ok(self.verification(caller, value, stored).await?.is_right)
     }
 
-    /// One job and a comparison.
+    /// One job. A value whose NFD is another text is tried in both forms: other systems hashed what was
+    /// typed, and some keyboards type decomposed.
     ///
     /// `None` stands for a row that does not exist: the same work is done, and the answer is no.
     /// So it is for a hash that asks for more memory than is allowed, which is not tried.
@@ -280,25 +280,12 @@ impl HashingEngine {
             tracing::error!("a stored hash asks for more than hashing.maximum_memory_kib");
         }
         let is_real = allowed.is_some();
-        let against = match allowed {
-            Some(StoredHash::Foreign(foreign)) => {
-                let task = Task::Match(Arc::clone(foreign));
-                let computed = self.compute(caller, value.secret(), task);
-                return async move {
-                    let Computed { done, began } = computed.await?;
-                    Ok(Verified { is_right: matches!(done, Done::Match(true)), began })
-                }
-                .boxed();
-            }
-            Some(StoredHash::Own(own)) => own.clone(),
-            None => self.decoy.clone(),
-        };
-        let (salt, parameters) = (against.salt().to_vec(), against.parameters());
-        let computed = self.compute(caller, value.secret(), Task::Tag { salt, parameters });
+        let hash = allowed.cloned().unwrap_or_else(|| StoredHash::Own(self.decoy.clone()));
+        let other_form = value.decomposed().map(|other| bytes_of(other.secret()));
+        let computed = self.compute(caller, value.secret(), Task::Match { hash, other_form });
         async move {
             let Computed { done, began } = computed.await?;
-            let is_same = bool::from(tag_of(done)?.as_slice().ct_eq(against.tag()));
-            Ok(Verified { is_right: is_same && is_real, began })
+            Ok(Verified { is_right: is_real && matches!(done, Done::Match(true)), began })
         }
         .boxed()
     }
@@ -347,7 +334,7 @@ impl HashingEngine {
     fn job(&self, secret: &SecretString, task: Task) -> (Job, Answer) {
         let (reply, answer) = oneshot::channel();
         let queued = Instant::now();
-        let secret = Zeroizing::new(secret.expose_secret().as_bytes().to_vec());
+        let secret = bytes_of(secret);
         (Job { secret, task, queued, deadline: queued + self.deadline, reply }, answer)
     }
 
@@ -366,6 +353,10 @@ impl HashingEngine {
             answer.await.unwrap_or(Err(HashingError::ShuttingDown))
         }
     }
+}
+
+fn bytes_of(secret: &SecretString) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(secret.expose_secret().as_bytes().to_vec())
 }
 
 /// The hash that was asked for; a task for one gives nothing else.

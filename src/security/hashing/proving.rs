@@ -49,7 +49,7 @@ impl HashingEngine {
         match self.recall(claim) {
             Some(true) => return Ok(Proven::Together),
             Some(false) => {
-                self.wait_as_refused(Instant::now()).await;
+                self.wait_as_refused(claim.value, Instant::now()).await;
                 return Ok(Proven::No);
             }
             None => {}
@@ -66,7 +66,7 @@ impl HashingEngine {
             self.returning.insert(visitor, Instant::now());
         } else {
             self.refused.insert(digest, Instant::now());
-            self.wait_as_refused(began).await;
+            self.wait_as_refused(claim.value, began).await;
         }
         Ok(match (is_right, is_first) {
             (false, _) => Proven::No,

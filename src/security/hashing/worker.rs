@@ -12,16 +12,17 @@ use std::{
 };
 
 use argon2::Block;
+use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     HashingError, count,
     fair_queue::FairQueue,
-    foreign::ForeignHash,
     kernel::{self, Kernel, Tag},
     measures::Measures,
     phc::SALT_LENGTH,
+    stored::StoredHash,
     weight::{costing, weight},
 };
 use crate::domain::{caller::Caller, stored_credential::HashParameters};
@@ -42,8 +43,8 @@ pub(super) struct Job {
 pub(super) enum Task {
     /// Its hash.
     Tag { salt: Vec<u8>, parameters: HashParameters },
-    /// Whether it is what this was made from.
-    Match(Arc<ForeignHash>),
+    /// Whether it, or its other form, is what a hash was made from.
+    Match { hash: StoredHash, other_form: Option<Zeroizing<Vec<u8>>> },
     /// No hash, but work of that order, which waits its turn like one.
     Check(Check),
 }
@@ -232,18 +233,19 @@ impl Pool {
     ) -> Result<Done, HashingError> {
         match task {
             Task::Tag { salt, parameters } => {
-                let tag = self.counted(|| self.tag(secret, (&salt, parameters), memory))?;
+                let tag = self.counted(|| self.tag(secret, &salt, parameters, memory))?;
                 Ok(Done::Tag(tag))
             }
-            Task::Match(hash) => {
-                let is_match = self.counted(|| self.matches(secret, &hash, memory))?;
+            Task::Match { hash, other_form } => {
+                let forms = [Some(secret), other_form.as_ref().map(|other| other.as_slice())];
+                let is_match = self.counted(|| self.try_forms(forms, &hash, memory))?;
                 Ok(Done::Match(is_match))
             }
             Task::Check(check) => Ok(Done::Check(check(secret))),
         }
     }
 
-    /// Counts a hash, and how long it takes.
+    /// Counts a job that hashes, and how long it takes.
     fn counted<T>(&self, hash: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         self.hashed.fetch_add(1, Ordering::Relaxed);
@@ -252,10 +254,53 @@ impl Pool {
         computed
     }
 
+    /// Whether a hash was made from one of these forms of a secret. Each that is tried costs the same,
+    /// whatever the hash is: what a name is held against must not show.
+    fn try_forms(
+        &self,
+        forms: [Option<&[u8]>; 2],
+        hash: &StoredHash,
+        memory: &mut [Block],
+    ) -> Result<bool, HashingError> {
+        for form in forms.into_iter().flatten() {
+            if self.try_form(form, hash, memory)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a hash was made from these bytes, at the cost of a new one at least.
+    fn try_form(
+        &self,
+        secret: &[u8],
+        hash: &StoredHash,
+        memory: &mut [Block],
+    ) -> Result<bool, HashingError> {
+        match hash {
+            StoredHash::Own(own) => {
+                let tag = self.tag(secret, own.salt(), own.parameters(), memory)?;
+                Ok(tag.as_slice().ct_eq(own.tag()).into())
+            }
+            StoredHash::Foreign(foreign) => {
+                let start = Instant::now();
+                let is_match = foreign.matches(secret, memory);
+                self.measures.filled(foreign.cost().blocks());
+                // Each time what is lacking is known better.
+                for _ in 0..FILLINGS {
+                    self.fill_up(secret, self.lacking_after(start.elapsed()), memory)?;
+                }
+                Ok(is_match)
+            }
+        }
+    }
+
+    /// A hash of ours, filled up to the cost of a new one.
     fn tag(
         &self,
         secret: &[u8],
-        (salt, parameters): (&[u8], HashParameters),
+        salt: &[u8],
+        parameters: HashParameters,
         memory: &mut [Block],
     ) -> Result<Tag, HashingError> {
         let start = Instant::now();
@@ -268,23 +313,6 @@ impl Pool {
         self.fill_up(secret, lacking, memory)?;
         Ok(tag)
     }
-
-    fn matches(
-        &self,
-        secret: &[u8],
-        hash: &ForeignHash,
-        memory: &mut [Block],
-    ) -> Result<bool, HashingError> {
-        let start = Instant::now();
-        let is_match = hash.matches(secret, memory);
-        self.measures.filled(hash.cost().blocks());
-        // Each time what is lacking is known better.
-        for _ in 0..FILLINGS {
-            self.fill_up(secret, self.lacking_after(start.elapsed()), memory)?;
-        }
-        Ok(is_match)
-    }
-
     /// Another argon2 of that cost; none where it is too small for one.
     fn fill_up(
         &self,

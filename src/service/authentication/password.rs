@@ -188,7 +188,7 @@ impl Service {
         }
         let mut refusal = Refusal::WrongPassword;
         if unknown.is_empty() {
-            self.hashing.wait_as_refused(Instant::now()).await;
+            self.hashing.wait_as_refused(presented.password, Instant::now()).await;
             return Ok(Err(refusal));
         }
         let names = unknown.iter().map(|target| target.credential_type.to_owned()).collect();

@@ -5,6 +5,7 @@ mod doctor;
 mod field_cases;
 mod import;
 mod import_stopped;
+mod imported_passwords;
 mod operators;
 mod serve;
 mod starting;

@@ -1,0 +1,85 @@
+//! Passwords whose hashes other systems made: what those looked at of a text, and in which form.
+
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::import::{file, import, logs_in, scheme};
+use crate::support::TestApp;
+
+/// As one keyboard types it, and as another does.
+const COMPOSED: &str = "Zo\u{eb} \u{c5}ngstr\u{f6}m";
+const DECOMPOSED: &str = "Zoe\u{308} A\u{30a}ngstro\u{308}m";
+
+const NEW: (&str, i32) = ("argon2id", 19_456);
+
+fn line(name: &str, hash: &str) -> String {
+    json!({"login_name": name, "credentials": [{"hash": hash}]}).to_string()
+}
+
+fn bcrypt(password: &str) -> String {
+    let parts = bcrypt::hash_with_salt(password, 8, *b"0123456789abcdef").unwrap();
+    parts.format_for_version(bcrypt::Version::TwoB)
+}
+
+/// As PHC strings have it, of a password in its decomposed form.
+fn argon2(algorithm: argon2::Algorithm, memory_kib: u32) -> String {
+    let params = argon2::Params::new(memory_kib, 2, 1, Some(32)).unwrap();
+    let mut output = [0; 32];
+    argon2::Argon2::new(algorithm, argon2::Version::V0x13, params)
+        .hash_password_into(DECOMPOSED.as_bytes(), b"0123456789abcdef", &mut output)
+        .unwrap();
+    format!("${algorithm}$v=19$m={memory_kib},t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg${}", base_64(&output))
+}
+
+fn pbkdf2() -> String {
+    let mut output = [0; 32];
+    let salt = b"0123456789abcdef";
+    pbkdf2::pbkdf2_hmac::<sha2::Sha256>(DECOMPOSED.as_bytes(), salt, 10_000, &mut output);
+    format!("$pbkdf2-sha256$i=10000,l=32$MDEyMzQ1Njc4OWFiY2RlZg${}", base_64(&output))
+}
+
+fn base_64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes)
+}
+
+/// Waits until a user's password rests as new ones do.
+async fn made_anew(app: &TestApp, name: &str) {
+    let is_new = async || {
+        let (scheme, memory) = scheme(app, name).await;
+        (scheme.as_str(), memory) == NEW
+    };
+    for _ in 0..200 {
+        if is_new().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{name} was not made anew");
+}
+
+#[sqlx::test]
+async fn a_hash_of_a_decomposed_password_logs_in_however_it_is_typed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let hashes = [
+        ("bcrypt", bcrypt(DECOMPOSED)),
+        ("pbkdf2", pbkdf2()),
+        ("argon2i", argon2(argon2::Algorithm::Argon2i, 4096)),
+        ("argon2id", argon2(argon2::Algorithm::Argon2id, 4096)),
+        ("as-new", argon2(argon2::Algorithm::Argon2id, 19_456)),
+        ("composed", bcrypt(COMPOSED)),
+    ];
+    let lines = hashes.map(|(name, hash)| line(name, &hash));
+    let (_folder, path) = file(&lines);
+    let (code, _, said) = import(&app, &path, &[]);
+    assert_eq!(code, 0, "{said}");
+    for name in ["bcrypt", "pbkdf2", "argon2i", "argon2id", "as-new", "composed"] {
+        assert!(!logs_in(&app, name, "Zoe Angstrom").await, "{name}");
+        assert!(!logs_in(&app, name, "Zo\u{eb} Angstr\u{f6}m").await, "{name}");
+        assert!(logs_in(&app, name, COMPOSED).await, "{name}");
+        made_anew(&app, name).await;
+        assert!(logs_in(&app, name, COMPOSED).await, "{name} after that");
+        assert!(logs_in(&app, name, DECOMPOSED).await, "{name} after that, typed otherwise");
+    }
+    assert!(app.command(&["credential", "verify", "--user", "as-new"], DECOMPOSED).code == 0);
+}
