@@ -10,6 +10,7 @@ use super::{
 };
 use crate::domain::{
     Reason,
+    credential::CredentialValue,
     stored_credential::{HashParameters, HashScheme},
 };
 
@@ -66,10 +67,14 @@ impl StoredHash {
         }
     }
 
-    /// True when the hash does not depend on all of a value that long: bcrypt looks at 72 bytes.
-    /// Made anew from a value that only begins right, it would keep the right one out.
-    pub(crate) fn is_blind_to(&self, value_bytes: usize) -> bool {
-        self.scheme() == HashScheme::Bcrypt && value_bytes > BCRYPT_BYTES
+    /// True when a value that matches may be only the beginning of the right one. Made anew from that,
+    /// the hash would keep the right one out.
+    ///
+    /// bcrypt looks at 72 bytes: a value that fills them may go on. A shorter one ends with a NUL,
+    /// which is hashed too and which no value has, so it is the whole.
+    pub(crate) fn may_be_of_more_than(&self, value: &CredentialValue) -> bool {
+        let longest = value.bytes().max(value.decomposed().map_or(0, |other| other.bytes()));
+        self.scheme() == HashScheme::Bcrypt && longest >= BCRYPT_BYTES
     }
 
     /// Refuses an imported hash that costs too little or too much.
@@ -77,6 +82,32 @@ impl StoredHash {
         match self {
             Self::Foreign(foreign) => foreign.check_cost(maximum_memory_kib),
             Self::Own(own) => super::foreign::check_argon2(own.parameters(), maximum_memory_kib),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fills_all_that_bcrypt_looks_at_may_go_on() {
+        let text = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
+        let bcrypt = StoredHash::parse(&SecretString::from(text)).unwrap();
+        let text = "pbkdf2_sha1$26000$Django5Salt$9QUCimG0W8iLrVjlN/vlrBn0GeM=";
+        let pbkdf2 = StoredHash::parse(&SecretString::from(text)).unwrap();
+        let of = |text: String| CredentialValue::parse("f", &SecretString::from(text)).unwrap();
+        for (text, expected) in [
+            ("a".repeat(71), false),
+            ("a".repeat(72), true),
+            ("a".repeat(73), true),
+            // 71 bytes as they are, one more when decomposed.
+            (format!("{}é", "a".repeat(69)), true),
+            (format!("{}é", "a".repeat(68)), false),
+        ] {
+            let value = of(text);
+            assert_eq!(bcrypt.may_be_of_more_than(&value), expected, "{}", value.bytes());
+            assert!(!pbkdf2.may_be_of_more_than(&value));
         }
     }
 }

@@ -248,7 +248,7 @@ impl Service {
     ) {
         let (Some(row), Some(hash)) = (target.row, &target.hash) else { return };
         let is_to_upgrade =
-            self.hashing.is_below_target(hash) && !hash.is_blind_to(password.bytes());
+            self.hashing.is_below_target(hash) && !hash.may_be_of_more_than(password);
         if proven == Proven::Now && is_to_upgrade {
             self.upgrades.push(row.clone(), password.clone());
         }

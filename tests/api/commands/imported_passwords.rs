@@ -59,6 +59,38 @@ async fn made_anew(app: &TestApp, name: &str) {
 }
 
 #[sqlx::test]
+async fn a_bcrypt_hash_is_never_made_anew_from_what_may_be_a_prefix(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let long = "p".repeat(72) + " and the rest";
+    let longest_whole = "p".repeat(71);
+    let accented = format!("{}\u{e9} and the rest", "p".repeat(69));
+    let (_folder, path) = file(&[
+        line("long", &bcrypt(&long)),
+        line("filled", &bcrypt(&long[..72])),
+        line("accented", &bcrypt(&accented.replace('\u{e9}', "e\u{301}"))),
+        line("whole", &bcrypt(&longest_whole)),
+    ]);
+    assert_eq!(import(&app, &path, &[]).0, 0);
+    // Who knows the first 72 bytes is let in, as by the other system.
+    assert!(logs_in(&app, "long", &long[..72]).await);
+    assert!(logs_in(&app, "filled", &long[..72]).await);
+    assert!(logs_in(&app, "accented", &format!("{}\u{e9}", "p".repeat(69))).await);
+    assert!(!logs_in(&app, "long", &long[..71]).await);
+    assert!(!logs_in(&app, "whole", &longest_whole[..70]).await);
+    assert!(!logs_in(&app, "whole", &format!("{longest_whole}p")).await);
+    assert!(logs_in(&app, "whole", &longest_whole).await);
+    // They are made anew one after the other; when this one is, the others would have been.
+    made_anew(&app, "whole").await;
+    for name in ["long", "filled", "accented"] {
+        assert_eq!(scheme(&app, name).await.0, "bcrypt", "{name}");
+    }
+    assert!(logs_in(&app, "long", &long).await, "the real password is not kept out");
+    assert!(logs_in(&app, "accented", &accented).await, "the real password is not kept out");
+    assert!(logs_in(&app, "whole", &longest_whole).await);
+    assert!(!logs_in(&app, "whole", &format!("{longest_whole}p")).await);
+}
+
+#[sqlx::test]
 async fn a_hash_of_a_decomposed_password_logs_in_however_it_is_typed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let hashes = [
