@@ -13,6 +13,7 @@ mod derived_key;
 mod fair_queue;
 mod flights;
 mod foreign;
+mod job;
 mod kernel;
 mod kinds;
 mod measures;
@@ -47,11 +48,12 @@ use self::{
     capacity::{count, queue_length},
     claim::ClaimKey,
     flights::{Flights, Verification, Verified},
+    job::{Computed, Done, Job, Task},
     kernel::{Kernel, Tag},
     kinds::RefusalCost,
     measures::Measures,
     remembered::Remembered,
-    worker::{Computed, Done, Job, Pool, Task},
+    worker::Pool,
 };
 use super::random::random_bytes;
 use crate::domain::{
