@@ -1,14 +1,89 @@
-//! Tells the binary what it was built as, for `--version`.
+//! Tells the binary what it was built as, for `--version`, and which targets can log in it, for
+//! `log.level`.
 
-fn main() {
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    error::Error,
+    fs,
+    path::Path,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
     for (name, variable) in
         [("CREDENTIAL_KEEPER_PROFILE", "PROFILE"), ("CREDENTIAL_KEEPER_TARGET", "TARGET")]
     {
-        let value = std::env::var(variable).unwrap_or_else(|_| "unknown".to_owned());
+        let value = env::var(variable).unwrap_or_else(|_| "unknown".to_owned());
         println!("cargo::rustc-env={name}={value}");
     }
     // A new migration must reach the binary that embeds them.
     println!("cargo::rerun-if-changed=migrations");
     // So must a new language.
     println!("cargo::rerun-if-changed=locales");
+    write_log_targets()
+}
+
+/// Writes the list of targets that `log.level` can name: our modules, and the libraries that log.
+fn write_log_targets() -> Result<(), Box<dyn Error>> {
+    for source in ["Cargo.toml", "Cargo.lock", "src"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    let lock = fs::read_to_string("Cargo.lock")?;
+    let mut targets = libraries(&fs::read_to_string("Cargo.toml")?, &lock);
+    modules("credential_keeper", Path::new("src"), &mut targets)?;
+    let file = Path::new(&env::var("OUT_DIR")?).join("log_targets.rs");
+    fs::write(file, format!("&{targets:#?}").replace('{', "[").replace('}', "]"))?;
+    Ok(())
+}
+
+/// The modules of a folder, as targets are spelled.
+fn modules(
+    parent: &str,
+    folder: &Path,
+    targets: &mut BTreeSet<String>,
+) -> Result<(), Box<dyn Error>> {
+    targets.insert(parent.to_owned());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let module = format!("{parent}::{name}");
+        if path.is_dir() {
+            modules(&module, &path, targets)?;
+        } else if !["mod", "lib", "main"].contains(&name.as_ref()) {
+            targets.insert(module);
+        }
+    }
+    Ok(())
+}
+
+/// The libraries of the binary that use `log` or `tracing`, by the names of their crates.
+fn libraries(manifest: &str, lock: &str) -> BTreeSet<String> {
+    let mut dependencies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in lock.split("[[package]]").skip(1) {
+        let mut quoted = package.lines().filter_map(|line| line.split('"').nth(1));
+        let name = quoted.next().unwrap_or_default();
+        // Behind a name that is there in several versions comes the version.
+        let list = package.split("dependencies = [").nth(1).unwrap_or_default();
+        let needed = list.lines().filter_map(|line| line.split(['"', ' ']).nth(2));
+        dependencies.entry(name).or_default().extend(needed);
+    }
+    let section = manifest.split("\n[dependencies]").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let mut waiting: Vec<&str> =
+        section.lines().filter_map(|line| line.split_once(" =")).map(first).collect();
+    let mut found = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if found.insert(name) {
+            waiting.extend(dependencies.get(name).into_iter().flatten());
+        }
+    }
+    let logs = |name: &&str| {
+        let needed = dependencies.get(name);
+        needed.is_some_and(|needed| needed.contains("log") || needed.contains("tracing"))
+    };
+    found.into_iter().filter(logs).map(|name| name.replace('-', "_")).collect()
+}
+
+fn first<'text>((first, _): (&'text str, &str)) -> &'text str {
+    first
 }

@@ -10,6 +10,7 @@
 //! | `security` | cryptography |
 //! | `domain` | values and rules |
 //! | `configuration`, `telemetry`, `clock` | settings, logs, the time of day |
+//! | `log_filter`, `log_events` | what is logged, and what always is |
 //!
 //! Dependencies point downwards in this list only; `script/lint` checks it.
 
@@ -18,6 +19,8 @@ mod clock;
 mod configuration;
 mod domain;
 mod http;
+mod log_events;
+mod log_filter;
 mod security;
 mod service;
 mod startup;

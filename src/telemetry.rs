@@ -12,46 +12,51 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
 };
 use tokio::task::JoinError;
-use tracing::{Span, field::Empty};
+use tracing::{Span, Subscriber, field::Empty};
 use tracing_actix_web::RootSpanBuilder;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
 
 use crate::{
     configuration::{LogFormat, LogSettings},
     http::{ClientRequestId, Connection, RequestId},
+    log_events::alarm,
+    log_filter::{self, BadFilter},
 };
-
-/// Libraries that say what only their own developers want to know, at `info` or, of requests that
-/// anybody can send broken, at `error`. `log.level` can name them to hear more.
-const QUIETED: &str = "actix_server=warn,actix_http=off,sqlx=warn";
-
-/// The level was not a filter that tracing knows.
-#[derive(Debug, thiserror::Error)]
-#[error("must be error, warn, info, debug, trace or a list of target=level")]
-pub(crate) struct BadLevel;
 
 /// Sends the logs of this process to stderr. A second call changes nothing.
 ///
 /// # Errors
-/// [`BadLevel`].
-pub(crate) fn start(settings: &LogSettings) -> Result<(), BadLevel> {
-    let filter = filter(settings)?;
+/// See [`BadFilter`].
+pub(crate) fn start(settings: &LogSettings) -> Result<(), BadFilter> {
+    let filter = log_filter::parse(&settings.level)?;
+    let is_terminal = io::stderr().is_terminal();
     let is_text = match settings.format {
-        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Auto => is_terminal,
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry();
     let started = if is_text {
-        registry.with(fmt::layer().with_writer(io::stderr)).try_init()
+        let text = fmt::layer().with_ansi(is_terminal).with_writer(io::stderr);
+        // Anchors are for a program, which reads JSON.
+        registry
+            .with(text.with_filter(log_filter::without_anchors(filter)))
+            .with(json().with_filter(log_filter::only_anchors()))
+            .try_init()
     } else {
-        let layer = fmt::layer().json().flatten_event(true).with_span_list(false);
-        registry.with(layer.with_writer(io::stderr)).try_init()
+        registry.with(filter).with(json()).try_init()
     };
     if started.is_err() {
         tracing::debug!("the log had been started before");
     }
     Ok(())
+}
+
+/// Lines for programs.
+fn json<S: Subscriber + for<'span> LookupSpan<'span>>() -> impl Layer<S> {
+    fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr)
 }
 
 /// Lets panics of this process say where they were, and not what their message is: a library may have
@@ -61,7 +66,7 @@ pub(crate) fn hide_panic_messages() {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         if tracing::dispatcher::has_been_set() {
             let backtrace = Backtrace::capture();
-            tracing::error!(alarm = true, location, %backtrace, "panicked");
+            alarm!(location, %backtrace, "panicked");
         } else {
             // Nobody is left to tell when even this cannot be printed.
             let _ = writeln!(io::stderr(), "credential-keeper: panicked at {location}");
@@ -72,18 +77,6 @@ pub(crate) fn hide_panic_messages() {
 /// A task that panicked or was stopped, as an error that does not tell its message either.
 pub(crate) fn task_failed(_: JoinError) -> io::Error {
     io::Error::other("a task did not come to its end; see the log")
-}
-
-/// Fails when the level is none.
-///
-/// # Errors
-/// [`BadLevel`].
-pub(crate) fn check_level(settings: &LogSettings) -> Result<(), BadLevel> {
-    filter(settings).map(drop)
-}
-
-fn filter(settings: &LogSettings) -> Result<EnvFilter, BadLevel> {
-    EnvFilter::try_new(format!("{QUIETED},{}", settings.level)).map_err(|_| BadLevel)
 }
 
 /// The span of a request. It has the route's pattern but neither query nor headers, in which
@@ -120,6 +113,11 @@ impl RootSpanBuilder for RootSpan {
             Err(error) => tracing::error!(%error, "not answered"),
         }
     }
+}
+
+/// Whether the log of this process has every request with its caller.
+pub(crate) fn are_requests_logged() -> bool {
+    tracing::enabled!(tracing::Level::INFO)
 }
 
 /// An error and what caused it, outermost first, as one line.

@@ -10,6 +10,7 @@ use std::{
 use super::Service;
 use crate::{
     domain::{hexadecimal, user::UserId},
+    log_events::anchor,
     security::anchor::Anchor,
     storage::{StorageError, chain_heads},
 };
@@ -98,13 +99,12 @@ impl Service {
         connection.release();
         for head in &heads {
             let anchor = Anchor::of(&self.keyring, head);
-            tracing::info!(
+            anchor!(
                 user.id = anchor.user_id.as_i32(),
                 audit.sequence = anchor.sequence,
                 audit.mac = hexadecimal::text(&anchor.mac),
                 key.id = anchor.key_id,
                 anchor.signature = hexadecimal::text(&anchor.signature),
-                "anchor"
             );
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::Service;
 use crate::{
     domain::stored_credential::StoredCredential,
+    log_events::alarm,
     security::{
         hashing::StoredHash,
         sealing::{Envelope, OpenError, open},
@@ -48,8 +49,7 @@ impl Service {
 }
 
 fn alarm(row: &StoredCredential, what: &'static str) {
-    tracing::error!(
-        alarm = true,
+    alarm!(
         user.id = %row.user_id,
         credential.type = row.credential_type,
         credential.version = row.version,

@@ -10,6 +10,7 @@ use crate::{
         attempts::AttemptLimits,
         credential_type::{CredentialType, CredentialTypes},
     },
+    log_filter,
     security::{
         access_token::AccessTokens,
         application_token::Applications,
@@ -22,7 +23,7 @@ use crate::{
         EnabledSchemes, KeySetClient, LastUses, MeasuredKinds, Moved, Rules, Service, Upgrades,
     },
     storage::{self, Database, StorageError},
-    telemetry::{self, error_chain},
+    telemetry::error_chain,
 };
 
 /// The service that the settings describe, with its keys read and its hashing threads running.
@@ -77,7 +78,7 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     if settings.database.url.as_ref().is_some_and(|url| !storage::is_database_url(url)) {
         refuse("database.url", &StorageError::BadUrl);
     }
-    if let Err(error) = telemetry::check_level(&settings.log) {
+    if let Err(error) = log_filter::parse(&settings.log.level) {
         refuse("log.level", &error);
     }
     if let Some(Err(error)) = settings.keyring_file.as_deref().map(Keyring::load) {

@@ -33,6 +33,7 @@ mod jwt_confusion;
 mod key_rotation;
 mod limits;
 mod lockout;
+mod log_level;
 mod logs;
 mod metrics;
 mod network;

@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use super::Finding;
 use crate::{
     configuration::{PolicyProfile, Settings},
     domain::attempts::MAXIMUM_CONSECUTIVE,
+    log_events, telemetry,
 };
 
 /// Longer, a token that was stolen is worth stealing.
 const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 
+/// Changes between two anchors can be rolled back unnoticed.
+const LONGEST_ANCHOR_PERIOD: Duration = Duration::from_secs(24 * 3600);
+
 /// Everything that can be said without the database.
 pub(super) fn configured(settings: &Settings) -> Vec<Finding> {
-    [passwords(settings), guessing(settings), network(settings), lifetimes(settings)]
+    [passwords(settings), guessing(settings), network(settings), lifetimes(settings), log(settings)]
         .into_iter()
         .flatten()
         .collect()
@@ -44,7 +50,7 @@ fn passwords(settings: &Settings) -> Vec<Finding> {
         Finding::new(
             "ASVS 6.1.2 and 6.2.11",
             "names of the service do not make a password",
-            is_nist && !passwords.context_words.is_empty(),
+            settings.password_policy().is_some_and(|policy| !policy.words_of("").is_empty()),
             "name your service in passwords.context_words",
         ),
         // There are no settings for these, so no installation can have them.
@@ -123,12 +129,6 @@ fn network(settings: &Settings) -> Vec<Finding> {
             !http.cors_origins.iter().any(|origin| origin == "*"),
             "name the origins in http.cors_origins",
         ),
-        Finding::new(
-            "ASVS 16.2.5",
-            "the log has its usual level",
-            !settings.log.level.contains("trace") && !settings.log.level.contains("debug"),
-            "set log.level = \"info\"",
-        ),
     ]
 }
 
@@ -146,11 +146,37 @@ fn lifetimes(settings: &Settings) -> Vec<Finding> {
             settings.access_tokens.lifetime <= LONGEST_TOKEN,
             "lower access_tokens.lifetime_seconds",
         ),
+    ]
+}
+
+/// Asks the log of this process, which the same settings started as the log of `serve`.
+fn log(settings: &Settings) -> Vec<Finding> {
+    let is_anchoring =
+        (Duration::from_secs(1)..=LONGEST_ANCHOR_PERIOD).contains(&settings.anchor_period);
+    vec![
+        Finding::new(
+            "ASVS 16.2.5",
+            "the log has its usual level",
+            LevelFilter::current() <= LevelFilter::INFO,
+            "set log.level = \"info\"",
+        ),
+        Finding::advice(
+            "ASVS 16.3.1",
+            "every request is logged with its caller",
+            telemetry::are_requests_logged(),
+            "set log.level = \"info\"; below it, successful logins are not logged",
+        ),
+        Finding::new(
+            "ASVS 16.3.3",
+            "alarms are logged",
+            log_events::are_alarms_logged(),
+            "the log did not start; run `config check`",
+        ),
         Finding::new(
             "ASVS 16.4.2",
             "anchors of the audit chains are written",
-            !settings.anchor_period.is_zero(),
-            "set audit.anchor_seconds",
+            is_anchoring && log_events::are_anchors_logged(),
+            "set audit.anchor_seconds to at most a day",
         ),
     ]
 }

@@ -9,7 +9,7 @@ use argon2_kernel::{
 use zeroize::Zeroizing;
 
 use super::HashingError;
-use crate::domain::stored_credential::HashParameters;
+use crate::{domain::stored_credential::HashParameters, log_events::alarm};
 
 /// Length of a tag in bytes.
 pub(super) const TAG_LENGTH: usize = 32;
@@ -52,10 +52,7 @@ impl Kernel {
                 return Self::Portable;
             };
             if Some(tag) != by_crate(b"tried at start", &salt, parameters, &mut memory) {
-                tracing::error!(
-                    alarm = true,
-                    "the AVX2 kernel computes wrong hashes on this machine; it is not used"
-                );
+                alarm!("the AVX2 kernel computes wrong hashes on this machine; it is not used");
                 return Self::Portable;
             }
         }

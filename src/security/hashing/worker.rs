@@ -25,7 +25,10 @@ use super::{
     stored::StoredHash,
     weight::{costing, weight},
 };
-use crate::domain::{caller::Caller, stored_credential::HashParameters};
+use crate::{
+    domain::{caller::Caller, stored_credential::HashParameters},
+    log_events::alarm,
+};
 
 /// How much nicer the hashing threads are than the rest: requests that need no hash go first.
 const NICENESS: i32 = 10;
@@ -89,7 +92,7 @@ impl Pool {
                     drop(report);
                     // A panic costs its own job, never the thread.
                     while catch_unwind(AssertUnwindSafe(|| pool.work(&mut memory))).is_err() {
-                        tracing::error!(alarm = true, "a hashing thread panicked; it goes on");
+                        alarm!("a hashing thread panicked; it goes on");
                     }
                 })
                 .map_err(|error| HashingError::NoThread(Arc::new(error)))?;

@@ -62,9 +62,11 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
         ("HTTP__LISTEN", "0.0.0.0:0", "only names of this service are answered for"),
         ("HTTP__CORS_ORIGINS", "*", "pages of every origin may not call the API"),
         ("LOG__LEVEL", "debug", "the log has its usual level"),
+        ("LOG__LEVEL", "warn,sqlx=debug", "the log has its usual level"),
         ("SESSIONS__ABSOLUTE_SECONDS", "0", "whatever a password gave ends some day"),
         ("ACCESS_TOKENS__LIFETIME_SECONDS", "90000", "tokens live for a day at most"),
         ("AUDIT__ANCHOR_SECONDS", "0", "anchors of the audit chains are written"),
+        ("AUDIT__ANCHOR_SECONDS", "86401", "anchors of the audit chains are written"),
         ("KEYRING__FILE", "/no/such/file", "keyring and database can be used, and belong together"),
         (
             "DATABASE__URL",
@@ -102,5 +104,11 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
     let cheaper = [("KEEPER__HASHING__MEMORY_KIB", "47104")];
     let (_, findings) = doctor(&app, &[&sound[..], &cheaper].concat());
     assert_eq!(findings["every hash costs what a new one does"].0, "note");
+    // What a level turns off is told; anchors and alarms it does not.
+    let (_, findings) = doctor(&app, &[&sound[..], &[("KEEPER__LOG__LEVEL", "warn")]].concat());
+    assert_eq!(findings["every request is logged with its caller"].0, "note");
+    for what in ["anchors of the audit chains are written", "alarms are logged"] {
+        assert_eq!(findings[what].0, "pass", "{what}");
+    }
     drop_role(&app).await;
 }

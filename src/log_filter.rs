@@ -1,0 +1,154 @@
+//! The filter that `log.level` describes: a level, and levels of single targets.
+
+use std::collections::BTreeSet;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+
+use crate::log_events::{ALARM, ANCHOR};
+
+/// Every module of this crate, and every library in the binary that logs.
+const TARGETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/log_targets.rs"));
+
+/// Targets that libraries name by hand.
+const NAMED_TARGETS: [&str; 3] = ["sqlx", "sqlx::query", "sqlx::postgres::notice"];
+
+/// Libraries that log for their own developers only, at `info` or, about requests that anybody can
+/// send broken, at `error`. `log.level` can name them to hear more.
+const QUIETED: [(&str, LevelFilter); 3] = [
+    ("actix_server", LevelFilter::WARN),
+    ("actix_http", LevelFilter::OFF),
+    ("sqlx", LevelFilter::WARN),
+];
+
+/// Why a text is not a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadFilter {
+    /// A level is not a level.
+    #[error(
+        "must be error, warn, info, debug or trace; levels of single targets follow as \
+         target=level, separated by commas"
+    )]
+    Level,
+    /// Nothing logs under that target.
+    #[error(
+        "names a target that logs nothing; use credential_keeper, one of its modules, or a \
+         library such as sqlx or actix_http, with underscores"
+    )]
+    Target,
+    /// Only one of two levels can count.
+    #[error("has two levels for one target; remove one")]
+    Repeated,
+}
+
+/// Reads a filter. It always enables alarms and anchors.
+///
+/// # Errors
+/// See [`BadFilter`].
+pub(crate) fn parse(text: &str) -> Result<Targets, BadFilter> {
+    let mut filter = Targets::new().with_default(LevelFilter::INFO).with_targets(QUIETED);
+    let mut seen = BTreeSet::new();
+    for directive in text.split(',') {
+        let (target, level) = directive.split_once('=').unwrap_or(("", directive));
+        let (target, level) = (target.trim(), level.trim());
+        if !directive.contains('=') {
+            filter = filter.with_default(parse_level(level)?);
+        } else if level.eq_ignore_ascii_case("off") {
+            filter = filter.with_target(known(target)?, LevelFilter::OFF);
+        } else {
+            filter = filter.with_target(known(target)?, parse_level(level)?);
+        }
+        if !seen.insert(target) {
+            return Err(BadFilter::Repeated);
+        }
+    }
+    // Added last, so that no directive counts against them.
+    Ok(filter.with_target(ALARM, LevelFilter::ERROR).with_target(ANCHOR, LevelFilter::INFO))
+}
+
+/// The same filter without anchors, for a log whose anchors are written in another format.
+pub(crate) fn without_anchors(filter: Targets) -> Targets {
+    filter.with_target(ANCHOR, LevelFilter::OFF)
+}
+
+/// A filter that enables anchors and nothing else.
+pub(crate) fn only_anchors() -> Targets {
+    Targets::new().with_target(ANCHOR, LevelFilter::INFO)
+}
+
+fn parse_level(text: &str) -> Result<LevelFilter, BadFilter> {
+    let levels = [
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    let found = levels.into_iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
+    found.map(|(_, level)| level).ok_or(BadFilter::Level)
+}
+
+fn known(target: &str) -> Result<&str, BadFilter> {
+    let is_known = TARGETS.contains(&target) || NAMED_TARGETS.contains(&target);
+    if is_known { Ok(target) } else { Err(BadFilter::Target) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_that_means_nothing_is_refused() {
+        for (text, error) in [
+            ("", BadFilter::Level),
+            ("warning", BadFilter::Level),
+            ("off", BadFilter::Level),
+            ("3", BadFilter::Level),
+            ("credential_keeper", BadFilter::Level),
+            ("info,", BadFilter::Level),
+            ("sqlx=loud", BadFilter::Level),
+            ("=,=", BadFilter::Target),
+            ("=info", BadFilter::Target),
+            ("audit=off", BadFilter::Target),
+            ("actix-http=debug", BadFilter::Target),
+            ("credential_keeper::nothing=debug", BadFilter::Target),
+            ("[request]=debug", BadFilter::Target),
+            ("insta=debug", BadFilter::Target),
+            ("info,debug", BadFilter::Repeated),
+            ("sqlx=info,sqlx=debug", BadFilter::Repeated),
+        ] {
+            assert_eq!(parse(text).err(), Some(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_filter_means_what_it_says_and_always_has_alarms_and_anchors() {
+        for text in [
+            "error",
+            "INFO",
+            "trace, sqlx=trace",
+            "credential_keeper=off",
+            "warn,credential_keeper::service=off,credential_keeper::service::anchoring=off",
+            "error,reqwest=debug,actix_http=error,sqlx::query=debug",
+        ] {
+            let filter = parse(text).unwrap();
+            assert!(filter.would_enable(ALARM, &Level::ERROR), "{text}");
+            assert!(filter.would_enable(ANCHOR, &Level::INFO), "{text}");
+        }
+        let filter = parse("warn,credential_keeper::http=debug").unwrap();
+        assert!(filter.would_enable("credential_keeper::http::hosts", &Level::DEBUG));
+        assert!(!filter.would_enable("credential_keeper::service", &Level::INFO));
+        assert!(!filter.would_enable("actix_http::h1", &Level::ERROR));
+        // A level of one target says nothing about all others.
+        assert!(parse("sqlx=debug").unwrap().would_enable("credential_keeper::cli", &Level::INFO));
+    }
+
+    #[test]
+    fn no_directive_can_name_alarms_and_anchors() {
+        for target in [ALARM, ANCHOR] {
+            assert!(TARGETS.iter().all(|known| !known.starts_with(target)), "{target}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What `log.level` turns off, and what it never does.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{PLAIN, RETIRED, SAVE, Server, TestApp, WHO, keeper};
+
+/// Saves a credential and uses one whose row was edited, in a `serve` with that log; gives back the
+/// log.
+async fn log_of(app: &TestApp, level: &str, format: &str) -> String {
+    let mut serve = keeper(&["serve"]);
+    serve
+        .envs(app.variables())
+        .env("KEEPER__AUDIT__ANCHOR_SECONDS", "1")
+        .env("KEEPER__LOG__LEVEL", level)
+        .env("KEEPER__LOG__FORMAT", format);
+    let server = Server::start(serve).unwrap();
+    let body = json!({"UserId": RETIRED.0, "Credential": {"Value": "another"}});
+    let request = app.client.post(format!("{}{SAVE}", server.ready));
+    let saved = app.administrator().put_into(request).json(&body).send().await.unwrap();
+    assert_eq!(saved.status(), 200);
+    shift_version(app, 1).await;
+    let who = app.plain().put_into(app.client.get(format!("{}{WHO}", server.ready)));
+    assert_eq!(who.send().await.unwrap().status(), 401);
+    shift_version(app, -1).await;
+    server.signal(Signal::TERM);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+    log
+}
+
+/// A row with another version than it was sealed with does not open.
+async fn shift_version(app: &TestApp, by: i64) {
+    sqlx::query("UPDATE credentials SET version = version + $1 WHERE user_id = $2")
+        .bind(by)
+        .bind(PLAIN.0)
+        .execute(&app.pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test]
+async fn anchors_and_alarms_are_logged_whatever_the_level_and_the_format(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").succeeded();
+    sqlx::raw_sql("UPDATE users SET is_retired = false").execute(&app.pool).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (level, format) in [
+        ("error", "json"),
+        ("error,credential_keeper=off,credential_keeper::service::anchoring=off", "json"),
+        ("warn", "text"),
+    ] {
+        let log = log_of(&app, level, format).await;
+        let file = folder.path().join("log");
+        fs::write(&file, &log).unwrap();
+        let verified = app.command(&["audit", "verify", "--anchors", file.to_str().unwrap()], "");
+        assert!(verified.stderr.contains("and 1 anchors verified, 0 findings"), "{verified:?}");
+        let lines = log.lines();
+        if format == "text" {
+            assert!(log.contains("alarm=true"), "{log}");
+            continue;
+        }
+        let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        let logged: Vec<_> = lines.iter().map(|line| (&line["target"], &line["level"])).collect();
+        // Nothing else is at `error`.
+        assert_eq!(logged.len(), 2, "{log}");
+        assert!(logged.contains(&(&json!("credential_keeper::alarm"), &json!("ERROR"))), "{log}");
+        assert!(logged.contains(&(&json!("credential_keeper::anchor"), &json!("INFO"))), "{log}");
+        assert!(lines.iter().any(|line| line["alarm"] == true), "{log}");
+    }
+}
+
+#[test]
+fn a_level_that_means_nothing_is_refused_by_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = folder.path().join("keyring.json");
+    let run = |arguments: &[&str], level: &str| {
+        let mut command = keeper(arguments);
+        command.env("KEEPER__LOG__LEVEL", level).env("KEEPER__KEYRING__FILE", &keyring);
+        command.env("KEEPER__DATABASE__URL", "postgres://nobody@127.0.0.1:1/x");
+        crate::support::run_with_input(command, "")
+    };
+    run(&["keys", "generate"], "info,sqlx=debug").succeeded();
+    for level in ["warning", "off", "info,marker", "marker=debug", "sqlx=marker", "info,warn"] {
+        for arguments in
+            [&["config", "check"][..], &["serve"], &["migrate"], &["doctor"], &["keys", "list"]]
+        {
+            let finished = run(arguments, level);
+            let said = format!("{}{}", finished.stdout, finished.stderr);
+            assert_eq!(finished.code, 1, "{level} {arguments:?}: {said}");
+            assert!(said.contains("log.level: "), "{level} {arguments:?}: {said}");
+            assert!(!said.contains("marker"), "{level} {arguments:?}: {said}");
+        }
+    }
+    assert!(run(&["config", "check"], "warn").succeeded().ends_with("the settings are sound"));
+}
