@@ -1,10 +1,10 @@
-//! The keyring as it lies on disk: JSON, readable by its owner alone.
+//! The keyring as it lies on disk: JSON, which nobody else can read.
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -12,14 +12,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::random::{RandomError, random_bytes};
-use crate::domain::{
-    encoding::{self, EncodingError},
-    hexadecimal,
+use super::{
+    random::{RandomError, random_bytes},
+    secret_file::{self, SecretFileError},
 };
-
-/// Permission bits beyond "the owner may read".
-const TOO_OPEN: u32 = 0o377;
+use crate::domain::hexadecimal;
 
 /// What a key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,16 +62,10 @@ pub(super) struct KeyringFile {
 /// Why a keyring cannot be used. No variant holds anything of a key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyringError {
-    #[error("the keyring {0} cannot be read")]
-    Unreadable(PathBuf, #[source] io::Error),
-    #[error("the keyring {0} may be accessed by more than its owner's reading: chmod 0400 it")]
-    TooOpen(PathBuf),
-    #[error("the keyring {0} belongs to another user than the one that reads it")]
-    ForeignOwner(PathBuf),
+    #[error("the keyring cannot be used")]
+    File(#[from] SecretFileError),
     #[error("the keyring {0} is not a JSON list of keys with id, state and secret")]
     Malformed(PathBuf),
-    #[error("the keyring {0} {1}")]
-    Encoding(PathBuf, EncodingError),
     #[error("key {0} of the keyring does not hold 32 bytes in base64")]
     BadSecret(String),
     #[error("the keyring names key {0} twice")]
@@ -134,22 +125,10 @@ impl KeyringFile {
         Ok(())
     }
 
-    /// Reads the file, refusing one that others could read or change.
+    /// Reads the file, and refuses one that others can read or change.
     pub(super) fn read(path: &Path) -> Result<Self, KeyringError> {
-        let unreadable = |error| KeyringError::Unreadable(path.to_owned(), error);
-        let mut file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if metadata.mode() & TOO_OPEN != 0 {
-            return Err(KeyringError::TooOpen(path.to_owned()));
-        }
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(KeyringError::ForeignOwner(path.to_owned()));
-        }
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = encoding::text(&bytes)
-            .map_err(|error| KeyringError::Encoding(path.to_owned(), error))?;
-        serde_json::from_str(text).map_err(|_| KeyringError::Malformed(path.to_owned()))
+        let text = secret_file::read(path)?;
+        serde_json::from_str(&text).map_err(|_| KeyringError::Malformed(path.to_owned()))
     }
 
     /// The file's text.
@@ -161,23 +140,31 @@ impl KeyringFile {
     /// Writes a new file with mode 0400; never over an existing one.
     pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
         // A link never replaces what is there.
-        write_beside(path, &self.to_json(), |unfinished| fs::hard_link(unfinished, path)).map_err(
-            |error| {
+        write_beside(path, &self.to_json(), |_, unfinished| fs::hard_link(unfinished, path))
+            .map_err(|error| {
                 if error.kind() == io::ErrorKind::AlreadyExists {
                     KeyringError::Exists(path.to_owned())
                 } else {
                     KeyringError::Unwritable(path.to_owned(), error)
                 }
-            },
-        )
+            })
     }
 
-    /// Writes a text over a file, which has the mode 0400 then.
+    /// Writes a text over a file. Its readers stay the same.
     pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
         let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
         // What a link leads to is what others read.
         let path = fs::canonicalize(path).map_err(unwritable)?;
-        write_beside(&path, text, |unfinished| fs::rename(unfinished, &path)).map_err(unwritable)
+        let former = fs::metadata(&path).map_err(unwritable)?;
+        write_beside(&path, text, |file, unfinished| {
+            let new = file.metadata()?;
+            if (new.uid(), new.gid()) != (former.uid(), former.gid()) {
+                fchown(file, Some(former.uid()), Some(former.gid()))?;
+            }
+            file.set_permissions(Permissions::from_mode(0o400 | former.mode() & 0o040))?;
+            fs::rename(unfinished, &path)
+        })
+        .map_err(unwritable)
     }
 }
 
@@ -186,7 +173,7 @@ impl KeyringFile {
 fn write_beside(
     path: &Path,
     text: &str,
-    put_into_place: impl FnOnce(&OsStr) -> io::Result<()>,
+    put_into_place: impl FnOnce(&File, &OsStr) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}", std::process::id()));
@@ -195,7 +182,7 @@ fn write_beside(
             |mut file| {
                 file.write_all(text.as_bytes())?;
                 file.sync_all()?;
-                put_into_place(&unfinished)?;
+                put_into_place(&file, &unfinished)?;
                 // The name, too, must outlive a crash.
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 File::open(folder.unwrap_or(Path::new(".")))?.sync_all()

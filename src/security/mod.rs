@@ -23,6 +23,7 @@ mod length_prefixed;
 pub(crate) mod parts;
 pub(crate) mod random;
 pub(crate) mod sealing;
+pub(crate) mod secret_file;
 pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
 pub(crate) mod tried_first;

@@ -5,14 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use secrecy::SecretString;
-use zeroize::Zeroizing;
-
-use super::StartError;
+use super::{
+    StartError,
+    files::{problems_of_database, read_password},
+};
 use crate::{
     clock,
-    configuration::Settings,
-    domain::encoding,
+    configuration::{Problems, Settings},
     security::keyring::Keyring,
     service::keys,
     storage::{
@@ -58,6 +57,10 @@ pub(crate) async fn connect_when_ready(
 /// # Errors
 /// When a setting is missing, or nobody answers.
 pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
+    let problems = problems_of_database(settings);
+    if !problems.is_empty() {
+        return Err(StartError::Setting(Problems(problems).to_string()));
+    }
     let settings = &settings.database;
     let missing = || StartError::Setting("database.url: is required".to_owned());
     let url = settings.url.as_ref().ok_or_else(missing)?;
@@ -75,15 +78,6 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
 /// Reads the file for each connection: a password that was rotated counts at once.
 fn password_source(file: PathBuf) -> PasswordSource {
     Box::new(move || Ok(read_password(&file)?))
-}
-
-pub(super) fn read_password(file: &std::path::Path) -> Result<SecretString, StartError> {
-    let bytes = std::fs::read(file).map(Zeroizing::new).map_err(|error| {
-        StartError::Setting(format!("{} cannot be read: {}", file.display(), error.kind()))
-    })?;
-    let text = encoding::text(&bytes)
-        .map_err(|error| StartError::Setting(format!("{} {error}", file.display())))?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
 /// Fails unless every migration of this binary is applied.

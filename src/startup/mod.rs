@@ -3,6 +3,7 @@
 mod database;
 mod descriptors;
 mod error;
+mod files;
 mod memory;
 mod protection;
 mod server;
@@ -25,8 +26,9 @@ use self::server::serve;
 pub use self::{database::connect, error::StartError};
 pub(crate) use self::{
     database::{connect_when_ready, migrate, require_keyring, require_kind, require_migrations},
+    files::problems_of_files,
     protection::{Protection, forbid_core_dumps, protect},
-    service::{build_service, problems_of_files},
+    service::build_service,
     systemd::notify_ready,
     threads::waiting_threads,
 };

@@ -1,16 +1,15 @@
-//! The service that settings describe, and what is wrong with the files they name.
+//! The service that settings describe.
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{StartError, database::read_password, memory};
+use super::{StartError, memory};
 use crate::{
-    configuration::{self, IssuerSettings, Problem, Settings},
+    configuration::{self, IssuerSettings, Settings},
     domain::{
         application::{Application, InstallationType},
         attempts::AttemptLimits,
         credential_type::{CredentialType, CredentialTypes},
     },
-    log_filter,
     security::{
         access_token::AccessTokens,
         application_token::Applications,
@@ -22,8 +21,7 @@ use crate::{
     service::{
         EnabledSchemes, KeySetClient, LastUses, MeasuredKinds, Moved, Rules, Service, Upgrades,
     },
-    storage::{self, Database, StorageError},
-    telemetry::error_chain,
+    storage::Database,
 };
 
 /// The service that the settings describe, with its keys read and its hashing threads running.
@@ -68,33 +66,10 @@ pub(crate) fn build_service(
     })
 }
 
-/// What is wrong with the files that the settings name.
-pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut refuse = |setting: &str, error: &(dyn std::error::Error + 'static)| {
-        let reason = error_chain(error);
-        problems.push(Problem { setting: setting.to_owned(), reason });
-    };
-    if settings.database.url.as_ref().is_some_and(|url| !storage::is_database_url(url)) {
-        refuse("database.url", &StorageError::BadUrl);
-    }
-    if let Err(error) = log_filter::parse(&settings.log.level) {
-        refuse("log.level", &error);
-    }
-    if let Some(Err(error)) = settings.keyring_file.as_deref().map(Keyring::load) {
-        refuse("keyring.file", &error);
-    }
-    if let Some(Err(error)) = settings.database.password_file.as_deref().map(read_password) {
-        refuse("database.password_file", &error);
-    }
-    let types = settings.credential_types();
-    if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types)) {
-        refuse("authentication.issuers", &error);
-    }
-    problems
-}
-
-fn load_issuers(settings: &Settings, types: &CredentialTypes) -> Result<Vec<Issuer>, IssuerError> {
+pub(super) fn load_issuers(
+    settings: &Settings,
+    types: &CredentialTypes,
+) -> Result<Vec<Issuer>, IssuerError> {
     let load = |entry: &IssuerSettings| {
         // The canonical spelling, as saved rows have it.
         let bound = types.find(&entry.credential_type);

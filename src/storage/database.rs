@@ -1,12 +1,13 @@
 //! Opening the database, migrations and commit.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator, postgres::PgConnectOptions};
+use secrecy::SecretString;
+use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator};
 
 use super::{
     connections::{Connector, Database, PasswordSource},
+    database_url::DatabaseUrl,
     error::{StorageError, is_connection_failure},
 };
 
@@ -32,19 +33,12 @@ pub(crate) struct ConnectOptions<'settings> {
     pub(crate) statement_timeout: Duration,
 }
 
-/// True when a text can be the URL of a database.
-pub(crate) fn is_database_url(url: &SecretString) -> bool {
-    PgConnectOptions::from_str(url.expose_secret()).is_ok()
-}
-
 /// Opens the database, with its first connection.
 ///
 /// # Errors
 /// [`StorageError::BadUrl`], or why there is no connection.
 pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, StorageError> {
-    // The parser's own message could repeat a part of the URL, and with it the password.
-    let connection = PgConnectOptions::from_str(options.url.expose_secret())
-        .map_err(|_| StorageError::BadUrl)?;
+    let connection = DatabaseUrl::parse(options.url).map_err(StorageError::BadUrl)?.options;
     let connector = Connector {
         options: connection.application_name("credential-keeper").extra_float_digits(None),
         password: options.password,

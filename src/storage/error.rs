@@ -1,6 +1,6 @@
 //! What the database said, as far as anybody can act on it.
 
-use super::trust;
+use super::{database_url::BadDatabaseUrl, trust};
 
 /// A statement did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +36,9 @@ pub(crate) enum StorageError {
     /// The migrations of this binary and of the database differ.
     #[error("the migrations could not be applied")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The connection settings cannot be read.
-    #[error("database.url is not a PostgreSQL URL")]
-    BadUrl,
+    /// The connection settings cannot be used.
+    #[error("database.url {0}")]
+    BadUrl(BadDatabaseUrl),
     #[error("the database refused a statement")]
     Refused(#[source] sqlx::Error),
 }
@@ -91,7 +91,7 @@ impl StorageError {
             | Self::Constraint(_)
             | Self::Inconsistent { .. }
             | Self::Migration(_)
-            | Self::BadUrl
+            | Self::BadUrl(_)
             | Self::Refused(_) => self,
         }
     }
@@ -121,7 +121,7 @@ impl StorageError {
             | Self::Constraint(_)
             | Self::Inconsistent { .. }
             | Self::Migration(_)
-            | Self::BadUrl
+            | Self::BadUrl(_)
             | Self::Refused(_) => false,
         }
     }

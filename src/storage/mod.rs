@@ -11,6 +11,7 @@ pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;
+mod database_url;
 mod error;
 pub(crate) mod inspection;
 pub(crate) mod installation;
@@ -25,9 +26,7 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     connections::{Connection, ConnectionCounts, PasswordSource},
-    database::{
-        ConnectOptions, commit, connect, is_database_url, migrate, pending_migrations,
-        see_one_moment,
-    },
+    database::{ConnectOptions, commit, connect, migrate, pending_migrations, see_one_moment},
+    database_url::DatabaseUrl,
     error::StorageError,
 };

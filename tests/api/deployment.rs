@@ -2,7 +2,13 @@
 //! file is parsed, its environment is known to the settings, and its commands run as plain
 //! processes with that environment.
 
-use std::{collections::HashMap, fs, path::Path, process::Command};
+use std::{
+    collections::HashMap,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+};
 
 use sqlx::{ConnectOptions, PgPool};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -74,6 +80,7 @@ async fn the_commands_run_with_the_environment_of_the_file(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let secret = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::write(secret("database_password"), "not asked for on this socket\n").unwrap();
+    fs::set_permissions(secret("database_password"), Permissions::from_mode(0o400)).unwrap();
     let keys = keeper(&["keys", "generate", "--file", &secret("keyring")]);
     run_with_input(keys, "").succeeded();
     // Where things are differs here; everything else is as the file says.

@@ -26,7 +26,7 @@ impl From<StorageError> for ApiError {
             StorageError::Constraint(_)
             | StorageError::Inconsistent { .. }
             | StorageError::Migration(_)
-            | StorageError::BadUrl
+            | StorageError::BadUrl(_)
             | StorageError::Refused(_) => ErrorKind::Internal,
         };
         Self::caused(kind, error)

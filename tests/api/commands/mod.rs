@@ -8,5 +8,6 @@ mod import_stopped;
 mod imported_passwords;
 mod operators;
 mod serve;
+mod settings;
 mod starting;
 mod users;

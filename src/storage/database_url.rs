@@ -1,0 +1,291 @@
+//! `database.url`: everything in it counts, or it is refused.
+//!
+//! sqlx skips a parameter that it does not know with a warning, and reads some as something else
+//! than PostgreSQL's own client does. An operator who wrote it relies on it, so it is an error here.
+
+use std::{net::IpAddr, path::PathBuf, str::FromStr};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::Url;
+
+/// Why a URL cannot be used. No variant holds a value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadDatabaseUrl {
+    #[error("must be postgres://user@host/database")]
+    NotPostgresql,
+    #[error("has a #; write %23 in a user name or password")]
+    Fragment,
+    #[error("names several hosts; name one that always leads to the primary server")]
+    SeveralHosts,
+    #[error("has a parameter that is not a name; write %3F for ? and %26 for & in a password")]
+    NotAName,
+    #[error("has the parameter {0}, which this service ignores; remove it")]
+    Ignored(String),
+    #[error("says {0} twice; remove one")]
+    Repeated(&'static str),
+    #[error("has a value for the parameter {name} that cannot be used; {must}")]
+    Value { name: &'static str, must: &'static str },
+    #[error("has sslrootcert, which counts only with sslmode=verify-full; add that")]
+    UnusedRootCertificate,
+    #[error("has one of sslcert and sslkey; give both")]
+    HalfClientCertificate,
+}
+
+/// A URL that can be used.
+pub(crate) struct DatabaseUrl {
+    pub(super) options: PgConnectOptions,
+    pub(crate) has_password: bool,
+    /// Files that it names.
+    pub(crate) certificates: Vec<PathBuf>,
+    /// The file with the private key of the client certificate.
+    pub(crate) private_key: Option<PathBuf>,
+}
+
+/// The parameters that sqlx 0.9 knows and this service does not overwrite: each with its other
+/// spellings.
+const PARAMETERS: [(&str, &[&str]); 12] = [
+    ("sslmode", &["ssl-mode"]),
+    ("sslrootcert", &["ssl-root-cert", "ssl-ca"]),
+    ("sslcert", &["ssl-cert"]),
+    ("sslkey", &["ssl-key"]),
+    ("statement-cache-capacity", &[]),
+    ("host", &["hostaddr"]),
+    ("port", &[]),
+    ("dbname", &[]),
+    ("user", &[]),
+    ("password", &[]),
+    ("options", &[]),
+    ("options[…]", &[]),
+];
+
+/// Session settings that have a setting of this service.
+const OWN_OPTIONS: [&str; 3] =
+    ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"];
+
+/// The parameters of a URL, each with its value.
+type Parameters = Vec<(&'static str, String)>;
+
+impl DatabaseUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// See [`BadDatabaseUrl`].
+    pub(crate) fn parse(text: &SecretString) -> Result<Self, BadDatabaseUrl> {
+        let text = text.expose_secret();
+        if has_several_hosts(text) {
+            return Err(BadDatabaseUrl::SeveralHosts);
+        }
+        let url = Url::parse(text).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") || url.cannot_be_a_base() {
+            return Err(BadDatabaseUrl::NotPostgresql);
+        }
+        if url.fragment().is_some() {
+            return Err(BadDatabaseUrl::Fragment);
+        }
+        let parameters = parameters(&url)?;
+        check_repetition(&url, &parameters)?;
+        parameters.iter().try_for_each(|(name, value)| check_value(name, value))?;
+        check_certificates(&parameters)?;
+        let options =
+            PgConnectOptions::from_str(text).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
+        let file = |name| find(&parameters, name).filter(|value| !is_pem(value)).map(PathBuf::from);
+        Ok(Self {
+            options: without_brackets(options),
+            has_password: url.password().is_some() || find(&parameters, "password").is_some(),
+            certificates: ["sslrootcert", "sslcert"].into_iter().filter_map(file).collect(),
+            private_key: file("sslkey"),
+        })
+    }
+}
+
+/// True when the authority is a list, as other clients take it.
+fn has_several_hosts(text: &str) -> bool {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().is_some_and(|hosts| hosts.contains(','))
+}
+
+/// The parameters in their first spelling.
+fn parameters(url: &Url) -> Result<Parameters, BadDatabaseUrl> {
+    let canonical = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+        if name.starts_with("options[") && name.ends_with(']') {
+            return Ok(("options[…]", format!("{name}={value}")));
+        }
+        let known = PARAMETERS
+            .into_iter()
+            .find(|(first, others)| *first == name || others.contains(&name.as_ref()));
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        match known {
+            Some((first, _)) => Ok((first, value.into_owned())),
+            // What is no name may be the rest of a password.
+            None if name.is_empty() || !name.chars().all(plain) => Err(BadDatabaseUrl::NotAName),
+            None => Err(BadDatabaseUrl::Ignored(name.into_owned())),
+        }
+    };
+    url.query_pairs().map(canonical).collect()
+}
+
+fn find<'parameters>(parameters: &'parameters Parameters, name: &str) -> Option<&'parameters str> {
+    parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+/// Of two values only one would count. A host may stand in both places: the socket's folder is a
+/// parameter, and a URL needs an authority before it can have a user name.
+fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
+    let in_front = [
+        ("user", !url.username().is_empty()),
+        ("password", url.password().is_some()),
+        ("port", url.port().is_some()),
+        ("dbname", !url.path().trim_start_matches('/').is_empty()),
+    ];
+    for (name, _) in PARAMETERS {
+        let before = usize::from(in_front.contains(&(name, true)));
+        let count = parameters.iter().filter(|(known, _)| *known == name).count();
+        if count + before > 1 && !name.starts_with("options") {
+            return Err(BadDatabaseUrl::Repeated(name));
+        }
+    }
+    Ok(())
+}
+
+fn check_value(name: &'static str, value: &str) -> Result<(), BadDatabaseUrl> {
+    let is_mode = || {
+        let mode = PgSslMode::from_str(value);
+        // sqlx takes `allow` for `disable`.
+        mode.is_ok_and(|mode| !matches!(mode, PgSslMode::Allow))
+    };
+    let is_host = || !value.is_empty() && (value.starts_with('/') || !value.contains(','));
+    let (is_usable, must) = match name {
+        "sslmode" => (is_mode(), "it must be disable, prefer, require, verify-ca or verify-full"),
+        "statement-cache-capacity" => (value.parse::<usize>().is_ok(), "it must be a number"),
+        "port" => (value.parse::<u16>().is_ok_and(|port| port > 0), "it must be a port"),
+        "host" => (is_host(), "it must be one host, or the folder of a socket"),
+        "options" | "options[…]" => (
+            !OWN_OPTIONS.iter().any(|option| value.contains(option)),
+            "timeouts are settings: database.lock_timeout_seconds and \
+             database.statement_timeout_seconds",
+        ),
+        _ => (!value.is_empty(), "it must not be empty"),
+    };
+    if is_usable { Ok(()) } else { Err(BadDatabaseUrl::Value { name, must }) }
+}
+
+fn check_certificates(parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
+    let mode = find(parameters, "sslmode").unwrap_or_default().to_ascii_lowercase();
+    if find(parameters, "sslrootcert").is_some() && !mode.starts_with("verify-") {
+        return Err(BadDatabaseUrl::UnusedRootCertificate);
+    }
+    if find(parameters, "sslcert").is_some() != find(parameters, "sslkey").is_some() {
+        return Err(BadDatabaseUrl::HalfClientCertificate);
+    }
+    Ok(())
+}
+
+/// sqlx takes a certificate or key itself where a file's name could be.
+fn is_pem(value: &str) -> bool {
+    value.trim().starts_with("-----BEGIN")
+}
+
+/// A URL has an IPv6 address in brackets, which no resolver knows.
+fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
+    let host = options.get_host();
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside.and_then(|address| address.parse::<IpAddr>().ok()) {
+        Some(address) => options.host(&address.to_string()),
+        None => options,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DatabaseUrl, BadDatabaseUrl> {
+        DatabaseUrl::parse(&SecretString::from(text))
+    }
+
+    #[test]
+    fn what_sqlx_understands_is_accepted() {
+        for text in [
+            "postgres://keeper@db.example/keeper",
+            "postgresql://keeper:secret@db.example:5433/keeper?sslmode=verify-full&sslrootcert=/ca",
+            "postgres://keeper@localhost/postgres?host=%2Ftmp%2Fsocket&sslmode=disable",
+            "postgres://keeper@%2Ftmp%2Fsocket:5432/keeper?statement-cache-capacity=100",
+            "postgres:///keeper?host=/var/run/postgresql&user=keeper",
+            "postgres://h/d?ssl-mode=require&options[search_path]=keeper&options=-c%20jit=off",
+            "postgres://h/d?sslcert=/c&sslkey=/k&hostaddr=10.0.0.1&port=5433",
+        ] {
+            assert_eq!(parse(text).err(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_ignored_is_refused_and_named_without_its_value() {
+        let ignored = BadDatabaseUrl::Ignored("target_session_attrs".to_owned());
+        for (text, error) in [
+            ("nonsense", BadDatabaseUrl::NotPostgresql),
+            ("mysql://u@h/d", BadDatabaseUrl::NotPostgresql),
+            ("postgres:keeper", BadDatabaseUrl::NotPostgresql),
+            ("postgres://u:marker#more@h/d", BadDatabaseUrl::NotPostgresql),
+            ("postgres://u@h/d#marker", BadDatabaseUrl::Fragment),
+            ("postgres://u@h1:5432,h2:5432/d", BadDatabaseUrl::SeveralHosts),
+            ("postgres://u@h1,h2/d", BadDatabaseUrl::SeveralHosts),
+            ("postgres://u:12?marker@h/d", BadDatabaseUrl::NotAName),
+            ("postgres://h/d?target_session_attrs=marker", ignored),
+            ("postgres://h/d?connect_timeout=1", BadDatabaseUrl::Ignored("connect_timeout".into())),
+            (
+                "postgres://h/d?application_name=x",
+                BadDatabaseUrl::Ignored("application_name".into()),
+            ),
+            ("postgres://u@h/d?user=v", BadDatabaseUrl::Repeated("user")),
+            ("postgres://u:a@h/d?password=b", BadDatabaseUrl::Repeated("password")),
+            ("postgres://h/d?host=/a&hostaddr=::1", BadDatabaseUrl::Repeated("host")),
+            (
+                "postgres://h/d?sslmode=require&ssl-mode=disable",
+                BadDatabaseUrl::Repeated("sslmode"),
+            ),
+            (
+                "postgres://h/d?sslmode=require&sslrootcert=/ca",
+                BadDatabaseUrl::UnusedRootCertificate,
+            ),
+            ("postgres://h/d?sslcert=/c", BadDatabaseUrl::HalfClientCertificate),
+        ] {
+            let found = parse(text).err();
+            assert_eq!(found.as_ref(), Some(&error), "{text}");
+            assert!(!error.to_string().contains("marker"), "{error}");
+        }
+        for (text, name) in [
+            ("postgres://h/d?sslmode=allow", "sslmode"),
+            ("postgres://h/d?sslmode=marker", "sslmode"),
+            ("postgres://h/d?port=marker", "port"),
+            ("postgres://h/d?host=h1,h2", "host"),
+            ("postgres://h/d?options=-c%20lock_timeout=1", "options"),
+            ("postgres://h/d?options[statement_timeout]=1", "options[…]"),
+            ("postgres://h?dbname=", "dbname"),
+        ] {
+            let error = parse(text).err().unwrap();
+            let is_named =
+                matches!(error, BadDatabaseUrl::Value { name: found, .. } if found == name);
+            assert!(is_named, "{text}: {error:?}");
+            assert!(!error.to_string().contains("marker"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_loses_its_brackets() {
+        for text in ["postgres://u@[::1]:5433/d", "postgres://u@h/d?hostaddr=::1"] {
+            assert_eq!(parse(text).unwrap().options.get_host(), "::1", "{text}");
+        }
+    }
+
+    #[test]
+    fn the_files_and_the_password_are_found() {
+        let url = parse("postgres://u:p@h/d?sslmode=verify-ca&ssl-ca=/ca&sslcert=/c&sslkey=/k");
+        let url = url.unwrap();
+        assert!(url.has_password);
+        assert_eq!(url.certificates, [PathBuf::from("/ca"), PathBuf::from("/c")]);
+        assert_eq!(url.private_key, Some(PathBuf::from("/k")));
+        assert!(!parse("postgres://u@h/d").unwrap().has_password);
+    }
+}

@@ -1,0 +1,177 @@
+//! Settings and the files they name, as `config check` and every other command see them.
+
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, chown, symlink},
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::support::{Finished, keeper, run_with_input};
+
+/// A folder with a keyring, and settings that are sound.
+struct Installation {
+    folder: TempDir,
+}
+
+impl Installation {
+    fn new() -> Self {
+        let installation = Self { folder: tempfile::tempdir().unwrap() };
+        installation.run(&["keys", "generate"], &[]).succeeded();
+        installation
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file with that text and mode.
+    fn file(&self, name: &str, text: &str, mode: u32) -> String {
+        let path = self.path(name);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+        let mut command = keeper(arguments);
+        command
+            .env("KEEPER__KEYRING__FILE", self.path("keyring.json"))
+            .env("KEEPER__DATABASE__URL", "postgres://keeper@127.0.0.1:1/keeper")
+            .env("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1")
+            .envs(variables.iter().copied());
+        run_with_input(command, "")
+    }
+
+    /// The settings with a problem, one for each line of `config check`.
+    fn problems(&self, variables: &[(&str, &str)]) -> Vec<String> {
+        let finished = self.run(&["config", "check"], variables);
+        let lines = finished.stdout.lines().filter(|line| *line != "the settings are sound");
+        lines.map(|line| line.split_once(": ").unwrap().0.to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_secret_file_is_used_when_nobody_else_can_read_it() {
+    let installation = Installation::new();
+    let keyring = fs::read_to_string(installation.path("keyring.json")).unwrap();
+    for (setting, variable, text) in [
+        ("keyring.file", "KEEPER__KEYRING__FILE", keyring.as_str()),
+        ("database.password_file", "KEEPER__DATABASE__PASSWORD_FILE", "a password\n"),
+    ] {
+        let check = |path: &str| installation.problems(&[(variable, path)]);
+        for mode in [0o400, 0o440, 0o600, 0o640] {
+            let path = installation.file("secret", text, mode);
+            assert!(check(&path).is_empty(), "{setting} {mode:o}");
+        }
+        for mode in [0o404, 0o444, 0o402, 0o420, 0o460, 0o666] {
+            let path = installation.file("secret", text, mode);
+            assert_eq!(check(&path), [setting], "{mode:o}");
+            let told = installation.run(&["config", "check"], &[(variable, &path)]).stdout;
+            assert!(told.contains(&format!("run `chmod 0400 {path}`")), "{told}");
+        }
+        // Kubernetes: a link to a link; what counts is the file at their end.
+        let path = installation.file("secret", text, 0o440);
+        let link = installation.path(&format!("{setting}.link"));
+        symlink("secret", &link).unwrap();
+        assert!(check(link.to_str().unwrap()).is_empty(), "{setting}");
+        let path = Path::new(&path);
+        fs::set_permissions(path, Permissions::from_mode(0o444)).unwrap();
+        assert_eq!(check(link.to_str().unwrap()), [setting]);
+        if rustix::process::geteuid().is_root() {
+            for (owner, group, mode, is_used) in [
+                (0, 4711, 0o440, false),
+                (0, 4711, 0o400, true),
+                (4711, 0, 0o440, false),
+                (0, 0, 0o440, true),
+            ] {
+                fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+                chown(path, Some(owner), Some(group)).unwrap();
+                let is_sound = check(path.to_str().unwrap()).is_empty();
+                assert_eq!(is_sound, is_used, "{owner}:{group} {mode:o}");
+            }
+        }
+        let empty = installation.file("secret", "\n", 0o400);
+        assert_eq!(check(&empty), [setting], "an empty file");
+    }
+}
+
+#[test]
+fn a_file_that_is_too_open_keeps_every_command_from_the_database() {
+    let installation = Installation::new();
+    let open = installation.file("password", "marker", 0o444);
+    let key = installation.file("key", "marker", 0o444);
+    let certificate = installation.file("certificate", "marker", 0o444);
+    let url = format!("postgres://h/d?sslcert={certificate}&sslkey={key}");
+    for (setting, variables) in [
+        ("database.password_file", [("KEEPER__DATABASE__PASSWORD_FILE", open.as_str())]),
+        ("database.url", [("KEEPER__DATABASE__URL", url.as_str())]),
+    ] {
+        for arguments in [&["serve"][..], &["migrate"], &["user", "list"]] {
+            let finished = installation.run(arguments, &variables);
+            assert!(!finished.stderr.contains("marker"), "{finished:?}");
+            finished.failed_saying(&format!("{setting}: permissions on "));
+        }
+        assert_eq!(installation.problems(&variables), [setting]);
+    }
+    let missing =
+        ("KEEPER__DATABASE__URL", "postgres://h/d?sslmode=verify-full&sslrootcert=/no/ca");
+    assert_eq!(installation.problems(&[missing]), ["database.url"]);
+}
+
+#[test]
+fn a_keyring_keeps_its_readers_when_a_key_is_added() {
+    let installation = Installation::new();
+    let path = installation.path("keyring.json");
+    for mode in [0o440, 0o400] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        installation.run(&["rotate-key", "add"], &[]).succeeded();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+#[test]
+fn a_database_url_that_would_be_read_otherwise_than_it_says_is_refused_by_every_command() {
+    let installation = Installation::new();
+    for url in [
+        "marker",
+        "mysql://u@h/d",
+        "postgres://u:marker@h1,h2/d",
+        "postgres://u@h/d?target_session_attrs=marker",
+        "postgres://u@h/d?sslmode=marker",
+        "postgres://u@h/d?sslmode=allow",
+        "postgres://u:12?marker@h/d",
+        "postgres://u:marker@h/d#marker",
+    ] {
+        let variables = [("KEEPER__DATABASE__URL", url)];
+        assert_eq!(installation.problems(&variables), ["database.url"], "{url}");
+        for arguments in [&["serve"][..], &["migrate"], &["user", "list"]] {
+            let finished = installation.run(arguments, &variables);
+            assert!(!finished.stderr.contains("marker"), "{finished:?}");
+            finished.failed_saying("database.url: ");
+        }
+    }
+    let named =
+        installation.run(&["migrate"], &[("KEEPER__DATABASE__URL", "postgres://h/d?x_y=z")]);
+    named.failed_saying("the parameter x_y");
+    let password = installation.file("password", "p", 0o400);
+    let twice = [
+        ("KEEPER__DATABASE__URL", "postgres://u:p@h/d"),
+        ("KEEPER__DATABASE__PASSWORD_FILE", password.as_str()),
+    ];
+    assert_eq!(installation.problems(&twice), ["database.url"]);
+}
+
+#[test]
+fn a_database_is_reached_by_its_ipv6_address() {
+    let installation = Installation::new();
+    let listener = TcpListener::bind("[::1]:0").unwrap();
+    let url = format!("postgres://u@[::1]:{}/d", listener.local_addr().unwrap().port());
+    let called = std::thread::spawn(move || listener.accept().map(drop));
+    let finished = installation.run(&["migrate"], &[("KEEPER__DATABASE__URL", &url)]);
+    assert!(called.join().unwrap().is_ok());
+    finished.failed_saying("cannot be reached");
+}
