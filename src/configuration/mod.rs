@@ -6,6 +6,8 @@
 
 mod connections;
 mod credential_types;
+mod issuers;
+mod network;
 mod reader;
 mod sections;
 mod validation;
@@ -15,18 +17,13 @@ use std::{collections::HashMap, env, path::Path};
 pub use self::sections::Settings;
 pub(crate) use self::{
     connections::ConnectionSettings,
+    issuers::{IssuerSettings, KeySource},
     sections::{
-        ApplicationSettings, AttemptSettings, HashingSettings, IssuerSettings, LogFormat,
-        LogSettings, PasswordSettings, PolicyProfile, ShutdownSettings,
+        ApplicationSettings, AttemptSettings, HashingSettings, LogFormat, LogSettings,
+        PasswordSettings, PolicyProfile, ShutdownSettings,
     },
 };
 use self::{credential_types::TypeSettings, reader::Reader};
-
-/// Where an issuer's keys are.
-pub(crate) enum KeySource<'settings> {
-    File(&'settings Path),
-    Url(url::Url),
-}
 
 /// One thing that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,9 +52,22 @@ impl Settings {
     /// # Errors
     /// Every problem at once.
     pub fn from_environment() -> Result<Self, Problems> {
-        let variables: HashMap<String, String> = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let mut variables = HashMap::new();
+        let mut problems = Vec::new();
+        for (name, value) in env::vars_os() {
+            // A variable of ours has a name in ASCII.
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(variables.insert(name, value)),
+                Err(_) if name.starts_with("KEEPER_") => {
+                    problems.push(Problem::new(name, "must be in UTF-8"));
+                }
+                Err(_) => {}
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
         let file = variables.get("KEEPER_CONFIG").cloned();
         Self::read(file.as_deref().map(Path::new), variables)
     }
@@ -67,11 +77,22 @@ impl Settings {
     /// # Errors
     /// Every problem at once.
     pub fn read(file: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Problems> {
+        let misspelt: Vec<_> = variables.keys().filter(|name| is_misspelt(name)).cloned().collect();
         let mut reader = Reader::open(file, variables)?;
+        for name in misspelt {
+            reader.problem(&name, "is not a setting; write KEEPER__SECTION__NAME");
+        }
         let settings = Self::take(&mut reader);
         reader.finish()?;
         Ok(settings)
     }
+}
+
+/// True for the name of a variable that is meant for this program and would be ignored. Others that
+/// begin like it are not: Kubernetes gives `KEEPER_SERVICE_HOST` to whatever is beside a service.
+fn is_misspelt(name: &str) -> bool {
+    let rest = name.strip_prefix("KEEPER_");
+    rest.is_some_and(|rest| !rest.starts_with('_') && rest.contains("__"))
 }
 
 /// Folders named by the environment, where `dev` may put its socket.

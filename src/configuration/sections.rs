@@ -10,7 +10,10 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{connections::ConnectionSettings, credential_types::TypeSettings, reader::Reader};
+use super::{
+    connections::ConnectionSettings, credential_types::TypeSettings, issuers::IssuerSettings,
+    reader::Reader,
+};
 use crate::domain::application::InstallationType;
 
 /// The settings of a process.
@@ -98,31 +101,6 @@ pub(crate) struct AuthenticationSettings {
     pub(crate) session: bool,
     pub(crate) basic_challenge: bool,
     pub(crate) issuers: Vec<IssuerSettings>,
-}
-
-/// One entry of `authentication.issuers`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct IssuerSettings {
-    pub(crate) issuer: String,
-    pub(crate) audience: String,
-    /// Either this …
-    pub(crate) jwks_file: Option<PathBuf>,
-    /// … or this: where the key set is fetched.
-    pub(crate) jwks_url: Option<String>,
-    pub(crate) credential_type: String,
-    #[serde(default = "subject")]
-    pub(crate) claim: String,
-    #[serde(default = "day")]
-    pub(crate) maximum_age_seconds: u32,
-}
-
-fn subject() -> String {
-    "sub".to_owned()
-}
-
-fn day() -> u32 {
-    86_400
 }
 
 /// Section `attempts`.
@@ -298,6 +276,9 @@ impl HttpSettings {
     }
 }
 
+const NETWORKS: &str =
+    "must be addresses or networks, such as 10.0.0.0/8; in a variable, spaces between them";
+
 /// Networks, or single addresses.
 fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
     let setting = "http.trusted_proxies";
@@ -306,7 +287,7 @@ fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
         let address = || word.parse::<IpAddr>().map(IpNet::from);
         match word.parse().or_else(|_| address()) {
             Ok(network) => networks.push(network),
-            Err(_) => reader.problem(setting, "must be addresses or networks, such as 10.0.0.0/8"),
+            Err(_) => reader.problem(setting, NETWORKS),
         }
     }
     networks

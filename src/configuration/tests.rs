@@ -151,3 +151,78 @@ fn guessing_is_limited_in_any_case() {
     }
     read(&[("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "100")]).unwrap();
 }
+
+#[test]
+fn what_could_never_match_is_refused() {
+    for (name, value, setting) in [
+        ("HTTP__ALLOWED_HOSTS", "a.example,b.example", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "https://a.example", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "a.example:8080", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "a.example/path", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "*.example", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "::1", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "[0:0::1]", "http.allowed_hosts"),
+        ("HTTP__ALLOWED_HOSTS", "bücher.example", "http.allowed_hosts"),
+        ("HTTP__TRUSTED_PROXIES", "0.0.0.0/0", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "::/0", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "0.0.0.0/1 128.0.0.0/1", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "2000::/3", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "0.0.0.0", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "::ffff:10.0.0.1", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "10.0.0.1,10.0.0.2", "http.trusted_proxies"),
+        ("HTTP__CORS_ORIGINS", "https://a.example,https://b.example", "http.cors_origins"),
+        ("HTTP__CORS_ORIGINS", "https://a.example:99999", "http.cors_origins"),
+        ("HTTP__CORS_ORIGINS", "https://a.example/", "http.cors_origins"),
+        ("HTTP__BASE_PATH", "/a//b", "http.base_path"),
+        ("HTTP__BASE_PATH", "/a/../b", "http.base_path"),
+        ("HTTP__BASE_PATH", "/.", "http.base_path"),
+        ("HTTP__LISTEN", "0.0.0.0:9090", "operations.listen"),
+        ("HTTP__LISTEN", "127.0.0.1:9090", "operations.listen"),
+        ("PASSWORDS__CONTEXT_WORDS", "keeper,vault", "passwords.context_words"),
+        ("PASSWORDS__CONTEXT_WORDS", "ab", "passwords.context_words"),
+        ("ACCESS_TOKENS__ISSUER", " keeper", "access_tokens.issuer"),
+        ("AUTHENTICATION__BASIC_CHALLENGE", "true", "authentication.basic_challenge"),
+    ] {
+        let basic = ("KEEPER__AUTHENTICATION__BASIC", "false");
+        let problems = read(&[(&format!("KEEPER__{name}"), value), basic]).unwrap_err();
+        assert_eq!(named(&problems), BTreeSet::from([setting]), "{name}={value}: {problems}");
+    }
+    for (name, value) in [
+        ("HTTP__ALLOWED_HOSTS", "Keeper.example [2001:db8::1] 127.0.0.1"),
+        ("HTTP__TRUSTED_PROXIES", "10.0.0.0/8 fc00::/7 192.0.2.1"),
+        ("HTTP__LISTEN", "127.0.0.2:9090"),
+        ("HTTP__BASE_PATH", "/Super.Office/~v1"),
+    ] {
+        read(&[(&format!("KEEPER__{name}"), value)]).unwrap();
+    }
+    let off = ["BASIC", "SO_TICKET", "BEARER", "SESSION"];
+    let off = off.map(|name| (format!("KEEPER__AUTHENTICATION__{name}"), "false"));
+    let off: Vec<_> = off.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(named(&read(&off).unwrap_err()), BTreeSet::from(["authentication"]));
+}
+
+#[test]
+fn a_variable_with_one_underscore_too_few_is_not_ignored() {
+    for name in ["KEEPER_HTTP__LISTEN", "KEEPER_DATABASE__URL"] {
+        assert_eq!(named(&read(&[(name, "marker")]).unwrap_err()), BTreeSet::from([name]));
+    }
+    // As Kubernetes gives them to what runs beside a service of that name.
+    read(&[("KEEPER_SERVICE_HOST", "10.0.0.1"), ("KEEPER_PORT_8080_TCP", "tcp://x")]).unwrap();
+}
+
+#[test]
+fn an_issuer_that_no_token_can_be_of_is_refused() {
+    for (issuer, audience, claim) in
+        [("", "a", "sub"), ("i", "", "sub"), ("i", "a", ""), ("i ", "a", "sub")]
+    {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        writeln!(
+            file,
+            "[authentication]\nissuers = [{{ issuer = '{issuer}', audience = '{audience}', \
+             claim = '{claim}', jwks_file = 'f', credential_type = 'ActiveDirectory' }}]"
+        )
+        .unwrap();
+        let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
+        assert_eq!(named(&problems), BTreeSet::from(["authentication.issuers"]), "{problems}");
+    }
+}

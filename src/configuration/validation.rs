@@ -1,19 +1,20 @@
 //! Rules between settings: what contradicts itself, and what `serve` refuses as unsafe.
 
-use std::{collections::HashSet, time::Duration};
-
-use url::{Host, Url};
+use std::time::Duration;
 
 use super::{
-    ApplicationSettings, AttemptSettings, HashingSettings, IssuerSettings, KeySource,
-    PasswordSettings, PolicyProfile, Problem, Settings, TypeSettings,
+    ApplicationSettings, AttemptSettings, HashingSettings, PasswordSettings, PolicyProfile,
+    Problem, Settings, TypeSettings,
+    issuers::{has_credentials, is_token_text},
 };
 use crate::domain::{
     attempts::MAXIMUM_CONSECUTIVE,
-    credential_type::{CredentialType, CredentialTypes, TICKET},
+    credential_type::{CredentialTypes, TICKET},
     hexadecimal,
     origin_pattern::OriginPattern,
-    password_policy::{MINIMUM_CHARACTERS, MINIMUM_WITH_SECOND_FACTOR, PasswordPolicy},
+    password_policy::{
+        MINIMUM_CHARACTERS, MINIMUM_WITH_SECOND_FACTOR, PasswordPolicy, SHORTEST_WORD,
+    },
     stored_credential::HashParameters,
 };
 
@@ -38,28 +39,6 @@ impl ApplicationSettings {
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         hexadecimal::bytes(&self.token_sha256)?.try_into().ok()
     }
-}
-
-impl IssuerSettings {
-    /// Where the keys are; `None` when it is not one usable place.
-    pub(crate) fn key_source(&self) -> Option<KeySource<'_>> {
-        match (&self.jwks_file, &self.jwks_url) {
-            (Some(file), None) => Some(KeySource::File(file)),
-            (None, Some(url)) => Some(KeySource::Url(key_set_url(url)?)),
-            (None, None) | (Some(_), Some(_)) => None,
-        }
-    }
-}
-
-/// A URL that nobody on the way can change the answer of.
-fn key_set_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let is_loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
-    (url.scheme() == "https" || (url.scheme() == "http" && is_loopback)).then_some(url)
 }
 
 impl Settings {
@@ -147,11 +126,9 @@ impl Settings {
                 refuse(setting, "must be at most 315360000 (ten years)");
             }
         }
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let context = &self.access_tokens.context;
-        if context.is_empty() || !context.chars().all(is_plain) {
-            refuse("access_tokens.context", "must be letters, digits, - and _");
-        }
+        problems.extend(self.token_contradictions());
+        problems.extend(self.challenge_contradiction());
+        problems.extend(self.word_contradiction());
         problems.extend(self.http.connections.contradictions());
         problems.extend(self.attempt_contradictions());
         problems.extend(self.answer_contradiction());
@@ -159,6 +136,47 @@ impl Settings {
         problems.extend(self.network_contradictions());
         problems.extend(self.type_contradictions());
         problems
+    }
+
+    fn token_contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let context = &self.access_tokens.context;
+        if context.is_empty() || !context.chars().all(is_plain) {
+            refuse("access_tokens.context", "must be letters, digits, - and _");
+        }
+        for (setting, text) in [
+            ("access_tokens.issuer", &self.access_tokens.issuer),
+            ("access_tokens.audience", &self.access_tokens.audience),
+        ] {
+            if !is_token_text(text) {
+                refuse(setting, "must be a text, without blanks around it");
+            } else if has_credentials(text) {
+                refuse(setting, "put no user name and no password into the URL");
+            }
+        }
+        problems
+    }
+
+    fn challenge_contradiction(&self) -> Option<Problem> {
+        let is_offered_in_vain = self.authentication.basic_challenge && !self.authentication.basic;
+        is_offered_in_vain.then(|| {
+            let reason = "offers a scheme that is off; switch authentication.basic on";
+            Problem::new("authentication.basic_challenge", reason)
+        })
+    }
+
+    /// Shorter words are not looked for in passwords, and a list in one word is in none.
+    fn word_contradiction(&self) -> Option<Problem> {
+        let counts = |word: &String| word.chars().count() >= SHORTEST_WORD && !word.contains(',');
+        (!self.passwords.context_words.iter().all(counts)).then(|| {
+            Problem::new(
+                "passwords.context_words",
+                "must be words of at least three characters without a comma; in a variable, spaces \
+                 between them",
+            )
+        })
     }
 
     fn attempt_contradictions(&self) -> Option<Problem> {
@@ -186,37 +204,6 @@ impl Settings {
                  hashing.deadline_seconds and database.lock_timeout_seconds together",
             )
         })
-    }
-
-    fn network_contradictions(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
-        let base_path = &self.http.base_path;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
-        let is_path = base_path.starts_with('/') && !base_path.ends_with('/');
-        let is_usable = base_path.is_empty() || (is_path && base_path.chars().all(is_plain));
-        if !is_usable {
-            refuse("http.base_path", "must be empty, or a path such as /SuperOffice");
-        }
-        if !self.http.cors_origins.iter().all(|pattern| OriginPattern::parse(pattern).is_some()) {
-            refuse(
-                "http.cors_origins",
-                "must be *, or origins such as https://app.example, with * for subdomains or port",
-            );
-        }
-        let applications = &self.installation.applications;
-        let digests: HashSet<_> = applications.iter().map(|of| of.token_sha256.as_str()).collect();
-        let names: HashSet<_> = applications.iter().map(|of| of.name.as_str()).collect();
-        if digests.len() < applications.len() || names.len() < applications.len() {
-            refuse("installation.applications", "names an application or a digest twice");
-        }
-        if applications.iter().any(|of| of.name.is_empty() || of.digest().is_none()) {
-            refuse(
-                "installation.applications",
-                "each needs a name, and token_sha256 as 64 hexadecimal digits",
-            );
-        }
-        problems
     }
 
     fn hashing_contradictions(&self) -> Option<Problem> {
@@ -256,26 +243,7 @@ impl Settings {
             refuse("credentials.default_type", "is not a known credential type");
             return problems;
         };
-        let mut issuers = Vec::new();
-        for entry in &self.authentication.issuers {
-            let bound = types.find(&entry.credential_type);
-            if !bound.is_some_and(CredentialType::is_identifier) {
-                refuse("authentication.issuers", "credential_type must be an identifier type");
-            }
-            if entry.key_source().is_none() {
-                refuse(
-                    "authentication.issuers",
-                    "each needs a jwks_file, or a jwks_url with https (http on loopback only)",
-                );
-            }
-            if entry.maximum_age_seconds == 0 {
-                refuse("authentication.issuers", "maximum_age_seconds must be at least 1");
-            }
-            if issuers.contains(&&entry.issuer) {
-                refuse("authentication.issuers", "names an issuer twice");
-            }
-            issuers.push(&entry.issuer);
-        }
+        problems.extend(self.issuer_contradictions(&types));
         problems
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod encoding;
 pub(crate) mod hexadecimal;
+pub(crate) mod host_name;
 pub(crate) mod invalid_field;
 pub(crate) mod new_login_name;
 pub(crate) mod origin_pattern;

@@ -1,5 +1,7 @@
 //! Which web origins (RFC 6454) may call the API, as operators write them.
 
+use super::host_name::is_host_name;
+
 /// An origin, or a pattern of origins: `*` for all, `https://*.example` for subdomains,
 /// `http://localhost:*` (the vendor's documents also write `http://localhost*`) for any port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +39,10 @@ impl OriginPattern {
         // Browsers leave out the port that the scheme has anyway.
         let is_default = matches!((scheme, port), ("http", "80") | ("https", "443"));
         let port = if is_default { "" } else { port };
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-[]:".contains(c);
+        let is_port = port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0);
         let is_good = matches!(scheme, "http" | "https")
-            && !host.is_empty()
-            && host.chars().all(is_plain)
+            && is_host_name(host)
+            && is_port
             && (port.is_empty() || !any_port);
         let port = if any_port { None } else { Some(port.to_owned()) };
         let parts =
@@ -114,6 +116,13 @@ mod tests {
             "https://a*b",
             "https://**",
             "https://a:1*",
+            "https://a,https://b",
+            "https://a:99999",
+            "https://a:0",
+            "https://a:b:1",
+            "https://[::1",
+            "https://bücher.example",
+            "https://user@a.example",
         ] {
             assert_eq!(OriginPattern::parse(pattern), None, "{pattern}");
         }

@@ -15,7 +15,7 @@ pub(crate) const MINIMUM_WITH_SECOND_FACTOR: usize = 8;
 const BESIDE_CONTEXT: usize = 8;
 
 /// Shorter words say nothing.
-const SHORTEST_WORD: usize = 3;
+pub(crate) const SHORTEST_WORD: usize = 3;
 
 /// The rules of an installation.
 #[derive(Debug, Clone)]

@@ -30,6 +30,8 @@ pub(crate) enum IssuerError {
     Malformed(PathBuf, #[source] serde_json::Error),
     #[error("the key set {0} {1}")]
     Encoding(PathBuf, EncodingError),
+    #[error("the key set {0} has no key for RS256, ES256 or EdDSA that a token can name")]
+    Unusable(PathBuf),
 }
 
 /// A key set as it is known now.
@@ -52,8 +54,11 @@ impl IssuerKeys {
     /// The keys of a file, or none yet.
     ///
     /// # Errors
-    /// When the file is missing or no key set.
-    pub(super) fn load(source: KeySource) -> Result<Self, IssuerError> {
+    /// When the file is missing or no key set, or none of its keys can verify anything.
+    pub(super) fn load(
+        source: KeySource,
+        is_usable: impl FnOnce(&JwkSet) -> bool,
+    ) -> Result<Self, IssuerError> {
         let keys = match &source {
             KeySource::Url(_) => JwkSet { keys: Vec::new() },
             KeySource::File(path) => {
@@ -61,8 +66,12 @@ impl IssuerKeys {
                     .map_err(|error| IssuerError::Unreadable(path.clone(), error))?;
                 let text = encoding::text(&bytes)
                     .map_err(|error| IssuerError::Encoding(path.clone(), error))?;
-                serde_json::from_str(text)
-                    .map_err(|error| IssuerError::Malformed(path.clone(), error))?
+                let keys: JwkSet = serde_json::from_str(text)
+                    .map_err(|error| IssuerError::Malformed(path.clone(), error))?;
+                if !is_usable(&keys) {
+                    return Err(IssuerError::Unusable(path.clone()));
+                }
+                keys
             }
         };
         Ok(Self {

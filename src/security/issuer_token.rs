@@ -9,7 +9,7 @@ use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
     dangerous::insecure_decode_claims,
     decode, decode_header,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -80,7 +80,7 @@ impl Issuer {
             credential_type: options.credential_type.to_owned(),
             claim: options.claim.to_owned(),
             maximum_age: options.maximum_age,
-            keys: IssuerKeys::load(options.keys)?,
+            keys: IssuerKeys::load(options.keys, can_verify)?,
         })
     }
 
@@ -182,6 +182,15 @@ fn is_type_of_issuers(typ: Option<&str>) -> bool {
     typ.is_none_or(|typ| {
         let typ = typ.to_ascii_lowercase();
         TYPES.contains(&typ.strip_prefix("application/").unwrap_or(&typ))
+    })
+}
+
+/// True when a token can name one of the keys, or need not because only one fits an algorithm.
+fn can_verify(keys: &JwkSet) -> bool {
+    ALGORITHMS.iter().any(|algorithm| {
+        let fits = |jwk: &&Jwk| is_for(jwk, *algorithm) && DecodingKey::from_jwk(jwk).is_ok();
+        let fitting: Vec<_> = keys.keys.iter().filter(fits).collect();
+        fitting.len() == 1 || fitting.iter().any(|jwk| jwk.common.key_id.is_some())
     })
 }
 

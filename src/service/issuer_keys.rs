@@ -65,10 +65,17 @@ impl KeySetClient {
     }
 }
 
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        // It would repeat the whole URL.
+        Self::Request(error.without_url())
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error(transparent)]
-    Request(#[from] reqwest::Error),
+    Request(reqwest::Error),
     #[error("it is longer than 256 KiB")]
     TooLong,
     #[error("it is not a JSON Web Key Set (RFC 7517)")]
@@ -118,15 +125,20 @@ impl Service {
         });
         if let Err(error) = &replaced {
             tracing::error!(
-                issuer.url = %url,
+                issuer.url = without_query(url),
                 error = error as &dyn std::error::Error,
                 "the key set of an issuer could not be fetched"
             );
             return false;
         }
-        tracing::info!(issuer.url = %url, "the key set of an issuer was fetched");
+        tracing::info!(issuer.url = without_query(url), "the key set of an issuer was fetched");
         true
     }
+}
+
+/// A URL as the log has it: its query can have a key of the caller.
+fn without_query(url: &Url) -> &str {
+    url.as_str().split('?').next().unwrap_or_default()
 }
 
 fn is_fresh(keys: &IssuerKeys) -> bool {

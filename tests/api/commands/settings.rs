@@ -175,3 +175,66 @@ fn a_database_is_reached_by_its_ipv6_address() {
     assert!(called.join().unwrap().is_ok());
     finished.failed_saying("cannot be reached");
 }
+
+/// Settings of which each has a secret where one can be.
+const SECRETS: [(&str, &str); 13] = [
+    ("DATABASE__URL", "postgres://u:marker@127.0.0.1:1/d"),
+    ("DATABASE__URL", "postgres://127.0.0.1:1/d?user=u&password=marker"),
+    ("DATABASE__URL", "postgres://127.0.0.1:1/d?options=-c%20x=marker"),
+    ("DATABASE__URL", "postgres://127.0.0.1:1/d?sslpassword=marker"),
+    ("DATABASE__URL", "postgres://u:12?marker@127.0.0.1:1/d"),
+    ("DATABASE__URL", "postgres://u:12#marker@127.0.0.1:1/d"),
+    ("DATABASE__PASSWORD", "marker"),
+    ("KEYRING__KEY", "marker"),
+    ("HTTP__ALLOWED_HOSTS", "u:marker@keeper.example"),
+    ("HTTP__CORS_ORIGINS", "https://u:marker@app.example"),
+    ("HTTP__TRUSTED_PROXIES", "u:marker@10.0.0.1"),
+    ("ACCESS_TOKENS__ISSUER", "https://u:marker@keeper.example"),
+    ("ACCESS_TOKENS__AUDIENCE", "https://u:marker@keeper.example"),
+];
+
+#[test]
+fn no_output_has_a_secret_of_the_settings() {
+    let installation = Installation::new();
+    let commands =
+        [&["config", "check", "--show"][..], &["config", "check"], &["doctor"], &["serve"]];
+    let silent = |variables: &[(&str, &str)]| {
+        for arguments in commands {
+            let finished = installation.run(arguments, variables);
+            let said = format!("{}{}", finished.stdout, finished.stderr);
+            assert!(!said.is_empty() && !said.contains("marker"), "{variables:?}: {said}");
+        }
+    };
+    for (name, value) in SECRETS {
+        silent(&[(&format!("KEEPER__{name}"), value)]);
+    }
+    for name in ["keyring.json", "password"] {
+        let file = installation.file(&format!("bad-{name}"), "marker", 0o400);
+        silent(&[("KEEPER__KEYRING__FILE", &file)]);
+        silent(&[("KEEPER__DATABASE__PASSWORD_FILE", &file)]);
+    }
+    let issuer = |issuer: &str, keys: &str| {
+        let text = format!(
+            "[credentials]\nadditional_types = [{{ name = 'OpenId', kind = 'identifier' }}]\n\
+             [authentication]\nissuers = [{{ issuer = '{issuer}', audience = 'a', {keys}, \
+             credential_type = 'OpenId' }}]"
+        );
+        installation.file("settings.toml", &text, 0o400)
+    };
+    for (name, keys, is_sound) in [
+        ("https://i.example", "jwks_url = 'https://u:marker@i.example/keys'", false),
+        ("https://i.example", "jwks_url = 'https://marker@i.example/keys'", false),
+        ("https://u:marker@i.example", "jwks_url = 'https://i.example/keys'", false),
+        ("https://i.example", "jwks_url = 'https://i.example/keys?key=marker'", true),
+        ("https://i.example", "jwks_url = 'http://i.example/keys?key=marker'", false),
+    ] {
+        let file = issuer(name, keys);
+        let variables = [("KEEPER_CONFIG", file.as_str())];
+        silent(&variables);
+        let problems = installation.problems(&variables);
+        assert_eq!(problems.is_empty(), is_sound, "{name} {keys}: {problems:?}");
+    }
+    let file = issuer("https://i.example", "jwks_url = 'https://u:p@i.example/keys'");
+    let told = installation.run(&["config", "check"], &[("KEEPER_CONFIG", &file)]).stdout;
+    assert!(told.contains("put no credentials into the URL"), "{told}");
+}
