@@ -10,7 +10,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = session::read_settings()?;
     session::require(settings.problems_of_migrating())?;
     let database = startup::connect_when_ready(&settings, |line| output::complain(line)).await?;
-    startup::migrate(&database, InstallationKind::Production).await?;
+    startup::migrate(&settings, &database, InstallationKind::Production).await?;
     output::say("the database is up to date")?;
     Ok(ExitCode::SUCCESS)
 }

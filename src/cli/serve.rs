@@ -15,7 +15,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     let stop = stop_signal()?;
     let database = startup::connect_when_ready(&settings, |line| output::complain(line)).await?;
     if settings.database.migrate_on_start {
-        startup::migrate(&database, InstallationKind::Production).await?;
+        startup::migrate(&settings, &database, InstallationKind::Production).await?;
     }
     startup::require_migrations(&database).await?;
     startup::require_kind(&database, InstallationKind::Production).await?;

@@ -82,6 +82,8 @@ pub(crate) struct OperationsSettings {
 pub(crate) struct DatabaseSettings {
     pub(crate) url: Option<SecretString>,
     pub(crate) password_file: Option<PathBuf>,
+    /// The role that `migrate` grants what `serve` needs; `None`: no grants.
+    pub(crate) role: Option<String>,
     pub(crate) maximum_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
@@ -315,6 +317,7 @@ impl DatabaseSettings {
         Self {
             url: reader.secret("database.url"),
             password_file: reader.optional("database.password_file"),
+            role: reader.optional("database.role"),
             maximum_connections: reader.get("database.maximum_connections"),
             acquire_timeout: reader.seconds("database.acquire_timeout_seconds"),
             lock_timeout: reader.seconds("database.lock_timeout_seconds"),

@@ -30,6 +30,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The longest time that PostgreSQL's own timeouts can mean.
 const LONGEST_FOR_POSTGRESQL: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest name that PostgreSQL does not cut off, in bytes.
+const LONGEST_ROLE: usize = 63;
+
 /// OWASP's equally strong argon2id points (Password Storage Cheat Sheet), as (KiB, iterations).
 const OWASP_POINTS: [(u32, u32); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
@@ -126,6 +129,7 @@ impl Settings {
                 refuse(setting, "must be at most 315360000 (ten years)");
             }
         }
+        problems.extend(self.role_contradiction());
         problems.extend(self.token_contradictions());
         problems.extend(self.challenge_contradiction());
         problems.extend(self.word_contradiction());
@@ -136,6 +140,13 @@ impl Settings {
         problems.extend(self.network_contradictions());
         problems.extend(self.type_contradictions());
         problems
+    }
+
+    fn role_contradiction(&self) -> Option<Problem> {
+        let role = self.database.role.as_deref()?;
+        let is_name = (1..=LONGEST_ROLE).contains(&role.len()) && !role.contains('\0');
+        (!is_name)
+            .then(|| Problem::new("database.role", "must be the name of a role, of 1 to 63 bytes"))
     }
 
     fn token_contradictions(&self) -> Vec<Problem> {
@@ -153,7 +164,7 @@ impl Settings {
             if !is_token_text(text) {
                 refuse(setting, "must be a text, without blanks around it");
             } else if has_credentials(text) {
-                refuse(setting, "put no user name and no password into the URL");
+                refuse(setting, "put no credentials into the URL");
             }
         }
         problems

@@ -7,7 +7,7 @@ use crate::{
         stored_credential::{HashParameters, HashScheme},
     },
     storage::{
-        StorageError, credentials,
+        Route, StorageError, credentials,
         inspection::{self, DatabaseFacts},
         keys,
     },
@@ -16,6 +16,7 @@ use crate::{
 /// What was found in the database.
 pub(crate) struct Inspection {
     pub(crate) facts: DatabaseFacts,
+    pub(crate) route: Route,
     /// Credentials that are not sealed under the writing key.
     pub(crate) to_reseal: u64,
     /// Kinds of hashes that a new one would be dearer than, or that other systems made.
@@ -39,6 +40,7 @@ impl Service {
             *scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(*cost)
         };
         let below_target = kinds.into_iter().filter(is_below).collect();
-        Ok(Inspection { facts, to_reseal, below_target })
+        let route = self.database.route();
+        Ok(Inspection { facts, route, to_reseal, below_target })
     }
 }

@@ -88,14 +88,25 @@ pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartE
     }
 }
 
-/// Applies the missing migrations to a database of that kind, and marks one that is not yet.
+/// Applies the missing migrations, marks a database that is not marked yet, and grants
+/// `database.role` what `serve` needs.
 ///
 /// A trial's passwords are published, and a real installation must not be tried things out on: so
 /// `dev` and `serve` never share a database.
-pub(crate) async fn migrate(database: &Database, kind: InstallationKind) -> Result<(), StartError> {
+pub(crate) async fn migrate(
+    settings: &Settings,
+    database: &Database,
+    kind: InstallationKind,
+) -> Result<(), StartError> {
     require_kind(database, kind).await?;
     storage::migrate(database).await?;
-    Ok(installation::insert_kind(database, kind, clock::now()).await?)
+    installation::insert_kind(database, kind, clock::now()).await?;
+    if let Some(role) = &settings.database.role {
+        let refused =
+            |error| StartError::Setting(format!("database.role: {}", error_chain(&error)));
+        storage::grant(database, role).await.map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Fails when the database is of another kind.

@@ -6,6 +6,7 @@
 
 use std::{
     error::Error,
+    net::IpAddr,
     ops::{Deref, DerefMut},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use deadpool::managed::{
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
-    postgres::PgConnectOptions,
+    postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::runtime::Handle;
 
@@ -52,6 +53,15 @@ pub(crate) struct ConnectionCounts {
     pub(crate) open: usize,
     pub(crate) idle: usize,
     pub(crate) maximum: usize,
+}
+
+/// How this process goes to the database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    /// True for a socket or an address of this machine.
+    pub(crate) is_local: bool,
+    /// True when the server has to prove its name with a certificate.
+    pub(crate) verifies_server: bool,
 }
 
 impl Database {
@@ -141,6 +151,20 @@ impl Database {
     pub(crate) async fn close(&self) {
         self.close_those(|_| true).await;
         self.pool.close();
+    }
+
+    /// How connections are opened.
+    pub(crate) fn route(&self) -> Route {
+        let options = &self.pool.manager().options;
+        let host = options.get_host();
+        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+        Route {
+            is_local: options.get_socket().is_some()
+                || host.starts_with('/')
+                || host == "localhost"
+                || host.parse().is_ok_and(is_loopback),
+            verifies_server: matches!(options.get_ssl_mode(), PgSslMode::VerifyFull),
+        }
     }
 
     /// How many connections there are now.

@@ -1,4 +1,4 @@
-//! `database.url`: everything in it counts, or it is refused.
+//! Parses `database.url`, and refuses everything that would be ignored.
 //!
 //! sqlx skips a parameter that it does not know with a warning, and reads some as something else
 //! than PostgreSQL's own client does. An operator who wrote it relies on it, so it is an error here.

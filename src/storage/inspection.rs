@@ -12,13 +12,16 @@ pub(crate) struct DatabaseFacts {
     /// As a number: 150004 is 15.4.
     pub(crate) server_version: i32,
     pub(crate) now: OffsetDateTime,
-    /// True when the service's role may do anything.
+    /// True when the service's role may do anything, or become a role that may.
     pub(crate) is_superuser: bool,
+    /// True when the service's role can change or delete audit events.
+    pub(crate) can_change_evidence: bool,
     /// True on a socket of this machine.
     pub(crate) is_local: bool,
     pub(crate) is_encrypted: bool,
     /// True when a commit that was acknowledged outlives a crash.
     pub(crate) is_durable: bool,
+    /// Administrators who have something to log in with.
     pub(crate) administrators: i64,
     /// Of the key that seals what is new.
     pub(crate) key_first_used_at: Option<OffsetDateTime>,
@@ -36,7 +39,13 @@ pub(crate) async fn inspect(
         DatabaseFacts,
         r#"SELECT current_setting('server_version_num')::int AS "server_version!",
                   clock_timestamp() AS "now!",
-                  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS "is_superuser!",
+                  EXISTS (SELECT FROM pg_roles
+                          WHERE rolsuper AND pg_has_role(current_user, oid, 'MEMBER'))
+                      AS "is_superuser!",
+                  (SELECT pg_has_role(current_user, relowner, 'MEMBER')
+                       OR has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE')
+                       OR has_table_privilege(oid, 'TRUNCATE')
+                   FROM pg_class WHERE oid = 'audit_events'::regclass) AS "can_change_evidence!",
                   inet_server_addr() IS NULL OR inet_server_addr() << '127.0.0.0/8'
                       OR inet_server_addr() = '::1' AS "is_local!",
                   coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
@@ -45,7 +54,8 @@ pub(crate) async fn inspect(
                       AND current_setting('synchronous_commit') <> 'off' AS "is_durable!",
                   (SELECT count(*) FROM users
                    WHERE is_administrator AND user_type NOT IN ('external', 'anonymous')
-                     AND NOT is_retired AND deleted_at IS NULL)
+                     AND NOT is_retired AND deleted_at IS NULL
+                     AND EXISTS (SELECT FROM credentials WHERE credentials.user_id = users.user_id))
                       AS "administrators!",
                   (SELECT first_used_at FROM keys WHERE key_id = $1) AS "key_first_used_at?",
                   (SELECT count(*) FROM authentication_attempts

@@ -13,6 +13,7 @@ pub(crate) mod credentials;
 mod database;
 mod database_url;
 mod error;
+mod grants;
 pub(crate) mod inspection;
 pub(crate) mod installation;
 pub(crate) mod keys;
@@ -25,8 +26,9 @@ pub(crate) mod users;
 
 pub use self::connections::Database;
 pub(crate) use self::{
-    connections::{Connection, ConnectionCounts, PasswordSource},
+    connections::{Connection, ConnectionCounts, PasswordSource, Route},
     database::{ConnectOptions, commit, connect, migrate, pending_migrations, see_one_moment},
     database_url::DatabaseUrl,
     error::StorageError,
+    grants::grant,
 };

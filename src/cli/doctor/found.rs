@@ -45,6 +45,13 @@ async fn inspect(settings: Settings) -> Result<(Inspection, Option<InstallationK
     Ok((service.inspect().await?, kind))
 }
 
+/// Asks both ends: the server alone cannot tell a tunnel from a local connection, and encryption
+/// without a verified certificate lets another server answer.
+fn is_way_protected(inspection: &Inspection) -> bool {
+    let Inspection { facts, route, .. } = inspection;
+    (facts.is_local && route.is_local) || (facts.is_encrypted && route.verifies_server)
+}
+
 fn system() -> Finding {
     let protection = startup::protect();
     Finding::advice(
@@ -81,13 +88,19 @@ fn database(inspection: &Inspection, kind: Option<InstallationKind>) -> Vec<Find
             "ASVS 13.2.2",
             "the service's role is no superuser",
             !facts.is_superuser,
-            "make a role that owns this database and nothing else",
+            "create a role without SUPERUSER, and set database.role to it",
         ),
         Finding::new(
             "ASVS 12.3.1 and 12.3.2",
             "the way to the database is encrypted, or stays on this machine",
-            facts.is_local || facts.is_encrypted,
+            is_way_protected(inspection),
             "put sslmode=verify-full into database.url",
+        ),
+        Finding::advice(
+            "ASVS 13.2.2",
+            "the service's role cannot change audit events",
+            !facts.can_change_evidence,
+            "set database.role to the service's role, and run `migrate` as another role",
         ),
         Finding::new(
             "nothing is lost",

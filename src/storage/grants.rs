@@ -1,0 +1,79 @@
+//! Grants the role of the service its rights on tables that another role owns.
+
+use super::{Database, StorageError};
+
+/// Why nothing could be granted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GrantError {
+    #[error("the role does not exist; create it with LOGIN and a password first")]
+    NoRole,
+    #[error("is the role that migrates; connect `migrate` as another role, which owns the tables")]
+    OwnRole,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<sqlx::Error> for GrantError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+/// Grants a role what the service needs, and revokes everything else. The role reads and writes the
+/// tables of the migrations, but never changes or deletes audit events, nor rows of `migrate`.
+///
+/// # Errors
+/// See [`GrantError`].
+pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantError> {
+    let mut connection = database.connection().await?;
+    let found = sqlx::query!(
+        r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!",
+                  current_user = $1 AS "is_own!""#,
+        role,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !found.exists {
+        return Err(GrantError::NoRole);
+    }
+    if found.is_own {
+        return Err(GrantError::OwnRole);
+    }
+    sqlx::query!("SELECT set_config('keeper.role', $1, false) AS role", role)
+        .fetch_one(&mut *connection)
+        .await?;
+    // A block is one transaction, so that a running service never misses a right. A table that is
+    // new is granted without being named here.
+    sqlx::query!(
+        "DO $$
+         DECLARE
+             role name := current_setting('keeper.role');
+             relation record;
+         BEGIN
+             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
+             FOR relation IN
+                 SELECT oid::regclass AS name, relkind FROM pg_class
+                 WHERE relnamespace = current_schema()::regnamespace
+                     AND relkind IN ('r', 'p', 'S')
+                     AND pg_has_role(current_user, relowner, 'USAGE')
+             LOOP
+                 IF relation.relkind = 'S' THEN
+                     EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', relation.name, role);
+                 ELSE
+                     EXECUTE format('REVOKE ALL ON %s FROM %I', relation.name, role);
+                     EXECUTE format(
+                         'GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', relation.name, role);
+                 END IF;
+             END LOOP;
+             EXECUTE format('REVOKE UPDATE, DELETE ON audit_events FROM %I', role);
+             EXECUTE format('REVOKE DELETE ON users FROM %I', role);
+             EXECUTE format(
+                 'REVOKE INSERT, UPDATE, DELETE ON installation, _sqlx_migrations FROM %I', role);
+         END $$"
+    )
+    .execute(&mut *connection)
+    .await?;
+    // With its changed settings nobody else may have it.
+    connection.close().await?;
+    Ok(())
+}
