@@ -1,112 +1,101 @@
-//! The deployment files, as far as they can be checked where no image can be pulled: the compose
-//! file is parsed, its environment is known to the settings, and its commands run as plain
-//! processes with that environment.
+//! The deployment files, as far as they can be checked by reading where no image can be pulled; what
+//! they make of processes is in `compose.rs`.
 
-use std::{
-    collections::HashMap,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::Command,
-};
+use std::{fs, path::Path};
 
-use sqlx::{ConnectOptions, PgPool};
-use yaml_rust2::{Yaml, YamlLoader};
-
-use crate::support::{Server, keeper, run_with_input};
-
-fn compose() -> Yaml {
-    let text = fs::read_to_string("docker-compose.yml").unwrap();
-    YamlLoader::load_from_str(&text).unwrap().remove(0)
-}
-
-/// A member of a service, looked up in what is merged into it too.
-fn member<'yaml>(service: &'yaml Yaml, name: &str) -> &'yaml Yaml {
-    if service[name].is_badvalue() { &service["<<"][name] } else { &service[name] }
-}
-
-fn texts(list: &Yaml) -> Vec<&str> {
-    list.as_vec().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
-}
-
-fn environment(service: &Yaml) -> HashMap<String, String> {
-    let environment = member(service, "environment").as_hash().unwrap();
-    let text = |yaml: &Yaml| yaml.as_str().unwrap().to_owned();
-    environment.iter().map(|(name, value)| (text(name), text(value))).collect()
-}
+use crate::support::{compose::Compose, keeper, run_with_input};
 
 #[test]
-fn the_service_runs_hardened_and_is_published_on_loopback_only() {
-    let compose = compose();
-    for name in ["migrate", "keeper"] {
-        let service = &compose["services"][name];
-        assert_eq!(member(service, "read_only").as_bool(), Some(true), "{name}");
-        assert_eq!(texts(member(service, "cap_drop")), ["ALL"], "{name}");
-        assert!(member(service, "user").as_str().unwrap().starts_with("${KEEPER_UID:?"), "{name}");
+fn everything_runs_hardened_and_only_the_proxy_is_published_on_loopback() {
+    let compose = Compose::read();
+    for name in ["database", "migrate", "keeper", "proxy"] {
+        let service = compose.service(name);
+        assert_eq!(service.member("read_only").as_bool(), Some(true), "{name}");
+        assert_eq!(service.texts("cap_drop"), ["ALL"], "{name}");
+        assert_eq!(service.texts("security_opt"), ["no-new-privileges:true"], "{name}");
+        assert!(service.member("user").as_str().unwrap().starts_with("${KEEPER_UID:?"), "{name}");
+        let is_published = !service.member("ports").is_badvalue();
+        assert_eq!(is_published, name == "proxy", "{name}");
     }
-    assert_eq!(texts(&compose["services"]["keeper"]["ports"]), ["127.0.0.1:8080:8080"]);
-    assert!(compose["services"]["database"]["ports"].is_badvalue(), "PostgreSQL is not published");
+    assert_eq!(compose.service("proxy").texts("ports"), ["127.0.0.1:8443:8443"]);
+    assert_eq!(compose.yaml()["networks"]["database"]["internal"].as_bool(), Some(true));
+    let services = compose.yaml()["services"].as_hash().unwrap();
+    assert_eq!(services.len(), 4);
 }
 
 #[test]
 fn one_starts_after_the_other() {
-    let services = &compose()["services"];
-    let condition = |service: &str, of: &str| {
-        services[service]["depends_on"][of]["condition"].as_str().unwrap().to_owned()
+    let compose = Compose::read();
+    let condition = |service: &str, other: &str| {
+        let service = compose.service(service);
+        service.member("depends_on")[other]["condition"].as_str().unwrap().to_owned()
     };
     assert_eq!(condition("migrate", "database"), "service_healthy");
     assert_eq!(condition("keeper", "migrate"), "service_completed_successfully");
-    assert!(!services["database"]["healthcheck"]["test"].is_badvalue());
+    assert_eq!(condition("proxy", "keeper"), "service_healthy");
+    assert!(!compose.service("database").member("healthcheck")["test"].is_badvalue());
 }
 
 #[test]
-fn no_secret_stands_in_the_files() {
-    let compose = compose();
-    for secret in ["database_password", "keyring"] {
-        assert!(compose["secrets"][secret]["file"].as_str().unwrap().starts_with("secrets/"));
+fn no_secret_stands_in_the_files_and_nobody_gets_more_than_they_need() {
+    let compose = Compose::read();
+    for (name, secret) in compose.yaml()["secrets"].as_hash().unwrap() {
+        assert!(secret["file"].as_str().unwrap().starts_with("secrets/"), "{name:?}");
     }
     let ignored = fs::read_to_string(".gitignore").unwrap();
     assert!(ignored.lines().any(|line| line == "/secrets/"));
-    for (name, value) in environment(&compose["services"]["keeper"]) {
-        let names_a_file = name.ends_with("_FILE") || name.ends_with("__FILE");
-        assert!(!name.contains("PASSWORD") || names_a_file, "{name}");
-        assert!(!value.contains(":keeper@"), "{name}");
+    for (service, secrets) in [
+        ("migrate", &["owner_password", "database_certificate"][..]),
+        ("keeper", &["keyring", "keeper_password", "database_certificate"]),
+        ("proxy", &["proxy_certificate", "proxy_key"]),
+    ] {
+        assert_eq!(compose.service(service).texts("secrets"), secrets, "{service}");
+    }
+    for service in ["database", "migrate", "keeper"] {
+        for (name, value) in compose.service(service).environment() {
+            assert!(!name.contains("PASSWORD") || name.ends_with("_FILE"), "{name}");
+            let authority = value.split_once("://").map_or("", |(_, rest)| rest);
+            let user = authority.split_once('@').map_or("", |(user, _)| user);
+            assert!(!user.contains(':'), "{name}");
+        }
     }
 }
 
-#[sqlx::test(migrations = false)]
-async fn the_commands_run_with_the_environment_of_the_file(pool: PgPool) {
-    let compose = compose();
-    let folder = tempfile::tempdir().unwrap();
-    let secret = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    fs::write(secret("database_password"), "not asked for on this socket\n").unwrap();
-    fs::set_permissions(secret("database_password"), Permissions::from_mode(0o400)).unwrap();
-    let keys = keeper(&["keys", "generate", "--file", &secret("keyring")]);
-    run_with_input(keys, "").succeeded();
-    // Where things are differs here; everything else is as the file says.
-    let here = HashMap::from([
-        ("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().to_string()),
-        ("KEEPER__DATABASE__PASSWORD_FILE", secret("database_password")),
-        ("KEEPER__KEYRING__FILE", secret("keyring")),
-        ("KEEPER__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-        ("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0".to_owned()),
-    ]);
-    let command = |service: &str| {
-        let service = &compose["services"][service];
-        let mut command = keeper(&texts(&service["command"]));
-        command.envs(environment(service));
-        command.envs(here.iter());
-        command
-    };
-    let mut check: Command = keeper(&["config", "check"]);
-    check.envs(environment(&compose["services"]["keeper"]));
-    check.envs(here.iter().filter(|(name, _)| !name.ends_with("LISTEN")));
-    assert_eq!(run_with_input(check, "").succeeded(), "the settings are sound");
-    run_with_input(command("migrate"), "").succeeded();
-    let server = Server::start(command("keeper")).unwrap();
-    server.signal(rustix::process::Signal::TERM);
-    let (ended_well, log) = server.wait();
-    assert!(ended_well, "{log}");
+/// The directives of the proxy, each as one line.
+fn proxy_directives() -> Vec<String> {
+    let text = fs::read_to_string("deploy/nginx.conf").unwrap();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.trim_end_matches(';').to_owned()).collect()
+}
+
+#[test]
+fn the_proxy_is_where_the_service_believes_it_and_says_all_that_is_believed() {
+    let compose = Compose::read();
+    let address = &compose.service("proxy").member("networks")["front"]["ipv4_address"];
+    let keeper = compose.service("keeper").environment();
+    assert_eq!(keeper["KEEPER__HTTP__TRUSTED_PROXIES"], address.as_str().unwrap());
+    let port = keeper["KEEPER__HTTP__LISTEN"].rsplit_once(':').unwrap().1.to_owned();
+    let directives = proxy_directives();
+    let service = format!("set $service http://keeper:{port}");
+    for directive in [
+        service.as_str(),
+        "listen 8443 ssl",
+        "proxy_set_header Host $http_host",
+        "proxy_set_header X-Forwarded-For $remote_addr",
+        "proxy_set_header X-Forwarded-Proto https",
+        "proxy_set_header X-Forwarded-Host $http_host",
+    ] {
+        assert!(directives.iter().any(|line| line == directive), "{directive}");
+    }
+    let files = compose.service("proxy").secrets(Path::new("secrets"));
+    for (there, _) in files {
+        assert!(directives.iter().any(|line| line.ends_with(&there)), "{there}");
+    }
+    for (_, mounted) in
+        [compose.service("proxy").mounts(), compose.service("database").mounts()].concat()
+    {
+        assert!(Path::new(&mounted).is_file(), "{mounted}");
+    }
 }
 
 #[test]
@@ -128,7 +117,8 @@ fn the_image_has_no_shell_no_root_and_asks_for_its_own_health() {
         run_with_input(known, "").succeeded();
     }
     // A folder that the build needs and the image does not get is found here, not by `docker build`.
-    let needless = [".ci", ".config", ".git", "data", "docs", "script", "secrets", "target"];
+    let needless =
+        [".ci", ".config", ".git", "data", "deploy", "docs", "script", "secrets", "target"];
     let ignored = fs::read_to_string(".dockerignore").unwrap();
     for entry in fs::read_dir(".").unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();

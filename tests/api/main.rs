@@ -16,6 +16,7 @@ mod audit;
 mod authentication;
 mod canary;
 mod commands;
+mod compose;
 mod concurrency;
 mod connections;
 mod constraints;

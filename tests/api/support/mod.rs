@@ -2,7 +2,9 @@
 
 mod assertions;
 mod command;
+pub(crate) mod compose;
 mod credentials;
+mod database_container;
 mod issuer;
 mod key_server;
 mod server;
@@ -13,6 +15,7 @@ pub(crate) use self::{
     assertions::Answer,
     command::{Finished, keeper, run_with_input},
     credentials::Credentials,
+    database_container::{DatabaseContainer, succeed},
     issuer::TestIssuer,
     key_server::KeyServer,
     server::{Server, started},

@@ -1,0 +1,271 @@
+//! The deployment of `docker-compose.yml` with its own files and settings: a real PostgreSQL with TLS
+//! and the two roles, `migrate` as the owner, `doctor` and `serve` as the service. Only the proxy and
+//! the containers are missing.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
+};
+
+use reqwest::{Client, Method};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::support::{
+    Answer, Credentials, DatabaseContainer, Finished, SAVE, Server, TICKETS, TOKEN, WHO,
+    compose::{Compose, here},
+    keeper, run_with_input, succeed,
+};
+
+const PASSWORD: &str = "a password for the deployment";
+
+/// The deployment with its secrets and its database.
+struct Deployment {
+    compose: Compose,
+    database: DatabaseContainer,
+    folder: TempDir,
+}
+
+impl Deployment {
+    fn start() -> Self {
+        let compose = Compose::read();
+        let folder = tempfile::tempdir().unwrap();
+        // PostgreSQL's account goes through it.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let secrets = folder.path().join("secrets");
+        succeed(Command::new("script/compose-secrets").arg(&secrets));
+        let keyring = secrets.join("keyring.json");
+        run_with_input(keeper(&["keys", "generate", "--file", keyring.to_str().unwrap()]), "")
+            .succeeded();
+        let database =
+            DatabaseContainer::start(&compose, &secrets, &folder.path().join("database"));
+        Self { compose, database, folder }
+    }
+
+    fn secrets(&self) -> PathBuf {
+        self.folder.path().join("secrets")
+    }
+
+    /// The environment of a service; only where files and the database are is replaced.
+    fn environment(&self, service: &str) -> BTreeMap<String, String> {
+        let service = self.compose.service(service);
+        let mut files = service.secrets(&self.secrets());
+        files.push(("@database/".to_owned(), format!("@localhost:{}/", self.database.port)));
+        let environment = service.environment().into_iter();
+        environment.map(|(name, value)| (name, here(&value, &files))).collect()
+    }
+
+    /// A command in the container of a service.
+    fn command(&self, service: &str, arguments: &[&str]) -> Command {
+        let mut command = keeper(arguments);
+        command.envs(self.environment(service));
+        command
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Finished {
+        run_with_input(self.command("keeper", arguments), input)
+    }
+
+    /// `serve` on a port of its own.
+    fn serve(&self) -> Server {
+        let mut command = self.command("keeper", &["serve"]);
+        command.env("KEEPER__HTTP__LISTEN", "127.0.0.1:0");
+        command.env("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0");
+        command.env("KEEPER__SHUTDOWN__GRACE_SECONDS", "0");
+        Server::start(command).unwrap()
+    }
+
+    /// The URL of the database for a role, as its service has it but with the password in it.
+    fn url(&self, service: &str) -> String {
+        let environment = self.environment(service);
+        let password = fs::read_to_string(&environment["KEEPER__DATABASE__PASSWORD_FILE"]).unwrap();
+        let url = &environment["KEEPER__DATABASE__URL"];
+        url.replace("@localhost", &format!(":{}@localhost", password.trim()))
+    }
+}
+
+/// Calls the service as its proxy does: by the name that is allowed.
+struct Caller {
+    client: Client,
+    url: String,
+}
+
+impl Caller {
+    async fn call(&self, method: Method, path: &str, who: &Credentials, body: &Value) -> Answer {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = request.header("Host", "localhost").json(body);
+        Answer::read(who.put_into(request).send().await.unwrap()).await
+    }
+
+    async fn post(&self, path: &str, who: &Credentials, body: &Value) -> Value {
+        let answer = self.call(Method::POST, path, who, body).await;
+        assert!(answer.status.is_success(), "{path}: {answer:?}");
+        if answer.body.is_empty() { Value::Null } else { answer.json() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_clause_of_doctor_fails_in_the_deployment_that_is_shipped() {
+    let deployment = Deployment::start();
+    for _ in 0..2 {
+        run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
+    }
+    deployment.run(&["user", "add", "admin", "--administrator", "--generate"], "").succeeded();
+    let check = deployment.run(&["config", "check"], "").succeeded();
+    assert_eq!(check, "the settings are sound");
+    let finished = deployment.run(&["--json", "doctor"], "");
+    let findings: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let findings = findings.as_array().unwrap();
+    let failed: Vec<_> = findings.iter().filter(|finding| finding["verdict"] == "FAIL").collect();
+    assert_eq!((finished.code, failed), (0, Vec::<&Value>::new()));
+    for what in [
+        "the service's role is no superuser",
+        "the service's role cannot change audit events",
+        "the way to the database is encrypted, or stays on this machine",
+        "addresses are those of callers, not that of the proxy",
+        "only names of this service are answered for",
+        "anchors of the audit chains are written",
+    ] {
+        let finding = findings.iter().find(|finding| finding["what"] == what);
+        assert_eq!(finding.unwrap()["verdict"], "pass", "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_services_role_does_all_its_work_and_cannot_change_evidence() {
+    let deployment = Deployment::start();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
+    let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).succeeded();
+    run(&["user", "add", "admin", "--id", "1", "--administrator"], PASSWORD);
+    run(&["user", "add", "paul", "--id", "278"], PASSWORD);
+    let server = deployment.serve();
+    let caller = Caller { client: Client::new(), url: server.ready.clone() };
+    use_the_api(&caller).await;
+    use_the_commands(&deployment);
+    server.signal(Signal::TERM);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well && !log.contains("\"ERROR\"") && !log.contains("denied"), "{log}");
+    assert!(log.contains("\"message\":\"anchor\""), "{log}");
+
+    let mut service = PgConnection::connect(&deployment.url("keeper")).await.unwrap();
+    for statement in [
+        "UPDATE audit_events SET scheme = scheme",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check",
+        "DELETE FROM users",
+        "UPDATE installation SET kind = 'development'",
+        "DELETE FROM _sqlx_migrations",
+        "CREATE TABLE own (id integer)",
+        "CREATE ROLE other",
+        "SET ROLE keeper_owner",
+    ] {
+        let refused = sqlx::raw_sql(statement).execute(&mut service).await.unwrap_err();
+        let code = refused.as_database_error().unwrap().code().unwrap().into_owned();
+        assert_eq!(code, "42501", "{statement}: {refused}");
+    }
+}
+
+/// Every kind of write that the API makes.
+async fn use_the_api(caller: &Caller) {
+    let admin = Credentials::basic("admin", PASSWORD);
+    let save = |value: &str| json!({ "UserId": 278, "Credential": { "Value": value } });
+    assert_eq!(caller.post(SAVE, &admin, &save("another password here")).await, true);
+    let identifier = json!({ "UserId": 278, "Credential":
+        { "Type": { "Type": "ActiveDirectory" }, "Value": "S-1-5-21" } });
+    assert_eq!(caller.post(SAVE, &admin, &identifier).await, true);
+    let wrong = Credentials::basic("paul", "a wrong password");
+    assert_eq!(caller.call(Method::GET, WHO, &wrong, &Value::Null).await.status, 401);
+    let paul = Credentials::basic("paul", "another password here");
+    let ticket = caller.post(TICKETS, &paul, &Value::Null).await["Ticket"].clone();
+    let ticket = Credentials::Ticket(ticket.as_str().unwrap().to_owned());
+    let token = caller.call(Method::GET, TOKEN, &ticket, &Value::Null).await.json();
+    let token = Credentials::Bearer(token.as_str().unwrap().to_owned());
+    for who in [&ticket, &token] {
+        assert_eq!(caller.call(Method::GET, WHO, who, &Value::Null).await.status, 200);
+    }
+    let login = json!({ "UserName": "paul", "Password": "another password here" });
+    caller.post("/login", &Credentials::Anonymous, &login).await;
+    let new = json!({ "Name": "ada", "Credentials": [{ "Value": "her own long password" }] });
+    let ada = caller.post("/api/v1/Agents/User/SaveUser", &admin, &new).await;
+    let path = format!("/api/v1/Agents/User/DeleteUser?userId={}", ada["AssociateId"]);
+    caller.post(&path, &admin, &Value::Null).await;
+    let end = caller.call(Method::DELETE, "/keeper/users/278/tickets", &admin, &Value::Null).await;
+    assert_eq!(end.status, 204, "{end:?}");
+    let forget = "/keeper/users/278/attempts";
+    let forgotten = caller.call(Method::DELETE, forget, &admin, &Value::Null).await;
+    assert_eq!(forgotten.status, 204, "{forgotten:?}");
+}
+
+/// Every kind of write that commands make.
+fn use_the_commands(deployment: &Deployment) {
+    let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).succeeded();
+    let import = deployment.folder.path().join("import.jsonl");
+    let lines = ["eva", "uwe"].map(|name| format!("{{\"login_name\":\"{name}\"}}\n"));
+    fs::write(&import, lines.concat()).unwrap();
+    run(&["import", import.to_str().unwrap()], "");
+    run(&["user", "grant-admin", "eva"], "");
+    run(&["user", "retire", "uwe"], "");
+    run(&["user", "delete", "uwe"], "");
+    run(&["credential", "delete", "--user", "paul", "--type", "ActiveDirectory"], "");
+    run(&["ticket", "issue", "--user", "paul"], "");
+    run(&["ticket", "revoke", "--user", "paul"], "");
+    let added = deployment.run(&["rotate-key", "add"], "");
+    let key = added.stderr.split_whitespace().last().unwrap().to_owned();
+    run(&["rotate-key", "use", &key], "");
+    run(&["rotate-key", "reseal"], "");
+    run(&["audit", "verify"], "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_proves_its_name_and_lets_in_nobody_else() {
+    let deployment = Deployment::start();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
+    // Its certificate is for another name.
+    let mut elsewhere = deployment.command("migrate", &["migrate"]);
+    let url = deployment.environment("migrate")["KEEPER__DATABASE__URL"].clone();
+    elsewhere.env("KEEPER__DATABASE__URL", url.replace("@localhost", "@127.0.0.1"));
+    run_with_input(elsewhere, "").failed_saying("cannot be reached");
+    // Nor does another certificate of that name count.
+    let others = deployment.folder.path().join("others");
+    succeed(Command::new("script/compose-secrets").arg(&others));
+    let mut mistaken = deployment.command("migrate", &["migrate"]);
+    let url = url.replace(deployment.secrets().to_str().unwrap(), others.to_str().unwrap());
+    mistaken.env("KEEPER__DATABASE__URL", url);
+    run_with_input(mistaken, "").failed_saying("cannot be reached");
+    let url = deployment.url("keeper");
+    let (plain, _) = url.split_once("?sslmode").unwrap();
+    for url in [
+        format!("{plain}?sslmode=disable"),
+        format!("{plain}?sslmode=require").replace("/keeper?", "/postgres?"),
+        format!("{plain}?sslmode=require").replace("//keeper:", "//postgres:"),
+    ] {
+        let refused = PgConnection::connect(&url).await.unwrap_err();
+        assert!(refused.to_string().contains("no pg_hba.conf entry"), "{refused}");
+    }
+    let mut service = PgConnection::connect(&url).await.unwrap();
+    let encrypted: bool =
+        sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            .fetch_one(&mut service)
+            .await
+            .unwrap();
+    assert!(encrypted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_cannot_be_granted_is_named_with_the_next_step() {
+    let deployment = Deployment::start();
+    for (role, said) in [("nobody", "create it"), ("keeper_owner", "connect `migrate` as another")]
+    {
+        let mut migrate = deployment.command("migrate", &["migrate"]);
+        migrate.env("KEEPER__DATABASE__ROLE", role);
+        let finished = run_with_input(migrate, "");
+        assert!(finished.stderr.contains("database.role: "), "{finished:?}");
+        finished.failed_saying(said);
+    }
+}

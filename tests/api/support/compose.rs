@@ -1,0 +1,95 @@
+//! `docker-compose.yml`, as far as it can be followed without a container.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use yaml_rust2::{Yaml, YamlLoader};
+
+/// The file.
+pub(crate) struct Compose(Yaml);
+
+/// One of its services.
+pub(crate) struct Service<'file> {
+    yaml: &'file Yaml,
+    file: &'file Yaml,
+}
+
+impl Compose {
+    pub(crate) fn read() -> Self {
+        let text = fs::read_to_string("docker-compose.yml").unwrap();
+        Self(YamlLoader::load_from_str(&text).unwrap().remove(0))
+    }
+
+    pub(crate) fn yaml(&self) -> &Yaml {
+        &self.0
+    }
+
+    pub(crate) fn service(&self, name: &str) -> Service<'_> {
+        let yaml = &self.0["services"][name];
+        assert!(!yaml.is_badvalue(), "{name}");
+        Service { yaml, file: &self.0 }
+    }
+}
+
+impl<'file> Service<'file> {
+    /// A member, looked up in what is merged into the service too.
+    pub(crate) fn member(&self, name: &str) -> &'file Yaml {
+        let mut yaml = self.yaml;
+        while yaml[name].is_badvalue() && !yaml["<<"].is_badvalue() {
+            yaml = &yaml["<<"];
+        }
+        &yaml[name]
+    }
+
+    /// A member that is a list of texts.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        texts(self.member(name))
+    }
+
+    /// The environment, with the defaults of variables that the shell could set.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        let environment = self.member("environment").as_hash().unwrap();
+        let text = |yaml: &Yaml| yaml.as_str().unwrap().to_owned();
+        environment.iter().map(|(name, value)| (text(name), with_default(&text(value)))).collect()
+    }
+
+    /// The name in the container of each file that is mounted, and the file.
+    pub(crate) fn mounts(&self) -> Vec<(String, String)> {
+        let volumes = self.texts("volumes");
+        let files = volumes.iter().filter(|mount| mount.starts_with("./"));
+        let mount = |mount: &String| {
+            let (file, rest) = mount.split_once(':').unwrap();
+            (rest.strip_suffix(":ro").unwrap().to_owned(), file.to_owned())
+        };
+        files.map(mount).collect()
+    }
+
+    /// The same of each secret, whose files are in that folder.
+    pub(crate) fn secrets(&self, folder: &Path) -> Vec<(String, String)> {
+        let names = self.texts("secrets").into_iter();
+        let secret = |name: String| {
+            let file = self.file["secrets"][name.as_str()]["file"].as_str().unwrap();
+            let file = folder.join(file.strip_prefix("secrets/").unwrap());
+            (format!("/run/secrets/{name}"), file.to_str().unwrap().to_owned())
+        };
+        names.map(secret).collect()
+    }
+}
+
+/// The texts of a list.
+pub(crate) fn texts(list: &Yaml) -> Vec<String> {
+    list.as_vec().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// `${NAME:-default}` is the default.
+fn with_default(text: &str) -> String {
+    let inside = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    inside.map_or(text, |inside| inside.split_once(":-").unwrap().1).to_owned()
+}
+
+/// A text with the names of a container replaced by those of this machine.
+pub(crate) fn here(text: &str, files: &[(String, String)]) -> String {
+    let replaced =
+        files.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
+    assert!(!replaced.contains("/run/secrets/"), "{text}: a secret that the service does not get");
+    replaced
+}

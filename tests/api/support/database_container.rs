@@ -1,0 +1,137 @@
+//! The database of `docker-compose.yml` on this machine: the same command, files and roles.
+
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use nix::unistd::{Uid, User};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::compose::{Compose, here};
+
+/// A PostgreSQL server of its own; dropping it stops it.
+pub(crate) struct DatabaseContainer {
+    server: Child,
+    pub(crate) port: u16,
+}
+
+impl DatabaseContainer {
+    /// Starts it in a new folder, and makes the roles as its container does.
+    pub(crate) fn start(compose: &Compose, secrets: &Path, folder: &Path) -> Self {
+        let service = compose.service("database");
+        let account = Account::choose();
+        fs::create_dir(folder).unwrap();
+        // Its own copies, which belong to its account.
+        let originals = [service.secrets(secrets), service.mounts()].concat();
+        let files: Vec<(String, String)> = originals
+            .into_iter()
+            .map(|(there, original)| {
+                let copy = folder.join(Path::new(&there).file_name().unwrap());
+                fs::copy(original, &copy).unwrap();
+                fs::set_permissions(&copy, Permissions::from_mode(0o400)).unwrap();
+                account.own(&copy);
+                (there, copy.to_str().unwrap().to_owned())
+            })
+            .collect();
+        account.own(folder);
+        let environment = service.environment();
+        let data = folder.join("files");
+        let mut initdb = account.command("initdb");
+        initdb.arg(format!("--username={}", environment["POSTGRES_USER"]));
+        initdb.args(environment["POSTGRES_INITDB_ARGS"].split_whitespace());
+        succeed(
+            initdb.args(["--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"]).arg(&data),
+        );
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let arguments = service.texts("command");
+        assert_eq!(arguments[0], "postgres");
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let server = account
+            .command("postgres")
+            .args(arguments[1..].iter().map(|argument| here(argument, &files)))
+            .args(["-clisten_addresses=localhost", &format!("-cport={port}")])
+            .args([Path::new("-k"), folder, Path::new("-D"), &data])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let started = Self { server, port };
+        let port = port.to_string();
+        for _ in 0..600 {
+            let mut ready = account.command("pg_isready");
+            ready.args(["--quiet", "--host=localhost", "--port", &port]);
+            if ready.status().unwrap().success() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let mut roles = account.command("bash");
+        roles.arg(here("/docker-entrypoint-initdb.d/roles.sh", &files));
+        roles.envs(environment.iter().map(|(name, value)| (name, here(value, &files))));
+        succeed(roles.env("PGHOST", folder).env("PGPORT", port));
+        started
+    }
+}
+
+impl Drop for DatabaseContainer {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.server.id()).unwrap()).unwrap();
+        let _ = kill_process(pid, Signal::INT);
+        let _ = self.server.wait();
+    }
+}
+
+/// Who PostgreSQL runs as, which refuses to run as root, and where its programs are.
+struct Account {
+    lent: Option<User>,
+    programs: PathBuf,
+}
+
+impl Account {
+    fn choose() -> Self {
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let versioned = versions.map(|version| version.path().join("bin")).max();
+        let on_path = || {
+            let path = std::env::var_os("PATH").unwrap();
+            std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file())
+        };
+        let programs = versioned.or_else(on_path).unwrap();
+        let lent = Uid::effective().is_root().then(|| {
+            let find = |name| User::from_name(name).unwrap();
+            find("postgres").or_else(|| find("nobody")).unwrap()
+        });
+        Self { lent, programs }
+    }
+
+    fn own(&self, path: &Path) {
+        if let Some(user) = &self.lent {
+            chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let path = std::env::var("PATH").unwrap();
+        let own = self.programs.join(program);
+        let mut command = Command::new(if own.is_file() { own } else { program.into() });
+        command.env("PATH", format!("{}:{path}", self.programs.display()));
+        command.current_dir("/").stdin(Stdio::null());
+        if let Some(user) = &self.lent {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        command
+    }
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
