@@ -67,6 +67,13 @@ pub(crate) enum SaveCredentialError {
     Storage(#[from] StorageError),
 }
 
+impl SaveCredentialError {
+    /// True when nothing was executed, and another connection may be able to.
+    fn is_of_stale_connection(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_of_stale_connection())
+    }
+}
+
 /// Why a value could not be held against a stored credential.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyCredentialError {
@@ -142,9 +149,7 @@ impl Service {
             credential.validity = self.validity_of(user_id, &credential.credential_type).await?;
         }
         // Before the hash, so that an unknown user costs none.
-        let mut connection = self.connection().await?;
-        let head = users::find_head(&mut connection, user_id).await?;
-        connection.release();
+        let head = on_connection!(self, |connection| users::find_head(&mut connection, user_id))?;
         let head = head.ok_or(SaveCredentialError::UnknownUser)?;
         if !credential.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
@@ -153,13 +158,21 @@ impl Service {
         let save = Save { author, user_id, hashed: &hashed, rests_on: RestsOn::Author(proven) };
         // What may have to be rolled back belongs into a transaction.
         if hashed.identifier.is_none() {
-            let outcome = self.write_at_once(save, &head).await?;
+            let mut outcome = self.write_at_once(save, &head).await;
+            if outcome.as_ref().err().is_some_and(SaveCredentialError::is_of_stale_connection) {
+                outcome = self.write_at_once(save, &head).await;
+            }
+            let outcome = outcome?;
             if outcome != WriteOutcome::HeadMoved {
                 return saved(outcome);
             }
         }
         // Apart: every save that waits would have room for it otherwise.
-        Box::pin(self.write_in_turn(save)).await
+        let mut written = Box::pin(self.write_in_turn(save)).await;
+        if written.as_ref().err().is_some_and(SaveCredentialError::is_of_stale_connection) {
+            written = Box::pin(self.write_in_turn(save)).await;
+        }
+        written
     }
 
     /// The span of the stored credential, unless the type gives each a new one.
@@ -171,10 +184,11 @@ impl Service {
         if credential_type.lifetime().is_some() {
             return Ok(None);
         }
-        let mut connection = self.connection().await?;
-        let row =
-            credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?;
-        connection.release();
+        let row = on_connection!(self, |connection| credentials::find_by_type(
+            &mut connection,
+            user_id,
+            credential_type.as_str()
+        ))?;
         Ok(row.map(|row| row.validity))
     }
 

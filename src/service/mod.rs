@@ -2,6 +2,24 @@
 //!
 //! Nothing slow happens inside a transaction, and no connection is held while hashing.
 
+/// Runs one statement on a connection, and gives the connection back. A statement that was not executed
+/// because of its connection ([`StorageError::is_of_stale_connection`]) is run once more on another one.
+macro_rules! on_connection {
+    ($service:expr, |$connection:ident| $statement:expr) => {{
+        let mut $connection = $service.connection().await?;
+        let mut done = $statement.await;
+        if done.as_ref().err().is_some_and(StorageError::is_of_stale_connection) {
+            drop($connection);
+            $connection = $service.connection().await?;
+            done = $statement.await;
+        }
+        if done.is_ok() {
+            $connection.release();
+        }
+        done
+    }};
+}
+
 pub(crate) mod access_tokens;
 mod anchoring;
 pub(crate) mod attempts;

@@ -131,9 +131,11 @@ impl Service {
     ) -> Result<Option<Proven>, SaveCredentialError> {
         let user_id = user.user_id;
         let type_name = self.types.password().as_str();
-        let mut connection = self.connection().await?;
-        let row = credentials::find_by_type(&mut connection, user_id, type_name).await?;
-        connection.release();
+        let row = on_connection!(self, |connection| credentials::find_by_type(
+            &mut connection,
+            user_id,
+            type_name
+        ))?;
         let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
         let attempt = self.attempt(user_id.into(), value, (author.origin, author.now));
         let charged = self.charge(&attempt, vec![type_name.to_owned()], true).await?;

@@ -59,7 +59,6 @@ impl Service {
         except: Option<UserId>,
     ) -> Result<Vec<String>, StorageError> {
         let canonical: Vec<_> = names.iter().map(|name| name.canonical().to_owned()).collect();
-        let mut connection = self.connection().await?;
-        users::taken_names(&mut connection, &canonical, except).await
+        on_connection!(self, |connection| users::taken_names(&mut connection, &canonical, except))
     }
 }

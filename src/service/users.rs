@@ -147,8 +147,7 @@ impl Service {
 
     /// The next id that no operator has given to anybody by hand, and that nobody had.
     async fn free_user_id(&self) -> Result<UserId, StorageError> {
-        let mut connection = self.connection().await?;
-        let found = users::next_ids(&mut connection, 1).await?;
+        let found = on_connection!(self, |connection| users::next_ids(&mut connection, 1))?;
         found.first().copied().ok_or(StorageError::Inconsistent { table: "users" })
     }
 
@@ -160,7 +159,10 @@ impl Service {
         &self,
         name: &LoginName,
     ) -> Result<Option<User>, StorageError> {
-        users::find_by_login_name(&mut *self.connection().await?, name.canonical()).await
+        on_connection!(self, |connection| users::find_by_login_name(
+            &mut connection,
+            name.canonical()
+        ))
     }
 
     /// The user of that id.
@@ -168,7 +170,7 @@ impl Service {
     /// # Errors
     /// When the database does not answer.
     pub(crate) async fn find_user(&self, user_id: UserId) -> Result<Option<User>, StorageError> {
-        users::find_by_id(&mut *self.connection().await?, user_id).await
+        on_connection!(self, |connection| users::find_by_id(&mut connection, user_id))
     }
 
     /// The user that somebody means.
@@ -200,10 +202,7 @@ impl Service {
         let Some(user) = self.find_referenced(&principal.meaning(user)).await? else {
             return Ok(None);
         };
-        let mut connection = self.connection().await?;
-        let found = find_whole(&mut connection, user.user_id).await?;
-        connection.release();
-        Ok(found)
+        Ok(on_connection!(self, |connection| find_whole(&mut connection, user.user_id))?)
     }
 
     /// Those of these users that there are, in this order, for whoever may read them all.
@@ -218,9 +217,8 @@ impl Service {
         if !user_ids.iter().all(|id| principal.may_read(&UserReference::Id(*id))) {
             return Err(ReadUserError::Forbidden);
         }
-        let mut connection = self.connection().await?;
-        let found = users::find_by_ids(&mut connection, user_ids).await?;
-        connection.release();
+        let found =
+            on_connection!(self, |connection| users::find_by_ids(&mut connection, user_ids))?;
         let in_order = |id: &UserId| found.iter().find(|user| user.user_id == *id).cloned();
         Ok(user_ids.iter().filter_map(in_order).collect())
     }
