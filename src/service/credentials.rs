@@ -213,7 +213,9 @@ impl Service {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
         self.write_credential(&mut transaction, save).await?;
-        Ok(storage::commit(transaction).await?)
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(())
     }
 
     /// The slow part: no connection is held meanwhile, and the plain value ends here.

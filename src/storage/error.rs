@@ -110,8 +110,12 @@ impl StorageError {
     /// is a standby that is about to be promoted, or is full.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
+            // A certificate that does not count (invalid data) stays what it is.
+            Self::NoConnection(sqlx::Error::Io(error)) => {
+                error.kind() != std::io::ErrorKind::InvalidData
+            }
             Self::NoConnection(error) => {
-                error.as_database_error().is_none() || has_code(error, &PASSING)
+                matches!(error, sqlx::Error::PoolTimedOut) || has_code(error, &PASSING)
             }
             Self::ReadOnly | Self::ConnectionLost(_) => true,
             Self::NoPassword(_)

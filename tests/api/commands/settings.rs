@@ -42,6 +42,7 @@ impl Installation {
             .env("KEEPER__KEYRING__FILE", self.path("keyring.json"))
             .env("KEEPER__DATABASE__URL", "postgres://keeper@127.0.0.1:1/keeper")
             .env("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1")
+            .env("KEEPER__DATABASE__STARTUP_WAIT_SECONDS", "0")
             .envs(variables.iter().copied());
         run_with_input(command, "")
     }
