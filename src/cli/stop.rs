@@ -29,7 +29,7 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + use<>, F
     })
 }
 
-/// True when whoever started this process has it ignore a signal, as `nohup` does with SIGHUP. A
+/// True when the parent process has it ignore a signal, as `nohup` does with SIGHUP. A
 /// handler would undo that.
 fn is_ignored(signal: SignalKind) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

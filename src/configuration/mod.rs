@@ -6,6 +6,7 @@
 
 mod connections;
 mod credential_types;
+mod durations;
 mod issuers;
 mod network;
 mod reader;

@@ -48,7 +48,7 @@ impl Applications {
     }
 
     /// What binds a token to an application's secret; `None` when there is no such application. It
-    /// is keyed, because whoever has the token can read it.
+    /// is keyed, because the holder of the token can read it.
     pub(super) fn binding(&self, key: &Key, name: &str) -> Option<String> {
         let (digest, _) = self.find_by_name(name)?;
         let text = LengthPrefixed::of("application").field(name.as_bytes()).field(digest);

@@ -208,7 +208,7 @@ impl Service {
         Ok(outcome)
     }
 
-    /// The rows that it rests on first, and so after whoever has them.
+    /// Locks the rows that it rests on first, and so waits for their holders.
     async fn write_in_turn(&self, save: Save<'_>) -> Result<(), SaveCredentialError> {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
@@ -313,7 +313,7 @@ fn saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
         WriteOutcome::Saved => Ok(()),
         WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
         WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
-        // Whoever holds the rows finds the head where they read it.
+        // With the rows locked, the head is where it was read.
         WriteOutcome::HeadMoved => Err(StorageError::Inconsistent { table: "users" }.into()),
     }
 }

@@ -140,7 +140,7 @@ impl Service {
         let attempt = self.attempt(user_id.into(), value, (author.origin, author.now));
         let charged = self.charge(&attempt, vec![type_name.to_owned()], true).await?;
         if charged.iter().any(|of| of.is_locked) {
-            // Whoever calls is somebody already: there is nothing to hide.
+            // The caller is authenticated already: there is nothing to hide.
             return Err(LOCKED.into());
         }
         let canonical_name = LoginName::parse(&user.login_name)

@@ -149,7 +149,7 @@ impl Service {
         Ok(self.end_derived(author, at.user_id, &at.digests.readable).await?)
     }
 
-    /// Whose session that is; `None` when it does not count any more.
+    /// The user of that session; `None` when it has ended.
     async fn live_session(
         &self,
         read: &SessionReference,

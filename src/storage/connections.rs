@@ -339,7 +339,7 @@ impl Manager for Connector {
             return Err(RecycleError::message("it is old"));
         }
         if connection.generation < trust::generation() {
-            return Err(RecycleError::message("it is not trusted any more"));
+            return Err(RecycleError::message("it is no longer trusted"));
         }
         if metrics.last_used() > TRUSTED_IDLE {
             Box::pin(connection.check()).await?;

@@ -183,7 +183,7 @@ pub(crate) async fn replace_hash(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a credential, with its identifier and what was tried in vain for it; says whether there was
+/// Deletes a credential, with its identifier and its failed attempts; says whether there was
 /// one.
 pub(crate) async fn delete(
     connection: &mut PgConnection,

@@ -1,5 +1,7 @@
 //! What the database said, as far as anybody can act on it.
 
+use sqlx::error::DatabaseError;
+
 use super::{database_url::BadDatabaseUrl, trust};
 
 /// A statement did not do what it should.
@@ -188,7 +190,7 @@ fn is_stale(error: &sqlx::Error) -> bool {
 
 /// True for an error of the database with one of these SQLSTATEs, or of one of these classes.
 fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| codes.iter().any(|prefix| code.starts_with(prefix)))
 }
 
@@ -196,7 +198,7 @@ fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
 mod tests {
     use std::{borrow::Cow, error::Error, fmt};
 
-    use sqlx::error::{DatabaseError, ErrorKind};
+    use sqlx::error::ErrorKind;
 
     use super::*;
 

@@ -71,9 +71,9 @@ fn copy_of(descriptor: RawFd) -> Option<OwnedFd> {
     let mut byte = [0];
     let into = &mut [IoSliceMut::new(&mut byte)];
     recvmsg(&far, into, &mut received, RecvFlags::CMSG_CLOEXEC).ok()?;
-    received.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut copies) => copies.next(),
-        _ => None,
+    received.drain().find_map(|message| {
+        let RecvAncillaryMessage::ScmRights(mut copies) = message else { return None };
+        copies.next()
     })
 }
 

@@ -96,7 +96,7 @@ async fn serve(
     let ended = tokio::select! {
         ended = application.run_until(stop) => ended.map_err(Failure::from),
         failed = postgres.supervise() => Err(failed.err().unwrap_or_else(|| {
-            Failure::because("PostgreSQL is not watched any more")
+            Failure::because("the watch over PostgreSQL ended")
         })),
     };
     postgres.stop()?;

@@ -66,7 +66,7 @@ impl PrivatePostgres {
     }
 
     /// Starts the server again, in the same place, each time that it ends without having been told to.
-    /// Fails when it does not start any more.
+    /// Fails when it no longer starts.
     pub(super) async fn supervise(&mut self) -> Result<Infallible, Failure> {
         loop {
             tokio::time::sleep(WATCH).await;

@@ -190,7 +190,7 @@ impl Import {
         let (service, is_dry_run) = (Arc::clone(&self.service), self.is_dry_run);
         let results = self.results.0.clone();
         self.under_way.spawn(async move {
-            // Nobody takes results any more only when the import has ended.
+            // The receiver is gone only when the import has ended.
             let _ = results.send((number, import_one(&service, is_dry_run, user).await));
             Ok(())
         });
@@ -311,7 +311,7 @@ impl Import {
                 self.unfinished.done_of(self.number)
             )),
         }
-        ended.and_then(|_| saved).map(|()| ExitCode::FAILURE)
+        ended.and(saved).map(|()| ExitCode::FAILURE)
     }
 }
 

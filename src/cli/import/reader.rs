@@ -90,15 +90,16 @@ impl Lines {
         let is_archive = is_archive(&head);
         head.drain(..mark);
         let whole = BufReader::new(Cursor::new(head).chain(reader));
-        let reader: Box<dyn BufRead + Send> = match source {
-            Source::Stdin if is_archive => {
-                return Err(Failure::because(
-                    "standard input is an archive, and its passphrase comes from there too; name \
-                     the file instead",
-                ));
-            }
-            _ if is_archive => Box::new(ArchiveReader::new(whole, &read_secret("Passphrase")?)?),
-            _ => Box::new(whole),
+        if is_archive && matches!(source, Source::Stdin) {
+            return Err(Failure::because(
+                "standard input is an archive, and its passphrase comes from there too; name the \
+                 file instead",
+            ));
+        }
+        let reader: Box<dyn BufRead + Send> = if is_archive {
+            Box::new(ArchiveReader::new(whole, &read_secret("Passphrase")?)?)
+        } else {
+            Box::new(whole)
         };
         let mut lines = Self { reader, number: 0, position: 0, length };
         while lines.number < after && lines.read()?.is_some() {}

@@ -18,7 +18,7 @@ impl Connection {
     /// Takes over what the trusted proxy `peer`, and those behind it, say.
     ///
     /// # Errors
-    /// Names the header of theirs that cannot be read.
+    /// Names the header of a trusted proxy that cannot be read.
     pub(super) fn apply_forwarded(
         &mut self,
         headers: &HeaderMap,

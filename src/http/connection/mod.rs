@@ -1,7 +1,7 @@
 //! Who is at the other end: from the connection, or from the headers of a proxy that is trusted.
 //!
 //! Anybody can send `X-Forwarded-*`; only what the configured proxies say is believed
-//! (ASVS 5.0, 4.1.3). A value of theirs that cannot be read is refused: with the proxy's own address
+//! (ASVS 5.0, 4.1.3). An invalid value of a trusted proxy is refused: with the proxy's own address
 //! in its place, evidence and limits would name the wrong party.
 
 mod forwarded;

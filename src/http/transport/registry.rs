@@ -237,14 +237,14 @@ mod tests {
         ConnectionRegistry::new(ConnectionLimits { maximum, per_address, unlimited })
     }
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn the_oldest_waiting_connection_of_an_address_makes_room() {
         let registry = registry(10, 2);
-        let from = address("198.51.100.1");
+        let from = Some(address("198.51.100.1"));
         let busy = registry.register(from).unwrap();
         busy.set_waiting(false);
         let waiting = registry.register(from).unwrap();
@@ -253,7 +253,7 @@ mod tests {
         assert!(!busy.is_evicted(waker) && waiting.is_evicted(waker) && !new.is_evicted(waker));
         new.set_waiting(false);
         assert!(registry.register(from).is_none(), "every connection of the address is busy");
-        assert!(registry.register(address("198.51.100.2")).is_some(), "another address");
+        assert!(registry.register(Some(address("198.51.100.2"))).is_some(), "another address");
         assert_eq!((registry.counts().evicted, registry.counts().refused), (1, 1));
     }
 
@@ -261,9 +261,9 @@ mod tests {
     fn the_address_with_most_connections_makes_room_for_others() {
         let registry = registry(4, 4);
         let hog: Vec<_> =
-            (0..3).map(|_| registry.register(address("198.51.100.1")).unwrap()).collect();
-        let other = registry.register(address("198.51.100.2")).unwrap();
-        let new = registry.register(address("198.51.100.3")).unwrap();
+            (0..3).map(|_| registry.register(Some(address("198.51.100.1"))).unwrap()).collect();
+        let other = registry.register(Some(address("198.51.100.2"))).unwrap();
+        let new = registry.register(Some(address("198.51.100.3"))).unwrap();
         let waker = Waker::noop();
         assert!(hog[0].is_evicted(waker) && !hog[1].is_evicted(waker));
         assert!(!other.is_evicted(waker) && !new.is_evicted(waker));
@@ -274,16 +274,16 @@ mod tests {
     fn a_proxy_has_no_limit_of_its_own_and_a_network_of_ipv6_is_one_address() {
         let registry = registry(10, 1);
         let _proxied: Vec<_> =
-            (0..5).map(|_| registry.register(address("192.0.2.1")).unwrap()).collect();
-        let first = registry.register(address("2001:db8::1")).unwrap();
-        let _second = registry.register(address("2001:db8::2")).unwrap();
+            (0..5).map(|_| registry.register(Some(address("192.0.2.1"))).unwrap()).collect();
+        let first = registry.register(Some(address("2001:db8::1"))).unwrap();
+        let _second = registry.register(Some(address("2001:db8::2"))).unwrap();
         assert!(first.is_evicted(Waker::noop()));
     }
 
     #[test]
     fn a_closed_connection_leaves_nothing_behind() {
         let registry = registry(2, 2);
-        let first = registry.register(address("198.51.100.1"));
+        let first = registry.register(Some(address("198.51.100.1")));
         let second = registry.register(None);
         drop((first, second));
         assert_eq!(registry.counts().open, 0);

@@ -223,11 +223,7 @@ async fn a_byte_order_mark_costs_no_user_and_another_encoding_is_named(pool: PgP
         fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
         file
     };
-    let keyring = app
-        .variables()
-        .into_iter()
-        .find_map(|(name, file)| (name == "KEEPER__KEYRING__FILE").then_some(file));
-    let keyring = fs::read_to_string(keyring.unwrap()).unwrap();
+    let keyring = fs::read_to_string(app.keyring()).unwrap();
     let mut command = keeper(&["credential", "verify", "--user", "paul"]);
     command
         .envs(app.variables())

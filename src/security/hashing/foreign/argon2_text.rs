@@ -1,4 +1,4 @@
-//! Argon2 as a PHC string, whoever made it: the parameters m, t and p, each once and in any order, and
+//! Argon2 as a PHC string, of any system: the parameters m, t and p, each once and in any order, and
 //! nothing that the verifier would need and does not have.
 
 use argon2::{Algorithm, MIN_SALT_LEN, Params, Version, password_hash::phc::PasswordHash};
@@ -66,7 +66,7 @@ impl Argon2Hash {
 }
 
 /// What the library would let pass or not explain: it takes a missing parameter for its own default,
-/// and knows a key and data that only whoever made the hash has.
+/// and knows a key and data that only the system that made the hash has.
 fn check_fields(text: &str) -> Result<(), Reason> {
     let fields: Vec<_> = text.split('$').skip(2).filter(|of| !of.starts_with("v=")).collect();
     let [parameters, rest @ ..] = fields.as_slice() else { return Err(Reason::UnknownHash) };

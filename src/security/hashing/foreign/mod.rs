@@ -26,7 +26,7 @@ use crate::domain::{
 /// The longest text of a hash.
 const MAXIMUM_TEXT: usize = 512;
 
-/// What a hash may cost: less is worth nothing to whoever stole it and has to try every word, more
+/// What a hash may cost: less does not slow down a thief who tries every word, more
 /// would let one login keep a thread for seconds.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 8..=15;
 const PBKDF2_ROUNDS: std::ops::RangeInclusive<u32> = 10_000..=2_000_000;
