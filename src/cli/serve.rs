@@ -13,7 +13,11 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = session::read_settings()?;
     session::require(settings.problems_of_serving())?;
     let stop = stop_signal()?;
-    let database = startup::connect_when_ready(&settings, |line| output::complain(line)).await?;
+    let mut stop = Box::pin(stop);
+    let database = tokio::select! {
+        () = &mut stop => return Ok(ExitCode::SUCCESS),
+        database = startup::connect_when_ready(&settings, |line| output::complain(line)) => database?,
+    };
     if settings.database.migrate_on_start {
         startup::migrate(&settings, &database, InstallationKind::Production).await?;
     }

@@ -67,7 +67,11 @@ impl Service {
         if !self.rules.schemes.session {
             return Err(AuthenticationError::scheme_off().into());
         }
-        let principal = self.authenticate_password(&name, &password, &origin, now).await?;
+        let mut proven = self.authenticate_password(&name, &password, &origin, now).await;
+        if proven.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
+            proven = self.authenticate_password(&name, &password, &origin, now).await;
+        }
+        let principal = proven?;
         if !self.may_have_session(&principal.user) {
             return Err(AuthenticationError::OnlineSession.into());
         }

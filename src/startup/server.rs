@@ -27,6 +27,9 @@ use crate::{
     telemetry::task_failed,
 };
 
+/// Connections of a worker beyond its share: those that are just being closed to make room.
+const EXCESS: usize = 64;
+
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -79,6 +82,7 @@ where
     let builder = ServerBuilder::new();
     let shutdown = builder.graceful_shutdown_signal();
     let registry = Arc::clone(registry);
+    let maximum = registry.maximum();
     let accept = move || {
         let shutdown = shutdown.clone();
         let registry = Arc::clone(&registry);
@@ -104,8 +108,9 @@ where
     let server = builder
         .disable_signals()
         .workers(waiting_threads())
-        // Ours is smaller, and makes room instead of letting new connections wait.
-        .max_concurrent_connections(usize::MAX)
+        // Ours is smaller, and makes room instead of letting new connections wait. This one keeps the
+        // accepting thread from taking in more than there are descriptors for.
+        .max_concurrent_connections(maximum.div_ceil(waiting_threads()) + EXCESS)
         .shutdown_timeout(shutdown_timeout.as_secs())
         .listen("http", listener, accept)
         .map_err(StartError::Server)?

@@ -8,6 +8,10 @@ use std::{
     error::Error,
     net::IpAddr,
     ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +23,10 @@ use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 use super::{StorageError, nodelay, trust};
 
@@ -43,6 +50,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
+    /// One permit for each connection that may be lent now; who waits for one waits in turn.
+    lending: Arc<Semaphore>,
+    /// Permits that were taken out, because the server has no room for as many connections.
+    withheld: Arc<AtomicUsize>,
     maximum: usize,
     acquire_timeout: Duration,
 }
@@ -84,7 +95,8 @@ impl Database {
             .map_err(|error| {
                 StorageError::NoConnection(sqlx::Error::Configuration(error.into()))
             })?;
-        Ok(Self { pool, maximum, acquire_timeout })
+        let (lending, withheld) = (Arc::new(Semaphore::new(maximum)), Arc::default());
+        Ok(Self { pool, lending, withheld, maximum, acquire_timeout })
     }
 
     /// Lends a connection. Where the server has no room for another one, waits in turn for one of
@@ -99,10 +111,14 @@ impl Database {
 
     async fn lend(&self) -> Result<Connection, StorageError> {
         loop {
+            let closed = |_| StorageError::NoConnection(sqlx::Error::PoolClosed);
+            let permit = Arc::clone(&self.lending).acquire_owned().await.map_err(closed)?;
             match self.pool.get().await {
-                Ok(object) => return Ok(Connection { lent: Some(object), is_beginning: false }),
+                Ok(object) => {
+                    return Ok(Connection { lent: Some((object, permit)), is_beginning: false });
+                }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
-                    self.make_do().await;
+                    self.make_do(permit).await;
                 }
                 Err(PoolError::Backend(error)) => return Err(error),
                 Err(
@@ -115,14 +131,18 @@ impl Database {
         }
     }
 
-    /// Wants no more connections than the server lets in, until [`Self::close_idle`].
-    async fn make_do(&self) {
-        let open = self.pool.status().size;
-        if open > 0 && open < self.pool.status().max_size {
-            tracing::warn!(open, "the database server lets in no more connections");
-            self.pool.resize(open);
+    /// Lends one connection less at a time, until [`Self::close_idle`]: the server has no room for it.
+    async fn make_do(&self, permit: OwnedSemaphorePermit) {
+        let open = self.pool.status().size.max(1);
+        let lendable = self.maximum.saturating_sub(self.withheld.load(Ordering::Relaxed));
+        if lendable > open {
+            permit.forget();
+            let withheld = self.withheld.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::warn!(withheld, "the database server lets in no more connections");
+            return;
         }
-        // Others may be trying at the same moment; none of them is open then.
+        // None is open that could be waited for, or others are trying at the same moment.
+        drop(permit);
         tokio::time::sleep(TRY_AGAIN).await;
     }
 
@@ -132,7 +152,7 @@ impl Database {
     /// Why it does not.
     pub(crate) async fn require_writable(&self) -> Result<(), StorageError> {
         let mut connection = self.connection().await?;
-        if let Some(lent) = connection.lent.as_mut() {
+        if let Some((lent, _)) = connection.lent.as_mut() {
             lent.check().await?;
         }
         connection.release();
@@ -141,9 +161,7 @@ impl Database {
 
     /// Closes connections that nobody needed lately, and lets there be as many as there may be.
     pub(crate) async fn close_idle(&self) {
-        if self.pool.status().max_size < self.maximum {
-            self.pool.resize(self.maximum);
-        }
+        self.lending.add_permits(self.withheld.swap(0, Ordering::Relaxed));
         self.close_those(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
 
@@ -184,8 +202,8 @@ impl Database {
 /// A connection that is lent. Dropped, it is first asked whether it is well, which also ends a
 /// transaction that was left open and a statement whose caller went away.
 pub(crate) struct Connection {
-    /// `None` only when it has been given back.
-    lent: Option<Object<Connector>>,
+    /// `None` only when it has been given back. The permit comes back after the connection.
+    lent: Option<(Object<Connector>, OwnedSemaphorePermit)>,
     /// True while a transaction begins, when sqlx does not know of it yet: dropped then, the
     /// connection would be lent again with the transaction open, and lose what is written next.
     is_beginning: bool,
@@ -196,7 +214,7 @@ impl Connection {
     pub(super) async fn close(mut self) -> Result<(), StorageError> {
         match self.lent.take() {
             None => Ok(()),
-            Some(lent) => Ok(Object::take(lent).inner.close().await?),
+            Some((lent, _permit)) => Ok(Object::take(lent).inner.close().await?),
         }
     }
 
@@ -205,7 +223,7 @@ impl Connection {
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, StorageError> {
         let Self { lent, is_beginning } = self;
         *is_beginning = true;
-        let lent = lent.as_mut().expect("a connection that is lent");
+        let (lent, _) = lent.as_mut().expect("a connection that is lent");
         let transaction = lent.inner.begin().await?;
         *is_beginning = false;
         Ok(transaction)
@@ -219,7 +237,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some(mut lent) = self.lent.take() else { return };
+        let Some((mut lent, permit)) = self.lent.take() else { return };
         let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_beginning) else {
             drop(Object::take(lent));
             return;
@@ -235,7 +253,10 @@ impl Drop for Connection {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "a database connection broke");
                 drop(Object::take(lent));
+            } else {
+                drop(lent);
             }
+            drop(permit);
         });
     }
 }
@@ -245,14 +266,14 @@ impl Deref for Connection {
 
     #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
     fn deref(&self) -> &PgConnection {
-        &self.lent.as_ref().expect("a connection that is lent").inner
+        &self.lent.as_ref().expect("a connection that is lent").0.inner
     }
 }
 
 impl DerefMut for Connection {
     #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.lent.as_mut().expect("a connection that is lent").inner
+        &mut self.lent.as_mut().expect("a connection that is lent").0.inner
     }
 }
 
@@ -297,7 +318,9 @@ impl Connector {
         if let Some(read) = &self.password {
             options = options.password(read().map_err(StorageError::NoPassword)?.expose_secret());
         }
-        let connecting = nodelay::without_delay(options.connect());
+        let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
+        let port = is_tcp.then(|| options.get_port());
+        let connecting = nodelay::without_delay(options.connect(), port);
         let mut pooled =
             Pooled { inner: connecting.await.map_err(StorageError::connecting)?, generation };
         self.begin_session(&mut pooled.inner).await?;

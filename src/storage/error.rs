@@ -46,8 +46,8 @@ pub(crate) enum StorageError {
 }
 
 /// SQLSTATEs of a statement that gave way to others: lock not available, deadlock, serialization
-/// failure, statement timeout, idle-in-transaction timeout. Its transaction did nothing.
-const BUSY: [&str; 5] = ["55P03", "40P01", "40001", "57014", "25P03"];
+/// failure, statement timeout, idle-in-transaction and transaction timeouts. Its transaction did nothing.
+const BUSY: [&str; 6] = ["55P03", "40P01", "40001", "57014", "25P03", "25P04"];
 
 /// SQLSTATE classes and codes of a connection that ended: connection exceptions, and shutdown or crash
 /// of the server or of this session.

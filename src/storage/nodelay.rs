@@ -12,6 +12,7 @@ use std::{
     future::{Future, poll_fn},
     io::{IoSlice, IoSliceMut},
     mem::MaybeUninit,
+    net::SocketAddr,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     pin::pin,
 };
@@ -21,41 +22,50 @@ use rustix::{
     fs::Dir,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags,
-        SocketType, recvmsg, socketpair, sockopt::set_tcp_nodelay,
+        SocketType, getpeername, recvmsg, socketpair, sockopt::set_tcp_nodelay,
     },
 };
 
 /// The descriptors of this process, as links.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Connects, and sets `TCP_NODELAY` on every TCP socket that is opened meanwhile, before anything is
-/// written in pieces. Sockets that are not this connection's lose nothing by it.
-pub(super) async fn without_delay<F: Future>(connecting: F) -> F::Output {
+/// Connects, and sets `TCP_NODELAY` on the TCP socket to that port that is opened meanwhile, before
+/// anything is written in pieces. Other sockets that are opened meanwhile lose nothing by it. `None`:
+/// no TCP is involved.
+pub(super) async fn without_delay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
     let mut connecting = pin!(connecting);
-    let mut seen = descriptors();
+    let mut wanted = port;
     poll_fn(move |context| {
+        let Some(port) = wanted else { return connecting.as_mut().poll(context) };
+        let before = descriptors();
         let polled = connecting.as_mut().poll(context);
-        let open = descriptors();
-        for descriptor in open.difference(&seen) {
-            if let Some(copy) = copy_of(*descriptor) {
-                // What is no TCP socket says so.
-                let _ = set_tcp_nodelay(&copy, true);
+        if let (Some(before), Some(now)) = (before, descriptors()) {
+            let copies = now.difference(&before).filter_map(|descriptor| copy_of(*descriptor));
+            // What is no TCP socket says so.
+            let mut set = copies.filter(|copy| set_tcp_nodelay(copy, true).is_ok());
+            if set.any(|copy| peer_port(&copy) == Some(port)) {
+                wanted = None;
             }
         }
-        seen = open;
         polled
     })
     .await
 }
 
-/// The numbers of all open descriptors, but for that of the list itself; none where the system does
+/// The port that a socket is connected to, or is about to be.
+fn peer_port(socket: &OwnedFd) -> Option<u16> {
+    let peer = getpeername(socket).ok()??;
+    SocketAddr::try_from(peer).ok().map(|peer| peer.port())
+}
+
+/// The numbers of all open descriptors, but for that of the list itself; `None` where the system does
 /// not tell.
-fn descriptors() -> BTreeSet<RawFd> {
-    let Ok(folder) = File::open(DESCRIPTORS) else { return BTreeSet::new() };
+fn descriptors() -> Option<BTreeSet<RawFd>> {
+    let folder = File::open(DESCRIPTORS).ok()?;
     let own = folder.as_raw_fd();
-    let entries = Dir::new(folder).into_iter().flatten().flatten();
+    let entries = Dir::new(folder).ok()?.flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok());
-    numbers.filter(|number| *number != own).collect()
+    Some(numbers.filter(|number| *number != own).collect())
 }
 
 /// A copy of a descriptor; `None` when it was closed meanwhile.
@@ -89,7 +99,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let delayed = TcpStream::connect(address).await.unwrap();
         assert!(!delayed.nodelay().unwrap(), "the system's default");
-        let prompt = without_delay(TcpStream::connect(address)).await.unwrap();
+        let port = Some(address.port());
+        let prompt = without_delay(TcpStream::connect(address), port).await.unwrap();
         assert!(prompt.nodelay().unwrap());
         assert!(!delayed.nodelay().unwrap(), "what was open before is left alone");
     }
@@ -98,10 +109,11 @@ mod tests {
     async fn no_descriptor_is_left_behind() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let before = descriptors().len();
+        let before = descriptors().unwrap().len();
         for _ in 0..20 {
-            drop(without_delay(TcpStream::connect(address)).await.unwrap());
+            drop(without_delay(TcpStream::connect(address), Some(0)).await.unwrap());
         }
-        assert!(descriptors().len() <= before + 2, "{} and {before}", descriptors().len());
+        let after = descriptors().unwrap().len();
+        assert!(after <= before + 2, "{after} and {before}");
     }
 }

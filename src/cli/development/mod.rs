@@ -55,7 +55,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let stop = stop_signal()?;
     if arguments.database_only {
         let data = DataFolder::open(&arguments.data)?;
-        let mut postgres = PrivatePostgres::start(&data)?;
+        let mut postgres = PrivatePostgres::start(&data).await?;
         output::say(format_args!("ready {}", postgres.url()))?;
         let failed = tokio::select! {
             () = stop => None,
@@ -80,7 +80,7 @@ async fn serve(
     // First, because it is quick and the likeliest to fail.
     let listener = startup::listen(arguments.listen)?;
     let data = DataFolder::open(&arguments.data)?;
-    let mut postgres = PrivatePostgres::start(&data)?;
+    let mut postgres = PrivatePostgres::start(&data).await?;
     settings.database.url = Some(SecretString::from(postgres.url()));
     settings.database.password_file = None;
     settings.keyring_file = Some(data.keyring());

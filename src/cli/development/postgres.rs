@@ -56,12 +56,12 @@ pub(super) struct PrivatePostgres {
 
 impl PrivatePostgres {
     /// Starts a server on the files of a data folder and waits until it accepts connections.
-    pub(super) fn start(data: &DataFolder) -> Result<Self, Failure> {
+    pub(super) async fn start(data: &DataFolder) -> Result<Self, Failure> {
         let cluster = Cluster::open(data)?;
         let socket_folder = make_socket_folder(&cluster)?;
         let (server, log_start) = spawn(&cluster, &socket_folder)?;
         let mut started = Self { server, log_start, cluster, socket_folder };
-        started.wait_until_released()?;
+        started.wait_until_released().await?;
         Ok(started)
     }
 
@@ -72,27 +72,23 @@ impl PrivatePostgres {
             tokio::time::sleep(WATCH).await;
             if let Some(status) = self.server.try_wait()? {
                 complain(format_args!("PostgreSQL ended ({status}); starting it again"));
-                tokio::task::block_in_place(|| self.restart())?;
+                self.spawn_again()?;
+                self.wait_until_released().await?;
             }
         }
     }
 
-    fn restart(&mut self) -> Result<(), Failure> {
-        self.spawn_again()?;
-        self.wait_until_released()
-    }
-
     /// Waits until the server is ready. Where a dead one's traces keep it from starting, tries again
     /// until they are gone.
-    fn wait_until_released(&mut self) -> Result<(), Failure> {
+    async fn wait_until_released(&mut self) -> Result<(), Failure> {
         let until = Instant::now() + RELEASE_TIMEOUT;
         loop {
-            if self.wait_until_ready()? {
+            if self.wait_until_ready().await? {
                 return Ok(());
             }
-            let complaint = last_complaint(&self.cluster, self.log_start);
-            let log = self.cluster.log();
-            if !HELD.iter().any(|held| complaint.contains(held)) {
+            let said = said_since(&self.cluster, self.log_start);
+            let (complaint, log) = (last_complaint(&said), self.cluster.log());
+            if !HELD.iter().any(|held| said.contains(held)) {
                 return Err(Failure::because(format!(
                     "PostgreSQL did not start; the data may be damaged, see {}: {complaint}",
                     log.display(),
@@ -105,7 +101,7 @@ impl PrivatePostgres {
                     log.display(),
                 )));
             }
-            thread::sleep(WATCH);
+            tokio::time::sleep(WATCH).await;
             self.spawn_again()?;
         }
     }
@@ -135,7 +131,7 @@ impl PrivatePostgres {
     }
 
     /// Waits until the server accepts connections; false when it ended instead.
-    fn wait_until_ready(&mut self) -> Result<bool, Failure> {
+    async fn wait_until_ready(&mut self) -> Result<bool, Failure> {
         let pid_file = self.cluster.files().join("postmaster.pid");
         let until = Instant::now() + START_TIMEOUT;
         while Instant::now() < until {
@@ -148,7 +144,7 @@ impl PrivatePostgres {
             if is_ours && state.lines().last().is_some_and(|line| line.trim() == "ready") {
                 return Ok(true);
             }
-            thread::sleep(POLL);
+            tokio::time::sleep(POLL).await;
         }
         Err(Failure::because("PostgreSQL did not become ready in time"))
     }
@@ -223,12 +219,15 @@ fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
     Err(Failure::because("no folder for PostgreSQL's socket can be made in the temporary folder"))
 }
 
-/// What the server said last in its log, from there on.
-fn last_complaint(cluster: &Cluster, start: u64) -> String {
+/// What was written into the server's log from there on.
+fn said_since(cluster: &Cluster, start: u64) -> String {
     let log = fs::read(cluster.log()).unwrap_or_default();
     let new = usize::try_from(start).ok().and_then(|start| log.get(start..));
-    let log = String::from_utf8_lossy(new.unwrap_or(&log));
+    String::from_utf8_lossy(new.unwrap_or(&log)).into_owned()
+}
+
+fn last_complaint(said: &str) -> &str {
     let is_complaint = |line: &&str| line.contains("FATAL") || line.contains("PANIC");
-    let line = log.lines().rev().find(is_complaint).or_else(|| log.lines().last());
-    line.unwrap_or("it said nothing").to_owned()
+    let line = said.lines().rev().find(is_complaint).or_else(|| said.lines().last());
+    line.unwrap_or("it said nothing")
 }

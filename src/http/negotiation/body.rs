@@ -22,6 +22,7 @@ use crate::http::{
     error::{ApiError, BodyFault, ErrorKind},
     headers,
     state::HttpState,
+    transport::read_body,
 };
 
 /// The largest body (protocol.md 10.25).
@@ -73,6 +74,7 @@ fn extract<T>(
         let timeout = request
             .app_data::<Data<HttpState>>()
             .map_or_else(Default::default, |state| state.read_timeout);
+        let _reading = read_body(&request);
         let bytes = tokio::time::timeout(
             timeout,
             receive(payload, length_despite_upgrade(request.headers())?),

@@ -9,7 +9,10 @@ mod progress;
 mod registry;
 mod stream;
 
-pub(super) use self::{progress::track, registry::TransportCounts};
+pub(super) use self::{
+    progress::{read_body, track},
+    registry::TransportCounts,
+};
 pub(crate) use self::{
     registry::{ConnectionLimits, ConnectionRegistry},
     stream::{PhaseTimeouts, TimedStream},

@@ -4,7 +4,7 @@
 use std::{cell::Cell, rc::Rc};
 
 use actix_web::{
-    Error,
+    Error, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
@@ -15,6 +15,8 @@ use actix_web::{
 pub(crate) struct RequestProgress {
     started: Cell<u64>,
     in_progress: Cell<u32>,
+    /// Bodies that the application waits for.
+    reading: Cell<u32>,
     /// Requests that started since the stream last received something.
     since_read: Cell<u32>,
 }
@@ -28,6 +30,11 @@ impl RequestProgress {
     /// True while the application works on a request.
     pub(super) fn is_busy(&self) -> bool {
         self.in_progress.get() > 0
+    }
+
+    /// True while the application waits for a body.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.get() > 0
     }
 
     /// Notes that the stream received something.
@@ -45,6 +52,22 @@ impl RequestProgress {
     /// True for a request that arrived together with one before it.
     fn is_pipelined(&self) -> bool {
         self.since_read.get() > 1
+    }
+}
+
+/// Says that the application waits for the body of a request, until this is dropped.
+pub(in crate::http) fn read_body(request: &HttpRequest) -> Option<Reading> {
+    let progress = request.conn_data::<Rc<RequestProgress>>()?;
+    progress.reading.set(progress.reading.get() + 1);
+    Some(Reading(Rc::clone(progress)))
+}
+
+/// A body that the application waits for.
+pub(in crate::http) struct Reading(Rc<RequestProgress>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.set(self.0.reading.get().saturating_sub(1));
     }
 }
 

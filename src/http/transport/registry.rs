@@ -4,7 +4,7 @@
 //! or of all is reached, the oldest connection that waits for its peer is closed instead.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -66,9 +66,18 @@ pub(crate) struct ConnectionRegistry {
 #[derive(Debug, Default)]
 struct OpenConnections {
     next_id: u64,
-    count: usize,
     /// Oldest first.
-    by_address: HashMap<Option<IpAddr>, BTreeMap<u64, Arc<ConnectionHandle>>>,
+    all: BTreeMap<u64, OpenConnection>,
+    /// The same by the network they are from.
+    by_network: HashMap<Option<IpAddr>, BTreeSet<u64>>,
+}
+
+#[derive(Debug)]
+struct OpenConnection {
+    network: Option<IpAddr>,
+    /// False for a proxy's.
+    is_limited: bool,
+    handle: Arc<ConnectionHandle>,
 }
 
 /// What the registry and a connection's stream share.
@@ -84,7 +93,6 @@ struct ConnectionHandle {
 #[derive(Debug)]
 pub(crate) struct Registration {
     registry: Arc<ConnectionRegistry>,
-    network: Option<IpAddr>,
     id: u64,
     handle: Arc<ConnectionHandle>,
 }
@@ -106,65 +114,55 @@ impl ConnectionRegistry {
     /// place is taken by a connection that is busy.
     pub(crate) fn register(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Registration> {
         let address = address.map(|address| address.to_canonical());
-        let is_limited = |address: &IpAddr| {
-            !self.limits.unlimited.iter().any(|network| network.contains(address))
-        };
+        let is_limited = address.is_some_and(|address| {
+            !self.limits.unlimited.iter().any(|network| network.contains(&address))
+        });
         let network = address.map(network_of);
         let mut open = self.lock();
-        let of_address = open.by_address.get(&network).map_or(0, BTreeMap::len);
-        let is_address_full =
-            address.as_ref().is_some_and(is_limited) && of_address >= self.limits.per_address;
-        if is_address_full && !self.evict(&mut open, network) {
-            return self.refuse();
+        let of_network = open.by_network.get(&network).map_or(0, BTreeSet::len);
+        if is_limited && of_network >= self.limits.per_address {
+            let oldest = open.oldest_waiting_of(network);
+            self.evict(&mut open, oldest)?;
         }
-        if open.count >= self.limits.maximum {
-            let largest = open.by_address.iter().max_by_key(|(_, connections)| connections.len());
-            let Some(largest) = largest.map(|(network, _)| *network) else { return self.refuse() };
-            if !self.evict(&mut open, largest) {
-                return self.refuse();
-            }
+        if open.all.len() >= self.limits.maximum {
+            let oldest = open.oldest_waiting();
+            self.evict(&mut open, oldest)?;
         }
         let handle = Arc::new(ConnectionHandle {
             is_waiting: AtomicBool::new(true),
             is_evicted: AtomicBool::new(false),
             waker: Mutex::new(None),
         });
-        let id = open.next_id;
-        open.next_id += 1;
-        open.count += 1;
-        open.by_address.entry(network).or_default().insert(id, Arc::clone(&handle));
+        let id = open.add(OpenConnection { network, is_limited, handle: Arc::clone(&handle) });
         drop(open);
-        Some(Registration { registry: Arc::clone(self), network, id, handle })
+        Some(Registration { registry: Arc::clone(self), id, handle })
     }
 
-    /// Closes the oldest connection of an address that waits; false when none does.
-    fn evict(&self, open: &mut OpenConnections, network: Option<IpAddr>) -> bool {
-        let connections = open.by_address.get(&network).into_iter().flatten();
-        let waiting = |handle: &ConnectionHandle| handle.is_waiting.load(Ordering::Relaxed);
-        let oldest = connections.into_iter().find(|(_, handle)| waiting(handle));
-        let Some((id, handle)) = oldest.map(|(id, handle)| (*id, Arc::clone(handle))) else {
-            return false;
+    /// The most connections there may be.
+    pub(crate) fn maximum(&self) -> usize {
+        self.limits.maximum
+    }
+
+    /// Closes a connection to make room; `None` when there is none to be closed.
+    fn evict(&self, open: &mut OpenConnections, id: Option<u64>) -> Option<()> {
+        let Some(connection) = id.and_then(|id| open.remove(id)) else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
         };
-        open.remove(network, id);
-        handle.is_evicted.store(true, Ordering::Release);
-        let waker = lock(&handle.waker).take();
+        connection.handle.is_evicted.store(true, Ordering::Release);
+        let waker = lock(&connection.handle.waker).take();
         if let Some(waker) = waker {
             waker.wake();
         }
         self.evicted.fetch_add(1, Ordering::Relaxed);
-        true
-    }
-
-    fn refuse(&self) -> Option<Registration> {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        None
+        Some(())
     }
 
     /// What became of connections so far.
     pub(crate) fn counts(&self) -> TransportCounts {
         let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         TransportCounts {
-            open: number(self.lock().count),
+            open: number(self.lock().all.len()),
             maximum: number(self.limits.maximum),
             evicted: self.evicted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
@@ -179,15 +177,44 @@ impl ConnectionRegistry {
 }
 
 impl OpenConnections {
+    fn add(&mut self, connection: OpenConnection) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.by_network.entry(connection.network).or_default().insert(id);
+        self.all.insert(id, connection);
+        id
+    }
+
     /// Frees a place; one that was taken by eviction is free already.
-    fn remove(&mut self, network: Option<IpAddr>, id: u64) {
-        let Some(connections) = self.by_address.get_mut(&network) else { return };
-        if connections.remove(&id).is_some() {
-            self.count -= 1;
+    fn remove(&mut self, id: u64) -> Option<OpenConnection> {
+        let connection = self.all.remove(&id)?;
+        if let Some(of_network) = self.by_network.get_mut(&connection.network) {
+            of_network.remove(&id);
+            if of_network.is_empty() {
+                self.by_network.remove(&connection.network);
+            }
         }
-        if connections.is_empty() {
-            self.by_address.remove(&network);
-        }
+        Some(connection)
+    }
+
+    fn oldest_waiting_of(&self, network: Option<IpAddr>) -> Option<u64> {
+        let mut of_network = self.by_network.get(&network).into_iter().flatten().copied();
+        of_network.find(|id| self.all.get(id).is_some_and(OpenConnection::is_waiting))
+    }
+
+    /// Of all; a proxy's last, because it may be about to use it for anybody.
+    fn oldest_waiting(&self) -> Option<u64> {
+        let oldest = |is_limited: bool| {
+            let mut of_kind = self.all.iter().filter(|(_, of)| of.is_limited == is_limited);
+            of_kind.find(|(_, of)| of.is_waiting()).map(|(id, _)| *id)
+        };
+        oldest(true).or_else(|| oldest(false))
+    }
+}
+
+impl OpenConnection {
+    fn is_waiting(&self) -> bool {
+        self.handle.is_waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -219,7 +246,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.lock().remove(self.network, self.id);
+        self.registry.lock().remove(self.id);
     }
 }
 
@@ -258,16 +285,25 @@ mod tests {
     }
 
     #[test]
-    fn the_address_with_most_connections_makes_room_for_others() {
+    fn of_all_the_oldest_that_waits_makes_room_and_a_proxys_last() {
         let registry = registry(4, 4);
-        let hog: Vec<_> =
-            (0..3).map(|_| registry.register(Some(address("198.51.100.1"))).unwrap()).collect();
-        let other = registry.register(Some(address("198.51.100.2"))).unwrap();
+        let proxied = registry.register(Some(address("192.0.2.1"))).unwrap();
+        let busy = registry.register(Some(address("198.51.100.1"))).unwrap();
+        busy.set_waiting(false);
+        let older = registry.register(Some(address("198.51.100.2"))).unwrap();
+        let younger = registry.register(Some(address("198.51.100.2"))).unwrap();
         let new = registry.register(Some(address("198.51.100.3"))).unwrap();
         let waker = Waker::noop();
-        assert!(hog[0].is_evicted(waker) && !hog[1].is_evicted(waker));
-        assert!(!other.is_evicted(waker) && !new.is_evicted(waker));
+        assert!(older.is_evicted(waker), "the oldest that waits");
+        for kept in [&proxied, &busy, &younger, &new] {
+            assert!(!kept.is_evicted(waker));
+            kept.set_waiting(false);
+        }
         assert_eq!(registry.counts().open, 4);
+        assert!(registry.register(Some(address("198.51.100.4"))).is_none(), "every one is busy");
+        proxied.set_waiting(true);
+        assert!(registry.register(Some(address("198.51.100.4"))).is_some());
+        assert!(proxied.is_evicted(waker), "there was no other");
     }
 
     #[test]
@@ -287,6 +323,6 @@ mod tests {
         let second = registry.register(None);
         drop((first, second));
         assert_eq!(registry.counts().open, 0);
-        assert!(registry.lock().by_address.is_empty());
+        assert!(registry.lock().by_network.is_empty());
     }
 }

@@ -4,8 +4,8 @@
 //! |---|---|---|---|
 //! | new | the connection is accepted | the first request is complete | `read`, and a second in which the web server answers 408 |
 //! | receiving | the first byte of a request | the request reaches the application | `read` |
-//! | busy | the request reaches the application | it is answered | the application's own |
-//! | sending | the peer takes no more of an answer | it has taken all that was written | `write` |
+//! | busy | the request reaches the application | it is answered | the application's own, also for its body |
+//! | sending | the peer takes no more of an answer | it has taken all of it, or 128 KiB more | `write` |
 //! | idle | an answer was sent | the first byte of the next request | `idle`, and a second in which the web server closes |
 //!
 //! What a peer goes on sending of a body that nobody reads counts as receiving. Bytes never prolong a
@@ -44,6 +44,13 @@ pub(crate) struct PhaseTimeouts {
 /// What the web server's own timers get, so that its clean answer comes before our closing.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// So much of an answer is within one deadline of its own.
+const WRITE_STEP: usize = 128 * 1024;
+
+/// So much is received while the application or the peer is still busy with what came before. A full
+/// buffer of the web server, which is a third larger, would keep its thread busy looking at it.
+const READ_AHEAD: usize = 96 * 1024;
+
 /// A socket, or what is layered over one, with its deadlines.
 pub(crate) struct TimedStream<S> {
     inner: S,
@@ -57,6 +64,12 @@ pub(crate) struct TimedStream<S> {
     read_deadline: Instant,
     /// When waiting for the peer to take bytes ends, while it does not.
     write_deadline: Option<Instant>,
+    /// Bytes of answers since the deadline of their writing was last set.
+    written: usize,
+    /// Bytes that were received since the application and the peer last had nothing to do.
+    received: usize,
+    /// True when the web server was told that there is nothing to receive, though there may be.
+    is_withheld: bool,
     /// Armed for some deadline: moving it each time that a deadline moves would cost more.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -80,6 +93,9 @@ impl<S> TimedStream<S> {
             seen: 0,
             read_deadline: Instant::now() + timeouts.read + GRACE,
             write_deadline: None,
+            written: 0,
+            received: 0,
+            is_withheld: false,
             timer: None,
         }
     }
@@ -105,11 +121,34 @@ impl<S> TimedStream<S> {
             self.read_deadline = Instant::now() + self.timeouts.idle + GRACE;
         }
         self.seen = self.progress.started();
-        self.registration.set_waiting(self.phase != Phase::Busy);
+        self.registration.set_waiting(self.is_waiting());
     }
 
-    fn note_received(&mut self) {
+    /// True while nothing but the peer keeps the connection from going on.
+    fn is_waiting(&self) -> bool {
+        self.phase != Phase::Busy || self.progress.is_reading()
+    }
+
+    /// True when enough was received for what is under way.
+    fn is_far_ahead(&self) -> bool {
+        let is_under_way = self.phase == Phase::Busy || self.write_deadline.is_some();
+        is_under_way && !self.progress.is_reading() && self.received >= READ_AHEAD
+    }
+
+    /// Lets the web server receive again what was withheld from it, when there is nothing to do.
+    fn release(&mut self, context: &Context<'_>) {
+        if self.phase == Phase::Busy || self.write_deadline.is_some() {
+            return;
+        }
+        self.received = 0;
+        if std::mem::take(&mut self.is_withheld) {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    fn note_received(&mut self, bytes: usize) {
         self.progress.note_read();
+        self.received = self.received.saturating_add(bytes);
         if self.phase == Phase::Idle {
             self.phase = Phase::Receiving;
             self.read_deadline = Instant::now() + self.timeouts.read;
@@ -129,10 +168,11 @@ impl<S> TimedStream<S> {
     /// the task is woken then.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         self.observe();
-        let Some((deadline, phase)) = self.deadline() else { return Ok(()) };
-        if self.registration.is_evicted(context.waker()) {
+        self.release(context);
+        if self.is_waiting() && self.registration.is_evicted(context.waker()) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
+        let Some((deadline, phase)) = self.deadline() else { return Ok(()) };
         if deadline <= Instant::now() {
             self.registration.count_timeout(phase);
             return Err(io::ErrorKind::TimedOut.into());
@@ -150,8 +190,14 @@ impl<S> TimedStream<S> {
 
     /// Notes how much of an answer the peer took, and until when it has to take the rest.
     fn note_written(&mut self, written: &Poll<io::Result<usize>>) {
-        if written.is_pending() && self.write_deadline.is_none() {
-            self.write_deadline = Some(Instant::now() + self.timeouts.write);
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.written = self.written.saturating_add(*bytes);
+        }
+        let is_new = written.is_pending() && self.write_deadline.is_none();
+        if is_new || self.written >= WRITE_STEP {
+            self.written = 0;
+            self.write_deadline =
+                written.is_pending().then(|| Instant::now() + self.timeouts.write);
         }
     }
 
@@ -170,10 +216,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
+        if self.is_far_ahead() {
+            self.is_withheld = true;
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.note_received();
+        let received = buffer.filled().len().saturating_sub(before);
+        if received > 0 {
+            self.note_received(received);
         }
         Poll::Ready(Ok(()))
     }
@@ -216,6 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         if flushed.is_ready() {
             self.write_deadline = None;
+            self.written = 0;
         }
         self.check(context)?;
         flushed

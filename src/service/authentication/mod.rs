@@ -129,7 +129,7 @@ impl AuthenticationError {
     }
 
     /// True when another connection to the database may find out.
-    fn is_of_lost_connection(&self) -> bool {
+    pub(super) fn is_of_lost_connection(&self) -> bool {
         match self {
             Self::Storage(error) | Self::Attempt(AttemptError::Storage(error)) => {
                 error.is_of_lost_connection()
@@ -162,7 +162,7 @@ impl Service {
     ) -> Result<Authenticated, AuthenticationError> {
         let found = self.authenticate_once(&presentation, now).await;
         if found.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
-            // Nothing in it counts twice: the same secret is the same try.
+            // The same secret is the same try, so it is charged once.
             return Box::pin(self.authenticate_once(&presentation, now)).await;
         }
         found
