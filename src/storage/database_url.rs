@@ -21,7 +21,7 @@ pub(crate) enum BadDatabaseUrl {
     #[error("has a parameter that is not a name; write %3F for ? and %26 for & in a password")]
     NotAName,
     #[error("has the parameter {0}, which this service ignores; remove it")]
-    Ignored(String),
+    Ignored(&'static str),
     #[error("says {0} twice; remove one")]
     Repeated(&'static str),
     #[error("has a value for the parameter {name} that cannot be used; {must}")]
@@ -41,6 +41,47 @@ pub(crate) struct DatabaseUrl {
     /// The file with the private key of the client certificate.
     pub(crate) private_key: Option<PathBuf>,
 }
+
+/// Parameters of PostgreSQL's own clients (PostgreSQL's manual, 34.1.2) that sqlx ignores, or this
+/// service overwrites.
+const IGNORED: [&str; 36] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkeylogfile",
+    "sslnegotiation",
+    "sslpassword",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+];
 
 /// The parameters that sqlx 0.9 knows and this service does not overwrite: each with its other
 /// spellings.
@@ -115,12 +156,13 @@ fn parameters(url: &Url) -> Result<Parameters, BadDatabaseUrl> {
         let known = PARAMETERS
             .into_iter()
             .find(|(first, others)| *first == name || others.contains(&name.as_ref()));
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         match known {
             Some((first, _)) => Ok((first, value.into_owned())),
-            // What is no name may be the rest of a password.
-            None if name.is_empty() || !name.chars().all(plain) => Err(BadDatabaseUrl::NotAName),
-            None => Err(BadDatabaseUrl::Ignored(name.into_owned())),
+            // What is no name may be a part of a password.
+            None => Err(IGNORED
+                .into_iter()
+                .find(|known| *known == name)
+                .map_or(BadDatabaseUrl::NotAName, BadDatabaseUrl::Ignored)),
         }
     };
     url.query_pairs().map(canonical).collect()
@@ -130,8 +172,9 @@ fn find<'parameters>(parameters: &'parameters Parameters, name: &str) -> Option<
     parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
-/// Of two values only one would count. A host may stand in both places: the socket's folder is a
-/// parameter, and a URL needs an authority before it can have a user name.
+/// Of two values only one would count. A host may stand in both places when the second is where it
+/// is: the socket's folder, for a URL needs an authority before it can have a user name, or its
+/// address.
 fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
     let in_front = [
         ("user", !url.username().is_empty()),
@@ -139,6 +182,11 @@ fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabas
         ("port", url.port().is_some()),
         ("dbname", !url.path().trim_start_matches('/').is_empty()),
     ];
+    let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+    let mut pairs = url.query_pairs();
+    if has_host && pairs.any(|(name, value)| name == "host" && !value.starts_with('/')) {
+        return Err(BadDatabaseUrl::Repeated("host"));
+    }
     for (name, _) in PARAMETERS {
         let before = usize::from(in_front.contains(&(name, true)));
         let count = parameters.iter().filter(|(known, _)| *known == name).count();
@@ -222,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_would_be_ignored_is_refused_and_named_without_its_value() {
-        let ignored = BadDatabaseUrl::Ignored("target_session_attrs".to_owned());
+        let ignored = BadDatabaseUrl::Ignored("target_session_attrs");
         for (text, error) in [
             ("nonsense", BadDatabaseUrl::NotPostgresql),
             ("mysql://u@h/d", BadDatabaseUrl::NotPostgresql),
@@ -233,13 +281,11 @@ mod tests {
             ("postgres://u@h1,h2/d", BadDatabaseUrl::SeveralHosts),
             ("postgres://u:12?marker@h/d", BadDatabaseUrl::NotAName),
             ("postgres://h/d?target_session_attrs=marker", ignored),
-            ("postgres://h/d?connect_timeout=1", BadDatabaseUrl::Ignored("connect_timeout".into())),
-            (
-                "postgres://h/d?application_name=x",
-                BadDatabaseUrl::Ignored("application_name".into()),
-            ),
+            ("postgres://h/d?connect_timeout=1", BadDatabaseUrl::Ignored("connect_timeout")),
+            ("postgres://h/d?application_name=x", BadDatabaseUrl::Ignored("application_name")),
             ("postgres://u@h/d?user=v", BadDatabaseUrl::Repeated("user")),
             ("postgres://u:a@h/d?password=b", BadDatabaseUrl::Repeated("password")),
+            ("postgres://h/d?host=other", BadDatabaseUrl::Repeated("host")),
             ("postgres://h/d?host=/a&hostaddr=::1", BadDatabaseUrl::Repeated("host")),
             (
                 "postgres://h/d?sslmode=require&ssl-mode=disable",
@@ -259,7 +305,7 @@ mod tests {
             ("postgres://h/d?sslmode=allow", "sslmode"),
             ("postgres://h/d?sslmode=marker", "sslmode"),
             ("postgres://h/d?port=marker", "port"),
-            ("postgres://h/d?host=h1,h2", "host"),
+            ("postgres:///d?host=h1,h2", "host"),
             ("postgres://h/d?options=-c%20lock_timeout=1", "options"),
             ("postgres://h/d?options[statement_timeout]=1", "options[…]"),
             ("postgres://h?dbname=", "dbname"),
