@@ -9,6 +9,11 @@ pub(crate) enum GrantError {
     NoRole,
     #[error("is the role that migrates; connect `migrate` as another role, which owns the tables")]
     OwnRole,
+    #[error(
+        "can do anything to the tables already; name a role that is no superuser and no member of \
+         their owner"
+    )]
+    Unrestricted,
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -28,7 +33,12 @@ pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantEr
     let mut connection = database.connection().await?;
     let found = sqlx::query!(
         r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!",
-                  current_user = $1 AS "is_own!""#,
+                  current_user = $1 AS "is_own!",
+                  coalesce((
+                      SELECT r.rolsuper OR pg_has_role(r.oid, c.relowner, 'MEMBER')
+                      FROM pg_roles r, pg_class c
+                      WHERE r.rolname = $1 AND c.oid = 'users'::regclass
+                  ), false) AS "is_unrestricted!""#,
         role,
     )
     .fetch_one(&mut *connection)
@@ -38,6 +48,9 @@ pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantEr
     }
     if found.is_own {
         return Err(GrantError::OwnRole);
+    }
+    if found.is_unrestricted {
+        return Err(GrantError::Unrestricted);
     }
     sqlx::query!("SELECT set_config('keeper.role', $1, false) AS role", role)
         .fetch_one(&mut *connection)
@@ -55,7 +68,8 @@ pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantEr
                  SELECT oid::regclass AS name, relkind FROM pg_class
                  WHERE relnamespace = current_schema()::regnamespace
                      AND relkind IN ('r', 'p', 'S')
-                     AND pg_has_role(current_user, relowner, 'USAGE')
+                     -- Other tables of the schema belong to other programs.
+                     AND relowner = (SELECT relowner FROM pg_class WHERE oid = 'users'::regclass)
              LOOP
                  IF relation.relkind = 'S' THEN
                      EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', relation.name, role);

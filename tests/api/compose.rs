@@ -260,8 +260,11 @@ async fn the_database_proves_its_name_and_lets_in_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_cannot_be_granted_is_named_with_the_next_step() {
     let deployment = Deployment::start();
-    for (role, said) in [("nobody", "create it"), ("keeper_owner", "connect `migrate` as another")]
-    {
+    for (role, said) in [
+        ("nobody", "create it"),
+        ("keeper_owner", "connect `migrate` as another"),
+        ("postgres", "no superuser"),
+    ] {
         let mut migrate = deployment.command("migrate", &["migrate"]);
         migrate.env("KEEPER__DATABASE__ROLE", role);
         let finished = run_with_input(migrate, "");
