@@ -143,8 +143,10 @@ impl Service {
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
+        // Nothing of somebody who retires themselves may count when they are reactivated.
+        let goes_on = happening.ends_derived && happening.kind != AuditKind::UserRetired;
         let own_ticket = caller_ticket(author.actor)
-            .filter(|_| happening.ends_derived && author.actor.user_id() == Some(user_id));
+            .filter(|_| goes_on && author.actor.user_id() == Some(user_id));
         if let Some(digests) = own_ticket {
             tickets::move_to_epoch(connection, user_id, &digests, session_epoch).await?;
         }

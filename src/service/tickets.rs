@@ -181,9 +181,9 @@ impl Service {
             Err(ChangeUserError::UnknownUser) => return Ok(false),
             held => held?,
         };
-        let Some(kind) = tickets::delete(&mut transaction, user_id, digests).await? else {
-            return Ok(false);
-        };
+        let live = (head.session_epoch, author.now);
+        let ended = tickets::delete_live(&mut transaction, user_id, digests, live).await?;
+        let Some(kind) = ended else { return Ok(false) };
         self.leave_evidence(&mut transaction, author, (user_id, &mut head), end(kind)).await?;
         storage::commit(transaction).await?;
         Ok(true)

@@ -222,16 +222,21 @@ pub(crate) async fn lock(
     Ok(locked.is_some())
 }
 
-/// Ends one ticket, and tells its kind; `None` when it was not there.
-pub(crate) async fn delete(
+/// Ends one ticket, and tells its kind; `None` when it was not there, or has ended already.
+pub(crate) async fn delete_live(
     connection: &mut PgConnection,
     user_id: UserId,
     digests: &[Vec<u8>],
+    (session_epoch, now): (i64, OffsetDateTime),
 ) -> Result<Option<TicketKind>, StorageError> {
     let ended = sqlx::query_scalar!(
-        "DELETE FROM tickets WHERE user_id = $1 AND digest = ANY($2) RETURNING kind",
+        "DELETE FROM tickets
+         WHERE user_id = $1 AND digest = ANY($2) AND session_epoch = $3 AND expires_at > $4
+         RETURNING kind",
         user_id.as_i32(),
         digests,
+        session_epoch,
+        now,
     )
     .fetch_optional(connection)
     .await?;

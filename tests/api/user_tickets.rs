@@ -1,7 +1,7 @@
 //! A user's tickets and sessions: listed, and ended one by one or all at once.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO, password_of};
@@ -87,6 +87,38 @@ async fn all_are_ended_but_the_callers_own(pool: PgPool) {
         (event.kind.as_str(), event.actor_user_id),
         ("sessions_ended", Some(ADMINISTRATOR.0))
     );
+}
+
+#[sqlx::test]
+async fn what_has_ended_already_is_not_ended_again(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let expired = app.ticket(&app.plain()).await;
+    let one = format!("{}/{}", path(PLAIN.0), list(&app, &app.plain(), PLAIN.0).await[0]["Id"]);
+    sqlx::query!(
+        "UPDATE tickets SET created_at = created_at - interval '1 year', expires_at = now()"
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    delete(&app, &app.plain(), &one.replace('"', "")).await.has_status(404);
+    app.get(WHO, &Credentials::Ticket(expired)).await.is_unauthenticated();
+    let ended =
+        sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE kind = 'ticket_ended'");
+    assert_eq!(ended.fetch_one(&app.pool).await.unwrap(), Some(0));
+}
+
+#[sqlx::test]
+async fn the_ticket_that_retires_its_own_user_has_ended(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["user", "add", "second", "--administrator"], "a password of hers").succeeded();
+    let own = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let body = json!({"AssociateId": ADMINISTRATOR.0, "Retired": true});
+    let answer = app.request(Method::POST, "/api/v1/Agents/User/MakeRetired", &own).json(&body);
+    assert_eq!(answer.send().await.unwrap().status(), 204);
+    app.get(WHO, &own).await.is_unauthenticated();
+    app.command(&["user", "reactivate", ADMINISTRATOR.1], "").succeeded();
+    app.get(WHO, &app.administrator()).await.has_status(200);
+    app.get(WHO, &own).await.is_unauthenticated();
 }
 
 #[sqlx::test]
