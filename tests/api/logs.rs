@@ -35,6 +35,7 @@ async fn a_refused_login_logs_its_inner_reason_once_under_the_request_id(pool: P
         ("wrong-password", Credentials::basic("paul", "x"), "wrong password"),
         ("unknown-user", Credentials::basic("nobody", "x"), "no such user"),
         ("retired", Credentials::basic("rita", "rita-password"), "the user is retired"),
+        ("retired-and-wrong", Credentials::basic("rita", "x"), "the user is retired"),
         ("no-ticket", Credentials::Ticket("7T:x".to_owned()), "not a ticket"),
         ("no-token", Credentials::Bearer("x".to_owned()), "the token was refused"),
     ];

@@ -75,7 +75,7 @@ impl<'login> Target<'login> {
         (self.is_locked, self.lets_in) = (true, false);
     }
 
-    /// Why a secret that is right lets nobody in.
+    /// Why no secret lets anybody in.
     fn refusal(&self, login: &Login) -> Refusal {
         if self.is_locked {
             Refusal::Locked
@@ -201,12 +201,11 @@ impl Service {
             }
             let claim = target.claim(presented);
             let proven = self.hashing.prove(presented.origin.caller(), &claim).await?;
-            if proven == Proven::No {
-                continue;
-            }
-            if !target.lets_in {
-                // As if it were wrong; a row of another type may still count.
+            if !target.lets_in && target.row.is_some() {
+                // Whatever the secret is; a row of another type may still count.
                 refusal = target.refusal(login);
+            }
+            if proven == Proven::No {
                 continue;
             }
             self.settle(&attempt, target.credential_type, (&standing, true)).await?;
