@@ -136,6 +136,7 @@ pub(crate) async fn count_known(
         ChargedRow,
         "INSERT INTO authentication_attempts AS a (user_id, credential_type, failures, tried)
          SELECT $1, t.name, 1, ARRAY[$3::bytea] FROM unnest($2::text[]) AS t(name)
+         ORDER BY t.name COLLATE \"C\"
          ON CONFLICT (user_id, credential_type) DO UPDATE SET
              failures = CASE WHEN a.failures >= $4 THEN $4 + 1
                              WHEN $3 = ANY(a.tried) THEN a.failures
@@ -229,9 +230,13 @@ pub(crate) async fn forget(
     credential_type: Option<&str>,
 ) -> Result<bool, StorageError> {
     let forgotten = sqlx::query_scalar!(
-        r#"WITH forgotten AS (
+        r#"WITH locked AS (
+               SELECT 1 FROM authentication_attempts
+               WHERE user_id = $1 ORDER BY credential_type COLLATE "C" FOR UPDATE
+           ), forgotten AS (
                DELETE FROM authentication_attempts
                WHERE user_id = $1 AND ($2::text IS NULL OR credential_type = $2)
+                 AND (SELECT count(*) FROM locked) >= 0
                RETURNING 1
            ), forgiven AS (
                UPDATE callers SET failures = 0, tried = '{}'

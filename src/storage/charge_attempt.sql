@@ -13,6 +13,7 @@ WITH charged AS (
     SELECT $1, t.name, 1, ARRAY[$3::bytea], 1, ARRAY[$3], $5::timestamptz,
            CASE WHEN $6 > 1 THEN NULL ELSE $5 + interval '1 second' END
     FROM unnest($2::text[]) AS t(name)
+    ORDER BY t.name COLLATE "C"
     ON CONFLICT (user_id, credential_type) DO UPDATE SET
         failures = CASE WHEN a.failures >= $8 THEN $8 + 1
                         WHEN $3 = ANY(a.tried) THEN a.failures

@@ -1,9 +1,13 @@
 -- Notes that a secret was right. Its type begins to count anew; for no type was it a failure, so what
 -- it was charged is taken back, with the delay that came of it. Nothing else of delays and stop
--- changes: what others are refused tells nothing about who logged in. The secrets that the same
--- address tried before are forgotten, not their number. The rows of `authentication_attempts` come
--- before those of `callers`.
-WITH own AS (
+-- changes, so that later refusals of others do not tell that somebody logged in. The secrets that
+-- the same address tried before are forgotten, not their number. The rows of
+-- `authentication_attempts` come before those of `callers`, and those of several types in one order.
+WITH locked AS (
+    SELECT 1 FROM authentication_attempts
+    WHERE user_id = $1 ORDER BY credential_type COLLATE "C" FOR UPDATE
+),
+own AS (
     SELECT coalesce((
         SELECT array_append(tried, $6::bytea) FROM callers
         WHERE user_id = $1 AND address_digest = $2
@@ -31,7 +35,7 @@ cleared AS (
             WHERE secret <> ALL(own.tried) ORDER BY place
         )
     FROM own
-    WHERE a.user_id = $1 AND (
+    WHERE a.user_id = $1 AND (SELECT count(*) FROM locked) >= 0 AND (
         (a.credential_type = $3 AND (a.failures > 0 OR a.tried <> '{}'))
         OR $6 = ANY(a.tried) OR a.throttle_tried && own.tried
     )
