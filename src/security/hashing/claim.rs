@@ -57,6 +57,23 @@ impl ClaimKey {
         self.mac(&fields)
     }
 
+    /// Covers what a wrong secret was wrong for. Another hash of the same secret, or the same one under
+    /// another key, makes it no less wrong; a save does.
+    pub(super) fn refusal_digest(&self, claim: &Claim<'_>) -> ClaimDigest {
+        let fields = LengthPrefixed::of("refusal")
+            .field(claim.canonical_name.as_bytes())
+            .field(claim.credential_type.as_bytes())
+            .field(claim.value.secret().expose_secret().as_bytes())
+            .field(&[u8::from(claim.lets_in)]);
+        let fields = match claim.row {
+            None => fields,
+            Some(row) => {
+                fields.field(&row.user_id.as_i32().to_be_bytes()).field(&row.version.to_be_bytes())
+            }
+        };
+        self.mac(&fields)
+    }
+
     /// A name together with where it is used from.
     pub(super) fn visitor(&self, caller: Caller, canonical_name: &str) -> ClaimDigest {
         let address = match caller {

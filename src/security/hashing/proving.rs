@@ -28,7 +28,7 @@ impl HashingEngine {
             self.measures.remembered.inc();
             return Some(true);
         }
-        let was_refused = self.refused.contains(digest, now);
+        let was_refused = self.refused.contains(self.claim_key.refusal_digest(claim), now);
         if was_refused {
             self.measures.repeated.inc();
         }
@@ -55,7 +55,8 @@ impl HashingEngine {
             None => {}
         }
         let digest = self.claim_key.digest(claim);
-        let start = || self.verification(caller, claim.value, claim.hash);
+        // What lets nobody in is held against the decoy: by no time may it show that a secret is right.
+        let start = || self.verification(caller, claim.value, claim.hash.filter(|_| claim.lets_in));
         let Landed { outcome, is_first } = self.flights.join((caller, digest), start).await;
         let count = if is_first { &self.measures.not_remembered } else { &self.measures.shared };
         count.inc();
@@ -65,7 +66,7 @@ impl HashingEngine {
             let visitor = self.claim_key.visitor(caller, claim.canonical_name);
             self.returning.insert(visitor, Instant::now());
         } else {
-            self.refused.insert(digest, Instant::now());
+            self.refused.insert(self.claim_key.refusal_digest(claim), Instant::now());
             self.wait_as_refused(claim.value, began).await;
         }
         Ok(match (is_right, is_first) {
