@@ -222,7 +222,7 @@ async fn beside_a_hash_that_takes_longer_every_refusal_takes_as_long_and_no_succ
         assert_eq!(status, 401, "{name}");
         assert!(time.mul_f64(1.1) > least, "{name} took {time:?}, others {least:?}");
     }
-    // A guess of two forms takes twice as long, whoever is meant; the load may have changed a little.
+    // A guess of two forms takes twice as long for every name; the load may have changed a little.
     for name in ["dear", "nobody"] {
         let (time, status) = took(name, "gu\u{e9}ss").await;
         assert_eq!(status, 401, "{name}");

@@ -72,7 +72,7 @@ impl HashingEngine {
 
     /// Waits until a refusal of this value may be told whose hash began then. The queue before it is
     /// everybody's. A value of two forms was tried twice, and so its refusal takes twice as long,
-    /// whatever it was held against.
+    /// with a hash as with a decoy.
     pub(crate) async fn wait_as_refused(&self, value: &CredentialValue, began: Instant) {
         let tries = if value.decomposed().is_some() { 2.0 } else { 1.0 };
         let time = self.pool.target_time().mul_f64(tries * self.refusal_cost.get());

@@ -55,7 +55,7 @@ impl HashingEngine {
             None => {}
         }
         let digest = self.claim_key.digest(claim);
-        // What lets nobody in is held against the decoy: by no time may it show that a secret is right.
+        // A locked or retired user is verified against the decoy: no timing shows a right secret.
         let start = || self.verification(caller, claim.value, claim.hash.filter(|_| claim.lets_in));
         let Landed { outcome, is_first } = self.flights.join((caller, digest), start).await;
         let count = if is_first { &self.measures.not_remembered } else { &self.measures.shared };

@@ -222,8 +222,8 @@ impl Pool {
         computed
     }
 
-    /// Whether a hash was made from one of these forms of a secret. Each that is tried costs the same,
-    /// whatever the hash is: what a name is held against must not show.
+    /// Whether a hash was made from one of these forms of a secret. Each form costs the same, so that
+    /// timing does not show whether a name has a hash, a decoy or an imported hash.
     fn try_forms(
         &self,
         forms: [Option<&[u8]>; 2],

@@ -53,7 +53,7 @@ async fn an_import_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
     let (code, third, said) = import(&app, &path, &[]);
     assert_eq!(code, 0, "{said}");
     let third: Vec<_> = third.iter().map(|of| of["line"].as_u64().unwrap()).collect();
-    // Whoever was told to stop knows exactly what is done; whoever was killed may repeat a second.
+    // After a signal the checkpoint is exact; after a kill up to a second of work is repeated.
     assert!(second.iter().all(|line| !first.contains(line)), "a line was done twice");
     assert!(third.iter().all(|line| !first.contains(line)), "a line was done twice");
     let mut all = [first, second, third].concat();

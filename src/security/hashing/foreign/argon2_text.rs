@@ -65,8 +65,9 @@ impl Argon2Hash {
     }
 }
 
-/// What the library would let pass or not explain: it takes a missing parameter for its own default,
-/// and knows a key and data that only the system that made the hash has.
+/// Checks the fields that the library accepts without a word, or refuses without a reason: it
+/// replaces a missing parameter by its own default, and accepts a key and data that only the system
+/// that made the hash has.
 fn check_fields(text: &str) -> Result<(), Reason> {
     let fields: Vec<_> = text.split('$').skip(2).filter(|of| !of.starts_with("v=")).collect();
     let [parameters, rest @ ..] = fields.as_slice() else { return Err(Reason::UnknownHash) };
