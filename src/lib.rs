@@ -27,12 +27,12 @@ mod startup;
 mod storage;
 mod telemetry;
 
-/// Parts that `script/bench parts` measures one by one.
-#[cfg(feature = "parts")]
-pub mod parts {
+/// Parts that `script/bench components` measures one by one.
+#[cfg(feature = "bench")]
+pub mod bench_support {
     pub use crate::{
-        http::parts::{BODIES, headers, negotiate, read_save, write_texts},
-        security::parts::{HashPart, KeyParts},
+        http::bench_support::{BODIES, headers, negotiate, read_save, write_texts},
+        security::bench_support::{HashPart, KeyParts},
     };
 }
 

@@ -25,7 +25,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
             if !is_long_enough(&secret) {
                 return Err(Failure::because("the secret must have at least 16 bytes"));
             }
-            output::say(hexadecimal::text(&application_digest(&secret)))?;
+            output::print_result(hexadecimal::text(&application_digest(&secret)))?;
         }
     }
     Ok(ExitCode::SUCCESS)

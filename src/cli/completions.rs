@@ -21,6 +21,6 @@ pub(super) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<E
     // Into memory first: the library panics where it cannot write.
     let mut script = Vec::new();
     generate(arguments.shell, &mut command, name, &mut script);
-    output::say(String::from_utf8_lossy(&script).trim_end())?;
+    output::print_result(String::from_utf8_lossy(&script).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

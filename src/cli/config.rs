@@ -28,7 +28,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Err(problems) => problems.0,
         Ok(settings) => {
             if *show {
-                output::say(format_args!("{settings:#?}"))?;
+                output::print_result(format_args!("{settings:#?}"))?;
             }
             let mut problems = settings.problems_of_serving();
             problems.extend(startup::problems_of_files(&settings));
@@ -36,14 +36,14 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
         }
     };
     for problem in &problems {
-        output::say(problem)?;
+        output::print_result(problem)?;
     }
     conclude(&problems)
 }
 
 fn conclude(problems: &[Problem]) -> Result<ExitCode, Failure> {
     if problems.is_empty() {
-        output::say("the settings are sound")?;
+        output::print_result("the settings are sound")?;
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
+    command_context::{self, moment},
     output::{self, Failure, Format},
     secret_input::read_secret,
-    session::{self, moment},
 };
 use crate::{
     domain::{
@@ -92,7 +92,7 @@ pub(super) struct Target {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = session::open().await?;
+    let service = command_context::open().await?;
     match command {
         Command::Save { target, display_value, valid_from, valid_to } => {
             let validity = validity(valid_from.as_deref(), valid_to.as_deref())?;
@@ -116,7 +116,7 @@ async fn save(
     display_value: Option<String>,
     validity: Option<Validity>,
 ) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, &target.user).await?;
+    let user = command_context::find_user(service, &target.user).await?;
     let credential = UncheckedCredential {
         type_name: target.credential_type,
         value: Some(read_secret("Value")?),
@@ -126,9 +126,9 @@ async fn save(
     };
     let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
     let command = unchecked.check(&service.types)?;
-    let origin = session::origin();
-    service.save_credential(session::author(&origin), command).await?;
-    output::complain("saved");
+    let client_info = command_context::client_info();
+    service.save_credential(command_context::change_context(&client_info), command).await?;
+    output::print_status("saved");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -144,7 +144,7 @@ fn validity(from: Option<&str>, to: Option<&str>) -> Result<Option<Validity>, In
 }
 
 async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, user).await?;
+    let user = command_context::find_user(service, user).await?;
     let credentials = service.list_credentials(user.user_id).await?;
     print(format, &credentials)?;
     Ok(ExitCode::SUCCESS)
@@ -197,16 +197,16 @@ fn row(summary: &CredentialSummary) -> [Value; 13] {
 }
 
 async fn delete(service: &Service, target: Target) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, &target.user).await?;
+    let user = command_context::find_user(service, &target.user).await?;
     let credential_type = credential_type(service, &target)?;
-    let origin = session::origin();
-    let author = session::author(&origin);
-    let deleted = service.delete_credential(author, user.user_id, credential_type).await?;
-    session::answer(deleted, "deleted", "there is no such credential")
+    let client_info = command_context::client_info();
+    let context = command_context::change_context(&client_info);
+    let deleted = service.delete_credential(context, user.user_id, credential_type).await?;
+    command_context::answer(deleted, "deleted", "there is no such credential")
 }
 
 async fn attempts(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, user).await?;
+    let user = command_context::find_user(service, user).await?;
     let listed = service.list_attempts(Actor::Command, user.user_id).await?.unwrap_or_default();
     let row = |of: &AttemptSummary| {
         let is_stopped = service.rules.attempts.stops(of.tries);
@@ -219,20 +219,21 @@ async fn attempts(service: &Service, user: &str, format: Format) -> Result<ExitC
 }
 
 async fn unlock(service: &Service, target: Target) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, &target.user).await?;
+    let user = command_context::find_user(service, &target.user).await?;
     let named = target.credential_type.is_some();
     let of = named.then(|| credential_type(service, &target)).transpose()?;
-    let origin = session::origin();
-    let unlocked = service.unlock(session::author(&origin), user.user_id, of).await?;
-    session::answer(unlocked, "unlocked", "nothing was tried in vain")
+    let client_info = command_context::client_info();
+    let unlocked =
+        service.unlock(command_context::change_context(&client_info), user.user_id, of).await?;
+    command_context::answer(unlocked, "unlocked", "nothing was tried in vain")
 }
 
 async fn verify(service: &Service, target: &Target) -> Result<ExitCode, Failure> {
-    let user = session::find_user(service, &target.user).await?;
+    let user = command_context::find_user(service, &target.user).await?;
     let credential_type = credential_type(service, target)?;
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
     let is_same = service.verify_credential(user.user_id, credential_type, &value).await?;
-    session::answer(is_same, "this is the stored value", "this is not the stored value")
+    command_context::answer(is_same, "this is the stored value", "this is not the stored value")
 }
 
 fn credential_type<'service>(

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
+    command_context::{self, moment},
     output::{self, Failure},
     secret_input::read_new_secret,
-    session::{self, moment},
     stop::Stop,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let service = session::open().await?;
+    let service = command_context::open().await?;
     match arguments.whole {
         None => list(&service).await,
         Some(file) => whole(&service, &file).await,
@@ -52,7 +52,7 @@ async fn list(service: &Service) -> Result<ExitCode, Failure> {
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = Some(last.user.user_id);
         for user in &page {
-            output::say(line(user, |_| None))?;
+            output::print_result(line(user, |_| None))?;
         }
     }
 }
@@ -80,7 +80,7 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
     let linked = fs::hard_link(&unfinished, file);
     linked.map_err(|error| Failure::because(format!("{}: {error}", file.display())))?;
     fs::remove_file(unfinished)?;
-    output::complain(format_args!("exported {count} users, {closed} credentials do not open"));
+    output::print_status(format_args!("exported {count} users, {closed} credentials do not open"));
     Ok(if closed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -110,7 +110,9 @@ async fn write_all(
             for summary in user.credentials.iter().filter(|summary| of(summary).is_none()) {
                 closed += 1;
                 let CredentialSummary { user_id, credential_type, .. } = summary;
-                output::complain(format_args!("{credential_type} of user {user_id} does not open"));
+                output::print_status(format_args!(
+                    "{credential_type} of user {user_id} does not open"
+                ));
             }
             let text = Zeroizing::new(line(user, of).to_string());
             archive.write_all(text.as_bytes())?;

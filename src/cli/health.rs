@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 
-use super::{output, output::Failure, session};
+use super::{command_context, output, output::Failure};
 
 /// How long the instance may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,12 +29,12 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !status.is_success() {
         return Err(Failure::because(format!("not ready: it answered {}", status.as_u16())));
     }
-    output::say("ready")?;
+    output::print_result("ready")?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn configured() -> Result<String, Failure> {
-    let settings = session::read_settings()?;
+    let settings = command_context::read_settings()?;
     let none = || Failure::because("operations.listen: is required, or --url");
     Ok(format!("http://{}", settings.operations.listen.ok_or_else(none)?))
 }

@@ -7,8 +7,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
+    command_context,
     output::{self, Failure, Format},
-    session,
 };
 use crate::security::keyring::Keyring;
 
@@ -36,12 +36,12 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     match command {
         Command::Generate { stdout: true, .. } => {
-            output::say(Keyring::generate_text()?.trim_end())?;
+            output::print_result(Keyring::generate_text()?.trim_end())?;
         }
         Command::Generate { file, .. } => {
             let file = named(file)?;
             Keyring::generate(&file)?;
-            output::complain(format_args!(
+            output::print_status(format_args!(
                 "wrote {}; keep a copy apart from the database's backups",
                 file.display()
             ));
@@ -62,5 +62,5 @@ fn named(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(file) = file {
         return Ok(file);
     }
-    session::keyring_file()
+    command_context::keyring_file()
 }

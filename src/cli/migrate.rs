@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use super::{output, output::Failure, session};
+use super::{command_context, output, output::Failure};
 use crate::{startup, storage::installation::InstallationKind};
 
 /// Migrates the configured database.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
-    let settings = session::read_settings()?;
-    session::require(settings.problems_of_migrating())?;
-    let database = startup::connect_when_ready(&settings, |line| output::complain(line)).await?;
+    let settings = command_context::read_settings()?;
+    command_context::require(settings.problems_of_migrating())?;
+    let database =
+        startup::connect_when_ready(&settings, |line| output::print_status(line)).await?;
     startup::migrate(&settings, &database, InstallationKind::Production).await?;
-    output::say("the database is up to date")?;
+    output::print_result("the database is up to date")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@
 
 mod application;
 mod audit;
+mod command_context;
 mod completions;
 mod config;
 mod credential;
@@ -22,7 +23,6 @@ mod progress;
 mod rotate_key;
 mod secret_input;
 mod serve;
-mod session;
 mod stop;
 mod ticket;
 mod user;
@@ -120,11 +120,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let format = if arguments.json { Format::Programs } else { Format::People };
+    let format = if arguments.json { Format::Json } else { Format::Table };
     match execute(arguments.command, format) {
         Ok(code) => code,
         Err(failure) => {
-            output::complain(&failure.0);
+            output::print_status(&failure.0);
             ExitCode::FAILURE
         }
     }

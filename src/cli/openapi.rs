@@ -7,6 +7,6 @@ use crate::http;
 
 /// Prints the document, for an installation without a base path.
 pub(super) fn run() -> Result<ExitCode, Failure> {
-    output::say(http::openapi_document("")?)?;
+    output::print_result(http::openapi_document("")?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ impl Failure {
 }
 
 /// Prints a result. Whoever reads it may have read enough: `… | head` is no failure.
-pub(super) fn say(line: impl Display) -> Result<(), Failure> {
+pub(super) fn print_result(line: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -37,7 +37,7 @@ pub(super) fn report(line: impl Display) -> Result<(), Failure> {
 }
 
 /// Prints something about the command to stderr.
-pub(super) fn complain(line: impl Display) {
+pub(super) fn print_status(line: impl Display) {
     // Nobody is left to tell when even this cannot be printed.
     let _ = writeln!(io::stderr(), "credential-keeper: {line}");
 }
@@ -46,9 +46,9 @@ pub(super) fn complain(line: impl Display) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// Tables.
-    People,
+    Table,
     /// JSON.
-    Programs,
+    Json,
 }
 
 /// Prints rows: in columns under a heading, or as a list of objects with the heading's names.
@@ -58,10 +58,10 @@ pub(super) fn rows<const N: usize>(
     rows: &[[Value; N]],
 ) -> Result<(), Failure> {
     match format {
-        Format::People => table(heading, &rows.iter().map(texts).collect::<Vec<_>>()),
-        Format::Programs => {
+        Format::Table => table(heading, &rows.iter().map(texts).collect::<Vec<_>>()),
+        Format::Json => {
             let objects: Vec<_> = rows.iter().map(|row| object(heading, row)).collect();
-            say(serde_json::to_string_pretty(&objects)?)
+            print_result(serde_json::to_string_pretty(&objects)?)
         }
     }
 }
@@ -69,10 +69,9 @@ pub(super) fn rows<const N: usize>(
 /// Prints one thing: a line for each member.
 pub(super) fn record<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Result<(), Failure> {
     let width = heading.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-    heading
-        .iter()
-        .zip(texts(row))
-        .try_for_each(|(name, text)| say(format!("{name:width$}  {}", printable(&text)).trim_end()))
+    heading.iter().zip(texts(row)).try_for_each(|(name, text)| {
+        print_result(format!("{name:width$}  {}", printable(&text)).trim_end())
+    })
 }
 
 /// One thing as an object with the heading's names.
@@ -111,6 +110,6 @@ fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(),
         let padded = cells.zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    say(line(&mut heading.into_iter()))?;
-    rows.iter().try_for_each(|row| say(line(&mut row.iter().map(String::as_str))))
+    print_result(line(&mut heading.into_iter()))?;
+    rows.iter().try_for_each(|row| print_result(line(&mut row.iter().map(String::as_str))))
 }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use clap::Subcommand;
 
 use super::output::{self, Failure};
-use crate::{domain::encoding::length_of_mark, security::tried_first::make_filter};
+use crate::{domain::encoding::length_of_mark, security::common_passwords::make_filter};
 
 /// The subcommands of `passwords`.
 #[derive(Subcommand)]
@@ -32,6 +32,6 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let made =
         make_filter(lines.map(|line| line.trim_end_matches('\r'))).map_err(Failure::because)?;
     fs::write(filter, &made)?;
-    output::complain(format_args!("wrote {}, {} bytes", filter.display(), made.len()));
+    output::print_status(format_args!("wrote {}, {} bytes", filter.display(), made.len()));
     Ok(ExitCode::SUCCESS)
 }

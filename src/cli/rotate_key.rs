@@ -5,8 +5,9 @@ use std::{path::Path, process::ExitCode};
 use clap::{Args, Subcommand};
 
 use super::{
+    command_context,
     output::{self, Failure},
-    progress, session,
+    progress,
     stop::Stop,
 };
 use crate::{
@@ -63,32 +64,32 @@ impl Output {
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Add { keyring } => {
-            let path = session::keyring_file()?;
+            let path = command_context::keyring_file()?;
             let (text, key) = Keyring::add_key(&path)?;
             keyring.write(&path, &text)?;
-            output::complain(format_args!(
+            output::print_status(format_args!(
                 "added key {key}; when every instance has it: rotate-key use {key}"
             ));
         }
         Command::Use { key, keyring } => {
-            let path = session::keyring_file()?;
+            let path = command_context::keyring_file()?;
             let text = Keyring::change_key(&path, &key, KeyState::Writing)?;
             keyring.write(&path, &text)?;
-            output::complain(format_args!(
+            output::print_status(format_args!(
                 "key {key} is the writing one; when every instance has it: rotate-key reseal"
             ));
         }
         Command::Reseal => {
             let stop = Stop::listen()?;
-            return reseal(&session::open().await?, stop).await;
+            return reseal(&command_context::open().await?, stop).await;
         }
         Command::Retire { key, keyring } => {
-            let path = session::keyring_file()?;
+            let path = command_context::keyring_file()?;
             Keyring::change_key(&path, &key, KeyState::Retired)?;
-            session::open().await?.retire_key(&key, clock::now()).await?;
+            command_context::open().await?.retire_key(&key, clock::now()).await?;
             // Read again: somebody may have added a key meanwhile.
             keyring.write(&path, &Keyring::change_key(&path, &key, KeyState::Retired)?)?;
-            output::complain(format_args!(
+            output::print_status(format_args!(
                 "key {key} is retired; keep it in the keyring, audit events are verified with it"
             ));
         }
@@ -104,17 +105,17 @@ async fn reseal(service: &Service, mut stop: Stop) -> Result<ExitCode, Failure> 
     }
     bar.finish_and_clear();
     for (user_id, credential_type) in &pass.unopened {
-        output::complain(format_args!("{credential_type} of user {user_id} does not open"));
+        output::print_status(format_args!("{credential_type} of user {user_id} does not open"));
     }
     let left = service.count_to_reseal().await?;
-    output::complain(format_args!("{} sealed anew, {left} left", pass.resealed));
+    output::print_status(format_args!("{} sealed anew, {left} left", pass.resealed));
     if left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
     if stop.is_requested() {
-        output::complain("stopped; the same command goes on there");
+        output::print_status("stopped; the same command goes on there");
     } else if pass.unopened.is_empty() {
-        output::complain("an instance still seals under another key; run it again");
+        output::print_status("an instance still seals under another key; run it again");
     }
     Ok(ExitCode::FAILURE)
 }

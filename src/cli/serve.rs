@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{output, output::Failure, session, stop::stop_signal};
+use super::{command_context, output, output::Failure, stop::stop_signal};
 use crate::{
     startup::{self, Application, Protection},
     storage::installation::InstallationKind,
@@ -10,13 +10,13 @@ use crate::{
 
 /// Serves until SIGINT or SIGTERM; refuses to start when the settings are unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
-    let settings = session::read_settings()?;
-    session::require(settings.problems_of_serving())?;
+    let settings = command_context::read_settings()?;
+    command_context::require(settings.problems_of_serving())?;
     let stop = stop_signal()?;
     let mut stop = Box::pin(stop);
     let database = tokio::select! {
         () = &mut stop => return Ok(ExitCode::SUCCESS),
-        database = startup::connect_when_ready(&settings, |line| output::complain(line)) => database?,
+        database = startup::connect_when_ready(&settings, |line| output::print_status(line)) => database?,
     };
     if settings.database.migrate_on_start {
         startup::migrate(&settings, &database, InstallationKind::Production).await?;
@@ -46,7 +46,7 @@ pub(super) fn announce(application: &Application, protection: Protection) -> Res
         operations = application.operations_address()?.map(tracing::field::display),
         "started"
     );
-    output::say(format_args!("ready http://{}", application.address()?))?;
+    output::print_result(format_args!("ready http://{}", application.address()?))?;
     startup::notify_ready();
     Ok(())
 }

@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{
+    command_context::{self, moment},
     output::{self, Failure, Format},
     secret_input::read_secret,
-    session::{self, moment},
 };
 use crate::{clock, domain::principal::Actor, service::tickets::TicketSummary};
 
@@ -41,17 +41,19 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = session::open().await?;
+    let service = command_context::open().await?;
     match command {
         Command::Issue { user } => {
-            let user = session::find_user(&service, &user).await?;
-            let origin = session::origin();
-            let issued = service.issue_ticket_for(session::author(&origin), &user).await?;
-            output::say(issued.text.expose_secret())?;
+            let user = command_context::find_user(&service, &user).await?;
+            let client_info = command_context::client_info();
+            let issued = service
+                .issue_ticket_for(command_context::change_context(&client_info), &user)
+                .await?;
+            output::print_result(issued.text.expose_secret())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::List { user } => {
-            let user = session::find_user(&service, &user).await?;
+            let user = command_context::find_user(&service, &user).await?;
             let listed = service.list_tickets(Actor::Command, user.user_id, clock::now()).await?;
             let listed = listed.unwrap_or_default();
             let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
@@ -59,16 +61,21 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: Some(user) } => {
-            let user = session::find_user(&service, &user).await?;
-            let origin = session::origin();
-            let ended = service.end_sessions_of(session::author(&origin), user.user_id).await?;
-            output::say(format_args!("{ended} tickets and sessions and all tokens ended"))?;
+            let user = command_context::find_user(&service, &user).await?;
+            let client_info = command_context::client_info();
+            let ended = service
+                .end_sessions_of(command_context::change_context(&client_info), user.user_id)
+                .await?;
+            output::print_result(format_args!(
+                "{ended} tickets and sessions and all tokens ended"
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: None } => {
-            let (ticket, origin) = (read_secret("Ticket")?, session::origin());
-            let has_ended = service.end_ticket(session::author(&origin), &ticket).await?;
-            session::answer(has_ended, "the ticket has ended", "there is no such ticket")
+            let (ticket, client_info) = (read_secret("Ticket")?, command_context::client_info());
+            let has_ended =
+                service.end_ticket(command_context::change_context(&client_info), &ticket).await?;
+            command_context::answer(has_ended, "the ticket has ended", "there is no such ticket")
         }
     }
 }

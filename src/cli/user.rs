@@ -8,10 +8,9 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{
-    credential,
+    command_context, credential,
     output::{self, Failure, Format},
     secret_input::read_secret,
-    session,
 };
 use crate::{
     domain::{
@@ -99,7 +98,7 @@ impl From<UserTypeArgument> for UserType {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = session::open().await?;
+    let service = command_context::open().await?;
     let retired = |is_retired| SaveUser { is_retired: Some(is_retired), ..SaveUser::default() };
     let administrator = |is| SaveUser { is_administrator: Some(is), ..SaveUser::default() };
     match command {
@@ -119,29 +118,30 @@ async fn add(service: &Service, arguments: AddArguments) -> Result<(), Failure> 
     let user = new_user(&arguments)?;
     let password = if arguments.generate { generate_password()? } else { read_secret("Password")? };
     let value = CredentialValue::parse("Password", &password)?;
-    let origin = session::origin();
-    let user_id = service.add_user(session::author(&origin), &user, value).await?;
-    output::complain(format_args!("added user {user_id}"));
+    let client_info = command_context::client_info();
+    let user_id =
+        service.add_user(command_context::change_context(&client_info), &user, value).await?;
+    output::print_status(format_args!("added user {user_id}"));
     if arguments.generate {
-        output::say(password.expose_secret())?;
+        output::print_result(password.expose_secret())?;
     }
     Ok(())
 }
 
 async fn change(service: &Service, named: &Named, change: SaveUser) -> Result<(), Failure> {
-    let user = session::find_user(service, &named.user).await?;
+    let user = command_context::find_user(service, &named.user).await?;
     let command = SaveUser { user_id: Some(user.user_id), ..change };
-    let origin = session::origin();
-    service.save_user(session::author(&origin), command).await?;
-    output::complain(format_args!("changed user {}", user.user_id));
+    let client_info = command_context::client_info();
+    service.save_user(command_context::change_context(&client_info), command).await?;
+    output::print_status(format_args!("changed user {}", user.user_id));
     Ok(())
 }
 
 async fn delete(service: &Service, named: &Named) -> Result<(), Failure> {
-    let user = session::find_user(service, &named.user).await?;
-    let origin = session::origin();
-    service.delete_user(session::author(&origin), user.user_id).await?;
-    output::complain(format_args!("deleted user {}", user.user_id));
+    let user = command_context::find_user(service, &named.user).await?;
+    let client_info = command_context::client_info();
+    service.delete_user(command_context::change_context(&client_info), user.user_id).await?;
+    output::print_status(format_args!("deleted user {}", user.user_id));
     Ok(())
 }
 
@@ -174,18 +174,18 @@ async fn list(service: &Service, format: Format) -> Result<(), Failure> {
 }
 
 async fn show(service: &Service, named: &Named, format: Format) -> Result<(), Failure> {
-    let user = session::find_user(service, &named.user).await?;
+    let user = command_context::find_user(service, &named.user).await?;
     let credentials = service.list_credentials(user.user_id).await?;
-    if format == Format::People {
+    if format == Format::Table {
         output::record(HEADING, &row(&user))?;
-        output::say("")?;
+        output::print_result("")?;
         return credential::print(format, &credentials);
     }
     let mut object = output::object(HEADING, &row(&user));
     if let Value::Object(members) = &mut object {
         members.insert("credentials".to_owned(), credential::objects(&credentials));
     }
-    output::say(serde_json::to_string_pretty(&object)?)
+    output::print_result(serde_json::to_string_pretty(&object)?)
 }
 
 const HEADING: [&str; 6] = ["ID", "LOGIN NAME", "DISPLAY NAME", "TYPE", "STATE", "RIGHT"];

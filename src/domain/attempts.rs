@@ -67,7 +67,7 @@ pub(crate) struct AttemptLimits {
 
 /// What was tried in vain for one subject and type.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tries {
+pub(crate) struct FailureCount {
     /// Wrong secrets since the last right one, from all addresses together.
     pub(crate) failures: u32,
     /// Those from unknown addresses, as they were when the last one was counted. No success changes
@@ -77,7 +77,7 @@ pub(crate) struct Tries {
     pub(crate) next_allowed_at: Option<OffsetDateTime>,
 }
 
-impl Tries {
+impl FailureCount {
     /// True when nothing right lets in either, wherever it comes from.
     pub(crate) fn are_locked(&self) -> bool {
         self.failures >= MAXIMUM_CONSECUTIVE
@@ -88,12 +88,12 @@ impl Tries {
 #[derive(Debug)]
 pub(crate) struct AttemptSummary {
     pub(crate) credential_type: String,
-    pub(crate) tries: Tries,
+    pub(crate) tries: FailureCount,
 }
 
 /// Where a caller stands with one subject.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct CallerStanding {
+pub(crate) struct AddressFailureCount {
     /// When the subject last logged in from there, if they ever did.
     pub(crate) last_succeeded_at: Option<OffsetDateTime>,
     /// Wrong secrets for this subject from there.
@@ -102,7 +102,7 @@ pub(crate) struct CallerStanding {
     pub(crate) of_address: u32,
 }
 
-impl CallerStanding {
+impl AddressFailureCount {
     /// True for an address that is let in while others wait.
     pub(crate) fn is_privileged(&self) -> bool {
         self.last_succeeded_at.is_some() && self.failures < KNOWN_CALLER_FAILURES
@@ -131,7 +131,7 @@ impl Refused {
 impl AttemptLimits {
     /// Whether another try may be made from an unknown address, whatever the address did before. A
     /// lock is not refused there: it would show that somebody has the name.
-    pub(crate) fn refuses(&self, tries: Tries, now: OffsetDateTime) -> Option<Refused> {
+    pub(crate) fn refuses(&self, tries: FailureCount, now: OffsetDateTime) -> Option<Refused> {
         if tries.throttle_failures >= self.maximum_failures {
             return Some(Refused::Stopped);
         }
@@ -140,12 +140,12 @@ impl AttemptLimits {
     }
 
     /// Whether somebody has to lift it before the secret can be right from an unknown address.
-    pub(crate) fn stops(&self, tries: Tries) -> bool {
+    pub(crate) fn stops(&self, tries: FailureCount) -> bool {
         tries.throttle_failures >= self.maximum_failures || tries.are_locked()
     }
 
     /// Whether an address has failed too often lately.
-    pub(crate) fn refuses_address(&self, caller: &CallerStanding) -> Option<Refused> {
+    pub(crate) fn refuses_address(&self, caller: &AddressFailureCount) -> Option<Refused> {
         let is_over = self.maximum_per_address > 0 && caller.of_address >= self.maximum_per_address;
         is_over.then_some(Refused::Delayed(ADDRESS_WINDOW))
     }
@@ -167,7 +167,7 @@ mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         let at = |seconds| now + time::Duration::seconds(seconds);
         let refused = |throttle_failures, next_allowed_at| {
-            LIMITS.refuses(Tries { failures: 100, throttle_failures, next_allowed_at }, now)
+            LIMITS.refuses(FailureCount { failures: 100, throttle_failures, next_allowed_at }, now)
         };
         assert_eq!(refused(49, None), None);
         assert_eq!(refused(49, Some(now)), None);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_hundred_in_a_row_lock_and_so_many_from_unknown_addresses_stop() {
-        let tries = |failures, throttle_failures| Tries {
+        let tries = |failures, throttle_failures| FailureCount {
             failures,
             throttle_failures,
             next_allowed_at: None,
@@ -192,14 +192,14 @@ mod tests {
 
     #[test]
     fn a_known_address_is_privileged_until_it_has_tried_enough() {
-        let known = |failures| CallerStanding {
+        let known = |failures| AddressFailureCount {
             last_succeeded_at: Some(OffsetDateTime::UNIX_EPOCH),
             failures,
             of_address: 0,
         };
         assert!(known(KNOWN_CALLER_FAILURES - 1).is_privileged());
         assert!(!known(KNOWN_CALLER_FAILURES).is_privileged());
-        assert!(!CallerStanding::default().is_privileged());
+        assert!(!AddressFailureCount::default().is_privileged());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 pub(crate) mod application;
 pub(crate) mod attempts;
 pub(crate) mod audit;
-pub(crate) mod author;
-pub(crate) mod caller;
+pub(crate) mod change_context;
+pub(crate) mod client_info;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod encoding;

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{
     application::{Application, InstallationType},
-    caller::Caller,
+    client_info::FairnessKey,
     credential_type::CredentialType,
     user::{User, UserId, UserReference, UserType},
 };
@@ -182,8 +182,8 @@ impl Actor<'_> {
     }
 
     /// The party to hash for.
-    pub(crate) fn caller(self) -> Caller {
-        self.user_id().map_or(Caller::Command, Caller::User)
+    pub(crate) fn caller(self) -> FairnessKey {
+        self.user_id().map_or(FairnessKey::Command, FairnessKey::User)
     }
 
     /// True for whoever may do anything to anybody.

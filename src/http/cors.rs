@@ -12,7 +12,7 @@ use actix_web::http::{
     },
 };
 
-use super::{headers, presented::X_XSRF_TOKEN};
+use super::{headers, secret_headers::X_XSRF_TOKEN};
 use crate::domain::origin_pattern::OriginPattern;
 
 /// How long a browser may remember the answer to a preflight, in seconds.

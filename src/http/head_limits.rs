@@ -11,7 +11,7 @@ use actix_web::{
 use super::{
     error::{ApiError, ErrorKind},
     headers, negotiation,
-    presented::presented,
+    secret_headers::secret_headers,
 };
 
 const MAXIMUM_HEADERS: usize = 32 * 1024;
@@ -38,13 +38,13 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
     if uri > MAXIMUM_URI {
         return Some(ErrorKind::UriTooLong);
     }
-    let presented = presented(request.request());
+    let secret_headers = secret_headers(request.request());
     let others = request.headers().iter().map(|(name, value)| (name.as_str(), value));
     let sizes = others
-        .chain(presented.iter())
+        .chain(secret_headers.iter())
         .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD);
     let headers: usize = sizes.sum();
-    let authorization = presented.lines(AUTHORIZATION.as_str()).map(HeaderValue::len).max();
+    let authorization = secret_headers.lines(AUTHORIZATION.as_str()).map(HeaderValue::len).max();
     let is_too_large =
         headers > MAXIMUM_HEADERS || authorization.is_some_and(|size| size > MAXIMUM_AUTHORIZATION);
     is_too_large.then_some(ErrorKind::HeadersTooLarge)

@@ -8,7 +8,8 @@
 mod agents;
 mod api;
 mod authentication;
-mod call;
+#[cfg(feature = "bench")]
+pub(crate) mod bench_support;
 mod carriers;
 mod connection;
 mod constant;
@@ -26,13 +27,12 @@ mod metrics;
 mod negotiation;
 mod openapi;
 mod pages;
-#[cfg(feature = "parts")]
-pub(crate) mod parts;
 mod path_case;
-mod presented;
 mod query;
+mod request_context;
 mod request_id;
 mod routes;
+mod secret_headers;
 mod state;
 mod transport;
 mod user;
@@ -93,7 +93,7 @@ pub(crate) fn application(
         .wrap(TracingLogger::<RootSpan>::new())
         .wrap(from_fn(connection::identify))
         .wrap(from_fn(request_id::assign))
-        .wrap(from_fn(presented::hold))
+        .wrap(from_fn(secret_headers::extract_secret_headers))
         .wrap(from_fn(transport::track))
 }
 

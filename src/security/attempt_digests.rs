@@ -22,7 +22,7 @@ pub(crate) fn pseudo_subject(keyring: &Keyring, canonical_name: &str) -> Subject
 }
 
 /// The digest of an address. `network` is the part of it that one party has
-/// ([`Origin::network`](crate::domain::caller::Origin::network)).
+/// ([`ClientInfo::network`](crate::domain::client_info::Origin::network)).
 pub(crate) fn address_digest(keyring: &Keyring, network: IpAddr) -> Vec<u8> {
     digest(keyring, &LengthPrefixed::of("address").field(network.to_string().as_bytes()))
 }

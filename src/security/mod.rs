@@ -9,7 +9,9 @@ pub(crate) mod application_token;
 pub(crate) mod archive;
 pub(crate) mod attempt_digests;
 pub(crate) mod audit_chain;
-pub(crate) mod derived_digest;
+#[cfg(feature = "bench")]
+pub(crate) mod bench_support;
+pub(crate) mod common_passwords;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;
 pub(crate) mod identifier;
@@ -19,13 +21,11 @@ pub(crate) mod issuer_token;
 pub(crate) mod keyring;
 mod keyring_file;
 mod length_prefixed;
-#[cfg(feature = "parts")]
-pub(crate) mod parts;
 pub(crate) mod random;
 pub(crate) mod sealing;
 pub(crate) mod secret_file;
 pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
-pub(crate) mod tried_first;
+pub(crate) mod ticket_digest;
 pub(crate) mod user_signature;
 pub(crate) mod xsrf;

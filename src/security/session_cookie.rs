@@ -1,6 +1,6 @@
 //! Session cookies: base64url of the user id and 128 random bits (protocol.md 10.27).
 //!
-//! The user id inside makes every look-up one by user. Only a keyed digest (`derived_digest.rs`) of
+//! The user id inside makes every look-up one by user. Only a keyed digest (`ticket_digest.rs`) of
 //! its digest is stored.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

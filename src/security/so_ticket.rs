@@ -1,7 +1,7 @@
 //! SoTicket texts: `7T:` + base64 of UTF-16LE `guid;user-id` (protocol.md 10.6).
 //!
 //! The 128 random bits stand in GUID form. The user id inside makes every look-up one by user.
-//! Only a keyed digest (`derived_digest.rs`) of the digest of the decoded bytes is stored.
+//! Only a keyed digest (`ticket_digest.rs`) of the digest of the decoded bytes is stored.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};

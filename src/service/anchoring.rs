@@ -20,7 +20,7 @@ const BATCH: usize = 500;
 
 /// Users whose chain moves, until there is an anchor of it.
 #[derive(Default)]
-pub(crate) struct Moved(Mutex<Waiting>);
+pub(crate) struct ChangedChains(Mutex<Waiting>);
 
 /// They are told of before their change is committed, so each waits for one period before its head
 /// is read.
@@ -30,7 +30,7 @@ struct Waiting {
     due: BTreeSet<i32>,
 }
 
-impl Moved {
+impl ChangedChains {
     /// Something happens to that user. Should it be undone, an anchor more is no harm.
     pub(super) fn push(&self, user_id: UserId) {
         self.lock().fresh.insert(user_id.as_i32());

@@ -5,15 +5,18 @@ use time::Duration;
 
 use super::{
     Service,
-    changes::{ChangeUserError, Happening},
+    user_transaction::{AuditedChange, ChangeUserError},
     users::ReadUserError,
 };
 use crate::{
     domain::{
-        attempts::{AttemptSummary, CallerStanding, MAXIMUM_CONSECUTIVE, Refused, Subject, Tries},
+        attempts::{
+            AddressFailureCount, AttemptSummary, FailureCount, MAXIMUM_CONSECUTIVE, Refused,
+            Subject,
+        },
         audit::AuditKind,
-        author::Author,
-        caller::Origin,
+        change_context::ChangeContext,
+        client_info::ClientInfo,
         credential::CredentialValue,
         credential_type::CredentialType,
         principal::Actor,
@@ -22,7 +25,7 @@ use crate::{
     security::attempt_digests::{address_digest, tried_digest},
     storage::{
         self, StorageError,
-        attempts::{self, Attempt, ChargedType},
+        attempts::{self, Attempt, ReservedType},
     },
 };
 
@@ -41,12 +44,12 @@ pub(crate) enum AttemptError {
 
 /// What is known before a try: of a subject, and of whoever tries.
 pub(super) struct Standing<'login> {
-    pub(super) tries: &'login [(String, Tries)],
-    pub(super) caller: CallerStanding,
+    pub(super) tries: &'login [(String, FailureCount)],
+    pub(super) caller: AddressFailureCount,
 }
 
 impl Standing<'_> {
-    fn tries_of(&self, credential_type: &str) -> Option<Tries> {
+    fn tries_of(&self, credential_type: &str) -> Option<FailureCount> {
         let of_type = self.tries.iter().find(|(name, _)| name == credential_type);
         of_type.map(|(_, tries)| *tries)
     }
@@ -58,7 +61,7 @@ impl Standing<'_> {
 }
 
 /// A type whose secret may be tried, and was charged for it.
-pub(super) struct Charged {
+pub(super) struct ReservedAttempt {
     pub(super) credential_type: String,
     /// True where it looks like a try and is none: there were too many in a row.
     pub(super) is_locked: bool,
@@ -70,19 +73,19 @@ impl Service {
         &self,
         subject: Subject,
         value: &CredentialValue,
-        (origin, at): (&Origin, time::OffsetDateTime),
+        (client_info, at): (&ClientInfo, time::OffsetDateTime),
     ) -> Attempt {
         Attempt {
             subject,
-            address: self.address_digest(origin),
+            address: self.address_digest(client_info),
             secret: tried_digest(&self.keyring, subject, value),
             at,
         }
     }
 
     /// What an address is counted by; `None` for commands.
-    pub(super) fn address_digest(&self, origin: &Origin) -> Option<Vec<u8>> {
-        origin.network().map(|network| address_digest(&self.keyring, network))
+    pub(super) fn address_digest(&self, client_info: &ClientInfo) -> Option<Vec<u8>> {
+        client_info.network().map(|network| address_digest(&self.keyring, network))
     }
 
     /// Those of the types that may be tried, as things stood when they were read.
@@ -92,19 +95,21 @@ impl Service {
     pub(super) fn open_types<'types>(
         &self,
         types: &'types [String],
-        standing: &Standing<'_>,
+        actor_snapshot: &Standing<'_>,
         now: time::OffsetDateTime,
     ) -> Result<Vec<&'types String>, AttemptError> {
-        if standing.caller.is_privileged() {
-            let unlocked: Vec<_> = types.iter().filter(|name| !standing.is_locked(name)).collect();
+        if actor_snapshot.caller.is_privileged() {
+            let unlocked: Vec<_> =
+                types.iter().filter(|name| !actor_snapshot.is_locked(name)).collect();
             return if unlocked.is_empty() { Err(LOCKED) } else { Ok(unlocked) };
         }
         let limits = &self.rules.attempts;
-        if let Some(refused) = limits.refuses_address(&standing.caller) {
+        if let Some(refused) = limits.refuses_address(&actor_snapshot.caller) {
             return Err(AttemptError::TooMany(refused));
         }
-        let refused =
-            |name: &String| standing.tries_of(name).and_then(|tries| limits.refuses(tries, now));
+        let refused = |name: &String| {
+            actor_snapshot.tries_of(name).and_then(|tries| limits.refuses(tries, now))
+        };
         let open: Vec<_> = types.iter().filter(|name| refused(name).is_none()).collect();
         match types.iter().filter_map(refused).min() {
             Some(refused) if open.is_empty() => Err(AttemptError::TooMany(refused)),
@@ -116,12 +121,12 @@ impl Service {
     ///
     /// # Errors
     /// When it is none of them.
-    pub(super) async fn charge(
+    pub(super) async fn reserve_attempt(
         &self,
         attempt: &Attempt,
         types: Vec<String>,
         is_perhaps_known: bool,
-    ) -> Result<Vec<Charged>, AttemptError> {
+    ) -> Result<Vec<ReservedAttempt>, AttemptError> {
         let mut connection = self.connection().await?;
         let limits = &self.rules.attempts;
         if is_perhaps_known && attempts::charge_known(&mut connection, attempt).await? {
@@ -131,7 +136,7 @@ impl Service {
             open.retain(|charged| !charged.is_locked);
             return if open.is_empty() { Err(LOCKED) } else { Ok(open) };
         }
-        let charged = attempts::charge(&mut connection, attempt, &types, limits).await?;
+        let charged = attempts::reserve_attempt(&mut connection, attempt, &types, limits).await?;
         if charged.is_empty() {
             // Others were faster; how long to wait now is not what was read before.
             let now = attempts::list(&mut connection, attempt.subject).await?;
@@ -145,9 +150,9 @@ impl Service {
     }
 
     /// What was charged, with a warning where the last try was spent.
-    fn charged(&self, attempt: &Attempt, types: Vec<ChargedType>) -> Vec<Charged> {
+    fn charged(&self, attempt: &Attempt, types: Vec<ReservedType>) -> Vec<ReservedAttempt> {
         let charged = types.into_iter().map(|of| {
-            let ChargedType { credential_type, failures, throttle_failures } = of;
+            let ReservedType { credential_type, failures, throttle_failures } = of;
             let is_last = failures == MAXIMUM_CONSECUTIVE;
             if is_last || throttle_failures == self.rules.attempts.maximum_failures {
                 tracing::warn!(
@@ -157,20 +162,21 @@ impl Service {
                     "unless this try is right, nothing more is tried until it is unlocked"
                 );
             }
-            Charged { credential_type, is_locked: failures > MAXIMUM_CONSECUTIVE }
+            ReservedAttempt { credential_type, is_locked: failures > MAXIMUM_CONSECUTIVE }
         });
         charged.collect()
     }
 
     /// Notes that a secret was right, where there is anything to note.
-    pub(super) async fn settle(
+    pub(super) async fn record_success(
         &self,
         attempt: &Attempt,
         credential_type: &str,
-        (standing, was_charged): (&Standing<'_>, bool),
+        (actor_snapshot, was_charged): (&Standing<'_>, bool),
     ) -> Result<(), StorageError> {
-        let CallerStanding { last_succeeded_at, .. } = standing.caller;
-        let has_failures = standing.tries_of(credential_type).is_some_and(|of| of.failures > 0);
+        let AddressFailureCount { last_succeeded_at, .. } = actor_snapshot.caller;
+        let has_failures =
+            actor_snapshot.tries_of(credential_type).is_some_and(|of| of.failures > 0);
         let is_due = last_succeeded_at.is_none_or(|last| attempt.at - last > KNOWN_AGAIN);
         if was_charged || has_failures || is_due {
             self.note_success(attempt, credential_type).await?;
@@ -186,7 +192,7 @@ impl Service {
     ) -> Result<(), StorageError> {
         let mut connection = self.connection().await?;
         let limits = &self.rules.attempts;
-        attempts::settle(&mut connection, attempt, credential_type, limits).await?;
+        attempts::record_success(&mut connection, attempt, credential_type, limits).await?;
         connection.release();
         Ok(())
     }
@@ -197,26 +203,26 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn unlock(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
         credential_type: Option<&CredentialType>,
     ) -> Result<bool, ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let type_name = credential_type.map(CredentialType::as_str);
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
+        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
         if !attempts::forget(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }
-        let happening = Happening {
+        let change = AuditedChange {
             kind: AuditKind::CredentialUnlocked,
             credential_type: type_name,
-            ends_derived: false,
+            revokes_issued: false,
         };
-        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
+        self.append_audit_event(&mut transaction, context, (user_id, &mut head), change).await?;
         storage::commit(transaction).await?;
         Ok(true)
     }

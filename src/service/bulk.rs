@@ -6,17 +6,17 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    changes::ChangeUserError,
-    credentials::{HashedCredential, RestsOn, Save},
+    credentials::{HashedCredential, Save, WritePrecondition},
     importing::{Imported, ImportedUser},
     user_changes::new_user,
+    user_transaction::ChangeUserError,
     users::happenings_of_new,
 };
 use crate::{
     domain::{
         InvalidField, Reason,
         audit::{AuditEvent, AuditKind},
-        author::Author,
+        change_context::ChangeContext,
         user::{NewUser, UserId},
     },
     security::audit_chain::{START_OF_CHAIN, audit_mac},
@@ -48,11 +48,11 @@ impl Service {
     /// When it is not about one of them; what became of those that were not told is not known then.
     pub(crate) async fn import_users(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         imported: Vec<ImportedUser>,
         tell: impl Fn(usize, Outcome) + Send + Sync,
     ) -> Result<(), ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let taken = self.taken_of(&imported).await?;
@@ -64,7 +64,7 @@ impl Service {
         let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_new);
         let (mut ready, mut places) = (Vec::new(), Vec::new());
         for (place, user) in new {
-            match self.make_ready(author, user).await {
+            match self.make_ready(context, user).await {
                 Ok(made) => {
                     ready.push(made);
                     places.push(place);
@@ -72,11 +72,11 @@ impl Service {
                 Err(error) => tell(place, Err(error)),
             }
         }
-        for (place, outcome) in places.into_iter().zip(self.insert_all(author, ready).await?) {
+        for (place, outcome) in places.into_iter().zip(self.insert_all(context, ready).await?) {
             tell(place, outcome);
         }
         for (place, user) in others {
-            tell(place, self.import_user(author, user).await);
+            tell(place, self.import_user(context, user).await);
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Service {
 
     async fn make_ready(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         imported: ImportedUser,
     ) -> Result<Ready, ChangeUserError> {
         let ImportedUser { login_name, user_id, mut members } = imported;
@@ -101,7 +101,7 @@ impl Service {
         let user = new_user(user_id, &mut members)?;
         let credentials = std::mem::take(&mut members.credentials);
         let of = (user.user_type, user.login_name.as_str());
-        let hashed = self.hash_all(author, of, credentials).await?;
+        let hashed = self.hash_all(context, of, credentials).await?;
         Ok(Ready { user, hashed })
     }
 
@@ -109,13 +109,13 @@ impl Service {
     /// meanwhile or held a row for long, each in its own.
     async fn insert_all(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         ready: Vec<Ready>,
     ) -> Result<Vec<Outcome>, ChangeUserError> {
         let inserted = if ready.len() < FEWEST_FOR_COPY {
-            self.insert_few(author, &ready).await
+            self.insert_few(context, &ready).await
         } else {
-            self.copy_all(author, &ready).await
+            self.copy_all(context, &ready).await
         };
         match inserted {
             Err(
@@ -135,7 +135,7 @@ impl Service {
         }
         let mut outcomes = Vec::with_capacity(ready.len());
         for Ready { user, hashed } in ready {
-            let inserted = self.insert_user(author, &user, &hashed).await;
+            let inserted = self.insert_user(context, &user, &hashed).await;
             let outcome = inserted.map(|of| (Imported::Added, of.user.user_id));
             outcomes.push(outcome.map_err(ChangeUserError::from));
         }
@@ -144,7 +144,7 @@ impl Service {
 
     async fn insert_few(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         ready: &[Ready],
     ) -> Result<Vec<UserId>, ChangeUserError> {
         if ready.is_empty() {
@@ -153,10 +153,10 @@ impl Service {
         let mut connection = self.connection().await?;
         let ids = ids_for(&mut connection, ready).await?;
         let mut transaction = connection.begin().await?;
-        self.require_standing(&mut transaction, author).await?;
+        self.require_current_actor(&mut transaction, context).await?;
         for (user_id, Ready { user, hashed }) in ids.iter().copied().zip(ready) {
-            self.write_new_user(&mut transaction, author, (user_id, user)).await?;
-            self.write_credentials(&mut transaction, author, (user_id, hashed)).await?;
+            self.write_new_user(&mut transaction, context, (user_id, user)).await?;
+            self.write_credentials(&mut transaction, context, (user_id, hashed)).await?;
         }
         storage::commit(transaction).await?;
         Ok(ids)
@@ -164,17 +164,17 @@ impl Service {
 
     async fn copy_all(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         ready: &[Ready],
     ) -> Result<Vec<UserId>, ChangeUserError> {
         let mut connection = self.connection().await?;
         let ids = ids_for(&mut connection, ready).await?;
         let mut rows = BulkRows::default();
         for (user_id, one) in ids.iter().copied().zip(ready) {
-            self.add_rows(&mut rows, author, (user_id, one))?;
+            self.add_rows(&mut rows, context, (user_id, one))?;
         }
         let mut transaction = connection.begin().await?;
-        self.require_standing(&mut transaction, author).await?;
+        self.require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;
         storage::commit(transaction).await?;
         Ok(ids)
@@ -184,7 +184,7 @@ impl Service {
     fn add_rows(
         &self,
         rows: &mut BulkRows,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         (user_id, Ready { user, hashed }): (UserId, &Ready),
     ) -> Result<(), ChangeUserError> {
         let mut head = UserHead {
@@ -194,14 +194,14 @@ impl Service {
             audit_sequence: 0,
             audit_mac: START_OF_CHAIN.to_vec(),
         };
-        let added = author.event(user_id, AuditKind::UserAdded, (0, 0));
+        let added = context.event(user_id, AuditKind::UserAdded, (0, 0));
         self.chain(rows, &mut head, &added)?;
-        for happening in happenings_of_new(user) {
-            let event = happening.event(author, user_id, &head);
+        for change in happenings_of_new(user) {
+            let event = change.event(context, user_id, &head);
             self.chain(rows, &mut head, &event)?;
         }
         for hashed in hashed {
-            let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
+            let save = Save { context, user_id, hashed, precondition: WritePrecondition::Nothing };
             // A new user has nothing that could go with it.
             let write = self.credential_write(save, &head, &[])?;
             rows.add_credential(&write)?;
@@ -214,7 +214,7 @@ impl Service {
             audit_sequence: head.audit_sequence,
             audit_mac: &head.audit_mac,
         };
-        Ok(rows.add_user(user_id, user, &end, author.now)?)
+        Ok(rows.add_user(user_id, user, &end, context.now)?)
     }
 
     fn chain(

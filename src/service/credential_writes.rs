@@ -4,12 +4,12 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    credentials::{RestsOn, Save, SaveCredentialError, caller_ticket, standing},
+    credentials::{Save, SaveCredentialError, WritePrecondition, actor_snapshot, caller_ticket},
 };
 use crate::{
     domain::{
         audit::{AuditEvent, AuditKind},
-        author::Author,
+        change_context::ChangeContext,
         credential_type::CredentialType,
     },
     security::{
@@ -47,9 +47,9 @@ impl Service {
         let credential_type = &save.hashed.credential_type;
         // What logs in is what tickets and tokens come from: they end with it. So they do when
         // other types may go with this save.
-        let ends_derived = self.logs_in(credential_type) || self.rules.single_per_user;
-        let place = (head.audit_sequence, head.session_epoch + i64::from(ends_derived));
-        let event = save.author.event(save.user_id, AuditKind::CredentialSaved, place);
+        let revokes_issued = self.logs_in(credential_type) || self.rules.single_per_user;
+        let place = (head.audit_sequence, head.session_epoch + i64::from(revokes_issued));
+        let event = save.context.event(save.user_id, AuditKind::CredentialSaved, place);
         AuditEvent { credential_type: Some(credential_type.as_str().to_owned()), ..event }
     }
 
@@ -67,7 +67,7 @@ impl Service {
     ) -> Result<CredentialWrite, SaveCredentialError> {
         self.moved.push(save.user_id);
         let event = self.saved_event(save, head);
-        let Save { author: Author { actor, .. }, hashed, rests_on, .. } = save;
+        let Save { context: ChangeContext { actor, .. }, hashed, precondition, .. } = save;
         let key = self.keyring.writing();
         let credential_type = hashed.credential_type.as_str();
         let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
@@ -98,10 +98,12 @@ impl Service {
             validity: hashed.validity,
             display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
             identifier,
-            actor: matches!(rests_on, RestsOn::Author(_)).then(|| standing(actor)).flatten(),
-            proven: match rests_on {
-                RestsOn::Author(proven) => proven.cloned(),
-                RestsOn::Nothing => None,
+            actor: matches!(precondition, WritePrecondition::Actor(_))
+                .then(|| actor_snapshot(actor))
+                .flatten(),
+            proven: match precondition {
+                WritePrecondition::Actor(proven) => proven.cloned(),
+                WritePrecondition::Nothing => None,
             },
             caller_ticket: caller_ticket(actor),
             event,

@@ -3,12 +3,12 @@
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
-use super::{Service, attempts::AttemptError, opening::KeyUnavailable};
+use super::{Service, attempts::AttemptError, unsealing::KeyUnavailable};
 use crate::{
     domain::{
         InvalidField, Reason,
-        author::Author,
-        caller::Caller,
+        change_context::ChangeContext,
+        client_info::FairnessKey,
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
         principal::{Actor, Proof},
@@ -25,7 +25,7 @@ use crate::{
         self, StorageError,
         credential_writes::{self, WriteOutcome},
         credentials,
-        users::{self, ActorStanding, UserHead},
+        users::{self, ActorSnapshot, UserHead},
     },
 };
 
@@ -96,22 +96,22 @@ pub(super) struct HashedCredential {
 }
 
 /// The stored secret that a write rests on: its type, and the version that was verified.
-pub(super) type Proven = (String, i64);
+pub(super) type PasswordProof = (String, i64);
 
 /// One save, all but the user's head.
 #[derive(Clone, Copy)]
 pub(super) struct Save<'save> {
-    pub(super) author: Author<'save>,
+    pub(super) context: ChangeContext<'save>,
     pub(super) user_id: UserId,
     pub(super) hashed: &'save HashedCredential,
-    pub(super) rests_on: RestsOn<'save>,
+    pub(super) precondition: WritePrecondition<'save>,
 }
 
 /// What must still be true when a save is written.
 #[derive(Clone, Copy)]
-pub(super) enum RestsOn<'save> {
+pub(super) enum WritePrecondition<'save> {
     /// The author is who they were, and has proven this secret of the user's, if any.
-    Author(Option<&'save Proven>),
+    Actor(Option<&'save PasswordProof>),
     /// Nothing: this transaction has looked at the author already.
     Nothing,
 }
@@ -123,28 +123,28 @@ impl Service {
     /// See [`SaveCredentialError`].
     pub(crate) async fn save_credential(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         command: SaveCredential,
     ) -> Result<(), SaveCredentialError> {
-        if !author
+        if !context
             .actor
             .may_save_credential_of(command.user_id, &command.credential.credential_type)
         {
             return Err(SaveCredentialError::Forbidden);
         }
-        let proven = own_proof(author.actor, command.user_id);
-        self.save_permitted(author, command, proven.as_ref()).await
+        let proven = own_proof(context.actor, command.user_id);
+        self.save_permitted(context, command, proven.as_ref()).await
     }
 
     /// Saves what the author may save: every way to a credential of one type leads through here.
     pub(super) async fn save_permitted(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         command: SaveCredential,
-        proven: Option<&Proven>,
+        proven: Option<&PasswordProof>,
     ) -> Result<(), SaveCredentialError> {
         let SaveCredential { user_id, mut credential } = command;
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             // What an operator or the type set an end to does not outlive it by its owner's hand.
             credential.validity = self.validity_of(user_id, &credential.credential_type).await?;
         }
@@ -154,8 +154,13 @@ impl Service {
         if !credential.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
-        let hashed = self.hash_credential(author, &head.login_name, credential).await?;
-        let save = Save { author, user_id, hashed: &hashed, rests_on: RestsOn::Author(proven) };
+        let hashed = self.hash_credential(context, &head.login_name, credential).await?;
+        let save = Save {
+            context,
+            user_id,
+            hashed: &hashed,
+            precondition: WritePrecondition::Actor(proven),
+        };
         // What may have to be rolled back belongs into a transaction.
         if hashed.identifier.is_none() {
             let mut outcome = self.write_at_once(save, &head).await;
@@ -221,21 +226,21 @@ impl Service {
     /// The slow part: no connection is held meanwhile, and the plain value ends here.
     pub(super) async fn hash_credential(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         login_name: &str,
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
         if let Some(password) = credential.password() {
-            self.require_password(author.actor.caller(), login_name, password).await?;
+            self.require_password(context.actor.caller(), login_name, password).await?;
         }
         let NewCredential { field, credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => {
-                StoredHash::Own(self.hashing.hash(author.actor.caller(), value).await?)
+                StoredHash::Own(self.hashing.hash(context.actor.caller(), value).await?)
             }
             NewSecret::Hash(text) => self.accept_hash(&field, text)?,
         };
-        let of_type = credential_type.lifetime().map(|of| Validity::starting(author.now, of));
+        let of_type = credential_type.lifetime().map(|of| Validity::starting(context.now, of));
         let validity = validity.or(of_type).unwrap_or_default();
         let identifier = match secret {
             NewSecret::Value(value) if credential_type.is_identifier() => {
@@ -253,11 +258,11 @@ impl Service {
         connection: &mut PgConnection,
         save: Save<'_>,
     ) -> Result<(), SaveCredentialError> {
-        let (head, stands) = match save.rests_on {
-            RestsOn::Author(_) => {
-                self.lock_for_change(connection, save.author, save.user_id).await?
+        let (head, stands) = match save.precondition {
+            WritePrecondition::Actor(_) => {
+                self.lock_for_change(connection, save.context, save.user_id).await?
             }
-            RestsOn::Nothing => (users::lock(connection, save.user_id).await?, true),
+            WritePrecondition::Nothing => (users::lock(connection, save.user_id).await?, true),
         };
         let head = head.ok_or(SaveCredentialError::UnknownUser)?;
         if !stands {
@@ -298,7 +303,7 @@ impl Service {
             credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?
         };
         let hash = row.map(|row| self.open_hash(&row)).transpose()?.flatten();
-        Ok(self.hashing.verify(Caller::Command, value, hash.as_ref()).await?)
+        Ok(self.hashing.verify_hash(FairnessKey::Command, value, hash.as_ref()).await?)
     }
 }
 
@@ -319,9 +324,9 @@ fn saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
 }
 
 /// What the caller was when they were authenticated, and must still be when it is written.
-pub(super) fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
+pub(super) fn actor_snapshot(actor: Actor<'_>) -> Option<ActorSnapshot> {
     let Actor::Principal(principal) = actor else { return None };
-    Some(ActorStanding {
+    Some(ActorSnapshot {
         session_epoch: principal.user.session_epoch,
         is_administrator: principal.user.is_administrator,
         user_type: principal.user.user_type,
@@ -329,7 +334,7 @@ pub(super) fn standing(actor: Actor<'_>) -> Option<ActorStanding> {
 }
 
 /// The secret that a save of the caller's own credential rests on.
-fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<Proven> {
+fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<PasswordProof> {
     match actor {
         Actor::Principal(principal) if principal.user_id() == user_id => match &principal.proof {
             Proof::Password { credential_type, version } => {

@@ -2,10 +2,13 @@
 
 use super::{
     Service,
-    changes::{ChangeUserError, Happening},
+    user_transaction::{AuditedChange, ChangeUserError},
 };
 use crate::{
-    domain::{audit::AuditKind, author::Author, credential_type::CredentialType, user::UserId},
+    domain::{
+        audit::AuditKind, change_context::ChangeContext, credential_type::CredentialType,
+        user::UserId,
+    },
     storage::{self, credential_writes},
 };
 
@@ -17,26 +20,26 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn delete_credential(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
         credential_type: &CredentialType,
     ) -> Result<bool, ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let type_name = credential_type.as_str();
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
+        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
         if !credential_writes::delete(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }
-        let happening = Happening {
+        let change = AuditedChange {
             kind: AuditKind::CredentialDeleted,
             credential_type: Some(type_name),
-            ends_derived: self.logs_in(credential_type),
+            revokes_issued: self.logs_in(credential_type),
         };
-        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
+        self.append_audit_event(&mut transaction, context, (user_id, &mut head), change).await?;
         storage::commit(transaction).await?;
         Ok(true)
     }

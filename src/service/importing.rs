@@ -7,14 +7,14 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    changes::ChangeUserError,
     credentials::{SaveCredentialError, VerifyCredentialError},
+    user_transaction::ChangeUserError,
     users::UserWithCredentials,
 };
 use crate::{
     domain::{
         InvalidField, Reason,
-        author::Author,
+        change_context::ChangeContext,
         credential::CredentialSummary,
         save_credential::{NewCredential, NewSecret},
         save_user::SaveUser,
@@ -53,21 +53,21 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn import_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: ImportedUser,
     ) -> Result<(Imported, UserId), ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let found = self.find_user_by_name(&user.login_name).await?;
         require_same_id(&user, found.as_ref())?;
         let ImportedUser { login_name, user_id, mut members } = user;
         if let Some(found) = found {
-            let changed = self.change_user(author, found.user_id, members).await?;
+            let changed = self.change_user(context, found.user_id, members).await?;
             return Ok((Imported::Changed, changed.user.user_id));
         }
         members.login_names = vec![login_name];
-        let added = self.create_user(author, user_id, members).await?;
+        let added = self.create_user(context, user_id, members).await?;
         Ok((Imported::Added, added.user.user_id))
     }
 
@@ -77,7 +77,7 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn try_import(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &ImportedUser,
     ) -> Result<(Imported, Option<UserId>), ChangeUserError> {
         let found = self.find_user_by_name(&user.login_name).await?;
@@ -99,11 +99,11 @@ impl Service {
                 self.accept_hash(&credential.field, text)?;
             }
             if let Some(password) = credential.password() {
-                let caller = author.actor.caller();
+                let caller = context.actor.caller();
                 self.require_password(caller, user.login_name.as_str(), password).await?;
             }
         }
-        let problems = self.problems_of_user(author, &members).await?;
+        let problems = self.problems_of_user(context, &members).await?;
         match problems.into_iter().next() {
             Some(problem) => Err(problem.into()),
             None if found.is_some() => Ok((Imported::Changed, members.user_id)),
@@ -148,7 +148,7 @@ impl Service {
     ) -> Result<Vec<UserWithCredentials>, StorageError> {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        storage::see_one_moment(&mut transaction).await?;
+        storage::begin_snapshot(&mut transaction).await?;
         page_after(&mut transaction, after).await
     }
 }
@@ -197,7 +197,7 @@ impl Service {
     ) -> Result<(Vec<UserWithCredentials>, Vec<ExportedSecret>), VerifyCredentialError> {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        storage::see_one_moment(&mut transaction).await?;
+        storage::begin_snapshot(&mut transaction).await?;
         let page = page_after(&mut transaction, after).await?;
         let user_ids: Vec<_> = page.iter().map(|of| of.user.user_id).collect();
         let rows = credentials::list_stored(&mut transaction, &user_ids).await?;

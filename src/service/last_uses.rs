@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use super::Service;
 use crate::{
     domain::{
-        caller::Origin, principal::AuthenticationScheme, stored_credential::StoredCredential,
-        user::UserId,
+        client_info::ClientInfo, principal::AuthenticationScheme,
+        stored_credential::StoredCredential, user::UserId,
     },
     storage::{
         StorageError,
@@ -55,7 +55,7 @@ impl LastUses {
         &self,
         row: &StoredCredential,
         scheme: AuthenticationScheme,
-        origin: &Origin,
+        client_info: &ClientInfo,
         now: OffsetDateTime,
     ) {
         if !self.is_due(row, now) {
@@ -68,7 +68,7 @@ impl LastUses {
             version: row.version,
             at: now,
             scheme: scheme.as_str(),
-            address: origin.address.map(|address| address.to_string()),
+            address: client_info.address.map(|address| address.to_string()),
         });
     }
 
@@ -133,9 +133,10 @@ mod tests {
     #[tokio::test]
     async fn one_credential_waits_once_a_minute_and_what_is_too_much_is_dropped() {
         let uses = LastUses::default();
-        let origin = Origin { address: None, request_id: "request".to_owned() };
+        let client_info = ClientInfo { address: None, request_id: "request".to_owned() };
         let now = OffsetDateTime::UNIX_EPOCH;
-        let push = |user_id, at| uses.push(&row(user_id), AuthenticationScheme::Basic, &origin, at);
+        let push =
+            |user_id, at| uses.push(&row(user_id), AuthenticationScheme::Basic, &client_info, at);
         push(1, now);
         push(1, now + Duration::seconds(59));
         assert_eq!(waiting(&uses).await, 1);

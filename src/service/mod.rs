@@ -23,43 +23,43 @@ macro_rules! on_connection {
 pub(crate) mod access_tokens;
 mod anchoring;
 pub(crate) mod attempts;
+mod audit_log;
 pub(crate) mod authentication;
 pub(crate) mod bulk;
-pub(crate) mod changes;
 mod credential_writes;
 pub(crate) mod credentials;
 mod deletions;
-mod evidence;
+pub(crate) mod diagnostics;
 mod handle;
 pub(crate) mod housekeeping;
 pub(crate) mod importing;
-pub(crate) mod inspection;
 pub(crate) mod issuer_keys;
 pub(crate) mod keys;
 mod last_uses;
 mod metrics;
-mod opening;
 mod password_policy;
 mod passwords;
 pub(crate) mod readiness;
-mod refusals;
+mod refusal_timing;
+mod rehashing;
 pub(crate) mod sessions;
 pub(crate) mod tickets;
-mod upgrading;
+mod unsealing;
 mod user_changes;
 mod user_names;
+pub(crate) mod user_transaction;
 pub(crate) mod users;
 pub(crate) mod verification;
 
 use std::time::Duration;
 
 pub(crate) use self::{
-    anchoring::Moved,
+    anchoring::ChangedChains,
     handle::{Interrupted, ServiceHandle},
     issuer_keys::KeySetClient,
     last_uses::LastUses,
-    refusals::MeasuredKinds,
-    upgrading::Upgrades,
+    refusal_timing::RefusalTiming,
+    rehashing::RehashQueue,
 };
 use crate::{
     domain::{
@@ -90,10 +90,10 @@ pub(crate) struct Service {
     pub(crate) key_sets: KeySetClient,
     pub(crate) applications: Applications,
     pub(crate) rules: Rules,
-    pub(crate) upgrades: Upgrades,
+    pub(crate) rehash_queue: RehashQueue,
     pub(crate) last_uses: LastUses,
-    pub(crate) moved: Moved,
-    pub(crate) measured_kinds: MeasuredKinds,
+    pub(crate) moved: ChangedChains,
+    pub(crate) refusal_timing: RefusalTiming,
     /// What the process may take in all, for the operators.
     pub(crate) memory_ceiling_kib: u64,
 }

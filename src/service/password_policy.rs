@@ -3,8 +3,8 @@
 
 use super::{Service, credentials::SaveCredentialError};
 use crate::{
-    domain::{Reason, caller::Caller, credential::CredentialValue},
-    security::{hashing::HashingError, tried_first},
+    domain::{Reason, client_info::FairnessKey, credential::CredentialValue},
+    security::{common_passwords, hashing::HashingError},
 };
 
 impl Service {
@@ -14,7 +14,7 @@ impl Service {
     /// [`SaveCredentialError::PasswordRefused`], or when the estimate cannot be made in time.
     pub(super) async fn require_password(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         login_name: &str,
         value: &CredentialValue,
     ) -> Result<(), SaveCredentialError> {
@@ -32,7 +32,7 @@ impl Service {
     /// When the estimate cannot be made in time.
     pub(crate) async fn password_problems(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         login_name: &str,
         value: &CredentialValue,
     ) -> Result<Vec<Reason>, HashingError> {
@@ -40,12 +40,12 @@ impl Service {
         let words = policy.words_of(login_name);
         let mut problems = policy.problems(value, &words);
         // What is short is guessed sooner anyway; one reason says it.
-        if problems.is_empty() && tried_first::is_listed(value) {
+        if problems.is_empty() && common_passwords::is_listed(value) {
             problems.push(Reason::CommonPassword);
         }
         if problems.is_empty() {
             // It takes milliseconds, which others would wait for on any other thread.
-            let estimate = move |value: &[u8]| tried_first::is_guessable(value, &words);
+            let estimate = move |value: &[u8]| common_passwords::is_guessable(value, &words);
             if self.hashing.check(caller, value, estimate).await? {
                 problems.push(Reason::Guessable);
             }

@@ -5,11 +5,11 @@ use secrecy::SecretString;
 use super::{
     Service,
     attempts::LOCKED,
-    credentials::{Proven, SaveCredentialError},
+    credentials::{PasswordProof, SaveCredentialError},
 };
 use crate::{
     domain::{
-        author::Author,
+        change_context::ChangeContext,
         credential::CredentialValue,
         passwords::{ChangePassword, SetPassword},
         principal::Principal,
@@ -18,7 +18,7 @@ use crate::{
     },
     security::{
         generated_password::generate_password,
-        hashing::{self, Claim},
+        hashing::{self, VerificationRequest},
     },
     storage::{StorageError, credentials},
 };
@@ -33,14 +33,14 @@ impl Service {
     /// See [`SaveCredentialError`].
     pub(crate) async fn set_password(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         command: SetPassword,
     ) -> Result<(), SaveCredentialError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(SaveCredentialError::Forbidden);
         }
         let user_id = self.resolve(&command.user).await?.user_id;
-        self.save_password(author, user_id, command.password, None).await
+        self.save_password(context, user_id, command.password, None).await
     }
 
     /// Sets a password that is made up here, and tells it this once.
@@ -49,7 +49,7 @@ impl Service {
     /// See [`SaveCredentialError`].
     pub(crate) async fn set_generated_password(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: UserReference,
     ) -> Result<SecretString, SaveCredentialError> {
         // One in many thousands is taken for a common one.
@@ -57,14 +57,14 @@ impl Service {
         for _ in 0..GENERATED {
             let value = CredentialValue::parse("Password", &text)
                 .map_err(|_| SaveCredentialError::Unwritable)?;
-            if self.password_problems(author.actor.caller(), "", &value).await?.is_empty() {
+            if self.password_problems(context.actor.caller(), "", &value).await?.is_empty() {
                 break;
             }
             text = generate_password()?;
         }
         let password = CredentialValue::parse("Password", &text)
             .map_err(|_| SaveCredentialError::Unwritable)?;
-        self.set_password(author, SetPassword { user, password }).await?;
+        self.set_password(context, SetPassword { user, password }).await?;
         Ok(text)
     }
 
@@ -74,23 +74,23 @@ impl Service {
     /// See [`SaveCredentialError`].
     pub(crate) async fn change_password(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         command: ChangePassword,
     ) -> Result<bool, SaveCredentialError> {
         let ChangePassword { user, old, new } = command;
         let Some(old) = old else {
-            self.set_password(author, SetPassword { user, password: new }).await?;
+            self.set_password(context, SetPassword { user, password: new }).await?;
             return Ok(true);
         };
-        if !author.actor.may_change_password_of(&user) {
+        if !context.actor.may_change_password_of(&user) {
             return Err(SaveCredentialError::Forbidden);
         }
-        let user = self.resolve(&author.actor.meaning(user)).await?;
+        let user = self.resolve(&context.actor.meaning(user)).await?;
         let user_id = user.user_id;
-        let Some(proven) = self.prove_password(author, &user, &old).await? else {
+        let Some(proven) = self.verify_password(context, &user, &old).await? else {
             return Ok(false);
         };
-        self.save_password(author, user_id, new, Some(&proven)).await?;
+        self.save_password(context, user_id, new, Some(&proven)).await?;
         Ok(true)
     }
 
@@ -112,23 +112,23 @@ impl Service {
 
     async fn save_password(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
         value: CredentialValue,
-        proven: Option<&Proven>,
+        proven: Option<&PasswordProof>,
     ) -> Result<(), SaveCredentialError> {
         let credential_type = self.types.password().clone();
         let credential = NewCredential::new(credential_type, value);
-        self.save_permitted(author, SaveCredential { user_id, credential }, proven).await
+        self.save_permitted(context, SaveCredential { user_id, credential }, proven).await
     }
 
     /// The user's stored password, if it is this one. Without a row the same work is done.
-    async fn prove_password(
+    async fn verify_password(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &User,
         value: &CredentialValue,
-    ) -> Result<Option<Proven>, SaveCredentialError> {
+    ) -> Result<Option<PasswordProof>, SaveCredentialError> {
         let user_id = user.user_id;
         let type_name = self.types.password().as_str();
         let row = on_connection!(self, |connection| credentials::find_by_type(
@@ -137,16 +137,16 @@ impl Service {
             type_name
         ))?;
         let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
-        let attempt = self.attempt(user_id.into(), value, (author.origin, author.now));
-        let charged = self.charge(&attempt, vec![type_name.to_owned()], true).await?;
+        let attempt = self.attempt(user_id.into(), value, (context.client_info, context.now));
+        let charged = self.reserve_attempt(&attempt, vec![type_name.to_owned()], true).await?;
         if charged.iter().any(|of| of.is_locked) {
             // The caller is authenticated already: there is nothing to hide.
             return Err(LOCKED.into());
         }
         let canonical_name = LoginName::parse(&user.login_name)
             .map_err(|_| StorageError::Inconsistent { table: "users" })?;
-        let is_valid = row.as_ref().is_some_and(|row| row.validity.contains(author.now));
-        let claim = Claim {
+        let is_valid = row.as_ref().is_some_and(|row| row.validity.contains(context.now));
+        let request = VerificationRequest {
             canonical_name: canonical_name.canonical(),
             credential_type: type_name,
             value,
@@ -154,8 +154,8 @@ impl Service {
             hash: hash.as_ref(),
             lets_in: is_valid && hash.is_some(),
         };
-        let is_right =
-            self.hashing.prove(author.actor.caller(), &claim).await? != hashing::Proven::No;
+        let is_right = self.hashing.verify(context.actor.caller(), &request).await?
+            != hashing::VerificationOutcome::No;
         let proven = row.filter(|_| is_right && is_valid);
         if proven.is_some() {
             self.note_success(&attempt, type_name).await?;

@@ -4,12 +4,13 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
-    Service, authentication::AuthenticationError, changes::ChangeUserError, tickets::TicketError,
+    Service, authentication::AuthenticationError, tickets::TicketError,
+    user_transaction::ChangeUserError,
 };
 use crate::{
     domain::{
-        author::Author,
-        caller::Origin,
+        change_context::ChangeContext,
+        client_info::ClientInfo,
         principal::{Actor, Principal},
         user::User,
     },
@@ -27,7 +28,7 @@ pub(crate) struct SignIn {
     pub(crate) password: SecretString,
     /// The cookie of the session that the browser had before, if any.
     pub(crate) former: Option<SecretString>,
-    pub(crate) origin: Origin,
+    pub(crate) client_info: ClientInfo,
 }
 
 /// A session that was just made; both texts go to the browser.
@@ -63,26 +64,27 @@ impl Service {
         sign_in: SignIn,
         now: OffsetDateTime,
     ) -> Result<NewSession, SignInError> {
-        let SignIn { name, password, former, origin } = sign_in;
+        let SignIn { name, password, former, client_info } = sign_in;
         if !self.rules.schemes.session {
             return Err(AuthenticationError::scheme_off().into());
         }
-        let mut proven = self.authenticate_password(&name, &password, &origin, now).await;
+        let mut proven = self.authenticate_password(&name, &password, &client_info, now).await;
         if proven.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
-            proven = self.authenticate_password(&name, &password, &origin, now).await;
+            proven = self.authenticate_password(&name, &password, &client_info, now).await;
         }
         let principal = proven?;
         if !self.may_have_session(&principal.user) {
             return Err(AuthenticationError::OnlineSession.into());
         }
-        let author = Author { actor: Actor::Principal(&principal), origin: &origin, now };
+        let context =
+            ChangeContext { actor: Actor::Principal(&principal), client_info: &client_info, now };
         let session = new_session(principal.user_id()).map_err(TicketError::from)?;
         let xsrf = new_xsrf_token(&self.keyring, XsrfScope::Session(&session.digest));
         let xsrf = xsrf.map_err(TicketError::from)?;
-        let derived = (TicketKind::Session, session.digest.as_slice());
-        self.store_derived(author, &principal.user, derived, principal.auth_time).await?;
+        let issued = (TicketKind::Session, session.digest.as_slice());
+        self.store_issued(context, &principal.user, issued, principal.auth_time).await?;
         if let Some(former) = former {
-            self.end_former(author, &former).await?;
+            self.end_former(context, &former).await?;
         }
         Ok(NewSession { cookie: session.text, xsrf, user: principal.user })
     }
@@ -115,7 +117,7 @@ impl Service {
     pub(crate) async fn sign_out(
         &self,
         (cookie, xsrf): (&SecretString, &SecretString),
-        origin: &Origin,
+        client_info: &ClientInfo,
         now: OffsetDateTime,
     ) -> Result<bool, TicketError> {
         let Some(read) = read_session(cookie) else { return Ok(true) };
@@ -123,8 +125,8 @@ impl Service {
         if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
             return Ok(false);
         }
-        let author = Author { actor: Actor::Principal(&principal), origin, now };
-        match self.end_session(author, &read).await {
+        let context = ChangeContext { actor: Actor::Principal(&principal), client_info, now };
+        match self.end_session(context, &read).await {
             // It has ended meanwhile; that is what was asked for.
             Err(TicketError::Change(ChangeUserError::ProofOutdated)) => Ok(true),
             ended => ended.map(|_| true),
@@ -134,23 +136,23 @@ impl Service {
     /// Ends the session that a browser had before somebody signed in with it, whosever it was.
     async fn end_former(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         cookie: &SecretString,
     ) -> Result<(), TicketError> {
         let Some(read) = read_session(cookie) else { return Ok(()) };
-        if self.live_session(&read, author.now).await?.is_some() {
-            self.end_session(author, &read).await?;
+        if self.live_session(&read, context.now).await?.is_some() {
+            self.end_session(context, &read).await?;
         }
         Ok(())
     }
 
     async fn end_session(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         read: &SessionReference,
     ) -> Result<bool, TicketError> {
         let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
-        Ok(self.end_derived(author, at.user_id, &at.digests.readable).await?)
+        Ok(self.revoke_issued(context, at.user_id, &at.digests.readable).await?)
     }
 
     /// The user of that session; `None` when it has ended.

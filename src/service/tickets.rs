@@ -5,13 +5,13 @@ use time::OffsetDateTime;
 
 use super::{
     Service,
-    changes::{ChangeUserError, Happening},
+    user_transaction::{AuditedChange, ChangeUserError},
     users::ReadUserError,
 };
 use crate::{
     domain::{
         audit::AuditKind,
-        author::Author,
+        change_context::ChangeContext,
         principal::{Actor, Proof},
         user::{User, UserId, UserReference},
     },
@@ -61,21 +61,21 @@ pub(crate) enum TicketError {
 }
 
 /// The evidence of a ticket or session that begins.
-fn beginning(kind: TicketKind) -> Happening<'static> {
+fn beginning(kind: TicketKind) -> AuditedChange<'static> {
     let kind = match kind {
         TicketKind::Ticket => AuditKind::TicketIssued,
         TicketKind::Session => AuditKind::SessionStarted,
     };
-    Happening::to_user(kind, false)
+    AuditedChange::to_user(kind, false)
 }
 
 /// The evidence of one that ends, by somebody's hand or for a new one; not of one that expires.
-fn end(kind: TicketKind) -> Happening<'static> {
+fn end(kind: TicketKind) -> AuditedChange<'static> {
     let kind = match kind {
         TicketKind::Ticket => AuditKind::TicketEnded,
         TicketKind::Session => AuditKind::SessionEnded,
     };
-    Happening::to_user(kind, false)
+    AuditedChange::to_user(kind, false)
 }
 
 impl Service {
@@ -85,11 +85,11 @@ impl Service {
     /// See [`TicketError`].
     pub(crate) async fn issue_ticket(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
     ) -> Result<IssuedTicket, TicketError> {
-        match author.actor {
+        match context.actor {
             Actor::Principal(by) if matches!(by.proof, Proof::Password { .. }) => {
-                self.new_ticket(author, &by.user, by.auth_time).await
+                self.new_ticket(context, &by.user, by.auth_time).await
             }
             Actor::Principal(_) | Actor::Command => Err(TicketError::Forbidden),
         }
@@ -101,36 +101,36 @@ impl Service {
     /// See [`TicketError`].
     pub(crate) async fn issue_ticket_for(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &User,
     ) -> Result<IssuedTicket, TicketError> {
         if user.is_retired {
             return Err(TicketError::Retired);
         }
-        self.new_ticket(author, user, author.now).await
+        self.new_ticket(context, user, context.now).await
     }
 
     async fn new_ticket(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &User,
         auth_time: OffsetDateTime,
     ) -> Result<IssuedTicket, TicketError> {
         let new = new_ticket(user.user_id)?;
-        let derived = (TicketKind::Ticket, new.digest.as_slice());
-        let expires_at = self.store_derived(author, user, derived, auth_time).await?;
+        let issued = (TicketKind::Ticket, new.digest.as_slice());
+        let expires_at = self.store_issued(context, user, issued, auth_time).await?;
         Ok(IssuedTicket { text: new.text, expires_at })
     }
 
     /// Stores a ticket or a session, with its event, and tells when it expires.
-    pub(super) async fn store_derived(
+    pub(super) async fn store_issued(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &User,
         (kind, digest): (TicketKind, &[u8]),
         auth_time: OffsetDateTime,
     ) -> Result<OffsetDateTime, TicketError> {
-        let now = author.now;
+        let now = context.now;
         let expires_at = self.expiry(kind, auth_time, now);
         let user_id = user.user_id;
         let digest = self.reference(kind, user_id, digest).digests.writing;
@@ -147,10 +147,10 @@ impl Service {
         let maximum = i64::from(self.rules.maximum_tickets);
         let ended = tickets::insert(&mut transaction, &row, maximum).await?;
         let of_user = (user_id, &mut head);
-        self.leave_evidence(&mut transaction, author, of_user, beginning(kind)).await?;
+        self.append_audit_event(&mut transaction, context, of_user, beginning(kind)).await?;
         for _ in 0..ended {
             let of_user = (user_id, &mut head);
-            self.leave_evidence(&mut transaction, author, of_user, end(kind)).await?;
+            self.append_audit_event(&mut transaction, context, of_user, end(kind)).await?;
         }
         storage::commit(transaction).await?;
         Ok(expires_at)
@@ -160,31 +160,34 @@ impl Service {
     ///
     /// # Errors
     /// [`TicketError::NoTicket`], or what the database said.
-    pub(crate) async fn end_current_ticket(&self, author: Author<'_>) -> Result<(), TicketError> {
-        let Actor::Principal(by) = author.actor else { return Err(TicketError::NoTicket) };
+    pub(crate) async fn end_current_ticket(
+        &self,
+        context: ChangeContext<'_>,
+    ) -> Result<(), TicketError> {
+        let Actor::Principal(by) = context.actor else { return Err(TicketError::NoTicket) };
         let Proof::Ticket { digests } = &by.proof else { return Err(TicketError::NoTicket) };
-        self.end_derived(author, by.user_id(), digests).await?;
+        self.revoke_issued(context, by.user_id(), digests).await?;
         Ok(())
     }
 
     /// Ends the ticket or session that a user has under one of these digests, with its event; false
     /// when there is none.
-    pub(super) async fn end_derived(
+    pub(super) async fn revoke_issued(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
         digests: &[Vec<u8>],
     ) -> Result<bool, ChangeUserError> {
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = match self.hold_user(&mut transaction, author, user_id).await {
+        let mut head = match self.lock_user(&mut transaction, context, user_id).await {
             Err(ChangeUserError::UnknownUser) => return Ok(false),
             held => held?,
         };
-        let live = (head.session_epoch, author.now);
+        let live = (head.session_epoch, context.now);
         let ended = tickets::delete_live(&mut transaction, user_id, digests, live).await?;
         let Some(kind) = ended else { return Ok(false) };
-        self.leave_evidence(&mut transaction, author, (user_id, &mut head), end(kind)).await?;
+        self.append_audit_event(&mut transaction, context, (user_id, &mut head), end(kind)).await?;
         storage::commit(transaction).await?;
         Ok(true)
     }
@@ -195,14 +198,14 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn end_ticket(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         text: &SecretString,
     ) -> Result<bool, ChangeUserError> {
         let Some(read) = read_ticket(text) else {
             return Ok(false);
         };
         let at = self.reference(TicketKind::Ticket, read.user_id, &read.digest);
-        self.end_derived(author, at.user_id, &at.digests.readable).await
+        self.revoke_issued(context, at.user_id, &at.digests.readable).await
     }
 
     /// Ends every ticket, session and token of a user but the one the author came with, and tells
@@ -213,17 +216,17 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn end_sessions_of(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<u64, ChangeUserError> {
-        if !author.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
+        if !context.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
             return Err(ChangeUserError::Forbidden);
         }
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
-        let happening = Happening::to_user(AuditKind::SessionsEnded, true);
-        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
+        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
+        let change = AuditedChange::to_user(AuditKind::SessionsEnded, true);
+        self.append_audit_event(&mut transaction, context, (user_id, &mut head), change).await?;
         let ended = tickets::delete_earlier(&mut transaction, user_id, head.session_epoch).await?;
         storage::commit(transaction).await?;
         Ok(ended)
@@ -235,14 +238,14 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn end_ticket_of(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
         digest: Vec<u8>,
     ) -> Result<bool, ChangeUserError> {
-        if !author.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
+        if !context.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
             return Err(ChangeUserError::Forbidden);
         }
-        self.end_derived(author, user_id, &[digest]).await
+        self.revoke_issued(context, user_id, &[digest]).await
     }
 
     /// The user's tickets and sessions that still count, newest first; `None`: no such user.

@@ -4,15 +4,15 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    changes::{ChangeUserError, Happening},
     credentials::{HashedCredential, SaveCredentialError},
+    user_transaction::{AuditedChange, ChangeUserError},
     users::{AddUserError, UserWithCredentials, find_whole},
 };
 use crate::{
     domain::{
         InvalidField, Reason,
         audit::AuditKind,
-        author::Author,
+        change_context::ChangeContext,
         new_login_name::NewLoginName,
         save_credential::NewCredential,
         save_user::SaveUser,
@@ -41,15 +41,15 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn save_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         match command.user_id {
-            None => self.create_user(author, None, command).await,
-            Some(user_id) => self.change_user(author, user_id, command).await,
+            None => self.create_user(context, None, command).await,
+            Some(user_id) => self.change_user(context, user_id, command).await,
         }
     }
 
@@ -59,10 +59,10 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn problems_of_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         command: &SaveUser,
     ) -> Result<Vec<InvalidField>, ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let current = match command.user_id {
@@ -87,7 +87,7 @@ impl Service {
         let login_name =
             named.as_ref().map(NewLoginName::as_str).or(current_name).unwrap_or_default();
         for value in command.credentials.iter().filter_map(NewCredential::password) {
-            let reasons = self.password_problems(author.actor.caller(), login_name, value).await;
+            let reasons = self.password_problems(context.actor.caller(), login_name, value).await;
             let reasons = reasons.map_err(SaveCredentialError::from)?;
             problems.extend(reasons.into_iter().map(|of| InvalidField::new("Credentials", of)));
         }
@@ -101,20 +101,20 @@ impl Service {
 
     pub(super) async fn create_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: Option<UserId>,
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = new_user(user_id, &mut command)?;
         let credentials = std::mem::take(&mut command.credentials);
         let of = (user.user_type, user.login_name.as_str());
-        let hashed = self.hash_all(author, of, credentials).await?;
-        Ok(self.insert_user(author, &user, &hashed).await?)
+        let hashed = self.hash_all(context, of, credentials).await?;
+        Ok(self.insert_user(context, &user, &hashed).await?)
     }
 
     pub(super) async fn change_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
@@ -124,12 +124,12 @@ impl Service {
         let credentials = std::mem::take(&mut command.credentials);
         let new_name = command.new_login_name(Some(&user.login_name))?;
         let login_name = new_name.as_ref().map_or(user.login_name.as_str(), NewLoginName::as_str);
-        let hashed = self.hash_all(author, (user_type, login_name), credentials).await?;
+        let hashed = self.hash_all(context, (user_type, login_name), credentials).await?;
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
-        self.write_user(&mut transaction, author, (user_id, &mut head), &command).await?;
-        self.write_credentials(&mut transaction, author, (user_id, &hashed)).await?;
+        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
+        self.write_user(&mut transaction, context, (user_id, &mut head), &command).await?;
+        self.write_credentials(&mut transaction, context, (user_id, &hashed)).await?;
         let changed = find_whole(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;
         changed.ok_or(ChangeUserError::UnknownUser)
@@ -139,7 +139,7 @@ impl Service {
     async fn write_user(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         (user_id, head): (UserId, &mut UserHead),
         command: &SaveUser,
     ) -> Result<(), ChangeUserError> {
@@ -156,8 +156,8 @@ impl Service {
         if before.user_type != after.user_type {
             self.require_types_for(connection, &after).await?;
         }
-        for happening in happenings(&before, &after, name.is_some()) {
-            self.leave_evidence(connection, author, (user_id, head), happening).await?;
+        for change in changes(&before, &after, name.is_some()) {
+            self.append_audit_event(connection, context, (user_id, head), change).await?;
         }
         Ok(user_writes::update(connection, &after).await?)
     }
@@ -183,25 +183,25 @@ impl Service {
     /// See [`ChangeUserError`].
     pub(crate) async fn delete_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<(), ChangeUserError> {
-        if !author.actor.may_act_on_anybody() {
+        if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.hold_user(&mut transaction, author, user_id).await?;
-        let happening = Happening::to_user(AuditKind::UserDeleted, true);
-        self.leave_evidence(&mut transaction, author, (user_id, &mut head), happening).await?;
-        user_writes::bury(&mut transaction, user_id, author.now).await?;
+        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
+        let change = AuditedChange::to_user(AuditKind::UserDeleted, true);
+        self.append_audit_event(&mut transaction, context, (user_id, &mut head), change).await?;
+        user_writes::tombstone(&mut transaction, user_id, context.now).await?;
         Ok(storage::commit(transaction).await?)
     }
 
     /// The slow part: no connection is held meanwhile.
     pub(super) async fn hash_all(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         (user_type, login_name): (UserType, &str),
         credentials: Vec<NewCredential>,
     ) -> Result<Vec<HashedCredential>, ChangeUserError> {
@@ -213,7 +213,7 @@ impl Service {
         }
         let mut hashed = Vec::with_capacity(credentials.len());
         for credential in credentials {
-            hashed.push(self.hash_credential(author, login_name, credential).await?);
+            hashed.push(self.hash_credential(context, login_name, credential).await?);
         }
         Ok(hashed)
     }
@@ -250,7 +250,7 @@ fn changed(before: &User, command: &SaveUser) -> User {
 }
 
 /// What happened between the two.
-fn happenings(before: &User, after: &User, is_renamed: bool) -> Vec<Happening<'static>> {
+fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'static>> {
     let acts = |user: &User| acts_on_anybody(user.user_type, user.is_administrator);
     let is_changed = is_renamed
         || before.display_name != after.display_name
@@ -261,9 +261,9 @@ fn happenings(before: &User, after: &User, is_renamed: bool) -> Vec<Happening<'s
         if acts(after) { AuditKind::AdministratorGranted } else { AuditKind::AdministratorRevoked };
     let state = if after.is_retired { AuditKind::UserRetired } else { AuditKind::UserReactivated };
     let all = [
-        (is_changed, Happening::to_user(AuditKind::UserChanged, false)),
-        (acts(before) != acts(after), Happening::to_user(right, false)),
-        (before.is_retired != after.is_retired, Happening::to_user(state, after.is_retired)),
+        (is_changed, AuditedChange::to_user(AuditKind::UserChanged, false)),
+        (acts(before) != acts(after), AuditedChange::to_user(right, false)),
+        (before.is_retired != after.is_retired, AuditedChange::to_user(state, after.is_retired)),
     ];
     all.into_iter().filter_map(|(happened, what)| happened.then_some(what)).collect()
 }

@@ -1,6 +1,6 @@
 //! Whether a login name can be had, and one that can.
 
-use super::{Service, changes::ChangeUserError};
+use super::{Service, user_transaction::ChangeUserError};
 use crate::{
     domain::{new_login_name::NewLoginName, principal::Principal, user::UserId},
     storage::{StorageError, users},

@@ -4,13 +4,13 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    changes::{ChangeUserError, Happening},
-    credentials::{HashedCredential, RestsOn, Save},
+    credentials::{HashedCredential, Save, WritePrecondition},
+    user_transaction::{AuditedChange, ChangeUserError},
 };
 use crate::{
     domain::{
         audit::AuditKind,
-        author::Author,
+        change_context::ChangeContext,
         credential::{CredentialSummary, CredentialValue},
         principal::Principal,
         save_credential::NewCredential,
@@ -73,22 +73,22 @@ impl Service {
     /// When name or id are taken, or the password could not be saved; then nothing is there.
     pub(crate) async fn add_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &NewUser,
         password: CredentialValue,
     ) -> Result<UserId, AddUserError> {
         let first = NewCredential::new(self.types.password().clone(), password);
         let name = user.login_name.as_str();
         let hashed =
-            self.hash_credential(author, name, first).await.map_err(ChangeUserError::from)?;
-        let added = self.insert_user(author, user, &[hashed]).await?;
+            self.hash_credential(context, name, first).await.map_err(ChangeUserError::from)?;
+        let added = self.insert_user(context, user, &[hashed]).await?;
         Ok(added.user.user_id)
     }
 
     /// Adds a user with credentials that are hashed already, in one transaction.
     pub(super) async fn insert_user(
         &self,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user: &NewUser,
         credentials: &[HashedCredential],
     ) -> Result<UserWithCredentials, AddUserError> {
@@ -98,9 +98,9 @@ impl Service {
         };
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await?;
-        self.require_standing(&mut transaction, author).await?;
-        self.write_new_user(&mut transaction, author, (user_id, user)).await?;
-        self.write_credentials(&mut transaction, author, (user_id, credentials)).await?;
+        self.require_current_actor(&mut transaction, context).await?;
+        self.write_new_user(&mut transaction, context, (user_id, user)).await?;
+        self.write_credentials(&mut transaction, context, (user_id, credentials)).await?;
         let added = find_whole(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;
         added.ok_or(ChangeUserError::UnknownUser.into())
@@ -110,13 +110,13 @@ impl Service {
     pub(super) async fn write_new_user(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         (user_id, user): (UserId, &NewUser),
     ) -> Result<(), AddUserError> {
         let key = self.keyring.writing();
-        let event = author.event(user_id, AuditKind::UserAdded, (0, 0));
+        let event = context.event(user_id, AuditKind::UserAdded, (0, 0));
         let mac = audit_mac(key, &START_OF_CHAIN, &event);
-        users::insert(connection, user_id, user, &mac, author.now).await?;
+        users::insert(connection, user_id, user, &mac, context.now).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
         let mut head = UserHead {
             session_epoch: event.session_epoch,
@@ -125,8 +125,8 @@ impl Service {
             audit_sequence: event.sequence,
             audit_mac: mac,
         };
-        for happening in happenings_of_new(user) {
-            self.leave_evidence(connection, author, (user_id, &mut head), happening).await?;
+        for change in happenings_of_new(user) {
+            self.append_audit_event(connection, context, (user_id, &mut head), change).await?;
         }
         Ok(())
     }
@@ -135,11 +135,11 @@ impl Service {
     pub(super) async fn write_credentials(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         (user_id, credentials): (UserId, &[HashedCredential]),
     ) -> Result<(), ChangeUserError> {
         for hashed in credentials {
-            let save = Save { author, user_id, hashed, rests_on: RestsOn::Nothing };
+            let save = Save { context, user_id, hashed, precondition: WritePrecondition::Nothing };
             self.write_credential(connection, save).await?;
         }
         Ok(())
@@ -247,10 +247,10 @@ pub(super) async fn find_whole(
 }
 
 /// What there is to tell of a new user beside that they are there.
-pub(super) fn happenings_of_new(user: &NewUser) -> impl Iterator<Item = Happening<'static>> {
+pub(super) fn happenings_of_new(user: &NewUser) -> impl Iterator<Item = AuditedChange<'static>> {
     let all = [
         (acts_on_anybody(user.user_type, user.is_administrator), AuditKind::AdministratorGranted),
         (user.is_retired, AuditKind::UserRetired),
     ];
-    all.into_iter().filter_map(|(is, kind)| is.then_some(Happening::to_user(kind, false)))
+    all.into_iter().filter_map(|(is, kind)| is.then_some(AuditedChange::to_user(kind, false)))
 }

@@ -126,7 +126,7 @@ impl Service {
     ) -> Result<Option<(i32, u64)>, StorageError> {
         let mut connection = self.connection().await?;
         let mut moment = connection.begin().await?;
-        storage::see_one_moment(&mut moment).await?;
+        storage::begin_snapshot(&mut moment).await?;
         let heads = chain_heads::list_after(&mut moment, after, PAGE).await?;
         let Some(last) = heads.last() else { return Ok(None) };
         let user_ids: Vec<_> = heads.iter().map(|head| head.user_id).collect();

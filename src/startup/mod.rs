@@ -224,9 +224,9 @@ fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
 fn start_background(service: &Arc<Service>, anchor_period: Duration) -> JoinSet<()> {
     let mut background = JoinSet::new();
     let own = || Arc::clone(service);
-    let (sweeping, upgrading, noting) = (own(), own(), own());
+    let (sweeping, rehashing, noting) = (own(), own(), own());
     background.spawn(async move { sweeping.sweep().await });
-    background.spawn(async move { upgrading.upgrade_hashes().await });
+    background.spawn(async move { rehashing.rehash_outdated().await });
     background.spawn(async move { noting.note_uses().await });
     background.spawn(systemd::feed_watchdog());
     if !anchor_period.is_zero() {

@@ -19,7 +19,8 @@ use crate::{
         keyring::Keyring,
     },
     service::{
-        EnabledSchemes, KeySetClient, LastUses, MeasuredKinds, Moved, Rules, Service, Upgrades,
+        ChangedChains, EnabledSchemes, KeySetClient, LastUses, RefusalTiming, RehashQueue, Rules,
+        Service,
     },
     storage::Database,
 };
@@ -58,10 +59,10 @@ pub(crate) fn build_service(
         applications: applications(settings),
         types,
         rules: rules(settings),
-        upgrades: Upgrades::default(),
+        rehash_queue: RehashQueue::default(),
         last_uses: LastUses::default(),
-        moved: Moved::default(),
-        measured_kinds: MeasuredKinds::default(),
+        moved: ChangedChains::default(),
+        refusal_timing: RefusalTiming::default(),
         memory_ceiling_kib,
     })
 }

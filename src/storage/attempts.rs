@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use super::StorageError;
 use crate::domain::{
     attempts::{
-        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, KNOWN_CALLER_FAILURES, MAXIMUM_CONSECUTIVE,
-        MAXIMUM_KNOWN_CALLERS, Subject, THROTTLE_DECAY, Tries,
+        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_CALLER_FAILURES,
+        MAXIMUM_CONSECUTIVE, MAXIMUM_KNOWN_CALLERS, Subject, THROTTLE_DECAY,
     },
     user::UserId,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Attempt {
 
 /// A type whose try was charged.
 #[derive(Debug)]
-pub(crate) struct ChargedType {
+pub(crate) struct ReservedType {
     pub(crate) credential_type: String,
     /// Failures in a row, should this one be another; beyond [`MAXIMUM_CONSECUTIVE`] its secret must
     /// not be verified.
@@ -37,16 +37,16 @@ pub(crate) struct ChargedType {
     pub(crate) throttle_failures: u32,
 }
 
-struct ChargedRow {
+struct ReservedRow {
     credential_type: String,
     failures: i32,
     throttle_failures: i32,
 }
 
-impl TryFrom<ChargedRow> for ChargedType {
+impl TryFrom<ReservedRow> for ReservedType {
     type Error = StorageError;
 
-    fn try_from(row: ChargedRow) -> Result<Self, StorageError> {
+    fn try_from(row: ReservedRow) -> Result<Self, StorageError> {
         Ok(Self {
             credential_type: row.credential_type,
             failures: count(row.failures)?,
@@ -66,16 +66,16 @@ fn parameter(number: u32) -> i32 {
 
 /// Charges a try from an unknown address to each of the types where one may be made, and tells which
 /// these are. A secret that was tried lately is not counted again.
-#[tracing::instrument(name = "db.attempts.charge", skip_all)]
-pub(crate) async fn charge(
+#[tracing::instrument(name = "db.attempts.reserve_attempt", skip_all)]
+pub(crate) async fn reserve_attempt(
     connection: &mut PgConnection,
     attempt: &Attempt,
     types: &[String],
     limits: &AttemptLimits,
-) -> Result<Vec<ChargedType>, StorageError> {
+) -> Result<Vec<ReservedType>, StorageError> {
     sqlx::query_file_as!(
-        ChargedRow,
-        "src/storage/charge_attempt.sql",
+        ReservedRow,
+        "src/storage/reserve_attempt.sql",
         attempt.subject.as_i32(),
         types,
         attempt.secret,
@@ -91,14 +91,14 @@ pub(crate) async fn charge(
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(ChargedType::try_from)
+    .map(ReservedType::try_from)
     .collect()
 }
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authentication_attempts" };
 
 /// Charges a try to an address that is known and has not tried enough already; says whether it was.
-#[tracing::instrument(name = "db.attempts.charge_known", skip_all)]
+#[tracing::instrument(name = "db.attempts.reserve_attempt_known", skip_all)]
 pub(crate) async fn charge_known(
     connection: &mut PgConnection,
     attempt: &Attempt,
@@ -125,15 +125,15 @@ pub(crate) async fn charge_known(
 }
 
 /// Counts a try that [`charge_known`] has admitted among those in a row, and among no others: delays
-/// and stop are for unknown addresses. `failures` as [`charge`] tells them.
+/// and stop are for unknown addresses. `failures` as [`reserve_attempt`] tells them.
 #[tracing::instrument(name = "db.attempts.count_known", skip_all)]
 pub(crate) async fn count_known(
     connection: &mut PgConnection,
     attempt: &Attempt,
     types: &[String],
-) -> Result<Vec<ChargedType>, StorageError> {
+) -> Result<Vec<ReservedType>, StorageError> {
     sqlx::query_as!(
-        ChargedRow,
+        ReservedRow,
         "INSERT INTO authentication_attempts AS a (user_id, credential_type, failures, tried)
          SELECT $1, t.name, 1, ARRAY[$3::bytea] FROM unnest($2::text[]) AS t(name)
          ORDER BY t.name COLLATE \"C\"
@@ -152,21 +152,21 @@ pub(crate) async fn count_known(
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(ChargedType::try_from)
+    .map(ReservedType::try_from)
     .collect()
 }
 
 /// Notes that a secret was right: its address is known from now on, its type begins to count failures
 /// in a row anew, and what it was charged itself is taken back from every type.
-#[tracing::instrument(name = "db.attempts.settle", skip_all)]
-pub(crate) async fn settle(
+#[tracing::instrument(name = "db.attempts.record_success", skip_all)]
+pub(crate) async fn record_success(
     connection: &mut PgConnection,
     attempt: &Attempt,
     credential_type: &str,
     limits: &AttemptLimits,
 ) -> Result<(), StorageError> {
     sqlx::query_file!(
-        "src/storage/settle_attempt.sql",
+        "src/storage/record_success.sql",
         attempt.subject.as_i32(),
         attempt.address,
         credential_type,
@@ -194,7 +194,7 @@ impl TryFrom<AttemptRow> for AttemptSummary {
     type Error = StorageError;
 
     fn try_from(row: AttemptRow) -> Result<Self, StorageError> {
-        let tries = Tries {
+        let tries = FailureCount {
             // Tries beyond the lock are marked, not counted.
             failures: count(row.failures)?.min(MAXIMUM_CONSECUTIVE),
             throttle_failures: count(row.throttle_failures)?,

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{StorageError, users::ActorStanding};
+use super::{StorageError, users::ActorSnapshot};
 use crate::domain::{
     audit::{AuditEvent, AuditKind},
     stored_credential::{HashParameters, HashScheme, StoredCredential},
@@ -29,7 +29,7 @@ pub(crate) struct CredentialWrite {
     /// For identifier types.
     pub(crate) identifier: Option<IdentifierWrite>,
     /// What the actor must still be. `None`: an operator's command.
-    pub(crate) actor: Option<ActorStanding>,
+    pub(crate) actor: Option<ActorSnapshot>,
     /// The secret this write rests on: it must still be there in this version.
     pub(crate) proven: Option<(String, i64)>,
     /// The digests of the ticket or session that the actor came with: it must still be there. When

@@ -108,7 +108,7 @@ pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(),
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn see_one_moment(connection: &mut PgConnection) -> Result<(), StorageError> {
+pub(crate) async fn begin_snapshot(connection: &mut PgConnection) -> Result<(), StorageError> {
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .execute(connection)
         .await?;

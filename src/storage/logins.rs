@@ -10,7 +10,7 @@ use super::{
     credentials::{Candidate, CandidateRow, candidate},
 };
 use crate::domain::{
-    attempts::{ADDRESS_WINDOW, CallerStanding, Subject, Tries},
+    attempts::{ADDRESS_WINDOW, AddressFailureCount, FailureCount, Subject},
     user::UserId,
 };
 
@@ -21,8 +21,8 @@ pub(crate) struct Login {
     pub(crate) subject: Subject,
     pub(crate) candidate: Option<Candidate>,
     /// By type; none where nothing was tried in vain.
-    pub(crate) tries: Vec<(String, Tries)>,
-    pub(crate) caller: CallerStanding,
+    pub(crate) tries: Vec<(String, FailureCount)>,
+    pub(crate) caller: AddressFailureCount,
 }
 
 /// What a login asks for.
@@ -68,10 +68,10 @@ struct LoginRow {
 }
 
 impl LoginRow {
-    fn tries(&self) -> Result<Option<(String, Tries)>, StorageError> {
+    fn tries(&self) -> Result<Option<(String, FailureCount)>, StorageError> {
         let counted = self.failures.zip(self.throttle_failures);
         let Some((failures, throttle_failures)) = counted else { return Ok(None) };
-        let tries = Tries {
+        let tries = FailureCount {
             failures: count(failures)?,
             throttle_failures: count(throttle_failures)?,
             next_allowed_at: self.next_allowed_at,
@@ -79,9 +79,9 @@ impl LoginRow {
         Ok(Some((self.asked_type.clone(), tries)))
     }
 
-    fn caller(&self) -> CallerStanding {
+    fn caller(&self) -> AddressFailureCount {
         let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-        CallerStanding {
+        AddressFailureCount {
             last_succeeded_at: self.last_succeeded_at,
             failures: number(self.caller_failures.unwrap_or_default().into()),
             of_address: number(self.of_address),

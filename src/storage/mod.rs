@@ -12,9 +12,9 @@ pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;
 mod database_url;
+pub(crate) mod diagnostics;
 mod error;
 mod grants;
-pub(crate) mod inspection;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;
@@ -27,7 +27,7 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     connections::{Connection, ConnectionCounts, PasswordSource, Route},
-    database::{ConnectOptions, commit, connect, migrate, pending_migrations, see_one_moment},
+    database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
     database_url::DatabaseUrl,
     error::StorageError,
     grants::grant,

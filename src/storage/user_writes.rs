@@ -54,7 +54,7 @@ pub(crate) async fn rename(
 }
 
 /// Leaves of a user only the tombstone: what could log in as them, and their names, are gone.
-pub(crate) async fn bury(
+pub(crate) async fn tombstone(
     connection: &mut PgConnection,
     user_id: UserId,
     now: OffsetDateTime,

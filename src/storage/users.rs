@@ -81,7 +81,7 @@ impl TryFrom<HeadRow> for UserHead {
 
 /// What an actor was when they were authenticated.
 #[derive(Debug)]
-pub(crate) struct ActorStanding {
+pub(crate) struct ActorSnapshot {
     pub(crate) session_epoch: i64,
     pub(crate) is_administrator: bool,
     pub(crate) user_type: UserType,
@@ -289,19 +289,19 @@ pub(crate) async fn lock(
 /// Keeps a user as they are for this transaction, and tells whether they still are what they were when
 /// they were authenticated.
 #[tracing::instrument(name = "db.users.lock_standing", skip_all, fields(user.id = %user_id))]
-pub(crate) async fn lock_standing(
+pub(crate) async fn lock_actor_snapshot(
     connection: &mut PgConnection,
     user_id: UserId,
-    standing: &ActorStanding,
+    actor_snapshot: &ActorSnapshot,
 ) -> Result<bool, StorageError> {
     let stands = sqlx::query_scalar!(
         r#"SELECT session_epoch = $2 AND is_administrator = $3 AND user_type = $4 AND NOT is_retired
                   AS "stands!"
            FROM users WHERE user_id = $1 FOR SHARE"#,
         user_id.as_i32(),
-        standing.session_epoch,
-        standing.is_administrator,
-        standing.user_type.as_str(),
+        actor_snapshot.session_epoch,
+        actor_snapshot.is_administrator,
+        actor_snapshot.user_type.as_str(),
     )
     .fetch_optional(connection)
     .await?;

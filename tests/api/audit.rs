@@ -16,7 +16,7 @@ async fn a_save_leaves_who_what_when_from_where_and_how(pool: PgPool) {
         .header("X-Request-Id", "my-own-name")
         .json(&body);
     let answer = Answer::read(request.send().await.unwrap()).await;
-    answer.is_saved();
+    answer.assert_saved();
     let event = sqlx::query!(
         r#"SELECT e.*, now() - e.occurred_at < interval '1 minute' AS "is_recent!"
            FROM audit_events e JOIN users u USING (user_id)
@@ -64,9 +64,9 @@ async fn when_the_event_cannot_be_written_the_change_does_not_happen(pool: PgPoo
     .await
     .unwrap();
     let answer = app.save(&app.administrator(), PLAIN.0, "", "x").await;
-    answer.is_refused(500, "Exception", "internal");
+    answer.assert_refused(500, "Exception", "internal");
     assert_eq!(answer.json()["Message"], "An error has occurred.");
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 /// Everything that a change could have changed but the evidence of it.
@@ -120,7 +120,7 @@ async fn delete(app: &TestApp, path: &str, credentials: &Credentials) -> u16 {
 
 /// So that every change has something to change.
 async fn prepare(app: &TestApp, administrator: &Credentials) {
-    app.save(administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.save(administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     app.command(&["ticket", "issue", "--user", "278"], "").succeeded();
     edit(
         app,
@@ -189,7 +189,7 @@ async fn no_ticket_and_no_session_begins_or_ends_without_its_event(pool: PgPool)
     let app = TestApp::spawn(pool).await;
     let plain = app.plain();
     // What a first login counts and remembers is no part of it.
-    app.get(WHO, &plain).await.has_status(200);
+    app.get(WHO, &plain).await.assert_status(200);
     let issue = async || app.post(TICKETS, &plain, &Value::Null).await.status.as_u16();
     needs_its_event(&app, "a ticket", issue).await;
     let own = Credentials::Ticket(app.ticket(&plain).await);
@@ -226,7 +226,7 @@ async fn tickets_and_sessions_leave_who_began_and_ended_them_and_what_expires_le
     let id = listed[0]["Id"].as_str().unwrap();
     delete(&app, &format!("/keeper/users/278/tickets/{id}"), &administrator).await;
     // It has ended already.
-    app.post("/logout", &session, &Value::Null).await.has_status(204);
+    app.post("/logout", &session, &Value::Null).await.assert_status(204);
     let session = app.session(PLAIN.1).await;
     // Another person at the same browser.
     let Credentials::Session { cookie, .. } = &session else { panic!("no session") };
@@ -235,7 +235,7 @@ async fn tickets_and_sessions_leave_who_began_and_ended_them_and_what_expires_le
     let request = request.header("Cookie", format!("ASP.NET_SessionId={cookie}")).json(&body);
     assert_eq!(request.send().await.unwrap().status(), 200);
     let session = app.session(PLAIN.1).await;
-    app.post("/logout", &session, &Value::Null).await.has_status(204);
+    app.post("/logout", &session, &Value::Null).await.assert_status(204);
     edit(&app, "UPDATE tickets SET created_at = now() - interval '1 d', expires_at = now()").await;
     app.restart().await;
     for _ in 0..100 {
@@ -276,10 +276,10 @@ async fn single_logins_are_in_the_log_and_not_in_the_chain(pool: PgPool) {
     let session = app.session(PLAIN.1).await;
     let before = heads(&app).await;
     for by in [app.plain(), ticket, session] {
-        app.get(WHO, &by).await.has_status(200);
+        app.get(WHO, &by).await.assert_status(200);
         let token = Credentials::Bearer(app.token(&by).await);
-        app.get(WHO, &token).await.has_status(200);
+        app.get(WHO, &token).await.assert_status(200);
     }
-    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
     assert_eq!(heads(&app).await, before);
 }

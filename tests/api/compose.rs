@@ -90,12 +90,12 @@ impl Deployment {
 }
 
 /// Calls the service as its proxy does: by the name that is allowed.
-struct Caller {
+struct FairnessKey {
     client: Client,
     url: String,
 }
 
-impl Caller {
+impl FairnessKey {
     async fn call(&self, method: Method, path: &str, who: &Credentials, body: &Value) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.url));
         let request = request.header("Host", "localhost").json(body);
@@ -144,7 +144,7 @@ async fn the_services_role_does_all_its_work_and_cannot_change_evidence() {
     run(&["user", "add", "admin", "--id", "1", "--administrator"], PASSWORD);
     run(&["user", "add", "paul", "--id", "278"], PASSWORD);
     let server = deployment.serve();
-    let caller = Caller { client: Client::new(), url: server.ready.clone() };
+    let caller = FairnessKey { client: Client::new(), url: server.ready.clone() };
     use_the_api(&caller).await;
     use_the_commands(&deployment);
     server.signal(Signal::TERM);
@@ -172,7 +172,7 @@ async fn the_services_role_does_all_its_work_and_cannot_change_evidence() {
 }
 
 /// Every kind of write that the API makes.
-async fn use_the_api(caller: &Caller) {
+async fn use_the_api(caller: &FairnessKey) {
     let admin = Credentials::basic("admin", PASSWORD);
     let save = |value: &str| json!({ "UserId": 278, "Credential": { "Value": value } });
     assert_eq!(caller.post(SAVE, &admin, &save("another password here")).await, true);

@@ -48,7 +48,7 @@ async fn a_hundred_saves_of_one_credential_leave_one_row_and_an_unbroken_sequenc
         tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
     });
     for save in saves.collect::<Vec<_>>() {
-        save.await.unwrap().is_saved();
+        save.await.unwrap().assert_saved();
     }
     let after = head().fetch_one(&app.pool).await.unwrap();
     assert_eq!(after.version, before.version + 100);
@@ -115,7 +115,7 @@ async fn killed_at(app: &TestApp, lock: &'static str) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(trace().fetch_one(&app.pool).await.unwrap(), before);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -144,15 +144,15 @@ async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgP
             tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
         });
         let logins: Vec<_> = logins.collect();
-        app.save(&administrator, PLAIN.0, "", &next).await.is_saved();
+        app.save(&administrator, PLAIN.0, "", &next).await.assert_saved();
         for login in logins {
             let answer = login.await.unwrap();
             if answer.status == 201 {
                 issued += 1;
                 let ticket = answer.json()["Ticket"].as_str().unwrap().to_owned();
-                app.get(WHO, &Credentials::Ticket(ticket)).await.is_unauthenticated();
+                app.get(WHO, &Credentials::Ticket(ticket)).await.assert_unauthenticated();
             } else {
-                answer.is_unauthenticated();
+                answer.assert_unauthenticated();
             }
         }
         password = next;
@@ -170,7 +170,7 @@ async fn a_save_that_rests_on_a_replaced_password_is_refused(pool: PgPool) {
         .await
         .unwrap();
     held.commit().await.unwrap();
-    save.await.unwrap().is_unauthenticated();
+    save.await.unwrap().assert_unauthenticated();
     let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE user_id = 278");
     assert_eq!(events.fetch_one(&app.pool).await.unwrap(), Some(2));
 }
@@ -191,7 +191,7 @@ async fn a_row_that_is_held_too_long_is_503_and_nothing_is_written(pool: PgPool)
         .put_into(app.client.post(format!("{}{SAVE}", server.ready)))
         .json(&body);
     let answer = Answer::read(request.send().await.unwrap()).await;
-    answer.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    answer.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     answer.header("retry-after");
 }
 
@@ -216,7 +216,7 @@ async fn a_caller_who_goes_away_leaves_no_transaction_behind(pool: PgPool) {
         left = open().fetch_one(&app.pool).await.unwrap();
     }
     assert_eq!(left, 0, "nobody uses the service any more, and a transaction is open");
-    app.save(&app.administrator(), PLAIN.0, "", "the row is free").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "the row is free").await.assert_saved();
 }
 
 #[sqlx::test]
@@ -245,8 +245,8 @@ async fn a_caller_who_goes_away_while_a_transaction_begins_loses_nobody_elses_sa
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     way.release();
-    other.save(&administrator, PLAIN.0, "", "acknowledged").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.has_status(200);
+    other.save(&administrator, PLAIN.0, "", "acknowledged").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -261,11 +261,11 @@ async fn a_save_is_one_statement_unless_another_one_is_in_its_way(pool: PgPool) 
         )
     };
     let administrator = app.administrator();
-    app.save(&administrator, PLAIN.0, "", "alone").await.is_saved();
+    app.save(&administrator, PLAIN.0, "", "alone").await.assert_saved();
     assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 0);
     let (held, save) = waiting_save(&app, &administrator).await;
     held.rollback().await.unwrap();
-    save.await.unwrap().is_saved();
+    save.await.unwrap().assert_saved();
     assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 1);
 }
 
@@ -292,8 +292,8 @@ async fn a_save_waits_for_whoever_takes_its_authors_right_and_writes_nothing_the
         let save = save_beside(&app, &ticket);
         app.until_blocked(1).await;
         taking.commit().await.unwrap();
-        save.await.unwrap().is_unauthenticated();
-        app.get(WHO, &app.plain()).await.has_status(200);
+        save.await.unwrap().assert_unauthenticated();
+        app.get(WHO, &app.plain()).await.assert_status(200);
         sqlx::raw_sql(
             "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
              WHERE user_id = 1",
@@ -322,9 +322,9 @@ async fn what_is_being_written_is_committed_before_its_authors_right_can_be_take
         app.until_blocked(2).await;
         assert!(!taking.is_finished());
         held.rollback().await.unwrap();
-        save.await.unwrap().is_saved();
+        save.await.unwrap().assert_saved();
         taking.await.unwrap().unwrap();
-        app.get(WHO, &Credentials::basic(PLAIN.1, "another")).await.has_status(200);
+        app.get(WHO, &Credentials::basic(PLAIN.1, "another")).await.assert_status(200);
     }
 }
 
@@ -393,7 +393,7 @@ async fn who_signs_out_while_a_save_waits_has_signed_out(pool: PgPool) {
         let (held, save) = waiting_save(&app, &credentials).await;
         sqlx::query!("DELETE FROM tickets").execute(&app.pool).await.unwrap();
         held.commit().await.unwrap();
-        save.await.unwrap().is_unauthenticated();
+        save.await.unwrap().assert_unauthenticated();
     }
     let after = rows().fetch_one(&app.pool).await.unwrap();
     assert_eq!(

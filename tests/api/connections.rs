@@ -167,7 +167,7 @@ async fn sockets_that_wait_make_room_for_a_new_caller(pool: PgPool) {
             stream
         })
         .collect();
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
     assert!(app.metric("keeper_http_connections_evicted_total").await >= 32.0);
     assert!(app.metric("keeper_http_connections").await <= 8.0);
     assert_eq!(app.metric("keeper_http_connections_maximum").await.to_string(), "8");
@@ -185,14 +185,14 @@ async fn an_upgrade_is_served_as_if_it_was_not_asked_for(pool: PgPool) {
         write!(
             stream,
             "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: SOTicket {ticket}\r\n\
-             Connection: Upgrade\r\nUpgrade: {upgrade}\r\nContent-Type: application/json\r\n\
+             Connection: Rehash\r\nUpgrade: {upgrade}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();
         let head = read_answer(&mut stream);
         assert!(head.starts_with("http/1.1 200"), "{upgrade}: {head}");
-        app.get(WHO, &Credentials::basic(PLAIN.1, &password)).await.has_status(200);
+        app.get(WHO, &Credentials::basic(PLAIN.1, &password)).await.assert_status(200);
     }
 }
 

@@ -79,7 +79,7 @@ impl OwnServer {
 }
 
 fn assert_unavailable(answer: &Answer) {
-    answer.is_refused(503, "SoServiceUnavailableException", "database_unavailable");
+    answer.assert_refused(503, "SoServiceUnavailableException", "database_unavailable");
     assert_eq!(answer.header("retry-after"), "1");
 }
 
@@ -95,7 +95,7 @@ async fn a_server_that_turns_read_only_is_unavailable_and_no_longer_than_it_is()
     let administrator = app.administrator();
     let token =
         crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
-    app.save(&administrator, PLAIN.0, "", "before").await.is_saved();
+    app.save(&administrator, PLAIN.0, "", "before").await.assert_saved();
     assert_eq!(readiness(&app).await.0, 200);
 
     own.set_read_only("on").await;
@@ -108,8 +108,8 @@ async fn a_server_that_turns_read_only_is_unavailable_and_no_longer_than_it_is()
     assert!(reason.contains("the database server is read-only"), "{reason}");
 
     own.set_read_only("off").await;
-    app.save(&token, PLAIN.0, "", "afterwards").await.is_saved();
-    app.save(&administrator, PLAIN.0, "", "afterwards").await.is_saved();
+    app.save(&token, PLAIN.0, "", "afterwards").await.assert_saved();
+    app.save(&administrator, PLAIN.0, "", "afterwards").await.assert_saved();
     assert_eq!(readiness(&app).await, (200, "ready\n".to_owned()));
     drop(app);
     own.stop().await;
@@ -123,12 +123,12 @@ async fn changed_tables_and_ended_sessions_are_not_noticed() {
     let token =
         crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
     let everything = async |step: &str| {
-        app.get(WHO, &administrator).await.has_status(200);
-        app.get(WHO, &token).await.has_status(200);
-        app.save(&token, PLAIN.0, "", step).await.is_saved();
+        app.get(WHO, &administrator).await.assert_status(200);
+        app.get(WHO, &token).await.assert_status(200);
+        app.save(&token, PLAIN.0, "", step).await.assert_saved();
         app.post("/api/v1/Agents/User/GetUser?userId=278", &token, &serde_json::Value::Null)
             .await
-            .has_status(200);
+            .assert_status(200);
     };
     everything("before").await;
     // Another type of the result for every statement that reads it.
@@ -172,7 +172,7 @@ async fn a_role_with_few_connections_waits_in_turn_and_a_new_password_counts_at_
         async move { app.save(administrator, PLAIN.0, "", &format!("value {number}")).await }
     });
     for answer in join_all(saves).await {
-        answer.is_saved();
+        answer.assert_saved();
     }
 
     own.execute("ALTER ROLE service PASSWORD 'second'").await;
@@ -182,7 +182,7 @@ async fn a_role_with_few_connections_waits_in_turn_and_a_new_password_counts_at_
     assert_eq!((status, reason.as_str()), (503, "not ready: the database cannot be reached\n"));
     fs::set_permissions(&password, PermissionsExt::from_mode(0o600)).unwrap();
     fs::write(&password, "second\n").unwrap();
-    app.save(&administrator, PLAIN.0, "", "afterwards").await.is_saved();
+    app.save(&administrator, PLAIN.0, "", "afterwards").await.assert_saved();
     assert_eq!(readiness(&app).await.0, 200);
     drop(app);
     own.stop().await;

@@ -18,7 +18,7 @@ async fn get_on_an_agents_url_describes_and_executes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in [SAVE.to_owned(), SAVE.to_lowercase(), format!("{SAVE}?UserId=278&Value=x")] {
         let answer = get(&app, &path, "application/json").await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["Name"], "SaveCredential");
         assert_eq!(answer.json()["Method"], "POST");
     }
@@ -126,7 +126,7 @@ async fn api_v1_maps_every_url_to_its_methods(pool: PgPool) {
     assert_eq!(urls[SAVE]["GET"], "Describes the call.");
     assert!(urls["/api/v1/User/currentPrincipal"]["GET"].is_string());
     let answer = get(&app, "/Api/V1", "application/json").await;
-    answer.has_status(200);
+    answer.assert_status(200);
 }
 
 #[sqlx::test]
@@ -160,7 +160,7 @@ async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in ["/docs", "/login", "/api"] {
         let page = get(&app, path, "text/html").await;
-        page.has_status(200);
+        page.assert_status(200);
         let policy = page.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
         assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");

@@ -59,10 +59,10 @@ async fn stop(app: &TestApp, name: &str) {
     let guess = || format!("guess {}", GUESSES.fetch_add(1, Ordering::Relaxed));
     for _ in 0..50 {
         wait(app).await;
-        login(app, ELSEWHERE, name, &guess()).await.is_unauthenticated();
+        login(app, ELSEWHERE, name, &guess()).await.assert_unauthenticated();
     }
     let stopped = login(app, ELSEWHERE, name, &guess()).await;
-    stopped.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    stopped.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     assert_eq!(stopped.headers.get("retry-after"), None, "waiting does not help");
 }
 
@@ -74,7 +74,7 @@ async fn hashed(app: &TestApp) -> i64 {
     count(app, "keeper_hashing_hash_seconds_count").await
 }
 
-async fn remembered(app: &TestApp) -> i64 {
+async fn verification_cache(app: &TestApp) -> i64 {
     count(app, "keeper_hashing_cache_hits_total").await
 }
 
@@ -94,7 +94,7 @@ async fn of_five_hundred_guesses_at_once_over_two_instances_no_more_than_allowed
         let answers = join_all(guesses).await;
         let tried = answers.iter().filter(|answer| answer.status == 401).count();
         for answer in answers.iter().filter(|answer| answer.status != 401) {
-            answer.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+            answer.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
             assert!(["1", "2"].contains(&answer.header("retry-after")), "{answer:?}");
         }
         assert_eq!(tried, 5, "{name}: as many as there are before the first delay");
@@ -142,33 +142,33 @@ async fn what_was_stopped_is_opened_by_command_by_route_and_by_a_save_and_by_no_
     app.command(&unlock, "").answered_no();
 
     stop(&app, PLAIN.1).await;
-    owner(&app, ELSEWHERE, PLAIN.1).await.has_status(429);
+    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
     assert!(app.command(&user, "").succeeded().contains("50"));
     app.command(&unlock, "").succeeded();
     assert_eq!(app.command(&user, "").succeeded().lines().count(), 1, "only the heading");
-    owner(&app, "203.0.113.9", PLAIN.1).await.has_status(200);
+    owner(&app, "203.0.113.9", PLAIN.1).await.assert_status(200);
 
     stop(&app, PLAIN.1).await;
-    app.get(ATTEMPTS, &app.plain()).await.has_status(429);
+    app.get(ATTEMPTS, &app.plain()).await.assert_status(429);
     let listed = app.get(ATTEMPTS, &administrator).await.json();
     assert_eq!(listed[0]["Type"], "CRM5/PASSWORD");
     assert_eq!((&listed[0]["Failures"], &listed[0]["IsStopped"]), (&json!(50), &json!(true)));
     let delete = app.request(Method::DELETE, ATTEMPTS, &administrator).send().await.unwrap();
     assert_eq!(delete.status(), 204);
-    owner(&app, "203.0.113.1", PLAIN.1).await.has_status(200);
+    owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
     let kinds =
         "SELECT count(*) FROM audit_events WHERE user_id = 278 AND kind = 'credential_unlocked'";
     let unlocked: i64 = sqlx::query_scalar(kinds).fetch_one(&app.pool).await.unwrap();
     assert_eq!(unlocked, 2);
 
     stop(&app, PLAIN.1).await;
-    app.save(&administrator, PLAIN.0, "", "another password").await.is_saved();
-    login(&app, "203.0.113.2", PLAIN.1, "another password").await.has_status(200);
+    app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
+    login(&app, "203.0.113.2", PLAIN.1, "another password").await.assert_status(200);
 
     stop(&app, PLAIN.1).await;
-    login(&app, "203.0.113.3", PLAIN.1, "another password").await.has_status(429);
-    login(&app, "203.0.113.2", PLAIN.1, "another password").await.has_status(200);
-    login(&app, "203.0.113.3", PLAIN.1, "another password").await.has_status(429);
+    login(&app, "203.0.113.3", PLAIN.1, "another password").await.assert_status(429);
+    login(&app, "203.0.113.2", PLAIN.1, "another password").await.assert_status(200);
+    login(&app, "203.0.113.3", PLAIN.1, "another password").await.assert_status(429);
 }
 
 #[sqlx::test]
@@ -177,16 +177,16 @@ async fn under_fire_the_owner_gets_in_from_home_and_the_attacker_gets_no_more_tr
 ) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let second = app.another(&[]).await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let mut tried = 0;
     for number in 0..200 {
         let guess = login(&app, ELSEWHERE, PLAIN.1, &format!("guess {number}")).await;
         tried += usize::from(guess.status == 401);
         // Remembered on one instance, hashed anew on the other after each restart of its memory.
-        owner(if number % 2 == 0 { &app } else { &second }, HOME, PLAIN.1).await.has_status(200);
+        owner(if number % 2 == 0 { &app } else { &second }, HOME, PLAIN.1).await.assert_status(200);
     }
     assert!(tried <= 8, "{tried} guesses within seconds");
-    owner(&app, ELSEWHERE, PLAIN.1).await.has_status(429);
+    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
 }
 
 #[sqlx::test]
@@ -194,27 +194,27 @@ async fn a_remembered_password_does_not_open_a_stopped_account_to_an_unknown_add
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     stop(&app, PLAIN.1).await;
     app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     stop(&app, PLAIN.1).await;
-    let hits = remembered(&app).await;
+    let hits = verification_cache(&app).await;
     let before = hashed(&app).await;
-    owner(&app, ELSEWHERE, PLAIN.1).await.has_status(429);
-    assert_eq!(remembered(&app).await, hits);
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
-    assert_eq!(remembered(&app).await, hits + 1);
+    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
+    assert_eq!(verification_cache(&app).await, hits);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    assert_eq!(verification_cache(&app).await, hits + 1);
     assert_eq!(hashed(&app).await, before);
 }
 
 #[sqlx::test]
 async fn a_known_address_may_try_three_wrong_secrets_while_others_have_to_wait(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     stop(&app, PLAIN.1).await;
     for guess in ["a", "a", "b", "c"] {
-        login(&app, HOME, PLAIN.1, guess).await.is_unauthenticated();
+        login(&app, HOME, PLAIN.1, guess).await.assert_unauthenticated();
     }
-    login(&app, HOME, PLAIN.1, "d").await.has_status(429);
-    owner(&app, HOME, PLAIN.1).await.has_status(429);
+    login(&app, HOME, PLAIN.1, "d").await.assert_status(429);
+    owner(&app, HOME, PLAIN.1).await.assert_status(429);
 }
 
 #[sqlx::test]
@@ -222,9 +222,9 @@ async fn whoever_shares_the_owners_address_gets_no_new_tries_each_time_the_owner
     pool: PgPool,
 ) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     stop(&app, PLAIN.1).await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let mut tried = 0;
     for number in 0..100 {
         let guess = login(&app, HOME, PLAIN.1, &format!("guess beside {number}")).await;
@@ -236,7 +236,7 @@ async fn whoever_shares_the_owners_address_gets_no_new_tries_each_time_the_owner
                          last_succeeded_at = last_succeeded_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
     wait(&app).await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let failures =
         "SELECT max(failures) FROM callers WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
     let failures: i32 = sqlx::query_scalar(failures).fetch_one(&app.pool).await.unwrap();
@@ -249,15 +249,15 @@ async fn of_one_user_sixteen_addresses_are_known_and_the_one_not_used_for_longes
 ) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     for number in 1..=17 {
-        owner(&app, &format!("192.0.2.{number}"), PLAIN.1).await.has_status(200);
+        owner(&app, &format!("192.0.2.{number}"), PLAIN.1).await.assert_status(200);
     }
     stop(&app, PLAIN.1).await;
     let known =
         "SELECT count(*) FROM callers WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
     let known: i64 = sqlx::query_scalar(known).fetch_one(&app.pool).await.unwrap();
     assert_eq!(known, 16);
-    owner(&app, "192.0.2.1", PLAIN.1).await.has_status(429);
-    owner(&app, "192.0.2.2", PLAIN.1).await.has_status(200);
+    owner(&app, "192.0.2.1", PLAIN.1).await.assert_status(429);
+    owner(&app, "192.0.2.2", PLAIN.1).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -271,7 +271,7 @@ async fn the_same_wrong_secret_ten_thousand_times_counts_once_and_costs_one_hash
             assert!(join_all(stale).await.iter().all(|answer| answer.status == 401));
         }
         assert_eq!(hashed(&app).await - before, 1, "{name}");
-        login(&second, ELSEWHERE, name, "an old password").await.is_unauthenticated();
+        login(&second, ELSEWHERE, name, "an old password").await.assert_unauthenticated();
         for table in ["authentication_attempts", "callers WHERE failures > 0 AND TRUE"] {
             let connector = if table.contains("WHERE") { "AND" } else { "WHERE" };
             let statement = format!("SELECT max(failures) FROM {table} {connector} {subject}");
@@ -304,19 +304,19 @@ async fn an_address_that_fails_with_many_names_has_to_wait_and_a_known_user_of_i
 ) {
     let limited = [PROXY, ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "10")];
     let app = TestApp::spawn_with(pool, &limited, "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     for number in 0..10 {
-        login(&app, HOME, &format!("name {number}"), "guess").await.is_unauthenticated();
+        login(&app, HOME, &format!("name {number}"), "guess").await.assert_unauthenticated();
     }
     let refused = login(&app, HOME, "one more", "guess").await;
-    refused.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    refused.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     assert_eq!(refused.header("retry-after"), "3600");
-    owner(&app, HOME, ADMINISTRATOR.1).await.has_status(429);
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
-    owner(&app, ELSEWHERE, ADMINISTRATOR.1).await.has_status(200);
+    owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(429);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    owner(&app, ELSEWHERE, ADMINISTRATOR.1).await.assert_status(200);
     let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
-    owner(&app, HOME, ADMINISTRATOR.1).await.has_status(200);
+    owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -326,15 +326,17 @@ async fn ipv6_is_counted_by_its_first_half_and_nobody_but_a_proxy_says_where_fro
     let untrusting = app.another(&[("KEEPER__HTTP__TRUSTED_PROXIES", "")]).await;
     for number in 0..10 {
         let from = format!("2001:db8:0:1::{number:x}");
-        login(&app, &from, &format!("name {number}"), "guess").await.is_unauthenticated();
+        login(&app, &from, &format!("name {number}"), "guess").await.assert_unauthenticated();
     }
-    login(&app, "2001:db8:0:1:ffff::1", "one more", "guess").await.has_status(429);
-    login(&app, "2001:db8:0:2::1", "one more", "guess").await.has_status(401);
+    login(&app, "2001:db8:0:1:ffff::1", "one more", "guess").await.assert_status(429);
+    login(&app, "2001:db8:0:2::1", "one more", "guess").await.assert_status(401);
     for number in 0..10 {
         let from = format!("203.0.113.{number}");
-        login(&untrusting, &from, &format!("other {number}"), "guess").await.is_unauthenticated();
+        login(&untrusting, &from, &format!("other {number}"), "guess")
+            .await
+            .assert_unauthenticated();
     }
-    login(&untrusting, "203.0.113.99", "one more", "guess").await.has_status(429);
+    login(&untrusting, "203.0.113.99", "one more", "guess").await.assert_status(429);
 }
 
 #[sqlx::test]
@@ -352,7 +354,7 @@ async fn a_wrong_old_password_is_counted_and_a_right_one_forgets(pool: PgPool) {
         let answer = change(&format!("guess {number}")).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
     }
-    change("guess").await.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    change("guess").await.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     wait(&app).await;
     let changed = change(&password_of(PLAIN.1)).await;
     assert_eq!((changed.status.as_u16(), changed.body.as_str()), (200, "true"));
@@ -376,8 +378,8 @@ async fn the_same_wrong_old_password_counts_once_and_costs_one_hash(pool: PgPool
 #[sqlx::test]
 async fn what_addresses_failed_at_is_swept_and_what_they_succeeded_at_is_not(pool: PgPool) {
     let mut app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
-    login(&app, ELSEWHERE, "nobody", "guess").await.is_unauthenticated();
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login(&app, ELSEWHERE, "nobody", "guess").await.assert_unauthenticated();
     let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
     app.restart().await;
@@ -407,13 +409,13 @@ async fn attempts_are_for_administrators_about_users_that_there_are(pool: PgPool
             Answer::read(request.send().await.unwrap()).await
         };
         for path in [ATTEMPTS, "/keeper/users/4711/attempts"] {
-            call(path, &app.plain()).await.is_forbidden();
-            call(path, &Credentials::Anonymous).await.has_status(401);
+            call(path, &app.plain()).await.assert_forbidden();
+            call(path, &Credentials::Anonymous).await.assert_status(401);
         }
         let administrator = app.administrator();
         let unknown = call("/keeper/users/4711/attempts", &administrator).await;
-        unknown.is_refused(404, "SoNotFoundException", "unknown_user");
-        call("/keeper/users/no-id/attempts", &administrator).await.has_status(404);
+        unknown.assert_refused(404, "SoNotFoundException", "unknown_user");
+        call("/keeper/users/no-id/attempts", &administrator).await.assert_status(404);
     }
 }
 
@@ -427,12 +429,12 @@ async fn the_login_page_counts_with_the_same_counter(pool: PgPool) {
         Answer::read(request.json(&body).send().await.unwrap()).await
     };
     for number in 0..5 {
-        sign_in(&format!("guess {number}")).await.is_unauthenticated();
+        sign_in(&format!("guess {number}")).await.assert_unauthenticated();
     }
     assert_eq!(failures(&app, PLAIN.0).await, 5);
     let refused = sign_in(&password_of(PLAIN.1)).await;
-    refused.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
-    owner(&app, "203.0.113.1", PLAIN.1).await.has_status(429);
+    refused.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(429);
 }
 
 #[sqlx::test]
@@ -444,14 +446,14 @@ async fn what_was_tried_is_forgotten_with_a_success_and_with_a_save(pool: PgPool
         let kept: i64 = sqlx::query_scalar(kept).fetch_one(&app.pool).await.unwrap();
         kept
     };
-    login(&app, ELSEWHERE, PLAIN.1, "guess").await.is_unauthenticated();
+    login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
     assert_eq!(kept().await, 2, "once in each list");
-    owner(&app, ELSEWHERE, PLAIN.1).await.has_status(200);
+    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
     assert_eq!(kept().await, 0);
-    login(&app, "203.0.113.1", PLAIN.1, "another guess").await.is_unauthenticated();
+    login(&app, "203.0.113.1", PLAIN.1, "another guess").await.assert_unauthenticated();
     assert_eq!(kept().await, 2);
-    owner(&app, ELSEWHERE, PLAIN.1).await.has_status(200);
+    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
     assert_eq!(kept().await, 1, "what another address tried still counts there");
-    app.save(&app.administrator(), PLAIN.0, "", "another password").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "another password").await.assert_saved();
     assert_eq!(kept().await, 0);
 }

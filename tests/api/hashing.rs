@@ -168,7 +168,7 @@ async fn equal_logins_at_once_cost_one_hash_of_known_and_unknown_names_alike(poo
     // Hashed so slowly that all of them arrive while the first is under way.
     let slow = SLOW;
     app.reconfigure(&[slow]).await;
-    app.save(&app.administrator(), PLAIN.0, "", "slow").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "slow").await.assert_saved();
     for (name, password, let_in) in
         [("paul", "slow", 32), ("paul", "wrong", 0), ("nobody", "slow", 0)]
     {
@@ -187,7 +187,7 @@ async fn a_returning_caller_costs_no_hash_until_the_password_is_another(pool: Pg
         assert_eq!(status(&app, &server, &app.plain()).await, 200);
     }
     // Through another instance.
-    app.save(&app.administrator(), PLAIN.0, "", "changed").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "changed").await.assert_saved();
     assert_eq!(status(&app, &server, &app.plain()).await, 401);
     for _ in 0..10 {
         assert_eq!(status(&app, &server, &Credentials::basic(PLAIN.1, "changed")).await, 200);
@@ -264,13 +264,13 @@ async fn forged_tickets_take_no_place_of_the_user_they_name(pool: PgPool) {
             break Answer::read(forged.swap_remove(at).await.unwrap().unwrap()).await;
         }
     };
-    refused.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    refused.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     let own = tokio::spawn(save(&victim, "192.0.2.1", "by its owner"));
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert!(!own.is_finished(), "it was let in, and waits for a connection");
     transaction.rollback().await.unwrap();
-    Answer::read(own.await.unwrap().unwrap()).await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "by its owner")).await.has_status(200);
+    Answer::read(own.await.unwrap().unwrap()).await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "by its owner")).await.assert_status(200);
     for forged in forged {
         let status = forged.await.unwrap().unwrap().status();
         assert!(status == 401 || status == 503, "{status}");
@@ -296,20 +296,20 @@ async fn who_takes_all_places_is_refused_before_any_statement_and_nobody_else_is
         // On a busy machine some of them may be turned away for want of a connection.
         crowd.extend((0..8).map(|_| save_without_end(&app, &ticket)));
     };
-    refused.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    refused.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     let not_admitted =
         async || app.metric("keeper_hashing_shed_total{reason=\"not_admitted\"}").await;
     let before = not_admitted().await;
     // Whatever asks for a user now has to wait, and fails in another way.
     let mut transaction = app.pool.begin().await.unwrap();
     sqlx::query!("LOCK TABLE users").execute(&mut *transaction).await.unwrap();
-    save().await.is_refused(503, "SoServiceUnavailableException", "overloaded");
+    save().await.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     transaction.rollback().await.unwrap();
     assert!(not_admitted().await > before);
     let address = app.url.trim_start_matches("http://").to_owned();
     let answers = tokio::task::spawn_blocking(move || saves_on_one_connection(&address, &ticket));
     assert_eq!(answers.await.unwrap(), vec!["HTTP/1.1 503 Service Unavailable"; 10]);
-    app.save(&app.plain(), PLAIN.0, "", "by somebody else").await.is_saved();
+    app.save(&app.plain(), PLAIN.0, "", "by somebody else").await.assert_saved();
     drop(crowd);
     while save().await.status == 503 {}
 }

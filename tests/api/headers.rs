@@ -32,13 +32,13 @@ async fn a_host_that_is_repeated_or_no_host_is_400(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let who = async |lines: Lines<'_>| get(&app, WHO, &app.plain(), lines).await;
     for host in [&b"keeper.example:80"[..], b"[::1]:8080", b""] {
-        who(&[("Host", host)]).await.has_status(200);
+        who(&[("Host", host)]).await.assert_status(200);
     }
     for host in [&b"\xff"[..], "æ.example".as_bytes(), b"a b", b"a@b", b"a, b", b"http://a"] {
-        who(&[("Host", host)]).await.refuses_field("Host");
+        who(&[("Host", host)]).await.assert_field_refused("Host");
     }
     // The web server's own refusal.
-    who(&[("Host", b"a"), ("Host", b"a")]).await.has_status(400);
+    who(&[("Host", b"a"), ("Host", b"a")]).await.assert_status(400);
 }
 
 #[sqlx::test]
@@ -46,9 +46,9 @@ async fn an_authorization_that_is_no_text_is_401(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for value in [&b"Basic \xff"[..], b"\xff", b"Bearer \xc3\xa6", b"SOTicket \xff", b""] {
         let lines = [("Authorization", value)];
-        get(&app, WHO, &Credentials::Anonymous, &lines).await.is_unauthenticated();
+        get(&app, WHO, &Credentials::Anonymous, &lines).await.assert_unauthenticated();
         // The session does not stand in for it.
-        get(&app, WHO, &app.session("anna").await, &lines).await.is_unauthenticated();
+        get(&app, WHO, &app.session("anna").await, &lines).await.assert_unauthenticated();
     }
 }
 
@@ -64,15 +64,15 @@ async fn the_cookies_of_others_do_not_hide_the_session(pool: PgPool) {
     let ours = format!("ASP.NET_SessionId={cookie}").into_bytes();
     let value = xsrf.as_bytes();
     let line = [b"name=J\xf8rgen; \xff\xfe=1; ", ours.as_slice(), b"; last=\xc3"].concat();
-    who(&[&line], &[value]).await.has_status(200);
-    who(&[b"name=J\xf8rgen", &ours, b""], &[value]).await.has_status(200);
-    who(&[&[ours.as_slice(), b"\xff"].concat()], &[value]).await.is_unauthenticated();
-    who(&[&ours, &ours], &[value]).await.is_unauthenticated();
+    who(&[&line], &[value]).await.assert_status(200);
+    who(&[b"name=J\xf8rgen", &ours, b""], &[value]).await.assert_status(200);
+    who(&[&[ours.as_slice(), b"\xff"].concat()], &[value]).await.assert_unauthenticated();
+    who(&[&ours, &ours], &[value]).await.assert_unauthenticated();
     for wrong in [&b"\xff"[..], b"", &[value, b"\xff"].concat()] {
         let answer = who(&[&ours], &[wrong]).await;
-        answer.is_refused(401, "SoSessionException", "xsrf_wrong");
+        answer.assert_refused(401, "SoSessionException", "xsrf_wrong");
     }
-    who(&[&ours], &[value, b"\xff"]).await.is_unauthenticated();
+    who(&[&ours], &[value, b"\xff"]).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -112,7 +112,7 @@ async fn an_unknown_part_of_a_list_hides_no_known_one(pool: PgPool) {
         (&[("SO-TimeZone", b"")], None),
     ] {
         let answer = get(&app, WHO, &app.plain(), lines).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         let named = answer.headers.get("so-timezone").map(|value| value.to_str().unwrap());
         assert_eq!(named, zone, "{lines:?}");
     }
@@ -146,10 +146,10 @@ async fn a_body_of_an_unclear_type_or_coding_is_415_and_of_a_clear_one_is_read(p
         let request = with(app.request(Method::POST, SAVE, &token), lines).body(body);
         let answer = Answer::read(request.send().await.unwrap()).await;
         if is_read {
-            answer.is_saved();
-            app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.has_status(200);
+            answer.assert_saved();
+            app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
         } else {
-            answer.is_refused(415, "HttpResponseException", "unsupported_media_type");
+            answer.assert_refused(415, "HttpResponseException", "unsupported_media_type");
         }
     }
 }
@@ -168,9 +168,9 @@ async fn a_page_that_cannot_be_told_is_not_our_own(pool: PgPool) {
         &[("Sec-Fetch-Site", b"same-origin"), ("Origin", b"\xff")],
     ];
     for lines in foreign {
-        login(&app, lines).await.is_forbidden();
+        login(&app, lines).await.assert_forbidden();
     }
-    login(&app, &[("Sec-Fetch-Site", b"same-origin"), ("Origin", &own)]).await.has_status(200);
+    login(&app, &[("Sec-Fetch-Site", b"same-origin"), ("Origin", &own)]).await.assert_status(200);
     let cors = [("KEEPER__HTTP__CORS_ORIGINS", "https://app.example")];
     let app = app.another(&cors).await;
     for origin in [&b"\xff"[..], b"https://app.example\xff", b""] {

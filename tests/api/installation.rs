@@ -71,14 +71,16 @@ async fn online_every_scheme_with_every_application(pool: PgPool) {
     }
     // What tells about users is as the agents are, wherever it stands.
     for path in ["/api/v1/User/current", "/api/v1/User/278", "/keeper/users/278/tickets"] {
-        call(&app, (Method::GET, path), &token, None).await.has_status(403);
-        call(&app, (Method::GET, path), &token, Some("the secret of one")).await.has_status(200);
+        call(&app, (Method::GET, path), &token, None).await.assert_status(403);
+        call(&app, (Method::GET, path), &token, Some("the secret of one")).await.assert_status(200);
     }
-    call(&app, (Method::DELETE, "/keeper/users/278/tickets"), &token, None).await.has_status(403);
+    call(&app, (Method::DELETE, "/keeper/users/278/tickets"), &token, None)
+        .await
+        .assert_status(403);
     // Otherwise, an application need not be trusted.
-    call(&app, (Method::GET, WHO), &token, None).await.has_status(200);
-    call(&app, (Method::GET, WHO), &ticket, Some("the secret of two")).await.has_status(200);
-    call(&app, (Method::GET, WHO), &ticket, None).await.is_unauthenticated();
+    call(&app, (Method::GET, WHO), &token, None).await.assert_status(200);
+    call(&app, (Method::GET, WHO), &ticket, Some("the secret of two")).await.assert_status(200);
+    call(&app, (Method::GET, WHO), &ticket, None).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -88,7 +90,7 @@ async fn an_untrusted_application_is_refused_before_the_body_is_read(pool: PgPoo
     let request =
         app.request(Method::POST, SAVE, &token).header("Content-Type", "image/png").body("x");
     let answer = Answer::read(request.send().await.unwrap()).await;
-    answer.is_refused(403, "SoIllegalOperationException", "application_not_trusted");
+    answer.assert_refused(403, "SoIllegalOperationException", "application_not_trusted");
     assert!(answer.headers.get("www-authenticate").is_none());
 }
 
@@ -100,19 +102,19 @@ async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
     let token = |answer: Answer| Credentials::Bearer(answer.json().as_str().unwrap().to_owned());
     let trusted = token(call(&app, path.clone(), &ticket, Some("the secret of one")).await);
     let known = token(call(&app, path, &ticket, Some("the secret of two")).await);
-    call(&app, (Method::POST, SAVE), &trusted, None).await.is_saved();
-    call(&app, (Method::POST, SAVE), &known, None).await.has_status(403);
+    call(&app, (Method::POST, SAVE), &trusted, None).await.assert_saved();
+    call(&app, (Method::POST, SAVE), &known, None).await.assert_status(403);
     // What the header says is newer, also when it is nobody's.
-    call(&app, (Method::POST, SAVE), &trusted, Some("unknown")).await.has_status(403);
+    call(&app, (Method::POST, SAVE), &trusted, Some("unknown")).await.assert_status(403);
     for lines in [&[&b"\xff"[..]][..], &[b""], &[b"the secret of one", b"the secret of one"]] {
         let body = json!({ "UserId": 300, "Credential": { "Value": "x" } });
         let request = app.request(Method::POST, SAVE, &trusted).json(&body);
         let request = lines.iter().fold(request, |request, line| {
             request.header("SO-AppToken", HeaderValue::from_bytes(line).unwrap())
         });
-        Answer::read(request.send().await.unwrap()).await.has_status(403);
+        Answer::read(request.send().await.unwrap()).await.assert_status(403);
     }
-    call(&app, (Method::POST, SAVE), &known, Some("the secret of one")).await.is_saved();
+    call(&app, (Method::POST, SAVE), &known, Some("the secret of one")).await.assert_saved();
 }
 
 /// The settings of [`SETTINGS`] with these secrets of `trusted` and `known`.
@@ -138,19 +140,19 @@ async fn a_token_ends_with_the_secret_of_its_application_and_no_other_does(pool:
     for installation in ["online", "onsite"] {
         app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", installation)]).await;
         for ended in [&trusted, &again] {
-            call(&app, (Method::GET, WHO), ended, None).await.is_unauthenticated();
+            call(&app, (Method::GET, WHO), ended, None).await.assert_unauthenticated();
             // The new secret does not bring back what was issued under the old one.
             let newer = Some("a newer secret of one");
-            call(&app, (Method::POST, SAVE), ended, newer).await.is_unauthenticated();
+            call(&app, (Method::POST, SAVE), ended, newer).await.assert_unauthenticated();
         }
         for alive in [&known, &of_nobody] {
-            call(&app, (Method::GET, WHO), alive, None).await.has_status(200);
+            call(&app, (Method::GET, WHO), alive, None).await.assert_status(200);
         }
     }
     app.rewrite_settings("");
     app.reconfigure(&[]).await;
-    call(&app, (Method::GET, WHO), &known, None).await.is_unauthenticated();
-    call(&app, (Method::GET, WHO), &of_nobody, None).await.has_status(200);
+    call(&app, (Method::GET, WHO), &known, None).await.assert_unauthenticated();
+    call(&app, (Method::GET, WHO), &of_nobody, None).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -171,12 +173,12 @@ async fn online_the_flag_alone_gives_no_session_to_somebody_from_outside(pool: P
         let page = Answer::read(page).await;
         assert_eq!(page.body.contains("You are signed in as anna."), may, "{user_type}");
         if may {
-            answer.has_status(200);
-            app.get(WHO, &before).await.has_status(200);
+            answer.assert_status(200);
+            app.get(WHO, &before).await.assert_status(200);
         } else {
-            answer.is_forbidden();
+            answer.assert_forbidden();
             assert!(answer.headers.get("set-cookie").is_none());
-            app.get(WHO, &before).await.is_forbidden();
+            app.get(WHO, &before).await.assert_forbidden();
         }
     }
 }
@@ -186,12 +188,12 @@ async fn online_only_administrators_have_a_session(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
     let before = app.session("paul").await;
     app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
-    app.get(WHO, &before).await.is_forbidden();
+    app.get(WHO, &before).await.assert_forbidden();
     let body = json!({ "UserName": "paul", "Password": "paul-password" });
     let answer = app.post("/login", &Credentials::Anonymous, &body).await;
-    answer.is_forbidden();
+    answer.assert_forbidden();
     assert!(answer.headers.get("set-cookie").is_none());
-    app.post(TICKETS, &app.administrator(), &Value::Null).await.is_unauthenticated();
+    app.post(TICKETS, &app.administrator(), &Value::Null).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -200,8 +202,8 @@ async fn a_ticket_in_the_place_of_a_name_counts_as_a_ticket(pool: PgPool) {
     let (ticket, _) = derived(&mut app).await;
     let Credentials::Ticket(text) = &ticket else { panic!("no ticket") };
     let basic = Credentials::basic(text, "");
-    call(&app, (Method::GET, WHO), &basic, None).await.is_unauthenticated();
-    call(&app, (Method::POST, SAVE), &basic, Some("the secret of one")).await.is_saved();
+    call(&app, (Method::GET, WHO), &basic, None).await.assert_unauthenticated();
+    call(&app, (Method::POST, SAVE), &basic, Some("the secret of one")).await.assert_saved();
 }
 
 #[test]
@@ -239,7 +241,7 @@ async fn onsite_nobody_looks_at_applications(pool: PgPool) {
     ];
     for credentials in &schemes {
         for app_token in TOKENS {
-            call(&app, (Method::POST, SAVE), credentials, app_token).await.is_saved();
+            call(&app, (Method::POST, SAVE), credentials, app_token).await.assert_saved();
         }
     }
 }

@@ -12,7 +12,7 @@ const SUBJECT: &str = "subject-4711";
 async fn app(pool: PgPool, server: &KeyServer) -> TestApp {
     let keys = format!(r#"jwks_url = "{}""#, server.url());
     let app = TestApp::spawn_with(pool, &[], &TestIssuer::settings_with(&keys)).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     app
 }
 
@@ -34,7 +34,7 @@ async fn a_key_set_is_fetched_once_however_many_tokens_and_unknown_keys_there_ar
         login(&app, issuer.token_with(&header, &claims))
     });
     for answer in join_all(unknown).await {
-        answer.is_unauthenticated();
+        answer.assert_unauthenticated();
     }
     assert_eq!(server.asked(), 1);
 }
@@ -61,15 +61,15 @@ async fn without_keys_nobody_knows_whether_a_token_is_right(pool: PgPool) {
         app.restart().await;
         for _ in 0..3 {
             let answer = login(&app, token()).await;
-            answer.is_refused(503, "SoServiceUnavailableException", "key_unavailable");
+            answer.assert_refused(503, "SoServiceUnavailableException", "key_unavailable");
             answer.header("retry-after");
         }
         assert_eq!(server.asked(), number + 1, "a failure is not repeated at once");
     }
     assert_eq!(elsewhere.asked(), 0, "the operator named another place");
     // It works again by itself, and passwords never stopped working.
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
     server.answer("200 OK", &issuer.key_set().to_string());
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    login(&app, token()).await.has_status(200);
+    login(&app, token()).await.assert_status(200);
 }

@@ -36,14 +36,14 @@ fn parts_of(token: &str) -> (Value, Value) {
 async fn refuses(app: &TestApp, what: &str, token: String) {
     let answer = app.get(WHO, &Credentials::Bearer(token)).await;
     assert_eq!(answer.status, 401, "{what}: {answer:?}");
-    answer.is_unauthenticated();
+    answer.assert_unauthenticated();
 }
 
 #[sqlx::test]
 async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: PgPool) {
     let (issuer, stranger) = (TestIssuer::new(), TestIssuer::new());
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let claims = TestIssuer::claims(SUBJECT);
     let public = issuer.public_key();
     let point = [&public["x"], &public["y"]]
@@ -97,7 +97,7 @@ async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: P
     refuses(&app, "jku", stranger.token_with(&with_url, &claims)).await;
     // The same headers over the issuer's own signature change nothing.
     let ignored = issuer.token_with(&with_url, &claims);
-    app.get(WHO, &Credentials::Bearer(ignored)).await.has_status(200);
+    app.get(WHO, &Credentials::Bearer(ignored)).await.assert_status(200);
     for (typ, status) in [
         (Some("JWT"), 200),
         (Some("at+jwt"), 200),
@@ -141,14 +141,14 @@ async fn two_issuers_that_name_one_subject_name_two_users(pool: PgPool) {
     .replace(",\n                            ", ", ");
     let app = TestApp::spawn_with(pool, &[], &file).await;
     let administrator = app.administrator();
-    app.save(&administrator, ADMINISTRATOR.0, "First", SUBJECT).await.is_saved();
-    app.save(&administrator, PLAIN.0, "Second", SUBJECT).await.is_saved();
+    app.save(&administrator, ADMINISTRATOR.0, "First", SUBJECT).await.assert_saved();
+    app.save(&administrator, PLAIN.0, "Second", SUBJECT).await.assert_saved();
     let claims = TestIssuer::claims(SUBJECT);
     let mut of_second = claims.clone();
     of_second["iss"] = json!("https://second.test");
     for (token, user_id) in [(first.token(&claims), 1), (second.token(&of_second), 278)] {
         let answer = app.get(WHO, &Credentials::Bearer(token)).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], user_id);
     }
     refuses(&app, "the second's key in the first's name", second.token(&claims)).await;
@@ -159,7 +159,7 @@ async fn two_issuers_that_name_one_subject_name_two_users(pool: PgPool) {
 async fn a_token_of_this_service_is_none_of_an_issuer_and_the_reverse(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let ours = app.token(&app.plain()).await;
     let bare = ours.strip_prefix("8A:Keeper.").unwrap();
     refuses(&app, "ours without its context", bare.to_owned()).await;

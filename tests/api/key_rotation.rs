@@ -38,7 +38,7 @@ async fn loaded_anew(app: &TestApp, session: &Credentials) -> Credentials {
 async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgPool) {
     let issuer = TestIssuer::new();
     let mut app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let claims = TestIssuer::claims(SUBJECT);
     let from_issuer = || Credentials::Bearer(issuer.token(&claims));
     let token = Credentials::Bearer(app.token(&app.administrator()).await);
@@ -56,24 +56,24 @@ async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgP
     second.restart().await;
     for instance in [&app, &second] {
         for other in [&token, &ticket, &session] {
-            instance.get(WHO, other).await.has_status(200);
+            instance.get(WHO, other).await.assert_status(200);
         }
         let fresh = Credentials::Bearer(instance.token(&instance.administrator()).await);
         for reader in [&app, &second] {
-            reader.get(WHO, &fresh).await.has_status(200);
+            reader.get(WHO, &fresh).await.assert_status(200);
         }
     }
     // What was not used yet still lies under the former key, and can be ended there.
     app.command(&["ticket", "revoke"], &revoked).succeeded();
-    second.post("/logout", &left, &Value::Null).await.has_status(204);
+    second.post("/logout", &left, &Value::Null).await.assert_status(204);
     for instance in [&app, &second] {
-        instance.get(WHO, &Credentials::Ticket(revoked.clone())).await.is_unauthenticated();
-        instance.get(WHO, &left).await.is_unauthenticated();
+        instance.get(WHO, &Credentials::Ticket(revoked.clone())).await.assert_unauthenticated();
+        instance.get(WHO, &left).await.assert_unauthenticated();
     }
-    second.save(&ticket, PLAIN.0, "", "saved by the one").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the one")).await.has_status(200);
-    app.save(&ticket, PLAIN.0, "", "saved by the other").await.is_saved();
-    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.has_status(200);
+    second.save(&ticket, PLAIN.0, "", "saved by the one").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the one")).await.assert_status(200);
+    app.save(&ticket, PLAIN.0, "", "saved by the other").await.assert_saved();
+    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.assert_status(200);
     app.restart().await;
 
     let retire = ["rotate-key", "retire", old.as_str()];
@@ -81,22 +81,22 @@ async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgP
     app.command(&["rotate-key", "retire", &new], "").failed_saying("exactly one key");
     app.command(&["rotate-key", "reseal"], "").succeeded();
     assert_eq!(keys_of_rows(&app).await, std::slice::from_ref(&new));
-    app.get(WHO, &from_issuer()).await.has_status(200);
+    app.get(WHO, &from_issuer()).await.assert_status(200);
     let taken = app.save(&ticket, ADMINISTRATOR.0, "OpenId", SUBJECT).await;
-    taken.is_refused(409, "ArgumentException", "identifier_taken");
+    taken.assert_refused(409, "ArgumentException", "identifier_taken");
 
     app.command(&retire, "").succeeded();
     app.restart().await;
     second.restart().await;
-    app.get(WHO, &from_issuer()).await.has_status(200);
-    app.get(WHO, &app.administrator()).await.has_status(200);
-    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.has_status(200);
+    app.get(WHO, &from_issuer()).await.assert_status(200);
+    app.get(WHO, &app.administrator()).await.assert_status(200);
+    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.assert_status(200);
     // What was used since the new key writes was stored anew; the rest ends with its key.
-    app.get(WHO, &ticket).await.has_status(200);
-    app.get(WHO, &session).await.is_refused(401, "SoSessionException", "xsrf_wrong");
-    app.get(WHO, &loaded_anew(&app, &session).await).await.has_status(200);
+    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(WHO, &session).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
+    app.get(WHO, &loaded_anew(&app, &session).await).await.assert_status(200);
     for ended in [&unused, &token] {
-        app.get(WHO, ended).await.is_unauthenticated();
+        app.get(WHO, ended).await.assert_unauthenticated();
     }
     app.command(&["rotate-key", "use", &old], "").failed_saying("retired, which is for ever");
     assert_eq!(fs::metadata(app.keyring()).unwrap().permissions().mode() & 0o777, 0o400);
@@ -211,5 +211,5 @@ async fn a_keyring_can_be_printed_instead_of_written(pool: PgPool) {
     assert_eq!(printed["keys"].as_array().unwrap().len(), 2);
     assert_eq!(printed["keys"][1]["state"], "readable");
     app.command(&["rotate-key", "use", "nobody"], "").failed_saying("has no key nobody");
-    app.get(WHO, &Credentials::basic(PLAIN.1, &password_of(PLAIN.1))).await.has_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, &password_of(PLAIN.1))).await.assert_status(200);
 }

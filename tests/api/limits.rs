@@ -26,9 +26,9 @@ async fn a_body_has_at_most_64_kib(pool: PgPool) {
         let body = r#"{"UserId": 278, "Credential": {"Value": "x"}}"#;
         format!("{body}{}", " ".repeat(size - body.len())).into_bytes()
     };
-    send(&app, "application/json", padded(64 * 1024)).await.is_saved();
+    send(&app, "application/json", padded(64 * 1024)).await.assert_saved();
     let answer = send(&app, "application/json", padded(64 * 1024 + 1)).await;
-    answer.is_refused(413, "HttpResponseException", "body_too_large");
+    answer.assert_refused(413, "HttpResponseException", "body_too_large");
     // The same without its length being announced.
     let chunked = reqwest::Body::from(padded(64 * 1024 + 1));
     let request = app
@@ -36,7 +36,7 @@ async fn a_body_has_at_most_64_kib(pool: PgPool) {
         .header("Content-Type", "application/json")
         .header("Transfer-Encoding", "chunked")
         .body(chunked);
-    Answer::read(request.send().await.unwrap()).await.has_status(413);
+    Answer::read(request.send().await.unwrap()).await.assert_status(413);
 }
 
 #[sqlx::test]
@@ -45,7 +45,7 @@ async fn a_body_that_is_not_read_has_at_most_64_kib_too(pool: PgPool) {
     for (path, credentials) in [(TYPES, app.administrator()), ("/login", Credentials::Anonymous)] {
         let request = app.request(Method::POST, path, &credentials).body(vec![b' '; 64 * 1024 + 1]);
         let answer = Answer::read(request.send().await.unwrap()).await;
-        answer.is_refused(413, "HttpResponseException", "body_too_large");
+        answer.assert_refused(413, "HttpResponseException", "body_too_large");
     }
 }
 
@@ -62,7 +62,7 @@ async fn endless_lists_in_headers_are_answered_at_once(pool: PgPool) {
             let answer =
                 Answer::read(request.header(name, entry.repeat(entries)).send().await.unwrap())
                     .await;
-            answer.has_status(status);
+            answer.assert_status(status);
             assert!(started.elapsed() < Duration::from_secs(3), "{name}: {:?}", started.elapsed());
         }
     }
@@ -95,7 +95,7 @@ async fn an_unknown_media_type_is_415(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for content_type in ["image/png", "application/json2", "json", "multipart/form-data"] {
         let answer = send(&app, content_type, b"{}".to_vec()).await;
-        answer.is_refused(415, "HttpResponseException", "unsupported_media_type");
+        answer.assert_refused(415, "HttpResponseException", "unsupported_media_type");
     }
 }
 
@@ -104,11 +104,11 @@ async fn a_head_that_is_too_large_is_431_and_a_url_414(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let request = app.request(Method::GET, WHO, &app.plain()).header("X-Large", "x".repeat(33_000));
     let answer = Answer::read(request.send().await.unwrap()).await;
-    answer.is_refused(431, "HttpResponseException", "headers_too_large");
+    answer.assert_refused(431, "HttpResponseException", "headers_too_large");
     let long = Credentials::Raw(format!("Bearer {}", "x".repeat(16 * 1024)));
-    app.get(WHO, &long).await.is_refused(431, "HttpResponseException", "headers_too_large");
+    app.get(WHO, &long).await.assert_refused(431, "HttpResponseException", "headers_too_large");
     let answer = app.get(&format!("{WHO}?{}", "x".repeat(8 * 1024)), &app.plain()).await;
-    answer.is_refused(414, "HttpResponseException", "uri_too_long");
+    answer.assert_refused(414, "HttpResponseException", "uri_too_long");
 }
 
 #[sqlx::test]
@@ -136,9 +136,9 @@ async fn a_host_that_is_not_ours_is_421(pool: PgPool) {
         let request = app.request(Method::GET, WHO, &app.plain()).header("Host", host);
         let answer = Answer::read(request.send().await.unwrap()).await;
         if is_answered {
-            answer.has_status(200);
+            answer.assert_status(200);
         } else {
-            answer.is_refused(421, "HttpResponseException", "misdirected_request");
+            answer.assert_refused(421, "HttpResponseException", "misdirected_request");
         }
     }
 }

@@ -45,7 +45,7 @@ async fn set_in_a_row(app: &TestApp, failures: i32) {
 /// 429 that waiting does not help against.
 #[track_caller]
 fn is_stopped(answer: &Answer) {
-    answer.is_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    answer.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     assert_eq!(answer.headers.get("retry-after"), None, "{answer:?}");
 }
 
@@ -55,7 +55,7 @@ async fn in_two_weeks_of_guessing_from_known_and_unknown_addresses_a_hundred_sec
 ) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     for address in [HOME, WORK] {
-        owner(&app, address, PLAIN.1).await.has_status(200);
+        owner(&app, address, PLAIN.1).await.assert_status(200);
     }
     let (mut refused_at_home, mut verified) = (0, 0);
     for hour in 0..24 * 14 {
@@ -68,7 +68,7 @@ async fn in_two_weeks_of_guessing_from_known_and_unknown_addresses_a_hundred_sec
                 refused_at_home += i32::from(address == HOME);
                 verified += i32::from(before < 100);
             } else {
-                answer.has_status(429);
+                answer.assert_status(429);
                 assert!(address == HOME, "delays end within an hour: {answer:?}");
             }
         }
@@ -79,29 +79,29 @@ async fn in_two_weeks_of_guessing_from_known_and_unknown_addresses_a_hundred_sec
     // From where others would get a delay, the right password is as wrong as any.
     for address in [ELSEWHERE, "203.0.113.1"] {
         wait(&app).await;
-        owner(&app, address, PLAIN.1).await.is_unauthenticated();
+        owner(&app, address, PLAIN.1).await.assert_unauthenticated();
     }
     for address in [HOME, WORK] {
         is_stopped(&owner(&app, address, PLAIN.1).await);
     }
     app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
-    owner(&app, "203.0.113.1", PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
 }
 
 #[sqlx::test]
 async fn a_lock_ends_with_an_unlock_and_a_save_and_shows_only_at_known_addresses(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     for name in [PLAIN.1, NOBODY] {
         for guess in ["guess", "another"] {
-            login(&app, ELSEWHERE, name, guess).await.is_unauthenticated();
+            login(&app, ELSEWHERE, name, guess).await.assert_unauthenticated();
         }
     }
     let wrong = shape(&login(&app, ELSEWHERE, NOBODY, "another").await);
     set_in_a_row(&app, 99).await;
     // What was remembered before must not let in either.
-    login(&app, HOME, PLAIN.1, "the hundredth").await.is_unauthenticated();
+    login(&app, HOME, PLAIN.1, "the hundredth").await.assert_unauthenticated();
     is_stopped(&owner(&app, HOME, PLAIN.1).await);
     is_stopped(&login(&app, HOME, PLAIN.1, "guess").await);
     set_in_a_row(&app, 100).await;
@@ -110,7 +110,7 @@ async fn a_lock_ends_with_an_unlock_and_a_save_and_shows_only_at_known_addresses
             let answer = login(&app, "203.0.113.1", name, password).await;
             assert_eq!(shape(&answer), wrong, "{name}: {password}");
         }
-        login(&app, "203.0.113.1", name, "a fourth").await.is_unauthenticated();
+        login(&app, "203.0.113.1", name, "a fourth").await.assert_unauthenticated();
         let delayed = login(&app, "203.0.113.1", name, "a fifth").await;
         assert_eq!((delayed.status.as_u16(), delayed.header("retry-after")), (429, "1"), "{name}");
     }
@@ -119,13 +119,13 @@ async fn a_lock_ends_with_an_unlock_and_a_save_and_shows_only_at_known_addresses
     assert_eq!((&listed[0]["Failures"], &listed[0]["IsStopped"]), (&json!(100), &json!(true)));
     let request = app.request(Method::DELETE, "/keeper/users/278/attempts", &administrator);
     assert_eq!(request.send().await.unwrap().status(), 204);
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
 
-    login(&app, ELSEWHERE, PLAIN.1, "a new guess").await.is_unauthenticated();
+    login(&app, ELSEWHERE, PLAIN.1, "a new guess").await.assert_unauthenticated();
     set_in_a_row(&app, 100).await;
     is_stopped(&owner(&app, HOME, PLAIN.1).await);
-    app.save(&administrator, PLAIN.0, "", "another password").await.is_saved();
-    login(&app, HOME, PLAIN.1, "another password").await.has_status(200);
+    app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
+    login(&app, HOME, PLAIN.1, "another password").await.assert_status(200);
     assert_eq!(in_a_row(&app).await, 0);
 }
 
@@ -138,7 +138,7 @@ async fn below_the_lock_a_success_begins_anew_wherever_it_comes_from(pool: PgPoo
             wait(&app).await;
         }
         set_in_a_row(&app, 99).await;
-        owner(&app, address, PLAIN.1).await.has_status(200);
+        owner(&app, address, PLAIN.1).await.assert_status(200);
         assert_eq!(in_a_row(&app).await, 0);
     }
 }
@@ -148,7 +148,7 @@ async fn of_a_crowd_before_the_lock_no_more_are_verified_than_are_left(pool: PgP
     let many = [PROXY, ("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000")];
     let app = TestApp::spawn_with(pool, &many, "").await;
     let second = app.another(&[]).await;
-    login(&app, ELSEWHERE, PLAIN.1, "guess").await.is_unauthenticated();
+    login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
     set_in_a_row(&app, 97).await;
     let guesses = (0..40).map(|number| {
         let app = if number % 2 == 0 { &app } else { &second };
@@ -156,10 +156,10 @@ async fn of_a_crowd_before_the_lock_no_more_are_verified_than_are_left(pool: PgP
         async move { login(app, &from, PLAIN.1, &format!("guess {number}")).await }
     });
     for answer in join_all(guesses).await {
-        answer.is_unauthenticated();
+        answer.assert_unauthenticated();
     }
     assert_eq!(in_a_row(&app).await, 101, "one beyond says that nothing is verified");
-    owner(&app, HOME, PLAIN.1).await.is_unauthenticated();
+    owner(&app, HOME, PLAIN.1).await.assert_unauthenticated();
 }
 
 /// What somebody at one address sees who guesses at a name: five tries at once, then one at a time,
@@ -175,7 +175,7 @@ async fn seen(
         let guess = format!("guess {round}");
         seen.push(shape(&login(app, ELSEWHERE, name, &guess).await));
         if owner_acts {
-            owner(app, HOME, PLAIN.1).await.has_status(200);
+            owner(app, HOME, PLAIN.1).await.assert_status(200);
         }
         seen.push(shape(&login(app, ELSEWHERE, name, &format!("early {round}")).await));
         if round < 3 {
@@ -183,7 +183,7 @@ async fn seen(
         }
         wait(app).await;
         if owner_acts && round % 10 == 9 && round < 40 {
-            owner(app, &format!("203.0.113.{round}"), PLAIN.1).await.has_status(200);
+            owner(app, &format!("203.0.113.{round}"), PLAIN.1).await.assert_status(200);
         }
         // The other instance remembers nothing: it finds what was counted in the database.
         seen.push(shape(&login(other, ELSEWHERE, name, &guess).await));
@@ -195,7 +195,7 @@ async fn seen(
 #[sqlx::test]
 async fn what_an_owner_does_shows_nobody_else_that_the_name_is_theirs(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let other = app.another(&[]).await;
     let known = seen([&app, &other], PLAIN.1, true).await;
     let unknown = seen([&app, &other], NOBODY, false).await;
@@ -215,32 +215,32 @@ async fn what_an_owner_does_shows_nobody_else_that_the_name_is_theirs(pool: PgPo
 #[sqlx::test]
 async fn below_the_stop_one_failure_in_six_hours_delays_no_longer(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     for name in [PLAIN.1, NOBODY] {
         for number in 0..8 {
             wait(&app).await;
-            login(&app, ELSEWHERE, name, &format!("guess {number}")).await.is_unauthenticated();
+            login(&app, ELSEWHERE, name, &format!("guess {number}")).await.assert_unauthenticated();
         }
     }
-    owner(&app, HOME, PLAIN.1).await.has_status(200);
+    owner(&app, HOME, PLAIN.1).await.assert_status(200);
     // Eight were counted; four stop counting within a day, and two hours are left over.
     pass_hours(&app, 26).await;
     for name in [PLAIN.1, NOBODY] {
-        login(&app, ELSEWHERE, name, "guess 8").await.is_unauthenticated();
+        login(&app, ELSEWHERE, name, "guess 8").await.assert_unauthenticated();
         let delayed = login(&app, ELSEWHERE, name, "guess 9").await;
         assert_eq!((delayed.status.as_u16(), delayed.header("retry-after")), (429, "1"), "{name}");
     }
     pass_hours(&app, 4).await;
     for name in [PLAIN.1, NOBODY] {
-        login(&app, ELSEWHERE, name, "guess 10").await.is_unauthenticated();
+        login(&app, ELSEWHERE, name, "guess 10").await.assert_unauthenticated();
         let delayed = login(&app, ELSEWHERE, name, "guess 11").await;
         assert_eq!((delayed.status.as_u16(), delayed.header("retry-after")), (429, "1"), "{name}");
     }
     pass_hours(&app, 24 * 30).await;
     for name in [PLAIN.1, NOBODY] {
         for number in 12..17 {
-            login(&app, ELSEWHERE, name, &format!("guess {number}")).await.is_unauthenticated();
+            login(&app, ELSEWHERE, name, &format!("guess {number}")).await.assert_unauthenticated();
         }
-        login(&app, ELSEWHERE, name, "guess 17").await.has_status(429);
+        login(&app, ELSEWHERE, name, "guess 17").await.assert_status(429);
     }
 }

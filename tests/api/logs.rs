@@ -89,7 +89,7 @@ async fn a_credential_that_cannot_be_read_is_refused_with_its_reason_in_the_log(
             let request = app.client.get(format!("{url}{WHO}")).header("X-Request-Id", *id);
             let request =
                 lines.iter().fold(request, |request, (name, value)| request.header(*name, value));
-            Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+            Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
         }
     })
     .await;
@@ -253,7 +253,7 @@ async fn a_request_has_an_id_of_ours_and_the_callers_beside_it_in_the_log_when_i
                 request.header("X-Request-Id", HeaderValue::from_bytes(line).unwrap())
             });
             let answer = Answer::read(request.send().await.unwrap()).await;
-            answer.has_status(200);
+            answer.assert_status(200);
             ids.push(answer.header("x-request-id").to_owned());
         }
     })

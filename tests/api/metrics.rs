@@ -9,10 +9,10 @@ use crate::support::{Credentials, PLAIN, TestApp, WHO};
 async fn metrics_count_what_was_hashed_remembered_and_shed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for _ in 0..3 {
-        app.get(WHO, &app.plain()).await.has_status(200);
+        app.get(WHO, &app.plain()).await.assert_status(200);
     }
-    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
-    app.get(WHO, &Credentials::basic("nobody", "wrong")).await.has_status(401);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+    app.get(WHO, &Credentials::basic("nobody", "wrong")).await.assert_status(401);
     for (name, number) in [
         ("keeper_hashing_cache_hits_total", 2.0),
         ("keeper_hashing_cache_misses_total", 3.0),
@@ -50,9 +50,9 @@ async fn metrics_count_what_was_hashed_remembered_and_shed(pool: PgPool) {
 #[sqlx::test]
 async fn metrics_are_not_for_the_public_and_are_what_prometheus_reads(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.get("/metrics", &app.administrator()).await.has_status(404);
+    app.get("/metrics", &app.administrator()).await.assert_status(404);
     let answer = app.metrics().await;
-    answer.has_status(200);
+    answer.assert_status(200);
     assert_eq!(
         answer.headers["content-type"],
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -78,8 +78,8 @@ async fn a_hash_below_the_target_is_upgraded_by_a_login_and_the_password_stays(p
     };
     let (memory_kib, iterations, version) = parameters().await;
     let stronger = app.another(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
-    stronger.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
-    stronger.get(WHO, &app.plain()).await.has_status(200);
+    stronger.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+    stronger.get(WHO, &app.plain()).await.assert_status(200);
     for _ in 0..200 {
         if parameters().await.1 != iterations {
             break;
@@ -88,11 +88,11 @@ async fn a_hash_below_the_target_is_upgraded_by_a_login_and_the_password_stays(p
     }
     assert_eq!(parameters().await, (memory_kib, 3, version));
     for instance in [&app, &stronger] {
-        instance.get(WHO, &app.plain()).await.has_status(200);
-        instance.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.has_status(401);
+        instance.get(WHO, &app.plain()).await.assert_status(200);
+        instance.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
     }
     // Never down again.
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
     assert_eq!(stronger.metric("keeper_hashing_idle_total").await.to_string(), "1");
     assert_eq!(app.metric("keeper_hashing_idle_total").await.to_string(), "0");
     assert_eq!(parameters().await, (memory_kib, 3, version));

@@ -29,7 +29,7 @@ async fn save(app: &TestApp, lines: Lines<'_>) -> Answer {
 
 /// Saves with those headers, and tells the address that evidence names.
 async fn address_of_a_save(app: &TestApp, lines: Lines<'_>) -> String {
-    save(app, lines).await.is_saved();
+    save(app, lines).await.assert_saved();
     let address = sqlx::query_scalar!(
         r#"SELECT address AS "address!" FROM audit_events WHERE user_id = 278
            ORDER BY sequence DESC LIMIT 1"#
@@ -42,17 +42,17 @@ async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
     let base = [("KEEPER__HTTP__BASE_PATH", "/SuperOffice")];
     let app = TestApp::spawn_with(pool, &base, "").await;
     for path in ["/SuperOffice", "/superoffice", "/SUPEROFFICE"] {
-        get(&app, &format!("{path}{WHO}"), &[]).await.has_status(200);
+        get(&app, &format!("{path}{WHO}"), &[]).await.assert_status(200);
     }
-    get(&app, WHO, &[]).await.has_status(404);
-    get(&app, "/SuperOffice2/api", &[]).await.has_status(404);
+    get(&app, WHO, &[]).await.assert_status(404);
+    get(&app, "/SuperOffice2/api", &[]).await.assert_status(404);
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let answer = app.post("/SuperOffice/login", &Credentials::Anonymous, &body).await;
     let cookies = answer.headers.get_all("set-cookie").iter();
     assert!(cookies.into_iter().all(|text| text.to_str().unwrap().contains("Path=/SuperOffice")));
     let page = get(&app, "/SuperOffice/docs", &[]).await;
     let style = page.body.split("rel=\"stylesheet\" href=\"").nth(1).unwrap();
-    get(&app, style.split('"').next().unwrap(), &[]).await.has_status(200);
+    get(&app, style.split('"').next().unwrap(), &[]).await.assert_status(200);
     let document = get(&app, "/SuperOffice/openapi.json", &[]).await.json();
     assert_eq!(document["servers"][0]["url"], "/SuperOffice");
     let description = get(&app, &format!("/SuperOffice{SAVE}"), &[]).await.json();
@@ -61,8 +61,8 @@ async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
     assert!(referred.pointer(pointer).is_some());
     let version = get(&app, "/SuperOffice/api/", &[("Accept", "application/json")]).await.json();
     let (_, v1) = version["v1"].as_str().unwrap().split_once(&app.url).unwrap();
-    get(&app, v1, &[]).await.has_status(200);
-    get(&app, &format!("{v1}/"), &[]).await.has_status(200);
+    get(&app, v1, &[]).await.assert_status(200);
+    get(&app, &format!("{v1}/"), &[]).await.assert_status(200);
     for root in ["/SuperOffice", "/superoffice/"] {
         let page = get(&app, root, &[]).await;
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
@@ -137,7 +137,7 @@ async fn an_unreadable_value_of_a_trusted_proxy_is_400(pool: PgPool) {
         ("X-Forwarded-Host", &[b"\xff", b"keeper.example, \xff", b"a b", b"a@b"]),
     ] {
         for value in values {
-            save(&app, &[(name, value)]).await.refuses_field(name);
+            save(&app, &[(name, value)]).await.assert_field_refused(name);
         }
     }
     let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
@@ -166,7 +166,7 @@ async fn only_trusted_proxies_say_the_scheme(pool: PgPool) {
         let request = request.header("X-Forwarded-For", forwarded_for);
         let request = request.header("X-Forwarded-Proto", scheme);
         let answer = Answer::read(request.send().await.unwrap()).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         let has_secure = answer.header("set-cookie").contains("; Secure");
         assert_eq!(has_secure, is_secure, "{forwarded_for}: {scheme}");
     }
@@ -181,8 +181,8 @@ async fn forwarded_headers_of_anybody_else_are_not_believed(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &settings, "").await;
     let lines = [("X-Forwarded-For", &b"203.0.113.7"[..]), ("Forwarded", b"for=203.0.113.7")];
     assert_eq!(address_of_a_save(&app, &lines).await, "127.0.0.1");
-    get(&app, WHO, &[("X-Forwarded-Host", "evil.example")]).await.has_status(200);
-    get(&app, WHO, &[("Host", "evil.example")]).await.has_status(421);
+    get(&app, WHO, &[("X-Forwarded-Host", "evil.example")]).await.assert_status(200);
+    get(&app, WHO, &[("Host", "evil.example")]).await.assert_status(421);
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let request = app.request(Method::POST, "/login", &Credentials::Anonymous);
     let request = request.header("X-Forwarded-Proto", "https").json(&body);
@@ -197,9 +197,9 @@ async fn a_trusted_proxy_names_scheme_and_host(pool: PgPool) {
         ("KEEPER__HTTP__ALLOWED_HOSTS", "keeper.example"),
     ];
     let app = TestApp::spawn_with(pool, &settings, "").await;
-    get(&app, WHO, &[]).await.has_status(421);
+    get(&app, WHO, &[]).await.assert_status(421);
     let headers = [("X-Forwarded-Host", "keeper.example"), ("X-Forwarded-Proto", "https")];
-    get(&app, WHO, &headers).await.has_status(200);
+    get(&app, WHO, &headers).await.assert_status(200);
     let mut asked = headers.to_vec();
     asked.push(("Accept", "application/json"));
     let version = get(&app, "/api", &asked).await.json();
@@ -210,7 +210,7 @@ async fn a_trusted_proxy_names_scheme_and_host(pool: PgPool) {
     let request = request.header("X-Forwarded-Proto", "http, https");
     let request = request.header("Origin", "https://keeper.example");
     let answer = Answer::read(request.send().await.unwrap()).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     let cookies = answer.headers.get_all("set-cookie").iter();
     assert!(cookies.into_iter().all(|text| text.to_str().unwrap().contains("; Secure")));
 }
@@ -233,7 +233,7 @@ async fn configured_origins_may_call_and_no_others(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &origins, "").await;
     for origin in ["https://app.example", "http://localhost:9999"] {
         let answer = preflight(&app, origin).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.header("access-control-allow-origin"), origin);
         assert!(answer.headers.get("access-control-allow-credentials").is_none());
         let allowed = answer.header("access-control-allow-headers").to_lowercase();
@@ -258,7 +258,7 @@ async fn configured_origins_may_call_and_no_others(pool: PgPool) {
         }
         for (path, status) in [(WHO, 200), ("/nowhere", 404)] {
             let answer = get(&app, path, &[("Origin", origin)]).await;
-            answer.has_status(status);
+            answer.assert_status(status);
             assert_eq!(answer.header("access-control-allow-origin"), origin);
             assert!(answer.header("vary").contains("Origin"));
         }
@@ -266,7 +266,7 @@ async fn configured_origins_may_call_and_no_others(pool: PgPool) {
     for origin in ["https://evil.example", "http://localhost.evil.example", "null"] {
         let answer = preflight(&app, origin).await;
         assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
-        answer.is_forbidden();
+        answer.assert_forbidden();
         let answer = get(&app, WHO, &[("Origin", origin)]).await;
         assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
     }
@@ -275,7 +275,7 @@ async fn configured_origins_may_call_and_no_others(pool: PgPool) {
 #[sqlx::test]
 async fn without_configured_origins_there_is_no_cors(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    preflight(&app, "https://app.example").await.has_status(405);
+    preflight(&app, "https://app.example").await.assert_status(405);
     let answer = get(&app, WHO, &[("Origin", "https://app.example")]).await;
     assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")));
 }

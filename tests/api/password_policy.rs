@@ -84,13 +84,13 @@ async fn every_way_to_set_a_password_refuses_what_is_no_password_and_changes_not
             ),
         ] {
             let answer = call(&app, name, credentials, &body).await;
-            answer.is_refused(400, "ArgumentException", "password_refused");
+            answer.assert_refused(400, "ArgumentException", "password_refused");
             let error = answer.json();
             assert_eq!(error["Field"], field, "{name}");
             let message = error["Message"].as_str().unwrap();
             assert_eq!(message, format!("{field}: {reasons}"), "{name}: {password}");
         }
-        app.get(WHO, &plain).await.has_status(200);
+        app.get(WHO, &plain).await.assert_status(200);
         for arguments in [
             vec!["credential", "save", "--user", "paul"],
             vec!["user", "add", "paulpaul", "--id", "900"],
@@ -101,7 +101,7 @@ async fn every_way_to_set_a_password_refuses_what_is_no_password_and_changes_not
             finished.failed_saying(reasons);
         }
     }
-    app.get(WHO, &Credentials::basic("paulpaul", "x")).await.is_unauthenticated();
+    app.get(WHO, &Credentials::basic("paulpaul", "x")).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -111,10 +111,10 @@ async fn long_passwords_of_any_characters_are_taken_whole(pool: PgPool) {
     for password in
         [GOOD, "ælv på øya spiser ål 🦉", "only lower case letters and spaces", &long[..1015]]
     {
-        app.save(&app.administrator(), PLAIN.0, "", password).await.is_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, password)).await.has_status(200);
+        app.save(&app.administrator(), PLAIN.0, "", password).await.assert_saved();
+        app.get(WHO, &Credentials::basic(PLAIN.1, password)).await.assert_status(200);
         let shorter: String = password.chars().take(password.chars().count() - 1).collect();
-        app.get(WHO, &Credentials::basic(PLAIN.1, &shorter)).await.is_unauthenticated();
+        app.get(WHO, &Credentials::basic(PLAIN.1, &shorter)).await.assert_unauthenticated();
     }
 }
 
@@ -161,8 +161,8 @@ async fn other_types_are_not_passwords_and_ready_hashes_are_taken_as_they_are(po
         additional_types = [{ name = "Pin", kind = "secret" }]"#;
     let mut app = TestApp::spawn_with(pool, &[], file).await;
     app.reconfigure(&[NIST]).await;
-    app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.is_saved();
-    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.assert_saved();
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1").await.assert_saved();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.jsonl");
     let hash = "pbkdf2_sha256$120000$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -194,18 +194,18 @@ async fn beside_a_second_factor_eight_characters_do_and_none_asks_for_nothing(po
     app.reconfigure(&[NIST, ("KEEPER__PASSWORDS__WITH_SECOND_FACTOR", "true")]).await;
     let save =
         async |app: &TestApp, value: &str| app.save(&app.administrator(), PLAIN.0, "", value).await;
-    save(&app, "7 chars").await.is_refused(400, "ArgumentException", "password_refused");
-    save(&app, "iloveyou").await.is_refused(400, "ArgumentException", "password_refused");
-    save(&app, "kZ4#pQ9wv").await.is_saved();
+    save(&app, "7 chars").await.assert_refused(400, "ArgumentException", "password_refused");
+    save(&app, "iloveyou").await.assert_refused(400, "ArgumentException", "password_refused");
+    save(&app, "kZ4#pQ9wv").await.assert_saved();
     app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "none")]).await;
-    save(&app, "x").await.is_saved();
+    save(&app, "x").await.assert_saved();
     // What is made up here passes its own rules.
     app.reconfigure(&[NIST, ("KEEPER__PASSWORDS__WITH_SECOND_FACTOR", "false")]).await;
     let made =
         call(&app, "SetGeneratedPassword", &app.administrator(), &json!({"AssociateId": 278}))
             .await;
-    made.has_status(200);
+    made.assert_status(200);
     let made = made.json();
-    app.get(WHO, &Credentials::basic(PLAIN.1, made.as_str().unwrap())).await.has_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, made.as_str().unwrap())).await.assert_status(200);
     app.command(&["user", "add", "new", "--generate"], "").succeeded();
 }

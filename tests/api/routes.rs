@@ -17,7 +17,7 @@ async fn every_route_wants_to_know_who_is_asking(pool: PgPool) {
         for path in [route.path.to_owned(), route.path.to_uppercase()] {
             let request = app.request(method.clone(), &path, &Credentials::Anonymous);
             let answer = Answer::read(request.send().await.unwrap()).await;
-            answer.is_refused(401, "ArgumentException", "xsrf_missing");
+            answer.assert_refused(401, "ArgumentException", "xsrf_missing");
         }
     }
 }
@@ -28,7 +28,7 @@ async fn another_method_is_405_and_names_the_right_ones(pool: PgPool) {
     for route in describe_routes() {
         let request = app.request(Method::PATCH, route.path, &app.administrator());
         let answer = Answer::read(request.send().await.unwrap()).await;
-        answer.is_refused(405, "HttpResponseException", "method_not_allowed");
+        answer.assert_refused(405, "HttpResponseException", "method_not_allowed");
         assert!(answer.header("allow").contains(&route.method), "{answer:?}");
     }
 }
@@ -39,7 +39,7 @@ async fn an_unknown_route_is_404_in_the_same_envelope(pool: PgPool) {
     for path in ["/nothing", "/api/v1/Agents/User/Nothing", "/health/ready", "/keeper/tickets/x"] {
         for credentials in [Credentials::Anonymous, app.administrator()] {
             let answer = app.get(path, &credentials).await;
-            answer.is_refused(404, "SoNotFoundException", "unknown_route");
+            answer.assert_refused(404, "SoNotFoundException", "unknown_route");
         }
     }
 }

@@ -18,7 +18,7 @@ const EDITS: [&str; 6] = [
 async fn a_changed_row_answers_like_a_wrong_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for edit in EDITS {
-        app.get(WHO, &app.plain()).await.has_status(200);
+        app.get(WHO, &app.plain()).await.assert_status(200);
         let kept = sqlx::query!(
             "SELECT sealed_hash, version, hash_memory_kib, hash_iterations, hash_parallelism
              FROM credentials WHERE user_id = 278"
@@ -27,7 +27,7 @@ async fn a_changed_row_answers_like_a_wrong_password(pool: PgPool) {
         .await
         .unwrap();
         sqlx::raw_sql(edit).execute(&app.pool).await.unwrap();
-        app.get(WHO, &app.plain()).await.is_unauthenticated();
+        app.get(WHO, &app.plain()).await.assert_unauthenticated();
         sqlx::query!(
             "UPDATE credentials SET sealed_hash = $1, version = $2, hash_memory_kib = $3,
                                     hash_iterations = $4, hash_parallelism = $5
@@ -60,9 +60,9 @@ async fn a_row_moved_to_another_user_or_type_does_not_open(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
     let with_moved = crate::support::Credentials::basic(ADMINISTRATOR.1, "rita-password");
-    app.get(WHO, &with_moved).await.is_unauthenticated();
+    app.get(WHO, &with_moved).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -73,14 +73,14 @@ async fn an_unknown_key_is_503_and_never_a_wrong_password(pool: PgPool) {
         .await
         .unwrap();
     let answer = app.get(WHO, &app.plain()).await;
-    answer.is_refused(503, "SoServiceUnavailableException", "key_unavailable");
+    answer.assert_refused(503, "SoServiceUnavailableException", "key_unavailable");
     answer.header("retry-after");
 }
 
 #[sqlx::test]
 async fn no_value_and_no_hash_rests_in_the_clear(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), PLAIN.0, "", "marker-9a1c").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "marker-9a1c").await.assert_saved();
     let text = sqlx::query_scalar!(
         r#"SELECT (SELECT string_agg(c::text, '') FROM credentials c)
                || (SELECT string_agg(a::text, '') FROM audit_events a)

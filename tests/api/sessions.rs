@@ -28,7 +28,7 @@ fn hidden(page: &str, name: &str) -> String {
 /// Fills in the form of the login page.
 async fn fill_in(app: &TestApp, name: &str, password: &str) -> Answer {
     let page = send(browser().get(format!("{}/login", app.url))).await;
-    page.has_status(200);
+    page.assert_status(200);
     let token = hidden(&page.body, "LoginToken");
     let cookie = page.cookie("KEEPER-LOGIN").unwrap();
     let request = browser()
@@ -61,7 +61,7 @@ fn with(
 async fn the_page_signs_in_and_the_session_saves(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = fill_in(&app, "anna", "anna-password").await;
-    answer.has_status(303);
+    answer.assert_status(303);
     assert_eq!(answer.header("location"), "/login");
     let cookies: Vec<_> =
         answer.headers.get_all("set-cookie").iter().map(|text| text.to_str().unwrap()).collect();
@@ -73,8 +73,8 @@ async fn the_page_signs_in_and_the_session_saves(pool: PgPool) {
         cookie: answer.cookie("ASP.NET_SessionId").unwrap(),
         xsrf: answer.cookie("XSRF-TOKEN").unwrap(),
     };
-    app.save(&session, PLAIN.0, "", "by a session").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "by a session")).await.has_status(200);
+    app.save(&session, PLAIN.0, "", "by a session").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "by a session")).await.assert_status(200);
     let scheme = sqlx::query_scalar!(
         "SELECT scheme FROM audit_events WHERE user_id = 278 ORDER BY sequence DESC LIMIT 1"
     );
@@ -90,7 +90,7 @@ async fn the_page_has_the_hidden_input_for_the_vendors_client(pool: PgPool) {
     assert!(page.body.contains("You are signed in as anna."), "{page:?}");
     assert!(page.body.contains("<input type=\"hidden\" id=\"XSRF_TOKEN\""), "{page:?}");
     let xsrf = hidden(&page.body, "XSRF_TOKEN");
-    send(with(&app, Method::GET, WHO, &cookies, Some(&xsrf))).await.has_status(200);
+    send(with(&app, Method::GET, WHO, &cookies, Some(&xsrf))).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -101,12 +101,12 @@ async fn every_request_needs_the_value_of_its_own_session(pool: PgPool) {
     for method in [Method::GET, Method::POST] {
         let path = if method == Method::GET { WHO } else { SAVE };
         let answer = |xsrf| send(with(&app, method.clone(), path, &cookies, xsrf));
-        answer(None).await.is_refused(401, "ArgumentException", "xsrf_missing");
+        answer(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
         for wrong in [paul.1.as_str(), "", "x", &anna.1[1..]] {
-            answer(Some(wrong)).await.is_refused(401, "SoSessionException", "xsrf_wrong");
+            answer(Some(wrong)).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
         }
     }
-    send(with(&app, Method::GET, WHO, &cookies, Some(&anna.1))).await.has_status(200);
+    send(with(&app, Method::GET, WHO, &cookies, Some(&anna.1))).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -116,7 +116,7 @@ async fn a_sign_in_on_the_last_day_there_is_does_no_harm(pool: PgPool) {
     let statement =
         "UPDATE tickets SET auth_time = '9999-12-31 20:00Z', expires_at = now() + '1 min'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
-    app.get(WHO, &session).await.has_status(200);
+    app.get(WHO, &session).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -130,14 +130,14 @@ async fn two_cookies_or_values_of_one_name_are_refused(pool: PgPool) {
         "ASP.NET_SessionId=AAAA".to_owned(),
         "other=1".to_owned(),
     ] {
-        send(with(&app, Method::GET, WHO, &cookies, Some(&xsrf))).await.is_unauthenticated();
+        send(with(&app, Method::GET, WHO, &cookies, Some(&xsrf))).await.assert_unauthenticated();
     }
     let cookies = format!("ASP.NET_SessionId={cookie}");
     let twice = with(&app, Method::GET, WHO, &cookies, Some(&xsrf)).header("X-XSRF-TOKEN", &xsrf);
-    send(twice).await.is_unauthenticated();
+    send(twice).await.assert_unauthenticated();
     // What is no cookie of ours is nobody's business.
     let odd = format!("a=%zz; ;=; ASP.NET_SessionId={cookie}; b");
-    send(with(&app, Method::GET, WHO, &odd, Some(&xsrf))).await.has_status(200);
+    send(with(&app, Method::GET, WHO, &odd, Some(&xsrf))).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -147,31 +147,31 @@ async fn signing_out_ends_the_session_and_needs_its_value(pool: PgPool) {
     let (cookie, xsrf) = parts(&session);
     let cookies = format!("ASP.NET_SessionId={cookie}");
     let out = |xsrf| send(with(&app, Method::POST, "/logout", &cookies, xsrf));
-    out(None).await.is_refused(401, "ArgumentException", "xsrf_missing");
-    out(Some("x")).await.is_refused(401, "SoSessionException", "xsrf_wrong");
-    app.get(WHO, &session).await.has_status(200);
+    out(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
+    out(Some("x")).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
+    app.get(WHO, &session).await.assert_status(200);
     let answer = out(Some(&xsrf)).await;
-    answer.has_status(204);
+    answer.assert_status(204);
     assert_eq!(answer.cookie("ASP.NET_SessionId").unwrap(), "");
-    app.get(WHO, &session).await.is_unauthenticated();
+    app.get(WHO, &session).await.assert_unauthenticated();
     let session = app.session("anna").await;
     let twice = format!("ASP.NET_SessionId={0}; ASP.NET_SessionId={0}", parts(&session).0);
     let answer = send(with(&app, Method::POST, "/logout", &twice, Some(&parts(&session).1))).await;
-    answer.is_unauthenticated();
-    app.get(WHO, &session).await.has_status(200);
+    answer.assert_unauthenticated();
+    app.get(WHO, &session).await.assert_status(200);
     // Again, and without any session: there is nothing to end.
-    out(Some(&xsrf)).await.has_status(204);
-    send(with(&app, Method::POST, "/logout", "a=b", None)).await.has_status(204);
+    out(Some(&xsrf)).await.assert_status(204);
+    send(with(&app, Method::POST, "/logout", "a=b", None)).await.assert_status(204);
     let dead = with(&app, Method::POST, "/logout", "ASP.NET_SessionId=zzz", Some("q"));
-    send(dead).await.has_status(204);
+    send(dead).await.assert_status(204);
     // A page of another site cannot take the cookies away.
     for (name, value) in [("Sec-Fetch-Site", "cross-site"), ("Origin", "http://evil.example")] {
         let foreign = with(&app, Method::POST, "/logout", "a=b", None).header(name, value);
         let answer = send(foreign).await;
-        answer.is_forbidden();
+        answer.assert_forbidden();
         assert!(answer.headers.get("set-cookie").is_none());
     }
-    app.get("/logout", &Credentials::Anonymous).await.has_status(405);
+    app.get("/logout", &Credentials::Anonymous).await.assert_status(405);
 }
 
 #[sqlx::test]
@@ -184,9 +184,9 @@ async fn the_form_of_the_page_signs_out(pool: PgPool) {
         .header("Content-Type", FORM)
         .body(format!("XSRF_TOKEN={xsrf}"));
     let answer = send(form).await;
-    answer.has_status(303);
+    answer.assert_status(303);
     assert_eq!(answer.header("location"), "/login");
-    app.get(WHO, &session).await.is_unauthenticated();
+    app.get(WHO, &session).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -196,11 +196,11 @@ async fn a_new_session_ends_the_one_before(pool: PgPool) {
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let cookies = format!("ASP.NET_SessionId={}", parts(&former).0);
     let answer = send(with(&app, Method::POST, "/login", &cookies, None).json(&body)).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     assert_ne!(answer.cookie("ASP.NET_SessionId"), Some(parts(&former).0));
     assert_eq!(answer.json()["XsrfToken"], answer.cookie("XSRF-TOKEN").unwrap());
     assert_eq!(answer.json()["AssociateId"], ADMINISTRATOR.0);
-    app.get(WHO, &former).await.is_unauthenticated();
+    app.get(WHO, &former).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -208,15 +208,15 @@ async fn a_wrong_password_is_told_in_the_format_and_language_of_the_caller(pool:
     let app = TestApp::spawn(pool).await;
     for name in ["anna", "nobody", "rita"] {
         let page = fill_in(&app, name, "wrong").await;
-        page.has_status(401);
+        page.assert_status(401);
         page.header("www-authenticate");
         assert!(page.body.contains("Feil brukernavn eller passord."), "{page:?}");
         let body = json!({ "UserName": name, "Password": "wrong" });
-        app.post("/login", &Credentials::Anonymous, &body).await.is_unauthenticated();
+        app.post("/login", &Credentials::Anonymous, &body).await.assert_unauthenticated();
     }
     let rows = sqlx::query_scalar!("SELECT count(*) FROM tickets");
     assert_eq!(rows.fetch_one(&app.pool).await.unwrap(), Some(0));
-    app.post("/login", &Credentials::Anonymous, &json!({})).await.refuses_field("UserName");
+    app.post("/login", &Credentials::Anonymous, &json!({})).await.assert_field_refused("UserName");
 }
 
 #[sqlx::test]
@@ -231,7 +231,7 @@ async fn one_page_goes_on_working_beside_another(pool: PgPool) {
         let form = with(&app, Method::POST, "/login", &cookies, None)
             .header("Content-Type", FORM)
             .body(format!("UserName=anna&Password=anna-password&LoginToken={token}"));
-        send(form).await.has_status(303);
+        send(form).await.assert_status(303);
     }
 }
 
@@ -251,9 +251,9 @@ async fn only_the_own_page_signs_in(pool: PgPool) {
     ] {
         let answer = send(request().header(name, value)).await;
         if is_own {
-            answer.has_status(200);
+            answer.assert_status(200);
         } else {
-            answer.is_forbidden();
+            answer.assert_forbidden();
             assert!(answer.headers.get("set-cookie").is_none());
         }
     }
@@ -268,7 +268,7 @@ async fn only_the_own_page_signs_in(pool: PgPool) {
             .header("Content-Type", FORM)
             .body(format!("{good}{token}"));
         let answer = send(form).await;
-        answer.has_status(403);
+        answer.assert_status(403);
         assert!(answer.body.contains("This page is out of date."), "{answer:?}");
         assert!(answer.cookie("ASP.NET_SessionId").is_none());
     }
@@ -278,16 +278,16 @@ async fn only_the_own_page_signs_in(pool: PgPool) {
 async fn what_ends_everything_derived_ends_sessions(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("paul").await;
-    app.save(&app.administrator(), PLAIN.0, "", "new").await.is_saved();
-    app.get(WHO, &session).await.is_unauthenticated();
+    app.save(&app.administrator(), PLAIN.0, "", "new").await.assert_saved();
+    app.get(WHO, &session).await.assert_unauthenticated();
     // The caller's own session goes on.
     let own = app.session("anna").await;
     let other = app.session("anna").await;
-    app.save(&own, ADMINISTRATOR.0, "", "new").await.is_saved();
-    app.get(WHO, &own).await.has_status(200);
-    app.get(WHO, &other).await.is_unauthenticated();
+    app.save(&own, ADMINISTRATOR.0, "", "new").await.assert_saved();
+    app.get(WHO, &own).await.assert_status(200);
+    app.get(WHO, &other).await.assert_unauthenticated();
     app.command(&["ticket", "revoke", "--user", "anna"], "").succeeded();
-    app.get(WHO, &own).await.is_unauthenticated();
+    app.get(WHO, &own).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -309,29 +309,29 @@ async fn a_session_slides_and_ends_after_twelve_hours(pool: PgPool) {
     };
     for (hours, least, most) in [(1.0, 59.0, 60.0), (11.5, 29.0, 30.0)] {
         age(hours).execute(&app.pool).await.unwrap();
-        app.get(WHO, &session).await.has_status(200);
+        app.get(WHO, &session).await.assert_status(200);
         let left = minutes_left().fetch_one(&app.pool).await.unwrap();
         assert!((least..=most).contains(&left), "{hours} hours: {left} minutes");
     }
     sqlx::query!("UPDATE tickets SET expires_at = now()").execute(&app.pool).await.unwrap();
-    app.get(WHO, &session).await.is_unauthenticated();
+    app.get(WHO, &session).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
 async fn a_session_proves_no_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("paul").await;
-    app.save(&session, PLAIN.0, "", "x").await.is_forbidden();
+    app.save(&session, PLAIN.0, "", "x").await.assert_forbidden();
     // It would outlive signing out.
-    app.post(TICKETS, &session, &Value::Null).await.is_forbidden();
+    app.post(TICKETS, &session, &Value::Null).await.assert_forbidden();
     let token = app.token(&session).await;
-    app.get(WHO, &Credentials::Bearer(token)).await.has_status(200);
+    app.get(WHO, &Credentials::Bearer(token)).await.assert_status(200);
 }
 
 #[sqlx::test]
 async fn sessions_can_be_switched_off(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[("KEEPER__AUTHENTICATION__SESSION", "false")], "").await;
     let body = json!({ "UserName": "anna", "Password": password_of("anna") });
-    app.post("/login", &Credentials::Anonymous, &body).await.has_status(404);
-    app.get("/login", &Credentials::Anonymous).await.has_status(404);
+    app.post("/login", &Credentials::Anonymous, &body).await.assert_status(404);
+    app.get("/login", &Credentials::Anonymous).await.assert_status(404);
 }

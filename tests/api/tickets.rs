@@ -38,11 +38,11 @@ async fn a_password_gives_a_ticket_and_the_ticket_ends_itself(pool: PgPool) {
     let ticket = app.ticket(&app.plain()).await;
     assert!(ticket.starts_with("7T:"));
     let ticket = Credentials::Ticket(ticket);
-    app.get(WHO, &ticket).await.has_status(200);
-    end_current(&app, &ticket).await.has_status(204);
-    app.get(WHO, &ticket).await.is_unauthenticated();
-    end_current(&app, &ticket).await.is_unauthenticated();
-    end_current(&app, &app.plain()).await.is_forbidden();
+    app.get(WHO, &ticket).await.assert_status(200);
+    end_current(&app, &ticket).await.assert_status(204);
+    app.get(WHO, &ticket).await.assert_unauthenticated();
+    end_current(&app, &ticket).await.assert_unauthenticated();
+    end_current(&app, &app.plain()).await.assert_forbidden();
 }
 
 #[sqlx::test]
@@ -51,7 +51,7 @@ async fn nothing_derived_gives_a_ticket(pool: PgPool) {
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&ticket).await);
     for derived in [ticket, token] {
-        app.post(TICKETS, &derived, &Value::Null).await.is_forbidden();
+        app.post(TICKETS, &derived, &Value::Null).await.assert_forbidden();
     }
 }
 
@@ -87,7 +87,7 @@ async fn whoever_writes_to_the_database_makes_no_ticket(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &ticket_of(&bytes)).await.is_unauthenticated();
+    app.get(WHO, &ticket_of(&bytes)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -104,8 +104,8 @@ async fn nor_does_their_own_ticket_stand_for_somebody_else(pool: PgPool) {
     .unwrap();
     let (guid, _) = own.split_at(own.len() - 2 * "278".len());
     let of_the_administrator = [guid, &ticket_bytes("1")].concat();
-    app.get(WHO, &ticket_of(&own)).await.is_unauthenticated();
-    app.get(WHO, &ticket_of(&of_the_administrator)).await.is_unauthenticated();
+    app.get(WHO, &ticket_of(&own)).await.assert_unauthenticated();
+    app.get(WHO, &ticket_of(&of_the_administrator)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -113,11 +113,11 @@ async fn a_new_password_ends_every_ticket_and_token(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
-    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
-    app.get(WHO, &ticket).await.has_status(200);
-    app.save(&app.administrator(), PLAIN.0, "", "new").await.is_saved();
-    app.get(WHO, &ticket).await.is_unauthenticated();
-    app.get(WHO, &token).await.is_unauthenticated();
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
+    app.get(WHO, &ticket).await.assert_status(200);
+    app.save(&app.administrator(), PLAIN.0, "", "new").await.assert_saved();
+    app.get(WHO, &ticket).await.assert_unauthenticated();
+    app.get(WHO, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -126,10 +126,10 @@ async fn the_callers_own_ticket_survives_their_own_save_and_no_other_does(pool: 
     let own = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let other = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let token = Credentials::Bearer(app.token(&app.administrator()).await);
-    app.save(&own, 1, "", "new").await.is_saved();
-    app.get(WHO, &own).await.has_status(200);
-    app.get(WHO, &other).await.is_unauthenticated();
-    app.get(WHO, &token).await.is_unauthenticated();
+    app.save(&own, 1, "", "new").await.assert_saved();
+    app.get(WHO, &own).await.assert_status(200);
+    app.get(WHO, &other).await.assert_unauthenticated();
+    app.get(WHO, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -137,14 +137,14 @@ async fn use_moves_the_expiry_but_not_at_every_request(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let first = expiry(&app).await;
-    app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &ticket).await.assert_status(200);
     assert_eq!(expiry(&app).await, first, "a fresh ticket is not written again");
     age(&app, Duration::minutes(4)).await;
     let young = expiry(&app).await;
-    app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &ticket).await.assert_status(200);
     assert_eq!(expiry(&app).await, young, "nor one of four minutes");
     age(&app, Duration::minutes(2)).await;
-    app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &ticket).await.assert_status(200);
     let renewed = expiry(&app).await;
     assert!(renewed > first, "{renewed} {first}");
     assert!(renewed - first < Duration::minutes(5), "360 minutes from its use, not more");
@@ -158,12 +158,12 @@ async fn nothing_derived_outlives_the_absolute_lifetime(pool: PgPool) {
     let remaining = expiry(&app).await.unix_timestamp() - UtcDateTime::now().unix_timestamp();
     assert!(remaining <= 3600, "{remaining}");
     age(&app, Duration::minutes(50)).await;
-    app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &ticket).await.assert_status(200);
     let token = Credentials::Bearer(app.token(&ticket).await);
     // The token goes back to the same proof as the ticket, fifty minutes ago.
-    app.get(WHO, &token).await.has_status(200);
+    app.get(WHO, &token).await.assert_status(200);
     age(&app, Duration::minutes(11)).await;
-    app.get(WHO, &ticket).await.is_unauthenticated();
+    app.get(WHO, &ticket).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -175,7 +175,7 @@ async fn a_token_made_from_an_old_ticket_dies_with_the_proof(pool: PgPool) {
     let token = Credentials::Bearer(app.token(&ticket).await);
     let renewed = Credentials::Bearer({
         let answer = app.get(TOKEN, &token).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         answer.json().as_str().unwrap().to_owned()
     });
     let mut status = 200;
@@ -197,7 +197,7 @@ async fn a_user_has_a_bounded_number_of_tickets_and_the_oldest_ends(pool: PgPool
         tickets.push(Credentials::Ticket(app.ticket(&app.plain()).await));
     }
     for (number, ticket) in tickets.iter().enumerate() {
-        app.get(WHO, ticket).await.has_status(if number < 2 { 401 } else { 200 });
+        app.get(WHO, ticket).await.assert_status(if number < 2 { 401 } else { 200 });
     }
     let count = sqlx::query_scalar!("SELECT count(*) FROM tickets");
     assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));

@@ -10,7 +10,7 @@ const SUBJECT: &str = "subject-4711";
 
 async fn app_with_issuer(pool: PgPool, issuer: &TestIssuer) -> TestApp {
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     app
 }
 
@@ -23,7 +23,7 @@ async fn every_scheme_gives_a_token_and_the_token_is_the_same_user(pool: PgPool)
         let text = app.token(&credentials).await;
         assert!(text.starts_with("8A:Keeper."), "{text}");
         let answer = app.get(WHO, &Credentials::Bearer(text)).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
     }
 }
@@ -59,15 +59,15 @@ async fn an_issuers_token_is_the_owner_of_its_subject(pool: PgPool) {
     let edwards = TestIssuer::header(Algorithm::EdDSA, "edwards");
     for token in [issuer.token(&claims), issuer.token_with(&edwards, &claims)] {
         let answer = app.get(WHO, &Credentials::Bearer(token.clone())).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
         // It gives a token of ours, too.
         let ours = app.token(&Credentials::Bearer(token)).await;
-        app.get(WHO, &Credentials::Bearer(ours)).await.has_status(200);
+        app.get(WHO, &Credentials::Bearer(ours)).await.assert_status(200);
     }
     // Saving another subject shuts the first one out at once.
-    app.save(&app.administrator(), PLAIN.0, "OpenId", "another").await.is_saved();
-    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.is_unauthenticated();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", "another").await.assert_saved();
+    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -119,7 +119,7 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
         let answer = app.get(WHO, &Credentials::Bearer(token)).await;
         assert_eq!(answer.status, 401, "{what}");
     }
-    app.get(WHO, &Credentials::Bearer(issuer.token(&good))).await.has_status(200);
+    app.get(WHO, &Credentials::Bearer(issuer.token(&good))).await.assert_status(200);
 }
 
 /// A date as a number that may have a fraction.
@@ -160,12 +160,12 @@ async fn a_token_without_a_key_id_is_of_the_one_key_that_fits(pool: PgPool) {
     };
     for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
         let answer = app.get(WHO, &unnamed(&issuer, algorithm)).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
-        app.get(WHO, &unnamed(&stranger, algorithm)).await.is_unauthenticated();
+        app.get(WHO, &unnamed(&stranger, algorithm)).await.assert_unauthenticated();
     }
     // The key set has a secret that everybody can read, which is for nothing.
-    app.get(WHO, &unnamed(&issuer, Algorithm::HS256)).await.is_unauthenticated();
+    app.get(WHO, &unnamed(&issuer, Algorithm::HS256)).await.assert_unauthenticated();
     // With two keys that fit, there is no telling.
     let mut key_set = issuer.key_set();
     let mut second = stranger.public_key();
@@ -174,15 +174,15 @@ async fn a_token_without_a_key_id_is_of_the_one_key_that_fits(pool: PgPool) {
     issuer.publish(&key_set);
     app.restart().await;
     for of in [&issuer, &stranger] {
-        app.get(WHO, &unnamed(of, Algorithm::ES256)).await.is_unauthenticated();
+        app.get(WHO, &unnamed(of, Algorithm::ES256)).await.assert_unauthenticated();
     }
-    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.has_status(200);
+    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
     // One that is not for signatures does not count.
     second["use"] = json!("enc");
     *key_set["keys"].as_array_mut().unwrap().last_mut().unwrap() = second;
     issuer.publish(&key_set);
     app.restart().await;
-    app.get(WHO, &unnamed(&issuer, Algorithm::ES256)).await.has_status(200);
+    app.get(WHO, &unnamed(&issuer, Algorithm::ES256)).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -190,7 +190,7 @@ async fn an_issuers_token_has_a_maximum_age_whatever_its_expiry(pool: PgPool) {
     let issuer = TestIssuer::new();
     let file = issuer.settings_and(", maximum_age_seconds = 300");
     let app = TestApp::spawn_with(pool, &[], &file).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let issued = |before: i64| {
         let mut claims = TestIssuer::claims(SUBJECT);
         let now = claims["iat"].as_i64().unwrap();
@@ -200,9 +200,9 @@ async fn an_issuers_token_has_a_maximum_age_whatever_its_expiry(pool: PgPool) {
         claims["exp"] = json!(now + 10 * 365 * 86_400);
         Credentials::Bearer(issuer.token(&claims))
     };
-    app.get(WHO, &issued(0)).await.has_status(200);
-    app.get(WHO, &issued(290)).await.has_status(200);
-    app.get(WHO, &issued(365)).await.is_unauthenticated();
+    app.get(WHO, &issued(0)).await.assert_status(200);
+    app.get(WHO, &issued(290)).await.assert_status(200);
+    app.get(WHO, &issued(365)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -210,7 +210,7 @@ async fn an_email_names_its_owner_when_the_issuer_has_verified_it(pool: PgPool) 
     let issuer = TestIssuer::new();
     let file = issuer.settings_and(r#", claim = "email""#);
     let app = TestApp::spawn_with(pool, &[], &file).await;
-    app.save(&app.administrator(), PLAIN.0, "OpenId", "paul@example.test").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "OpenId", "paul@example.test").await.assert_saved();
     let with = |verified: Option<Value>| {
         let mut claims = TestIssuer::claims(SUBJECT);
         claims["email"] = json!("paul@example.test");
@@ -221,12 +221,12 @@ async fn an_email_names_its_owner_when_the_issuer_has_verified_it(pool: PgPool) 
     };
     for verified in [json!(true), json!("true")] {
         let answer = app.get(WHO, &with(Some(verified))).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
     }
     let not_verified = [json!(false), json!("false"), json!(1), json!("1"), Value::Null];
     for verified in not_verified.into_iter().map(Some).chain([None]) {
-        app.get(WHO, &with(verified)).await.is_unauthenticated();
+        app.get(WHO, &with(verified)).await.assert_unauthenticated();
     }
 }
 
@@ -241,7 +241,9 @@ fn good_as_unsigned(claims: &Value) -> String {
 async fn a_digest_pointed_at_another_user_does_not_let_in(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = app_with_issuer(pool, &issuer).await;
-    app.save(&app.administrator(), ADMINISTRATOR.0, "OpenId", "the administrator").await.is_saved();
+    app.save(&app.administrator(), ADMINISTRATOR.0, "OpenId", "the administrator")
+        .await
+        .assert_saved();
     // Whoever can write to the table swaps the owners of the two digests.
     sqlx::query!("UPDATE credential_identifiers SET user_id = 279 - user_id")
         .execute(&app.pool)
@@ -249,6 +251,6 @@ async fn a_digest_pointed_at_another_user_does_not_let_in(pool: PgPool) {
         .unwrap();
     for subject in [SUBJECT, "the administrator"] {
         let token = issuer.token(&TestIssuer::claims(subject));
-        app.get(WHO, &Credentials::Bearer(token)).await.is_unauthenticated();
+        app.get(WHO, &Credentials::Bearer(token)).await.assert_unauthenticated();
     }
 }

@@ -12,7 +12,7 @@ fn path(user_id: i32) -> String {
 
 async fn list(app: &TestApp, by: &Credentials, user_id: i32) -> Vec<Value> {
     let answer = app.get(&path(user_id), by).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     answer.json().as_array().unwrap().clone()
 }
 
@@ -35,7 +35,7 @@ async fn what_counts_is_listed_newest_first_and_shows_no_text(pool: PgPool) {
             assert!(!info.to_string().contains(&ticket));
             // What names it in the list does not log in.
             let id = Credentials::Ticket(info["Id"].as_str().unwrap().to_owned());
-            app.get(WHO, &id).await.is_unauthenticated();
+            app.get(WHO, &id).await.assert_unauthenticated();
         }
     }
     sqlx::query!(
@@ -54,13 +54,13 @@ async fn one_is_ended_and_the_others_go_on(pool: PgPool) {
     let second = Credentials::Ticket(app.ticket(&app.plain()).await);
     let newest = list(&app, &app.plain(), PLAIN.0).await[0]["Id"].as_str().unwrap().to_owned();
     let one = format!("{}/{newest}", path(PLAIN.0));
-    delete(&app, &app.administrator(), &format!("{}/{newest}", path(1))).await.has_status(404);
-    delete(&app, &first, &one).await.has_status(204);
-    app.get(WHO, &second).await.is_unauthenticated();
-    app.get(WHO, &first).await.has_status(200);
-    delete(&app, &first, &one).await.has_status(404);
+    delete(&app, &app.administrator(), &format!("{}/{newest}", path(1))).await.assert_status(404);
+    delete(&app, &first, &one).await.assert_status(204);
+    app.get(WHO, &second).await.assert_unauthenticated();
+    app.get(WHO, &first).await.assert_status(200);
+    delete(&app, &first, &one).await.assert_status(404);
     for wrong in ["x", &newest[1..], &"å".repeat(32)] {
-        delete(&app, &first, &format!("{}/{wrong}", path(PLAIN.0))).await.has_status(404);
+        delete(&app, &first, &format!("{}/{wrong}", path(PLAIN.0))).await.assert_status(404);
     }
 }
 
@@ -70,14 +70,14 @@ async fn all_are_ended_but_the_callers_own(pool: PgPool) {
     let own = Credentials::Ticket(app.ticket(&app.plain()).await);
     let other = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
-    delete(&app, &own, &path(PLAIN.0)).await.has_status(204);
-    app.get(WHO, &own).await.has_status(200);
-    app.get(WHO, &other).await.is_unauthenticated();
-    app.get(WHO, &token).await.is_unauthenticated();
+    delete(&app, &own, &path(PLAIN.0)).await.assert_status(204);
+    app.get(WHO, &own).await.assert_status(200);
+    app.get(WHO, &other).await.assert_unauthenticated();
+    app.get(WHO, &token).await.assert_unauthenticated();
     assert_eq!(list(&app, &own, PLAIN.0).await.len(), 1);
-    delete(&app, &app.administrator(), &path(PLAIN.0)).await.has_status(204);
-    app.get(WHO, &own).await.is_unauthenticated();
-    app.get(WHO, &app.plain()).await.has_status(200);
+    delete(&app, &app.administrator(), &path(PLAIN.0)).await.assert_status(204);
+    app.get(WHO, &own).await.assert_unauthenticated();
+    app.get(WHO, &app.plain()).await.assert_status(200);
     let event = sqlx::query!(
         "SELECT kind, actor_user_id FROM audit_events WHERE user_id = 278
          ORDER BY sequence DESC LIMIT 1"
@@ -100,8 +100,8 @@ async fn what_has_ended_already_is_not_ended_again(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    delete(&app, &app.plain(), &one.replace('"', "")).await.has_status(404);
-    app.get(WHO, &Credentials::Ticket(expired)).await.is_unauthenticated();
+    delete(&app, &app.plain(), &one.replace('"', "")).await.assert_status(404);
+    app.get(WHO, &Credentials::Ticket(expired)).await.assert_unauthenticated();
     let ended =
         sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE kind = 'ticket_ended'");
     assert_eq!(ended.fetch_one(&app.pool).await.unwrap(), Some(0));
@@ -115,26 +115,26 @@ async fn the_ticket_that_retires_its_own_user_has_ended(pool: PgPool) {
     let body = json!({"AssociateId": ADMINISTRATOR.0, "Retired": true});
     let answer = app.request(Method::POST, "/api/v1/Agents/User/MakeRetired", &own).json(&body);
     assert_eq!(answer.send().await.unwrap().status(), 204);
-    app.get(WHO, &own).await.is_unauthenticated();
+    app.get(WHO, &own).await.assert_unauthenticated();
     app.command(&["user", "reactivate", ADMINISTRATOR.1], "").succeeded();
-    app.get(WHO, &app.administrator()).await.has_status(200);
-    app.get(WHO, &own).await.is_unauthenticated();
+    app.get(WHO, &app.administrator()).await.assert_status(200);
+    app.get(WHO, &own).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
 async fn others_are_for_administrators(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for user_id in [ADMINISTRATOR.0, 4711] {
-        app.get(&path(user_id), &app.plain()).await.is_forbidden();
-        delete(&app, &app.plain(), &path(user_id)).await.is_forbidden();
+        app.get(&path(user_id), &app.plain()).await.assert_forbidden();
+        delete(&app, &app.plain(), &path(user_id)).await.assert_forbidden();
         let one = format!("{}/{}", path(user_id), "0".repeat(64));
-        delete(&app, &app.plain(), &one).await.is_forbidden();
+        delete(&app, &app.plain(), &one).await.assert_forbidden();
     }
     for user_id in ["4711", "x", "-1"] {
         let path = format!("/keeper/users/{user_id}/tickets");
-        delete(&app, &app.administrator(), &path).await.has_status(404);
+        delete(&app, &app.administrator(), &path).await.assert_status(404);
     }
-    app.get(&path(4711), &app.administrator()).await.has_status(404);
+    app.get(&path(4711), &app.administrator()).await.assert_status(404);
 }
 
 #[sqlx::test]
@@ -145,7 +145,7 @@ async fn nobody_in_particular_ends_nothing(pool: PgPool) {
     {
         app.add_user((id, name), &["--type", user_type]);
         let by = Credentials::basic(name, &password_of(name));
-        delete(&app, &by, &path(id)).await.has_status(status);
-        app.get(&path(id), &by).await.has_status(if status == 403 { 403 } else { 200 });
+        delete(&app, &by, &path(id)).await.assert_status(status);
+        app.get(&path(id), &by).await.assert_status(if status == 403 { 403 } else { 200 });
     }
 }

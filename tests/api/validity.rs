@@ -44,11 +44,11 @@ async fn a_password_counts_from_its_first_moment_to_its_last(pool: PgPool) {
         // Twice: what was verified is remembered only as long as it counts.
         for _ in 0..2 {
             let answer = app.get(WHO, &login).await;
-            if counts { answer.has_status(200) } else { answer.is_unauthenticated() }
+            if counts { answer.assert_status(200) } else { answer.assert_unauthenticated() }
         }
     }
     save(&app, "CRM5/PASSWORD", &[], "timed");
-    app.get(WHO, &login).await.has_status(200);
+    app.get(WHO, &login).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -56,9 +56,9 @@ async fn one_that_ends_while_it_is_remembered_ends(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(3)], "short");
     let login = Credentials::basic(PLAIN.1, "short");
-    app.get(WHO, &login).await.has_status(200);
+    app.get(WHO, &login).await.assert_status(200);
     tokio::time::sleep(Duration::from_secs(4)).await;
-    app.get(WHO, &login).await.is_unauthenticated();
+    app.get(WHO, &login).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -70,7 +70,7 @@ async fn an_end_that_was_edited_does_not_open(pool: PgPool) {
         // An end in the past with a beginning now would be refused by the table.
         let edit = edit.replace("valid_from = NULL, valid_from", "valid_to = NULL, valid_from");
         sqlx::raw_sql(sqlx::AssertSqlSafe(edit)).execute(&app.pool).await.unwrap();
-        app.get(WHO, &Credentials::basic(PLAIN.1, "ended")).await.is_unauthenticated();
+        app.get(WHO, &Credentials::basic(PLAIN.1, "ended")).await.assert_unauthenticated();
     }
 }
 
@@ -80,9 +80,9 @@ async fn an_issuers_token_counts_as_long_as_its_identifier(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     let token = Credentials::Bearer(issuer.token(&TestIssuer::claims("subject")));
     save(&app, "OpenId", &["--valid-to", &moment(100)], "subject");
-    app.get(WHO, &token).await.has_status(200);
+    app.get(WHO, &token).await.assert_status(200);
     save(&app, "OpenId", &["--valid-to", &moment(-100)], "subject");
-    app.get(WHO, &token).await.is_unauthenticated();
+    app.get(WHO, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -93,16 +93,16 @@ async fn an_owner_does_not_lift_the_end_that_was_set_for_them(pool: PgPool) {
     let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "first")).await);
     let change = |old: &str| json!({"OldPassword": old, "NewPassword": "second"});
     let path = "/api/v1/Agents/User/ChangeOwnPassword";
-    app.post(path, &ticket, &change("first")).await.is_saved();
+    app.post(path, &ticket, &change("first")).await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], end);
-    app.save(&Credentials::basic(PLAIN.1, "second"), PLAIN.0, "", "third").await.is_saved();
+    app.save(&Credentials::basic(PLAIN.1, "second"), PLAIN.0, "", "third").await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], end);
     // Ended, it proves nothing, not even for its own change.
     save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(2)], "short");
     let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "short")).await);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(app.post(path, &ticket, &change("short")).await.body, "false");
-    app.save(&app.administrator(), PLAIN.0, "", "lifted").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "lifted").await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], Value::Null);
 }
 
@@ -113,9 +113,9 @@ async fn an_ended_credential_hides_none_of_another_type(pool: PgPool) {
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
     save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(-100)], "same");
-    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.is_unauthenticated();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.assert_unauthenticated();
     save(&app, "Pin", &[], "same");
-    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.has_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -124,8 +124,8 @@ async fn a_type_says_how_long_its_credentials_count(pool: PgPool) {
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true, validity_days = 30 }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
-    app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "1234")).await.has_status(200);
+    app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "1234")).await.assert_status(200);
     let pin = credentials(&app).into_iter().find(|of| of["type"] == "Pin").unwrap();
     let end = OffsetDateTime::parse(pin["valid_to"].as_str().unwrap(), &Rfc3339).unwrap();
     let days = (end - OffsetDateTime::now_utc()).as_seconds_f64() / 86400.0;
@@ -145,7 +145,7 @@ async fn a_span_that_is_none_is_refused_by_name(pool: PgPool) {
     ] {
         app.command(&[&save, &more[..]].concat(), "x").failed_saying(said);
     }
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 /// The last use of the plain user's password, once there is one.
@@ -167,12 +167,12 @@ async fn last_use(app: &TestApp) -> (OffsetDateTime, String, Option<String>) {
 async fn a_login_is_noted_and_not_again_within_a_minute(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let other = app.another(&[]).await;
-    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.is_unauthenticated();
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_unauthenticated();
+    app.get(WHO, &app.plain()).await.assert_status(200);
     let first = last_use(&app).await;
     assert_eq!((first.1.as_str(), first.2.as_deref()), ("basic", Some("127.0.0.1")));
     for app in [&app, &other] {
-        app.get(WHO, &app.plain()).await.has_status(200);
+        app.get(WHO, &app.plain()).await.assert_status(200);
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(last_use(&app).await, first);
@@ -182,7 +182,7 @@ async fn a_login_is_noted_and_not_again_within_a_minute(pool: PgPool) {
         .await
         .unwrap();
     let third = app.another(&[]).await;
-    third.get(WHO, &app.plain()).await.has_status(200);
+    third.get(WHO, &app.plain()).await.assert_status(200);
     for _ in 0..100 {
         if last_use(&app).await.0 >= first.0 {
             break;
@@ -205,8 +205,8 @@ async fn a_note_waits_for_no_row_and_no_login_waits_for_a_note(pool: PgPool) {
         .fetch_one(&mut *held)
         .await
         .unwrap();
-    app.get(WHO, &app.plain()).await.has_status(200);
-    app.get(WHO, &app.administrator()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(WHO, &app.administrator()).await.assert_status(200);
     for _ in 0..200 {
         let noted = sqlx::query_scalar!(
             r#"SELECT last_used_at IS NOT NULL AS "noted!" FROM credentials WHERE user_id = 1"#

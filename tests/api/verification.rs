@@ -41,8 +41,8 @@ fn verify(app: &TestApp, more: &[&str]) -> (i32, Vec<(i64, String)>) {
 async fn what_this_service_did_is_in_order_whatever_it_was(pool: PgPool) {
     let app = app(pool).await;
     let administrator = app.administrator();
-    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
-    app.save(&administrator, PLAIN.0, "", "another password").await.is_saved();
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
+    app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
     let run = |arguments: &[&str]| app.command(arguments, "").succeeded();
     run(&["user", "grant-admin", "paul"]);
     run(&["user", "revoke-admin", "paul"]);
@@ -223,17 +223,17 @@ async fn credentials_that_give_way_to_another_leave_events_and_are_found_when_th
     edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
     let administrator = app.administrator();
     for (type_name, value) in [("Pin", "4711"), ("Answer", "blue")] {
-        app.save(&administrator, PLAIN.0, type_name, value).await.is_saved();
+        app.save(&administrator, PLAIN.0, type_name, value).await.assert_saved();
     }
     edit(&app, "CREATE TABLE c AS TABLE credentials").await;
     app.reconfigure(&[SINGLE]).await;
-    app.save(&administrator, PLAIN.0, "", "another password").await.is_saved();
+    app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
     // In a transaction, as identifiers are.
-    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     let user = serde_json::json!({"AssociateId": 278,
                                   "Credentials": [{"Type": {"Type": "Pin"}, "Value": "1147"}]});
     let answer = app.post("/api/v1/Agents/User/SaveUser", &administrator, &user).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     let expected = [
         "credential_saved Pin",
         "credential_saved Answer",
@@ -272,7 +272,7 @@ async fn of_saves_of_many_types_at_once_one_credential_is_left_and_the_chain_tel
         async move { app.save(administrator, PLAIN.0, type_name, &number.to_string()).await }
     });
     for saved in futures_util::future::join_all(saves).await {
-        saved.is_saved();
+        saved.assert_saved();
     }
     let left = "SELECT count(*) FROM credentials WHERE user_id = 278";
     let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();

@@ -125,17 +125,17 @@ impl Scene {
         let saved: std::collections::HashSet<_> = saved.into_iter().map(i64::from).collect();
         let (mut acknowledged, mut refused, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for (target, answer, time) in answers {
-            let is_saved = saved.contains(&i64::try_from(target).unwrap());
+            let assert_saved = saved.contains(&i64::try_from(target).unwrap());
             match answer.status {
                 200 => {
-                    assert!(is_saved, "the save for {target} was acknowledged and is lost");
+                    assert!(assert_saved, "the save for {target} was acknowledged and is lost");
                     acknowledged.push(time);
                     kept.push(target);
                 }
                 503 => {
                     assert!(answer.head.to_lowercase().contains("\r\nretry-after: "), "{answer:?}");
                     let is_unknown = answer.body.contains("outcome_unknown");
-                    assert!(!is_saved || is_unknown, "{target} was refused and saved");
+                    assert!(!assert_saved || is_unknown, "{target} was refused and saved");
                     refused.push(time);
                 }
                 _ => panic!("{answer:?}"),

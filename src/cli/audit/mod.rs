@@ -9,8 +9,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{
+    command_context::{self, moment},
     output::{self, Failure, Format},
-    session::{self, moment},
     user_argument::{UserArgument, ambiguous},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = session::open().await?;
+    let service = command_context::open().await?;
     match command {
         Command::List { user } => list(&service, &user, format).await,
         Command::Verify(arguments) => verify::run(&service, &arguments, format).await,
@@ -69,7 +69,9 @@ async fn user_id(service: &Service, user: &str) -> Result<UserId, Failure> {
     let argument = UserArgument::parse(user)?;
     let (id, name) = match argument {
         UserArgument::Id(user_id) => return Ok(user_id),
-        UserArgument::Name(_) => return Ok(session::find_user(service, user).await?.user_id),
+        UserArgument::Name(_) => {
+            return Ok(command_context::find_user(service, user).await?.user_id);
+        }
         UserArgument::Number(id, name) => (id, name),
     };
     match service.find_user_by_name(&name).await? {

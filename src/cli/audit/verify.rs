@@ -47,13 +47,15 @@ pub(super) async fn run(
         [json!(user_id.as_i32()), Value::String(discrepancy.to_string())]
     };
     let rows: Vec<_> = findings.iter().map(row).collect();
-    if !rows.is_empty() || format == Format::Programs {
+    if !rows.is_empty() || format == Format::Json {
         output::rows(format, ["USER", "FINDING"], &rows)?;
     }
     for number in &forged {
-        output::complain(format_args!("line {number}: this anchor is not of this installation"));
+        output::print_status(format_args!(
+            "line {number}: this anchor is not of this installation"
+        ));
     }
-    output::complain(format_args!(
+    output::print_status(format_args!(
         "{chains} chains and {anchors} anchors verified, {} findings",
         findings.len() + forged.len()
     ));

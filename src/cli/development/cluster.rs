@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{account::Account, binaries::Binaries, data_folder::DataFolder};
-use crate::cli::output::{Failure, complain};
+use crate::cli::output::{Failure, print_status};
 
 /// Where the files lie when the data folder cannot be reached by PostgreSQL's account.
 const ELSEWHERE: &str = "/var/lib/credential-keeper";
@@ -58,7 +58,7 @@ impl Cluster {
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
         }
-        complain("making the database files");
+        print_status("making the database files");
         let output = self
             .account
             .command(&self.binaries.program("initdb"))
@@ -91,7 +91,7 @@ impl Cluster {
             command.arg("--pgdata").arg(self.files()).args(arguments).output()
         };
         if is_running {
-            complain("stopping the PostgreSQL that a killed dev left running");
+            print_status("stopping the PostgreSQL that a killed dev left running");
             let stopped = control(&["stop", "--mode=fast", "--wait", "--timeout=60"])?;
             if !stopped.status.success() {
                 return Err(Failure::because(
@@ -135,7 +135,7 @@ fn place(data: &DataFolder, account: Account) -> Result<PathBuf, Failure> {
     DirBuilder::new().recursive(true).mode(0o755).create(elsewhere)?;
     let outside = elsewhere.join(data.identity()?);
     make(&outside, account)?;
-    complain(format_args!(
+    print_status(format_args!(
         "the database files lie in {}, because PostgreSQL's account cannot reach the data folder",
         outside.display()
     ));

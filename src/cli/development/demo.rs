@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use super::data_folder::DataFolder;
 use crate::{
     cli::{
-        output::{Failure, complain},
-        session,
+        command_context,
+        output::{Failure, print_status},
     },
     clock,
     configuration::Settings,
@@ -51,7 +51,7 @@ pub(super) async fn prepare(
         add(&service, (id, name, is_administrator), password).await?;
     }
     installation::insert_kind(database, InstallationKind::Development, clock::now()).await?;
-    complain("demo users: tje0 with password Tje0 (administrator), demo with password demo");
+    print_status("demo users: tje0 with password Tje0 (administrator), demo with password demo");
     Ok(())
 }
 
@@ -69,8 +69,8 @@ async fn add(
         is_retired: false,
     };
     let password = CredentialValue::parse("Password", &SecretString::from(password))?;
-    let origin = session::origin();
-    match service.add_user(session::author(&origin), &user, password).await {
+    let client_info = command_context::client_info();
+    match service.add_user(command_context::change_context(&client_info), &user, password).await {
         Ok(_)
         | Err(AddUserError::Taken(UserTakenError::UserIdTaken | UserTakenError::LoginNameTaken)) => {
             Ok(())

@@ -21,9 +21,9 @@ use secrecy::SecretString;
 
 use self::{data_folder::DataFolder, postgres::PrivatePostgres};
 use super::{
+    command_context,
     output::{self, Failure},
     serve::announce,
-    session,
     stop::stop_signal,
 };
 use crate::{
@@ -51,12 +51,12 @@ pub(super) struct Arguments {
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let settings = session::read_settings()?;
+    let settings = command_context::read_settings()?;
     let stop = stop_signal()?;
     if arguments.database_only {
         let data = DataFolder::open(&arguments.data)?;
         let mut postgres = PrivatePostgres::start(&data).await?;
-        output::say(format_args!("ready {}", postgres.url()))?;
+        output::print_result(format_args!("ready {}", postgres.url()))?;
         let failed = tokio::select! {
             () = stop => None,
             failed = postgres.supervise() => failed.err(),

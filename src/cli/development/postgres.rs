@@ -17,7 +17,7 @@ use super::{
     data_folder::DataFolder,
 };
 use crate::{
-    cli::output::{Failure, complain},
+    cli::output::{Failure, print_status},
     configuration,
     domain::hexadecimal,
     security::random::random_bytes,
@@ -71,7 +71,7 @@ impl PrivatePostgres {
         loop {
             tokio::time::sleep(WATCH).await;
             if let Some(status) = self.server.try_wait()? {
-                complain(format_args!("PostgreSQL ended ({status}); starting it again"));
+                print_status(format_args!("PostgreSQL ended ({status}); starting it again"));
                 self.spawn_again()?;
                 self.wait_until_released().await?;
             }

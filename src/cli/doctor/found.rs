@@ -4,10 +4,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Finding, Verdict};
 use crate::{
-    cli::{output::Failure, session},
+    cli::{command_context, output::Failure},
     clock,
     configuration::Settings,
-    service::{Service, inspection::Inspection},
+    service::{Service, diagnostics::Diagnostics},
     startup,
     storage::installation::{self, InstallationKind},
 };
@@ -23,12 +23,12 @@ const KEY_AGE: Duration = Duration::days(365);
 
 /// Everything that is found where the settings lead to.
 pub(super) async fn found(settings: Settings) -> Vec<Finding> {
-    let opened = inspect(settings).await;
+    let opened = diagnose(settings).await;
     let mut findings = vec![system()];
     match opened {
-        Ok((inspection, kind)) => {
-            findings.extend(database(&inspection, kind));
-            findings.extend(kept(&inspection));
+        Ok((diagnostics, kind)) => {
+            findings.extend(database(&diagnostics, kind));
+            findings.extend(kept(&diagnostics));
         }
         Err(Failure(reason)) => findings.push(Finding {
             clause: "ASVS 13.3.1 and 16.5.3",
@@ -39,16 +39,16 @@ pub(super) async fn found(settings: Settings) -> Vec<Finding> {
     findings
 }
 
-async fn inspect(settings: Settings) -> Result<(Inspection, Option<InstallationKind>), Failure> {
-    let service: Service = session::open_with(settings).await?;
+async fn diagnose(settings: Settings) -> Result<(Diagnostics, Option<InstallationKind>), Failure> {
+    let service: Service = command_context::open_with(settings).await?;
     let kind = installation::find_kind(&service.database).await?;
-    Ok((service.inspect().await?, kind))
+    Ok((service.diagnose().await?, kind))
 }
 
 /// Asks both ends: the server alone cannot tell a tunnel from a local connection, and encryption
 /// without a verified certificate lets another server answer.
-fn is_way_protected(inspection: &Inspection) -> bool {
-    let Inspection { facts, route, .. } = inspection;
+fn is_way_protected(diagnostics: &Diagnostics) -> bool {
+    let Diagnostics { facts, route, .. } = diagnostics;
     (facts.is_local && route.is_local) || (facts.is_encrypted && route.verifies_server)
 }
 
@@ -62,8 +62,8 @@ fn system() -> Finding {
     )
 }
 
-fn database(inspection: &Inspection, kind: Option<InstallationKind>) -> Vec<Finding> {
-    let facts = &inspection.facts;
+fn database(diagnostics: &Diagnostics, kind: Option<InstallationKind>) -> Vec<Finding> {
+    let facts = &diagnostics.facts;
     let difference = (facts.now - clock::now()).abs();
     vec![
         Finding::new(
@@ -93,7 +93,7 @@ fn database(inspection: &Inspection, kind: Option<InstallationKind>) -> Vec<Find
         Finding::new(
             "ASVS 12.3.1 and 12.3.2",
             "the way to the database is encrypted, or stays on this machine",
-            is_way_protected(inspection),
+            is_way_protected(diagnostics),
             "put sslmode=verify-full into database.url",
         ),
         Finding::advice(
@@ -117,10 +117,10 @@ fn database(inspection: &Inspection, kind: Option<InstallationKind>) -> Vec<Find
     ]
 }
 
-fn kept(inspection: &Inspection) -> Vec<Finding> {
-    let facts = &inspection.facts;
+fn kept(diagnostics: &Diagnostics) -> Vec<Finding> {
+    let facts = &diagnostics.facts;
     let is_young = |first: OffsetDateTime| clock::now() - first <= KEY_AGE;
-    let below = inspection.below_target.len();
+    let below = diagnostics.below_target.len();
     vec![
         Finding::new(
             "ASVS 8.2.1",
@@ -137,7 +137,7 @@ fn kept(inspection: &Inspection) -> Vec<Finding> {
         Finding::new(
             "NIST 3.1.1.2 key held apart",
             "everything is sealed under the writing key",
-            inspection.to_reseal == 0,
+            diagnostics.to_reseal == 0,
             "`rotate-key reseal`",
         ),
         Finding::advice(

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use self::{configured::configured, found::found};
 use super::{
+    command_context,
     output::{self, Failure, Format},
-    session,
 };
 
 /// What became of one clause.
@@ -49,7 +49,7 @@ impl Finding {
 
 /// Prints each clause; exits 1 when one is not met.
 pub(super) async fn run(format: Format) -> Result<ExitCode, Failure> {
-    let settings = session::read_settings()?;
+    let settings = command_context::read_settings()?;
     let mut findings = configured(&settings);
     findings.extend(found(settings).await);
     let row = |finding: &Finding| {
@@ -64,6 +64,6 @@ pub(super) async fn run(format: Format) -> Result<ExitCode, Failure> {
     output::rows(format, ["VERDICT", "CLAUSE", "WHAT", "NEXT STEP"], &rows)?;
     let is_failed = |finding: &&Finding| matches!(finding.verdict, Verdict::Fail(_));
     let failed = findings.iter().filter(is_failed).count();
-    output::complain(format_args!("{} clauses, {failed} not met", findings.len()));
+    output::print_status(format_args!("{} clauses, {failed} not met", findings.len()));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

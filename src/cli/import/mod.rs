@@ -26,8 +26,9 @@ use self::{
     unfinished::Unfinished,
 };
 use super::{
+    command_context,
     output::{self, Failure},
-    progress, session,
+    progress,
     stop::Stop,
 };
 use crate::{
@@ -38,8 +39,8 @@ use crate::{
     },
     service::{
         Service, bulk,
-        changes::ChangeUserError,
         importing::{Imported, ImportedUser},
+        user_transaction::ChangeUserError,
     },
     telemetry::task_failed,
 };
@@ -98,7 +99,7 @@ struct Counts {
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let service = Arc::new(session::open_for_import().await?);
+    let service = Arc::new(command_context::open_for_import().await?);
     let source = Source::from(arguments.file.as_path());
     let stop = Stop::listen()?;
     let checkpoint = Checkpoint::open(&source)?.filter(|_| !arguments.dry_run);
@@ -106,7 +107,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let lines = Lines::open(&source, done)?;
     checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
     if done > 0 {
-        output::complain(format_args!("goes on after line {done}"));
+        output::print_status(format_args!("goes on after line {done}"));
     }
     let progress = match lines.length() {
         Some(length) => progress::bar(length, "{msg}").with_position(lines.position()),
@@ -245,18 +246,18 @@ impl Import {
         };
         *count += 1;
         let user_id = user_id.map(UserId::as_i32);
-        self.say(number, &json!({ "line": number, "result": result, "user_id": user_id }))
+        self.print_result(number, &json!({ "line": number, "result": result, "user_id": user_id }))
     }
 
     fn failed(&mut self, number: u64, problem: &InvalidField) -> Result<(), Failure> {
         self.counts.failed += 1;
         let (field, reason) = (&problem.field, problem.reason.to_string());
         let told = json!({ "line": number, "result": "failed", "field": field, "reason": reason });
-        self.say(number, &told)
+        self.print_result(number, &told)
     }
 
     /// Tells the result of a line, which is finished with that and not before.
-    fn say(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
+    fn print_result(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
         self.progress.suspend(|| output::report(result))?;
         self.unfinished.finish(number);
         Ok(())
@@ -294,19 +295,21 @@ impl Import {
         self.progress.finish_and_clear();
         let Counts { added, changed, failed } = self.counts;
         let would = if self.is_dry_run { " (dry run)" } else { "" };
-        output::complain(format_args!("{added} added, {changed} changed, {failed} failed{would}"));
+        output::print_status(format_args!(
+            "{added} added, {changed} changed, {failed} failed{would}"
+        ));
         if matches!(ended, Ok(true)) {
             self.checkpoint.map_or(Ok(()), Checkpoint::remove)?;
             return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         let saved = self.save();
         match &self.checkpoint {
-            Some(checkpoint) => output::complain(format_args!(
+            Some(checkpoint) => output::print_status(format_args!(
                 "stopped; the same command resumes after line {}",
                 checkpoint.lines()
             )),
             None if self.is_dry_run => {}
-            None => output::complain(format_args!(
+            None => output::print_status(format_args!(
                 "stopped after line {}; {NEEDS_A_FILE}",
                 self.unfinished.done_of(self.number)
             )),
@@ -322,12 +325,12 @@ fn lines_per_byte(lines: u64, bytes: u64) -> f64 {
 }
 
 async fn import_one(service: &Service, is_dry_run: bool, user: ImportedUser) -> Outcome {
-    let origin = session::origin();
-    let author = session::author(&origin);
+    let client_info = command_context::client_info();
+    let context = command_context::change_context(&client_info);
     if is_dry_run {
-        return service.try_import(author, &user).await;
+        return service.try_import(context, &user).await;
     }
-    let (imported, user_id) = service.import_user(author, user).await?;
+    let (imported, user_id) = service.import_user(context, user).await?;
     Ok((imported, Some(user_id)))
 }
 
@@ -336,7 +339,7 @@ async fn import_batch(
     batch: Vec<(u64, ImportedUser)>,
     results: &Results,
 ) -> Result<(), ChangeUserError> {
-    let origin = session::origin();
+    let client_info = command_context::client_info();
     let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let tell = |place: usize, outcome: bulk::Outcome| {
         let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
@@ -345,7 +348,7 @@ async fn import_batch(
             let _ = results.send((*number, outcome));
         }
     };
-    service.import_users(session::author(&origin), users, tell).await
+    service.import_users(command_context::change_context(&client_info), users, tell).await
 }
 
 /// True for a line whose hashes, if any, are ready.

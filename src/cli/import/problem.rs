@@ -3,7 +3,7 @@
 use super::line::in_names_of_lines;
 use crate::{
     domain::{InvalidField, Reason},
-    service::{StorageError, changes::ChangeUserError, credentials::SaveCredentialError},
+    service::{StorageError, credentials::SaveCredentialError, user_transaction::ChangeUserError},
 };
 
 /// What is wrong with one line, or what is wrong with all of them.

@@ -25,17 +25,17 @@ pub(super) use self::unreadable::UnreadableCredential;
 use super::{
     connection::Connection,
     error::{ApiError, ErrorKind},
-    presented::{self, Presented, SO_APP_TOKEN},
     request_id::RequestId,
     routes::Access,
+    secret_headers::{self, SO_APP_TOKEN, SecretHeaders},
     state::HttpState,
 };
 use crate::{
     clock,
-    domain::{caller::Origin, principal::PresentedCredential},
+    domain::{client_info::ClientInfo, principal::PresentedCredential},
     service::{
         EnabledSchemes,
-        authentication::{Authenticated, AuthenticationError, Presentation, Work},
+        authentication::{Authenticated, AuthenticationAttempt, AuthenticationError, Work},
     },
 };
 
@@ -53,11 +53,11 @@ pub(super) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let origin = origin(request.request());
-    match authenticated((access, work), &request, origin.clone()).await {
+    let client_info = client_info(request.request());
+    match authenticated((access, work), &request, client_info.clone()).await {
         Ok(Authenticated { principal, admission: _until_answered }) => {
             request.extensions_mut().insert(principal);
-            request.extensions_mut().insert(origin);
+            request.extensions_mut().insert(client_info);
             Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(error) => {
@@ -72,15 +72,15 @@ pub(super) async fn authenticate(
 async fn authenticated(
     (access, work): (Access, Work),
     request: &ServiceRequest,
-    origin: Origin,
+    client_info: ClientInfo,
 ) -> Result<Authenticated, ApiError> {
-    let headers = presented::presented(request.request());
+    let headers = secret_headers::secret_headers(request.request());
     let credential = credential(&headers)?;
     tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
     // One that cannot be read is nobody's. Without it, the token's application would count.
     let app_token = headers.single(SO_APP_TOKEN).unwrap_or(Some("")).map(SecretString::from);
-    let presentation = Presentation { credential, app_token, origin, work };
+    let presentation = AuthenticationAttempt { credential, app_token, client_info, work };
     let authenticated = state
         .service
         .run(|service| async move { service.authenticate(presentation, clock::now()).await });
@@ -104,7 +104,7 @@ pub(super) fn refused(error: AuthenticationError) -> ApiError {
 }
 
 /// What the request presents: exactly one header of a known scheme, or the cookie session.
-fn credential(headers: &Presented) -> Result<PresentedCredential, ApiError> {
+fn credential(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
     let authorization = headers.single(AUTHORIZATION.as_str());
     match authorization.map_err(|error| UnreadableCredential::Header("Authorization", error))? {
         Some(text) => Ok(read(text)?),
@@ -120,11 +120,11 @@ fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
 }
 
 /// Where a request comes from, for hashing and for evidence.
-pub(super) fn origin(request: &HttpRequest) -> Origin {
+pub(super) fn client_info(request: &HttpRequest) -> ClientInfo {
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
     let address = extensions.get::<Connection>().and_then(|connection| connection.address);
-    Origin { address, request_id: request_id.to_owned() }
+    ClientInfo { address, request_id: request_id.to_owned() }
 }
 
 /// The challenges of a 401 (protocol.md 10.3): Basic only when it is asked for or alone, because

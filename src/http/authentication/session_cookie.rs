@@ -12,7 +12,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind},
         headers::{self, UnreadableHeader},
-        presented::{Presented, X_XSRF_TOKEN},
+        secret_headers::{SecretHeaders, X_XSRF_TOKEN},
     },
 };
 
@@ -22,7 +22,7 @@ pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
 
 /// What a request without an `Authorization` header presents.
-pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ApiError> {
+pub(super) fn read(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
     let xsrf = xsrf_header(headers)?.ok_or(ErrorKind::XsrfMissing)?;
     single_cookie(headers, XSRF_COOKIE)?;
     let cookie = single_cookie(headers, SESSION_COOKIE)?;
@@ -35,7 +35,7 @@ pub(super) fn read(headers: &Presented) -> Result<PresentedCredential, ApiError>
 /// # Errors
 /// When there are several.
 pub(in crate::http) fn xsrf_header(
-    headers: &Presented,
+    headers: &SecretHeaders,
 ) -> Result<Option<SecretString>, UnreadableCredential> {
     match headers.single(X_XSRF_TOKEN) {
         Ok(value) => Ok(value.map(SecretString::from)),
@@ -50,7 +50,7 @@ pub(in crate::http) fn xsrf_header(
 /// # Errors
 /// When there are several: one may have been planted by another host of the domain.
 pub(in crate::http) fn single_cookie(
-    headers: &Presented,
+    headers: &SecretHeaders,
     name: &'static str,
 ) -> Result<Option<SecretString>, UnreadableCredential> {
     let mut values = cookies(headers, name);
@@ -64,7 +64,7 @@ pub(in crate::http) fn single_cookie(
 
 /// The values of every cookie of that name. Those of other programs on this host may be anything.
 fn cookies<'headers>(
-    headers: &'headers Presented,
+    headers: &'headers SecretHeaders,
     name: &str,
 ) -> impl Iterator<Item = &'headers [u8]> {
     let lines = headers.lines(COOKIE.as_str()).map(HeaderValue::as_bytes);

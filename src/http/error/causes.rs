@@ -7,9 +7,9 @@ use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     attempts::AttemptError,
     authentication::{AuthenticationError, Refusal},
-    changes::ChangeUserError,
     credentials::SaveCredentialError,
     tickets::TicketError,
+    user_transaction::ChangeUserError,
     users::ReadUserError,
 };
 

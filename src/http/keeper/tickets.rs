@@ -6,11 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::{
-    call::Call,
     error::{ApiError, ErrorKind, MissingRight},
     localisation::{TimeZone, format_moment},
     negotiation::{self, XmlNames},
     openapi::Operation,
+    request_context::RequestContext,
 };
 
 /// A new ticket; its text is shown this once.
@@ -44,10 +44,11 @@ pub(in crate::http) fn end_current_operation() -> Operation {
 
 /// `POST /keeper/tickets`: 201 with a ticket for the Basic password of this request.
 pub(in crate::http) async fn issue(
-    call: Call,
+    context: RequestContext,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let issued = call.run(|service, by| async move { service.issue_ticket(by.author()).await });
+    let issued = context
+        .run(|service, caller| async move { service.issue_ticket(caller.change_context()).await });
     let issued = issued.await?;
     let zone = TimeZone::of(request.headers());
     let response = TicketResponse {
@@ -58,7 +59,9 @@ pub(in crate::http) async fn issue(
 }
 
 /// `DELETE /keeper/tickets/current`: 204, and the ticket of this request has ended.
-pub(in crate::http) async fn end_current(call: Call) -> Result<HttpResponse, ApiError> {
-    call.run(|service, by| async move { service.end_current_ticket(by.author()).await }).await?;
+pub(in crate::http) async fn end_current(
+    context: RequestContext,
+) -> Result<HttpResponse, ApiError> {
+    context.run(|service, caller| async move { service.end_current_ticket(caller.change_context()).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 use crate::{
     domain::{attempts::AttemptSummary, principal::Actor},
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         localisation::{TimeZone, format_moment},
         negotiation::{Negotiated, XmlNames},
         openapi::Operation,
         query,
+        request_context::RequestContext,
     },
 };
 
@@ -56,14 +56,14 @@ pub(in crate::http) fn unlock_operation() -> Operation {
 
 /// Lists what was tried in vain.
 pub(in crate::http) async fn list(
-    call: Call,
+    context: RequestContext,
     request: HttpRequest,
     user: Path<String>,
 ) -> Result<Negotiated<Vec<AttemptInfo>>, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    let limits = call.service().rules.attempts;
-    let listed = call.read(|service, by| async move {
-        service.list_attempts(Actor::Principal(&by.principal), user_id).await
+    let limits = context.service().rules.attempts;
+    let listed = context.read(|service, caller| async move {
+        service.list_attempts(Actor::Principal(&caller.principal), user_id).await
     });
     let zone = TimeZone::of(request.headers());
     let info = |of: AttemptSummary| {
@@ -81,10 +81,14 @@ pub(in crate::http) async fn list(
 
 /// Forgets it.
 pub(in crate::http) async fn unlock(
-    call: Call,
+    context: RequestContext,
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    call.run(|service, by| async move { service.unlock(by.author(), user_id, None).await }).await?;
+    context
+        .run(|service, caller| async move {
+            service.unlock(caller.change_context(), user_id, None).await
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

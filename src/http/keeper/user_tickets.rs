@@ -10,12 +10,12 @@ use crate::{
     clock,
     domain::{hexadecimal, principal::Actor},
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         localisation::{TimeZone, format_moment},
         negotiation::{Negotiated, XmlNames},
         openapi::Operation,
         query,
+        request_context::RequestContext,
     },
     service::tickets::TicketSummary,
 };
@@ -66,13 +66,13 @@ pub(in crate::http) fn end_one_operation() -> Operation {
 
 /// Lists what still counts.
 pub(in crate::http) async fn list(
-    call: Call,
+    context: RequestContext,
     request: HttpRequest,
     user: Path<String>,
 ) -> Result<Negotiated<Vec<TicketInfo>>, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    let listed = call.read(|service, by| async move {
-        let actor = Actor::Principal(&by.principal);
+    let listed = context.read(|service, caller| async move {
+        let actor = Actor::Principal(&caller.principal);
         service.list_tickets(actor, user_id, clock::now()).await
     });
     let zone = TimeZone::of(request.headers());
@@ -90,27 +90,29 @@ pub(in crate::http) async fn list(
 
 /// Ends everything.
 pub(in crate::http) async fn end_all(
-    call: Call,
+    context: RequestContext,
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    call.run(|service, by| async move { service.end_sessions_of(by.author(), user_id).await })
+    context
+        .run(|service, caller| async move {
+            service.end_sessions_of(caller.change_context(), user_id).await
+        })
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Ends one.
 pub(in crate::http) async fn end_one(
-    call: Call,
+    context: RequestContext,
     named: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (user, ticket) = named.into_inner();
     let (user_id, digest) =
         (query::user_id_of_path(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
-    let ended =
-        call.run(
-            |service, by| async move { service.end_ticket_of(by.author(), user_id, digest).await },
-        );
+    let ended = context.run(|service, caller| async move {
+        service.end_ticket_of(caller.change_context(), user_id, digest).await
+    });
     if ended.await? {
         Ok(HttpResponse::NoContent().finish())
     } else {

@@ -99,7 +99,7 @@ fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind>
     format.map(Some).ok_or(ErrorKind::UnsupportedMediaType)
 }
 
-/// The length of a body that the web server does not end by itself: after `Upgrade: websocket` it
+/// The length of a body that the web server does not end by itself: after `Rehash: websocket` it
 /// takes everything that follows for one stream. This service upgrades to nothing, so the request is
 /// read as if the header was not there (RFC 9110, section 7.8).
 fn length_despite_upgrade(headers: &HeaderMap) -> Result<Option<usize>, ErrorKind> {

@@ -1,14 +1,14 @@
 //! Bodies in and out: every format is read into the same tree, and every answer is written in the
 //! format that the caller gets (protocol.md 4).
 
+#[cfg(feature = "bench")]
+pub(super) mod bench_support;
 mod body;
 mod charset;
 mod document;
 mod form;
 mod json;
 pub(super) mod media_type;
-#[cfg(feature = "parts")]
-pub(super) mod parts;
 mod reading;
 mod scalars;
 mod select;

@@ -12,7 +12,7 @@ use crate::{
     domain::{InvalidField, Reason, principal::AuthenticationScheme},
     http::{
         authentication::{
-            origin, refused,
+            client_info, refused,
             session_cookie::{SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie},
         },
         connection::Connection,
@@ -20,7 +20,7 @@ use crate::{
         localisation::Language,
         negotiation::{self, Body, XmlNames, media_type},
         openapi::Operation,
-        presented::presented,
+        secret_headers::secret_headers,
         state::HttpState,
     },
     service::sessions::{LoginPage, NewSession, SignIn, SignInError},
@@ -90,7 +90,7 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     require_sessions(&state)?;
     let language = Language::of(request.headers());
-    if let Ok(Some(cookie)) = single_cookie(&presented(&request), SESSION_COOKIE) {
+    if let Ok(Some(cookie)) = single_cookie(&secret_headers(&request), SESSION_COOKIE) {
         let shown = state
             .service
             .run(|service| async move { service.show_session(&cookie, clock::now()).await });
@@ -180,7 +180,7 @@ fn check_page(
 ) -> Result<(), ApiError> {
     require_own_page(request)?;
     // Only forms can be sent without the browser asking first.
-    let cookie = single_cookie(&presented(request), LOGIN_COOKIE).ok().flatten();
+    let cookie = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
     let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
     let is_shown = page.is_some_and(|page| state.service.service().is_of_login_page(&page));
     if is_form && !is_shown {
@@ -198,8 +198,8 @@ async fn start(
     let sign_in = SignIn {
         name: body.user_name.ok_or_else(|| required("UserName"))?,
         password: body.password.ok_or_else(|| required("Password"))?,
-        former: single_cookie(&presented(request), SESSION_COOKIE)?,
-        origin: origin(request),
+        former: single_cookie(&secret_headers(request), SESSION_COOKIE)?,
+        client_info: client_info(request),
     };
     state
         .service
@@ -238,7 +238,7 @@ fn login_page(
     problem: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
     // The page that is open beside this one goes on working.
-    let open = single_cookie(&presented(request), LOGIN_COOKIE).ok().flatten();
+    let open = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
     let page = state.service.service().new_login_page(open)?;
     response.cookie(cookie_of(request, state, LOGIN_COOKIE, page.cookie.expose_secret()));
     let template = LoginTemplate {

@@ -9,14 +9,14 @@ use super::{html, own_page::require_own_page};
 use crate::clock;
 use crate::http::{
     authentication::{
-        origin,
+        client_info,
         session_cookie::{SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header},
     },
     connection::Connection,
     error::{ApiError, ErrorKind, MissingRight},
     negotiation::{Body, media_type},
     openapi::Operation,
-    presented::presented,
+    secret_headers::secret_headers,
     state::HttpState,
 };
 
@@ -49,15 +49,15 @@ pub(in crate::http) async fn sign_out(
 ) -> Result<HttpResponse, ApiError> {
     // A page of another site has no cookie to show, but could have ours taken away.
     require_own_page(&request)?;
-    let presented = presented(&request);
-    if let Some(cookie) = single_cookie(&presented, SESSION_COOKIE)? {
-        let header = xsrf_header(&presented)?;
+    let secret_headers = secret_headers(&request);
+    if let Some(cookie) = single_cookie(&secret_headers, SESSION_COOKIE)? {
+        let header = xsrf_header(&secret_headers)?;
         let xsrf = header.or(body.xsrf_token).ok_or(ErrorKind::XsrfMissing)?;
-        let origin = origin(&request);
+        let client_info = client_info(&request);
         let ended = state
             .service
             .run(|service| async move {
-                service.sign_out((&cookie, &xsrf), &origin, clock::now()).await
+                service.sign_out((&cookie, &xsrf), &client_info, clock::now()).await
             })
             .await??;
         if !ended {

@@ -15,7 +15,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::domain::caller::network_of;
+use crate::domain::client_info::network_of;
 
 /// How many connections there may be.
 #[derive(Debug, Clone)]

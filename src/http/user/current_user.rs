@@ -9,12 +9,12 @@ use crate::{
     domain::user::{User, UserReference},
     http::{
         agents::user::{get_user, user_carrier::UserCarrier},
-        call::Call,
         carriers::{FieldProperties, TableRight},
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
         query,
+        request_context::RequestContext,
         vendor_names::user_type_name,
     },
 };
@@ -66,23 +66,25 @@ pub(in crate::http) fn by_id_operation() -> Operation {
 }
 
 /// Answers the caller.
-pub(in crate::http) async fn current(call: Call) -> Result<Negotiated<UserCarrier>, ApiError> {
-    let user = UserReference::Id(call.principal().user_id());
-    found(get_user::read(call, user).await?)
+pub(in crate::http) async fn current(
+    context: RequestContext,
+) -> Result<Negotiated<UserCarrier>, ApiError> {
+    let user = UserReference::Id(context.principal().user_id());
+    found(get_user::read(context, user).await?)
 }
 
 /// Answers the caller in short.
-pub(in crate::http) async fn current_associate(call: Call) -> Negotiated<Associate> {
-    Negotiated(associate(call.principal().user.clone()))
+pub(in crate::http) async fn current_associate(context: RequestContext) -> Negotiated<Associate> {
+    Negotiated(associate(context.principal().user.clone()))
 }
 
 /// Answers the user of an id; a text that is no id is nobody's.
 pub(in crate::http) async fn by_id(
-    call: Call,
+    context: RequestContext,
     id: Path<String>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
     let user_id = query::user_id_of_path(&id)?;
-    found(get_user::read(call, UserReference::Id(user_id)).await?)
+    found(get_user::read(context, UserReference::Id(user_id)).await?)
 }
 
 fn found(user: Option<UserCarrier>) -> Result<Negotiated<UserCarrier>, ApiError> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{HashingEngine, HashingError};
-use crate::domain::caller::Caller;
+use crate::domain::client_info::FairnessKey;
 
 /// The places, and who has them.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Admissions {
 
 #[derive(Default)]
 struct Taken {
-    by: HashMap<Caller, usize>,
+    by: HashMap<FairnessKey, usize>,
     all: usize,
 }
 
@@ -33,7 +33,7 @@ struct Taken {
 #[must_use = "the place is free again when this is dropped"]
 pub(crate) struct Admission {
     admissions: Admissions,
-    caller: Caller,
+    caller: FairnessKey,
 }
 
 impl Admissions {
@@ -43,13 +43,17 @@ impl Admissions {
     }
 
     /// A place for one request of this caller; `None` when there is none.
-    pub(super) fn admit(&self, caller: Caller) -> Option<Admission> {
+    pub(super) fn admit(&self, caller: FairnessKey) -> Option<Admission> {
         self.admit_unproven(caller, caller)
     }
 
     /// A place for one request from `address` that names the user `named` and has proven nothing
     /// yet. It is the address's. A user who would be refused after the proof is refused before it.
-    pub(super) fn admit_unproven(&self, address: Caller, named: Caller) -> Option<Admission> {
+    pub(super) fn admit_unproven(
+        &self,
+        address: FairnessKey,
+        named: FairnessKey,
+    ) -> Option<Admission> {
         let mut taken = self.lock();
         let is_behind = |taken: &Taken, caller| taken.is_behind_another(caller);
         if taken.all >= self.places && !(is_behind(&taken, address) && is_behind(&taken, named)) {
@@ -69,7 +73,7 @@ impl Admissions {
 impl Admission {
     /// The place, now of who was proven; `None`, and free again, when they have more than their
     /// share.
-    fn move_to(mut self, caller: Caller) -> Option<Self> {
+    fn move_to(mut self, caller: FairnessKey) -> Option<Self> {
         let admissions = self.admissions.clone();
         let mut taken = admissions.lock();
         if taken.all > admissions.places && !taken.is_behind_another(caller) {
@@ -92,8 +96,8 @@ impl HashingEngine {
     /// As [`Self::admit`].
     pub(crate) fn admit_unproven(
         &self,
-        address: Caller,
-        named: Caller,
+        address: FairnessKey,
+        named: FairnessKey,
     ) -> Result<Admission, HashingError> {
         self.admissions.admit_unproven(address, named).ok_or_else(|| self.pool.refuse())
     }
@@ -105,25 +109,25 @@ impl HashingEngine {
     pub(crate) fn move_admission(
         &self,
         admission: Admission,
-        proven: Caller,
+        proven: FairnessKey,
     ) -> Result<Admission, HashingError> {
         admission.move_to(proven).ok_or_else(|| self.pool.refuse())
     }
 }
 
 impl Taken {
-    fn take(&mut self, caller: Caller) {
+    fn take(&mut self, caller: FairnessKey) {
         *self.by.entry(caller).or_default() += 1;
         self.all += 1;
     }
 
     /// True when another caller would have more places even after this one got one more.
-    fn is_behind_another(&self, caller: Caller) -> bool {
+    fn is_behind_another(&self, caller: FairnessKey) -> bool {
         let own = self.by.get(&caller).copied().unwrap_or_default();
         self.by.values().any(|taken| *taken > own + 1)
     }
 
-    fn give_back(&mut self, caller: Caller) {
+    fn give_back(&mut self, caller: FairnessKey) {
         self.all = self.all.saturating_sub(1);
         if let Some(own) = self.by.get_mut(&caller) {
             *own -= 1;
@@ -147,8 +151,8 @@ mod tests {
     use super::*;
     use crate::domain::user::UserId;
 
-    fn user(number: i32) -> Caller {
-        Caller::User(UserId::try_from(number).unwrap())
+    fn user(number: i32) -> FairnessKey {
+        FairnessKey::User(UserId::try_from(number).unwrap())
     }
 
     #[test]
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn a_user_who_is_only_named_has_no_place_taken_and_a_proven_one_has() {
         let admissions = Admissions::new(3);
-        let address = Caller::Address("192.0.2.1".parse().unwrap());
+        let address = FairnessKey::Address("192.0.2.1".parse().unwrap());
         let forged: Vec<_> =
             (0..3).map(|_| admissions.admit_unproven(address, user(1)).unwrap()).collect();
         assert!(admissions.admit_unproven(address, user(1)).is_none());
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn a_proven_user_with_more_than_their_share_gives_the_place_back() {
         let admissions = Admissions::new(2);
-        let address = |last: u8| Caller::Address([192, 0, 2, last].into());
+        let address = |last: u8| FairnessKey::Address([192, 0, 2, last].into());
         let [first, second] = [(); 2].map(|()| admissions.admit(address(1)).unwrap());
         let late = admissions.admit_unproven(address(2), user(1)).unwrap();
         let first = first.move_to(user(1)).unwrap();

@@ -3,26 +3,26 @@
 //! The hash is the cost of this service, so it is bounded in every direction: a fixed number of
 //! threads, each with memory allocated once and reused; a queue of bounded length with a deadline
 //! for each job; round robin between callers. What cannot be hashed in time is refused at once.
-//! No async thread ever computes a hash, and a job whose caller went away is not hashed. A claim
+//! No async thread ever computes a hash, and a job whose caller went away is not hashed. A request
 //! that was verified lately costs nothing; equal claims at the same time cost one hash.
 
 mod admission;
+#[cfg(feature = "bench")]
+mod bench_support;
 mod capacity;
-mod claim;
 mod derived_key;
 mod fair_queue;
-mod flights;
 mod foreign;
 mod job;
 mod kernel;
-mod kinds;
-mod measures;
-#[cfg(feature = "parts")]
-mod part;
+mod metrics;
 mod phc;
-mod proving;
-mod remembered;
+mod refusal_timing;
+mod single_flight;
 mod stored;
+mod verification;
+mod verification_cache;
+mod verification_request;
 mod weight;
 mod worker;
 
@@ -37,27 +37,29 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-#[cfg(feature = "parts")]
-pub use self::part::HashPart;
+#[cfg(feature = "bench")]
+pub use self::bench_support::HashPart;
 pub(crate) use self::{
-    admission::Admission, capacity::Capacity, claim::Claim, derived_key::derive_key, phc::PhcHash,
-    proving::Proven, stored::StoredHash,
+    admission::Admission, capacity::Capacity, derived_key::derive_key, phc::PhcHash,
+    stored::StoredHash, verification::VerificationOutcome,
+    verification_request::VerificationRequest,
 };
 use self::{
     admission::Admissions,
     capacity::{count, queue_length},
-    claim::ClaimKey,
-    flights::{Flights, Verification, Verified},
     job::{Computed, Done, Job, Task},
     kernel::{Kernel, Tag},
-    kinds::RefusalCost,
-    measures::Measures,
-    remembered::Remembered,
+    metrics::EngineMetrics,
+    refusal_timing::RefusalCost,
+    single_flight::{SingleFlight, Verification, Verified},
+    verification_cache::VerificationCache,
+    verification_request::VerificationKey,
     worker::Pool,
 };
 use super::random::random_bytes;
 use crate::domain::{
-    Reason, caller::Caller, credential::CredentialValue, stored_credential::HashParameters,
+    Reason, client_info::FairnessKey, credential::CredentialValue,
+    stored_credential::HashParameters,
 };
 
 /// How the engine is built.
@@ -104,15 +106,15 @@ pub(crate) struct HashingEngine {
     decoy: PhcHash,
     capacity: Capacity,
     admissions: Admissions,
-    claim_key: ClaimKey,
-    verified: Remembered,
+    verification_key: VerificationKey,
+    verified: VerificationCache,
     /// What was wrong.
-    refused: Remembered,
+    refused: VerificationCache,
     /// Who logged in lately, by name and address.
-    returning: Remembered,
-    flights: Flights,
+    returning: VerificationCache,
+    single_flight: SingleFlight,
     refusal_cost: RefusalCost,
-    measures: Measures,
+    metrics: EngineMetrics,
 }
 
 type Answer = oneshot::Receiver<Result<Computed, HashingError>>;
@@ -127,14 +129,15 @@ impl HashingEngine {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or_else(cores).max(1);
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?;
-        let measures = Measures::default();
+        let metrics = EngineMetrics::default();
         let kernel = Kernel::choose();
         let (pool, hash_time) =
-            Pool::start(kernel, (threads, memory_kib), options.parameters, measures.clone())?;
+            Pool::start(kernel, (threads, memory_kib), options.parameters, metrics.clone())?;
         let hashes_per_second = count(threads) / hash_time.as_secs_f64().max(f64::EPSILON);
         let queue_length = queue_length(hashes_per_second, options.deadline);
         pool.set_capacity(queue_length, hashes_per_second);
-        let remembered = || Remembered::new(options.maximum_verified, options.verified_lifetime);
+        let verification_cache =
+            || VerificationCache::new(options.maximum_verified, options.verified_lifetime);
         Ok(Self {
             pool,
             parameters: options.parameters,
@@ -149,13 +152,13 @@ impl HashingEngine {
                 memory_kib: u64::from(memory_kib) * u64::try_from(threads).unwrap_or(u64::MAX),
             },
             admissions: Admissions::new(queue_length),
-            claim_key: ClaimKey::generate()?,
-            verified: remembered(),
-            refused: remembered(),
-            returning: remembered(),
-            flights: Flights::default(),
+            verification_key: VerificationKey::generate()?,
+            verified: verification_cache(),
+            refused: verification_cache(),
+            returning: verification_cache(),
+            single_flight: SingleFlight::default(),
             refusal_cost: RefusalCost::default(),
-            measures,
+            metrics,
         })
     }
 
@@ -170,7 +173,7 @@ impl HashingEngine {
     /// [`HashingError::Overloaded`] or [`HashingError::ShuttingDown`].
     pub(crate) async fn hash(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         value: &CredentialValue,
     ) -> Result<PhcHash, HashingError> {
         let salt = random_bytes::<{ phc::SALT_LENGTH }>()?.to_vec();
@@ -184,7 +187,7 @@ impl HashingEngine {
     ///
     /// # Errors
     /// [`HashingError::Overloaded`].
-    pub(crate) fn admit(&self, caller: Caller) -> Result<Admission, HashingError> {
+    pub(crate) fn admit(&self, caller: FairnessKey) -> Result<Admission, HashingError> {
         self.admissions.admit(caller).ok_or_else(|| self.pool.refuse())
     }
 
@@ -195,10 +198,10 @@ impl HashingEngine {
     /// As [`Self::admit`].
     pub(crate) fn admit_login(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         canonical_name: &str,
     ) -> Result<Option<Admission>, HashingError> {
-        let visitor = self.claim_key.visitor(caller, canonical_name);
+        let visitor = self.verification_key.visitor(caller, canonical_name);
         if self.returning.contains(visitor, Instant::now()) {
             return Ok(None);
         }
@@ -220,7 +223,7 @@ impl HashingEngine {
         self.pool.submit_idle(job);
         match answer.await {
             Ok(Ok(computed)) => {
-                self.measures.idle.inc();
+                self.metrics.idle.inc();
                 Ok(Some(PhcHash::new(self.parameters, salt, *tag_of(computed.done)?)))
             }
             Ok(Err(error)) => Err(error),
@@ -255,9 +258,9 @@ impl HashingEngine {
     ///
     /// # Errors
     /// As [`Self::hash`].
-    pub(crate) async fn verify(
+    pub(crate) async fn verify_hash(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         value: &CredentialValue,
         stored: Option<&StoredHash>,
     ) -> Result<bool, HashingError> {
@@ -271,7 +274,7 @@ impl HashingEngine {
     /// So it is for a hash that asks for more memory than is allowed, which is not tried.
     fn verification(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         value: &CredentialValue,
         stored: Option<&StoredHash>,
     ) -> Verification {
@@ -299,7 +302,7 @@ impl HashingEngine {
     /// As [`Self::hash`].
     pub(crate) async fn check(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         value: &CredentialValue,
         check: impl FnOnce(&[u8]) -> bool + Send + 'static,
     ) -> Result<bool, HashingError> {
@@ -329,7 +332,7 @@ impl HashingEngine {
         ] {
             registry.register(name, help, ConstGauge::new(number));
         }
-        self.measures.register(registry);
+        self.metrics.register(registry);
     }
 
     /// A job of now, and where it comes out.
@@ -343,7 +346,7 @@ impl HashingEngine {
     /// Queued when it is first polled.
     fn compute(
         &self,
-        caller: Caller,
+        caller: FairnessKey,
         secret: &SecretString,
         task: Task,
     ) -> impl Future<Output = Result<Computed, HashingError>> + Send + use<> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::{
-    foreign::{ForeignHash, Parts},
+    foreign::{ForeignHash, HashComponents},
     phc::PhcHash,
 };
 use crate::domain::{
@@ -34,8 +34,8 @@ impl StoredHash {
     pub(crate) fn parse(text: &SecretString) -> Result<Self, Reason> {
         let foreign = ForeignHash::parse(text)?;
         let own = match &foreign.parts {
-            Parts::Argon2(hash) => PhcHash::of(hash),
-            Parts::Bcrypt | Parts::Pbkdf2(_) => None,
+            HashComponents::Argon2(hash) => PhcHash::of(hash),
+            HashComponents::Bcrypt | HashComponents::Pbkdf2(_) => None,
         };
         Ok(own.map_or_else(|| Self::Foreign(Arc::new(foreign)), Self::Own))
     }

@@ -32,19 +32,19 @@ fn value(text: &str) -> CredentialValue {
     CredentialValue::parse("Value", &SecretString::from(text)).unwrap()
 }
 
-fn user(id: i32) -> Caller {
-    Caller::User(UserId::try_from(id).unwrap())
+fn user(id: i32) -> FairnessKey {
+    FairnessKey::User(UserId::try_from(id).unwrap())
 }
 
-const ADDRESS: Caller = Caller::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+const ADDRESS: FairnessKey = FairnessKey::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 #[tokio::test]
 async fn what_was_hashed_is_verified_and_nothing_else() {
     let engine = engine(FAST, Duration::from_secs(30));
     let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
-    assert!(engine.verify(ADDRESS, &value("right"), Some(&hash)).await.unwrap());
-    assert!(!engine.verify(ADDRESS, &value("wrong"), Some(&hash)).await.unwrap());
-    assert!(!engine.verify(ADDRESS, &value("right"), None).await.unwrap());
+    assert!(engine.verify_hash(ADDRESS, &value("right"), Some(&hash)).await.unwrap());
+    assert!(!engine.verify_hash(ADDRESS, &value("wrong"), Some(&hash)).await.unwrap());
+    assert!(!engine.verify_hash(ADDRESS, &value("right"), None).await.unwrap());
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_hash_that_asks_for_too_much_costs_what_any_other_does() {
     let engine = engine(FAST, Duration::from_secs(30));
     let greedy = HashParameters { memory_kib: 4 * 1024 * 1024, ..FAST };
     let hash = StoredHash::Own(PhcHash::new(greedy, vec![0; 16], [0; 32]));
-    assert!(!engine.verify(ADDRESS, &value("x"), Some(&hash)).await.unwrap());
+    assert!(!engine.verify_hash(ADDRESS, &value("x"), Some(&hash)).await.unwrap());
     assert_eq!(engine.hashed(), 1);
 }
 
@@ -139,7 +139,7 @@ async fn an_abandoned_job_is_not_hashed() {
 async fn a_caller_with_many_jobs_does_not_keep_another_waiting() {
     let engine = engine(SLOW, Duration::from_secs(3600));
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let run = |caller: Caller| {
+    let run = |caller: FairnessKey| {
         let (engine, order) = (Arc::clone(&engine), Arc::clone(&order));
         tokio::spawn(async move {
             engine.hash(caller, &value("x")).await.unwrap();
@@ -157,14 +157,14 @@ async fn a_caller_with_many_jobs_does_not_keep_another_waiting() {
     assert!(position <= 4, "the other caller came {position}th of 21");
 }
 
-fn claim<'claim>(
-    canonical_name: &'claim str,
-    value: &'claim CredentialValue,
-    stored: Option<(&'claim StoredCredential, &'claim StoredHash)>,
-) -> Claim<'claim> {
+fn request<'request>(
+    canonical_name: &'request str,
+    value: &'request CredentialValue,
+    stored: Option<(&'request StoredCredential, &'request StoredHash)>,
+) -> VerificationRequest<'request> {
     let (row, hash) = stored.unzip();
     let credential_type = "CRM5/PASSWORD";
-    Claim { canonical_name, credential_type, value, row, hash, lets_in: true }
+    VerificationRequest { canonical_name, credential_type, value, row, hash, lets_in: true }
 }
 
 fn row(sealed_hash: &[u8]) -> StoredCredential {
@@ -181,10 +181,16 @@ fn row(sealed_hash: &[u8]) -> StoredCredential {
 }
 
 /// What a login does: recalls, and proves what is not remembered.
-async fn recall_or_prove(engine: &HashingEngine, claim: &Claim<'_>) -> (Option<bool>, Proven) {
-    match engine.recall(claim) {
-        Some(is_right) => (Some(is_right), if is_right { Proven::Now } else { Proven::No }),
-        None => (None, engine.prove(ADDRESS, claim).await.unwrap()),
+async fn recall_or_prove(
+    engine: &HashingEngine,
+    request: &VerificationRequest<'_>,
+) -> (Option<bool>, VerificationOutcome) {
+    match engine.cached_result(request) {
+        Some(is_right) => (
+            Some(is_right),
+            if is_right { VerificationOutcome::Now } else { VerificationOutcome::No },
+        ),
+        None => (None, engine.verify(ADDRESS, request).await.unwrap()),
     }
 }
 
@@ -196,20 +202,24 @@ async fn a_claim_is_hashed_once_whether_right_or_wrong_as_long_as_its_row_stays(
     let saved_row = StoredCredential { version: 2, ..row.clone() };
     let (right, wrong) = (value("right"), value("wrong"));
     let hashed = engine.hashed();
-    for (claim, proven, hashes) in [
-        (claim("anna", &right, Some((&row, &hash))), (None, Proven::Now), 1),
-        (claim("anna", &right, Some((&row, &hash))), (Some(true), Proven::Now), 1),
-        (claim("anna", &wrong, Some((&row, &hash))), (None, Proven::No), 2),
-        (claim("anna", &wrong, Some((&row, &hash))), (Some(false), Proven::No), 2),
-        (claim("nobody", &right, None), (None, Proven::No), 3),
-        (claim("nobody", &right, None), (Some(false), Proven::No), 3),
-        (claim("anna", &right, Some((&other_row, &hash))), (None, Proven::Now), 4),
+    for (request, proven, hashes) in [
+        (request("anna", &right, Some((&row, &hash))), (None, VerificationOutcome::Now), 1),
+        (request("anna", &right, Some((&row, &hash))), (Some(true), VerificationOutcome::Now), 1),
+        (request("anna", &wrong, Some((&row, &hash))), (None, VerificationOutcome::No), 2),
+        (request("anna", &wrong, Some((&row, &hash))), (Some(false), VerificationOutcome::No), 2),
+        (request("nobody", &right, None), (None, VerificationOutcome::No), 3),
+        (request("nobody", &right, None), (Some(false), VerificationOutcome::No), 3),
+        (request("anna", &right, Some((&other_row, &hash))), (None, VerificationOutcome::Now), 4),
         // A hash made anew, or sealed anew, is of the same secret.
-        (claim("anna", &wrong, Some((&other_row, &hash))), (Some(false), Proven::No), 4),
-        (claim("anna", &wrong, Some((&saved_row, &hash))), (None, Proven::No), 5),
-        (claim("anna", &right, Some((&row, &hash))), (Some(true), Proven::Now), 5),
+        (
+            request("anna", &wrong, Some((&other_row, &hash))),
+            (Some(false), VerificationOutcome::No),
+            4,
+        ),
+        (request("anna", &wrong, Some((&saved_row, &hash))), (None, VerificationOutcome::No), 5),
+        (request("anna", &right, Some((&row, &hash))), (Some(true), VerificationOutcome::Now), 5),
     ] {
-        assert_eq!(recall_or_prove(&engine, &claim).await, proven);
+        assert_eq!(recall_or_prove(&engine, &request).await, proven);
         assert_eq!(engine.hashed() - hashed, hashes);
     }
 }
@@ -220,16 +230,16 @@ async fn who_is_refused_all_the_same_is_remembered_as_if_their_secret_were_wrong
     let right = value("right");
     let hash = StoredHash::Own(engine.hash(ADDRESS, &right).await.unwrap());
     let row = row(b"sealed");
-    let active = claim("anna", &right, Some((&row, &hash)));
-    let retired = Claim { lets_in: false, ..active };
-    for (claim, recalled) in [
+    let active = request("anna", &right, Some((&row, &hash)));
+    let retired = VerificationRequest { lets_in: false, ..active };
+    for (request, recalled) in [
         (retired, None),
         (retired, Some(false)),
         (active, None),
         (active, Some(true)),
         (retired, Some(false)),
     ] {
-        assert_eq!(recall_or_prove(&engine, &claim).await.0, recalled);
+        assert_eq!(recall_or_prove(&engine, &request).await.0, recalled);
     }
 }
 
@@ -240,10 +250,10 @@ async fn what_lets_nobody_in_is_held_against_the_decoy() {
     let right = value("r\u{ef}ght");
     let hash = StoredHash::Own(engine.hash(ADDRESS, &right).await.unwrap());
     let row = row(b"sealed");
-    let active = claim("anna", &right, Some((&row, &hash)));
-    let locked = Claim { lets_in: false, ..active };
-    assert_eq!(engine.prove(ADDRESS, &locked).await.unwrap(), Proven::No);
-    assert_eq!(engine.prove(ADDRESS, &active).await.unwrap(), Proven::Now);
+    let active = request("anna", &right, Some((&row, &hash)));
+    let locked = VerificationRequest { lets_in: false, ..active };
+    assert_eq!(engine.verify(ADDRESS, &locked).await.unwrap(), VerificationOutcome::No);
+    assert_eq!(engine.verify(ADDRESS, &active).await.unwrap(), VerificationOutcome::Now);
 }
 
 #[tokio::test]
@@ -252,15 +262,15 @@ async fn a_hundred_thousand_wrong_secrets_push_no_right_one_out() {
     let right = value("right");
     let hash = StoredHash::Own(engine.hash(ADDRESS, &right).await.unwrap());
     let row = row(b"sealed");
-    let remembered = claim("anna", &right, Some((&row, &hash)));
-    engine.prove(ADDRESS, &remembered).await.unwrap();
+    let verification_cache = request("anna", &right, Some((&row, &hash)));
+    engine.verify(ADDRESS, &verification_cache).await.unwrap();
     for number in 0..100_000 {
         let wrong = value(&format!("wrong {number}"));
-        let guess = claim("anna", &wrong, Some((&row, &hash)));
-        assert_eq!(engine.prove(ADDRESS, &guess).await.unwrap(), Proven::No);
+        let guess = request("anna", &wrong, Some((&row, &hash)));
+        assert_eq!(engine.verify(ADDRESS, &guess).await.unwrap(), VerificationOutcome::No);
     }
     let hashed = engine.hashed();
-    assert_eq!(engine.recall(&remembered), Some(true));
+    assert_eq!(engine.cached_result(&verification_cache), Some(true));
     assert_eq!(engine.hashed(), hashed);
 }
 
@@ -274,11 +284,13 @@ async fn equal_claims_at_once_cost_one_hash_of_known_and_unknown_names_alike() {
     {
         let hashed = engine.hashed();
         let value = value(secret);
-        let claim = claim("name", &value, stored);
-        let proven = join_all((0..32).map(|_| engine.prove(ADDRESS, &claim))).await;
-        let right = proven.into_iter().filter(|proven| *proven.as_ref().unwrap() != Proven::No);
+        let request = request("name", &value, stored);
+        let proven = join_all((0..32).map(|_| engine.verify(ADDRESS, &request))).await;
+        let right = proven
+            .into_iter()
+            .filter(|proven| *proven.as_ref().unwrap() != VerificationOutcome::No);
         assert_eq!((right.count(), engine.hashed() - hashed), (proofs, 1));
-        assert_eq!(engine.flights.len(), 0);
+        assert_eq!(engine.single_flight.len(), 0);
     }
 }
 
@@ -286,10 +298,13 @@ async fn equal_claims_at_once_cost_one_hash_of_known_and_unknown_names_alike() {
 async fn callers_do_not_share_a_hash() {
     let engine = engine(SLOW, Duration::from_secs(3600));
     let right = value("right");
-    let claim = claim("name", &right, None);
+    let request = request("name", &right, None);
     let (first, second) =
-        tokio::join!(engine.prove(ADDRESS, &claim), engine.prove(user(1), &claim));
-    assert_eq!((first.unwrap(), second.unwrap()), (Proven::No, Proven::No));
+        tokio::join!(engine.verify(ADDRESS, &request), engine.verify(user(1), &request));
+    assert_eq!(
+        (first.unwrap(), second.unwrap()),
+        (VerificationOutcome::No, VerificationOutcome::No)
+    );
     assert_eq!(engine.hashed(), 2);
 }
 
@@ -298,14 +313,14 @@ async fn when_the_first_goes_away_the_others_still_get_their_answer() {
     let engine = engine(SLOW, Duration::from_secs(3600));
     let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let (row, right) = (row(b"sealed"), value("right"));
-    let claim = claim("name", &right, Some((&row, &hash)));
-    let mut first = Box::pin(engine.prove(ADDRESS, &claim));
+    let request = request("name", &right, Some((&row, &hash)));
+    let mut first = Box::pin(engine.verify(ADDRESS, &request));
     assert!(futures_util::poll!(&mut first).is_pending());
-    let mut second = Box::pin(engine.prove(ADDRESS, &claim));
+    let mut second = Box::pin(engine.verify(ADDRESS, &request));
     assert!(futures_util::poll!(&mut second).is_pending());
     drop(first);
-    assert_eq!(second.await.unwrap(), Proven::Together);
-    assert_eq!((engine.hashed(), engine.flights.len()), (2, 0));
+    assert_eq!(second.await.unwrap(), VerificationOutcome::Together);
+    assert_eq!((engine.hashed(), engine.single_flight.len()), (2, 0));
 }
 
 #[tokio::test]
@@ -351,13 +366,17 @@ async fn whoever_logged_in_lately_from_there_needs_no_place_whatever_they_say_no
     let hash = StoredHash::Own(engine.hash(ADDRESS, &value("right")).await.unwrap());
     let row = row(b"sealed");
     let (right, wrong) = (value("right"), value("wrong"));
-    for (value, proven) in [(&wrong, Proven::No), (&right, Proven::Now), (&wrong, Proven::No)] {
-        let claim = claim("anna", value, Some((&row, &hash)));
-        assert_eq!(engine.prove(ADDRESS, &claim).await.unwrap(), proven);
+    for (value, proven) in [
+        (&wrong, VerificationOutcome::No),
+        (&right, VerificationOutcome::Now),
+        (&wrong, VerificationOutcome::No),
+    ] {
+        let request = request("anna", value, Some((&row, &hash)));
+        assert_eq!(engine.verify(ADDRESS, &request).await.unwrap(), proven);
         let is_let_in = engine.admit_login(ADDRESS, "anna").is_ok_and(|place| place.is_none());
         assert_eq!(is_let_in, engine.verified.len() == 1, "only who was right once");
     }
-    let elsewhere = Caller::Address(IpAddr::V4(Ipv4Addr::BROADCAST));
+    let elsewhere = FairnessKey::Address(IpAddr::V4(Ipv4Addr::BROADCAST));
     assert!(engine.admit_login(ADDRESS, "paul").is_err(), "another name");
     assert!(engine.admit_login(elsewhere, "anna").unwrap().is_some(), "from elsewhere");
     drop(crowd);

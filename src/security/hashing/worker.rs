@@ -20,13 +20,13 @@ use super::{
     fair_queue::FairQueue,
     job::{Computed, Done, Job, Task},
     kernel::{self, Kernel, Tag},
-    measures::Measures,
+    metrics::EngineMetrics,
     phc::SALT_LENGTH,
     stored::StoredHash,
     weight::{costing, weight},
 };
 use crate::{
-    domain::{caller::Caller, stored_credential::HashParameters},
+    domain::{client_info::FairnessKey, stored_credential::HashParameters},
     log_events::alarm,
 };
 
@@ -43,11 +43,11 @@ pub(super) struct Pool {
     target: HashParameters,
     /// How long that takes here and now, in nanoseconds: measured at start, and with each new hash.
     target_time: AtomicU64,
-    measures: Measures,
+    metrics: EngineMetrics,
 }
 
 struct State {
-    queue: FairQueue<Caller, Job>,
+    queue: FairQueue<FairnessKey, Job>,
     /// Nobody is kept waiting by this one: it is hashed when the queue is empty.
     idle: Option<Job>,
     is_closed: bool,
@@ -61,7 +61,7 @@ impl Pool {
         kernel: Kernel,
         (threads, memory_kib): (usize, u32),
         parameters: HashParameters,
-        measures: Measures,
+        metrics: EngineMetrics,
     ) -> Result<(Arc<Self>, Duration), HashingError> {
         let state = State {
             queue: FairQueue::new(0),
@@ -76,7 +76,7 @@ impl Pool {
             kernel,
             target: parameters,
             target_time: AtomicU64::new(0),
-            measures,
+            metrics,
         });
         let (report, reports) = mpsc::channel();
         for number in 0..threads {
@@ -112,7 +112,7 @@ impl Pool {
     }
 
     /// Queues a job, or refuses one: this one, or the newest of a busier caller.
-    pub(super) fn submit(&self, caller: Caller, job: Job) -> Result<(), HashingError> {
+    pub(super) fn submit(&self, caller: FairnessKey, job: Job) -> Result<(), HashingError> {
         let mut state = self.lock();
         if state.is_closed {
             return Err(HashingError::ShuttingDown);
@@ -123,11 +123,11 @@ impl Pool {
         }
         let refused = state.queue.push(caller, job);
         let retry_after = state.retry_after();
-        self.measures.waiting.set(gauge(state.queue.len()));
+        self.metrics.waiting.set(gauge(state.queue.len()));
         drop(state);
         self.changed.notify_one();
         if let Some(job) = refused {
-            self.measures.shed_by_length();
+            self.metrics.shed_by_length();
             let _ = job.reply.send(Err(HashingError::Overloaded { retry_after }));
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Pool {
 
     /// What somebody is told whose request is not let in.
     pub(super) fn refuse(&self) -> HashingError {
-        self.measures.shed_by_admission();
+        self.metrics.shed_by_admission();
         HashingError::Overloaded { retry_after: self.lock().retry_after() }
     }
 
@@ -181,10 +181,10 @@ impl Pool {
         while let Some(job) = self.next(memory) {
             let start = Instant::now();
             let answer = if job.deadline < start {
-                self.measures.shed_by_deadline();
+                self.metrics.shed_by_deadline();
                 Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
             } else {
-                self.measures.waited(start - job.queued);
+                self.metrics.waited(start - job.queued);
                 self.compute(job.task, &job.secret, memory)
                     .map(|done| Computed { done, began: start })
             };
@@ -218,7 +218,7 @@ impl Pool {
         let start = Instant::now();
         self.hashed.fetch_add(1, Ordering::Relaxed);
         let computed = hash();
-        self.measures.hashed(start.elapsed());
+        self.metrics.hashed(start.elapsed());
         computed
     }
 
@@ -253,7 +253,7 @@ impl Pool {
             StoredHash::Foreign(foreign) => {
                 let start = Instant::now();
                 let is_match = foreign.matches(secret, memory);
-                self.measures.filled(foreign.cost().blocks());
+                self.metrics.filled(foreign.cost().blocks());
                 // Each time what is lacking is known better.
                 for _ in 0..FILLINGS {
                     self.fill_up(secret, self.lacking_after(start.elapsed()), memory)?;
@@ -273,7 +273,7 @@ impl Pool {
     ) -> Result<Tag, HashingError> {
         let start = Instant::now();
         let tag = self.kernel.argon2id(secret, salt, parameters, memory)?;
-        self.measures.filled(parameters.blocks());
+        self.metrics.filled(parameters.blocks());
         if parameters == self.target {
             self.remember_time(start.elapsed());
         }
@@ -290,7 +290,7 @@ impl Pool {
     ) -> Result<(), HashingError> {
         if let Some(rest) = costing(weight, self.target) {
             self.kernel.argon2id(secret, b"a job's rest", rest, memory)?;
-            self.measures.filled(rest.blocks());
+            self.metrics.filled(rest.blocks());
         }
         Ok(())
     }
@@ -320,10 +320,10 @@ impl Pool {
         loop {
             match state.pop() {
                 Some(job) if job.reply.is_closed() => {
-                    self.measures.abandoned.inc();
+                    self.metrics.abandoned.inc();
                 }
                 Some(job) => {
-                    self.measures.waiting.set(gauge(state.queue.len()));
+                    self.metrics.waiting.set(gauge(state.queue.len()));
                     return Some(job);
                 }
                 None if !is_wiped => {

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
-        caller::Origin,
+        client_info::ClientInfo,
         credential::CredentialValue,
         principal::{AuthenticationScheme, Principal, Proof},
         stored_credential::StoredCredential,
@@ -24,7 +24,7 @@ impl Service {
     pub(super) async fn authenticate_issuer_token(
         &self,
         text: &SecretString,
-        (work, origin): (Work, &Origin),
+        (work, client_info): (Work, &ClientInfo),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let refuse = |reason| AuthenticationError::refused(None, reason);
@@ -53,7 +53,7 @@ impl Service {
             return Err(refuse(Refusal::NotValidNow));
         }
         let scheme = AuthenticationScheme::Bearer;
-        self.last_uses.push(row, scheme, origin, now);
+        self.last_uses.push(row, scheme, client_info, now);
         let user = candidate.user;
         // An issuer whose clock is ahead must not stretch what is derived from its proof.
         let auth_time = auth_time.min(now);

@@ -3,8 +3,8 @@
 //! Every refusal has an inner reason for the log; the caller learns only that it was refused.
 
 mod application;
-mod derived;
 mod identity;
+mod issued;
 mod password;
 mod session;
 mod ticket;
@@ -14,11 +14,11 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
-    Service, attempts::AttemptError, issuer_keys::IssuerUnavailable, opening::KeyUnavailable,
+    Service, attempts::AttemptError, issuer_keys::IssuerUnavailable, unsealing::KeyUnavailable,
 };
 use crate::{
     domain::{
-        caller::{Caller, Origin},
+        client_info::{ClientInfo, FairnessKey},
         principal::{AuthenticationScheme, PresentedCredential, Principal},
         user::{User, UserId},
     },
@@ -99,11 +99,11 @@ pub(crate) enum Refusal {
 }
 
 /// What a request presents before anything else is looked at.
-pub(crate) struct Presentation {
+pub(crate) struct AuthenticationAttempt {
     pub(crate) credential: PresentedCredential,
     /// `SO-AppToken`.
     pub(crate) app_token: Option<SecretString>,
-    pub(crate) origin: Origin,
+    pub(crate) client_info: ClientInfo,
     pub(crate) work: Work,
 }
 
@@ -157,7 +157,7 @@ impl Service {
     /// [`AuthenticationError::Refused`], or what kept us from finding out.
     pub(crate) async fn authenticate(
         &self,
-        presentation: Presentation,
+        presentation: AuthenticationAttempt,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let found = self.authenticate_once(&presentation, now).await;
@@ -170,10 +170,10 @@ impl Service {
 
     async fn authenticate_once(
         &self,
-        presentation: &Presentation,
+        presentation: &AuthenticationAttempt,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
-        let Presentation { credential, app_token, origin, work } = presentation;
+        let AuthenticationAttempt { credential, app_token, client_info, work } = presentation;
         let work = *work;
         if !self.is_enabled(credential.scheme()) {
             return Err(AuthenticationError::scheme_off());
@@ -181,19 +181,20 @@ impl Service {
         let authenticated = match credential {
             PresentedCredential::Password { name, password } => {
                 // Apart: every request that waits would have room for it otherwise.
-                let proving = Box::pin(self.authenticate_password(name, password, origin, now));
-                let principal = proving.await?;
+                let verification =
+                    Box::pin(self.authenticate_password(name, password, client_info, now));
+                let principal = verification.await?;
                 let admission = self.admit(work, principal.user_id())?;
                 Authenticated { principal, admission }
             }
             PresentedCredential::Ticket(text) => {
-                self.authenticate_ticket(text, (work, origin), now).await?
+                self.authenticate_ticket(text, (work, client_info), now).await?
             }
             PresentedCredential::Token(text) => {
-                self.authenticate_token(text, (work, origin), now).await?
+                self.authenticate_token(text, (work, client_info), now).await?
             }
             PresentedCredential::Session { cookie, xsrf } => {
-                self.authenticate_session((cookie, xsrf), (work, origin), now).await?
+                self.authenticate_session((cookie, xsrf), (work, client_info), now).await?
             }
         };
         self.identify_application(authenticated, app_token.as_ref())
@@ -202,14 +203,15 @@ impl Service {
     /// A place for the work of a request that names a user and has proven nothing yet.
     fn admit_unproven(
         &self,
-        (work, origin): (Work, &Origin),
+        (work, client_info): (Work, &ClientInfo),
         named: UserId,
     ) -> Result<Option<Admission>, HashingError> {
         match work {
             Work::Light => Ok(None),
-            Work::Hashing => {
-                self.hashing.admit_unproven(origin.caller(), Caller::User(named)).map(Some)
-            }
+            Work::Hashing => self
+                .hashing
+                .admit_unproven(client_info.caller(), FairnessKey::User(named))
+                .map(Some),
         }
     }
 
@@ -219,7 +221,7 @@ impl Service {
         admission: Option<Admission>,
         proven: UserId,
     ) -> Result<Option<Admission>, HashingError> {
-        let moved = |place| self.hashing.move_admission(place, Caller::User(proven));
+        let moved = |place| self.hashing.move_admission(place, FairnessKey::User(proven));
         admission.map(moved).transpose()
     }
 
@@ -227,7 +229,7 @@ impl Service {
     fn admit(&self, work: Work, user_id: UserId) -> Result<Option<Admission>, HashingError> {
         match work {
             Work::Light => Ok(None),
-            Work::Hashing => self.hashing.admit(Caller::User(user_id)).map(Some),
+            Work::Hashing => self.hashing.admit(FairnessKey::User(user_id)).map(Some),
         }
     }
 

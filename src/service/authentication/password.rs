@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::{AuthenticationError, Refusal};
 use crate::{
     domain::{
-        caller::Origin,
+        client_info::ClientInfo,
         credential::CredentialValue,
         principal::{AuthenticationScheme, Principal, Proof},
         stored_credential::StoredCredential,
@@ -20,7 +20,7 @@ use crate::{
     },
     security::{
         attempt_digests::pseudo_subject,
-        hashing::{Admission, Claim, HashingError, Proven, StoredHash},
+        hashing::{Admission, HashingError, StoredHash, VerificationOutcome, VerificationRequest},
     },
     service::{Service, attempts::Standing},
     storage::{
@@ -35,10 +35,10 @@ const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 
 /// What a request presented, and from where.
 #[derive(Clone, Copy)]
-struct Presented<'request> {
+struct PresentedPassword<'request> {
     name: &'request LoginName,
     password: &'request CredentialValue,
-    origin: &'request Origin,
+    client_info: &'request ClientInfo,
     now: OffsetDateTime,
 }
 
@@ -55,8 +55,11 @@ struct Target<'login> {
 }
 
 impl<'login> Target<'login> {
-    fn claim<'claim>(&'claim self, presented: Presented<'claim>) -> Claim<'claim> {
-        Claim {
+    fn request<'request>(
+        &'request self,
+        presented: PresentedPassword<'request>,
+    ) -> VerificationRequest<'request> {
+        VerificationRequest {
             canonical_name: presented.name.canonical(),
             credential_type: self.credential_type,
             value: presented.password,
@@ -67,8 +70,11 @@ impl<'login> Target<'login> {
     }
 
     /// The same, before it was locked: what was found wrong then is remembered under that.
-    fn claim_before_lock<'claim>(&'claim self, presented: Presented<'claim>) -> Claim<'claim> {
-        Claim { lets_in: true, ..self.claim(presented) }
+    fn request_before_lock<'request>(
+        &'request self,
+        presented: PresentedPassword<'request>,
+    ) -> VerificationRequest<'request> {
+        VerificationRequest { lets_in: true, ..self.request(presented) }
     }
 
     fn lock(&mut self) {
@@ -97,23 +103,23 @@ impl Service {
         &self,
         name: &str,
         password: &SecretString,
-        origin: &Origin,
+        client_info: &ClientInfo,
         now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
         let refuse = |user: Option<&User>, reason| AuthenticationError::refused(user, reason);
         let name = LoginName::parse(name).map_err(|_| refuse(None, Refusal::ImpossibleName))?;
         let password = CredentialValue::parse("Password", password)
             .map_err(|_| refuse(None, Refusal::ImpossiblePassword))?;
-        let _admission = self.admit_login(origin, &name).await?;
+        let _admission = self.admit_login(client_info, &name).await?;
         let types = self.types.usable_for_basic();
-        let presented = Presented { name: &name, password: &password, origin, now };
+        let presented = PresentedPassword { name: &name, password: &password, client_info, now };
         let login = self.find_login(presented, &types).await?;
-        let row = self.prove(&login, &types, presented).await?;
+        let row = self.verify(&login, &types, presented).await?;
         let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
         let row = row.map_err(|refusal| refuse(Some(user), refusal))?;
-        self.last_uses.push(row, AuthenticationScheme::Basic, origin, now);
+        self.last_uses.push(row, AuthenticationScheme::Basic, client_info, now);
         let credential_type = row.credential_type.clone();
         let proof = Proof::Password { credential_type, version: row.version };
         let user = user.clone();
@@ -129,10 +135,10 @@ impl Service {
     /// A place for the login, where it needs one.
     async fn admit_login(
         &self,
-        origin: &Origin,
+        client_info: &ClientInfo,
         name: &LoginName,
     ) -> Result<Option<Admission>, HashingError> {
-        let admitted = self.hashing.admit_login(origin.caller(), name.canonical());
+        let admitted = self.hashing.admit_login(client_info.caller(), name.canonical());
         if admitted.is_err() {
             tokio::time::sleep(REFUSED_LOGIN_DELAY).await;
         }
@@ -141,11 +147,11 @@ impl Service {
 
     async fn find_login(
         &self,
-        presented: Presented<'_>,
+        presented: PresentedPassword<'_>,
         types: &[String],
     ) -> Result<Login, StorageError> {
         let canonical_name = presented.name.canonical();
-        let address = self.address_digest(presented.origin);
+        let address = self.address_digest(presented.client_info);
         let query = LoginQuery {
             canonical_name,
             types,
@@ -161,25 +167,26 @@ impl Service {
     }
 
     /// The first of the types' rows that was made from this password and counts, or why none was.
-    async fn prove<'login>(
+    async fn verify<'login>(
         &self,
         login: &'login Login,
         types: &'login [String],
-        presented: Presented<'_>,
+        presented: PresentedPassword<'_>,
     ) -> Result<Result<&'login StoredCredential, Refusal>, AuthenticationError> {
-        let standing = Standing { tries: &login.tries, caller: login.caller };
-        let open = self.open_types(types, &standing, presented.now)?;
-        let at = (presented.origin, presented.now);
+        let actor_snapshot = Standing { tries: &login.tries, caller: login.caller };
+        let open = self.open_types(types, &actor_snapshot, presented.now)?;
+        let at = (presented.client_info, presented.now);
         let attempt = self.attempt(login.subject, presented.password, at);
         let mut unknown = Vec::new();
         for credential_type in open {
             let mut target = self.target(login, credential_type, presented.now)?;
-            if standing.is_locked(credential_type) {
+            if actor_snapshot.is_locked(credential_type) {
                 target.lock();
             }
-            match self.recall(&target, presented) {
+            match self.cached_result(&target, presented) {
                 Some(true) => {
-                    self.settle(&attempt, credential_type, (&standing, false)).await?;
+                    self.record_success(&attempt, credential_type, (&actor_snapshot, false))
+                        .await?;
                     return target.proven_row().map(Ok);
                 }
                 Some(false) => {}
@@ -192,24 +199,25 @@ impl Service {
             return Ok(Err(refusal));
         }
         let names = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
-        let charged = self.charge(&attempt, names, standing.caller.is_privileged()).await?;
+        let charged =
+            self.reserve_attempt(&attempt, names, actor_snapshot.caller.is_privileged()).await?;
         for mut target in unknown {
             let found = charged.iter().find(|of| of.credential_type == target.credential_type);
             let Some(charged) = found else { continue };
             if charged.is_locked {
                 target.lock();
             }
-            let claim = target.claim(presented);
-            let proven = self.hashing.prove(presented.origin.caller(), &claim).await?;
+            let request = target.request(presented);
+            let proven = self.hashing.verify(presented.client_info.caller(), &request).await?;
             if !target.lets_in && target.row.is_some() {
                 // Whatever the secret is; a row of another type may still count.
                 refusal = target.refusal(login);
             }
-            if proven == Proven::No {
+            if proven == VerificationOutcome::No {
                 continue;
             }
-            self.settle(&attempt, target.credential_type, (&standing, true)).await?;
-            self.upgrade_if_below_target(&target, proven, presented.password);
+            self.record_success(&attempt, target.credential_type, (&actor_snapshot, true)).await?;
+            self.rehash_if_below_target(&target, proven, presented.password);
             return target.proven_row().map(Ok);
         }
         Ok(Err(refusal))
@@ -233,23 +241,23 @@ impl Service {
 
     /// What was found out about a target lately. That it was locked meanwhile does not make a wrong
     /// secret cost a hash again: it would show that somebody has the name.
-    fn recall(&self, target: &Target<'_>, presented: Presented<'_>) -> Option<bool> {
+    fn cached_result(&self, target: &Target<'_>, presented: PresentedPassword<'_>) -> Option<bool> {
         let was_wrong = target.is_locked
-            && self.hashing.recall(&target.claim_before_lock(presented)) == Some(false);
-        if was_wrong { Some(false) } else { self.hashing.recall(&target.claim(presented)) }
+            && self.hashing.cached_result(&target.request_before_lock(presented)) == Some(false);
+        if was_wrong { Some(false) } else { self.hashing.cached_result(&target.request(presented)) }
     }
 
-    fn upgrade_if_below_target(
+    fn rehash_if_below_target(
         &self,
         target: &Target<'_>,
-        proven: Proven,
+        proven: VerificationOutcome,
         password: &CredentialValue,
     ) {
         let (Some(row), Some(hash)) = (target.row, &target.hash) else { return };
         let is_to_upgrade =
             self.hashing.is_below_target(hash) && !hash.may_be_of_more_than(password);
-        if proven == Proven::Now && is_to_upgrade {
-            self.upgrades.push(row.clone(), password.clone());
+        if proven == VerificationOutcome::Now && is_to_upgrade {
+            self.rehash_queue.push(row.clone(), password.clone());
         }
     }
 }

@@ -4,11 +4,11 @@
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work, derived::Reference};
+use super::{Authenticated, AuthenticationError, Refusal, Work, issued::Reference};
 use crate::{
     domain::{
         application::InstallationType,
-        caller::Origin,
+        client_info::ClientInfo,
         principal::{AuthenticationScheme, Principal, Proof},
         user::User,
     },
@@ -24,7 +24,7 @@ impl Service {
     pub(super) async fn authenticate_session(
         &self,
         (cookie, xsrf): (&SecretString, &SecretString),
-        request: (Work, &Origin),
+        request: (Work, &ClientInfo),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedSession);

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
-        caller::Origin,
+        client_info::ClientInfo,
         principal::{AuthenticationScheme, Principal, Proof},
     },
     security::so_ticket::read_ticket,
@@ -18,7 +18,7 @@ impl Service {
     pub(super) async fn authenticate_ticket(
         &self,
         text: &SecretString,
-        request: (Work, &Origin),
+        request: (Work, &ClientInfo),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedTicket);

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{Authenticated, AuthenticationError, Refusal, Work};
 use crate::{
     domain::{
-        caller::Origin,
+        client_info::ClientInfo,
         principal::{AuthenticationScheme, Principal, Proof},
     },
     security::access_token::PREFIX,
@@ -18,14 +18,14 @@ impl Service {
     pub(super) async fn authenticate_token(
         &self,
         text: &SecretString,
-        (work, origin): (Work, &Origin),
+        (work, client_info): (Work, &ClientInfo),
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         if text.expose_secret().starts_with(PREFIX) {
             self.authenticate_access_token(text, work, now).await
         } else {
             // Apart: every request that waits would have room for it otherwise.
-            Box::pin(self.authenticate_issuer_token(text, (work, origin), now)).await
+            Box::pin(self.authenticate_issuer_token(text, (work, client_info), now)).await
         }
     }
 
@@ -45,7 +45,7 @@ impl Service {
         let found = users::find_by_id(&mut connection, content.user_id).await?;
         connection.release();
         let user = found.ok_or_else(|| refuse(Refusal::UnknownUser))?;
-        self.check_derived(&user, content.session_epoch, content.auth_time, now)?;
+        self.check_issued(&user, content.session_epoch, content.auth_time, now)?;
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::Bearer,

@@ -15,12 +15,12 @@ use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
 async fn without_any_credential_the_answer_is_the_vendors(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = app.get(WHO, &Credentials::Anonymous).await;
-    answer.is_refused(401, "ArgumentException", "xsrf_missing");
+    answer.assert_refused(401, "ArgumentException", "xsrf_missing");
     let message = answer.json()["Message"].as_str().unwrap().to_owned();
     assert!(message.starts_with("X-XSRF-TOKEN HTTP header missing."), "{message}");
     let request =
         app.request(Method::GET, WHO, &Credentials::Anonymous).header("X-XSRF-TOKEN", "x");
-    Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+    Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -59,7 +59,7 @@ async fn a_repeated_unknown_or_malformed_header_is_refused(pool: PgPool) {
     let request = app
         .request(Method::GET, WHO, &Credentials::Raw(valid.clone()))
         .header("Authorization", &valid);
-    Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+    Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
     for header in [
         "Negotiate abc",
         "Basic",
@@ -71,11 +71,11 @@ async fn a_repeated_unknown_or_malformed_header_is_refused(pool: PgPool) {
         "Basic /zr/",
         "",
     ] {
-        app.get(WHO, &Credentials::Raw(header.to_owned())).await.is_unauthenticated();
+        app.get(WHO, &Credentials::Raw(header.to_owned())).await.assert_unauthenticated();
     }
     for spelling in ["bAsIc", "BASIC"] {
         let header = valid.replacen("Basic", spelling, 1);
-        app.get(WHO, &Credentials::Raw(header)).await.has_status(200);
+        app.get(WHO, &Credentials::Raw(header)).await.assert_status(200);
     }
 }
 
@@ -86,7 +86,7 @@ async fn a_header_never_falls_back_to_a_cookie(pool: PgPool) {
         .request(Method::GET, WHO, &Credentials::basic("anna", "wrong"))
         .header("Cookie", "ASP.NET_SessionId=x; XSRF-TOKEN=y")
         .header("X-XSRF-TOKEN", "y");
-    Answer::read(request.send().await.unwrap()).await.is_unauthenticated();
+    Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -94,11 +94,11 @@ async fn a_ticket_may_stand_in_the_place_of_the_name(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
     let raw = |pair: String| Credentials::Raw(format!("Basic {}", STANDARD.encode(pair)));
-    app.get(WHO, &raw(format!("{ticket}:"))).await.has_status(200);
-    app.get(WHO, &raw(format!("{ticket}:x"))).await.is_unauthenticated();
-    app.get(WHO, &raw(ticket.clone())).await.is_unauthenticated();
+    app.get(WHO, &raw(format!("{ticket}:"))).await.assert_status(200);
+    app.get(WHO, &raw(format!("{ticket}:x"))).await.assert_unauthenticated();
+    app.get(WHO, &raw(ticket.clone())).await.assert_unauthenticated();
     // It counts as SoTicket: it proves no password.
-    app.save(&raw(format!("{ticket}:")), 278, "", "x").await.is_forbidden();
+    app.save(&raw(format!("{ticket}:")), 278, "", "x").await.assert_forbidden();
 }
 
 #[sqlx::test]
@@ -109,7 +109,7 @@ async fn an_anonymous_caller_with_a_broken_body_gets_401(pool: PgPool) {
             .request(Method::POST, SAVE, &Credentials::Anonymous)
             .header("Content-Type", content_type)
             .body(body);
-        Answer::read(request.send().await.unwrap()).await.has_status(401);
+        Answer::read(request.send().await.unwrap()).await.assert_status(401);
     }
 }
 
@@ -150,7 +150,7 @@ async fn unknown_names_and_impossible_ones_look_like_a_wrong_password(pool: PgPo
         ("anna", &"x".repeat(2000)),
     ] {
         let answer = app.get(WHO, &Credentials::basic(name, password)).await;
-        answer.is_unauthenticated();
+        answer.assert_unauthenticated();
         let mut body = answer.json();
         body["RequestId"] = "".into();
         bodies.push(body);

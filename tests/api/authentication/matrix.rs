@@ -10,9 +10,9 @@ const USERS: [(i32, &str); 3] = [ADMINISTRATOR, PLAIN, RETIRED];
 async fn is_let_in_unless_retired(app: &TestApp, credentials: &Credentials, user: (i32, &str)) {
     let answer = app.get(WHO, credentials).await;
     if user == RETIRED {
-        answer.is_unauthenticated();
+        answer.assert_unauthenticated();
     } else {
-        answer.has_status(200);
+        answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], user.0);
     }
 }
@@ -46,12 +46,12 @@ async fn basic_in_every_state(pool: PgPool) {
             Credentials::basic(user.1, ""),
             Credentials::Raw("Basic ???".to_owned()),
         ] {
-            app.get(WHO, &wrong).await.is_unauthenticated();
+            app.get(WHO, &wrong).await.assert_unauthenticated();
         }
         // Revoked: the password has been replaced.
         if user != ADMINISTRATOR {
-            app.save(&app.administrator(), user.0, "", "replaced").await.is_saved();
-            app.get(WHO, &basic(user)).await.is_unauthenticated();
+            app.save(&app.administrator(), user.0, "", "replaced").await.assert_saved();
+            app.get(WHO, &basic(user)).await.assert_unauthenticated();
         }
     }
 }
@@ -66,12 +66,12 @@ async fn so_ticket_in_every_state(pool: PgPool) {
         let (other, _) = derived(&app, user).await;
         let truncated = ticket[..ticket.len() - 4].to_owned();
         for malformed in [truncated, "7T:".to_owned(), "x".to_owned(), ticket.to_lowercase()] {
-            app.get(WHO, &Credentials::Ticket(malformed)).await.is_unauthenticated();
+            app.get(WHO, &Credentials::Ticket(malformed)).await.assert_unauthenticated();
         }
         // Wrong: well-formed, of this user, never issued.
         let never = app.command(&["ticket", "issue", "--user", ADMINISTRATOR.1], "").succeeded();
         app.command(&["ticket", "revoke"], &never).succeeded();
-        app.get(WHO, &Credentials::Ticket(never)).await.is_unauthenticated();
+        app.get(WHO, &Credentials::Ticket(never)).await.assert_unauthenticated();
         // Expired.
         sqlx::query!(
             "UPDATE tickets SET created_at = now() - interval '2 days',
@@ -81,12 +81,12 @@ async fn so_ticket_in_every_state(pool: PgPool) {
         .execute(&app.pool)
         .await
         .unwrap();
-        app.get(WHO, &valid).await.is_unauthenticated();
-        app.get(WHO, &Credentials::Ticket(other)).await.is_unauthenticated();
+        app.get(WHO, &valid).await.assert_unauthenticated();
+        app.get(WHO, &Credentials::Ticket(other)).await.assert_unauthenticated();
         // Revoked.
         let (revoked, _) = derived(&app, user).await;
         app.command(&["ticket", "revoke"], &revoked).succeeded();
-        app.get(WHO, &Credentials::Ticket(revoked)).await.is_unauthenticated();
+        app.get(WHO, &Credentials::Ticket(revoked)).await.assert_unauthenticated();
     }
 }
 
@@ -106,12 +106,12 @@ async fn bearer_in_every_state(pool: PgPool) {
             "x".to_owned(),
             token.replacen("8A:Keeper", "8A:Other", 1),
         ] {
-            app.get(WHO, &Credentials::Bearer(wrong)).await.is_unauthenticated();
+            app.get(WHO, &Credentials::Bearer(wrong)).await.assert_unauthenticated();
         }
         // Revoked: everything derived from the password ends with it.
         let new_password = password_of(user.1);
         app.command(&["credential", "save", "--user", user.1], &new_password).succeeded();
-        app.get(WHO, &valid).await.is_unauthenticated();
+        app.get(WHO, &valid).await.assert_unauthenticated();
     }
 }
 
@@ -130,7 +130,7 @@ async fn an_expired_token_is_refused(pool: PgPool) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             answer = app.get(WHO, &token).await;
         }
-        answer.is_unauthenticated();
+        answer.assert_unauthenticated();
     }
 }
 
@@ -156,9 +156,9 @@ async fn a_scheme_that_is_switched_off_lets_nobody_in(pool: PgPool) {
             for (number, credentials) in all.iter().enumerate() {
                 let answer = app.get(WHO, credentials).await;
                 if number == off {
-                    answer.is_unauthenticated();
+                    answer.assert_unauthenticated();
                 } else {
-                    answer.has_status(200);
+                    answer.assert_status(200);
                 }
             }
         }
@@ -170,5 +170,5 @@ async fn absent_is_401_on_the_heart_too(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = serde_json::json!({"UserId": 278, "Credential": {"Value": "x"}});
     let answer = app.post(SAVE, &Credentials::Anonymous, &body).await;
-    answer.is_refused(401, "ArgumentException", "xsrf_missing");
+    answer.assert_refused(401, "ArgumentException", "xsrf_missing");
 }

@@ -52,7 +52,7 @@ async fn every_line_has_its_result_and_none_is_in_anothers_way(pool: PgPool) {
             {"type": "ActiveDirectory", "value": "S-1-5-7"},
         ],
     });
-    app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.is_saved();
+    app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.assert_saved();
     let taken = json!({
         "login_name": "other",
         "credentials": [{"type": "ActiveDirectory", "value": "S-1-5-1"}],
@@ -134,7 +134,7 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(pool: PgPool) {
 #[sqlx::test]
 async fn what_was_exported_can_be_imported_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let exported = app.command(&["export"], "").succeeded();
     let lines: Vec<_> = exported.lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 3);
@@ -315,14 +315,14 @@ async fn thousands_of_ready_hashes_are_written_together_and_each_is_whole(pool: 
     // What was written together goes on as everything else does.
     app.command(&["user", "reactivate", "whole"], "").succeeded();
     assert!(logs_in(&app, "whole", "correct horse").await);
-    app.save(&app.administrator(), 5000, "", "another").await.is_saved();
+    app.save(&app.administrator(), 5000, "", "another").await.assert_saved();
     assert!(logs_in(&app, "whole", "another").await);
 }
 
 #[sqlx::test]
 async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let (folder, path) = file(&[hashed("django", HASHES[2].2)]);
     assert_eq!(import(&app, &path, &[]).0, 0);
     let archive = folder.path().join("whole.keeper");
@@ -365,7 +365,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     assert!(logs_in(&other, "django", "correct horse").await);
     assert!(!logs_in(&other, "rita", "rita-password").await, "she is retired there, too");
     let taken = other.save(&other.administrator(), 1, "ActiveDirectory", "S-1-5-7").await;
-    taken.is_refused(409, "ArgumentException", "identifier_taken");
+    taken.assert_refused(409, "ArgumentException", "identifier_taken");
     // A damaged archive says so, and what was before the damage is whole.
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;

@@ -11,7 +11,7 @@ async fn users_are_added_and_listed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let generated = app.command(&["user", "add", "Nora", "--generate"], "").succeeded();
     assert_eq!(generated.len(), 24);
-    app.get(WHO, &Credentials::basic("nora", &generated)).await.has_status(200);
+    app.get(WHO, &Credentials::basic("nora", &generated)).await.assert_status(200);
     let list = app.command(&["user", "list"], "").succeeded();
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), 5, "{list}");
@@ -41,7 +41,7 @@ async fn credentials_are_saved_listed_and_verified(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let save = ["credential", "save", "--user", PLAIN.1];
     app.command(&save, "from the operator\n").succeeded();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "from the operator")).await.has_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "from the operator")).await.assert_status(200);
     let typed =
         [&save[..], &["--type", "activedirectory", "--display-value", "DOM\\paul"]].concat();
     app.command(&typed, "S-1-5-21").succeeded();
@@ -63,17 +63,17 @@ async fn tickets_are_issued_and_revoked(pool: PgPool) {
     let issue = || app.command(&["ticket", "issue", "--user", PLAIN.1], "").succeeded();
     let (one, two, three) = (issue(), issue(), issue());
     let who = |ticket: &str| Credentials::Ticket(ticket.to_owned());
-    app.get(WHO, &who(&one)).await.has_status(200);
+    app.get(WHO, &who(&one)).await.assert_status(200);
     app.command(&["ticket", "revoke"], &one).succeeded();
     app.command(&["ticket", "revoke"], &one).answered_no();
     app.command(&["ticket", "revoke"], "nonsense").answered_no();
-    app.get(WHO, &who(&one)).await.is_unauthenticated();
-    app.get(WHO, &who(&two)).await.has_status(200);
+    app.get(WHO, &who(&one)).await.assert_unauthenticated();
+    app.get(WHO, &who(&two)).await.assert_status(200);
     let token = Credentials::Bearer(app.token(&who(&two)).await);
     let ended = app.command(&["ticket", "revoke", "--user", "278"], "").succeeded();
     assert_eq!(ended, "2 tickets and sessions and all tokens ended");
-    app.get(WHO, &who(&three)).await.is_unauthenticated();
-    app.get(WHO, &token).await.is_unauthenticated();
+    app.get(WHO, &who(&three)).await.assert_unauthenticated();
+    app.get(WHO, &token).await.assert_unauthenticated();
     app.command(&["ticket", "issue", "--user", "rita"], "").failed_saying("retired");
 }
 

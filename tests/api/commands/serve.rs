@@ -148,7 +148,7 @@ async fn an_acknowledged_save_survives_a_kill(pool: PgPool) {
     assert_eq!(request.send().await.unwrap().status(), 200);
     server.signal(Signal::KILL);
     server.wait();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.has_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
 }
 
 /// What the system says of a process: the line that begins like this, without that.

@@ -21,16 +21,16 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
     let retired = json_of(&app, &["user", "show", "paul"]);
     assert_eq!(retired["state"], "retired");
     assert_eq!(retired["credentials"][0]["type"], "CRM5/PASSWORD");
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
-    app.get(WHO, &ticket).await.is_unauthenticated();
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
+    app.get(WHO, &ticket).await.assert_unauthenticated();
     app.command(&["user", "reactivate", "paul"], "").succeeded();
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
     app.command(&["user", "grant-admin", "paul"], "").succeeded();
-    app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.is_saved();
+    app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.assert_saved();
     app.command(&["user", "revoke-admin", "paul"], "").succeeded();
-    app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.is_forbidden();
+    app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.assert_forbidden();
     app.command(&["user", "delete", "paul"], "").succeeded();
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
     app.command(&["user", "show", "paul"], "").failed_saying("no such user");
     app.command(&["user", "delete", "278"], "").failed_saying("no such user");
     let events = json_of(&app, &["audit", "list", "--user", "278"]);
@@ -56,7 +56,7 @@ async fn a_credential_is_deleted_and_a_second_time_it_is_not(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let delete = ["credential", "delete", "--user", "paul", "--type", "crm5/password"];
     app.command(&delete, "").succeeded();
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
     app.command(&delete, "").answered_no();
     app.command(&["credential", "delete", "--user", "paul"], "").failed_as_usage();
     let unknown = ["credential", "delete", "--user", "paul", "--type", "None"];
@@ -127,7 +127,7 @@ async fn a_number_that_is_an_id_and_a_login_name_is_told_apart_by_every_command(
     }
     let save = ["credential", "save", "--user", "name:1003"];
     app.command(&save, "of the name").succeeded();
-    app.get(WHO, &Credentials::basic("1003", "of the name")).await.has_status(200);
+    app.get(WHO, &Credentials::basic("1003", "of the name")).await.assert_status(200);
     let kinds = |named: &str| json_of(&app, &["audit", "list", "--user", named]).to_string();
     app.command(&["user", "delete", "id:1003"], "").succeeded();
     // The id is free for nobody, but no command on living users could mean it.

@@ -113,7 +113,7 @@ async fn what_is_no_document_is_refused_by_its_fault(pool: PgPool) {
         let started = Instant::now();
         let answer = save(&app, &administrator, &sent, &headers).await;
         let head = String::from_utf8_lossy(&sent.bytes[..sent.bytes.len().min(80)]).into_owned();
-        answer.is_refused(400, "ArgumentException", "malformed_body");
+        answer.assert_refused(400, "ArgumentException", "malformed_body");
         let message = answer.json()["Message"].as_str().unwrap().to_owned();
         assert!(message.starts_with(beginning), "{message}: {head}");
         assert!(!answer.body.contains(MARKER), "{head}");
@@ -132,7 +132,7 @@ async fn a_bad_member_is_refused_by_its_name(pool: PgPool) {
         let sent = Sent::new(content_type, body);
         let headers = [("Accept", JSON), ("SO-Language", "nb")];
         let answer = save(&app, &administrator, &sent, &headers).await;
-        answer.refuses_field(field);
+        answer.assert_field_refused(field);
         let message = answer.json()["Message"].as_str().unwrap().to_owned();
         assert!(message.starts_with(&format!("{field}: ")), "{message}");
         assert!(["må ", "kan ", "er "].iter().any(|verb| message.contains(verb)), "{message}");
@@ -159,7 +159,7 @@ async fn a_member_given_twice_is_refused_in_every_format(pool: PgPool) {
     ] {
         let sent = Sent::new(content_type, body);
         let answer = save(&app, &app.administrator(), &sent, &[("Accept", JSON)]).await;
-        answer.is_refused(400, "ArgumentException", "duplicate_member");
+        answer.assert_refused(400, "ArgumentException", "duplicate_member");
         assert_eq!(answer.json()["Field"].as_str(), field);
         assert!(!answer.body.contains("w0rd"));
     }
@@ -171,5 +171,5 @@ async fn a_compressed_body_is_not_looked_at(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let sent = Sent::new(JSON, "{}");
     let answer = save(&app, &app.administrator(), &sent, &[("Content-Encoding", "gzip")]).await;
-    answer.is_refused(415, "HttpResponseException", "unsupported_media_type");
+    answer.assert_refused(415, "HttpResponseException", "unsupported_media_type");
 }

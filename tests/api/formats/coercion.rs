@@ -19,13 +19,13 @@ async fn a_quoted_id_is_the_id(pool: PgPool) {
     {
         let value = format!("password {number}");
         let body = format!("{{\"UserId\":{id},\"Credential\":{{\"Value\":\"{value}\"}}}}");
-        save(&app, &administrator, &Sent::new(JSON, body), &[]).await.is_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.has_status(200);
+        save(&app, &administrator, &Sent::new(JSON, body), &[]).await.assert_saved();
+        app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
     }
     let ids = json!(["278", 1, " 300 "]);
     let path = format!("{CALLS}/GetUserInfoList");
     let answer = app.post(&path, &administrator, &ids).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     let found: Vec<_> =
         answer.json().as_array().unwrap().iter().map(|user| user["UserInfoId"].clone()).collect();
     assert_eq!(found.len(), 3, "{answer:?}");
@@ -40,8 +40,8 @@ async fn a_number_or_a_boolean_for_a_text_is_its_spelling(pool: PgPool) {
         let body = format!(
             "{{\"UserId\":278,\"Credential\":{{\"Value\":{value},\"DisplayValue\":{value}}}}}"
         );
-        save(&app, &administrator, &Sent::new(JSON, body), &[]).await.is_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, value)).await.has_status(200);
+        save(&app, &administrator, &Sent::new(JSON, body), &[]).await.assert_saved();
+        app.get(WHO, &Credentials::basic(PLAIN.1, value)).await.assert_status(200);
         let displayed =
             sqlx::query_scalar!("SELECT display_value FROM credentials WHERE user_id = 278");
         assert_eq!(displayed.fetch_one(&app.pool).await.unwrap(), value);

@@ -56,7 +56,7 @@ async fn errors_are_in_the_callers_language(pool: PgPool) {
         let request = app.request(Method::POST, SAVE, &app.administrator());
         let request = request.header("SO-Language", language).json(&body);
         let answer = Answer::read(request.send().await.unwrap()).await;
-        answer.is_refused(404, "SoNotFoundException", "unknown_user");
+        answer.assert_refused(404, "SoNotFoundException", "unknown_user");
         assert_eq!(answer.json()["Message"], expected);
     }
 }
@@ -80,7 +80,7 @@ async fn every_documented_header_at_once_still_saves(pool: PgPool) {
             .header("SO_UNIQUE_ID", "1")
             .json(&body);
         let answer = Answer::read(request.send().await.unwrap()).await;
-        answer.is_saved();
+        answer.assert_saved();
         let named = answer.headers.get("so-timezone").map(|name| name.to_str().unwrap());
         let known = match zone {
             "NO" | "261" => Some("NO"),

@@ -31,7 +31,7 @@ fn is_xml(answer: &Answer) -> bool {
 /// The bare `true`, exactly as table 4.6 has it.
 #[track_caller]
 fn is_true(answer: &Answer) {
-    answer.has_status(200);
+    answer.assert_status(200);
     let expected = if is_xml(answer) {
         "<boolean xmlns=\"http://schemas.microsoft.com/2003/10/Serialization/\">true</boolean>"
     } else {
@@ -43,7 +43,7 @@ fn is_true(answer: &Answer) {
 /// The envelope with that code, in whatever format the answer has.
 #[track_caller]
 fn is_error(answer: &Answer, status: u16, code: &str) {
-    answer.has_status(status);
+    answer.assert_status(status);
     if is_xml(answer) {
         assert!(answer.body.starts_with("<Error><Code>"), "{answer:?}");
         assert!(answer.body.contains(&format!("<Code>{code}</Code>")), "{answer:?}");

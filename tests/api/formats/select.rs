@@ -53,7 +53,7 @@ async fn the_published_request_lines_answer_true_in_every_scheme(pool: PgPool) {
         for query in ["", "?$select=name,department,category/id"] {
             let body = json!({ "UserId": 278, "Credential": {
                 "Type": {}, "Value": "fuga", "DisplayValue": "aut" } });
-            app.post(&format!("{SAVE}{query}"), &credentials, &body).await.is_saved();
+            app.post(&format!("{SAVE}{query}"), &credentials, &body).await.assert_saved();
         }
     }
 }

@@ -40,21 +40,21 @@ impl Answer {
 
     /// 200 with the bare literal `true`, as the vendor's clients expect it.
     #[track_caller]
-    pub(crate) fn is_saved(&self) {
+    pub(crate) fn assert_saved(&self) {
         assert_eq!((self.status.as_u16(), self.body.as_str()), (200, "true"), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json; charset=utf-8");
     }
 
     /// That status, whatever the body.
     #[track_caller]
-    pub(crate) fn has_status(&self, status: u16) {
+    pub(crate) fn assert_status(&self, status: u16) {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
     }
 
     /// The error envelope with that status, type and code.
     #[track_caller]
-    pub(crate) fn is_refused(&self, status: u16, error_type: &str, code: &str) {
-        self.has_status(status);
+    pub(crate) fn assert_refused(&self, status: u16, error_type: &str, code: &str) {
+        self.assert_status(status);
         let body = self.json();
         assert_eq!(body["Error"], true, "{self:?}");
         assert_eq!(body["ErrorSource"], "CredentialKeeper", "{self:?}");
@@ -66,21 +66,21 @@ impl Answer {
 
     /// 400 naming that field.
     #[track_caller]
-    pub(crate) fn refuses_field(&self, field: &str) {
-        self.is_refused(400, "ArgumentException", "invalid_field");
+    pub(crate) fn assert_field_refused(&self, field: &str) {
+        self.assert_refused(400, "ArgumentException", "invalid_field");
         assert_eq!(self.json()["Field"], field, "{self:?}");
     }
 
     /// 401 with challenges, telling nothing else.
     #[track_caller]
-    pub(crate) fn is_unauthenticated(&self) {
-        self.is_refused(401, "SoSessionException", "unauthenticated");
+    pub(crate) fn assert_unauthenticated(&self) {
+        self.assert_refused(401, "SoSessionException", "unauthenticated");
         self.header("www-authenticate");
     }
 
     /// 403 for a right that is missing.
     #[track_caller]
-    pub(crate) fn is_forbidden(&self) {
-        self.is_refused(403, "SoIllegalOperationException", "forbidden");
+    pub(crate) fn assert_forbidden(&self) {
+        self.assert_refused(403, "SoIllegalOperationException", "forbidden");
     }
 }

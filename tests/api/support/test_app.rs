@@ -267,7 +267,7 @@ impl TestApp {
     /// A ticket for whoever has these credentials.
     pub(crate) async fn ticket(&self, credentials: &Credentials) -> String {
         let answer = self.post(TICKETS, credentials, &Value::Null).await;
-        answer.has_status(201);
+        answer.assert_status(201);
         answer.json()["Ticket"].as_str().unwrap().to_owned()
     }
 
@@ -275,7 +275,7 @@ impl TestApp {
     pub(crate) async fn session(&self, name: &str) -> Credentials {
         let body = json!({ "UserName": name, "Password": password_of(name) });
         let answer = self.post("/login", &Credentials::Anonymous, &body).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         Credentials::Session {
             cookie: answer.cookie("ASP.NET_SessionId").unwrap(),
             xsrf: answer.cookie("XSRF-TOKEN").unwrap(),
@@ -285,7 +285,7 @@ impl TestApp {
     /// A token for whoever has these credentials.
     pub(crate) async fn token(&self, credentials: &Credentials) -> String {
         let answer = self.get(TOKEN, credentials).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         answer.json().as_str().unwrap().to_owned()
     }
 }

@@ -14,10 +14,10 @@ use crate::{
         user::UserReference,
     },
     http::{
-        call::Call,
         error::ApiError,
         negotiation::{Body, Negotiated, Texts},
         openapi::Operation,
+        request_context::RequestContext,
     },
 };
 
@@ -109,54 +109,60 @@ pub(in crate::http) fn supported_types_operation() -> Operation {
 
 /// Changes a password by id.
 pub(in crate::http) async fn change_password(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<ChangePasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
     let old = CredentialValue::require("OldPassword", request.old_password.as_ref())?;
-    change(call, user, Some(old), request.new_password.as_ref()).await
+    change(context, user, Some(old), request.new_password.as_ref()).await
 }
 
 /// Changes a password by login name; an administrator may leave the old one blank.
 pub(in crate::http) async fn change_password_from_name(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<ChangePasswordFromNameRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
     let old = old_or_blank(request.old_password.as_ref())?;
-    change(call, user, old, request.new_password.as_ref()).await
+    change(context, user, old, request.new_password.as_ref()).await
 }
 
 /// Changes the caller's own password.
 pub(in crate::http) async fn change_own_password(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<ChangeOwnPasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    let user = UserReference::Id(call.principal().user_id());
+    let user = UserReference::Id(context.principal().user_id());
     let old = CredentialValue::require("OldPassword", request.old_password.as_ref())?;
-    change(call, user, Some(old), request.new_password.as_ref()).await
+    change(context, user, Some(old), request.new_password.as_ref()).await
 }
 
 /// Tells whether the caller may.
 pub(in crate::http) async fn can_change_password(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    can(call, &request).await.map(Negotiated)
+    can(context, &request).await.map(Negotiated)
 }
 
 /// Tells how the caller may: with the old password, or not at all.
 pub(in crate::http) async fn supported_types(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
 ) -> Result<Negotiated<Texts>, ApiError> {
-    let can = can(call, &request).await?;
+    let can = can(context, &request).await?;
     Ok(Negotiated(Texts(can.then(|| BY_PASSWORD.to_owned()).into_iter().collect())))
 }
 
-async fn can(call: Call, request: &CanChangePasswordRequest) -> Result<bool, ApiError> {
+async fn can(
+    context: RequestContext,
+    request: &CanChangePasswordRequest,
+) -> Result<bool, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
-    call.read(|service, by| async move { service.can_change_password(&by.principal, user).await })
+    context
+        .read(|service, caller| async move {
+            service.can_change_password(&caller.principal, user).await
+        })
         .await
 }
 
@@ -167,14 +173,15 @@ fn old_or_blank(old: Option<&SecretString>) -> Result<Option<CredentialValue>, I
 }
 
 async fn change(
-    call: Call,
+    context: RequestContext,
     user: UserReference,
     old: Option<CredentialValue>,
     new: Option<&SecretString>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let new = CredentialValue::require("NewPassword", new)?;
     let command = ChangePassword { user, old, new };
-    let changed =
-        call.run(|service, by| async move { service.change_password(by.author(), command).await });
+    let changed = context.run(|service, caller| async move {
+        service.change_password(caller.change_context(), command).await
+    });
     Ok(Negotiated(changed.await.map_err(|error| error.of_password_in("NewPassword"))?))
 }

@@ -10,12 +10,12 @@ use crate::{
         credential_type::{CredentialType, ValueControl},
     },
     http::{
-        call::Call,
         carriers::{FieldProperties, TableRight},
         error::ApiError,
         localisation::Language,
         negotiation::{Body, CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
+        request_context::RequestContext,
         vendor_names::{UserTypeName, control_name, read_user_type},
     },
 };
@@ -70,22 +70,22 @@ pub(in crate::http) fn for_user_type_operation() -> Operation {
 
 /// Answers every type of this installation. A body is not looked at (protocol.md 9.5).
 pub(in crate::http) async fn credential_types(
-    call: Call,
+    context: RequestContext,
 ) -> Negotiated<Vec<CredentialTypeCarrier>> {
-    let types = call.types().iter();
-    Negotiated(types.map(|of| CredentialTypeCarrier::new(of, call.language())).collect())
+    let types = context.types().iter();
+    Negotiated(types.map(|of| CredentialTypeCarrier::new(of, context.language())).collect())
 }
 
 /// `POST /api/v1/Agents/User/GetCredentialTypesForUserType`: those that such users can have.
 pub(in crate::http) async fn for_user_type(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<TypesForUserTypeRequest>,
 ) -> Result<Negotiated<Vec<CredentialTypeCarrier>>, ApiError> {
     let required = || InvalidField::new("UserType", Reason::Required);
     let name = request.user_type.ok_or_else(required)?;
     let user_type = read_user_type("UserType", &name)?;
-    let types = call.types().iter().filter(|of| of.is_for(user_type));
-    Ok(Negotiated(types.map(|of| CredentialTypeCarrier::new(of, call.language())).collect()))
+    let types = context.types().iter().filter(|of| of.is_for(user_type));
+    Ok(Negotiated(types.map(|of| CredentialTypeCarrier::new(of, context.language())).collect()))
 }
 
 impl CredentialTypeCarrier {

@@ -11,10 +11,10 @@ use crate::{
         user::UserId,
     },
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
         openapi::Operation,
+        request_context::RequestContext,
     },
 };
 
@@ -42,13 +42,13 @@ pub(in crate::http) fn operation() -> Operation {
 
 /// Deletes the credential (protocol.md 10.18).
 pub(in crate::http) async fn delete_credential(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<DeleteCredentialRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user_id = UserId::require("UserId", request.user_id)?;
-    let credential_type = named_type(request.credential_type.as_deref(), call.types())?;
-    let deleted = call.run(|service, by| async move {
-        service.delete_credential(by.author(), user_id, &credential_type).await
+    let credential_type = named_type(request.credential_type.as_deref(), context.types())?;
+    let deleted = context.run(|service, caller| async move {
+        service.delete_credential(caller.change_context(), user_id, &credential_type).await
     });
     Ok(Negotiated(deleted.await?))
 }

@@ -8,10 +8,10 @@ use crate::{
     clock,
     domain::{InvalidField, Reason, credential::is_said},
     http::{
-        call::Call,
         error::ApiError,
         negotiation::{Body, Negotiated},
         openapi::Operation,
+        request_context::RequestContext,
     },
 };
 
@@ -33,16 +33,16 @@ pub(in crate::http) fn operation() -> Operation {
 
 /// Answers the text `8A:…`. `IncludeCsSession` is not looked at: there is no such session.
 pub(in crate::http) async fn get_access_token(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<GetAccessTokenRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
-    let mut principal = call.principal().clone();
+    let mut principal = context.principal().clone();
     let asked = request.app_token.filter(is_said);
     if let Some(secret) = asked {
-        let known = call.service().applications.find_by_token(&secret).cloned();
+        let known = context.service().applications.find_by_token(&secret).cloned();
         let unknown = || InvalidField::new("AppToken", Reason::UnknownApplication);
         principal.application = Some(known.ok_or_else(unknown)?);
     }
-    let token = call.service().issue_access_token(&principal, clock::now())?;
+    let token = context.service().issue_access_token(&principal, clock::now())?;
     Ok(Negotiated(token.expose_secret().to_owned()))
 }

@@ -9,11 +9,11 @@ use super::user_carrier::{CarrierWriting, UserCarrier, UserInfo};
 use crate::{
     domain::user::{UserId, UserReference},
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, ListBody, Negotiated},
         openapi::Operation,
         query,
+        request_context::RequestContext,
     },
 };
 
@@ -59,55 +59,55 @@ pub(in crate::http) fn info_list_operation() -> Operation {
 
 /// Tells about the user of an id.
 pub(in crate::http) async fn get_user(
-    call: Call,
+    context: RequestContext,
     request: HttpRequest,
 ) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
     let user_id = query::user_id(&request, "UserId")?;
-    read(call, UserReference::Id(user_id)).await.map(Negotiated)
+    read(context, UserReference::Id(user_id)).await.map(Negotiated)
 }
 
 /// Tells about the user of a login name.
 pub(in crate::http) async fn get_user_from_name(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<GetUserFromNameRequest>,
 ) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
     let user = UserReference::require_name("UserName", request.user_name.as_deref())?;
-    read(call, user).await.map(Negotiated)
+    read(context, user).await.map(Negotiated)
 }
 
 /// Tells in short about the user of an id.
 pub(in crate::http) async fn get_user_info(
-    call: Call,
+    context: RequestContext,
     request: HttpRequest,
 ) -> Result<Negotiated<Option<UserInfo>>, ApiError> {
     let user_id = query::user_id(&request, "UserInfoId")?;
-    let found = read_all(call, vec![user_id]).await?;
+    let found = read_all(context, vec![user_id]).await?;
     Ok(Negotiated(found.into_iter().next()))
 }
 
 /// Tells in short about several users.
 pub(in crate::http) async fn get_user_info_list(
-    call: Call,
+    context: RequestContext,
     ListBody(ids): ListBody<i32>,
 ) -> Result<Negotiated<Vec<UserInfo>>, ApiError> {
     let ids = ids.into_iter().enumerate();
     let ids = ids.map(|(index, id)| UserId::require(&format!("[{index}]"), Some(id)));
-    read_all(call, ids.collect::<Result<_, _>>()?).await.map(Negotiated)
+    read_all(context, ids.collect::<Result<_, _>>()?).await.map(Negotiated)
 }
 
 /// The user as a carrier.
 pub(in crate::http) async fn read(
-    call: Call,
+    context: RequestContext,
     user: UserReference,
 ) -> Result<Option<UserCarrier>, ApiError> {
-    let as_carrier = CarrierWriting::of(&call);
-    let found =
-        call.read(|service, by| async move { service.read_user(&by.principal, user).await });
+    let as_carrier = CarrierWriting::of(&context);
+    let found = context
+        .read(|service, caller| async move { service.read_user(&caller.principal, user).await });
     Ok(found.await?.map(|found| as_carrier.user(found)))
 }
 
-async fn read_all(call: Call, ids: Vec<UserId>) -> Result<Vec<UserInfo>, ApiError> {
-    let found =
-        call.read(|service, by| async move { service.read_users(&by.principal, &ids).await });
+async fn read_all(context: RequestContext, ids: Vec<UserId>) -> Result<Vec<UserInfo>, ApiError> {
+    let found = context
+        .read(|service, caller| async move { service.read_users(&caller.principal, &ids).await });
     Ok(found.await?.into_iter().map(UserInfo::from).collect())
 }

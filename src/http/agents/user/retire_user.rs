@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 use crate::{
     domain::{InvalidField, Reason, save_user::SaveUser, user::UserId},
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::Body,
         openapi::Operation,
         query,
+        request_context::RequestContext,
     },
 };
 
@@ -48,23 +48,27 @@ fn changing(summary: &'static str) -> Operation {
 
 /// Retires a user, or takes that back.
 pub(in crate::http) async fn make_retired(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<MakeRetiredRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = UserId::require("AssociateId", request.associate_id)?;
     let required = || InvalidField::new("Retired", Reason::Required);
     let is_retired = Some(request.retired.ok_or_else(required)?);
     let command = SaveUser { is_retired, ..SaveUser::of(user_id) };
-    call.run(|service, by| async move { service.save_user(by.author(), command).await }).await?;
+    context.run(|service, caller| async move { service.save_user(caller.change_context(), command).await }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Deletes a user.
 pub(in crate::http) async fn delete_user(
-    call: Call,
+    context: RequestContext,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id(&request, "UserId")?;
-    call.run(|service, by| async move { service.delete_user(by.author(), user_id).await }).await?;
+    context
+        .run(|service, caller| async move {
+            service.delete_user(caller.change_context(), user_id).await
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

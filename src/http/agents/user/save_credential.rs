@@ -12,10 +12,10 @@ use crate::{
         save_credential::{UncheckedCredential, UncheckedSaveCredential},
     },
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
         openapi::Operation,
+        request_context::RequestContext,
     },
 };
 
@@ -71,14 +71,17 @@ pub(in crate::http) fn operation() -> Operation {
 /// The middleware of the route has already run, so an unauthenticated caller never gets a body
 /// parsed.
 pub(in crate::http) async fn save_credential(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<SaveCredentialRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    let command = request.into_unchecked()?.check(call.types())?;
+    let command = request.into_unchecked()?.check(context.types())?;
     tracing::Span::current()
         .record("user.id", command.user_id.as_i32())
         .record("credential.type", command.credential.credential_type.as_str());
-    call.run(|service, by| async move { service.save_credential(by.author(), command).await })
+    context
+        .run(|service, caller| async move {
+            service.save_credential(caller.change_context(), command).await
+        })
         .await?;
     Ok(Negotiated(true))
 }

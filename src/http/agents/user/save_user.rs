@@ -15,10 +15,10 @@ use super::{
 use crate::{
     domain::{InvalidField, Reason, save_user::UncheckedSaveUser, user::UserType},
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{self, Body, Negotiated},
         openapi::Operation,
+        request_context::RequestContext,
         vendor_names::{UserTypeName, read_role, read_user_type},
     },
 };
@@ -125,33 +125,34 @@ pub(in crate::http) async fn create_default_user_from_user_type(
 
 /// Saves a user, and answers them as they are now.
 pub(in crate::http) async fn save_user(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<SaveUserRequest>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
-    let checked = request.into_unchecked().check(call.types());
+    let checked = request.into_unchecked().check(context.types());
     let first = |problems: Vec<InvalidField>| problems.into_iter().next();
     let command =
         checked.map_err(|problems| first(problems).map_or(ErrorKind::Internal, ErrorKind::from))?;
-    let as_carrier = CarrierWriting::of(&call);
-    let saved =
-        call.run(|service, by| async move { service.save_user(by.author(), command).await });
+    let as_carrier = CarrierWriting::of(&context);
+    let saved = context.run(|service, caller| async move {
+        service.save_user(caller.change_context(), command).await
+    });
     Ok(Negotiated(as_carrier.user(saved.await?)))
 }
 
 /// Tells why a user could not be saved; nothing when they could.
 pub(in crate::http) async fn validate_user(
-    call: Call,
+    context: RequestContext,
     head: HttpRequest,
     Body(request): Body<ValidateUserRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let required = || InvalidField::new("User", Reason::Required);
     let unchecked = request.user.ok_or_else(required)?.into_unchecked();
-    let language = call.language().clone();
-    let problems = match unchecked.check(call.types()) {
+    let language = context.language().clone();
+    let problems = match unchecked.check(context.types()) {
         Err(problems) => problems,
         Ok(command) => {
-            let found = call.read(|service, by| async move {
-                service.problems_of_user(by.author(), &command).await
+            let found = context.read(|service, caller| async move {
+                service.problems_of_user(caller.change_context(), &command).await
             });
             found.await?
         }

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use crate::{
     domain::{credential::CredentialValue, passwords::SetPassword, user::UserReference},
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
         openapi::Operation,
+        request_context::RequestContext,
     },
 };
 
@@ -96,55 +96,60 @@ pub(super) fn saving(summary: &'static str) -> Operation {
 
 /// Sets a password by id.
 pub(in crate::http) async fn set_password(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<SetPasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
-    set(call, user, request.password.as_ref()).await
+    set(context, user, request.password.as_ref()).await
 }
 
 /// Sets a password by login name.
 pub(in crate::http) async fn set_password_from_name(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<SetPasswordFromNameRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
-    set(call, user, request.password.as_ref()).await
+    set(context, user, request.password.as_ref()).await
 }
 
 /// Makes a password up, by id.
 pub(in crate::http) async fn set_generated_password(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<SetGeneratedPasswordRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
-    generate(call, user).await
+    generate(context, user).await
 }
 
 /// Makes a password up, by login name.
 pub(in crate::http) async fn set_generated_password_from_name(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<SetGeneratedPasswordFromNameRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
-    generate(call, user).await
+    generate(context, user).await
 }
 
 async fn set(
-    call: Call,
+    context: RequestContext,
     user: UserReference,
     password: Option<&SecretString>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let password = CredentialValue::require("Password", password)?;
     let command = SetPassword { user, password };
-    let set =
-        call.run(|service, by| async move { service.set_password(by.author(), command).await });
+    let set = context.run(|service, caller| async move {
+        service.set_password(caller.change_context(), command).await
+    });
     set.await.map_err(|error| error.of_password_in("Password"))?;
     Ok(Negotiated(true))
 }
 
-async fn generate(call: Call, user: UserReference) -> Result<Negotiated<String>, ApiError> {
-    let password = call
-        .run(|service, by| async move { service.set_generated_password(by.author(), user).await });
+async fn generate(
+    context: RequestContext,
+    user: UserReference,
+) -> Result<Negotiated<String>, ApiError> {
+    let password = context.run(|service, caller| async move {
+        service.set_generated_password(caller.change_context(), user).await
+    });
     Ok(Negotiated(password.await?.expose_secret().to_owned()))
 }

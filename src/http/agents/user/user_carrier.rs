@@ -15,10 +15,10 @@ use crate::{
         user::{User, UserType},
     },
     http::{
-        call::Call,
         carriers::{Absent, FieldProperties, TableRight},
         localisation::{Language, TimeZone, format_moment},
         negotiation::{CARRIERS, XmlNames},
+        request_context::RequestContext,
         vendor_names::{role_name, user_type_name},
     },
     service::users::UserWithCredentials,
@@ -135,11 +135,11 @@ pub(super) struct CarrierWriting {
 
 impl CarrierWriting {
     /// As that caller reads.
-    pub(super) fn of(call: &Call) -> Self {
+    pub(super) fn of(context: &RequestContext) -> Self {
         Self {
-            types: call.types().clone(),
-            language: call.language().clone(),
-            zone: call.time_zone().cloned(),
+            types: context.types().clone(),
+            language: context.language().clone(),
+            zone: context.time_zone().cloned(),
         }
     }
 

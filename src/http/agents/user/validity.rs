@@ -8,17 +8,17 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         InvalidField, Reason,
-        caller::Caller,
+        client_info::FairnessKey,
         credential::CredentialValue,
         new_login_name::NewLoginName,
         user::{User, UserId},
     },
     http::{
-        call::Call,
         error::{ApiError, ErrorKind, MissingRight},
         localisation::Language,
         negotiation::{Body, CARRIERS, Negotiated, XmlNames},
         openapi::Operation,
+        request_context::RequestContext,
     },
 };
 
@@ -96,50 +96,51 @@ pub(in crate::http) fn valid_user_name_operation() -> Operation {
 
 /// Tells whether a password could be saved.
 pub(in crate::http) async fn is_password_valid(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    Ok(Negotiated(password_problems(call, &request).await?.is_empty()))
+    Ok(Negotiated(password_problems(context, &request).await?.is_empty()))
 }
 
 /// Tells whether a password could be saved, and if not, why not.
 pub(in crate::http) async fn is_password_valid_with_reason(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
 ) -> Result<Negotiated<UserValidationResult>, ApiError> {
-    let language = call.language().clone();
-    let problems = password_problems(call, &request).await?;
+    let language = context.language().clone();
+    let problems = password_problems(context, &request).await?;
     Ok(Negotiated(UserValidationResult::new("Password", &problems, &language)))
 }
 
 /// Tells whether a user could have a login name.
 pub(in crate::http) async fn is_user_name_valid(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    Ok(Negotiated(user_name_problem(call, &request).await?.is_none()))
+    Ok(Negotiated(user_name_problem(context, &request).await?.is_none()))
 }
 
 /// Tells whether a user could have a login name, and if not, why not.
 pub(in crate::http) async fn is_user_name_valid_with_reason(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<UserValidationResult>, ApiError> {
-    let language = call.language().clone();
-    let problem = user_name_problem(call, &request).await?;
+    let language = context.language().clone();
+    let problem = user_name_problem(context, &request).await?;
     let problems: Vec<_> = problem.iter().map(|problem| problem.reason).collect();
     Ok(Negotiated(UserValidationResult::new("UserName", &problems, &language)))
 }
 
 /// Gives a login name that a user could have.
 pub(in crate::http) async fn valid_user_name(
-    call: Call,
+    context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let except = except(&request)?;
     let name = NewLoginName::near(text(&request)?).unwrap_or_else(NewLoginName::of_nobody);
-    let free = call
-        .read(|service, by| async move { service.free_name(&by.principal, name, except).await });
+    let free = context.read(|service, caller| async move {
+        service.free_name(&caller.principal, name, except).await
+    });
     Ok(Negotiated(free.await?.as_str().to_owned()))
 }
 
@@ -153,7 +154,7 @@ impl UserValidationResult {
 
 /// As the password of the caller; whose it will be is not said.
 async fn password_problems(
-    call: Call,
+    context: RequestContext,
     request: &PasswordValidRequest,
 ) -> Result<Vec<Reason>, ApiError> {
     let required = || InvalidField::new("Password", Reason::Required);
@@ -162,15 +163,15 @@ async fn password_problems(
         Ok(password) => password,
         Err(problem) => return Ok(vec![problem.reason]),
     };
-    let problems = call.read(|service, by| async move {
-        let User { user_id, login_name, .. } = &by.principal.user;
-        service.password_problems(Caller::User(*user_id), login_name, &password).await
+    let problems = context.read(|service, caller| async move {
+        let User { user_id, login_name, .. } = &caller.principal.user;
+        service.password_problems(FairnessKey::User(*user_id), login_name, &password).await
     });
     problems.await
 }
 
 async fn user_name_problem(
-    call: Call,
+    context: RequestContext,
     request: &UserNameValidRequest,
 ) -> Result<Option<InvalidField>, ApiError> {
     let except = except(request)?;
@@ -178,10 +179,9 @@ async fn user_name_problem(
         Ok(name) => name,
         Err(problem) => return Ok(Some(problem)),
     };
-    let is_free =
-        call.read(
-            |service, by| async move { service.is_name_free(&by.principal, &name, except).await },
-        );
+    let is_free = context.read(|service, caller| async move {
+        service.is_name_free(&caller.principal, &name, except).await
+    });
     let taken = || InvalidField::new("UserName", Reason::Taken);
     Ok(if is_free.await? { None } else { Some(taken()) })
 }

@@ -38,12 +38,12 @@ pub(crate) struct ForeignHash {
     pub(super) scheme: HashScheme,
     pub(super) cost: HashParameters,
     pub(super) text: SecretString,
-    pub(super) parts: Parts,
+    pub(super) parts: HashComponents,
 }
 
 /// What each scheme is verified with.
 #[derive(Clone)]
-pub(super) enum Parts {
+pub(super) enum HashComponents {
     /// The library reads the text itself.
     Bcrypt,
     Pbkdf2(Pbkdf2Hash),
@@ -72,12 +72,12 @@ impl ForeignHash {
         }
         let (scheme, cost, parts) = if plain.starts_with("$argon2") {
             let hash = Argon2Hash::parse(plain)?;
-            (hash.scheme(), hash.cost(), Parts::Argon2(hash))
+            (hash.scheme(), hash.cost(), HashComponents::Argon2(hash))
         } else if let Some(hash) = pbkdf2_text::parse(plain)? {
-            (hash.scheme, hash.cost(), Parts::Pbkdf2(hash))
+            (hash.scheme, hash.cost(), HashComponents::Pbkdf2(hash))
         } else {
             let cost = bcrypt_cost(plain)?;
-            (HashScheme::Bcrypt, cost, Parts::Bcrypt)
+            (HashScheme::Bcrypt, cost, HashComponents::Bcrypt)
         };
         Ok(Self { scheme, cost, text: text.clone(), parts })
     }
@@ -112,9 +112,11 @@ impl ForeignHash {
     /// True when it was made from this secret.
     pub(super) fn matches(&self, secret: &[u8], memory: &mut [Block]) -> bool {
         match &self.parts {
-            Parts::Bcrypt => bcrypt::verify(secret, self.text.expose_secret()).unwrap_or(false),
-            Parts::Pbkdf2(hash) => hash.matches(secret),
-            Parts::Argon2(hash) => hash.matches(secret, memory),
+            HashComponents::Bcrypt => {
+                bcrypt::verify(secret, self.text.expose_secret()).unwrap_or(false)
+            }
+            HashComponents::Pbkdf2(hash) => hash.matches(secret),
+            HashComponents::Argon2(hash) => hash.matches(secret, memory),
         }
     }
 }

@@ -138,7 +138,7 @@ async fn every_call_is_for_whom_it_is_for(pool: PgPool) {
                         || (name == "DeleteUser" && answer.status == 404);
                     assert!(is_expected, "{name} by {caller:?} on {on:?}: {answer:?}");
                 } else {
-                    answer.is_forbidden();
+                    answer.assert_forbidden();
                 }
             }
         }
@@ -165,7 +165,7 @@ async fn a_right_is_missing_before_anybody_is_looked_for(pool: PgPool) {
         for on in answers {
             let answer = call(&app, name, PLAIN.1, on, request).await;
             if who != Who::Everybody && name != "ChangeOwnPassword" {
-                answer.is_forbidden();
+                answer.assert_forbidden();
             }
             if who != Who::Everybody || told_apart.contains(&name) {
                 let mut body = answer.json();
@@ -186,9 +186,9 @@ async fn nobody_without_proof_gets_anything(pool: PgPool) {
         let (query, body) = request(PLAIN.0, PLAIN.1);
         let wrong = Credentials::basic(PLAIN.1, "wrong");
         let path = format!("{}{query}", agent(name));
-        app.post(&path, &wrong, &body).await.is_unauthenticated();
+        app.post(&path, &wrong, &body).await.assert_unauthenticated();
         let retired = Credentials::basic(RETIRED.1, &password_of(RETIRED.1));
         let sent = app.request(Method::POST, &path, &retired).json(&body).send().await.unwrap();
-        Answer::read(sent).await.is_unauthenticated();
+        Answer::read(sent).await.assert_unauthenticated();
     }
 }

@@ -52,12 +52,14 @@ async fn each_type_of_users_has_its_own(pool: PgPool) {
 async fn a_type_is_saved_for_its_users_and_in_its_limits_only(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], SETTINGS).await;
     let administrator = app.administrator();
-    app.save(&administrator, PLAIN.0, "Pin", "1234").await.is_saved();
+    app.save(&administrator, PLAIN.0, "Pin", "1234").await.assert_saved();
     for value in ["123", "1234567"] {
-        app.save(&administrator, PLAIN.0, "Pin", value).await.refuses_field("Credential.Value");
+        app.save(&administrator, PLAIN.0, "Pin", value)
+            .await
+            .assert_field_refused("Credential.Value");
     }
     let answer = app.save(&administrator, PLAIN.0, "Badge", "B-1").await;
-    answer.refuses_field("Credential.Type.Type");
+    answer.assert_field_refused("Credential.Type.Type");
     app.add_user((500, "room"), &["--type", "resource"]);
-    app.save(&administrator, 500, "Badge", "B-1").await.is_saved();
+    app.save(&administrator, 500, "Badge", "B-1").await.assert_saved();
 }

@@ -16,9 +16,9 @@ async fn what_is_deleted_logs_in_no_more_and_neither_does_what_came_from_it(pool
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
-    delete(&app, &app.administrator(), "crm5/password").await.is_saved();
+    delete(&app, &app.administrator(), "crm5/password").await.assert_saved();
     for credentials in [app.plain(), ticket, token] {
-        app.get(WHO, &credentials).await.is_unauthenticated();
+        app.get(WHO, &credentials).await.assert_unauthenticated();
     }
     let event = sqlx::query!(
         "SELECT kind, credential_type, actor_user_id, session_epoch FROM audit_events
@@ -45,11 +45,11 @@ async fn an_identifier_is_free_again_and_nothing_else_ends(pool: PgPool) {
     app.add_user((500, "otto"), &[]);
     let administrator = app.administrator();
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
-    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5-7").await.is_saved();
-    app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.has_status(409);
-    delete(&app, &administrator, "ActiveDirectory").await.is_saved();
-    app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.is_saved();
-    app.get(WHO, &ticket).await.has_status(200);
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5-7").await.assert_saved();
+    app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.assert_status(409);
+    delete(&app, &administrator, "ActiveDirectory").await.assert_saved();
+    app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.assert_saved();
+    app.get(WHO, &ticket).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -57,7 +57,7 @@ async fn an_administrators_own_ticket_outlives_the_deletion_of_their_password(po
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let body = json!({"UserId": 1, "CredentialType": "CRM5/PASSWORD"});
-    app.post(&agent("DeleteCredential"), &ticket, &body).await.is_saved();
-    app.get(WHO, &ticket).await.has_status(200);
-    app.get(WHO, &app.administrator()).await.is_unauthenticated();
+    app.post(&agent("DeleteCredential"), &ticket, &body).await.assert_saved();
+    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(WHO, &app.administrator()).await.assert_unauthenticated();
 }

@@ -25,15 +25,15 @@ async fn an_unreadable_login_name_is_given_to_nobody_and_knows_nobody(pool: PgPo
         async move { app.post(&path, &app.administrator(), &body).await }
     };
     for name in UNREADABLE {
-        save(json!({"Name": name})).await.refuses_field("UserName");
-        save(json!({"AssociateId": 278, "UserName": name})).await.refuses_field("UserName");
+        save(json!({"Name": name})).await.assert_field_refused("UserName");
+        save(json!({"AssociateId": 278, "UserName": name})).await.assert_field_refused("UserName");
         let body = json!({"AssociateId": 0, "UserName": name});
         let valid = app.post(&agent("IsUserNameValid"), &app.administrator(), &body).await;
         assert_eq!(valid.json(), json!(false), "{name:?}");
         let proposed = app.post(&agent("GetValidUserName"), &app.administrator(), &body).await;
-        save(json!({"Name": proposed.json()})).await.has_status(200);
+        save(json!({"Name": proposed.json()})).await.assert_status(200);
         app.command(&["user", "add", name], "x").failed_saying("UserName: must");
-        app.get(WHO, &Credentials::basic(name, "anna-password")).await.is_unauthenticated();
+        app.get(WHO, &Credentials::basic(name, "anna-password")).await.assert_unauthenticated();
     }
     let lines = UNREADABLE.map(|name| json!({ "login_name": name }).to_string());
     let folder = tempfile::tempdir().unwrap();
@@ -56,10 +56,10 @@ async fn a_display_name_hides_nothing(pool: PgPool) {
     for name in ["Pa\u{202e}luap", "Paul\u{200b}", "\u{3000}"] {
         let body = json!({"AssociateId": 278, "Tooltip": name});
         let refused = app.post(&agent("SaveUser"), &app.administrator(), &body).await;
-        refused.refuses_field("Tooltip");
+        refused.assert_field_refused("Tooltip");
     }
     let body = json!({"AssociateId": 278, "Tooltip": "Paul \u{2764}\u{fe0f}"});
-    app.post(&agent("SaveUser"), &app.administrator(), &body).await.has_status(200);
+    app.post(&agent("SaveUser"), &app.administrator(), &body).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -72,15 +72,15 @@ async fn who_has_such_a_name_from_before_keeps_it_until_it_is_changed(pool: PgPo
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &Credentials::basic("paul\u{200b}", "paul-password")).await.has_status(200);
+    app.get(WHO, &Credentials::basic("paul\u{200b}", "paul-password")).await.assert_status(200);
     let read = app.post(&agent("GetUser?userId=278"), &app.administrator(), &json!(null)).await;
     let mut user = read.json();
     user["Tooltip"] = json!("Paul");
-    app.post(&agent("SaveUser"), &app.administrator(), &user).await.has_status(200);
+    app.post(&agent("SaveUser"), &app.administrator(), &user).await.assert_status(200);
     // An operator's terminal shows that there is something.
     let listed = app.command(&["user", "list"], "").succeeded();
     assert!(listed.contains("paul\u{fffd}") && !listed.contains('\u{200b}'), "{listed}");
     let body = json!({"AssociateId": 278, "UserName": "paul"});
-    app.post(&agent("SaveUser"), &app.administrator(), &body).await.has_status(200);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.post(&agent("SaveUser"), &app.administrator(), &body).await.assert_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }

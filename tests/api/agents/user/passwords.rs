@@ -30,14 +30,14 @@ async fn an_administrator_sets_a_password_by_id_and_by_name(pool: PgPool) {
     let administrator = app.administrator();
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let body = json!({"AssociateId": 278, "Password": "by id"});
-    call(&app, "SetPassword", &administrator, body).await.is_saved();
+    call(&app, "SetPassword", &administrator, body).await.assert_saved();
     assert!(logs_in(&app, "by id").await && !logs_in(&app, &password_of(PLAIN.1)).await);
-    app.get(WHO, &ticket).await.is_unauthenticated();
+    app.get(WHO, &ticket).await.assert_unauthenticated();
     let body = json!({"associateName": "PAUL", "password": "by name"});
-    call(&app, "SetPasswordFromName", &administrator, body).await.is_saved();
+    call(&app, "SetPasswordFromName", &administrator, body).await.assert_saved();
     assert!(logs_in(&app, "by name").await && !logs_in(&app, "by id").await);
-    let evidence = ("credential_saved".to_owned(), Some("CRM5/PASSWORD".to_owned()), 5);
-    assert_eq!(newest_event(&app).await, evidence);
+    let audit_log = ("credential_saved".to_owned(), Some("CRM5/PASSWORD".to_owned()), 5);
+    assert_eq!(newest_event(&app).await, audit_log);
     let rows = sqlx::query_scalar!("SELECT version FROM credentials WHERE user_id = 278");
     assert_eq!(rows.fetch_all(&app.pool).await.unwrap(), [5], "one row, written by that event");
 }
@@ -53,7 +53,7 @@ async fn a_user_changes_their_own_password_in_every_scheme_and_goes_on(pool: PgP
         let credentials = if number == 2 { Credentials::basic(PLAIN.1, &old) } else { credentials };
         if number == 1 {
             // The session has ended with the first change.
-            app.get(WHO, &credentials).await.is_refused(
+            app.get(WHO, &credentials).await.assert_refused(
                 401,
                 "SoSessionException",
                 "unauthenticated",
@@ -62,10 +62,10 @@ async fn a_user_changes_their_own_password_in_every_scheme_and_goes_on(pool: PgP
         }
         let new = format!("own {number}");
         let body = json!({"OldPassword": old, "NewPassword": new});
-        call(&app, "ChangeOwnPassword", &credentials, body).await.is_saved();
+        call(&app, "ChangeOwnPassword", &credentials, body).await.assert_saved();
         assert!(logs_in(&app, &new).await && !logs_in(&app, &old).await);
         if number == 0 {
-            app.get(WHO, &credentials).await.has_status(200);
+            app.get(WHO, &credentials).await.assert_status(200);
         }
         old = new;
     }
@@ -99,12 +99,16 @@ async fn the_old_password_may_be_blank_for_administrators_by_name_only(pool: PgP
     for old in [json!(""), json!(null)] {
         call(&app, "ChangePasswordFromName", &app.plain(), by_name(old.clone()))
             .await
-            .is_forbidden();
-        call(&app, "ChangePasswordFromName", &app.administrator(), by_name(old)).await.is_saved();
-        app.save(&app.administrator(), PLAIN.0, "", &password_of(PLAIN.1)).await.is_saved();
+            .assert_forbidden();
+        call(&app, "ChangePasswordFromName", &app.administrator(), by_name(old))
+            .await
+            .assert_saved();
+        app.save(&app.administrator(), PLAIN.0, "", &password_of(PLAIN.1)).await.assert_saved();
     }
     let by_id = json!({"AssociateId": 278, "OldPassword": "", "NewPassword": "new"});
-    call(&app, "ChangePassword", &app.administrator(), by_id).await.refuses_field("OldPassword");
+    call(&app, "ChangePassword", &app.administrator(), by_id)
+        .await
+        .assert_field_refused("OldPassword");
 }
 
 #[sqlx::test]
@@ -142,7 +146,7 @@ async fn a_password_is_made_up_and_told_once(pool: PgPool) {
         ("SetGeneratedPasswordFromName", json!({"AssociateName": "paul"})),
     ] {
         let answer = call(&app, name, &app.administrator(), user).await;
-        answer.has_status(200);
+        answer.assert_status(200);
         let password = answer.json().as_str().unwrap().to_owned();
         assert!(password.len() >= 20, "{}", password.len());
         assert!(logs_in(&app, &password).await);
@@ -182,11 +186,11 @@ async fn who_can_change_a_password_is_told_by_word_and_by_kind(pool: PgPool) {
 async fn somebody_without_a_password_has_none_to_change(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"});
-    call(&app, "DeleteCredential", &app.administrator(), body).await.is_saved();
+    call(&app, "DeleteCredential", &app.administrator(), body).await.assert_saved();
     let body = json!({"AssociateId": 278, "OldPassword": "x", "NewPassword": "new"});
     let answer = call(&app, "ChangePassword", &app.administrator(), body).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
     let body = json!({"AssociateId": 278, "Password": "again"});
-    call(&app, "SetPassword", &app.administrator(), body).await.is_saved();
+    call(&app, "SetPassword", &app.administrator(), body).await.assert_saved();
     assert!(logs_in(&app, "again").await);
 }

@@ -140,7 +140,7 @@ async fn what_is_wrong_is_named_and_changes_nothing(pool: PgPool) {
     for (call, body, field) in table() {
         let answer = app.post(&agent(call), &ticket, &body).await;
         assert_eq!(answer.status, 400, "{call} {field}: {answer:?}");
-        answer.refuses_field(field);
+        answer.assert_field_refused(field);
         assert!(!answer.body.contains("marker"), "{answer:?}");
     }
     assert_eq!(state().fetch_one(&app.pool).await.unwrap(), before);
@@ -163,7 +163,7 @@ async fn who_does_not_exist_is_404_for_whoever_may_know(pool: PgPool) {
         ("ValidateUser", json!({"User": {"AssociateId": 4711, "Name": "n"}})),
     ] {
         let answer = app.post(&agent(call), &app.administrator(), &body).await;
-        answer.is_refused(404, "SoNotFoundException", "unknown_user");
+        answer.assert_refused(404, "SoNotFoundException", "unknown_user");
     }
 }
 
@@ -172,5 +172,5 @@ async fn an_id_that_is_given_twice_is_not_chosen_from(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let path = agent("DeleteUser?userId=278&USERID=1");
     let answer = app.post(&path, &app.administrator(), &json!(null)).await;
-    answer.is_refused(400, "ArgumentException", "duplicate_member");
+    answer.assert_refused(400, "ArgumentException", "duplicate_member");
 }

@@ -7,8 +7,8 @@ use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO, password_o
 #[sqlx::test]
 async fn a_plain_user_saves_their_own_password_with_the_current_one(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.plain(), PLAIN.0, "", "my own choice").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "my own choice")).await.has_status(200);
+    app.save(&app.plain(), PLAIN.0, "", "my own choice").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "my own choice")).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -18,10 +18,10 @@ async fn a_plain_user_without_the_current_password_is_told_of_the_other_call(poo
     let token = Credentials::Bearer(app.token(&app.plain()).await);
     for credentials in [ticket, token] {
         let answer = app.save(&credentials, PLAIN.0, "", "x").await;
-        answer.is_forbidden();
+        answer.assert_forbidden();
         assert!(answer.body.contains("ChangeOwnPassword"), "{answer:?}");
     }
-    app.save(&app.plain(), PLAIN.0, "ActiveDirectory", "S-1-5").await.is_forbidden();
+    app.save(&app.plain(), PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_forbidden();
 }
 
 #[sqlx::test]
@@ -29,8 +29,8 @@ async fn a_plain_user_cannot_learn_whether_a_user_exists(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let existing = app.save(&app.plain(), ADMINISTRATOR.0, "", "x").await;
     let missing = app.save(&app.plain(), 4711, "", "x").await;
-    existing.is_forbidden();
-    missing.is_forbidden();
+    existing.assert_forbidden();
+    missing.assert_forbidden();
     assert_eq!(existing.json()["Message"], missing.json()["Message"]);
 }
 
@@ -43,7 +43,7 @@ async fn an_administrator_and_a_system_user_act_on_anybody_in_every_scheme(pool:
         let ticket = Credentials::Ticket(app.ticket(&credentials).await);
         let token = Credentials::Bearer(app.token(&credentials).await);
         for credentials in [credentials, ticket, token] {
-            app.save(&credentials, PLAIN.0, "", "x").await.is_saved();
+            app.save(&credentials, PLAIN.0, "", "x").await.assert_saved();
         }
     }
 }
@@ -54,8 +54,8 @@ async fn external_and_anonymous_users_change_nothing(pool: PgPool) {
     for (id, name, user_type) in [(400, "ext", "external"), (401, "ano", "anonymous")] {
         app.add_user((id, name), &["--type", user_type, "--administrator"]);
         let credentials = Credentials::basic(name, &password_of(name));
-        app.get(WHO, &credentials).await.has_status(200);
-        app.save(&credentials, id, "", "x").await.is_forbidden();
-        app.save(&credentials, PLAIN.0, "", "x").await.is_forbidden();
+        app.get(WHO, &credentials).await.assert_status(200);
+        app.save(&credentials, id, "", "x").await.assert_forbidden();
+        app.save(&credentials, PLAIN.0, "", "x").await.assert_forbidden();
     }
 }

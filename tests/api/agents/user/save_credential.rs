@@ -33,10 +33,10 @@ async fn app_of_the_sample(pool: PgPool) -> TestApp {
 #[sqlx::test]
 async fn the_published_sample_works_as_printed(pool: PgPool) {
     let app = app_of_the_sample(pool).await;
-    send_sample(&app, "").await.is_saved();
-    send_sample(&app, "?$select=name,department,category/id").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "fuga")).await.has_status(200);
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    send_sample(&app, "").await.assert_saved();
+    send_sample(&app, "?$select=name,department,category/id").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "fuga")).await.assert_status(200);
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
     let shown = sqlx::query_scalar!(
         "SELECT display_value FROM credentials WHERE user_id = 278 AND credential_type = 'CRM5/PASSWORD'"
     );
@@ -47,7 +47,7 @@ async fn the_published_sample_works_as_printed(pool: PgPool) {
 async fn saving_again_replaces_and_leaves_other_types_alone(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = app.administrator();
-    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.is_saved();
+    app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
     let untouched = || {
         sqlx::query!(
             "SELECT sealed_hash, version FROM credentials
@@ -56,14 +56,14 @@ async fn saving_again_replaces_and_leaves_other_types_alone(pool: PgPool) {
     };
     let before = untouched().fetch_one(&app.pool).await.unwrap();
     for value in ["first", "second", "third"] {
-        app.save(&administrator, PLAIN.0, "", value).await.is_saved();
+        app.save(&administrator, PLAIN.0, "", value).await.assert_saved();
     }
     let after = untouched().fetch_one(&app.pool).await.unwrap();
     assert_eq!((before.sealed_hash, before.version), (after.sealed_hash, after.version));
     let rows = sqlx::query_scalar!("SELECT count(*) FROM credentials WHERE user_id = 278");
     assert_eq!(rows.fetch_one(&app.pool).await.unwrap(), Some(2));
-    app.get(WHO, &Credentials::basic(PLAIN.1, "third")).await.has_status(200);
-    app.get(WHO, &Credentials::basic(PLAIN.1, "second")).await.is_unauthenticated();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "third")).await.assert_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "second")).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -74,11 +74,11 @@ async fn no_type_in_any_spelling_means_the_password(pool: PgPool) {
     {
         let value = format!("value-{number}");
         let body = json!({"UserId": 278, "Credential": {"Type": no_type, "Value": value}});
-        app.post(SAVE, &app.administrator(), &body).await.is_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.has_status(200);
+        app.post(SAVE, &app.administrator(), &body).await.assert_saved();
+        app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
     }
     let body = json!({"UserId": 278, "Credential": {"Value": "no type at all"}});
-    app.post(SAVE, &app.administrator(), &body).await.is_saved();
+    app.post(SAVE, &app.administrator(), &body).await.assert_saved();
     let shown = sqlx::query_scalar!("SELECT display_value FROM credentials WHERE user_id = 278");
     assert_eq!(shown.fetch_one(&app.pool).await.unwrap(), PLAIN.1, "the login name by default");
 }
@@ -95,8 +95,8 @@ async fn names_match_in_any_case_and_unknown_members_are_ignored(pool: PgPool) {
         },
     });
     let path = "/API/v1/agents/USER/savecredential";
-    app.post(path, &app.administrator(), &body).await.is_saved();
-    app.get(WHO, &Credentials::basic("PAUL", "s3cret")).await.has_status(200);
+    app.post(path, &app.administrator(), &body).await.assert_saved();
+    app.get(WHO, &Credentials::basic("PAUL", "s3cret")).await.assert_status(200);
     let stored = sqlx::query_scalar!("SELECT credential_type FROM credentials WHERE user_id = 278");
     assert_eq!(stored.fetch_one(&app.pool).await.unwrap(), "CRM5/PASSWORD");
 }
@@ -114,7 +114,7 @@ async fn every_json_label_is_read_as_json(pool: PgPool) {
             .request(Method::POST, SAVE, &app.administrator())
             .header("Content-Type", label)
             .body(SAMPLE_BODY);
-        Answer::read(request.send().await.unwrap()).await.is_saved();
+        Answer::read(request.send().await.unwrap()).await.assert_saved();
     }
 }
 
@@ -131,9 +131,9 @@ async fn passwords_are_unicode_whole_and_untrimmed(pool: PgPool) {
         ("пароль 🗝", "пароль 🗝", "пароль"),
         (longest.as_str(), longest.as_str(), almost.as_str()),
     ] {
-        app.save(&administrator, PLAIN.0, "", saved).await.is_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, also)).await.has_status(200);
-        app.get(WHO, &Credentials::basic(PLAIN.1, other)).await.is_unauthenticated();
+        app.save(&administrator, PLAIN.0, "", saved).await.assert_saved();
+        app.get(WHO, &Credentials::basic(PLAIN.1, also)).await.assert_status(200);
+        app.get(WHO, &Credentials::basic(PLAIN.1, other)).await.assert_unauthenticated();
     }
 }
 
@@ -141,13 +141,13 @@ async fn passwords_are_unicode_whole_and_untrimmed(pool: PgPool) {
 async fn with_single_per_user_the_other_types_go(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")], "").await;
-    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.is_saved();
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
     let types = sqlx::query_scalar!("SELECT credential_type FROM credentials WHERE user_id = 278");
     assert_eq!(types.fetch_all(&app.pool).await.unwrap(), ["ActiveDirectory"]);
     // The identifier goes with its credential, and another user may have it then.
-    app.save(&app.administrator(), PLAIN.0, "", "again").await.is_saved();
-    app.save(&app.administrator(), 300, "ActiveDirectory", "S-1-5-21-7").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "again").await.assert_saved();
+    app.save(&app.administrator(), 300, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
 }
 
 #[sqlx::test]
@@ -159,9 +159,9 @@ async fn a_configured_secret_type_logs_in_only_when_it_is_marked_for_it(pool: Pg
             { name = "Answer", kind = "secret" },
         ]"#;
     let app = TestApp::spawn_with(pool, &[], file).await;
-    app.save(&app.administrator(), PLAIN.0, "pin", "4711").await.is_saved();
-    app.save(&app.administrator(), PLAIN.0, "answer", "blue").await.is_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "4711")).await.has_status(200);
-    app.get(WHO, &app.plain()).await.has_status(200);
-    app.get(WHO, &Credentials::basic(PLAIN.1, "blue")).await.is_unauthenticated();
+    app.save(&app.administrator(), PLAIN.0, "pin", "4711").await.assert_saved();
+    app.save(&app.administrator(), PLAIN.0, "answer", "blue").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "4711")).await.assert_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(WHO, &Credentials::basic(PLAIN.1, "blue")).await.assert_unauthenticated();
 }

@@ -68,10 +68,10 @@ async fn each_bad_member_is_named_and_nothing_is_stored(pool: PgPool) {
         ("Credential.DisplayValue", credential("DisplayValue", json!("x".repeat(255)))),
         ("Credential.DisplayValue", credential("DisplayValue", json!("x\0"))),
     ] {
-        refused(&app, &body).await.refuses_field(field);
+        refused(&app, &body).await.assert_field_refused(field);
     }
     assert_eq!(state(&app).await, before);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -89,10 +89,10 @@ async fn a_body_that_cannot_be_read_is_malformed(pool: PgPool) {
         surrogate.into_bytes(),
         deep.into_bytes(),
     ] {
-        refused_text(&app, body).await.is_refused(400, "ArgumentException", "malformed_body");
+        refused_text(&app, body).await.assert_refused(400, "ArgumentException", "malformed_body");
     }
-    refused_text(&app, "").await.refuses_field("Credential");
-    refused_text(&app, "null").await.refuses_field("Credential");
+    refused_text(&app, "").await.assert_field_refused("Credential");
+    refused_text(&app, "null").await.assert_field_refused("Credential");
     assert_eq!(state(&app).await, before);
 }
 
@@ -105,15 +105,15 @@ async fn a_member_given_twice_is_refused_whichever_would_count(pool: PgPool) {
         ("Credential.Value", r#"{"UserId": 278, "Credential": {"Value": "x", "value": "y"}}"#),
     ] {
         let answer = refused_text(&app, body).await;
-        answer.is_refused(400, "ArgumentException", "duplicate_member");
+        answer.assert_refused(400, "ArgumentException", "duplicate_member");
         assert_eq!(answer.json()["Field"], field);
     }
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
 async fn an_unknown_user_is_404_and_costs_no_hash(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = app.save(&app.administrator(), 4711, "", "x").await;
-    answer.is_refused(404, "SoNotFoundException", "unknown_user");
+    answer.assert_refused(404, "SoNotFoundException", "unknown_user");
 }

@@ -12,7 +12,7 @@ async fn call(app: &TestApp, name: &str, body: &Value) -> Answer {
 
 async fn user(app: &TestApp, id: i32) -> Value {
     let answer = call(app, &format!("GetUser?userId={id}"), &Value::Null).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     answer.json()
 }
 
@@ -34,7 +34,7 @@ async fn kinds(app: &TestApp, id: i32) -> Vec<String> {
 #[sqlx::test]
 async fn a_user_is_read_by_id_by_name_and_as_a_resource_without_any_value(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21").await.assert_saved();
     let by_id = user(&app, 278).await;
     assert_eq!(by_id["Name"], "paul");
     assert_eq!(by_id["Type"], "InternalAssociate");
@@ -68,7 +68,7 @@ async fn nobody_is_null_on_the_agent_and_404_as_a_resource(pool: PgPool) {
     }
     for path in ["/api/v1/User/4711", "/api/v1/User/nobody", "/api/v1/User/-1"] {
         let answer = app.get(path, &app.administrator()).await;
-        answer.is_refused(404, "SoNotFoundException", "unknown_user");
+        answer.assert_refused(404, "SoNotFoundException", "unknown_user");
     }
     let xml =
         app.request(reqwest::Method::POST, &agent("GetUser?userId=4711"), &app.administrator());
@@ -88,9 +88,9 @@ async fn infos_come_in_the_order_they_were_asked_for(pool: PgPool) {
     assert_eq!(call(&app, "GetUserInfoList", &json!([])).await.body, "[]");
     let one = call(&app, "GetUserInfo?userInfoId=1", &Value::Null).await.json();
     assert_eq!(one, infos[1]);
-    call(&app, "GetUserInfoList", &json!([1, 0])).await.refuses_field("[1]");
-    call(&app, "GetUserInfoList", &json!([1, "x"])).await.refuses_field("[1]");
-    call(&app, "GetUserInfoList", &json!({"ids": [1]})).await.has_status(400);
+    call(&app, "GetUserInfoList", &json!([1, 0])).await.assert_field_refused("[1]");
+    call(&app, "GetUserInfoList", &json!([1, "x"])).await.assert_field_refused("[1]");
+    call(&app, "GetUserInfoList", &json!({"ids": [1]})).await.assert_status(400);
 }
 
 #[sqlx::test]
@@ -108,13 +108,13 @@ async fn a_new_user_is_filled_in_saved_and_logs_in(pool: PgPool) {
         {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-9", "DisplayValue": "DOM\\robot"},
     ]);
     let answer = call(&app, "SaveUser", &new).await;
-    answer.has_status(200);
+    answer.assert_status(200);
     let saved = answer.json();
     let id = saved["AssociateId"].as_i64().unwrap();
     assert!(id >= 1000);
     assert_eq!((&saved["Tooltip"], &saved["UserName"]), (&json!("The robot"), &json!("Robot")));
     assert_eq!(saved["Credentials"].as_array().unwrap().len(), 2);
-    app.get(WHO, &Credentials::basic("robot", "beep")).await.has_status(200);
+    app.get(WHO, &Credentials::basic("robot", "beep")).await.assert_status(200);
     let kinds = kinds(&app, id.try_into().unwrap()).await;
     let expected = ["user_added", "administrator_granted", "credential_saved", "credential_saved"];
     assert_eq!(kinds, expected);
@@ -137,9 +137,9 @@ async fn a_form_and_xml_save_a_user_with_credentials_too(pool: PgPool) {
             .header("Accept", "application/json")
             .body(body);
         let saved = Answer::read(request.send().await.unwrap()).await;
-        saved.has_status(200);
+        saved.assert_status(200);
         assert_eq!(saved.json()["Credentials"].as_array().unwrap().len(), credentials);
-        app.get(WHO, &Credentials::basic(name, value)).await.has_status(200);
+        app.get(WHO, &Credentials::basic(name, value)).await.assert_status(200);
     }
 }
 
@@ -151,7 +151,7 @@ async fn what_was_read_can_be_saved_again_and_changes_nothing(pool: PgPool) {
     let saved = call(&app, "SaveUser", &read).await.json();
     assert_eq!(without_last_login(saved), without_last_login(read));
     assert_eq!(kinds(&app, 278).await, before);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -163,13 +163,13 @@ async fn each_change_of_a_user_leaves_its_own_event(pool: PgPool) {
     read["Role"]["Value"] = json!("Administrator");
     let saved = call(&app, "SaveUser", &read).await.json();
     assert_eq!((&saved["Name"], &saved["UserName"]), (&json!("Pål"), &json!("Pål")));
-    app.get(WHO, &Credentials::basic("PÅL", "paul-password")).await.has_status(200);
-    app.get(WHO, &app.plain()).await.is_unauthenticated();
-    app.get(WHO, &ticket).await.has_status(200);
+    app.get(WHO, &Credentials::basic("PÅL", "paul-password")).await.assert_status(200);
+    app.get(WHO, &app.plain()).await.assert_unauthenticated();
+    app.get(WHO, &ticket).await.assert_status(200);
     let retired =
         call(&app, "SaveUser", &json!({"AssociateId": 278, "Deleted": true})).await.json();
     assert_eq!((&retired["Deleted"], &retired["Name"]), (&json!(true), &json!("Pål")));
-    app.get(WHO, &ticket).await.is_unauthenticated();
+    app.get(WHO, &ticket).await.assert_unauthenticated();
     let events = kinds(&app, 278).await;
     let expected = ["ticket_issued", "user_changed", "administrator_granted", "user_retired"];
     assert_eq!(events[2..], expected);
@@ -179,20 +179,32 @@ async fn each_change_of_a_user_leaves_its_own_event(pool: PgPool) {
 #[sqlx::test]
 async fn a_save_that_fails_in_its_middle_leaves_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.is_saved();
+    app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.assert_saved();
     let taken = json!([
         {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "new"},
         {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-1"},
     ]);
     let before = (without_last_login(user(&app, 278).await), kinds(&app, 278).await);
     let body = json!({"AssociateId": 278, "Name": "other", "Credentials": taken});
-    call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "identifier_taken");
+    call(&app, "SaveUser", &body).await.assert_refused(
+        409,
+        "ArgumentException",
+        "identifier_taken",
+    );
     let body = json!({"AssociateId": 278, "Name": "Anna", "Deleted": true});
-    call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "login_name_taken");
+    call(&app, "SaveUser", &body).await.assert_refused(
+        409,
+        "ArgumentException",
+        "login_name_taken",
+    );
     assert_eq!((without_last_login(user(&app, 278).await), kinds(&app, 278).await), before);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
     let body = json!({"Name": "fresh", "Credentials": taken});
-    call(&app, "SaveUser", &body).await.is_refused(409, "ArgumentException", "identifier_taken");
+    call(&app, "SaveUser", &body).await.assert_refused(
+        409,
+        "ArgumentException",
+        "identifier_taken",
+    );
     let count = sqlx::query_scalar!("SELECT count(*) FROM users");
     assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));
 }
@@ -204,15 +216,15 @@ async fn retiring_ends_everything_and_can_be_taken_back(pool: PgPool) {
     let token = Credentials::Bearer(app.token(&app.plain()).await);
     let retire = |retired: bool| json!({"AssociateId": 278, "Retired": retired});
     for _ in 0..2 {
-        call(&app, "MakeRetired", &retire(true)).await.has_status(204);
+        call(&app, "MakeRetired", &retire(true)).await.assert_status(204);
     }
     for credentials in [&app.plain(), &ticket, &token] {
-        app.get(WHO, credentials).await.is_unauthenticated();
+        app.get(WHO, credentials).await.assert_unauthenticated();
     }
-    call(&app, "MakeRetired", &retire(false)).await.has_status(204);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    call(&app, "MakeRetired", &retire(false)).await.assert_status(204);
+    app.get(WHO, &app.plain()).await.assert_status(200);
     for credentials in [&ticket, &token] {
-        app.get(WHO, credentials).await.is_unauthenticated();
+        app.get(WHO, credentials).await.assert_unauthenticated();
     }
     let expected = ["ticket_issued", "user_retired", "user_reactivated"];
     assert_eq!(kinds(&app, 278).await[2..], expected);
@@ -221,16 +233,16 @@ async fn retiring_ends_everything_and_can_be_taken_back(pool: PgPool) {
 #[sqlx::test]
 async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
-    call(&app, "DeleteUser?UserId=278", &Value::Null).await.has_status(204);
+    call(&app, "DeleteUser?UserId=278", &Value::Null).await.assert_status(204);
     for credentials in [app.plain(), ticket, token] {
-        app.get(WHO, &credentials).await.is_unauthenticated();
+        app.get(WHO, &credentials).await.assert_unauthenticated();
     }
     assert_eq!(user(&app, 278).await, Value::Null);
-    call(&app, "DeleteUser?userId=278", &Value::Null).await.has_status(404);
-    app.save(&app.administrator(), 278, "", "x").await.has_status(404);
+    call(&app, "DeleteUser?userId=278", &Value::Null).await.assert_status(404);
+    app.save(&app.administrator(), 278, "", "x").await.assert_status(404);
     let left = sqlx::query!(
         r#"SELECT u.login_name, u.display_name, u.is_retired,
                   (SELECT count(*) FROM credentials WHERE user_id = 278)
@@ -245,7 +257,7 @@ async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
     assert_eq!(kinds(&app, 278).await.last().unwrap(), "user_deleted");
     // The names are free, the id is not.
     app.add_user((500, "paul"), &[]);
-    app.save(&app.administrator(), 500, "ActiveDirectory", "S-1-5-7").await.is_saved();
+    app.save(&app.administrator(), 500, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let again = app.command(&["user", "add", "other", "--id", "278"], "x");
     again.failed_saying("the user id is taken");
 }
@@ -259,7 +271,7 @@ async fn changed_without_right(app: &TestApp, (name, body): (&str, Value), endin
     let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
     app.until_blocked(1).await;
     taking.commit().await.unwrap();
-    change.await.unwrap().is_unauthenticated();
+    change.await.unwrap().assert_unauthenticated();
     sqlx::raw_sql(
         "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
          WHERE user_id = 1",
@@ -290,7 +302,7 @@ async fn a_right_that_ended_while_the_change_waited_changes_nothing(pool: PgPool
         }
     }
     assert_eq!(kinds(&app, 278).await, ["user_added", "credential_saved"]);
-    app.get(WHO, &app.plain()).await.has_status(200);
+    app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -301,7 +313,7 @@ async fn a_right_leaves_evidence_however_it_came(pool: PgPool) {
     let save = async |members: Value| {
         let mut body = json!({"AssociateId": 278});
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        call(&app, "SaveUser", &body).await.has_status(200);
+        call(&app, "SaveUser", &body).await.assert_status(200);
     };
     save(json!({"Type": "SystemAssociate"})).await;
     save(json!({"Role": {"Value": "Administrator"}})).await;
@@ -318,13 +330,15 @@ async fn a_right_leaves_evidence_however_it_came(pool: PgPool) {
 async fn what_was_read_before_somebody_elses_change_does_not_undo_it(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut stale = user(&app, 278).await;
-    call(&app, "MakeRetired", &json!({"AssociateId": 278, "Retired": true})).await.has_status(204);
+    call(&app, "MakeRetired", &json!({"AssociateId": 278, "Retired": true}))
+        .await
+        .assert_status(204);
     stale["Tooltip"] = json!("Paul the Plain");
-    call(&app, "SaveUser", &stale).await.is_refused(409, "ArgumentException", "outdated");
+    call(&app, "SaveUser", &stale).await.assert_refused(409, "ArgumentException", "outdated");
     assert_eq!(user(&app, 278).await["Deleted"], json!(true));
     // A change of a password is none of the user.
     let mut fresh = user(&app, 278).await;
-    app.save(&app.administrator(), 278, "", "another").await.is_saved();
+    app.save(&app.administrator(), 278, "", "another").await.assert_saved();
     fresh["Tooltip"] = json!("Paul the Plain");
     let saved = call(&app, "SaveUser", &fresh).await.json();
     assert_eq!((&saved["Tooltip"], &saved["Deleted"]), (&fresh["Tooltip"], &json!(true)));
@@ -336,12 +350,12 @@ async fn a_type_of_users_that_credentials_are_not_for_is_refused(pool: PgPool) {
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret", user_types = ["internal"] }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
-    app.save(&app.administrator(), 278, "Pin", "1234").await.is_saved();
+    app.save(&app.administrator(), 278, "Pin", "1234").await.assert_saved();
     let body = json!({"AssociateId": 278, "Type": "SystemAssociate"});
-    call(&app, "SaveUser", &body).await.refuses_field("Type");
+    call(&app, "SaveUser", &body).await.assert_field_refused("Type");
     let pin = json!([{"Type": {"Type": "Pin"}, "Value": "1234"}]);
     let body = json!({"Name": "new", "Type": "SystemAssociate", "Credentials": pin});
-    call(&app, "SaveUser", &body).await.refuses_field("Credentials");
+    call(&app, "SaveUser", &body).await.assert_field_refused("Credentials");
     let problems = call(&app, "ValidateUser", &json!({"User": body})).await.json();
     assert_eq!(problems.as_object().unwrap().keys().collect::<Vec<_>>(), ["Credentials"]);
 }
@@ -355,7 +369,7 @@ async fn where_a_user_has_one_credential_two_are_refused(pool: PgPool) {
         {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1"},
     ]);
     let body = json!({"AssociateId": 278, "Credentials": two});
-    call(&app, "SaveUser", &body).await.refuses_field("Credentials");
+    call(&app, "SaveUser", &body).await.assert_field_refused("Credentials");
 }
 
 #[sqlx::test]
@@ -387,7 +401,7 @@ async fn a_user_is_validated_member_by_member(pool: PgPool) {
         "Type",
     ];
     assert_eq!(fields, expected);
-    call(&app, "SaveUser", &wrong).await.has_status(400);
+    call(&app, "SaveUser", &wrong).await.assert_status(400);
     let taken = validate(json!({"Name": "PAUL"})).await;
     assert_eq!(taken.as_object().unwrap().keys().collect::<Vec<_>>(), ["UserName"]);
     let request = app
@@ -404,10 +418,10 @@ async fn a_tokens_application_is_the_one_whose_secret_is_given(pool: PgPool) {
     for body in [Value::Null, json!({}), json!({"AppToken": "", "IncludeCsSession": false})] {
         let token = call(&app, "GetAccessToken", &body).await.json();
         let token = Credentials::Bearer(token.as_str().unwrap().to_owned());
-        app.get(WHO, &token).await.has_status(200);
+        app.get(WHO, &token).await.assert_status(200);
     }
     let unknown = json!({"AppToken": "not known to anybody"});
-    call(&app, "GetAccessToken", &unknown).await.refuses_field("AppToken");
+    call(&app, "GetAccessToken", &unknown).await.assert_field_refused("AppToken");
 }
 
 #[sqlx::test]
@@ -418,5 +432,5 @@ async fn a_retired_user_is_read_and_shown_as_such(pool: PgPool) {
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((&shown["id"], &shown["state"]), (&json!(300), &json!("retired")));
     let password = Credentials::basic(RETIRED.1, &password_of(RETIRED.1));
-    app.get(WHO, &password).await.is_unauthenticated();
+    app.get(WHO, &password).await.assert_unauthenticated();
 }

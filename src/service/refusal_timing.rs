@@ -13,7 +13,7 @@ use crate::{
 
 /// The kinds of stored hashes that were measured last.
 #[derive(Default)]
-pub(crate) struct MeasuredKinds(Mutex<Vec<(HashScheme, HashParameters)>>);
+pub(crate) struct RefusalTiming(Mutex<Vec<(HashScheme, HashParameters)>>);
 
 impl Service {
     /// Looks which kinds of hashes there are, and measures what they take.
@@ -24,7 +24,7 @@ impl Service {
         let mut connection = self.connection().await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
         connection.release();
-        let mut measured = self.measured_kinds.0.lock().await;
+        let mut measured = self.refusal_timing.0.lock().await;
         if *measured == kinds {
             return Ok(());
         }

@@ -4,20 +4,20 @@ use time::OffsetDateTime;
 
 use super::{
     audit::{AuditEvent, AuditKind},
-    caller::Origin,
+    client_info::ClientInfo,
     principal::Actor,
     user::UserId,
 };
 
 /// Who makes a change, from where, and when.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Author<'request> {
+pub(crate) struct ChangeContext<'request> {
     pub(crate) actor: Actor<'request>,
-    pub(crate) origin: &'request Origin,
+    pub(crate) client_info: &'request ClientInfo,
     pub(crate) now: OffsetDateTime,
 }
 
-impl Author<'_> {
+impl ChangeContext<'_> {
     /// The evidence of something that this author does to a user, as the next event of their chain
     /// after `sequence`.
     pub(crate) fn event(
@@ -33,8 +33,8 @@ impl Author<'_> {
             kind,
             actor: self.actor.user_id(),
             scheme: self.actor.scheme().as_str(),
-            address: self.origin.address.map(|address| address.to_string()),
-            request_id: self.origin.request_id.clone(),
+            address: self.client_info.address.map(|address| address.to_string()),
+            request_id: self.client_info.request_id.clone(),
             credential_type: None,
             session_epoch,
         }

@@ -8,13 +8,13 @@ use crate::{
     },
     storage::{
         Route, StorageError, credentials,
-        inspection::{self, DatabaseFacts},
+        diagnostics::{self, DatabaseFacts},
         keys,
     },
 };
 
 /// What was found in the database.
-pub(crate) struct Inspection {
+pub(crate) struct Diagnostics {
     pub(crate) facts: DatabaseFacts,
     pub(crate) route: Route,
     /// Credentials that are not sealed under the writing key.
@@ -28,12 +28,12 @@ impl Service {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn inspect(&self) -> Result<Inspection, StorageError> {
+    pub(crate) async fn diagnose(&self) -> Result<Diagnostics, StorageError> {
         let mut connection = self.connection().await?;
         let writing = self.keyring.writing().id();
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let maxima = (number(self.rules.attempts.maximum_failures), number(MAXIMUM_CONSECUTIVE));
-        let facts = inspection::inspect(&mut connection, writing, maxima).await?;
+        let facts = diagnostics::diagnose(&mut connection, writing, maxima).await?;
         let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
         let is_below = |(scheme, cost): &(HashScheme, HashParameters)| {
@@ -41,6 +41,6 @@ impl Service {
         };
         let below_target = kinds.into_iter().filter(is_below).collect();
         let route = self.database.route();
-        Ok(Inspection { facts, route, to_reseal, below_target })
+        Ok(Diagnostics { facts, route, to_reseal, below_target })
     }
 }

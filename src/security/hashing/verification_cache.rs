@@ -1,4 +1,4 @@
-//! What was found out lately, so that the same claim costs no hash again.
+//! What was found out lately, so that the same request costs no hash again.
 //!
 //! What was right and what was wrong are kept apart, so guessing cannot push anybody out. What is kept
 //! are digests under a key of this process; they go after a while, and with the process.
@@ -11,35 +11,35 @@ use std::{
 
 use lru::LruCache;
 
-use super::claim::ClaimDigest;
+use super::verification_request::VerificationDigest;
 
 /// At most so many digests, each for so long.
-pub(super) struct Remembered {
-    until: Option<Mutex<LruCache<ClaimDigest, Instant>>>,
+pub(super) struct VerificationCache {
+    until: Option<Mutex<LruCache<VerificationDigest, Instant>>>,
     lifetime: Duration,
 }
 
-impl Remembered {
+impl VerificationCache {
     /// `maximum` zero: nothing is remembered.
     pub(super) fn new(maximum: usize, lifetime: Duration) -> Self {
         let until = NonZeroUsize::new(maximum).map(LruCache::new).map(Mutex::new);
         Self { until, lifetime }
     }
 
-    /// True when this claim was verified less than a lifetime ago.
-    pub(super) fn contains(&self, claim: ClaimDigest, now: Instant) -> bool {
+    /// True when this request was verified less than a lifetime ago.
+    pub(super) fn contains(&self, request: VerificationDigest, now: Instant) -> bool {
         let Some(mut until) = self.lock() else { return false };
-        let is_fresh = until.get(&claim).is_some_and(|end| now < *end);
+        let is_fresh = until.get(&request).is_some_and(|end| now < *end);
         if !is_fresh {
-            until.pop(&claim);
+            until.pop(&request);
         }
         is_fresh
     }
 
-    /// Remembers a claim that was verified just now.
-    pub(super) fn insert(&self, claim: ClaimDigest, now: Instant) {
+    /// Remembers a request that was verified just now.
+    pub(super) fn insert(&self, request: VerificationDigest, now: Instant) {
         if let Some(mut until) = self.lock() {
-            until.put(claim, now + self.lifetime);
+            until.put(request, now + self.lifetime);
         }
     }
 
@@ -48,7 +48,7 @@ impl Remembered {
         self.lock().map_or(0, |until| until.len())
     }
 
-    fn lock(&self) -> Option<MutexGuard<'_, LruCache<ClaimDigest, Instant>>> {
+    fn lock(&self) -> Option<MutexGuard<'_, LruCache<VerificationDigest, Instant>>> {
         // Its data is whole whatever happened to the last holder.
         Some(self.until.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -59,18 +59,18 @@ mod tests {
     use secrecy::SecretString;
 
     use super::{
-        super::claim::{Claim, ClaimKey},
+        super::verification_request::{VerificationKey, VerificationRequest},
         *,
     };
     use crate::domain::credential::CredentialValue;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn claims() -> [ClaimDigest; 3] {
-        let key = ClaimKey::generate().unwrap();
+    fn claims() -> [VerificationDigest; 3] {
+        let key = VerificationKey::generate().unwrap();
         let value = CredentialValue::parse("Value", &SecretString::from("x")).unwrap();
         ["a", "b", "c"].map(|canonical_name| {
-            key.digest(&Claim {
+            key.digest(&VerificationRequest {
                 canonical_name,
                 credential_type: "CRM5/PASSWORD",
                 value: &value,
@@ -83,32 +83,32 @@ mod tests {
 
     #[test]
     fn a_claim_is_remembered_for_its_lifetime_and_no_longer() {
-        let verified = Remembered::new(10, MINUTE);
-        let ([claim, other, _], now) = (claims(), Instant::now());
-        verified.insert(claim, now);
-        assert!(verified.contains(claim, now + MINUTE.mul_f64(0.999)));
+        let verified = VerificationCache::new(10, MINUTE);
+        let ([request, other, _], now) = (claims(), Instant::now());
+        verified.insert(request, now);
+        assert!(verified.contains(request, now + MINUTE.mul_f64(0.999)));
         assert!(!verified.contains(other, now));
-        assert!(!verified.contains(claim, now + MINUTE));
+        assert!(!verified.contains(request, now + MINUTE));
         assert_eq!(verified.len(), 0, "what is over is not kept");
     }
 
     #[test]
     fn the_one_not_used_for_longest_makes_room() {
-        let verified = Remembered::new(2, MINUTE);
+        let verified = VerificationCache::new(2, MINUTE);
         let ([a, b, c], now) = (claims(), Instant::now());
         verified.insert(a, now);
         verified.insert(b, now);
         assert!(verified.contains(a, now));
         verified.insert(c, now);
-        assert_eq!([a, b, c].map(|claim| verified.contains(claim, now)), [true, false, true]);
+        assert_eq!([a, b, c].map(|request| verified.contains(request, now)), [true, false, true]);
         assert_eq!(verified.len(), 2);
     }
 
     #[test]
     fn with_no_room_nothing_is_remembered() {
-        let verified = Remembered::new(0, MINUTE);
-        let ([claim, ..], now) = (claims(), Instant::now());
-        verified.insert(claim, now);
-        assert!(!verified.contains(claim, now));
+        let verified = VerificationCache::new(0, MINUTE);
+        let ([request, ..], now) = (claims(), Instant::now());
+        verified.insert(request, now);
+        assert!(!verified.contains(request, now));
     }
 }

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     clock,
     domain::{
-        author::Author,
-        caller::Origin,
+        change_context::ChangeContext,
+        client_info::ClientInfo,
         credential_type::CredentialTypes,
         principal::{Actor, Principal},
     },
@@ -25,28 +25,28 @@ use crate::{
 };
 
 /// An authenticated request.
-pub(super) struct Call {
-    by: By,
+pub(super) struct RequestContext {
+    caller: Caller,
     state: Data<HttpState>,
     language: Language,
     time_zone: Option<TimeZone>,
 }
 
 /// Who calls, and from where.
-pub(super) struct By {
+pub(super) struct Caller {
     pub(super) principal: Principal,
-    origin: Origin,
+    client_info: ClientInfo,
 }
 
-impl By {
+impl Caller {
     /// The caller as the author of a change that is made now.
-    pub(super) fn author(&self) -> Author<'_> {
+    pub(super) fn change_context(&self) -> ChangeContext<'_> {
         let actor = Actor::Principal(&self.principal);
-        Author { actor, origin: &self.origin, now: clock::now() }
+        ChangeContext { actor, client_info: &self.client_info, now: clock::now() }
     }
 }
 
-impl FromRequest for Call {
+impl FromRequest for RequestContext {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
@@ -54,12 +54,12 @@ impl FromRequest for Call {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let state = request.app_data::<Data<HttpState>>();
-        let found = (extensions.get::<Principal>(), extensions.get::<Origin>(), state);
-        let (Some(principal), Some(origin), Some(state)) = found else {
+        let found = (extensions.get::<Principal>(), extensions.get::<ClientInfo>(), state);
+        let (Some(principal), Some(client_info), Some(state)) = found else {
             return ready(Err(ErrorKind::Internal.into()));
         };
         ready(Ok(Self {
-            by: By { principal: principal.clone(), origin: origin.clone() },
+            caller: Caller { principal: principal.clone(), client_info: client_info.clone() },
             state: state.clone(),
             language: Language::of(request.headers()),
             time_zone: TimeZone::of(request.headers()),
@@ -67,7 +67,7 @@ impl FromRequest for Call {
     }
 }
 
-impl Call {
+impl RequestContext {
     /// The credential types of this installation.
     pub(super) fn types(&self) -> &CredentialTypes {
         &self.state.service.service().types
@@ -85,7 +85,7 @@ impl Call {
 
     /// Who calls.
     pub(super) fn principal(&self) -> &Principal {
-        &self.by.principal
+        &self.caller.principal
     }
 
     /// The service, for what needs neither database nor hashing.
@@ -99,7 +99,7 @@ impl Call {
         use_case: U,
     ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
     where
-        U: FnOnce(Arc<Service>, By) -> F,
+        U: FnOnce(Arc<Service>, Caller) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
@@ -113,7 +113,7 @@ impl Call {
         use_case: U,
     ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
     where
-        U: FnOnce(Arc<Service>, By) -> F,
+        U: FnOnce(Arc<Service>, Caller) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
@@ -127,13 +127,13 @@ impl Call {
         interrupted: fn(Interrupted) -> ApiError,
     ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
     where
-        U: FnOnce(Arc<Service>, By) -> F,
+        U: FnOnce(Arc<Service>, Caller) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
-        let Self { by, state, .. } = self;
-        let ended = state.service.run(|service| use_case(service, by));
+        let Self { caller, state, .. } = self;
+        let ended = state.service.run(|service| use_case(service, caller));
         async move { ended.await.map_err(interrupted)?.map_err(E::into) }
     }
 }

@@ -7,47 +7,49 @@ use zeroize::Zeroizing;
 
 use super::{super::length_prefixed::LengthPrefixed, StoredHash};
 use crate::{
-    domain::{caller::Caller, credential::CredentialValue, stored_credential::StoredCredential},
+    domain::{
+        client_info::FairnessKey, credential::CredentialValue, stored_credential::StoredCredential,
+    },
     security::random::{RandomError, random_bytes},
 };
 
 /// That a value is the credential of a name, held against the row just read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Claim<'claim> {
-    pub(crate) canonical_name: &'claim str,
-    pub(crate) credential_type: &'claim str,
-    pub(crate) value: &'claim CredentialValue,
+pub(crate) struct VerificationRequest<'request> {
+    pub(crate) canonical_name: &'request str,
+    pub(crate) credential_type: &'request str,
+    pub(crate) value: &'request CredentialValue,
     /// `None`: there is no such user, or they have no credential of that type.
-    pub(crate) row: Option<&'claim StoredCredential>,
+    pub(crate) row: Option<&'request StoredCredential>,
     /// What the row holds. `None` also when it does not open.
-    pub(crate) hash: Option<&'claim StoredHash>,
+    pub(crate) hash: Option<&'request StoredHash>,
     /// False for who is refused all the same: they are remembered as if their secret were wrong, so
     /// that nothing shows that it was right.
     pub(crate) lets_in: bool,
 }
 
-/// A claim's digest. Whoever does not know the process key cannot compute one from a guess.
+/// A request's digest. Whoever does not know the process key cannot compute one from a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct ClaimDigest([u8; 32]);
+pub(super) struct VerificationDigest([u8; 32]);
 
 /// The key of claims: made at start, never stored.
-pub(super) struct ClaimKey(Zeroizing<[u8; 64]>);
+pub(super) struct VerificationKey(Zeroizing<[u8; 64]>);
 
-impl ClaimKey {
+impl VerificationKey {
     pub(super) fn generate() -> Result<Self, RandomError> {
         Ok(Self(Zeroizing::new(random_bytes()?)))
     }
 
     /// Covers all that the answer depends on. The row is in it as it was read just now, so after a
-    /// save, here or on any other instance, the same name and secret are another claim.
-    pub(super) fn digest(&self, claim: &Claim<'_>) -> ClaimDigest {
-        let fields = LengthPrefixed::of("claim")
-            .field(claim.canonical_name.as_bytes())
-            .field(claim.credential_type.as_bytes())
-            .field(claim.value.secret().expose_secret().as_bytes())
-            .field(&[u8::from(claim.lets_in)])
-            .optional(claim.row.map(|row| row.sealed_hash.as_slice()));
-        let fields = match claim.row {
+    /// save, here or on any other instance, the same name and secret are another request.
+    pub(super) fn digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
+        let fields = LengthPrefixed::of("request")
+            .field(request.canonical_name.as_bytes())
+            .field(request.credential_type.as_bytes())
+            .field(request.value.secret().expose_secret().as_bytes())
+            .field(&[u8::from(request.lets_in)])
+            .optional(request.row.map(|row| row.sealed_hash.as_slice()));
+        let fields = match request.row {
             None => fields,
             Some(row) => fields
                 .field(&row.user_id.as_i32().to_be_bytes())
@@ -59,13 +61,13 @@ impl ClaimKey {
 
     /// Covers what a wrong secret was wrong for. Another hash of the same secret, or the same one under
     /// another key, makes it no less wrong; a save does.
-    pub(super) fn refusal_digest(&self, claim: &Claim<'_>) -> ClaimDigest {
+    pub(super) fn refusal_digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
         let fields = LengthPrefixed::of("refusal")
-            .field(claim.canonical_name.as_bytes())
-            .field(claim.credential_type.as_bytes())
-            .field(claim.value.secret().expose_secret().as_bytes())
-            .field(&[u8::from(claim.lets_in)]);
-        let fields = match claim.row {
+            .field(request.canonical_name.as_bytes())
+            .field(request.credential_type.as_bytes())
+            .field(request.value.secret().expose_secret().as_bytes())
+            .field(&[u8::from(request.lets_in)]);
+        let fields = match request.row {
             None => fields,
             Some(row) => {
                 fields.field(&row.user_id.as_i32().to_be_bytes()).field(&row.version.to_be_bytes())
@@ -75,18 +77,18 @@ impl ClaimKey {
     }
 
     /// A name together with where it is used from.
-    pub(super) fn visitor(&self, caller: Caller, canonical_name: &str) -> ClaimDigest {
+    pub(super) fn visitor(&self, caller: FairnessKey, canonical_name: &str) -> VerificationDigest {
         let address = match caller {
-            Caller::Address(address) => address.to_string(),
-            Caller::User(_) | Caller::Command => String::new(),
+            FairnessKey::Address(address) => address.to_string(),
+            FairnessKey::User(_) | FairnessKey::Command => String::new(),
         };
         let fields = LengthPrefixed::of("visitor").field(address.as_bytes());
         self.mac(&fields.field(canonical_name.as_bytes()))
     }
 
-    fn mac(&self, fields: &LengthPrefixed) -> ClaimDigest {
+    fn mac(&self, fields: &LengthPrefixed) -> VerificationDigest {
         let mac = Hmac::<Sha256>::new(&(*self.0).into()).chain_update(fields.as_bytes());
-        ClaimDigest(mac.finalize().into_bytes().into())
+        VerificationDigest(mac.finalize().into_bytes().into())
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
 
     #[test]
     fn claims_that_differ_in_anything_have_different_digests() {
-        let key = ClaimKey::generate().unwrap();
+        let key = VerificationKey::generate().unwrap();
         let (right, wrong) = (value("right"), value("wrong"));
         let row = |user_id, version, sealed: &[u8]| StoredCredential {
             user_id: UserId::try_from(user_id).unwrap(),
@@ -126,7 +128,7 @@ mod tests {
             for credential_type in ["CRM5/PASSWORD", "Pin"] {
                 for value in [&right, &wrong] {
                     for row in rows.iter().map(Some).chain([None]) {
-                        let claim = Claim {
+                        let request = VerificationRequest {
                             canonical_name,
                             credential_type,
                             value,
@@ -134,9 +136,9 @@ mod tests {
                             hash: None,
                             lets_in: true,
                         };
-                        assert_eq!(key.digest(&claim), key.digest(&claim));
-                        digests.insert(key.digest(&claim));
-                        digests.insert(ClaimKey::generate().unwrap().digest(&claim));
+                        assert_eq!(key.digest(&request), key.digest(&request));
+                        digests.insert(key.digest(&request));
+                        digests.insert(VerificationKey::generate().unwrap().digest(&request));
                         claims += 1;
                     }
                 }

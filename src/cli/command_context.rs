@@ -13,7 +13,9 @@ use super::{
 use crate::{
     clock,
     configuration::{Problem, Problems, Settings},
-    domain::{author::Author, caller::Origin, principal::Actor, user::User},
+    domain::{
+        change_context::ChangeContext, client_info::ClientInfo, principal::Actor, user::User,
+    },
     service::Service,
     startup, telemetry,
 };
@@ -74,13 +76,13 @@ pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Fa
 }
 
 /// Where a command's changes come from, for the audit chain.
-pub(super) fn origin() -> Origin {
-    Origin { address: None, request_id: Uuid::new_v4().to_string() }
+pub(super) fn client_info() -> ClientInfo {
+    ClientInfo { address: None, request_id: Uuid::new_v4().to_string() }
 }
 
 /// An operator, who makes a change now.
-pub(super) fn author(origin: &Origin) -> Author<'_> {
-    Author { actor: Actor::Command, origin, now: clock::now() }
+pub(super) fn change_context(client_info: &ClientInfo) -> ChangeContext<'_> {
+    ChangeContext { actor: Actor::Command, client_info, now: clock::now() }
 }
 
 /// A moment as results have it: RFC 3339, in UTC.
@@ -90,6 +92,6 @@ pub(super) fn moment(at: OffsetDateTime) -> Value {
 
 /// Answers yes or no, also by the exit code.
 pub(super) fn answer(is_yes: bool, yes: &str, no: &str) -> Result<ExitCode, Failure> {
-    output::say(if is_yes { yes } else { no })?;
+    output::print_result(if is_yes { yes } else { no })?;
     Ok(if is_yes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

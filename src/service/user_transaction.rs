@@ -6,13 +6,13 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    credentials::{SaveCredentialError, caller_ticket, standing},
+    credentials::{SaveCredentialError, actor_snapshot, caller_ticket},
 };
 use crate::{
     domain::{
         InvalidField, Reason,
         audit::{AuditEvent, AuditKind},
-        author::Author,
+        change_context::ChangeContext,
         user::UserId,
     },
     security::audit_chain::audit_mac,
@@ -56,40 +56,45 @@ impl From<UserTakenError> for ChangeUserError {
 }
 
 /// One thing that happens to a user.
-pub(super) struct Happening<'type_name> {
+pub(super) struct AuditedChange<'type_name> {
     pub(super) kind: AuditKind,
     pub(super) credential_type: Option<&'type_name str>,
     /// True when tickets, sessions and tokens end with it (protocol.md 10.16).
-    pub(super) ends_derived: bool,
+    pub(super) revokes_issued: bool,
 }
 
-impl Happening<'_> {
+impl AuditedChange<'_> {
     /// Something about the user as a whole.
-    pub(super) fn to_user(kind: AuditKind, ends_derived: bool) -> Self {
-        Self { kind, credential_type: None, ends_derived }
+    pub(super) fn to_user(kind: AuditKind, revokes_issued: bool) -> Self {
+        Self { kind, credential_type: None, revokes_issued }
     }
 }
 
-impl Happening<'_> {
+impl AuditedChange<'_> {
     /// Its evidence, as the next event of a chain that ends there.
-    pub(super) fn event(&self, author: Author<'_>, user_id: UserId, head: &UserHead) -> AuditEvent {
-        let session_epoch = head.session_epoch + i64::from(self.ends_derived);
+    pub(super) fn event(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        head: &UserHead,
+    ) -> AuditEvent {
+        let session_epoch = head.session_epoch + i64::from(self.revokes_issued);
         AuditEvent {
             credential_type: self.credential_type.map(str::to_owned),
-            ..author.event(user_id, self.kind, (head.audit_sequence, session_epoch))
+            ..context.event(user_id, self.kind, (head.audit_sequence, session_epoch))
         }
     }
 }
 
 impl Service {
     /// Locks the user's row for this transaction, as long as the author still is who they were.
-    pub(super) async fn hold_user(
+    pub(super) async fn lock_user(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<UserHead, ChangeUserError> {
-        let (head, stands) = self.lock_for_change(connection, author, user_id).await?;
+        let (head, stands) = self.lock_for_change(connection, context, user_id).await?;
         let head = head.ok_or(ChangeUserError::UnknownUser)?;
         if stands { Ok(head) } else { Err(ChangeUserError::ProofOutdated) }
     }
@@ -101,52 +106,52 @@ impl Service {
     pub(super) async fn lock_for_change(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<(Option<UserHead>, bool), StorageError> {
-        let is_author_first =
-            author.actor.user_id().is_some_and(|actor| actor.as_i32() < user_id.as_i32());
-        let (head, stands) = if is_author_first {
-            let stands = lock_author(connection, author).await?;
+        let is_actor_first =
+            context.actor.user_id().is_some_and(|actor| actor.as_i32() < user_id.as_i32());
+        let (head, stands) = if is_actor_first {
+            let stands = lock_actor(connection, context).await?;
             (users::lock(connection, user_id).await?, stands)
         } else {
             let head = users::lock(connection, user_id).await?;
-            (head, lock_author(connection, author).await?)
+            (head, lock_actor(connection, context).await?)
         };
-        Ok((head, stands && lock_ticket(connection, author).await?))
+        Ok((head, stands && lock_ticket(connection, context).await?))
     }
 
     /// Refuses an author who is not who they were, and keeps them as they are for this transaction.
-    pub(super) async fn require_standing(
+    pub(super) async fn require_current_actor(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
     ) -> Result<(), ChangeUserError> {
         let stands =
-            lock_author(connection, author).await? && lock_ticket(connection, author).await?;
+            lock_actor(connection, context).await? && lock_ticket(connection, context).await?;
         if stands { Ok(()) } else { Err(ChangeUserError::ProofOutdated) }
     }
 
     /// Leaves the evidence of something that this transaction does to the user whose row it holds.
     /// The author's own ticket goes on counting.
-    pub(super) async fn leave_evidence(
+    pub(super) async fn append_audit_event(
         &self,
         connection: &mut PgConnection,
-        author: Author<'_>,
+        context: ChangeContext<'_>,
         (user_id, head): (UserId, &mut UserHead),
-        happening: Happening<'_>,
+        change: AuditedChange<'_>,
     ) -> Result<(), StorageError> {
         self.moved.push(user_id);
-        let event = happening.event(author, user_id, head);
+        let event = change.event(context, user_id, head);
         let session_epoch = event.session_epoch;
         let key = self.keyring.writing();
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
         // Nothing of somebody who retires themselves may count when they are reactivated.
-        let goes_on = happening.ends_derived && happening.kind != AuditKind::UserRetired;
-        let own_ticket = caller_ticket(author.actor)
-            .filter(|_| goes_on && author.actor.user_id() == Some(user_id));
+        let goes_on = change.revokes_issued && change.kind != AuditKind::UserRetired;
+        let own_ticket = caller_ticket(context.actor)
+            .filter(|_| goes_on && context.actor.user_id() == Some(user_id));
         if let Some(digests) = own_ticket {
             tickets::move_to_epoch(connection, user_id, &digests, session_epoch).await?;
         }
@@ -157,21 +162,23 @@ impl Service {
     }
 }
 
-async fn lock_author(
+async fn lock_actor(
     connection: &mut PgConnection,
-    author: Author<'_>,
+    context: ChangeContext<'_>,
 ) -> Result<bool, StorageError> {
-    match (author.actor.user_id(), standing(author.actor)) {
-        (Some(actor), Some(standing)) => users::lock_standing(connection, actor, &standing).await,
+    match (context.actor.user_id(), actor_snapshot(context.actor)) {
+        (Some(actor), Some(actor_snapshot)) => {
+            users::lock_actor_snapshot(connection, actor, &actor_snapshot).await
+        }
         _ => Ok(true),
     }
 }
 
 async fn lock_ticket(
     connection: &mut PgConnection,
-    author: Author<'_>,
+    context: ChangeContext<'_>,
 ) -> Result<bool, StorageError> {
-    match (author.actor.user_id(), caller_ticket(author.actor)) {
+    match (context.actor.user_id(), caller_ticket(context.actor)) {
         (Some(actor), Some(digests)) => tickets::lock(connection, actor, &digests).await,
         _ => Ok(true),
     }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::{
     HashingEngine, HashingError,
-    foreign::{Argon2Hash, ForeignHash, Parts, Pbkdf2Hash},
+    foreign::{Argon2Hash, ForeignHash, HashComponents, Pbkdf2Hash},
     kernel,
 };
 use crate::domain::{
@@ -123,10 +123,10 @@ fn like((scheme, cost): (HashScheme, HashParameters)) -> ForeignHash {
     let parts = match algorithm {
         Some(algorithm) => {
             let version = Version::V0x13;
-            Parts::Argon2(Argon2Hash { algorithm, version, params, salt, output })
+            HashComponents::Argon2(Argon2Hash { algorithm, version, params, salt, output })
         }
-        None if scheme == HashScheme::Bcrypt => Parts::Bcrypt,
-        None => Parts::Pbkdf2(Pbkdf2Hash { scheme, rounds: iterations, salt, output }),
+        None if scheme == HashScheme::Bcrypt => HashComponents::Bcrypt,
+        None => HashComponents::Pbkdf2(Pbkdf2Hash { scheme, rounds: iterations, salt, output }),
     };
     let text = SecretString::from(format!("$2b${iterations:02}${}", ".".repeat(53)));
     ForeignHash { scheme, cost, text, parts }

@@ -12,13 +12,13 @@ use std::{
 
 use futures_util::future::{FutureExt, Shared, WeakShared};
 
-use super::{HashingError, claim::ClaimDigest};
-use crate::domain::caller::Caller;
+use super::{HashingError, verification_request::VerificationDigest};
+use crate::domain::client_info::FairnessKey;
 
 /// A verification under way. Dropped by all who wait, it is abandoned.
 pub(super) type Verification = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
 
-/// What was found out about a claim.
+/// What was found out about a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verified {
     pub(super) is_right: bool,
@@ -26,33 +26,33 @@ pub(super) struct Verified {
     pub(super) began: Instant,
 }
 
-type Destination = (Caller, ClaimDigest);
+type FlightKey = (FairnessKey, VerificationDigest);
 
 /// The verifications under way.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<Destination, WeakShared<Verification>>>);
+pub(super) struct SingleFlight(Mutex<HashMap<FlightKey, WeakShared<Verification>>>);
 
 /// What came of a flight.
-pub(super) struct Landed {
+pub(super) struct FlightOutcome {
     pub(super) outcome: Result<Verified, HashingError>,
     /// True for the one who started it.
     pub(super) is_first: bool,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Waits for the flight to the same destination, or starts one.
     pub(super) async fn join(
         &self,
-        destination: Destination,
+        destination: FlightKey,
         start: impl FnOnce() -> Verification,
-    ) -> Landed {
-        let (flight, is_first) = self.board(destination, start);
-        let mut seat = Seat { flights: self, destination, flight: Some(flight) };
-        let outcome = match seat.flight.as_mut() {
+    ) -> FlightOutcome {
+        let (flight, is_first) = self.join_or_start(destination, start);
+        let mut waiter = Waiter { single_flight: self, destination, flight: Some(flight) };
+        let outcome = match waiter.flight.as_mut() {
             Some(flight) => flight.await,
             None => Err(HashingError::ShuttingDown),
         };
-        Landed { outcome, is_first }
+        FlightOutcome { outcome, is_first }
     }
 
     /// How many are under way.
@@ -61,40 +61,40 @@ impl Flights {
         self.lock().len()
     }
 
-    fn board(
+    fn join_or_start(
         &self,
-        destination: Destination,
+        destination: FlightKey,
         start: impl FnOnce() -> Verification,
     ) -> (Shared<Verification>, bool) {
-        let mut flights = self.lock();
-        if let Some(flight) = flights.get(&destination).and_then(WeakShared::upgrade) {
+        let mut single_flight = self.lock();
+        if let Some(flight) = single_flight.get(&destination).and_then(WeakShared::upgrade) {
             return (flight, false);
         }
         let flight = start().shared();
-        flights.extend(flight.downgrade().map(|weak| (destination, weak)));
+        single_flight.extend(flight.downgrade().map(|weak| (destination, weak)));
         (flight, true)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Destination, WeakShared<Verification>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<FlightKey, WeakShared<Verification>>> {
         // Its data is whole whatever happened to the last holder.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A place in a flight. With the last one the flight leaves the list, landed or abandoned.
-struct Seat<'flights> {
-    flights: &'flights Flights,
-    destination: Destination,
+struct Waiter<'single_flight> {
+    single_flight: &'single_flight SingleFlight,
+    destination: FlightKey,
     flight: Option<Shared<Verification>>,
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let mut flights = self.flights.lock();
+        let mut single_flight = self.single_flight.lock();
         self.flight = None;
         let is_empty = |weak: &WeakShared<Verification>| weak.upgrade().is_none();
-        if flights.get(&self.destination).is_some_and(is_empty) {
-            flights.remove(&self.destination);
+        if single_flight.get(&self.destination).is_some_and(is_empty) {
+            single_flight.remove(&self.destination);
         }
     }
 }

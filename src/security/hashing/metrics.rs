@@ -15,13 +15,13 @@ use prometheus_client::{
 
 /// Counters and histograms of one engine. Cloning shares them.
 #[derive(Debug, Clone)]
-pub(super) struct Measures {
+pub(super) struct EngineMetrics {
     pub(super) waiting: Gauge,
     wait: Histogram,
     hash_time: Histogram,
     shed: Family<Shed, Counter>,
     pub(super) abandoned: Counter,
-    pub(super) remembered: Counter,
+    pub(super) verification_cache: Counter,
     pub(super) repeated: Counter,
     pub(super) not_remembered: Counter,
     pub(super) shared: Counter,
@@ -35,7 +35,7 @@ struct Shed {
     reason: &'static str,
 }
 
-impl Default for Measures {
+impl Default for EngineMetrics {
     fn default() -> Self {
         // From half a millisecond to four seconds, each bucket twice the one before.
         let histogram = || Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
@@ -45,7 +45,7 @@ impl Default for Measures {
             hash_time: histogram(),
             shed: Family::default(),
             abandoned: Counter::default(),
-            remembered: Counter::default(),
+            verification_cache: Counter::default(),
             repeated: Counter::default(),
             not_remembered: Counter::default(),
             shared: Counter::default(),
@@ -55,7 +55,7 @@ impl Default for Measures {
     }
 }
 
-impl Measures {
+impl EngineMetrics {
     /// A job was refused because the queue was full.
     pub(super) fn shed_by_length(&self) {
         self.shed.get_or_create(&Shed { reason: "queue_full" }).inc();
@@ -95,8 +95,8 @@ impl Measures {
         registry.register("shed", "Jobs refused because they would be late", self.shed.clone());
         let abandoned = self.abandoned.clone();
         registry.register("abandoned", "Jobs not hashed, their callers went away", abandoned);
-        let remembered = self.remembered.clone();
-        registry.register("cache_hits", "Claims that were verified lately", remembered);
+        let verification_cache = self.verification_cache.clone();
+        registry.register("cache_hits", "Claims that were verified lately", verification_cache);
         let repeated = self.repeated.clone();
         registry.register("repeated", "Claims that were found wrong lately", repeated);
         let not_remembered = self.not_remembered.clone();

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::{AuthenticationError, Refusal};
 use crate::{
     domain::user::{User, UserId},
-    security::derived_digest::DerivedDigests,
+    security::ticket_digest::TicketDigests,
     service::{Rules, Service},
     storage::{
         StorageError,
@@ -49,7 +49,7 @@ impl Lifetime {
 pub(in crate::service) struct Reference {
     kind: TicketKind,
     pub(in crate::service) user_id: UserId,
-    pub(in crate::service) digests: DerivedDigests,
+    pub(in crate::service) digests: TicketDigests,
 }
 
 impl Service {
@@ -60,7 +60,7 @@ impl Service {
         user_id: UserId,
         digest: &[u8],
     ) -> Reference {
-        let digests = DerivedDigests::of(&self.keyring, kind.as_str(), user_id, digest);
+        let digests = TicketDigests::of(&self.keyring, kind.as_str(), user_id, digest);
         Reference { kind, user_id, digests }
     }
 
@@ -78,7 +78,7 @@ impl Service {
         if ticket.expires_at <= now {
             return Err(AuthenticationError::refused(Some(&user), Refusal::Expired));
         }
-        self.check_derived(&user, ticket.session_epoch, ticket.auth_time, now)?;
+        self.check_issued(&user, ticket.session_epoch, ticket.auth_time, now)?;
         Ok((user, ticket))
     }
 
@@ -119,7 +119,7 @@ impl Service {
     }
 
     /// Refuses what was derived from a proof and does not count any more.
-    pub(super) fn check_derived(
+    pub(super) fn check_issued(
         &self,
         user: &User,
         session_epoch: i64,

@@ -30,7 +30,7 @@ pub(crate) struct DatabaseFacts {
 }
 
 /// Asks for everything.
-pub(crate) async fn inspect(
+pub(crate) async fn diagnose(
     connection: &mut PgConnection,
     writing_key: &str,
     (maximum_failures, maximum_consecutive): (i32, i32),

@@ -19,39 +19,39 @@ use crate::{
 const MAXIMUM_WAITING: usize = 16;
 
 /// A row below the target, and the secret it was made from.
-struct Upgrade {
+struct Rehash {
     row: StoredCredential,
     value: CredentialValue,
 }
 
 /// The upgrades that wait for an idle moment.
-pub(crate) struct Upgrades {
-    sender: mpsc::Sender<Upgrade>,
-    receiver: Mutex<mpsc::Receiver<Upgrade>>,
+pub(crate) struct RehashQueue {
+    sender: mpsc::Sender<Rehash>,
+    receiver: Mutex<mpsc::Receiver<Rehash>>,
 }
 
-impl Default for Upgrades {
+impl Default for RehashQueue {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(MAXIMUM_WAITING);
         Self { sender, receiver: Mutex::new(receiver) }
     }
 }
 
-impl Upgrades {
+impl RehashQueue {
     /// Remembers a row to be upgraded, if there is room.
     pub(super) fn push(&self, row: StoredCredential, value: CredentialValue) {
         // When there is none, the next login tries again.
-        let _ = self.sender.try_send(Upgrade { row, value });
+        let _ = self.sender.try_send(Rehash { row, value });
     }
 }
 
 impl Service {
     /// Upgrades what logins found, for ever.
-    pub(crate) async fn upgrade_hashes(&self) {
-        let mut waiting = self.upgrades.receiver.lock().await;
+    pub(crate) async fn rehash_outdated(&self) {
+        let mut waiting = self.rehash_queue.receiver.lock().await;
         while let Some(upgrade) = waiting.recv().await {
             let user_id = upgrade.row.user_id;
-            match self.upgrade_hash(upgrade).await {
+            match self.rehash(upgrade).await {
                 Ok(true) => tracing::info!(user.id = %user_id, "a hash was upgraded"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(
@@ -64,9 +64,9 @@ impl Service {
     }
 
     /// True when the row was replaced; false when there was no time, or it is another row by now.
-    async fn upgrade_hash(
+    async fn rehash(
         &self,
-        Upgrade { row, value }: Upgrade,
+        Rehash { row, value }: Rehash,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let Some(envelope) = self.open(&row)? else { return Ok(false) };
         let Some(hash) = self.hashing.hash_when_idle(&value).await? else { return Ok(false) };

@@ -1,10 +1,10 @@
-//! The parts of a save, one by one: `script/bench parts`.
+//! The parts of a save, one by one: `script/bench components`.
 
 #![expect(clippy::expect_used, reason = "a bench ends at the first surprise")]
 
 use std::hint::black_box;
 
-use credential_keeper::parts::{
+use credential_keeper::bench_support::{
     BODIES, HashPart, KeyParts, headers, negotiate, read_save, write_texts,
 };
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -41,13 +41,13 @@ pub fn headers(media_type: &str) -> Option<HeaderMap> {
 /// Finds out what a request's body is and what its answer is to be.
 #[must_use]
 pub fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
-    parts::negotiate(headers)
+    bench_support::negotiate(headers)
 }
 
 /// Reads the body of a save.
 #[must_use]
 pub fn read_save(headers: &HeaderMap, body: &str) -> Option<()> {
-    parts::read::<SaveCredentialRequest>(headers, body.as_bytes()).ok().map(drop)
+    bench_support::read::<SaveCredentialRequest>(headers, body.as_bytes()).ok().map(drop)
 }
 
 /// Writes a list of texts.

@@ -7,7 +7,7 @@ use super::user::UserId;
 /// The party that hashing work is done for: the address before authentication, the principal
 /// after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Caller {
+pub(crate) enum FairnessKey {
     /// An address of the network.
     Address(IpAddr),
     /// A user that has proven who they are.
@@ -18,17 +18,17 @@ pub(crate) enum Caller {
 
 /// Where a request came from.
 #[derive(Debug, Clone)]
-pub(crate) struct Origin {
+pub(crate) struct ClientInfo {
     /// `None` for commands.
     pub(crate) address: Option<IpAddr>,
     /// Names the request in the log and in the answer.
     pub(crate) request_id: String,
 }
 
-impl Origin {
+impl ClientInfo {
     /// The party to hash for while nobody has been authenticated.
-    pub(crate) fn caller(&self) -> Caller {
-        self.network().map_or(Caller::Command, Caller::Address)
+    pub(crate) fn caller(&self) -> FairnessKey {
+        self.network().map_or(FairnessKey::Command, FairnessKey::Address)
     }
 
     /// The address as [`network_of`] cuts it.
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn who_has_a_network_of_ipv6_is_one_party_and_ipv4_is_what_it_is_in_either_form() {
         let network = |address: &str| {
-            Origin { address: address.parse().ok(), request_id: String::new() }.network()
+            ClientInfo { address: address.parse().ok(), request_id: String::new() }.network()
         };
         assert_eq!(network("2001:db8:1:2:3::4"), network("2001:db8:1:2:ffff::1"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));

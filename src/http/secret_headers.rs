@@ -31,9 +31,9 @@ const SECRETS: [&str; 4] = ["authorization", "cookie", SO_APP_TOKEN, X_XSRF_TOKE
 /// The headers of a request that prove something; a list, because a map would be room for dozens in
 /// every request that waits.
 #[derive(Clone, Default)]
-pub(super) struct Presented(Rc<[(&'static str, HeaderValue)]>);
+pub(super) struct SecretHeaders(Rc<[(&'static str, HeaderValue)]>);
 
-impl Presented {
+impl SecretHeaders {
     /// The value of the header of that name; `None` when it is absent.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Presented {
 }
 
 /// Middleware, before all others, that takes secrets out of the head.
-pub(super) async fn hold(
+pub(super) async fn extract_secret_headers(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -73,11 +73,11 @@ pub(super) async fn hold(
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
     }
-    request.extensions_mut().insert(Presented(secrets.into()));
+    request.extensions_mut().insert(SecretHeaders(secrets.into()));
     next.call(request).await
 }
 
 /// The headers that prove something.
-pub(super) fn presented(request: &HttpRequest) -> Presented {
-    request.extensions().get::<Presented>().cloned().unwrap_or_default()
+pub(super) fn secret_headers(request: &HttpRequest) -> SecretHeaders {
+    request.extensions().get::<SecretHeaders>().cloned().unwrap_or_default()
 }
