@@ -23,6 +23,7 @@ mod constraints;
 mod database_state;
 mod deployment;
 mod descriptions;
+mod documents;
 mod formats;
 mod guessing;
 mod hashing;

@@ -1,0 +1,147 @@
+//! Citations and links: each one names a file and a heading of this repository.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+/// Folders that hold no text of this repository.
+const SKIPPED: [&str; 7] =
+    [".git", ".venv", "__pycache__", "data", "node_modules", "secrets", "target"];
+
+/// Documents that are not part of this repository, without their extension.
+const OUTSIDE: [&str; 6] =
+    ["protocol", "design", "house-style", "yardsticks", "language", "distribution"];
+
+/// Every text file, by its path from the root.
+fn texts() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pending = vec![root.to_owned()];
+    let mut found = Vec::new();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            pending.extend(entries.filter(|path| !SKIPPED.iter().any(|name| path.ends_with(name))));
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            found.push((path.strip_prefix(root).unwrap().to_owned(), text));
+        }
+    }
+    assert!(found.len() > 100, "only {} files were found", found.len());
+    found
+}
+
+/// The anchor that GitHub gives a heading.
+fn slug(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// The anchors of a Markdown document. A repeated heading has a number behind it.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let (mut counts, mut anchors, mut is_code) = (HashMap::new(), BTreeSet::new(), false);
+    for line in text.lines() {
+        is_code ^= line.trim_start().starts_with("```");
+        let heading = line.trim_start_matches('#');
+        if is_code || heading.len() == line.len() || !heading.starts_with(' ') {
+            continue;
+        }
+        let slug = slug(heading);
+        let count = counts.entry(slug.clone()).and_modify(|count| *count += 1).or_insert(0);
+        anchors.insert(if *count == 0 { slug } else { format!("{slug}-{count}") });
+    }
+    anchors
+}
+
+/// Citations such as `docs/….md#heading`, with or without a heading.
+fn citations(text: &str) -> impl Iterator<Item = &str> {
+    let is_of_path = |c: char| c.is_ascii_alphanumeric() || "_-./#".contains(c);
+    let words = text.split(move |c| !is_of_path(c)).map(|word| word.trim_end_matches('.'));
+    words.filter(|word| word.starts_with("docs/") && word.contains(".md"))
+}
+
+/// Targets of Markdown links to files of this repository.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    targets.filter(|target| !target.contains([':', ' ', '\n']))
+}
+
+/// `path` without `.` and `..`; `None` if it leaves the repository.
+fn normalize(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => normal.pop().then_some(())?,
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => normal.push(part),
+        }
+    }
+    Some(normal)
+}
+
+/// True when `target`, as seen from `folder`, is a file or a heading of the repository.
+fn exists(file: &Path, folder: &Path, target: &str) -> bool {
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let path = if path.is_empty() { Some(file.into()) } else { normalize(&folder.join(path)) };
+    let Some(path) = path else { return false };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if anchor.is_empty() {
+        return path.exists();
+    }
+    fs::read_to_string(path).is_ok_and(|text| anchors(&text).contains(anchor))
+}
+
+/// Asserts that `find` finds nothing in any text.
+fn assert_none(find: impl Fn(&Path, &str) -> Vec<String>) {
+    let mut problems = Vec::new();
+    for (file, text) in texts() {
+        problems
+            .extend(find(&file, &text).iter().map(|found| format!("{}: {found}", file.display())));
+    }
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn citations_name_a_document_and_its_heading() {
+    assert_none(|file, text| {
+        let broken = citations(text).filter(|target| !exists(file, Path::new(""), target));
+        broken.map(str::to_owned).collect()
+    });
+}
+
+#[test]
+fn links_name_a_file_and_its_heading() {
+    let is_document = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
+    assert_none(|file, text| {
+        // In source code, only links to documents are links for certain.
+        let links = links(text).filter(|link| is_document(file) || link.contains(".md"));
+        let broken = links.filter(|link| !exists(file, file.parent().unwrap(), link));
+        broken.map(str::to_owned).collect()
+    });
+}
+
+#[test]
+fn no_text_mentions_a_document_outside_the_repository() {
+    let texts = texts();
+    let is_here = |name: &str| texts.iter().any(|(file, _)| file.ends_with(name));
+    let names: Vec<_> = OUTSIDE.iter().map(|stem| format!("{stem}.md")).collect();
+    assert_none(|_, text| {
+        let words = text.split(|c: char| !c.is_alphanumeric() && !"_-.".contains(c));
+        let words = words.map(|word| word.trim_end_matches('.'));
+        let outside = words.filter(|word| names.iter().any(|name| name == word) && !is_here(word));
+        outside.chain(text.matches(concat!("..", "/shared"))).map(str::to_owned).collect()
+    });
+}
+
+#[test]
+fn anchors_are_those_of_github() {
+    for (heading, expected) in [
+        ("Limits", "limits"),
+        ("D25: Limits of `POST /x`", "d25-limits-of-post-x"),
+        ("$select, twice", "select-twice"),
+    ] {
+        assert_eq!(slug(heading), expected);
+    }
+    let text = "# A\n```sh\n# no heading\n```\n## B b\n#no\n## A\n";
+    assert_eq!(anchors(text), ["a", "a-1", "b-b"].map(String::from).into());
+}
