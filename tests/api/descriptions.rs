@@ -186,7 +186,7 @@ async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
 
 #[test]
 fn every_test_that_the_security_document_cites_is_there() {
-    let text = std::fs::read_to_string("docs/security.md").unwrap();
+    let text = std::fs::read_to_string("docs/reference/security-claims.md").unwrap();
     let mut file = String::new();
     let mut cited = 0;
     // Every second part is in backticks; `::name` alone is in the file named before it.

@@ -1,5 +1,5 @@
 //! `doctor`: this installation beside the clauses of NIST SP 800-63B-4 and OWASP ASVS 5.0 that its
-//! configuration decides (docs/security.md has all of them).
+//! configuration decides (docs/reference/security-claims.md has every clause).
 
 mod configured;
 mod found;
