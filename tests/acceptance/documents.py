@@ -9,11 +9,14 @@ BINARY on PATH as `credential-keeper`. `script/server` in that folder runs BINAR
 
 HTML comments in a document say how it runs. At its top, one of:
 
-    <!-- run: dev -->       `dev` runs on 127.0.0.1:8080 with an empty data folder
-    <!-- run: serve -->     an empty database runs; KEEPER__DATABASE__URL and KEEPER__KEYRING__FILE are set
-    <!-- run: shell -->     nothing runs; the document starts what it needs
+    <!-- run: dev -->         `dev` runs on 127.0.0.1:8080 with an empty data folder
+    <!-- run: database -->    an empty PostgreSQL runs; the settings name it and a keyring to be made
+    <!-- run: commands -->    the same, with the keyring and the tables
+    <!-- run: serve -->       the same, and `serve` runs and logs to keeper.log
+    <!-- run: shell -->       nothing runs; the document starts what it needs
 
-Directly before a fenced block:
+Anywhere, `<!-- given: COMMAND -->` runs a command that readers need not see, such as adding a user whom
+the text takes for granted. Directly before a fenced block:
 
     <!-- not run: REASON -->    this sh block is not run; the summary names it and the reason
     <!-- server -->             this sh block is the other terminal: it stops the previous such block
@@ -41,6 +44,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+MODES = ("dev", "database", "commands", "serve", "shell")
 PORTS = (8080, 9090)
 START_SECONDS = 120
 DOCUMENT_SECONDS = 300
@@ -54,7 +58,7 @@ trap 'printf "%s\n" "$LINENO" >>"$RUNNER/failed"' ERR
 curl() {
     local line=${BASH_LINENO[0]} note exit=0
     note=$(mktemp "$RUNNER/note.XXXXXX")
-    command curl -w '%{stderr}\n@@status %{http_code}\n' "$@" 2>"$note" || exit=$?
+    command curl --no-progress-meter -w '%{stderr}\n@@status %{http_code}\n' "$@" 2>"$note" || exit=$?
     sed -n "s/^@@status /$line /p" "$note" >>"$RUNNER/statuses"
     sed '/^@@status /d' "$note" >&2
     rm -f "$note"
@@ -118,6 +122,7 @@ class Document:
         self.line_count = 0
         self.mode = None
         self.blocks = []
+        self.given = {}
         self.parse(self.path.read_text(encoding="utf-8").splitlines())
 
     def parse(self, lines):
@@ -141,6 +146,8 @@ class Document:
                 run = re.fullmatch(r"run: (\w+)", note[1])
                 if run:
                     self.mode = run[1]
+                elif note[1].startswith("given: "):
+                    self.given[number] = note[1].removeprefix("given: ")
                 else:
                     comment = note[1]
             elif line.strip():
@@ -148,8 +155,8 @@ class Document:
         if block is not None:
             raise Failure(f"{self.name}:{block.fence_line}: the block is not closed")
         runs = any(block.language == "sh" and not block.comment.startswith("not run") for block in self.blocks)
-        if runs and self.mode not in ("dev", "serve", "shell"):
-            raise Failure(f"{self.name}: has shell lines but no comment <!-- run: dev, serve or shell -->")
+        if (runs or self.mode) and self.mode not in MODES:
+            raise Failure(f"{self.name}: has shell lines and needs a comment <!-- run: MODE -->, one of {MODES}")
 
     def commands(self, block):
         """The lines of a block, joined where a backslash or an open quote goes on, as (numbers, text)."""
@@ -224,9 +231,9 @@ class Run:
             environment["KEEPER__OPERATIONS__LISTEN"] = f"127.0.0.1:{self.ports[9090]}"
         return environment
 
-    def start(self, environment, *arguments):
+    def start(self, environment, *arguments, log=None):
         """Starts the service and returns what its `ready` line names."""
-        log = self.runner / "service.log"
+        log = log or self.runner / "service.log"
         with log.open("ab") as errors:
             process = subprocess.Popen(
                 ["credential-keeper", *arguments], cwd=self.work, env=environment, text=True,
@@ -243,9 +250,15 @@ class Run:
         data = str(self.folder / "database")
         if self.document.mode == "dev":
             self.start(environment, "dev", "--data", data, "--listen", f"127.0.0.1:{self.port(8080)}")
-        elif self.document.mode == "serve":
+        elif self.document.mode != "shell":
             environment["KEEPER__DATABASE__URL"] = self.start(environment, "dev", "--database-only", "--data", data)
             environment["KEEPER__KEYRING__FILE"] = str(self.work / "keyring.json")
+        if self.document.mode in ("commands", "serve"):
+            for command in (["keys", "generate"], ["migrate"]):
+                subprocess.run(["credential-keeper", *command], cwd=self.work, env=environment, check=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if self.document.mode == "serve":
+            self.start(environment, "serve", log=self.work / "keeper.log")
         return environment
 
     def substituted(self, line):
@@ -256,6 +269,8 @@ class Run:
     def script(self):
         """The document with everything but its shell lines blanked, so that line numbers are the same."""
         lines = [""] * (self.document.line_count + 1)
+        for number, command in self.document.given.items():
+            lines[number] = self.substituted(f"{{ {command}; }} >/dev/null")
         for block in self.document.blocks:
             file = re.fullmatch(r"file: (\S+)", block.comment)
             if file:
@@ -304,7 +319,9 @@ class Run:
             # An unbound variable or a syntax error fires no trap; bash names the line itself.
             named = re.findall(r": line (\d+):", errors.read_text())
             number = (numbers or named or ["?"])[0]
-            said = errors.read_text().strip().replace(str(script), self.document.name)
+            printed = max(self.runner.glob("out.*"), key=lambda file: file.stat().st_mtime_ns, default=None)
+            said = errors.read_text() + (printed.read_text(errors="replace") if printed else "")
+            said = said.strip().replace(str(script), self.document.name)
             problems.append(f"{self.document.name}:{number}: exited with {code}: {self.text_of(number)}\n{said[-1500:]}")
         else:
             problems.extend(self.wrong_outputs())
@@ -313,6 +330,8 @@ class Run:
 
     def text_of(self, number):
         """The command of the document on that line."""
+        if str(number) in map(str, self.document.given):
+            return self.document.given[int(number)]
         for block in self.document.blocks:
             for numbers, text in self.document.commands(block):
                 if str(number) in map(str, numbers):
@@ -332,6 +351,8 @@ class Run:
         problems = []
         for line in statuses.read_text().splitlines():
             number, status = line.split()
+            if int(number) in self.document.given:
+                continue
             expected = promised.get(int(number))
             if status != expected if expected else status[0] not in "23":
                 wanted = expected or "2xx or 3xx"
