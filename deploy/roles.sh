@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Makes the database and its two roles, when PostgreSQL starts with an empty volume.
+# Creates the database and its two roles when PostgreSQL starts with an empty volume.
 #
-# keeper_owner owns the tables and migrates them. keeper serves: `migrate` grants it what it needs
+# keeper_owner owns the tables and migrates them. keeper serves; `migrate` grants it what it needs
 # (database.role). Neither is a superuser.
 set -euo pipefail
 
-# The passwords come from files and never stand among the arguments of a process.
+# psql reads the passwords from files, so they never appear in the arguments of a process.
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname=postgres <<'SQL'
 \set owner_password `cat "$KEEPER_OWNER_PASSWORD_FILE"`
 \set service_password `cat "$KEEPER_SERVICE_PASSWORD_FILE"`
--- PostgreSQL logs a statement that fails, and with it the password.
+-- Do not log failing statements: they contain the passwords.
 SET log_min_error_statement = panic;
 CREATE ROLE keeper_owner LOGIN PASSWORD :'owner_password';
 CREATE ROLE keeper LOGIN PASSWORD :'service_password';
