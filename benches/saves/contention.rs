@@ -75,7 +75,7 @@ async fn guess(mut connection: Connection, left: &Cell<u32>) {
         let text = BASE64_STANDARD.encode(format!("caller0:wrong {number}"));
         let headers = format!("Authorization: Basic {text}\r\n");
         let request = load::request("GET", "/api/v1/User/currentPrincipal", &headers, "");
-        let status = connection.ask(&request).await.status;
+        let status = connection.send(&request).await.status;
         assert!(matches!(status, 401 | 429 | 503), "{status}");
     }
 }
@@ -116,6 +116,6 @@ pub(crate) async fn fairness() {
 
 async fn timed(connection: &mut Connection, request: &str) -> Duration {
     let start = Instant::now();
-    assert_eq!(connection.ask(request).await.status, 200);
+    assert_eq!(connection.send(request).await.status, 200);
     start.elapsed()
 }

@@ -1,4 +1,4 @@
-//! Closed-loop load: each connection sends its next request when the last one was answered.
+//! A closed-loop load generator: each connection sends its next request after the previous answer.
 
 use std::{
     net::SocketAddr,
@@ -10,14 +10,14 @@ use tokio::{
     net::TcpStream,
 };
 
-/// One connection that is kept. Requests are written as they are and answers read no further than
-/// needed, so that the generator takes little of the cores.
+/// A persistent connection. It sends requests verbatim and parses no more of an answer than needed,
+/// so that the load generator uses little CPU time.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What came back.
+/// An answer of the service.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -32,7 +32,7 @@ impl Connection {
         Self { stream, buffer: Vec::with_capacity(4096) }
     }
 
-    /// From one address of the loopback network, as if from another machine.
+    /// Connects from an address of the loopback network, as if from another machine.
     pub(crate) async fn open_from(source: [u8; 4], address: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
         socket.bind((source, 0).into()).expect("a source address");
@@ -41,11 +41,11 @@ impl Connection {
         Self { stream, buffer: Vec::with_capacity(4096) }
     }
 
-    pub(crate) async fn ask(&mut self, request: &str) -> Answer {
+    pub(crate) async fn send(&mut self, request: &str) -> Answer {
         self.stream.write_all(request.as_bytes()).await.expect("a request sent");
         self.buffer.clear();
         loop {
-            if let Some(answer) = answer(&self.buffer) {
+            if let Some(answer) = parse_answer(&self.buffer) {
                 return answer;
             }
             let read = self.stream.read_buf(&mut self.buffer).await.expect("an answer");
@@ -54,8 +54,8 @@ impl Connection {
     }
 }
 
-/// The answer, when all of it is there.
-fn answer(bytes: &[u8]) -> Option<Answer> {
+/// Parses an answer; returns `None` while it is incomplete.
+fn parse_answer(bytes: &[u8]) -> Option<Answer> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(bytes).expect("an HTTP answer") {
@@ -73,7 +73,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
     Some(Answer { status, head: text(&bytes[..length]), body: text(body) })
 }
 
-/// A request with JSON in it, or without a body.
+/// A request with a JSON body, or without a body.
 pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     let body_headers = if body.is_empty() {
@@ -90,11 +90,12 @@ pub(crate) fn save(authorization: &str, user_id: u64, value: &str) -> String {
     request("POST", "/api/v1/Agents/User/SaveCredential", authorization, &body)
 }
 
-/// What a round of load came to.
+/// The results of one round of load.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
-    /// How long each acknowledged request took.
+    /// The time of each acknowledged request.
     pub(crate) acknowledged: Vec<Duration>,
+    /// The time of each request that was refused with 503.
     pub(crate) refused: Vec<Duration>,
     pub(crate) elapsed: Duration,
 }
@@ -104,26 +105,26 @@ impl Round {
         count(self.acknowledged.len()) / self.elapsed.as_secs_f64()
     }
 
-    pub(crate) fn add(&mut self, more: Self) {
-        self.acknowledged.extend(more.acknowledged);
-        self.refused.extend(more.refused);
-        self.elapsed += more.elapsed;
+    pub(crate) fn add(&mut self, other: Self) {
+        self.acknowledged.extend(other.acknowledged);
+        self.refused.extend(other.refused);
+        self.elapsed += other.elapsed;
     }
 }
 
-/// The quantile of some times, in milliseconds; they are sorted for it.
+/// A quantile of the times, in milliseconds. Sorts the times.
 pub(crate) fn milliseconds(times: &mut [Duration], quantile: f64) -> f64 {
     times.sort_unstable();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a place in a list"
+        reason = "an index into a list"
     )]
-    let place = (count(times.len()) * quantile) as usize;
-    times.get(place.min(times.len().saturating_sub(1))).map_or(f64::NAN, |t| t.as_secs_f64() * 1e3)
+    let index = (count(times.len()) * quantile) as usize;
+    times.get(index.min(times.len().saturating_sub(1))).map_or(f64::NAN, |t| t.as_secs_f64() * 1e3)
 }
 
-/// Sends `next(number)` on a connection until the end; refusals are followed by a short pause.
+/// Sends the requests that `next` returns until the given time; pauses briefly after a refusal.
 pub(crate) async fn run(
     mut connection: Connection,
     until: Instant,
@@ -135,7 +136,7 @@ pub(crate) async fn run(
         let request = next(number);
         number += 1;
         let start = Instant::now();
-        let answer = connection.ask(&request).await;
+        let answer = connection.send(&request).await;
         match answer.status {
             200 => round.acknowledged.push(start.elapsed()),
             503 => {

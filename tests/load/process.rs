@@ -1,4 +1,4 @@
-//! What processes cost: CPU time and memory, from `/proc`.
+//! CPU time and memory of processes, read from `/proc`.
 
 use std::{
     fs,
@@ -6,40 +6,41 @@ use std::{
     path::Path,
 };
 
-/// CPU seconds of everything that takes part.
+/// CPU seconds of all processes of a measurement.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cost {
-    /// Threads of the service that hash.
+    /// The hashing threads of the service.
     pub(crate) hashing: f64,
-    /// All its other threads.
+    /// The other threads of the service.
     pub(crate) rest: f64,
     pub(crate) database: f64,
-    /// This process.
+    /// This process, which generates the load.
     pub(crate) generator: f64,
 }
 
 impl Cost {
-    /// Since each of them started.
+    /// The CPU time since the start of each process.
     pub(crate) fn now(services: &[u32], database: u32) -> Self {
         let threads = services.iter().flat_map(|service| threads(*service)).collect::<Vec<_>>();
         let sum = |is_hashing: bool| {
-            threads.iter().filter(|thread| thread.0 == is_hashing).map(|thread| thread.1).sum()
+            let selected = threads.iter().filter(|thread| thread.is_hashing == is_hashing);
+            selected.map(|thread| thread.cpu_seconds).sum()
         };
         Self {
             hashing: sum(true),
             rest: sum(false),
-            database: family(database),
+            database: process_tree_seconds(database),
             generator: own_seconds(Path::new("/proc/self/stat")).unwrap_or(0.0),
         }
     }
 }
 
 impl AddAssign for Cost {
-    fn add_assign(&mut self, more: Self) {
-        self.hashing += more.hashing;
-        self.rest += more.rest;
-        self.database += more.database;
-        self.generator += more.generator;
+    fn add_assign(&mut self, other: Self) {
+        self.hashing += other.hashing;
+        self.rest += other.rest;
+        self.database += other.database;
+        self.generator += other.generator;
     }
 }
 
@@ -56,7 +57,7 @@ impl Sub for Cost {
     }
 }
 
-/// The most memory that a process has held so far, in MB.
+/// The peak resident memory of a process, in MB.
 pub(crate) fn peak_megabytes(process: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
@@ -64,26 +65,32 @@ pub(crate) fn peak_megabytes(process: u32) -> f64 {
     kib * 1024.0 / 1e6
 }
 
-/// Whether each thread hashes, and its CPU seconds.
-fn threads(process: u32) -> Vec<(bool, f64)> {
+/// A thread of the service.
+struct Thread {
+    is_hashing: bool,
+    cpu_seconds: f64,
+}
+
+fn threads(process: u32) -> Vec<Thread> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
     tasks
         .filter_map(|task| {
             let folder = task.ok()?.path();
             let name = fs::read_to_string(folder.join("comm")).ok()?;
-            Some((name.starts_with("hashing-"), own_seconds(&folder.join("stat"))?))
+            let cpu_seconds = own_seconds(&folder.join("stat"))?;
+            Some(Thread { is_hashing: name.starts_with("hashing-"), cpu_seconds })
         })
         .collect()
 }
 
-/// A process with all its children, those that have ended too.
-fn family(process: u32) -> f64 {
+/// CPU seconds of a process and all its descendants, including those that have ended.
+fn process_tree_seconds(process: u32) -> f64 {
     let seconds = |process: i32| ticks(Path::new(&format!("/proc/{process}/stat")), 11, 4);
     let all = descendants(process).into_iter().chain(i32::try_from(process));
     all.filter_map(seconds).sum()
 }
 
-/// The children of a process, and theirs.
+/// The ids of all descendants of a process.
 pub(crate) fn descendants(process: u32) -> Vec<i32> {
     let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
     let mut all = Vec::new();
@@ -95,11 +102,12 @@ pub(crate) fn descendants(process: u32) -> Vec<i32> {
     all
 }
 
+/// CPU seconds of a process or thread, without its children.
 fn own_seconds(stat: &Path) -> Option<f64> {
     ticks(stat, 11, 2)
 }
 
-/// Fields of proc(5)'s `stat`, counted behind the name; a tick is a hundredth of a second.
+/// The sum of fields of `stat` in proc(5), counted after the name, in seconds; a tick is 10 ms.
 fn ticks(stat: &Path, first: usize, count: usize) -> Option<f64> {
     let text = fs::read_to_string(stat).ok()?;
     let fields = text.rsplit(')').next()?.split_whitespace().skip(first).take(count);

@@ -1,5 +1,5 @@
-//! The service under load, of benches and of the overload tests: `serve` on a private PostgreSQL
-//! with default durability.
+//! The service under load for benches, overload tests and timing tests: `serve` on a private
+//! PostgreSQL with its default durability.
 
 use std::{
     fs::Permissions,
@@ -21,13 +21,13 @@ use crate::{
 
 const PASSWORD: &str = "the password of each caller";
 
-/// The first user; an administrator, as all callers are.
+/// The id of the first caller. All callers are administrators.
 const FIRST: u64 = 1000;
 
-/// The first of the users whose credentials are saved.
+/// The id of the first user whose credentials are saved.
 pub(crate) const FIRST_TARGET: u64 = 100_000;
 
-/// A database with users, and the instances over it. Fields are dropped from the top.
+/// A database with users and the instances that use it. Fields are dropped in this order.
 pub(crate) struct Installation {
     instances: Vec<Server>,
     database: Server,
@@ -38,12 +38,12 @@ impl Installation {
     /// Starts the database, with `callers` administrators and `targets` plain users.
     pub(crate) async fn prepare(callers: u64, targets: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // PostgreSQL's account has to get in.
+        // PostgreSQL runs under another account, which needs access to this folder.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("a mode");
         let data = folder.path().join("data");
         let mut command = keeper(&["dev", "--database-only", "--data"], folder.path());
         command.arg(data);
-        let database = started(command);
+        let database = start_server(command);
         let installation = Self { instances: Vec::new(), database, folder };
         installation.run(&["keys", "generate"], "", &[]);
         installation.run(&["migrate"], "", &[]);
@@ -57,7 +57,7 @@ impl Installation {
         installation
     }
 
-    /// A connection to the database, past the service.
+    /// A direct connection to the database.
     pub(crate) async fn database(&self) -> PgConnection {
         PgConnection::connect(&self.database.ready).await.expect("a database")
     }
@@ -65,34 +65,34 @@ impl Installation {
     /// Starts another instance.
     pub(crate) fn start_instance(&mut self) {
         let command = self.keeper(&["serve"]);
-        self.instances.push(started(command));
+        self.instances.push(start_server(command));
     }
 
-    /// Starts another instance with settings of its own.
+    /// Starts another instance with additional settings.
     pub(crate) fn start_instance_with(&mut self, variables: &[(&str, &str)]) {
         let mut command = self.keeper(&["serve"]);
         command.envs(variables.iter().copied());
-        self.instances.push(started(command));
+        self.instances.push(start_server(command));
     }
 
-    /// Starts an instance that reaches the database through the socket in that folder.
+    /// Starts an instance that connects to the database through a socket in this folder.
     pub(crate) fn start_instance_behind(&mut self, folder: &Path) {
         let own = self.database_folder();
         let encoded = |path: &Path| path.to_str().expect("a path").replace('/', "%2F");
         let url = self.database.ready.replace(&encoded(&own), &encoded(folder));
-        assert_ne!(url, self.database.ready, "the URL names the folder of its socket");
+        assert_ne!(url, self.database.ready, "the URL does not contain the folder of the socket");
         let mut command = self.keeper(&["serve"]);
         command.env("KEEPER__DATABASE__URL", url);
-        self.instances.push(started(command));
+        self.instances.push(start_server(command));
     }
 
-    /// Where the socket of the database is.
+    /// The folder with the socket of the database.
     pub(crate) fn database_folder(&self) -> PathBuf {
         let host = self.database.ready.split("host=").nth(1).expect("a host");
         PathBuf::from(host.split('&').next().expect("a host").replace("%2F", "/"))
     }
 
-    /// Stops every instance as an operator would; each has to end well, without a panic.
+    /// Stops every instance with SIGTERM, and asserts that it exits successfully without a panic.
     pub(crate) fn stop_instances(&mut self) {
         for instance in self.instances.drain(..) {
             instance.signal(Signal::TERM);
@@ -111,17 +111,17 @@ impl Installation {
         self.instances.iter().map(Server::id).collect()
     }
 
-    /// Process id of the parent of PostgreSQL's processes.
+    /// Process id of the main process of PostgreSQL.
     pub(crate) fn database_id(&self) -> u32 {
         self.database.id()
     }
 
-    /// Gives each caller their password, through the service.
+    /// Saves the password of each caller through the service.
     pub(crate) async fn save_passwords(&self, callers: u64) {
         let mut connection = Connection::open(self.addresses()[0]).await;
         for caller in 1..callers {
-            let save = crate::load::save(&basic_of(0), FIRST + caller, PASSWORD);
-            assert_eq!(connection.ask(&save).await.status, 200);
+            let save = crate::load::save(&caller_basic(0), FIRST + caller, PASSWORD);
+            assert_eq!(connection.send(&save).await.status, 200);
         }
     }
 
@@ -149,7 +149,7 @@ impl Installation {
         .expect("users");
     }
 
-    /// Runs a command with that text on stdin, and those settings.
+    /// Runs a command with this input and additional settings, and asserts that it succeeds.
     pub(crate) fn run(&self, arguments: &[&str], input: &str, variables: &[(&str, &str)]) {
         let mut command = self.keeper(arguments);
         let mut child = command
@@ -171,7 +171,7 @@ impl Installation {
     }
 }
 
-fn started(command: Command) -> Server {
+fn start_server(command: Command) -> Server {
     Server::start(command).expect("a process that is ready")
 }
 
@@ -183,13 +183,13 @@ fn keeper(arguments: &[&str], folder: &Path) -> Command {
         .env("KEEPER__HTTP__LISTEN", "127.0.0.1:0")
         .env("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0")
         .env("KEEPER__SHUTDOWN__GRACE_SECONDS", "0")
-        // The values that are saved here are short, and known.
+        // The values that the load generator saves do not satisfy a policy.
         .env("KEEPER__PASSWORDS__POLICY", "none")
         .env("KEEPER__LOG__LEVEL", "warn");
     command
 }
 
-/// How a caller proves who they are.
+/// The authentication scheme of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Bearer,
@@ -201,25 +201,25 @@ pub(crate) enum Scheme {
 impl Scheme {
     pub(crate) const ALL: [Self; 4] = [Self::Bearer, Self::SoTicket, Self::Basic, Self::Cookie];
 
-    /// The headers of that caller's requests.
+    /// Logs a caller in; returns the headers of their requests.
     pub(crate) async fn log_in(self, connection: &mut Connection, caller: u64) -> String {
         match self {
-            Self::Basic => basic_of(caller),
+            Self::Basic => caller_basic(caller),
             Self::Bearer => {
-                let ask = request("GET", "/api/v1/User/currentToken", &basic_of(caller), "");
-                let answer = connection.ask(&ask).await;
+                let login = request("GET", "/api/v1/User/currentToken", &caller_basic(caller), "");
+                let answer = connection.send(&login).await;
                 format!("Authorization: Bearer {}\r\n", answer.body.trim().trim_matches('"'))
             }
             Self::SoTicket => {
-                let ask = request("POST", "/keeper/tickets", &basic_of(caller), "");
+                let login = request("POST", "/keeper/tickets", &caller_basic(caller), "");
                 let answer: serde_json::Value =
-                    serde_json::from_str(&connection.ask(&ask).await.body).expect("a ticket");
+                    serde_json::from_str(&connection.send(&login).await.body).expect("a ticket");
                 let ticket = answer["Ticket"].as_str().expect("a ticket");
                 format!("Authorization: SOTicket {ticket}\r\n")
             }
             Self::Cookie => {
                 let body = format!(r#"{{"UserName":"caller{caller}","Password":"{PASSWORD}"}}"#);
-                let answer = connection.ask(&request("POST", "/login", "", &body)).await;
+                let answer = connection.send(&request("POST", "/login", "", &body)).await;
                 let cookie = |name: &str| {
                     let start = answer.head.split(&format!("{name}=")).nth(1).expect("a cookie");
                     start.split(';').next().expect("its value").to_owned()
@@ -231,11 +231,11 @@ impl Scheme {
     }
 }
 
-fn basic_of(caller: u64) -> String {
+fn caller_basic(caller: u64) -> String {
     basic(&format!("caller{caller}"), PASSWORD)
 }
 
-/// The header of a name and a password.
+/// The `Authorization` header for a name and a password.
 pub(crate) fn basic(name: &str, password: &str) -> String {
     let text = BASE64_STANDARD.encode(format!("{name}:{password}"));
     format!("Authorization: Basic {text}\r\n")

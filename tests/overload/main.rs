@@ -1,8 +1,8 @@
-//! More than can be done, and a database that is slow, silent or gone: what is refused is refused
-//! with 503 and `Retry-After`, what was acknowledged is kept, memory stays below its ceiling, and
-//! when it is over the service is well again without help. `script/acceptance` runs it.
+//! Overload tests, run by `script/acceptance`: more requests than the service can handle, and a
+//! database that is slow, silent or unreachable. Refused requests get 503 with `Retry-After`,
+//! acknowledged saves are durable, memory stays below its ceiling, and the service recovers.
 //!
-//! Times are printed. What is asserted of them are the service's own limits.
+//! The tests print all times, and compare them only with the timeouts of the service.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,9 +11,9 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a test ends at the first surprise, prints its figures and asks the database itself"
+    reason = "a test panics on the first failure, prints its results and queries the database"
 )]
-#![expect(dead_code, reason = "the benches use the rest of the load generator")]
+#![expect(dead_code, reason = "only the benches use the rest of the load generator")]
 
 #[path = "../load/load.rs"]
 mod load;
@@ -30,90 +30,99 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use load::{Answer, Connection, count, milliseconds};
 use process::{Cost, descendants, peak_megabytes};
-use proxy::{Proxy, Way};
+use proxy::{Fault, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 use service::{FIRST_TARGET, Installation, Scheme};
 
-/// How many logins look whether what was acknowledged is what was kept.
-const LOGINS: usize = 100;
+/// How many of the acknowledged saves are verified by a login.
+const VERIFIED_LOGINS: usize = 100;
 
-/// How long a job may wait for its hash (`hashing.deadline_seconds`), and what a save may take
-/// besides while the cores are full.
+/// How long a request may wait for its hash (`hashing.deadline_seconds`).
 const DEADLINE: Duration = Duration::from_secs(2);
-const BESIDES: Duration = Duration::from_secs(2);
 
-/// An installation behind a proxy, with one instance, and the headers of a caller.
-struct Scene {
+/// How long a save may take in addition to the wait for its hash while all cores are busy.
+const SAVE_OVERHEAD: Duration = Duration::from_secs(2);
+
+/// One instance whose connection to the database goes through a proxy, and the headers of a caller.
+struct TestBed {
     installation: Installation,
     proxy: Proxy,
     headers: String,
-    /// What the service took before anybody asked for anything, in MB.
-    at_start: f64,
+    /// Peak memory of the service before the first request, in MB.
+    memory_at_start: f64,
     _folder: tempfile::TempDir,
 }
 
-impl Scene {
+/// The answer to a save for one user.
+struct SaveResult {
+    target: u64,
+    answer: Answer,
+    time: Duration,
+}
+
+impl TestBed {
     async fn start(targets: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut installation = Installation::prepare(1, targets).await;
         let proxy = Proxy::start(folder.path(), &installation.database_folder());
         installation.start_instance_behind(folder.path());
-        let at_start = peak_megabytes(installation.services()[0]);
+        let memory_at_start = peak_megabytes(installation.services()[0]);
         let mut connection = Connection::open(installation.addresses()[0]).await;
         let headers = Scheme::Bearer.log_in(&mut connection, 0).await;
-        Self { installation, proxy, headers, at_start, _folder: folder }
+        Self { installation, proxy, headers, memory_at_start, _folder: folder }
     }
 
-    /// Everybody sends a save at once, on connections that are open; each for another user.
-    async fn storm(&self, size: u64) -> Vec<(u64, Answer, Duration)> {
+    /// Sends `size` saves concurrently, each on its own open connection and for another user.
+    async fn save_concurrently(&self, size: u64) -> Vec<SaveResult> {
         let address = self.installation.addresses()[0];
         let connections = join_all((0..size).map(|_| Connection::open(address))).await;
         let saves = connections.into_iter().zip(FIRST_TARGET..).map(|(mut connection, target)| {
             let save = load::save(&self.headers, target, &format!("value of {target}"));
             tokio::spawn(async move {
                 let start = Instant::now();
-                let answer = connection.ask(&save).await;
-                (target, answer, start.elapsed())
+                let answer = connection.send(&save).await;
+                SaveResult { target, answer, time: start.elapsed() }
             })
         });
         let saves: Vec<_> = saves.collect();
         join_all(saves).await.into_iter().map(Result::unwrap).collect()
     }
 
-    /// Saves one after the other on several connections, until the time is over.
-    async fn saves_until(&self, until: Instant) -> Vec<(u64, Answer, Duration)> {
+    /// Sends saves in sequence on each of 32 connections, until the given time.
+    async fn save_until(&self, end: Instant) -> Vec<SaveResult> {
         let address = self.installation.addresses()[0];
         let savers = (0..32).map(|saver| async move {
             let mut connection = Connection::open(address).await;
-            let mut answers = Vec::new();
+            let mut results = Vec::new();
             let mut number = 0;
-            while Instant::now() < until {
+            while Instant::now() < end {
                 let target = FIRST_TARGET + saver + 32 * number;
                 number += 1;
                 let save = load::save(&self.headers, target, &format!("value of {target}"));
                 let start = Instant::now();
-                let answer = connection.ask(&save).await;
+                let answer = connection.send(&save).await;
                 if answer.status == 503 {
                     tokio::time::sleep(Duration::from_millis(200)).await;
-                    // Refused before its body was read, it closes its connection.
+                    // The service closes the connection if it refuses before the body is read.
                     connection = Connection::open(address).await;
                 }
-                answers.push((target, answer, start.elapsed()));
+                results.push(SaveResult { target, answer, time: start.elapsed() });
             }
-            answers
+            results
         });
         join_all(savers).await.into_iter().flatten().collect()
     }
 
-    /// Checks every answer, that all acknowledged saves are there and, but for those whose outcome
-    /// was said to be unknown, no other; gives back the times of both kinds.
-    async fn check(&self, answers: Vec<(u64, Answer, Duration)>) -> [Vec<Duration>; 2] {
+    /// Asserts that every answer is valid, and that the database has all acknowledged saves and no
+    /// refused ones, except for those with an unknown outcome. Returns the times of acknowledged
+    /// and of refused saves.
+    async fn check_results(&self, results: Vec<SaveResult>) -> [Vec<Duration>; 2] {
         let mut database = self.installation.database().await;
         let saved: Vec<i32> = sqlx::query_scalar("SELECT user_id FROM credentials")
             .fetch_all(&mut database)
             .await
             .unwrap();
-        let torn: i64 = sqlx::query_scalar(
+        let inconsistent: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM credentials c JOIN users u USING (user_id)
              LEFT JOIN audit_events e ON e.user_id = c.user_id AND e.sequence = c.version
              WHERE e.sequence IS NULL OR c.version <> u.audit_sequence",
@@ -121,161 +130,193 @@ impl Scene {
         .fetch_one(&mut database)
         .await
         .unwrap();
-        assert_eq!(torn, 0, "rows without their event, or behind the head of their chain");
+        assert_eq!(
+            inconsistent, 0,
+            "rows without an event, or with an older version than their chain"
+        );
         let saved: std::collections::HashSet<_> = saved.into_iter().map(i64::from).collect();
-        let (mut acknowledged, mut refused, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        for (target, answer, time) in answers {
-            let assert_saved = saved.contains(&i64::try_from(target).unwrap());
+        let (mut acknowledged, mut refused, mut acknowledged_targets) =
+            (Vec::new(), Vec::new(), Vec::new());
+        for SaveResult { target, answer, time } in results {
+            let is_saved = saved.contains(&i64::try_from(target).unwrap());
             match answer.status {
                 200 => {
-                    assert!(assert_saved, "the save for {target} was acknowledged and is lost");
+                    assert!(is_saved, "the save for {target} was acknowledged but is lost");
                     acknowledged.push(time);
-                    kept.push(target);
+                    acknowledged_targets.push(target);
                 }
                 503 => {
                     assert!(answer.head.to_lowercase().contains("\r\nretry-after: "), "{answer:?}");
                     let is_unknown = answer.body.contains("outcome_unknown");
-                    assert!(!assert_saved || is_unknown, "{target} was refused and saved");
+                    assert!(
+                        !is_saved || is_unknown,
+                        "the save for {target} was refused but is in the database"
+                    );
                     refused.push(time);
                 }
                 _ => panic!("{answer:?}"),
             }
         }
-        kept.sort_unstable();
-        kept.dedup();
-        self.logs_in(&kept).await;
+        acknowledged_targets.sort_unstable();
+        acknowledged_targets.dedup();
+        self.assert_logins_succeed(&acknowledged_targets).await;
         [acknowledged, refused]
     }
 
-    /// Waits until a save succeeds again; fails after a while.
-    async fn recovers(&self) -> Duration {
+    /// Waits until a save succeeds, for at most 30 seconds; returns the time that it took.
+    async fn wait_for_recovery(&self) -> Duration {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(30) {
             let mut connection = Connection::open(self.installation.addresses()[0]).await;
             let save = load::save(&self.headers, FIRST_TARGET, "after");
-            if connection.ask(&save).await.status == 200 {
+            if connection.send(&save).await.status == 200 {
                 return start.elapsed();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("no save succeeded within 30 s after it was over");
+        panic!("no save succeeded within 30 s after the overload");
     }
 
-    /// Design section 6: what it takes at start (of which all but the hash memory is below 40 MB),
-    /// a tenth of that, and 24 KiB for each connection.
-    fn stays_below_its_ceiling(&self, connections: u32) {
+    /// Asserts that peak memory is below the memory at start plus 10 % and 24 KiB for each
+    /// connection, and that the memory at start, without the memory for hashing, is below 40 MB.
+    fn assert_memory_below_ceiling(&self, connections: u32) {
         let threads = std::thread::available_parallelism().unwrap().get();
         let hashing = count(threads) * 19_456.0 * 1024.0 / 1e6;
-        let ceiling = self.at_start * 1.1 + f64::from(connections) * 24.0 * 1024.0 / 1e6;
+        let ceiling = self.memory_at_start * 1.1 + f64::from(connections) * 24.0 * 1024.0 / 1e6;
         let peak = peak_megabytes(self.installation.services()[0]);
-        let at_start = self.at_start;
-        println!("  memory: {at_start:.1} MB at start, {peak:.1} at most, ceiling {ceiling:.1}");
-        assert!(at_start - hashing < 40.0, "{at_start} MB at start");
-        assert!(peak < ceiling, "{peak} MB of {ceiling} MB");
+        let at_start = self.memory_at_start;
+        println!("  memory: {at_start:.1} MB at start, {peak:.1} MB peak, ceiling {ceiling:.1} MB");
+        assert!(
+            at_start - hashing < 40.0,
+            "{at_start} MB at start, of which {hashing} MB for hashing"
+        );
+        assert!(peak < ceiling, "peak memory of {peak} MB exceeds {ceiling} MB");
     }
 
-    /// What was acknowledged last logs in: of some, because each login is a hash.
-    async fn logs_in(&self, saved: &[u64]) {
+    /// Asserts that saved values log in; tests a sample, because each login costs a hash.
+    async fn assert_logins_succeed(&self, targets: &[u64]) {
         let mut connection = Connection::open(self.installation.addresses()[0]).await;
-        let step = (saved.len() / LOGINS).max(1);
-        for target in saved.iter().step_by(step) {
+        let step = (targets.len() / VERIFIED_LOGINS).max(1);
+        for target in targets.iter().step_by(step) {
             let name = format!("target{target}");
             let headers = service::basic(&name, &format!("value of {target}"));
             let who = load::request("GET", "/api/v1/User/currentPrincipal", &headers, "");
-            let answer = connection.ask(&who).await;
-            assert_eq!(answer.status, 200, "{name} does not log in with what was acknowledged");
+            let answer = connection.send(&who).await;
+            assert_eq!(answer.status, 200, "{name} cannot log in with the acknowledged value");
         }
     }
 }
 
-fn report(name: &str, times: &mut [Duration]) {
-    let [middle, late, last] = [0.5, 0.99, 1.0].map(|quantile| milliseconds(times, quantile));
-    println!("  {name}: {} in p50 {middle:.0} ms, p99 {late:.0} ms, max {last:.0} ms", times.len());
+/// Prints the number of saves and the quantiles of their times.
+fn print_times(name: &str, times: &mut [Duration]) {
+    let [median, p99, maximum] = [0.5, 0.99, 1.0].map(|quantile| milliseconds(times, quantile));
+    println!(
+        "  {name}: {} saves, p50 {median:.0} ms, p99 {p99:.0} ms, max {maximum:.0} ms",
+        times.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_thousand_saves_at_once_every_one_is_answered_and_none_acknowledged_is_lost() {
-    let mut scene = Scene::start(2000).await;
-    let cost =
-        || Cost::now(&scene.installation.services(), scene.installation.database_id()).generator;
+async fn two_thousand_concurrent_saves_are_all_answered_and_none_is_lost() {
+    let mut test_bed = TestBed::start(2000).await;
+    let cost = || {
+        Cost::now(&test_bed.installation.services(), test_bed.installation.database_id()).generator
+    };
     let before = cost();
-    let answers = scene.storm(2000).await;
-    println!("  the load itself took {:.0} ms of the same cores", (cost() - before) * 1e3);
-    assert_eq!(answers.len(), 2000);
-    // Now: it is a bound on the storm, not on the logins after it.
-    scene.stays_below_its_ceiling(2000);
-    let [mut acknowledged, mut refused] = scene.check(answers).await;
-    report("acknowledged", &mut acknowledged);
-    report("refused", &mut refused);
-    assert!(acknowledged.iter().max() < Some(&(DEADLINE + BESIDES)), "accepted, and too late");
-    assert!(acknowledged.len() >= 32, "hardly anything was saved");
-    assert!(!refused.is_empty(), "two thousand do not fit into any queue of two seconds");
-    println!("  well again after {:.0?}", scene.recovers().await);
-    scene.installation.stop_instances();
+    let results = test_bed.save_concurrently(2000).await;
+    println!(
+        "  the load generator used {:.0} ms of CPU time on the same cores",
+        (cost() - before) * 1e3
+    );
+    assert_eq!(results.len(), 2000);
+    // Check before the logins, whose memory is not part of this test.
+    test_bed.assert_memory_below_ceiling(2000);
+    let [mut acknowledged, mut refused] = test_bed.check_results(results).await;
+    print_times("acknowledged", &mut acknowledged);
+    print_times("refused", &mut refused);
+    assert!(
+        acknowledged.iter().max() < Some(&(DEADLINE + SAVE_OVERHEAD)),
+        "an acknowledged save took too long"
+    );
+    assert!(acknowledged.len() >= 32, "too few saves were acknowledged");
+    assert!(
+        !refused.is_empty(),
+        "2000 saves exceed any queue of two seconds, so some must be refused"
+    );
+    println!("  recovered after {:.0?}", test_bed.wait_for_recovery().await);
+    test_bed.installation.stop_instances();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_database_makes_saves_slow_and_loses_none() {
-    let mut scene = Scene::start(20_000).await;
-    scene.proxy.set(Way::Slow(Duration::from_millis(25)));
-    let answers = scene.saves_until(Instant::now() + Duration::from_secs(10)).await;
-    scene.proxy.set(Way::Open);
-    let [mut acknowledged, mut refused] = scene.check(answers).await;
-    report("acknowledged", &mut acknowledged);
-    report("refused", &mut refused);
-    assert!(count(acknowledged.len()) > 32.0, "hardly anything was saved");
-    scene.stays_below_its_ceiling(64);
-    println!("  well again after {:.0?}", scene.recovers().await);
-    scene.installation.stop_instances();
+async fn a_slow_database_delays_saves_without_losing_any() {
+    let mut test_bed = TestBed::start(20_000).await;
+    test_bed.proxy.set_fault(Fault::Delay(Duration::from_millis(25)));
+    let results = test_bed.save_until(Instant::now() + Duration::from_secs(10)).await;
+    test_bed.proxy.set_fault(Fault::None);
+    let [mut acknowledged, mut refused] = test_bed.check_results(results).await;
+    print_times("acknowledged", &mut acknowledged);
+    print_times("refused", &mut refused);
+    assert!(count(acknowledged.len()) > 32.0, "too few saves were acknowledged");
+    test_bed.assert_memory_below_ceiling(64);
+    println!("  recovered after {:.0?}", test_bed.wait_for_recovery().await);
+    test_bed.installation.stop_instances();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_silent_for_ten_seconds_keeps_no_caller_waiting_for_ever() {
-    on_the_way(Way::Silent).await;
+async fn requests_time_out_while_the_database_is_silent_for_ten_seconds() {
+    interrupt_connections(Fault::Silence).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_whose_processes_are_stopped_for_ten_seconds_goes_on_where_it_was() {
-    let mut scene = Scene::start(20_000).await;
-    let parent = scene.installation.database_id();
+async fn saves_resume_after_the_database_was_paused_for_ten_seconds() {
+    let mut test_bed = TestBed::start(20_000).await;
+    let parent = test_bed.installation.database_id();
     let signal = |signal| {
         for process in descendants(parent).into_iter().filter_map(Pid::from_raw) {
-            // A process that has ended meanwhile needs no signal.
+            // A process that has already ended needs no signal.
             let _ = kill_process(process, signal);
         }
     };
-    ten_seconds_of(&mut scene, || signal(Signal::STOP), || signal(Signal::CONT)).await;
+    interrupt_for_ten_seconds(&mut test_bed, || signal(Signal::STOP), || signal(Signal::CONT))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_gone_for_ten_seconds_is_found_again() {
-    on_the_way(Way::Cut).await;
+async fn saves_resume_after_the_database_was_unreachable_for_ten_seconds() {
+    interrupt_connections(Fault::Disconnect).await;
 }
 
-async fn on_the_way(way: Way) {
-    let mut scene = Scene::start(20_000).await;
-    let setter = scene.proxy.clone();
-    ten_seconds_of(&mut scene, || setter.set(way), || setter.set(Way::Open)).await;
+/// Runs saves while the proxy has this fault for ten seconds.
+async fn interrupt_connections(fault: Fault) {
+    let mut test_bed = TestBed::start(20_000).await;
+    let proxy = test_bed.proxy.clone();
+    interrupt_for_ten_seconds(
+        &mut test_bed,
+        || proxy.set_fault(fault),
+        || proxy.set_fault(Fault::None),
+    )
+    .await;
 }
 
-async fn ten_seconds_of(scene: &mut Scene, begin: impl Fn(), end: impl Fn()) {
+/// Runs saves, calls `begin` after two seconds and `end` ten seconds later, and checks the results.
+async fn interrupt_for_ten_seconds(test_bed: &mut TestBed, begin: impl Fn(), end: impl Fn()) {
     let start = Instant::now();
-    let trouble = async {
+    let interruption = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         begin();
         tokio::time::sleep(Duration::from_secs(10)).await;
         end();
     };
-    let saves = scene.saves_until(start + Duration::from_secs(18));
-    let (answers, ()) = tokio::join!(saves, trouble);
-    let [mut acknowledged, mut refused] = scene.check(answers).await;
-    report("acknowledged", &mut acknowledged);
-    report("refused", &mut refused);
+    let saves = test_bed.save_until(start + Duration::from_secs(18));
+    let (results, ()) = tokio::join!(saves, interruption);
+    let [mut acknowledged, mut refused] = test_bed.check_results(results).await;
+    print_times("acknowledged", &mut acknowledged);
+    print_times("refused", &mut refused);
     assert!(!refused.is_empty());
-    // Authentication and the save each have at most the limit of a use case.
+    // Authentication and the save each take at most the timeout of an operation.
     let longest = acknowledged.iter().chain(&refused).max().unwrap();
     assert!(*longest < Duration::from_secs(17), "{longest:?}");
-    println!("  well again after {:.0?}", scene.recovers().await);
-    scene.stays_below_its_ceiling(64);
-    scene.installation.stop_instances();
+    println!("  recovered after {:.0?}", test_bed.wait_for_recovery().await);
+    test_bed.assert_memory_below_ceiling(64);
+    test_bed.installation.stop_instances();
 }

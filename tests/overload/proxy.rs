@@ -1,4 +1,4 @@
-//! A way to PostgreSQL on which things go wrong: slow, silent, or cut.
+//! A proxy in front of PostgreSQL that injects faults: delays, silence and disconnects.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,55 +12,55 @@ use tokio::{
     sync::watch,
 };
 
-/// What the way does at the moment.
+/// The fault that the proxy injects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    Open,
-    /// Everything takes so long, each way.
-    Slow(Duration),
-    /// Nothing gets through and nothing is lost.
-    Silent,
-    /// Every connection is closed, and none is taken.
-    Cut,
+pub(crate) enum Fault {
+    None,
+    /// Delays all data in both directions.
+    Delay(Duration),
+    /// Holds all data back without losing any.
+    Silence,
+    /// Closes all connections and accepts no new ones.
+    Disconnect,
 }
 
-/// The proxy; it ends with the runtime.
+/// A handle to the proxy, which runs until the runtime ends.
 #[derive(Clone)]
 pub(crate) struct Proxy {
-    way: Arc<watch::Sender<Way>>,
+    fault: Arc<watch::Sender<Fault>>,
 }
 
 impl Proxy {
-    /// Listens in `folder` as PostgreSQL would, in front of the socket in `behind`.
-    pub(crate) fn start(folder: &Path, behind: &Path) -> Self {
+    /// Listens on a socket in `folder`, like PostgreSQL, and forwards to the socket in `database`.
+    pub(crate) fn start(folder: &Path, database: &Path) -> Self {
         let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
-        let behind = behind.join(".s.PGSQL.5432");
-        let way = Arc::new(watch::Sender::new(Way::Open));
-        tokio::spawn(accept(listener, behind, Arc::clone(&way)));
-        Self { way }
+        let database = database.join(".s.PGSQL.5432");
+        let fault = Arc::new(watch::Sender::new(Fault::None));
+        tokio::spawn(accept(listener, database, Arc::clone(&fault)));
+        Self { fault }
     }
 
-    pub(crate) fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        self.fault.send_replace(fault);
     }
 }
 
-async fn accept(listener: UnixListener, behind: PathBuf, way: Arc<watch::Sender<Way>>) {
+async fn accept(listener: UnixListener, database: PathBuf, fault: Arc<watch::Sender<Fault>>) {
     loop {
-        let (front, _) = listener.accept().await.unwrap();
-        if *way.borrow() == Way::Cut {
+        let (client, _) = listener.accept().await.unwrap();
+        if *fault.borrow() == Fault::Disconnect {
             continue;
         }
-        let mut cut = way.subscribe();
-        let (behind, way) = (behind.clone(), way.subscribe());
+        let mut disconnect = fault.subscribe();
+        let (database, fault) = (database.clone(), fault.subscribe());
         tokio::spawn(async move {
-            let back = UnixStream::connect(behind).await.unwrap();
-            let ((front_in, front_out), (back_in, back_out)) =
-                (front.into_split(), back.into_split());
+            let server = UnixStream::connect(database).await.unwrap();
+            let ((client_reader, client_writer), (server_reader, server_writer)) =
+                (client.into_split(), server.into_split());
             tokio::select! {
-                () = forward(front_in, back_out, way.clone()) => {}
-                () = forward(back_in, front_out, way) => {}
-                _ = cut.wait_for(|way| *way == Way::Cut) => {}
+                () = forward(client_reader, server_writer, fault.clone()) => {}
+                () = forward(server_reader, client_writer, fault) => {}
+                _ = disconnect.wait_for(|fault| *fault == Fault::Disconnect) => {}
             }
         });
     }
@@ -69,15 +69,15 @@ async fn accept(listener: UnixListener, behind: PathBuf, way: Arc<watch::Sender<
 async fn forward(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    mut way: watch::Receiver<Way>,
+    mut fault: watch::Receiver<Fault>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let now = *way.borrow();
-        if let Way::Slow(delay) = now {
+        let current = *fault.borrow();
+        if let Fault::Delay(delay) = current {
             tokio::time::sleep(delay).await;
         }
-        let _ = way.wait_for(|way| *way != Way::Silent).await;
+        let _ = fault.wait_for(|fault| *fault != Fault::Silence).await;
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }

@@ -1,10 +1,10 @@
-//! Whether refused logins are told apart by their time: interleaved requests, 5,000 for each kind of
-//! name, one connection, at the production cost. `script/acceptance` runs it; `TIMING_ROUNDS` are
-//! fewer for a first look.
+//! User enumeration through response times: 5,000 interleaved requests for each kind of name, on
+//! one connection, at the production cost of a hash. `script/acceptance` runs it; `TIMING_ROUNDS`
+//! sets a smaller number of requests.
 //!
-//! Printed and asserted for each kind beside a wrong password: Welch's t (the bound of 4.5 is that of
-//! TVLA and dudect), and the probability that a request of the kind takes longer, with its interval
-//! at 99.9 %. (That the work is the same is shown by `tests/api/timing.rs`.)
+//! Each kind is compared with a wrong password by Welch's t (with the bound of 4.5 of TVLA and
+//! dudect), and by the probability that its requests take longer, with a confidence interval of
+//! 99.9 %. `tests/api/timing.rs` proves that the work is the same.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,9 +14,9 @@
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    reason = "a test ends at the first surprise, prints its figures and asks the database itself"
+    reason = "a test panics on the first failure, prints its results and queries the database"
 )]
-#![expect(dead_code, reason = "the benches use the rest of the load generator")]
+#![expect(dead_code, reason = "only the benches use the rest of the load generator")]
 
 #[path = "../load/load.rs"]
 mod load;
@@ -33,35 +33,36 @@ use load::{Connection, request};
 use service::{Installation, basic};
 use sqlx::{Executor, PgConnection};
 
-/// The bound of |t|.
+/// The maximum of |t|.
 const MAXIMUM_T: f64 = 4.5;
 
-/// How far from a half the probability may be, its interval included.
+/// The maximum distance of the probability from one half, including its confidence interval.
 const MAXIMUM_EFFECT: f64 = 0.05;
 
-/// Of the normal distribution, at 99.9 %.
+/// The quantile of the normal distribution for a confidence of 99.9 %.
 const Z: f64 = 3.29;
 
-/// What names stand for; the first is what the others are held against.
+/// Login names and what they stand for; the others are compared with the first.
 const KINDS: [(&str, &str); 7] = [
     ("caller0", "wrong password"),
     ("nobody", "unknown name"),
     ("retired", "retired user"),
-    ("target0", "no such type"),
+    ("target0", "no credential of the type"),
     ("cheap", "cheaper parameters"),
-    ("argon2i", "foreign hash, argon2i"),
-    ("pbkdf2", "foreign hash, PBKDF2"),
+    ("argon2i", "imported hash, argon2i"),
+    ("pbkdf2", "imported hash, PBKDF2"),
 ];
 
 const ARGON2I: &str =
     "$argon2i$v=19$m=4096,t=3,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Django's format.
+/// A PBKDF2 hash in the format of Django.
 fn pbkdf2(rounds: u32) -> String {
     format!("pbkdf2_sha256${rounds}$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 }
 
-async fn installation(imported: &[(&str, String)]) -> Installation {
+/// Starts a service with a user for each kind, and the given imported hashes.
+async fn start_installation(imported: &[(&str, String)]) -> Installation {
     let mut installation = Installation::prepare(1, 1).await;
     installation.run(&["user", "add", "retired"], "a password", &[]);
     installation.run(&["user", "retire", "retired"], "", &[]);
@@ -81,11 +82,12 @@ async fn installation(imported: &[(&str, String)]) -> Installation {
     installation
 }
 
+/// How many requests to measure for each kind.
 fn rounds() -> usize {
     std::env::var("TIMING_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000)
 }
 
-/// The times of each kind, in microseconds, of interleaved requests.
+/// Sends interleaved requests; returns the times of each kind, in microseconds.
 async fn measure(
     installation: &Installation,
     kinds: &[(&str, &str)],
@@ -96,34 +98,34 @@ async fn measure(
     let mut times = vec![Vec::new(); kinds.len()];
     for round in 0..rounds + 20 {
         if round % 40 == 0 {
-            forget(&mut database).await;
+            reset_attempts(&mut database).await;
         }
-        for at in 0..kinds.len() {
-            // Each round in another order.
-            let at = (at + round) % kinds.len();
-            let authorization = basic(kinds[at].0, &format!("guess {round}"));
+        for position in 0..kinds.len() {
+            // Each round has another order.
+            let kind = (position + round) % kinds.len();
+            let authorization = basic(kinds[kind].0, &format!("guess {round}"));
             let request = request("GET", "/api/v1/User/currentPrincipal", &authorization, "");
             let start = Instant::now();
-            let answer = connection.ask(&request).await;
+            let answer = connection.send(&request).await;
             let time = start.elapsed();
             assert_eq!(answer.status, 401, "{}", answer.body);
-            // The first rounds warm everything up.
+            // The first rounds are for warm-up.
             if round >= 20 {
-                times[at].push(time.as_secs_f64() * 1e6);
+                times[kind].push(time.as_secs_f64() * 1e6);
             }
         }
     }
     times
 }
 
-async fn forget(database: &mut PgConnection) {
+async fn reset_attempts(database: &mut PgConnection) {
     database.execute("DELETE FROM authentication_attempts").await.unwrap();
     database.execute("DELETE FROM callers").await.unwrap();
 }
 
-/// Welch's t of the two, without the slowest twentieth of each: what disturbs a machine.
+/// Welch's t of two samples, without the slowest 5 % of each, which other load can cause.
 fn welch_t(one: &[f64], other: &[f64]) -> f64 {
-    let cropped = |times: &[f64]| {
+    let mean_and_error = |times: &[f64]| {
         let mut times = times.to_vec();
         times.sort_by(f64::total_cmp);
         times.truncate(times.len() * 19 / 20);
@@ -132,12 +134,13 @@ fn welch_t(one: &[f64], other: &[f64]) -> f64 {
         let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
         (mean, variance / count)
     };
-    let ((one, of_one), (other, of_other)) = (cropped(one), cropped(other));
-    (one - other) / (of_one + of_other).sqrt()
+    let (one_mean, one_error) = mean_and_error(one);
+    let (other_mean, other_error) = mean_and_error(other);
+    (one_mean - other_mean) / (one_error + other_error).sqrt()
 }
 
-/// The probability that one takes longer than the other (Mann and Whitney), less a half, and the
-/// half width of its interval.
+/// The probability that `one` takes longer than `other` (Mann-Whitney U), minus one half, and half
+/// the width of its confidence interval.
 fn effect(one: &[f64], other: &[f64]) -> (f64, f64) {
     let mut all: Vec<(f64, bool)> = one.iter().map(|time| (*time, true)).collect();
     all.extend(other.iter().map(|time| (*time, false)));
@@ -146,7 +149,7 @@ fn effect(one: &[f64], other: &[f64]) -> (f64, f64) {
         .iter()
         .enumerate()
         .filter(|(_, (_, is_one))| *is_one)
-        .map(|(at, _)| at as f64 + 1.0)
+        .map(|(index, _)| index as f64 + 1.0)
         .sum();
     let (m, n) = (one.len() as f64, other.len() as f64);
     let probability = (ranks - m * (m + 1.0) / 2.0) / (m * n);
@@ -159,66 +162,68 @@ fn median(times: &[f64]) -> f64 {
     times[times.len() / 2]
 }
 
-/// Prints what tells each kind from the first, and which of them are told apart.
-fn told_apart(kinds: &[(&str, &'static str)], times: &[Vec<f64>]) -> Vec<&'static str> {
-    let mut apart = Vec::new();
-    for ((_, what), of_kind) in kinds.iter().zip(times) {
-        let (difference, width) = effect(of_kind, &times[0]);
-        let t = welch_t(of_kind, &times[0]);
+/// Prints the statistics of each kind; returns the kinds that are distinguishable from the first.
+fn distinguishable(kinds: &[(&str, &'static str)], times: &[Vec<f64>]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for ((_, description), kind_times) in kinds.iter().zip(times) {
+        let (difference, width) = effect(kind_times, &times[0]);
+        let t = welch_t(kind_times, &times[0]);
         println!(
-            "{what:24} median {:8.0} us   t {t:6.2}   P(longer) {:.3} +- {width:.3}",
-            median(of_kind),
+            "{description:24} median {:8.0} us   t {t:6.2}   P(longer) {:.3} +- {width:.3}",
+            median(kind_times),
             difference + 0.5,
         );
         if t.abs() > MAXIMUM_T && difference.abs() + width > MAXIMUM_EFFECT {
-            apart.push(*what);
+            found.push(*description);
         }
     }
-    apart
+    found
 }
 
 #[tokio::test]
-async fn refused_logins_are_not_told_apart_by_their_time() {
+async fn response_times_do_not_distinguish_refused_logins() {
     let imported = [("argon2i", ARGON2I.to_owned()), ("pbkdf2", pbkdf2(10_000))];
-    let installation = installation(&imported).await;
+    let installation = start_installation(&imported).await;
     let times = measure(&installation, &KINDS, rounds()).await;
-    assert_eq!(told_apart(&KINDS, &times), Vec::<&str>::new());
+    assert_eq!(distinguishable(&KINDS, &times), Vec::<&str>::new());
 }
 
-const DEARER: [(&str, &str); 3] = [KINDS[0], KINDS[1], ("dear", "foreign hash, dearer")];
+/// The kinds to compare when one stored hash is slower than a new one.
+const SLOWER_KINDS: [(&str, &str); 3] = [KINDS[0], KINDS[1], ("slow", "imported hash, slower")];
 
-async fn with_a_dearer_hash() -> Installation {
-    let installation = installation(&[("dear", pbkdf2(100_000))]).await;
-    // What refusals take is measured at start.
+/// Starts a service with a stored hash that is slower than a new one.
+async fn start_with_slower_hash() -> Installation {
+    let installation = start_installation(&[("slow", pbkdf2(100_000))]).await;
+    // The service measures the time of its slowest hash after the start.
     tokio::time::sleep(Duration::from_secs(3)).await;
     installation
 }
 
 #[tokio::test]
-async fn a_hash_that_takes_longer_than_a_new_one_is_not_told_apart_either() {
-    let installation = with_a_dearer_hash().await;
-    let times = measure(&installation, &DEARER, rounds()).await;
-    assert_eq!(told_apart(&DEARER, &times), Vec::<&str>::new());
+async fn response_times_do_not_reveal_a_slower_stored_hash() {
+    let installation = start_with_slower_hash().await;
+    let times = measure(&installation, &SLOWER_KINDS, rounds()).await;
+    assert_eq!(distinguishable(&SLOWER_KINDS, &times), Vec::<&str>::new());
 }
 
-/// Guesses at names that nobody has, one after the other.
-async fn guess(address: std::net::SocketAddr, number: usize) {
+/// Sends logins for an unknown name, one after the other, without an end.
+async fn guess_endlessly(address: std::net::SocketAddr, number: usize) {
     let mut connection = Connection::open(address).await;
     for guess in 0.. {
-        let authorization = basic(&format!("crowd {number}"), &format!("guess {guess}"));
-        connection.ask(&request("GET", "/api/v1/User/currentPrincipal", &authorization, "")).await;
+        let authorization = basic(&format!("guesser {number}"), &format!("guess {guess}"));
+        connection.send(&request("GET", "/api/v1/User/currentPrincipal", &authorization, "")).await;
     }
 }
 
-/// Whoever wants to see what a job takes can let others wait for the same threads.
+/// An attacker can keep all hashing threads busy to make the time of a single job visible.
 #[tokio::test]
-async fn nor_is_it_while_a_crowd_keeps_the_hashing_threads_busy() {
-    let installation = with_a_dearer_hash().await;
-    let mut crowd = tokio::task::JoinSet::new();
+async fn response_times_do_not_reveal_a_slower_stored_hash_under_load() {
+    let installation = start_with_slower_hash().await;
+    let mut guessers = tokio::task::JoinSet::new();
     for number in 0..16 {
-        crowd.spawn(guess(installation.addresses()[0], number));
+        guessers.spawn(guess_endlessly(installation.addresses()[0], number));
     }
-    // Each takes longer; less is enough to see what is there without the wait.
-    let times = measure(&installation, &DEARER, rounds() / 5).await;
-    assert_eq!(told_apart(&DEARER, &times), Vec::<&str>::new());
+    // Requests take longer under load, so send fewer.
+    let times = measure(&installation, &SLOWER_KINDS, rounds() / 5).await;
+    assert_eq!(distinguishable(&SLOWER_KINDS, &times), Vec::<&str>::new());
 }
