@@ -1,4 +1,5 @@
-//! Connections below HTTP: each phase has a deadline, and sockets that only wait keep nobody out.
+//! Connection timeouts and limits: each phase of a request has a deadline, and idle sockets give
+//! way to new ones.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -12,15 +13,14 @@ use sqlx::PgPool;
 
 use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
 
-/// Deadlines of a second each, so that a test that waits for them is short.
-const SHORT: [(&str, &str); 3] = [
+/// Timeouts of one second each, so that tests that wait for them are short.
+const SHORT_TIMEOUTS: [(&str, &str); 3] = [
     ("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1"),
     ("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "1"),
     ("KEEPER__HTTP__WRITE_TIMEOUT_SECONDS", "1"),
 ];
 
-/// Longer than any deadline of these tests on a busy machine, and shorter than a connection that is
-/// never closed.
+/// How long a test waits for a timeout: longer than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const GET_DESCRIPTION: &[u8] =
@@ -32,7 +32,7 @@ fn connect(app: &TestApp) -> TcpStream {
     stream
 }
 
-/// Reads one answer whose length is announced; gives back its head.
+/// Reads one answer with a `Content-Length`; returns its head in lower case.
 fn read_answer(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -61,8 +61,8 @@ fn assert_closed(mut stream: TcpStream) {
 }
 
 #[sqlx::test]
-async fn a_second_request_that_stops_in_its_head_is_closed(pool: PgPool) {
-    let app = TestApp::spawn_with(pool, &SHORT, "").await;
+async fn an_incomplete_head_of_a_second_request_times_out(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &SHORT_TIMEOUTS, "").await;
     for beginning in [&b"G"[..], b"GET / HTTP/1.1\r\nHost: local", b"\r\n"] {
         let mut stream = connect(&app);
         stream.write_all(GET_DESCRIPTION).unwrap();
@@ -73,8 +73,8 @@ async fn a_second_request_that_stops_in_its_head_is_closed(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_head_that_comes_byte_by_byte_has_no_more_time(pool: PgPool) {
-    let app = TestApp::spawn_with(pool, &SHORT, "").await;
+async fn a_head_sent_byte_by_byte_does_not_extend_its_timeout(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &SHORT_TIMEOUTS, "").await;
     let mut stream = connect(&app);
     stream.write_all(GET_DESCRIPTION).unwrap();
     read_answer(&mut stream);
@@ -83,13 +83,13 @@ async fn a_head_that_comes_byte_by_byte_has_no_more_time(pool: PgPool) {
     while started.elapsed() < PATIENCE && stream.write_all(&[*bytes.next().unwrap()]).is_ok() {
         thread::sleep(Duration::from_millis(100));
     }
-    assert!(started.elapsed() < PATIENCE, "each byte prolonged the deadline");
+    assert!(started.elapsed() < PATIENCE, "each byte extended the timeout");
 }
 
 #[sqlx::test]
-async fn a_body_that_nobody_reads_and_that_stops_is_closed(pool: PgPool) {
-    let app = TestApp::spawn_with(pool, &SHORT, "").await;
-    // Refused before the body is read; what was announced never comes.
+async fn an_incomplete_body_of_a_refused_request_times_out(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &SHORT_TIMEOUTS, "").await;
+    // The request is refused before its body is read, and the rest of the body never arrives.
     for (framing, part) in [
         ("Transfer-Encoding: chunked", "5\r\nab"),
         ("Transfer-Encoding: chunked", ""),
@@ -107,8 +107,8 @@ async fn a_body_that_nobody_reads_and_that_stops_is_closed(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_connection_that_says_nothing_is_closed(pool: PgPool) {
-    let app = TestApp::spawn_with(pool, &SHORT, "").await;
+async fn an_idle_connection_is_closed(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &SHORT_TIMEOUTS, "").await;
     let silent = connect(&app);
     let mut used = connect(&app);
     used.write_all(GET_DESCRIPTION).unwrap();
@@ -118,10 +118,10 @@ async fn a_connection_that_says_nothing_is_closed(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_answer_that_is_not_read_is_cut_off(pool: PgPool) {
-    let app = TestApp::spawn_with(pool, &SHORT, "").await;
+async fn an_answer_that_the_client_does_not_read_times_out(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &SHORT_TIMEOUTS, "").await;
     let mut stream = connect(&app);
-    // More than the buffers of both sides hold.
+    // The answers exceed the socket buffers of both sides.
     let request = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut writer = stream.try_clone().unwrap();
     let sending = thread::spawn(move || {
@@ -133,18 +133,18 @@ async fn an_answer_that_is_not_read_is_cut_off(pool: PgPool) {
     });
     let started = Instant::now();
     while app.metric("keeper_http_response_timeouts_total").await < 1.0 {
-        assert!(started.elapsed() < PATIENCE, "a slow reader is never cut off");
+        assert!(started.elapsed() < PATIENCE, "the slow reader was not disconnected");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let mut received = Vec::new();
     let _ = stream.read_to_end(&mut received);
     sending.join().unwrap();
     let answers = String::from_utf8_lossy(&received).matches("HTTP/1.1 200").count();
-    assert!(answers < 400, "everything was delivered");
+    assert!(answers < 400, "all answers were delivered");
 }
 
 #[sqlx::test]
-async fn sockets_that_wait_make_room_for_a_new_caller(pool: PgPool) {
+async fn idle_sockets_are_evicted_for_a_new_connection(pool: PgPool) {
     let limits = [
         ("KEEPER__HTTP__MAXIMUM_CONNECTIONS", "8"),
         ("KEEPER__HTTP__MAXIMUM_CONNECTIONS_PER_ADDRESS", "8"),
@@ -152,15 +152,15 @@ async fn sockets_that_wait_make_room_for_a_new_caller(pool: PgPool) {
         ("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "3600"),
     ];
     let app = TestApp::spawn_with(pool, &limits, "").await;
-    let hogs: Vec<_> = (0..40)
+    let idle_sockets: Vec<_> = (0..40)
         .map(|number| {
             let mut stream = connect(&app);
-            // Some say nothing, some begin a request, some are idle after one.
+            // Some send nothing, some send part of a request, some are idle after a request.
             match number % 3 {
                 0 => {}
                 1 => stream.write_all(b"GET / HT").unwrap(),
                 _ => {
-                    // It may be closed before it is answered.
+                    // The service may close it before it answers.
                     let _ = stream.write_all(GET_DESCRIPTION);
                 }
             }
@@ -171,11 +171,11 @@ async fn sockets_that_wait_make_room_for_a_new_caller(pool: PgPool) {
     assert!(app.metric("keeper_http_connections_evicted_total").await >= 32.0);
     assert!(app.metric("keeper_http_connections").await <= 8.0);
     assert_eq!(app.metric("keeper_http_connections_maximum").await.to_string(), "8");
-    drop(hogs);
+    drop(idle_sockets);
 }
 
 #[sqlx::test]
-async fn an_upgrade_is_served_as_if_it_was_not_asked_for(pool: PgPool) {
+async fn a_request_to_upgrade_the_protocol_is_ignored(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.administrator()).await;
     for (number, upgrade) in ["websocket", "h2c", "WebSocket"].into_iter().enumerate() {
@@ -185,7 +185,7 @@ async fn an_upgrade_is_served_as_if_it_was_not_asked_for(pool: PgPool) {
         write!(
             stream,
             "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: SOTicket {ticket}\r\n\
-             Connection: Rehash\r\nUpgrade: {upgrade}\r\nContent-Type: application/json\r\n\
+             Connection: Upgrade\r\nUpgrade: {upgrade}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -197,7 +197,7 @@ async fn an_upgrade_is_served_as_if_it_was_not_asked_for(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn what_the_web_server_answers_on_its_own_is_logged(pool: PgPool) {
+async fn errors_that_the_web_server_answers_itself_are_logged(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut command = keeper(&["serve"]);
     command.envs(app.variables()).env("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1");
@@ -219,7 +219,7 @@ async fn what_the_web_server_answers_on_its_own_is_logged(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn every_get_route_answers_head_on_the_operations_listener_too(pool: PgPool) {
+async fn every_get_route_of_the_operations_listener_also_answers_head(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in ["/health/live", "/health/ready", "/metrics"] {
         let url = format!("{}{path}", app.operations);
