@@ -1,5 +1,5 @@
-//! Nobody guesses for long (protocol.md 10.26): what is tried in vain is counted before it is hashed,
-//! by all instances together, and who is known stays let in.
+//! Throttling of online guessing: attempts are counted before they are hashed, by all instances
+//! together, and logins from known addresses keep working.
 
 use std::{
     collections::HashSet,
@@ -13,9 +13,11 @@ use sqlx::PgPool;
 
 use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO, password_of};
 
-/// Tests come through a proxy that tells where from.
+/// The tests act as a trusted proxy, so that they can choose the client address.
 pub(crate) const PROXY: (&str, &str) = ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1");
+/// An address that the owner has logged in from.
 pub(crate) const HOME: &str = "192.0.2.1";
+/// An address that is unknown unless the owner logs in from it.
 pub(crate) const ELSEWHERE: &str = "198.51.100.7";
 const CHANGE_OWN: &str = "/api/v1/Agents/User/ChangeOwnPassword";
 const ATTEMPTS: &str = "/keeper/users/278/attempts";
@@ -26,13 +28,13 @@ pub(crate) async fn login(app: &TestApp, from: &str, name: &str, password: &str)
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// The right password of a user, from that address.
-pub(crate) async fn owner(app: &TestApp, from: &str, name: &str) -> Answer {
+/// Logs in with the right password of a user.
+pub(crate) async fn login_as_owner(app: &TestApp, from: &str, name: &str) -> Answer {
     login(app, from, name, &password_of(name)).await
 }
 
-/// What distinguishes one refusal from another.
-pub(crate) fn shape(answer: &Answer) -> (u16, Vec<String>, usize) {
+/// Everything that a caller can see of a refusal, except for values that always differ.
+pub(crate) fn fingerprint(answer: &Answer) -> (u16, Vec<String>, usize) {
     let ignored = ["date", "x-request-id", "content-length"];
     let headers = answer.headers.iter().filter(|(name, _)| !ignored.contains(&name.as_str()));
     let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
@@ -41,240 +43,237 @@ pub(crate) fn shape(answer: &Answer) -> (u16, Vec<String>, usize) {
     (answer.status.as_u16(), headers, answer.body.len())
 }
 
-/// Lets everybody try again who only has to wait: time that nobody has to sit through.
-pub(crate) async fn wait(app: &TestApp) {
+/// Ends all delays, so that tests need not wait for them.
+pub(crate) async fn end_delays(app: &TestApp) {
     let statement = "UPDATE authentication_attempts SET next_allowed_at = NULL";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
 }
 
-pub(crate) async fn failures(app: &TestApp, user_id: i32) -> i32 {
-    let failures = "SELECT coalesce(max(greatest(failures, throttle_failures)), 0)
-                    FROM authentication_attempts WHERE user_id = $1";
-    sqlx::query_scalar(failures).bind(user_id).fetch_one(&app.pool).await.unwrap()
+/// The highest failure count of any credential of a user.
+pub(crate) async fn failure_count(app: &TestApp, user_id: i32) -> i32 {
+    let statement = "SELECT coalesce(max(greatest(failures, throttle_failures)), 0)
+                     FROM authentication_attempts WHERE user_id = $1";
+    sqlx::query_scalar(statement).bind(user_id).fetch_one(&app.pool).await.unwrap()
 }
 
-/// Guesses until nothing is tried any more for that name.
-async fn stop(app: &TestApp, name: &str) {
+/// Guesses from an unknown address until the name is locked for unknown addresses.
+async fn lock_for_unknown_addresses(app: &TestApp, name: &str) {
     static GUESSES: AtomicUsize = AtomicUsize::new(0);
     let guess = || format!("guess {}", GUESSES.fetch_add(1, Ordering::Relaxed));
     for _ in 0..50 {
-        wait(app).await;
+        end_delays(app).await;
         login(app, ELSEWHERE, name, &guess()).await.assert_unauthenticated();
     }
-    let stopped = login(app, ELSEWHERE, name, &guess()).await;
-    stopped.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
-    assert_eq!(stopped.headers.get("retry-after"), None, "waiting does not help");
+    let locked = login(app, ELSEWHERE, name, &guess()).await;
+    locked.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    assert_eq!(locked.headers.get("retry-after"), None, "a lock has no end to wait for");
 }
 
-async fn count(app: &TestApp, metric: &str) -> i64 {
+async fn metric_count(app: &TestApp, metric: &str) -> i64 {
     format!("{:.0}", app.metric(metric).await).parse().unwrap()
 }
 
-async fn hashed(app: &TestApp) -> i64 {
-    count(app, "keeper_hashing_hash_seconds_count").await
+async fn hash_count(app: &TestApp) -> i64 {
+    metric_count(app, "keeper_hashing_hash_seconds_count").await
 }
 
-async fn verification_cache(app: &TestApp) -> i64 {
-    count(app, "keeper_hashing_cache_hits_total").await
+async fn cache_hits(app: &TestApp) -> i64 {
+    metric_count(app, "keeper_hashing_cache_hits_total").await
 }
 
 #[sqlx::test]
-async fn of_five_hundred_guesses_at_once_over_two_instances_no_more_than_allowed_are_hashed(
-    pool: PgPool,
-) {
+async fn concurrent_guesses_over_two_instances_hash_only_the_allowed_number(pool: PgPool) {
     let first = TestApp::spawn_with(pool, &[PROXY], "").await;
     let second = first.another(&[]).await;
     for name in [PLAIN.1, "nobody"] {
-        let before = hashed(&first).await + hashed(&second).await;
+        let before = hash_count(&first).await + hash_count(&second).await;
         let guesses = (0..500).map(|number| {
             let app = if number % 2 == 0 { &first } else { &second };
             let from = format!("198.51.{}.{}", number / 250, number % 250 + 1);
             async move { login(app, &from, name, &format!("guess {number}")).await }
         });
         let answers = join_all(guesses).await;
-        let tried = answers.iter().filter(|answer| answer.status == 401).count();
+        let verified = answers.iter().filter(|answer| answer.status == 401).count();
         for answer in answers.iter().filter(|answer| answer.status != 401) {
             answer.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
             assert!(["1", "2"].contains(&answer.header("retry-after")), "{answer:?}");
         }
-        assert_eq!(tried, 5, "{name}: as many as there are before the first delay");
-        let after = hashed(&first).await + hashed(&second).await;
+        assert_eq!(verified, 5, "{name}: the number of attempts before the first delay");
+        let after = hash_count(&first).await + hash_count(&second).await;
         assert_eq!(after - before, 5, "{name}");
     }
 }
 
 #[sqlx::test]
-async fn delays_double_until_nothing_is_tried_and_unknown_names_are_counted_alike(pool: PgPool) {
+async fn delays_double_until_the_lock_for_known_and_unknown_names_alike(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[PROXY, ("KEEPER__ATTEMPTS__MAXIMUM_DELAY_SECONDS", "60")], "")
             .await;
-    let mut seen = Vec::new();
+    let mut fingerprints = Vec::new();
     for name in [PLAIN.1, "nobody", "rita"] {
         let mut answers = Vec::new();
         for number in 0..51 {
-            wait(&app).await;
+            end_delays(&app).await;
             answers.push(login(&app, ELSEWHERE, name, &format!("guess {number}")).await);
             answers.push(login(&app, ELSEWHERE, name, &format!("early {number}")).await);
         }
-        seen.push(answers.iter().map(shape).collect::<Vec<_>>());
+        fingerprints.push(answers.iter().map(fingerprint).collect::<Vec<_>>());
         let delays: Vec<_> = answers
             .iter()
             .filter(|answer| answer.status == 429)
-            .map(|answer| answer.headers.get("retry-after").map(|at| at.to_str().unwrap()))
+            .map(|answer| answer.headers.get("retry-after").map(|value| value.to_str().unwrap()))
             .collect();
-        // The two of a round count each, as long as there is no delay.
+        // Without a delay, both attempts of a round count.
         assert_eq!(delays[..7], ["1", "2", "4", "8", "16", "32", "60"].map(Some), "{name}");
         assert_eq!(delays.last(), Some(&None), "{name}");
         assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 50, "{name}");
     }
-    assert_eq!(seen[0], seen[1], "a known name and an unknown one");
-    assert_eq!(seen[0], seen[2], "a retired user");
+    assert_eq!(fingerprints[0], fingerprints[1], "a known and an unknown name");
+    assert_eq!(fingerprints[0], fingerprints[2], "an active and a retired user");
 }
 
 #[sqlx::test]
-async fn what_was_stopped_is_opened_by_command_by_route_and_by_a_save_and_by_no_login(
-    pool: PgPool,
-) {
+async fn a_command_a_route_and_a_save_unlock_a_credential_but_no_login_does(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let administrator = app.administrator();
     let user = ["credential", "attempts", "--user", "paul"];
     let unlock = ["credential", "unlock", "--user", "paul"];
     app.command(&unlock, "").answered_no();
 
-    stop(&app, PLAIN.1).await;
-    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
     assert!(app.command(&user, "").succeeded().contains("50"));
     app.command(&unlock, "").succeeded();
-    assert_eq!(app.command(&user, "").succeeded().lines().count(), 1, "only the heading");
-    owner(&app, "203.0.113.9", PLAIN.1).await.assert_status(200);
+    assert_eq!(
+        app.command(&user, "").succeeded().lines().count(),
+        1,
+        "the list must be empty but for its header"
+    );
+    login_as_owner(&app, "203.0.113.9", PLAIN.1).await.assert_status(200);
 
-    stop(&app, PLAIN.1).await;
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
     app.get(ATTEMPTS, &app.plain()).await.assert_status(429);
     let listed = app.get(ATTEMPTS, &administrator).await.json();
     assert_eq!(listed[0]["Type"], "CRM5/PASSWORD");
     assert_eq!((&listed[0]["Failures"], &listed[0]["IsStopped"]), (&json!(50), &json!(true)));
     let delete = app.request(Method::DELETE, ATTEMPTS, &administrator).send().await.unwrap();
     assert_eq!(delete.status(), 204);
-    owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
-    let kinds =
+    login_as_owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
+    let statement =
         "SELECT count(*) FROM audit_events WHERE user_id = 278 AND kind = 'credential_unlocked'";
-    let unlocked: i64 = sqlx::query_scalar(kinds).fetch_one(&app.pool).await.unwrap();
+    let unlocked: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
     assert_eq!(unlocked, 2);
 
-    stop(&app, PLAIN.1).await;
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
     app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
     login(&app, "203.0.113.2", PLAIN.1, "another password").await.assert_status(200);
 
-    stop(&app, PLAIN.1).await;
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
     login(&app, "203.0.113.3", PLAIN.1, "another password").await.assert_status(429);
     login(&app, "203.0.113.2", PLAIN.1, "another password").await.assert_status(200);
     login(&app, "203.0.113.3", PLAIN.1, "another password").await.assert_status(429);
 }
 
 #[sqlx::test]
-async fn under_fire_the_owner_gets_in_from_home_and_the_attacker_gets_no_more_tries_by_that(
-    pool: PgPool,
-) {
+async fn the_owner_can_log_in_during_an_attack_without_helping_the_attacker(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let second = app.another(&[]).await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    let mut tried = 0;
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    let mut verified = 0;
     for number in 0..200 {
         let guess = login(&app, ELSEWHERE, PLAIN.1, &format!("guess {number}")).await;
-        tried += usize::from(guess.status == 401);
-        // Remembered on one instance, hashed anew on the other after each restart of its memory.
-        owner(if number % 2 == 0 { &app } else { &second }, HOME, PLAIN.1).await.assert_status(200);
+        verified += usize::from(guess.status == 401);
+        // Each instance verifies it once and then uses its cache.
+        login_as_owner(if number % 2 == 0 { &app } else { &second }, HOME, PLAIN.1)
+            .await
+            .assert_status(200);
     }
-    assert!(tried <= 8, "{tried} guesses within seconds");
-    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
+    assert!(verified <= 8, "{verified} guesses were verified within seconds");
+    login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
 }
 
 #[sqlx::test]
-async fn a_remembered_password_does_not_open_a_stopped_account_to_an_unknown_address(pool: PgPool) {
+async fn a_cached_verification_does_not_bypass_the_lock(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    stop(&app, PLAIN.1).await;
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
     app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    stop(&app, PLAIN.1).await;
-    let hits = verification_cache(&app).await;
-    let before = hashed(&app).await;
-    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
-    assert_eq!(verification_cache(&app).await, hits);
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    assert_eq!(verification_cache(&app).await, hits + 1);
-    assert_eq!(hashed(&app).await, before);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    let hits = cache_hits(&app).await;
+    let before = hash_count(&app).await;
+    login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
+    assert_eq!(cache_hits(&app).await, hits);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    assert_eq!(cache_hits(&app).await, hits + 1);
+    assert_eq!(hash_count(&app).await, before);
 }
 
 #[sqlx::test]
-async fn a_known_address_may_try_three_wrong_secrets_while_others_have_to_wait(pool: PgPool) {
+async fn a_known_address_has_three_attempts_while_unknown_ones_are_locked(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    stop(&app, PLAIN.1).await;
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
     for guess in ["a", "a", "b", "c"] {
         login(&app, HOME, PLAIN.1, guess).await.assert_unauthenticated();
     }
     login(&app, HOME, PLAIN.1, "d").await.assert_status(429);
-    owner(&app, HOME, PLAIN.1).await.assert_status(429);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(429);
 }
 
 #[sqlx::test]
-async fn whoever_shares_the_owners_address_gets_no_new_tries_each_time_the_owner_logs_in(
-    pool: PgPool,
-) {
+async fn logins_from_a_known_address_do_not_renew_its_attempts(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    stop(&app, PLAIN.1).await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    let mut tried = 0;
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    let mut verified = 0;
     for number in 0..100 {
-        let guess = login(&app, HOME, PLAIN.1, &format!("guess beside {number}")).await;
-        tried += usize::from(guess.status == 401);
+        let guess = login(&app, HOME, PLAIN.1, &format!("guess from home {number}")).await;
+        verified += usize::from(guess.status == 401);
         login(&app, HOME, PLAIN.1, &password_of(PLAIN.1)).await;
     }
-    assert_eq!(tried, 3, "guesses within seconds");
+    assert_eq!(verified, 3, "guesses that were verified within seconds");
     let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes',
                          last_succeeded_at = last_succeeded_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
-    wait(&app).await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    let failures =
+    end_delays(&app).await;
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    let statement =
         "SELECT max(failures) FROM callers WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
-    let failures: i32 = sqlx::query_scalar(failures).fetch_one(&app.pool).await.unwrap();
+    let failures: i32 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
     assert_eq!(failures, 0);
 }
 
 #[sqlx::test]
-async fn of_one_user_sixteen_addresses_are_known_and_the_one_not_used_for_longest_is_forgotten(
-    pool: PgPool,
-) {
+async fn a_user_has_sixteen_known_addresses_and_a_new_one_replaces_the_oldest(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     for number in 1..=17 {
-        owner(&app, &format!("192.0.2.{number}"), PLAIN.1).await.assert_status(200);
+        login_as_owner(&app, &format!("192.0.2.{number}"), PLAIN.1).await.assert_status(200);
     }
-    stop(&app, PLAIN.1).await;
-    let known =
+    lock_for_unknown_addresses(&app, PLAIN.1).await;
+    let statement =
         "SELECT count(*) FROM callers WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
-    let known: i64 = sqlx::query_scalar(known).fetch_one(&app.pool).await.unwrap();
+    let known: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
     assert_eq!(known, 16);
-    owner(&app, "192.0.2.1", PLAIN.1).await.assert_status(429);
-    owner(&app, "192.0.2.2", PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, "192.0.2.1", PLAIN.1).await.assert_status(429);
+    login_as_owner(&app, "192.0.2.2", PLAIN.1).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn the_same_wrong_secret_ten_thousand_times_counts_once_and_costs_one_hash(pool: PgPool) {
+async fn a_repeated_wrong_secret_is_counted_once_and_hashed_once(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let second = app.another(&[]).await;
-    for (name, subject) in [(PLAIN.1, "user_id = 278"), ("nobody", "user_id < 0")] {
-        let before = hashed(&app).await;
+    for (name, condition) in [(PLAIN.1, "user_id = 278"), ("nobody", "user_id < 0")] {
+        let before = hash_count(&app).await;
         for _ in 0..100 {
-            let stale = (0..100).map(|_| login(&app, HOME, name, "an old password"));
-            assert!(join_all(stale).await.iter().all(|answer| answer.status == 401));
+            let logins = (0..100).map(|_| login(&app, HOME, name, "an old password"));
+            assert!(join_all(logins).await.iter().all(|answer| answer.status == 401));
         }
-        assert_eq!(hashed(&app).await - before, 1, "{name}");
+        assert_eq!(hash_count(&app).await - before, 1, "{name}");
         login(&second, ELSEWHERE, name, "an old password").await.assert_unauthenticated();
         for table in ["authentication_attempts", "callers WHERE failures > 0 AND TRUE"] {
             let connector = if table.contains("WHERE") { "AND" } else { "WHERE" };
-            let statement = format!("SELECT max(failures) FROM {table} {connector} {subject}");
+            let statement = format!("SELECT max(failures) FROM {table} {connector} {condition}");
             let failures: i32 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
                 .fetch_one(&app.pool)
                 .await
@@ -285,42 +284,41 @@ async fn the_same_wrong_secret_ten_thousand_times_counts_once_and_costs_one_hash
 }
 
 #[sqlx::test]
-async fn the_right_password_of_many_at_once_is_never_refused_however_cold(pool: PgPool) {
+async fn concurrent_logins_with_the_right_password_are_never_throttled(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let second = app.another(&[]).await;
     let logins = (0..40).map(|number| {
         let (app, from) =
             (if number % 2 == 0 { &app } else { &second }, format!("192.0.2.{number}"));
-        async move { owner(app, &from, PLAIN.1).await.status }
+        async move { login_as_owner(app, &from, PLAIN.1).await.status }
     });
-    let statuses: HashSet<_> = join_all(logins).await.into_iter().map(|of| of.as_u16()).collect();
+    let statuses: HashSet<_> =
+        join_all(logins).await.into_iter().map(|status| status.as_u16()).collect();
     assert_eq!(statuses, HashSet::from([200]));
-    assert_eq!(failures(&app, PLAIN.0).await, 0);
+    assert_eq!(failure_count(&app, PLAIN.0).await, 0);
 }
 
 #[sqlx::test]
-async fn an_address_that_fails_with_many_names_has_to_wait_and_a_known_user_of_it_has_not(
-    pool: PgPool,
-) {
+async fn an_address_with_many_failed_names_is_delayed_except_for_known_users(pool: PgPool) {
     let limited = [PROXY, ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "10")];
     let app = TestApp::spawn_with(pool, &limited, "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     for number in 0..10 {
         login(&app, HOME, &format!("name {number}"), "guess").await.assert_unauthenticated();
     }
     let refused = login(&app, HOME, "one more", "guess").await;
     refused.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     assert_eq!(refused.header("retry-after"), "3600");
-    owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(429);
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    owner(&app, ELSEWHERE, ADMINISTRATOR.1).await.assert_status(200);
+    login_as_owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(429);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, ELSEWHERE, ADMINISTRATOR.1).await.assert_status(200);
     let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
-    owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(200);
+    login_as_owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn ipv6_is_counted_by_its_first_half_and_nobody_but_a_proxy_says_where_from(pool: PgPool) {
+async fn ipv6_is_counted_by_64_bit_prefix_and_only_proxies_forward_addresses(pool: PgPool) {
     let limited = [PROXY, ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "10")];
     let app = TestApp::spawn_with(pool, &limited, "").await;
     let untrusting = app.another(&[("KEEPER__HTTP__TRUSTED_PROXIES", "")]).await;
@@ -340,7 +338,7 @@ async fn ipv6_is_counted_by_its_first_half_and_nobody_but_a_proxy_says_where_fro
 }
 
 #[sqlx::test]
-async fn a_wrong_old_password_is_counted_and_a_right_one_forgets(pool: PgPool) {
+async fn a_wrong_old_password_is_counted_and_the_right_one_resets_the_count(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let change = |old: &str| {
@@ -349,59 +347,59 @@ async fn a_wrong_old_password_is_counted_and_a_right_one_forgets(pool: PgPool) {
         let app = &app;
         async move { app.post(CHANGE_OWN, ticket, &body).await }
     };
-    // Three from where they logged in, and five as anybody.
+    // Three attempts of the known address, then five of unknown ones.
     for number in 0..8 {
         let answer = change(&format!("guess {number}")).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
     }
     change("guess").await.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
-    wait(&app).await;
+    end_delays(&app).await;
     let changed = change(&password_of(PLAIN.1)).await;
     assert_eq!((changed.status.as_u16(), changed.body.as_str()), (200, "true"));
-    assert_eq!(failures(&app, PLAIN.0).await, 0);
+    assert_eq!(failure_count(&app, PLAIN.0).await, 0);
 }
 
 #[sqlx::test]
-async fn the_same_wrong_old_password_counts_once_and_costs_one_hash(pool: PgPool) {
+async fn a_repeated_wrong_old_password_is_counted_once_and_hashed_once(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
-    let before = hashed(&app).await;
+    let before = hash_count(&app).await;
     for _ in 0..20 {
         let body = json!({"OldPassword": "an old one", "NewPassword": "another"});
         let answer = app.post(CHANGE_OWN, &ticket, &body).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
     }
-    assert_eq!(hashed(&app).await - before, 1);
-    assert_eq!(failures(&app, PLAIN.0).await, 1);
+    assert_eq!(hash_count(&app).await - before, 1);
+    assert_eq!(failure_count(&app, PLAIN.0).await, 1);
 }
 
 #[sqlx::test]
-async fn what_addresses_failed_at_is_swept_and_what_they_succeeded_at_is_not(pool: PgPool) {
+async fn failures_of_addresses_are_swept_but_known_addresses_are_kept(pool: PgPool) {
     let mut app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     login(&app, ELSEWHERE, "nobody", "guess").await.assert_unauthenticated();
     let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
     app.restart().await;
-    let left = || async {
-        let left: i64 =
+    let remaining = || async {
+        let count: i64 =
             sqlx::query_scalar("SELECT count(*) FROM callers").fetch_one(&app.pool).await.unwrap();
-        left
+        count
     };
     for _ in 0..100 {
-        if left().await == 1 {
+        if remaining().await == 1 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(left().await, 1);
+    assert_eq!(remaining().await, 1);
     let subject: i32 =
         sqlx::query_scalar("SELECT user_id FROM callers").fetch_one(&app.pool).await.unwrap();
     assert_eq!(subject, PLAIN.0);
 }
 
 #[sqlx::test]
-async fn attempts_are_for_administrators_about_users_that_there_are(pool: PgPool) {
+async fn only_administrators_may_access_attempts_and_only_of_existing_users(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     for method in [Method::GET, Method::DELETE] {
         let call = async |path: &str, credentials: &Credentials| {
@@ -420,7 +418,7 @@ async fn attempts_are_for_administrators_about_users_that_there_are(pool: PgPool
 }
 
 #[sqlx::test]
-async fn the_login_page_counts_with_the_same_counter(pool: PgPool) {
+async fn the_login_page_uses_the_same_failure_counter(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let sign_in = async |password: &str| {
         let request = app.client.post(format!("{}/login", app.url));
@@ -431,29 +429,29 @@ async fn the_login_page_counts_with_the_same_counter(pool: PgPool) {
     for number in 0..5 {
         sign_in(&format!("guess {number}")).await.assert_unauthenticated();
     }
-    assert_eq!(failures(&app, PLAIN.0).await, 5);
+    assert_eq!(failure_count(&app, PLAIN.0).await, 5);
     let refused = sign_in(&password_of(PLAIN.1)).await;
     refused.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
-    owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(429);
+    login_as_owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(429);
 }
 
 #[sqlx::test]
-async fn what_was_tried_is_forgotten_with_a_success_and_with_a_save(pool: PgPool) {
+async fn a_login_and_a_save_erase_the_digests_of_failed_secrets(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    let kept = async || {
-        let kept = "SELECT coalesce(sum(cardinality(tried || throttle_tried)), 0)
+    let digests = async || {
+        let statement = "SELECT coalesce(sum(cardinality(tried || throttle_tried)), 0)
                     FROM authentication_attempts WHERE user_id = 278";
-        let kept: i64 = sqlx::query_scalar(kept).fetch_one(&app.pool).await.unwrap();
-        kept
+        let count: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
+        count
     };
     login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
-    assert_eq!(kept().await, 2, "once in each list");
-    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
-    assert_eq!(kept().await, 0);
+    assert_eq!(digests().await, 2, "one in each of the two lists");
+    login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
+    assert_eq!(digests().await, 0);
     login(&app, "203.0.113.1", PLAIN.1, "another guess").await.assert_unauthenticated();
-    assert_eq!(kept().await, 2);
-    owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
-    assert_eq!(kept().await, 1, "what another address tried still counts there");
+    assert_eq!(digests().await, 2);
+    login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(200);
+    assert_eq!(digests().await, 1, "the failure of the other address still counts");
     app.save(&app.administrator(), PLAIN.0, "", "another password").await.assert_saved();
-    assert_eq!(kept().await, 0);
+    assert_eq!(digests().await, 0);
 }

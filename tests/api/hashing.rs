@@ -1,4 +1,4 @@
-//! The hashing engine as callers and operators meet it.
+//! The hashing engine under load: deadlines, the queue, shared hashes and cached verifications.
 
 use std::{
     io::{Read, Write},
@@ -15,7 +15,7 @@ use crate::support::{
     ADMINISTRATOR, Answer, Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper,
 };
 
-/// About a third of a second a hash, so that a queue forms.
+/// A hash takes about a third of a second, so that a queue forms.
 const SLOW: (&str, &str) = ("KEEPER__HASHING__ITERATIONS", "40");
 const ONE_THREAD: (&str, &str) = ("KEEPER__HASHING__THREADS", "1");
 
@@ -26,8 +26,8 @@ fn serve(app: &TestApp, variables: &[(&str, &str)]) -> Server {
     Server::start(command).unwrap()
 }
 
-/// Stops the service and reads from its log how many hashes it computed.
-fn hashes(server: Server) -> u64 {
+/// Stops the service and returns the number of hashes that its log reports.
+fn stop_and_count_hashes(server: Server) -> u64 {
     server.signal(Signal::TERM);
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
@@ -42,7 +42,7 @@ async fn status(app: &TestApp, server: &Server, credentials: &Credentials) -> St
 }
 
 #[sqlx::test]
-async fn every_kind_of_refused_login_costs_the_same_hashes(pool: PgPool) {
+async fn every_kind_of_refused_login_costs_the_same_number_of_hashes(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((400, "bare"), &[]);
     sqlx::query!("DELETE FROM credentials WHERE user_id = 400").execute(&app.pool).await.unwrap();
@@ -50,26 +50,26 @@ async fn every_kind_of_refused_login_costs_the_same_hashes(pool: PgPool) {
         .execute(&app.pool)
         .await
         .unwrap();
-    for (name, what) in [
+    for (name, description) in [
         ("paul", "a wrong password"),
         ("nobody", "an unknown user"),
         ("bare", "no credential"),
-        ("rita", "a retired user whose row does not open"),
+        ("rita", "a retired user whose credential cannot be unsealed"),
     ] {
         let server = serve(&app, &[]);
         for guess in ["wrong", "wrong too", "also wrong"] {
             let credentials = Credentials::basic(name, guess);
             assert_eq!(status(&app, &server, &credentials).await, 401);
         }
-        assert_eq!(hashes(server), 3, "{what}");
+        assert_eq!(stop_and_count_hashes(server), 3, "{description}");
     }
 }
 
 #[sqlx::test]
-async fn what_cannot_be_hashed_in_time_is_503_and_everybody_is_answered(pool: PgPool) {
+async fn logins_past_the_hashing_deadline_answer_503_and_none_is_dropped(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let any_number = ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0");
-    let settings = [SLOW, ONE_THREAD, any_number, ("KEEPER__HASHING__DEADLINE_SECONDS", "1")];
+    let no_address_limit = ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0");
+    let settings = [SLOW, ONE_THREAD, no_address_limit, ("KEEPER__HASHING__DEADLINE_SECONDS", "1")];
     let server = serve(&app, &settings);
     let logins: Vec<_> = (0..400)
         .map(|number| {
@@ -92,13 +92,13 @@ async fn what_cannot_be_hashed_in_time_is_503_and_everybody_is_answered(pool: Pg
         }
     }
     assert_eq!(hashed + refused, 400);
-    // How many depends on how fast they arrive; the queue holds 128 and the deadline is a second.
+    // The numbers depend on the arrival times; the queue holds 128, the deadline is a second.
     assert!(hashed >= 1 && refused >= 1, "{hashed} hashed, {refused} refused");
-    assert_eq!(hashes(server), hashed);
+    assert_eq!(stop_and_count_hashes(server), hashed);
 }
 
 #[sqlx::test]
-async fn no_connection_is_held_while_a_hash_is_computed(pool: PgPool) {
+async fn no_database_connection_is_held_during_a_hash(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let settings = [
         ("KEEPER__HASHING__ITERATIONS", "100"),
@@ -116,14 +116,14 @@ async fn no_connection_is_held_while_a_hash_is_computed(pool: PgPool) {
         answered += 1;
     }
     assert_eq!(save.await.unwrap().unwrap().status(), 200);
-    // With the one connection held by the save, at most the first could have overtaken it.
-    assert!(answered > 3, "{answered} requests were answered meanwhile");
+    // If the save held the only connection, no more than the first request could have overtaken it.
+    assert!(answered > 3, "only {answered} requests were answered during the save");
 }
 
 #[sqlx::test]
-async fn logins_whose_callers_went_away_are_not_hashed(pool: PgPool) {
+async fn canceled_requests_are_not_hashed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    // Saves hash at today's cost, so slow that the callers go away during the first one.
+    // The first save takes so long that the others are canceled before their turn.
     let server = serve(&app, &[("KEEPER__HASHING__ITERATIONS", "400"), ONE_THREAD]);
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let save = || {
@@ -134,16 +134,16 @@ async fn logins_whose_callers_went_away_are_not_hashed(pool: PgPool) {
     let abandoned: Vec<_> = (0..30).map(|_| tokio::spawn(save())).collect();
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     for save in abandoned {
-        // Drops the request, and with it the connection.
+        // Aborting drops the request, which closes its connection.
         save.abort();
     }
     assert_eq!(running.await.unwrap().unwrap().status(), 200);
-    let done = hashes(server);
-    assert!(done < 10, "{done} hashes for one caller who waited");
+    let computed = stop_and_count_hashes(server);
+    assert!(computed < 10, "{computed} hashes for a single save that was not canceled");
 }
 
-/// Sends that many equal logins at once; how many were let in.
-async fn logins_at_once(
+/// Sends `count` identical logins concurrently; returns the number of successful ones.
+async fn log_in_concurrently(
     app: &TestApp,
     server: &Server,
     credentials: &Credentials,
@@ -155,71 +155,70 @@ async fn logins_at_once(
             tokio::spawn(credentials.put_into(request).send())
         })
         .collect();
-    let mut let_in = 0;
+    let mut successes = 0;
     for login in logins {
-        let_in += usize::from(login.await.unwrap().unwrap().status() == 200);
+        successes += usize::from(login.await.unwrap().unwrap().status() == 200);
     }
-    let_in
+    successes
 }
 
 #[sqlx::test]
-async fn equal_logins_at_once_cost_one_hash_of_known_and_unknown_names_alike(pool: PgPool) {
+async fn identical_concurrent_logins_share_one_hash_even_for_unknown_names(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
-    // Hashed so slowly that all of them arrive while the first is under way.
-    let slow = SLOW;
-    app.reconfigure(&[slow]).await;
+    // Hashes are slow, so that all logins arrive during the first one.
+    app.reconfigure(&[SLOW]).await;
     app.save(&app.administrator(), PLAIN.0, "", "slow").await.assert_saved();
-    for (name, password, let_in) in
+    for (name, password, successes) in
         [("paul", "slow", 32), ("paul", "wrong", 0), ("nobody", "slow", 0)]
     {
-        let server = serve(&app, &[slow]);
+        let server = serve(&app, &[SLOW]);
         let credentials = Credentials::basic(name, password);
-        assert_eq!(logins_at_once(&app, &server, &credentials, 32).await, let_in);
-        assert_eq!(hashes(server), 1, "{name} with {password}");
+        assert_eq!(log_in_concurrently(&app, &server, &credentials, 32).await, successes);
+        assert_eq!(stop_and_count_hashes(server), 1, "{name} with {password}");
     }
 }
 
 #[sqlx::test]
-async fn a_returning_caller_costs_no_hash_until_the_password_is_another(pool: PgPool) {
+async fn a_repeated_login_needs_no_hash_until_the_password_changes(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let server = serve(&app, &[]);
     for _ in 0..10 {
         assert_eq!(status(&app, &server, &app.plain()).await, 200);
     }
-    // Through another instance.
+    // `app` is another instance than `server`.
     app.save(&app.administrator(), PLAIN.0, "", "changed").await.assert_saved();
     assert_eq!(status(&app, &server, &app.plain()).await, 401);
     for _ in 0..10 {
         assert_eq!(status(&app, &server, &Credentials::basic(PLAIN.1, "changed")).await, 200);
     }
-    assert_eq!(hashes(server), 3);
-    let off = [("KEEPER__HASHING__MAXIMUM_VERIFIED", "0")];
-    let server = serve(&app, &off);
+    assert_eq!(stop_and_count_hashes(server), 3);
+    let without_cache = [("KEEPER__HASHING__MAXIMUM_VERIFIED", "0")];
+    let server = serve(&app, &without_cache);
     for _ in 0..3 {
         assert_eq!(status(&app, &server, &Credentials::basic(PLAIN.1, "changed")).await, 200);
     }
-    assert_eq!(hashes(server), 3, "switched off");
+    assert_eq!(stop_and_count_hashes(server), 3, "the verification cache is disabled");
 }
 
 /// The head of a save with a body of 60 bytes.
-fn head_of_a_save(ticket: &str) -> String {
+fn save_head(ticket: &str) -> String {
     format!(
         "POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: SOTicket {ticket}\r\n\
          Content-Type: application/json\r\nContent-Length: 60\r\n\r\n"
     )
 }
 
-/// A save whose body does not come; it keeps its place until the connection is dropped.
-fn save_without_end(app: &TestApp, ticket: &str) -> TcpStream {
+/// Starts a save without a body, which keeps its queue place until the connection is dropped.
+fn start_save_without_body(app: &TestApp, ticket: &str) -> TcpStream {
     let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
-    connection.write_all(head_of_a_save(ticket).as_bytes()).unwrap();
+    connection.write_all(save_head(ticket).as_bytes()).unwrap();
     connection
 }
 
-/// Sends whole saves, one after the other, on one connection; the status lines of the answers.
-fn saves_on_one_connection(address: &str, ticket: &str) -> Vec<String> {
+/// Sends ten saves in sequence on one connection; returns the status lines of the answers.
+fn save_repeatedly(address: &str, ticket: &str) -> Vec<String> {
     let mut connection = TcpStream::connect(address).unwrap();
-    let save = format!("{}{:60}", head_of_a_save(ticket), "{}");
+    let save = format!("{}{:60}", save_head(ticket), "{}");
     connection.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     let mut answers = Vec::new();
     for _ in 0..10 {
@@ -232,7 +231,7 @@ fn saves_on_one_connection(address: &str, ticket: &str) -> Vec<String> {
     answers
 }
 
-/// Well-formed tickets that name a user and that nobody ever issued.
+/// A well-formed ticket for a user that was never issued.
 fn forged_ticket(user_id: i32, number: usize) -> String {
     let text = format!("00000000-0000-4000-8000-{number:012};{user_id}");
     let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -240,7 +239,7 @@ fn forged_ticket(user_id: i32, number: usize) -> String {
 }
 
 #[sqlx::test]
-async fn forged_tickets_take_no_place_of_the_user_they_name(pool: PgPool) {
+async fn forged_tickets_use_no_queue_place_of_the_user_they_name(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
     app.reconfigure(&[SLOW, ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1")]).await;
     let victim = Credentials::Bearer(app.token(&app.administrator()).await);
@@ -252,7 +251,7 @@ async fn forged_tickets_take_no_place_of_the_user_they_name(pool: PgPool) {
     let forge = |number| {
         save(&Credentials::Ticket(forged_ticket(ADMINISTRATOR.0, number)), "203.0.113.66", "forged")
     };
-    // Every look-up of a ticket waits for this lock.
+    // Every lookup of a ticket waits for this lock.
     let mut transaction = app.pool.begin().await.unwrap();
     sqlx::query!("LOCK TABLE tickets").execute(&mut *transaction).await.unwrap();
     let mut forged = Vec::new();
@@ -260,14 +259,14 @@ async fn forged_tickets_take_no_place_of_the_user_they_name(pool: PgPool) {
         let next = forged.len();
         forged.extend((next..next + 8).map(|number| tokio::spawn(forge(number))));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        if let Some(at) = forged.iter().position(tokio::task::JoinHandle::is_finished) {
-            break Answer::read(forged.swap_remove(at).await.unwrap().unwrap()).await;
+        if let Some(index) = forged.iter().position(tokio::task::JoinHandle::is_finished) {
+            break Answer::read(forged.swap_remove(index).await.unwrap().unwrap()).await;
         }
     };
     refused.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     let own = tokio::spawn(save(&victim, "192.0.2.1", "by its owner"));
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    assert!(!own.is_finished(), "it was let in, and waits for a connection");
+    assert!(!own.is_finished(), "the save must be admitted and wait for a connection");
     transaction.rollback().await.unwrap();
     Answer::read(own.await.unwrap().unwrap()).await.assert_saved();
     app.get(WHO, &Credentials::basic(PLAIN.1, "by its owner")).await.assert_status(200);
@@ -278,38 +277,39 @@ async fn forged_tickets_take_no_place_of_the_user_they_name(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn who_takes_all_places_is_refused_before_any_statement_and_nobody_else_is(pool: PgPool) {
+async fn a_caller_who_fills_the_queue_is_refused_before_any_statement(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
     app.add_user((400, "target"), &[]);
     app.reconfigure(&[SLOW]).await;
     let ticket = app.ticket(&app.administrator()).await;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
     let places = app.metric("keeper_hashing_queue_length").await as usize;
-    let mut crowd: Vec<_> = (0..places).map(|_| save_without_end(&app, &ticket)).collect();
+    let mut unfinished: Vec<_> =
+        (0..places).map(|_| start_save_without_body(&app, &ticket)).collect();
     let administrator = Credentials::Ticket(ticket.clone());
-    let save = async || app.save(&administrator, 400, "", "one too many").await;
+    let save = async || app.save(&administrator, 400, "", "beyond the queue").await;
     let refused = loop {
         let answer = save().await;
         if answer.status == 503 {
             break answer;
         }
-        // On a busy machine some of them may be turned away for want of a connection.
-        crowd.extend((0..8).map(|_| save_without_end(&app, &ticket)));
+        // On a busy machine, some of these requests may be refused for lack of a connection.
+        unfinished.extend((0..8).map(|_| start_save_without_body(&app, &ticket)));
     };
     refused.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     let not_admitted =
         async || app.metric("keeper_hashing_shed_total{reason=\"not_admitted\"}").await;
     let before = not_admitted().await;
-    // Whatever asks for a user now has to wait, and fails in another way.
+    // Any statement on users would now wait for this lock and time out with another error.
     let mut transaction = app.pool.begin().await.unwrap();
     sqlx::query!("LOCK TABLE users").execute(&mut *transaction).await.unwrap();
     save().await.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     transaction.rollback().await.unwrap();
     assert!(not_admitted().await > before);
     let address = app.url.trim_start_matches("http://").to_owned();
-    let answers = tokio::task::spawn_blocking(move || saves_on_one_connection(&address, &ticket));
+    let answers = tokio::task::spawn_blocking(move || save_repeatedly(&address, &ticket));
     assert_eq!(answers.await.unwrap(), vec!["HTTP/1.1 503 Service Unavailable"; 10]);
-    app.save(&app.plain(), PLAIN.0, "", "by somebody else").await.assert_saved();
-    drop(crowd);
+    app.save(&app.plain(), PLAIN.0, "", "by another caller").await.assert_saved();
+    drop(unfinished);
     while save().await.status == 503 {}
 }

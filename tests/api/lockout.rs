@@ -1,5 +1,5 @@
-//! A hundred wrong secrets in a row lock a credential, wherever they come from and however long they
-//! take; and what delays callers from unknown addresses changes by time only, whatever its owner does.
+//! Lockout: 100 consecutive failures lock a credential, whatever their addresses and times. Delays
+//! for unknown addresses end with time only, so that they reveal no logins of the owner.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -7,14 +7,16 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
-    guessing::{ELSEWHERE, HOME, PROXY, login, owner, shape, wait},
+    guessing::{ELSEWHERE, HOME, PROXY, end_delays, fingerprint, login, login_as_owner},
     support::{Answer, PLAIN, TestApp},
 };
 
+/// Another address that the owner has logged in from.
 const WORK: &str = "192.0.2.77";
+/// A name that no user has.
 const NOBODY: &str = "nosuchuser";
 
-/// Lets time pass that nobody has to sit through.
+/// Moves all times of attempts into the past, as if hours had passed.
 async fn pass_hours(app: &TestApp, hours: i32) {
     for statement in [
         "UPDATE authentication_attempts
@@ -28,87 +30,85 @@ async fn pass_hours(app: &TestApp, hours: i32) {
     }
 }
 
-/// The count in a row of the plain user's password.
-async fn in_a_row(app: &TestApp) -> i32 {
-    let failures = "SELECT coalesce(max(failures), 0) FROM authentication_attempts
-                    WHERE user_id = 278";
-    sqlx::query_scalar(failures).fetch_one(&app.pool).await.unwrap()
+/// The number of consecutive failures of the plain user's password.
+async fn consecutive_failures(app: &TestApp) -> i32 {
+    let statement = "SELECT coalesce(max(failures), 0) FROM authentication_attempts
+                     WHERE user_id = 278";
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
 
-/// Counts that many for everybody of whom anything is counted but the administrator.
-async fn set_in_a_row(app: &TestApp, failures: i32) {
+/// Sets the number of consecutive failures of everybody but the administrator.
+async fn set_consecutive_failures(app: &TestApp, failures: i32) {
     let statement =
         "UPDATE authentication_attempts SET failures = $1, tried = '{}' WHERE user_id <> 1";
     sqlx::query(statement).bind(failures).execute(&app.pool).await.unwrap();
 }
 
-/// 429 that waiting does not help against.
+/// Asserts 429 without `Retry-After`: the credential is locked, and waiting does not help.
 #[track_caller]
-fn is_stopped(answer: &Answer) {
+fn assert_locked(answer: &Answer) {
     answer.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
     assert_eq!(answer.headers.get("retry-after"), None, "{answer:?}");
 }
 
 #[sqlx::test]
-async fn in_two_weeks_of_guessing_from_known_and_unknown_addresses_a_hundred_secrets_are_verified(
-    pool: PgPool,
-) {
+async fn two_weeks_of_guessing_from_all_addresses_verify_only_100_secrets(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     for address in [HOME, WORK] {
-        owner(&app, address, PLAIN.1).await.assert_status(200);
+        login_as_owner(&app, address, PLAIN.1).await.assert_status(200);
     }
     let (mut refused_at_home, mut verified) = (0, 0);
     for hour in 0..24 * 14 {
         let elsewhere = (hour % 7 == 0).then_some((ELSEWHERE, 4));
         let guesses = elsewhere.into_iter().chain((0..4).map(|number| (HOME, number)));
         for (address, number) in guesses {
-            let before = in_a_row(&app).await;
+            let before = consecutive_failures(&app).await;
             let answer = login(&app, address, PLAIN.1, &format!("guess {hour} {number}")).await;
             if answer.status == 401 {
                 refused_at_home += i32::from(address == HOME);
                 verified += i32::from(before < 100);
             } else {
                 answer.assert_status(429);
-                assert!(address == HOME, "delays end within an hour: {answer:?}");
+                assert!(address == HOME, "delays must end within an hour: {answer:?}");
             }
         }
         pass_hours(&app, 1).await;
     }
     assert_eq!(verified, 100);
     assert!((90..100).contains(&refused_at_home), "{refused_at_home}");
-    // From where others would get a delay, the right password is as wrong as any.
+    // To an unknown address, the lock looks like a wrong password, even for the right one.
     for address in [ELSEWHERE, "203.0.113.1"] {
-        wait(&app).await;
-        owner(&app, address, PLAIN.1).await.assert_unauthenticated();
+        end_delays(&app).await;
+        login_as_owner(&app, address, PLAIN.1).await.assert_unauthenticated();
     }
     for address in [HOME, WORK] {
-        is_stopped(&owner(&app, address, PLAIN.1).await);
+        assert_locked(&login_as_owner(&app, address, PLAIN.1).await);
     }
     app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn a_lock_ends_with_an_unlock_and_a_save_and_shows_only_at_known_addresses(pool: PgPool) {
+async fn an_unlock_or_a_save_ends_a_lock_that_only_known_addresses_can_see(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     for name in [PLAIN.1, NOBODY] {
         for guess in ["guess", "another"] {
             login(&app, ELSEWHERE, name, guess).await.assert_unauthenticated();
         }
     }
-    let wrong = shape(&login(&app, ELSEWHERE, NOBODY, "another").await);
-    set_in_a_row(&app, 99).await;
-    // What was remembered before must not let in either.
+    let wrong = fingerprint(&login(&app, ELSEWHERE, NOBODY, "another").await);
+    set_consecutive_failures(&app, 99).await;
+    // A cached verification must not bypass the lock either.
     login(&app, HOME, PLAIN.1, "the hundredth").await.assert_unauthenticated();
-    is_stopped(&owner(&app, HOME, PLAIN.1).await);
-    is_stopped(&login(&app, HOME, PLAIN.1, "guess").await);
-    set_in_a_row(&app, 100).await;
+    assert_locked(&login_as_owner(&app, HOME, PLAIN.1).await);
+    assert_locked(&login(&app, HOME, PLAIN.1, "guess").await);
+    set_consecutive_failures(&app, 100).await;
     for name in [PLAIN.1, NOBODY] {
         for password in ["paul-password", "a third", "paul-password", "guess"] {
             let answer = login(&app, "203.0.113.1", name, password).await;
-            assert_eq!(shape(&answer), wrong, "{name}: {password}");
+            assert_eq!(fingerprint(&answer), wrong, "{name}: {password}");
         }
         login(&app, "203.0.113.1", name, "a fourth").await.assert_unauthenticated();
         let delayed = login(&app, "203.0.113.1", name, "a fifth").await;
@@ -119,37 +119,37 @@ async fn a_lock_ends_with_an_unlock_and_a_save_and_shows_only_at_known_addresses
     assert_eq!((&listed[0]["Failures"], &listed[0]["IsStopped"]), (&json!(100), &json!(true)));
     let request = app.request(Method::DELETE, "/keeper/users/278/attempts", &administrator);
     assert_eq!(request.send().await.unwrap().status(), 204);
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
 
     login(&app, ELSEWHERE, PLAIN.1, "a new guess").await.assert_unauthenticated();
-    set_in_a_row(&app, 100).await;
-    is_stopped(&owner(&app, HOME, PLAIN.1).await);
+    set_consecutive_failures(&app, 100).await;
+    assert_locked(&login_as_owner(&app, HOME, PLAIN.1).await);
     app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
     login(&app, HOME, PLAIN.1, "another password").await.assert_status(200);
-    assert_eq!(in_a_row(&app).await, 0);
+    assert_eq!(consecutive_failures(&app).await, 0);
 }
 
 #[sqlx::test]
-async fn below_the_lock_a_success_begins_anew_wherever_it_comes_from(pool: PgPool) {
+async fn a_login_from_any_address_resets_the_count_below_the_lock(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     for address in [HOME, HOME, WORK] {
         for number in 0..3 {
             login(&app, ELSEWHERE, PLAIN.1, &format!("{address} {number}")).await;
-            wait(&app).await;
+            end_delays(&app).await;
         }
-        set_in_a_row(&app, 99).await;
-        owner(&app, address, PLAIN.1).await.assert_status(200);
-        assert_eq!(in_a_row(&app).await, 0);
+        set_consecutive_failures(&app, 99).await;
+        login_as_owner(&app, address, PLAIN.1).await.assert_status(200);
+        assert_eq!(consecutive_failures(&app).await, 0);
     }
 }
 
 #[sqlx::test]
-async fn of_a_crowd_before_the_lock_no_more_are_verified_than_are_left(pool: PgPool) {
-    let many = [PROXY, ("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000")];
-    let app = TestApp::spawn_with(pool, &many, "").await;
+async fn concurrent_guesses_cannot_exceed_the_failures_left_before_the_lock(pool: PgPool) {
+    let no_delays = [PROXY, ("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000")];
+    let app = TestApp::spawn_with(pool, &no_delays, "").await;
     let second = app.another(&[]).await;
     login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
-    set_in_a_row(&app, 97).await;
+    set_consecutive_failures(&app, 97).await;
     let guesses = (0..40).map(|number| {
         let app = if number % 2 == 0 { &app } else { &second };
         let from = format!("198.51.100.{}", number + 10);
@@ -158,72 +158,77 @@ async fn of_a_crowd_before_the_lock_no_more_are_verified_than_are_left(pool: PgP
     for answer in join_all(guesses).await {
         answer.assert_unauthenticated();
     }
-    assert_eq!(in_a_row(&app).await, 101, "one beyond says that nothing is verified");
-    owner(&app, HOME, PLAIN.1).await.assert_unauthenticated();
+    assert_eq!(
+        consecutive_failures(&app).await,
+        101,
+        "one beyond the maximum marks the credential as locked"
+    );
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_unauthenticated();
 }
 
-/// What somebody at one address sees who guesses at a name: five tries at once, then one at a time,
-/// each as soon as it may be, until the stop. Between them the owner logs in, if `owner_acts`, from
-/// where they are known and from elsewhere.
-async fn seen(
+/// Guesses at a name from one address until it is locked, and returns the fingerprint of each
+/// answer: five attempts at once, then one after each delay. With `owner_logs_in`, the owner logs
+/// in meanwhile, from a known address and from new ones.
+async fn guess_until_locked(
     [app, other]: [&TestApp; 2],
     name: &str,
-    owner_acts: bool,
+    owner_logs_in: bool,
 ) -> Vec<(u16, Vec<String>, usize)> {
-    let mut seen = Vec::new();
+    let mut fingerprints = Vec::new();
     for round in 0..52 {
         let guess = format!("guess {round}");
-        seen.push(shape(&login(app, ELSEWHERE, name, &guess).await));
-        if owner_acts {
-            owner(app, HOME, PLAIN.1).await.assert_status(200);
+        fingerprints.push(fingerprint(&login(app, ELSEWHERE, name, &guess).await));
+        if owner_logs_in {
+            login_as_owner(app, HOME, PLAIN.1).await.assert_status(200);
         }
-        seen.push(shape(&login(app, ELSEWHERE, name, &format!("early {round}")).await));
+        fingerprints
+            .push(fingerprint(&login(app, ELSEWHERE, name, &format!("early {round}")).await));
         if round < 3 {
             continue;
         }
-        wait(app).await;
-        if owner_acts && round % 10 == 9 && round < 40 {
-            owner(app, &format!("203.0.113.{round}"), PLAIN.1).await.assert_status(200);
+        end_delays(app).await;
+        if owner_logs_in && round % 10 == 9 && round < 40 {
+            login_as_owner(app, &format!("203.0.113.{round}"), PLAIN.1).await.assert_status(200);
         }
-        // The other instance remembers nothing: it finds what was counted in the database.
-        seen.push(shape(&login(other, ELSEWHERE, name, &guess).await));
-        wait(app).await;
+        // The other instance has no cache, so it reads the count from the database.
+        fingerprints.push(fingerprint(&login(other, ELSEWHERE, name, &guess).await));
+        end_delays(app).await;
     }
-    seen
+    fingerprints
 }
 
 #[sqlx::test]
-async fn what_an_owner_does_shows_nobody_else_that_the_name_is_theirs(pool: PgPool) {
+async fn logins_of_the_owner_do_not_reveal_to_others_that_a_name_exists(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let other = app.another(&[]).await;
-    let known = seen([&app, &other], PLAIN.1, true).await;
-    let unknown = seen([&app, &other], NOBODY, false).await;
+    let known = guess_until_locked([&app, &other], PLAIN.1, true).await;
+    let unknown = guess_until_locked([&app, &other], NOBODY, false).await;
     for (step, (known, unknown)) in known.iter().zip(&unknown).enumerate() {
         assert_eq!(known, unknown, "step {step}");
     }
     assert_eq!(known.first().unwrap().0, 401);
-    assert_eq!(known.last().unwrap().0, 429, "it comes to the stop");
-    is_stopped(&login(&app, ELSEWHERE, PLAIN.1, "one more").await);
-    // Time passes for both.
+    assert_eq!(known.last().unwrap().0, 429, "the last answer must be the lock");
+    assert_locked(&login(&app, ELSEWHERE, PLAIN.1, "one more").await);
+    // The lock does not end with time.
     pass_hours(&app, 24 * 30).await;
     for name in [PLAIN.1, NOBODY] {
-        is_stopped(&login(&app, ELSEWHERE, name, "after a month").await);
+        assert_locked(&login(&app, ELSEWHERE, name, "after a month").await);
     }
 }
 
 #[sqlx::test]
-async fn below_the_stop_one_failure_in_six_hours_delays_no_longer(pool: PgPool) {
+async fn below_the_lock_one_failure_expires_every_six_hours(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     for name in [PLAIN.1, NOBODY] {
         for number in 0..8 {
-            wait(&app).await;
+            end_delays(&app).await;
             login(&app, ELSEWHERE, name, &format!("guess {number}")).await.assert_unauthenticated();
         }
     }
-    owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    // Eight were counted; four stop counting within a day, and two hours are left over.
+    login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
+    // Of eight failures, four expire within a day; two hours count toward the next one.
     pass_hours(&app, 26).await;
     for name in [PLAIN.1, NOBODY] {
         login(&app, ELSEWHERE, name, "guess 8").await.assert_unauthenticated();

@@ -1,6 +1,5 @@
-//! Nothing tells one refused login from another: the same jobs, the same memory filled, the same
-//! statements, the same answer, whatever the name stands for. (That their times are not told apart is
-//! measured by `tests/timing`.)
+//! User enumeration: every refused login does the same work, whatever its name: the same hashing
+//! jobs, memory, statements and answer. `tests/timing` measures the response times.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -8,30 +7,30 @@ use sqlx::PgPool;
 
 use crate::support::{Answer, Credentials, Server, TestApp, WHO, keeper};
 
-/// What a new hash costs in these tests, in blocks: so much that PBKDF2 of few rounds takes less in a
-/// build without optimisation too, and has a rest to be filled up.
+/// The cost of a new hash in these tests, in blocks of memory. Even in an unoptimized build, it
+/// exceeds PBKDF2 with few rounds, so that the service has a difference to fill up.
 const TARGET: i64 = 19_456 * PASSES;
 const PASSES: i64 = 8;
 
-/// A secret that other systems may have hashed in another form: it is tried in both.
+/// A secret with two Unicode normal forms. Imported hashes may use either, so both are verified.
 const ACCENTED: &str = "d\u{e9}j\u{e0}";
 
-/// Users that differ in what their names are held against, each with the password `<name>-password`.
+/// Names that differ in the credential behind them; the password of each is `<name>-password`.
 const NAMES: [(&str, &str); 10] = [
     ("paul", "a wrong password"),
     ("nobody", "an unknown name"),
     ("rita", "a retired user"),
     ("bare", "no credential of the type"),
-    ("broken", "a row that does not open"),
-    ("ended", "a credential that has ended"),
-    ("locked", "a credential that is locked"),
+    ("broken", "a credential that cannot be unsealed"),
+    ("ended", "an expired credential"),
+    ("locked", "a locked credential"),
     ("cheap", "a hash with cheaper parameters"),
-    ("argon2i", "a foreign hash of argon2"),
-    ("pbkdf2", "a foreign hash of another kind"),
+    ("argon2i", "an imported Argon2 hash"),
+    ("pbkdf2", "an imported hash of another kind"),
 ];
 
-/// The users, and those of other systems.
-pub(crate) async fn app(pool: PgPool) -> TestApp {
+/// Starts the service with all users of [`NAMES`].
+async fn app_with_all_names(pool: PgPool) -> TestApp {
     let passes = PASSES.to_string();
     let app = TestApp::spawn_with(pool, &[("KEEPER__HASHING__ITERATIONS", &passes)], "").await;
     for (id, name) in [(400, "bare"), (401, "broken"), (402, "ended"), (404, "locked")] {
@@ -68,7 +67,7 @@ pub(crate) async fn app(pool: PgPool) -> TestApp {
     app
 }
 
-/// What one refused login did.
+/// The observable work of one refused login, and its answer.
 #[derive(Debug, PartialEq)]
 struct Work {
     jobs: i64,
@@ -78,37 +77,33 @@ struct Work {
     length: usize,
 }
 
-async fn counted(app: &TestApp, server: &Operations, name: &str) -> i64 {
-    let request = app.client.get(format!("{}/metrics", server.url));
+/// The value of a counter in the metrics at `operations`, the URL of the operations listener.
+async fn counter(app: &TestApp, operations: &str, name: &str) -> i64 {
+    let request = app.client.get(format!("{operations}/metrics"));
     let text = Answer::read(request.send().await.unwrap()).await.body;
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
     line.unwrap_or("0").trim_end_matches(".0").parse().unwrap()
 }
 
-/// The operations listener of a `serve`, from its first log line.
-struct Operations {
-    url: String,
-}
-
-/// The statements since the request before; requests come one after the other.
+/// The statements of one request: those since the previous answer, because requests are sequential.
 fn statements(log: &[Value], id: &str) -> Vec<String> {
     let is_answered = |line: &Value| line["message"] == "answered";
     let end =
         log.iter().position(|line| is_answered(line) && line["span"]["request.client_id"] == id);
     let before = &log[..end.unwrap()];
-    let start = before.iter().rposition(is_answered).map_or(0, |at| at + 1);
-    let of_request = before[start..].iter().filter(|line| line["target"] == "sqlx::query");
-    of_request.map(|line| line["summary"].as_str().unwrap().to_owned()).collect()
+    let start = before.iter().rposition(is_answered).map_or(0, |index| index + 1);
+    let queries = before[start..].iter().filter(|line| line["target"] == "sqlx::query");
+    queries.map(|line| line["summary"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The name of a request's id.
-fn name(id: &str) -> &str {
+/// The login name in the id of a request.
+fn name_from(id: &str) -> &str {
     id.split('-').next().unwrap()
 }
 
 #[sqlx::test]
-async fn whatever_a_name_stands_for_a_refusal_does_the_same_work_and_looks_the_same(pool: PgPool) {
-    let app = app(pool).await;
+async fn every_refused_login_does_the_same_work_and_looks_the_same(pool: PgPool) {
+    let app = app_with_all_names(pool).await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = keeper(&["serve"]);
     command
@@ -116,19 +111,19 @@ async fn whatever_a_name_stands_for_a_refusal_does_the_same_work_and_looks_the_s
         .env("KEEPER__OPERATIONS__LISTEN", port.to_string())
         .env("KEEPER__LOG__LEVEL", "info,sqlx=debug");
     let server = Server::start(command).unwrap();
-    let operations = Operations { url: format!("http://{port}") };
-    // What is looked after at start is no part of a request; nor are the first request's pages.
+    let operations = format!("http://{port}");
+    // Exclude background work at the start, and the memory pages that the first request touches.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let first = app.client.get(format!("{}{WHO}", server.ready));
     Credentials::basic("first", "guess").put_into(first).send().await.unwrap();
-    let mut seen = Vec::new();
+    let mut refusals = Vec::new();
     for secret in ["wrong", "own", ACCENTED] {
-        for (name, what) in NAMES {
+        for (name, description) in NAMES {
             let id = format!("{name}-{}", if secret == ACCENTED { "accented" } else { secret });
-            // The right password of a retired user, or of a credential that does not count, is no other.
-            let is_refused_anyway =
+            // For these names, even the right password is refused.
+            let is_always_refused =
                 ["rita", "ended", "locked", "broken", "nobody", "bare"].contains(&name);
-            let password = if secret == "own" && is_refused_anyway {
+            let password = if secret == "own" && is_always_refused {
                 format!("{name}-password")
             } else {
                 format!("{secret} guess for {name}")
@@ -136,17 +131,19 @@ async fn whatever_a_name_stands_for_a_refusal_does_the_same_work_and_looks_the_s
             let jobs = "keeper_hashing_hash_seconds_count";
             let blocks = "keeper_hashing_blocks_total";
             let before =
-                (counted(&app, &operations, jobs).await, counted(&app, &operations, blocks).await);
+                (counter(&app, &operations, jobs).await, counter(&app, &operations, blocks).await);
             let request =
                 app.client.get(format!("{}{WHO}", server.ready)).header("X-Request-Id", &id);
             let request = Credentials::basic(name, &password).put_into(request);
             let answer = Answer::read(request.send().await.unwrap()).await;
-            let jobs = counted(&app, &operations, jobs).await - before.0;
-            let blocks = counted(&app, &operations, blocks).await - before.1;
+            let jobs = counter(&app, &operations, jobs).await - before.0;
+            let blocks = counter(&app, &operations, blocks).await - before.1;
             let ignored = ["date", "x-request-id"];
-            let headers = answer.headers.iter().filter(|(of, _)| !ignored.contains(&of.as_str()));
-            let mut headers: Vec<_> =
-                headers.map(|(of, value)| format!("{of}: {}", value.to_str().unwrap())).collect();
+            let headers =
+                answer.headers.iter().filter(|(name, _)| !ignored.contains(&name.as_str()));
+            let mut headers: Vec<_> = headers
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
             headers.sort();
             let work = Work {
                 jobs,
@@ -155,81 +152,86 @@ async fn whatever_a_name_stands_for_a_refusal_does_the_same_work_and_looks_the_s
                 headers,
                 length: answer.body.len(),
             };
-            seen.push((what, id, blocks, work));
+            refusals.push((description, id, blocks, work));
         }
     }
     server.signal(Signal::TERM);
     let (_, log) = server.wait();
     let log: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for (_, id, _, work) in &mut seen {
+    for (_, id, _, work) in &mut refusals {
         work.statements = statements(&log, id);
     }
-    let (_, _, _, expected) = &seen[0];
+    let (_, _, _, expected) = &refusals[0];
     assert_eq!((expected.jobs, expected.status), (1, 401));
-    assert_eq!(expected.statements.len(), 2, "one reads, one charges: {expected:?}");
-    for (what, id, blocks, work) in &seen {
-        assert_eq!(work, expected, "{what} ({id})");
-        // Whatever the name stands for, one of two forms costs twice as much.
+    assert_eq!(
+        expected.statements.len(),
+        2,
+        "expected one that reads and one that reserves the attempt: {expected:?}"
+    );
+    for (description, id, blocks, work) in &refusals {
+        assert_eq!(work, expected, "{description} ({id})");
+        // A secret with two normal forms costs twice as much, for every name.
         let forms = if id.ends_with("-accented") { 2 } else { 1 };
         let target = forms * TARGET;
-        match name(id) {
-            // Its own time, and the rest of the target's by the clock, in two goes of less than it each.
-            "pbkdf2" => assert!((1..2 * target).contains(blocks), "{what}: {blocks} blocks"),
-            "argon2i" => assert!(*blocks > forms * 4096 * 3, "{what}: {blocks} blocks"),
-            // Its own blocks, and others that together cost as much: blocks of a first pass cost less.
+        match name_from(id) {
+            // PBKDF2 takes its own time; at most two partial hashes fill up the target time.
+            "pbkdf2" => assert!((1..2 * target).contains(blocks), "{description}: {blocks} blocks"),
+            "argon2i" => assert!(*blocks > forms * 4096 * 3, "{description}: {blocks} blocks"),
+            // Its own blocks and others of the same total cost; blocks of a first pass cost less.
             "cheap" => {
-                let few = target / 100;
-                assert!((target - few..=target + few).contains(blocks), "{what}: {blocks} blocks");
+                let tolerance = target / 100;
+                assert!(
+                    (target - tolerance..=target + tolerance).contains(blocks),
+                    "{description}: {blocks} blocks"
+                );
             }
-            _ => assert_eq!(*blocks, target, "{what} ({id})"),
+            _ => assert_eq!(*blocks, target, "{description} ({id})"),
         }
     }
 }
 
 #[sqlx::test]
-async fn beside_a_hash_that_takes_longer_every_refusal_takes_as_long_and_no_success_does(
-    pool: PgPool,
-) {
-    let app = app(pool).await;
-    let dear = "pbkdf2_sha256$600000$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPool) {
+    let app = app_with_all_names(pool).await;
+    let slow = "pbkdf2_sha256$600000$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("users.jsonl");
-    let line = json!({"login_name": "dear", "credentials": [{"hash": dear}]});
+    let line = json!({"login_name": "slow", "credentials": [{"hash": slow}]});
     std::fs::write(&file, line.to_string()).unwrap();
     app.command(&["import", file.to_str().unwrap()], "").succeeded();
     let second = app.another(&[("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0")]).await;
-    let took = async |name: &str, password: &str| {
+    let time_login = async |name: &str, password: &str| {
         let start = std::time::Instant::now();
         let status = second.get(WHO, &Credentials::basic(name, password)).await.status;
         (start.elapsed(), status.as_u16())
     };
-    // It is measured at start, beside everything else.
+    // The service measures the slow hash in the background after its start.
     let mut number = 0;
     let least = loop {
         number += 1;
-        let (time, status) = took(&format!("nobody {number}"), "guess").await;
+        let (time, status) = time_login(&format!("nobody {number}"), "guess").await;
         assert_eq!(status, 401);
-        let (again, _) = took(&format!("nobody {number}"), "guess").await;
-        // What is remembered costs nothing and takes as long all the same.
+        let (again, _) = time_login(&format!("nobody {number}"), "guess").await;
+        // A cached refusal needs no hash, but takes the same time.
         if again.as_millis() > 60 {
             break time.min(again);
         }
-        assert!(number < 600, "refusals never took longer");
+        assert!(number < 600, "refusals were never lengthened");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
-    for name in ["dear", "paul", "bare", "rita", "pbkdf2"] {
-        let (time, status) = took(name, "guess").await;
+    for name in ["slow", "paul", "bare", "rita", "pbkdf2"] {
+        let (time, status) = time_login(name, "guess").await;
         assert_eq!(status, 401, "{name}");
         assert!(time.mul_f64(1.1) > least, "{name} took {time:?}, others {least:?}");
     }
-    // A guess of two forms takes twice as long for every name; the load may have changed a little.
-    for name in ["dear", "nobody"] {
-        let (time, status) = took(name, "gu\u{e9}ss").await;
+    // A guess with two normal forms takes twice as long for every name, within a tolerance.
+    for name in ["slow", "nobody"] {
+        let (time, status) = time_login(name, "gu\u{e9}ss").await;
         assert_eq!(status, 401, "{name}");
         assert!(time > least.mul_f64(1.5), "{name} took {time:?}, others {least:?}");
     }
-    took("paul", "paul-password").await;
-    let (time, status) = took("paul", "paul-password").await;
+    time_login("paul", "paul-password").await;
+    let (time, status) = time_login("paul", "paul-password").await;
     assert_eq!(status, 200);
-    assert!(time < least, "who is let in waits for nothing: {time:?}");
+    assert!(time < least, "a successful login must not be lengthened: {time:?}");
 }
