@@ -1,10 +1,10 @@
-//! Onsite and online: which scheme, with which application (protocol.md 10.9).
+//! Onsite and online installations: which schemes and applications each of them accepts.
 
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, SAVE, TICKETS, TestApp, WHO};
+use crate::support::{Answer, Credentials, SAVE, TICKETS, TOKEN, TestApp, WHO};
 
 const SETTINGS: &str = r#"
     [installation]
@@ -14,8 +14,8 @@ const SETTINGS: &str = r#"
     ]
 "#;
 
-/// The secrets: none, unknown, not trusted, trusted.
-const TOKENS: [Option<&str>; 4] =
+/// Values of `SO-AppToken`: none, unknown, of an untrusted application, of a trusted one.
+const APP_TOKENS: [Option<&str>; 4] =
     [None, Some("unknown"), Some("the secret of two"), Some("the secret of one")];
 
 async fn app_of_type(pool: PgPool, installation: &str) -> TestApp {
@@ -25,22 +25,34 @@ async fn app_of_type(pool: PgPool, installation: &str) -> TestApp {
 
 async fn call(
     app: &TestApp,
-    (method, path): (Method, &str),
+    method: Method,
+    path: &str,
     credentials: &Credentials,
     app_token: Option<&str>,
 ) -> Answer {
-    let mut request = app.request(method.clone(), path, credentials);
+    let is_save = method == Method::POST;
+    let mut request = app.request(method, path, credentials);
     if let Some(token) = app_token {
         request = request.header("SO-AppToken", token);
     }
-    if method == Method::POST {
+    if is_save {
         request = request.json(&json!({ "UserId": 300, "Credential": { "Value": "x" } }));
     }
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// Ticket and token of the administrator, from a time when this was an onsite installation.
-async fn derived(app: &mut TestApp) -> (Credentials, Credentials) {
+/// A token that the service issues for these credentials and that application.
+async fn token_from(
+    app: &TestApp,
+    credentials: &Credentials,
+    app_token: Option<&str>,
+) -> Credentials {
+    let answer = call(app, Method::GET, TOKEN, credentials, app_token).await;
+    Credentials::Bearer(answer.json().as_str().unwrap().to_owned())
+}
+
+/// Issues a ticket and a token for the administrator, then makes the installation an online one.
+async fn issue_then_go_online(app: &mut TestApp) -> (Credentials, Credentials) {
     let ticket = app.ticket(&app.administrator()).await;
     let token = app.token(&app.administrator()).await;
     app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
@@ -48,9 +60,9 @@ async fn derived(app: &mut TestApp) -> (Credentials, Credentials) {
 }
 
 #[sqlx::test]
-async fn online_every_scheme_with_every_application(pool: PgPool) {
+async fn online_each_scheme_requires_its_kind_of_application(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
-    let (ticket, token) = derived(&mut app).await;
+    let (ticket, token) = issue_then_go_online(&mut app).await;
     let session = app.session("anna").await;
     let unauthenticated = (401, "unauthenticated");
     let not_trusted = (403, "application_not_trusted");
@@ -61,32 +73,30 @@ async fn online_every_scheme_with_every_application(pool: PgPool) {
         (&token, [not_trusted, not_trusted, not_trusted, saved]),
         (&session, [saved; 4]),
     ] {
-        for (app_token, (status, code)) in TOKENS.into_iter().zip(expected) {
-            let answer = call(&app, (Method::POST, SAVE), credentials, app_token).await;
+        for (app_token, (status, code)) in APP_TOKENS.into_iter().zip(expected) {
+            let answer = call(&app, Method::POST, SAVE, credentials, app_token).await;
             assert_eq!(answer.status, status, "{credentials:?} {app_token:?} {answer:?}");
             if status != 200 {
                 assert_eq!(answer.json()["Code"], code, "{credentials:?} {app_token:?}");
             }
         }
     }
-    // What tells about users is as the agents are, wherever it stands.
+    // Routes that return data of users have the same rule as the agents.
     for path in ["/api/v1/User/current", "/api/v1/User/278", "/keeper/users/278/tickets"] {
-        call(&app, (Method::GET, path), &token, None).await.assert_status(403);
-        call(&app, (Method::GET, path), &token, Some("the secret of one")).await.assert_status(200);
+        call(&app, Method::GET, path, &token, None).await.assert_status(403);
+        call(&app, Method::GET, path, &token, Some("the secret of one")).await.assert_status(200);
     }
-    call(&app, (Method::DELETE, "/keeper/users/278/tickets"), &token, None)
-        .await
-        .assert_status(403);
-    // Otherwise, an application need not be trusted.
-    call(&app, (Method::GET, WHO), &token, None).await.assert_status(200);
-    call(&app, (Method::GET, WHO), &ticket, Some("the secret of two")).await.assert_status(200);
-    call(&app, (Method::GET, WHO), &ticket, None).await.assert_unauthenticated();
+    call(&app, Method::DELETE, "/keeper/users/278/tickets", &token, None).await.assert_status(403);
+    // Other routes accept an untrusted application.
+    call(&app, Method::GET, WHO, &token, None).await.assert_status(200);
+    call(&app, Method::GET, WHO, &ticket, Some("the secret of two")).await.assert_status(200);
+    call(&app, Method::GET, WHO, &ticket, None).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
 async fn an_untrusted_application_is_refused_before_the_body_is_read(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
-    let (_, token) = derived(&mut app).await;
+    let (_, token) = issue_then_go_online(&mut app).await;
     let request =
         app.request(Method::POST, SAVE, &token).header("Content-Type", "image/png").body("x");
     let answer = Answer::read(request.send().await.unwrap()).await;
@@ -95,17 +105,15 @@ async fn an_untrusted_application_is_refused_before_the_body_is_read(pool: PgPoo
 }
 
 #[sqlx::test]
-async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
+async fn a_token_carries_the_application_it_was_issued_to(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
-    let (ticket, _) = derived(&mut app).await;
-    let path = (Method::GET, "/api/v1/User/currentToken");
-    let token = |answer: Answer| Credentials::Bearer(answer.json().as_str().unwrap().to_owned());
-    let trusted = token(call(&app, path.clone(), &ticket, Some("the secret of one")).await);
-    let known = token(call(&app, path, &ticket, Some("the secret of two")).await);
-    call(&app, (Method::POST, SAVE), &trusted, None).await.assert_saved();
-    call(&app, (Method::POST, SAVE), &known, None).await.assert_status(403);
-    // What the header says is newer, also when it is nobody's.
-    call(&app, (Method::POST, SAVE), &trusted, Some("unknown")).await.assert_status(403);
+    let (ticket, _) = issue_then_go_online(&mut app).await;
+    let trusted = token_from(&app, &ticket, Some("the secret of one")).await;
+    let known = token_from(&app, &ticket, Some("the secret of two")).await;
+    call(&app, Method::POST, SAVE, &trusted, None).await.assert_saved();
+    call(&app, Method::POST, SAVE, &known, None).await.assert_status(403);
+    // The header takes precedence over the token, even if its application is unknown.
+    call(&app, Method::POST, SAVE, &trusted, Some("unknown")).await.assert_status(403);
     for lines in [&[&b"\xff"[..]][..], &[b""], &[b"the secret of one", b"the secret of one"]] {
         let body = json!({ "UserId": 300, "Credential": { "Value": "x" } });
         let request = app.request(Method::POST, SAVE, &trusted).json(&body);
@@ -114,10 +122,10 @@ async fn a_token_remembers_the_application_it_was_given_to(pool: PgPool) {
         });
         Answer::read(request.send().await.unwrap()).await.assert_status(403);
     }
-    call(&app, (Method::POST, SAVE), &known, Some("the secret of one")).await.assert_saved();
+    call(&app, Method::POST, SAVE, &known, Some("the secret of one")).await.assert_saved();
 }
 
-/// The settings of [`SETTINGS`] with these secrets of `trusted` and `known`.
+/// [`SETTINGS`] with the digests of these secrets for `trusted` and `known`.
 fn settings(trusted: &str, known: &str) -> String {
     let digest = |secret: &str| {
         let mut command = crate::support::keeper(&["application", "digest"]);
@@ -128,40 +136,38 @@ fn settings(trusted: &str, known: &str) -> String {
 }
 
 #[sqlx::test]
-async fn a_token_ends_with_the_secret_of_its_application_and_no_other_does(pool: PgPool) {
+async fn changing_an_application_secret_ends_only_tokens_issued_to_it(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
-    let (ticket, of_nobody) = derived(&mut app).await;
-    let path = (Method::GET, "/api/v1/User/currentToken");
-    let token = |answer: Answer| Credentials::Bearer(answer.json().as_str().unwrap().to_owned());
-    let trusted = token(call(&app, path.clone(), &ticket, Some("the secret of one")).await);
-    let known = token(call(&app, path.clone(), &ticket, Some("the secret of two")).await);
-    let again = token(call(&app, path, &trusted, None).await);
+    let (ticket, without_application) = issue_then_go_online(&mut app).await;
+    let trusted = token_from(&app, &ticket, Some("the secret of one")).await;
+    let known = token_from(&app, &ticket, Some("the secret of two")).await;
+    let renewed = token_from(&app, &trusted, None).await;
     app.rewrite_settings(&settings("a newer secret of one", "the secret of two"));
     for installation in ["online", "onsite"] {
         app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", installation)]).await;
-        for ended in [&trusted, &again] {
-            call(&app, (Method::GET, WHO), ended, None).await.assert_unauthenticated();
-            // The new secret does not bring back what was issued under the old one.
+        for ended in [&trusted, &renewed] {
+            call(&app, Method::GET, WHO, ended, None).await.assert_unauthenticated();
+            // The new secret does not make a token valid that was issued under the old one.
             let newer = Some("a newer secret of one");
-            call(&app, (Method::POST, SAVE), ended, newer).await.assert_unauthenticated();
+            call(&app, Method::POST, SAVE, ended, newer).await.assert_unauthenticated();
         }
-        for alive in [&known, &of_nobody] {
-            call(&app, (Method::GET, WHO), alive, None).await.assert_status(200);
+        for valid in [&known, &without_application] {
+            call(&app, Method::GET, WHO, valid, None).await.assert_status(200);
         }
     }
     app.rewrite_settings("");
     app.reconfigure(&[]).await;
-    call(&app, (Method::GET, WHO), &known, None).await.assert_unauthenticated();
-    call(&app, (Method::GET, WHO), &of_nobody, None).await.assert_status(200);
+    call(&app, Method::GET, WHO, &known, None).await.assert_unauthenticated();
+    call(&app, Method::GET, WHO, &without_application, None).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn online_the_flag_alone_gives_no_session_to_somebody_from_outside(pool: PgPool) {
+async fn online_external_and_anonymous_administrators_have_no_session(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
     let before = app.session("anna").await;
     app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
-    for (user_type, may) in
+    for (user_type, may_log_in) in
         [("internal", true), ("external", false), ("anonymous", false), ("system", true)]
     {
         sqlx::query!("UPDATE users SET user_type = $1 WHERE user_id = 1", user_type)
@@ -171,8 +177,8 @@ async fn online_the_flag_alone_gives_no_session_to_somebody_from_outside(pool: P
         let answer = app.post("/login", &Credentials::Anonymous, &body).await;
         let page = app.request(Method::GET, "/login", &before).send().await.unwrap();
         let page = Answer::read(page).await;
-        assert_eq!(page.body.contains("You are signed in as anna."), may, "{user_type}");
-        if may {
+        assert_eq!(page.body.contains("You are signed in as anna."), may_log_in, "{user_type}");
+        if may_log_in {
             answer.assert_status(200);
             app.get(WHO, &before).await.assert_status(200);
         } else {
@@ -197,17 +203,17 @@ async fn online_only_administrators_have_a_session(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_ticket_in_the_place_of_a_name_counts_as_a_ticket(pool: PgPool) {
+async fn a_ticket_sent_as_the_basic_user_name_is_treated_as_a_ticket(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
-    let (ticket, _) = derived(&mut app).await;
+    let (ticket, _) = issue_then_go_online(&mut app).await;
     let Credentials::Ticket(text) = &ticket else { panic!("no ticket") };
     let basic = Credentials::basic(text, "");
-    call(&app, (Method::GET, WHO), &basic, None).await.assert_unauthenticated();
-    call(&app, (Method::POST, SAVE), &basic, Some("the secret of one")).await.assert_saved();
+    call(&app, Method::GET, WHO, &basic, None).await.assert_unauthenticated();
+    call(&app, Method::POST, SAVE, &basic, Some("the secret of one")).await.assert_saved();
 }
 
 #[test]
-fn a_secret_that_can_be_tried_out_is_no_applications() {
+fn an_application_secret_needs_at_least_16_bytes() {
     for secret in ["", "short", "fifteen bytes!!"] {
         let finished = crate::support::run_with_input(
             crate::support::keeper(&["application", "digest"]),
@@ -218,7 +224,7 @@ fn a_secret_that_can_be_tried_out_is_no_applications() {
 }
 
 #[sqlx::test]
-async fn online_basic_is_not_offered(pool: PgPool) {
+async fn online_installations_do_not_offer_basic(pool: PgPool) {
     let settings = [
         ("KEEPER__INSTALLATION__TYPE", "online"),
         ("KEEPER__AUTHENTICATION__BASIC_CHALLENGE", "true"),
@@ -230,7 +236,7 @@ async fn online_basic_is_not_offered(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn onsite_nobody_looks_at_applications(pool: PgPool) {
+async fn onsite_installations_ignore_applications(pool: PgPool) {
     let app = app_of_type(pool, "onsite").await;
     let session = app.session("anna").await;
     let schemes = [
@@ -240,8 +246,8 @@ async fn onsite_nobody_looks_at_applications(pool: PgPool) {
         session,
     ];
     for credentials in &schemes {
-        for app_token in TOKENS {
-            call(&app, (Method::POST, SAVE), credentials, app_token).await.assert_saved();
+        for app_token in APP_TOKENS {
+            call(&app, Method::POST, SAVE, credentials, app_token).await.assert_saved();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Key sets that are fetched: seldom, from nowhere else than where the operator said, and told from a
-//! wrong token when they cannot be had.
+//! Fetching the key set of an issuer: rarely, only from the configured URL, and with 503 instead of
+//! 401 while it is unavailable.
 
 use futures_util::future::join_all;
 use jsonwebtoken::Algorithm;
@@ -21,11 +21,11 @@ async fn login(app: &TestApp, token: String) -> Answer {
 }
 
 #[sqlx::test]
-async fn a_key_set_is_fetched_once_however_many_tokens_and_unknown_keys_there_are(pool: PgPool) {
+async fn a_key_set_is_fetched_once_for_many_tokens_and_unknown_keys(pool: PgPool) {
     let issuer = TestIssuer::new();
     let server = KeyServer::start("200 OK", &issuer.key_set().to_string());
     let app = app(pool, &server).await;
-    assert_eq!(server.asked(), 0, "nobody waits for it at start");
+    assert_eq!(server.asked(), 0, "the start must not fetch the key set");
     let claims = TestIssuer::claims(SUBJECT);
     let logins = join_all((0..50).map(|_| login(&app, issuer.token(&claims)))).await;
     assert!(logins.iter().all(|answer| answer.status == 200));
@@ -40,34 +40,34 @@ async fn a_key_set_is_fetched_once_however_many_tokens_and_unknown_keys_there_ar
 }
 
 #[sqlx::test]
-async fn without_keys_nobody_knows_whether_a_token_is_right(pool: PgPool) {
+async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool: PgPool) {
     let issuer = TestIssuer::new();
     let elsewhere = KeyServer::start("200 OK", &issuer.key_set().to_string());
-    let long = format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(300_000));
+    let too_long = format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(300_000));
     let redirect = format!("302 Found\r\nLocation: {}", elsewhere.url());
     let server = KeyServer::start("500 Internal Server Error", "");
     let mut app = app(pool, &server).await;
     let token = || issuer.token(&TestIssuer::claims(SUBJECT));
-    for (number, (head, body)) in [
+    for (number, (status, body)) in [
         ("500 Internal Server Error", ""),
         ("200 OK", "no key set"),
-        ("200 OK", long.as_str()),
+        ("200 OK", too_long.as_str()),
         (redirect.as_str(), ""),
     ]
     .into_iter()
     .enumerate()
     {
-        server.answer(head, body);
+        server.answer(status, body);
         app.restart().await;
         for _ in 0..3 {
             let answer = login(&app, token()).await;
             answer.assert_refused(503, "SoServiceUnavailableException", "key_unavailable");
             answer.header("retry-after");
         }
-        assert_eq!(server.asked(), number + 1, "a failure is not repeated at once");
+        assert_eq!(server.asked(), number + 1, "a failed fetch must not be repeated at once");
     }
-    assert_eq!(elsewhere.asked(), 0, "the operator named another place");
-    // It works again by itself, and passwords never stopped working.
+    assert_eq!(elsewhere.asked(), 0, "a redirect must not be followed");
+    // Passwords keep working, and tokens work again once the key set is available.
     app.get(WHO, &app.plain()).await.assert_status(200);
     server.answer("200 OK", &issuer.key_set().to_string());
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;

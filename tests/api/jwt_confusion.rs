@@ -1,5 +1,5 @@
-//! A token of one kind is never taken for another, and nothing that a token says about keys is
-//! believed (RFC 8725).
+//! JWT confusion attacks (RFC 8725): a token of one kind is never accepted as another, and keys
+//! that a token names or contains are never trusted.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,19 +12,19 @@ use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, TestIssuer, WHO
 
 const SUBJECT: &str = "subject-4711";
 
-fn part(value: &Value) -> String {
+fn encode_part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// A token with an HMAC under that key.
+/// A token that is authenticated with HMAC-SHA-256 under `key`.
 fn hmac_token(header: &Value, claims: &Value, key: &[u8]) -> String {
-    let signed = format!("{}.{}", part(header), part(claims));
+    let signed = format!("{}.{}", encode_part(header), encode_part(claims));
     let mac = Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(&signed).finalize();
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.into_bytes()))
 }
 
-/// The parts of a token of this service, behind its context.
-fn parts_of(token: &str) -> (Value, Value) {
+/// Header and claims of a token of this service.
+fn decode_token(token: &str) -> (Value, Value) {
     let mut parts = token.strip_prefix("8A:Keeper.").unwrap().split('.');
     let mut next = || {
         let bytes = URL_SAFE_NO_PAD.decode(parts.next().unwrap()).unwrap();
@@ -33,23 +33,23 @@ fn parts_of(token: &str) -> (Value, Value) {
     (next(), next())
 }
 
-async fn refuses(app: &TestApp, what: &str, token: String) {
+async fn assert_token_refused(app: &TestApp, attack: &str, token: String) {
     let answer = app.get(WHO, &Credentials::Bearer(token)).await;
-    assert_eq!(answer.status, 401, "{what}: {answer:?}");
+    assert_eq!(answer.status, 401, "{attack}: {answer:?}");
     answer.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: PgPool) {
-    let (issuer, stranger) = (TestIssuer::new(), TestIssuer::new());
+async fn key_and_type_headers_of_an_issuer_token_are_not_trusted(pool: PgPool) {
+    let (issuer, attacker) = (TestIssuer::new(), TestIssuer::new());
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let claims = TestIssuer::claims(SUBJECT);
     let public = issuer.public_key();
     let point = [&public["x"], &public["y"]]
-        .map(|of| URL_SAFE_NO_PAD.decode(of.as_str().unwrap()).unwrap());
-    // The public key as a secret: its bytes, its point, and the text it is published as.
-    let as_secret = [
+        .map(|coordinate| URL_SAFE_NO_PAD.decode(coordinate.as_str().unwrap()).unwrap());
+    // The public key used as an HMAC secret: its coordinates, its point, and its published text.
+    let secrets = [
         point.concat(),
         [&[4], point.concat().as_slice()].concat(),
         public.to_string().into_bytes(),
@@ -61,11 +61,12 @@ async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: P
         for kid in ["elliptic", "edwards", "symmetric"] {
             for typ in ["JWT", "keeper-access+jwt"] {
                 let header = json!({"alg": algorithm, "kid": kid, "typ": typ});
-                for secret in &as_secret {
-                    refuses(&app, algorithm, hmac_token(&header, &claims, secret)).await;
+                for secret in &secrets {
+                    assert_token_refused(&app, algorithm, hmac_token(&header, &claims, secret))
+                        .await;
                 }
-                let unsigned = format!("{}.{}.", part(&header), part(&claims));
-                refuses(&app, algorithm, unsigned).await;
+                let unsigned = format!("{}.{}.", encode_part(&header), encode_part(&claims));
+                assert_token_refused(&app, algorithm, unsigned).await;
             }
         }
     }
@@ -80,22 +81,21 @@ async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: P
         "0",
     ] {
         let header = TestIssuer::header(Algorithm::ES256, kid);
-        refuses(&app, kid, issuer.token_with(&header, &claims)).await;
+        assert_token_refused(&app, kid, issuer.token_with(&header, &claims)).await;
         let header = json!({"alg": "HS256", "kid": kid, "typ": "JWT"});
-        refuses(&app, kid, hmac_token(&header, &claims, b"")).await;
+        assert_token_refused(&app, kid, hmac_token(&header, &claims, b"")).await;
     }
-    // A stranger brings their own key along.
-    let brought = stranger.public_key();
-    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(brought).unwrap();
-    let good = || TestIssuer::header(Algorithm::ES256, "elliptic");
-    let mut with_key = good();
+    // The attacker embeds their own key.
+    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(attacker.public_key()).unwrap();
+    let valid_header = || TestIssuer::header(Algorithm::ES256, "elliptic");
+    let mut with_key = valid_header();
     with_key.jwk = Some(jwk);
-    refuses(&app, "jwk", stranger.token_with(&with_key, &claims)).await;
-    let mut with_url = good();
-    with_url.jku = Some("https://stranger.test/jwks".to_owned());
-    with_url.x5u = Some("https://stranger.test/x5u".to_owned());
-    refuses(&app, "jku", stranger.token_with(&with_url, &claims)).await;
-    // The same headers over the issuer's own signature change nothing.
+    assert_token_refused(&app, "jwk", attacker.token_with(&with_key, &claims)).await;
+    let mut with_url = valid_header();
+    with_url.jku = Some("https://attacker.test/jwks".to_owned());
+    with_url.x5u = Some("https://attacker.test/x5u".to_owned());
+    assert_token_refused(&app, "jku", attacker.token_with(&with_url, &claims)).await;
+    // The same headers are ignored in a token that the issuer signed.
     let ignored = issuer.token_with(&with_url, &claims);
     app.get(WHO, &Credentials::Bearer(ignored)).await.assert_status(200);
     for (typ, status) in [
@@ -110,7 +110,7 @@ async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: P
         (Some("Keeper-Access+JWT"), 401),
         (Some(""), 401),
     ] {
-        let mut header = good();
+        let mut header = valid_header();
         header.typ = typ.map(str::to_owned);
         let token = issuer.token_with(&header, &claims);
         assert_eq!(app.get(WHO, &Credentials::Bearer(token)).await.status, status, "{typ:?}");
@@ -118,12 +118,12 @@ async fn what_an_issuers_token_says_about_keys_and_kinds_is_not_believed(pool: P
     for audience in [json!("other"), json!(["other"]), json!([]), json!(""), Value::Null] {
         let mut claims = claims.clone();
         claims["aud"] = audience;
-        refuses(&app, "audience", issuer.token(&claims)).await;
+        assert_token_refused(&app, "audience", issuer.token(&claims)).await;
     }
 }
 
 #[sqlx::test]
-async fn two_issuers_that_name_one_subject_name_two_users(pool: PgPool) {
+async fn the_same_subject_of_two_issuers_identifies_two_users(pool: PgPool) {
     let (first, second) = (TestIssuer::new(), TestIssuer::new());
     let file = format!(
         r#"
@@ -144,34 +144,55 @@ async fn two_issuers_that_name_one_subject_name_two_users(pool: PgPool) {
     app.save(&administrator, ADMINISTRATOR.0, "First", SUBJECT).await.assert_saved();
     app.save(&administrator, PLAIN.0, "Second", SUBJECT).await.assert_saved();
     let claims = TestIssuer::claims(SUBJECT);
-    let mut of_second = claims.clone();
-    of_second["iss"] = json!("https://second.test");
-    for (token, user_id) in [(first.token(&claims), 1), (second.token(&of_second), 278)] {
+    let mut second_claims = claims.clone();
+    second_claims["iss"] = json!("https://second.test");
+    for (token, user_id) in [(first.token(&claims), 1), (second.token(&second_claims), 278)] {
         let answer = app.get(WHO, &Credentials::Bearer(token)).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], user_id);
     }
-    refuses(&app, "the second's key in the first's name", second.token(&claims)).await;
-    refuses(&app, "the first's key in the second's name", first.token(&of_second)).await;
+    assert_token_refused(
+        &app,
+        "the key of the second issuer with the name of the first",
+        second.token(&claims),
+    )
+    .await;
+    assert_token_refused(
+        &app,
+        "the key of the first issuer with the name of the second",
+        first.token(&second_claims),
+    )
+    .await;
 }
 
 #[sqlx::test]
-async fn a_token_of_this_service_is_none_of_an_issuer_and_the_reverse(pool: PgPool) {
+async fn tokens_of_this_service_and_of_an_issuer_are_not_interchangeable(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let ours = app.token(&app.plain()).await;
     let bare = ours.strip_prefix("8A:Keeper.").unwrap();
-    refuses(&app, "ours without its context", bare.to_owned()).await;
-    refuses(&app, "ours with another context", format!("8A:Other.{bare}")).await;
+    assert_token_refused(&app, "a token of this service without its context", bare.to_owned())
+        .await;
+    assert_token_refused(
+        &app,
+        "a token of this service with another context",
+        format!("8A:Other.{bare}"),
+    )
+    .await;
     let theirs = issuer.token(&TestIssuer::claims(SUBJECT));
-    refuses(&app, "theirs with our context", format!("8A:Keeper.{theirs}")).await;
-    refuses(&app, "twice", format!("8A:Keeper.{ours}")).await;
-    let (header, claims) = parts_of(&ours);
-    // Somebody who knows everything but the key.
+    assert_token_refused(
+        &app,
+        "a token of the issuer with our context",
+        format!("8A:Keeper.{theirs}"),
+    )
+    .await;
+    assert_token_refused(&app, "a repeated context", format!("8A:Keeper.{ours}")).await;
+    let (header, claims) = decode_token(&ours);
+    // The attacker knows everything but the key.
     for secret in [&b""[..], b"Keeper", bare.as_bytes(), header["kid"].as_str().unwrap().as_bytes()]
     {
-        refuses(
+        assert_token_refused(
             &app,
             "a guessed key",
             format!("8A:Keeper.{}", hmac_token(&header, &claims, secret)),
@@ -186,15 +207,16 @@ async fn a_token_of_this_service_is_none_of_an_issuer_and_the_reverse(pool: PgPo
         ("typ", json!("at+jwt")),
         ("kid", json!("../keyring.json")),
         ("kid", Value::Null),
-        ("jku", json!("https://stranger.test")),
+        ("jku", json!("https://attacker.test")),
         ("jwk", json!({"kty": "oct", "k": "AAAA"})),
     ] {
         let mut header = header.clone();
         header[member] = value;
         let signature = bare.rsplit('.').next().unwrap();
         for signature in [signature, ""] {
-            let token = format!("8A:Keeper.{}.{}.{signature}", part(&header), part(&claims));
-            refuses(&app, member, token).await;
+            let token =
+                format!("8A:Keeper.{}.{}.{signature}", encode_part(&header), encode_part(&claims));
+            assert_token_refused(&app, member, token).await;
         }
     }
     for (member, value) in [
@@ -208,13 +230,14 @@ async fn a_token_of_this_service_is_none_of_an_issuer_and_the_reverse(pool: PgPo
         let mut claims = claims.clone();
         claims[member] = value;
         let signature = bare.rsplit('.').next().unwrap();
-        let token = format!("8A:Keeper.{}.{}.{signature}", part(&header), part(&claims));
-        refuses(&app, member, token).await;
+        let token =
+            format!("8A:Keeper.{}.{}.{signature}", encode_part(&header), encode_part(&claims));
+        assert_token_refused(&app, member, token).await;
     }
-    // Another installation: another key, the same names.
+    // Another installation has the same names but another key.
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("keyring.json");
     app.command(&["keys", "generate", "--file", foreign.to_str().unwrap()], "").succeeded();
     let other = app.another(&[("KEEPER__KEYRING__FILE", foreign.to_str().unwrap())]).await;
-    refuses(&other, "of another installation", ours).await;
+    assert_token_refused(&other, "a token of another installation", ours).await;
 }

@@ -1,4 +1,4 @@
-//! The cookie session and its XSRF value (protocol.md 2 and 10.27).
+//! Cookie sessions and their XSRF values.
 
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
 use serde_json::{Value, json};
@@ -14,22 +14,22 @@ async fn send(request: RequestBuilder) -> Answer {
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// A client that shows redirections instead of following them, as what it is sent must be seen.
+/// A client that does not follow redirects, so that tests can examine them.
 fn browser() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
 /// The value of a hidden input of a page.
-fn hidden(page: &str, name: &str) -> String {
+fn hidden_value(page: &str, name: &str) -> String {
     let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
     rest.split_once('"').unwrap().0.to_owned()
 }
 
-/// Fills in the form of the login page.
-async fn fill_in(app: &TestApp, name: &str, password: &str) -> Answer {
+/// Submits the form of the login page, as a browser does.
+async fn submit_login_form(app: &TestApp, name: &str, password: &str) -> Answer {
     let page = send(browser().get(format!("{}/login", app.url))).await;
     page.assert_status(200);
-    let token = hidden(&page.body, "LoginToken");
+    let token = hidden_value(&page.body, "LoginToken");
     let cookie = page.cookie("KEEPER-LOGIN").unwrap();
     let request = browser()
         .post(format!("{}/login", app.url))
@@ -41,12 +41,13 @@ async fn fill_in(app: &TestApp, name: &str, password: &str) -> Answer {
     send(request).await
 }
 
-fn parts(session: &Credentials) -> (String, String) {
+/// The values of the session cookie and of its XSRF token.
+fn session_values(session: &Credentials) -> (String, String) {
     let Credentials::Session { cookie, xsrf } = session else { panic!("no session") };
     (cookie.clone(), xsrf.clone())
 }
 
-fn with(
+fn request_with_cookies(
     app: &TestApp,
     method: Method,
     path: &str,
@@ -58,17 +59,23 @@ fn with(
 }
 
 #[sqlx::test]
-async fn the_page_signs_in_and_the_session_saves(pool: PgPool) {
+async fn the_login_page_starts_a_session_that_can_save(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let answer = fill_in(&app, "anna", "anna-password").await;
+    let answer = submit_login_form(&app, "anna", "anna-password").await;
     answer.assert_status(303);
     assert_eq!(answer.header("location"), "/login");
     let cookies: Vec<_> =
         answer.headers.get_all("set-cookie").iter().map(|text| text.to_str().unwrap()).collect();
-    let of = |name: &str| *cookies.iter().find(|text| text.starts_with(name)).unwrap();
-    assert!(of("ASP.NET_SessionId=").ends_with("; HttpOnly; SameSite=Lax; Path=/"), "{cookies:?}");
-    assert!(of("XSRF-TOKEN=").ends_with("; SameSite=Lax; Path=/"), "{cookies:?}");
-    assert!(!of("XSRF-TOKEN=").contains("HttpOnly"), "a script must be able to read it");
+    let cookie_text = |name: &str| *cookies.iter().find(|text| text.starts_with(name)).unwrap();
+    assert!(
+        cookie_text("ASP.NET_SessionId=").ends_with("; HttpOnly; SameSite=Lax; Path=/"),
+        "{cookies:?}"
+    );
+    assert!(cookie_text("XSRF-TOKEN=").ends_with("; SameSite=Lax; Path=/"), "{cookies:?}");
+    assert!(
+        !cookie_text("XSRF-TOKEN=").contains("HttpOnly"),
+        "scripts must be able to read the XSRF cookie"
+    );
     let session = Credentials::Session {
         cookie: answer.cookie("ASP.NET_SessionId").unwrap(),
         xsrf: answer.cookie("XSRF-TOKEN").unwrap(),
@@ -82,35 +89,40 @@ async fn the_page_signs_in_and_the_session_saves(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_page_has_the_hidden_input_for_the_vendors_client(pool: PgPool) {
+async fn the_login_page_has_the_hidden_xsrf_input_for_the_vendor_client(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let (cookie, _) = parts(&app.session("anna").await);
+    let (cookie, _) = session_values(&app.session("anna").await);
     let cookies = format!("ASP.NET_SessionId={cookie}");
-    let page = send(with(&app, Method::GET, "/login", &cookies, None)).await;
+    let page = send(request_with_cookies(&app, Method::GET, "/login", &cookies, None)).await;
     assert!(page.body.contains("You are signed in as anna."), "{page:?}");
     assert!(page.body.contains("<input type=\"hidden\" id=\"XSRF_TOKEN\""), "{page:?}");
-    let xsrf = hidden(&page.body, "XSRF_TOKEN");
-    send(with(&app, Method::GET, WHO, &cookies, Some(&xsrf))).await.assert_status(200);
+    let xsrf = hidden_value(&page.body, "XSRF_TOKEN");
+    send(request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf)))
+        .await
+        .assert_status(200);
 }
 
 #[sqlx::test]
-async fn every_request_needs_the_value_of_its_own_session(pool: PgPool) {
+async fn every_request_needs_the_xsrf_value_of_its_own_session(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let (anna, paul) = (parts(&app.session("anna").await), parts(&app.session("paul").await));
-    let cookies = format!("ASP.NET_SessionId={}; XSRF-TOKEN={}", anna.0, anna.1);
+    let (cookie, xsrf) = session_values(&app.session("anna").await);
+    let (_, foreign_xsrf) = session_values(&app.session("paul").await);
+    let cookies = format!("ASP.NET_SessionId={cookie}; XSRF-TOKEN={xsrf}");
     for method in [Method::GET, Method::POST] {
         let path = if method == Method::GET { WHO } else { SAVE };
-        let answer = |xsrf| send(with(&app, method.clone(), path, &cookies, xsrf));
+        let answer = |xsrf| send(request_with_cookies(&app, method.clone(), path, &cookies, xsrf));
         answer(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
-        for wrong in [paul.1.as_str(), "", "x", &anna.1[1..]] {
+        for wrong in [foreign_xsrf.as_str(), "", "x", &xsrf[1..]] {
             answer(Some(wrong)).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
         }
     }
-    send(with(&app, Method::GET, WHO, &cookies, Some(&anna.1))).await.assert_status(200);
+    send(request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf)))
+        .await
+        .assert_status(200);
 }
 
 #[sqlx::test]
-async fn a_sign_in_on_the_last_day_there_is_does_no_harm(pool: PgPool) {
+async fn an_authentication_time_at_the_maximum_date_is_accepted(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("anna").await;
     let statement =
@@ -120,9 +132,9 @@ async fn a_sign_in_on_the_last_day_there_is_does_no_harm(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn two_cookies_or_values_of_one_name_are_refused(pool: PgPool) {
+async fn repeated_cookies_and_repeated_xsrf_values_are_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let (cookie, xsrf) = parts(&app.session("anna").await);
+    let (cookie, xsrf) = session_values(&app.session("anna").await);
     for cookies in [
         format!("ASP.NET_SessionId={cookie}; ASP.NET_SessionId={cookie}"),
         format!("ASP.NET_SessionId={cookie}; XSRF-TOKEN={xsrf}; XSRF-TOKEN={xsrf}"),
@@ -130,44 +142,56 @@ async fn two_cookies_or_values_of_one_name_are_refused(pool: PgPool) {
         "ASP.NET_SessionId=AAAA".to_owned(),
         "other=1".to_owned(),
     ] {
-        send(with(&app, Method::GET, WHO, &cookies, Some(&xsrf))).await.assert_unauthenticated();
+        send(request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf)))
+            .await
+            .assert_unauthenticated();
     }
     let cookies = format!("ASP.NET_SessionId={cookie}");
-    let twice = with(&app, Method::GET, WHO, &cookies, Some(&xsrf)).header("X-XSRF-TOKEN", &xsrf);
+    let twice = request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf))
+        .header("X-XSRF-TOKEN", &xsrf);
     send(twice).await.assert_unauthenticated();
-    // What is no cookie of ours is nobody's business.
+    // Malformed cookies with other names are ignored.
     let odd = format!("a=%zz; ;=; ASP.NET_SessionId={cookie}; b");
-    send(with(&app, Method::GET, WHO, &odd, Some(&xsrf))).await.assert_status(200);
+    send(request_with_cookies(&app, Method::GET, WHO, &odd, Some(&xsrf))).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn signing_out_ends_the_session_and_needs_its_value(pool: PgPool) {
+async fn logging_out_ends_the_session_and_needs_its_xsrf_value(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("anna").await;
-    let (cookie, xsrf) = parts(&session);
+    let (cookie, xsrf) = session_values(&session);
     let cookies = format!("ASP.NET_SessionId={cookie}");
-    let out = |xsrf| send(with(&app, Method::POST, "/logout", &cookies, xsrf));
-    out(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
-    out(Some("x")).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
+    let log_out = |xsrf| send(request_with_cookies(&app, Method::POST, "/logout", &cookies, xsrf));
+    log_out(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
+    log_out(Some("x")).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
     app.get(WHO, &session).await.assert_status(200);
-    let answer = out(Some(&xsrf)).await;
+    let answer = log_out(Some(&xsrf)).await;
     answer.assert_status(204);
     assert_eq!(answer.cookie("ASP.NET_SessionId").unwrap(), "");
     app.get(WHO, &session).await.assert_unauthenticated();
     let session = app.session("anna").await;
-    let twice = format!("ASP.NET_SessionId={0}; ASP.NET_SessionId={0}", parts(&session).0);
-    let answer = send(with(&app, Method::POST, "/logout", &twice, Some(&parts(&session).1))).await;
+    let twice = format!("ASP.NET_SessionId={0}; ASP.NET_SessionId={0}", session_values(&session).0);
+    let answer = send(request_with_cookies(
+        &app,
+        Method::POST,
+        "/logout",
+        &twice,
+        Some(&session_values(&session).1),
+    ))
+    .await;
     answer.assert_unauthenticated();
     app.get(WHO, &session).await.assert_status(200);
-    // Again, and without any session: there is nothing to end.
-    out(Some(&xsrf)).await.assert_status(204);
-    send(with(&app, Method::POST, "/logout", "a=b", None)).await.assert_status(204);
-    let dead = with(&app, Method::POST, "/logout", "ASP.NET_SessionId=zzz", Some("q"));
-    send(dead).await.assert_status(204);
-    // A page of another site cannot take the cookies away.
+    // Logging out again, or without a session, succeeds and ends nothing.
+    log_out(Some(&xsrf)).await.assert_status(204);
+    send(request_with_cookies(&app, Method::POST, "/logout", "a=b", None)).await.assert_status(204);
+    let invalid =
+        request_with_cookies(&app, Method::POST, "/logout", "ASP.NET_SessionId=zzz", Some("q"));
+    send(invalid).await.assert_status(204);
+    // A page of another site cannot delete the cookies.
     for (name, value) in [("Sec-Fetch-Site", "cross-site"), ("Origin", "http://evil.example")] {
-        let foreign = with(&app, Method::POST, "/logout", "a=b", None).header(name, value);
-        let answer = send(foreign).await;
+        let cross_site =
+            request_with_cookies(&app, Method::POST, "/logout", "a=b", None).header(name, value);
+        let answer = send(cross_site).await;
         answer.assert_forbidden();
         assert!(answer.headers.get("set-cookie").is_none());
     }
@@ -175,12 +199,12 @@ async fn signing_out_ends_the_session_and_needs_its_value(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_form_of_the_page_signs_out(pool: PgPool) {
+async fn the_form_of_the_login_page_logs_out(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("anna").await;
-    let (cookie, xsrf) = parts(&session);
+    let (cookie, xsrf) = session_values(&session);
     let cookies = format!("ASP.NET_SessionId={cookie}");
-    let form = with(&app, Method::POST, "/logout", &cookies, None)
+    let form = request_with_cookies(&app, Method::POST, "/logout", &cookies, None)
         .header("Content-Type", FORM)
         .body(format!("XSRF_TOKEN={xsrf}"));
     let answer = send(form).await;
@@ -190,24 +214,25 @@ async fn the_form_of_the_page_signs_out(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_new_session_ends_the_one_before(pool: PgPool) {
+async fn a_new_session_ends_the_previous_one(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let former = app.session("anna").await;
+    let previous = app.session("anna").await;
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
-    let cookies = format!("ASP.NET_SessionId={}", parts(&former).0);
-    let answer = send(with(&app, Method::POST, "/login", &cookies, None).json(&body)).await;
+    let cookies = format!("ASP.NET_SessionId={}", session_values(&previous).0);
+    let answer =
+        send(request_with_cookies(&app, Method::POST, "/login", &cookies, None).json(&body)).await;
     answer.assert_status(200);
-    assert_ne!(answer.cookie("ASP.NET_SessionId"), Some(parts(&former).0));
+    assert_ne!(answer.cookie("ASP.NET_SessionId"), Some(session_values(&previous).0));
     assert_eq!(answer.json()["XsrfToken"], answer.cookie("XSRF-TOKEN").unwrap());
     assert_eq!(answer.json()["AssociateId"], ADMINISTRATOR.0);
-    app.get(WHO, &former).await.assert_unauthenticated();
+    app.get(WHO, &previous).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn a_wrong_password_is_told_in_the_format_and_language_of_the_caller(pool: PgPool) {
+async fn a_wrong_password_answers_in_the_format_and_language_of_the_caller(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for name in ["anna", "nobody", "rita"] {
-        let page = fill_in(&app, name, "wrong").await;
+        let page = submit_login_form(&app, name, "wrong").await;
         page.assert_status(401);
         page.header("www-authenticate");
         assert!(page.body.contains("Feil brukernavn eller passord."), "{page:?}");
@@ -220,15 +245,15 @@ async fn a_wrong_password_is_told_in_the_format_and_language_of_the_caller(pool:
 }
 
 #[sqlx::test]
-async fn one_page_goes_on_working_beside_another(pool: PgPool) {
+async fn two_open_login_pages_both_work(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let first = send(browser().get(format!("{}/login", app.url))).await;
     let cookies = format!("KEEPER-LOGIN={}", first.cookie("KEEPER-LOGIN").unwrap());
-    let second = send(with(&app, Method::GET, "/login", &cookies, None)).await;
+    let second = send(request_with_cookies(&app, Method::GET, "/login", &cookies, None)).await;
     assert_eq!(second.cookie("KEEPER-LOGIN"), first.cookie("KEEPER-LOGIN"));
     for page in [&first, &second] {
-        let token = hidden(&page.body, "LoginToken");
-        let form = with(&app, Method::POST, "/login", &cookies, None)
+        let token = hidden_value(&page.body, "LoginToken");
+        let form = request_with_cookies(&app, Method::POST, "/login", &cookies, None)
             .header("Content-Type", FORM)
             .body(format!("UserName=anna&Password=anna-password&LoginToken={token}"));
         send(form).await.assert_status(303);
@@ -236,11 +261,11 @@ async fn one_page_goes_on_working_beside_another(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn only_the_own_page_signs_in(pool: PgPool) {
+async fn only_a_same_origin_page_can_log_in(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let request = || browser().post(format!("{}/login", app.url)).json(&body);
-    for (name, value, is_own) in [
+    for (name, value, is_same_origin) in [
         ("Sec-Fetch-Site", "same-origin", true),
         ("Sec-Fetch-Site", "none", true),
         ("Sec-Fetch-Site", "same-site", false),
@@ -250,23 +275,23 @@ async fn only_the_own_page_signs_in(pool: PgPool) {
         ("Origin", "null", false),
     ] {
         let answer = send(request().header(name, value)).await;
-        if is_own {
+        if is_same_origin {
             answer.assert_status(200);
         } else {
             answer.assert_forbidden();
             assert!(answer.headers.get("set-cookie").is_none());
         }
     }
-    // A form must come from a page that this browser was shown.
-    let good = "UserName=anna&Password=anna-password";
+    // A form needs the token of a page that was sent to the same browser.
+    let fields = "UserName=anna&Password=anna-password";
     for (cookie, token) in [
         ("", ""),
         ("KEEPER-LOGIN=x", "&LoginToken=x"),
         ("KEEPER-LOGIN=x; KEEPER-LOGIN=y", "&LoginToken=x"),
     ] {
-        let form = with(&app, Method::POST, "/login", cookie, None)
+        let form = request_with_cookies(&app, Method::POST, "/login", cookie, None)
             .header("Content-Type", FORM)
-            .body(format!("{good}{token}"));
+            .body(format!("{fields}{token}"));
         let answer = send(form).await;
         answer.assert_status(403);
         assert!(answer.body.contains("This page is out of date."), "{answer:?}");
@@ -275,12 +300,12 @@ async fn only_the_own_page_signs_in(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn what_ends_everything_derived_ends_sessions(pool: PgPool) {
+async fn revoking_everything_issued_to_a_user_ends_their_sessions(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("paul").await;
     app.save(&app.administrator(), PLAIN.0, "", "new").await.assert_saved();
     app.get(WHO, &session).await.assert_unauthenticated();
-    // The caller's own session goes on.
+    // The session that the caller uses for the save continues.
     let own = app.session("anna").await;
     let other = app.session("anna").await;
     app.save(&own, ADMINISTRATOR.0, "", "new").await.assert_saved();
@@ -291,10 +316,10 @@ async fn what_ends_everything_derived_ends_sessions(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_session_slides_and_ends_after_twelve_hours(pool: PgPool) {
+async fn use_extends_a_session_up_to_twelve_hours(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("paul").await;
-    let age = |hours: f64| {
+    let set_age = |hours: f64| {
         sqlx::query!(
             "UPDATE tickets SET auth_time = now() - make_interval(secs => $1),
                  created_at = now() - make_interval(secs => $1),
@@ -307,29 +332,29 @@ async fn a_session_slides_and_ends_after_twelve_hours(pool: PgPool) {
             r#"SELECT (extract(epoch FROM expires_at - now()) / 60)::float8 AS "left!" FROM tickets"#
         )
     };
-    for (hours, least, most) in [(1.0, 59.0, 60.0), (11.5, 29.0, 30.0)] {
-        age(hours).execute(&app.pool).await.unwrap();
+    for (hours, minimum, maximum) in [(1.0, 59.0, 60.0), (11.5, 29.0, 30.0)] {
+        set_age(hours).execute(&app.pool).await.unwrap();
         app.get(WHO, &session).await.assert_status(200);
         let left = minutes_left().fetch_one(&app.pool).await.unwrap();
-        assert!((least..=most).contains(&left), "{hours} hours: {left} minutes");
+        assert!((minimum..=maximum).contains(&left), "{hours} hours: {left} minutes");
     }
     sqlx::query!("UPDATE tickets SET expires_at = now()").execute(&app.pool).await.unwrap();
     app.get(WHO, &session).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn a_session_proves_no_password(pool: PgPool) {
+async fn a_session_does_not_count_as_proof_of_the_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("paul").await;
     app.save(&session, PLAIN.0, "", "x").await.assert_forbidden();
-    // It would outlive signing out.
+    // The ticket would outlive the logout.
     app.post(TICKETS, &session, &Value::Null).await.assert_forbidden();
     let token = app.token(&session).await;
     app.get(WHO, &Credentials::Bearer(token)).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn sessions_can_be_switched_off(pool: PgPool) {
+async fn sessions_can_be_disabled(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[("KEEPER__AUTHENTICATION__SESSION", "false")], "").await;
     let body = json!({ "UserName": "anna", "Password": password_of("anna") });
     app.post("/login", &Credentials::Anonymous, &body).await.assert_status(404);

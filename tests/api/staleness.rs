@@ -1,5 +1,5 @@
-//! No instance ever believes a password that was replaced through another one, whatever else rewrites
-//! its row: an upgrade of its hash, or a rotation of keys.
+//! Stale caches: an instance never accepts a password that was replaced through another instance,
+//! even while rehashing or a key rotation rewrites the row.
 
 use std::{
     fs,
@@ -19,16 +19,15 @@ use crate::support::{Credentials, Finished, SAVE, TestApp, WHO, keeper, run_with
 const CHANGES: usize = 10_000;
 const USERS: usize = 8;
 
-/// Cheap hashes: what is tested here is which row they are held against.
+/// Cheap hashes, because the test is about the rows and not about the hashes.
 const CHEAP: [(&str, &str); 3] = [
     ("KEEPER__HASHING__MEMORY_KIB", "8"),
     ("KEEPER__HASHING__ITERATIONS", "1"),
-    // Each replaced password is a wrong one from here.
+    // Every login with a replaced password counts as a failure of this address.
     ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0"),
 ];
 
-/// Two instances over one database. The first makes cheaper hashes than the second, which
-/// upgrades them.
+/// Two instances with one database. The second rehashes the cheaper hashes of the first.
 struct Instances {
     client: Client,
     first: String,
@@ -48,13 +47,13 @@ impl Instances {
         old.put_into(request).send().await.unwrap().status()
     }
 
-    /// Changes a password that many times, each time while the second instance upgrades the row.
-    async fn change(&self, (user_id, name): (i32, &str), times: usize) {
+    /// Changes a password repeatedly, each time while the second instance rehashes the row.
+    async fn change_repeatedly(&self, user_id: i32, name: &str, times: usize) {
         let mut old = Credentials::basic(name, &crate::support::password_of(name));
         for number in 0..times {
             let password = format!("password {number}");
             let new = Credentials::basic(name, &password);
-            // The login starts an upgrade of the row that the save is replacing.
+            // The login starts rehashing the row while the save replaces it.
             let (_, saved) =
                 tokio::join!(self.login(&self.second, &old), self.save(user_id, &old, &password));
             assert_eq!(saved, 200);
@@ -71,24 +70,22 @@ impl Instances {
     }
 }
 
-/// How many a `rotate-key reseal` says it sealed anew.
-fn resealed_by(finished: &Finished) -> u64 {
+/// The number of credentials that `rotate-key reseal` reports as sealed again.
+fn resealed_count(finished: &Finished) -> u64 {
     let line = finished.stderr.lines().find(|line| line.contains("sealed anew"));
     let line = line.unwrap_or_else(|| panic!("{finished:?}"));
     line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
 }
 
 #[sqlx::test]
-async fn a_replaced_password_is_refused_at_once_by_every_instance_whatever_rewrites_its_row(
-    pool: PgPool,
-) {
+async fn every_instance_refuses_a_replaced_password_while_its_row_is_rewritten(pool: PgPool) {
     let first = TestApp::spawn_with(pool.clone(), &CHEAP, "").await;
     let names: Vec<String> = (0..USERS).map(|number| format!("user{number}")).collect();
     let ids = 2000..;
     for (id, name) in ids.clone().zip(&names) {
         first.add_user((id, name), &[]);
     }
-    // The first seals under the old key still: each of its saves is one to be sealed anew.
+    // The first instance still seals with the old key, so each of its saves needs resealing.
     let former = format!("{}.former", first.keyring());
     let key = first.add_key();
     fs::copy(first.keyring(), &former).unwrap();
@@ -100,16 +97,16 @@ async fn a_replaced_password_is_refused_at_once_by_every_instance_whatever_rewri
         first: first.url.clone(),
         second: second.url.clone(),
     });
-    let is_over = Arc::new(AtomicBool::new(false));
+    let is_done = Arc::new(AtomicBool::new(false));
     let resealing = {
-        let (is_over, variables) = (Arc::clone(&is_over), second.variables().clone());
+        let (is_done, variables) = (Arc::clone(&is_done), second.variables().clone());
         std::thread::spawn(move || {
             let mut resealed = 0;
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_done.load(Ordering::Relaxed) {
                 let mut command = keeper(&["rotate-key", "reseal"]);
                 command.envs(&variables);
-                resealed += resealed_by(&run_with_input(command, ""));
-                // Each is a process of its own, which takes more than what it does.
+                resealed += resealed_count(&run_with_input(command, ""));
+                // Starting the process costs more than the work, so leave time for the logins.
                 std::thread::sleep(Duration::from_millis(100));
             }
             resealed
@@ -119,16 +116,18 @@ async fn a_replaced_password_is_refused_at_once_by_every_instance_whatever_rewri
         .zip(names)
         .map(|(id, name)| {
             let instances = Arc::clone(&instances);
-            tokio::spawn(async move { instances.change((id, &name), CHANGES / USERS).await })
+            tokio::spawn(
+                async move { instances.change_repeatedly(id, &name, CHANGES / USERS).await },
+            )
         })
         .collect();
     for user in users {
         user.await.unwrap();
     }
-    is_over.store(true, Ordering::Relaxed);
+    is_done.store(true, Ordering::Relaxed);
     let resealed = resealing.join().unwrap();
-    assert!(resealed > 500, "the race was run {resealed} times only");
-    let upgraded = second.metric("keeper_hashing_idle_total").await;
-    // As often as a thread was idle; whoever was faster, the save is what stayed.
-    assert!(upgraded > 1000.0, "the race was run {upgraded} times only");
+    assert!(resealed > 500, "only {resealed} credentials were resealed");
+    let rehashed = second.metric("keeper_hashing_idle_total").await;
+    // Rehashing runs only on an idle thread; the saved password won every race.
+    assert!(rehashed > 1000.0, "only {rehashed} credentials were rehashed");
 }

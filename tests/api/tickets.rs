@@ -1,4 +1,4 @@
-//! The life of a ticket (protocol.md 10.6, 10.8, 10.16).
+//! Tickets: how they are issued, stored, extended and ended.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
@@ -18,9 +18,9 @@ async fn expiry(app: &TestApp) -> OffsetDateTime {
     row.fetch_one(&app.pool).await.unwrap()
 }
 
-/// Makes the user's tickets as old as that.
-async fn age(app: &TestApp, by: Duration) {
-    let seconds = by.as_seconds_f64();
+/// Moves all times of tickets into the past, as if this time had passed.
+async fn age_tickets(app: &TestApp, duration: Duration) {
+    let seconds = duration.as_seconds_f64();
     sqlx::query!(
         "UPDATE tickets SET created_at = created_at - make_interval(secs => $1),
                             auth_time = auth_time - make_interval(secs => $1),
@@ -33,7 +33,7 @@ async fn age(app: &TestApp, by: Duration) {
 }
 
 #[sqlx::test]
-async fn a_password_gives_a_ticket_and_the_ticket_ends_itself(pool: PgPool) {
+async fn a_password_obtains_a_ticket_that_can_end_itself(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
     assert!(ticket.starts_with("7T:"));
@@ -46,17 +46,17 @@ async fn a_password_gives_a_ticket_and_the_ticket_ends_itself(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn nothing_derived_gives_a_ticket(pool: PgPool) {
+async fn neither_a_ticket_nor_a_token_obtains_a_ticket(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&ticket).await);
-    for derived in [ticket, token] {
-        app.post(TICKETS, &derived, &Value::Null).await.assert_forbidden();
+    for credentials in [ticket, token] {
+        app.post(TICKETS, &credentials, &Value::Null).await.assert_forbidden();
     }
 }
 
 #[sqlx::test]
-async fn only_digests_are_stored(pool: PgPool) {
+async fn only_digests_of_tickets_are_stored(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
     let row = sqlx::query_scalar!(r#"SELECT t::text AS "row!" FROM tickets t"#);
@@ -65,17 +65,17 @@ async fn only_digests_are_stored(pool: PgPool) {
     assert!(!row.contains(secret));
 }
 
-/// The bytes that a ticket's text stands for.
-fn ticket_bytes(inner: &str) -> Vec<u8> {
-    inner.encode_utf16().flat_map(u16::to_le_bytes).collect()
+/// The bytes that the text of a ticket encodes.
+fn ticket_bytes(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
-fn ticket_of(bytes: &[u8]) -> Credentials {
+fn ticket_from(bytes: &[u8]) -> Credentials {
     Credentials::Ticket(format!("7T:{}", STANDARD.encode(bytes)))
 }
 
 #[sqlx::test]
-async fn whoever_writes_to_the_database_makes_no_ticket(pool: PgPool) {
+async fn a_ticket_inserted_into_the_database_is_not_accepted(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let bytes = ticket_bytes("07f1edd1-0000-4000-8000-00000000b392;1");
     sqlx::query(
@@ -87,11 +87,11 @@ async fn whoever_writes_to_the_database_makes_no_ticket(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &ticket_of(&bytes)).await.assert_unauthenticated();
+    app.get(WHO, &ticket_from(&bytes)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn nor_does_their_own_ticket_stand_for_somebody_else(pool: PgPool) {
+async fn a_ticket_row_moved_to_another_user_is_not_accepted(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let text = app.ticket(&app.plain()).await;
     let own = STANDARD.decode(text.trim_start_matches("7T:")).unwrap();
@@ -103,9 +103,9 @@ async fn nor_does_their_own_ticket_stand_for_somebody_else(pool: PgPool) {
     .await
     .unwrap();
     let (guid, _) = own.split_at(own.len() - 2 * "278".len());
-    let of_the_administrator = [guid, &ticket_bytes("1")].concat();
-    app.get(WHO, &ticket_of(&own)).await.assert_unauthenticated();
-    app.get(WHO, &ticket_of(&of_the_administrator)).await.assert_unauthenticated();
+    let for_administrator = [guid, &ticket_bytes("1")].concat();
+    app.get(WHO, &ticket_from(&own)).await.assert_unauthenticated();
+    app.get(WHO, &ticket_from(&for_administrator)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -121,7 +121,7 @@ async fn a_new_password_ends_every_ticket_and_token(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_callers_own_ticket_survives_their_own_save_and_no_other_does(pool: PgPool) {
+async fn saving_ones_own_password_keeps_only_the_ticket_in_use(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let own = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let other = Credentials::Ticket(app.ticket(&app.administrator()).await);
@@ -133,45 +133,45 @@ async fn the_callers_own_ticket_survives_their_own_save_and_no_other_does(pool: 
 }
 
 #[sqlx::test]
-async fn use_moves_the_expiry_but_not_at_every_request(pool: PgPool) {
+async fn use_extends_a_ticket_but_not_on_every_request(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let first = expiry(&app).await;
     app.get(WHO, &ticket).await.assert_status(200);
-    assert_eq!(expiry(&app).await, first, "a fresh ticket is not written again");
-    age(&app, Duration::minutes(4)).await;
+    assert_eq!(expiry(&app).await, first, "a new ticket is not written again");
+    age_tickets(&app, Duration::minutes(4)).await;
     let young = expiry(&app).await;
     app.get(WHO, &ticket).await.assert_status(200);
-    assert_eq!(expiry(&app).await, young, "nor one of four minutes");
-    age(&app, Duration::minutes(2)).await;
+    assert_eq!(expiry(&app).await, young, "a ticket of four minutes is not written again");
+    age_tickets(&app, Duration::minutes(2)).await;
     app.get(WHO, &ticket).await.assert_status(200);
     let renewed = expiry(&app).await;
     assert!(renewed > first, "{renewed} {first}");
-    assert!(renewed - first < Duration::minutes(5), "360 minutes from its use, not more");
+    assert!(renewed - first < Duration::minutes(5), "the ticket expires 360 minutes after its use");
 }
 
 #[sqlx::test]
-async fn nothing_derived_outlives_the_absolute_lifetime(pool: PgPool) {
+async fn a_ticket_and_its_token_end_with_the_absolute_lifetime(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__SESSIONS__ABSOLUTE_SECONDS", "3600")], "").await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let remaining = expiry(&app).await.unix_timestamp() - UtcDateTime::now().unix_timestamp();
     assert!(remaining <= 3600, "{remaining}");
-    age(&app, Duration::minutes(50)).await;
+    age_tickets(&app, Duration::minutes(50)).await;
     app.get(WHO, &ticket).await.assert_status(200);
     let token = Credentials::Bearer(app.token(&ticket).await);
-    // The token goes back to the same proof as the ticket, fifty minutes ago.
+    // The token has the authentication time of the ticket, fifty minutes ago.
     app.get(WHO, &token).await.assert_status(200);
-    age(&app, Duration::minutes(11)).await;
+    age_tickets(&app, Duration::minutes(11)).await;
     app.get(WHO, &ticket).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn a_token_made_from_an_old_ticket_dies_with_the_proof(pool: PgPool) {
+async fn a_token_from_an_old_ticket_expires_with_its_authentication(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__SESSIONS__ABSOLUTE_SECONDS", "3600")], "").await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
-    age(&app, Duration::seconds(3570)).await;
+    age_tickets(&app, Duration::seconds(3570)).await;
     let token = Credentials::Bearer(app.token(&ticket).await);
     let renewed = Credentials::Bearer({
         let answer = app.get(TOKEN, &token).await;
@@ -190,7 +190,7 @@ async fn a_token_made_from_an_old_ticket_dies_with_the_proof(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_user_has_a_bounded_number_of_tickets_and_the_oldest_ends(pool: PgPool) {
+async fn a_ticket_beyond_the_maximum_ends_the_oldest(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[("KEEPER__TICKETS__MAXIMUM_PER_USER", "3")], "").await;
     let mut tickets = Vec::new();
     for _ in 0..5 {
@@ -215,16 +215,16 @@ async fn expired_tickets_are_swept(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    // The sweeper runs at start; its batches are smaller than what is there.
+    // The sweeper runs at start and needs several batches for these rows.
     app.restart().await;
-    let mut left = None;
+    let mut remaining = None;
     for _ in 0..200 {
-        left =
+        remaining =
             sqlx::query_scalar!("SELECT count(*) FROM tickets").fetch_one(&app.pool).await.unwrap();
-        if left == Some(10) {
+        if remaining == Some(10) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(left, Some(10));
+    assert_eq!(remaining, Some(10));
 }

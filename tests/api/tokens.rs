@@ -1,4 +1,4 @@
-//! Bearer tokens: ours, and those of a configured issuer (protocol.md 10.7).
+//! Bearer tokens: access tokens of this service and of a configured issuer.
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn app_with_issuer(pool: PgPool, issuer: &TestIssuer) -> TestApp {
 }
 
 #[sqlx::test]
-async fn every_scheme_gives_a_token_and_the_token_is_the_same_user(pool: PgPool) {
+async fn every_scheme_obtains_a_token_for_the_same_user(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
@@ -29,7 +29,7 @@ async fn every_scheme_gives_a_token_and_the_token_is_the_same_user(pool: PgPool)
 }
 
 #[sqlx::test]
-async fn the_principal_says_who_i_am_in_the_vendors_terms(pool: PgPool) {
+async fn the_principal_has_the_members_of_the_vendor_api(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = app.get(WHO, &app.administrator()).await;
     let carrier = answer.json();
@@ -52,7 +52,7 @@ async fn the_principal_says_who_i_am_in_the_vendors_terms(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_issuers_token_is_the_owner_of_its_subject(pool: PgPool) {
+async fn an_issuer_token_authenticates_the_owner_of_its_subject(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = app_with_issuer(pool, &issuer).await;
     let claims = TestIssuer::claims(SUBJECT);
@@ -61,17 +61,17 @@ async fn an_issuers_token_is_the_owner_of_its_subject(pool: PgPool) {
         let answer = app.get(WHO, &Credentials::Bearer(token.clone())).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
-        // It gives a token of ours, too.
-        let ours = app.token(&Credentials::Bearer(token)).await;
-        app.get(WHO, &Credentials::Bearer(ours)).await.assert_status(200);
+        // It also obtains a token of this service.
+        let issued = app.token(&Credentials::Bearer(token)).await;
+        app.get(WHO, &Credentials::Bearer(issued)).await.assert_status(200);
     }
-    // Saving another subject shuts the first one out at once.
+    // Saving another subject takes effect at once.
     app.save(&app.administrator(), PLAIN.0, "OpenId", "another").await.assert_saved();
     app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
+async fn an_issuer_token_with_any_defect_is_refused(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = app_with_issuer(pool, &issuer).await;
     let with = |member: &str, value: Value| {
@@ -79,57 +79,63 @@ async fn an_issuers_token_with_anything_wrong_is_refused(pool: PgPool) {
         claims[member] = value;
         issuer.token(&claims)
     };
-    let good = TestIssuer::claims(SUBJECT);
-    let now = good["iat"].as_i64().unwrap();
+    let claims = TestIssuer::claims(SUBJECT);
+    let now = claims["iat"].as_i64().unwrap();
     let header = |algorithm, kid| TestIssuer::header(algorithm, kid);
-    let mut ours = header(Algorithm::ES256, "elliptic");
-    ours.typ = Some("keeper-access+jwt".to_owned());
+    let mut own_type = header(Algorithm::ES256, "elliptic");
+    own_type.typ = Some("keeper-access+jwt".to_owned());
     let mut critical = header(Algorithm::ES256, "elliptic");
     critical.crit = Some(vec!["x".to_owned()]);
-    let stranger = TestIssuer::new();
-    let none = good_as_unsigned(&good);
-    for (what, token) in [
+    let other_issuer = TestIssuer::new();
+    let unsigned = unsigned_token(&claims);
+    for (defect, token) in [
         ("another issuer", with("iss", json!("https://other.test"))),
-        ("an issuer that only begins alike", with("iss", json!("https://issuer.test/x"))),
+        ("an issuer with the same prefix", with("iss", json!("https://issuer.test/x"))),
         ("another audience", with("aud", json!("somebody-else"))),
         ("expired", with("exp", json!(now - 120))),
         ("not yet valid", with("nbf", json!(now + 600))),
-        ("expired by a fraction more", with("exp", json!(seconds(now) - 61.5))),
-        ("without expiry", with("exp", Value::Null)),
-        ("an expiry in quotes", with("exp", json!((now + 600).to_string()))),
-        ("an expiry that is no date", with("exp", json!(-1e300))),
-        ("a beginning that is no date", with("nbf", json!("now"))),
+        (
+            "expired by a fraction of a second beyond the leeway",
+            with("exp", json!(seconds(now) - 61.5)),
+        ),
+        ("no expiry", with("exp", Value::Null)),
+        ("an expiry as a string", with("exp", json!((now + 600).to_string()))),
+        ("an expiry out of range", with("exp", json!(-1e300))),
+        ("a start that is not a number", with("nbf", json!("now"))),
         ("no time of issue", with("iat", Value::Null)),
-        ("a time of issue in quotes", with("iat", json!(now.to_string()))),
-        ("a time of issue that is no date", with("iat", json!(1e300))),
-        ("a time of issue to come", with("iat", json!(now + 120))),
-        ("a proof at no date", with("auth_time", json!("yesterday"))),
+        ("a time of issue as a string", with("iat", json!(now.to_string()))),
+        ("a time of issue out of range", with("iat", json!(1e300))),
+        ("a time of issue in the future", with("iat", json!(now + 120))),
+        ("an authentication time that is not a number", with("auth_time", json!("yesterday"))),
         ("issued too long ago", with("iat", json!(now - 86_400 - 120))),
         ("an unknown subject", with("sub", json!("nobody"))),
         ("no subject", with("sub", Value::Null)),
-        ("our own type", issuer.token_with(&ours, &good)),
-        ("a critical extension", issuer.token_with(&critical, &good)),
-        ("an unknown key", issuer.token_with(&header(Algorithm::ES256, "other"), &good)),
-        ("another key than named", issuer.token_with(&header(Algorithm::EdDSA, "elliptic"), &good)),
-        ("a symmetric key", issuer.token_with(&header(Algorithm::HS256, "symmetric"), &good)),
-        ("a stranger's signature", stranger.token(&good)),
-        ("no signature", none),
-        ("too long", format!("{}.{}", issuer.token(&good), "x".repeat(9000))),
+        ("the token type of this service", issuer.token_with(&own_type, &claims)),
+        ("a critical extension", issuer.token_with(&critical, &claims)),
+        ("an unknown key", issuer.token_with(&header(Algorithm::ES256, "other"), &claims)),
+        (
+            "another key than the named one",
+            issuer.token_with(&header(Algorithm::EdDSA, "elliptic"), &claims),
+        ),
+        ("a symmetric key", issuer.token_with(&header(Algorithm::HS256, "symmetric"), &claims)),
+        ("the signature of another issuer", other_issuer.token(&claims)),
+        ("no signature", unsigned),
+        ("too long", format!("{}.{}", issuer.token(&claims), "x".repeat(9000))),
     ] {
         let answer = app.get(WHO, &Credentials::Bearer(token)).await;
-        assert_eq!(answer.status, 401, "{what}");
+        assert_eq!(answer.status, 401, "{defect}");
     }
-    app.get(WHO, &Credentials::Bearer(issuer.token(&good))).await.assert_status(200);
+    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
 }
 
-/// A date as a number that may have a fraction.
-#[expect(clippy::cast_precision_loss, reason = "seconds of our age are exact")]
+/// A date as a number that can have a fraction.
+#[expect(clippy::cast_precision_loss, reason = "seconds of this century are exact")]
 fn seconds(date: i64) -> f64 {
     date as f64
 }
 
 #[sqlx::test]
-async fn dates_of_an_issuer_may_have_a_fraction(pool: PgPool) {
+async fn numeric_dates_of_an_issuer_may_have_fractions(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = app_with_issuer(pool, &issuer).await;
     let now = TestIssuer::claims(SUBJECT)["iat"].as_i64().map(seconds).unwrap();
@@ -149,64 +155,68 @@ async fn dates_of_an_issuer_may_have_a_fraction(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_token_without_a_key_id_is_of_the_one_key_that_fits(pool: PgPool) {
-    let (issuer, stranger) = (TestIssuer::new(), TestIssuer::new());
+async fn a_token_without_a_key_id_uses_the_only_key_that_fits(pool: PgPool) {
+    let (issuer, other_issuer) = (TestIssuer::new(), TestIssuer::new());
     let mut app = app_with_issuer(pool, &issuer).await;
     let claims = TestIssuer::claims(SUBJECT);
-    let unnamed = |of: &TestIssuer, algorithm| {
+    let token_without_key_id = |issuer: &TestIssuer, algorithm| {
         let mut header = TestIssuer::header(algorithm, "");
         header.kid = None;
-        Credentials::Bearer(of.token_with(&header, &claims))
+        Credentials::Bearer(issuer.token_with(&header, &claims))
     };
     for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
-        let answer = app.get(WHO, &unnamed(&issuer, algorithm)).await;
+        let answer = app.get(WHO, &token_without_key_id(&issuer, algorithm)).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
-        app.get(WHO, &unnamed(&stranger, algorithm)).await.assert_unauthenticated();
+        app.get(WHO, &token_without_key_id(&other_issuer, algorithm))
+            .await
+            .assert_unauthenticated();
     }
-    // The key set has a secret that everybody can read, which is for nothing.
-    app.get(WHO, &unnamed(&issuer, Algorithm::HS256)).await.assert_unauthenticated();
-    // With two keys that fit, there is no telling.
+    // The key set contains a symmetric key, which is public and thus never used.
+    app.get(WHO, &token_without_key_id(&issuer, Algorithm::HS256)).await.assert_unauthenticated();
+    // With two keys that fit, the token is ambiguous.
     let mut key_set = issuer.key_set();
-    let mut second = stranger.public_key();
+    let mut second = other_issuer.public_key();
     second["kid"] = json!("second");
     key_set["keys"].as_array_mut().unwrap().push(second.clone());
     issuer.publish(&key_set);
     app.restart().await;
-    for of in [&issuer, &stranger] {
-        app.get(WHO, &unnamed(of, Algorithm::ES256)).await.assert_unauthenticated();
+    for signer in [&issuer, &other_issuer] {
+        app.get(WHO, &token_without_key_id(signer, Algorithm::ES256))
+            .await
+            .assert_unauthenticated();
     }
     app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
-    // One that is not for signatures does not count.
+    // A key that is not for signatures is ignored.
     second["use"] = json!("enc");
     *key_set["keys"].as_array_mut().unwrap().last_mut().unwrap() = second;
     issuer.publish(&key_set);
     app.restart().await;
-    app.get(WHO, &unnamed(&issuer, Algorithm::ES256)).await.assert_status(200);
+    app.get(WHO, &token_without_key_id(&issuer, Algorithm::ES256)).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn an_issuers_token_has_a_maximum_age_whatever_its_expiry(pool: PgPool) {
+async fn an_issuer_token_has_a_maximum_age_regardless_of_its_expiry(pool: PgPool) {
     let issuer = TestIssuer::new();
     let file = issuer.settings_and(", maximum_age_seconds = 300");
     let app = TestApp::spawn_with(pool, &[], &file).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
-    let issued = |before: i64| {
+    let issued_ago = |seconds: i64| {
         let mut claims = TestIssuer::claims(SUBJECT);
         let now = claims["iat"].as_i64().unwrap();
-        claims["iat"] = json!(now - before);
-        // A later proof does not make a token younger.
+        claims["iat"] = json!(now - seconds);
+        // A later authentication time does not make the token younger.
         claims["auth_time"] = json!(now);
         claims["exp"] = json!(now + 10 * 365 * 86_400);
         Credentials::Bearer(issuer.token(&claims))
     };
-    app.get(WHO, &issued(0)).await.assert_status(200);
-    app.get(WHO, &issued(290)).await.assert_status(200);
-    app.get(WHO, &issued(365)).await.assert_unauthenticated();
+    app.get(WHO, &issued_ago(0)).await.assert_status(200);
+    app.get(WHO, &issued_ago(290)).await.assert_status(200);
+    app.get(WHO, &issued_ago(365)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn an_email_names_its_owner_when_the_issuer_has_verified_it(pool: PgPool) {
+async fn an_email_identifies_a_user_only_if_the_issuer_verified_it(pool: PgPool) {
     let issuer = TestIssuer::new();
     let file = issuer.settings_and(r#", claim = "email""#);
     let app = TestApp::spawn_with(pool, &[], &file).await;
@@ -230,21 +240,21 @@ async fn an_email_names_its_owner_when_the_issuer_has_verified_it(pool: PgPool) 
     }
 }
 
-/// A token of algorithm `none`.
-fn good_as_unsigned(claims: &Value) -> String {
+/// A token with the algorithm `none`.
+fn unsigned_token(claims: &Value) -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.", part(&json!({"alg": "none", "kid": "elliptic"})), part(claims))
 }
 
 #[sqlx::test]
-async fn a_digest_pointed_at_another_user_does_not_let_in(pool: PgPool) {
+async fn an_identifier_row_moved_to_another_user_is_not_accepted(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = app_with_issuer(pool, &issuer).await;
     app.save(&app.administrator(), ADMINISTRATOR.0, "OpenId", "the administrator")
         .await
         .assert_saved();
-    // Whoever can write to the table swaps the owners of the two digests.
+    // An attacker with write access to the table swaps the owners of the two digests.
     sqlx::query!("UPDATE credential_identifiers SET user_id = 279 - user_id")
         .execute(&app.pool)
         .await

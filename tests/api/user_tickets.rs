@@ -1,4 +1,4 @@
-//! A user's tickets and sessions: listed, and ended one by one or all at once.
+//! Listing and ending the tickets and sessions of a user, one by one or all at once.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,30 +10,32 @@ fn path(user_id: i32) -> String {
     format!("/keeper/users/{user_id}/tickets")
 }
 
-async fn list(app: &TestApp, by: &Credentials, user_id: i32) -> Vec<Value> {
-    let answer = app.get(&path(user_id), by).await;
+async fn list(app: &TestApp, credentials: &Credentials, user_id: i32) -> Vec<Value> {
+    let answer = app.get(&path(user_id), credentials).await;
     answer.assert_status(200);
     answer.json().as_array().unwrap().clone()
 }
 
-async fn delete(app: &TestApp, by: &Credentials, path: &str) -> Answer {
-    Answer::read(app.request(Method::DELETE, path, by).send().await.unwrap()).await
+async fn delete(app: &TestApp, credentials: &Credentials, path: &str) -> Answer {
+    Answer::read(app.request(Method::DELETE, path, credentials).send().await.unwrap()).await
 }
 
 #[sqlx::test]
-async fn what_counts_is_listed_newest_first_and_shows_no_text(pool: PgPool) {
+async fn valid_tickets_are_listed_newest_first_without_their_text(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
     let session = app.session(PLAIN.1).await;
-    for by in [app.plain(), app.administrator(), Credentials::Ticket(ticket.clone()), session] {
-        let listed = list(&app, &by, PLAIN.0).await;
-        let kinds: Vec<_> = listed.iter().map(|of| of["Kind"].as_str().unwrap()).collect();
+    for credentials in
+        [app.plain(), app.administrator(), Credentials::Ticket(ticket.clone()), session]
+    {
+        let listed = list(&app, &credentials, PLAIN.0).await;
+        let kinds: Vec<_> = listed.iter().map(|info| info["Kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["session", "ticket"]);
         for info in &listed {
             assert_eq!(info["Id"].as_str().unwrap().len(), 64);
             assert!(info["ExpiresAt"].as_str().unwrap() > info["CreatedAt"].as_str().unwrap());
             assert!(!info.to_string().contains(&ticket));
-            // What names it in the list does not log in.
+            // The id in the list does not authenticate.
             let id = Credentials::Ticket(info["Id"].as_str().unwrap().to_owned());
             app.get(WHO, &id).await.assert_unauthenticated();
         }
@@ -44,11 +46,11 @@ async fn what_counts_is_listed_newest_first_and_shows_no_text(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    assert!(list(&app, &app.plain(), PLAIN.0).await.is_empty(), "expired ones do not count");
+    assert!(list(&app, &app.plain(), PLAIN.0).await.is_empty(), "expired tickets are not listed");
 }
 
 #[sqlx::test]
-async fn one_is_ended_and_the_others_go_on(pool: PgPool) {
+async fn ending_one_ticket_keeps_the_others(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let first = Credentials::Ticket(app.ticket(&app.plain()).await);
     let second = Credentials::Ticket(app.ticket(&app.plain()).await);
@@ -65,7 +67,7 @@ async fn one_is_ended_and_the_others_go_on(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn all_are_ended_but_the_callers_own(pool: PgPool) {
+async fn ending_all_tickets_keeps_the_one_in_use(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let own = Credentials::Ticket(app.ticket(&app.plain()).await);
     let other = Credentials::Ticket(app.ticket(&app.plain()).await);
@@ -90,7 +92,7 @@ async fn all_are_ended_but_the_callers_own(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn what_has_ended_already_is_not_ended_again(pool: PgPool) {
+async fn an_expired_ticket_is_not_ended_again(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let expired = app.ticket(&app.plain()).await;
     let one = format!("{}/{}", path(PLAIN.0), list(&app, &app.plain(), PLAIN.0).await[0]["Id"]);
@@ -108,7 +110,7 @@ async fn what_has_ended_already_is_not_ended_again(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_ticket_that_retires_its_own_user_has_ended(pool: PgPool) {
+async fn retiring_oneself_ends_the_ticket_in_use(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["user", "add", "second", "--administrator"], "a password of hers").succeeded();
     let own = Credentials::Ticket(app.ticket(&app.administrator()).await);
@@ -122,7 +124,7 @@ async fn the_ticket_that_retires_its_own_user_has_ended(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn others_are_for_administrators(pool: PgPool) {
+async fn only_administrators_may_access_tickets_of_other_users(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for user_id in [ADMINISTRATOR.0, 4711] {
         app.get(&path(user_id), &app.plain()).await.assert_forbidden();
@@ -138,14 +140,14 @@ async fn others_are_for_administrators(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn nobody_in_particular_ends_nothing(pool: PgPool) {
+async fn an_anonymous_user_may_neither_list_nor_end_tickets(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (id, name, user_type, status) in
         [(500, "ano", "anonymous", 403), (501, "ext", "external", 204)]
     {
         app.add_user((id, name), &["--type", user_type]);
-        let by = Credentials::basic(name, &password_of(name));
-        delete(&app, &by, &path(id)).await.assert_status(status);
-        app.get(&path(id), &by).await.assert_status(if status == 403 { 403 } else { 200 });
+        let credentials = Credentials::basic(name, &password_of(name));
+        delete(&app, &credentials, &path(id)).await.assert_status(status);
+        app.get(&path(id), &credentials).await.assert_status(if status == 403 { 403 } else { 200 });
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials that begin and end by themselves, and when they were last used.
+//! Validity periods of credentials, and the record of their last use.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::support::{Credentials, PLAIN, TestApp, TestIssuer, WHO};
 
-/// A moment so many seconds from now.
-fn moment(seconds: i64) -> String {
+/// The time that is this number of seconds from now, in RFC 3339.
+fn time_from_now(seconds: i64) -> String {
     (OffsetDateTime::now_utc() + time::Duration::seconds(seconds)).format(&Rfc3339).unwrap()
 }
 
-fn save(app: &TestApp, type_name: &str, more: &[&str], value: &str) {
+/// Saves a credential of the plain user with the command and these options.
+fn save_with_options(app: &TestApp, type_name: &str, options: &[&str], value: &str) {
     let save = ["credential", "save", "--user", "paul", "--type", type_name];
-    app.command(&[&save, more].concat(), value).succeeded();
+    app.command(&[&save, options].concat(), value).succeeded();
 }
 
 fn credentials(app: &TestApp) -> Vec<Value> {
@@ -24,10 +25,10 @@ fn credentials(app: &TestApp) -> Vec<Value> {
 }
 
 #[sqlx::test]
-async fn a_password_counts_from_its_first_moment_to_its_last(pool: PgPool) {
+async fn a_password_is_valid_only_within_its_validity_period(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let login = Credentials::basic(PLAIN.1, "timed");
-    for (from, to, counts) in [
+    for (from, to, is_valid) in [
         (Some(-100), Some(100), true),
         (Some(-100), None, true),
         (None, Some(100), true),
@@ -36,25 +37,25 @@ async fn a_password_counts_from_its_first_moment_to_its_last(pool: PgPool) {
         (None, Some(-100), false),
         (Some(-200), Some(-100), false),
     ] {
-        let (from, to) = (from.map(moment), to.map(moment));
-        let mut more = Vec::new();
-        more.extend(from.iter().flat_map(|from| ["--valid-from", from]));
-        more.extend(to.iter().flat_map(|to| ["--valid-to", to]));
-        save(&app, "CRM5/PASSWORD", &more, "timed");
-        // Twice: what was verified is remembered only as long as it counts.
+        let (from, to) = (from.map(time_from_now), to.map(time_from_now));
+        let mut options = Vec::new();
+        options.extend(from.iter().flat_map(|from| ["--valid-from", from]));
+        options.extend(to.iter().flat_map(|to| ["--valid-to", to]));
+        save_with_options(&app, "CRM5/PASSWORD", &options, "timed");
+        // The second login uses the verification cache.
         for _ in 0..2 {
             let answer = app.get(WHO, &login).await;
-            if counts { answer.assert_status(200) } else { answer.assert_unauthenticated() }
+            if is_valid { answer.assert_status(200) } else { answer.assert_unauthenticated() }
         }
     }
-    save(&app, "CRM5/PASSWORD", &[], "timed");
+    save_with_options(&app, "CRM5/PASSWORD", &[], "timed");
     app.get(WHO, &login).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn one_that_ends_while_it_is_remembered_ends(pool: PgPool) {
+async fn a_cached_verification_ends_with_the_validity_period(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(3)], "short");
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(3)], "short");
     let login = Credentials::basic(PLAIN.1, "short");
     app.get(WHO, &login).await.assert_status(200);
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -62,12 +63,12 @@ async fn one_that_ends_while_it_is_remembered_ends(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_end_that_was_edited_does_not_open(pool: PgPool) {
+async fn a_tampered_validity_period_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(-100)], "ended");
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(-100)], "ended");
     for edit in ["valid_to = NULL", "valid_to = now() + interval '1 day'", "valid_from = now()"] {
         let edit = format!("UPDATE credentials SET valid_from = NULL, {edit} WHERE user_id = 278");
-        // An end in the past with a beginning now would be refused by the table.
+        // A constraint of the table refuses an end before the start.
         let edit = edit.replace("valid_from = NULL, valid_from", "valid_to = NULL, valid_from");
         sqlx::raw_sql(sqlx::AssertSqlSafe(edit)).execute(&app.pool).await.unwrap();
         app.get(WHO, &Credentials::basic(PLAIN.1, "ended")).await.assert_unauthenticated();
@@ -75,20 +76,20 @@ async fn an_end_that_was_edited_does_not_open(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_issuers_token_counts_as_long_as_its_identifier(pool: PgPool) {
+async fn an_issuer_token_is_valid_as_long_as_its_identifier(pool: PgPool) {
     let issuer = TestIssuer::new();
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     let token = Credentials::Bearer(issuer.token(&TestIssuer::claims("subject")));
-    save(&app, "OpenId", &["--valid-to", &moment(100)], "subject");
+    save_with_options(&app, "OpenId", &["--valid-to", &time_from_now(100)], "subject");
     app.get(WHO, &token).await.assert_status(200);
-    save(&app, "OpenId", &["--valid-to", &moment(-100)], "subject");
+    save_with_options(&app, "OpenId", &["--valid-to", &time_from_now(-100)], "subject");
     app.get(WHO, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn an_owner_does_not_lift_the_end_that_was_set_for_them(pool: PgPool) {
+async fn an_owner_cannot_remove_the_expiry_of_their_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(3600)], "first");
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(3600)], "first");
     let end = credentials(&app)[0]["valid_to"].clone();
     let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "first")).await);
     let change = |old: &str| json!({"OldPassword": old, "NewPassword": "second"});
@@ -97,86 +98,98 @@ async fn an_owner_does_not_lift_the_end_that_was_set_for_them(pool: PgPool) {
     assert_eq!(credentials(&app)[0]["valid_to"], end);
     app.save(&Credentials::basic(PLAIN.1, "second"), PLAIN.0, "", "third").await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], end);
-    // Ended, it proves nothing, not even for its own change.
-    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(2)], "short");
+    // An expired password cannot be used to change itself.
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(2)], "short");
     let ticket = Credentials::Ticket(app.ticket(&Credentials::basic(PLAIN.1, "short")).await);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(app.post(path, &ticket, &change("short")).await.body, "false");
-    app.save(&app.administrator(), PLAIN.0, "", "lifted").await.assert_saved();
+    app.save(&app.administrator(), PLAIN.0, "", "another").await.assert_saved();
     assert_eq!(credentials(&app)[0]["valid_to"], Value::Null);
 }
 
 #[sqlx::test]
-async fn an_ended_credential_hides_none_of_another_type(pool: PgPool) {
+async fn an_expired_credential_does_not_hide_one_of_another_type(pool: PgPool) {
     let settings = r#"
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
-    save(&app, "CRM5/PASSWORD", &["--valid-to", &moment(-100)], "same");
+    save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(-100)], "same");
     app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.assert_unauthenticated();
-    save(&app, "Pin", &[], "same");
+    save_with_options(&app, "Pin", &[], "same");
     app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn a_type_says_how_long_its_credentials_count(pool: PgPool) {
+async fn a_credential_type_sets_the_validity_of_its_credentials(pool: PgPool) {
     let settings = r#"
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true, validity_days = 30 }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
     app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.assert_saved();
     app.get(WHO, &Credentials::basic(PLAIN.1, "1234")).await.assert_status(200);
-    let pin = credentials(&app).into_iter().find(|of| of["type"] == "Pin").unwrap();
+    let pin = credentials(&app).into_iter().find(|credential| credential["type"] == "Pin").unwrap();
     let end = OffsetDateTime::parse(pin["valid_to"].as_str().unwrap(), &Rfc3339).unwrap();
     let days = (end - OffsetDateTime::now_utc()).as_seconds_f64() / 86400.0;
     assert!((29.9..30.1).contains(&days), "{days}");
 }
 
 #[sqlx::test]
-async fn a_span_that_is_none_is_refused_by_name(pool: PgPool) {
+async fn an_invalid_validity_period_is_refused_with_the_option_name(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let save = ["credential", "save", "--user", "paul"];
-    let (sooner, later) = (moment(1), moment(2));
-    for (more, said) in [
+    let (sooner, later) = (time_from_now(1), time_from_now(2));
+    for (options, message) in [
         (vec!["--valid-from", "tomorrow"], "--valid-from: must be a moment"),
         (vec!["--valid-to", "2027-13-01T00:00:00Z"], "--valid-to: must be a moment"),
         (vec!["--valid-to", "9999-12-31T23:59:59-01:00"], "--valid-to: is out of range"),
         (vec!["--valid-from", &later, "--valid-to", &sooner], "--valid-to: ends before it begins"),
     ] {
-        app.command(&[&save, &more[..]].concat(), "x").failed_saying(said);
+        app.command(&[&save, &options[..]].concat(), "x").failed_saying(message);
     }
     app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
-/// The last use of the plain user's password, once there is one.
-async fn last_use(app: &TestApp) -> (OffsetDateTime, String, Option<String>) {
+/// The recorded use of a credential.
+#[derive(Debug, PartialEq)]
+struct LastUse {
+    time: OffsetDateTime,
+    scheme: String,
+    address: Option<String>,
+}
+
+/// Waits until the last use of the plain user's password is recorded, and returns it.
+async fn last_use(app: &TestApp) -> LastUse {
     for _ in 0..200 {
         let found = sqlx::query!(
             r#"SELECT last_used_at AS "at!", last_used_scheme AS "scheme!", last_used_address
                FROM credentials WHERE user_id = 278 AND last_used_at IS NOT NULL"#
         );
         if let Some(found) = found.fetch_optional(&app.pool).await.unwrap() {
-            return (found.at, found.scheme, found.last_used_address);
+            return LastUse {
+                time: found.at,
+                scheme: found.scheme,
+                address: found.last_used_address,
+            };
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("the use was never noted");
+    panic!("the use was not recorded within ten seconds");
 }
 
 #[sqlx::test]
-async fn a_login_is_noted_and_not_again_within_a_minute(pool: PgPool) {
+async fn the_last_use_is_recorded_at_most_once_a_minute(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let other = app.another(&[]).await;
     app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_unauthenticated();
     app.get(WHO, &app.plain()).await.assert_status(200);
     let first = last_use(&app).await;
-    assert_eq!((first.1.as_str(), first.2.as_deref()), ("basic", Some("127.0.0.1")));
+    assert_eq!((first.scheme.as_str(), first.address.as_deref()), ("basic", Some("127.0.0.1")));
     for app in [&app, &other] {
         app.get(WHO, &app.plain()).await.assert_status(200);
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(last_use(&app).await, first);
-    // A minute later it is, by an instance that has not noted it.
+    // After a minute, an instance that has not recorded a use yet does so.
     sqlx::query!("UPDATE credentials SET last_used_at = last_used_at - interval '61 s'")
         .execute(&app.pool)
         .await
@@ -184,38 +197,38 @@ async fn a_login_is_noted_and_not_again_within_a_minute(pool: PgPool) {
     let third = app.another(&[]).await;
     third.get(WHO, &app.plain()).await.assert_status(200);
     for _ in 0..100 {
-        if last_use(&app).await.0 >= first.0 {
+        if last_use(&app).await.time >= first.time {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(last_use(&app).await.0 >= first.0);
+    assert!(last_use(&app).await.time >= first.time);
     let user = app.get("/api/v1/User/278", &app.administrator()).await.json();
     assert!(user["Lastlogin"].is_string(), "{user}");
-    let noted = &credentials(&app)[0];
-    assert_eq!((&noted["scheme"], &noted["address"]), (&json!("basic"), &json!("127.0.0.1")));
-    assert_eq!((&noted["registered_by"], &noted["updated_by"]), (&Value::Null, &Value::Null));
+    let listed = &credentials(&app)[0];
+    assert_eq!((&listed["scheme"], &listed["address"]), (&json!("basic"), &json!("127.0.0.1")));
+    assert_eq!((&listed["registered_by"], &listed["updated_by"]), (&Value::Null, &Value::Null));
 }
 
 #[sqlx::test]
-async fn a_note_waits_for_no_row_and_no_login_waits_for_a_note(pool: PgPool) {
+async fn recording_the_last_use_neither_waits_nor_delays_a_login(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let mut held = app.pool.begin().await.unwrap();
+    let mut transaction = app.pool.begin().await.unwrap();
     sqlx::query!("SELECT 1 AS one FROM credentials WHERE user_id = 278 FOR UPDATE")
-        .fetch_one(&mut *held)
+        .fetch_one(&mut *transaction)
         .await
         .unwrap();
     app.get(WHO, &app.plain()).await.assert_status(200);
     app.get(WHO, &app.administrator()).await.assert_status(200);
     for _ in 0..200 {
-        let noted = sqlx::query_scalar!(
+        let is_recorded = sqlx::query_scalar!(
             r#"SELECT last_used_at IS NOT NULL AS "noted!" FROM credentials WHERE user_id = 1"#
         );
-        if noted.fetch_one(&app.pool).await.unwrap() {
-            held.rollback().await.unwrap();
+        if is_recorded.fetch_one(&app.pool).await.unwrap() {
+            transaction.rollback().await.unwrap();
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("a held row kept the notes of others waiting");
+    panic!("a locked row delayed the records of other credentials");
 }
