@@ -1,4 +1,4 @@
-//! The evidence that each change leaves.
+//! Every change appends an audit event, in the same transaction.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[sqlx::test]
-async fn a_save_leaves_who_what_when_from_where_and_how(pool: PgPool) {
+async fn a_save_records_actor_time_address_scheme_and_type(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "x"}});
     let request = app
@@ -27,7 +27,7 @@ async fn a_save_leaves_who_what_when_from_where_and_how(pool: PgPool) {
     assert_eq!(event.actor_user_id, Some(ADMINISTRATOR.0));
     assert_eq!(event.scheme, "basic");
     assert_eq!(event.address.as_deref(), Some("127.0.0.1"));
-    // The service's own name of the request; not one that the caller chose.
+    // The request id that the service generated, not the one that the caller sent.
     assert_eq!(event.request_id, answer.header("x-request-id"));
     assert_ne!(event.request_id, "my-own-name");
     assert_eq!(event.credential_type.as_deref(), Some("CRM5/PASSWORD"));
@@ -36,7 +36,7 @@ async fn a_save_leaves_who_what_when_from_where_and_how(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_command_leaves_its_own_kind_of_evidence(pool: PgPool) {
+async fn a_command_records_neither_actor_nor_address(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let events = sqlx::query!(
         "SELECT sequence, kind, actor_user_id, scheme, address FROM audit_events
@@ -52,9 +52,9 @@ async fn a_command_leaves_its_own_kind_of_evidence(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn when_the_event_cannot_be_written_the_change_does_not_happen(pool: PgPool) {
+async fn a_save_fails_when_its_event_cannot_be_written(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    // The next event's place is taken, so the append must fail.
+    // The next sequence number is taken, so the append fails.
     sqlx::raw_sql(
         "INSERT INTO audit_events SELECT user_id, sequence + 1, occurred_at, kind, actor_user_id,
                 scheme, address, request_id, credential_type, session_epoch, key_id, mac
@@ -69,8 +69,8 @@ async fn when_the_event_cannot_be_written_the_change_does_not_happen(pool: PgPoo
     app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
-/// Everything that a change could have changed but the evidence of it.
-async fn everything(app: &TestApp) -> String {
+/// All state that a change can affect, except for the audit log and the heads of its chains.
+async fn state_without_audit(app: &TestApp) -> String {
     let statement = "SELECT concat(
         (SELECT json_agg(to_jsonb(u) - '{audit_sequence,audit_mac,session_epoch}'::text[]
                          ORDER BY user_id) FROM users u),
@@ -84,32 +84,36 @@ async fn everything(app: &TestApp) -> String {
     sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
 
-async fn heads(app: &TestApp) -> String {
+/// The head of every audit chain, with the session epoch of its user.
+async fn chain_heads(app: &TestApp) -> String {
     let statement = "SELECT string_agg(concat_ws(' ', user_id, audit_sequence, session_epoch), ', '
                                        ORDER BY user_id) FROM users";
     sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
 
-async fn edit(app: &TestApp, statements: &'static str) {
+async fn execute_sql(app: &TestApp, statements: &'static str) {
     sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
 }
 
-/// Makes a change while no event can be written, and again while one can: `change` answers with a
-/// status. The first time it fails and nothing changes, the second time something does.
-async fn needs_its_event(app: &TestApp, what: &str, change: impl AsyncFn() -> u16) {
-    edit(app, "ALTER TABLE audit_events ADD CONSTRAINT refusing CHECK (sequence < 0) NOT VALID")
-        .await;
-    let before = (everything(app).await, heads(app).await);
-    assert_eq!(change().await, 500, "{what}");
-    assert_eq!((everything(app).await, heads(app).await), before, "{what}");
-    edit(app, "ALTER TABLE audit_events DROP CONSTRAINT refusing").await;
+/// Asserts that a change fails and has no effect while no event can be written, and succeeds once
+/// one can. `change` returns a status.
+async fn assert_needs_event(app: &TestApp, description: &str, change: impl AsyncFn() -> u16) {
+    execute_sql(
+        app,
+        "ALTER TABLE audit_events ADD CONSTRAINT refusing CHECK (sequence < 0) NOT VALID",
+    )
+    .await;
+    let before = (state_without_audit(app).await, chain_heads(app).await);
+    assert_eq!(change().await, 500, "{description}");
+    assert_eq!((state_without_audit(app).await, chain_heads(app).await), before, "{description}");
+    execute_sql(app, "ALTER TABLE audit_events DROP CONSTRAINT refusing").await;
     let status = change().await;
-    assert!((200..300).contains(&status), "{what}: {status}");
-    assert_ne!(everything(app).await, before.0, "{what}");
+    assert!((200..300).contains(&status), "{description}: {status}");
+    assert_ne!(state_without_audit(app).await, before.0, "{description}");
 }
 
-/// A status for what a command did.
-fn status_of(app: &TestApp, arguments: &[&str], input: &str) -> u16 {
+/// The result of a command as an HTTP status.
+fn command_status(app: &TestApp, arguments: &[&str], input: &str) -> u16 {
     if app.command(arguments, input).code == 0 { 200 } else { 500 }
 }
 
@@ -118,11 +122,11 @@ async fn delete(app: &TestApp, path: &str, credentials: &Credentials) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// So that every change has something to change.
+/// Creates an identifier, a ticket and a counted failure, so that every change has an effect.
 async fn prepare(app: &TestApp, administrator: &Credentials) {
     app.save(administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     app.command(&["ticket", "issue", "--user", "278"], "").succeeded();
-    edit(
+    execute_sql(
         app,
         "INSERT INTO authentication_attempts (user_id, credential_type, failures, tried)
          VALUES (278, 'CRM5/PASSWORD', 1, '{}') ON CONFLICT DO NOTHING",
@@ -131,10 +135,10 @@ async fn prepare(app: &TestApp, administrator: &Credentials) {
 }
 
 #[sqlx::test]
-async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
+async fn every_kind_of_change_needs_its_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = app.administrator();
-    let of_user = json!({"AssociateId": PLAIN.0, "Password": "another password"});
+    let password_change = json!({"AssociateId": PLAIN.0, "Password": "another password"});
     for (call, body) in [
         ("SaveCredential", json!({"UserId": 278, "Credential": {"Value": "x"}})),
         (
@@ -142,8 +146,8 @@ async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
             json!({"UserId": 278, "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-2"}}),
         ),
         ("DeleteCredential", json!({"UserId": 278, "CredentialType": "ActiveDirectory"})),
-        ("SetPassword", of_user.clone()),
-        ("SetGeneratedPassword", of_user),
+        ("SetPassword", password_change.clone()),
+        ("SetGeneratedPassword", password_change),
         ("SaveUser", json!({"AssociateId": 278, "Name": "another"})),
         ("SaveUser", json!({"AssociateId": 0, "Name": "new"})),
         ("MakeRetired", json!({"AssociateId": 278, "Retired": true})),
@@ -154,11 +158,11 @@ async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
         }
         let path = format!("/api/v1/Agents/User/{call}");
         let change = async || app.post(&path, &administrator, &body).await.status.as_u16();
-        needs_its_event(&app, &format!("{call} {body}"), change).await;
+        assert_needs_event(&app, &format!("{call} {body}"), change).await;
     }
     for path in ["/keeper/users/278/tickets", "/keeper/users/278/attempts"] {
         prepare(&app, &administrator).await;
-        needs_its_event(&app, path, async || delete(&app, path, &administrator).await).await;
+        assert_needs_event(&app, path, async || delete(&app, path, &administrator).await).await;
     }
     for (arguments, input) in [
         (&["user", "add", "newer"][..], "a password"),
@@ -176,43 +180,41 @@ async fn no_change_of_any_kind_happens_without_its_event(pool: PgPool) {
         if arguments.get(1) != Some(&"reactivate") {
             prepare(&app, &administrator).await;
         }
-        let change = async || status_of(&app, arguments, input);
-        needs_its_event(&app, &arguments.join(" "), change).await;
+        let change = async || command_status(&app, arguments, input);
+        assert_needs_event(&app, &arguments.join(" "), change).await;
     }
     let path = "/api/v1/Agents/User/DeleteUser?userId=278";
     let change = async || app.post(path, &administrator, &Value::Null).await.status.as_u16();
-    needs_its_event(&app, path, change).await;
+    assert_needs_event(&app, path, change).await;
 }
 
 #[sqlx::test]
-async fn no_ticket_and_no_session_begins_or_ends_without_its_event(pool: PgPool) {
+async fn starting_or_ending_a_ticket_or_session_needs_its_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let plain = app.plain();
-    // What a first login counts and remembers is no part of it.
+    // The first login counts an attempt and fills the verification cache, which is not under test.
     app.get(WHO, &plain).await.assert_status(200);
     let issue = async || app.post(TICKETS, &plain, &Value::Null).await.status.as_u16();
-    needs_its_event(&app, "a ticket", issue).await;
+    assert_needs_event(&app, "a ticket", issue).await;
     let own = Credentials::Ticket(app.ticket(&plain).await);
     let end = async || delete(&app, CURRENT_TICKET, &own).await;
-    needs_its_event(&app, "the end of the own ticket", end).await;
-    let text = app.ticket(&plain).await;
-    let revoke = async || status_of(&app, &["ticket", "revoke"], &text);
-    needs_its_event(&app, "the end of a ticket by its text", revoke).await;
+    assert_needs_event(&app, "ending the caller's own ticket", end).await;
+    let ticket = app.ticket(&plain).await;
+    let revoke = async || command_status(&app, &["ticket", "revoke"], &ticket);
+    assert_needs_event(&app, "revoking a ticket by its text", revoke).await;
     let listed = app.get("/keeper/users/278/tickets", &plain).await.json();
-    let one = format!("/keeper/users/278/tickets/{}", listed[0]["Id"].as_str().unwrap());
-    needs_its_event(&app, &one, async || delete(&app, &one, &plain).await).await;
+    let path = format!("/keeper/users/278/tickets/{}", listed[0]["Id"].as_str().unwrap());
+    assert_needs_event(&app, &path, async || delete(&app, &path, &plain).await).await;
     let body = json!({"UserName": PLAIN.1, "Password": "paul-password"});
     let sign_in = async || app.post("/login", &Credentials::Anonymous, &body).await.status.as_u16();
-    needs_its_event(&app, "a session", sign_in).await;
+    assert_needs_event(&app, "a session", sign_in).await;
     let session = app.session(PLAIN.1).await;
     let sign_out = async || app.post("/logout", &session, &Value::Null).await.status.as_u16();
-    needs_its_event(&app, "the end of a session", sign_out).await;
+    assert_needs_event(&app, "ending a session", sign_out).await;
 }
 
 #[sqlx::test]
-async fn tickets_and_sessions_leave_who_began_and_ended_them_and_what_expires_leaves_nothing(
-    pool: PgPool,
-) {
+async fn tickets_and_sessions_record_start_and_end_but_not_expiry(pool: PgPool) {
     let mut app =
         TestApp::spawn_with(pool, &[("KEEPER__TICKETS__MAXIMUM_PER_USER", "2")], "").await;
     let administrator = app.administrator();
@@ -225,10 +227,10 @@ async fn tickets_and_sessions_leave_who_began_and_ended_them_and_what_expires_le
     let listed = app.get("/keeper/users/278/tickets", &administrator).await.json();
     let id = listed[0]["Id"].as_str().unwrap();
     delete(&app, &format!("/keeper/users/278/tickets/{id}"), &administrator).await;
-    // It has ended already.
+    // Deleting the listed ticket or session has already ended this one.
     app.post("/logout", &session, &Value::Null).await.assert_status(204);
     let session = app.session(PLAIN.1).await;
-    // Another person at the same browser.
+    // Another user logs in with the same browser.
     let Credentials::Session { cookie, .. } = &session else { panic!("no session") };
     let body = json!({"UserName": ADMINISTRATOR.1, "Password": "anna-password"});
     let request = app.request(reqwest::Method::POST, "/login", &Credentials::Anonymous);
@@ -236,12 +238,13 @@ async fn tickets_and_sessions_leave_who_began_and_ended_them_and_what_expires_le
     assert_eq!(request.send().await.unwrap().status(), 200);
     let session = app.session(PLAIN.1).await;
     app.post("/logout", &session, &Value::Null).await.assert_status(204);
-    edit(&app, "UPDATE tickets SET created_at = now() - interval '1 d', expires_at = now()").await;
+    execute_sql(&app, "UPDATE tickets SET created_at = now() - interval '1 d', expires_at = now()")
+        .await;
     app.restart().await;
     for _ in 0..100 {
-        let left = "SELECT count(*) FROM tickets WHERE user_id = 278";
-        let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
-        if left == 0 {
+        let statement = "SELECT count(*) FROM tickets WHERE user_id = 278";
+        let remaining: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
+        if remaining == 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -270,16 +273,16 @@ async fn tickets_and_sessions_leave_who_began_and_ended_them_and_what_expires_le
 }
 
 #[sqlx::test]
-async fn single_logins_are_in_the_log_and_not_in_the_chain(pool: PgPool) {
+async fn a_login_appends_nothing_to_the_audit_chain(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let session = app.session(PLAIN.1).await;
-    let before = heads(&app).await;
-    for by in [app.plain(), ticket, session] {
-        app.get(WHO, &by).await.assert_status(200);
-        let token = Credentials::Bearer(app.token(&by).await);
+    let before = chain_heads(&app).await;
+    for credentials in [app.plain(), ticket, session] {
+        app.get(WHO, &credentials).await.assert_status(200);
+        let token = Credentials::Bearer(app.token(&credentials).await);
         app.get(WHO, &token).await.assert_status(200);
     }
     app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
-    assert_eq!(heads(&app).await, before);
+    assert_eq!(chain_heads(&app).await, before);
 }

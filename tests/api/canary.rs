@@ -1,5 +1,5 @@
-//! Secrets stay where they belong: markers are posted through every route, format, scheme and command,
-//! and then searched for in everything that remains, in every spelling that software could give them.
+//! Leak test: sends marked secrets through every route, format, scheme and command, then searches
+//! for them in logs, answers, metrics, memory and files, in every encoding that software could use.
 
 use std::{
     fs::{self, File},
@@ -18,20 +18,20 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::support::{Credentials, Server, keeper, run_with_input, started};
 
-/// Every marker begins like this; nothing else does.
+/// Prefix of every secret of this test; nothing else contains it.
 const MARKER: &str = "CANARYq7Zk";
 
-/// The same in URLs, where no client of this API has a reason to put a secret: the web server keeps
-/// the last ones for its next requests. In nothing that lasts longer they may be, either.
-const IN_URLS: &str = "CANARYu3Xw";
+/// Marker for URLs, where no client of this API has a reason to put a secret. The web server keeps
+/// the last URLs in memory for its next requests, so only memory may contain this marker.
+const URL_MARKER: &str = "CANARYu3Xw";
 
-/// A new secret each time, long enough for every policy.
+/// A new secret for each number, long enough for every policy.
 fn secret(number: &mut usize) -> String {
     *number += 1;
     format!("{MARKER}-{number:04}-wörd & sentence")
 }
 
-/// An installation on a PostgreSQL that tells everything it knows.
+/// An installation on a PostgreSQL with the most verbose logging.
 struct Installation {
     folder: tempfile::TempDir,
     database: Option<Server>,
@@ -54,8 +54,8 @@ impl Installation {
         &self.database.as_ref().unwrap().ready
     }
 
-    /// Once more, with settings that only a start reads.
-    async fn make_talkative(&mut self) {
+    /// Starts the database, sets verbose logging, and restarts it, because some settings need that.
+    async fn start_verbose_database(&mut self) {
         self.start_database();
         let mut connection = PgConnection::connect(self.url()).await.unwrap();
         for (name, value) in [
@@ -97,7 +97,7 @@ impl Installation {
         .into()
     }
 
-    /// Runs a command; gives back everything it said.
+    /// Runs a command; returns its standard output and standard error.
     fn run(&self, arguments: &[&str], input: &str) -> String {
         let mut command = keeper(arguments);
         command.envs(self.variables());
@@ -105,66 +105,65 @@ impl Installation {
         format!("{}{}", finished.stdout, finished.stderr)
     }
 
-    /// Everything in the database, and what it noted about statements.
-    async fn everything(&self) -> Vec<String> {
+    /// Every row of every table, and the statistics on statements.
+    async fn all_rows(&self) -> Vec<String> {
         let mut connection = PgConnection::connect(self.url()).await.unwrap();
         let tables = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'";
         let tables: Vec<String> =
             sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
         assert!(tables.len() >= 10, "{tables:?}");
-        let mut all = Vec::new();
+        let mut texts = Vec::new();
         for table in tables.iter().map(String::as_str).chain(["pg_stat_statements"]) {
             let rows = format!("SELECT t::text FROM {table} t");
             let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).fetch_all(&mut connection).await;
-            all.extend(rows.unwrap().iter().map(|row| row.get::<String, _>(0)));
+            texts.extend(rows.unwrap().iter().map(|row| row.get::<String, _>(0)));
         }
-        all
+        texts
     }
 }
 
-/// The spellings of the marker: as it is, in UTF-16, in hexadecimal digits, and in base64 wherever it
-/// stands in the encoded text.
-fn spellings(marker: &str) -> Vec<Vec<u8>> {
-    let mut spellings = vec![marker.as_bytes().to_vec()];
-    spellings.push(marker.encode_utf16().flat_map(u16::to_le_bytes).collect());
-    spellings.push(crate::support::hex(marker).into_bytes());
-    spellings.push(crate::support::hex(marker).to_uppercase().into_bytes());
+/// The encodings of a marker: UTF-8, UTF-16, hexadecimal, and base64 at each of its three offsets.
+fn encodings(marker: &str) -> Vec<Vec<u8>> {
+    let mut encodings = vec![marker.as_bytes().to_vec()];
+    encodings.push(marker.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    encodings.push(crate::support::hex(marker).into_bytes());
+    encodings.push(crate::support::hex(marker).to_uppercase().into_bytes());
     for offset in 0..3 {
-        // What is before and behind changes the first and the last digits.
+        // Neighboring bytes change the first and the last digits.
         let padded = format!("{}{marker}", "x".repeat(offset));
         let digits = STANDARD_NO_PAD.encode(padded);
-        spellings.push(digits.as_bytes()[4..digits.len() - 2].to_vec());
+        encodings.push(digits.as_bytes()[4..digits.len() - 2].to_vec());
     }
-    spellings
+    encodings
 }
 
-/// Neither the markers nor those in URLs.
+/// Asserts that neither marker is in `bytes`.
 #[track_caller]
-fn holds_none(what: &str, bytes: &[u8]) {
-    holds_no(MARKER, what, bytes);
-    holds_no(IN_URLS, what, bytes);
+fn assert_no_secret(location: &str, bytes: &[u8]) {
+    assert_no_marker(MARKER, location, bytes);
+    assert_no_marker(URL_MARKER, location, bytes);
 }
 
 #[track_caller]
-fn holds_no(marker: &str, what: &str, bytes: &[u8]) {
-    for spelling in spellings(marker) {
-        let found = bytes.windows(spelling.len()).position(|window| window == spelling);
+fn assert_no_marker(marker: &str, location: &str, bytes: &[u8]) {
+    for encoding in encodings(marker) {
+        let found = bytes.windows(encoding.len()).position(|window| window == encoding);
         if let Some(at) = found {
             let around = &bytes[at.saturating_sub(200)..(at + 100).min(bytes.len())];
-            panic!("a marker is in {what}: {}", String::from_utf8_lossy(around));
+            panic!("a secret is in {location}: {}", String::from_utf8_lossy(around));
         }
     }
 }
 
-/// Who posts, and what they got back.
-struct Poster {
+/// A client that keeps every answer.
+struct RecordingClient {
     client: Client,
     url: String,
     number: usize,
     answers: Vec<String>,
 }
 
-impl Poster {
+impl RecordingClient {
     fn secret(&mut self) -> String {
         secret(&mut self.number)
     }
@@ -184,7 +183,7 @@ impl Poster {
     }
 }
 
-/// What a body with this secret in every place that could take one looks like, in each format.
+/// Bodies with this secret in every member that could hold one, in each format.
 fn bodies(secret: &str, user_id: i64) -> Vec<(&'static str, Vec<u8>)> {
     let members = json!({
         "UserId": user_id, "AssociateId": user_id, "AssociateName": "paul", "Name": "paul",
@@ -223,7 +222,7 @@ fn bodies(secret: &str, user_id: i64) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What each scheme can be given.
+/// Credentials of each scheme that contain this secret, valid and malformed.
 fn schemes(secret: &str) -> Vec<Credentials> {
     let token = secret.replace([' ', '&', 'ö'], "");
     vec![
@@ -239,63 +238,65 @@ fn schemes(secret: &str) -> Vec<Credentials> {
     ]
 }
 
-/// Every agent's call, and every other route, with secrets in body, header, cookie, query and path.
-async fn post_everything(poster: &mut Poster, administrator: &Credentials) {
+/// Calls every route with secrets in body, header, cookie, query and path.
+async fn call_every_route(recorder: &mut RecordingClient, administrator: &Credentials) {
     for route in describe_routes() {
         let path = route.path.replace("{id}", "278").replace("{ticket}", &"0".repeat(64));
-        let bodies = bodies(&poster.secret(), 278);
+        let bodies = bodies(&recorder.secret(), 278);
         let method: Method = route.method.parse().unwrap();
         for (content_type, body) in bodies {
-            // What would end the administrator is not called by them.
-            let by =
+            // The administrator would delete their own account.
+            let caller =
                 if path.contains("DeleteUser") { &Credentials::Anonymous } else { administrator };
-            let request = poster.client.request(method.clone(), format!("{}{path}", poster.url));
-            let request = by.put_into(request).header("Content-Type", content_type);
-            poster.send(request.body(body)).await;
+            let request =
+                recorder.client.request(method.clone(), format!("{}{path}", recorder.url));
+            let request = caller.put_into(request).header("Content-Type", content_type);
+            recorder.send(request.body(body)).await;
         }
-        let secret = poster.secret();
+        let secret = recorder.secret();
         for credentials in schemes(&secret) {
-            let query = format!("{}{path}?Password={IN_URLS}&x={IN_URLS}", poster.url);
-            let request = credentials.put_into(poster.client.request(method.clone(), query));
+            let query = format!("{}{path}?Password={URL_MARKER}&x={URL_MARKER}", recorder.url);
+            let request = credentials.put_into(recorder.client.request(method.clone(), query));
             let request = request
                 .header("SO-AppToken", MARKER)
                 .header("Cookie", format!("XSRF-TOKEN={MARKER}"));
-            poster.send(request.json(&json!({}))).await;
+            recorder.send(request.json(&json!({}))).await;
         }
     }
-    let path = format!("{}/api/v1/Agents/User/{IN_URLS}", poster.url);
-    poster.send(poster.client.get(path)).await;
+    let path = format!("{}/api/v1/Agents/User/{URL_MARKER}", recorder.url);
+    recorder.send(recorder.client.get(path)).await;
 }
 
-/// What is saved logs in, in each format and scheme.
-async fn log_in_with_everything(poster: &mut Poster, administrator: &Credentials) {
+/// Saves a secret in each format, then logs in with it and changes it.
+async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &Credentials) {
     let save = "/api/v1/Agents/User/SaveCredential";
-    for at in [0, 1, 5, 8] {
-        let secret = poster.secret();
-        let (content_type, body) = bodies(&secret, 278).remove(at);
-        let request = administrator.put_into(poster.post(save, content_type)).body(body);
-        let (status, answer) = poster.send(request).await;
+    for index in [0, 1, 5, 8] {
+        let secret = recorder.secret();
+        let (content_type, body) = bodies(&secret, 278).remove(index);
+        let request = administrator.put_into(recorder.post(save, content_type)).body(body);
+        let (status, answer) = recorder.send(request).await;
         assert_eq!(status, 200, "{content_type}: {answer}");
         let paul = Credentials::basic("paul", &secret);
-        let who = format!("{}/api/v1/User/currentPrincipal", poster.url);
-        let request = paul.put_into(poster.client.get(&who));
-        assert_eq!(poster.send(request).await.0, 200);
+        let who = format!("{}/api/v1/User/currentPrincipal", recorder.url);
+        let request = paul.put_into(recorder.client.get(&who));
+        assert_eq!(recorder.send(request).await.0, 200);
         let login = json!({"UserName": "paul", "Password": secret});
-        let request = poster.post("/login", "application/json").body(login.to_string());
-        assert_eq!(poster.send(request).await.0, 200);
-        let change = json!({"OldPassword": secret, "NewPassword": poster.secret()});
+        let request = recorder.post("/login", "application/json").body(login.to_string());
+        assert_eq!(recorder.send(request).await.0, 200);
+        let change = json!({"OldPassword": secret, "NewPassword": recorder.secret()});
         let path = "/api/v1/Agents/User/ChangeOwnPassword";
-        let request = paul.put_into(poster.post(path, "application/json"));
-        assert_eq!(poster.send(request.body(change.to_string())).await.0, 200);
+        let request = paul.put_into(recorder.post(path, "application/json"));
+        assert_eq!(recorder.send(request.body(change.to_string())).await.0, 200);
     }
 }
 
+/// Runs every command that takes or prints a secret; returns the outputs.
 fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<String> {
     let file = |name: &str| installation.folder.path().join(name).to_str().unwrap().to_owned();
     let passphrase = secret(number);
     let line = json!({"login_name": "imported", "credentials": [{"value": secret(number)}]});
     fs::write(file("users.jsonl"), line.to_string()).unwrap();
-    let said = [
+    let outputs = [
         installation.run(&["user", "add", "another"], &secret(number)),
         installation.run(&["credential", "save", "--user", "paul"], &secret(number)),
         installation
@@ -315,11 +316,12 @@ fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<Str
         installation.run(&["audit", "verify"], ""),
     ];
     fs::remove_file(file("users.jsonl")).unwrap();
-    said.into_iter().filter(|text| !text.contains("is not a known credential type")).collect()
+    // The refusal of an unknown credential type repeats its name, which is not a secret.
+    outputs.into_iter().filter(|text| !text.contains("is not a known credential type")).collect()
 }
 
 /// The readable memory of a process, region by region.
-fn memory_of(process: u32) -> std::io::Result<Vec<Vec<u8>>> {
+fn read_memory(process: u32) -> std::io::Result<Vec<Vec<u8>>> {
     let mut memory = File::open(format!("/proc/{process}/mem"))?;
     let maps = fs::read_to_string(format!("/proc/{process}/maps"))?;
     let mut regions = Vec::new();
@@ -333,20 +335,20 @@ fn memory_of(process: u32) -> std::io::Result<Vec<Vec<u8>>> {
         }
         let mut region = vec![0; usize::try_from(number(end) - number(start)).unwrap()];
         memory.seek(SeekFrom::Start(number(start)))?;
-        // Pages that are not there cannot be read; what was read before them counts.
+        // Unmapped pages cannot be read; the bytes before them are searched all the same.
         let _ = memory.read_exact(&mut region);
         regions.push(region);
     }
     Ok(regions)
 }
 
-/// Nobody but root can look into a process that forbids it.
-fn memory_holds_none(process: u32) {
-    match memory_of(process) {
+/// Asserts that the memory has no secret. Only root can read the memory of an undumpable process.
+fn assert_memory_has_no_secret(process: u32) {
+    match read_memory(process) {
         Ok(regions) => {
             assert!(regions.iter().map(Vec::len).sum::<usize>() > 10_000_000);
             for region in regions {
-                holds_no(MARKER, "the memory of the idle process", &region);
+                assert_no_marker(MARKER, "the memory of the idle process", &region);
             }
         }
         Err(error) => {
@@ -356,16 +358,16 @@ fn memory_holds_none(process: u32) {
     }
 }
 
-/// The server's log, its tables as they lie on disk, and whatever else was written.
-fn files_hold_none(folder: &Path) {
+/// Asserts that no file has a secret: neither PostgreSQL's log nor its tables on disk.
+fn assert_files_have_no_secret(folder: &Path) {
     let mut statements = 0;
     for file in files_below(folder) {
         let content = fs::read(&file).unwrap();
-        holds_none(file.to_str().unwrap(), &content);
-        let is_told = |line: &&[u8]| line.windows(9).any(|window| window == b"duration:");
-        statements += content.split(|byte| *byte == b'\n').filter(is_told).count();
+        assert_no_secret(file.to_str().unwrap(), &content);
+        let is_statement = |line: &&[u8]| line.windows(9).any(|window| window == b"duration:");
+        statements += content.split(|byte| *byte == b'\n').filter(is_statement).count();
     }
-    assert!(statements > 1_000, "the server's log tells of {statements} statements only");
+    assert!(statements > 1_000, "PostgreSQL logged only {statements} statements");
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -376,7 +378,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let mut installation = Installation::new();
-    installation.make_talkative().await;
+    installation.start_verbose_database().await;
     installation.run(&["keys", "generate"], "");
     installation.run(&["migrate"], "");
     let administrator = "an administrator's own long password";
@@ -391,35 +393,34 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let administrator = Credentials::basic("anna", administrator);
     let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let url = server.ready.clone();
-    let mut poster = Poster { client: client.clone(), url, number, answers: Vec::new() };
-    log_in_with_everything(&mut poster, &administrator).await;
-    post_everything(&mut poster, &administrator).await;
+    let mut recorder = RecordingClient { client: client.clone(), url, number, answers: Vec::new() };
+    log_in_in_every_format(&mut recorder, &administrator).await;
+    call_every_route(&mut recorder, &administrator).await;
     let metrics = client.get(format!("http://{port}/metrics")).send().await.unwrap();
-    holds_none("the metrics", metrics.text().await.unwrap().as_bytes());
-    // Every connection of ours ends, and what waited for an idle moment has had one. (A connection
-    // that is kept open keeps its last request.)
-    let Poster { answers, mut number, client: of_poster, url: _ } = poster;
-    drop((client, of_poster));
+    assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());
+    // Close all connections, because an open one keeps its last request, and give work that is
+    // deferred to an idle moment the time to run.
+    let RecordingClient { answers, mut number, client: recording_client, url: _ } = recorder;
+    drop((client, recording_client));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    memory_holds_none(server.id());
+    assert_memory_has_no_secret(server.id());
     for answer in &answers {
-        // A page that is not there is named by the path that was asked for, which is no secret.
-        holds_none("an answer", answer.as_bytes());
+        assert_no_secret("an answer", answer.as_bytes());
     }
-    for said in run_every_command(&installation, &mut number) {
-        holds_none("what a command said", said.as_bytes());
+    for output in run_every_command(&installation, &mut number) {
+        assert_no_secret("the output of a command", output.as_bytes());
     }
     server.signal(Signal::TERM);
     let (ended_well, log) = server.wait();
     assert!(ended_well);
-    assert!(log.lines().count() > 10_000, "the log is at its most talkative");
+    assert!(log.lines().count() > 10_000, "the log is not verbose enough");
     assert_eq!(started(&log)["core_dumps.off"], true);
-    holds_none("the log", log.as_bytes());
-    for row in installation.everything().await {
-        holds_none("the database", row.as_bytes());
+    assert_no_secret("the log", log.as_bytes());
+    for row in installation.all_rows().await {
+        assert_no_secret("the database", row.as_bytes());
     }
     let database = installation.database.take().unwrap();
     database.signal(Signal::TERM);
     database.wait();
-    files_hold_none(installation.folder.path());
+    assert_files_have_no_secret(installation.folder.path());
 }

@@ -1,4 +1,4 @@
-//! What happens at once, or is killed in the middle.
+//! Concurrent changes, canceled requests, and a service that is killed during a save.
 
 use std::time::Duration;
 
@@ -12,9 +12,8 @@ use crate::support::{
     password_of,
 };
 
-/// A save for the plain user that is authenticated, and waits for their row until the transaction
-/// ends.
-async fn waiting_save(
+/// Starts a save for the plain user that waits for their row until the returned transaction ends.
+async fn blocked_save(
     app: &TestApp,
     credentials: &Credentials,
 ) -> (Transaction<'static, Postgres>, JoinHandle<Answer>) {
@@ -31,7 +30,7 @@ async fn waiting_save(
 }
 
 #[sqlx::test]
-async fn a_hundred_saves_of_one_credential_leave_one_row_and_an_unbroken_sequence(pool: PgPool) {
+async fn a_hundred_concurrent_saves_leave_one_row_and_an_unbroken_sequence(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let head = || {
         sqlx::query!(
@@ -60,16 +59,16 @@ async fn a_hundred_saves_of_one_credential_leave_one_row_and_an_unbroken_sequenc
     );
     let events = events.fetch_one(&app.pool).await.unwrap();
     assert_eq!((events.count, events.first, events.last), (after.version, 1, after.version));
-    let mut working = 0;
+    let mut accepted = 0;
     for value in &values {
         sqlx::raw_sql("DELETE FROM authentication_attempts").execute(&app.pool).await.unwrap();
         let answer = app.get(WHO, &Credentials::basic(PLAIN.1, value)).await;
-        working += i32::from(answer.status == 200);
+        accepted += i32::from(answer.status == 200);
     }
-    assert_eq!(working, 1, "exactly one of the values logs in");
+    assert_eq!(accepted, 1, "exactly one of the values must log in");
 }
 
-/// A `serve` of its own over the test's database, started after `app` prepared it.
+/// Starts `serve` on the database of `app`.
 fn serve(app: &TestApp) -> Server {
     app.command(&["migrate"], "").succeeded();
     let mut command = keeper(&["serve"]);
@@ -77,10 +76,10 @@ fn serve(app: &TestApp) -> Server {
     Server::start(command).unwrap()
 }
 
-/// Kills the service while its save waits at a lock that `lock` takes; the save must leave no
-/// trace then.
-async fn killed_at(app: &TestApp, lock: &'static str) {
-    let trace = || {
+/// Kills the service while its save waits for a lock that the statement `lock` takes, and asserts
+/// that nothing was written.
+async fn assert_killed_save_writes_nothing(app: &TestApp, lock: &'static str) {
+    let state = || {
         sqlx::query_scalar!(
             r#"SELECT (SELECT string_agg(c.version || c.sealed_hash::text, ',' ORDER BY user_id)
                        FROM credentials c)
@@ -88,7 +87,7 @@ async fn killed_at(app: &TestApp, lock: &'static str) {
                    || (SELECT count(*) FROM audit_events) AS "all!""#
         )
     };
-    let before = trace().fetch_one(&app.pool).await.unwrap();
+    let before = state().fetch_one(&app.pool).await.unwrap();
     let server = serve(app);
     let mut held = app.pool.begin().await.unwrap();
     sqlx::raw_sql(lock).execute(&mut *held).await.unwrap();
@@ -100,38 +99,39 @@ async fn killed_at(app: &TestApp, lock: &'static str) {
     let save = tokio::spawn(request.send());
     app.until_blocked(1).await;
     server.signal(Signal::KILL);
-    assert!(save.await.unwrap().is_err(), "a killed service acknowledges nothing");
+    assert!(save.await.unwrap().is_err(), "a killed service must not acknowledge the save");
     drop(held.rollback().await);
     server.wait();
-    // The server side of the killed connection ends by itself; until then it may hold the row.
+    // PostgreSQL notices the lost connection after a while; until then it may keep the lock.
     for _ in 0..600 {
-        let left = sqlx::query_scalar!(
+        let active = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM pg_stat_activity
                WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()"#
         );
-        if left.fetch_one(&app.pool).await.unwrap() == 0 {
+        if active.fetch_one(&app.pool).await.unwrap() == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(trace().fetch_one(&app.pool).await.unwrap(), before);
+    assert_eq!(state().fetch_one(&app.pool).await.unwrap(), before);
     app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn a_save_killed_between_hash_and_its_first_statement_leaves_no_trace(pool: PgPool) {
+async fn a_save_killed_before_its_first_statement_writes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    killed_at(&app, "SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE").await;
+    assert_killed_save_writes_nothing(&app, "SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE")
+        .await;
 }
 
 #[sqlx::test]
-async fn a_save_killed_between_its_two_statements_leaves_no_trace(pool: PgPool) {
+async fn a_save_killed_between_its_two_statements_writes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    killed_at(&app, "LOCK TABLE credentials IN SHARE MODE").await;
+    assert_killed_save_writes_nothing(&app, "LOCK TABLE credentials IN SHARE MODE").await;
 }
 
 #[sqlx::test]
-async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgPool) {
+async fn no_ticket_for_the_old_password_survives_a_concurrent_change(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut password = password_of(PLAIN.1);
     let mut issued = 0;
@@ -157,14 +157,14 @@ async fn no_ticket_of_the_old_password_survives_a_race_with_its_change(pool: PgP
         }
         password = next;
     }
-    assert!(issued > 0, "no login was ever faster than the change: nothing was shown");
+    assert!(issued > 0, "no login was faster than the change, so the test proved nothing");
 }
 
 #[sqlx::test]
-async fn a_save_that_rests_on_a_replaced_password_is_refused(pool: PgPool) {
+async fn a_save_authenticated_with_a_replaced_password_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let (mut held, save) = waiting_save(&app, &app.plain()).await;
-    // Meanwhile the password is replaced: all that another save would change of it.
+    let (mut held, save) = blocked_save(&app, &app.plain()).await;
+    // Another save replaces the password; the version is all that this save checks.
     sqlx::query!("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
         .execute(&mut *held)
         .await
@@ -176,7 +176,7 @@ async fn a_save_that_rests_on_a_replaced_password_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_row_that_is_held_too_long_is_503_and_nothing_is_written(pool: PgPool) {
+async fn a_save_that_times_out_waiting_for_a_row_lock_answers_503(pool: PgPool) {
     let settings = [("KEEPER__DATABASE__LOCK_TIMEOUT_SECONDS", "1")];
     let app = TestApp::spawn_with(pool, &settings, "").await;
     let server = serve(&app);
@@ -196,9 +196,9 @@ async fn a_row_that_is_held_too_long_is_503_and_nothing_is_written(pool: PgPool)
 }
 
 #[sqlx::test]
-async fn a_caller_who_goes_away_leaves_no_transaction_behind(pool: PgPool) {
+async fn a_canceled_save_leaves_no_open_transaction(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let (held, save) = waiting_save(&app, &app.administrator()).await;
+    let (held, save) = blocked_save(&app, &app.administrator()).await;
     save.abort();
     held.rollback().await.unwrap();
     let open = || {
@@ -207,24 +207,24 @@ async fn a_caller_who_goes_away_leaves_no_transaction_behind(pool: PgPool) {
                WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"#
         )
     };
-    let mut left = open().fetch_one(&app.pool).await.unwrap();
+    let mut remaining = open().fetch_one(&app.pool).await.unwrap();
     for _ in 0..600 {
-        if left == 0 {
+        if remaining == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        left = open().fetch_one(&app.pool).await.unwrap();
+        remaining = open().fetch_one(&app.pool).await.unwrap();
     }
-    assert_eq!(left, 0, "nobody uses the service any more, and a transaction is open");
+    assert_eq!(remaining, 0, "a transaction is still open after the request was canceled");
     app.save(&app.administrator(), PLAIN.0, "", "the row is free").await.assert_saved();
 }
 
 #[sqlx::test]
-async fn a_caller_who_goes_away_while_a_transaction_begins_loses_nobody_elses_save(pool: PgPool) {
+async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let way = SlowAnswer::start(&app.pool).await;
+    let proxy = SlowAnswer::start(&app.pool).await;
     let one_connection =
-        [("KEEPER__DATABASE__URL", &*way.url), ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1")];
+        [("KEEPER__DATABASE__URL", &*proxy.url), ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1")];
     let other = app.another(&one_connection).await;
     let administrator = Credentials::Ticket(other.ticket(&other.administrator()).await);
     // Identifiers are always written in a transaction.
@@ -232,27 +232,27 @@ async fn a_caller_who_goes_away_while_a_transaction_begins_loses_nobody_elses_sa
         "UserId": PLAIN.0,
         "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-21-1"},
     });
-    way.hold("BEGIN");
+    proxy.hold("BEGIN");
     let request = other.request(reqwest::Method::POST, SAVE, &administrator).json(&body);
     let save = tokio::spawn(request.send());
-    way.until_held().await;
+    proxy.until_held().await;
     save.abort();
-    // The connection is closed, or kept with whatever it is in the middle of.
+    // The pool either closes the connection or keeps it with its pending `BEGIN`.
     for _ in 0..40 {
         if other.metric("keeper_database_connections").await < 1.0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    way.release();
+    proxy.release();
     other.save(&administrator, PLAIN.0, "", "acknowledged").await.assert_saved();
     app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn a_save_is_one_statement_unless_another_one_is_in_its_way(pool: PgPool) {
+async fn a_save_is_a_single_statement_unless_another_transaction_blocks_it(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    // What each connection of the service did last.
+    // The last statement of each connection of the service.
     let committed = || {
         sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM pg_stat_activity
@@ -263,23 +263,23 @@ async fn a_save_is_one_statement_unless_another_one_is_in_its_way(pool: PgPool) 
     let administrator = app.administrator();
     app.save(&administrator, PLAIN.0, "", "alone").await.assert_saved();
     assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 0);
-    let (held, save) = waiting_save(&app, &administrator).await;
+    let (held, save) = blocked_save(&app, &administrator).await;
     held.rollback().await.unwrap();
     save.await.unwrap().assert_saved();
     assert_eq!(committed().fetch_one(&app.pool).await.unwrap(), 1);
 }
 
-/// Sends a save for the plain user.
-fn save_beside(app: &TestApp, ticket: &Credentials) -> JoinHandle<Answer> {
+/// Starts a save for the plain user.
+fn start_save(app: &TestApp, ticket: &Credentials) -> JoinHandle<Answer> {
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "another"}});
     let request = app.request(reqwest::Method::POST, SAVE, ticket).json(&body);
     tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
 }
 
 #[sqlx::test]
-async fn a_save_waits_for_whoever_takes_its_authors_right_and_writes_nothing_then(pool: PgPool) {
+async fn a_save_waits_for_the_revocation_of_its_right_and_is_then_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for ending in [
+    for revocation in [
         "UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1",
         "UPDATE users SET is_retired = true WHERE user_id = 1",
         "UPDATE users SET is_administrator = false WHERE user_id = 1",
@@ -287,11 +287,11 @@ async fn a_save_waits_for_whoever_takes_its_authors_right_and_writes_nothing_the
         "DELETE FROM tickets WHERE user_id = 1",
     ] {
         let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
-        let mut taking = app.pool.begin().await.unwrap();
-        sqlx::raw_sql(ending).execute(&mut *taking).await.unwrap();
-        let save = save_beside(&app, &ticket);
+        let mut revoking = app.pool.begin().await.unwrap();
+        sqlx::raw_sql(revocation).execute(&mut *revoking).await.unwrap();
+        let save = start_save(&app, &ticket);
         app.until_blocked(1).await;
-        taking.commit().await.unwrap();
+        revoking.commit().await.unwrap();
         save.await.unwrap().assert_unauthenticated();
         app.get(WHO, &app.plain()).await.assert_status(200);
         sqlx::raw_sql(
@@ -305,9 +305,9 @@ async fn a_save_waits_for_whoever_takes_its_authors_right_and_writes_nothing_the
 }
 
 #[sqlx::test]
-async fn what_is_being_written_is_committed_before_its_authors_right_can_be_taken(pool: PgPool) {
+async fn a_revocation_of_rights_waits_for_a_save_in_progress(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for ending in [
+    for revocation in [
         "DELETE FROM tickets WHERE user_id = 1",
         "UPDATE users SET is_administrator = false WHERE user_id = 1",
     ] {
@@ -315,40 +315,40 @@ async fn what_is_being_written_is_committed_before_its_authors_right_can_be_take
         let mut held = app.pool.begin().await.unwrap();
         let row = "SELECT 1 FROM credentials WHERE user_id = 278 FOR UPDATE";
         sqlx::raw_sql(row).execute(&mut *held).await.unwrap();
-        let save = save_beside(&app, &ticket);
+        let save = start_save(&app, &ticket);
         app.until_blocked(1).await;
         let pool = app.pool.clone();
-        let taking = tokio::spawn(async move { sqlx::raw_sql(ending).execute(&pool).await });
+        let revoking = tokio::spawn(async move { sqlx::raw_sql(revocation).execute(&pool).await });
         app.until_blocked(2).await;
-        assert!(!taking.is_finished());
+        assert!(!revoking.is_finished());
         held.rollback().await.unwrap();
         save.await.unwrap().assert_saved();
-        taking.await.unwrap().unwrap();
+        revoking.await.unwrap().unwrap();
         app.get(WHO, &Credentials::basic(PLAIN.1, "another")).await.assert_status(200);
     }
 }
 
 #[sqlx::test]
-async fn of_two_administrators_who_take_each_others_right_one_succeeds(pool: PgPool) {
+async fn only_one_of_two_administrators_can_demote_the_other(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((400, "bert"), &["--administrator"]);
     let path = "/api/v1/Agents/User/SaveUser";
     for _ in 0..10 {
         let [anna, bert] = [app.administrator(), Credentials::basic("bert", "bert-password")];
-        let take = |from: i32| json!({"AssociateId": from, "Role": {"Value": "User"}});
-        let (by_anna, by_bert) = (take(400), take(1));
+        let demote = |user_id: i32| json!({"AssociateId": user_id, "Role": {"Value": "User"}});
+        let (by_anna, by_bert) = (demote(400), demote(1));
         let (first, second) =
             tokio::join!(app.post(path, &anna, &by_anna), app.post(path, &bert, &by_bert));
         let mut statuses = [first.status.as_u16(), second.status.as_u16()];
         statuses.sort_unstable();
         assert!(matches!(statuses, [200, 401 | 403]), "{first:?} {second:?}");
-        let give = "UPDATE users SET is_administrator = true WHERE user_id IN (1, 400)";
-        sqlx::query(give).execute(&app.pool).await.unwrap();
+        let promote = "UPDATE users SET is_administrator = true WHERE user_id IN (1, 400)";
+        sqlx::query(promote).execute(&app.pool).await.unwrap();
     }
 }
 
 #[sqlx::test]
-async fn two_who_change_each_other_again_and_again_never_wait_for_each_other(pool: PgPool) {
+async fn two_administrators_who_change_each_other_concurrently_never_deadlock(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((400, "bert"), &["--administrator"]);
     let mut tickets = Vec::new();
@@ -356,19 +356,22 @@ async fn two_who_change_each_other_again_and_again_never_wait_for_each_other(poo
         tickets.push(Credentials::Ticket(app.ticket(&credentials).await));
     }
     let changes = (0..120).map(|number| {
-        let (by, whom) = if number % 2 == 0 { (&tickets[0], 400) } else { (&tickets[1], 1) };
+        let (credentials, target) =
+            if number % 2 == 0 { (&tickets[0], 400) } else { (&tickets[1], 1) };
         let (call, body) = match number % 3 {
-            0 => ("SaveUser", json!({"AssociateId": whom, "FullName": format!("{number}")})),
-            // Of a type that ends nothing, in a transaction and at once.
+            0 => ("SaveUser", json!({"AssociateId": target, "FullName": format!("{number}")})),
+            // This type revokes nothing when it is saved, and is always saved in a transaction.
             1 => (
                 "SaveCredential",
-                json!({"UserId": whom, "Credential": {"Type": {"Type": "ActiveDirectory"},
-                                                      "Value": format!("S-{whom}-{number}")}}),
+                json!({"UserId": target, "Credential": {"Type": {"Type": "ActiveDirectory"},
+                                                      "Value": format!("S-{target}-{number}")}}),
             ),
-            _ => ("DeleteCredential", json!({"UserId": whom, "CredentialType": "ActiveDirectory"})),
+            _ => {
+                ("DeleteCredential", json!({"UserId": target, "CredentialType": "ActiveDirectory"}))
+            }
         };
         let app = &app;
-        async move { app.post(&format!("/api/v1/Agents/User/{call}"), by, &body).await }
+        async move { app.post(&format!("/api/v1/Agents/User/{call}"), credentials, &body).await }
     });
     for answer in futures_util::future::join_all(changes).await {
         assert!(answer.status.is_success(), "{answer:?}");
@@ -376,7 +379,7 @@ async fn two_who_change_each_other_again_and_again_never_wait_for_each_other(poo
 }
 
 #[sqlx::test]
-async fn who_signs_out_while_a_save_waits_has_signed_out(pool: PgPool) {
+async fn a_save_that_waits_while_its_session_ends_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let rows = || {
         sqlx::query!(
@@ -390,7 +393,7 @@ async fn who_signs_out_while_a_save_waits_has_signed_out(pool: PgPool) {
             "session" => app.session("anna").await,
             _ => Credentials::Ticket(app.ticket(&app.administrator()).await),
         };
-        let (held, save) = waiting_save(&app, &credentials).await;
+        let (held, save) = blocked_save(&app, &credentials).await;
         sqlx::query!("DELETE FROM tickets").execute(&app.pool).await.unwrap();
         held.commit().await.unwrap();
         save.await.unwrap().assert_unauthenticated();

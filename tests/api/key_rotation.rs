@@ -1,4 +1,4 @@
-//! Keys rotate while everybody works, and a keyring that is not the database's is found at start.
+//! Key rotation without downtime, and detection of a keyring that does not belong to the database.
 
 use std::{
     fs,
@@ -16,7 +16,8 @@ use crate::support::{
 
 const SUBJECT: &str = "subject-4711";
 
-async fn keys_of_rows(app: &TestApp) -> Vec<String> {
+/// The ids of all keys that seal credentials.
+async fn sealing_keys(app: &TestApp) -> Vec<String> {
     let statement = "SELECT DISTINCT key_id FROM credentials ORDER BY key_id";
     sqlx::query_scalar(statement).fetch_all(&app.pool).await.unwrap()
 }
@@ -27,74 +28,74 @@ fn first_key(app: &TestApp) -> String {
     listed[0]["key"].as_str().unwrap().to_owned()
 }
 
-/// The session with the value that its page has now.
-async fn loaded_anew(app: &TestApp, session: &Credentials) -> Credentials {
+/// The session with the XSRF value that its page has now.
+async fn reload_session(app: &TestApp, session: &Credentials) -> Credentials {
     let Credentials::Session { cookie, .. } = session.clone() else { panic!("{session:?}") };
     let xsrf = app.get("/login", session).await.cookie("XSRF-TOKEN").unwrap();
     Credentials::Session { cookie, xsrf }
 }
 
 #[sqlx::test]
-async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgPool) {
+async fn keys_rotate_without_downtime_and_without_new_logins(pool: PgPool) {
     let issuer = TestIssuer::new();
     let mut app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let claims = TestIssuer::claims(SUBJECT);
-    let from_issuer = || Credentials::Bearer(issuer.token(&claims));
+    let issuer_token = || Credentials::Bearer(issuer.token(&claims));
     let token = Credentials::Bearer(app.token(&app.administrator()).await);
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let unused = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let session = app.session(ADMINISTRATOR.1).await;
-    let (revoked, left) = (app.ticket(&app.plain()).await, app.session(PLAIN.1).await);
+    let (revoked, logged_out) = (app.ticket(&app.plain()).await, app.session(PLAIN.1).await);
     let old = first_key(&app);
 
     let new = app.add_key();
     let mut second = app.another(&[]).await;
     app.restart().await;
     app.command(&["rotate-key", "use", &new], "").succeeded();
-    // One instance after the other: for a while each writes under another key.
+    // Instances restart one after the other, so for a while each of them seals with another key.
     second.restart().await;
     for instance in [&app, &second] {
-        for other in [&token, &ticket, &session] {
-            instance.get(WHO, other).await.assert_status(200);
+        for credentials in [&token, &ticket, &session] {
+            instance.get(WHO, credentials).await.assert_status(200);
         }
         let fresh = Credentials::Bearer(instance.token(&instance.administrator()).await);
         for reader in [&app, &second] {
             reader.get(WHO, &fresh).await.assert_status(200);
         }
     }
-    // What was not used yet still lies under the former key, and can be ended there.
+    // Unused tickets and sessions are still stored under the old key, and can be ended.
     app.command(&["ticket", "revoke"], &revoked).succeeded();
-    second.post("/logout", &left, &Value::Null).await.assert_status(204);
+    second.post("/logout", &logged_out, &Value::Null).await.assert_status(204);
     for instance in [&app, &second] {
         instance.get(WHO, &Credentials::Ticket(revoked.clone())).await.assert_unauthenticated();
-        instance.get(WHO, &left).await.assert_unauthenticated();
+        instance.get(WHO, &logged_out).await.assert_unauthenticated();
     }
-    second.save(&ticket, PLAIN.0, "", "saved by the one").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the one")).await.assert_status(200);
-    app.save(&ticket, PLAIN.0, "", "saved by the other").await.assert_saved();
-    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.assert_status(200);
+    second.save(&ticket, PLAIN.0, "", "saved by the second").await.assert_saved();
+    app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the second")).await.assert_status(200);
+    app.save(&ticket, PLAIN.0, "", "saved by the first").await.assert_saved();
+    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the first")).await.assert_status(200);
     app.restart().await;
 
     let retire = ["rotate-key", "retire", old.as_str()];
     app.command(&retire, "").failed_saying("4 credentials are still sealed under key");
     app.command(&["rotate-key", "retire", &new], "").failed_saying("exactly one key");
     app.command(&["rotate-key", "reseal"], "").succeeded();
-    assert_eq!(keys_of_rows(&app).await, std::slice::from_ref(&new));
-    app.get(WHO, &from_issuer()).await.assert_status(200);
+    assert_eq!(sealing_keys(&app).await, std::slice::from_ref(&new));
+    app.get(WHO, &issuer_token()).await.assert_status(200);
     let taken = app.save(&ticket, ADMINISTRATOR.0, "OpenId", SUBJECT).await;
     taken.assert_refused(409, "ArgumentException", "identifier_taken");
 
     app.command(&retire, "").succeeded();
     app.restart().await;
     second.restart().await;
-    app.get(WHO, &from_issuer()).await.assert_status(200);
+    app.get(WHO, &issuer_token()).await.assert_status(200);
     app.get(WHO, &app.administrator()).await.assert_status(200);
-    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the other")).await.assert_status(200);
-    // What was used since the new key writes was stored anew; the rest ends with its key.
+    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the first")).await.assert_status(200);
+    // Tickets and sessions that were used are stored under the new key; the others end.
     app.get(WHO, &ticket).await.assert_status(200);
     app.get(WHO, &session).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
-    app.get(WHO, &loaded_anew(&app, &session).await).await.assert_status(200);
+    app.get(WHO, &reload_session(&app, &session).await).await.assert_status(200);
     for ended in [&unused, &token] {
         app.get(WHO, ended).await.assert_unauthenticated();
     }
@@ -103,7 +104,7 @@ async fn keys_rotate_without_anybody_logging_in_and_everything_goes_on(pool: PgP
 }
 
 #[sqlx::test]
-async fn a_reseal_that_was_killed_goes_on_where_it_was(pool: PgPool) {
+async fn a_killed_reseal_resumes_where_it_stopped(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let lines = (0..400).map(|number| {
         let hash =
@@ -116,39 +117,39 @@ async fn a_reseal_that_was_killed_goes_on_where_it_was(pool: PgPool) {
     app.command(&["import", file.to_str().unwrap()], "").succeeded();
     let new = app.add_key();
     app.command(&["rotate-key", "use", &new], "").succeeded();
-    let left = async || {
+    let remaining = async || {
         let statement = "SELECT count(*) FROM credentials WHERE key_id <> $1";
-        let left: i64 =
+        let count: i64 =
             sqlx::query_scalar(statement).bind(&new).fetch_one(&app.pool).await.unwrap();
-        left
+        count
     };
-    // Somebody holds a row in the middle, where the command then stands.
-    let mut holding = app.pool.begin().await.unwrap();
-    let hold = "SELECT 1 FROM credentials WHERE user_id = (SELECT max(user_id) - 100 FROM credentials) FOR UPDATE";
-    sqlx::raw_sql(hold).execute(&mut *holding).await.unwrap();
+    // A lock on a row in the middle blocks the command there.
+    let mut transaction = app.pool.begin().await.unwrap();
+    let lock = "SELECT 1 FROM credentials WHERE user_id = (SELECT max(user_id) - 100 FROM credentials) FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut *transaction).await.unwrap();
     let mut command = keeper(&["rotate-key", "reseal"]);
     command.envs(app.variables()).stdin(Stdio::null()).stderr(Stdio::null());
     let mut running = command.spawn().unwrap();
     app.until_blocked(1).await;
     running.kill().unwrap();
     running.wait().unwrap();
-    drop(holding);
+    drop(transaction);
     let deadline = Instant::now() + Duration::from_secs(30);
-    let mut between = left().await;
-    // The statement that was under way may still be ended by its server.
-    while between == 403 && Instant::now() < deadline {
+    let mut after_kill = remaining().await;
+    // PostgreSQL may still finish the statement that was running.
+    while after_kill == 403 && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        between = left().await;
+        after_kill = remaining().await;
     }
-    assert!(between > 0 && between < 403, "{between} left");
-    let done = app.command(&["rotate-key", "reseal"], "");
-    assert!(done.stderr.contains("0 left"), "{done:?}");
-    done.succeeded();
-    assert_eq!(left().await, 0);
+    assert!(after_kill > 0 && after_kill < 403, "{after_kill} credentials remain");
+    let resumed = app.command(&["rotate-key", "reseal"], "");
+    assert!(resumed.stderr.contains("0 left"), "{resumed:?}");
+    resumed.succeeded();
+    assert_eq!(remaining().await, 0);
 }
 
 #[sqlx::test]
-async fn what_does_not_open_is_named_and_keeps_its_key_from_being_retired(pool: PgPool) {
+async fn a_damaged_credential_is_reported_and_prevents_retiring_its_key(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let old = first_key(&app);
     sqlx::raw_sql("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
@@ -166,14 +167,14 @@ async fn what_does_not_open_is_named_and_keeps_its_key_from_being_retired(pool: 
 }
 
 #[sqlx::test]
-async fn a_keyring_of_another_installation_is_found_at_start(pool: PgPool) {
+async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("foreign.json");
     let foreign = foreign.to_str().unwrap();
     app.command(&["keys", "generate", "--file", foreign], "").succeeded();
-    // The same id with another secret: only what the key makes tells them apart.
+    // The same key id with another secret: only the key check in the database tells them apart.
     let forged = folder.path().join("forged.json");
     let text = fs::read_to_string(foreign).unwrap();
     let mut ring: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -185,20 +186,20 @@ async fn a_keyring_of_another_installation_is_found_at_start(pool: PgPool) {
         command.envs(app.variables()).env("KEEPER__KEYRING__FILE", keyring);
         Server::start(command).err().unwrap_or_default()
     };
-    let complaint = start(foreign);
-    assert!(complaint.contains("which the keyring does not have"), "{complaint}");
-    let complaint = start(forged.to_str().unwrap());
-    assert!(complaint.contains("is not the one that the database was written with"), "{complaint}");
+    let error = start(foreign);
+    assert!(error.contains("which the keyring does not have"), "{error}");
+    let error = start(forged.to_str().unwrap());
+    assert!(error.contains("is not the one that the database was written with"), "{error}");
     let mut command = keeper(&["credential", "list", "--user", "paul"]);
     command.envs(app.variables()).env("KEEPER__KEYRING__FILE", foreign);
     crate::support::run_with_input(command, "").failed_saying("which the keyring does not have");
-    // A database from before keys were remembered.
+    // A database from a version that did not store key checks.
     sqlx::raw_sql("DELETE FROM keys").execute(&app.pool).await.unwrap();
-    let complaint = start(foreign);
-    assert!(complaint.contains("does not open what is in the database"), "{complaint}");
+    let error = start(foreign);
+    assert!(error.contains("does not open what is in the database"), "{error}");
     fs::set_permissions(&forged, PermissionsExt::from_mode(0o404)).unwrap();
-    let complaint = start(forged.to_str().unwrap());
-    assert!(complaint.contains("chmod 0400"), "{complaint}");
+    let error = start(forged.to_str().unwrap());
+    assert!(error.contains("chmod 0400"), "{error}");
 }
 
 #[sqlx::test]

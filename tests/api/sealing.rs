@@ -1,11 +1,11 @@
-//! A row that was changed or moved does not open, whichever column it was (design.md 3).
+//! Sealing: a credential whose row was changed or moved cannot be unsealed.
 
 use sqlx::PgPool;
 
 use crate::support::{ADMINISTRATOR, PLAIN, TestApp, WHO, hex};
 
-/// Every column the seal is bound to, changed in the table.
-const EDITS: [&str; 6] = [
+/// A change of every column that is bound to the seal.
+const TAMPERINGS: [&str; 6] = [
     "UPDATE credentials SET version = version + 1 WHERE user_id = 278",
     "UPDATE credentials SET hash_memory_kib = hash_memory_kib + 1 WHERE user_id = 278",
     "UPDATE credentials SET hash_iterations = hash_iterations + 1 WHERE user_id = 278",
@@ -15,28 +15,28 @@ const EDITS: [&str; 6] = [
 ];
 
 #[sqlx::test]
-async fn a_changed_row_answers_like_a_wrong_password(pool: PgPool) {
+async fn a_tampered_row_answers_like_a_wrong_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for edit in EDITS {
+    for tampering in TAMPERINGS {
         app.get(WHO, &app.plain()).await.assert_status(200);
-        let kept = sqlx::query!(
+        let original = sqlx::query!(
             "SELECT sealed_hash, version, hash_memory_kib, hash_iterations, hash_parallelism
              FROM credentials WHERE user_id = 278"
         )
         .fetch_one(&app.pool)
         .await
         .unwrap();
-        sqlx::raw_sql(edit).execute(&app.pool).await.unwrap();
+        sqlx::raw_sql(tampering).execute(&app.pool).await.unwrap();
         app.get(WHO, &app.plain()).await.assert_unauthenticated();
         sqlx::query!(
             "UPDATE credentials SET sealed_hash = $1, version = $2, hash_memory_kib = $3,
                                     hash_iterations = $4, hash_parallelism = $5
              WHERE user_id = 278",
-            kept.sealed_hash,
-            kept.version,
-            kept.hash_memory_kib,
-            kept.hash_iterations,
-            kept.hash_parallelism
+            original.sealed_hash,
+            original.version,
+            original.hash_memory_kib,
+            original.hash_iterations,
+            original.hash_parallelism
         )
         .execute(&app.pool)
         .await
@@ -45,7 +45,7 @@ async fn a_changed_row_answers_like_a_wrong_password(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_row_moved_to_another_user_or_type_does_not_open(pool: PgPool) {
+async fn a_row_moved_to_another_user_or_type_cannot_be_unsealed(pool: PgPool) {
     let file = r#"
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true }]"#;
@@ -61,12 +61,12 @@ async fn a_row_moved_to_another_user_or_type_does_not_open(pool: PgPool) {
     .await
     .unwrap();
     app.get(WHO, &app.plain()).await.assert_unauthenticated();
-    let with_moved = crate::support::Credentials::basic(ADMINISTRATOR.1, "rita-password");
-    app.get(WHO, &with_moved).await.assert_unauthenticated();
+    let moved = crate::support::Credentials::basic(ADMINISTRATOR.1, "rita-password");
+    app.get(WHO, &moved).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn an_unknown_key_is_503_and_never_a_wrong_password(pool: PgPool) {
+async fn a_credential_with_an_unknown_key_answers_503_instead_of_401(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::raw_sql("UPDATE credentials SET key_id = 'another' WHERE user_id = 278")
         .execute(&app.pool)
@@ -78,7 +78,7 @@ async fn an_unknown_key_is_503_and_never_a_wrong_password(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn no_value_and_no_hash_rests_in_the_clear(pool: PgPool) {
+async fn neither_values_nor_hashes_are_stored_in_plain_text(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "", "marker-9a1c").await.assert_saved();
     let text = sqlx::query_scalar!(

@@ -1,4 +1,4 @@
-//! `audit verify`: what anybody but this service did to the database is found.
+//! `audit verify`: it finds every change to the database that this service did not make.
 
 use std::fs;
 
@@ -8,27 +8,27 @@ use sqlx::PgPool;
 
 use crate::support::{PLAIN, Server, TestApp, keeper};
 
-/// The three users of tests, of whom one was retired by hand.
-async fn app(pool: PgPool) -> TestApp {
+/// Starts the service and undoes the one change that the test setup makes without an event.
+async fn app_with_intact_chains(pool: PgPool) -> TestApp {
     let app = TestApp::spawn(pool).await;
-    edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
+    execute_sql(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
     app
 }
 
-async fn edit(app: &TestApp, statements: &'static str) {
+async fn execute_sql(app: &TestApp, statements: &'static str) {
     sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
 }
 
-/// What there is now, to be put back later: users as `u`, credentials as `c`, events as `e`.
-async fn keep_copies(app: &TestApp) {
+/// Copies users to `u`, credentials to `c` and events to `e`, from which tests restore them.
+async fn copy_tables(app: &TestApp) {
     let copies = "CREATE TABLE u AS TABLE users; CREATE TABLE c AS TABLE credentials;
                   CREATE TABLE e AS TABLE audit_events";
-    edit(app, copies).await;
+    execute_sql(app, copies).await;
 }
 
-/// User and finding of each, and the exit code.
-fn verify(app: &TestApp, more: &[&str]) -> (i32, Vec<(i64, String)>) {
-    let finished = app.command(&[&["--json", "audit", "verify"], more].concat(), "");
+/// Runs `audit verify`; returns the exit code, and the user and text of each finding.
+fn verify(app: &TestApp, options: &[&str]) -> (i32, Vec<(i64, String)>) {
+    let finished = app.command(&[&["--json", "audit", "verify"], options].concat(), "");
     let findings: Value = serde_json::from_str(&finished.stdout).unwrap();
     let findings = findings.as_array().unwrap().iter().map(|finding| {
         let text = finding["finding"].as_str().unwrap().to_owned();
@@ -38,8 +38,8 @@ fn verify(app: &TestApp, more: &[&str]) -> (i32, Vec<(i64, String)>) {
 }
 
 #[sqlx::test]
-async fn what_this_service_did_is_in_order_whatever_it_was(pool: PgPool) {
-    let app = app(pool).await;
+async fn audit_verify_finds_nothing_after_changes_by_the_service(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
     let administrator = app.administrator();
     app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
@@ -55,12 +55,12 @@ async fn what_this_service_did_is_in_order_whatever_it_was(pool: PgPool) {
     run(&["rotate-key", "reseal"]);
     app.command(&["credential", "save", "--user", "paul"], "a third password").succeeded();
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
-    let people = app.command(&["audit", "verify"], "");
-    assert!(people.stderr.contains("3 chains and 0 anchors verified, 0 findings"), "{people:?}");
+    let table = app.command(&["audit", "verify"], "");
+    assert!(table.stderr.contains("3 chains and 0 anchors verified, 0 findings"), "{table:?}");
 }
 
-/// What somebody who can write to the database does, and what is found.
-const EDITS: [(&str, &str); 14] = [
+/// Changes by somebody with write access to the database, and the finding for each.
+const TAMPERINGS: [(&str, &str); 14] = [
     (
         "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 2",
         "event 2 is missing",
@@ -125,14 +125,14 @@ const EDITS: [(&str, &str); 14] = [
 ];
 
 #[sqlx::test]
-async fn what_anybody_else_did_is_found(pool: PgPool) {
-    let app = app(pool).await;
-    keep_copies(&app).await;
-    for (statements, finding) in EDITS {
-        edit(&app, statements).await;
+async fn audit_verify_finds_every_change_made_in_the_database(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
+    copy_tables(&app).await;
+    for (statements, finding) in TAMPERINGS {
+        execute_sql(&app, statements).await;
         let expected = vec![(278, finding.to_owned())];
         assert_eq!(verify(&app, &[]), (1, expected), "{statements}");
-        edit(
+        execute_sql(
             &app,
             "DELETE FROM credentials; DELETE FROM audit_events;
              UPDATE users SET is_administrator = u.is_administrator, is_retired = u.is_retired,
@@ -146,9 +146,9 @@ async fn what_anybody_else_did_is_found(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_anchor(pool: PgPool) {
-    let app = app(pool).await;
-    keep_copies(&app).await;
+async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool: PgPool) {
+    let app = app_with_intact_chains(pool).await;
+    copy_tables(&app).await;
     app.command(&["migrate"], "").succeeded();
     let mut serve = keeper(&["serve"]);
     serve.envs(app.variables()).env("KEEPER__AUDIT__ANCHOR_SECONDS", "1");
@@ -168,17 +168,17 @@ async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_ancho
         app.command(&["audit", "verify", anchors[0], anchors[1]], "").stderr.contains("1 anchors")
     );
 
-    // The row alone: a password that was replaced would log in again.
-    edit(
+    // Rolling back the row alone would make the replaced password valid again.
+    execute_sql(
         &app,
         "DELETE FROM credentials WHERE user_id = 278;
          INSERT INTO credentials SELECT * FROM c WHERE user_id = 278",
     )
     .await;
-    let put_back = "the credential CRM5/PASSWORD is of event 2, and that is not the last one";
-    assert_eq!(verify(&app, &[]), (1, vec![(278, put_back.to_owned())]));
-    // And the chain with it: nothing inside tells.
-    edit(
+    let outdated = "the credential CRM5/PASSWORD is of event 2, and that is not the last one";
+    assert_eq!(verify(&app, &[]), (1, vec![(278, outdated.to_owned())]));
+    // Rolling back the chain as well cannot be detected from inside the database.
+    execute_sql(
         &app,
         "DELETE FROM audit_events WHERE user_id = 278 AND sequence > 2;
          UPDATE users SET audit_mac = u.audit_mac, audit_sequence = u.audit_sequence,
@@ -190,7 +190,7 @@ async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_ancho
     let rolled_back = "event 3, of which there is an anchor, is not there: the user was put back";
     assert_eq!(verify(&app, &anchors), (1, vec![(278, rolled_back.to_owned())]));
 
-    // An anchor that somebody else wrote proves nothing.
+    // A forged anchor is reported.
     let forged = log.replace("\"audit.sequence\":3", "\"audit.sequence\":2");
     assert_ne!(forged, log);
     fs::write(&file, forged).unwrap();
@@ -202,11 +202,11 @@ async fn a_credential_from_an_older_backup_is_found_and_a_whole_user_by_an_ancho
     assert_eq!((all.lines().count(), verify(&app, &anchors).0), (3, 0));
 }
 
-/// Kind and credential type of the plain user's events after the first two.
+/// Kind and credential type of each event of the plain user, except for the first two.
 async fn events(app: &TestApp) -> Vec<String> {
-    let events = "SELECT kind || ' ' || coalesce(credential_type, '') FROM audit_events
-                  WHERE user_id = 278 AND sequence > 2 ORDER BY sequence";
-    sqlx::query_scalar(events).fetch_all(&app.pool).await.unwrap()
+    let statement = "SELECT kind || ' ' || coalesce(credential_type, '') FROM audit_events
+                     WHERE user_id = 278 AND sequence > 2 ORDER BY sequence";
+    sqlx::query_scalar(statement).fetch_all(&app.pool).await.unwrap()
 }
 
 const OTHER_TYPES: &str = r#"
@@ -216,19 +216,17 @@ const OTHER_TYPES: &str = r#"
 const SINGLE: (&str, &str) = ("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true");
 
 #[sqlx::test]
-async fn credentials_that_give_way_to_another_leave_events_and_are_found_when_they_are_put_back(
-    pool: PgPool,
-) {
+async fn replaced_credentials_have_events_and_are_found_when_restored(pool: PgPool) {
     let mut app = TestApp::spawn_with(pool, &[], OTHER_TYPES).await;
-    edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
+    execute_sql(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
     let administrator = app.administrator();
     for (type_name, value) in [("Pin", "4711"), ("Answer", "blue")] {
         app.save(&administrator, PLAIN.0, type_name, value).await.assert_saved();
     }
-    edit(&app, "CREATE TABLE c AS TABLE credentials").await;
+    execute_sql(&app, "CREATE TABLE c AS TABLE credentials").await;
     app.reconfigure(&[SINGLE]).await;
     app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
-    // In a transaction, as identifiers are.
+    // Identifiers are always saved in a transaction.
     app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     let user = serde_json::json!({"AssociateId": 278,
                                   "Credentials": [{"Type": {"Type": "Pin"}, "Value": "1147"}]});
@@ -247,24 +245,22 @@ async fn credentials_that_give_way_to_another_leave_events_and_are_found_when_th
     ];
     assert_eq!(events(&app).await, expected);
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
-    edit(
+    execute_sql(
         &app,
         "INSERT INTO credentials SELECT * FROM c WHERE user_id = 278 AND credential_type <> 'Pin'",
     )
     .await;
-    let added = |of| (278, format!("the credential {of} was added without an event"));
+    let added = |type_name| (278, format!("the credential {type_name} was added without an event"));
     assert_eq!(verify(&app, &[]), (1, vec![added("Answer"), added("CRM5/PASSWORD")]));
-    edit(&app, "DELETE FROM credentials WHERE user_id = 278").await;
+    execute_sql(&app, "DELETE FROM credentials WHERE user_id = 278").await;
     let gone = (278, "the credential Pin is gone without an event".to_owned());
     assert_eq!(verify(&app, &[]), (1, vec![gone]));
 }
 
 #[sqlx::test]
-async fn of_saves_of_many_types_at_once_one_credential_is_left_and_the_chain_tells_of_all(
-    pool: PgPool,
-) {
+async fn concurrent_saves_of_many_types_leave_one_credential_and_all_events(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[SINGLE], OTHER_TYPES).await;
-    edit(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
+    execute_sql(&app, "UPDATE users SET is_retired = false WHERE user_id = 300").await;
     let administrator = app.administrator();
     let saves = (0..30).map(|number| {
         let type_name = ["", "Pin", "Answer"][number % 3];
@@ -274,9 +270,9 @@ async fn of_saves_of_many_types_at_once_one_credential_is_left_and_the_chain_tel
     for saved in futures_util::future::join_all(saves).await {
         saved.assert_saved();
     }
-    let left = "SELECT count(*) FROM credentials WHERE user_id = 278";
-    let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
-    assert_eq!(left, 1);
+    let statement = "SELECT count(*) FROM credentials WHERE user_id = 278";
+    let remaining: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(remaining, 1);
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
     let events = events(&app).await;
     assert_eq!(events.iter().filter(|event| event.starts_with("credential_saved")).count(), 30);
