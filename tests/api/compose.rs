@@ -1,6 +1,6 @@
-//! The deployment of `docker-compose.yml` with its own files and settings: a real PostgreSQL with TLS
-//! and the two roles, `migrate` as the owner, `doctor` and `serve` as the service. Only the proxy and
-//! the containers are missing.
+//! Runs the deployment of `docker-compose.yml` without containers and proxy: its files and
+//! settings, a real PostgreSQL with TLS and two roles, `migrate` as the owner, `doctor` and `serve`
+//! as the service.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ impl Deployment {
     fn start() -> Self {
         let compose = Compose::read();
         let folder = tempfile::tempdir().unwrap();
-        // PostgreSQL's account goes through it.
+        // PostgreSQL runs under another account, which needs access to this folder.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let secrets = folder.path().join("secrets");
         succeed(Command::new("script/compose-secrets").arg(&secrets));
@@ -51,7 +51,7 @@ impl Deployment {
         self.folder.path().join("secrets")
     }
 
-    /// The environment of a service; only where files and the database are is replaced.
+    /// The environment of a service, with local paths of files and address of the database.
     fn environment(&self, service: &str) -> BTreeMap<String, String> {
         let service = self.compose.service(service);
         let mut files = service.secrets(&self.secrets());
@@ -60,7 +60,7 @@ impl Deployment {
         environment.map(|(name, value)| (name, here(&value, &files))).collect()
     }
 
-    /// A command in the container of a service.
+    /// A command in the environment of a service.
     fn command(&self, service: &str, arguments: &[&str]) -> Command {
         let mut command = keeper(arguments);
         command.envs(self.environment(service));
@@ -71,7 +71,7 @@ impl Deployment {
         run_with_input(self.command("keeper", arguments), input)
     }
 
-    /// `serve` on a port of its own.
+    /// Starts `serve` on a free port.
     fn serve(&self) -> Server {
         let mut command = self.command("keeper", &["serve"]);
         command.env("KEEPER__HTTP__LISTEN", "127.0.0.1:0");
@@ -80,7 +80,7 @@ impl Deployment {
         Server::start(command).unwrap()
     }
 
-    /// The URL of the database for a role, as its service has it but with the password in it.
+    /// The database URL of a service, with the password of its role in it.
     fn url(&self, service: &str) -> String {
         let environment = self.environment(service);
         let password = fs::read_to_string(&environment["KEEPER__DATABASE__PASSWORD_FILE"]).unwrap();
@@ -89,28 +89,34 @@ impl Deployment {
     }
 }
 
-/// Calls the service as its proxy does: by the name that is allowed.
-struct FairnessKey {
+/// Calls the service as its proxy does, with an allowed `Host`.
+struct ProxiedClient {
     client: Client,
     url: String,
 }
 
-impl FairnessKey {
-    async fn call(&self, method: Method, path: &str, who: &Credentials, body: &Value) -> Answer {
+impl ProxiedClient {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        credentials: &Credentials,
+        body: &Value,
+    ) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.url));
         let request = request.header("Host", "localhost").json(body);
-        Answer::read(who.put_into(request).send().await.unwrap()).await
+        Answer::read(credentials.put_into(request).send().await.unwrap()).await
     }
 
-    async fn post(&self, path: &str, who: &Credentials, body: &Value) -> Value {
-        let answer = self.call(Method::POST, path, who, body).await;
+    async fn post(&self, path: &str, credentials: &Credentials, body: &Value) -> Value {
+        let answer = self.call(Method::POST, path, credentials, body).await;
         assert!(answer.status.is_success(), "{path}: {answer:?}");
         if answer.body.is_empty() { Value::Null } else { answer.json() }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_clause_of_doctor_fails_in_the_deployment_that_is_shipped() {
+async fn doctor_finds_no_fault_in_the_shipped_deployment() {
     let deployment = Deployment::start();
     for _ in 0..2 {
         run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
@@ -123,7 +129,7 @@ async fn no_clause_of_doctor_fails_in_the_deployment_that_is_shipped() {
     let findings = findings.as_array().unwrap();
     let failed: Vec<_> = findings.iter().filter(|finding| finding["verdict"] == "FAIL").collect();
     assert_eq!((finished.code, failed), (0, Vec::<&Value>::new()));
-    for what in [
+    for check in [
         "the service's role is no superuser",
         "the service's role cannot change audit events",
         "the way to the database is encrypted, or stays on this machine",
@@ -131,22 +137,22 @@ async fn no_clause_of_doctor_fails_in_the_deployment_that_is_shipped() {
         "only names of this service are answered for",
         "anchors of the audit chains are written",
     ] {
-        let finding = findings.iter().find(|finding| finding["what"] == what);
-        assert_eq!(finding.unwrap()["verdict"], "pass", "{what}");
+        let finding = findings.iter().find(|finding| finding["what"] == check);
+        assert_eq!(finding.unwrap()["verdict"], "pass", "{check}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_services_role_does_all_its_work_and_cannot_change_evidence() {
+async fn the_service_role_can_do_its_work_but_cannot_change_the_audit_log() {
     let deployment = Deployment::start();
     run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
     let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).succeeded();
     run(&["user", "add", "admin", "--id", "1", "--administrator"], PASSWORD);
     run(&["user", "add", "paul", "--id", "278"], PASSWORD);
     let server = deployment.serve();
-    let caller = FairnessKey { client: Client::new(), url: server.ready.clone() };
-    use_the_api(&caller).await;
-    use_the_commands(&deployment);
+    let client = ProxiedClient { client: Client::new(), url: server.ready.clone() };
+    call_the_api(&client).await;
+    run_the_commands(&deployment);
     server.signal(Signal::TERM);
     let (ended_well, log) = server.wait();
     assert!(ended_well && !log.contains("\"ERROR\"") && !log.contains("denied"), "{log}");
@@ -171,39 +177,39 @@ async fn the_services_role_does_all_its_work_and_cannot_change_evidence() {
     }
 }
 
-/// Every kind of write that the API makes.
-async fn use_the_api(caller: &FairnessKey) {
+/// Makes every kind of write that the API has.
+async fn call_the_api(client: &ProxiedClient) {
     let admin = Credentials::basic("admin", PASSWORD);
     let save = |value: &str| json!({ "UserId": 278, "Credential": { "Value": value } });
-    assert_eq!(caller.post(SAVE, &admin, &save("another password here")).await, true);
+    assert_eq!(client.post(SAVE, &admin, &save("another password here")).await, true);
     let identifier = json!({ "UserId": 278, "Credential":
         { "Type": { "Type": "ActiveDirectory" }, "Value": "S-1-5-21" } });
-    assert_eq!(caller.post(SAVE, &admin, &identifier).await, true);
+    assert_eq!(client.post(SAVE, &admin, &identifier).await, true);
     let wrong = Credentials::basic("paul", "a wrong password");
-    assert_eq!(caller.call(Method::GET, WHO, &wrong, &Value::Null).await.status, 401);
+    assert_eq!(client.call(Method::GET, WHO, &wrong, &Value::Null).await.status, 401);
     let paul = Credentials::basic("paul", "another password here");
-    let ticket = caller.post(TICKETS, &paul, &Value::Null).await["Ticket"].clone();
+    let ticket = client.post(TICKETS, &paul, &Value::Null).await["Ticket"].clone();
     let ticket = Credentials::Ticket(ticket.as_str().unwrap().to_owned());
-    let token = caller.call(Method::GET, TOKEN, &ticket, &Value::Null).await.json();
+    let token = client.call(Method::GET, TOKEN, &ticket, &Value::Null).await.json();
     let token = Credentials::Bearer(token.as_str().unwrap().to_owned());
-    for who in [&ticket, &token] {
-        assert_eq!(caller.call(Method::GET, WHO, who, &Value::Null).await.status, 200);
+    for credentials in [&ticket, &token] {
+        assert_eq!(client.call(Method::GET, WHO, credentials, &Value::Null).await.status, 200);
     }
     let login = json!({ "UserName": "paul", "Password": "another password here" });
-    caller.post("/login", &Credentials::Anonymous, &login).await;
+    client.post("/login", &Credentials::Anonymous, &login).await;
     let new = json!({ "Name": "ada", "Credentials": [{ "Value": "her own long password" }] });
-    let ada = caller.post("/api/v1/Agents/User/SaveUser", &admin, &new).await;
+    let ada = client.post("/api/v1/Agents/User/SaveUser", &admin, &new).await;
     let path = format!("/api/v1/Agents/User/DeleteUser?userId={}", ada["AssociateId"]);
-    caller.post(&path, &admin, &Value::Null).await;
-    let end = caller.call(Method::DELETE, "/keeper/users/278/tickets", &admin, &Value::Null).await;
+    client.post(&path, &admin, &Value::Null).await;
+    let end = client.call(Method::DELETE, "/keeper/users/278/tickets", &admin, &Value::Null).await;
     assert_eq!(end.status, 204, "{end:?}");
-    let forget = "/keeper/users/278/attempts";
-    let forgotten = caller.call(Method::DELETE, forget, &admin, &Value::Null).await;
-    assert_eq!(forgotten.status, 204, "{forgotten:?}");
+    let attempts = "/keeper/users/278/attempts";
+    let unlock = client.call(Method::DELETE, attempts, &admin, &Value::Null).await;
+    assert_eq!(unlock.status, 204, "{unlock:?}");
 }
 
-/// Every kind of write that commands make.
-fn use_the_commands(deployment: &Deployment) {
+/// Makes every kind of write that commands have.
+fn run_the_commands(deployment: &Deployment) {
     let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).succeeded();
     let import = deployment.folder.path().join("import.jsonl");
     let lines = ["eva", "uwe"].map(|name| format!("{{\"login_name\":\"{name}\"}}\n"));
@@ -223,21 +229,21 @@ fn use_the_commands(deployment: &Deployment) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_proves_its_name_and_lets_in_nobody_else() {
+async fn the_database_proves_its_name_and_rejects_other_roles() {
     let deployment = Deployment::start();
     run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
-    // Its certificate is for another name.
-    let mut elsewhere = deployment.command("migrate", &["migrate"]);
+    // The certificate is for another name.
+    let mut wrong_name = deployment.command("migrate", &["migrate"]);
     let url = deployment.environment("migrate")["KEEPER__DATABASE__URL"].clone();
-    elsewhere.env("KEEPER__DATABASE__URL", url.replace("@localhost", "@127.0.0.1"));
-    run_with_input(elsewhere, "").failed_saying("cannot be reached");
-    // Nor does another certificate of that name count.
-    let others = deployment.folder.path().join("others");
-    succeed(Command::new("script/compose-secrets").arg(&others));
-    let mut mistaken = deployment.command("migrate", &["migrate"]);
-    let url = url.replace(deployment.secrets().to_str().unwrap(), others.to_str().unwrap());
-    mistaken.env("KEEPER__DATABASE__URL", url);
-    run_with_input(mistaken, "").failed_saying("cannot be reached");
+    wrong_name.env("KEEPER__DATABASE__URL", url.replace("@localhost", "@127.0.0.1"));
+    run_with_input(wrong_name, "").failed_saying("cannot be reached");
+    // Another certificate for the right name is rejected, too.
+    let other_secrets = deployment.folder.path().join("others");
+    succeed(Command::new("script/compose-secrets").arg(&other_secrets));
+    let mut wrong_certificate = deployment.command("migrate", &["migrate"]);
+    let url = url.replace(deployment.secrets().to_str().unwrap(), other_secrets.to_str().unwrap());
+    wrong_certificate.env("KEEPER__DATABASE__URL", url);
+    run_with_input(wrong_certificate, "").failed_saying("cannot be reached");
     let url = deployment.url("keeper");
     let (plain, _) = url.split_once("?sslmode").unwrap();
     for url in [
@@ -258,9 +264,9 @@ async fn the_database_proves_its_name_and_lets_in_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_cannot_be_granted_is_named_with_the_next_step() {
+async fn migrate_names_a_role_that_it_cannot_grant_and_the_next_step() {
     let deployment = Deployment::start();
-    for (role, said) in [
+    for (role, message) in [
         ("nobody", "create it"),
         ("keeper_owner", "connect `migrate` as another"),
         ("postgres", "no superuser"),
@@ -269,6 +275,6 @@ async fn a_role_that_cannot_be_granted_is_named_with_the_next_step() {
         migrate.env("KEEPER__DATABASE__ROLE", role);
         let finished = run_with_input(migrate, "");
         assert!(finished.stderr.contains("database.role: "), "{finished:?}");
-        finished.failed_saying(said);
+        finished.failed_saying(message);
     }
 }

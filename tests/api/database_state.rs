@@ -1,6 +1,5 @@
-//! A server that changes under its connections: made read-only, its tables changed, its sessions
-//! ended, full, or with another password. None of that is an error of this service, and none of it
-//! outlasts its cause.
+//! Changes of the database server while the service runs: read-only mode, altered tables, ended
+//! sessions, too few connections, a new password. The service answers 503 and then recovers.
 
 use std::{fs, os::unix::fs::PermissionsExt, str::FromStr};
 
@@ -13,15 +12,15 @@ use sqlx::{
 
 use crate::support::{Answer, PLAIN, Server, TestApp, WHO, keeper};
 
-/// A PostgreSQL of this test's own, which may be changed as a whole.
-struct OwnServer {
+/// A PostgreSQL of one test, which may change its settings.
+struct PrivateServer {
     server: Server,
     pool: PgPool,
     options: PgConnectOptions,
     folder: tempfile::TempDir,
 }
 
-impl OwnServer {
+impl PrivateServer {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -35,7 +34,7 @@ impl OwnServer {
         Self { server, pool, options, folder }
     }
 
-    /// Runs a statement on a connection of its own, which no setting of this server has reached yet.
+    /// Runs a statement on a new connection, which has the current settings of the server.
     async fn execute(&self, statement: &str) {
         let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
@@ -53,7 +52,7 @@ impl OwnServer {
         setting == "on"
     }
 
-    /// Makes the server read-only or not, for every session that there is, and waits until it is.
+    /// Turns read-only mode `on` or `off` for all sessions, and waits until it is in force.
     async fn set_read_only(&self, value: &str) {
         self.execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await;
         self.execute("SELECT pg_reload_conf()").await;
@@ -89,16 +88,16 @@ async fn readiness(app: &TestApp) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_server_that_turns_read_only_is_unavailable_and_no_longer_than_it_is() {
-    let own = OwnServer::start().await;
-    let app = TestApp::spawn(own.pool.clone()).await;
+async fn a_read_only_server_answers_503_until_it_is_writable_again() {
+    let postgres = PrivateServer::start().await;
+    let app = TestApp::spawn(postgres.pool.clone()).await;
     let administrator = app.administrator();
     let token =
         crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
     app.save(&administrator, PLAIN.0, "", "before").await.assert_saved();
     assert_eq!(readiness(&app).await.0, 200);
 
-    own.set_read_only("on").await;
+    postgres.set_read_only("on").await;
     for _ in 0..3 {
         assert_unavailable(&app.save(&administrator, PLAIN.0, "", "meanwhile").await);
         assert_unavailable(&app.save(&token, PLAIN.0, "", "meanwhile").await);
@@ -107,22 +106,22 @@ async fn a_server_that_turns_read_only_is_unavailable_and_no_longer_than_it_is()
     assert_eq!(status, 503);
     assert!(reason.contains("the database server is read-only"), "{reason}");
 
-    own.set_read_only("off").await;
+    postgres.set_read_only("off").await;
     app.save(&token, PLAIN.0, "", "afterwards").await.assert_saved();
     app.save(&administrator, PLAIN.0, "", "afterwards").await.assert_saved();
     assert_eq!(readiness(&app).await, (200, "ready\n".to_owned()));
     drop(app);
-    own.stop().await;
+    postgres.stop().await;
 }
 
 #[tokio::test]
-async fn changed_tables_and_ended_sessions_are_not_noticed() {
-    let own = OwnServer::start().await;
-    let app = TestApp::spawn(own.pool.clone()).await;
+async fn requests_succeed_after_altered_tables_and_terminated_sessions() {
+    let postgres = PrivateServer::start().await;
+    let app = TestApp::spawn(postgres.pool.clone()).await;
     let administrator = app.administrator();
     let token =
         crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
-    let everything = async |step: &str| {
+    let assert_all_succeed = async |step: &str| {
         app.get(WHO, &administrator).await.assert_status(200);
         app.get(WHO, &token).await.assert_status(200);
         app.save(&token, PLAIN.0, "", step).await.assert_saved();
@@ -130,42 +129,43 @@ async fn changed_tables_and_ended_sessions_are_not_noticed() {
             .await
             .assert_status(200);
     };
-    everything("before").await;
-    // Another type of the result for every statement that reads it.
-    own.execute("ALTER TABLE users ALTER COLUMN login_name TYPE varchar(400)").await;
-    everything("changed").await;
-    own.end_sessions_of("keeper").await;
-    everything("ended").await;
+    assert_all_succeed("before").await;
+    // Every prepared statement that reads this column now has another result type.
+    postgres.execute("ALTER TABLE users ALTER COLUMN login_name TYPE varchar(400)").await;
+    assert_all_succeed("changed").await;
+    postgres.end_sessions_of("keeper").await;
+    assert_all_succeed("ended").await;
     drop(app);
-    own.stop().await;
+    postgres.stop().await;
 }
 
 #[tokio::test]
-async fn a_role_with_few_connections_waits_in_turn_and_a_new_password_counts_at_once() {
-    let own = OwnServer::start().await;
-    own.execute(
-        "CREATE ROLE service LOGIN PASSWORD 'first' CONNECTION LIMIT 2;
+async fn requests_queue_for_few_connections_and_a_new_password_is_read_at_once() {
+    let postgres = PrivateServer::start().await;
+    postgres
+        .execute(
+            "CREATE ROLE service LOGIN PASSWORD 'first' CONNECTION LIMIT 2;
          GRANT ALL ON ALL TABLES IN SCHEMA public TO service;
          GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO service;",
-    )
-    .await;
-    let mut connection = PgConnection::connect_with(&own.options).await.unwrap();
+        )
+        .await;
+    let mut connection = PgConnection::connect_with(&postgres.options).await.unwrap();
     let rules: String =
         sqlx::query_scalar("SHOW hba_file").fetch_one(&mut connection).await.unwrap();
-    let trusting = fs::read_to_string(&rules).unwrap();
-    fs::write(&rules, format!("local all service scram-sha-256\n{trusting}")).unwrap();
-    own.execute("SELECT pg_reload_conf()").await;
+    let former_rules = fs::read_to_string(&rules).unwrap();
+    fs::write(&rules, format!("local all service scram-sha-256\n{former_rules}")).unwrap();
+    postgres.execute("SELECT pg_reload_conf()").await;
 
-    let password = own.folder.path().join("password");
+    let password = postgres.folder.path().join("password");
     fs::write(&password, "first\n").unwrap();
     fs::set_permissions(&password, PermissionsExt::from_mode(0o400)).unwrap();
-    let url = own.server.ready.replace("//keeper@", "//service@");
+    let url = postgres.server.ready.replace("//keeper@", "//service@");
     let variables = [
         ("KEEPER__DATABASE__URL", url.as_str()),
         ("KEEPER__DATABASE__PASSWORD_FILE", password.to_str().unwrap()),
         ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "16"),
     ];
-    let app = TestApp::spawn_with(own.pool.clone(), &variables, "").await;
+    let app = TestApp::spawn_with(postgres.pool.clone(), &variables, "").await;
     let administrator = app.administrator();
     let saves = (0..24).map(|number| {
         let (app, administrator) = (&app, &administrator);
@@ -175,8 +175,8 @@ async fn a_role_with_few_connections_waits_in_turn_and_a_new_password_counts_at_
         answer.assert_saved();
     }
 
-    own.execute("ALTER ROLE service PASSWORD 'second'").await;
-    own.end_sessions_of("service").await;
+    postgres.execute("ALTER ROLE service PASSWORD 'second'").await;
+    postgres.end_sessions_of("service").await;
     assert_unavailable(&app.save(&administrator, PLAIN.0, "", "meanwhile").await);
     let (status, reason) = readiness(&app).await;
     assert_eq!((status, reason.as_str()), (503, "not ready: the database cannot be reached\n"));
@@ -185,5 +185,5 @@ async fn a_role_with_few_connections_waits_in_turn_and_a_new_password_counts_at_
     app.save(&administrator, PLAIN.0, "", "afterwards").await.assert_saved();
     assert_eq!(readiness(&app).await.0, 200);
     drop(app);
-    own.stop().await;
+    postgres.stop().await;
 }

@@ -1,12 +1,11 @@
-//! The deployment files, as far as they can be checked by reading where no image can be pulled; what
-//! they make of processes is in `compose.rs`.
+//! Static checks of the deployment files, which need no image. `compose.rs` runs their processes.
 
 use std::{fs, path::Path};
 
 use crate::support::{compose::Compose, keeper, run_with_input};
 
 #[test]
-fn everything_runs_hardened_and_only_the_proxy_is_published_on_loopback() {
+fn every_container_is_hardened_and_only_the_proxy_has_a_published_port() {
     let compose = Compose::read();
     for name in ["database", "migrate", "keeper", "proxy"] {
         let service = compose.service(name);
@@ -24,7 +23,7 @@ fn everything_runs_hardened_and_only_the_proxy_is_published_on_loopback() {
 }
 
 #[test]
-fn one_starts_after_the_other() {
+fn services_start_in_order_of_their_dependencies() {
     let compose = Compose::read();
     let condition = |service: &str, other: &str| {
         let service = compose.service(service);
@@ -37,7 +36,7 @@ fn one_starts_after_the_other() {
 }
 
 #[test]
-fn no_secret_stands_in_the_files_and_nobody_gets_more_than_they_need() {
+fn files_contain_no_secrets_and_services_mount_only_those_they_need() {
     let compose = Compose::read();
     for (name, secret) in compose.yaml()["secrets"].as_hash().unwrap() {
         assert!(secret["file"].as_str().unwrap().starts_with("secrets/"), "{name:?}");
@@ -61,7 +60,7 @@ fn no_secret_stands_in_the_files_and_nobody_gets_more_than_they_need() {
     }
 }
 
-/// The directives of the proxy, each as one line.
+/// The directives of the proxy, one per line.
 fn proxy_directives() -> Vec<String> {
     let text = fs::read_to_string("deploy/nginx.conf").unwrap();
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
@@ -69,7 +68,7 @@ fn proxy_directives() -> Vec<String> {
 }
 
 #[test]
-fn the_proxy_is_where_the_service_believes_it_and_says_all_that_is_believed() {
+fn the_proxy_has_the_trusted_address_and_sets_all_forwarded_headers() {
     let compose = Compose::read();
     let address = &compose.service("proxy").member("networks")["front"]["ipv4_address"];
     let keeper = compose.service("keeper").environment();
@@ -88,8 +87,8 @@ fn the_proxy_is_where_the_service_believes_it_and_says_all_that_is_believed() {
         assert!(directives.iter().any(|line| line == directive), "{directive}");
     }
     let files = compose.service("proxy").secrets(Path::new("secrets"));
-    for (there, _) in files {
-        assert!(directives.iter().any(|line| line.ends_with(&there)), "{there}");
+    for (path, _) in files {
+        assert!(directives.iter().any(|line| line.ends_with(&path)), "{path}");
     }
     for (_, mounted) in
         [compose.service("proxy").mounts(), compose.service("database").mounts()].concat()
@@ -99,12 +98,12 @@ fn the_proxy_is_where_the_service_believes_it_and_says_all_that_is_believed() {
 }
 
 #[test]
-fn the_image_has_no_shell_no_root_and_asks_for_its_own_health() {
+fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
     let text = fs::read_to_string("Dockerfile").unwrap().replace("\\\n", " ");
     let (_, last_stage) = text.rsplit_once("\nFROM ").unwrap();
     assert!(last_stage.starts_with("gcr.io/distroless/"), "{last_stage}");
     assert!(last_stage.contains("\nUSER nonroot\n"));
-    assert!(!last_stage.contains("\nRUN "), "nothing is built in the final image");
+    assert!(!last_stage.contains("\nRUN "), "the final stage must not run a command");
     let json = |instruction: &str| -> Vec<String> {
         let line = last_stage.lines().find(|line| line.starts_with(instruction)).unwrap();
         serde_json::from_str(&line[line.find('[').unwrap()..]).unwrap()
@@ -116,13 +115,13 @@ fn the_image_has_no_shell_no_root_and_asks_for_its_own_health() {
         let known = keeper(&[command[0].as_str(), "--help"]);
         run_with_input(known, "").succeeded();
     }
-    // A folder that the build needs and the image does not get is found here, not by `docker build`.
-    let needless =
+    // The build needs a `COPY` for each of these folders; this finds a missing one early.
+    let not_needed =
         [".ci", ".config", ".git", "data", "deploy", "docs", "script", "secrets", "target"];
     let ignored = fs::read_to_string(".dockerignore").unwrap();
     for entry in fs::read_dir(".").unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        if entry.file_type().unwrap().is_dir() && !needless.contains(&name.as_str()) {
+        if entry.file_type().unwrap().is_dir() && !not_needed.contains(&name.as_str()) {
             assert!(text.contains(&format!("\nCOPY {name} ./{name}\n")), "{name} is not copied");
             assert!(ignored.contains(&format!("\n!{name}\n")), "{name} is ignored");
         }
@@ -132,7 +131,10 @@ fn the_image_has_no_shell_no_root_and_asks_for_its_own_health() {
         let sources: Vec<&str> = sources.collect();
         for source in &sources[..sources.len() - 1] {
             let is_built = source.starts_with("/source/");
-            assert!(is_built || Path::new(source).exists(), "{source} is copied but not there");
+            assert!(
+                is_built || Path::new(source).exists(),
+                "{source} is copied but does not exist"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the service says about itself (protocol.md 8.6 and 10.23).
+//! Descriptions of routes, the OpenAPI document, and the pages.
 
 use std::io::Read;
 
@@ -14,7 +14,7 @@ async fn get(app: &TestApp, path: &str, accept: &str) -> Answer {
 }
 
 #[sqlx::test]
-async fn get_on_an_agents_url_describes_and_executes_nothing(pool: PgPool) {
+async fn get_on_an_agent_url_describes_the_call_without_executing_it(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in [SAVE.to_owned(), SAVE.to_lowercase(), format!("{SAVE}?UserId=278&Value=x")] {
         let answer = get(&app, &path, "application/json").await;
@@ -27,7 +27,7 @@ async fn get_on_an_agents_url_describes_and_executes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn head_is_get_without_the_body(pool: PgPool) {
+async fn head_answers_like_get_without_the_body(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in [SAVE, "/api/v1", "/docs", "/api/v1/User/currentPrincipal"] {
         let head = app.request(Method::HEAD, path, &app.plain()).send().await.unwrap();
@@ -39,10 +39,10 @@ async fn head_is_get_without_the_body(pool: PgPool) {
     }
 }
 
-/// What is constant is answered from memory: compressed for who can read that, and not at all to who
-/// has it already.
+/// Constant content is answered from memory: compressed if the client accepts that, and with 304 if
+/// the client has it.
 #[sqlx::test]
-async fn documents_have_a_tag_and_are_compressed_on_request(pool: PgPool) {
+async fn documents_have_an_etag_and_are_compressed_on_request(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in ["/docs", "/api", "/api/v1", "/openapi.json", "/assets/keeper.css", SAVE] {
         let get = async |headers: &[(&'static str, &str)]| {
@@ -85,7 +85,7 @@ async fn documents_have_a_tag_and_are_compressed_on_request(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_reference_of_a_description_is_in_the_document(pool: PgPool) {
+async fn a_description_refers_to_its_operation_in_the_openapi_document(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let description = get(&app, SAVE, "*/*").await.json();
     let (path, pointer) = description["Reference"].as_str().unwrap().split_once('#').unwrap();
@@ -94,7 +94,7 @@ async fn the_reference_of_a_description_is_in_the_document(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn api_is_a_page_unless_another_format_is_preferred(pool: PgPool) {
+async fn api_is_an_html_page_unless_another_format_is_preferred(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for accept in ["", "*/*", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"] {
         let answer = get(&app, "/api", accept).await;
@@ -119,7 +119,7 @@ async fn api_is_a_page_unless_another_format_is_preferred(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn api_v1_maps_every_url_to_its_methods(pool: PgPool) {
+async fn api_v1_maps_each_url_to_its_methods(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let urls = get(&app, "/api/v1", "*/*").await.json();
     assert!(urls[SAVE]["POST"].as_str().unwrap().starts_with("Saves"));
@@ -130,22 +130,22 @@ async fn api_v1_maps_every_url_to_its_methods(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_document_names_every_route_but_parts_of_pages(pool: PgPool) {
+async fn the_openapi_document_describes_every_route_except_assets(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let document = get(&app, "/openapi.json", "*/*").await.json();
     assert_eq!(document["openapi"].as_str().unwrap()[..3], *"3.1");
     for route in credential_keeper::describe_routes() {
         let operation = &document["paths"][route.path][route.method.to_lowercase()];
         let is_described = operation["responses"].is_object();
-        let is_part_of_pages = route.path == "/" || route.path.starts_with("/assets/");
-        assert_eq!(is_described, !is_part_of_pages, "{route:?}");
+        let is_asset = route.path == "/" || route.path.starts_with("/assets/");
+        assert_eq!(is_described, !is_asset, "{route:?}");
     }
     let body = &document["paths"][SAVE]["post"]["requestBody"]["content"];
     assert_eq!(body.as_object().unwrap().len(), 7);
 }
 
 #[test]
-fn the_committed_copy_of_the_document_is_fresh() {
+fn the_committed_openapi_document_is_up_to_date() {
     let fresh = run_with_input(keeper(&["openapi"]), "").succeeded();
     let committed = std::fs::read_to_string("docs/openapi.json").unwrap();
     assert_eq!(
@@ -156,7 +156,7 @@ fn the_committed_copy_of_the_document_is_fresh() {
 }
 
 #[sqlx::test]
-async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
+async fn pages_need_no_script_and_no_other_host(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in ["/docs", "/login", "/api"] {
         let page = get(&app, path, "text/html").await;
@@ -168,14 +168,16 @@ async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
             assert!(!page.body.contains(foreign), "{path}: {foreign}");
         }
     }
-    let Credentials::Session { cookie, .. } = app.session("anna").await else { panic!("none") };
+    let Credentials::Session { cookie, .. } = app.session("anna").await else {
+        panic!("no session")
+    };
     let signed_in = app
         .request(Method::GET, "/login", &Credentials::Anonymous)
         .header("Cookie", format!("ASP.NET_SessionId={cookie}"))
         .header("SO-Language", "x");
     let signed_in = Answer::read(signed_in.send().await.unwrap()).await;
     assert!(signed_in.body.contains("You are signed in as anna."), "{signed_in:?}");
-    assert!(!signed_in.body.contains("SR_"), "a page has no use for raw names");
+    assert!(!signed_in.body.contains("SR_"), "a page must not show raw resource names");
     let docs = get(&app, "/docs", "text/html").await;
     for part in
         ["SaveCredentialRequest", "ValueControl", "duplicate_member", SAVE, "outcome_unknown"]
@@ -185,23 +187,25 @@ async fn pages_are_whole_and_allow_no_script_and_no_other_host(pool: PgPool) {
 }
 
 #[test]
-fn every_test_that_the_security_document_cites_is_there() {
+fn every_test_that_the_security_claims_cite_exists() {
     let text = std::fs::read_to_string("docs/reference/security-claims.md").unwrap();
     let mut file = String::new();
     let mut cited = 0;
-    // Every second part is in backticks; `::name` alone is in the file named before it.
+    // Every second part is in backticks; `::name` alone refers to the file cited before it.
     for code in text.split('`').skip(1).step_by(2) {
         let (path, name) = code.split_once("::").unwrap_or((code, ""));
-        let is_file = std::path::Path::new(path).extension().is_some_and(|of| of == "rs");
+        let is_file =
+            std::path::Path::new(path).extension().is_some_and(|extension| extension == "rs");
         if is_file {
-            file = std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{path} is not there"));
+            file =
+                std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{path} does not exist"));
         }
         let is_name = name.len() > 4
             && name.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
         if (path.is_empty() || is_file) && is_name {
-            assert!(file.contains(&format!("fn {name}(")), "{code} is not there");
+            assert!(file.contains(&format!("fn {name}(")), "{code} does not exist");
             cited += 1;
         }
     }
-    assert!(cited > 150, "{cited} tests are cited");
+    assert!(cited > 150, "only {cited} tests are cited");
 }

@@ -1,5 +1,5 @@
-//! Headers with bytes that are no text, on several lines, and empty: one bad part hides no other,
-//! and nothing that cannot be read is taken for something else.
+//! Malformed headers: not text, repeated, or empty. An invalid part does not hide valid ones, and
+//! an unreadable value is never interpreted as another value.
 
 use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use serde_json::json;
@@ -7,76 +7,82 @@ use sqlx::PgPool;
 
 use crate::support::{Answer, Credentials, PLAIN, SAVE, TestApp, WHO};
 
-/// Names and values, one for each line.
-type Lines<'test> = &'test [(&'test str, &'test [u8])];
+/// Names and values of headers, one for each line.
+type HeaderLines<'test> = &'test [(&'test str, &'test [u8])];
 
-fn with(request: RequestBuilder, lines: Lines<'_>) -> RequestBuilder {
+fn with_headers(request: RequestBuilder, lines: HeaderLines<'_>) -> RequestBuilder {
     lines.iter().fold(request, |request, (name, value)| {
         request.header(*name, HeaderValue::from_bytes(value).unwrap())
     })
 }
 
-async fn get(app: &TestApp, path: &str, credentials: &Credentials, lines: Lines<'_>) -> Answer {
-    let request = with(app.request(Method::GET, path, credentials), lines);
+async fn get(
+    app: &TestApp,
+    path: &str,
+    credentials: &Credentials,
+    lines: HeaderLines<'_>,
+) -> Answer {
+    let request = with_headers(app.request(Method::GET, path, credentials), lines);
     Answer::read(request.send().await.unwrap()).await
 }
 
-async fn login(app: &TestApp, lines: Lines<'_>) -> Answer {
+async fn login(app: &TestApp, lines: HeaderLines<'_>) -> Answer {
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let request = app.request(Method::POST, "/login", &Credentials::Anonymous).json(&body);
-    Answer::read(with(request, lines).send().await.unwrap()).await
+    Answer::read(with_headers(request, lines).send().await.unwrap()).await
 }
 
 #[sqlx::test]
-async fn a_host_that_is_repeated_or_no_host_is_400(pool: PgPool) {
+async fn an_invalid_or_repeated_host_answers_400(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let who = async |lines: Lines<'_>| get(&app, WHO, &app.plain(), lines).await;
+    let who = async |lines: HeaderLines<'_>| get(&app, WHO, &app.plain(), lines).await;
     for host in [&b"keeper.example:80"[..], b"[::1]:8080", b""] {
         who(&[("Host", host)]).await.assert_status(200);
     }
     for host in [&b"\xff"[..], "æ.example".as_bytes(), b"a b", b"a@b", b"a, b", b"http://a"] {
         who(&[("Host", host)]).await.assert_field_refused("Host");
     }
-    // The web server's own refusal.
+    // The web server itself refuses a repeated host.
     who(&[("Host", b"a"), ("Host", b"a")]).await.assert_status(400);
 }
 
 #[sqlx::test]
-async fn an_authorization_that_is_no_text_is_401(pool: PgPool) {
+async fn an_authorization_header_that_is_not_text_answers_401(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for value in [&b"Basic \xff"[..], b"\xff", b"Bearer \xc3\xa6", b"SOTicket \xff", b""] {
         let lines = [("Authorization", value)];
         get(&app, WHO, &Credentials::Anonymous, &lines).await.assert_unauthenticated();
-        // The session does not stand in for it.
+        // A valid session does not replace an invalid `Authorization`.
         get(&app, WHO, &app.session("anna").await, &lines).await.assert_unauthenticated();
     }
 }
 
 #[sqlx::test]
-async fn the_cookies_of_others_do_not_hide_the_session(pool: PgPool) {
+async fn invalid_cookies_do_not_hide_the_session(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let Credentials::Session { cookie, xsrf } = app.session("anna").await else { panic!() };
     let who = async |lines: &[&[u8]], xsrf: &[&[u8]]| {
         let cookies = lines.iter().map(|line| ("Cookie", *line));
-        let lines: Vec<_> = cookies.chain(xsrf.iter().map(|of| ("X-XSRF-TOKEN", *of))).collect();
+        let lines: Vec<_> =
+            cookies.chain(xsrf.iter().map(|value| ("X-XSRF-TOKEN", *value))).collect();
         get(&app, WHO, &Credentials::Anonymous, &lines).await
     };
-    let ours = format!("ASP.NET_SessionId={cookie}").into_bytes();
+    let session = format!("ASP.NET_SessionId={cookie}").into_bytes();
     let value = xsrf.as_bytes();
-    let line = [b"name=J\xf8rgen; \xff\xfe=1; ", ours.as_slice(), b"; last=\xc3"].concat();
+    let line = [b"name=J\xf8rgen; \xff\xfe=1; ", session.as_slice(), b"; last=\xc3"].concat();
     who(&[&line], &[value]).await.assert_status(200);
-    who(&[b"name=J\xf8rgen", &ours, b""], &[value]).await.assert_status(200);
-    who(&[&[ours.as_slice(), b"\xff"].concat()], &[value]).await.assert_unauthenticated();
-    who(&[&ours, &ours], &[value]).await.assert_unauthenticated();
+    who(&[b"name=J\xf8rgen", &session, b""], &[value]).await.assert_status(200);
+    who(&[&[session.as_slice(), b"\xff"].concat()], &[value]).await.assert_unauthenticated();
+    who(&[&session, &session], &[value]).await.assert_unauthenticated();
     for wrong in [&b"\xff"[..], b"", &[value, b"\xff"].concat()] {
-        let answer = who(&[&ours], &[wrong]).await;
+        let answer = who(&[&session], &[wrong]).await;
         answer.assert_refused(401, "SoSessionException", "xsrf_wrong");
     }
-    who(&[&ours], &[value, b"\xff"]).await.assert_unauthenticated();
+    who(&[&session], &[value, b"\xff"]).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn an_unknown_part_of_a_list_hides_no_known_one(pool: PgPool) {
+async fn an_unreadable_list_entry_does_not_hide_valid_ones(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (lines, content_type) in [
         (&[("Accept", &b"\xff/\xfe, text/xml"[..])][..], "text/xml; charset=utf-8"),
@@ -119,14 +125,14 @@ async fn an_unknown_part_of_a_list_hides_no_known_one(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_body_of_an_unclear_type_or_coding_is_415_and_of_a_clear_one_is_read(pool: PgPool) {
+async fn a_body_with_an_ambiguous_type_or_encoding_answers_415(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let token = Credentials::Bearer(app.token(&app.administrator()).await);
     let json = ("Content-Type", &b"application/json"[..]);
     for (number, (lines, is_read)) in [
         (&[json][..], true),
         (&[("Content-Type", &b"application/json; title=\xe6; charset=utf-8"[..])], true),
-        // Like any charset that is not known: no byte of the body could mean something else.
+        // An unreadable charset is treated like an unknown one.
         (&[("Content-Type", b"application/json; charset=\xff")], true),
         (&[("Content-Type", b"application/json\xff")], false),
         (&[("Content-Type", b"")], false),
@@ -143,7 +149,7 @@ async fn a_body_of_an_unclear_type_or_coding_is_415_and_of_a_clear_one_is_read(p
     {
         let value = format!("password {number}");
         let body = json!({ "UserId": PLAIN.0, "Credential": { "Value": value } }).to_string();
-        let request = with(app.request(Method::POST, SAVE, &token), lines).body(body);
+        let request = with_headers(app.request(Method::POST, SAVE, &token), lines).body(body);
         let answer = Answer::read(request.send().await.unwrap()).await;
         if is_read {
             answer.assert_saved();
@@ -155,10 +161,10 @@ async fn a_body_of_an_unclear_type_or_coding_is_415_and_of_a_clear_one_is_read(p
 }
 
 #[sqlx::test]
-async fn a_page_that_cannot_be_told_is_not_our_own(pool: PgPool) {
+async fn a_login_with_an_unreadable_or_foreign_origin_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let own = app.url.clone().into_bytes();
-    let foreign: [Lines<'_>; 7] = [
+    let not_same_origin: [HeaderLines<'_>; 7] = [
         &[("Origin", b"\xff")],
         &[("Origin", b"")],
         &[("Origin", &own), ("Origin", &own)],
@@ -167,7 +173,7 @@ async fn a_page_that_cannot_be_told_is_not_our_own(pool: PgPool) {
         &[("Sec-Fetch-Site", b"same-origin"), ("Sec-Fetch-Site", b"cross-site")],
         &[("Sec-Fetch-Site", b"same-origin"), ("Origin", b"\xff")],
     ];
-    for lines in foreign {
+    for lines in not_same_origin {
         login(&app, lines).await.assert_forbidden();
     }
     login(&app, &[("Sec-Fetch-Site", b"same-origin"), ("Origin", &own)]).await.assert_status(200);

@@ -1,11 +1,11 @@
-//! Liveness and readiness, on the operations listener and on `dev`'s own.
+//! Liveness and readiness on the operations listener, and the `health` command.
 
 use sqlx::PgPool;
 
 use crate::support::{Server, TestApp, keeper};
 
 #[sqlx::test]
-async fn serve_answers_health_only_on_the_operations_listener(pool: PgPool) {
+async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
     let port = free_port();
     let address = format!("127.0.0.1:{port}");
     let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
@@ -21,7 +21,7 @@ async fn serve_answers_health_only_on_the_operations_listener(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_missing_migration_is_not_ready_and_a_newer_one_is_tolerated(pool: PgPool) {
+async fn a_missing_migration_is_not_ready_but_a_newer_one_is_tolerated(pool: PgPool) {
     let address = format!("127.0.0.1:{}", free_port());
     let app = TestApp::spawn_with(pool, &[("KEEPER__OPERATIONS__LISTEN", &address)], "").await;
     sqlx::raw_sql(
@@ -42,15 +42,15 @@ async fn a_missing_migration_is_not_ready_and_a_newer_one_is_tolerated(pool: PgP
 }
 
 #[sqlx::test]
-async fn health_fails_when_nobody_answers(pool: PgPool) {
+async fn the_health_command_fails_when_no_server_answers(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    let finished = app.command(&["health", "--url", &nobody], "");
+    let url = format!("http://127.0.0.1:{}", free_port());
+    let finished = app.command(&["health", "--url", &url], "");
     assert_eq!(finished.code, 1, "{finished:?}");
 }
 
 #[sqlx::test]
-async fn a_stopping_instance_is_not_ready_but_answers_until_its_grace_is_over(pool: PgPool) {
+async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: PgPool) {
     let address = format!("127.0.0.1:{}", free_port());
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
@@ -81,7 +81,7 @@ async fn a_stopping_instance_is_not_ready_but_answers_until_its_grace_is_over(po
     assert!(ended_well, "{log}");
 }
 
-/// A port that was free a moment ago.
+/// A port that no process listened on at the time of the call.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! Bounds on what a request may be (protocol.md 10.25).
+//! Limits on requests: the sizes of body, headers and URL, media types, timeouts and hosts.
 
 use std::{
     io::{Read, Write},
@@ -20,7 +20,7 @@ async fn send(app: &TestApp, content_type: &str, body: Vec<u8>) -> Answer {
 }
 
 #[sqlx::test]
-async fn a_body_has_at_most_64_kib(pool: PgPool) {
+async fn a_body_larger_than_64_kib_answers_413(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let padded = |size: usize| {
         let body = r#"{"UserId": 278, "Credential": {"Value": "x"}}"#;
@@ -29,7 +29,7 @@ async fn a_body_has_at_most_64_kib(pool: PgPool) {
     send(&app, "application/json", padded(64 * 1024)).await.assert_saved();
     let answer = send(&app, "application/json", padded(64 * 1024 + 1)).await;
     answer.assert_refused(413, "HttpResponseException", "body_too_large");
-    // The same without its length being announced.
+    // The same body without `Content-Length`.
     let chunked = reqwest::Body::from(padded(64 * 1024 + 1));
     let request = app
         .request(Method::POST, SAVE, &app.administrator())
@@ -40,7 +40,7 @@ async fn a_body_has_at_most_64_kib(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_body_that_is_not_read_has_at_most_64_kib_too(pool: PgPool) {
+async fn an_unused_body_larger_than_64_kib_also_answers_413(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (path, credentials) in [(TYPES, app.administrator()), ("/login", Credentials::Anonymous)] {
         let request = app.request(Method::POST, path, &credentials).body(vec![b' '; 64 * 1024 + 1]);
@@ -49,10 +49,9 @@ async fn a_body_that_is_not_read_has_at_most_64_kib_too(pool: PgPool) {
     }
 }
 
-/// Lists of a thousand times what anybody means; a reader that compared each with each took
-/// seconds for them.
+/// Lists with thousands of entries. A parser that compared every pair of entries took seconds.
 #[sqlx::test]
-async fn endless_lists_in_headers_are_answered_at_once(pool: PgPool) {
+async fn very_long_lists_in_headers_are_answered_quickly(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (name, entry) in [("Accept", "*/*,"), ("Accept-Language", "xx,"), ("Accept-Charset", "x,")]
     {
@@ -69,7 +68,7 @@ async fn endless_lists_in_headers_are_answered_at_once(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_request_without_accept_is_answered_in_its_own_format(pool: PgPool) {
+async fn a_request_without_accept_is_answered_in_the_format_of_its_body(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let token = app.token(&app.administrator()).await;
     for content_type in ["text/xml", "application/json-patch+json"] {
@@ -91,7 +90,7 @@ async fn a_request_without_accept_is_answered_in_its_own_format(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_unknown_media_type_is_415(pool: PgPool) {
+async fn an_unsupported_media_type_answers_415(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for content_type in ["image/png", "application/json2", "json", "multipart/form-data"] {
         let answer = send(&app, content_type, b"{}".to_vec()).await;
@@ -100,19 +99,19 @@ async fn an_unknown_media_type_is_415(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_head_that_is_too_large_is_431_and_a_url_414(pool: PgPool) {
+async fn too_large_headers_answer_431_and_a_too_long_url_414(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let request = app.request(Method::GET, WHO, &app.plain()).header("X-Large", "x".repeat(33_000));
     let answer = Answer::read(request.send().await.unwrap()).await;
     answer.assert_refused(431, "HttpResponseException", "headers_too_large");
-    let long = Credentials::Raw(format!("Bearer {}", "x".repeat(16 * 1024)));
-    app.get(WHO, &long).await.assert_refused(431, "HttpResponseException", "headers_too_large");
+    let too_long = Credentials::Raw(format!("Bearer {}", "x".repeat(16 * 1024)));
+    app.get(WHO, &too_long).await.assert_refused(431, "HttpResponseException", "headers_too_large");
     let answer = app.get(&format!("{WHO}?{}", "x".repeat(8 * 1024)), &app.plain()).await;
     answer.assert_refused(414, "HttpResponseException", "uri_too_long");
 }
 
 #[sqlx::test]
-async fn a_body_that_does_not_come_is_408(pool: PgPool) {
+async fn a_body_that_does_not_arrive_in_time_answers_408(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1")], "").await;
     let ticket = app.ticket(&app.administrator()).await;
     let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
@@ -127,15 +126,15 @@ async fn a_body_that_does_not_come_is_408(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_host_that_is_not_ours_is_421(pool: PgPool) {
+async fn a_host_that_is_not_allowed_answers_421(pool: PgPool) {
     let file = "[http]\nallowed_hosts = ['localhost', '127.0.0.1']";
     let app = TestApp::spawn_with(pool, &[], file).await;
-    for (host, is_answered) in
+    for (host, is_allowed) in
         [("localhost", true), ("LOCALHOST:99", true), ("127.0.0.1", true), ("evil.example", false)]
     {
         let request = app.request(Method::GET, WHO, &app.plain()).header("Host", host);
         let answer = Answer::read(request.send().await.unwrap()).await;
-        if is_answered {
+        if is_allowed {
             answer.assert_status(200);
         } else {
             answer.assert_refused(421, "HttpResponseException", "misdirected_request");

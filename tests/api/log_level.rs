@@ -1,4 +1,4 @@
-//! What `log.level` turns off, and what it never does.
+//! `log.level`: it filters the log but never the anchors and alarms.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use sqlx::PgPool;
 
 use crate::support::{PLAIN, RETIRED, SAVE, Server, TestApp, WHO, keeper};
 
-/// Saves a credential and uses one whose row was edited, in a `serve` with that log; gives back the
-/// log.
+/// Runs `serve` with this level and format, saves a credential and logs in with one that was
+/// tampered with; returns the log.
 async fn log_of(app: &TestApp, level: &str, format: &str) -> String {
     let mut serve = keeper(&["serve"]);
     serve
@@ -32,10 +32,10 @@ async fn log_of(app: &TestApp, level: &str, format: &str) -> String {
     log
 }
 
-/// A row with another version than it was sealed with does not open.
-async fn shift_version(app: &TestApp, by: i64) {
+/// Changes the version of a row, so that its seal does not match.
+async fn shift_version(app: &TestApp, difference: i64) {
     sqlx::query("UPDATE credentials SET version = version + $1 WHERE user_id = $2")
-        .bind(by)
+        .bind(difference)
         .bind(PLAIN.0)
         .execute(&app.pool)
         .await
@@ -43,7 +43,7 @@ async fn shift_version(app: &TestApp, by: i64) {
 }
 
 #[sqlx::test]
-async fn anchors_and_alarms_are_logged_whatever_the_level_and_the_format(pool: PgPool) {
+async fn anchors_and_alarms_are_logged_at_every_level_and_in_every_format(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
     sqlx::raw_sql("UPDATE users SET is_retired = false").execute(&app.pool).await.unwrap();
@@ -65,7 +65,7 @@ async fn anchors_and_alarms_are_logged_whatever_the_level_and_the_format(pool: P
         }
         let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
         let logged: Vec<_> = lines.iter().map(|line| (&line["target"], &line["level"])).collect();
-        // Nothing else is at `error`.
+        // Nothing else is logged at `error`.
         assert_eq!(logged.len(), 2, "{log}");
         assert!(logged.contains(&(&json!("credential_keeper::alarm"), &json!("ERROR"))), "{log}");
         assert!(logged.contains(&(&json!("credential_keeper::anchor"), &json!("INFO"))), "{log}");
@@ -74,7 +74,7 @@ async fn anchors_and_alarms_are_logged_whatever_the_level_and_the_format(pool: P
 }
 
 #[test]
-fn a_level_that_means_nothing_is_refused_by_every_command() {
+fn every_command_refuses_an_invalid_log_level() {
     let folder = tempfile::tempdir().unwrap();
     let keyring = folder.path().join("keyring.json");
     let run = |arguments: &[&str], level: &str| {
@@ -89,10 +89,10 @@ fn a_level_that_means_nothing_is_refused_by_every_command() {
             [&["config", "check"][..], &["serve"], &["migrate"], &["doctor"], &["keys", "list"]]
         {
             let finished = run(arguments, level);
-            let said = format!("{}{}", finished.stdout, finished.stderr);
-            assert_eq!(finished.code, 1, "{level} {arguments:?}: {said}");
-            assert!(said.contains("log.level: "), "{level} {arguments:?}: {said}");
-            assert!(!said.contains("marker"), "{level} {arguments:?}: {said}");
+            let output = format!("{}{}", finished.stdout, finished.stderr);
+            assert_eq!(finished.code, 1, "{level} {arguments:?}: {output}");
+            assert!(output.contains("log.level: "), "{level} {arguments:?}: {output}");
+            assert!(!output.contains("marker"), "{level} {arguments:?}: {output}");
         }
     }
     assert!(run(&["config", "check"], "warn").succeeded().ends_with("the settings are sound"));

@@ -1,4 +1,4 @@
-//! What the log says, and what it never does.
+//! Contents of the log: causes of refusals, alarms and request ids, but no secrets.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{Method, header::HeaderValue};
@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use crate::support::{Answer, Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
 
-/// Runs requests against a `serve` process at its most talkative, and gives back its log lines.
+/// Runs requests against `serve` at the most verbose log level; returns its log lines.
 async fn log_of(app: &TestApp, requests: impl AsyncFnOnce(&str)) -> Vec<Value> {
     app.command(&["migrate"], "").succeeded();
     let mut command = keeper(&["serve"]);
@@ -19,17 +19,17 @@ async fn log_of(app: &TestApp, requests: impl AsyncFnOnce(&str)) -> Vec<Value> {
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
     let line =
-        |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
     log.lines().map(line).collect()
 }
 
-/// The lines about the request to which its caller gave that id.
-fn of_request<'log>(log: &'log [Value], id: &str) -> Vec<&'log Value> {
+/// The lines of the request with this client request id.
+fn lines_of_request<'log>(log: &'log [Value], id: &str) -> Vec<&'log Value> {
     log.iter().filter(|line| line["span"]["request.client_id"] == id).collect()
 }
 
 #[sqlx::test]
-async fn a_refused_login_logs_its_inner_reason_once_under_the_request_id(pool: PgPool) {
+async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let cases = [
         ("wrong-password", Credentials::basic("paul", "x"), "wrong password"),
@@ -48,7 +48,7 @@ async fn a_refused_login_logs_its_inner_reason_once_under_the_request_id(pool: P
     })
     .await;
     for (id, _, reason) in cases {
-        let lines = of_request(&log, id);
+        let lines = lines_of_request(&log, id);
         let refusals: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
         assert_eq!(refusals.len(), 1, "{id}: {lines:?}");
         assert!(refusals[0]["cause"].as_str().unwrap().contains(reason), "{id}: {refusals:?}");
@@ -57,7 +57,7 @@ async fn a_refused_login_logs_its_inner_reason_once_under_the_request_id(pool: P
 }
 
 #[sqlx::test]
-async fn a_credential_that_cannot_be_read_is_refused_with_its_reason_in_the_log(pool: PgPool) {
+async fn an_unreadable_credential_logs_its_cause_but_not_its_value(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let basic = |pair: &[u8]| [b"Basic ", STANDARD.encode(pair).as_bytes()].concat();
     let line = |name, value: &[u8]| (name, HeaderValue::from_bytes(value).unwrap());
@@ -94,7 +94,7 @@ async fn a_credential_that_cannot_be_read_is_refused_with_its_reason_in_the_log(
     })
     .await;
     for (id, _, reason) in cases {
-        let lines = of_request(&log, id);
+        let lines = lines_of_request(&log, id);
         let refusals: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
         assert_eq!(refusals.len(), 1, "{id}: {lines:?}");
         assert_eq!(refusals[0]["code"], "unauthenticated", "{id}");
@@ -102,12 +102,12 @@ async fn a_credential_that_cannot_be_read_is_refused_with_its_reason_in_the_log(
     }
     assert!(
         !Value::from(log).to_string().to_lowercase().contains("marker"),
-        "a value is in the log"
+        "the value of a credential is in the log"
     );
 }
 
 #[sqlx::test]
-async fn signing_in_is_logged_whether_by_a_page_or_not(pool: PgPool) {
+async fn logins_by_form_and_by_json_are_logged(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let form = "application/x-www-form-urlencoded";
     let cases = [
@@ -130,7 +130,7 @@ async fn signing_in_is_logged_whether_by_a_page_or_not(pool: PgPool) {
     })
     .await;
     for (id, _, _, reason) in cases {
-        let lines = of_request(&log, id);
+        let lines = lines_of_request(&log, id);
         let refusals = lines.iter().filter(|line| line["level"] == "WARN").count();
         assert_eq!(refusals, usize::from(id != "well"), "{id}: {lines:?}");
         let last = lines.last().unwrap();
@@ -145,7 +145,7 @@ async fn signing_in_is_logged_whether_by_a_page_or_not(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_row_that_does_not_open_raises_an_alarm(pool: PgPool) {
+async fn a_credential_that_cannot_be_unsealed_raises_an_alarm(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::raw_sql("UPDATE credentials SET version = version + 1 WHERE user_id = 278")
         .execute(&app.pool)
@@ -228,9 +228,7 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_request_has_an_id_of_ours_and_the_callers_beside_it_in_the_log_when_it_is_plain(
-    pool: PgPool,
-) {
+async fn the_log_has_a_generated_request_id_and_a_valid_client_request_id(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let longest = "x".repeat(64);
     let too_long = "x".repeat(65);
@@ -259,10 +257,14 @@ async fn a_request_has_an_id_of_ours_and_the_callers_beside_it_in_the_log_when_i
     })
     .await;
     for (id, (lines, is_logged)) in ids.iter().zip(cases) {
-        let ours: Vec<_> = log.iter().filter(|line| line["span"]["request.id"] == **id).collect();
-        assert!(ours.iter().any(|line| line["message"] == "answered"), "{lines:?}: {ours:?}");
+        let request_lines: Vec<_> =
+            log.iter().filter(|line| line["span"]["request.id"] == **id).collect();
+        assert!(
+            request_lines.iter().any(|line| line["message"] == "answered"),
+            "{lines:?}: {request_lines:?}"
+        );
         let given = str::from_utf8(lines[0]).unwrap_or_default();
-        for line in ours {
+        for line in request_lines {
             let client_id = line["span"]["request.client_id"].as_str();
             assert_eq!(client_id, is_logged.then_some(given), "{line}");
             assert_ne!(line["span"]["request.id"], given);
@@ -270,5 +272,5 @@ async fn a_request_has_an_id_of_ours_and_the_callers_beside_it_in_the_log_when_i
     }
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), cases.len(), "no two requests have one id");
+    assert_eq!(ids.len(), cases.len(), "request ids must be unique");
 }

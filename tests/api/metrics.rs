@@ -1,4 +1,4 @@
-//! What operators watch: on their own listener, and true.
+//! Metrics: on the operations listener only, and with the right values.
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::support::{Credentials, PLAIN, TestApp, WHO};
 
 #[sqlx::test]
-async fn metrics_count_what_was_hashed_remembered_and_shed(pool: PgPool) {
+async fn metrics_count_hashes_cache_hits_and_shed_requests(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for _ in 0..3 {
         app.get(WHO, &app.plain()).await.assert_status(200);
@@ -48,7 +48,7 @@ async fn metrics_count_what_was_hashed_remembered_and_shed(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn metrics_are_not_for_the_public_and_are_what_prometheus_reads(pool: PgPool) {
+async fn metrics_are_on_the_operations_listener_only_and_in_openmetrics(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.get("/metrics", &app.administrator()).await.assert_status(404);
     let answer = app.metrics().await;
@@ -67,7 +67,7 @@ async fn metrics_are_not_for_the_public_and_are_what_prometheus_reads(pool: PgPo
 }
 
 #[sqlx::test]
-async fn a_hash_below_the_target_is_upgraded_by_a_login_and_the_password_stays(pool: PgPool) {
+async fn a_login_rehashes_a_password_with_outdated_parameters(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let parameters = || async {
         let row = sqlx::query!(
@@ -91,7 +91,7 @@ async fn a_hash_below_the_target_is_upgraded_by_a_login_and_the_password_stays(p
         instance.get(WHO, &app.plain()).await.assert_status(200);
         instance.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
     }
-    // Never down again.
+    // A login at an instance with lower parameters does not rehash.
     app.get(WHO, &app.plain()).await.assert_status(200);
     assert_eq!(stronger.metric("keeper_hashing_idle_total").await.to_string(), "1");
     assert_eq!(app.metric("keeper_hashing_idle_total").await.to_string(), "0");
@@ -99,7 +99,7 @@ async fn a_hash_below_the_target_is_upgraded_by_a_login_and_the_password_stays(p
 }
 
 #[sqlx::test]
-async fn the_memory_ceiling_and_the_measured_rate_are_in_the_first_log_line(pool: PgPool) {
+async fn the_first_log_line_has_the_memory_ceiling_and_the_hashing_rate(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
     let mut command = crate::support::keeper(&["serve"]);

@@ -1,4 +1,4 @@
-//! What stands between a caller and the service: proxies, a base path, other origins.
+//! Reverse proxies, the base path, and CORS.
 
 use reqwest::{Method, header::HeaderValue};
 use serde_json::json;
@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
 
 /// Names and values of headers, one for each line.
-type Lines<'test> = &'test [(&'test str, &'test [u8])];
+type HeaderLines<'test> = &'test [(&'test str, &'test [u8])];
 
 async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = app.request(Method::GET, path, &app.plain());
@@ -17,8 +17,8 @@ async fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// Saves with those headers.
-async fn save(app: &TestApp, lines: Lines<'_>) -> Answer {
+/// Saves with these headers.
+async fn save(app: &TestApp, lines: HeaderLines<'_>) -> Answer {
     let mut request = app.request(Method::POST, SAVE, &app.administrator());
     for (name, value) in lines {
         request = request.header(*name, HeaderValue::from_bytes(value).unwrap());
@@ -27,8 +27,8 @@ async fn save(app: &TestApp, lines: Lines<'_>) -> Answer {
     Answer::read(request.json(&body).send().await.unwrap()).await
 }
 
-/// Saves with those headers, and tells the address that evidence names.
-async fn address_of_a_save(app: &TestApp, lines: Lines<'_>) -> String {
+/// Saves with these headers; returns the client address in the audit event.
+async fn audited_address(app: &TestApp, lines: HeaderLines<'_>) -> String {
     save(app, lines).await.assert_saved();
     let address = sqlx::query_scalar!(
         r#"SELECT address AS "address!" FROM audit_events WHERE user_id = 278
@@ -38,7 +38,7 @@ async fn address_of_a_save(app: &TestApp, lines: Lines<'_>) -> String {
 }
 
 #[sqlx::test]
-async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
+async fn every_public_route_is_under_the_base_path(pool: PgPool) {
     let base = [("KEEPER__HTTP__BASE_PATH", "/SuperOffice")];
     let app = TestApp::spawn_with(pool, &base, "").await;
     for path in ["/SuperOffice", "/superoffice", "/SUPEROFFICE"] {
@@ -57,8 +57,8 @@ async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
     assert_eq!(document["servers"][0]["url"], "/SuperOffice");
     let description = get(&app, &format!("/SuperOffice{SAVE}"), &[]).await.json();
     let (path, pointer) = description["Reference"].as_str().unwrap().split_once('#').unwrap();
-    let referred = get(&app, path, &[]).await.json();
-    assert!(referred.pointer(pointer).is_some());
+    let document = get(&app, path, &[]).await.json();
+    assert!(document.pointer(pointer).is_some());
     let version = get(&app, "/SuperOffice/api/", &[("Accept", "application/json")]).await.json();
     let (_, v1) = version["v1"].as_str().unwrap().split_once(&app.url).unwrap();
     get(&app, v1, &[]).await.assert_status(200);
@@ -70,7 +70,7 @@ async fn everything_but_health_is_under_the_base_path(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn only_trusted_proxies_say_who_is_calling(pool: PgPool) {
+async fn a_trusted_proxy_sets_the_client_address(pool: PgPool) {
     let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8 2001:db8::/32")];
     let app = TestApp::spawn_with(pool, &trusted, "").await;
     for (forwarded_for, address) in [
@@ -87,12 +87,12 @@ async fn only_trusted_proxies_say_who_is_calling(pool: PgPool) {
         (" , 203.0.113.7 , ", "203.0.113.7"),
     ] {
         let lines = [("X-Forwarded-For", forwarded_for.as_bytes())];
-        assert_eq!(address_of_a_save(&app, &lines).await, address, "{forwarded_for}");
+        assert_eq!(audited_address(&app, &lines).await, address, "{forwarded_for}");
     }
 }
 
 #[sqlx::test]
-async fn values_left_of_the_trusted_proxies_do_not_matter(pool: PgPool) {
+async fn forwarded_values_left_of_the_trusted_proxies_are_ignored(pool: PgPool) {
     let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")];
     let app = TestApp::spawn_with(pool, &trusted, "").await;
     for lines in [
@@ -111,12 +111,12 @@ async fn values_left_of_the_trusted_proxies_do_not_matter(pool: PgPool) {
             ("X-Forwarded-Host", b"\xff, a b, keeper.example"),
         ],
     ] {
-        assert_eq!(address_of_a_save(&app, lines).await, "203.0.113.7", "{lines:?}");
+        assert_eq!(audited_address(&app, lines).await, "203.0.113.7", "{lines:?}");
     }
 }
 
 #[sqlx::test]
-async fn an_unreadable_value_of_a_trusted_proxy_is_400(pool: PgPool) {
+async fn an_invalid_forwarded_value_of_a_trusted_proxy_answers_400(pool: PgPool) {
     let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")];
     let app = TestApp::spawn_with(pool, &trusted, "").await;
     let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
@@ -142,14 +142,14 @@ async fn an_unreadable_value_of_a_trusted_proxy_is_400(pool: PgPool) {
     }
     let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
     assert_eq!(events.fetch_one(&app.pool).await.unwrap(), before);
-    // Nobody trusts these callers: it does not matter what they send.
+    // The headers of an untrusted client are ignored, even invalid ones.
     let app = app.another(&[("KEEPER__HTTP__TRUSTED_PROXIES", "192.0.2.1")]).await;
     let lines = [("X-Forwarded-For", &b"\xff"[..]), ("X-Forwarded-Proto", b"\xff")];
-    assert_eq!(address_of_a_save(&app, &lines).await, "127.0.0.1");
+    assert_eq!(audited_address(&app, &lines).await, "127.0.0.1");
 }
 
 #[sqlx::test]
-async fn only_trusted_proxies_say_the_scheme(pool: PgPool) {
+async fn a_trusted_proxy_sets_the_scheme(pool: PgPool) {
     let trusted = [("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1 10.0.0.0/8")];
     let app = TestApp::spawn_with(pool, &trusted, "").await;
     for (forwarded_for, scheme, is_secure) in [
@@ -173,14 +173,14 @@ async fn only_trusted_proxies_say_the_scheme(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn forwarded_headers_of_anybody_else_are_not_believed(pool: PgPool) {
+async fn forwarded_headers_of_other_clients_are_ignored(pool: PgPool) {
     let settings = [
         ("KEEPER__HTTP__TRUSTED_PROXIES", "10.0.0.1"),
         ("KEEPER__HTTP__ALLOWED_HOSTS", "127.0.0.1 keeper.example"),
     ];
     let app = TestApp::spawn_with(pool, &settings, "").await;
     let lines = [("X-Forwarded-For", &b"203.0.113.7"[..]), ("Forwarded", b"for=203.0.113.7")];
-    assert_eq!(address_of_a_save(&app, &lines).await, "127.0.0.1");
+    assert_eq!(audited_address(&app, &lines).await, "127.0.0.1");
     get(&app, WHO, &[("X-Forwarded-Host", "evil.example")]).await.assert_status(200);
     get(&app, WHO, &[("Host", "evil.example")]).await.assert_status(421);
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
@@ -191,7 +191,7 @@ async fn forwarded_headers_of_anybody_else_are_not_believed(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_trusted_proxy_names_scheme_and_host(pool: PgPool) {
+async fn a_trusted_proxy_sets_scheme_and_host_together(pool: PgPool) {
     let settings = [
         ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
         ("KEEPER__HTTP__ALLOWED_HOSTS", "keeper.example"),
@@ -200,9 +200,9 @@ async fn a_trusted_proxy_names_scheme_and_host(pool: PgPool) {
     get(&app, WHO, &[]).await.assert_status(421);
     let headers = [("X-Forwarded-Host", "keeper.example"), ("X-Forwarded-Proto", "https")];
     get(&app, WHO, &headers).await.assert_status(200);
-    let mut asked = headers.to_vec();
-    asked.push(("Accept", "application/json"));
-    let version = get(&app, "/api", &asked).await.json();
+    let mut headers = headers.to_vec();
+    headers.push(("Accept", "application/json"));
+    let version = get(&app, "/api", &headers).await.json();
     assert_eq!(version["v1"], "https://keeper.example/api/v1");
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let request = app.request(Method::POST, "/login", &Credentials::Anonymous).json(&body);
@@ -228,7 +228,7 @@ async fn preflight(app: &TestApp, origin: &str) -> Answer {
 }
 
 #[sqlx::test]
-async fn configured_origins_may_call_and_no_others(pool: PgPool) {
+async fn cors_allows_only_the_configured_origins(pool: PgPool) {
     let origins = [("KEEPER__HTTP__CORS_ORIGINS", "https://app.example http://localhost*")];
     let app = TestApp::spawn_with(pool, &origins, "").await;
     for origin in ["https://app.example", "http://localhost:9999"] {
@@ -273,7 +273,7 @@ async fn configured_origins_may_call_and_no_others(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn without_configured_origins_there_is_no_cors(pool: PgPool) {
+async fn cors_is_disabled_without_configured_origins(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     preflight(&app, "https://app.example").await.assert_status(405);
     let answer = get(&app, WHO, &[("Origin", "https://app.example")]).await;

@@ -1,4 +1,4 @@
-//! What a new password has to be, on every way to set one; the reasons in the caller's language.
+//! The password policy: every way to set a password enforces it, in the language of the caller.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,8 +11,8 @@ use crate::support::{
 const NIST: (&str, &str) = ("KEEPER__PASSWORDS__POLICY", "nist");
 const GOOD: &str = "correct horse battery staple";
 
-/// The users have the passwords of before there was a policy.
-async fn app(pool: PgPool) -> TestApp {
+/// Starts the service with users whose passwords predate the policy.
+async fn app_with_policy(pool: PgPool) -> TestApp {
     let mut app = TestApp::spawn(pool).await;
     app.reconfigure(&[NIST]).await;
     app
@@ -22,7 +22,7 @@ async fn call(app: &TestApp, name: &str, credentials: &Credentials, body: &Value
     app.post(&format!("/api/v1/Agents/User/{name}"), credentials, body).await
 }
 
-/// A password, and what is said about it.
+/// A password and the reason for its refusal.
 const REFUSED: [(&str, &str); 7] = [
     ("fourteen chars", "must have at least 15 characters"),
     ("x", "must have at least 15 characters"),
@@ -34,10 +34,10 @@ const REFUSED: [(&str, &str); 7] = [
 ];
 
 #[sqlx::test]
-async fn every_way_to_set_a_password_refuses_what_is_no_password_and_changes_nothing(pool: PgPool) {
-    let app = app(pool).await;
+async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
+    let app = app_with_policy(pool).await;
     let (administrator, plain) = (app.administrator(), app.plain());
-    for (password, reasons) in REFUSED {
+    for (password, reason) in REFUSED {
         let credential = json!({"Value": password});
         for (name, credentials, body, field) in [
             (
@@ -88,7 +88,7 @@ async fn every_way_to_set_a_password_refuses_what_is_no_password_and_changes_not
             let error = answer.json();
             assert_eq!(error["Field"], field, "{name}");
             let message = error["Message"].as_str().unwrap();
-            assert_eq!(message, format!("{field}: {reasons}"), "{name}: {password}");
+            assert_eq!(message, format!("{field}: {reason}"), "{name}: {password}");
         }
         app.get(WHO, &plain).await.assert_status(200);
         for arguments in [
@@ -98,15 +98,15 @@ async fn every_way_to_set_a_password_refuses_what_is_no_password_and_changes_not
             let mut command = keeper(&arguments);
             command.envs(app.variables());
             let finished = run_with_input(command, password);
-            finished.failed_saying(reasons);
+            finished.failed_saying(reason);
         }
     }
     app.get(WHO, &Credentials::basic("paulpaul", "x")).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
-async fn long_passwords_of_any_characters_are_taken_whole(pool: PgPool) {
-    let app = app(pool).await;
+async fn long_passwords_of_any_characters_are_accepted_without_truncation(pool: PgPool) {
+    let app = app_with_policy(pool).await;
     let long = "correct horse battery staple ".repeat(35);
     for password in
         [GOOD, "ælv på øya spiser ål 🦉", "only lower case letters and spaces", &long[..1015]]
@@ -119,8 +119,8 @@ async fn long_passwords_of_any_characters_are_taken_whole(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_reasons_are_told_in_the_callers_language_and_nothing_is_saved_by_asking(pool: PgPool) {
-    let app = app(pool).await;
+async fn reasons_for_a_refused_password_are_in_the_language_of_the_caller(pool: PgPool) {
+    let app = app_with_policy(pool).await;
     let ask = async |name: &str, language: &str, password: &str| {
         let path = format!("/api/v1/Agents/User/{name}");
         let request = app.request(Method::POST, &path, &app.plain());
@@ -155,7 +155,7 @@ async fn the_reasons_are_told_in_the_callers_language_and_nothing_is_saved_by_as
 }
 
 #[sqlx::test]
-async fn other_types_are_not_passwords_and_ready_hashes_are_taken_as_they_are(pool: PgPool) {
+async fn the_policy_applies_neither_to_other_types_nor_to_imported_hashes(pool: PgPool) {
     let file = r#"
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret" }]"#;
@@ -179,8 +179,8 @@ async fn other_types_are_not_passwords_and_ready_hashes_are_taken_as_they_are(po
         results.sort_by_key(|line| line["line"].as_u64());
         (finished.code, results)
     };
-    for dry in [true, false] {
-        let (code, results) = import(if dry { &["--dry-run"] } else { &[] });
+    for is_dry_run in [true, false] {
+        let (code, results) = import(if is_dry_run { &["--dry-run"] } else { &[] });
         assert_eq!((code, results.len()), (1, 3), "{results:?}");
         assert!(results[1].to_string().contains("must have at least 15 characters"), "{results:?}");
         assert!(!results[0].to_string().contains("characters"), "{results:?}");
@@ -189,7 +189,7 @@ async fn other_types_are_not_passwords_and_ready_hashes_are_taken_as_they_are(po
 }
 
 #[sqlx::test]
-async fn beside_a_second_factor_eight_characters_do_and_none_asks_for_nothing(pool: PgPool) {
+async fn a_second_factor_allows_8_characters_and_policy_none_any_number(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
     app.reconfigure(&[NIST, ("KEEPER__PASSWORDS__WITH_SECOND_FACTOR", "true")]).await;
     let save =
@@ -199,13 +199,15 @@ async fn beside_a_second_factor_eight_characters_do_and_none_asks_for_nothing(po
     save(&app, "kZ4#pQ9wv").await.assert_saved();
     app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "none")]).await;
     save(&app, "x").await.assert_saved();
-    // What is made up here passes its own rules.
+    // A generated password satisfies the policy.
     app.reconfigure(&[NIST, ("KEEPER__PASSWORDS__WITH_SECOND_FACTOR", "false")]).await;
-    let made =
+    let answer =
         call(&app, "SetGeneratedPassword", &app.administrator(), &json!({"AssociateId": 278}))
             .await;
-    made.assert_status(200);
-    let made = made.json();
-    app.get(WHO, &Credentials::basic(PLAIN.1, made.as_str().unwrap())).await.assert_status(200);
+    answer.assert_status(200);
+    let generated = answer.json();
+    app.get(WHO, &Credentials::basic(PLAIN.1, generated.as_str().unwrap()))
+        .await
+        .assert_status(200);
     app.command(&["user", "add", "new", "--generate"], "").succeeded();
 }

@@ -1,4 +1,4 @@
-//! Every route, from the table that they are registered from.
+//! Properties of all routes, read from the table that registers them.
 
 use credential_keeper::{Access, describe_routes};
 use reqwest::Method;
@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use crate::support::{Answer, Credentials, TestApp};
 
 #[sqlx::test]
-async fn every_route_wants_to_know_who_is_asking(pool: PgPool) {
+async fn every_route_that_is_not_public_requires_authentication(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let routes = describe_routes().into_iter().filter(|route| route.access != Access::Anybody);
     let routes: Vec<_> = routes.collect();
@@ -23,7 +23,7 @@ async fn every_route_wants_to_know_who_is_asking(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn another_method_is_405_and_names_the_right_ones(pool: PgPool) {
+async fn an_unsupported_method_answers_405_with_the_allowed_ones(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for route in describe_routes() {
         let request = app.request(Method::PATCH, route.path, &app.administrator());
@@ -34,7 +34,7 @@ async fn another_method_is_405_and_names_the_right_ones(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_unknown_route_is_404_in_the_same_envelope(pool: PgPool) {
+async fn an_unknown_route_answers_404_in_the_error_envelope(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for path in ["/nothing", "/api/v1/Agents/User/Nothing", "/health/ready", "/keeper/tickets/x"] {
         for credentials in [Credentials::Anonymous, app.administrator()] {

@@ -1,4 +1,4 @@
-//! The vendor's own npm client, on Node, against the real application (protocol.md 9).
+//! Runs the npm client of the vendor, on Node, against the real application.
 
 use std::{path::Path, process::Command};
 
@@ -8,36 +8,36 @@ use crate::support::{ADMINISTRATOR, PLAIN, TestApp, password_of};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
-/// Runs the client's tests; what they say comes out with a failure.
+/// Runs the tests of the client; a failure shows their output.
 fn run_client(app: &TestApp, base_path: &str) {
     let is_installed = Path::new(FOLDER).join("node_modules/@superoffice/webapi").exists();
     assert!(is_installed, "the npm client is not installed: run script/setup checks");
-    let pair = |name: &str| format!("{name}:{}", password_of(name));
+    let credentials = |name: &str| format!("{name}:{}", password_of(name));
     let output = Command::new("node")
         .args(["--test", "--test-reporter=tap", "vendor_client.test.mjs", "vendor_users.test.mjs"])
         .current_dir(FOLDER)
         .env("KEEPER_URL", format!("{}{base_path}", app.url))
-        .env("KEEPER_ADMINISTRATOR", pair(ADMINISTRATOR.1))
+        .env("KEEPER_ADMINISTRATOR", credentials(ADMINISTRATOR.1))
         .env("KEEPER_ADMINISTRATOR_ID", ADMINISTRATOR.0.to_string())
-        .env("KEEPER_PLAIN", pair(PLAIN.1))
+        .env("KEEPER_PLAIN", credentials(PLAIN.1))
         .env("KEEPER_PLAIN_ID", PLAIN.0.to_string())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // A runner that found no test would be content, too.
-    let passed = said.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap_or("0");
-    assert!(passed.parse::<u32>().unwrap() >= 45, "{said}");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output_text}\n{}", String::from_utf8_lossy(&output.stderr));
+    // The runner also succeeds when it finds no tests.
+    let passed = output_text.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap_or("0");
+    assert!(passed.parse::<u32>().unwrap() >= 45, "{output_text}");
 }
 
 #[sqlx::test]
-async fn the_vendors_client_works_unchanged(pool: PgPool) {
+async fn the_vendor_client_works_unchanged(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     run_client(&app, "");
 }
 
 #[sqlx::test]
-async fn the_vendors_client_works_under_a_base_path(pool: PgPool) {
+async fn the_vendor_client_works_under_a_base_path(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[("KEEPER__HTTP__BASE_PATH", "/SuperOffice")], "").await;
     run_client(&app, "/SuperOffice");
 }
