@@ -148,8 +148,8 @@ fn assert_no_secret(location: &str, bytes: &[u8]) {
 fn assert_no_marker(marker: &str, location: &str, bytes: &[u8]) {
     for encoding in encodings(marker) {
         let found = bytes.windows(encoding.len()).position(|window| window == encoding);
-        if let Some(at) = found {
-            let around = &bytes[at.saturating_sub(200)..(at + 100).min(bytes.len())];
+        if let Some(position) = found {
+            let around = &bytes[position.saturating_sub(200)..(position + 100).min(bytes.len())];
             panic!("a secret is in {location}: {}", String::from_utf8_lossy(around));
         }
     }
@@ -277,8 +277,8 @@ async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &
         let (status, answer) = recorder.send(request).await;
         assert_eq!(status, 200, "{content_type}: {answer}");
         let paul = Credentials::basic("paul", &secret);
-        let who = format!("{}/api/v1/User/currentPrincipal", recorder.url);
-        let request = paul.put_into(recorder.client.get(&who));
+        let principal_url = format!("{}/api/v1/User/currentPrincipal", recorder.url);
+        let request = paul.put_into(recorder.client.get(&principal_url));
         assert_eq!(recorder.send(request).await.0, 200);
         let login = json!({"UserName": "paul", "Password": secret});
         let request = recorder.post("/login", "application/json").body(login.to_string());

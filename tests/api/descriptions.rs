@@ -71,14 +71,15 @@ async fn documents_have_an_etag_and_are_compressed_on_request(pool: PgPool) {
             let mut unpacked = String::new();
             flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut unpacked).unwrap();
             assert_eq!(unpacked, text, "{path}");
-            let again = get(&[("Accept-Encoding", "gzip"), ("If-None-Match", &packed_tag)]).await;
-            assert_eq!(again.status(), 304, "{path}");
+            let not_modified =
+                get(&[("Accept-Encoding", "gzip"), ("If-None-Match", &packed_tag)]).await;
+            assert_eq!(not_modified.status(), 304, "{path}");
         }
         for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
-            let again = get(&[("If-None-Match", &known)]).await;
-            assert_eq!(again.status(), 304, "{path}: {known}");
-            assert_eq!(again.headers()["etag"], tag.as_str(), "{path}");
-            assert!(again.bytes().await.unwrap().is_empty(), "{path}");
+            let not_modified = get(&[("If-None-Match", &known)]).await;
+            assert_eq!(not_modified.status(), 304, "{path}: {known}");
+            assert_eq!(not_modified.headers()["etag"], tag.as_str(), "{path}");
+            assert!(not_modified.bytes().await.unwrap().is_empty(), "{path}");
         }
         assert_eq!(get(&[("If-None-Match", "\"other\"")]).await.status(), 200, "{path}");
     }

@@ -35,15 +35,15 @@ async fn login(app: &TestApp, lines: HeaderLines<'_>) -> Answer {
 #[sqlx::test]
 async fn an_invalid_or_repeated_host_answers_400(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let who = async |lines: HeaderLines<'_>| get(&app, WHO, &app.plain(), lines).await;
+    let get_principal = async |lines: HeaderLines<'_>| get(&app, WHO, &app.plain(), lines).await;
     for host in [&b"keeper.example:80"[..], b"[::1]:8080", b""] {
-        who(&[("Host", host)]).await.assert_status(200);
+        get_principal(&[("Host", host)]).await.assert_status(200);
     }
     for host in [&b"\xff"[..], "æ.example".as_bytes(), b"a b", b"a@b", b"a, b", b"http://a"] {
-        who(&[("Host", host)]).await.assert_field_refused("Host");
+        get_principal(&[("Host", host)]).await.assert_field_refused("Host");
     }
     // The web server itself refuses a repeated host.
-    who(&[("Host", b"a"), ("Host", b"a")]).await.assert_status(400);
+    get_principal(&[("Host", b"a"), ("Host", b"a")]).await.assert_status(400);
 }
 
 #[sqlx::test]
@@ -61,7 +61,7 @@ async fn an_authorization_header_that_is_not_text_answers_401(pool: PgPool) {
 async fn invalid_cookies_do_not_hide_the_session(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let Credentials::Session { cookie, xsrf } = app.session("anna").await else { panic!() };
-    let who = async |lines: &[&[u8]], xsrf: &[&[u8]]| {
+    let get_principal = async |lines: &[&[u8]], xsrf: &[&[u8]]| {
         let cookies = lines.iter().map(|line| ("Cookie", *line));
         let lines: Vec<_> =
             cookies.chain(xsrf.iter().map(|value| ("X-XSRF-TOKEN", *value))).collect();
@@ -70,15 +70,17 @@ async fn invalid_cookies_do_not_hide_the_session(pool: PgPool) {
     let session = format!("ASP.NET_SessionId={cookie}").into_bytes();
     let value = xsrf.as_bytes();
     let line = [b"name=J\xf8rgen; \xff\xfe=1; ", session.as_slice(), b"; last=\xc3"].concat();
-    who(&[&line], &[value]).await.assert_status(200);
-    who(&[b"name=J\xf8rgen", &session, b""], &[value]).await.assert_status(200);
-    who(&[&[session.as_slice(), b"\xff"].concat()], &[value]).await.assert_unauthenticated();
-    who(&[&session, &session], &[value]).await.assert_unauthenticated();
+    get_principal(&[&line], &[value]).await.assert_status(200);
+    get_principal(&[b"name=J\xf8rgen", &session, b""], &[value]).await.assert_status(200);
+    get_principal(&[&[session.as_slice(), b"\xff"].concat()], &[value])
+        .await
+        .assert_unauthenticated();
+    get_principal(&[&session, &session], &[value]).await.assert_unauthenticated();
     for wrong in [&b"\xff"[..], b"", &[value, b"\xff"].concat()] {
-        let answer = who(&[&session], &[wrong]).await;
+        let answer = get_principal(&[&session], &[wrong]).await;
         answer.assert_refused(401, "SoSessionException", "xsrf_wrong");
     }
-    who(&[&session], &[value, b"\xff"]).await.assert_unauthenticated();
+    get_principal(&[&session], &[value, b"\xff"]).await.assert_unauthenticated();
 }
 
 #[sqlx::test]

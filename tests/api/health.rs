@@ -74,9 +74,9 @@ async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: 
         status = ready().await;
     }
     assert_eq!(status, 503);
-    let who =
+    let request =
         app.plain().put_into(app.client.get(format!("{}{}", server.ready, crate::support::WHO)));
-    assert_eq!(who.send().await.unwrap().status(), 200);
+    assert_eq!(request.send().await.unwrap().status(), 200);
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
 }

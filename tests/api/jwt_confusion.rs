@@ -170,8 +170,8 @@ async fn tokens_of_this_service_and_of_an_issuer_are_not_interchangeable(pool: P
     let issuer = TestIssuer::new();
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
-    let ours = app.token(&app.plain()).await;
-    let bare = ours.strip_prefix("8A:Keeper.").unwrap();
+    let token = app.token(&app.plain()).await;
+    let bare = token.strip_prefix("8A:Keeper.").unwrap();
     assert_token_refused(&app, "a token of this service without its context", bare.to_owned())
         .await;
     assert_token_refused(
@@ -180,15 +180,15 @@ async fn tokens_of_this_service_and_of_an_issuer_are_not_interchangeable(pool: P
         format!("8A:Other.{bare}"),
     )
     .await;
-    let theirs = issuer.token(&TestIssuer::claims(SUBJECT));
+    let issuer_token = issuer.token(&TestIssuer::claims(SUBJECT));
     assert_token_refused(
         &app,
         "a token of the issuer with our context",
-        format!("8A:Keeper.{theirs}"),
+        format!("8A:Keeper.{issuer_token}"),
     )
     .await;
-    assert_token_refused(&app, "a repeated context", format!("8A:Keeper.{ours}")).await;
-    let (header, claims) = decode_token(&ours);
+    assert_token_refused(&app, "a repeated context", format!("8A:Keeper.{token}")).await;
+    let (header, claims) = decode_token(&token);
     // The attacker knows everything but the key.
     for secret in [&b""[..], b"Keeper", bare.as_bytes(), header["kid"].as_str().unwrap().as_bytes()]
     {
@@ -239,5 +239,5 @@ async fn tokens_of_this_service_and_of_an_issuer_are_not_interchangeable(pool: P
     let foreign = folder.path().join("keyring.json");
     app.command(&["keys", "generate", "--file", foreign.to_str().unwrap()], "").succeeded();
     let other = app.another(&[("KEEPER__KEYRING__FILE", foreign.to_str().unwrap())]).await;
-    assert_token_refused(&other, "a token of another installation", ours).await;
+    assert_token_refused(&other, "a token of another installation", token).await;
 }

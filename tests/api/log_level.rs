@@ -23,8 +23,8 @@ async fn log_of(app: &TestApp, level: &str, format: &str) -> String {
     let saved = app.administrator().put_into(request).json(&body).send().await.unwrap();
     assert_eq!(saved.status(), 200);
     shift_version(app, 1).await;
-    let who = app.plain().put_into(app.client.get(format!("{}{WHO}", server.ready)));
-    assert_eq!(who.send().await.unwrap().status(), 401);
+    let request = app.plain().put_into(app.client.get(format!("{}{WHO}", server.ready)));
+    assert_eq!(request.send().await.unwrap().status(), 401);
     shift_version(app, -1).await;
     server.signal(Signal::TERM);
     let (ended_well, log) = server.wait();

@@ -187,8 +187,8 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
         let [cookie, xsrf] = cookies.map(Option::unwrap);
         issued.extend([cookie.clone(), xsrf.clone()]);
         let session = Credentials::Session { cookie, xsrf };
-        let who = session.put_into(app.client.get(format!("{url}{WHO}")));
-        assert_eq!(who.send().await.unwrap().status(), 200);
+        let request = session.put_into(app.client.get(format!("{url}{WHO}")));
+        assert_eq!(request.send().await.unwrap().status(), 200);
         let save = |credentials: Credentials, body: Value| {
             let request = app.client.request(Method::POST, format!("{url}{SAVE}?x=marker-query"));
             credentials.put_into(request).json(&body).send()
@@ -210,8 +210,8 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
         assert_eq!(save(app.administrator(), body(4711)).await.unwrap().status(), 404);
         assert_eq!(save(app.administrator(), body(-1)).await.unwrap().status(), 400);
         let login = Credentials::basic(PLAIN.1, "marker-value");
-        let who = login.put_into(app.client.get(format!("{url}{WHO}")));
-        assert_eq!(who.send().await.unwrap().status(), 200);
+        let request = login.put_into(app.client.get(format!("{url}{WHO}")));
+        assert_eq!(request.send().await.unwrap().status(), 200);
     })
     .await;
     let text = Value::from(log).to_string();

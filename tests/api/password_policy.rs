@@ -172,8 +172,8 @@ async fn the_policy_applies_neither_to_other_types_nor_to_imported_hashes(pool: 
         json!({"login_name": "strong", "credentials": [{"value": GOOD}]}),
     ];
     std::fs::write(&path, lines.map(|line| line.to_string()).join("\n")).unwrap();
-    let import = |more: &[&str]| {
-        let finished = app.command(&[&["import", path.to_str().unwrap()], more].concat(), "");
+    let import = |options: &[&str]| {
+        let finished = app.command(&[&["import", path.to_str().unwrap()], options].concat(), "");
         let results = finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
         let mut results: Vec<Value> = results.collect();
         results.sort_by_key(|line| line["line"].as_u64());

@@ -55,12 +55,12 @@ async fn ending_one_ticket_keeps_the_others(pool: PgPool) {
     let first = Credentials::Ticket(app.ticket(&app.plain()).await);
     let second = Credentials::Ticket(app.ticket(&app.plain()).await);
     let newest = list(&app, &app.plain(), PLAIN.0).await[0]["Id"].as_str().unwrap().to_owned();
-    let one = format!("{}/{newest}", path(PLAIN.0));
+    let ticket_path = format!("{}/{newest}", path(PLAIN.0));
     delete(&app, &app.administrator(), &format!("{}/{newest}", path(1))).await.assert_status(404);
-    delete(&app, &first, &one).await.assert_status(204);
+    delete(&app, &first, &ticket_path).await.assert_status(204);
     app.get(WHO, &second).await.assert_unauthenticated();
     app.get(WHO, &first).await.assert_status(200);
-    delete(&app, &first, &one).await.assert_status(404);
+    delete(&app, &first, &ticket_path).await.assert_status(404);
     for wrong in ["x", &newest[1..], &"å".repeat(32)] {
         delete(&app, &first, &format!("{}/{wrong}", path(PLAIN.0))).await.assert_status(404);
     }
@@ -95,14 +95,15 @@ async fn ending_all_tickets_keeps_the_one_in_use(pool: PgPool) {
 async fn an_expired_ticket_is_not_ended_again(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let expired = app.ticket(&app.plain()).await;
-    let one = format!("{}/{}", path(PLAIN.0), list(&app, &app.plain(), PLAIN.0).await[0]["Id"]);
+    let ticket_path =
+        format!("{}/{}", path(PLAIN.0), list(&app, &app.plain(), PLAIN.0).await[0]["Id"]);
     sqlx::query!(
         "UPDATE tickets SET created_at = created_at - interval '1 year', expires_at = now()"
     )
     .execute(&app.pool)
     .await
     .unwrap();
-    delete(&app, &app.plain(), &one.replace('"', "")).await.assert_status(404);
+    delete(&app, &app.plain(), &ticket_path.replace('"', "")).await.assert_status(404);
     app.get(WHO, &Credentials::Ticket(expired)).await.assert_unauthenticated();
     let ended =
         sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE kind = 'ticket_ended'");
@@ -129,8 +130,8 @@ async fn only_administrators_may_access_tickets_of_other_users(pool: PgPool) {
     for user_id in [ADMINISTRATOR.0, 4711] {
         app.get(&path(user_id), &app.plain()).await.assert_forbidden();
         delete(&app, &app.plain(), &path(user_id)).await.assert_forbidden();
-        let one = format!("{}/{}", path(user_id), "0".repeat(64));
-        delete(&app, &app.plain(), &one).await.assert_forbidden();
+        let ticket_path = format!("{}/{}", path(user_id), "0".repeat(64));
+        delete(&app, &app.plain(), &ticket_path).await.assert_forbidden();
     }
     for user_id in ["4711", "x", "-1"] {
         let path = format!("/keeper/users/{user_id}/tickets");

@@ -200,8 +200,8 @@ impl TestBed {
         for target in targets.iter().step_by(step) {
             let name = format!("target{target}");
             let headers = service::basic(&name, &format!("value of {target}"));
-            let who = load::request("GET", "/api/v1/User/currentPrincipal", &headers, "");
-            let answer = connection.send(&who).await;
+            let request = load::request("GET", "/api/v1/User/currentPrincipal", &headers, "");
+            let answer = connection.send(&request).await;
             assert_eq!(answer.status, 200, "{name} cannot log in with the acknowledged value");
         }
     }

@@ -124,7 +124,7 @@ async fn reset_attempts(database: &mut PgConnection) {
 }
 
 /// Welch's t of two samples, without the slowest 5 % of each, which other load can cause.
-fn welch_t(one: &[f64], other: &[f64]) -> f64 {
+fn welch_t(sample: &[f64], reference: &[f64]) -> f64 {
     let mean_and_error = |times: &[f64]| {
         let mut times = times.to_vec();
         times.sort_by(f64::total_cmp);
@@ -134,24 +134,24 @@ fn welch_t(one: &[f64], other: &[f64]) -> f64 {
         let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
         (mean, variance / count)
     };
-    let (one_mean, one_error) = mean_and_error(one);
-    let (other_mean, other_error) = mean_and_error(other);
-    (one_mean - other_mean) / (one_error + other_error).sqrt()
+    let (sample_mean, sample_error) = mean_and_error(sample);
+    let (reference_mean, reference_error) = mean_and_error(reference);
+    (sample_mean - reference_mean) / (sample_error + reference_error).sqrt()
 }
 
-/// The probability that `one` takes longer than `other` (Mann-Whitney U), minus one half, and half
-/// the width of its confidence interval.
-fn effect(one: &[f64], other: &[f64]) -> (f64, f64) {
-    let mut all: Vec<(f64, bool)> = one.iter().map(|time| (*time, true)).collect();
-    all.extend(other.iter().map(|time| (*time, false)));
+/// The probability that the sample takes longer than the reference (Mann-Whitney U), minus one
+/// half, and half the width of its confidence interval.
+fn effect(sample: &[f64], reference: &[f64]) -> (f64, f64) {
+    let mut all: Vec<(f64, bool)> = sample.iter().map(|time| (*time, true)).collect();
+    all.extend(reference.iter().map(|time| (*time, false)));
     all.sort_by(|left, right| left.0.total_cmp(&right.0));
     let ranks: f64 = all
         .iter()
         .enumerate()
-        .filter(|(_, (_, is_one))| *is_one)
+        .filter(|(_, (_, is_in_sample))| *is_in_sample)
         .map(|(index, _)| index as f64 + 1.0)
         .sum();
-    let (m, n) = (one.len() as f64, other.len() as f64);
+    let (m, n) = (sample.len() as f64, reference.len() as f64);
     let probability = (ranks - m * (m + 1.0) / 2.0) / (m * n);
     (probability - 0.5, Z * ((m + n + 1.0) / (12.0 * m * n)).sqrt())
 }
