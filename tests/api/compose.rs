@@ -18,8 +18,8 @@ use tempfile::TempDir;
 
 use crate::support::{
     Answer, Credentials, DatabaseContainer, Finished, SAVE, Server, TICKETS, TOKEN, WHO,
-    compose::{Compose, here},
-    keeper, run_with_input, succeed,
+    compose::{Compose, with_local_paths},
+    keeper, run_successfully, run_with_input,
 };
 
 const PASSWORD: &str = "a password for the deployment";
@@ -38,7 +38,7 @@ impl Deployment {
         // PostgreSQL runs under another account, which needs access to this folder.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let secrets = folder.path().join("secrets");
-        succeed(Command::new("script/compose-secrets").arg(&secrets));
+        run_successfully(Command::new("script/compose-secrets").arg(&secrets));
         let keyring = secrets.join("keyring.json");
         run_with_input(keeper(&["keys", "generate", "--file", keyring.to_str().unwrap()]), "")
             .succeeded();
@@ -57,7 +57,7 @@ impl Deployment {
         let mut files = service.secrets(&self.secrets());
         files.push(("@database/".to_owned(), format!("@localhost:{}/", self.database.port)));
         let environment = service.environment().into_iter();
-        environment.map(|(name, value)| (name, here(&value, &files))).collect()
+        environment.map(|(name, value)| (name, with_local_paths(&value, &files))).collect()
     }
 
     /// A command in the environment of a service.
@@ -239,7 +239,7 @@ async fn the_database_proves_its_name_and_rejects_other_roles() {
     run_with_input(wrong_name, "").failed_saying("cannot be reached");
     // Another certificate for the right name is rejected, too.
     let other_secrets = deployment.folder.path().join("others");
-    succeed(Command::new("script/compose-secrets").arg(&other_secrets));
+    run_successfully(Command::new("script/compose-secrets").arg(&other_secrets));
     let mut wrong_certificate = deployment.command("migrate", &["migrate"]);
     let url = url.replace(deployment.secrets().to_str().unwrap(), other_secrets.to_str().unwrap());
     wrong_certificate.env("KEEPER__DATABASE__URL", url);

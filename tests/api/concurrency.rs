@@ -8,7 +8,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Answer, Credentials, PLAIN, SAVE, Server, SlowAnswer, TICKETS, TestApp, WHO, keeper,
+    Answer, Credentials, DatabaseProxy, PLAIN, SAVE, Server, TICKETS, TestApp, WHO, keeper,
     password_of,
 };
 
@@ -222,7 +222,7 @@ async fn a_canceled_save_leaves_no_open_transaction(pool: PgPool) {
 #[sqlx::test]
 async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let proxy = SlowAnswer::start(&app.pool).await;
+    let proxy = DatabaseProxy::start(&app.pool).await;
     let one_connection =
         [("KEEPER__DATABASE__URL", &*proxy.url), ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1")];
     let other = app.another(&one_connection).await;
@@ -232,10 +232,10 @@ async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
         "UserId": PLAIN.0,
         "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-21-1"},
     });
-    proxy.hold("BEGIN");
+    proxy.hold_reply_to("BEGIN");
     let request = other.request(reqwest::Method::POST, SAVE, &administrator).json(&body);
     let save = tokio::spawn(request.send());
-    proxy.until_held().await;
+    proxy.wait_until_held().await;
     save.abort();
     // The pool either closes the connection or keeps it with its pending `BEGIN`.
     for _ in 0..40 {
@@ -294,13 +294,7 @@ async fn a_save_waits_for_the_revocation_of_its_right_and_is_then_refused(pool: 
         revoking.commit().await.unwrap();
         save.await.unwrap().assert_unauthenticated();
         app.get(WHO, &app.plain()).await.assert_status(200);
-        sqlx::raw_sql(
-            "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
-             WHERE user_id = 1",
-        )
-        .execute(&app.pool)
-        .await
-        .unwrap();
+        app.restore_administrator().await;
     }
 }
 

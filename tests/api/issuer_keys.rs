@@ -11,7 +11,7 @@ const SUBJECT: &str = "subject-4711";
 
 async fn app(pool: PgPool, server: &KeyServer) -> TestApp {
     let keys = format!(r#"jwks_url = "{}""#, server.url());
-    let app = TestApp::spawn_with(pool, &[], &TestIssuer::settings_with(&keys)).await;
+    let app = TestApp::spawn_with(pool, &[], &TestIssuer::settings_with_keys(&keys)).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     app
 }
@@ -57,7 +57,7 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
     .into_iter()
     .enumerate()
     {
-        server.answer(status, body);
+        server.set_answer(status, body);
         app.restart().await;
         for _ in 0..3 {
             let answer = login(&app, token()).await;
@@ -69,7 +69,7 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
     assert_eq!(elsewhere.asked(), 0, "a redirect must not be followed");
     // Passwords keep working, and tokens work again once the key set is available.
     app.get(WHO, &app.plain()).await.assert_status(200);
-    server.answer("200 OK", &issuer.key_set().to_string());
+    server.set_answer("200 OK", &issuer.key_set().to_string());
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     login(&app, token()).await.assert_status(200);
 }

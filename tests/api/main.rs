@@ -1,14 +1,14 @@
-//! The service from outside: the real application or the real binary, on a real PostgreSQL.
+//! API tests: the real application or the real binary, against a real PostgreSQL.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test ends at the first surprise"
+    reason = "a test fails at the first unexpected value"
 )]
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests break rows on purpose, with statements that no program would check"
+    reason = "tests corrupt rows on purpose, with statements that need no compile-time check"
 )]
 
 mod agents;

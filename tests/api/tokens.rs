@@ -198,7 +198,7 @@ async fn a_token_without_a_key_id_uses_the_only_key_that_fits(pool: PgPool) {
 #[sqlx::test]
 async fn an_issuer_token_has_a_maximum_age_regardless_of_its_expiry(pool: PgPool) {
     let issuer = TestIssuer::new();
-    let file = issuer.settings_and(", maximum_age_seconds = 300");
+    let file = issuer.settings_with_options(", maximum_age_seconds = 300");
     let app = TestApp::spawn_with(pool, &[], &file).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
     let issued_ago = |seconds: i64| {
@@ -218,7 +218,7 @@ async fn an_issuer_token_has_a_maximum_age_regardless_of_its_expiry(pool: PgPool
 #[sqlx::test]
 async fn an_email_identifies_a_user_only_if_the_issuer_verified_it(pool: PgPool) {
     let issuer = TestIssuer::new();
-    let file = issuer.settings_and(r#", claim = "email""#);
+    let file = issuer.settings_with_options(r#", claim = "email""#);
     let app = TestApp::spawn_with(pool, &[], &file).await;
     app.save(&app.administrator(), PLAIN.0, "OpenId", "paul@example.test").await.assert_saved();
     let with = |verified: Option<Value>| {

@@ -1,11 +1,11 @@
-//! The binary, as an operator runs it.
+//! Runs the binary as an operator does.
 
 use std::{
     io::Write,
     process::{Command, Stdio},
 };
 
-/// What a command did.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: i32,
@@ -14,37 +14,35 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// It worked; gives back what it printed.
+    /// Asserts success, and returns the printed text.
     #[track_caller]
     pub(crate) fn succeeded(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.stdout.trim_end().to_owned()
     }
 
-    /// It failed with exit code 1 and that text in its complaint, which is no backtrace.
+    /// Asserts exit code 1 and an error message that contains `text` and no panic.
     #[track_caller]
     pub(crate) fn failed_saying(self, text: &str) {
         assert_eq!(self.code, 1, "{self:?}");
         assert!(self.stderr.contains(text), "{self:?}");
         assert!(!self.stderr.contains("panicked"), "{self:?}");
     }
-}
 
-impl Finished {
-    /// It answered no: exit code 1 without a complaint.
+    /// Asserts a negative answer: exit code 1 without an error message.
     #[track_caller]
     pub(crate) fn answered_no(self) {
         assert_eq!((self.code, self.stderr.as_str()), (1, ""), "{self:?}");
     }
 
-    /// The command line was wrong.
+    /// Asserts exit code 2: the command line was invalid.
     #[track_caller]
     pub(crate) fn failed_as_usage(self) {
         assert_eq!(self.code, 2, "{self:?}");
     }
 }
 
-/// The binary with these arguments, and no settings but those that are added.
+/// The binary with these arguments; it inherits no settings from this process.
 pub(crate) fn keeper(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_credential-keeper"));
     command.args(arguments);
@@ -57,11 +55,11 @@ pub(crate) fn keeper(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command with that text on stdin.
+/// Runs a command with `input` on stdin.
 pub(crate) fn run_with_input(mut command: Command, input: &str) -> Finished {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that fails early may close its stdin first.
+    // A command that fails early may close stdin before everything is written.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Finished {

@@ -1,13 +1,13 @@
-//! `docker-compose.yml`, as far as it can be followed without a container.
+//! Reads `docker-compose.yml`, so that tests can run its services without containers.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The file.
+/// The parsed file.
 pub(crate) struct Compose(Yaml);
 
-/// One of its services.
+/// A service of the file.
 pub(crate) struct Service<'file> {
     yaml: &'file Yaml,
     file: &'file Yaml,
@@ -25,13 +25,13 @@ impl Compose {
 
     pub(crate) fn service(&self, name: &str) -> Service<'_> {
         let yaml = &self.0["services"][name];
-        assert!(!yaml.is_badvalue(), "{name}");
+        assert!(!yaml.is_badvalue(), "the service {name} is missing");
         Service { yaml, file: &self.0 }
     }
 }
 
 impl<'file> Service<'file> {
-    /// A member, looked up in what is merged into the service too.
+    /// A member of the service, or of the mappings that `<<` merges into it.
     pub(crate) fn member(&self, name: &str) -> &'file Yaml {
         let mut yaml = self.yaml;
         while yaml[name].is_badvalue() && !yaml["<<"].is_badvalue() {
@@ -40,19 +40,19 @@ impl<'file> Service<'file> {
         &yaml[name]
     }
 
-    /// A member that is a list of texts.
+    /// A member that is a list of strings.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         texts(self.member(name))
     }
 
-    /// The environment, with the defaults of variables that the shell could set.
+    /// The environment, with `${NAME:-default}` replaced by its default.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let environment = self.member("environment").as_hash().unwrap();
         let text = |yaml: &Yaml| yaml.as_str().unwrap().to_owned();
         environment.iter().map(|(name, value)| (text(name), with_default(&text(value)))).collect()
     }
 
-    /// The name in the container of each file that is mounted, and the file.
+    /// The mounted files: the path in the container, and the path on this machine.
     pub(crate) fn mounts(&self) -> Vec<(String, String)> {
         let volumes = self.texts("volumes");
         let files = volumes.iter().filter(|mount| mount.starts_with("./"));
@@ -63,7 +63,7 @@ impl<'file> Service<'file> {
         files.map(mount).collect()
     }
 
-    /// The same of each secret, whose files are in that folder.
+    /// The secrets: the path in the container, and the path of the file in `folder`.
     pub(crate) fn secrets(&self, folder: &Path) -> Vec<(String, String)> {
         let names = self.texts("secrets").into_iter();
         let secret = |name: String| {
@@ -75,21 +75,22 @@ impl<'file> Service<'file> {
     }
 }
 
-/// The texts of a list.
+/// The strings of a list.
 pub(crate) fn texts(list: &Yaml) -> Vec<String> {
     list.as_vec().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// `${NAME:-default}` is the default.
+/// Replaces `${NAME:-default}` by its default.
 fn with_default(text: &str) -> String {
     let inside = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     inside.map_or(text, |inside| inside.split_once(":-").unwrap().1).to_owned()
 }
 
-/// A text with the names of a container replaced by those of this machine.
-pub(crate) fn here(text: &str, files: &[(String, String)]) -> String {
-    let replaced =
-        files.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
-    assert!(!replaced.contains("/run/secrets/"), "{text}: a secret that the service does not get");
+/// Replaces paths in the container by paths on this machine.
+pub(crate) fn with_local_paths(text: &str, files: &[(String, String)]) -> String {
+    let replaced = files
+        .iter()
+        .fold(text.to_owned(), |text, (container, local)| text.replace(container, local));
+    assert!(!replaced.contains("/run/secrets/"), "{text}: the service does not mount this secret");
     replaced
 }

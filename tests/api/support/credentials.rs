@@ -1,30 +1,30 @@
-//! What a request can present.
+//! The credentials that a request can present.
 
 use reqwest::RequestBuilder;
 
-/// The Authorization of a request.
+/// The credentials of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Credentials {
     Anonymous,
     Basic(String, String),
     Ticket(String),
     Bearer(String),
-    /// The session cookie, and the value for `X-XSRF-TOKEN`.
+    /// The session cookie, and the value of `X-XSRF-TOKEN`.
     Session {
         cookie: String,
         xsrf: String,
     },
-    /// The header as it is.
+    /// The verbatim value of `Authorization`.
     Raw(String),
 }
 
 impl Credentials {
-    /// Name and password.
+    /// Basic credentials.
     pub(crate) fn basic(name: &str, password: &str) -> Self {
         Self::Basic(name.to_owned(), password.to_owned())
     }
 
-    /// Puts them into a request.
+    /// Adds the credentials to a request.
     pub(crate) fn put_into(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Anonymous => request,

@@ -1,4 +1,4 @@
-//! The database of `docker-compose.yml` on this machine: the same command, files and roles.
+//! Runs the database of `docker-compose.yml` on this machine: same command, files and roles.
 
 use std::{
     fs::{self, Permissions},
@@ -15,39 +15,39 @@ use std::{
 use nix::unistd::{Uid, User};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::compose::{Compose, here};
+use super::compose::{Compose, with_local_paths};
 
-/// A PostgreSQL server of its own; dropping it stops it.
+/// A private PostgreSQL server that stops when it is dropped.
 pub(crate) struct DatabaseContainer {
     server: Child,
     pub(crate) port: u16,
 }
 
 impl DatabaseContainer {
-    /// Starts it in a new folder, and makes the roles as its container does.
+    /// Starts the server in a new folder, and creates the roles as the container does.
     pub(crate) fn start(compose: &Compose, secrets: &Path, folder: &Path) -> Self {
         let service = compose.service("database");
         let account = Account::choose();
         fs::create_dir(folder).unwrap();
-        // Its own copies, which belong to its account.
+        // Copies, because the server's account must own the files.
         let originals = [service.secrets(secrets), service.mounts()].concat();
         let files: Vec<(String, String)> = originals
             .into_iter()
-            .map(|(there, original)| {
-                let copy = folder.join(Path::new(&there).file_name().unwrap());
+            .map(|(container, original)| {
+                let copy = folder.join(Path::new(&container).file_name().unwrap());
                 fs::copy(original, &copy).unwrap();
                 fs::set_permissions(&copy, Permissions::from_mode(0o400)).unwrap();
-                account.own(&copy);
-                (there, copy.to_str().unwrap().to_owned())
+                account.take_ownership(&copy);
+                (container, copy.to_str().unwrap().to_owned())
             })
             .collect();
-        account.own(folder);
+        account.take_ownership(folder);
         let environment = service.environment();
         let data = folder.join("files");
         let mut initdb = account.command("initdb");
         initdb.arg(format!("--username={}", environment["POSTGRES_USER"]));
         initdb.args(environment["POSTGRES_INITDB_ARGS"].split_whitespace());
-        succeed(
+        run_successfully(
             initdb.args(["--encoding=UTF8", "--no-locale", "--no-sync", "--pgdata"]).arg(&data),
         );
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -56,7 +56,7 @@ impl DatabaseContainer {
         let log = fs::File::create(folder.join("log")).unwrap();
         let server = account
             .command("postgres")
-            .args(arguments[1..].iter().map(|argument| here(argument, &files)))
+            .args(arguments[1..].iter().map(|argument| with_local_paths(argument, &files)))
             .args(["-clisten_addresses=localhost", &format!("-cport={port}")])
             .args([Path::new("-k"), folder, Path::new("-D"), &data])
             .stdout(log.try_clone().unwrap())
@@ -74,9 +74,9 @@ impl DatabaseContainer {
             std::thread::sleep(Duration::from_millis(100));
         }
         let mut roles = account.command("bash");
-        roles.arg(here("/docker-entrypoint-initdb.d/roles.sh", &files));
-        roles.envs(environment.iter().map(|(name, value)| (name, here(value, &files))));
-        succeed(roles.env("PGHOST", folder).env("PGPORT", port));
+        roles.arg(with_local_paths("/docker-entrypoint-initdb.d/roles.sh", &files));
+        roles.envs(environment.iter().map(|(name, value)| (name, with_local_paths(value, &files))));
+        run_successfully(roles.env("PGHOST", folder).env("PGPORT", port));
         started
     }
 }
@@ -89,9 +89,10 @@ impl Drop for DatabaseContainer {
     }
 }
 
-/// Who PostgreSQL runs as, which refuses to run as root, and where its programs are.
+/// The account that runs PostgreSQL, and the folder of its programs.
 struct Account {
-    lent: Option<User>,
+    /// PostgreSQL refuses to run as root, so root runs it as this user.
+    user: Option<User>,
     programs: PathBuf,
 }
 
@@ -104,34 +105,35 @@ impl Account {
             std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file())
         };
         let programs = versioned.or_else(on_path).unwrap();
-        let lent = Uid::effective().is_root().then(|| {
+        let user = Uid::effective().is_root().then(|| {
             let find = |name| User::from_name(name).unwrap();
             find("postgres").or_else(|| find("nobody")).unwrap()
         });
-        Self { lent, programs }
+        Self { user, programs }
     }
 
-    fn own(&self, path: &Path) {
-        if let Some(user) = &self.lent {
+    fn take_ownership(&self, path: &Path) {
+        if let Some(user) = &self.user {
             chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
     }
 
     fn command(&self, program: &str) -> Command {
         let path = std::env::var("PATH").unwrap();
-        let own = self.programs.join(program);
-        let mut command = Command::new(if own.is_file() { own } else { program.into() });
+        let path_of_program = self.programs.join(program);
+        let mut command =
+            Command::new(if path_of_program.is_file() { path_of_program } else { program.into() });
         command.env("PATH", format!("{}:{path}", self.programs.display()));
         command.current_dir("/").stdin(Stdio::null());
-        if let Some(user) = &self.lent {
+        if let Some(user) = &self.user {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
         command
     }
 }
 
-/// Runs a command that has to succeed.
-pub(crate) fn succeed(command: &mut Command) {
+/// Runs a command, and asserts that it succeeds.
+pub(crate) fn run_successfully(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,4 +1,4 @@
-//! An OpenID Connect issuer of our own: real keys, real signatures, a key set in a file.
+//! An OpenID Connect issuer for tests: generated keys, valid signatures, a key set in a file.
 
 use std::{fs, path::PathBuf};
 
@@ -11,18 +11,18 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// An issuer with an elliptic and an Edwards key.
+/// An issuer with a P-256 and an Ed25519 key.
 pub(crate) struct TestIssuer {
     folder: TempDir,
     elliptic: Vec<u8>,
     edwards: Vec<u8>,
 }
 
-/// The audience of its tokens.
+/// The audience of the issuer's tokens.
 pub(crate) const AUDIENCE: &str = "keeper-client";
 
 impl TestIssuer {
-    /// Makes the keys and writes the key set.
+    /// Generates the keys and writes the key set.
     pub(crate) fn new() -> Self {
         let random = SystemRandom::new();
         let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
@@ -37,17 +37,17 @@ impl TestIssuer {
         issuer
     }
 
-    /// Publishes other keys, for the next start.
+    /// Replaces the published key set; the service reads it at its next start.
     pub(crate) fn publish(&self, key_set: &Value) {
         fs::write(self.jwks_file(), key_set.to_string()).unwrap();
     }
 
-    /// The file of its public keys.
+    /// The path of the key set.
     pub(crate) fn jwks_file(&self) -> PathBuf {
         self.folder.path().join("jwks.json")
     }
 
-    /// Its public keys.
+    /// The public keys, as a key set.
     pub(crate) fn key_set(&self) -> Value {
         let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let elliptic = EcdsaKeyPair::from_pkcs8(signing, &self.elliptic).unwrap();
@@ -66,16 +66,19 @@ impl TestIssuer {
 
     /// Settings that accept this issuer for identifiers of type `OpenId`.
     pub(crate) fn settings(&self) -> String {
-        self.settings_and("")
+        self.settings_with_options("")
     }
 
-    /// The same with more about the issuer, each beginning with a comma.
-    pub(crate) fn settings_and(&self, more: &str) -> String {
-        Self::settings_with(&format!(r#"jwks_file = "{}"{more}"#, self.jwks_file().display()))
+    /// The same settings with more options of the issuer; each option starts with a comma.
+    pub(crate) fn settings_with_options(&self, options: &str) -> String {
+        Self::settings_with_keys(&format!(
+            r#"jwks_file = "{}"{options}"#,
+            self.jwks_file().display()
+        ))
     }
 
-    /// The same, with its keys elsewhere.
-    pub(crate) fn settings_with(keys: &str) -> String {
+    /// The same settings with another source of keys.
+    pub(crate) fn settings_with_keys(keys: &str) -> String {
         format!(
             r#"
             [credentials]
@@ -88,31 +91,31 @@ impl TestIssuer {
         .replace("\n                          ", " ")
     }
 
-    /// Claims that are accepted for a subject.
+    /// Valid claims for a subject.
     pub(crate) fn claims(subject: &str) -> Value {
         let now = time::UtcDateTime::now().unix_timestamp();
         json!({ "iss": "https://issuer.test", "aud": AUDIENCE, "sub": subject,
                 "iat": now, "exp": now + 600 })
     }
 
-    /// A token signed with the elliptic key.
+    /// A token signed with the P-256 key.
     pub(crate) fn token(&self, claims: &Value) -> String {
         self.token_with(&Self::header(Algorithm::ES256, "elliptic"), claims)
     }
 
-    /// The elliptic key's public part, as its key set has it.
+    /// The public P-256 key as a JWK.
     pub(crate) fn public_key(&self) -> Value {
         self.key_set()["keys"][0].clone()
     }
 
-    /// A header of that algorithm and key.
+    /// A header with this algorithm and key id.
     pub(crate) fn header(algorithm: Algorithm, kid: &str) -> Header {
         let mut header = Header::new(algorithm);
         header.kid = Some(kid.to_owned());
         header
     }
 
-    /// A token with that header, signed with the key that fits its algorithm.
+    /// A token with this header, signed with the key of its algorithm.
     pub(crate) fn token_with(&self, header: &Header, claims: &Value) -> String {
         let key = if header.alg == Algorithm::EdDSA {
             EncodingKey::from_ed_der(&self.edwards)

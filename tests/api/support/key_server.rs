@@ -1,4 +1,4 @@
-//! A server of key sets: one answer for whoever asks, counted.
+//! An HTTP server of key sets that counts its requests.
 
 use std::{
     io::{Read, Write},
@@ -9,52 +9,53 @@ use std::{
     },
 };
 
-/// It listens as long as the test's process lives.
+/// A server with one answer for every request. It listens until the test process ends.
 pub(crate) struct KeyServer {
     address: SocketAddr,
     answer: Arc<Mutex<String>>,
-    asked: Arc<AtomicUsize>,
+    request_count: Arc<AtomicUsize>,
 }
 
 impl KeyServer {
-    /// Answers with this status line, headers and body.
+    /// Starts a server that answers with this status line, headers and body.
     pub(crate) fn start(head: &str, body: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
-            answer: Arc::new(Mutex::new(whole(head, body))),
-            asked: Arc::default(),
+            answer: Arc::new(Mutex::new(response(head, body))),
+            request_count: Arc::default(),
         };
-        let (answer, asked) = (Arc::clone(&server.answer), Arc::clone(&server.asked));
+        let (answer, request_count) =
+            (Arc::clone(&server.answer), Arc::clone(&server.request_count));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let mut connection = connection.unwrap();
                 let mut request = [0; 4096];
-                // One read is a whole request here; who closes early wanted no answer.
+                // One read gets the whole request. Errors are ignored: the client may have closed.
                 let _ = connection.read(&mut request);
-                asked.fetch_add(1, Ordering::SeqCst);
+                request_count.fetch_add(1, Ordering::SeqCst);
                 let _ = connection.write_all(answer.lock().unwrap().as_bytes());
             }
         });
         server
     }
 
-    /// Where the key set is.
+    /// The URL of the key set.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/jwks", self.address)
     }
 
-    /// How often somebody asked.
+    /// The number of requests so far.
     pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.request_count.load(Ordering::SeqCst)
     }
 
-    /// From now on answers something else.
-    pub(crate) fn answer(&self, head: &str, body: &str) {
-        *self.answer.lock().unwrap() = whole(head, body);
+    /// Changes the answer to later requests.
+    pub(crate) fn set_answer(&self, head: &str, body: &str) {
+        *self.answer.lock().unwrap() = response(head, body);
     }
 }
 
-fn whole(head: &str, body: &str) -> String {
+fn response(head: &str, body: &str) -> String {
     format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }

@@ -1,42 +1,42 @@
-//! What the tests share.
+//! Helpers that the API tests share.
 
 mod assertions;
 mod command;
 pub(crate) mod compose;
 mod credentials;
 mod database_container;
+mod database_proxy;
 mod issuer;
 mod key_server;
 mod server;
-mod slow_answer;
 mod test_app;
 
 pub(crate) use self::{
     assertions::Answer,
     command::{Finished, keeper, run_with_input},
     credentials::Credentials,
-    database_container::{DatabaseContainer, succeed},
+    database_container::{DatabaseContainer, run_successfully},
+    database_proxy::DatabaseProxy,
     issuer::TestIssuer,
     key_server::KeyServer,
     server::{Server, started},
-    slow_answer::SlowAnswer,
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, TestApp, password_of},
 };
 
-/// The heart.
+/// POST: saves a credential.
 pub(crate) const SAVE: &str = "/api/v1/Agents/User/SaveCredential";
-/// What users can log in with.
+/// POST: lists the credential types.
 pub(crate) const TYPES: &str = "/api/v1/Agents/User/GetCredentialTypes";
-/// Who am I.
+/// GET: the user who sent the request.
 pub(crate) const WHO: &str = "/api/v1/User/currentPrincipal";
-/// A Bearer token for whoever asks.
+/// GET: issues a Bearer token for the user who sent the request.
 pub(crate) const TOKEN: &str = "/api/v1/User/currentToken";
-/// A ticket for a password.
+/// POST: issues a ticket.
 pub(crate) const TICKETS: &str = "/keeper/tickets";
-/// The ticket of the request.
+/// The ticket that authenticates the request.
 pub(crate) const CURRENT_TICKET: &str = "/keeper/tickets/current";
 
-/// A text's bytes as PostgreSQL shows them.
+/// The bytes of a text in the hex format of PostgreSQL.
 pub(crate) fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

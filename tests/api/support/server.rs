@@ -1,4 +1,4 @@
-//! The binary as a process of its own, for what only a process can show: signals and crashes.
+//! Runs the binary as a separate process, for tests of signals and crashes.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -9,23 +9,27 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// A process that printed its ready line.
+/// A process that has printed its ready line.
 pub(crate) struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
     stderr: Option<JoinHandle<String>>,
-    /// What stood behind `ready `.
+    /// The text after `ready `.
     pub(crate) ready: String,
 }
 
 impl Server {
-    /// Starts a command and waits for its ready line; the error is what it complained instead.
+    /// Starts a command and waits for its ready line.
+    ///
+    /// # Errors
+    ///
+    /// The text on stderr, if the command ends before it is ready.
     pub(crate) fn start(mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
-        // Read all the time, so that a talkative process never waits for us.
+        // Drained continuously, so that the process never blocks on a full pipe.
         let stderr = std::thread::spawn(move || {
             let mut text = String::new();
             let _ = stderr.read_to_string(&mut text);
@@ -35,14 +39,17 @@ impl Server {
         stdout.read_line(&mut line).unwrap();
         let Some(ready) = line.trim_end().strip_prefix("ready ") else {
             let status = child.wait().unwrap();
-            assert!(!status.success(), "it ended well without being ready: {line}");
+            assert!(
+                !status.success(),
+                "the process exited successfully before it was ready: {line}"
+            );
             return Err(stderr.join().unwrap());
         };
         let ready = ready.to_owned();
         Ok(Self { child, stdout, stderr: Some(stderr), ready })
     }
 
-    /// Its process id.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -53,7 +60,7 @@ impl Server {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the end; gives back whether it ended well, and the log.
+    /// Waits for the process to exit; returns whether it succeeded, and its log.
     pub(crate) fn wait(mut self) -> (bool, String) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -63,16 +70,16 @@ impl Server {
     }
 }
 
-/// What `serve` says of itself when it has started, in its log.
+/// The log line that `serve` writes when it has started.
 pub(crate) fn started(log: &str) -> Value {
     let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let line = lines.find(|line| line["message"] == "started");
-    line.unwrap_or_else(|| panic!("{log}"))
+    line.unwrap_or_else(|| panic!("the log has no line `started`: {log}"))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test that failed must not leave a process behind.
+        // A failed test must not leave a process behind.
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal(Signal::INT);
             let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! The real application on a free port, over a test's own database.
+//! Runs the real application on a free port, with the database of one test.
 
 use std::{collections::HashMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,31 +14,33 @@ use super::{Answer, Credentials, Finished, SAVE, TICKETS, TOKEN, keeper, run_wit
 /// A running application.
 pub(crate) struct TestApp {
     pub(crate) url: String,
-    /// The operations listener.
+    /// The URL of the operations listener.
     pub(crate) operations: String,
     pub(crate) pool: PgPool,
     pub(crate) client: Client,
-    /// Held, so that keyring and settings stay as long as the test.
+    /// Keeps the keyring and the settings file until the test ends.
     folder: Arc<TempDir>,
     variables: HashMap<String, String>,
-    /// Its own, as in production: a test that blocks its thread does not block the application.
+    /// A separate runtime, so that a test that blocks its thread does not block the application.
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
 }
 
-/// An administrator, a plain user and a retired one, each with the password `<name>-password`.
+/// The administrator that every test has: id and name. The password is `<name>-password`.
 pub(crate) const ADMINISTRATOR: (i32, &str) = (1, "anna");
+/// A user without rights over others.
 pub(crate) const PLAIN: (i32, &str) = (278, "paul");
+/// A retired user.
 pub(crate) const RETIRED: (i32, &str) = (300, "rita");
 
 impl TestApp {
-    /// The application with the three users.
+    /// Starts the application with the three users above.
     pub(crate) async fn spawn(pool: PgPool) -> Self {
         Self::spawn_with(pool, &[], "").await
     }
 
-    /// As [`Self::spawn`], with settings as variables and as a file.
+    /// As [`Self::spawn`], with settings from environment variables and from a file.
     pub(crate) async fn spawn_with(pool: PgPool, variables: &[(&str, &str)], file: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut app = Self::prepare(pool, folder, variables, file);
@@ -53,20 +55,20 @@ impl TestApp {
         app
     }
 
-    fn prepare(pool: PgPool, folder: TempDir, extra: &[(&str, &str)], file: &str) -> Self {
+    fn prepare(pool: PgPool, folder: TempDir, variables: &[(&str, &str)], file: &str) -> Self {
         let keyring = folder.path().join("keyring.json");
         let settings_file = folder.path().join("settings.toml");
         fs::write(&settings_file, file).unwrap();
-        let variables: HashMap<String, String> = [
+        let defaults: HashMap<String, String> = [
             ("KEEPER_CONFIG", settings_file.to_str().unwrap()),
             ("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().as_str()),
             ("KEEPER__KEYRING__FILE", keyring.to_str().unwrap()),
             ("KEEPER__HTTP__LISTEN", "127.0.0.1:0"),
             ("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0"),
             ("KEEPER__SHUTDOWN__GRACE_SECONDS", "0"),
-            // What most tests are about has nothing to do with it.
+            // Most tests save short passwords that the policy would refuse.
             ("KEEPER__PASSWORDS__POLICY", "none"),
-            // Test machines are shared; tests about the deadline set their own.
+            // Generous, because test machines are shared; tests of a time limit set their own.
             ("KEEPER__HASHING__DEADLINE_SECONDS", "60"),
             ("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "180"),
             ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "30"),
@@ -81,12 +83,12 @@ impl TestApp {
             pool,
             client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
             folder: Arc::new(folder),
-            variables,
+            variables: defaults,
             runtime: Some(Runtime::new().unwrap()),
             stop: None,
             running: None,
         };
-        app.extend_variables(extra);
+        app.extend_variables(variables);
         app.command(&["keys", "generate"], "").succeeded();
         app
     }
@@ -110,7 +112,7 @@ impl TestApp {
         self.operations = format!("http://{operations}");
     }
 
-    /// Another instance over the same database and keys, with other settings.
+    /// Starts another instance with the same database and keys, and different settings.
     pub(crate) async fn another(&self, variables: &[(&str, &str)]) -> Self {
         let mut app = Self {
             url: String::new(),
@@ -128,25 +130,25 @@ impl TestApp {
         app
     }
 
-    fn extend_variables(&mut self, more: &[(&str, &str)]) {
+    fn extend_variables(&mut self, variables: &[(&str, &str)]) {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        self.variables.extend(more.iter().map(owned));
+        self.variables.extend(variables.iter().map(owned));
     }
 
-    /// The metrics, as Prometheus reads them.
+    /// GET `/metrics`.
     pub(crate) async fn metrics(&self) -> Answer {
         let request = self.client.get(format!("{}/metrics", self.operations));
         Answer::read(request.send().await.unwrap()).await
     }
 
-    /// The number of one metric.
+    /// The value of one metric.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let text = self.metrics().await.body;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-        line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+        line.unwrap_or_else(|| panic!("the metric {name} is missing: {text}")).parse().unwrap()
     }
 
-    /// Stops the application as a signal would, and waits for its end.
+    /// Stops the application gracefully, and waits until it has stopped.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         self.running.take().unwrap().await.unwrap();
@@ -158,18 +160,18 @@ impl TestApp {
         self.start().await;
     }
 
-    /// Starts the application again, with other settings.
+    /// Restarts the application with different settings.
     pub(crate) async fn reconfigure(&mut self, variables: &[(&str, &str)]) {
         self.extend_variables(variables);
         self.restart().await;
     }
 
-    /// Writes another settings file, for the next start.
+    /// Replaces the settings file; the application reads it at its next start.
     pub(crate) fn rewrite_settings(&self, file: &str) {
         fs::write(&self.variables["KEEPER_CONFIG"], file).unwrap();
     }
 
-    /// Waits until that many sessions on this test's database wait for a lock.
+    /// Waits until this many sessions on the test's database wait for a lock.
     pub(crate) async fn until_blocked(&self, sessions: i64) {
         for _ in 0..600 {
             let blocked = sqlx::query_scalar!(
@@ -181,42 +183,53 @@ impl TestApp {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the sessions never waited for the lock");
+        panic!("timed out before {sessions} sessions waited for a lock");
     }
 
-    /// The settings of this test, as variables.
+    /// Restores the type, the right and the state that the administrator has after [`Self::spawn`].
+    pub(crate) async fn restore_administrator(&self) {
+        sqlx::raw_sql(
+            "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
+             WHERE user_id = 1",
+        )
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
+    /// The settings of this test, as environment variables.
     pub(crate) fn variables(&self) -> &HashMap<String, String> {
         &self.variables
     }
 
-    /// Runs the binary with this test's settings and that text on stdin.
+    /// Runs the binary with this test's settings and `input` on stdin.
     pub(crate) fn command(&self, arguments: &[&str], input: &str) -> Finished {
         let mut command = keeper(arguments);
         command.envs(&self.variables);
         run_with_input(command, input)
     }
 
-    /// The keyring's file.
+    /// The path of the keyring.
     pub(crate) fn keyring(&self) -> &str {
         &self.variables["KEEPER__KEYRING__FILE"]
     }
 
-    /// Adds a readable key to the keyring, and gives back its id.
+    /// Adds a key to the keyring for unsealing only, and returns its id.
     pub(crate) fn add_key(&self) -> String {
         let added = self.command(&["rotate-key", "add"], "");
-        let said = added.stderr.clone();
+        let status_text = added.stderr.clone();
         added.succeeded();
-        said.split_whitespace().last().unwrap().to_owned()
+        status_text.split_whitespace().last().unwrap().to_owned()
     }
 
     /// Adds a user with the password `<name>-password`.
-    pub(crate) fn add_user(&self, (id, name): (i32, &str), more: &[&str]) {
-        let id = id.to_string();
-        let arguments = [&["user", "add", name, "--id", &id], more].concat();
+    pub(crate) fn add_user(&self, user: (i32, &str), options: &[&str]) {
+        let (id, name) = (user.0.to_string(), user.1);
+        let arguments = [&["user", "add", name, "--id", &id], options].concat();
         self.command(&arguments, &password_of(name)).succeeded();
     }
 
-    /// A request with JSON in and out.
+    /// A request with credentials and without a body.
     pub(crate) fn request(
         &self,
         method: Method,
@@ -226,18 +239,18 @@ impl TestApp {
         credentials.put_into(self.client.request(method, format!("{}{path}", self.url)))
     }
 
-    /// GET.
+    /// Sends a GET request.
     pub(crate) async fn get(&self, path: &str, credentials: &Credentials) -> Answer {
         Answer::read(self.request(Method::GET, path, credentials).send().await.unwrap()).await
     }
 
-    /// POST with a JSON body.
+    /// Sends a POST request with a JSON body.
     pub(crate) async fn post(&self, path: &str, credentials: &Credentials, body: &Value) -> Answer {
         let request = self.request(Method::POST, path, credentials).json(body);
         Answer::read(request.send().await.unwrap()).await
     }
 
-    /// Saves a credential of a type (`""`: the default).
+    /// Saves a credential of a type; `""` means the default type.
     pub(crate) async fn save(
         &self,
         credentials: &Credentials,
@@ -252,26 +265,26 @@ impl TestApp {
         self.post(SAVE, credentials, &body).await
     }
 
-    /// The administrator with the password.
-    #[expect(clippy::unused_self, reason = "reads as whose it is")]
+    /// The name and the password of the administrator.
+    #[expect(clippy::unused_self, reason = "reads as credentials of this application")]
     pub(crate) fn administrator(&self) -> Credentials {
         basic(ADMINISTRATOR.1)
     }
 
-    /// The plain user with the password.
-    #[expect(clippy::unused_self, reason = "reads as whose it is")]
+    /// The name and the password of the plain user.
+    #[expect(clippy::unused_self, reason = "reads as credentials of this application")]
     pub(crate) fn plain(&self) -> Credentials {
         basic(PLAIN.1)
     }
 
-    /// A ticket for whoever has these credentials.
+    /// Issues a ticket to the user of these credentials.
     pub(crate) async fn ticket(&self, credentials: &Credentials) -> String {
         let answer = self.post(TICKETS, credentials, &Value::Null).await;
         answer.assert_status(201);
         answer.json()["Ticket"].as_str().unwrap().to_owned()
     }
 
-    /// A session of the user of that name.
+    /// Signs a user in, and returns the session.
     pub(crate) async fn session(&self, name: &str) -> Credentials {
         let body = json!({ "UserName": name, "Password": password_of(name) });
         let answer = self.post("/login", &Credentials::Anonymous, &body).await;
@@ -282,7 +295,7 @@ impl TestApp {
         }
     }
 
-    /// A token for whoever has these credentials.
+    /// Issues a Bearer token to the user of these credentials.
     pub(crate) async fn token(&self, credentials: &Credentials) -> String {
         let answer = self.get(TOKEN, credentials).await;
         answer.assert_status(200);
@@ -298,7 +311,7 @@ impl Drop for TestApp {
     }
 }
 
-/// The password that users of tests start with.
+/// The initial password of a user.
 pub(crate) fn password_of(name: &str) -> String {
     format!("{name}-password")
 }
