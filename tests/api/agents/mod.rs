@@ -1,3 +1,3 @@
-//! The vendor's agents.
+//! Tests of the agents of the vendor's API.
 
 mod user;

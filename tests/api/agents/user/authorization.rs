@@ -1,5 +1,5 @@
-//! Who may call what on whom: every call of the agent, for every kind of caller, on themselves and
-//! on somebody else.
+//! Authorization: every call of the agent by every kind of caller, on the caller and on another
+//! user.
 
 use credential_keeper::describe_routes;
 use reqwest::Method;
@@ -9,109 +9,123 @@ use sqlx::PgPool;
 use super::agent;
 use crate::support::{Answer, Credentials, PLAIN, RETIRED, TestApp, password_of};
 
-/// Another plain user, on whom everybody tries.
+/// Another plain user: the target of calls on another user.
 const OTHER: (i32, &str) = (500, "otto");
 
-/// What a call does to the user of an id and a name: the query and the body.
+/// Builds the query and the body of a call that targets the user with this id and name.
 type Request = fn(i32, &str) -> (String, Value);
 
-/// Who gets an answer that is no 403: on themselves, and on others.
+/// The callers whose request is not answered with 403.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum Callers {
     /// Administrators and system users only.
     Administrators,
-    /// Everybody on themselves, administrators on anybody.
-    Self_,
-    /// Users who may act on themselves, administrators on anybody.
-    ActingSelf,
-    /// Everybody, whomever it is about.
-    Everybody,
+    /// Every user on themselves; administrators on every user.
+    SelfOrAdministrator,
+    /// Users who may change their own credentials, on themselves; administrators on every user.
+    CredentialOwner,
+    /// Every authenticated user, on every user.
+    AnyUser,
 }
 
-fn none(_: i32, _: &str) -> (String, Value) {
+fn empty_request(_: i32, _: &str) -> (String, Value) {
     (String::new(), Value::Null)
 }
 
-/// Each call once. What it answers is the business of other tests.
-const CALLS: [(&str, Who, Request); 29] = [
-    ("SaveCredential", Who::ActingSelf, |id, name| {
+/// Every call of the agent. Other tests cover the content of its answers.
+const CALLS: [(&str, Callers, Request); 29] = [
+    ("SaveCredential", Callers::CredentialOwner, |id, name| {
         (String::new(), json!({"UserId": id, "Credential": {"Value": password_of(name)}}))
     }),
-    ("DeleteCredential", Who::Administrators, |id, _| {
+    ("DeleteCredential", Callers::Administrators, |id, _| {
         (String::new(), json!({"UserId": id, "CredentialType": "ActiveDirectory"}))
     }),
-    ("GetCredentialTypes", Who::Everybody, none),
-    ("GetCredentialTypesForUserType", Who::Everybody, |_, _| {
+    ("GetCredentialTypes", Callers::AnyUser, empty_request),
+    ("GetCredentialTypesForUserType", Callers::AnyUser, |_, _| {
         (String::new(), json!({"UserType": "InternalAssociate"}))
     }),
-    ("GetAccessToken", Who::Everybody, none),
-    ("SetPassword", Who::Administrators, |id, name| {
+    ("GetAccessToken", Callers::AnyUser, empty_request),
+    ("SetPassword", Callers::Administrators, |id, name| {
         (String::new(), json!({"AssociateId": id, "Password": password_of(name)}))
     }),
-    ("SetPasswordFromName", Who::Administrators, |_, name| {
+    ("SetPasswordFromName", Callers::Administrators, |_, name| {
         (String::new(), json!({"AssociateName": name, "Password": password_of(name)}))
     }),
-    ("SetGeneratedPassword", Who::Administrators, |_, _| {
+    ("SetGeneratedPassword", Callers::Administrators, |_, _| {
         (String::new(), json!({"AssociateId": RETIRED.0}))
     }),
-    ("SetGeneratedPasswordFromName", Who::Administrators, |_, _| {
+    ("SetGeneratedPasswordFromName", Callers::Administrators, |_, _| {
         (String::new(), json!({"AssociateName": RETIRED.1}))
     }),
-    ("ChangePassword", Who::ActingSelf, |id, _| {
+    ("ChangePassword", Callers::CredentialOwner, |id, _| {
         (String::new(), json!({"AssociateId": id, "OldPassword": "wrong", "NewPassword": "x"}))
     }),
-    ("ChangePasswordFromName", Who::ActingSelf, |_, name| {
+    ("ChangePasswordFromName", Callers::CredentialOwner, |_, name| {
         (String::new(), json!({"AssociateName": name, "OldPassword": "wrong", "NewPassword": "x"}))
     }),
-    ("ChangeOwnPassword", Who::ActingSelf, |_, _| {
+    ("ChangeOwnPassword", Callers::CredentialOwner, |_, _| {
         (String::new(), json!({"OldPassword": "wrong", "NewPassword": "x"}))
     }),
-    ("CanChangePassword", Who::Everybody, |id, _| (String::new(), json!({"AssociateId": id}))),
-    ("GetSupportedChangePasswordTypes", Who::Everybody, |id, _| {
+    ("CanChangePassword", Callers::AnyUser, |id, _| (String::new(), json!({"AssociateId": id}))),
+    ("GetSupportedChangePasswordTypes", Callers::AnyUser, |id, _| {
         (String::new(), json!({"AssociateId": id}))
     }),
-    ("IsPasswordValid", Who::Everybody, |_, _| (String::new(), json!({"Password": "x"}))),
-    ("IsPasswordValidWithReason", Who::Everybody, |_, _| (String::new(), json!({"Password": "x"}))),
-    ("IsUserNameValid", Who::Administrators, |id, name| {
+    ("IsPasswordValid", Callers::AnyUser, |_, _| (String::new(), json!({"Password": "x"}))),
+    ("IsPasswordValidWithReason", Callers::AnyUser, |_, _| {
+        (String::new(), json!({"Password": "x"}))
+    }),
+    ("IsUserNameValid", Callers::Administrators, |id, name| {
         (String::new(), json!({"AssociateId": id, "UserName": name}))
     }),
-    ("IsUserNameValidWithReason", Who::Administrators, |id, name| {
+    ("IsUserNameValidWithReason", Callers::Administrators, |id, name| {
         (String::new(), json!({"AssociateId": id, "UserName": name}))
     }),
-    ("GetValidUserName", Who::Administrators, |id, name| {
+    ("GetValidUserName", Callers::Administrators, |id, name| {
         (String::new(), json!({"AssociateId": id, "UserName": name}))
     }),
-    ("GetUser", Who::Self_, |id, _| (format!("?userId={id}"), Value::Null)),
-    ("GetUserFromName", Who::Self_, |_, name| (String::new(), json!({"UserName": name}))),
-    ("GetUserInfo", Who::Self_, |id, _| (format!("?userInfoId={id}"), Value::Null)),
-    ("GetUserInfoList", Who::Self_, |id, _| (String::new(), json!([id]))),
-    ("CreateDefaultUser", Who::Everybody, none),
-    ("CreateDefaultUserFromUserType", Who::Everybody, |_, _| {
+    ("GetUser", Callers::SelfOrAdministrator, |id, _| (format!("?userId={id}"), Value::Null)),
+    ("GetUserFromName", Callers::SelfOrAdministrator, |_, name| {
+        (String::new(), json!({"UserName": name}))
+    }),
+    ("GetUserInfo", Callers::SelfOrAdministrator, |id, _| {
+        (format!("?userInfoId={id}"), Value::Null)
+    }),
+    ("GetUserInfoList", Callers::SelfOrAdministrator, |id, _| (String::new(), json!([id]))),
+    ("CreateDefaultUser", Callers::AnyUser, empty_request),
+    ("CreateDefaultUserFromUserType", Callers::AnyUser, |_, _| {
         (String::new(), json!({"UserType": "SystemAssociate"}))
     }),
-    ("SaveUser", Who::Administrators, |id, _| {
+    ("SaveUser", Callers::Administrators, |id, _| {
         (String::new(), json!({"AssociateId": id, "Tooltip": "New"}))
     }),
-    ("ValidateUser", Who::Administrators, |id, _| {
+    ("ValidateUser", Callers::Administrators, |id, _| {
         (String::new(), json!({"User": {"AssociateId": id, "Tooltip": "New"}}))
     }),
-    ("MakeRetired", Who::Administrators, |id, _| {
+    ("MakeRetired", Callers::Administrators, |id, _| {
         (String::new(), json!({"AssociateId": id, "Retired": false}))
     }),
-    // Deleting ends the test's users, so it is refused for another reason than the right.
-    ("DeleteUser", Who::Administrators, |_, _| ("?userId=4711".to_owned(), Value::Null)),
+    // An unknown id, because a successful deletion would remove the users of this test.
+    ("DeleteUser", Callers::Administrators, |_, _| ("?userId=4711".to_owned(), Value::Null)),
 ];
 
-async fn call(app: &TestApp, name: &str, by: &str, on: (i32, &str), request: Request) -> Answer {
-    let (query, body) = request(on.0, on.1);
-    let credentials = Credentials::basic(by, &password_of(by));
+/// Sends a call that targets a user, as the user named `caller`.
+async fn call(
+    app: &TestApp,
+    name: &str,
+    caller: &str,
+    target: (i32, &str),
+    request: Request,
+) -> Answer {
+    let (query, body) = request(target.0, target.1);
+    let credentials = Credentials::basic(caller, &password_of(caller));
     app.post(&format!("{}{query}", agent(name)), &credentials, &body).await
 }
 
 #[sqlx::test]
-async fn every_call_is_for_whom_it_is_for(pool: PgPool) {
+async fn each_call_allows_only_its_callers(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user(OTHER, &[]);
+    // The user, whether they administer users, and whether they may change their own credentials.
     let callers = [
         ((1, "anna"), true, true),
         ((401, "sys"), true, true),
@@ -122,21 +136,21 @@ async fn every_call_is_for_whom_it_is_for(pool: PgPool) {
     app.add_user((401, "sys"), &["--type", "system"]);
     app.add_user((402, "ext"), &["--type", "external", "--administrator"]);
     app.add_user((403, "ano"), &["--type", "anonymous"]);
-    for (name, who, request) in CALLS {
-        for (caller, administers, acts) in callers {
-            for on in [caller, OTHER] {
-                let is_self = on == caller || name == "ChangeOwnPassword";
-                let is_allowed = match who {
-                    Who::Everybody => true,
-                    Who::Administrators => administers,
-                    Who::Self_ => administers || is_self,
-                    Who::ActingSelf => administers || (is_self && acts),
+    for (name, allowed, request) in CALLS {
+        for (caller, is_administrator, can_change_own) in callers {
+            for target in [caller, OTHER] {
+                let is_self = target == caller || name == "ChangeOwnPassword";
+                let is_allowed = match allowed {
+                    Callers::AnyUser => true,
+                    Callers::Administrators => is_administrator,
+                    Callers::SelfOrAdministrator => is_administrator || is_self,
+                    Callers::CredentialOwner => is_administrator || (is_self && can_change_own),
                 };
-                let answer = call(&app, name, caller.1, on, request).await;
+                let answer = call(&app, name, caller.1, target, request).await;
                 if is_allowed {
                     let is_expected = matches!(answer.status.as_u16(), 200 | 204)
                         || (name == "DeleteUser" && answer.status == 404);
-                    assert!(is_expected, "{name} by {caller:?} on {on:?}: {answer:?}");
+                    assert!(is_expected, "{name} by {caller:?} on {target:?}: {answer:?}");
                 } else {
                     answer.assert_forbidden();
                 }
@@ -146,41 +160,44 @@ async fn every_call_is_for_whom_it_is_for(pool: PgPool) {
 }
 
 #[test]
-fn every_call_is_in_the_matrix() {
+fn every_route_of_the_agent_is_in_the_matrix() {
     let prefix = agent("");
     for route in describe_routes() {
         if let Some(name) = route.path.strip_prefix(prefix.as_str()) {
-            assert!(CALLS.iter().any(|(known, ..)| *known == name), "{name}");
+            assert!(
+                CALLS.iter().any(|(known, ..)| *known == name),
+                "{name} is missing from the matrix"
+            );
         }
     }
 }
 
 #[sqlx::test]
-async fn a_right_is_missing_before_anybody_is_looked_for(pool: PgPool) {
+async fn a_missing_right_is_refused_before_the_user_is_looked_up(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let told_apart = ["CanChangePassword", "GetSupportedChangePasswordTypes"];
-    for (name, who, request) in CALLS {
-        let answers = [(OTHER.0, OTHER.1), (1, "anna")];
-        let mut said = Vec::new();
-        for on in answers {
-            let answer = call(&app, name, PLAIN.1, on, request).await;
-            if who != Who::Everybody && name != "ChangeOwnPassword" {
+    // Answered for every caller, but the same for a missing user as for a forbidden one.
+    let uniform_calls = ["CanChangePassword", "GetSupportedChangePasswordTypes"];
+    for (name, allowed, request) in CALLS {
+        let mut answers = Vec::new();
+        for target in [(OTHER.0, OTHER.1), (1, "anna")] {
+            let answer = call(&app, name, PLAIN.1, target, request).await;
+            if allowed != Callers::AnyUser && name != "ChangeOwnPassword" {
                 answer.assert_forbidden();
             }
-            if who != Who::Everybody || told_apart.contains(&name) {
+            if allowed != Callers::AnyUser || uniform_calls.contains(&name) {
                 let mut body = answer.json();
                 if let Value::Object(members) = &mut body {
                     members.remove("RequestId");
                 }
-                said.push((answer.status, body));
+                answers.push((answer.status, body));
             }
         }
-        assert!(said.windows(2).all(|pair| pair[0] == pair[1]), "{name}: {said:?}");
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{name}: {answers:?}");
     }
 }
 
 #[sqlx::test]
-async fn nobody_without_proof_gets_anything(pool: PgPool) {
+async fn wrong_passwords_and_retired_users_are_refused_on_every_call(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (name, _, request) in CALLS {
         let (query, body) = request(PLAIN.0, PLAIN.1);

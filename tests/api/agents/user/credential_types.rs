@@ -1,4 +1,4 @@
-//! Types of the settings, and for whom they are.
+//! Credential types from the settings, and the user types they apply to.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -14,26 +14,27 @@ additional_types = [
 ]"#;
 
 #[sqlx::test]
-async fn a_type_of_the_settings_is_as_they_say(pool: PgPool) {
+async fn a_configured_type_has_the_configured_attributes(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], SETTINGS).await;
     let types = app.post(TYPES, &app.plain(), &json!(null)).await.json();
-    let of = |name: &str| {
-        let types = types.as_array().unwrap().iter();
-        types.clone().find(|of| of["Type"] == name).unwrap_or_else(|| panic!("{name}")).clone()
+    let find_type = |name: &str| {
+        let mut types = types.as_array().unwrap().iter();
+        let found = types.find(|credential_type| credential_type["Type"] == name);
+        found.unwrap_or_else(|| panic!("the type {name} is missing")).clone()
     };
-    assert_eq!(of("Pin")["DisplayType"], "PIN");
-    assert_eq!(of("Pin")["Description"], "Four digits");
-    assert_eq!(of("Pin")["ValueControl"], "Password");
-    assert_eq!(of("Badge")["DisplayType"], "Badge");
-    assert_eq!(of("Badge")["ValueControl"], "Hidden");
-    assert_eq!(of("ActiveDirectory")["ValueControl"], "Link");
+    assert_eq!(find_type("Pin")["DisplayType"], "PIN");
+    assert_eq!(find_type("Pin")["Description"], "Four digits");
+    assert_eq!(find_type("Pin")["ValueControl"], "Password");
+    assert_eq!(find_type("Badge")["DisplayType"], "Badge");
+    assert_eq!(find_type("Badge")["ValueControl"], "Hidden");
+    assert_eq!(find_type("ActiveDirectory")["ValueControl"], "Link");
 }
 
 #[sqlx::test]
-async fn each_type_of_users_has_its_own(pool: PgPool) {
+async fn each_user_type_has_its_own_credential_types(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], SETTINGS).await;
     let built_in = ["CRM5/PASSWORD", "ActiveDirectory"];
-    for (user_type, more) in [
+    for (user_type, additional_type) in [
         ("InternalAssociate", Some("Pin")),
         ("resourceassociate", Some("Badge")),
         ("SystemAssociate", Some("Badge")),
@@ -43,13 +44,14 @@ async fn each_type_of_users_has_its_own(pool: PgPool) {
         let body = json!({"UserType": user_type});
         let types =
             app.post(&agent("GetCredentialTypesForUserType"), &app.plain(), &body).await.json();
-        let names: Vec<_> = types.as_array().unwrap().iter().map(|of| of["Type"].clone()).collect();
-        assert_eq!(names, [&built_in[..], more.as_slice()].concat(), "{user_type}");
+        let types = types.as_array().unwrap().iter();
+        let names: Vec<_> = types.map(|credential_type| credential_type["Type"].clone()).collect();
+        assert_eq!(names, [&built_in[..], additional_type.as_slice()].concat(), "{user_type}");
     }
 }
 
 #[sqlx::test]
-async fn a_type_is_saved_for_its_users_and_in_its_limits_only(pool: PgPool) {
+async fn a_type_accepts_only_its_user_types_and_value_lengths(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], SETTINGS).await;
     let administrator = app.administrator();
     app.save(&administrator, PLAIN.0, "Pin", "1234").await.assert_saved();

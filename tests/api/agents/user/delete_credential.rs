@@ -1,4 +1,4 @@
-//! Deleting credentials.
+//! `DeleteCredential`.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -6,13 +6,13 @@ use sqlx::PgPool;
 use super::agent;
 use crate::support::{Answer, Credentials, PLAIN, TestApp, WHO};
 
-async fn delete(app: &TestApp, by: &Credentials, type_name: &str) -> Answer {
+async fn delete(app: &TestApp, credentials: &Credentials, type_name: &str) -> Answer {
     let body = json!({"UserId": PLAIN.0, "CredentialType": type_name});
-    app.post(&agent("DeleteCredential"), by, &body).await
+    app.post(&agent("DeleteCredential"), credentials, &body).await
 }
 
 #[sqlx::test]
-async fn what_is_deleted_logs_in_no_more_and_neither_does_what_came_from_it(pool: PgPool) {
+async fn deleting_a_password_ends_logins_tickets_and_tokens(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
@@ -31,7 +31,7 @@ async fn what_is_deleted_logs_in_no_more_and_neither_does_what_came_from_it(pool
 }
 
 #[sqlx::test]
-async fn an_absent_credential_is_false_and_leaves_no_event(pool: PgPool) {
+async fn deleting_an_absent_credential_answers_false_without_an_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = delete(&app, &app.administrator(), "ActiveDirectory").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"));
@@ -40,7 +40,7 @@ async fn an_absent_credential_is_false_and_leaves_no_event(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_identifier_is_free_again_and_nothing_else_ends(pool: PgPool) {
+async fn deleting_an_identifier_frees_it_and_keeps_tickets_valid(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((500, "otto"), &[]);
     let administrator = app.administrator();
@@ -53,7 +53,7 @@ async fn an_identifier_is_free_again_and_nothing_else_ends(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_administrators_own_ticket_outlives_the_deletion_of_their_password(pool: PgPool) {
+async fn an_administrators_ticket_survives_deleting_their_own_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let body = json!({"UserId": 1, "CredentialType": "CRM5/PASSWORD"});

@@ -1,4 +1,4 @@
-//! Identifier types: unique over all users, and proof of nothing (protocol.md 10.14).
+//! Identifier types: unique across all users, and never accepted as a secret (protocol.md 10.14).
 
 use sqlx::PgPool;
 
@@ -7,7 +7,7 @@ use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO, hex};
 const SID: &str = "S-1-5-21-1004336348-1177238915-682003330-512";
 
 #[sqlx::test]
-async fn a_saved_identifier_given_as_a_password_proves_nothing(pool: PgPool) {
+async fn an_identifier_is_not_accepted_as_a_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", SID).await.assert_saved();
     app.get(WHO, &Credentials::basic(PLAIN.1, SID)).await.assert_unauthenticated();
@@ -15,7 +15,7 @@ async fn a_saved_identifier_given_as_a_password_proves_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn another_users_identifier_is_taken_and_nothing_is_written(pool: PgPool) {
+async fn saving_another_users_identifier_conflicts_and_writes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = app.administrator();
     app.save(&administrator, PLAIN.0, "ActiveDirectory", SID).await.assert_saved();
@@ -31,7 +31,7 @@ async fn another_users_identifier_is_taken_and_nothing_is_written(pool: PgPool) 
 }
 
 #[sqlx::test]
-async fn the_same_user_may_save_it_again_and_a_replaced_one_is_free(pool: PgPool) {
+async fn saving_an_identifier_again_succeeds_and_replacing_it_frees_it(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = app.administrator();
     for value in [SID, SID, "S-1-5-other"] {
@@ -43,23 +43,23 @@ async fn the_same_user_may_save_it_again_and_a_replaced_one_is_free(pool: PgPool
 }
 
 #[sqlx::test]
-async fn of_two_users_saving_one_identifier_at_once_one_gets_it(pool: PgPool) {
+async fn concurrent_saves_of_one_identifier_have_one_winner(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for number in 0..10 {
         let sid = format!("{SID}-{number}");
         let administrator = app.administrator();
-        let (one, other) = tokio::join!(
+        let (first, second) = tokio::join!(
             app.save(&administrator, PLAIN.0, "ActiveDirectory", &sid),
             app.save(&administrator, ADMINISTRATOR.0, "ActiveDirectory", &sid),
         );
-        let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+        let mut statuses = [first.status.as_u16(), second.status.as_u16()];
         statuses.sort_unstable();
-        assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
+        assert_eq!(statuses, [200, 409], "{first:?} {second:?}");
     }
 }
 
 #[sqlx::test]
-async fn the_table_holds_no_identifier_in_the_clear(pool: PgPool) {
+async fn no_table_stores_an_identifier_in_clear_text(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", SID).await.assert_saved();
     let texts = sqlx::query_scalar!(

@@ -1,4 +1,4 @@
-//! The User agent.
+//! Tests of the User agent.
 
 mod authorization;
 mod credential_types;
@@ -13,7 +13,7 @@ mod save_credential_refusals;
 mod users;
 mod validity;
 
-/// The URL of a call.
+/// The path of one call of the User agent.
 fn agent(name: &str) -> String {
     format!("/api/v1/Agents/User/{name}")
 }

@@ -1,4 +1,4 @@
-//! Names that nobody can read, or that look like another one's, are given to nobody.
+//! Names that are unreadable or contain hidden characters are refused.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -18,7 +18,7 @@ const UNREADABLE: [&str; 8] = [
 ];
 
 #[sqlx::test]
-async fn an_unreadable_login_name_is_given_to_nobody_and_knows_nobody(pool: PgPool) {
+async fn an_unreadable_login_name_is_refused_everywhere(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let save = |body| {
         let (app, path) = (&app, agent("SaveUser"));
@@ -39,19 +39,19 @@ async fn an_unreadable_login_name_is_given_to_nobody_and_knows_nobody(pool: PgPo
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("users.jsonl");
     std::fs::write(&file, lines.join("\n")).unwrap();
-    for more in [&["--dry-run"][..], &[]] {
-        let imported = app.command(&[&["import", file.to_str().unwrap()], more].concat(), "");
+    for options in [&["--dry-run"][..], &[]] {
+        let imported = app.command(&[&["import", file.to_str().unwrap()], options].concat(), "");
         assert_eq!(imported.code, 1, "{imported:?}");
-        let told = imported.stdout.matches("\"field\":\"login_name\"").count();
-        assert_eq!(told, UNREADABLE.len(), "{imported:?}");
+        let reported = imported.stdout.matches("\"field\":\"login_name\"").count();
+        assert_eq!(reported, UNREADABLE.len(), "{imported:?}");
     }
-    // Those of before, and those that were proposed instead.
+    // The three initial users, and one for each proposed name.
     let users = sqlx::query_scalar!("SELECT count(*) FROM users").fetch_one(&app.pool).await;
     assert_eq!(users.unwrap(), Some(3 + 8));
 }
 
 #[sqlx::test]
-async fn a_display_name_hides_nothing(pool: PgPool) {
+async fn a_display_name_with_hidden_characters_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for name in ["Pa\u{202e}luap", "Paul\u{200b}", "\u{3000}"] {
         let body = json!({"AssociateId": 278, "Tooltip": name});
@@ -63,7 +63,7 @@ async fn a_display_name_hides_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn who_has_such_a_name_from_before_keeps_it_until_it_is_changed(pool: PgPool) {
+async fn an_existing_unreadable_name_works_until_it_is_changed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::raw_sql(
         "UPDATE users SET login_name = U&'paul\\200B' WHERE user_id = 278;
@@ -77,7 +77,7 @@ async fn who_has_such_a_name_from_before_keeps_it_until_it_is_changed(pool: PgPo
     let mut user = read.json();
     user["Tooltip"] = json!("Paul");
     app.post(&agent("SaveUser"), &app.administrator(), &user).await.assert_status(200);
-    // An operator's terminal shows that there is something.
+    // The list replaces the hidden character with a visible one.
     let listed = app.command(&["user", "list"], "").succeeded();
     assert!(listed.contains("paul\u{fffd}") && !listed.contains('\u{200b}'), "{listed}");
     let body = json!({"AssociateId": 278, "UserName": "paul"});

@@ -1,4 +1,4 @@
-//! Passwords that are set, changed and made up: all of them the same row.
+//! Setting, changing and generating passwords: every call writes the same credential row.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -6,8 +6,8 @@ use sqlx::PgPool;
 use super::agent;
 use crate::support::{Answer, Credentials, PLAIN, TestApp, WHO, password_of};
 
-async fn call(app: &TestApp, name: &str, by: &Credentials, body: Value) -> Answer {
-    app.post(&agent(name), by, &body).await
+async fn call(app: &TestApp, name: &str, credentials: &Credentials, body: Value) -> Answer {
+    app.post(&agent(name), credentials, &body).await
 }
 
 async fn logs_in(app: &TestApp, password: &str) -> bool {
@@ -43,7 +43,7 @@ async fn an_administrator_sets_a_password_by_id_and_by_name(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_user_changes_their_own_password_in_every_scheme_and_goes_on(pool: PgPool) {
+async fn changing_ones_own_password_keeps_only_the_ticket_in_use(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let plain = app.plain();
     let schemes =
@@ -52,7 +52,7 @@ async fn a_user_changes_their_own_password_in_every_scheme_and_goes_on(pool: PgP
     for (number, credentials) in schemes.into_iter().enumerate() {
         let credentials = if number == 2 { Credentials::basic(PLAIN.1, &old) } else { credentials };
         if number == 1 {
-            // The session has ended with the first change.
+            // The first change has ended the session.
             app.get(WHO, &credentials).await.assert_refused(
                 401,
                 "SoSessionException",
@@ -72,7 +72,7 @@ async fn a_user_changes_their_own_password_in_every_scheme_and_goes_on(pool: PgP
 }
 
 #[sqlx::test]
-async fn a_wrong_old_password_is_false_and_changes_nothing(pool: PgPool) {
+async fn a_wrong_old_password_answers_false_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let before = newest_event(&app).await;
     for (name, user) in [
@@ -80,10 +80,10 @@ async fn a_wrong_old_password_is_false_and_changes_nothing(pool: PgPool) {
         ("ChangePassword", json!({"AssociateId": 278})),
         ("ChangePasswordFromName", json!({"AssociateName": "paul"})),
     ] {
-        for by in [app.plain(), app.administrator()] {
+        for credentials in [app.plain(), app.administrator()] {
             let mut body = json!({"OldPassword": "wrong", "NewPassword": "never"});
             body.as_object_mut().unwrap().extend(user.as_object().unwrap().clone());
-            let answer = call(&app, name, &by, body).await;
+            let answer = call(&app, name, &credentials, body).await;
             assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "false"), "{name}");
         }
     }
@@ -92,27 +92,27 @@ async fn a_wrong_old_password_is_false_and_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_old_password_may_be_blank_for_administrators_by_name_only(pool: PgPool) {
+async fn only_an_administrator_by_name_may_omit_the_old_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let by_name =
+    let change_by_name =
         |old: Value| json!({"AssociateName": "paul", "OldPassword": old, "NewPassword": "new"});
     for old in [json!(""), json!(null)] {
-        call(&app, "ChangePasswordFromName", &app.plain(), by_name(old.clone()))
+        call(&app, "ChangePasswordFromName", &app.plain(), change_by_name(old.clone()))
             .await
             .assert_forbidden();
-        call(&app, "ChangePasswordFromName", &app.administrator(), by_name(old))
+        call(&app, "ChangePasswordFromName", &app.administrator(), change_by_name(old))
             .await
             .assert_saved();
         app.save(&app.administrator(), PLAIN.0, "", &password_of(PLAIN.1)).await.assert_saved();
     }
-    let by_id = json!({"AssociateId": 278, "OldPassword": "", "NewPassword": "new"});
-    call(&app, "ChangePassword", &app.administrator(), by_id)
+    let change_by_id = json!({"AssociateId": 278, "OldPassword": "", "NewPassword": "new"});
+    call(&app, "ChangePassword", &app.administrator(), change_by_id)
         .await
         .assert_field_refused("OldPassword");
 }
 
 #[sqlx::test]
-async fn of_two_changes_with_one_old_password_one_wins(pool: PgPool) {
+async fn concurrent_changes_with_one_old_password_have_one_winner(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let old = password_of(PLAIN.1);
@@ -124,23 +124,23 @@ async fn of_two_changes_with_one_old_password_one_wins(pool: PgPool) {
         tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await })
     });
     let changes: Vec<_> = changes.collect();
-    let mut won = 0;
+    let mut winners = 0;
     for change in changes {
         let answer = change.await.unwrap();
         match (answer.status.as_u16(), answer.body.as_str()) {
-            (200, "true") => won += 1,
-            // Whoever proved the old one before the winner wrote, or came too late to prove it.
+            (200, "true") => winners += 1,
+            // Refused at the write (401) or at the check of the old password (`false`).
             (401, _) | (200, "false") => {}
             _ => panic!("{answer:?}"),
         }
     }
-    assert_eq!(won, 1);
+    assert_eq!(winners, 1);
 }
 
 #[sqlx::test]
-async fn a_password_is_made_up_and_told_once(pool: PgPool) {
+async fn a_generated_password_logs_in_until_the_next_is_generated(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let mut told = Vec::new();
+    let mut passwords = Vec::new();
     for (name, user) in [
         ("SetGeneratedPassword", json!({"AssociateId": 278})),
         ("SetGeneratedPasswordFromName", json!({"AssociateName": "paul"})),
@@ -150,16 +150,16 @@ async fn a_password_is_made_up_and_told_once(pool: PgPool) {
         let password = answer.json().as_str().unwrap().to_owned();
         assert!(password.len() >= 20, "{}", password.len());
         assert!(logs_in(&app, &password).await);
-        told.push(password);
+        passwords.push(password);
     }
-    assert_ne!(told[0], told[1]);
-    assert!(!logs_in(&app, &told[0]).await);
+    assert_ne!(passwords[0], passwords[1]);
+    assert!(!logs_in(&app, &passwords[0]).await);
 }
 
 #[sqlx::test]
-async fn who_can_change_a_password_is_told_by_word_and_by_kind(pool: PgPool) {
+async fn both_calls_report_whether_a_password_can_be_changed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for (by, id, can) in [
+    for (credentials, id, can_change) in [
         (app.plain(), 278, true),
         (app.plain(), 1, false),
         (app.plain(), 4711, false),
@@ -167,10 +167,10 @@ async fn who_can_change_a_password_is_told_by_word_and_by_kind(pool: PgPool) {
         (app.administrator(), 4711, false),
     ] {
         let user = json!({"AssociateId": id});
-        let answer = call(&app, "CanChangePassword", &by, user.clone()).await;
-        assert_eq!(answer.json(), json!(can), "{id}");
-        let kinds = call(&app, "GetSupportedChangePasswordTypes", &by, user).await.json();
-        assert_eq!(kinds, if can { json!(["Password"]) } else { json!([]) }, "{id}");
+        let answer = call(&app, "CanChangePassword", &credentials, user.clone()).await;
+        assert_eq!(answer.json(), json!(can_change), "{id}");
+        let kinds = call(&app, "GetSupportedChangePasswordTypes", &credentials, user).await.json();
+        assert_eq!(kinds, if can_change { json!(["Password"]) } else { json!([]) }, "{id}");
     }
     let request = app
         .request(reqwest::Method::POST, &agent("GetSupportedChangePasswordTypes"), &app.plain())
@@ -183,7 +183,7 @@ async fn who_can_change_a_password_is_told_by_word_and_by_kind(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn somebody_without_a_password_has_none_to_change(pool: PgPool) {
+async fn changing_a_missing_password_answers_false(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"});
     call(&app, "DeleteCredential", &app.administrator(), body).await.assert_saved();

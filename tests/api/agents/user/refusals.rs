@@ -1,4 +1,4 @@
-//! Bad input: each call's table of what is refused, by name and never by value.
+//! Invalid input for every call: the error names the member and never repeats its value.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -6,15 +6,15 @@ use sqlx::PgPool;
 use super::agent;
 use crate::support::TestApp;
 
-/// Bodies that are refused, and the member that is named.
-fn table() -> Vec<Refused> {
-    [ids(), names(), values(), others()].concat()
+/// Every refused request.
+fn refused_requests() -> Vec<RefusedRequest> {
+    [invalid_ids(), invalid_names(), invalid_passwords(), other_invalid_requests()].concat()
 }
 
-/// A call, its body, and the member that is refused.
-type Refused = (&'static str, Value, &'static str);
+/// A call, its body, and the member that the error names.
+type RefusedRequest = (&'static str, Value, &'static str);
 
-fn ids() -> Vec<Refused> {
+fn invalid_ids() -> Vec<RefusedRequest> {
     let mut table = Vec::new();
     let ids =
         [json!(null), json!(0), json!(-1), json!("marker-x"), json!(1.5), json!(4_294_967_296_i64)];
@@ -37,7 +37,7 @@ fn ids() -> Vec<Refused> {
     table
 }
 
-fn names() -> Vec<Refused> {
+fn invalid_names() -> Vec<RefusedRequest> {
     let long_name = "n".repeat(240);
     let mut table = Vec::new();
     for (call, member, rest) in [
@@ -61,7 +61,7 @@ fn names() -> Vec<Refused> {
     table
 }
 
-fn values() -> Vec<Refused> {
+fn invalid_passwords() -> Vec<RefusedRequest> {
     let long_value = "v".repeat(1025);
     let mut table = Vec::new();
     for (call, member, rest) in [
@@ -82,7 +82,7 @@ fn values() -> Vec<Refused> {
     table
 }
 
-fn others() -> Vec<Refused> {
+fn other_invalid_requests() -> Vec<RefusedRequest> {
     let long_value = "v".repeat(1025);
     vec![
         ("DeleteCredential", json!({"UserId": 278}), "CredentialType"),
@@ -127,27 +127,27 @@ fn others() -> Vec<Refused> {
 }
 
 #[sqlx::test]
-async fn what_is_wrong_is_named_and_changes_nothing(pool: PgPool) {
+async fn an_invalid_member_is_named_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let state = || {
+    let stored_state = || {
         sqlx::query_scalar!(
             r#"SELECT (SELECT string_agg(c.sealed_hash::text, ',' ORDER BY user_id) FROM credentials c)
                    || (SELECT string_agg(u::text, ',' ORDER BY user_id) FROM users u) AS "all!""#
         )
     };
     let ticket = crate::support::Credentials::Ticket(app.ticket(&app.administrator()).await);
-    let before = state().fetch_one(&app.pool).await.unwrap();
-    for (call, body, field) in table() {
+    let before = stored_state().fetch_one(&app.pool).await.unwrap();
+    for (call, body, field) in refused_requests() {
         let answer = app.post(&agent(call), &ticket, &body).await;
         assert_eq!(answer.status, 400, "{call} {field}: {answer:?}");
         answer.assert_field_refused(field);
         assert!(!answer.body.contains("marker"), "{answer:?}");
     }
-    assert_eq!(state().fetch_one(&app.pool).await.unwrap(), before);
+    assert_eq!(stored_state().fetch_one(&app.pool).await.unwrap(), before);
 }
 
 #[sqlx::test]
-async fn who_does_not_exist_is_404_for_whoever_may_know(pool: PgPool) {
+async fn an_unknown_user_is_404_for_an_administrator(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (call, body) in [
         ("SetPassword", json!({"AssociateId": 4711, "Password": "p"})),
@@ -168,7 +168,7 @@ async fn who_does_not_exist_is_404_for_whoever_may_know(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_id_that_is_given_twice_is_not_chosen_from(pool: PgPool) {
+async fn a_duplicate_query_parameter_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let path = agent("DeleteUser?userId=278&USERID=1");
     let answer = app.post(&path, &app.administrator(), &json!(null)).await;

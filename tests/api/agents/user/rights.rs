@@ -1,4 +1,4 @@
-//! Who may save what for whom (protocol.md 10.10).
+//! The rights that `SaveCredential` requires (protocol.md 10.10).
 
 use sqlx::PgPool;
 
@@ -12,7 +12,7 @@ async fn a_plain_user_saves_their_own_password_with_the_current_one(pool: PgPool
 }
 
 #[sqlx::test]
-async fn a_plain_user_without_the_current_password_is_told_of_the_other_call(pool: PgPool) {
+async fn a_save_without_the_current_password_points_to_change_own_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
@@ -35,7 +35,7 @@ async fn a_plain_user_cannot_learn_whether_a_user_exists(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_administrator_and_a_system_user_act_on_anybody_in_every_scheme(pool: PgPool) {
+async fn administrators_and_system_users_save_for_others_in_every_scheme(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((400, "sys"), &["--type", "system"]);
     let system = Credentials::basic("sys", &password_of("sys"));
@@ -49,7 +49,7 @@ async fn an_administrator_and_a_system_user_act_on_anybody_in_every_scheme(pool:
 }
 
 #[sqlx::test]
-async fn external_and_anonymous_users_change_nothing(pool: PgPool) {
+async fn external_and_anonymous_users_cannot_save_credentials(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (id, name, user_type) in [(400, "ext", "external"), (401, "ano", "anonymous")] {
         app.add_user((id, name), &["--type", user_type, "--administrator"]);

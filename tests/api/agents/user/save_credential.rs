@@ -1,4 +1,4 @@
-//! Saving, and logging in with what was saved.
+//! `SaveCredential`: saving a credential, and logging in with it.
 
 use reqwest::Method;
 use serde_json::json;
@@ -24,41 +24,41 @@ async fn send_sample(app: &TestApp, query: &str) -> Answer {
     Answer::read(request.send().await.unwrap()).await
 }
 
-async fn app_of_the_sample(pool: PgPool) -> TestApp {
+async fn spawn_with_sample_user(pool: PgPool) -> TestApp {
     let app = TestApp::spawn(pool).await;
     app.command(&["user", "add", "tje0", "--administrator"], "Tje0").succeeded();
     app
 }
 
 #[sqlx::test]
-async fn the_published_sample_works_as_printed(pool: PgPool) {
-    let app = app_of_the_sample(pool).await;
+async fn the_published_sample_request_works_verbatim(pool: PgPool) {
+    let app = spawn_with_sample_user(pool).await;
     send_sample(&app, "").await.assert_saved();
     send_sample(&app, "?$select=name,department,category/id").await.assert_saved();
     app.get(WHO, &Credentials::basic(PLAIN.1, "fuga")).await.assert_status(200);
     app.get(WHO, &app.plain()).await.assert_unauthenticated();
-    let shown = sqlx::query_scalar!(
+    let display_value = sqlx::query_scalar!(
         "SELECT display_value FROM credentials WHERE user_id = 278 AND credential_type = 'CRM5/PASSWORD'"
     );
-    assert_eq!(shown.fetch_one(&app.pool).await.unwrap(), "aut");
+    assert_eq!(display_value.fetch_one(&app.pool).await.unwrap(), "aut");
 }
 
 #[sqlx::test]
-async fn saving_again_replaces_and_leaves_other_types_alone(pool: PgPool) {
+async fn saving_again_replaces_the_value_and_keeps_other_types(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = app.administrator();
     app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
-    let untouched = || {
+    let identifier_row = || {
         sqlx::query!(
             "SELECT sealed_hash, version FROM credentials
              WHERE user_id = 278 AND credential_type = 'ActiveDirectory'"
         )
     };
-    let before = untouched().fetch_one(&app.pool).await.unwrap();
+    let before = identifier_row().fetch_one(&app.pool).await.unwrap();
     for value in ["first", "second", "third"] {
         app.save(&administrator, PLAIN.0, "", value).await.assert_saved();
     }
-    let after = untouched().fetch_one(&app.pool).await.unwrap();
+    let after = identifier_row().fetch_one(&app.pool).await.unwrap();
     assert_eq!((before.sealed_hash, before.version), (after.sealed_hash, after.version));
     let rows = sqlx::query_scalar!("SELECT count(*) FROM credentials WHERE user_id = 278");
     assert_eq!(rows.fetch_one(&app.pool).await.unwrap(), Some(2));
@@ -67,26 +67,31 @@ async fn saving_again_replaces_and_leaves_other_types_alone(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn no_type_in_any_spelling_means_the_password(pool: PgPool) {
+async fn an_omitted_or_empty_type_means_the_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for (number, no_type) in
+    for (number, empty_type) in
         [json!(null), json!({}), json!({"Type": null}), json!({"Type": ""})].iter().enumerate()
     {
         let value = format!("value-{number}");
-        let body = json!({"UserId": 278, "Credential": {"Type": no_type, "Value": value}});
+        let body = json!({"UserId": 278, "Credential": {"Type": empty_type, "Value": value}});
         app.post(SAVE, &app.administrator(), &body).await.assert_saved();
         app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
     }
     let body = json!({"UserId": 278, "Credential": {"Value": "no type at all"}});
     app.post(SAVE, &app.administrator(), &body).await.assert_saved();
-    let shown = sqlx::query_scalar!("SELECT display_value FROM credentials WHERE user_id = 278");
-    assert_eq!(shown.fetch_one(&app.pool).await.unwrap(), PLAIN.1, "the login name by default");
+    let display_value =
+        sqlx::query_scalar!("SELECT display_value FROM credentials WHERE user_id = 278");
+    assert_eq!(
+        display_value.fetch_one(&app.pool).await.unwrap(),
+        PLAIN.1,
+        "the login name by default"
+    );
 }
 
 #[sqlx::test]
-async fn names_match_in_any_case_and_unknown_members_are_ignored(pool: PgPool) {
+async fn names_are_case_insensitive_and_unknown_members_are_ignored(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    // As the vendor's TypeScript client sends it, to a path in another case.
+    // The body of the vendor's TypeScript client, sent to a path in a different case.
     let body = json!({
         "userId": 278,
         "credential": {
@@ -102,9 +107,9 @@ async fn names_match_in_any_case_and_unknown_members_are_ignored(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn every_json_label_is_read_as_json(pool: PgPool) {
+async fn every_json_media_type_is_read_as_json(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for label in [
+    for media_type in [
         "application/json",
         "text/json; charset=utf-8",
         "application/json-patch+json",
@@ -112,46 +117,46 @@ async fn every_json_label_is_read_as_json(pool: PgPool) {
     ] {
         let request = app
             .request(Method::POST, SAVE, &app.administrator())
-            .header("Content-Type", label)
+            .header("Content-Type", media_type)
             .body(SAMPLE_BODY);
         Answer::read(request.send().await.unwrap()).await.assert_saved();
     }
 }
 
 #[sqlx::test]
-async fn passwords_are_unicode_whole_and_untrimmed(pool: PgPool) {
+async fn passwords_are_normalized_but_neither_trimmed_nor_truncated(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = app.administrator();
     let longest = "x".repeat(1024);
-    let almost = format!("{}y", &longest[..1023]);
-    for (saved, also, other) in [
+    let nearly_longest = format!("{}y", &longest[..1023]);
+    for (saved, equivalent, different) in [
         ("caf\u{e9}", "cafe\u{301}", "cafe"),
         (" spaces ", " spaces ", "spaces"),
         ("a:b:c", "a:b:c", "a"),
         ("пароль 🗝", "пароль 🗝", "пароль"),
-        (longest.as_str(), longest.as_str(), almost.as_str()),
+        (longest.as_str(), longest.as_str(), nearly_longest.as_str()),
     ] {
         app.save(&administrator, PLAIN.0, "", saved).await.assert_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, also)).await.assert_status(200);
-        app.get(WHO, &Credentials::basic(PLAIN.1, other)).await.assert_unauthenticated();
+        app.get(WHO, &Credentials::basic(PLAIN.1, equivalent)).await.assert_status(200);
+        app.get(WHO, &Credentials::basic(PLAIN.1, different)).await.assert_unauthenticated();
     }
 }
 
 #[sqlx::test]
-async fn with_single_per_user_the_other_types_go(pool: PgPool) {
+async fn single_per_user_removes_the_other_types(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")], "").await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
     app.get(WHO, &app.plain()).await.assert_unauthenticated();
     let types = sqlx::query_scalar!("SELECT credential_type FROM credentials WHERE user_id = 278");
     assert_eq!(types.fetch_all(&app.pool).await.unwrap(), ["ActiveDirectory"]);
-    // The identifier goes with its credential, and another user may have it then.
+    // Removing the credential frees its identifier for another user.
     app.save(&app.administrator(), PLAIN.0, "", "again").await.assert_saved();
     app.save(&app.administrator(), 300, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
 }
 
 #[sqlx::test]
-async fn a_configured_secret_type_logs_in_only_when_it_is_marked_for_it(pool: PgPool) {
+async fn a_configured_secret_logs_in_only_when_usable_for_basic(pool: PgPool) {
     let file = r#"
         [credentials]
         additional_types = [

@@ -1,4 +1,4 @@
-//! Users through the agent: read, added, changed, retired, deleted.
+//! Reading, adding, changing, retiring and deleting users through the agent.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -16,14 +16,14 @@ async fn user(app: &TestApp, id: i32) -> Value {
     answer.json()
 }
 
-/// What stays as it is while somebody logs in.
+/// The user without the member that every login changes.
 fn without_last_login(mut user: Value) -> Value {
     user["Lastlogin"].take();
     user
 }
 
-/// The kinds of a user's events.
-async fn kinds(app: &TestApp, id: i32) -> Vec<String> {
+/// The kinds of a user's audit events, oldest first.
+async fn event_kinds(app: &TestApp, id: i32) -> Vec<String> {
     let kinds = sqlx::query_scalar!(
         "SELECT kind FROM audit_events WHERE user_id = $1 ORDER BY sequence",
         id
@@ -32,7 +32,7 @@ async fn kinds(app: &TestApp, id: i32) -> Vec<String> {
 }
 
 #[sqlx::test]
-async fn a_user_is_read_by_id_by_name_and_as_a_resource_without_any_value(pool: PgPool) {
+async fn a_user_is_readable_by_id_name_and_resource_without_values(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21").await.assert_saved();
     let by_id = user(&app, 278).await;
@@ -41,9 +41,10 @@ async fn a_user_is_read_by_id_by_name_and_as_a_resource_without_any_value(pool: 
     assert_eq!(by_id["Role"]["Value"], "User");
     assert_eq!((&by_id["Deleted"], &by_id["Person"]), (&json!(false), &Value::Null));
     let credentials = by_id["Credentials"].as_array().unwrap();
-    let types: Vec<_> = credentials.iter().map(|of| of["Type"]["Type"].clone()).collect();
+    let types: Vec<_> =
+        credentials.iter().map(|credential| credential["Type"]["Type"].clone()).collect();
     assert_eq!(types, ["ActiveDirectory", "CRM5/PASSWORD"]);
-    assert!(credentials.iter().all(|of| of["Value"].is_null()));
+    assert!(credentials.iter().all(|credential| credential["Value"].is_null()));
     assert!(!by_id.to_string().contains("S-1-5-21"));
     let by_name = call(&app, "GetUserFromName", &json!({"UserName": "PAUL"})).await.json();
     let resource = app.get("/api/v1/User/278", &app.administrator()).await.json();
@@ -56,7 +57,7 @@ async fn a_user_is_read_by_id_by_name_and_as_a_resource_without_any_value(pool: 
 }
 
 #[sqlx::test]
-async fn nobody_is_null_on_the_agent_and_404_as_a_resource(pool: PgPool) {
+async fn an_unknown_user_is_null_on_the_agent_and_404_as_a_resource(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     assert_eq!(user(&app, 4711).await, Value::Null);
     for (name, body) in [
@@ -77,7 +78,7 @@ async fn nobody_is_null_on_the_agent_and_404_as_a_resource(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn infos_come_in_the_order_they_were_asked_for(pool: PgPool) {
+async fn user_infos_are_in_request_order(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let infos = call(&app, "GetUserInfoList", &json!([300, 4711, 1, 278])).await.json();
     let ids: Vec<_> =
@@ -94,7 +95,7 @@ async fn infos_come_in_the_order_they_were_asked_for(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_new_user_is_filled_in_saved_and_logs_in(pool: PgPool) {
+async fn a_new_user_is_saved_with_credentials_and_logs_in(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut new =
         call(&app, "CreateDefaultUserFromUserType", &json!({"UserType": "SystemAssociate"}))
@@ -115,13 +116,13 @@ async fn a_new_user_is_filled_in_saved_and_logs_in(pool: PgPool) {
     assert_eq!((&saved["Tooltip"], &saved["UserName"]), (&json!("The robot"), &json!("Robot")));
     assert_eq!(saved["Credentials"].as_array().unwrap().len(), 2);
     app.get(WHO, &Credentials::basic("robot", "beep")).await.assert_status(200);
-    let kinds = kinds(&app, id.try_into().unwrap()).await;
+    let kinds = event_kinds(&app, id.try_into().unwrap()).await;
     let expected = ["user_added", "administrator_granted", "credential_saved", "credential_saved"];
     assert_eq!(kinds, expected);
 }
 
 #[sqlx::test]
-async fn a_form_and_xml_save_a_user_with_credentials_too(pool: PgPool) {
+async fn form_and_xml_bodies_save_a_user_with_credentials(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let form = "Name=form&Credentials[0][Type][Type]=CRM5/PASSWORD&Credentials[0].Value=of+a+form\
                 &Credentials[1].Type.Type=ActiveDirectory&Credentials[1].Value=S-1-5-9";
@@ -144,18 +145,18 @@ async fn a_form_and_xml_save_a_user_with_credentials_too(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn what_was_read_can_be_saved_again_and_changes_nothing(pool: PgPool) {
+async fn saving_a_user_as_read_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let read = user(&app, 278).await;
-    let before = kinds(&app, 278).await;
+    let before = event_kinds(&app, 278).await;
     let saved = call(&app, "SaveUser", &read).await.json();
     assert_eq!(without_last_login(saved), without_last_login(read));
-    assert_eq!(kinds(&app, 278).await, before);
+    assert_eq!(event_kinds(&app, 278).await, before);
     app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn each_change_of_a_user_leaves_its_own_event(pool: PgPool) {
+async fn each_change_to_a_user_appends_its_own_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let mut read = user(&app, 278).await;
@@ -170,21 +171,21 @@ async fn each_change_of_a_user_leaves_its_own_event(pool: PgPool) {
         call(&app, "SaveUser", &json!({"AssociateId": 278, "Deleted": true})).await.json();
     assert_eq!((&retired["Deleted"], &retired["Name"]), (&json!(true), &json!("Pål")));
     app.get(WHO, &ticket).await.assert_unauthenticated();
-    let events = kinds(&app, 278).await;
+    let events = event_kinds(&app, 278).await;
     let expected = ["ticket_issued", "user_changed", "administrator_granted", "user_retired"];
     assert_eq!(events[2..], expected);
     assert_eq!(app.command(&["audit", "list", "--user", "278"], "").succeeded().lines().count(), 7);
 }
 
 #[sqlx::test]
-async fn a_save_that_fails_in_its_middle_leaves_nothing(pool: PgPool) {
+async fn a_failed_save_is_rolled_back_completely(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), 1, "ActiveDirectory", "S-1-5-1").await.assert_saved();
     let taken = json!([
         {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "new"},
         {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5-1"},
     ]);
-    let before = (without_last_login(user(&app, 278).await), kinds(&app, 278).await);
+    let before = (without_last_login(user(&app, 278).await), event_kinds(&app, 278).await);
     let body = json!({"AssociateId": 278, "Name": "other", "Credentials": taken});
     call(&app, "SaveUser", &body).await.assert_refused(
         409,
@@ -197,7 +198,7 @@ async fn a_save_that_fails_in_its_middle_leaves_nothing(pool: PgPool) {
         "ArgumentException",
         "login_name_taken",
     );
-    assert_eq!((without_last_login(user(&app, 278).await), kinds(&app, 278).await), before);
+    assert_eq!((without_last_login(user(&app, 278).await), event_kinds(&app, 278).await), before);
     app.get(WHO, &app.plain()).await.assert_status(200);
     let body = json!({"Name": "fresh", "Credentials": taken});
     call(&app, "SaveUser", &body).await.assert_refused(
@@ -210,7 +211,7 @@ async fn a_save_that_fails_in_its_middle_leaves_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn retiring_ends_everything_and_can_be_taken_back(pool: PgPool) {
+async fn retiring_revokes_tickets_and_tokens_and_is_reversible(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
@@ -227,11 +228,11 @@ async fn retiring_ends_everything_and_can_be_taken_back(pool: PgPool) {
         app.get(WHO, credentials).await.assert_unauthenticated();
     }
     let expected = ["ticket_issued", "user_retired", "user_reactivated"];
-    assert_eq!(kinds(&app, 278).await[2..], expected);
+    assert_eq!(event_kinds(&app, 278).await[2..], expected);
 }
 
 #[sqlx::test]
-async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
+async fn deleting_revokes_everything_and_keeps_a_tombstone(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
@@ -243,7 +244,7 @@ async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
     assert_eq!(user(&app, 278).await, Value::Null);
     call(&app, "DeleteUser?userId=278", &Value::Null).await.assert_status(404);
     app.save(&app.administrator(), 278, "", "x").await.assert_status(404);
-    let left = sqlx::query!(
+    let remaining = sqlx::query!(
         r#"SELECT u.login_name, u.display_name, u.is_retired,
                   (SELECT count(*) FROM credentials WHERE user_id = 278)
                   + (SELECT count(*) FROM credential_identifiers WHERE user_id = 278)
@@ -251,65 +252,64 @@ async fn deleting_ends_everything_and_leaves_the_tombstone(pool: PgPool) {
                   + (SELECT count(*) FROM login_names WHERE user_id = 278) AS "rows!"
            FROM users u WHERE user_id = 278"#
     );
-    let left = left.fetch_one(&app.pool).await.unwrap();
-    assert_eq!((left.login_name.as_str(), left.display_name.as_str()), ("", ""));
-    assert_eq!((left.is_retired, left.rows), (true, 0));
-    assert_eq!(kinds(&app, 278).await.last().unwrap(), "user_deleted");
-    // The names are free, the id is not.
+    let remaining = remaining.fetch_one(&app.pool).await.unwrap();
+    assert_eq!((remaining.login_name.as_str(), remaining.display_name.as_str()), ("", ""));
+    assert_eq!((remaining.is_retired, remaining.rows), (true, 0));
+    assert_eq!(event_kinds(&app, 278).await.last().unwrap(), "user_deleted");
+    // The names are free again; the id is never reused.
     app.add_user((500, "paul"), &[]);
     app.save(&app.administrator(), 500, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let again = app.command(&["user", "add", "other", "--id", "278"], "x");
     again.failed_saying("the user id is taken");
 }
 
-/// Sends a change of the plain user while the administrator's right is being ended.
-async fn changed_without_right(app: &TestApp, (name, body): (&str, Value), ending: &'static str) {
+/// Sends a call that waits while `revocation` ends the administrator's right; asserts a refusal.
+async fn assert_refused_after_revocation(
+    app: &TestApp,
+    name: &str,
+    body: Value,
+    revocation: &'static str,
+) {
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
-    let mut taking = app.pool.begin().await.unwrap();
-    sqlx::raw_sql(ending).execute(&mut *taking).await.unwrap();
+    let mut transaction = app.pool.begin().await.unwrap();
+    sqlx::raw_sql(revocation).execute(&mut *transaction).await.unwrap();
     let request = app.request(reqwest::Method::POST, &agent(name), &ticket).json(&body);
     let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
     app.until_blocked(1).await;
-    taking.commit().await.unwrap();
+    transaction.commit().await.unwrap();
     change.await.unwrap().assert_unauthenticated();
-    sqlx::raw_sql(
-        "UPDATE users SET is_retired = false, is_administrator = true, user_type = 'internal'
-         WHERE user_id = 1",
-    )
-    .execute(&app.pool)
-    .await
-    .unwrap();
+    app.restore_administrator().await;
 }
 
 #[sqlx::test]
-async fn a_right_that_ended_while_the_change_waited_changes_nothing(pool: PgPool) {
+async fn a_change_is_refused_when_its_right_ended_while_it_waited(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    for ending in [
+    for revocation in [
         "UPDATE users SET session_epoch = session_epoch + 1 WHERE user_id = 1",
         "UPDATE users SET is_retired = true WHERE user_id = 1",
         "UPDATE users SET is_administrator = false WHERE user_id = 1",
         "UPDATE users SET user_type = 'external' WHERE user_id = 1",
         "DELETE FROM tickets WHERE user_id = 1",
     ] {
-        for change in [
+        for (name, body) in [
             ("DeleteUser?userId=278", Value::Null),
             ("MakeRetired", json!({"AssociateId": 278, "Retired": true})),
             ("SaveUser", json!({"AssociateId": 278, "Name": "other"})),
             ("DeleteCredential", json!({"UserId": 278, "CredentialType": "CRM5/PASSWORD"})),
             ("SetPassword", json!({"AssociateId": 278, "Password": "x"})),
         ] {
-            changed_without_right(&app, change, ending).await;
+            assert_refused_after_revocation(&app, name, body, revocation).await;
         }
     }
-    assert_eq!(kinds(&app, 278).await, ["user_added", "credential_saved"]);
+    assert_eq!(event_kinds(&app, 278).await, ["user_added", "credential_saved"]);
     app.get(WHO, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
-async fn a_right_leaves_evidence_however_it_came(pool: PgPool) {
+async fn every_grant_and_revocation_appends_an_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let created = ["user_added", "administrator_granted", "credential_saved"];
-    assert_eq!(kinds(&app, 1).await, created);
+    assert_eq!(event_kinds(&app, 1).await, created);
     let save = async |members: Value| {
         let mut body = json!({"AssociateId": 278});
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -320,14 +320,14 @@ async fn a_right_leaves_evidence_however_it_came(pool: PgPool) {
     save(json!({"Type": "ExternalAssociate"})).await;
     let changed = "user_changed";
     let expected = [changed, "administrator_granted", changed, changed, "administrator_revoked"];
-    assert_eq!(kinds(&app, 278).await[2..], expected);
+    assert_eq!(event_kinds(&app, 278).await[2..], expected);
     let retired = json!({"Name": "late", "Deleted": true});
     let id = call(&app, "SaveUser", &retired).await.json()["AssociateId"].as_i64().unwrap();
-    assert_eq!(kinds(&app, id.try_into().unwrap()).await, ["user_added", "user_retired"]);
+    assert_eq!(event_kinds(&app, id.try_into().unwrap()).await, ["user_added", "user_retired"]);
 }
 
 #[sqlx::test]
-async fn what_was_read_before_somebody_elses_change_does_not_undo_it(pool: PgPool) {
+async fn saving_a_stale_user_is_refused_as_outdated(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut stale = user(&app, 278).await;
     call(&app, "MakeRetired", &json!({"AssociateId": 278, "Retired": true}))
@@ -336,7 +336,7 @@ async fn what_was_read_before_somebody_elses_change_does_not_undo_it(pool: PgPoo
     stale["Tooltip"] = json!("Paul the Plain");
     call(&app, "SaveUser", &stale).await.assert_refused(409, "ArgumentException", "outdated");
     assert_eq!(user(&app, 278).await["Deleted"], json!(true));
-    // A change of a password is none of the user.
+    // A password change does not make a read user outdated.
     let mut fresh = user(&app, 278).await;
     app.save(&app.administrator(), 278, "", "another").await.assert_saved();
     fresh["Tooltip"] = json!("Paul the Plain");
@@ -345,7 +345,7 @@ async fn what_was_read_before_somebody_elses_change_does_not_undo_it(pool: PgPoo
 }
 
 #[sqlx::test]
-async fn a_type_of_users_that_credentials_are_not_for_is_refused(pool: PgPool) {
+async fn a_user_type_that_excludes_a_credential_is_refused(pool: PgPool) {
     let settings = r#"
         [credentials]
         additional_types = [{ name = "Pin", kind = "secret", user_types = ["internal"] }]"#;
@@ -361,25 +361,25 @@ async fn a_type_of_users_that_credentials_are_not_for_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn where_a_user_has_one_credential_two_are_refused(pool: PgPool) {
+async fn single_per_user_refuses_two_credentials(pool: PgPool) {
     let settings = [("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")];
     let app = TestApp::spawn_with(pool, &settings, "").await;
-    let two = json!([
+    let credentials = json!([
         {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "x"},
         {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1"},
     ]);
-    let body = json!({"AssociateId": 278, "Credentials": two});
+    let body = json!({"AssociateId": 278, "Credentials": credentials});
     call(&app, "SaveUser", &body).await.assert_field_refused("Credentials");
 }
 
 #[sqlx::test]
-async fn a_user_is_validated_member_by_member(pool: PgPool) {
+async fn validation_reports_every_invalid_member(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let validate =
         async |user: Value| call(&app, "ValidateUser", &json!({"User": user})).await.json();
     assert_eq!(validate(json!({"Name": "new"})).await, json!({}));
     assert_eq!(validate(user(&app, 278).await).await, json!({}));
-    let wrong = json!({
+    let invalid = json!({
         "Name": "a:b",
         "Tooltip": "x".repeat(255),
         "Type": "King",
@@ -390,7 +390,7 @@ async fn a_user_is_validated_member_by_member(pool: PgPool) {
             {"Type": {"Type": "CRM5/PASSWORD"}, "Value": "y"},
         ],
     });
-    let problems = validate(wrong.clone()).await;
+    let problems = validate(invalid.clone()).await;
     let fields: Vec<_> = problems.as_object().unwrap().keys().cloned().collect();
     let expected = [
         "Credentials[0].Type.Type",
@@ -401,7 +401,7 @@ async fn a_user_is_validated_member_by_member(pool: PgPool) {
         "Type",
     ];
     assert_eq!(fields, expected);
-    call(&app, "SaveUser", &wrong).await.assert_status(400);
+    call(&app, "SaveUser", &invalid).await.assert_status(400);
     let taken = validate(json!({"Name": "PAUL"})).await;
     assert_eq!(taken.as_object().unwrap().keys().collect::<Vec<_>>(), ["UserName"]);
     let request = app
@@ -413,7 +413,7 @@ async fn a_user_is_validated_member_by_member(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_tokens_application_is_the_one_whose_secret_is_given(pool: PgPool) {
+async fn an_unknown_application_token_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for body in [Value::Null, json!({}), json!({"AppToken": "", "IncludeCsSession": false})] {
         let token = call(&app, "GetAccessToken", &body).await.json();
@@ -425,7 +425,7 @@ async fn a_tokens_application_is_the_one_whose_secret_is_given(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_retired_user_is_read_and_shown_as_such(pool: PgPool) {
+async fn a_retired_user_is_shown_as_retired_and_cannot_log_in(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     assert_eq!(user(&app, RETIRED.0).await["Deleted"], json!(true));
     let shown = app.command(&["user", "show", "rita", "--json"], "").succeeded();

@@ -1,4 +1,4 @@
-//! What could be saved: passwords and login names.
+//! Validation of passwords and login names before they are saved.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -33,7 +33,7 @@ async fn a_password_is_valid_when_it_can_be_saved(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_login_name_is_valid_when_it_can_be_had(pool: PgPool) {
+async fn a_login_name_is_valid_when_it_is_available(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (id, name, reason) in [
         (0, "new", ""),
@@ -53,7 +53,7 @@ async fn a_login_name_is_valid_when_it_can_be_had(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_login_name_is_proposed_that_can_be_had(pool: PgPool) {
+async fn the_proposed_login_name_is_available(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((500, "paul2"), &[]);
     let long = "å".repeat(239);
