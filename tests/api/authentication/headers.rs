@@ -1,4 +1,4 @@
-//! The Authorization header decides alone, and before anything else is looked at.
+//! The `Authorization` header alone decides, and it is checked before anything else.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
 
 #[sqlx::test]
-async fn without_any_credential_the_answer_is_the_vendors(pool: PgPool) {
+async fn missing_credentials_are_answered_as_the_vendor_does(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = app.get(WHO, &Credentials::Anonymous).await;
     answer.assert_refused(401, "ArgumentException", "xsrf_missing");
@@ -24,7 +24,7 @@ async fn without_any_credential_the_answer_is_the_vendors(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_401_offers_every_scheme_but_basic(pool: PgPool) {
+async fn a_401_challenges_with_every_scheme_except_basic(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = app.get(WHO, &Credentials::basic("anna", "wrong")).await;
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -32,7 +32,7 @@ async fn a_401_offers_every_scheme_but_basic(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn basic_is_offered_when_asked_for(pool: PgPool) {
+async fn basic_is_offered_when_configured(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__AUTHENTICATION__BASIC_CHALLENGE", "true")], "").await;
     let answer = app.get(WHO, &Credentials::Anonymous).await;
@@ -42,12 +42,12 @@ async fn basic_is_offered_when_asked_for(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn basic_is_offered_when_it_is_all_there_is(pool: PgPool) {
-    let off = [
+async fn basic_is_offered_when_it_is_the_only_scheme(pool: PgPool) {
+    let other_schemes_disabled = [
         ("KEEPER__AUTHENTICATION__SO_TICKET", "false"),
         ("KEEPER__AUTHENTICATION__BEARER", "false"),
     ];
-    let app = TestApp::spawn_with(pool, &off, "").await;
+    let app = TestApp::spawn_with(pool, &other_schemes_disabled, "").await;
     let answer = app.get(WHO, &Credentials::Anonymous).await;
     assert!(answer.header("www-authenticate").starts_with("Basic "));
 }
@@ -90,19 +90,19 @@ async fn a_header_never_falls_back_to_a_cookie(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_ticket_may_stand_in_the_place_of_the_name(pool: PgPool) {
+async fn a_ticket_is_accepted_as_the_basic_user_name(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
-    let raw = |pair: String| Credentials::Raw(format!("Basic {}", STANDARD.encode(pair)));
-    app.get(WHO, &raw(format!("{ticket}:"))).await.assert_status(200);
-    app.get(WHO, &raw(format!("{ticket}:x"))).await.assert_unauthenticated();
-    app.get(WHO, &raw(ticket.clone())).await.assert_unauthenticated();
-    // It counts as SoTicket: it proves no password.
-    app.save(&raw(format!("{ticket}:")), 278, "", "x").await.assert_forbidden();
+    let basic_header = |pair: String| Credentials::Raw(format!("Basic {}", STANDARD.encode(pair)));
+    app.get(WHO, &basic_header(format!("{ticket}:"))).await.assert_status(200);
+    app.get(WHO, &basic_header(format!("{ticket}:x"))).await.assert_unauthenticated();
+    app.get(WHO, &basic_header(ticket.clone())).await.assert_unauthenticated();
+    // It authenticates as a ticket, so it cannot save as the current password could.
+    app.save(&basic_header(format!("{ticket}:")), 278, "", "x").await.assert_forbidden();
 }
 
 #[sqlx::test]
-async fn an_anonymous_caller_with_a_broken_body_gets_401(pool: PgPool) {
+async fn an_anonymous_request_with_an_invalid_body_is_401(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (content_type, body) in [("application/json", "{"), ("image/png", "x"), ("", "")] {
         let request = app
@@ -113,7 +113,7 @@ async fn an_anonymous_caller_with_a_broken_body_gets_401(pool: PgPool) {
     }
 }
 
-/// The head of a request with a body of 100 MB, which never comes. The answer must.
+/// Announces a body of 100 MB without sending it, and returns the first bytes of the answer.
 fn answer_to_announced_body(app: &TestApp, authorization: &str) -> String {
     let mut connection = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
     let head = format!(
@@ -135,7 +135,7 @@ async fn a_body_of_100_mb_is_not_read(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn unknown_names_and_impossible_ones_look_like_a_wrong_password(pool: PgPool) {
+async fn unknown_and_invalid_names_are_answered_like_a_wrong_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut bodies = Vec::new();
     let long = "x".repeat(300);

@@ -1,4 +1,4 @@
-//! Every scheme in every state for every kind of user, in one table.
+//! Every scheme with every state of a credential, for every kind of user.
 
 use sqlx::PgPool;
 
@@ -6,8 +6,12 @@ use crate::support::{ADMINISTRATOR, Credentials, PLAIN, RETIRED, SAVE, TestApp, 
 
 const USERS: [(i32, &str); 3] = [ADMINISTRATOR, PLAIN, RETIRED];
 
-/// Gets in, unless the user is retired.
-async fn is_let_in_unless_retired(app: &TestApp, credentials: &Credentials, user: (i32, &str)) {
+/// Asserts that the credentials are accepted, unless the user is retired.
+async fn assert_accepted_unless_retired(
+    app: &TestApp,
+    credentials: &Credentials,
+    user: (i32, &str),
+) {
     let answer = app.get(WHO, credentials).await;
     if user == RETIRED {
         answer.assert_unauthenticated();
@@ -21,12 +25,12 @@ fn basic(user: (i32, &str)) -> Credentials {
     Credentials::basic(user.1, &password_of(user.1))
 }
 
-/// A ticket and a token that were given before the user retired.
-async fn derived(app: &TestApp, user: (i32, &str)) -> (String, String) {
+/// Issues a ticket and a token to a user, who retires afterwards if they are [`RETIRED`].
+async fn issue_ticket_and_token(app: &TestApp, user: (i32, &str)) -> (String, String) {
     set_retired(app, user, false).await;
-    let derived = (app.ticket(&basic(user)).await, app.token(&basic(user)).await);
+    let issued = (app.ticket(&basic(user)).await, app.token(&basic(user)).await);
     set_retired(app, user, user == RETIRED).await;
-    derived
+    issued
 }
 
 async fn set_retired(app: &TestApp, user: (i32, &str), is_retired: bool) {
@@ -37,10 +41,10 @@ async fn set_retired(app: &TestApp, user: (i32, &str), is_retired: bool) {
 }
 
 #[sqlx::test]
-async fn basic_in_every_state(pool: PgPool) {
+async fn basic_accepts_only_current_passwords_of_active_users(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for user in USERS {
-        is_let_in_unless_retired(&app, &basic(user), user).await;
+        assert_accepted_unless_retired(&app, &basic(user), user).await;
         for wrong in [
             Credentials::basic(user.1, "wrong"),
             Credentials::basic(user.1, ""),
@@ -48,7 +52,7 @@ async fn basic_in_every_state(pool: PgPool) {
         ] {
             app.get(WHO, &wrong).await.assert_unauthenticated();
         }
-        // Revoked: the password has been replaced.
+        // Revoked: another password has replaced it.
         if user != ADMINISTRATOR {
             app.save(&app.administrator(), user.0, "", "replaced").await.assert_saved();
             app.get(WHO, &basic(user)).await.assert_unauthenticated();
@@ -57,21 +61,22 @@ async fn basic_in_every_state(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn so_ticket_in_every_state(pool: PgPool) {
+async fn so_ticket_accepts_only_valid_tickets_of_active_users(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for user in USERS {
-        let (ticket, _) = derived(&app, user).await;
+        let (ticket, _) = issue_ticket_and_token(&app, user).await;
         let valid = Credentials::Ticket(ticket.clone());
-        is_let_in_unless_retired(&app, &valid, user).await;
-        let (other, _) = derived(&app, user).await;
+        assert_accepted_unless_retired(&app, &valid, user).await;
+        let (other, _) = issue_ticket_and_token(&app, user).await;
         let truncated = ticket[..ticket.len() - 4].to_owned();
         for malformed in [truncated, "7T:".to_owned(), "x".to_owned(), ticket.to_lowercase()] {
             app.get(WHO, &Credentials::Ticket(malformed)).await.assert_unauthenticated();
         }
-        // Wrong: well-formed, of this user, never issued.
-        let never = app.command(&["ticket", "issue", "--user", ADMINISTRATOR.1], "").succeeded();
-        app.command(&["ticket", "revoke"], &never).succeeded();
-        app.get(WHO, &Credentials::Ticket(never)).await.assert_unauthenticated();
+        // Revoked right after it was issued.
+        let revoked_early =
+            app.command(&["ticket", "issue", "--user", ADMINISTRATOR.1], "").succeeded();
+        app.command(&["ticket", "revoke"], &revoked_early).succeeded();
+        app.get(WHO, &Credentials::Ticket(revoked_early)).await.assert_unauthenticated();
         // Expired.
         sqlx::query!(
             "UPDATE tickets SET created_at = now() - interval '2 days',
@@ -84,19 +89,19 @@ async fn so_ticket_in_every_state(pool: PgPool) {
         app.get(WHO, &valid).await.assert_unauthenticated();
         app.get(WHO, &Credentials::Ticket(other)).await.assert_unauthenticated();
         // Revoked.
-        let (revoked, _) = derived(&app, user).await;
+        let (revoked, _) = issue_ticket_and_token(&app, user).await;
         app.command(&["ticket", "revoke"], &revoked).succeeded();
         app.get(WHO, &Credentials::Ticket(revoked)).await.assert_unauthenticated();
     }
 }
 
 #[sqlx::test]
-async fn bearer_in_every_state(pool: PgPool) {
+async fn bearer_accepts_only_valid_tokens_of_active_users(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for user in USERS {
-        let (_, token) = derived(&app, user).await;
+        let (_, token) = issue_ticket_and_token(&app, user).await;
         let valid = Credentials::Bearer(token.clone());
-        is_let_in_unless_retired(&app, &valid, user).await;
+        assert_accepted_unless_retired(&app, &valid, user).await;
         let (head, signature) = token.rsplit_once('.').unwrap();
         let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
         for wrong in [
@@ -108,7 +113,7 @@ async fn bearer_in_every_state(pool: PgPool) {
         ] {
             app.get(WHO, &Credentials::Bearer(wrong)).await.assert_unauthenticated();
         }
-        // Revoked: everything derived from the password ends with it.
+        // Revoked: replacing the password ends every token that it issued.
         let new_password = password_of(user.1);
         app.command(&["credential", "save", "--user", user.1], &new_password).succeeded();
         app.get(WHO, &valid).await.assert_unauthenticated();
@@ -120,9 +125,9 @@ async fn an_expired_token_is_refused(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__ACCESS_TOKENS__LIFETIME_SECONDS", "1")], "").await;
     for user in USERS {
-        let token = Credentials::Bearer(derived(&app, user).await.1);
+        let token = Credentials::Bearer(issue_ticket_and_token(&app, user).await.1);
         let mut answer = app.get(WHO, &token).await;
-        // Whole seconds: it ends one to two seconds after it was issued.
+        // Expiry is in whole seconds, so the token expires one to two seconds after it was issued.
         for _ in 0..200 {
             if answer.status == 401 {
                 break;
@@ -135,8 +140,8 @@ async fn an_expired_token_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_scheme_that_is_switched_off_lets_nobody_in(pool: PgPool) {
-    for (setting, off) in [
+async fn a_disabled_scheme_authenticates_nobody(pool: PgPool) {
+    for (setting, disabled) in [
         ("KEEPER__AUTHENTICATION__BASIC", 0),
         ("KEEPER__AUTHENTICATION__SO_TICKET", 1),
         ("KEEPER__AUTHENTICATION__BEARER", 2),
@@ -150,12 +155,13 @@ async fn a_scheme_that_is_switched_off_lets_nobody_in(pool: PgPool) {
         let app = TestApp::spawn_with(pool.clone(), &[(setting, "false")], "").await;
         for user in [ADMINISTRATOR, PLAIN] {
             let ticket = app.command(&["ticket", "issue", "--user", user.1], "").succeeded();
-            let way_in = if off == 0 { Credentials::Ticket(ticket.clone()) } else { basic(user) };
-            let token = app.token(&way_in).await;
+            let enabled =
+                if disabled == 0 { Credentials::Ticket(ticket.clone()) } else { basic(user) };
+            let token = app.token(&enabled).await;
             let all = [basic(user), Credentials::Ticket(ticket), Credentials::Bearer(token)];
             for (number, credentials) in all.iter().enumerate() {
                 let answer = app.get(WHO, credentials).await;
-                if number == off {
+                if number == disabled {
                     answer.assert_unauthenticated();
                 } else {
                     answer.assert_status(200);
@@ -166,7 +172,7 @@ async fn a_scheme_that_is_switched_off_lets_nobody_in(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn absent_is_401_on_the_heart_too(pool: PgPool) {
+async fn saving_without_credentials_is_401(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = serde_json::json!({"UserId": 278, "Credential": {"Value": "x"}});
     let answer = app.post(SAVE, &Credentials::Anonymous, &body).await;

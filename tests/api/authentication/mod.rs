@@ -1,4 +1,4 @@
-//! Who is asking.
+//! Authentication of requests.
 
 mod headers;
 mod matrix;
