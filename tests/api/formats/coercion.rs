@@ -1,17 +1,17 @@
-//! Scalars in quotes and numbers for texts, as the vendor's JSON reader takes them
-//! (docs/adr/0033-coercion-of-json-scalars.md). Each case changes something, and reads it back.
+//! Quoted scalars, and numbers as text, are accepted like the vendor's JSON reader does
+//! (docs/adr/0033-coercion-of-json-scalars.md). Each case changes a value and reads it back.
 
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::{Sent, save};
+use super::{RequestBody, save};
 use crate::support::{Credentials, PLAIN, TestApp, WHO};
 
 const JSON: &str = "application/json";
 const CALLS: &str = "/api/v1/Agents/User";
 
 #[sqlx::test]
-async fn a_quoted_id_is_the_id(pool: PgPool) {
+async fn a_quoted_number_is_accepted_as_an_id(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = Credentials::Bearer(app.token(&app.administrator()).await);
     for (number, id) in
@@ -19,7 +19,7 @@ async fn a_quoted_id_is_the_id(pool: PgPool) {
     {
         let value = format!("password {number}");
         let body = format!("{{\"UserId\":{id},\"Credential\":{{\"Value\":\"{value}\"}}}}");
-        save(&app, &administrator, &Sent::new(JSON, body), &[]).await.assert_saved();
+        save(&app, &administrator, &RequestBody::new(JSON, body), &[]).await.assert_saved();
         app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
     }
     let ids = json!(["278", 1, " 300 "]);
@@ -33,14 +33,14 @@ async fn a_quoted_id_is_the_id(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_number_or_a_boolean_for_a_text_is_its_spelling(pool: PgPool) {
+async fn a_number_or_boolean_is_accepted_as_text(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = Credentials::Bearer(app.token(&app.administrator()).await);
     for value in ["12345", "-5", "0", "18446744073709551615", "true", "false"] {
         let body = format!(
             "{{\"UserId\":278,\"Credential\":{{\"Value\":{value},\"DisplayValue\":{value}}}}}"
         );
-        save(&app, &administrator, &Sent::new(JSON, body), &[]).await.assert_saved();
+        save(&app, &administrator, &RequestBody::new(JSON, body), &[]).await.assert_saved();
         app.get(WHO, &Credentials::basic(PLAIN.1, value)).await.assert_status(200);
         let displayed =
             sqlx::query_scalar!("SELECT display_value FROM credentials WHERE user_id = 278");
@@ -49,10 +49,10 @@ async fn a_number_or_a_boolean_for_a_text_is_its_spelling(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_boolean_may_be_quoted_or_a_whole_number(pool: PgPool) {
+async fn a_boolean_may_be_quoted_or_an_integer(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let administrator = Credentials::Bearer(app.token(&app.administrator()).await);
-    let retired = async || {
+    let stored_state = async || {
         let row = sqlx::query_scalar!("SELECT is_retired FROM users WHERE user_id = 278");
         row.fetch_one(&app.pool).await.unwrap()
     };
@@ -73,16 +73,16 @@ async fn a_boolean_may_be_quoted_or_a_whole_number(pool: PgPool) {
     ] {
         let body = format!("{{\"AssociateId\":\"278\",\"Retired\":{value}}}");
         assert_eq!(retire(JSON, body).await, 204, "{value}");
-        assert_eq!(retired().await, is_retired, "{value}");
+        assert_eq!(stored_state().await, is_retired, "{value}");
     }
     for (value, is_retired) in [("1", true), ("0", false), ("True", true), ("false", false)] {
         let body = format!("<R><AssociateId>278</AssociateId><Retired>{value}</Retired></R>");
         assert_eq!(retire("application/xml", body).await, 204, "{value}");
-        assert_eq!(retired().await, is_retired, "{value}");
+        assert_eq!(stored_state().await, is_retired, "{value}");
     }
     for value in ["\"1\"", "\"yes\"", "\"\"", "1.5", "[]", "null"] {
         let body = format!("{{\"AssociateId\":278,\"Retired\":{value}}}");
         assert_eq!(retire(JSON, body).await, 400, "{value}");
-        assert!(!retired().await, "{value}");
+        assert!(!stored_state().await, "{value}");
     }
 }

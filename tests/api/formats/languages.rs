@@ -16,7 +16,7 @@ async fn types(app: &TestApp, headers: &[(&str, &str)]) -> Value {
 }
 
 #[sqlx::test]
-async fn texts_are_in_the_callers_language_or_raw(pool: PgPool) {
+async fn texts_use_the_requested_language_or_are_raw_keys(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let raw = "[SR_CREDENTIAL_TYPE_PASSWORD]";
     for (headers, expected) in [
@@ -44,7 +44,7 @@ async fn texts_are_in_the_callers_language_or_raw(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn errors_are_in_the_callers_language(pool: PgPool) {
+async fn errors_use_the_requested_language(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (language, expected) in [
         ("en", "There is no such user."),
@@ -62,7 +62,7 @@ async fn errors_are_in_the_callers_language(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn every_documented_header_at_once_still_saves(pool: PgPool) {
+async fn a_save_with_every_documented_header_succeeds(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let body = json!({ "UserId": 278, "Credential": { "Value": "x" } });
     for zone in ["NO", "261", "US-NY,includeTZOffset", "nowhere", ""] {
@@ -81,20 +81,20 @@ async fn every_documented_header_at_once_still_saves(pool: PgPool) {
             .json(&body);
         let answer = Answer::read(request.send().await.unwrap()).await;
         answer.assert_saved();
-        let named = answer.headers.get("so-timezone").map(|name| name.to_str().unwrap());
-        let known = match zone {
+        let zone_header = answer.headers.get("so-timezone").map(|name| name.to_str().unwrap());
+        let expected = match zone {
             "NO" | "261" => Some("NO"),
             "US-NY,includeTZOffset" => Some("US-NY"),
             _ => None,
         };
-        assert_eq!(named, known);
+        assert_eq!(zone_header, expected);
     }
 }
 
 #[sqlx::test]
-async fn a_date_is_in_the_zone_that_was_asked_for(pool: PgPool) {
+async fn dates_use_the_requested_time_zone(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let summer_or_winter = [UtcOffset::from_hms(-4, 0, 0), UtcOffset::from_hms(-5, 0, 0)];
+    let new_york_offsets = [UtcOffset::from_hms(-4, 0, 0), UtcOffset::from_hms(-5, 0, 0)];
     for (zone, name) in
         [("US-NY,includeTZOffset", Some("US-NY")), ("460", Some("US-NY")), ("?", None)]
     {
@@ -103,7 +103,7 @@ async fn a_date_is_in_the_zone_that_was_asked_for(pool: PgPool) {
         assert_eq!(answer.headers.get("so-timezone").map(|name| name.to_str().unwrap()), name);
         let body = answer.json();
         let expiry = OffsetDateTime::parse(body["ExpiresAt"].as_str().unwrap(), &Rfc3339).unwrap();
-        let is_local = summer_or_winter.contains(&Ok(expiry.offset()));
+        let is_local = new_york_offsets.contains(&Ok(expiry.offset()));
         assert_eq!(is_local, name.is_some(), "{body}");
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies in and out, in every format of the contract (protocol.md 4).
+//! Request and response bodies in every format of the contract (protocol.md 4).
 
 mod bad_input;
 mod coercion;
@@ -11,30 +11,30 @@ use reqwest::Method;
 
 use crate::support::{Answer, Credentials, SAVE, TestApp};
 
-/// A request body with its media type.
+/// A request body and its media type.
 #[derive(Debug, Clone)]
-struct Sent {
+struct RequestBody {
     content_type: String,
     bytes: Vec<u8>,
 }
 
-impl Sent {
+impl RequestBody {
     fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { content_type: content_type.to_owned(), bytes: body.into() }
     }
 
-    /// The same in UTF-16.
+    /// The body in UTF-16.
     fn in_utf16(content_type: &str, body: &str) -> Self {
         let bytes = body.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         Self::new(&format!("{content_type}; charset=utf-16"), bytes)
     }
 }
 
-/// Saves what is sent; more headers may be given.
+/// Sends a body to `SaveCredential`, with additional headers.
 async fn save(
     app: &TestApp,
     credentials: &Credentials,
-    sent: &Sent,
+    sent: &RequestBody,
     headers: &[(&str, &str)],
 ) -> Answer {
     let mut request = app
@@ -47,7 +47,7 @@ async fn save(
     Answer::read(request.send().await.unwrap()).await
 }
 
-/// Everything that is stored, so that a test can tell that nothing was.
+/// Every stored credential, so that a test can assert that nothing changed.
 async fn stored(app: &TestApp) -> Vec<(i32, String, i64)> {
     let rows = sqlx::query!(
         "SELECT user_id, credential_type, version FROM credentials ORDER BY user_id, credential_type"

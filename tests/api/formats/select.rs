@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::support::{Credentials, SAVE, TYPES, TestApp, WHO};
 
 #[sqlx::test]
-async fn what_is_not_selected_of_a_carrier_is_null(pool: PgPool) {
+async fn members_that_are_not_selected_are_null(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let whole = app.get(WHO, &app.plain()).await.json();
     for (query, selected) in [
@@ -26,7 +26,7 @@ async fn what_is_not_selected_of_a_carrier_is_null(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_nested_path_selects_inside_of_every_item(pool: PgPool) {
+async fn a_nested_path_selects_within_every_item(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let path = format!("{TYPES}?$select=type,tableright/MASK");
     let answer = app.post(&path, &app.administrator(), &Value::Null).await;
@@ -41,7 +41,7 @@ async fn a_nested_path_selects_inside_of_every_item(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_published_request_lines_answer_true_in_every_scheme(pool: PgPool) {
+async fn the_published_requests_succeed_in_every_scheme(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let schemes = [
         app.administrator(),

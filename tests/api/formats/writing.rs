@@ -1,9 +1,9 @@
-//! One request in every format.
+//! Writes one request in every format.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::Sent;
+use super::RequestBody;
 
 pub(super) const JSON_TYPES: [&str; 4] = [
     "application/json",
@@ -14,16 +14,16 @@ pub(super) const JSON_TYPES: [&str; 4] = [
 pub(super) const XML_TYPES: [&str; 2] = ["application/xml", "text/xml"];
 pub(super) const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// What is to be saved.
+/// The credential that a request saves.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct SavedCredential {
     pub(super) user_id: i32,
     pub(super) type_name: String,
     pub(super) value: String,
     pub(super) display_value: String,
 }
 
-impl Wanted {
+impl SavedCredential {
     /// A password for a user.
     pub(super) fn password(user_id: i32, value: &str) -> Self {
         let type_name = "CRM5/PASSWORD".to_owned();
@@ -74,22 +74,22 @@ impl Wanted {
         }
     }
 
-    /// In each of the seven media types, once.
-    pub(super) fn in_every_type(&self) -> Vec<Sent> {
-        let json = JSON_TYPES.map(|of| Sent::new(of, self.json()));
-        let xml = XML_TYPES.map(|of| Sent::new(of, self.xml()));
-        let form = Sent::new(FORM_TYPE, self.form(false));
+    /// The request in each of the seven media types.
+    pub(super) fn in_every_type(&self) -> Vec<RequestBody> {
+        let json = JSON_TYPES.map(|media_type| RequestBody::new(media_type, self.json()));
+        let xml = XML_TYPES.map(|media_type| RequestBody::new(media_type, self.xml()));
+        let form = RequestBody::new(FORM_TYPE, self.form(false));
         [json.as_slice(), &xml, &[form]].concat()
     }
 
-    /// In each of the formats, spellings and charsets.
-    pub(super) fn in_every_spelling(&self) -> Vec<Sent> {
+    /// The request in each format, spelling and charset.
+    pub(super) fn in_every_spelling(&self) -> Vec<RequestBody> {
         let mut all = self.in_every_type();
-        all.push(Sent::new(FORM_TYPE, self.form(true)));
-        all.push(Sent::in_utf16("application/json", &self.json()));
-        all.push(Sent::in_utf16("text/xml", &self.xml()));
-        all.push(Sent::in_utf16("application/xml", &format!("\u{feff}{}", self.xml())));
-        all.push(Sent::in_utf16(FORM_TYPE, &self.form(true)));
+        all.push(RequestBody::new(FORM_TYPE, self.form(true)));
+        all.push(RequestBody::in_utf16("application/json", &self.json()));
+        all.push(RequestBody::in_utf16("text/xml", &self.xml()));
+        all.push(RequestBody::in_utf16("application/xml", &format!("\u{feff}{}", self.xml())));
+        all.push(RequestBody::in_utf16(FORM_TYPE, &self.form(true)));
         all
     }
 }
