@@ -1,6 +1,6 @@
-//! The parts of a save, one by one: `script/bench components`.
+//! Measures the components of a save separately: `script/bench components`.
 
-#![expect(clippy::expect_used, reason = "a bench ends at the first surprise")]
+#![expect(clippy::expect_used, reason = "a benchmark stops at the first error")]
 
 use std::hint::black_box;
 
@@ -13,24 +13,24 @@ use time::OffsetDateTime;
 fn hash(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hash");
     group.sample_size(20);
-    for (name, is_portable) in [("this machine's kernel", false), ("argon2 crate", true)] {
-        let mut part = HashPart::new(is_portable);
-        group.bench_function(name, |bench| bench.iter(|| part.hash()));
+    for (name, use_portable) in [("this machine's kernel", false), ("argon2 crate", true)] {
+        let mut hasher = HashPart::new(use_portable);
+        group.bench_function(name, |bench| bench.iter(|| hasher.hash()));
     }
     group.finish();
 }
 
 fn keys(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let parts = KeyParts::new(&folder.path().join("keyring.json")).expect("a keyring");
+    let keys = KeyParts::new(&folder.path().join("keyring.json")).expect("a keyring");
     #[expect(clippy::disallowed_methods, reason = "a token is verified against the real clock")]
     let now = OffsetDateTime::now_utc();
-    let token = parts.issue_token(now).expect("a token");
-    parts.verify_token(&token).expect("a valid token");
-    parts.seal_and_open().expect("a sealed hash");
-    criterion.bench_function("seal and open", |bench| bench.iter(|| parts.seal_and_open()));
-    criterion.bench_function("token: issue", |bench| bench.iter(|| parts.issue_token(now)));
-    criterion.bench_function("token: verify", |bench| bench.iter(|| parts.verify_token(&token)));
+    let token = keys.issue_token(now).expect("a token");
+    keys.verify_token(&token).expect("a valid token");
+    keys.seal_and_open().expect("a sealed hash");
+    criterion.bench_function("seal and open", |bench| bench.iter(|| keys.seal_and_open()));
+    criterion.bench_function("token: issue", |bench| bench.iter(|| keys.issue_token(now)));
+    criterion.bench_function("token: verify", |bench| bench.iter(|| keys.verify_token(&token)));
 }
 
 fn bodies(criterion: &mut Criterion) {
@@ -50,5 +50,5 @@ fn bodies(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(parts, hash, keys, bodies);
-criterion_main!(parts);
+criterion_group!(components, hash, keys, bodies);
+criterion_main!(components);

@@ -1,4 +1,5 @@
-//! What grows with the number of credentials, and with the number of instances: nothing should.
+//! Measures saves at growing numbers of credentials and instances: the cost per save should not
+//! grow.
 
 use std::{
     fmt::Write,
@@ -8,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 
 use crate::{
-    bare,
+    baseline,
     load::{self, Connection, Round, count, milliseconds},
     process::Cost,
     service::{FIRST_TARGET, Installation, Scheme},
@@ -16,22 +17,22 @@ use crate::{
 
 const CONNECTIONS: u64 = 64;
 const ROUNDS: u64 = 3;
-const ROUND: Duration = Duration::from_secs(8);
+const ROUND_DURATION: Duration = Duration::from_secs(8);
 
-/// Credentials in the database, one after the other.
+/// The numbers of credentials at which saves are measured.
 const SIZES: [u64; 3] = [1_000, 1_000_000, 10_000_000];
 
-/// Rows of one chunk of `COPY`.
-const CHUNK: u64 = 20_000;
+/// Rows in one chunk of `COPY`.
+const CHUNK_ROWS: u64 = 20_000;
 
-/// Measures and prints.
+/// Runs the benchmark and prints its table.
 pub(crate) async fn measure() {
     let mut installation = Installation::prepare(CONNECTIONS, 0).await;
     installation.start_instance();
     installation.save_passwords(CONNECTIONS).await;
     println!(
-        "| Credentials | Instances | Saves/s | of the bare kernel | p99 ms | Service ms/save \
-              | of it not hashing | PostgreSQL ms/save |"
+        "| Credentials | Instances | Saves/s | ÷ kernel baseline | p99 ms | Service ms/save \
+              | Without hashing | PostgreSQL ms/save |"
     );
     println!("|---|{}", "--:|".repeat(7));
     let mut loaded = 0;
@@ -49,22 +50,22 @@ pub(crate) async fn measure() {
 
 async fn print_row(installation: &Installation, size: u64) {
     let addresses = installation.addresses();
-    let (mut round, mut bare, mut cost) =
-        (Round::default(), bare::Rates::default(), Cost::default());
+    let (mut round, mut baseline, mut cost) =
+        (Round::default(), baseline::HashRates::default(), Cost::default());
     for number in 0..ROUNDS {
         eprintln!("{size} credentials, {} instances: round {number}", addresses.len());
-        bare.measure(ROUND / 2);
-        let now = || Cost::now(&installation.services(), installation.database_id());
-        let before = now();
+        baseline.measure(ROUND_DURATION / 2);
+        let current_cost = || Cost::now(&installation.services(), installation.database_id());
+        let before = current_cost();
         round.add(save_at_random(installation, size, number).await);
-        cost += now() - before;
+        cost += current_cost() - before;
     }
     let saves = count(round.acknowledged.len());
     println!(
         "| {size} | {} | {:.1} | {:.3} | {:.1} | {:.2} | {:.2} | {:.2} |",
         addresses.len(),
         round.per_second(),
-        round.per_second() / bare.medians().1,
+        round.per_second() / baseline.medians().kernel,
         milliseconds(&mut round.acknowledged, 0.99),
         (cost.hashing + cost.rest) / saves * 1e3,
         cost.rest / saves * 1e3,
@@ -72,44 +73,44 @@ async fn print_row(installation: &Installation, size: u64) {
     );
 }
 
-/// Bearer saves for users all over the tables, by turns through every instance.
+/// Saves with Bearer tokens for users across the whole table, through every instance in turn.
 async fn save_at_random(installation: &Installation, size: u64, round: u64) -> Round {
     let addresses = installation.addresses();
     let mut prepared = Vec::new();
     for caller in 0..CONNECTIONS {
-        let place = usize::try_from(caller).expect("a count") % addresses.len();
-        let mut connection = Connection::open(addresses[place]).await;
+        let index = usize::try_from(caller).expect("a count") % addresses.len();
+        let mut connection = Connection::open(addresses[index]).await;
         let headers = Scheme::Bearer.log_in(&mut connection, caller).await;
         prepared.push((caller, connection, headers));
     }
     let start = Instant::now();
     let saves = prepared.into_iter().map(|(caller, connection, headers)| {
-        load::run(connection, start + ROUND, move |number| {
-            // A multiplicative hash spreads them over the table, in each round over other pages.
-            let place =
+        load::run(connection, start + ROUND_DURATION, move |number| {
+            // A multiplicative hash spreads the targets over the table: other pages each round.
+            let hash =
                 ((round << 40) + (caller << 24) + number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let target = FIRST_TARGET + (place >> 16) % size;
+            let target = FIRST_TARGET + (hash >> 16) % size;
             load::save(&headers, target, &format!("value {number} of {caller}"))
         })
     });
-    let mut whole = Round::default();
+    let mut total = Round::default();
     for saved in join_all(saves).await {
-        whole.add(saved);
+        total.add(saved);
     }
-    whole.elapsed = start.elapsed();
-    whole
+    total.elapsed = start.elapsed();
+    total
 }
 
-/// Users with one credential each: synthetic rows, as wide as real ones, that nobody opens.
+/// Loads users with one credential each: synthetic rows of realistic width that are never unsealed.
 async fn load_credentials(installation: &Installation, numbers: std::ops::Range<u64>) {
     let mut database = installation.database().await;
     let start = Instant::now();
-    // Foreign keys are not checked row by row: the rows are known to be right.
-    let plain = sqlx::raw_sql("SET session_replication_role = replica");
-    plain.execute(&mut database).await.expect("a setting");
+    // Skips the foreign-key check of each row: the rows are known to be consistent.
+    let setting = sqlx::raw_sql("SET session_replication_role = replica");
+    setting.execute(&mut database).await.expect("a setting");
     let mut from = numbers.start;
     while from < numbers.end {
-        let to = (from + CHUNK).min(numbers.end);
+        let to = (from + CHUNK_ROWS).min(numbers.end);
         for (table, row) in TABLES {
             let mut text = String::new();
             for id in from + FIRST_TARGET..to + FIRST_TARGET {

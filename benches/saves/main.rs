@@ -1,15 +1,15 @@
-//! Saves per second beside the bare hash rate of the same cores in the same run. `script/bench`
-//! runs it; results are ratios, because machines differ.
+//! Measures saves per second relative to the baseline hash rate of the same cores in the same run.
+//! `script/bench` runs it. Results are ratios, because machines differ.
 //!
-//!   (nothing)    every scheme at 1, 8, 64 and 512 connections
-//!   --quick      Bearer and Basic at 64 connections
-//!   guessing     a returning caller beside a guesser
-//!   fairness     a user beside another one with 500 connections
-//!   import       a million ready hashes, and clear-text values
-//!   growth       1 thousand, 1 million and 10 million credentials; 1 to 4 instances
+//!   (no argument)  every scheme at 1, 8, 64 and 512 connections
+//!   --quick        Bearer and Basic at 64 connections
+//!   guessing       a returning caller while others guess passwords
+//!   fairness       one user while another user saves on 500 connections
+//!   import         a million existing hashes, and clear-text values
+//!   growth         1 thousand, 1 million and 10 million credentials; 1 to 4 instances
 //!
-//! Rounds of all rows and of the bare hash alternate, so that what else the machine does meets all
-//! of them alike.
+//! Rounds of every row alternate with rounds of the baseline, so that other load on the machine
+//! affects all measurements alike.
 
 #![expect(
     clippy::expect_used,
@@ -19,14 +19,14 @@
     clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a bench ends at the first surprise, prints its result and makes rows of its own"
+    reason = "a benchmark stops at the first error, prints its results and loads synthetic rows"
 )]
 #![expect(dead_code, reason = "the overload tests use the rest of the load generator")]
 
-mod bare;
-mod bulk;
+mod baseline;
 mod contention;
 mod growth;
+mod import;
 #[path = "../../tests/load/load.rs"]
 mod load;
 #[path = "../../tests/load/process.rs"]
@@ -38,7 +38,8 @@ mod service;
 mod table;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     match arguments.first().map(String::as_str) {
@@ -50,9 +51,11 @@ fn main() {
         Some("guessing") => runtime.block_on(contention::guessing()),
         Some("fairness") => runtime.block_on(contention::fairness()),
         Some("growth") => runtime.block_on(growth::measure()),
-        Some("import") => runtime.block_on(bulk::measure()),
+        Some("import") => runtime.block_on(import::measure()),
         Some(other) => {
-            panic!("{other}: what is that? --quick, guessing, fairness, growth, import or nothing")
+            panic!(
+                "invalid argument {other}: expected --quick, guessing, fairness, growth or import"
+            )
         }
     }
 }

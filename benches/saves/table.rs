@@ -1,29 +1,29 @@
-//! The table: schemes by numbers of connections.
+//! Measures saves for every scheme at several numbers of connections, and prints them as a table.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use crate::{
-    bare,
+    baseline::{self, MedianRates},
     load::{self, Connection, Round, count, milliseconds},
     process::{Cost, peak_megabytes},
     service::{FIRST_TARGET, Installation, Scheme},
 };
 
 const ROUNDS: usize = 2;
-const ROUND: Duration = Duration::from_secs(5);
+const ROUND_DURATION: Duration = Duration::from_secs(5);
 const TARGETS: u64 = 20_000;
 
-/// How often the cheap request is sent meanwhile.
-const CHEAP_PAUSE: Duration = Duration::from_millis(25);
+/// The pause between requests that need no hash.
+const UNHASHED_PAUSE: Duration = Duration::from_millis(25);
 
-/// One row: who saves, through how many connections, and what came of it.
+/// One row of the table: the scheme, the headers of each connection, and the measurements.
 struct Row {
     scheme: Scheme,
     headers: Vec<String>,
     round: Round,
-    cheap: Vec<Duration>,
+    unhashed: Vec<Duration>,
     cost: Cost,
 }
 
@@ -40,16 +40,16 @@ pub(crate) async fn measure(schemes: &[Scheme], sizes: &[usize]) {
             rows.push(Row::prepare(&installation, *scheme, *size).await);
         }
     }
-    let mut bare = bare::Rates::default();
+    let mut baseline = baseline::HashRates::default();
     for number in 0..ROUNDS * rows.len() {
         eprintln!("round {} of {}", number + 1, ROUNDS * rows.len());
-        bare.measure(ROUND / 2);
-        let place = number % rows.len();
-        rows[place].measure(&installation).await;
+        baseline.measure(ROUND_DURATION / 2);
+        let index = number % rows.len();
+        rows[index].measure(&installation).await;
     }
-    print(&mut rows, &mut bare);
+    print(&mut rows, &baseline.medians());
     let peak = peak_megabytes(installation.services()[0]);
-    println!("memory of the service: {start_megabytes:.1} MB at start, {peak:.1} MB at most");
+    println!("memory of the service: {start_megabytes:.1} MB at start, {peak:.1} MB peak");
 }
 
 impl Row {
@@ -59,38 +59,43 @@ impl Row {
         for caller in 0..u64::try_from(size).expect("a count") {
             headers.push(scheme.log_in(&mut connection, caller).await);
         }
-        let (round, cheap) = (Round::default(), Vec::new());
-        Self { scheme, headers, round, cheap, cost: Cost::default() }
+        Self {
+            scheme,
+            headers,
+            round: Round::default(),
+            unhashed: Vec::new(),
+            cost: Cost::default(),
+        }
     }
 
     async fn measure(&mut self, installation: &Installation) {
         let address = installation.addresses()[0];
         let connections = join_all(self.headers.iter().map(|_| Connection::open(address))).await;
-        let cost = || Cost::now(&installation.services(), installation.database_id());
-        let (before, start) = (cost(), Instant::now());
-        let until = start + ROUND;
+        let current_cost = || Cost::now(&installation.services(), installation.database_id());
+        let (before, start) = (current_cost(), Instant::now());
+        let until = start + ROUND_DURATION;
         let seed = self.round.acknowledged.len();
         let connections = connections.into_iter().zip(&self.headers).enumerate();
-        let saves = connections.map(|(place, (connection, headers))| {
+        let saves = connections.map(|(index, (connection, headers))| {
             load::run(connection, until, move |number| {
-                let spread = number * 7919 + u64::try_from(place * 37 + seed).unwrap_or(0);
+                let spread = number * 7919 + u64::try_from(index * 37 + seed).unwrap_or(0);
                 let target = FIRST_TARGET + spread % TARGETS;
-                load::save(headers, target, &format!("value {number} of {place} after {seed}"))
+                load::save(headers, target, &format!("value {number} of {index} after {seed}"))
             })
         });
-        let cheap = cheap_requests(installation, &self.headers[0], until);
-        let (rounds, cheap) = tokio::join!(join_all(saves), cheap);
+        let unhashed = send_unhashed_requests(installation, &self.headers[0], until);
+        let (rounds, unhashed) = tokio::join!(join_all(saves), unhashed);
         for round in rounds {
             self.round.add(round);
         }
         self.round.elapsed += start.elapsed();
-        self.cheap.extend(cheap);
-        self.cost += cost() - before;
+        self.unhashed.extend(unhashed);
+        self.cost += current_cost() - before;
     }
 }
 
-/// A request without a hash, at a modest pace, while the others save.
-async fn cheap_requests(
+/// Sends requests that need no hash, at a modest rate, while others save; returns their durations.
+async fn send_unhashed_requests(
     installation: &Installation,
     headers: &str,
     until: Instant,
@@ -102,45 +107,47 @@ async fn cheap_requests(
         let start = Instant::now();
         assert_eq!(connection.send(&request).await.status, 200);
         times.push(start.elapsed());
-        tokio::time::sleep(CHEAP_PAUSE).await;
+        tokio::time::sleep(UNHASHED_PAUSE).await;
     }
     times
 }
 
-fn print(rows: &mut [Row], bare: &mut bare::Rates) {
-    let (of_the_crate, of_the_kernel) = bare.medians();
+fn print(rows: &mut [Row], baseline: &MedianRates) {
     println!(
-        "bare argon2id, {} threads: {of_the_crate:.1} hashes/s by the crate, {of_the_kernel:.1} by \
-         the kernel (medians)",
-        bare::threads()
+        "baseline argon2id, {} threads: {:.1} hashes/s with the crate, {:.1} with the kernel \
+         (medians)",
+        baseline::threads(),
+        baseline.argon2_crate,
+        baseline.kernel,
     );
     println!(
-        "| Scheme | Connections | Saves/s | of the crate | of the kernel | without the generator \
-         | p50 ms | p95 ms | p99 ms | Service ms/save | of it not hashing | PostgreSQL ms/save \
-         | Generator ms/save | Cheap p99 ms | Refused |\n|---|{}",
+        "| Scheme | Connections | Saves/s | ÷ crate baseline | ÷ kernel baseline \
+         | ÷ kernel, without generator | p50 ms | p95 ms | p99 ms | Service ms/save \
+         | Without hashing | PostgreSQL ms/save | Generator ms/save | Unhashed p99 ms \
+         | Refused |\n|---|{}",
         "--:|".repeat(14)
     );
     for row in rows {
-        let Row { scheme, headers, round, cheap, cost } = row;
+        let Row { scheme, headers, round, unhashed, cost } = row;
         let saves = count(round.acknowledged.len());
-        let available = round.elapsed.as_secs_f64() * count(bare::threads());
-        let fraction = round.per_second() / of_the_kernel;
-        let each = |seconds: f64| seconds / saves * 1e3;
+        let available_seconds = round.elapsed.as_secs_f64() * count(baseline::threads());
+        let fraction = round.per_second() / baseline.kernel;
+        let milliseconds_per_save = |seconds: f64| seconds / saves * 1e3;
         println!(
             "| {scheme:?} | {} | {:.1} | {:.3} | {fraction:.3} | {:.3} | {:.1} | {:.1} | {:.1} | {:.2} \
              | {:.2} | {:.2} | {:.2} | {:.1} | {} |",
             headers.len(),
             round.per_second(),
-            round.per_second() / of_the_crate,
-            fraction / (1.0 - cost.generator / available),
+            round.per_second() / baseline.argon2_crate,
+            fraction / (1.0 - cost.generator / available_seconds),
             milliseconds(&mut round.acknowledged, 0.50),
             milliseconds(&mut round.acknowledged, 0.95),
             milliseconds(&mut round.acknowledged, 0.99),
-            each(cost.hashing + cost.rest),
-            each(cost.rest),
-            each(cost.database),
-            each(cost.generator),
-            milliseconds(cheap, 0.99),
+            milliseconds_per_save(cost.hashing + cost.rest),
+            milliseconds_per_save(cost.rest),
+            milliseconds_per_save(cost.database),
+            milliseconds_per_save(cost.generator),
+            milliseconds(unhashed, 0.99),
             round.refused.len(),
         );
     }

@@ -1,5 +1,5 @@
-//! What the cores can hash when they do nothing else: the `argon2` crate, its memory reused, and
-//! the kernel of this repository, where the processor has AVX2.
+//! The baseline: how many hashes per second the cores reach with nothing else to do, with the
+//! `argon2` crate (memory reused) and with this repository's kernel (on processors with AVX2).
 
 use std::{
     thread,
@@ -16,65 +16,74 @@ const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
 const SALT: [u8; 16] = [7; 16];
 
-/// As many threads as the engine has.
+/// The number of hashing threads, the same as in the service's engine.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Hashes per second of all threads together, of some rounds.
+/// The measured hashes per second of all threads together, one rate for each round.
 #[derive(Default)]
-pub(crate) struct Rates {
-    of_the_crate: Vec<f64>,
-    of_the_kernel: Vec<f64>,
+pub(crate) struct HashRates {
+    argon2_crate: Vec<f64>,
+    kernel: Vec<f64>,
 }
 
-impl Rates {
+/// Medians in hashes per second.
+pub(crate) struct MedianRates {
+    pub(crate) argon2_crate: f64,
+    pub(crate) kernel: f64,
+}
+
+impl HashRates {
     /// Measures one round, half of it for each implementation.
     pub(crate) fn measure(&mut self, round: Duration) {
-        self.of_the_crate.push(rate(by_crate, round / 2));
-        self.of_the_kernel.push(rate(by_kernel, round / 2));
+        self.argon2_crate.push(measure_rate(hash_with_crate, round / 2));
+        self.kernel.push(measure_rate(hash_with_kernel, round / 2));
     }
 
-    /// The medians: of the crate, and of the kernel, which is the crate's where it has no AVX2.
-    pub(crate) fn medians(&mut self) -> (f64, f64) {
+    /// The median rates. Without AVX2 the kernel's rate is a second measurement of the crate.
+    pub(crate) fn medians(&mut self) -> MedianRates {
         let median = |rates: &mut Vec<f64>| {
             rates.sort_by(f64::total_cmp);
             rates[rates.len() / 2]
         };
-        (median(&mut self.of_the_crate), median(&mut self.of_the_kernel))
+        MedianRates {
+            argon2_crate: median(&mut self.argon2_crate),
+            kernel: median(&mut self.kernel),
+        }
     }
 }
 
-fn rate(hash: fn(&mut [Block]), round: Duration) -> f64 {
+fn measure_rate(hash: fn(&mut [Block]), round: Duration) -> f64 {
     let start = Instant::now();
     let hashers: Vec<_> =
         (0..threads()).map(|_| thread::spawn(move || hash_until(hash, start, round))).collect();
-    let done: f64 = hashers.into_iter().map(|hasher| hasher.join().expect("a hasher")).sum();
-    done / start.elapsed().as_secs_f64()
+    let hashes: f64 = hashers.into_iter().map(|hasher| hasher.join().expect("a hasher")).sum();
+    hashes / start.elapsed().as_secs_f64()
 }
 
 fn hash_until(hash: fn(&mut [Block]), start: Instant, round: Duration) -> f64 {
     let mut memory = avx2::allocate(19_456).unwrap_or_else(|_| vec![Block::new(); 19_456]);
-    let mut done = 0.0;
+    let mut hashes = 0.0;
     while start.elapsed() < round {
         hash(&mut memory);
-        done += 1.0;
+        hashes += 1.0;
     }
-    done
+    hashes
 }
 
-fn by_crate(memory: &mut [Block]) {
+fn hash_with_crate(memory: &mut [Block]) {
     let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).expect("parameters");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(b"value", &SALT, &mut [0; 32], memory)
         .expect("a hash");
 }
 
-fn by_kernel(memory: &mut [Block]) {
+fn hash_with_kernel(memory: &mut [Block]) {
     let inputs =
         Inputs { secret: b"value", salt: &SALT, additional_secret: &[], associated_data: &[] };
     let cost = Cost { memory_kib: MEMORY_KIB, iterations: ITERATIONS };
     if avx2::argon2id(&inputs, cost, memory, &mut [0; 32]).is_none() {
-        by_crate(memory);
+        hash_with_crate(memory);
     }
 }

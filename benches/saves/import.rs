@@ -1,5 +1,5 @@
-//! `import`: a million ready hashes beside a plain `COPY` of the same bytes, and clear-text values
-//! beside the bare hash rate.
+//! Measures `import`: a million existing hashes relative to a plain `COPY` of the same bytes, and
+//! clear-text values relative to the baseline hash rate.
 
 use std::{
     fmt::Write as _,
@@ -9,47 +9,48 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{bare, process::peak_megabytes, service::Installation};
+use crate::{baseline, process::peak_megabytes, service::Installation};
 
-const READY: u64 = 1_000_000;
-const CLEAR: u64 = 3_000;
-const CHUNK: usize = 1024 * 1024;
+const HASHED_LINES: u64 = 1_000_000;
+const CLEAR_TEXT_LINES: u64 = 3_000;
+const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Of nobody's password.
+/// A bcrypt hash that is valid in form only.
 const HASH: &str = "$2b$12$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
 
-/// Measures and prints.
+/// Runs the benchmark and prints its results.
 pub(crate) async fn measure() {
     let installation = Installation::prepare(1, 0).await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("users.jsonl");
-    let mut bare = bare::Rates::default();
-    bare.measure(Duration::from_secs(4));
-    write(&file, CLEAR, |number| {
+    let mut baseline = baseline::HashRates::default();
+    baseline.measure(Duration::from_secs(4));
+    write_lines(&file, CLEAR_TEXT_LINES, |number| {
         format!(r#"{{"login_name":"clear{number}","credentials":[{{"value":"value {number}"}}]}}"#)
     });
-    let (elapsed, _) = import(&installation, &file).await;
-    bare.measure(Duration::from_secs(4));
-    let rate = count(CLEAR) / elapsed.as_secs_f64();
-    let (_, kernel) = bare.medians();
+    let (elapsed, _) = run_import(&installation, &file).await;
+    baseline.measure(Duration::from_secs(4));
+    let rate = count(CLEAR_TEXT_LINES) / elapsed.as_secs_f64();
+    let kernel_rate = baseline.medians().kernel;
     println!(
-        "{CLEAR} clear-text values: {rate:.0} lines/s, {:.2} of the kernel's bare rate",
-        rate / kernel
+        "{CLEAR_TEXT_LINES} clear-text values: {rate:.0} lines/s, {:.2} of the kernel's \
+         baseline rate",
+        rate / kernel_rate
     );
-    write(&file, READY, |number| {
+    write_lines(&file, HASHED_LINES, |number| {
         format!(r#"{{"login_name":"ready{number}","credentials":[{{"hash":"{HASH}"}}]}}"#)
     });
-    let plain = copy(&installation, &file).await;
-    let (elapsed, peak) = import(&installation, &file).await;
+    let plain_copy = copy_lines(&installation, &file).await;
+    let (elapsed, peak) = run_import(&installation, &file).await;
     println!(
-        "{READY} ready hashes: {:.0} lines/s in {elapsed:.1?}, {:.3} of plain COPY of the same bytes \
-         ({plain:.1?}); at most {peak:.0} MB",
-        count(READY) / elapsed.as_secs_f64(),
-        plain.as_secs_f64() / elapsed.as_secs_f64(),
+        "{HASHED_LINES} existing hashes: {:.0} lines/s in {elapsed:.1?}, {:.3} of plain COPY of the \
+         same bytes ({plain_copy:.1?}); peak memory {peak:.0} MB",
+        count(HASHED_LINES) / elapsed.as_secs_f64(),
+        plain_copy.as_secs_f64() / elapsed.as_secs_f64(),
     );
 }
 
-fn write(file: &Path, lines: u64, line: impl Fn(u64) -> String) {
+fn write_lines(file: &Path, lines: u64, line: impl Fn(u64) -> String) {
     let mut text = String::new();
     for number in 0..lines {
         let _ = writeln!(text, "{}", line(number));
@@ -57,19 +58,19 @@ fn write(file: &Path, lines: u64, line: impl Fn(u64) -> String) {
     std::fs::write(file, text).expect("a file");
 }
 
-/// How long an import takes, and its peak of memory.
-async fn import(installation: &Installation, file: &Path) -> (Duration, f64) {
+/// Runs an import; returns its duration and its peak memory in MB.
+async fn run_import(installation: &Installation, file: &Path) -> (Duration, f64) {
     let results = File::create(file.with_extension("results")).expect("a file");
     let start = Instant::now();
     let mut command = installation.keeper(&["import", file.to_str().expect("a path")]);
     let mut child = command.stdout(results).stderr(Stdio::null()).spawn().expect("an import");
     let mut peak = 0.0;
     loop {
-        if let Some(status) = child.try_wait().expect("its end") {
+        if let Some(status) = child.try_wait().expect("an exit status") {
             assert!(status.success(), "{status}");
             return (start.elapsed(), peak);
         }
-        // A process that has just ended has no peak any more.
+        // A process that has just exited no longer reports a peak.
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
         if status.is_ok_and(|text| text.contains("VmHWM")) {
             peak = peak_megabytes(child.id()).max(peak);
@@ -78,15 +79,15 @@ async fn import(installation: &Installation, file: &Path) -> (Duration, f64) {
     }
 }
 
-/// How long the database takes for the same bytes, one row for each line.
-async fn copy(installation: &Installation, file: &Path) -> Duration {
+/// Copies the same bytes into a plain table, one row for each line; returns the duration.
+async fn copy_lines(installation: &Installation, file: &Path) -> Duration {
     let mut database = installation.database().await;
     let table = sqlx::raw_sql("CREATE TABLE plain (line text NOT NULL)");
     table.execute(&mut database).await.expect("a table");
     let text = std::fs::read(file).expect("the lines");
     let start = Instant::now();
     let mut sink = database.copy_in_raw("COPY plain FROM STDIN").await.expect("COPY");
-    for chunk in text.chunks(CHUNK) {
+    for chunk in text.chunks(CHUNK_BYTES) {
         sink.send(chunk).await.expect("lines");
     }
     sink.finish().await.expect("lines");
