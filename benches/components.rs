@@ -28,7 +28,7 @@ fn keys(criterion: &mut Criterion) {
     let token = keys.issue_token(now).expect("a token");
     keys.verify_token(&token).expect("a valid token");
     keys.seal_and_open().expect("a sealed hash");
-    criterion.bench_function("seal and open", |bench| bench.iter(|| keys.seal_and_open()));
+    criterion.bench_function("seal and unseal", |bench| bench.iter(|| keys.seal_and_open()));
     criterion.bench_function("token: issue", |bench| bench.iter(|| keys.issue_token(now)));
     criterion.bench_function("token: verify", |bench| bench.iter(|| keys.verify_token(&token)));
 }
