@@ -1,9 +1,9 @@
-// A real browser, the pages, and the vendor's client in it (protocol.md 2, 9.3, 10.24, 10.27).
+// Tests the pages, and the vendor's client, in a real browser (protocol.md 2, 9.3, 10.24, 10.27).
 //
-// ACCEPTANCE_URL          the service with its base path; it has the demo users of `dev` and allows
-//                         the origins http://localhost:* (and no http://127.0.0.1:*)
-// ACCEPTANCE_BROWSER      the browser; /usr/bin/chromium unless told
-// ACCEPTANCE_SCREENSHOTS  a folder for pictures of the pages; none unless told
+// ACCEPTANCE_URL          the service with its base path; it must have the demo users of `dev` and
+//                         allow the origins http://localhost:* but not http://127.0.0.1:*
+// ACCEPTANCE_BROWSER      the browser; default: /usr/bin/chromium
+// ACCEPTANCE_SCREENSHOTS  the folder for screenshots; default: no screenshots
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -54,20 +54,20 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Runs a test in a browser context of its own, and shows what the context saw. */
+/** Runs a test in its own browser context, and records errors, hosts and response headers. */
 function inBrowser(options, run) {
   return async () => {
     const context = await browser.newContext({ locale: "en-GB", ...options });
     context.setDefaultTimeout(10_000);
-    const seen = { errors: [], hosts: new Set(), headers: [] };
+    const recorded = { errors: [], hosts: new Set(), headers: [] };
     context.on("console", (message) => {
-      if (message.type() === "error") seen.errors.push(message.text());
+      if (message.type() === "error") recorded.errors.push(message.text());
     });
-    context.on("weberror", (error) => seen.errors.push(String(error.error())));
-    context.on("request", (request) => seen.hosts.add(new URL(request.url()).host));
-    context.on("response", (response) => seen.headers.push(response.headers()));
+    context.on("weberror", (error) => recorded.errors.push(String(error.error())));
+    context.on("request", (request) => recorded.hosts.add(new URL(request.url()).host));
+    context.on("response", (response) => recorded.headers.push(response.headers()));
     try {
-      await run(context, await context.newPage(), seen);
+      await run(context, await context.newPage(), recorded);
     } finally {
       await context.close();
     }
@@ -86,7 +86,7 @@ async function signIn(page, user) {
   return response;
 }
 
-async function picture(page, name) {
+async function takeScreenshot(page, name) {
   const folder = process.env.ACCEPTANCE_SCREENSHOTS;
   if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
 }
@@ -95,8 +95,8 @@ async function cookie(context, name) {
   return (await context.cookies(url)).find((cookie) => cookie.name === name);
 }
 
-/** A page of the service's own origin that has the vendor's client, as the CRM's pages have. */
-async function openOwnPage(page) {
+/** Opens a page of the service's origin that loads the vendor's client, as the CRM's pages do. */
+async function openSameOriginPage(page) {
   await page.route(`${url}/default.aspx`, (route) =>
     route.fulfill({ contentType: "text/html", body: `<!doctype html><script>${client}</script>` }),
   );
@@ -128,21 +128,22 @@ function save(page, apiUrl, credential = {}) {
   );
 }
 
-/** Starts a site of another origin; its page has the vendor's client. */
+/** Starts a site on another origin, whose page loads the vendor's client. */
 async function startSite(host, body = "") {
   const server = createServer((_, response) => {
     response.setHeader("Content-Type", "text/html");
     response.end(`<!doctype html><body>${body}<script>${client}</script>`);
   });
-  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { server, origin: `http://${host}:${server.address().port}` };
 }
 
-function inSite(host, body, run) {
-  return inBrowser({}, async (context, page, seen) => {
+/** Runs a test with a site on another origin. */
+function onOtherSite(host, body, run) {
+  return inBrowser({}, async (context, page, recorded) => {
     const site = await startSite(host, body);
     try {
-      await run({ context, page, seen, site });
+      await run({ context, page, recorded, site });
     } finally {
       site.server.closeAllConnections();
       site.server.close();
@@ -151,7 +152,7 @@ function inSite(host, body, run) {
 }
 
 describe("signing in", () => {
-  for (const [locale, language, refused] of [
+  for (const [locale, language, message] of [
     ["en-GB", "en", "User name or password is wrong."],
     ["nb-NO", "nb", "Feil brukernavn eller passord."],
     ["de-DE", "de", "Benutzername oder Passwort ist falsch."],
@@ -162,25 +163,25 @@ describe("signing in", () => {
       inBrowser({ locale }, async (context, page) => {
         const response = await signIn(page, { ...administrator, password: "wrong" });
         assert.equal(response.status(), 401);
-        assert.equal(await page.textContent("[role=alert]"), refused);
+        assert.equal(await page.textContent("[role=alert]"), message);
         assert.equal(await page.getAttribute("html", "lang"), language);
         assert.equal(await page.inputValue("#Password"), "");
         assert.equal(await cookie(context, "ASP.NET_SessionId"), undefined);
-        await picture(page, `refused-${language}`);
+        await takeScreenshot(page, `refused-${language}`);
       }),
     );
   }
 
   test(
     "the right password signs in, and signing out ends the session",
-    inBrowser({}, async (context, page, seen) => {
-      const shown = await page.goto(`${url}/login`);
-      assertStrict(shown.headers(), "no-store");
-      await picture(page, "login");
+    inBrowser({}, async (context, page, recorded) => {
+      const response = await page.goto(`${url}/login`);
+      assertSecurityHeaders(response.headers(), "no-store");
+      await takeScreenshot(page, "login");
       await signIn(page, administrator);
       assert.match(await page.textContent("main"), /You are signed in as tje0\./);
       assert.equal(page.url(), `${url}/login`);
-      await picture(page, "signed-in");
+      await takeScreenshot(page, "signed-in");
 
       const session = await cookie(context, "ASP.NET_SessionId");
       const xsrf = await cookie(context, "XSRF-TOKEN");
@@ -190,24 +191,24 @@ describe("signing in", () => {
       );
       assert.deepEqual([xsrf.httpOnly, xsrf.sameSite, xsrf.path], [false, "Lax", basePath || "/"]);
       assert.equal(await page.inputValue("#XSRF_TOKEN"), xsrf.value);
-      const asBefore = () =>
+      const requestWithCookies = () =>
         fetch(`${url}/api/v1/User/currentPrincipal`, {
           headers: { Cookie: `${session.name}=${session.value}`, "X-XSRF-TOKEN": xsrf.value },
         });
-      assert.equal((await asBefore()).status, 200);
+      assert.equal((await requestWithCookies()).status, 200);
 
       await page.click("button[type=submit]");
       await page.waitForSelector("#UserName");
       assert.equal(await cookie(context, "ASP.NET_SessionId"), undefined);
       assert.equal(await cookie(context, "XSRF-TOKEN"), undefined);
-      assert.equal((await asBefore()).status, 401);
-      assert.deepEqual(seen.errors, []);
-      assert.deepEqual([...seen.hosts], [new URL(origin).host]);
+      assert.equal((await requestWithCookies()).status, 401);
+      assert.deepEqual(recorded.errors, []);
+      assert.deepEqual([...recorded.hosts], [new URL(origin).host]);
     }),
   );
 
   test(
-    "the keyboard alone is enough",
+    "signing in works with the keyboard alone",
     inBrowser({}, async (_, page) => {
       await page.goto(`${url}/login`);
       await page.keyboard.press("Tab");
@@ -220,7 +221,7 @@ describe("signing in", () => {
   );
 
   test(
-    "a session that ended elsewhere still signs out to a page",
+    "signing out of an ended session shows the login page",
     inBrowser({}, async (_, page) => {
       await signIn(page, plainUser);
       await page.waitForSelector("#XSRF_TOKEN", { state: "attached" });
@@ -236,13 +237,13 @@ describe("signing in", () => {
     }),
   );
 
-  const forms = (path) => `<form method="post" action="${url}${path}"><button>Go</button>
+  const form = (path) => `<form method="post" action="${url}${path}"><button>Go</button>
     <input name="UserName" value="${administrator.name}">
     <input name="Password" value="${administrator.password}"></form>`;
 
   test(
     "a page of another site cannot sign anybody in",
-    inSite("localhost", forms("/login"), async ({ context, page, site }) => {
+    onOtherSite("localhost", form("/login"), async ({ context, page, site }) => {
       await page.goto(site.origin);
       const [response] = await Promise.all([
         page.waitForResponse(`${url}/login`),
@@ -255,21 +256,21 @@ describe("signing in", () => {
 
   test(
     "a page of another site cannot sign anybody out",
-    inSite("localhost", forms("/logout"), async ({ context, page, site }) => {
+    onOtherSite("localhost", form("/logout"), async ({ context, page, site }) => {
       await signIn(page, administrator);
       await page.waitForSelector("#XSRF_TOKEN", { state: "attached" });
       await page.goto(site.origin);
       await Promise.all([page.waitForResponse(`${url}/logout`), page.click("button")]);
       const session = await cookie(context, "ASP.NET_SessionId");
       const xsrf = await cookie(context, "XSRF-TOKEN");
-      assert.ok(session && xsrf, "the browser has lost its cookies");
+      assert.ok(session && xsrf, "the browser lost its cookies");
       const headers = { Cookie: `${session.name}=${session.value}`, "X-XSRF-TOKEN": xsrf.value };
       assert.equal((await fetch(`${url}/api/v1/User/currentPrincipal`, { headers })).status, 200);
     }),
   );
 });
 
-function assertStrict(headers, caching) {
+function assertSecurityHeaders(headers, caching) {
   const policy = headers["content-security-policy"];
   assert.match(policy, /default-src 'none'/);
   assert.match(policy, /frame-ancestors 'none'/);
@@ -282,21 +283,21 @@ function assertStrict(headers, caching) {
 
 describe("the vendor's client on the same origin", () => {
   test(
-    "copies the cookie into the header",
-    inBrowser({}, async (_, page, seen) => {
+    "sends the XSRF cookie as a header",
+    inBrowser({}, async (_, page, recorded) => {
       await signIn(page, administrator);
-      await openOwnPage(page);
+      await openSameOriginPage(page);
       const request = page.waitForRequest(saveCredential);
       assert.deepEqual(await save(page, basePath), { answer: true });
       const headers = await (await request).allHeaders();
       assert.equal(headers.authorization, undefined);
       assert.ok(headers["x-xsrf-token"]);
-      assert.deepEqual(seen.errors, []);
+      assert.deepEqual(recorded.errors, []);
     }),
   );
 
   test(
-    "copies the hidden input of our page when the cookie is missing",
+    "takes the XSRF token from the hidden input when the cookie is missing",
     inBrowser({ bypassCSP: true }, async (context, page) => {
       await signIn(page, administrator);
       const { value } = await cookie(context, "XSRF-TOKEN");
@@ -311,18 +312,18 @@ describe("the vendor's client on the same origin", () => {
   );
 
   test(
-    "is refused without any value",
+    "is refused without an XSRF token",
     inBrowser({}, async (context, page) => {
       await signIn(page, administrator);
       await context.clearCookies({ name: "XSRF-TOKEN" });
-      await openOwnPage(page);
+      await openSameOriginPage(page);
       const { status, code } = await save(page, basePath);
       assert.deepEqual([status, code], [401, "xsrf_missing"]);
     }),
   );
 
   test(
-    "is refused with the value of another user's session",
+    "is refused with the XSRF token of another user's session",
     inBrowser({}, async (context, page) => {
       await signIn(page, plainUser);
       const { value } = await cookie(context, "XSRF-TOKEN");
@@ -330,7 +331,7 @@ describe("the vendor's client on the same origin", () => {
       await signIn(page, administrator);
       await context.clearCookies({ name: "XSRF-TOKEN" });
       await context.addCookies([{ name: "XSRF-TOKEN", value, url: origin }]);
-      await openOwnPage(page);
+      await openSameOriginPage(page);
       const { status, code } = await save(page, basePath);
       assert.deepEqual([status, code], [401, "xsrf_wrong"]);
     }),
@@ -344,7 +345,7 @@ describe("the vendor's client on the same origin", () => {
       await page.click("button[type=submit]");
       await page.waitForSelector("#UserName");
       await context.addCookies(cookies);
-      await openOwnPage(page);
+      await openSameOriginPage(page);
       const { status, code } = await save(page, basePath);
       assert.deepEqual([status, code], [401, "unauthenticated"]);
     }),
@@ -364,23 +365,23 @@ describe("the vendor's client on another origin", () => {
 
   for (const scheme of ["basic", "ticket", "token"]) {
     test(
-      `is answered with a ${scheme}`,
-      inSite("localhost", "", async ({ page, seen, site }) => {
-        const call = { headers: { Authorization: basic, Accept: "application/json" } };
+      `can save with a ${scheme}`,
+      onOtherSite("localhost", "", async ({ page, recorded, site }) => {
+        const options = { headers: { Authorization: basic, Accept: "application/json" } };
         const credential = {
           basic: async () => administrator,
           ticket: async () => {
-            const response = await fetch(`${url}/keeper/tickets`, { ...call, method: "POST" });
+            const response = await fetch(`${url}/keeper/tickets`, { ...options, method: "POST" });
             return (await response.json()).Ticket;
           },
-          token: async () => (await fetch(`${url}/api/v1/User/currentToken`, call)).json(),
+          token: async () => (await fetch(`${url}/api/v1/User/currentToken`, options)).json(),
         };
         await page.goto(site.origin);
         const saved = await save(page, url, { [scheme]: await credential[scheme]() });
         assert.deepEqual(saved, { answer: true });
-        assert.deepEqual(seen.errors, []);
+        assert.deepEqual(recorded.errors, []);
         assert.deepEqual(
-          seen.headers.filter((headers) => "access-control-allow-credentials" in headers),
+          recorded.headers.filter((headers) => "access-control-allow-credentials" in headers),
           [],
         );
       }),
@@ -388,8 +389,8 @@ describe("the vendor's client on another origin", () => {
   }
 
   test(
-    "reads a refusal of an origin that is allowed",
-    inSite("localhost", "", async ({ page, site }) => {
+    "can read an error on an allowed origin",
+    onOtherSite("localhost", "", async ({ page, site }) => {
       await page.goto(site.origin);
       const { status, code } = await save(page, url, {
         basic: { ...administrator, password: "wrong" },
@@ -399,8 +400,8 @@ describe("the vendor's client on another origin", () => {
   );
 
   test(
-    "brings no session",
-    inSite("localhost", "", async ({ page, site }) => {
+    "does not send the session",
+    onOtherSite("localhost", "", async ({ page, site }) => {
       await signIn(page, administrator);
       await page.goto(site.origin);
       const { status, code } = await save(page, url);
@@ -409,19 +410,19 @@ describe("the vendor's client on another origin", () => {
   );
 
   test(
-    "learns nothing when the origin is not allowed",
-    inSite("127.0.0.1", "", async ({ page, seen, site }) => {
+    "cannot read the response on an origin that is not allowed",
+    onOtherSite("127.0.0.1", "", async ({ page, recorded, site }) => {
       await page.goto(site.origin);
       const { answer, status, message } = await save(page, url, { basic: administrator });
       assert.deepEqual([answer, status, message], [undefined, undefined, "Network Error"]);
       assert.ok(
-        seen.errors.some((error) => /CORS policy/.test(error)),
-        seen.errors.join(),
+        recorded.errors.some((error) => /CORS policy/.test(error)),
+        recorded.errors.join(),
       );
     }),
   );
 
-  test("gets its preflight without authentication", async () => {
+  test("gets a preflight response without authentication", async () => {
     const response = await preflight("http://localhost:1234");
     assert.equal(response.status, 200);
     assert.equal(response.headers.get("access-control-allow-origin"), "http://localhost:1234");
@@ -431,7 +432,7 @@ describe("the vendor's client on another origin", () => {
     assert.equal(response.headers.get("access-control-allow-credentials"), null);
   });
 
-  test("gets no preflight when the origin is not allowed", async () => {
+  test("gets no CORS headers when the origin is not allowed", async () => {
     for (const origin of [
       "http://127.0.0.1:1234",
       "http://localhost.evil.example:1234",
@@ -448,12 +449,12 @@ describe("the vendor's client on another origin", () => {
 
 describe("the documentation", () => {
   test(
-    "is a page with a style sheet, without script, whose links have targets",
-    inBrowser({}, async (_, page, seen) => {
+    "is styled, has no scripts, and has only valid links",
+    inBrowser({}, async (_, page, recorded) => {
       const response = await page.goto(`${url}/docs`);
-      assertStrict(response.headers(), "no-cache");
-      await picture(page, "docs");
-      const found = await page.evaluate(() => {
+      assertSecurityHeaders(response.headers(), "no-cache");
+      await takeScreenshot(page, "docs");
+      const content = await page.evaluate(() => {
         const all = (selector) => [...document.querySelectorAll(selector)];
         const attributes = all("*").flatMap((element) => element.getAttributeNames());
         return {
@@ -466,20 +467,20 @@ describe("the documentation", () => {
           links: all("a:not([href^='#'])").map((link) => link.href),
         };
       });
-      assert.equal(found.rules.length, 1);
-      assert.ok(found.rules[0] > 0);
-      assert.equal(found.width, "960px");
-      assert.equal(found.scripts, 0);
-      assert.deepEqual(found.inline, []);
-      assert.equal(new Set(found.ids).size, found.ids.length, "an id stands twice");
-      assert.ok(found.targets.length > 10);
+      assert.equal(content.rules.length, 1);
+      assert.ok(content.rules[0] > 0);
+      assert.equal(content.width, "960px");
+      assert.equal(content.scripts, 0);
+      assert.deepEqual(content.inline, []);
+      assert.equal(new Set(content.ids).size, content.ids.length, "duplicate id");
+      assert.ok(content.targets.length > 10);
       assert.deepEqual(
-        found.targets.filter((target) => !found.ids.includes(target)),
+        content.targets.filter((target) => !content.ids.includes(target)),
         [],
       );
-      for (const link of found.links) assert.equal((await fetch(link)).status, 200, link);
-      assert.deepEqual(seen.errors, []);
-      assert.deepEqual([...seen.hosts], [new URL(origin).host]);
+      for (const link of content.links) assert.equal((await fetch(link)).status, 200, link);
+      assert.deepEqual(recorded.errors, []);
+      assert.deepEqual([...recorded.hosts], [new URL(origin).host]);
     }),
   );
 });

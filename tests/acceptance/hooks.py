@@ -1,4 +1,4 @@
-"""What Schemathesis has to know about this API besides its document."""
+"""Schemathesis hooks for the rules of this API that its OpenAPI document cannot express."""
 
 import re
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -35,26 +35,26 @@ NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 def before_call(context, case, kwargs):
     if case.media_type == FORM and isinstance(case.body, dict):
         case.body = as_form(case.body)
-    # The run logs in as the administrator, so they and their password have to stay.
-    case.body = spared_in(case.body)
-    case.query = spared_in(case.query)
+    # The run authenticates as the administrator, so requests must not change that user.
+    case.body = without_administrator_in(case.body)
+    case.query = without_administrator_in(case.query)
 
 
-def spared_in(members):
+def without_administrator_in(members):
     if not isinstance(members, dict):
         return members
     for name, value in members.items():
         if name.lower() in ("userid", "associateid"):
-            members[name] = spared(value)
+            members[name] = without_administrator(value)
         else:
-            spared_in(value)
+            without_administrator_in(value)
     return members
 
 
-def spared(value):
-    """The value without the administrator's id, in any of the ways to write it."""
+def without_administrator(value):
+    """The value with the administrator's id, in any spelling, replaced by the plain user's."""
     if isinstance(value, list):
-        return [spared(item) for item in value]
+        return [without_administrator(item) for item in value]
     try:
         is_administrator = float(str(value)) == ADMINISTRATOR
     except ValueError:
@@ -63,7 +63,7 @@ def spared(value):
 
 
 def as_form(members):
-    """What a form can say: there is no null, and brackets and dots in names mean nesting."""
+    """The members that a form can express: no null, and no brackets or dots in names."""
     form = {}
     for name, value in members.items():
         if name in CARRIERS and isinstance(value, dict):
@@ -76,22 +76,22 @@ def as_form(members):
 
 @schemathesis.serializer(*XML)
 def xml(context, value):
-    """With nil for null, for which Schemathesis's own XML has the text `null`."""
+    """Serializes null as nil; Schemathesis's own serializer writes the text `null`."""
     body = context.case.operation.get_body_for_media_type(context.case.media_type)
     root = Element(body.resource_name or "Request")
-    write(root, value)
+    write_element(root, value)
     return tostring(root)
 
 
-def write(element, value):
+def write_element(element, value):
     if value is None:
         element.set(NIL, "true")
     elif isinstance(value, dict):
         for name, member in value.items():
-            write(SubElement(element, xml_name(name)), member)
+            write_element(SubElement(element, xml_name(name)), member)
     elif isinstance(value, list):
         for item in value:
-            write(SubElement(element, "Item"), item)
+            write_element(SubElement(element, "Item"), item)
     elif isinstance(value, bool):
         element.text = str(value).lower()
     else:
@@ -99,7 +99,7 @@ def write(element, value):
 
 
 def xml_name(name):
-    """A name of its own for every member, as .NET escapes what XML has no place for."""
+    """A unique element name for every member; invalid XML names are escaped, as .NET does."""
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
         return name
     return "_x" + name.encode().hex() + "_"
@@ -111,34 +111,34 @@ def xml_text(text):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """What JSON Schema has no words for, each with the request that earns it."""
+    """Ignores failures caused by rules that JSON Schema cannot express."""
     if isinstance(failure, AcceptedNegativeData):
         if not isinstance(case.body, (dict, list, str)):
-            # Null is as good as no body, which the document allows.
+            # Null counts as no body, which the document allows.
             return False
         if case.operation.path.endswith("/ValidateUser"):
-            # What is wrong is this call's answer.
+            # This call answers invalid input with a list of its problems.
             return False
         if case.media_type not in XML:
-            # Scalars are read as the vendor's JSON reader does, which the document does not mention.
+            # Scalars are coerced as the vendor's JSON reader does, which the document omits.
             return not has_coerced(case.body)
-        # In XML a list is an element with children, or without: the same as an object.
+        # In XML a list is an element with or without children, so it is valid as an object.
         return not (has_list(case.body) or has_empty(case.body))
     if isinstance(failure, RejectedPositiveData):
         is_json = "json" in response.headers["content-type"][0]
         error = response.json() if is_json else {}
         field = error.get("Field") or ""
         if error.get("Code") == "invalid_field" and field.startswith("Credentials["):
-            # As of the one Credential of SaveCredential.
+            # The same rules as for the single Credential of SaveCredential.
             return False
-        return not is_earned(error.get("Code"), error.get("Field"), case.body)
+        return not is_expected_rejection(error.get("Code"), error.get("Field"), case.body)
     return True
 
 
 def has_coerced(value):
-    """A scalar of another type than the document says, from which it is converted."""
+    """Whether the value has a scalar that is converted to its documented type."""
     if isinstance(value, list):
-        return any(has_coerced(item) or is_whole(item) for item in value)
+        return any(has_coerced(item) or is_quoted_integer(item) for item in value)
     if not isinstance(value, dict):
         return False
     return any(has_coerced(member) or is_coerced(name, member) for name, member in value.items())
@@ -146,14 +146,14 @@ def has_coerced(value):
 
 def is_coerced(name, value):
     if name.lower() in IDS:
-        return is_whole(value)
+        return is_quoted_integer(value)
     if name.lower() in BOOLEANS:
         is_quoted = isinstance(value, str) and value.strip().lower() in ("true", "false")
         return is_quoted or isinstance(value, int)
     return isinstance(value, int)
 
 
-def is_whole(value):
+def is_quoted_integer(value):
     return isinstance(value, str) and re.fullmatch(r"[\t-\r ]*[+-]?[0-9]+[\t-\r ]*", value)
 
 
@@ -164,42 +164,43 @@ def has_list(value):
 
 
 def has_empty(value):
-    """An element without content, which is an empty list as well as an empty object."""
+    """Whether an element has no content; it can be an empty list or an empty object."""
     if isinstance(value, dict):
         return not value or any(map(has_empty, value.values()))
     return value == ""
 
 
-def is_earned(code, field, body):
+def is_expected_rejection(code, field, body):
+    """Whether the body breaks a rule that JSON Schema cannot express."""
     credential = member(body, "Credential")
     if (code, field) == ("invalid_field", "Credential.Type.Type"):
-        # Which types there are is the installation's configuration.
+        # The settings of the installation define the types.
         name = member(member(credential, "Type"), "Type")
         return isinstance(name, str) and name.strip().lower() not in KNOWN_TYPES
     if (code, field) == ("invalid_field", "Credential.Value"):
-        # The limit counts bytes, maxLength characters.
+        # The limit counts bytes; maxLength counts characters.
         return len(str(member(credential, "Value")).encode()) > MAXIMUM_VALUE_BYTES
     if (code, field) == ("invalid_field", "UserId"):
-        # JSON Schema takes 278.0 for an integer, this API no number with a point or an exponent.
+        # JSON Schema accepts 278.0 as an integer; this API rejects a decimal point or an exponent.
         return isinstance(member(body, "UserId"), float)
     if code == "invalid_field" and field in CONFIGURED:
-        # What there is of these, and what a name may be, JSON Schema has no words for.
+        # JSON Schema cannot express which values exist, or which names are valid.
         return True
     if code == "invalid_field" and field in SECRETS:
-        # A secret has no NUL, and the limit counts bytes.
+        # A secret must not contain NUL, and its limit counts bytes.
         secret = str(member(body, field))
         return "\0" in secret or len(secret.encode()) > MAXIMUM_VALUE_BYTES
     if code == "invalid_field" and re.fullmatch(r"\[\d+\]", field or ""):
         return isinstance(body[int(field[1:-1])], float)
     if code == "invalid_field" and field in ("AssociateId", "User.AssociateId"):
-        return any(isinstance(of, float) for of in (ids(body), ids(member(body, "User"))))
+        return any(isinstance(associate_id(user), float) for user in (body, member(body, "User")))
     if code == "duplicate_member":
-        # Names match without regard to case, so two unknown ones can be the same.
+        # Names are case-insensitive, so two unknown names can be duplicates.
         return has_repeated_names(body)
     return False
 
 
-def ids(value):
+def associate_id(value):
     return member(value, "AssociateId")
 
 
@@ -217,12 +218,12 @@ def has_repeated_names(value):
 
 
 @schemathesis.check
-def house_rules(ctx, response, case):
-    """What holds for every answer besides its schema (protocol.md 10.1, 10.3 and 10.28)."""
+def common_rules(ctx, response, case):
+    """Rules for every response beyond its schema (protocol.md 10.1, 10.3 and 10.28)."""
     headers = {name: values[0] for name, values in response.headers.items()}
-    # A cache may keep what is the same for everybody, and asks about it by its tag each time.
-    is_document = case.operation.method.upper() == "GET" and "etag" in headers
-    caching = "no-cache" if is_document else "no-store"
+    # Caches may store responses that are the same for every caller, and revalidate them by ETag.
+    is_cacheable = case.operation.method.upper() == "GET" and "etag" in headers
+    caching = "no-cache" if is_cacheable else "no-store"
     assert headers.get("cache-control") == caching, f"Cache-Control is not {caching}"
     assert headers.get("x-content-type-options") == "nosniff", "X-Content-Type-Options is missing"
     assert "x-request-id" in headers, "X-Request-Id is missing"

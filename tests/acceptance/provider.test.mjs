@@ -1,7 +1,7 @@
-// A certified OpenID provider that is not ours (npm `oidc-provider`) in front of the service: its
-// key set by URL, its rotation, and its absence (protocol.md 10.7).
+// Tests tokens of a certified third-party OpenID provider (npm `oidc-provider`): key set by URL,
+// key rotation and outage (protocol.md 10.7).
 //
-// ACCEPTANCE_BINARY  the service's binary
+// ACCEPTANCE_BINARY  the path of the service's binary
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -33,8 +33,8 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Lines of a process's output, one at a time. */
-function lines(child) {
+/** Returns a function that reads the next line of a process's output. */
+function lineReader(child) {
   const reader = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return async () => (await reader.next()).value;
 }
@@ -42,15 +42,15 @@ function lines(child) {
 async function startProvider() {
   const script = fileURLToPath(new URL("provider/provider.mjs", import.meta.url));
   const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "ignore"] });
-  const next = lines(child);
-  const { issuer, jwks_uri: keys, client_id: audience } = JSON.parse(await next());
-  const ask = async (command) => {
+  const nextLine = lineReader(child);
+  const { issuer, jwks_uri: keys, client_id: audience } = JSON.parse(await nextLine());
+  const send = async (command) => {
     child.stdin.write(`${command}\n`);
-    const answer = JSON.parse(await next());
+    const answer = JSON.parse(await nextLine());
     assert.equal(answer.error, undefined, `${command}: ${answer.error}`);
     return answer;
   };
-  return { child, issuer, keys, audience, ask };
+  return { child, issuer, keys, audience, send };
 }
 
 async function startService() {
@@ -69,7 +69,7 @@ async function startService() {
     { env: { ...process.env, KEEPER_CONFIG: settings, KEEPER__LOG__FORMAT: "json" }, stdio: ["ignore", "pipe", "ignore"] },
   );
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  const [ready, url] = (await lines(child)()).split(" ");
+  const [ready, url] = (await lineReader(child)()).split(" ");
   assert.equal(ready, "ready");
   const stop = async () => {
     child.kill("SIGINT");
@@ -79,74 +79,79 @@ async function startService() {
 }
 
 async function save(value) {
-  const answer = await fetch(`${service.url}/api/v1/Agents/User/SaveCredential`, {
+  const response = await fetch(`${service.url}/api/v1/Agents/User/SaveCredential`, {
     method: "POST",
     headers: { Authorization: basic, "Content-Type": "application/json" },
     body: JSON.stringify({ UserId: 278, Credential: { Type: { Type: "OpenId" }, Value: value } }),
   });
-  return answer.text();
+  return response.text();
 }
 
-/** The status for a token, and who it is. */
-async function login(token) {
+/** Requests the current principal with a token; returns the status and the relevant fields. */
+async function logIn(token) {
   const headers = { Authorization: `Bearer ${token}` };
-  const answer = await fetch(`${service.url}/api/v1/User/currentPrincipal`, { headers });
-  const body = await answer.json();
-  return { status: answer.status, user: body.AssociateId, code: body.Code, retry: answer.headers.get("retry-after") };
+  const response = await fetch(`${service.url}/api/v1/User/currentPrincipal`, { headers });
+  const body = await response.json();
+  return {
+    status: response.status,
+    user: body.AssociateId,
+    code: body.Code,
+    retryAfter: response.headers.get("retry-after"),
+  };
 }
 
-const accessToken = async (algorithm, of = subject, audience = provider.audience) =>
-  (await provider.ask(`token ${of} ${audience} ${algorithm}`)).access_token;
-const idToken = async (of = subject) => (await provider.ask(`id_token ${of}`)).id_token;
+const accessToken = async (algorithm, tokenSubject = subject, audience = provider.audience) =>
+  (await provider.send(`token ${tokenSubject} ${audience} ${algorithm}`)).access_token;
+const idToken = async () => (await provider.send(`id_token ${subject}`)).id_token;
 
-test("access tokens of every algorithm, and ID tokens, are the owner of their subject", async () => {
+test("access tokens and ID tokens authenticate the owner of their subject", async () => {
   for (const algorithm of algorithms) {
-    assert.deepEqual(await login(await accessToken(algorithm)), { status: 200, user: 278, code: undefined, retry: null }, algorithm);
+    assert.deepEqual(await logIn(await accessToken(algorithm)), { status: 200, user: 278, code: undefined, retryAfter: null }, algorithm);
   }
-  assert.equal((await login(await idToken())).user, 278);
+  assert.equal((await logIn(await idToken())).user, 278);
 });
 
-test("another subject, another audience and a changed token are nobody", async () => {
-  assert.equal((await login(await accessToken("ES256", "somebody-else"))).status, 401);
-  assert.equal((await login(await accessToken("ES256", subject, "another-service"))).status, 401);
+test("another subject, another audience and a modified token are refused", async () => {
+  assert.equal((await logIn(await accessToken("ES256", "somebody-else"))).status, 401);
+  assert.equal((await logIn(await accessToken("ES256", subject, "another-service"))).status, 401);
   const [header, claims, signature] = (await accessToken("RS256")).split(".");
-  const changed = JSON.parse(Buffer.from(claims, "base64url"));
-  changed.sub = "another-subject";
+  const modifiedClaims = JSON.parse(Buffer.from(claims, "base64url"));
+  modifiedClaims.sub = "another-subject";
   assert.equal(await save("another-subject"), "true");
-  const forged = Buffer.from(JSON.stringify(changed)).toString("base64url");
-  assert.equal((await login([header, forged, signature].join("."))).status, 401);
-  assert.equal((await login(`${header}.${claims}.`)).status, 401);
+  const forged = Buffer.from(JSON.stringify(modifiedClaims)).toString("base64url");
+  assert.equal((await logIn([header, forged, signature].join("."))).status, 401);
+  assert.equal((await logIn(`${header}.${claims}.`)).status, 401);
   assert.equal(await save(subject), "true");
 });
 
-test("keys rotate: new ones count within a minute, and then the old ones do not", async () => {
-  const old = await accessToken("RS256");
-  assert.equal((await login(old)).status, 200);
-  await provider.ask("rotate");
-  const fresh = await accessToken("RS256");
+test("after a rotation new keys are accepted within a minute and old keys are refused", async () => {
+  const oldToken = await accessToken("RS256");
+  assert.equal((await logIn(oldToken)).status, 200);
+  await provider.send("rotate");
+  const newToken = await accessToken("RS256");
   const deadline = Date.now() + 75_000;
   let status;
-  while ((status = (await login(fresh)).status) !== 200 && Date.now() < deadline) {
+  while ((status = (await logIn(newToken)).status) !== 200 && Date.now() < deadline) {
     assert.equal(status, 401);
     await sleep(2_000);
   }
   assert.equal(status, 200);
-  assert.equal((await login(old)).status, 401);
+  assert.equal((await logIn(oldToken)).status, 401);
 });
 
-test("a provider that is down lets in whom it let in before, and is told from a wrong token", async () => {
+test("during an outage cached keys are accepted and missing keys answer 503", async () => {
   const token = await accessToken("EdDSA");
-  assert.equal((await login(token)).status, 200);
-  await provider.ask("down");
-  assert.equal((await login(token)).status, 200);
+  assert.equal((await logIn(token)).status, 200);
+  await provider.send("down");
+  assert.equal((await logIn(token)).status, 200);
   await service.stop();
   service = await startService();
-  const { status, code, retry } = await login(token);
+  const { status, code, retryAfter } = await logIn(token);
   assert.deepEqual({ status, code }, { status: 503, code: "key_unavailable" });
-  assert.ok(Number(retry) >= 1);
+  assert.ok(Number(retryAfter) >= 1);
   const password = await fetch(`${service.url}/api/v1/User/currentPrincipal`, { headers: { Authorization: basic } });
   assert.equal(password.status, 200);
-  await provider.ask("up");
+  await provider.send("up");
   await sleep(6_000);
-  assert.equal((await login(token)).status, 200);
+  assert.equal((await logIn(token)).status, 200);
 });

@@ -1,25 +1,27 @@
-// A certified OpenID provider (`oidc-provider`) on loopback, driven by lines on stdin. Every token is
-// issued by its own endpoints: discovery, sign-in, consent, authorization code with PKCE, token.
+// Runs a certified OpenID provider (`oidc-provider`) on loopback, controlled by commands on stdin.
+// Its own endpoints issue every token: discovery, sign-in, consent, authorization code with PKCE,
+// token.
 //
-// PROVIDER_PORT  where it listens; 0 or nothing: any free port
+// PROVIDER_PORT  the port to listen on; default: 0, any free port
 //
-// Each line on stdout is one JSON object. The first says where it is, the others answer in turn:
+// Each line on stdout is one JSON object. The first has the addresses; the others answer the
+// commands in order:
 //
 //   (ready)                           {"issuer", "jwks_uri", "client_id"}
-//   token <subject> <audience> [alg]  {"access_token"}: a JWT (RFC 9068); alg is RS256 unless told
+//   token <subject> <audience> [alg]  {"access_token"}: a JWT (RFC 9068); default alg: RS256
 //   id_token <subject>                {"id_token"}: RS256, for the audience `client_id`
-//   rotate                            {"kid"}: of the new RS256 key; the old keys are gone at once
-//   down                              {"down": true}: nothing listens, and no connection is left
-//   up                                {"up": true}: on the same port again
+//   rotate                            {"kid"}: of the new RS256 key; removes the old keys at once
+//   down                              {"down": true}: stops listening and closes all connections
+//   up                                {"up": true}: listens on the same port again
 //
-// What fails is answered {"error"}, and the next line is read. The end of stdin ends it.
+// A command that fails answers {"error"}. The process exits at the end of stdin.
 
 import { createHash, generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 
-// The provider's notices go to console.info, but stdout is for answers.
+// The provider logs notices with console.info, but stdout is reserved for answers.
 console.info = console.warn;
 const { default: Provider } = await import("oidc-provider");
 
@@ -30,13 +32,13 @@ const keyTypes = {
   EdDSA: ["ed25519"],
 };
 const clientId = "credential-keeper-acceptance";
-// Nobody goes there: the code is read from the redirect to it.
+// Never requested: the authorization code is read from the redirect to it.
 const redirectUri = "https://client.invalid/callback";
-const lifetime = 10 * 60;
+const lifetimeSeconds = 10 * 60;
 
 const server = createServer((...exchange) => handle(...exchange));
 await listen(Number(process.env.PROVIDER_PORT ?? 0));
-// Known only now, and part of every token.
+// The port is only known now, and the issuer is part of every token.
 const { port } = server.address();
 const issuer = `http://127.0.0.1:${port}`;
 let handle;
@@ -46,13 +48,13 @@ const metadata = await json(await request(`${issuer}/.well-known/openid-configur
 
 const commands = {
   async token(subject, audience, alg = "RS256") {
-    if (!subject || !audience) throw new Error("token <subject> <audience> [alg]");
-    if (!Object.hasOwn(keyTypes, alg)) throw new Error(`there is no key for "${alg}"`);
+    if (!subject || !audience) throw new Error("usage: token <subject> <audience> [alg]");
+    if (!Object.hasOwn(keyTypes, alg)) throw new Error(`unsupported algorithm: ${alg}`);
     const { access_token } = await signIn(subject, { resource: resource(audience, alg) });
     return { access_token };
   },
   async id_token(subject) {
-    if (!subject) throw new Error("id_token <subject>");
+    if (!subject) throw new Error("usage: id_token <subject>");
     const { id_token } = await signIn(subject);
     return { id_token };
   },
@@ -60,7 +62,7 @@ const commands = {
   async down() {
     const closed = once(server, "close");
     server.close();
-    // Or who kept one alive could still fetch.
+    // Otherwise a kept-alive connection could still fetch keys.
     server.closeAllConnections();
     await closed;
     return { down: true };
@@ -75,7 +77,7 @@ answer({ issuer: metadata.issuer, jwks_uri: metadata.jwks_uri, client_id: client
 for await (const line of createInterface({ input: process.stdin })) {
   const [name, ...values] = line.trim().split(/\s+/);
   try {
-    if (!Object.hasOwn(commands, name)) throw new Error(`there is no command "${name}"`);
+    if (!Object.hasOwn(commands, name)) throw new Error(`unknown command: ${name}`);
     answer(await commands[name](...values));
   } catch (error) {
     answer({ error: [error.message, error.cause?.message].filter(Boolean).join(": ") });
@@ -90,11 +92,11 @@ function answer(value) {
 
 async function listen(port) {
   server.listen(port, "127.0.0.1");
-  // Rejects when there is an error instead.
+  // Rejects if an `error` event comes first.
   await once(server, "listening");
 }
 
-// A provider takes its keys once, so new keys are a new provider behind the same listener.
+// A provider's keys are fixed, so rotation creates a new provider behind the same listener.
 function rotate() {
   const keys = Object.keys(keyTypes).map(newKey);
   handle = newProvider(keys).callback();
@@ -114,35 +116,35 @@ function newProvider(keys) {
       {
         client_id: clientId,
         redirect_uris: [redirectUri],
-        // A public client: PKCE is its proof.
+        // A public client, authenticated by PKCE.
         token_endpoint_auth_method: "none",
-        // So ID tokens say auth_time; access tokens never do.
+        // Adds auth_time to ID tokens; access tokens never have it.
         require_auth_time: true,
       },
     ],
-    // Whoever signs in exists.
+    // Every subject exists.
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     features: {
-      // The pages where anybody signs in as whoever they say, and consents.
+      // Pages for sign-in as any subject and for consent.
       devInteractions: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo: resourceServer },
     },
     ttl: {
-      AccessToken: lifetime,
-      AuthorizationCode: lifetime,
-      Grant: lifetime,
-      IdToken: lifetime,
-      Interaction: lifetime,
-      Session: lifetime,
+      AccessToken: lifetimeSeconds,
+      AuthorizationCode: lifetimeSeconds,
+      Grant: lifetimeSeconds,
+      IdToken: lifetimeSeconds,
+      Interaction: lifetimeSeconds,
+      Session: lifetimeSeconds,
     },
   });
-  // Its answers do not say what went wrong.
+  // Responses of the provider do not include the cause.
   provider.on("server_error", (_context, error) => console.error(error));
   return provider;
 }
 
-// An access token is a JWT only when it is for a resource (RFC 8707). Resources are URIs, audiences
-// need not be: so the URI says which audience the resource has, and how it wants its tokens signed.
+// An access token is a JWT only for a resource (RFC 8707). Resources must be URIs, audiences need not
+// be, so the URI encodes the audience and the signing algorithm.
 function resource(audience, alg) {
   return `urn:acceptance:${alg}:${encodeURIComponent(audience)}`;
 }
@@ -157,7 +159,7 @@ function resourceServer(_context, uri) {
   };
 }
 
-// What a browser and a client do together. Each time is a new browser, so nobody is signed in yet.
+// Performs the browser's and the client's part of a sign-in, each time with new cookies.
 async function signIn(subject, extra = {}) {
   const verifier = randomBytes(32).toString("base64url");
   const authorization = new URLSearchParams({
@@ -181,7 +183,7 @@ async function signIn(subject, extra = {}) {
   return json(await request(metadata.token_endpoint, { method: "POST", body }));
 }
 
-// Goes where the provider sends it and submits the forms it is shown, until it is sent to the client.
+// Follows redirects and submits the provider's forms until the redirect to the client.
 async function authorize(url, subject) {
   const cookies = new Map();
   let body;
@@ -191,7 +193,7 @@ async function authorize(url, subject) {
     const page = await request(url, { method, body, headers: { cookie } });
     for (const line of page.headers.getSetCookie()) {
       const [, name, value] = /^([^=]*)=([^;]*)/.exec(line);
-      // The provider takes a cookie back by an empty one.
+      // The provider deletes a cookie by setting it to an empty value.
       if (value) cookies.set(name, value);
       else cookies.delete(name);
     }
@@ -203,23 +205,23 @@ async function authorize(url, subject) {
     } else {
       const [, action] = /<form [^>]*action="([^"]*)"/.exec(text) ?? [];
       const [, prompt] = /name="prompt" value="(\w+)"/.exec(text) ?? [];
-      if (!page.ok || !prompt) throw new Error(`${url} answered ${page.status}: ${text}`);
+      if (!page.ok || !prompt) throw new Error(`${url} returned ${page.status}: ${text}`);
       url = action;
-      // `login` is a field of the first form only; the second one has none, and ignores it.
+      // Only the first form has the field `login`; the second one ignores it.
       body = new URLSearchParams({ prompt, login: subject });
     }
   }
   const result = new URL(url).searchParams;
-  if (!result.has("code")) throw new Error(`no code but ${result}`);
+  if (!result.has("code")) throw new Error(`the redirect has no code: ${result}`);
   return result.get("code");
 }
 
-// Without keep-alive: a connection from before `down` would be tried, and fail, after `up`.
+// Without keep-alive, because a connection from before `down` would fail after `up`.
 function request(url, { headers, ...options } = {}) {
   return fetch(url, { ...options, headers: { ...headers, connection: "close" }, redirect: "manual" });
 }
 
 async function json(response) {
-  if (!response.ok) throw new Error(`${response.url} answered ${response.status}: ${await response.text()}`);
+  if (!response.ok) throw new Error(`${response.url} returned ${response.status}: ${await response.text()}`);
   return response.json();
 }
