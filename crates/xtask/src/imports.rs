@@ -1,0 +1,202 @@
+//! Finds which file uses items of which other file.
+//!
+//! An import through a re-export counts for the file that defines the item, so that the `mod.rs` of a
+//! folder may collect names without importing anything itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use syn::{
+    Item, UseTree,
+    visit::{self, Visit},
+};
+
+use crate::modules::{ModulePath, ModuleTree, is_reexport};
+
+/// For each file the files that it uses items of.
+pub(crate) type Imports = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
+
+/// What a name that a module re-exports stands for.
+enum Reexport {
+    Name { name: String, target: Vec<String> },
+    Glob { target: Vec<String> },
+}
+
+/// Re-exports by module.
+type Reexports = BTreeMap<ModulePath, Vec<Reexport>>;
+
+/// The imports between the files that define items.
+pub(crate) fn of_definitions(tree: &ModuleTree) -> Imports {
+    let reexports =
+        tree.iter().map(|(path, module)| (path.clone(), reexports_of(path, &module.items)));
+    between_files(tree, &reexports.collect())
+}
+
+/// The imports between files as they are written: a re-export counts for the file that re-exports.
+pub(crate) fn as_written(tree: &ModuleTree) -> Imports {
+    between_files(tree, &Reexports::new())
+}
+
+fn between_files(tree: &ModuleTree, reexports: &Reexports) -> Imports {
+    let mut imports = Imports::new();
+    for (path, module) in tree {
+        let mut visitor = Paths { module: path, found: Vec::new() };
+        for item in &module.items {
+            visitor.visit_item(item);
+        }
+        let used = imports.entry(module.file.clone()).or_default();
+        for target in visitor.found {
+            let file = defining_file(tree, reexports, &target, 0);
+            used.extend(file.filter(|file| *file != module.file));
+        }
+    }
+    imports
+}
+
+fn reexports_of(path: &ModulePath, items: &[Item]) -> Vec<Reexport> {
+    let mut found = Vec::new();
+    for item in items {
+        if let Item::Use(item) = item
+            && is_reexport(&item.vis)
+        {
+            for (target, name) in leaves(&item.tree, Vec::new()) {
+                let Some(target) = absolute(path, &target) else { continue };
+                found.push(match name {
+                    Some(name) => Reexport::Name { name, target },
+                    None => Reexport::Glob { target },
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The paths of a `use` and the name that each gets; none for a glob.
+fn leaves(tree: &UseTree, mut prefix: Vec<String>) -> Vec<(Vec<String>, Option<String>)> {
+    match tree {
+        UseTree::Path(path) => {
+            prefix.push(path.ident.to_string());
+            leaves(&path.tree, prefix)
+        }
+        UseTree::Name(name) if name.ident == "self" => {
+            let last = prefix.last().cloned();
+            vec![(prefix, last)]
+        }
+        UseTree::Name(name) => {
+            prefix.push(name.ident.to_string());
+            vec![(prefix, Some(name.ident.to_string()))]
+        }
+        UseTree::Rename(rename) => {
+            if rename.ident != "self" {
+                prefix.push(rename.ident.to_string());
+            }
+            vec![(prefix, Some(rename.rename.to_string()))]
+        }
+        UseTree::Glob(_) => vec![(prefix, None)],
+        UseTree::Group(group) => {
+            group.items.iter().flat_map(|item| leaves(item, prefix.clone())).collect()
+        }
+    }
+}
+
+/// A path from the crate root; none for one of another crate.
+fn absolute(module: &ModulePath, path: &[String]) -> Option<Vec<String>> {
+    let (first, rest) = path.split_first()?;
+    let mut base = module.clone();
+    match first.as_str() {
+        "crate" => base.clear(),
+        "self" => {}
+        "super" => {
+            base.pop();
+            let mut rest = rest;
+            while let Some(("super", after)) =
+                rest.split_first().map(|(name, after)| (name.as_str(), after))
+            {
+                base.pop();
+                rest = after;
+            }
+            return Some([base, rest.to_vec()].concat());
+        }
+        // A child module or an item of this module.
+        _ => return Some([base, path.to_vec()].concat()),
+    }
+    Some([base, rest.to_vec()].concat())
+}
+
+/// The file that defines what a path names. Follows re-exports, at most a few deep.
+fn defining_file(
+    tree: &ModuleTree,
+    reexports: &Reexports,
+    target: &[String],
+    depth: usize,
+) -> Option<PathBuf> {
+    let length = (0..=target.len()).rev().find(|length| tree.contains_key(&target[..*length]))?;
+    let (module, rest) = target.split_at(length);
+    let Some(name) = rest.first() else { return Some(tree[module].file.clone()) };
+    for reexport in reexports.get(module).into_iter().flatten().filter(|_| depth < 8) {
+        match reexport {
+            Reexport::Name { name: exported, target } if exported == name => {
+                return defining_file(tree, reexports, target, depth + 1);
+            }
+            Reexport::Glob { target } if defines(tree, target, name) => {
+                return defining_file(
+                    tree,
+                    reexports,
+                    &[target.clone(), vec![name.clone()]].concat(),
+                    depth + 1,
+                );
+            }
+            _ => {}
+        }
+    }
+    // A path of another crate starts with no module of this one, and names no item of the root.
+    let is_found = !module.is_empty() || defines(tree, module, name);
+    is_found.then(|| tree[module].file.clone())
+}
+
+fn defines(tree: &ModuleTree, module: &[String], name: &str) -> bool {
+    let is_named = |item: &Item| match item {
+        Item::Const(item) => item.ident == name,
+        Item::Enum(item) => item.ident == name,
+        Item::Fn(item) => item.sig.ident == name,
+        Item::Static(item) => item.ident == name,
+        Item::Struct(item) => item.ident == name,
+        Item::Trait(item) => item.ident == name,
+        Item::Type(item) => item.ident == name,
+        _ => false,
+    };
+    tree.get(module).is_some_and(|module| module.items.iter().any(is_named))
+}
+
+/// Collects the paths that a module's code names.
+struct Paths<'module> {
+    module: &'module ModulePath,
+    found: Vec<Vec<String>>,
+}
+
+impl Paths<'_> {
+    fn add(&mut self, path: &[String]) {
+        self.found.extend(absolute(self.module, path));
+    }
+}
+
+impl<'ast> Visit<'ast> for Paths<'_> {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        if !is_reexport(&item.vis) {
+            for (path, _) in leaves(&item.tree, Vec::new()) {
+                self.add(&path);
+            }
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments: Vec<_> =
+            path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if matches!(segments.first().map(String::as_str), Some("crate" | "self" | "super")) {
+            self.add(&segments);
+        }
+        visit::visit_path(self, path);
+    }
+}

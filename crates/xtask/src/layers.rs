@@ -1,0 +1,75 @@
+//! Checks which layer of the service imports which.
+
+use std::path::Path;
+
+use crate::imports::Imports;
+
+/// Each layer with the layers that it may import. A layer is a module at the top of `src`.
+const LAYERS: &[(&str, &[&str])] = &[
+    (
+        "cli",
+        &[
+            "startup",
+            "http",
+            "service",
+            "storage",
+            "security",
+            "domain",
+            "configuration",
+            "telemetry",
+            "log_events",
+            "clock",
+        ],
+    ),
+    (
+        "startup",
+        &[
+            "http",
+            "service",
+            "key_sets",
+            "storage",
+            "security",
+            "domain",
+            "configuration",
+            "telemetry",
+            "log_filter",
+            "clock",
+        ],
+    ),
+    ("http", &["service", "domain", "telemetry", "clock"]),
+    ("service", &["key_sets", "storage", "security", "domain", "log_events", "clock"]),
+    ("key_sets", &["security", "domain", "log_events"]),
+    ("storage", &["domain"]),
+    ("security", &["domain", "log_events"]),
+    ("configuration", &["domain"]),
+    ("telemetry", &["configuration", "log_filter", "log_events"]),
+    ("log_filter", &["log_events"]),
+    ("domain", &[]),
+    ("log_events", &[]),
+    ("clock", &[]),
+];
+
+/// One message for each import that is not allowed.
+pub(crate) fn violations(imports: &Imports) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (file, targets) in imports {
+        let Some(from) = layer(file) else { continue };
+        let allowed = LAYERS.iter().find(|(name, _)| *name == from).map(|(_, allowed)| *allowed);
+        for target in targets {
+            let Some(to) = layer(target).filter(|to| *to != from) else { continue };
+            if !allowed.is_some_and(|allowed| allowed.contains(&to)) {
+                let (file, target) = (file.display(), target.display());
+                problems.push(format!("{file} imports {target}: {from} must not know {to}"));
+            }
+        }
+    }
+    problems
+}
+
+/// The layer of a file; none for the root of the crate, which only re-exports.
+fn layer(file: &Path) -> Option<&str> {
+    let below = file.strip_prefix("src").ok()?;
+    let first = below.components().next()?.as_os_str().to_str()?;
+    let name = first.strip_suffix(".rs").unwrap_or(first);
+    (!["lib", "main"].contains(&name)).then_some(name)
+}

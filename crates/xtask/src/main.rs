@@ -1,0 +1,55 @@
+//! Checks of this repository that no compiler makes. `script/lint` runs them from the top folder.
+
+mod cycles;
+mod imports;
+mod layers;
+mod modules;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// The root of the service; only its layers are checked.
+const SERVICE: &str = "src/lib.rs";
+
+fn main() -> ExitCode {
+    match problems() {
+        Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
+        Ok(problems) => {
+            for problem in problems {
+                eprintln!("lint: {problem}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("lint: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn problems() -> io::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for root in roots()? {
+        let tree = modules::read(&root)?;
+        problems.extend(cycles::find(&imports::of_definitions(&tree)));
+        if root == Path::new(SERVICE) {
+            problems.extend(layers::violations(&imports::as_written(&tree)));
+        }
+    }
+    Ok(problems)
+}
+
+/// The root file of the service and of each library under `crates`.
+fn roots() -> io::Result<Vec<PathBuf>> {
+    let mut roots = vec![PathBuf::from(SERVICE)];
+    if let Ok(crates) = fs::read_dir("crates") {
+        for entry in crates {
+            let root = entry?.path().join("src/lib.rs");
+            roots.extend(root.exists().then_some(root));
+        }
+    }
+    Ok(roots)
+}

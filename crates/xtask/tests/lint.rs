@@ -1,0 +1,84 @@
+//! The lint finds what it is there to find.
+
+use std::{fs, path::Path, process::Command};
+
+/// Runs the lint in a folder with these files; returns its messages, empty when it accepts them.
+fn lint(files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().unwrap_or(Path::new(""))).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.current_dir(folder.path()).output().unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.success(), messages.is_empty(), "{messages}");
+    messages
+}
+
+const ROOT: (&str, &str) = ("src/lib.rs", "mod domain; mod http; mod storage;");
+const STORAGE: (&str, &str) = ("src/storage.rs", "use crate::domain::Id;");
+const DOMAIN: (&str, &str) = ("src/domain.rs", "pub(crate) struct Id;");
+
+#[test]
+fn imports_that_point_downward_are_accepted() {
+    let http = ("src/http/mod.rs", "mod routes; pub(crate) use routes::Route;");
+    let routes = ("src/http/routes.rs", "use crate::domain::Id; pub(crate) struct Route(Id);");
+    assert_eq!(lint(&[ROOT, STORAGE, DOMAIN, http, routes]), "");
+}
+
+#[test]
+fn files_that_import_each_other_are_found() {
+    let http =
+        ("src/http/mod.rs", "mod call; mod errors; mod routes; pub(crate) use routes::Route;");
+    let routes = ("src/http/routes.rs", "use super::call::Call; pub(crate) struct Route(Call);");
+    // Through a re-export, and through a path in the code.
+    let call = ("src/http/call.rs", "pub(crate) struct Call; fn f(_: crate::http::errors::E) {}");
+    let errors = ("src/http/errors.rs", "use super::Route; pub(crate) struct E(Route);");
+    let messages = lint(&[ROOT, STORAGE, DOMAIN, http, routes, call, errors]);
+    let expected =
+        "files import each other: src/http/call.rs, src/http/errors.rs, src/http/routes.rs";
+    assert!(messages.contains(expected), "{messages}");
+}
+
+#[test]
+fn a_folder_whose_file_imports_its_parent_is_found() {
+    let http =
+        ("src/http/mod.rs", "mod routes; use routes::Route; pub(crate) struct State(Route);");
+    let routes = ("src/http/routes.rs", "use super::State; pub(crate) struct Route(Box<State>);");
+    let messages = lint(&[ROOT, STORAGE, DOMAIN, http, routes]);
+    assert!(messages.contains("src/http/mod.rs, src/http/routes.rs"), "{messages}");
+}
+
+#[test]
+fn an_import_upward_is_found_for_telemetry_too() {
+    let root = ("src/lib.rs", "mod domain; mod http; mod storage; mod telemetry;");
+    let http = ("src/http.rs", "pub(crate) struct Span;");
+    let telemetry = ("src/telemetry.rs", "use crate::http::Span;");
+    let messages = lint(&[root, STORAGE, DOMAIN, http, telemetry]);
+    assert!(messages.contains("telemetry must not know http"), "{messages}");
+    let domain = ("src/domain.rs", "pub(crate) fn f() -> crate::storage::Row { todo!() }");
+    let storage = ("src/storage.rs", "pub(crate) struct Row;");
+    let messages = lint(&[root, storage, domain, http, ("src/telemetry.rs", "")]);
+    assert!(messages.contains("domain must not know storage"), "{messages}");
+}
+
+#[test]
+fn a_cycle_in_a_library_is_found() {
+    let files = [
+        ("src/lib.rs", ""),
+        ("crates/engine/src/lib.rs", "mod a; mod b;"),
+        ("crates/engine/src/a.rs", "use crate::b::B; pub(crate) struct A(Option<Box<B>>);"),
+        ("crates/engine/src/b.rs", "use super::a::A; pub(crate) struct B(Option<Box<A>>);"),
+    ];
+    assert!(lint(&files).contains("crates/engine/src/a.rs, crates/engine/src/b.rs"));
+}
+
+#[test]
+fn code_of_tests_does_not_count() {
+    let http =
+        ("src/http.rs", "pub(crate) struct State; #[cfg(test)] mod t { use crate::storage::Row; }");
+    let storage = ("src/storage.rs", "pub(crate) struct Row;");
+    assert_eq!(lint(&[ROOT, storage, DOMAIN, http]), "");
+}
