@@ -7,7 +7,7 @@ COPY assets ./assets
 COPY config ./config
 COPY locales ./locales
 COPY migrations ./migrations
-COPY kernel ./kernel
+COPY crates ./crates
 COPY src ./src
 COPY templates ./templates
 # Cargo wants every declared target to be there; they are not built.

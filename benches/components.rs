@@ -1,11 +1,11 @@
-//! Measures the components of a save separately: `script/bench components`.
+//! Single components of a save: `script/bench components`.
 
 #![expect(clippy::expect_used, reason = "a benchmark stops at the first error")]
 
 use std::hint::black_box;
 
 use credential_keeper::bench_support::{
-    BODIES, HashPart, KeyParts, headers, negotiate, read_save, write_texts,
+    BODIES, HashBench, KeyBench, headers, negotiate, read_save, write_texts,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use time::OffsetDateTime;
@@ -13,8 +13,9 @@ use time::OffsetDateTime;
 fn hash(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hash");
     group.sample_size(20);
-    for (name, use_portable) in [("this machine's kernel", false), ("argon2 crate", true)] {
-        let mut hasher = HashPart::new(use_portable);
+    let kernels =
+        [("this machine's kernel", HashBench::new()), ("argon2 crate", HashBench::portable())];
+    for (name, mut hasher) in kernels {
         group.bench_function(name, |bench| bench.iter(|| hasher.hash()));
     }
     group.finish();
@@ -22,13 +23,13 @@ fn hash(criterion: &mut Criterion) {
 
 fn keys(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let keys = KeyParts::new(&folder.path().join("keyring.json")).expect("a keyring");
+    let keys = KeyBench::new(&folder.path().join("keyring.json")).expect("a keyring");
     #[expect(clippy::disallowed_methods, reason = "a token is verified against the real clock")]
     let now = OffsetDateTime::now_utc();
     let token = keys.issue_token(now).expect("a token");
     keys.verify_token(&token).expect("a valid token");
-    keys.seal_and_open().expect("a sealed hash");
-    criterion.bench_function("seal and unseal", |bench| bench.iter(|| keys.seal_and_open()));
+    keys.seal_and_unseal().expect("a sealed hash");
+    criterion.bench_function("seal and unseal", |bench| bench.iter(|| keys.seal_and_unseal()));
     criterion.bench_function("token: issue", |bench| bench.iter(|| keys.issue_token(now)));
     criterion.bench_function("token: verify", |bench| bench.iter(|| keys.verify_token(&token)));
 }

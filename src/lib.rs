@@ -13,6 +13,7 @@
 //! | `log_filter`, `log_events` | what is logged, and what always is |
 //!
 //! Dependencies point downwards in this list only; `script/lint` checks it.
+#![forbid(unsafe_code)]
 
 mod cli;
 mod clock;
@@ -27,12 +28,12 @@ mod startup;
 mod storage;
 mod telemetry;
 
-/// Parts that `script/bench components` measures one by one.
+/// Single components for `script/bench components`.
 #[cfg(feature = "bench")]
 pub mod bench_support {
     pub use crate::{
         http::bench_support::{BODIES, headers, negotiate, read_save, write_texts},
-        security::bench_support::{HashPart, KeyParts},
+        security::bench_support::{HashBench, KeyBench},
     };
 }
 

@@ -1,4 +1,5 @@
 //! The process: everything else is in the library.
+#![forbid(unsafe_code)]
 
 use std::{alloc::System, process::ExitCode};
 

@@ -7,7 +7,7 @@ use actix_web::{
 
 use super::{
     agents::user::save_credential::SaveCredentialRequest,
-    negotiation::{self, parts},
+    negotiation::{self, bench_support},
 };
 
 /// Bodies of a save, by media type.

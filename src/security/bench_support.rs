@@ -1,4 +1,4 @@
-//! The parts of this layer that are measured one by one (`script/bench parts`).
+//! Operations with keys, for `script/bench components`.
 
 use std::{path::Path, time::Duration};
 
@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     access_token::{AccessTokenContent, AccessTokens},
+    application_token::Applications,
     keyring::Keyring,
     sealing::{Binding, Envelope, open, seal},
 };
@@ -16,26 +17,27 @@ use crate::domain::{
     validity::Validity,
 };
 
-pub use super::hashing::HashPart;
+pub use super::hashing::HashBench;
 
-/// The default cost.
+/// The default parameters.
 const PARAMETERS: HashParameters =
     HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 
-/// As long as a real one.
+/// As long as a real PHC string.
 const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
                    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// What is done with keys.
+/// A keyring and what is computed with it.
 #[expect(missing_debug_implementations, reason = "it holds keys")]
-pub struct KeyParts {
+pub struct KeyBench {
     keyring: Keyring,
     tokens: AccessTokens,
+    applications: Applications,
     user_id: UserId,
 }
 
-impl KeyParts {
-    /// With a new keyring in that file; `None` when it cannot be made.
+impl KeyBench {
+    /// Generates a keyring in a new file. `None` when that fails.
     #[must_use]
     pub fn new(file: &Path) -> Option<Self> {
         Keyring::generate(file).ok()?;
@@ -46,12 +48,17 @@ impl KeyParts {
             lifetime: Duration::from_secs(3600),
         };
         let user_id = UserId::try_from(1).ok()?;
-        Some(Self { keyring: Keyring::load(file).ok()?, tokens, user_id })
+        Some(Self {
+            keyring: Keyring::load(file).ok()?,
+            tokens,
+            applications: Applications::default(),
+            user_id,
+        })
     }
 
-    /// Seals a hash and opens it again.
+    /// Seals a hash and unseals it again.
     #[must_use]
-    pub fn seal_and_open(&self) -> Option<()> {
+    pub fn seal_and_unseal(&self) -> Option<()> {
         let key = self.keyring.writing();
         let binding = Binding {
             user_id: self.user_id,
@@ -75,7 +82,7 @@ impl KeyParts {
         open(&self.keyring, &row).ok().map(drop)
     }
 
-    /// Issues a token that `verify_token` takes at that time.
+    /// Issues a token that is valid from `now`.
     #[must_use]
     pub fn issue_token(&self, now: OffsetDateTime) -> Option<SecretString> {
         let content = AccessTokenContent {
@@ -84,12 +91,12 @@ impl KeyParts {
             auth_time: now,
             application: None,
         };
-        self.tokens.issue(&self.keyring, &content, now).ok()
+        self.tokens.issue((&self.keyring, &self.applications), &content, now).ok()
     }
 
     /// Verifies a token.
     #[must_use]
     pub fn verify_token(&self, token: &SecretString) -> Option<()> {
-        self.tokens.verify(&self.keyring, token).ok().map(drop)
+        self.tokens.verify((&self.keyring, &self.applications), token).ok().map(drop)
     }
 }

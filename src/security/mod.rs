@@ -28,4 +28,5 @@ pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
 pub(crate) mod ticket_digest;
 pub(crate) mod user_signature;
+mod verification_request;
 pub(crate) mod xsrf;

@@ -155,7 +155,7 @@ impl Service {
             lets_in: is_valid && hash.is_some(),
         };
         let is_right = self.hashing.verify(context.actor.caller(), &request).await?
-            != hashing::VerificationOutcome::No;
+            != hashing::VerificationOutcome::Wrong;
         let proven = row.filter(|_| is_right && is_valid);
         if proven.is_some() {
             self.note_success(&attempt, type_name).await?;

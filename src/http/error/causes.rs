@@ -40,9 +40,9 @@ impl From<HashingError> for ApiError {
                 ErrorKind::Overloaded { retry_after: *retry_after }
             }
             HashingError::ShuttingDown => ErrorKind::ShuttingDown,
-            HashingError::ImpossibleCost | HashingError::Random(_) | HashingError::NoThread(_) => {
-                ErrorKind::Internal
-            }
+            HashingError::InvalidParameters
+            | HashingError::Random(_)
+            | HashingError::ThreadStart(_) => ErrorKind::Internal,
         };
         Self::caused(kind, error)
     }

@@ -213,7 +213,7 @@ impl Service {
                 // Whatever the secret is; a row of another type may still count.
                 refusal = target.refusal(login);
             }
-            if proven == VerificationOutcome::No {
+            if proven == VerificationOutcome::Wrong {
                 continue;
             }
             self.record_success(&attempt, target.credential_type, (&actor_snapshot, true)).await?;
@@ -254,9 +254,8 @@ impl Service {
         password: &CredentialValue,
     ) {
         let (Some(row), Some(hash)) = (target.row, &target.hash) else { return };
-        let is_to_upgrade =
-            self.hashing.is_below_target(hash) && !hash.may_be_of_more_than(password);
-        if proven == VerificationOutcome::Now && is_to_upgrade {
+        let is_to_upgrade = self.hashing.should_rehash(hash, password);
+        if proven == VerificationOutcome::Verified && is_to_upgrade {
             self.rehash_queue.push(row.clone(), password.clone());
         }
     }

@@ -1,0 +1,33 @@
+//! Events that an operator needs to know about.
+
+use std::fmt;
+
+/// Receives the events of an engine. Called on the thread where the event occurs.
+pub type OnEvent = fn(EngineEvent);
+
+/// An event that an operator needs to know about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineEvent {
+    /// The AVX2 kernel and the `argon2` crate disagree on this machine. The kernel is not used.
+    KernelMismatch,
+    /// A hashing thread panicked. Its job is lost; the thread continues.
+    ThreadPanicked,
+    /// A stored hash needs more memory than [`maximum_memory_kib`]. It is not verified.
+    ///
+    /// [`maximum_memory_kib`]: crate::HashingOptions::maximum_memory_kib
+    MemoryLimitExceeded,
+}
+
+impl fmt::Display for EngineEvent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::KernelMismatch => {
+                "the AVX2 kernel computes wrong hashes on this machine; it is not used"
+            }
+            Self::ThreadPanicked => "a hashing thread panicked; it continues with the next job",
+            Self::MemoryLimitExceeded => {
+                "a stored hash needs more memory than the maximum; it is not verified"
+            }
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! A stored hash: our own, or of another system.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{
+    super::{
+        hash_parameters::{HashParameters, HashScheme},
+        secret_forms::SecretForms,
+    },
+    cost_limits,
+    foreign_hash::ForeignHash,
+    phc::{NotPhc, PhcHash},
+    rejection::HashRejection,
+};
+
+/// bcrypt reads this many bytes of a secret.
+const BCRYPT_BYTES: usize = 72;
+
+/// A stored hash.
+#[derive(Debug, Clone)]
+pub enum StoredHash {
+    /// Has the form of a new hash.
+    Own(PhcHash),
+    /// Was made by another system.
+    Foreign(Arc<ForeignHash>),
+}
+
+impl StoredHash {
+    /// Parses a hash.
+    ///
+    /// # Errors
+    /// When the hash cannot be verified.
+    pub fn parse(text: &SecretString) -> Result<Self, HashRejection> {
+        let foreign = ForeignHash::parse(text)?;
+        let own = foreign.argon2().and_then(PhcHash::from_argon2);
+        Ok(own.map_or_else(|| Self::Foreign(Arc::new(foreign)), Self::Own))
+    }
+
+    /// Formats the hash so that [`Self::parse`] reads it.
+    ///
+    /// # Errors
+    /// Never for a hash that was parsed or computed.
+    pub fn to_text(&self) -> Result<SecretString, NotPhc> {
+        match self {
+            Self::Own(own) => own.to_phc_string(),
+            Self::Foreign(foreign) => Ok(foreign.text().clone()),
+        }
+    }
+
+    /// The algorithm.
+    #[must_use]
+    pub fn scheme(&self) -> HashScheme {
+        match self {
+            Self::Own(_) => HashScheme::Argon2id,
+            Self::Foreign(foreign) => foreign.scheme(),
+        }
+    }
+
+    /// The cost parameters.
+    #[must_use]
+    pub fn parameters(&self) -> HashParameters {
+        match self {
+            Self::Own(own) => own.parameters(),
+            Self::Foreign(foreign) => foreign.parameters(),
+        }
+    }
+
+    /// True when a secret that matches may be a prefix of the right one. A new hash of the prefix
+    /// would lock the right one out.
+    ///
+    /// bcrypt reads 72 bytes, including a NUL at the end of a shorter secret, so only a secret that
+    /// fills them can be a prefix.
+    #[must_use]
+    pub fn may_truncate(&self, secret: SecretForms<'_>) -> bool {
+        self.scheme() == HashScheme::Bcrypt && secret.longest() >= BCRYPT_BYTES
+    }
+
+    /// Rejects a hash that costs too little or too much.
+    pub(crate) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), HashRejection> {
+        cost_limits::check_cost(self.scheme(), self.parameters(), maximum_memory_kib)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bcrypt_may_truncate_a_secret_of_72_bytes_and_pbkdf2_none() {
+        let text = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
+        let bcrypt = StoredHash::parse(&SecretString::from(text)).unwrap();
+        let text = "pbkdf2_sha1$26000$Django5Salt$9QUCimG0W8iLrVjlN/vlrBn0GeM=";
+        let pbkdf2 = StoredHash::parse(&SecretString::from(text)).unwrap();
+        for (length, other_length, expected) in [
+            (71, None, false),
+            (72, None, true),
+            (73, None, true),
+            (71, Some(72), true),
+            (70, Some(71), false),
+        ] {
+            let (text, other) = ("a".repeat(length), other_length.map(|length| "a".repeat(length)));
+            let secret = SecretForms {
+                secret: text.as_bytes(),
+                other_form: other.as_ref().map(|other| other.as_bytes()),
+            };
+            assert_eq!(bcrypt.may_truncate(secret), expected, "{length}, {other_length:?}");
+            assert!(!pbkdf2.may_truncate(secret));
+        }
+    }
+}

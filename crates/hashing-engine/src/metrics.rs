@@ -1,0 +1,121 @@
+//! Metrics of the engine, for operators.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+/// Counters and histograms of one engine. Cloning shares them.
+#[derive(Debug, Clone)]
+pub(crate) struct EngineMetrics {
+    waiting: Gauge,
+    wait: Histogram,
+    hash_time: Histogram,
+    shed: Family<ShedLabels, Counter>,
+    /// Jobs whose receiver was gone.
+    pub(crate) abandoned: Counter,
+    /// Verifications that the cache answered with yes.
+    pub(crate) cache_hits: Counter,
+    /// Verifications that the cache answered with no.
+    pub(crate) repeated: Counter,
+    /// Verifications that needed a hash.
+    pub(crate) cache_misses: Counter,
+    /// Verifications that shared the hash of another one.
+    pub(crate) shared: Counter,
+    /// Hashes computed while idle.
+    pub(crate) idle: Counter,
+    blocks: Counter,
+}
+
+/// Labels of the counter of refused jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    reason: &'static str,
+}
+
+impl Default for EngineMetrics {
+    fn default() -> Self {
+        // From half a millisecond to four seconds, each bucket twice the one before.
+        let histogram = || Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
+        Self {
+            waiting: Gauge::default(),
+            wait: histogram(),
+            hash_time: histogram(),
+            shed: Family::default(),
+            abandoned: Counter::default(),
+            cache_hits: Counter::default(),
+            repeated: Counter::default(),
+            cache_misses: Counter::default(),
+            shared: Counter::default(),
+            idle: Counter::default(),
+            blocks: Counter::default(),
+        }
+    }
+}
+
+impl EngineMetrics {
+    /// Sets the number of jobs in the queue.
+    pub(crate) fn set_waiting(&self, jobs: usize) {
+        self.waiting.set(i64::try_from(jobs).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a job that was refused because the queue was full.
+    pub(crate) fn shed_by_length(&self) {
+        self.shed.get_or_create(&ShedLabels { reason: "queue_full" }).inc();
+    }
+
+    /// Counts a request that was not admitted.
+    pub(crate) fn shed_by_admission(&self) {
+        self.shed.get_or_create(&ShedLabels { reason: "not_admitted" }).inc();
+    }
+
+    /// Counts a job that was refused because its deadline had passed.
+    pub(crate) fn shed_by_deadline(&self) {
+        self.shed.get_or_create(&ShedLabels { reason: "deadline" }).inc();
+    }
+
+    /// Counts blocks of memory that a job filled.
+    pub(crate) fn record_blocks(&self, blocks: u64) {
+        self.blocks.inc_by(blocks);
+    }
+
+    /// Records the time of a job in the queue.
+    pub(crate) fn record_wait(&self, time: Duration) {
+        self.wait.observe(time.as_secs_f64());
+    }
+
+    /// Records the time of a hash.
+    pub(crate) fn record_hash_time(&self, time: Duration) {
+        self.hash_time.observe(time.as_secs_f64());
+    }
+
+    /// Registers all metrics.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let seconds = || Unit::Seconds;
+        registry.register("waiting", "Jobs in the queue", self.waiting.clone());
+        let wait = self.wait.clone();
+        registry.register_with_unit("wait", "Time of a job in the queue", seconds(), wait);
+        let hash_time = self.hash_time.clone();
+        registry.register_with_unit("hash", "Time of one hash", seconds(), hash_time);
+        registry.register("shed", "Jobs refused because of overload", self.shed.clone());
+        for (name, help, counter) in [
+            ("abandoned", "Jobs not hashed because the client disconnected", &self.abandoned),
+            ("cache_hits", "Verifications answered from the cache: match", &self.cache_hits),
+            ("repeated", "Verifications answered from the cache: no match", &self.repeated),
+            ("cache_misses", "Verifications that needed a hash", &self.cache_misses),
+            ("shared", "Verifications that shared the hash of an equal one", &self.shared),
+            ("blocks", "Memory filled by argon2, in blocks of 1 KiB", &self.blocks),
+            ("idle", "Hashes computed while idle, to rehash rows", &self.idle),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The hashing threads and their queue.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use argon2::Block;
+use zeroize::Zeroize;
+
+use super::{
+    capacity::count,
+    error::HashingError,
+    event::{EngineEvent, OnEvent},
+    fair_queue::FairQueue,
+    fairness_key::FairnessKey,
+    hasher::Hasher,
+    job::{Computed, Job},
+    kernel,
+    metrics::EngineMetrics,
+};
+
+/// Niceness of the hashing threads. Requests that need no hash run first.
+const NICENESS: i32 = 10;
+
+/// The hashing threads and their queue.
+pub(crate) struct Pool<K> {
+    hasher: Hasher,
+    state: Mutex<State<K>>,
+    changed: Condvar,
+    metrics: EngineMetrics,
+}
+
+struct State<K> {
+    queue: FairQueue<K, Job>,
+    /// A job that nobody waits for. It runs when the queue is empty.
+    idle: Option<Job>,
+    is_closed: bool,
+    hashes_per_second: f64,
+}
+
+impl<K: FairnessKey> Pool<K> {
+    /// Starts the threads. Each allocates its memory and computes one hash.
+    ///
+    /// Returns the longest time of these hashes.
+    pub(crate) fn start(
+        hasher: Hasher,
+        threads: usize,
+        memory_kib: u32,
+        metrics: EngineMetrics,
+        on_event: OnEvent,
+    ) -> Result<(Arc<Self>, Duration), HashingError> {
+        let state = State {
+            queue: FairQueue::new(0),
+            idle: None,
+            is_closed: false,
+            hashes_per_second: 1.0,
+        };
+        let pool =
+            Arc::new(Self { hasher, state: Mutex::new(state), changed: Condvar::new(), metrics });
+        let (report, reports) = mpsc::channel();
+        for number in 0..threads {
+            let (pool, report) = (Arc::clone(&pool), report.clone());
+            thread::Builder::new()
+                .name(format!("hashing-{number}"))
+                .spawn(move || {
+                    // Without the permission, the thread keeps its priority.
+                    let _ = rustix::process::setpriority_process(None, NICENESS);
+                    let mut memory = kernel::allocate(memory_kib);
+                    let _ = report.send(pool.hasher.measure(&mut memory));
+                    // The receiver stops when every sender is dropped.
+                    drop(report);
+                    // A panic loses its own job, never the thread.
+                    while catch_unwind(AssertUnwindSafe(|| pool.work(&mut memory))).is_err() {
+                        on_event(EngineEvent::ThreadPanicked);
+                    }
+                })
+                .map_err(|error| HashingError::ThreadStart(Arc::new(error)))?;
+        }
+        drop(report);
+        let times = reports.iter().collect::<Result<Vec<_>, _>>()?;
+        let time = times.into_iter().max().unwrap_or_default();
+        pool.hasher.set_target_time(time);
+        Ok((pool, time))
+    }
+
+    /// The hasher, for measurements outside the threads.
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// Sets the queue length, and the rate that `retry_after` is computed from.
+    pub(crate) fn set_capacity(&self, queue_length: usize, hashes_per_second: f64) {
+        let mut state = self.lock();
+        state.queue.set_capacity(queue_length);
+        state.hashes_per_second = hashes_per_second;
+    }
+
+    /// Queues a job. When the queue is full, refuses this job or the newest of a busier client.
+    pub(crate) fn submit(&self, key: K, job: Job) -> Result<(), HashingError> {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(HashingError::ShuttingDown);
+        }
+        if state.queue.is_full() {
+            // Remove abandoned jobs before refusing a live one.
+            state.queue.retain(|job| !job.reply.is_closed());
+        }
+        let refused = state.queue.push(key, job);
+        let retry_after = state.retry_after();
+        self.metrics.set_waiting(state.queue.len());
+        drop(state);
+        self.changed.notify_one();
+        if let Some(job) = refused {
+            self.metrics.shed_by_length();
+            let _ = job.reply.send(Err(HashingError::Overloaded { retry_after }));
+        }
+        Ok(())
+    }
+
+    /// The error for a request that is not admitted.
+    pub(crate) fn refuse(&self) -> HashingError {
+        self.metrics.shed_by_admission();
+        HashingError::Overloaded { retry_after: self.lock().retry_after() }
+    }
+
+    /// Queues a job for an idle thread. There is room for one; another is dropped without a reply.
+    pub(crate) fn submit_idle(&self, job: Job) {
+        let mut state = self.lock();
+        if state.is_closed || state.idle.is_some() {
+            return;
+        }
+        state.idle = Some(job);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Accepts no more jobs. The threads end when the queue is empty.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.idle = None;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn work(&self, memory: &mut [Block]) {
+        while let Some(job) = self.next(memory) {
+            let start = Instant::now();
+            let result = if job.deadline < start {
+                self.metrics.shed_by_deadline();
+                Err(HashingError::Overloaded { retry_after: self.lock().retry_after() })
+            } else {
+                self.metrics.record_wait(start - job.queued);
+                self.hasher
+                    .compute(job.task, &job.secret, memory)
+                    .map(|output| Computed { output, began: start })
+            };
+            // The receiver may be gone; then nobody needs the result.
+            let _ = job.reply.send(result);
+        }
+    }
+
+    /// The next job that somebody waits for. `None` when the pool is closed and the queue empty.
+    ///
+    /// An idle thread wipes its memory before it sleeps. Between two jobs the next one overwrites it.
+    fn next(&self, memory: &mut [Block]) -> Option<Job> {
+        let mut is_wiped = false;
+        let mut state = self.lock();
+        loop {
+            match state.pop() {
+                Some(job) if job.reply.is_closed() => {
+                    self.metrics.abandoned.inc();
+                }
+                Some(job) => {
+                    self.metrics.set_waiting(state.queue.len());
+                    return Some(job);
+                }
+                None if !is_wiped => {
+                    drop(state);
+                    memory.iter_mut().map(Block::as_mut).for_each(Zeroize::zeroize);
+                    is_wiped = true;
+                    state = self.lock();
+                }
+                None if state.is_closed => return None,
+                None => {
+                    let woken = self.changed.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // No code that can panic runs under this lock, so its data is consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: FairnessKey> State<K> {
+    /// The next job, or the idle one when the queue is empty. An idle job past its deadline is
+    /// dropped.
+    fn pop(&mut self) -> Option<Job> {
+        self.queue.pop().or_else(|| self.idle.take().filter(|job| Instant::now() <= job.deadline))
+    }
+
+    /// The wait of a job that is queued now, plus one second.
+    fn retry_after(&self) -> Duration {
+        Duration::from_secs(1)
+            + Duration::from_secs_f64(count(self.queue.len()) / self.hashes_per_second.max(0.01))
+    }
+}

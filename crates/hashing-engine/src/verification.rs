@@ -1,0 +1,118 @@
+//! Verifies requests: from the caches, or with a hash.
+
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use zeroize::Zeroizing;
+
+use super::{
+    engine::{HashingEngine, Verified},
+    error::HashingError,
+    event::EngineEvent,
+    fairness_key::FairnessKey,
+    formats::stored_hash::StoredHash,
+    job::{Computed, Task},
+    secret_forms::SecretForms,
+    single_flight::{Flight, FlightOutcome},
+    verification_request::{VerificationOutcome, VerificationRequest},
+};
+
+impl<K: FairnessKey> HashingEngine<K> {
+    /// The cached result of a request. It saves the hash; throttling is up to the application.
+    #[must_use]
+    pub fn cached_result(&self, request: &VerificationRequest<'_>) -> Option<bool> {
+        let (digest, now) = (self.verification_key.digest(request), Instant::now());
+        if self.verified.contains(digest, now) {
+            self.metrics.cache_hits.inc();
+            return Some(true);
+        }
+        let was_refused = self.refused.contains(self.verification_key.refusal_digest(request), now);
+        if was_refused {
+            self.metrics.repeated.inc();
+        }
+        was_refused.then_some(false)
+    }
+
+    /// Verifies a request: from the cache, together with an equal one, or with a hash. Caches the
+    /// result. A request that fails takes as long as any refusal.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub async fn verify(
+        &self,
+        key: K,
+        request: &VerificationRequest<'_>,
+    ) -> Result<VerificationOutcome, HashingError> {
+        // An equal request may have finished since the application read the cache.
+        match self.cached_result(request) {
+            Some(true) => return Ok(VerificationOutcome::SharedResult),
+            Some(false) => {
+                self.wait_as_refused(request.secret, Instant::now()).await;
+                return Ok(VerificationOutcome::Wrong);
+            }
+            None => {}
+        }
+        let digest = self.verification_key.digest(request);
+        // A locked or retired user is verified against the decoy: no timing shows a right secret.
+        let hash = request.hash.filter(|_| request.may_succeed);
+        let start = || self.start_verification(key, request.secret, hash);
+        let FlightOutcome { value, is_first } =
+            self.single_flight.join_or_start((key, digest), start).await;
+        let counter = if is_first { &self.metrics.cache_misses } else { &self.metrics.shared };
+        counter.inc();
+        let Verified { is_right, began } = value?;
+        if is_right && request.may_succeed {
+            self.verified.insert(digest, Instant::now());
+            let name = self.verification_key.name_digest(request.name);
+            self.returning.insert((key, name), Instant::now());
+        } else {
+            self.refused.insert(self.verification_key.refusal_digest(request), Instant::now());
+            self.wait_as_refused(request.secret, began).await;
+        }
+        Ok(match (is_right, is_first) {
+            (false, _) => VerificationOutcome::Wrong,
+            (true, true) => VerificationOutcome::Verified,
+            (true, false) => VerificationOutcome::SharedResult,
+        })
+    }
+
+    /// True when the secret matches the hash. Uses no cache and no delay.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub async fn verify_hash(
+        &self,
+        key: K,
+        secret: SecretForms<'_>,
+        stored: Option<&StoredHash>,
+    ) -> Result<bool, HashingError> {
+        Ok(self.start_verification(key, secret, stored).await?.is_right)
+    }
+
+    /// Starts one job for all forms of a secret.
+    ///
+    /// `None` stands for a row that does not exist: the decoy costs the same work, and the answer is
+    /// no. A hash above the memory limit is treated alike and not verified.
+    fn start_verification(
+        &self,
+        key: K,
+        secret: SecretForms<'_>,
+        stored: Option<&StoredHash>,
+    ) -> Flight<Result<Verified, HashingError>> {
+        let is_within_limit =
+            |hash: &&StoredHash| hash.parameters().memory_kib <= self.maximum_memory_kib;
+        let verifiable = stored.filter(is_within_limit);
+        if stored.is_some() && verifiable.is_none() {
+            (self.on_event)(EngineEvent::MemoryLimitExceeded);
+        }
+        let is_decoy = verifiable.is_none();
+        let hash = verifiable.cloned().unwrap_or_else(|| StoredHash::Own(self.decoy.clone()));
+        let other_form = secret.other_form.map(|form| Zeroizing::new(form.to_vec()));
+        let computed = self.compute(key, secret.secret, Task::Match { hash, other_form });
+        async move {
+            let Computed { output, began } = computed.await?;
+            Ok(Verified { is_right: !is_decoy && output.is_true(), began })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,42 @@
+//! A request to verify a secret, and its outcome.
+
+use super::{formats::stored_hash::StoredHash, secret_forms::SecretForms};
+
+/// A request to verify that a secret belongs to a name, against the row that was just read.
+#[derive(Debug, Clone, Copy)]
+pub struct VerificationRequest<'request> {
+    /// The canonical name of the account. It need not exist.
+    pub name: &'request str,
+    /// What the secret is for, such as the type of the credential.
+    pub scope: &'request str,
+    /// The secret to verify.
+    pub secret: SecretForms<'request>,
+    /// Identifies the stored row. `None`: there is no such account or credential.
+    pub row: Option<RowStamp<'request>>,
+    /// The hash in the row. `None`: there is no row, or it is unreadable.
+    pub hash: Option<&'request StoredHash>,
+    /// False when the request fails whatever the secret is, for example because the account is
+    /// locked. It is verified against the decoy, so that nothing shows whether the secret is right.
+    pub may_succeed: bool,
+}
+
+/// Identifies a stored row. Cached results are valid only for the row they were computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct RowStamp<'request> {
+    /// Identifies the secret that is stored: changes with every new secret, and not when the same
+    /// secret is rehashed or encrypted again.
+    pub version: &'request [u8],
+    /// The contents of the row: changes with every write.
+    pub contents: &'request [u8],
+}
+
+/// The outcome of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerificationOutcome {
+    /// The secret is wrong.
+    Wrong,
+    /// The secret is right, as an equal request found at the same time or just before.
+    SharedResult,
+    /// The secret is right, and this request computed the hash.
+    Verified,
+}

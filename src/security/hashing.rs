@@ -1,0 +1,355 @@
+//! The hashing engine in the terms of this service.
+//!
+//! `crates/hashing-engine` does the work. It knows neither users nor stored credentials, so this
+//! module converts them, logs the engine's events, and names the reason for a rejected hash.
+
+use std::time::Instant;
+
+use hashing_engine::{EngineEvent, HashRejection, PhcHash, Tag};
+use prometheus_client::registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
+
+pub(crate) use super::verification_request::VerificationRequest;
+use super::verification_request::{RequestParts, bytes, forms};
+use crate::{
+    domain::{
+        Reason,
+        client_info::FairnessKey,
+        credential::CredentialValue,
+        stored_credential::{HashParameters, HashScheme},
+    },
+    log_events::alarm,
+};
+
+#[cfg(feature = "bench")]
+pub use hashing_engine::HashBench;
+pub(crate) use hashing_engine::{
+    Capacity, HashingError, HashingOptions, StoredHash, VerificationOutcome,
+};
+
+/// Admits one request to the engine until it is dropped.
+pub(crate) type Admission = hashing_engine::Admission<FairnessKey>;
+
+/// The engine. It lives as long as the service.
+pub(crate) struct HashingEngine(hashing_engine::HashingEngine<FairnessKey>);
+
+impl HashingEngine {
+    /// Starts the threads, allocates their memory and measures their rate.
+    ///
+    /// # Errors
+    /// When argon2 does not support the parameters, or the operating system returns no threads or
+    /// random bytes.
+    pub(crate) fn start(options: &HashingOptions) -> Result<Self, HashingError> {
+        hashing_engine::HashingEngine::start(options, log_event).map(Self)
+    }
+
+    /// The capacity that was measured at start.
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.0.capacity()
+    }
+
+    /// Hashes a value with the parameters of new hashes.
+    ///
+    /// # Errors
+    /// [`HashingError::Overloaded`] or [`HashingError::ShuttingDown`].
+    pub(crate) async fn hash(
+        &self,
+        key: FairnessKey,
+        value: &CredentialValue,
+    ) -> Result<PhcHash, HashingError> {
+        self.0.hash(key, bytes(value)).await
+    }
+
+    /// Hashes a value when no other job waits. `None` when that does not happen in time.
+    ///
+    /// # Errors
+    /// When no random salt can be generated, or argon2 does not support the parameters.
+    pub(crate) async fn hash_when_idle(
+        &self,
+        value: &CredentialValue,
+    ) -> Result<Option<PhcHash>, HashingError> {
+        self.0.hash_when_idle(bytes(value)).await
+    }
+
+    /// Runs a check of a value that takes about as long as a hash, on the hashing threads.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn check(
+        &self,
+        key: FairnessKey,
+        value: &CredentialValue,
+        check: impl FnOnce(&[u8]) -> bool + Send + 'static,
+    ) -> Result<bool, HashingError> {
+        self.0.check(key, bytes(value), check).await
+    }
+
+    /// Admits a request that needs a hash, or refuses it before any other work is done for it.
+    ///
+    /// # Errors
+    /// [`HashingError::Overloaded`].
+    pub(crate) fn admit(&self, key: FairnessKey) -> Result<Admission, HashingError> {
+        self.0.admit(key)
+    }
+
+    /// As [`Self::admit`], for a request that only names its user so far.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn admit_unproven(
+        &self,
+        address: FairnessKey,
+        named: FairnessKey,
+    ) -> Result<Admission, HashingError> {
+        self.0.admit_unproven(address, named)
+    }
+
+    /// Moves the admission of a request to the user who was authenticated.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn move_admission(
+        &self,
+        admission: Admission,
+        user: FairnessKey,
+    ) -> Result<Admission, HashingError> {
+        self.0.move_admission(admission, user)
+    }
+
+    /// Admits a login. A client that logged in with this name recently needs no admission.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn admit_login(
+        &self,
+        key: FairnessKey,
+        canonical_name: &str,
+    ) -> Result<Option<Admission>, HashingError> {
+        self.0.admit_login(key, canonical_name)
+    }
+
+    /// The cached result of a request, if there is one.
+    pub(crate) fn cached_result(&self, request: &VerificationRequest<'_>) -> Option<bool> {
+        self.0.cached_result(&RequestParts::new(request).as_request())
+    }
+
+    /// Verifies a request and caches the result. A refusal takes as long as any other.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn verify(
+        &self,
+        key: FairnessKey,
+        request: &VerificationRequest<'_>,
+    ) -> Result<VerificationOutcome, HashingError> {
+        self.0.verify(key, &RequestParts::new(request).as_request()).await
+    }
+
+    /// True when the value matches the hash. Uses no cache.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn verify_hash(
+        &self,
+        key: FairnessKey,
+        value: &CredentialValue,
+        stored: Option<&StoredHash>,
+    ) -> Result<bool, HashingError> {
+        let other_form = value.decomposed();
+        self.0.verify_hash(key, forms(value, other_form.as_ref()), stored).await
+    }
+
+    /// Waits until a refusal of this value may be sent, from the time when its hash began.
+    pub(crate) async fn wait_as_refused(&self, value: &CredentialValue, began: Instant) {
+        let other_form = value.decomposed();
+        self.0.wait_as_refused(forms(value, other_form.as_ref()), began).await;
+    }
+
+    /// Measures these kinds of stored hashes, so that every refusal takes as long as the most
+    /// expensive. Blocks for a moment.
+    ///
+    /// # Errors
+    /// When argon2 does not support the parameters of new hashes.
+    pub(crate) fn measure_refusals(
+        &self,
+        kinds: &[(HashScheme, HashParameters)],
+    ) -> Result<(), HashingError> {
+        self.0.measure_refusals(kinds)
+    }
+
+    /// Parses a hash of another system and checks its cost.
+    ///
+    /// # Errors
+    /// When the hash cannot be verified, or costs too little or too much.
+    pub(crate) fn accept(&self, text: &SecretString) -> Result<StoredHash, Reason> {
+        self.0.accept(text).map_err(Reason::from)
+    }
+
+    /// True when a hash costs less than a new one or is imported, and `value`, which matches it, is
+    /// the whole secret.
+    pub(crate) fn should_rehash(&self, hash: &StoredHash, value: &CredentialValue) -> bool {
+        self.0.is_below_target(hash) && !may_truncate(hash, value)
+    }
+
+    /// True when these parameters cost less than those of a new hash.
+    pub(crate) fn is_cheaper_than_new(&self, cost: HashParameters) -> bool {
+        self.0.is_cheaper_than_new(cost)
+    }
+
+    /// Number of hashes computed since start.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.0.hashed()
+    }
+
+    /// Accepts no more jobs. Accepted jobs are finished.
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
+
+    /// Registers the metrics.
+    pub(crate) fn register_metrics(&self, registry: &mut Registry) {
+        self.0.register_metrics(registry);
+    }
+}
+
+/// Derives a key from a passphrase, on the calling thread.
+///
+/// # Errors
+/// [`HashingError::InvalidParameters`].
+pub(crate) fn derive_key(
+    passphrase: &SecretString,
+    salt: &[u8],
+    cost: HashParameters,
+) -> Result<Tag, HashingError> {
+    hashing_engine::derive_key(passphrase.expose_secret().as_bytes(), salt, cost, log_event)
+}
+
+fn log_event(event: EngineEvent) {
+    match event {
+        EngineEvent::KernelMismatch | EngineEvent::ThreadPanicked => alarm!("{event}"),
+        EngineEvent::MemoryLimitExceeded => tracing::error!(
+            "a stored hash needs more memory than hashing.maximum_memory_kib; it is not verified"
+        ),
+    }
+}
+
+fn may_truncate(hash: &StoredHash, value: &CredentialValue) -> bool {
+    let other_form = value.decomposed();
+    hash.may_truncate(forms(value, other_form.as_ref()))
+}
+
+impl From<HashRejection> for Reason {
+    fn from(rejection: HashRejection) -> Self {
+        match rejection {
+            HashRejection::Unrecognized => Self::UnknownHash,
+            HashRejection::Unsupported(name) => Self::UnsupportedHash(name),
+            HashRejection::BrokenBcrypt => Self::BrokenBcrypt,
+            HashRejection::InvalidParameters => Self::HashParameters,
+            HashRejection::Keyed => Self::KeyedHash,
+            HashRejection::Padded => Self::PaddedHash,
+            HashRejection::TooMuchMemory => Self::HashTooMuchMemory,
+            HashRejection::TooCheap => Self::HashTooCheap,
+            HashRejection::TooExpensive => Self::HashTooExpensive,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::{stored_credential::StoredCredential, user::UserId, validity::Validity};
+
+    const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+    fn engine() -> HashingEngine {
+        let options = HashingOptions {
+            parameters: FAST,
+            maximum_memory_kib: 0,
+            threads: Some(1),
+            deadline: Duration::from_secs(30),
+            maximum_verified: 10,
+            verified_lifetime: Duration::from_secs(3600),
+        };
+        HashingEngine::start(&options).unwrap()
+    }
+
+    fn value(text: &str) -> CredentialValue {
+        CredentialValue::parse("Value", &SecretString::from(text)).unwrap()
+    }
+
+    fn row() -> StoredCredential {
+        StoredCredential {
+            user_id: UserId::try_from(1).unwrap(),
+            credential_type: "CRM5/PASSWORD".to_owned(),
+            sealed_hash: b"sealed".to_vec(),
+            key_id: "key".to_owned(),
+            hash_scheme: HashScheme::Argon2id,
+            hash_parameters: FAST,
+            version: 1,
+            validity: Validity::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cached_result_is_valid_for_its_row_only() {
+        let (engine, right, wrong) = (engine(), value("right"), value("wrong"));
+        let hash = StoredHash::Own(engine.hash(FairnessKey::Command, &right).await.unwrap());
+        let base = row();
+        let same_secret = [
+            StoredCredential { sealed_hash: b"sealed again".to_vec(), ..row() },
+            StoredCredential { key_id: "other".to_owned(), ..row() },
+        ];
+        let other_secret = [
+            StoredCredential { version: 2, ..row() },
+            StoredCredential { user_id: UserId::try_from(2).unwrap(), ..row() },
+        ];
+        let request = |row, value| VerificationRequest {
+            canonical_name: "anna",
+            credential_type: "CRM5/PASSWORD",
+            value,
+            row: Some(row),
+            hash: Some(&hash),
+            lets_in: true,
+        };
+        for (value, outcome) in
+            [(&right, VerificationOutcome::Verified), (&wrong, VerificationOutcome::Wrong)]
+        {
+            let request = request(&base, value);
+            assert_eq!(engine.verify(FairnessKey::Command, &request).await.unwrap(), outcome);
+        }
+        assert_eq!(engine.cached_result(&request(&base, &right)), Some(true));
+        assert_eq!(engine.cached_result(&request(&base, &wrong)), Some(false));
+        for row in &same_secret {
+            assert_eq!(engine.cached_result(&request(row, &right)), None);
+            assert_eq!(engine.cached_result(&request(row, &wrong)), Some(false));
+        }
+        for row in &other_secret {
+            assert_eq!(engine.cached_result(&request(row, &right)), None);
+            assert_eq!(engine.cached_result(&request(row, &wrong)), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_also_matches_a_hash_of_its_decomposed_form() {
+        let engine = engine();
+        let decomposed = "ri\u{308}ght".as_bytes();
+        let hash = engine.0.hash(FairnessKey::Command, decomposed).await.unwrap();
+        let hash = StoredHash::Own(hash);
+        let composed = value("r\u{ef}ght");
+        assert!(engine.verify_hash(FairnessKey::Command, &composed, Some(&hash)).await.unwrap());
+    }
+
+    #[test]
+    fn a_value_that_bcrypt_may_truncate_is_not_rehashed() {
+        let engine = engine();
+        let text = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
+        let bcrypt = StoredHash::parse(&SecretString::from(text)).unwrap();
+        assert!(engine.should_rehash(&bcrypt, &value(&"a".repeat(71))));
+        assert!(!engine.should_rehash(&bcrypt, &value(&"a".repeat(72))));
+        // 71 bytes in NFC and 72 in NFD.
+        assert!(!engine.should_rehash(&bcrypt, &value(&format!("{}é", "a".repeat(69)))));
+        assert!(engine.should_rehash(&bcrypt, &value(&format!("{}é", "a".repeat(68)))));
+    }
+}
