@@ -4,9 +4,9 @@
 use subtle::ConstantTimeEq;
 
 use super::{
-    identifier::hmac_sha256,
     keyring::{Key, Keyring},
     length_prefixed::LengthPrefixed,
+    mac::hmac_sha256,
 };
 use crate::domain::{audit::ChainHead, user::UserId};
 

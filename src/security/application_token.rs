@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{identifier::hmac_sha256, keyring::Key, length_prefixed::LengthPrefixed};
+use super::{keyring::Key, length_prefixed::LengthPrefixed, mac::hmac_sha256};
 use crate::domain::{application::Application, hexadecimal};
 
 /// The shortest secret, in bytes.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use secrecy::ExposeSecret;
 
-use super::{identifier::hmac_sha256, keyring::Keyring, length_prefixed::LengthPrefixed};
+use super::{keyring::Keyring, length_prefixed::LengthPrefixed, mac::hmac_sha256};
 use crate::domain::{attempts::Subject, credential::CredentialValue};
 
 /// Bytes of a tried secret's digest that are kept.

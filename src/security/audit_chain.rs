@@ -1,7 +1,7 @@
 //! The MAC chain of a user's audit events: each event's MAC covers the event and the MAC before
 //! it, so that none can be changed, removed from the middle or reordered unseen.
 
-use super::{identifier::hmac_sha256, keyring::Key, length_prefixed::LengthPrefixed};
+use super::{keyring::Key, length_prefixed::LengthPrefixed, mac::hmac_sha256};
 use crate::domain::audit::AuditEvent;
 
 /// What stands before the first event of a chain.

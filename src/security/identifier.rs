@@ -1,15 +1,13 @@
 //! Keyed digests of identifiers (a SID, an OpenID subject): equal values have equal digests, and
 //! without the keyring nobody can compute or recognise one.
 
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use super::{
-    keyring::{Key, Keyring, PurposeKey},
+    keyring::{Key, Keyring},
     length_prefixed::LengthPrefixed,
+    mac::hmac_sha256,
 };
 
 /// The digest of `value` as an identifier of `credential_type` under one key.
@@ -32,17 +30,6 @@ pub(crate) fn identifier_digests(
 /// Compares two identifiers without telling by the time taken where they differ.
 pub(crate) fn same_identifier(left: &SecretString, right: &SecretString) -> bool {
     left.expose_secret().as_bytes().ct_eq(right.expose_secret().as_bytes()).into()
-}
-
-/// HMAC-SHA-256 (RFC 2104) of `text`.
-pub(super) fn hmac_sha256(key: &PurposeKey, text: &[u8]) -> Vec<u8> {
-    // A key shorter than the block is padded with zeros, which is what RFC 2104 does with it.
-    let mut block = Zeroizing::new([0; 64]);
-    let (head, _) = block.split_at_mut(key.len());
-    head.copy_from_slice(key.as_slice());
-    let mut mac = Hmac::<Sha256>::new((&*block).into());
-    mac.update(text);
-    mac.finalize().into_bytes().to_vec()
 }
 
 #[cfg(test)]

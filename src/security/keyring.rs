@@ -12,13 +12,10 @@ use zeroize::Zeroizing;
 
 pub(crate) use super::keyring_file::{KeyState, KeyringError};
 use super::{
-    identifier::hmac_sha256,
     keyring_file::{KeyEntry, KeyringFile},
     length_prefixed::LengthPrefixed,
+    mac::{PurposeKey, hmac_sha256},
 };
-
-/// 32 bytes for one purpose.
-pub(super) type PurposeKey = Zeroizing<[u8; 32]>;
 
 /// One key, as its purpose keys.
 pub(crate) struct Key {

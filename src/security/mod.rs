@@ -21,6 +21,7 @@ pub(crate) mod issuer_token;
 pub(crate) mod keyring;
 mod keyring_file;
 mod length_prefixed;
+mod mac;
 pub(crate) mod random;
 pub(crate) mod sealing;
 pub(crate) mod secret_file;

@@ -2,9 +2,9 @@
 //! let one of theirs stand for somebody else.
 
 use super::{
-    identifier::hmac_sha256,
     keyring::{Key, Keyring},
     length_prefixed::LengthPrefixed,
+    mac::hmac_sha256,
 };
 use crate::domain::user::UserId;
 

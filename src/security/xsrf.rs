@@ -6,9 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::{
-    identifier::hmac_sha256,
     keyring::{Key, Keyring},
     length_prefixed::LengthPrefixed,
+    mac::hmac_sha256,
     random::{RandomError, random_bytes},
 };
 
