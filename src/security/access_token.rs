@@ -1,7 +1,8 @@
-//! Access tokens of this service: `8A:<context>.<JWT>`, opaque to clients (protocol.md 10.7 a).
+//! Access tokens of this service: `8A:<context>.<JWT>`, opaque to clients
+//! (docs/reference/wire-contract.md).
 //!
-//! Algorithm, type, issuer, audience and context are pinned here (RFC 8725); the key is chosen by
-//! `kid` among the readable keys of the keyring and nowhere else.
+//! Algorithm, type, issuer, audience and context are pinned here (RFC 8725). The `kid` selects one of
+//! the readable keys of the keyring, and no other key is accepted.
 
 use std::time::Duration;
 
@@ -16,37 +17,37 @@ use super::{
 };
 use crate::domain::{application::Application, user::UserId};
 
-/// What every access token of this service starts with.
+/// Prefix of every access token of this service.
 pub(crate) const PREFIX: &str = "8A:";
 
-/// The `typ` of these tokens; a token of an issuer may not have it.
+/// The `typ` of these tokens. Tokens of OpenID Connect issuers must not have it.
 pub(super) const TOKEN_TYPE: &str = "keeper-access+jwt";
 
-/// Longer texts are not looked at.
+/// Maximum length in bytes. Longer tokens are refused without parsing them.
 pub(super) const MAXIMUM_TOKEN: usize = 8 * 1024;
 
-/// What the tokens of this installation say about themselves.
+/// Issues and verifies the access tokens of this installation.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessTokens {
-    /// Names the installation; stands before the JWT and in its `ctx` claim.
+    /// Names the installation. In front of the JWT, and in its `ctx` claim.
     pub(crate) context: String,
     pub(crate) issuer: String,
     pub(crate) audience: String,
     pub(crate) lifetime: Duration,
 }
 
-/// What a verified token says.
+/// The content of a verified token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AccessTokenContent {
     pub(crate) user_id: UserId,
     pub(crate) session_epoch: i64,
     pub(crate) auth_time: OffsetDateTime,
-    /// The application it was issued to (protocol.md 10.9); with another secret of that application
-    /// it is not verified.
+    /// The application that the token was issued to. The token is invalid once the secret of that
+    /// application changes.
     pub(crate) application: Option<Application>,
 }
 
-/// A token was refused. Which check refused it goes to the log and nowhere else.
+/// A token was refused. The reason is logged and never sent to the client.
 #[derive(Debug, thiserror::Error)]
 #[error("the token was refused: {reason}")]
 pub(crate) struct TokenRefused {
@@ -56,7 +57,8 @@ pub(crate) struct TokenRefused {
 }
 
 impl TokenRefused {
-    pub(super) fn because(reason: &'static str) -> Self {
+    /// Without an error of the library.
+    pub(super) fn new(reason: &'static str) -> Self {
         Self { reason, source: None }
     }
 }
@@ -79,14 +81,15 @@ struct Claims {
 }
 
 impl AccessTokens {
-    /// Issues a token that goes back to a proof given at `content.auth_time`.
+    /// Issues a token for a user who authenticated at `content.auth_time`.
     ///
     /// # Errors
-    /// When it is for an application that is not among `applications`, or the library cannot sign,
-    /// which the pinned algorithm leaves no reason for.
+    /// When the application is not configured, or the library fails to sign, which it does not with
+    /// the pinned algorithm.
     pub(crate) fn issue(
         &self,
-        (keyring, applications): (&Keyring, &Applications),
+        keyring: &Keyring,
+        applications: &Applications,
         content: &AccessTokenContent,
         now: OffsetDateTime,
     ) -> Result<SecretString, TokenRefused> {
@@ -97,7 +100,7 @@ impl AccessTokens {
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
         let app = content.application.as_ref().map(|application| application.name.clone());
         let bind = |name: &String| {
-            let unknown = TokenRefused::because("for an application that is not configured");
+            let unknown = TokenRefused::new("the application is not configured");
             applications.binding(key, name).ok_or(unknown)
         };
         let app_binding = app.as_ref().map(bind).transpose()?;
@@ -114,17 +117,18 @@ impl AccessTokens {
             app_binding,
         };
         let jwt = encode(&header, &claims, &EncodingKey::from_secret(key.token.as_slice()))
-            .map_err(|error| TokenRefused { reason: "cannot be signed", source: Some(error) })?;
+            .map_err(|error| TokenRefused { reason: "signing failed", source: Some(error) })?;
         Ok(SecretString::from(format!("{PREFIX}{}.{jwt}", self.context)))
     }
 
     /// Verifies a text that starts with [`PREFIX`].
     ///
     /// # Errors
-    /// When it is not a live token of this installation.
+    /// When the token is invalid, expired or of another installation.
     pub(crate) fn verify(
         &self,
-        (keyring, applications): (&Keyring, &Applications),
+        keyring: &Keyring,
+        applications: &Applications,
         text: &SecretString,
     ) -> Result<AccessTokenContent, TokenRefused> {
         let jwt = self.strip_context(text.expose_secret())?;
@@ -137,41 +141,41 @@ impl AccessTokens {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(jwt, &decoding_key, &validation)
-            .map_err(|error| TokenRefused { reason: "not valid", source: Some(error) })?
+            .map_err(|error| TokenRefused { reason: "invalid or expired", source: Some(error) })?
             .claims;
         if claims.ctx != self.context {
-            return Err(TokenRefused::because("another context inside than outside"));
+            return Err(TokenRefused::new("the context and the ctx claim differ"));
         }
         let application = bound_application(&claims, key, applications)?;
-        read_content(&claims, application).ok_or(TokenRefused::because("claims out of range"))
+        read_content(&claims, application).ok_or(TokenRefused::new("a claim is out of range"))
     }
 
     fn strip_context<'text>(&self, text: &'text str) -> Result<&'text str, TokenRefused> {
         if text.len() > MAXIMUM_TOKEN {
-            return Err(TokenRefused::because("too long"));
+            return Err(TokenRefused::new("too long"));
         }
         text.strip_prefix(PREFIX)
             .and_then(|rest| rest.strip_prefix(self.context.as_str()))
             .and_then(|rest| rest.strip_prefix('.'))
-            .ok_or(TokenRefused::because("of another installation"))
+            .ok_or(TokenRefused::new("issued by another installation"))
     }
 }
 
-/// The key that the header names, after the header itself has been held against what we issue.
+/// The key that the header names. Refuses a header that differs from those of issued tokens.
 fn signing_key<'keyring>(
     keyring: &'keyring Keyring,
     jwt: &str,
 ) -> Result<&'keyring Key, TokenRefused> {
     let header = jsonwebtoken::decode_header(jwt)
-        .map_err(|error| TokenRefused { reason: "unreadable header", source: Some(error) })?;
+        .map_err(|error| TokenRefused { reason: "invalid header", source: Some(error) })?;
     if header.typ.as_deref() != Some(TOKEN_TYPE) || header.crit.is_some() {
-        return Err(TokenRefused::because("of another type"));
+        return Err(TokenRefused::new("not an access token of this service (typ)"));
     }
     let key = header.kid.as_deref().and_then(|kid| keyring.find(kid));
-    key.ok_or(TokenRefused::because("signed with an unknown key"))
+    key.ok_or(TokenRefused::new("signed with an unknown key"))
 }
 
-/// The application that a token was issued to, if it was issued to one.
+/// The application that a token was issued to, if any.
 fn bound_application(
     claims: &Claims,
     key: &Key,
@@ -180,8 +184,8 @@ fn bound_application(
     let Some(name) = &claims.app else { return Ok(None) };
     let binding = claims.app_binding.as_deref().unwrap_or_default();
     let found = applications.find_bound(key, name, binding);
-    let gone = "issued to an application that is gone or has another secret now";
-    found.cloned().map(Some).ok_or(TokenRefused::because(gone))
+    let gone = "the application was removed or has another secret";
+    found.cloned().map(Some).ok_or(TokenRefused::new(gone))
 }
 
 fn read_content(claims: &Claims, application: Option<Application>) -> Option<AccessTokenContent> {
@@ -226,7 +230,7 @@ mod tests {
     }
 
     fn issue(tokens: &AccessTokens) -> SecretString {
-        tokens.issue((&ring(), &applications(SECRET)), &content(), clock::now()).unwrap()
+        tokens.issue(&ring(), &applications(SECRET), &content(), clock::now()).unwrap()
     }
 
     fn verify(
@@ -234,32 +238,33 @@ mod tests {
         ring: &Keyring,
         text: &SecretString,
     ) -> Result<AccessTokenContent, TokenRefused> {
-        tokens.verify((ring, &applications(SECRET)), text)
+        tokens.verify(ring, &applications(SECRET), text)
     }
 
     #[test]
-    fn what_was_issued_is_verified() {
+    fn an_issued_token_is_valid() {
         assert_eq!(verify(&tokens(), &ring(), &issue(&tokens())).unwrap(), content());
     }
 
     #[test]
-    fn a_token_for_an_application_ends_with_its_secret_and_others_do_not() {
+    fn a_token_for_an_application_is_invalid_once_its_secret_changes() {
         let (ring, before, after) = (ring(), applications(SECRET), applications("a newer secret"));
-        let refused = tokens().verify((&ring, &after), &issue(&tokens())).unwrap_err();
+        let refused = tokens().verify(&ring, &after, &issue(&tokens())).unwrap_err();
         assert!(refused.reason.contains("another secret"), "{refused}");
-        assert!(tokens().verify((&ring, &Applications::default()), &issue(&tokens())).is_err());
+        assert!(tokens().verify(&ring, &Applications::default(), &issue(&tokens())).is_err());
         let for_nobody = AccessTokenContent { application: None, ..content() };
-        let token = tokens().issue((&ring, &before), &for_nobody, clock::now()).unwrap();
-        assert_eq!(tokens().verify((&ring, &after), &token).unwrap(), for_nobody);
+        let token = tokens().issue(&ring, &before, &for_nobody, clock::now()).unwrap();
+        assert_eq!(tokens().verify(&ring, &after, &token).unwrap(), for_nobody);
         let three = Application { name: "three".to_owned(), is_trusted: true };
         let unknown = AccessTokenContent { application: Some(three), ..content() };
-        assert!(tokens().issue((&ring, &before), &unknown, clock::now()).is_err());
+        assert!(tokens().issue(&ring, &before, &unknown, clock::now()).is_err());
     }
 
     #[test]
-    fn a_token_of_the_key_before_a_rotation_still_counts_and_one_of_a_foreign_key_does_not() {
-        let keys = (&ring_before(), &applications(SECRET));
-        let before = tokens().issue(keys, &content(), clock::now()).unwrap();
+    fn a_token_is_valid_after_a_key_rotation_and_invalid_under_a_foreign_key() {
+        let before = tokens()
+            .issue(&ring_before(), &applications(SECRET), &content(), clock::now())
+            .unwrap();
         assert!(verify(&tokens(), &ring(), &before).is_ok());
         assert!(verify(&tokens(), &ring_before(), &issue(&tokens())).is_err());
     }
@@ -278,13 +283,12 @@ mod tests {
             assert!(verify(&tokens(), &ring(), &issue(&other)).is_err());
         }
         let past = clock::now() - tokens().lifetime - Duration::from_secs(2);
-        let keys = (&ring(), &applications(SECRET));
-        let expired = tokens().issue(keys, &content(), past).unwrap();
+        let expired = tokens().issue(&ring(), &applications(SECRET), &content(), past).unwrap();
         assert!(verify(&tokens(), &ring(), &expired).is_err());
     }
 
     #[test]
-    fn a_context_changed_outside_is_refused_even_where_it_is_ours() {
+    fn a_token_with_a_replaced_context_is_refused() {
         let mut other = tokens();
         other.context = "Cust2".to_owned();
         let text = issue(&other);

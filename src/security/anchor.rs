@@ -1,5 +1,7 @@
-//! Checkpoints of audit chains, for places where whoever writes to the database does not write: a
-//! user who was put back together with their chain is told from what an anchor says.
+//! Anchors: signed checkpoints of audit chains, stored outside the database.
+//!
+//! Rolling back a user together with their audit chain cannot be detected from inside the database.
+//! It can be detected with an anchor that the attacker cannot write, such as one in the log.
 
 use subtle::ConstantTimeEq;
 
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::domain::{audit::ChainHead, user::UserId};
 
-/// That a chain had this link.
+/// States that the audit chain of a user had this link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Anchor {
     pub(crate) user_id: UserId,
@@ -18,12 +20,12 @@ pub(crate) struct Anchor {
     /// The MAC of the link.
     pub(crate) mac: Vec<u8>,
     pub(crate) key_id: String,
-    /// That this installation said so.
+    /// MAC of the other fields, under the key `key_id`.
     pub(crate) signature: Vec<u8>,
 }
 
 impl Anchor {
-    /// The anchor of a chain as it is now.
+    /// The anchor of the current head of a chain.
     pub(crate) fn of(keyring: &Keyring, head: &ChainHead) -> Self {
         let key = keyring.writing();
         let ChainHead { user_id, sequence, mac, .. } = head;
@@ -32,7 +34,7 @@ impl Anchor {
         Self { user_id: *user_id, sequence: *sequence, mac: mac.clone(), key_id, signature }
     }
 
-    /// True when this installation made it, under whichever of its keys.
+    /// True when a key of this installation signed it, also a retired one.
     pub(crate) fn is_genuine(&self, keyring: &Keyring) -> bool {
         keyring.find_any(&self.key_id).is_some_and(|key| {
             let expected = signature(key, self.user_id, self.sequence, &self.mac);
@@ -58,7 +60,7 @@ mod tests {
     type Edit = fn(&mut Anchor);
 
     #[test]
-    fn an_anchor_counts_as_it_was_made_and_not_otherwise() {
+    fn an_anchor_with_a_changed_field_is_invalid() {
         let ring = ring();
         let head = ChainHead {
             user_id: UserId::try_from(7).unwrap(),

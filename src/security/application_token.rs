@@ -1,7 +1,8 @@
-//! `SO-AppToken`: an application's own secret, of which the settings hold only the digest
-//! (protocol.md 3 and 10.9).
+//! `SO-AppToken`: the secret of an application. The settings hold only its digest
+//! (docs/reference/wire-contract.md).
 //!
-//! Such secrets are long and random, so a plain digest cannot be searched; short ones are refused.
+//! The secrets are long and random, so an unsalted digest resists a dictionary attack. Short secrets
+//! are refused.
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -21,18 +22,18 @@ pub(crate) type ApplicationDigest = [u8; 32];
 pub(crate) struct Applications(Vec<(ApplicationDigest, Application)>);
 
 impl Applications {
-    /// These applications.
+    /// The applications with the digests of their secrets.
     pub(crate) fn new(entries: Vec<(ApplicationDigest, Application)>) -> Self {
         Self(entries)
     }
 
-    /// The application with that secret.
+    /// The application with this secret.
     pub(crate) fn find_by_token(&self, token: &SecretString) -> Option<&Application> {
         if !is_long_enough(token) {
             return None;
         }
         let digest = application_digest(token);
-        // All of them, so that the time taken does not tell which one it was.
+        // Compare with every digest, so that timing does not show which one matches.
         let mut found = None;
         for (known, application) in &self.0 {
             if known.ct_eq(&digest).into() {
@@ -42,21 +43,20 @@ impl Applications {
         found
     }
 
-    /// The application of that name, with the digest of its secret.
+    /// The application with this name, and the digest of its secret.
     fn find_by_name(&self, name: &str) -> Option<&(ApplicationDigest, Application)> {
         self.0.iter().find(|(_, application)| application.name == name)
     }
 
-    /// What binds a token to an application's secret; `None` when there is no such application. It
-    /// is keyed, because the holder of the token can read it.
+    /// Binds a token to the secret of an application. `None` when there is no such application.
+    /// The binding is keyed, because the holder of the token can read it.
     pub(super) fn binding(&self, key: &Key, name: &str) -> Option<String> {
         let (digest, _) = self.find_by_name(name)?;
         let text = LengthPrefixed::of("application").field(name.as_bytes()).field(digest);
         Some(hexadecimal::text(&hmac_sha256(&key.application, text.as_bytes())))
     }
 
-    /// The application that a token names, if its secret is still the one that the token is bound
-    /// to.
+    /// The application that a token names, if the token is bound to its current secret.
     pub(super) fn find_bound(&self, key: &Key, name: &str, binding: &str) -> Option<&Application> {
         let expected = self.binding(key, name)?;
         let is_bound: bool = expected.as_bytes().ct_eq(binding.as_bytes()).into();
@@ -64,12 +64,12 @@ impl Applications {
     }
 }
 
-/// True for a secret that may be an application's: one that nobody can try out.
+/// True for a secret that is long enough to resist guessing.
 pub(crate) fn is_long_enough(token: &SecretString) -> bool {
     token.expose_secret().len() >= MINIMUM_LENGTH
 }
 
-/// The digest of an application's secret, as the settings hold it.
+/// The digest of the secret of an application, as in the settings.
 pub(crate) fn application_digest(token: &SecretString) -> ApplicationDigest {
     Sha256::digest(token.expose_secret().as_bytes()).into()
 }
@@ -83,7 +83,7 @@ pub(super) mod tests {
         SecretString::from(text)
     }
 
-    /// Applications `one` and `two`, the former with that secret.
+    /// Applications `one` and `two`. The first has this secret.
     pub(in crate::security) fn applications(secret_of_one: &str) -> Applications {
         let application = |name: &str| Application { name: name.to_owned(), is_trusted: true };
         Applications::new(vec![

@@ -1,10 +1,12 @@
-//! A file that only a passphrase opens: argon2id makes the key, XChaCha20-Poly1305 in the STREAM
-//! construction (Hoang, Reyhanitabar, Rogaway and Vizár, 2015) seals it piece by piece, so that
-//! neither a changed byte nor a piece that was moved, left out or cut off at the end goes unnoticed.
+//! Archives: files encrypted with a passphrase.
 //!
-//! `keeper-archive 1\n`, then memory, passes and lanes of argon2id as three big-endian numbers, 16
-//! bytes of salt and 19 of nonce, which are associated data of every piece; then pieces of 64 KiB,
-//! the last one shorter or empty.
+//! Argon2id derives the key. XChaCha20-Poly1305 in the STREAM construction (Hoang, Reyhanitabar,
+//! Rogaway and Vizár, 2015) encrypts chunk by chunk, which detects changed, moved, missing and
+//! truncated chunks.
+//!
+//! The header is `keeper-archive 1\n`, then memory, passes and lanes of argon2id as big-endian
+//! 32-bit numbers, a salt of 16 bytes and a nonce of 19. It is associated data of every chunk. Chunks
+//! of 64 KiB follow; the last one is shorter or empty.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -23,27 +25,27 @@ const MAGIC: &[u8] = b"keeper-archive 1\n";
 const SALT_LENGTH: usize = 16;
 const NONCE_LENGTH: usize = 19;
 const HEADER_LENGTH: usize = MAGIC.len() + 12 + SALT_LENGTH + NONCE_LENGTH;
-const PIECE: usize = 64 * 1024;
+const CHUNK: usize = 64 * 1024;
 const TAG_LENGTH: usize = 16;
 
-/// What a guess at the passphrase costs.
+/// The cost of a guess at the passphrase.
 const COST: HashParameters = HashParameters { memory_kib: 131_072, iterations: 3, parallelism: 1 };
 
-/// No archive may ask for more.
+/// Limits of the parameters in a header.
 const MAXIMUM_MEMORY_KIB: u32 = 1024 * 1024;
 const MAXIMUM_PASSES: u32 = 16;
 
-/// The shortest passphrase, in bytes: whoever has the file can try as long as they like.
+/// The shortest passphrase, in bytes. Guessing offline is not throttled.
 const MINIMUM_PASSPHRASE: usize = 12;
 
-/// Why there is no archive.
+/// An archive could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
     #[error("the passphrase must have at least {MINIMUM_PASSPHRASE} bytes")]
     ShortPassphrase,
-    #[error("the archive is of another version, or asks for too much")]
+    #[error("the archive has an unsupported version or parameters out of range")]
     Unknown,
-    #[error("no key could be made of the passphrase")]
+    #[error("failed to derive a key from the passphrase")]
     Key,
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -51,16 +53,16 @@ pub(crate) enum ArchiveError {
     Io(#[from] io::Error),
 }
 
-/// Seals what is written to it.
+/// Encrypts what is written to it.
 pub(crate) struct ArchiveWriter<W: Write> {
     out: W,
     header: Vec<u8>,
     stream: EncryptorBE32<XChaCha20Poly1305>,
-    piece: Zeroizing<Vec<u8>>,
+    chunk: Zeroizing<Vec<u8>>,
 }
 
 impl<W: Write> ArchiveWriter<W> {
-    /// Begins an archive.
+    /// Writes the header of an archive.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -73,16 +75,16 @@ impl<W: Write> ArchiveWriter<W> {
         let header = [MAGIC, &numbers.concat(), &salt, &nonce].concat();
         let stream = EncryptorBE32::from_aead(cipher(passphrase, &salt, COST)?, &nonce.into());
         out.write_all(&header)?;
-        let piece = Zeroizing::new(Vec::with_capacity(PIECE));
-        Ok(Self { out, header, stream, piece })
+        let chunk = Zeroizing::new(Vec::with_capacity(CHUNK));
+        Ok(Self { out, header, stream, chunk })
     }
 
-    /// Ends the archive; without that it does not open.
+    /// Writes the last chunk. Without it, the archive is truncated.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn finish(mut self) -> Result<W, ArchiveError> {
-        let payload = Payload { msg: &self.piece, aad: &self.header };
+        let payload = Payload { msg: &self.chunk, aad: &self.header };
         let sealed = self.stream.encrypt_last(payload).map_err(|_| too_long())?;
         self.out.write_all(&sealed)?;
         self.out.flush()?;
@@ -92,15 +94,15 @@ impl<W: Write> ArchiveWriter<W> {
 
 impl<W: Write> Write for ArchiveWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A full piece is sealed when more comes, because the last one is sealed as such.
-        if self.piece.len() == PIECE {
-            let payload = Payload { msg: &self.piece, aad: &self.header };
+        // A full chunk is encrypted when more follows, because the last one is marked as such.
+        if self.chunk.len() == CHUNK {
+            let payload = Payload { msg: &self.chunk, aad: &self.header };
             let sealed = self.stream.encrypt_next(payload).map_err(|_| too_long())?;
             self.out.write_all(&sealed)?;
-            self.piece.clear();
+            self.chunk.clear();
         }
-        let taken = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        let taken = bytes.len().min(CHUNK - self.chunk.len());
+        self.chunk.extend_from_slice(bytes.get(..taken).unwrap_or_default());
         Ok(taken)
     }
 
@@ -109,38 +111,38 @@ impl<W: Write> Write for ArchiveWriter<W> {
     }
 }
 
-/// How many bytes [`is_archive`] has to see.
+/// Number of bytes that [`is_archive`] needs.
 pub(crate) const LONGEST_HEAD: usize = MAGIC.len();
 
-/// True when a file begins as an archive does.
+/// True when a file starts like an archive.
 pub(crate) fn is_archive(start: &[u8]) -> bool {
     start.starts_with(MAGIC)
 }
 
-/// Where a reader is.
+/// The state of a reader.
 enum State {
     Inside(DecryptorBE32<XChaCha20Poly1305>),
-    /// After the last piece.
+    /// After the last chunk.
     Ended,
     Damaged,
 }
 
-/// Opens what an archive holds, piece by piece; a damaged one is an error where the damage is.
+/// Decrypts an archive chunk by chunk. Reading a damaged chunk is an error.
 pub(crate) struct ArchiveReader<R: Read> {
     input: BufReader<R>,
     header: Vec<u8>,
     state: State,
-    piece: Zeroizing<Vec<u8>>,
+    chunk: Zeroizing<Vec<u8>>,
     position: usize,
 }
 
 impl<R: Read> ArchiveReader<R> {
-    /// Reads the head of an archive.
+    /// Reads the header of an archive.
     ///
     /// # Errors
-    /// See [`ArchiveError`]. Whether the passphrase is right shows with the first piece.
+    /// See [`ArchiveError`]. Reading the first chunk shows whether the passphrase is right.
     pub(crate) fn new(input: R, passphrase: &SecretString) -> Result<Self, ArchiveError> {
-        let mut input = BufReader::with_capacity(PIECE + TAG_LENGTH, input);
+        let mut input = BufReader::with_capacity(CHUNK + TAG_LENGTH, input);
         let mut header = vec![0; HEADER_LENGTH];
         input.read_exact(&mut header)?;
         let mut rest = header.strip_prefix(MAGIC).ok_or(ArchiveError::Unknown)?;
@@ -156,13 +158,13 @@ impl<R: Read> ArchiveReader<R> {
         let salt = take::<SALT_LENGTH>(&mut rest).ok_or(ArchiveError::Unknown)?;
         let nonce = take::<NONCE_LENGTH>(&mut rest).ok_or(ArchiveError::Unknown)?;
         let stream = DecryptorBE32::from_aead(cipher(passphrase, &salt, cost)?, &nonce.into());
-        let piece = Zeroizing::new(Vec::new());
-        Ok(Self { input, header, state: State::Inside(stream), piece, position: 0 })
+        let chunk = Zeroizing::new(Vec::new());
+        Ok(Self { input, header, state: State::Inside(stream), chunk, position: 0 })
     }
 
-    fn next_piece(&mut self) -> io::Result<()> {
-        let mut sealed = Vec::with_capacity(PIECE + TAG_LENGTH);
-        let longest = u64::try_from(PIECE + TAG_LENGTH).unwrap_or(u64::MAX);
+    fn next_chunk(&mut self) -> io::Result<()> {
+        let mut sealed = Vec::with_capacity(CHUNK + TAG_LENGTH);
+        let longest = u64::try_from(CHUNK + TAG_LENGTH).unwrap_or(u64::MAX);
         (&mut self.input).take(longest).read_to_end(&mut sealed)?;
         let is_last = loop {
             match self.input.fill_buf() {
@@ -171,16 +173,16 @@ impl<R: Read> ArchiveReader<R> {
             }
         };
         let payload = Payload { msg: &sealed, aad: &self.header };
-        self.piece.zeroize();
+        self.chunk.zeroize();
         self.position = 0;
-        // Until the piece has opened, the state is that of a damaged archive.
+        // Until the chunk is decrypted, the state is that of a damaged archive.
         let state = std::mem::replace(&mut self.state, State::Damaged);
         let State::Inside(mut stream) = state else { return Err(damaged()) };
         if is_last {
-            *self.piece = stream.decrypt_last(payload).map_err(|_| damaged())?;
+            *self.chunk = stream.decrypt_last(payload).map_err(|_| damaged())?;
             self.state = State::Ended;
         } else {
-            *self.piece = stream.decrypt_next(payload).map_err(|_| damaged())?;
+            *self.chunk = stream.decrypt_next(payload).map_err(|_| damaged())?;
             self.state = State::Inside(stream);
         }
         Ok(())
@@ -198,14 +200,14 @@ impl<R: Read> Read for ArchiveReader<R> {
 
 impl<R: Read> BufRead for ArchiveReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.position >= self.piece.len() {
+        while self.position >= self.chunk.len() {
             match self.state {
-                State::Inside(_) => self.next_piece()?,
+                State::Inside(_) => self.next_chunk()?,
                 State::Ended => break,
                 State::Damaged => return Err(damaged()),
             }
         }
-        Ok(self.piece.get(self.position..).unwrap_or_default())
+        Ok(self.chunk.get(self.position..).unwrap_or_default())
     }
 
     fn consume(&mut self, amount: usize) {
@@ -229,11 +231,11 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 fn damaged() -> io::Error {
-    let reason = "the passphrase is wrong, or the archive is damaged or cut off";
+    let reason = "the passphrase is wrong, or the archive is damaged or truncated";
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// 2^32 pieces are 256 TiB.
+/// 2^32 chunks are 256 TiB.
 fn too_long() -> io::Error {
     io::Error::other("the archive is too long")
 }
@@ -246,38 +248,38 @@ mod tests {
         SecretString::from(text)
     }
 
-    fn sealed(content: &[u8]) -> Vec<u8> {
+    fn archive_of(content: &[u8]) -> Vec<u8> {
         let mut writer = ArchiveWriter::new(Vec::new(), &passphrase("correct horse")).unwrap();
         writer.write_all(content).unwrap();
         writer.finish().unwrap()
     }
 
-    fn open(archive: &[u8], with: &str) -> Result<Vec<u8>, ArchiveError> {
+    fn open(archive: &[u8], passphrase_text: &str) -> Result<Vec<u8>, ArchiveError> {
         let mut content = Vec::new();
-        ArchiveReader::new(archive, &passphrase(with))?.read_to_end(&mut content)?;
+        ArchiveReader::new(archive, &passphrase(passphrase_text))?.read_to_end(&mut content)?;
         Ok(content)
     }
 
     #[test]
-    fn what_was_sealed_opens_with_its_passphrase_and_no_other() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
+    fn an_archive_opens_with_its_passphrase_and_no_other() {
+        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let content: Vec<u8> = (0..=255).cycle().take(length).collect();
-            let archive = sealed(&content);
+            let archive = archive_of(&content);
             assert!(is_archive(&archive));
             assert_eq!(open(&archive, "correct horse").unwrap(), content, "{length}");
         }
-        assert!(open(&sealed(b"x"), "correct horsf").is_err());
+        assert!(open(&archive_of(b"x"), "correct horsf").is_err());
         let short = ArchiveWriter::new(Vec::new(), &passphrase("eleven byte"));
         assert!(matches!(short.err(), Some(ArchiveError::ShortPassphrase)));
     }
 
     #[test]
-    fn neither_a_byte_nor_a_piece_can_change_move_or_go() {
-        let content = vec![7; 2 * PIECE + 10];
-        let archive = sealed(&content);
-        let step = PIECE + TAG_LENGTH;
-        let (head, pieces) = archive.split_at(HEADER_LENGTH);
-        let (one, two, last) = (&pieces[..step], &pieces[step..2 * step], &pieces[2 * step..]);
+    fn a_changed_moved_missing_or_truncated_chunk_is_detected() {
+        let content = vec![7; 2 * CHUNK + 10];
+        let archive = archive_of(&content);
+        let step = CHUNK + TAG_LENGTH;
+        let (head, chunks) = archive.split_at(HEADER_LENGTH);
+        let (one, two, last) = (&chunks[..step], &chunks[step..2 * step], &chunks[2 * step..]);
         for changed in [
             [head, two, one, last].concat(),
             [head, one, last].concat(),
@@ -289,7 +291,7 @@ mod tests {
         ] {
             assert!(open(&changed, "correct horse").is_err());
         }
-        // Of the head: salt and nonce. Its cost is tried by the next test.
+        // In the header: salt and nonce. The next test changes its parameters.
         for place in [MAGIC.len() + 12, HEADER_LENGTH - 1, HEADER_LENGTH + 5, archive.len() - 1] {
             let mut changed = archive.clone();
             changed[place] ^= 1;
@@ -298,8 +300,8 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_that_asks_for_too_much_is_refused_without_being_tried() {
-        let mut archive = sealed(b"x");
+    fn an_archive_with_excessive_parameters_is_refused_without_deriving_the_key() {
+        let mut archive = archive_of(b"x");
         for (place, value) in [(0, 1), (4, 1), (11, 2)] {
             let kept = archive[MAGIC.len() + place];
             archive[MAGIC.len() + place] = value;

@@ -1,7 +1,7 @@
-//! Keyed digests of what attempts are counted by: names that nobody has, addresses, and secrets that
-//! were tried. Without the keyring nobody can tell what they stand for.
+//! Keyed digests for the counters of failed attempts: of unknown names, addresses and attempted
+//! secrets. They cannot be reversed or computed without the keyring.
 //!
-//! They are made with the oldest readable key, so that a rotation forgets nothing until that key is
+//! The oldest readable key makes them, so that the counters survive a key rotation until that key is
 //! retired.
 
 use std::net::IpAddr;
@@ -11,23 +11,23 @@ use secrecy::ExposeSecret;
 use super::{keyring::Keyring, length_prefixed::LengthPrefixed, mac::hmac_sha256};
 use crate::domain::{attempts::Subject, credential::CredentialValue};
 
-/// Bytes of a tried secret's digest that are kept.
-const TRIED_LENGTH: usize = 16;
+/// Stored bytes of the digest of an attempted secret.
+const SECRET_DIGEST_LENGTH: usize = 16;
 
-/// The pseudo user that a name stands for when nobody has it.
+/// The pseudo user whose failures count for an unknown name.
 pub(crate) fn pseudo_subject(keyring: &Keyring, canonical_name: &str) -> Subject {
     let digest = digest(keyring, &LengthPrefixed::of("name").field(canonical_name.as_bytes()));
     let (head, _) = digest.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
     Subject::pseudo(u32::from_be_bytes(*head))
 }
 
-/// The digest of an address. `network` is the part of it that one party has
-/// ([`ClientInfo::network`](crate::domain::client_info::Origin::network)).
+/// The digest of the network of a client
+/// ([`ClientInfo::network`](crate::domain::client_info::ClientInfo::network)).
 pub(crate) fn address_digest(keyring: &Keyring, network: IpAddr) -> Vec<u8> {
     digest(keyring, &LengthPrefixed::of("address").field(network.to_string().as_bytes()))
 }
 
-/// The digest of a secret that is tried for a subject.
+/// The digest of a secret that was attempted for a subject.
 pub(crate) fn tried_digest(
     keyring: &Keyring,
     subject: Subject,
@@ -37,7 +37,7 @@ pub(crate) fn tried_digest(
         .field(&subject.as_i32().to_be_bytes())
         .field(value.secret().expose_secret().as_bytes());
     let mut digest = digest(keyring, &fields);
-    digest.truncate(TRIED_LENGTH);
+    digest.truncate(SECRET_DIGEST_LENGTH);
     digest
 }
 
@@ -56,19 +56,19 @@ mod tests {
     };
 
     #[test]
-    fn a_rotation_forgets_nothing() {
+    fn digests_survive_a_key_rotation() {
         let address: IpAddr = [192, 0, 2, 1].into();
         assert_eq!(address_digest(&ring_before(), address), address_digest(&ring(), address));
         assert_eq!(pseudo_subject(&ring_before(), "x"), pseudo_subject(&ring(), "x"));
     }
 
     #[test]
-    fn whatever_differs_has_another_digest() {
+    fn different_inputs_have_different_digests() {
         let ring = ring();
         let value = |text: &str| CredentialValue::parse("V", &SecretString::from(text)).unwrap();
         let subject = |id: i32| Subject::from(UserId::try_from(id).unwrap());
         let base = tried_digest(&ring, subject(1), &value("a"));
-        assert_eq!(base.len(), TRIED_LENGTH);
+        assert_eq!(base.len(), SECRET_DIGEST_LENGTH);
         assert_eq!(base, tried_digest(&ring, subject(1), &value("a")));
         assert_ne!(base, tried_digest(&ring, subject(2), &value("a")));
         assert_ne!(base, tried_digest(&ring, subject(1), &value("b")));

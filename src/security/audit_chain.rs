@@ -1,20 +1,22 @@
-//! The MAC chain of a user's audit events: each event's MAC covers the event and the MAC before
-//! it, so that none can be changed, removed from the middle or reordered unseen.
+//! The MAC chain of the audit events of a user.
+//!
+//! The MAC of each event covers the event and the previous MAC, so that a changed, reordered or
+//! missing event in the middle is detected.
 
 use super::{keyring::Key, length_prefixed::LengthPrefixed, mac::hmac_sha256};
 use crate::domain::audit::AuditEvent;
 
-/// What stands before the first event of a chain.
+/// The previous MAC of the first event.
 pub(crate) const START_OF_CHAIN: [u8; 32] = [0; 32];
 
-/// The MAC of `event`, which follows an event with MAC `before`.
-pub(crate) fn audit_mac(key: &Key, before: &[u8], event: &AuditEvent) -> Vec<u8> {
-    // PostgreSQL keeps microseconds; what it gives back must have the same MAC.
+/// The MAC of `event`. `previous` is the MAC of the event before it.
+pub(crate) fn audit_mac(key: &Key, previous: &[u8], event: &AuditEvent) -> Vec<u8> {
+    // PostgreSQL stores microseconds, and a stored event must have the same MAC.
     let micros = event.occurred_at.unix_timestamp_nanos() / 1_000;
     let actor = event.actor.map(|actor| actor.as_i32().to_be_bytes());
     let text = LengthPrefixed::of("audit event")
         .field(key.id().as_bytes())
-        .field(before)
+        .field(previous)
         .field(&event.user_id.as_i32().to_be_bytes())
         .field(&event.sequence.to_be_bytes())
         .field(&micros.to_be_bytes())
@@ -54,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_and_the_mac_before_are_covered() {
+    fn every_field_and_the_previous_mac_are_covered() {
         type Edit = fn(&mut AuditEvent);
         let edits: [(&str, Edit); 10] = [
             ("user", |event| event.user_id = UserId::try_from(8).unwrap()),

@@ -91,12 +91,12 @@ impl KeyBench {
             auth_time: now,
             application: None,
         };
-        self.tokens.issue((&self.keyring, &self.applications), &content, now).ok()
+        self.tokens.issue(&self.keyring, &self.applications, &content, now).ok()
     }
 
     /// Verifies a token.
     #[must_use]
     pub fn verify_token(&self, token: &SecretString) -> Option<()> {
-        self.tokens.verify((&self.keyring, &self.applications), token).ok().map(drop)
+        self.tokens.verify(&self.keyring, &self.applications, token).ok().map(drop)
     }
 }

@@ -1,8 +1,7 @@
-//! Passwords that are tried first: those of a list of common and breached ones, and those that an
-//! estimate says are soon come by. Offline; nothing leaves the process.
+//! Common, breached and guessable passwords. The checks are offline: nothing leaves the process.
 //!
-//! The list is kept as a binary fuse filter over the first eight bytes of SHA-256: everything on the
-//! list is found, and of what is not, one in 65,536 is taken for it.
+//! The list is a binary fuse filter over the first eight bytes of SHA-256. It has no false negatives,
+//! and the false-positive rate is 1 in 65,536. `zxcvbn` estimates passwords that are not listed.
 
 use std::sync::LazyLock;
 
@@ -12,18 +11,18 @@ use zxcvbn::{Score, zxcvbn};
 
 use crate::domain::credential::CredentialValue;
 
-/// Shorter ones of a list are left out: no policy lets them through anyway.
+/// Shorter passwords are not listed, because no policy accepts them.
 const SHORTEST_LISTED: usize = 8;
 
-/// Code points that are estimated at a time. The time grows exponentially with those that can stand
-/// for a letter: 5 ms at most were measured for 16, 95 ms for 46.
+/// Number of code points in one estimate. The time grows exponentially with the code points that
+/// substitute a letter: at most 5 ms for 16 and 95 ms for 46 were measured.
 const ESTIMATED: usize = 16;
 
-/// What precedes the fingerprints in the file: the filter's own description, filled up so that the
-/// fingerprints stand where their type wants them.
-const HEAD: usize = 32;
+/// Length of the header of the file: the descriptor of the filter, padded to the alignment of the
+/// fingerprints.
+const HEADER_LENGTH: usize = 32;
 
-/// Bytes at an address that is a multiple of eight.
+/// Aligns bytes to eight.
 #[repr(align(8))]
 struct Aligned<T: ?Sized>(T);
 
@@ -31,7 +30,7 @@ struct Aligned<T: ?Sized>(T);
 static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../assets/common-passwords.filter"));
 
 static LISTED: LazyLock<Option<BinaryFuse16Ref<'static>>> = LazyLock::new(|| {
-    let (head, fingerprints) = FILE.0.split_at_checked(HEAD)?;
+    let (head, fingerprints) = FILE.0.split_at_checked(HEADER_LENGTH)?;
     Some(BinaryFuse16Ref::from_dma(head.get(..BinaryFuse16::DESCRIPTOR_LEN)?, fingerprints))
 });
 
@@ -40,42 +39,45 @@ pub(crate) fn is_listed(password: &CredentialValue) -> bool {
     LISTED.as_ref().is_none_or(|listed| listed.contains(&key(&password.folded())))
 }
 
-/// True when the estimate finds it soon: its beginning, and, where it is longer, the end behind that. `words` are those of the user and of the
-/// service. Takes up to about the time of a hash, whatever the password is.
+/// True when the estimate is weak for the start of the password and, if it is longer, for its end.
+/// `words` are those of the user and of the service. Takes at most about the time of a hash.
 pub(crate) fn is_guessable(password: &[u8], words: &[String]) -> bool {
     let Ok(password) = str::from_utf8(password) else { return true };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is_weak =
         |part: Option<&str>| part.is_none_or(|part| zxcvbn(part, &words).score() < Score::Three);
-    let at = |index: usize| password.char_indices().nth(index).map_or(password.len(), |(at, _)| at);
-    // Where there is no end behind the beginning, nothing is there to be strong.
+    let offset = |index: usize| {
+        password.char_indices().nth(index).map_or(password.len(), |(offset, _)| offset)
+    };
+    // Without an end behind the start, only the start counts.
     let end = password.chars().count().saturating_sub(ESTIMATED).max(ESTIMATED);
-    let rest = password.get(at(end)..).filter(|rest| !rest.is_empty());
-    is_weak(password.get(..at(ESTIMATED))) && is_weak(rest)
+    let rest = password.get(offset(end)..).filter(|rest| !rest.is_empty());
+    is_weak(password.get(..offset(ESTIMATED))) && is_weak(rest)
 }
 
-/// Of a folded password.
+/// The key of a folded password in the filter.
 fn key(folded: &str) -> u64 {
     let digest = Sha256::digest(folded.as_bytes());
     digest.first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head))
 }
 
-/// The file of a list with one password in each line. The same list always gives the same bytes.
+/// Builds the file of the filter from a list with one password per line. The output is
+/// deterministic.
 ///
 /// # Errors
-/// When the list has nothing of use.
+/// When the list has no usable password.
 pub(crate) fn make_filter<'lines>(
     lines: impl Iterator<Item = &'lines str>,
 ) -> Result<Vec<u8>, &'static str> {
     let long = lines.filter(|line| line.chars().count() >= SHORTEST_LISTED);
-    // What no password can be, such as a line with NUL, is of no use.
+    // Skip lines that cannot be a password, for example with NUL.
     let values = long.filter_map(|line| CredentialValue::parse("", &line.into()).ok());
     let mut keys: Vec<_> = values.map(|value| key(&value.folded())).collect();
     keys.sort_unstable();
     keys.dedup();
     let filter = BinaryFuse16::try_from(&keys)?;
-    let mut file = vec![0; HEAD];
-    let head = file.get_mut(..BinaryFuse16::DESCRIPTOR_LEN).ok_or("the head is too short")?;
+    let mut file = vec![0; HEADER_LENGTH];
+    let head = file.get_mut(..BinaryFuse16::DESCRIPTOR_LEN).ok_or("the header is too short")?;
     filter.dma_copy_descriptor_to(head);
     file.extend_from_slice(filter.dma_fingerprints());
     Ok(file)
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_the_list_is_found_however_it_is_written() {
+    fn a_listed_password_is_found_in_any_case() {
         for password in [
             "correcthorsebatterystaple",
             "LiverpoolFootballClub",
@@ -113,18 +115,18 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_not_on_it_about_one_in_sixty_five_thousand_is_taken_for_it() {
+    fn the_false_positive_rate_is_about_1_in_65536() {
         let count = 1_000_000;
         let filter = LISTED.as_ref().unwrap();
         let wrong =
             (0..count).filter(|number| filter.contains(&key(&format!("no password {number}"))));
-        // 15.3 are expected; more than 45 would be seven deviations too many.
+        // 15.3 are expected. 45 would be more than seven standard deviations above.
         let wrong = wrong.count();
         assert!((1..45).contains(&wrong), "{wrong} of {count}");
     }
 
     #[test]
-    fn an_estimate_knows_patterns_and_words_that_no_list_has() {
+    fn the_estimate_finds_patterns_and_words_that_are_not_listed() {
         for (password, words) in [
             ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", vec![]),
             ("øaøaøaøaøaøaøaøaøa", vec![]),
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_gives_the_same_bytes_whatever_its_order_and_finds_all_of_it() {
+    fn the_filter_does_not_depend_on_the_order_of_the_list() {
         let list = ["one password", "another one", "short", "a third one"];
         let file = make_filter(list.into_iter()).unwrap();
         assert_eq!(make_filter(list.into_iter().rev()).unwrap(), file);
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_password_is_as_strong_as_the_stronger_of_its_ends() {
+    fn a_long_password_is_as_strong_as_its_stronger_end() {
         let long = "correct horse battery staple ".repeat(35);
         assert!(!guessable(&long, &[]));
         let padded = format!("{}correct horse battery staple xkqzj", "a".repeat(100));
@@ -157,10 +159,10 @@ mod tests {
         assert!(guessable(&"ø".repeat(500), &[]));
     }
 
-    /// The time of an estimate is bounded by what is estimated, so a text that is long and hard to
-    /// estimate must be judged by its two ends alone.
+    /// The number of estimated code points bounds the time, so the estimate of a long password uses
+    /// its two ends only.
     #[test]
-    fn what_is_between_the_ends_is_not_estimated() {
+    fn the_middle_of_a_long_password_is_not_estimated() {
         let hard = "4@8({[<3691!|0$57+%2".repeat(50);
         for (ends, is_weak) in [("aaaaaaaaaaaaaaaa", true), ("xkqzjvwpyrtgbmns", false)] {
             assert_eq!(guessable(&format!("{ends}{hard}{ends}"), &[]), is_weak);

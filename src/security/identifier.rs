@@ -1,5 +1,7 @@
-//! Keyed digests of identifiers (a SID, an OpenID subject): equal values have equal digests, and
-//! without the keyring nobody can compute or recognise one.
+//! Keyed digests of identifiers, such as a SID or an OpenID subject.
+//!
+//! Equal values have equal digests, so a row can be found by its value. A digest cannot be computed
+//! or recognized without the keyring.
 
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -10,7 +12,7 @@ use super::{
     mac::hmac_sha256,
 };
 
-/// The digest of `value` as an identifier of `credential_type` under one key.
+/// The digest of an identifier of this credential type under one key.
 pub(crate) fn identifier_digest(key: &Key, credential_type: &str, value: &SecretString) -> Vec<u8> {
     let text = LengthPrefixed::of("identifier")
         .field(credential_type.as_bytes())
@@ -18,7 +20,7 @@ pub(crate) fn identifier_digest(key: &Key, credential_type: &str, value: &Secret
     hmac_sha256(&key.identifier, text.as_bytes())
 }
 
-/// The digests of `value` under every readable key: what a look-up asks for while keys rotate.
+/// The digests under every readable key. A lookup during a key rotation needs all.
 pub(crate) fn identifier_digests(
     keyring: &Keyring,
     credential_type: &str,
@@ -27,7 +29,7 @@ pub(crate) fn identifier_digests(
     keyring.readable().map(|key| identifier_digest(key, credential_type, value)).collect()
 }
 
-/// Compares two identifiers without telling by the time taken where they differ.
+/// Compares two identifiers in constant time.
 pub(crate) fn same_identifier(left: &SecretString, right: &SecretString) -> bool {
     left.expose_secret().as_bytes().ct_eq(right.expose_secret().as_bytes()).into()
 }
@@ -41,7 +43,7 @@ mod tests {
     fn the_digest_depends_on_key_type_and_value() {
         let ring = ring();
         let sid = SecretString::from("S-1-5-21");
-        let digest = |key: &Key, of: &str, value: &SecretString| identifier_digest(key, of, value);
+        let digest = identifier_digest;
         let base = digest(ring.writing(), "ActiveDirectory", &sid);
         assert_eq!(base, digest(ring.writing(), "ActiveDirectory", &sid));
         assert_ne!(base, digest(ring.find("old").unwrap(), "ActiveDirectory", &sid));
@@ -53,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn look_ups_ask_under_every_readable_key() {
+    fn a_lookup_uses_every_readable_key() {
         let sid = SecretString::from("S-1-5-21");
         assert_eq!(identifier_digests(&ring(), "ActiveDirectory", &sid).len(), 2);
     }

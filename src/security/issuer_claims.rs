@@ -1,4 +1,4 @@
-//! What the claims of an issuer's token mean (RFC 7519, OpenID Connect Core).
+//! Claims in the tokens of OpenID Connect issuers (RFC 7519, OpenID Connect Core).
 
 use std::time::Duration;
 
@@ -11,51 +11,52 @@ use super::access_token::TokenRefused;
 /// The claims of a token whose signature was verified.
 pub(super) type Claims = Map<String, Value>;
 
-/// Clocks of an issuer and of ours may differ by this much.
+/// Allowed difference between our clock and that of an issuer.
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
 
-/// Claims that are proven only when another one says so (OpenID Connect Core, section 5.1).
+/// Claims that count only when another claim states that they are verified (OpenID Connect Core,
+/// section 5.1).
 const VERIFIED_BY: [(&str, &str); 2] =
     [("email", "email_verified"), ("phone_number", "phone_number_verified")];
 
 /// The value of the claim that identifies the user.
 ///
 /// # Errors
-/// When it is missing, or the issuer has not verified it.
+/// When the claim is missing, or not verified by the issuer.
 pub(super) fn identifier(claims: &Claims, claim: &str) -> Result<SecretString, TokenRefused> {
     let verified_by = VERIFIED_BY.into_iter().find(|(name, _)| *name == claim);
     if verified_by.is_some_and(|(_, name)| !is_true(claims.get(name))) {
-        return Err(TokenRefused::because("the issuer has not verified the identifier claim"));
+        return Err(TokenRefused::new("the issuer has not verified the identifier claim"));
     }
     let identifier = claims.get(claim).and_then(Value::as_str).map(SecretString::from);
-    identifier.ok_or(TokenRefused::because("the identifier claim is missing"))
+    identifier.ok_or(TokenRefused::new("the identifier claim is missing"))
 }
 
-/// Some providers write their booleans in quotes.
+/// True for `true`, also as a string, which some providers send.
 fn is_true(value: Option<&Value>) -> bool {
     match value {
-        Some(Value::Bool(is_true)) => *is_true,
+        Some(Value::Bool(value)) => *value,
         Some(Value::String(text)) => text == "true",
         _ => false,
     }
 }
 
-/// When the issuer saw the user's proof: `auth_time`, or without it `iat`.
+/// When the user authenticated at the issuer: `auth_time`, or `iat` without it.
 ///
 /// # Errors
-/// When the token has no readable `iat`, was issued in the future, or longer ago than `maximum_age`.
+/// When `iat` is missing or invalid, in the future, or older than `maximum_age`.
 pub(super) fn auth_time(
     claims: &Claims,
     maximum_age: Duration,
     now: OffsetDateTime,
 ) -> Result<OffsetDateTime, TokenRefused> {
-    let unreadable = || TokenRefused::because("iat or auth_time is missing or no date");
+    let unreadable = || TokenRefused::new("iat or auth_time is missing or not a date");
     let issued_at = claims.get("iat").and_then(numeric_date).ok_or_else(unreadable)?;
     if issued_at > now + LEEWAY {
-        return Err(TokenRefused::because("issued in the future"));
+        return Err(TokenRefused::new("issued in the future"));
     }
     if now - issued_at > maximum_age + LEEWAY {
-        return Err(TokenRefused::because("issued longer ago than maximum_age_seconds"));
+        return Err(TokenRefused::new("issued more than maximum_age_seconds ago"));
     }
     match claims.get("auth_time") {
         Some(value) => numeric_date(value).ok_or_else(unreadable),
@@ -63,8 +64,8 @@ pub(super) fn auth_time(
     }
 }
 
-/// A `NumericDate` (RFC 7519, section 2): seconds, perhaps with a fraction. `None` for anything else,
-/// and beyond the years that there are.
+/// Parses a `NumericDate` (RFC 7519, section 2): seconds, with an optional fraction. `None` for
+/// anything else, and for years out of range.
 fn numeric_date(value: &Value) -> Option<OffsetDateTime> {
     if let Some(seconds) = value.as_i64() {
         return OffsetDateTime::from_unix_timestamp(seconds).ok();

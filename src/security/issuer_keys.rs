@@ -1,5 +1,5 @@
-//! The public keys of an issuer (RFC 7517): of a file that is read at start, or of a URL that is
-//! fetched when it is needed.
+//! The key set of an OpenID Connect issuer (RFC 7517), read from a file at start or fetched from a
+//! URL on demand.
 
 use std::{
     path::PathBuf,
@@ -12,49 +12,49 @@ use url::Url;
 
 use crate::domain::encoding::{self, EncodingError};
 
-/// Where a key set is.
+/// The source of a key set.
 #[derive(Debug, Clone)]
 pub(crate) enum KeySource {
-    /// Read once.
+    /// Read once, at start.
     File(PathBuf),
-    /// Fetched.
+    /// Fetched on demand.
     Url(Url),
 }
 
-/// Why a key set cannot be used.
+/// A key set is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssuerError {
-    #[error("the key set {0} cannot be read")]
+    #[error("failed to read the key set {0}")]
     Unreadable(PathBuf, #[source] std::io::Error),
     #[error("the key set {0} is not a JSON Web Key Set (RFC 7517)")]
     Malformed(PathBuf, #[source] serde_json::Error),
     #[error("the key set {0} {1}")]
     Encoding(PathBuf, EncodingError),
-    #[error("the key set {0} has no key for RS256, ES256 or EdDSA that a token can name")]
+    #[error("the key set {0} has no usable key; it needs one for RS256, ES256 or EdDSA with a kid")]
     Unusable(PathBuf),
 }
 
-/// A key set as it is known now.
+/// A key set and its source.
 #[derive(Debug)]
 pub(crate) struct IssuerKeys {
     source: KeySource,
     known: RwLock<Known>,
-    /// When they may be fetched again; held while they are.
+    /// When the next fetch is allowed. Locked during a fetch.
     next_fetch: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Known {
     keys: JwkSet,
-    /// `None`: never fetched.
+    /// `None`: not fetched yet.
     since: Option<Instant>,
 }
 
 impl IssuerKeys {
-    /// The keys of a file, or none yet.
+    /// Reads the keys of a file. The keys of a URL are fetched later.
     ///
     /// # Errors
-    /// When the file is missing or no key set, or none of its keys can verify anything.
+    /// When the file is missing or not a key set, or has no usable key.
     pub(super) fn load(
         source: KeySource,
         is_usable: impl FnOnce(&JwkSet) -> bool,
@@ -81,7 +81,7 @@ impl IssuerKeys {
         })
     }
 
-    /// Where they are fetched from, if they are.
+    /// The URL of the key set, unless it is a file.
     pub(crate) fn url(&self) -> Option<&Url> {
         match &self.source {
             KeySource::Url(url) => Some(url),
@@ -89,17 +89,17 @@ impl IssuerKeys {
         }
     }
 
-    /// When they may be fetched again; held by whoever fetches them.
+    /// When the next fetch is allowed. The task that fetches the keys holds the lock.
     pub(crate) fn next_fetch(&self) -> &tokio::sync::Mutex<Option<Instant>> {
         &self.next_fetch
     }
 
-    /// How long ago they were fetched; `None`: never.
+    /// Time since the last fetch. `None`: not fetched yet.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.read().since.map(|since| since.elapsed())
     }
 
-    /// Takes what was fetched just now. False when it is no key set.
+    /// Replaces the keys with a fetched key set. False when the text is not a key set.
     pub(crate) fn replace(&self, text: &[u8]) -> bool {
         let Ok(keys) = serde_json::from_slice::<JwkSet>(text) else { return false };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -107,12 +107,12 @@ impl IssuerKeys {
         true
     }
 
-    /// The key of that id.
+    /// The key with this id.
     pub(super) fn find(&self, kid: &str) -> Option<Jwk> {
         self.read().keys.find(kid).cloned()
     }
 
-    /// The one key that fits; `None` when none does, or several do.
+    /// The only key that fits. `None` when no key or several fit.
     pub(super) fn find_only(&self, fits: impl Fn(&Jwk) -> bool) -> Option<Jwk> {
         let known = self.read();
         let mut fitting = known.keys.keys.iter().filter(|key| fits(key));
@@ -121,7 +121,7 @@ impl IssuerKeys {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
-        // Its data is whole whatever happened to the last holder.
+        // The data is consistent after a panic of another holder.
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

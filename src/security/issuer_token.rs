@@ -1,7 +1,8 @@
-//! Tokens of configured OpenID Connect issuers (protocol.md 10.7 b; RFC 8725 throughout).
+//! Tokens of configured OpenID Connect issuers (docs/reference/wire-contract.md; RFC 8725).
 //!
-//! The issuer is chosen by its exact `iss`, the key by `kid` from that issuer's key set only (without
-//! a `kid`, the one key of that set which fits), and whatever else a header says about keys (`jku`, `jwk`, `x5u`) is ignored.
+//! The exact `iss` selects the issuer. The `kid` selects a key from the key set of that issuer only;
+//! without a `kid`, exactly one key must fit. Other header fields about keys (`jku`, `jwk`, `x5u`) are
+//! ignored.
 
 use std::time::Duration;
 
@@ -21,42 +22,42 @@ use super::{
     issuer_keys::{IssuerError, IssuerKeys, KeySource},
 };
 
-/// Signature algorithms with a public key that we accept.
+/// Accepted signature algorithms. All use a public key.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
-/// What a token of an issuer may say it is; other kinds, such as logout tokens, prove nothing here
-/// (RFC 8725, 3.11). Without a type it is an ID token.
+/// Accepted `typ` headers. Other types, such as logout tokens, do not authenticate a user (RFC 8725,
+/// section 3.11). A token without a type is an ID token.
 const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
-/// An issuer whose tokens log users in.
+/// An issuer whose tokens authenticate users.
 #[derive(Debug)]
 pub(crate) struct Issuer {
     issuer: String,
     audience: String,
-    /// The identifier type that maps the claim to a user.
+    /// The credential type whose identifier is the value of the claim.
     credential_type: String,
     claim: String,
     maximum_age: Duration,
     keys: IssuerKeys,
 }
 
-/// A token before its signature was looked at.
+/// A token whose signature is not verified yet.
 pub(crate) struct UnverifiedToken<'token> {
     text: &'token str,
     header: Header,
     issuer: &'token Issuer,
 }
 
-/// Who an issuer says the caller is.
+/// The user that a verified token identifies.
 #[derive(Debug)]
 pub(crate) struct IssuerIdentity {
     pub(crate) credential_type: String,
     pub(crate) identifier: SecretString,
-    /// When the issuer saw the user's proof.
+    /// When the user authenticated at the issuer.
     pub(crate) auth_time: OffsetDateTime,
 }
 
-/// What the settings say about an issuer.
+/// Settings of an issuer.
 #[derive(Debug)]
 pub(crate) struct IssuerOptions<'settings> {
     pub(crate) issuer: &'settings str,
@@ -64,15 +65,15 @@ pub(crate) struct IssuerOptions<'settings> {
     pub(crate) keys: KeySource,
     pub(crate) credential_type: &'settings str,
     pub(crate) claim: &'settings str,
-    /// How long after its issue a token counts at most.
+    /// Maximum age of a token.
     pub(crate) maximum_age: Duration,
 }
 
 impl Issuer {
-    /// An issuer, with its keys as far as they can be had now.
+    /// Creates an issuer. Reads its keys if they are in a file.
     ///
     /// # Errors
-    /// When they are in a file that is missing or no key set.
+    /// When the file of the keys is missing or invalid.
     pub(crate) fn load(options: IssuerOptions<'_>) -> Result<Self, IssuerError> {
         Ok(Self {
             issuer: options.issuer.to_owned(),
@@ -84,32 +85,32 @@ impl Issuer {
         })
     }
 
-    /// Its keys, and where they come from.
+    /// The keys and their source.
     pub(crate) fn keys(&self) -> &IssuerKeys {
         &self.keys
     }
 
-    /// The identifier type whose owner a token of this issuer is.
+    /// The credential type of the identifiers in tokens of this issuer.
     pub(crate) fn credential_type(&self) -> &str {
         &self.credential_type
     }
 }
 
 impl<'token> UnverifiedToken<'token> {
-    /// Whose it says it is.
+    /// The issuer that the token claims.
     pub(crate) fn issuer(&self) -> &'token Issuer {
         self.issuer
     }
 
-    /// True when its issuer has the key that it names, or the one it can only mean.
+    /// True when the issuer has the key for this token.
     pub(crate) fn has_key(&self) -> bool {
         self.jwk().is_some()
     }
 
-    /// Who the caller is.
+    /// Verifies the token, and returns the user that it identifies.
     ///
     /// # Errors
-    /// When it is not a live token of its issuer.
+    /// When the token is invalid or expired.
     pub(crate) fn verify(&self, now: OffsetDateTime) -> Result<IssuerIdentity, TokenRefused> {
         let Issuer { issuer, audience, claim, credential_type, maximum_age, .. } = self.issuer;
         let key = self.key()?;
@@ -120,7 +121,7 @@ impl<'token> UnverifiedToken<'token> {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         let claims = decode::<Claims>(self.text, &key, &validation)
-            .map_err(|error| TokenRefused { reason: "not valid", source: Some(error) })?
+            .map_err(|error| TokenRefused { reason: "invalid or expired", source: Some(error) })?
             .claims;
         Ok(IssuerIdentity {
             credential_type: credential_type.clone(),
@@ -129,8 +130,8 @@ impl<'token> UnverifiedToken<'token> {
         })
     }
 
-    /// The key of that `kid`. Without one it is no guess where only one key fits (RFC 7515, section
-    /// 4.1.4: `kid` is optional).
+    /// The key with the `kid` of the header. Without a `kid`, which is optional (RFC 7515, section
+    /// 4.1.4), the only key that fits.
     fn jwk(&self) -> Option<Jwk> {
         match &self.header.kid {
             Some(kid) => self.issuer.keys.find(kid),
@@ -138,43 +139,43 @@ impl<'token> UnverifiedToken<'token> {
         }
     }
 
-    /// The token's key, when it may verify this algorithm's signatures.
+    /// The key for this token, if it is meant for the algorithm.
     fn key(&self) -> Result<DecodingKey, TokenRefused> {
-        let unknown = "signed with an unknown key, or names none and several fit";
-        let jwk = self.jwk().ok_or(TokenRefused::because(unknown))?;
+        let unknown = "signed with an unknown key, or without kid while several keys fit";
+        let jwk = self.jwk().ok_or(TokenRefused::new(unknown))?;
         if !is_for(&jwk, self.header.alg) {
-            return Err(TokenRefused::because("the key is not for this algorithm"));
+            return Err(TokenRefused::new("the key is not for this algorithm"));
         }
         DecodingKey::from_jwk(&jwk)
             .map_err(|error| TokenRefused { reason: "unusable key", source: Some(error) })
     }
 }
 
-/// Reads a token of one of `issuers`; what it says is not believed yet.
+/// Parses a token of one of `issuers`. Its claims are not verified yet.
 ///
 /// # Errors
-/// When it cannot be one.
+/// When the token is malformed, or of an unknown issuer, type or algorithm.
 pub(crate) fn read_issuer_token<'token>(
     issuers: &'token [Issuer],
     text: &'token SecretString,
 ) -> Result<UnverifiedToken<'token>, TokenRefused> {
     let text = text.expose_secret();
     if text.len() > MAXIMUM_TOKEN {
-        return Err(TokenRefused::because("too long"));
+        return Err(TokenRefused::new("too long"));
     }
-    let unreadable = |error| TokenRefused { reason: "unreadable", source: Some(error) };
-    let header = decode_header(text).map_err(unreadable)?;
+    let malformed = |error| TokenRefused { reason: "malformed", source: Some(error) };
+    let header = decode_header(text).map_err(malformed)?;
     if !is_type_of_issuers(header.typ.as_deref()) || header.crit.is_some() {
-        return Err(TokenRefused::because("of a type no issuer may use"));
+        return Err(TokenRefused::new("unsupported token type (typ)"));
     }
     if !ALGORITHMS.contains(&header.alg) {
-        return Err(TokenRefused::because("signed with an algorithm that is not accepted"));
+        return Err(TokenRefused::new("unsupported signature algorithm"));
     }
-    // Read before it is verified, only to choose the key set; verified with it right after.
-    let claims: Claims = insecure_decode_claims(text).map_err(unreadable)?;
+    // Unverified: selects the key set that then verifies the token.
+    let claims: Claims = insecure_decode_claims(text).map_err(malformed)?;
     let named = claims.get("iss").and_then(Value::as_str);
     let issuer = issuers.iter().find(|issuer| named == Some(issuer.issuer.as_str()));
-    let issuer = issuer.ok_or(TokenRefused::because("of an unknown issuer"))?;
+    let issuer = issuer.ok_or(TokenRefused::new("unknown issuer"))?;
     Ok(UnverifiedToken { text, header, issuer })
 }
 
@@ -185,7 +186,7 @@ fn is_type_of_issuers(typ: Option<&str>) -> bool {
     })
 }
 
-/// True when a token can name one of the keys, or need not because only one fits an algorithm.
+/// True when a usable key has a `kid`, or is the only one for its algorithm.
 fn can_verify(keys: &JwkSet) -> bool {
     ALGORITHMS.iter().any(|algorithm| {
         let fits = |jwk: &&Jwk| is_for(jwk, *algorithm) && DecodingKey::from_jwk(jwk).is_ok();
@@ -195,10 +196,10 @@ fn can_verify(keys: &JwkSet) -> bool {
 }
 
 fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
-    let named = jwk.common.key_algorithm.map(|named| named.to_string());
-    let is_named = named.is_none_or(|named| named == format!("{algorithm:?}"));
+    let declared = jwk.common.key_algorithm.map(|declared| declared.to_string());
+    let has_algorithm = declared.is_none_or(|declared| declared == format!("{algorithm:?}"));
     let is_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-    let is_of_kind = match (&jwk.algorithm, algorithm) {
+    let has_type = match (&jwk.algorithm, algorithm) {
         (AlgorithmParameters::RSA(_), Algorithm::RS256) => true,
         (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => {
             key.curve == EllipticCurve::P256
@@ -208,5 +209,5 @@ fn is_for(jwk: &Jwk, algorithm: Algorithm) -> bool {
         }
         _ => false,
     };
-    is_named && is_signing && is_of_kind
+    has_algorithm && is_signing && has_type
 }

@@ -1,7 +1,8 @@
-//! The keys of this installation, and the purpose keys that are derived from them.
+//! The keyring of this installation, and the keys that are derived from it.
 //!
-//! A key is never used itself: HKDF-SHA-256 (RFC 5869) makes one key for each purpose, so that
-//! no two uses can meet. The keyring is a file; the environment only names it.
+//! A key of the keyring is never used directly. HKDF-SHA-256 (RFC 5869) derives one key for each
+//! purpose, so that one use cannot affect another. The keyring is a file; the environment only names
+//! it.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use super::{
     mac::{PurposeKey, hmac_sha256},
 };
 
-/// One key, as its purpose keys.
+/// A key of the keyring, as the keys derived for each purpose.
 pub(crate) struct Key {
     id: String,
     state: KeyState,
@@ -33,23 +34,23 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The name under which rows and tokens refer to it.
+    /// The id that rows and tokens refer to.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// What it may be used for.
+    /// The state of the key.
     pub(crate) fn state(&self) -> KeyState {
         self.state
     }
 
-    /// What only this key can make: tells it from another one of the same id.
+    /// A MAC that identifies the key. It differs from that of another key with the same id.
     pub(crate) fn check_mac(&self) -> Vec<u8> {
         hmac_sha256(&self.check, LengthPrefixed::of("check").field(self.id.as_bytes()).as_bytes())
     }
 }
 
-/// All keys, of which exactly one is writing.
+/// All keys. Exactly one is in state writing.
 pub(crate) struct Keyring {
     keys: Vec<Key>,
     writing: usize,
@@ -65,7 +66,8 @@ impl Keyring {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// When it is missing, open to others, malformed, or has not exactly one writing key.
+    /// When the file is missing, malformed or accessible to others, or does not have exactly one
+    /// writing key.
     pub(crate) fn load(path: &Path) -> Result<Self, KeyringError> {
         Self::from_file(&KeyringFile::read(path)?)
     }
@@ -86,7 +88,7 @@ impl Keyring {
         Ok(Self { keys, writing })
     }
 
-    /// Writes a ring of one new key to a new file with mode 0400.
+    /// Generates a keyring with one key, in a new file with mode 0400.
     ///
     /// # Errors
     /// When the file exists or cannot be written.
@@ -94,18 +96,18 @@ impl Keyring {
         KeyringFile::generate()?.write_new(path)
     }
 
-    /// The text of a ring of one new key, for systems that keep secrets elsewhere.
+    /// Generates the text of a keyring with one key, for an external secret store.
     ///
     /// # Errors
-    /// When there are no random bytes.
+    /// When the operating system returns no random bytes.
     pub(crate) fn generate_text() -> Result<Zeroizing<String>, KeyringError> {
         Ok(KeyringFile::generate()?.to_json())
     }
 
-    /// The file's text with one more key, which is readable, and that key's id.
+    /// Returns the text of the file with one more readable key, and the id of that key.
     ///
     /// # Errors
-    /// When the file cannot be read, or there are no random bytes.
+    /// When the file is invalid, or the operating system returns no random bytes.
     pub(crate) fn add_key(path: &Path) -> Result<(Zeroizing<String>, String), KeyringError> {
         let mut file = KeyringFile::read(path)?;
         Self::from_file(&file)?;
@@ -113,11 +115,11 @@ impl Keyring {
         Ok((file.to_json(), id))
     }
 
-    /// The file's text with that key in another state; the one that was writing becomes readable when
-    /// another one is to write.
+    /// Returns the text of the file with a key in another state. A new writing key makes the previous
+    /// one readable.
     ///
     /// # Errors
-    /// When the file cannot be read, or would not be a keyring any more.
+    /// When the file is invalid before or after the change.
     pub(crate) fn change_key(
         path: &Path,
         id: &str,
@@ -129,41 +131,41 @@ impl Keyring {
         Ok(file.to_json())
     }
 
-    /// Writes a text over the file, so that a reader finds the old one or the new one.
+    /// Replaces the file atomically.
     ///
     /// # Errors
-    /// When it cannot be written; then the old one is still there.
+    /// When writing fails. The old file is then unchanged.
     pub(crate) fn replace_file(path: &Path, text: &str) -> Result<(), KeyringError> {
         KeyringFile::replace(path, text)
     }
 
-    /// The key for everything new.
+    /// The key that new data is sealed and signed with.
     #[expect(clippy::indexing_slicing, reason = "from_file found it at this position")]
     pub(crate) fn writing(&self) -> &Key {
         &self.keys[self.writing]
     }
 
-    /// Every key, whatever its state.
+    /// Every key, in any state.
     pub(crate) fn all(&self) -> &[Key] {
         &self.keys
     }
 
-    /// The keys that open what they sealed.
+    /// The keys that may unseal and verify.
     pub(crate) fn readable(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|key| key.state != KeyState::Retired)
     }
 
-    /// The first readable key of the file: new ones are added behind it.
+    /// The first readable key of the file. New keys are appended.
     pub(crate) fn oldest_readable(&self) -> &Key {
         self.readable().next().unwrap_or_else(|| self.writing())
     }
 
-    /// The key of that id, also when it is retired: evidence is verified for ever.
+    /// The key with this id, also a retired one: the audit log stays verifiable.
     pub(crate) fn find_any(&self, id: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.id == id)
     }
 
-    /// The readable key of that id.
+    /// The readable key with this id.
     pub(crate) fn find(&self, id: &str) -> Option<&Key> {
         self.readable().find(|key| key.id == id)
     }
@@ -214,7 +216,7 @@ pub(crate) mod tests {
         KeyEntry { id: id.to_owned(), state, secret: STANDARD.encode([byte; 32]) }
     }
 
-    /// A ring whose writing key is `new`, with `old` readable and `gone` retired.
+    /// A keyring whose writing key is `new`, with `old` readable and `gone` retired.
     pub(crate) fn ring() -> Keyring {
         let keys = vec![
             entry("old", KeyState::Readable, 1),
@@ -224,14 +226,14 @@ pub(crate) mod tests {
         Keyring::from_file(&KeyringFile { keys }).unwrap()
     }
 
-    /// The same keys with `old` writing: the state before the rotation.
+    /// The keyring before the rotation: `old` is the writing key.
     pub(crate) fn ring_before() -> Keyring {
         let keys = vec![entry("old", KeyState::Writing, 1)];
         Keyring::from_file(&KeyringFile { keys }).unwrap()
     }
 
     #[test]
-    fn purposes_and_keys_give_different_keys() {
+    fn derived_keys_differ_by_purpose_and_key() {
         let ring = ring();
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
@@ -253,7 +255,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_ring_has_exactly_one_writing_key_and_unique_plain_ids() {
+    fn a_keyring_has_exactly_one_writing_key_and_unique_ids() {
         let refused = |keys: Vec<KeyEntry>| Keyring::from_file(&KeyringFile { keys }).unwrap_err();
         let readable = || entry("a", KeyState::Readable, 1);
         let writing = |id| entry(id, KeyState::Writing, 1);
@@ -267,7 +269,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_generated_file_is_0400_and_a_file_open_to_others_is_refused() {
+    fn a_generated_file_has_mode_0400_and_an_accessible_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keyring.json");
         Keyring::generate(&path).unwrap();

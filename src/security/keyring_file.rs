@@ -1,4 +1,4 @@
-//! The keyring as it lies on disk: JSON, which nobody else can read.
+//! The file of the keyring: JSON that only its owner and group may read.
 
 use std::{
     ffi::OsStr,
@@ -18,20 +18,20 @@ use super::{
 };
 use crate::domain::hexadecimal;
 
-/// What a key may be used for.
+/// The state of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum KeyState {
-    /// Opens what it sealed; seals nothing new.
+    /// Unseals and verifies; not used for new data.
     Readable,
-    /// Seals everything new; exactly one key of the ring is.
+    /// Also seals and signs new data. Exactly one key has this state.
     Writing,
-    /// Kept for the record, not used.
+    /// Verifies the audit log only.
     Retired,
 }
 
 impl KeyState {
-    /// The spelling in the file and in tables.
+    /// The name in the file and in tables.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Readable => "readable",
@@ -41,46 +41,48 @@ impl KeyState {
     }
 }
 
-/// One entry of the file.
+/// A key in the file.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyEntry {
     pub(super) id: String,
     #[zeroize(skip)]
     pub(super) state: KeyState,
-    /// 32 bytes in base64.
+    /// 32 bytes in Base64.
     pub(super) secret: String,
 }
 
-/// The whole file.
+/// The contents of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyringFile {
     pub(super) keys: Vec<KeyEntry>,
 }
 
-/// Why a keyring cannot be used. No variant holds anything of a key.
+/// A keyring is invalid or cannot be written. No variant contains secret bytes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyringError {
-    #[error("the keyring cannot be used")]
+    #[error("failed to read the keyring")]
     File(#[from] SecretFileError),
-    #[error("the keyring {0} is not a JSON list of keys with id, state and secret")]
+    #[error(
+        "the keyring {0} is not valid; it must be JSON with a list of keys, each with id, state and secret"
+    )]
     Malformed(PathBuf),
-    #[error("key {0} of the keyring does not hold 32 bytes in base64")]
+    #[error("key {0} of the keyring is not 32 bytes in Base64")]
     BadSecret(String),
-    #[error("the keyring names key {0} twice")]
+    #[error("duplicate key {0} in the keyring")]
     Duplicate(String),
     #[error("key id {0} of the keyring must have 1 to 64 of the characters A-Z a-z 0-9 - _")]
     BadId(String),
     #[error("the keyring has no key {0}")]
     Unknown(String),
-    #[error("key {0} of the keyring is retired, which is for ever")]
+    #[error("key {0} of the keyring is retired and cannot be used again; add a new key")]
     Retired(String),
     #[error("exactly one key of the keyring must be in state writing")]
     NotOneWriting,
-    #[error("the keyring {0} exists already; nothing was changed")]
+    #[error("the keyring {0} already exists; nothing was changed")]
     Exists(PathBuf),
-    #[error("the keyring {0} cannot be written")]
+    #[error("failed to write the keyring {0}")]
     Unwritable(PathBuf, #[source] io::Error),
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -95,12 +97,12 @@ impl KeyEntry {
 }
 
 impl KeyringFile {
-    /// A ring of one new key, which is writing.
+    /// Generates a keyring with one writing key.
     pub(super) fn generate() -> Result<Self, KeyringError> {
         Ok(Self { keys: vec![KeyEntry::generate(KeyState::Writing)?] })
     }
 
-    /// Adds a readable key behind all others, and tells its id.
+    /// Appends a readable key, and returns its id.
     pub(super) fn add(&mut self) -> Result<String, KeyringError> {
         let entry = KeyEntry::generate(KeyState::Readable)?;
         let id = entry.id.clone();
@@ -108,12 +110,12 @@ impl KeyringFile {
         Ok(id)
     }
 
-    /// Puts a key into another state. One writes at a time.
+    /// Changes the state of a key. There is one writing key at a time.
     pub(super) fn change(&mut self, id: &str, state: KeyState) -> Result<(), KeyringError> {
         let unknown = || KeyringError::Unknown(id.to_owned());
         let position = self.keys.iter().position(|key| key.id == id).ok_or_else(unknown)?;
-        for (at, key) in self.keys.iter_mut().enumerate() {
-            if at == position {
+        for (index, key) in self.keys.iter_mut().enumerate() {
+            if index == position {
                 if key.state == KeyState::Retired {
                     return Err(KeyringError::Retired(id.to_owned()));
                 }
@@ -125,22 +127,22 @@ impl KeyringFile {
         Ok(())
     }
 
-    /// Reads the file, and refuses one that others can read or change.
+    /// Reads the file. Refuses a file that others can read or write.
     pub(super) fn read(path: &Path) -> Result<Self, KeyringError> {
         let text = secret_file::read(path)?;
         serde_json::from_str(&text).map_err(|_| KeyringError::Malformed(path.to_owned()))
     }
 
-    /// The file's text.
+    /// The text of the file.
     pub(super) fn to_json(&self) -> Zeroizing<String> {
-        // Strings and an enum always serialise.
+        // Serializing strings and an enum cannot fail.
         Zeroizing::new(serde_json::to_string_pretty(self).unwrap_or_default() + "\n")
     }
 
-    /// Writes a new file with mode 0400; never over an existing one.
+    /// Writes a new file with mode 0400. Never overwrites.
     pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
-        // A link never replaces what is there.
-        write_beside(path, &self.to_json(), |_, unfinished| fs::hard_link(unfinished, path))
+        // link(2) never replaces an existing file.
+        write_atomically(path, &self.to_json(), |_, temporary| fs::hard_link(temporary, path))
             .map_err(|error| {
                 if error.kind() == io::ErrorKind::AlreadyExists {
                     KeyringError::Exists(path.to_owned())
@@ -150,45 +152,45 @@ impl KeyringFile {
             })
     }
 
-    /// Writes a text over a file. Its readers stay the same.
+    /// Replaces a file. Its owner and group keep their access.
     pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
         let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
-        // What a link leads to is what others read.
+        // Replace the target of a symbolic link, not the link.
         let path = fs::canonicalize(path).map_err(unwritable)?;
         let former = fs::metadata(&path).map_err(unwritable)?;
-        write_beside(&path, text, |file, unfinished| {
+        write_atomically(&path, text, |file, temporary| {
             let new = file.metadata()?;
             if (new.uid(), new.gid()) != (former.uid(), former.gid()) {
                 fchown(file, Some(former.uid()), Some(former.gid()))?;
             }
             file.set_permissions(Permissions::from_mode(0o400 | former.mode() & 0o040))?;
-            fs::rename(unfinished, &path)
+            fs::rename(temporary, &path)
         })
         .map_err(unwritable)
     }
 }
 
-/// Writes a file beside `path` first and has it put into place then: a killed command leaves no half
-/// keyring.
-fn write_beside(
+/// Writes a temporary file in the folder of `path` and moves it into place, so that an interrupted
+/// command leaves no partial keyring.
+fn write_atomically(
     path: &Path,
     text: &str,
-    put_into_place: impl FnOnce(&File, &OsStr) -> io::Result<()>,
+    move_into_place: impl FnOnce(&File, &OsStr) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
     let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished).and_then(
+        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary).and_then(
             |mut file| {
                 file.write_all(text.as_bytes())?;
                 file.sync_all()?;
-                put_into_place(&file, &unfinished)?;
-                // The name, too, must outlive a crash.
+                move_into_place(&file, &temporary)?;
+                // Also make the new name durable.
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
             },
         );
-    // Only the name beside it goes; when it was never made, or was moved, there is none.
-    let _ = fs::remove_file(&unfinished);
+    // Removes the temporary name. It does not exist if the file was not created or was renamed.
+    let _ = fs::remove_file(&temporary);
     written
 }

@@ -1,7 +1,7 @@
-//! An unambiguous encoding of several fields into one text of bytes.
+//! An unambiguous encoding of several fields as bytes, for seals and MACs.
 //!
-//! What is sealed or given a MAC is a list of fields. Joined without their lengths, ("ab", "c")
-//! and ("a", "bc") would be the same bytes, and one could be passed off as the other.
+//! Without lengths, ("ab", "c") and ("a", "bc") would have the same bytes, and one could replace the
+//! other.
 
 use zeroize::Zeroizing;
 
@@ -10,21 +10,21 @@ use zeroize::Zeroizing;
 pub(super) struct LengthPrefixed(Zeroizing<Vec<u8>>);
 
 impl LengthPrefixed {
-    /// Starts with the name of what is encoded, so that no two uses share an encoding.
+    /// Starts with the purpose, so that no two uses share an encoding.
     pub(super) fn of(purpose: &str) -> Self {
         Self::default().field(purpose.as_bytes())
     }
 
     /// Adds a field.
     pub(super) fn field(mut self, bytes: &[u8]) -> Self {
-        // A field longer than 4 GiB cannot get here: bodies end at 64 KiB.
+        // No field is longer than 4 GiB: bodies have at most 64 KiB.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.0.extend_from_slice(&length.to_be_bytes());
         self.0.extend_from_slice(bytes);
         self
     }
 
-    /// Adds a field that may be absent; absent and empty differ.
+    /// Adds an optional field. Absent and empty differ.
     pub(super) fn optional(self, bytes: Option<&[u8]>) -> Self {
         match bytes {
             Some(bytes) => self.field(&[1]).field(bytes),
@@ -32,13 +32,13 @@ impl LengthPrefixed {
         }
     }
 
-    /// All fields.
+    /// The encoding of all fields.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// Takes the next field off the front of `bytes`; `None` when there is no whole one.
+/// Takes the first field of `bytes`. `None` when it is missing or truncated.
 pub(super) fn take_field<'bytes>(bytes: &mut &'bytes [u8]) -> Option<&'bytes [u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_taken_in_order_and_a_cut_one_is_none() {
+    fn fields_are_taken_in_order_and_a_truncated_one_is_none() {
         let encoded = LengthPrefixed::of("p").field(b"").field(b"xyz");
         let mut bytes = encoded.as_bytes();
         assert_eq!(take_field(&mut bytes), Some(&b"p"[..]));

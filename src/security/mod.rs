@@ -1,7 +1,7 @@
-//! Cryptography, wrapped to exactly what this service needs; it knows `domain` and nothing else.
+//! Cryptography for this service. Depends on `domain` only.
 //!
-//! The decisions an auditor looks for are one file each: how hashes are computed (`hashing`), how
-//! they are sealed, what the keys are, and what tickets, tokens and evidence look like.
+//! Each decision that an auditor looks for is one file: hashing, sealing, the keys, and the formats
+//! of tickets, tokens and the audit log. `crates/hashing-engine` computes the hashes.
 
 pub(crate) mod access_token;
 pub(crate) mod anchor;

@@ -1,14 +1,14 @@
-//! The operating system's random numbers, the only ones used for anything secret.
+//! Random bytes from the operating system, the only source for secrets.
 
-/// The operating system could not give random bytes.
+/// The operating system returned no random bytes.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the operating system gave no random bytes")]
+#[error("the operating system returned no random bytes")]
 pub(crate) struct RandomError(#[source] getrandom::Error);
 
-/// `N` fresh random bytes.
+/// Returns `N` random bytes.
 ///
 /// # Errors
-/// When the operating system cannot give them; nothing weaker is used instead.
+/// When the operating system returns none. There is no weaker fallback.
 pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(RandomError)?;

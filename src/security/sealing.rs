@@ -1,8 +1,8 @@
-//! The seal around a stored hash: XChaCha20-Poly1305 under a key that is not in the database.
+//! Seals stored hashes with XChaCha20-Poly1305, under a key that is not in the database.
 //!
-//! The associated data binds a sealed hash to its row: a row moved to another user, type or
-//! version, or with edited parameter columns, does not open. Nonces are random; 24 bytes are
-//! long enough for that.
+//! The associated data binds a sealed hash to its row. A row that was moved to another user, type or
+//! version, or whose parameter columns were changed, cannot be unsealed. Nonces are random; 24 bytes
+//! are long enough for that.
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -28,16 +28,16 @@ const FORMAT: u8 = 1;
 
 const NONCE_LENGTH: usize = 24;
 
-/// What is inside the seal.
+/// The sealed contents of a row.
 #[derive(Debug)]
 pub(crate) struct Envelope {
-    /// The PHC string; its parameters are the only ones the verifier uses.
+    /// The PHC string. Verification uses its parameters, not those of the columns.
     pub(crate) phc: SecretString,
-    /// For identifier types, the value itself, so that its digest can be computed under a new key.
+    /// The value itself for identifier types, so that its digest can be computed under a new key.
     pub(crate) identifier: Option<SecretString>,
 }
 
-/// What a sealed hash is bound to, besides the key.
+/// The fields of a row that its sealed hash is bound to, besides the key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Binding<'row> {
     pub(crate) user_id: UserId,
@@ -49,7 +49,7 @@ pub(crate) struct Binding<'row> {
 }
 
 impl<'row> Binding<'row> {
-    /// What a row says it is bound to.
+    /// The fields of a row.
     pub(crate) fn of(row: &'row StoredCredential) -> Self {
         Self {
             user_id: row.user_id,
@@ -62,7 +62,7 @@ impl<'row> Binding<'row> {
     }
 }
 
-/// Why an envelope could not be sealed.
+/// An envelope could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SealError {
     #[error(transparent)]
@@ -71,21 +71,21 @@ pub(crate) enum SealError {
     TooLong,
 }
 
-/// Why a row does not open.
+/// A row could not be unsealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// Sealed under a key this installation does not have: a wrong or incomplete keyring.
-    #[error("sealed under a key that the keyring does not have")]
+    /// The keyring is wrong or incomplete.
+    #[error("sealed under a key that is not in the keyring")]
     UnknownKey,
-    /// Changed, moved, or not a sealed hash at all.
-    #[error("the sealed hash does not belong to its row, or was changed")]
+    /// The row was changed or moved, or does not hold a sealed hash.
+    #[error("the sealed hash was changed, or belongs to another row")]
     Damaged,
 }
 
-/// Seals `envelope` under the writing key.
+/// Seals `envelope` under `key`.
 ///
 /// # Errors
-/// When there are no random bytes, or the envelope is larger than the cipher takes.
+/// When the operating system returns no random bytes, or the envelope is too long for the cipher.
 pub(crate) fn seal(
     key: &Key,
     binding: Binding<'_>,
@@ -101,10 +101,10 @@ pub(crate) fn seal(
     Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
 }
 
-/// Opens the sealed hash of a row.
+/// Unseals the sealed hash of a row.
 ///
 /// # Errors
-/// [`OpenError::UnknownKey`] or [`OpenError::Damaged`]; which part was wrong cannot be told.
+/// [`OpenError::UnknownKey`] or [`OpenError::Damaged`].
 pub(crate) fn open(keyring: &Keyring, row: &StoredCredential) -> Result<Envelope, OpenError> {
     let key = keyring.find(&row.key_id).ok_or(OpenError::UnknownKey)?;
     decrypt(key, row).ok_or(OpenError::Damaged)
@@ -134,7 +134,7 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new((&*key.seal).into())
 }
 
-/// Format, key id, user id, canonical type, version and the clear parameter columns.
+/// Format, key id, user id, canonical type, version and the columns that are not sealed.
 fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
     let parameters = binding.hash_parameters;
     let fields = LengthPrefixed::of("sealed hash")
@@ -147,11 +147,11 @@ fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
         .field(&parameters.memory_kib.to_be_bytes())
         .field(&parameters.iterations.to_be_bytes())
         .field(&parameters.parallelism.to_be_bytes());
-    // What was sealed before there was a validity has none.
+    // Rows that were sealed before validity existed have none.
     if binding.validity.is_always() {
         return fields;
     }
-    let seconds = |at: OffsetDateTime| at.unix_timestamp().to_be_bytes();
+    let seconds = |time: OffsetDateTime| time.unix_timestamp().to_be_bytes();
     let (from, to) = (binding.validity.from().map(seconds), binding.validity.to().map(seconds));
     fields
         .optional(from.as_ref().map(<[u8; 8]>::as_slice))
@@ -196,19 +196,19 @@ mod tests {
     }
 
     fn validity(to: Option<i64>) -> Validity {
-        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
-        Validity::parse("f", None, to.map(at)).unwrap()
+        let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        Validity::parse("f", None, to.map(time)).unwrap()
     }
 
     #[test]
-    fn what_was_sealed_opens() {
+    fn a_sealed_envelope_is_unsealed() {
         let envelope = open(&ring(), &row()).unwrap();
         assert_eq!(envelope.phc.expose_secret(), "$argon2id$…");
         assert_eq!(envelope.identifier.unwrap().expose_secret(), "S-1-5");
     }
 
     #[test]
-    fn a_row_of_the_key_before_still_opens_after_a_rotation() {
+    fn a_row_is_unsealed_after_a_key_rotation() {
         assert!(open(&ring(), &sealed_by(&ring_before())).is_ok());
     }
 
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bit_can_change_and_no_byte_can_go() {
+    fn a_changed_bit_or_missing_byte_is_detected() {
         let row = row();
         for index in 0..row.sealed_hash.len() {
             let mut changed = row.clone();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_or_retired_key_is_told_apart_from_damage() {
+    fn an_unknown_or_retired_key_is_not_reported_as_damage() {
         for key_id in ["nobody", "gone"] {
             let row = StoredCredential { key_id: key_id.to_owned(), ..row() };
             assert_eq!(open(&ring(), &row).unwrap_err(), OpenError::UnknownKey);

@@ -1,8 +1,8 @@
-//! Reads files with secrets, and refuses a file that others can read or change.
+//! Reads files with secrets. Refuses a file that others can read or write.
 //!
-//! The permissions of the opened file count, not those of its path: a Kubernetes Secret is reached by
-//! symbolic links and belongs to root and the group of `fsGroup`, and a systemd credential may name
-//! its service in an access control list (acl(5)).
+//! The permissions of the opened file count, not those of its path. A Kubernetes Secret is a symbolic
+//! link to a file of root and the group of `fsGroup`. A systemd credential may grant access to its
+//! service with an access control list (acl(5)).
 
 use std::{
     fs::{File, Metadata},
@@ -20,19 +20,19 @@ use zeroize::Zeroizing;
 
 use crate::domain::encoding::{self, EncodingError};
 
-/// Longer files are not secrets.
+/// The longest file, in bytes. The rest is not read.
 const MAXIMUM_LENGTH: u64 = 1024 * 1024;
 
-/// Where Linux keeps the access control list of a file.
+/// The extended attribute with the access control list of a file.
 const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
 
 const READ: u32 = 4;
 const WRITE: u32 = 2;
 
-/// Why a file with a secret cannot be used.
+/// A file with a secret was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretFileError {
-    #[error("{0} cannot be read")]
+    #[error("failed to read {0}")]
     Unreadable(PathBuf, #[source] io::Error),
     #[error("permissions on {0} are too open; run `chmod 0400 {0}`")]
     TooOpen(PathBuf),
@@ -46,8 +46,8 @@ pub(crate) enum SecretFileError {
     Encoding(PathBuf, EncodingError),
 }
 
-/// Reads the text of a file that only root and this process's account or groups can read, and only
-/// their owner can change.
+/// Reads a text file that only root and the account and groups of this process may read, and only
+/// its owner may write.
 ///
 /// # Errors
 /// See [`SecretFileError`].
@@ -64,7 +64,7 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Opens such a file, for a secret that somebody else reads.
+/// Opens such a file, for a secret that another process reads.
 ///
 /// # Errors
 /// See [`SecretFileError`].
@@ -80,23 +80,23 @@ pub(crate) fn open(path: &Path) -> Result<File, SecretFileError> {
     }
 }
 
-/// Somebody who may access a file.
+/// A party that may access a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
-    /// The owner, who may change the permissions whatever they are.
+    /// The owner, who may always change the permissions.
     Owner(u32),
-    /// A user that the access control list names.
+    /// A user in the access control list.
     User(u32),
     /// A group.
     Group(u32),
-    /// Everybody else.
+    /// All others.
     Others,
 }
 
-/// A holder, with the permissions as the three bits of a mode.
+/// A party and its permissions, as the three bits of a mode.
 type Grant = (Holder, u32);
 
-/// Why a file is refused.
+/// The reason to refuse a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     TooOpen,
@@ -115,8 +115,8 @@ impl Process {
         Ok(Self { user: geteuid().as_raw(), groups })
     }
 
-    /// Root and this account may do anything, this account's groups may read, nobody else may do
-    /// anything.
+    /// Root and this account may have any permission, the groups of this account may read, and others
+    /// may have none.
     fn refuse(&self, grants: &[Grant]) -> Option<Refusal> {
         grants.iter().find_map(|(holder, permissions)| {
             let (may_read, may_write) = (permissions & READ != 0, permissions & WRITE != 0);
@@ -136,7 +136,7 @@ impl Process {
     }
 }
 
-/// Who may access an opened file.
+/// The parties that may access an opened file.
 fn grants(file: &File) -> io::Result<Vec<Grant>> {
     let metadata = file.metadata()?;
     let mut list = [0; 4096];
@@ -144,7 +144,7 @@ fn grants(file: &File) -> io::Result<Vec<Grant>> {
         Ok(length) => {
             let list = list.get(..length).unwrap_or_default();
             read_acl(metadata.uid(), metadata.gid(), list)
-                .ok_or_else(|| io::Error::other("its access control list has an unknown form"))
+                .ok_or_else(|| io::Error::other("unknown format of the access control list"))
         }
         Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(mode_grants(&metadata)),
         Err(error) => Err(error.into()),
@@ -160,8 +160,8 @@ fn mode_grants(metadata: &Metadata) -> Vec<Grant> {
     ]
 }
 
-/// The entries of an access control list, as Linux stores it: a version, and for each entry a tag,
-/// permissions and an id.
+/// Parses an access control list as Linux stores it: a version, then a tag, permissions and an id
+/// for each entry.
 fn read_acl(owner: u32, group: u32, list: &[u8]) -> Option<Vec<Grant>> {
     let entries = list.strip_prefix(&2_u32.to_le_bytes())?;
     let (entries, rest) = entries.as_chunks::<8>();
@@ -183,7 +183,7 @@ fn read_acl(owner: u32, group: u32, list: &[u8]) -> Option<Vec<Grant>> {
             _ => return None,
         }
     }
-    // The mask bounds everybody but the owner and others.
+    // The mask limits all but the owner and others.
     for (holder, permissions) in &mut grants {
         if matches!(holder, Holder::User(_) | Holder::Group(_)) {
             *permissions &= mask;
@@ -198,7 +198,7 @@ mod tests {
 
     const SERVICE: Process = Process { user: 1000, groups: Vec::new() };
 
-    fn of_mode(owner: u32, group: u32, mode: u32) -> Vec<Grant> {
+    fn mode_grants_of(owner: u32, group: u32, mode: u32) -> Vec<Grant> {
         vec![
             (Holder::Owner(owner), mode >> 6 & 7),
             (Holder::Group(group), mode >> 3 & 7),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_accepted_when_nobody_else_can_read_or_change_it() {
+    fn a_file_that_others_can_read_or_write_is_refused() {
         let service = Process { user: 1000, groups: vec![1000, 2000] };
         for (owner, group, mode, refusal) in [
             (1000, 1000, 0o400, None),
@@ -229,7 +229,7 @@ mod tests {
             (1001, 1000, 0o400, Some(Refusal::ForeignOwner)),
             (1001, 1000, 0o440, Some(Refusal::ForeignOwner)),
         ] {
-            let found = service.refuse(&of_mode(owner, group, mode));
+            let found = service.refuse(&mode_grants_of(owner, group, mode));
             assert_eq!(found, refusal, "{owner}:{group} {mode:o}");
         }
     }
@@ -246,16 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn an_access_control_list_counts_instead_of_the_groups_bits() {
+    fn an_access_control_list_replaces_the_group_bits() {
         let nobody = u32::MAX;
         let with = |more: &[(u16, u16, u32)]| {
             let common = [(0x01, 4, nobody), (0x04, 0, nobody), (0x20, 0, nobody)];
             SERVICE.refuse(&read_acl(0, 0, &list(&[&common, more].concat())).unwrap())
         };
-        // As systemd lets a service read its credential.
+        // A systemd credential grants its service read access.
         assert_eq!(with(&[(0x02, 4, 1000), (0x10, 4, nobody)]), None);
         assert_eq!(with(&[(0x02, 4, 1001), (0x10, 4, nobody)]), Some(Refusal::TooOpen));
-        assert_eq!(with(&[(0x02, 4, 1001), (0x10, 0, nobody)]), None, "the mask bounds it");
+        assert_eq!(with(&[(0x02, 4, 1001), (0x10, 0, nobody)]), None, "the mask limits it");
         assert_eq!(with(&[(0x08, 4, 50), (0x10, 4, nobody)]), Some(Refusal::TooOpen));
         for damaged in [&b""[..], b"\x02\0\0\0x", &list(&[(0x40, 4, 0)]), b"\x01\0\0\0"] {
             assert_eq!(read_acl(0, 0, damaged), None, "{damaged:?}");

@@ -1,7 +1,7 @@
-//! Session cookies: base64url of the user id and 128 random bits (protocol.md 10.27).
+//! Session cookies: the user id and 128 random bits in base64url (docs/reference/wire-contract.md).
 //!
-//! The user id inside makes every look-up one by user. Only a keyed digest (`ticket_digest.rs`) of
-//! its digest is stored.
+//! The user id makes every lookup one by user. The database stores a keyed digest
+//! (`ticket_digest.rs`) of the digest of the cookie.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,28 +11,28 @@ use zeroize::Zeroizing;
 use super::random::{RandomError, random_bytes};
 use crate::domain::user::UserId;
 
-/// Bytes of the user id, in front of the random ones.
+/// Length of the user id, which precedes the random bytes.
 const USER_ID: usize = size_of::<i32>();
-/// Random bytes.
+/// Number of random bytes.
 const RANDOM: usize = 16;
 
-/// A session that was just made; its text goes to the browser once.
+/// A new session. Its text is sent to the browser once.
 pub(crate) struct NewSession {
     pub(crate) text: SecretString,
     pub(crate) digest: Vec<u8>,
 }
 
-/// What a well-formed cookie points at.
+/// The user and digest of a well-formed cookie.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SessionReference {
     pub(crate) user_id: UserId,
     pub(crate) digest: Vec<u8>,
 }
 
-/// Makes a session for a user.
+/// Generates a session for a user.
 ///
 /// # Errors
-/// When there are no random bytes.
+/// When the operating system returns no random bytes.
 pub(crate) fn new_session(user_id: UserId) -> Result<NewSession, RandomError> {
     let random = Zeroizing::new(random_bytes::<RANDOM>()?);
     let bytes = Zeroizing::new([&user_id.as_i32().to_be_bytes()[..], &random[..]].concat());
@@ -40,9 +40,9 @@ pub(crate) fn new_session(user_id: UserId) -> Result<NewSession, RandomError> {
     Ok(NewSession { text, digest: Sha256::digest(&bytes).to_vec() })
 }
 
-/// Reads a cookie's value; `None` unless [`new_session`] could have made it.
+/// Parses a cookie. `None` unless [`new_session`] could have generated it.
 pub(crate) fn read_session(text: &SecretString) -> Option<SessionReference> {
-    // The engine refuses every spelling but the canonical one.
+    // The decoder rejects every encoding but the canonical one.
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.expose_secret()).ok()?);
     let (user_id, random) = bytes.split_first_chunk::<USER_ID>()?;
     let user_id = UserId::try_from(i32::from_be_bytes(*user_id)).ok()?;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_session_reads_back_and_no_two_are_alike() {
+    fn a_new_session_is_parsed_and_unique() {
         let user_id = UserId::try_from(7).unwrap();
         let (one, two) = (new_session(user_id).unwrap(), new_session(user_id).unwrap());
         let read = read_session(&one.text).unwrap();

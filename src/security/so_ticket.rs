@@ -1,7 +1,7 @@
-//! SoTicket texts: `7T:` + base64 of UTF-16LE `guid;user-id` (protocol.md 10.6).
+//! SoTickets: `7T:` and `guid;user-id` in UTF-16LE and Base64 (docs/reference/wire-contract.md).
 //!
-//! The 128 random bits stand in GUID form. The user id inside makes every look-up one by user.
-//! Only a keyed digest (`ticket_digest.rs`) of the digest of the decoded bytes is stored.
+//! The GUID holds 128 random bits. The user id makes every lookup one by user. The database stores a
+//! keyed digest (`ticket_digest.rs`) of the digest of the decoded bytes.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,23 +14,23 @@ use crate::domain::user::UserId;
 
 const PREFIX: &str = "7T:";
 
-/// A ticket that was just made; its text is shown once.
+/// A new ticket. Its text is shown once.
 pub(crate) struct NewTicket {
     pub(crate) text: SecretString,
     pub(crate) digest: Vec<u8>,
 }
 
-/// What a well-formed ticket text points at.
+/// The user and digest of a well-formed ticket.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TicketReference {
     pub(crate) user_id: UserId,
     pub(crate) digest: Vec<u8>,
 }
 
-/// Makes a ticket for a user.
+/// Generates a ticket for a user.
 ///
 /// # Errors
-/// When there are no random bytes.
+/// When the operating system returns no random bytes.
 pub(crate) fn new_ticket(user_id: UserId) -> Result<NewTicket, RandomError> {
     let guid = Uuid::from_bytes(random_bytes::<16>()?);
     let inner = Zeroizing::new(format!("{guid};{user_id}"));
@@ -43,10 +43,10 @@ pub(crate) fn new_ticket(user_id: UserId) -> Result<NewTicket, RandomError> {
     })
 }
 
-/// Reads a ticket text; `None` unless it is exactly a text that [`new_ticket`] could have made.
+/// Parses a ticket. `None` unless [`new_ticket`] could have generated it.
 pub(crate) fn read_ticket(text: &SecretString) -> Option<TicketReference> {
     let encoded = text.expose_secret().strip_prefix(PREFIX)?;
-    // The engine refuses every spelling but the canonical one.
+    // The decoder rejects every encoding but the canonical one.
     let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
     let (pairs, odd) = bytes.as_chunks::<2>();
     let units: Zeroizing<Vec<u16>> =
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_ticket_reads_back_and_no_two_are_alike() {
+    fn a_new_ticket_is_parsed_and_unique() {
         let user_id = UserId::try_from(2_147_483_647).unwrap();
         let (one, two) = (new_ticket(user_id).unwrap(), new_ticket(user_id).unwrap());
         let read = read_ticket(&one.text).unwrap();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_of_the_base64_are_refused() {
+    fn non_canonical_base64_is_refused() {
         let text = new_ticket(UserId::try_from(12).unwrap()).unwrap().text;
         let text = text.expose_secret();
         for other in [
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(text in "(7T:)?\\PC{0,80}") {
+        fn parsing_any_text_does_not_panic(text in "(7T:)?\\PC{0,80}") {
             let _ = read_ticket(&SecretString::from(text));
         }
     }

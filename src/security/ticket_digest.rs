@@ -1,5 +1,6 @@
-//! Keyed digests of tickets and sessions: whoever writes to the database cannot make one, and cannot
-//! let one of theirs stand for somebody else.
+//! Keyed digests of tickets and sessions.
+//!
+//! An attacker who writes to the database cannot forge a ticket, or assign their own to another user.
 
 use super::{
     keyring::{Key, Keyring},
@@ -8,22 +9,23 @@ use super::{
 };
 use crate::domain::user::UserId;
 
-/// What a ticket or a session may be stored as while keys rotate.
+/// The digests that a ticket or session may be stored under during a key rotation.
 #[derive(Debug)]
 pub(crate) struct TicketDigests {
-    /// Under the writing key.
+    /// Under the writing key, for new rows.
     pub(crate) writing: Vec<u8>,
-    /// Under every readable key, the writing one too: what a look-up asks for.
+    /// Under every readable key, including the writing one, for lookups.
     pub(crate) readable: Vec<Vec<u8>>,
 }
 
 impl TicketDigests {
-    /// Of a user's ticket or session: `kind` tells which, `digest` is that of its text.
+    /// The digests of a ticket or session of a user. `kind` is `ticket` or `session`, `digest` that
+    /// of its text.
     pub(crate) fn of(keyring: &Keyring, kind: &str, user_id: UserId, digest: &[u8]) -> Self {
-        let under = |key| ticket_digest(key, kind, user_id, digest);
+        let keyed = |key| ticket_digest(key, kind, user_id, digest);
         Self {
-            writing: under(keyring.writing()),
-            readable: keyring.readable().map(under).collect(),
+            writing: keyed(keyring.writing()),
+            readable: keyring.readable().map(keyed).collect(),
         }
     }
 }
@@ -44,22 +46,23 @@ mod tests {
     #[test]
     fn the_digest_depends_on_key_kind_user_and_text() {
         let user = |id: i32| UserId::try_from(id).unwrap();
-        let of = |kind: &str, id: i32, digest: &[u8]| {
+        let writing = |kind: &str, id: i32, digest: &[u8]| {
             TicketDigests::of(&ring(), kind, user(id), digest).writing
         };
-        let base = of("ticket", 1, b"digest");
-        assert_eq!(base, of("ticket", 1, b"digest"));
-        assert_ne!(base, of("session", 1, b"digest"));
-        assert_ne!(base, of("ticket", 2, b"digest"));
-        assert_ne!(base, of("ticket", 1, b"another"));
+        let base = writing("ticket", 1, b"digest");
+        assert_eq!(base, writing("ticket", 1, b"digest"));
+        assert_ne!(base, writing("session", 1, b"digest"));
+        assert_ne!(base, writing("ticket", 2, b"digest"));
+        assert_ne!(base, writing("ticket", 1, b"another"));
         let before = TicketDigests::of(&ring_before(), "ticket", user(1), b"digest");
         assert_ne!(base, before.writing);
     }
 
     #[test]
-    fn look_ups_ask_under_every_readable_key() {
-        let of = |ring| TicketDigests::of(&ring, "ticket", UserId::try_from(1).unwrap(), b"digest");
-        let (before, now) = (of(ring_before()), of(ring()));
+    fn a_lookup_uses_every_readable_key() {
+        let digests =
+            |ring| TicketDigests::of(&ring, "ticket", UserId::try_from(1).unwrap(), b"digest");
+        let (before, now) = (digests(ring_before()), digests(ring()));
         assert_eq!(now.readable.len(), 2);
         assert!(now.readable.contains(&before.writing) && now.readable.contains(&now.writing));
     }

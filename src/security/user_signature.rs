@@ -1,15 +1,15 @@
-//! What a user was when they were read, as one text: whoever saves them tells by it what they saw.
+//! Signature of the state of a user, for optimistic locking: a save names the state that was read.
 //!
-//! It proves nothing and hides nothing; whoever may read a user may know it.
+//! It is an unkeyed digest. It authenticates nothing, and anybody who may read the user may know it.
 
 use sha2::{Digest, Sha256};
 
 use super::length_prefixed::LengthPrefixed;
 use crate::domain::{hexadecimal, user::User};
 
-/// The signature of a user as they are.
+/// The signature of the current state of a user.
 pub(crate) fn user_signature(user: &User) -> String {
-    let flag = |is: bool| [u8::from(is)];
+    let flag = |value: bool| [u8::from(value)];
     let fields = LengthPrefixed::of("user")
         .field(&user.user_id.as_i32().to_be_bytes())
         .field(user.login_name.as_bytes())
@@ -27,7 +27,7 @@ mod tests {
     use crate::domain::user::{UserId, UserType};
 
     #[test]
-    fn it_changes_with_all_that_a_save_can_change_and_with_nothing_else() {
+    fn it_changes_with_every_field_that_a_save_can_change() {
         let user = || User {
             user_id: UserId::try_from(7).unwrap(),
             login_name: "seven".to_owned(),

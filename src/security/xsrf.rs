@@ -1,5 +1,5 @@
-//! Values that a page of another site cannot know: random bytes, and a MAC over them and what
-//! they belong to (protocol.md 10.27; OWASP's signed double submit).
+//! XSRF tokens: random bytes, and a MAC over them and their scope (docs/reference/wire-contract.md;
+//! signed double-submit cookie of the OWASP CSRF cheat sheet).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,22 +12,22 @@ use super::{
     random::{RandomError, random_bytes},
 };
 
-/// Random bytes in front of the MAC.
+/// Number of random bytes in front of the MAC.
 const RANDOM: usize = 16;
 
-/// What a value belongs to.
+/// The scope that a token is valid for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum XsrfScope<'scope> {
     /// The session with this digest.
     Session(&'scope [u8]),
-    /// The login page that was given this text as a cookie.
+    /// The login page with this text as its cookie.
     LoginPage(&'scope SecretString),
 }
 
-/// A new value for that scope.
+/// Generates a token for a scope.
 ///
 /// # Errors
-/// When there are no random bytes.
+/// When the operating system returns no random bytes.
 pub(crate) fn new_xsrf_token(
     keyring: &Keyring,
     scope: XsrfScope<'_>,
@@ -37,27 +37,27 @@ pub(crate) fn new_xsrf_token(
     Ok(SecretString::from(URL_SAFE_NO_PAD.encode([&random[..], &mac].concat())))
 }
 
-/// True when [`new_xsrf_token`] made this text for that scope, under any readable key.
+/// True when [`new_xsrf_token`] generated this token for the scope, under any readable key.
 pub(crate) fn is_xsrf_token(keyring: &Keyring, scope: XsrfScope<'_>, text: &SecretString) -> bool {
     let Ok(bytes) = URL_SAFE_NO_PAD.decode(text.expose_secret()) else { return false };
     let Some((random, given)) = bytes.split_at_checked(RANDOM) else { return false };
     keyring.readable().any(|key| mac(key, scope, random).ct_eq(given).into())
 }
 
-/// Random text that names a login page until its form comes back.
+/// Generates the random text that identifies a login page until its form is submitted.
 ///
 /// # Errors
-/// When there are no random bytes.
+/// When the operating system returns no random bytes.
 pub(crate) fn new_login_page() -> Result<SecretString, RandomError> {
     Ok(SecretString::from(URL_SAFE_NO_PAD.encode(random_bytes::<RANDOM>()?)))
 }
 
 fn mac(key: &Key, scope: XsrfScope<'_>, random: &[u8]) -> Vec<u8> {
-    let (label, of) = match scope {
+    let (label, content) = match scope {
         XsrfScope::Session(digest) => ("xsrf session", digest),
         XsrfScope::LoginPage(text) => ("xsrf login page", text.expose_secret().as_bytes()),
     };
-    hmac_sha256(&key.xsrf, LengthPrefixed::of(label).field(of).field(random).as_bytes())
+    hmac_sha256(&key.xsrf, LengthPrefixed::of(label).field(content).field(random).as_bytes())
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
     use crate::security::keyring::tests::{ring, ring_before};
 
     #[test]
-    fn a_value_counts_for_its_own_scope_only() {
+    fn a_token_is_valid_for_its_own_scope_only() {
         let page = new_login_page().unwrap();
         let scopes =
             [XsrfScope::Session(b"one"), XsrfScope::Session(b"two"), XsrfScope::LoginPage(&page)];
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_outlives_the_rotation_of_its_key() {
+    fn a_token_is_valid_after_a_key_rotation() {
         let scope = XsrfScope::Session(b"one");
         let token = new_xsrf_token(&ring_before(), scope).unwrap();
         assert!(is_xsrf_token(&ring(), scope, &token));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn a_changed_token_is_refused() {
         let scope = XsrfScope::Session(b"one");
         let token = new_xsrf_token(&ring(), scope).unwrap();
         let text = token.expose_secret();

@@ -27,6 +27,6 @@ impl Service {
             auth_time: principal.auth_time,
             application: principal.application.clone(),
         };
-        self.access_tokens.issue((&self.keyring, &self.applications), &content, now)
+        self.access_tokens.issue(&self.keyring, &self.applications, &content, now)
     }
 }

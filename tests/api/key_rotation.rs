@@ -99,7 +99,7 @@ async fn keys_rotate_without_downtime_and_without_new_logins(pool: PgPool) {
     for ended in [&unused, &token] {
         app.get(WHO, ended).await.assert_unauthenticated();
     }
-    app.command(&["rotate-key", "use", &old], "").failed_saying("retired, which is for ever");
+    app.command(&["rotate-key", "use", &old], "").failed_saying("retired and cannot be used again");
     assert_eq!(fs::metadata(app.keyring()).unwrap().permissions().mode() & 0o777, 0o400);
 }
 

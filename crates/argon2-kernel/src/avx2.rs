@@ -1,15 +1,15 @@
 //! Argon2id with one lane on AVX2: the only module of the crate with `unsafe` code.
 //!
-//! Safe on the outside, whatever the arguments: AVX2 is detected before it is used, and blocks are
-//! chosen with checked indexes. What is left to `unsafe` is the call into AVX2 code, the vector
-//! loads and stores (of arrays of exactly that size) and a `madvise`.
+//! The interface is safe for all arguments: AVX2 is detected before it is used, and blocks are
+//! selected with checked indexes. `unsafe` covers the call into AVX2 code, the vector loads and
+//! stores (of arrays of exactly that size) and `madvise`.
 //!
-//! It is faster than the `argon2` crate because a block is never copied, four rows are permuted
-//! together so that the others hide the multiplication latency of one, and the next block is
-//! fetched as soon as the word that chooses it is known, before the one before it is complete.
+//! It is faster than the `argon2` crate for three reasons. It never copies a block. It permutes four
+//! rows together, which hides the latency of multiplications. It prefetches the next block as soon
+//! as the word that selects it is known, before the current block is complete.
 //!
-//! The second half of argon2id chooses blocks by secret data. That is inherent (RFC 9106,
-//! section 7): no implementation is free of that side channel. There is no other branch on data.
+//! The second half of argon2id selects blocks by secret data. This side channel is inherent (RFC
+//! 9106, section 7). There is no other branch on data.
 #![expect(unsafe_code, reason = "vector loads and stores, after detection of AVX2")]
 
 use std::arch::x86_64::{
@@ -36,17 +36,17 @@ const WORDS: usize = 128;
 /// The words of one block.
 type Words = [u64; WORDS];
 
-/// Where the compression function works.
+/// Working state of the compression function.
 struct State {
     block: Vectors,
     rotations: Rotations,
 }
 
-/// Computes argon2id v1.3 with one lane in the given memory, whatever it held before.
+/// Computes argon2id v1.3 with one lane in the given memory. Earlier contents do not matter.
 ///
-/// The memory keeps what the last pass left there. `None` when this processor has no AVX2, when
-/// argon2 has no such cost, when the memory is too small or an input too long: the `argon2` crate
-/// can be asked then.
+/// The memory keeps the blocks of the last pass. `None` when this processor has no AVX2, argon2 does
+/// not support the cost, the memory is too small, or an input is too long. Use the `argon2` crate
+/// then.
 #[must_use]
 pub fn argon2id(
     inputs: &Inputs<'_>,
@@ -70,8 +70,8 @@ pub fn argon2id(
     Some(())
 }
 
-/// Fills the lane (RFC 9106, section 3.2, steps 5 and 6); `None` cannot happen, it stands for a
-/// failed bounds check.
+/// Fills the lane (RFC 9106, section 3.2, steps 5 and 6). `None` stands for a failed bounds check,
+/// which cannot happen.
 #[target_feature(enable = "avx2")]
 fn fill(memory: &mut [Block], segment: usize, cost: Cost) -> Option<()> {
     let mut state = State { block: [_mm256_setzero_si256(); 32], rotations: Rotations::new() };
@@ -107,7 +107,7 @@ impl Segment {
         }
     }
 
-    /// Argon2i's way: blocks are chosen by a counter (RFC 9106, section 3.4.1.2).
+    /// As in argon2i: a counter selects the blocks (RFC 9106, section 3.4.1.2).
     #[target_feature(enable = "avx2")]
     fn fill_independently(&self, memory: &mut [Block], state: &mut State) -> Option<()> {
         let mut counter = [0; WORDS];
@@ -119,7 +119,7 @@ impl Segment {
             let end = self.length.min(start + WORDS);
             for index in first.max(start)..end {
                 let word = *addresses.get(index % WORDS)?;
-                // The next block is known already: have it fetched while this one is computed.
+                // The next block is known already: prefetch it.
                 if let Some(following) = addresses.get(index % WORDS + 1) {
                     self.fetch(memory.as_ptr(), index + 1, *following);
                 }
@@ -129,7 +129,7 @@ impl Segment {
         Some(())
     }
 
-    /// Argon2d's way: the block before chooses the block (RFC 9106, section 3.4.1.1).
+    /// As in argon2d: the previous block selects the block (RFC 9106, section 3.4.1.1).
     #[target_feature(enable = "avx2")]
     fn fill_dependently<const XOR: bool>(
         &self,
@@ -147,7 +147,7 @@ impl Segment {
         Some(())
     }
 
-    /// Computes one block from the one before and the chosen one; its first word.
+    /// Computes one block from the previous and the selected one. Returns its first word.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn fill_block<const XOR: bool>(
@@ -170,14 +170,14 @@ impl Segment {
         ))
     }
 
-    /// Where the block before this one of the segment is; the lane is a ring.
+    /// The index of the previous block. The lane is a ring.
     #[inline]
     fn previous(&self, index: usize) -> usize {
         let current = self.slice * self.length + index;
         if current == 0 { SLICES * self.length - 1 } else { current - 1 }
     }
 
-    /// Where the block chosen by a word is (RFC 9106, section 3.4.2): never the one before.
+    /// The index of the block that a word selects (RFC 9106, section 3.4.2), never the previous one.
     #[inline]
     fn reference(&self, index: usize, word: u64) -> usize {
         let lane = SLICES * self.length;
@@ -191,7 +191,7 @@ impl Segment {
         if place >= lane { place - lane } else { place }
     }
 
-    /// The next 128 words that choose blocks (RFC 9106, section 3.4.1.2).
+    /// Computes the next 128 words that select blocks (RFC 9106, section 3.4.1.2).
     #[target_feature(enable = "avx2")]
     fn next_addresses(
         &self,
@@ -217,7 +217,7 @@ impl Segment {
         Some(())
     }
 
-    /// Asks the processor to fetch the block that a word chooses. Without effect on the result.
+    /// Prefetches the block that a word selects. Does not affect the result.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn fetch(&self, blocks: *const Block, index: usize, word: u64) {
@@ -228,7 +228,7 @@ impl Segment {
     }
 }
 
-/// The lower 32 bits, as this 64-bit processor's index.
+/// The lower 32 bits as an index.
 #[inline]
 fn low_half(word: u64) -> usize {
     usize::try_from(word & u64::from(u32::MAX)).unwrap_or_default()
@@ -240,9 +240,9 @@ fn words(block: &Block) -> Option<&Words> {
     block.as_ref().first_chunk()
 }
 
-/// G (RFC 9106, section 3.5): `next` becomes, or with `XOR` is xored with, what G returns.
+/// G (RFC 9106, section 3.5): writes the result to `next`, or with `XOR` xors it into `next`.
 ///
-/// The first word is also handed over before the block is complete. The state is scratch space.
+/// Calls `on_first_word` with the first word before the block is complete.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn compress<const XOR: bool>(
@@ -281,13 +281,13 @@ fn compress<const XOR: bool>(
     first_word
 }
 
-/// Memory for [`argon2id`], in huge pages where Linux has them to give.
+/// Allocates memory for [`argon2id`], in huge pages where Linux has them.
 ///
-/// Without them most of the time of a hash in fresh memory is page faults, and address translation
-/// costs more afterwards. They must be asked for before the memory is first written.
+/// Without huge pages, page faults take most of the time of a hash in fresh memory, and address
+/// translation costs more afterwards. They are requested before the first write.
 ///
 /// # Errors
-/// When there is not that much memory.
+/// When the allocation fails.
 pub fn allocate(blocks: usize) -> Result<Vec<Block>, TryReserveError> {
     let mut memory = Vec::new();
     memory.try_reserve_exact(blocks)?;
@@ -296,7 +296,7 @@ pub fn allocate(blocks: usize) -> Result<Vec<Block>, TryReserveError> {
     Ok(memory)
 }
 
-/// Asks for huge pages for what of the memory can consist of them.
+/// Requests huge pages for the part of the memory that can use them.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(memory: &mut [MaybeUninit<Block>]) {
     const HUGE_PAGE: usize = 2 << 20;
@@ -308,13 +308,13 @@ fn advise_huge_pages(memory: &mut [MaybeUninit<Block>]) {
     if length > 0 {
         // SAFETY: the range lies within the slice, which is borrowed mutably, and this advice
         // changes how memory is backed, never what it contains.
-        // It is advice: a kernel without huge pages may refuse it, and everything still works.
+        // A kernel without huge pages may refuse it, which is harmless.
         let _advised =
             unsafe { madvise(start.wrapping_add(edge).cast(), length, Advice::LinuxHugepage) };
     }
 }
 
-/// Huge pages are asked for on Linux only.
+/// Other systems have no such advice.
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_memory: &mut [MaybeUninit<Block>]) {}
 

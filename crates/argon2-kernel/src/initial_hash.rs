@@ -1,5 +1,5 @@
-//! The two ends of argon2id that are plain `BLAKE2b`: H0, H' and the tag (RFC 9106, section 3.2
-//! and 3.3), for one lane, version 1.3 and tags of 32 bytes.
+//! The steps of argon2id that use plain `BLAKE2b`: H0, H' and the tag (RFC 9106, sections 3.2 and
+//! 3.3), for one lane, version 1.3 and tags of 32 bytes.
 
 use argon2::Block;
 use blake2::digest::consts::U32;
@@ -9,16 +9,16 @@ use zeroize::Zeroizing;
 /// Length of a tag in bytes.
 pub const TAG_LENGTH: usize = 32;
 
-/// What argon2id is computed from, apart from the cost (RFC 9106, section 3.1).
+/// The inputs of argon2id without the cost (RFC 9106, section 3.1).
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
-    /// The message, here a password or token (P).
+    /// The message, such as a password (P).
     pub secret: &'a [u8],
     /// The nonce (S).
     pub salt: &'a [u8],
-    /// The additional secret, often called pepper (K), empty when there is none.
+    /// The secret value, often called pepper (K). Empty: none.
     pub additional_secret: &'a [u8],
-    /// Data the tag is bound to (X), empty when there is none.
+    /// The associated data (X). Empty: none.
     pub associated_data: &'a [u8],
 }
 
@@ -31,7 +31,7 @@ pub struct Cost {
     pub iterations: u32,
 }
 
-/// H0, from which everything else is computed. It is as good as the secret to an attacker.
+/// H0, from which everything else is computed. An attacker can use it like the secret.
 pub(crate) type InitialHash = Zeroizing<[u8; 64]>;
 
 /// H0 (RFC 9106, section 3.2, step 1); `None` when an input is longer than argon2 allows.
@@ -68,7 +68,7 @@ pub(crate) fn fill_starting_block(hash: &InitialHash, number: u32, block: &mut B
     let mut link = Zeroizing::new([0; 64]);
     hasher.finalize_into((&mut *link).into());
 
-    // The first half of every link of the chain, but of the last one both (section 3.3).
+    // The first half of every link of the chain, and both halves of the last one (section 3.3).
     let (halves, _) = block.as_mut().as_chunks_mut::<4>();
     let last = halves.len().saturating_sub(1);
     for (position, half) in halves.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! On other processors: nothing is computed here, and the `argon2` crate is to be used.
+//! The interface of the AVX2 module on other processors. It computes nothing; use the `argon2` crate.
 
 use std::collections::TryReserveError;
 
@@ -17,10 +17,10 @@ pub fn argon2id(
     None
 }
 
-/// Memory to hash in.
+/// Allocates memory for a hash.
 ///
 /// # Errors
-/// When there is not that much memory.
+/// When the allocation fails.
 pub fn allocate(blocks: usize) -> Result<Vec<Block>, TryReserveError> {
     let mut memory = Vec::new();
     memory.try_reserve_exact(blocks)?;

@@ -1,5 +1,5 @@
-//! P, the permutation of argon2's compression function (RFC 9106, section 3.6), on AVX2, without
-//! `unsafe`: nothing here touches memory but through references.
+//! P, the permutation of the compression function (RFC 9106, section 3.6), on AVX2. It accesses
+//! memory only through references, so it needs no `unsafe`.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_mul_epu32, _mm256_permute4x64_epi64,
@@ -8,15 +8,15 @@ use std::arch::x86_64::{
 };
 use std::hint::black_box;
 
-/// Four independent vectors, to keep the processor busy.
+/// Four independent vectors, for instruction-level parallelism.
 pub(crate) type Four = [__m256i; 4];
 
-/// A block in vectors.
+/// A block as vectors.
 pub(crate) type Vectors = [__m256i; 32];
 
 /// The byte shuffles that rotate each word to the right.
 ///
-/// They are hidden from the compiler: it would replace a known shuffle by two or three others.
+/// They are opaque to the compiler, which would replace a known shuffle with two or three others.
 #[derive(Clone, Copy)]
 pub(crate) struct Rotations {
     by_16: __m256i,
@@ -24,7 +24,7 @@ pub(crate) struct Rotations {
 }
 
 impl Rotations {
-    /// For any number of permutations.
+    /// Loads the shuffles, for any number of permutations.
     #[target_feature(enable = "avx2")]
     #[rustfmt::skip]
     pub(crate) fn new() -> Self {
@@ -63,7 +63,7 @@ pub(crate) fn permute_rows(rows: &mut [Four; 4], rotations: Rotations) {
 
 /// P on four columns of the block at once, each of the halves of eight vectors.
 ///
-/// Diagonals are formed within the halves, which takes one cycle; across them it takes more.
+/// Diagonals are formed within the halves, which takes one cycle. Across halves it takes more.
 #[inline]
 #[target_feature(enable = "avx2")]
 #[expect(clippy::indexing_slicing, reason = "constant indexes, checked by the compiler")]
@@ -82,8 +82,8 @@ pub(crate) fn permute_columns<const START: usize>(block: &mut Vectors, rotations
     [block[left + 24], block[left + 28], block[right + 24], block[right + 28]] = d;
 }
 
-/// GB (RFC 9106, section 3.6) on sixteen columns, in steps, so that every step is four independent
-/// instructions and none waits for the multiplication of the one before.
+/// GB (RFC 9106, section 3.6) on sixteen columns. Each step is four independent instructions, so that
+/// none waits for the multiplication of the previous one.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mix([a, b, c, d]: [Four; 4], rotations: Rotations) -> [Four; 4] {
@@ -98,14 +98,14 @@ fn mix([a, b, c, d]: [Four; 4], rotations: Rotations) -> [Four; 4] {
     [a, b, c, d]
 }
 
-/// The same for each vector.
+/// Applies a function to each vector.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn each([v0, v1, v2, v3]: Four, f: impl Fn(__m256i) -> __m256i) -> Four {
     [f(v0), f(v1), f(v2), f(v3)]
 }
 
-/// The same for each pair of vectors.
+/// Applies a function to each pair of vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn pairwise(
@@ -116,7 +116,7 @@ fn pairwise(
     [f(v0, w0), f(v1, w1), f(v2, w2), f(v3, w3)]
 }
 
-/// Rows of vectors as columns of them.
+/// Transposes rows and columns of vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transposed(rows: &[Four; 4]) -> [Four; 4] {
@@ -124,7 +124,7 @@ fn transposed(rows: &[Four; 4]) -> [Four; 4] {
     [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]]
 }
 
-/// In each pair of vectors, the 64-bit words of each half moved down by one.
+/// Moves the 64-bit words of each half down by one, in each pair of vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn shifted([v0, v1, v2, v3]: Four) -> Four {
@@ -136,7 +136,7 @@ fn shifted([v0, v1, v2, v3]: Four) -> Four {
     ]
 }
 
-/// Each pair of vectors the other way round.
+/// Swaps the vectors of each pair.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn swapped([v0, v1, v2, v3]: Four) -> Four {

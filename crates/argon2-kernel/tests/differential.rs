@@ -1,4 +1,4 @@
-//! The kernel against published vectors and against the `argon2` crate.
+//! Compares the kernel with published vectors and with the `argon2` crate.
 #![cfg(target_arch = "x86_64")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -13,14 +13,14 @@ fn plain<'a>(secret: &'a [u8], salt: &'a [u8]) -> Inputs<'a> {
     Inputs { secret, salt, additional_secret: &[], associated_data: &[] }
 }
 
-/// The tag by the kernel, in memory that is full of something else.
+/// The tag of the kernel, in memory with other contents.
 fn by_kernel(inputs: &Inputs<'_>, cost: Cost, spare_blocks: usize) -> Tag {
     let mut memory = vec![garbage(); cost.memory_kib as usize / 4 * 4 + spare_blocks];
     let mut tag = [0xaa; TAG_LENGTH];
     argon2id(inputs, cost, &mut memory, &mut tag).expect("AVX2, a valid cost, enough memory");
     assert!(
         memory.iter().rev().take(spare_blocks).all(|block| block.as_ref() == garbage().as_ref()),
-        "it wrote beyond the blocks of the cost"
+        "the kernel wrote beyond the blocks of the cost"
     );
     tag
 }
@@ -31,7 +31,7 @@ fn garbage() -> Block {
     block
 }
 
-/// The tag by the `argon2` crate.
+/// The tag of the `argon2` crate.
 fn by_crate(inputs: &Inputs<'_>, cost: Cost) -> Tag {
     let parameters = ParamsBuilder::new()
         .m_cost(cost.memory_kib)
@@ -60,9 +60,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The argon2id v1.3 vectors with one lane of the reference implementation (`src/test.c`).
 ///
-/// The one of RFC 9106 (section 5.3) has four lanes, so it is a test of the fallback.
+/// The vector of RFC 9106 (section 5.3) has four lanes, which the kernel does not support.
 #[test]
-fn published_vectors_with_one_lane_are_met() {
+fn the_kernel_matches_published_vectors_with_one_lane() {
     for (memory_kib, iterations, secret, salt, expected) in [
         (65536, 2, "password", "somesalt", VECTORS[0]),
         (256, 2, "password", "somesalt", VECTORS[1]),
@@ -161,7 +161,7 @@ fn threads_do_not_disturb_each_other() {
 }
 
 #[test]
-fn impossible_costs_and_too_little_memory_are_left_to_the_caller() {
+fn unsupported_costs_and_too_little_memory_return_none() {
     let inputs = plain(b"correct horse", b"battery staple");
     for (memory_kib, iterations, blocks) in
         [(7, 1, 8), (0, 1, 8), (8, 0, 8), (8, 1, 7), (11, 1, 7), (u32::MAX, 1, 8), (8, 1, 0)]
@@ -175,7 +175,7 @@ fn impossible_costs_and_too_little_memory_are_left_to_the_caller() {
 }
 
 #[test]
-fn memory_of_any_size_is_allocated_whole() {
+fn memory_of_any_size_is_allocated_and_zeroed() {
     for blocks in [0, 1, 8, 2047, 2048, 4096, 10_000] {
         let memory = allocate(blocks).unwrap();
         assert_eq!(memory.len(), blocks);
@@ -184,6 +184,6 @@ fn memory_of_any_size_is_allocated_whole() {
 }
 
 #[test]
-fn more_memory_than_there_is_is_refused() {
+fn an_impossible_allocation_fails() {
     assert!(allocate(usize::MAX / Block::SIZE / 2 + 1).is_err());
 }

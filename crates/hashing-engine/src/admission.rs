@@ -2,8 +2,8 @@
 //!
 //! A request that needs a hash holds an admission until it is answered. There are as many as the
 //! queue has places, so a refusal costs neither a database connection nor a statement. The rule is
-//! that of the fair queue: when all admissions are taken, a client with fewer of them than another
-//! is still admitted.
+//! that of the fair queue: when all admissions are taken, a client that holds fewer than another is
+//! still admitted.
 //!
 //! An admission belongs to the authenticated user. While a request only names a user, as a ticket
 //! does, it belongs to the address: nobody can take the admissions of another user by naming them.

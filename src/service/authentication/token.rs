@@ -38,7 +38,7 @@ impl Service {
         let refuse = |reason| AuthenticationError::refused(None, reason);
         let content = self
             .access_tokens
-            .verify((&self.keyring, &self.applications), text)
+            .verify(&self.keyring, &self.applications, text)
             .map_err(|refused| refuse(Refusal::Token(refused)))?;
         let admission = self.admit(work, content.user_id)?;
         let mut connection = self.connection().await?;

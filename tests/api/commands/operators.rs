@@ -85,7 +85,7 @@ fn a_keyring_is_generated_once_and_listed_without_its_secret() {
     let run = |arguments: &[&str]| run_with_input(keeper(arguments), "");
     run(&["keys", "generate", "--file", file]).succeeded();
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400);
-    run(&["keys", "generate", "--file", file]).failed_saying("exists already");
+    run(&["keys", "generate", "--file", file]).failed_saying("already exists");
     let list = run(&["keys", "list", "--file", file]).succeeded();
     assert!(list.contains("writing"), "{list}");
     let text = fs::read_to_string(file).unwrap();
