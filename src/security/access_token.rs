@@ -1,8 +1,8 @@
 //! Access tokens of this service: `8A:<context>.<JWT>`, opaque to clients
 //! (docs/reference/wire-contract.md).
 //!
-//! Algorithm, type, issuer, audience and context are pinned here (RFC 8725). The `kid` selects one of
-//! the readable keys of the keyring, and no other key is accepted.
+//! Algorithm, type, issuer, audience and context are pinned here (RFC 8725). The `kid` selects one
+//! of the readable keys of the keyring, and no other key is accepted.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! `SO-AppToken`: the secret of an application. The settings hold only its digest
 //! (docs/reference/wire-contract.md).
 //!
-//! The secrets are long and random, so an unsalted digest resists a dictionary attack. Short secrets
-//! are refused.
+//! The secrets are long and random, so an unsalted digest resists a dictionary attack. Short
+//! secrets are refused.
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};

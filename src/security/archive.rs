@@ -5,8 +5,8 @@
 //! truncated chunks.
 //!
 //! The header is `keeper-archive 1\n`, then memory, passes and lanes of argon2id as big-endian
-//! 32-bit numbers, a salt of 16 bytes and a nonce of 19. It is associated data of every chunk. Chunks
-//! of 64 KiB follow; the last one is shorter or empty.
+//! 32-bit numbers, a salt of 16 bytes and a nonce of 19. It is associated data of every chunk.
+//! Chunks of 64 KiB follow; the last one is shorter or empty.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 

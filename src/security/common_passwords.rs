@@ -1,7 +1,8 @@
 //! Common, breached and guessable passwords. The checks are offline: nothing leaves the process.
 //!
-//! The list is a binary fuse filter over the first eight bytes of SHA-256. It has no false negatives,
-//! and the false-positive rate is 1 in 65,536. `zxcvbn` estimates passwords that are not listed.
+//! The list is a binary fuse filter over the first eight bytes of SHA-256. It has no false
+//! negatives, and the false-positive rate is 1 in 65,536. `zxcvbn` estimates passwords that are not
+//! listed.
 
 use std::sync::LazyLock;
 

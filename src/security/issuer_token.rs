@@ -1,8 +1,8 @@
 //! Tokens of configured OpenID Connect issuers (docs/reference/wire-contract.md; RFC 8725).
 //!
-//! The exact `iss` selects the issuer. The `kid` selects a key from the key set of that issuer only;
-//! without a `kid`, exactly one key must fit. Other header fields about keys (`jku`, `jwk`, `x5u`) are
-//! ignored.
+//! The exact `iss` selects the issuer. The `kid` selects a key from the key set of that issuer
+//! only; without a `kid`, exactly one key must fit. Other header fields about keys (`jku`, `jwk`,
+//! `x5u`) are ignored.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ use super::{
 /// Accepted signature algorithms. All use a public key.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
-/// Accepted `typ` headers. Other types, such as logout tokens, do not authenticate a user (RFC 8725,
-/// section 3.11). A token without a type is an ID token.
+/// Accepted `typ` headers. Other types, such as logout tokens, do not authenticate a user (RFC
+/// 8725, section 3.11). A token without a type is an ID token.
 const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
 /// An issuer whose tokens authenticate users.

@@ -1,8 +1,8 @@
 //! The keyring of this installation, and the keys that are derived from it.
 //!
 //! A key of the keyring is never used directly. HKDF-SHA-256 (RFC 5869) derives one key for each
-//! purpose, so that one use cannot affect another. The keyring is a file; the environment only names
-//! it.
+//! purpose, so that one use cannot affect another. The keyring is a file; the environment only
+//! names it.
 
 use std::path::Path;
 
@@ -115,8 +115,8 @@ impl Keyring {
         Ok((file.to_json(), id))
     }
 
-    /// Returns the text of the file with a key in another state. A new writing key makes the previous
-    /// one readable.
+    /// Returns the text of the file with a key in another state. A new writing key makes the
+    /// previous one readable.
     ///
     /// # Errors
     /// When the file is invalid before or after the change.

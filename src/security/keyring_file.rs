@@ -65,7 +65,8 @@ pub(crate) enum KeyringError {
     #[error("failed to read the keyring")]
     File(#[from] SecretFileError),
     #[error(
-        "the keyring {0} is not valid; it must be JSON with a list of keys, each with id, state and secret"
+        "the keyring {0} is not valid; it must be JSON with a list of keys, each with id, state \
+         and secret"
     )]
     Malformed(PathBuf),
     #[error("key {0} of the keyring is not 32 bytes in Base64")]

@@ -1,7 +1,7 @@
 //! An unambiguous encoding of several fields as bytes, for seals and MACs.
 //!
-//! Without lengths, ("ab", "c") and ("a", "bc") would have the same bytes, and one could replace the
-//! other.
+//! Without lengths, ("ab", "c") and ("a", "bc") would have the same bytes, and one could replace
+//! the other.
 
 use zeroize::Zeroizing;
 

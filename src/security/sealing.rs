@@ -1,8 +1,8 @@
 //! Seals stored hashes with XChaCha20-Poly1305, under a key that is not in the database.
 //!
-//! The associated data binds a sealed hash to its row. A row that was moved to another user, type or
-//! version, or whose parameter columns were changed, cannot be unsealed. Nonces are random; 24 bytes
-//! are long enough for that.
+//! The associated data binds a sealed hash to its row. A row that was moved to another user, type
+//! or version, or whose parameter columns were changed, cannot be unsealed. Nonces are random; 24
+//! bytes are long enough for that.
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,

@@ -1,8 +1,8 @@
 //! Reads files with secrets. Refuses a file that others can read or write.
 //!
-//! The permissions of the opened file count, not those of its path. A Kubernetes Secret is a symbolic
-//! link to a file of root and the group of `fsGroup`. A systemd credential may grant access to its
-//! service with an access control list (acl(5)).
+//! The permissions of the opened file count, not those of its path. A Kubernetes Secret is a
+//! symbolic link to a file of root and the group of `fsGroup`. A systemd credential may grant
+//! access to its service with an access control list (acl(5)).
 
 use std::{
     fs::{File, Metadata},
@@ -115,8 +115,8 @@ impl Process {
         Ok(Self { user: geteuid().as_raw(), groups })
     }
 
-    /// Root and this account may have any permission, the groups of this account may read, and others
-    /// may have none.
+    /// Root and this account may have any permission, the groups of this account may read, and
+    /// others may have none.
     fn refuse(&self, grants: &[Grant]) -> Option<Refusal> {
         grants.iter().find_map(|(holder, permissions)| {
             let (may_read, may_write) = (permissions & READ != 0, permissions & WRITE != 0);

@@ -1,6 +1,7 @@
 //! Keyed digests of tickets and sessions.
 //!
-//! An attacker who writes to the database cannot forge a ticket, or assign their own to another user.
+//! An attacker who writes to the database cannot forge a ticket, or assign their own to another
+//! user.
 
 use super::{
     keyring::{Key, Keyring},

@@ -1,6 +1,7 @@
 //! Signature of the state of a user, for optimistic locking: a save names the state that was read.
 //!
-//! It is an unkeyed digest. It authenticates nothing, and anybody who may read the user may know it.
+//! It is an unkeyed digest. It authenticates nothing, and anybody who may read the user may know
+//! it.
 
 use sha2::{Digest, Sha256};
 

@@ -4,9 +4,9 @@
 //! selected with checked indexes. `unsafe` covers the call into AVX2 code, the vector loads and
 //! stores (of arrays of exactly that size) and `madvise`.
 //!
-//! It is faster than the `argon2` crate for three reasons. It never copies a block. It permutes four
-//! rows together, which hides the latency of multiplications. It prefetches the next block as soon
-//! as the word that selects it is known, before the current block is complete.
+//! It is faster than the `argon2` crate for three reasons. It never copies a block. It permutes
+//! four rows together, which hides the latency of multiplications. It prefetches the next block as
+//! soon as the word that selects it is known, before the current block is complete.
 //!
 //! The second half of argon2id selects blocks by secret data. This side channel is inherent (RFC
 //! 9106, section 7). There is no other branch on data.
@@ -44,9 +44,9 @@ struct State {
 
 /// Computes argon2id v1.3 with one lane in the given memory. Earlier contents do not matter.
 ///
-/// The memory keeps the blocks of the last pass. `None` when this processor has no AVX2, argon2 does
-/// not support the cost, the memory is too small, or an input is too long. Use the `argon2` crate
-/// then.
+/// The memory keeps the blocks of the last pass. `None` when this processor has no AVX2, argon2
+/// does not support the cost, the memory is too small, or an input is too long. Use the `argon2`
+/// crate then.
 #[must_use]
 pub fn argon2id(
     inputs: &Inputs<'_>,
@@ -177,7 +177,8 @@ impl Segment {
         if current == 0 { SLICES * self.length - 1 } else { current - 1 }
     }
 
-    /// The index of the block that a word selects (RFC 9106, section 3.4.2), never the previous one.
+    /// The index of the block that a word selects (RFC 9106, section 3.4.2), never the previous
+    /// one.
     #[inline]
     fn reference(&self, index: usize, word: u64) -> usize {
         let lane = SLICES * self.length;

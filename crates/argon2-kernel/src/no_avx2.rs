@@ -1,4 +1,5 @@
-//! The interface of the AVX2 module on other processors. It computes nothing; use the `argon2` crate.
+//! The interface of the AVX2 module on other processors. It computes nothing; use the `argon2`
+//! crate.
 
 use std::collections::TryReserveError;
 

@@ -82,8 +82,8 @@ pub(crate) fn permute_columns<const START: usize>(block: &mut Vectors, rotations
     [block[left + 24], block[left + 28], block[right + 24], block[right + 28]] = d;
 }
 
-/// GB (RFC 9106, section 3.6) on sixteen columns. Each step is four independent instructions, so that
-/// none waits for the multiplication of the previous one.
+/// GB (RFC 9106, section 3.6) on sixteen columns. Each step is four independent instructions, so
+/// that none waits for the multiplication of the previous one.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mix([a, b, c, d]: [Four; 4], rotations: Rotations) -> [Four; 4] {

@@ -197,7 +197,8 @@ impl<K: FairnessKey> HashingEngine<K> {
     }
 
     /// Admits a login. A client that verified this name recently needs no admission, because most
-    /// of its logins need no hash. The secret does not matter, so nothing shows whether it is right.
+    /// of its logins need no hash. The secret does not matter, so nothing shows whether it is
+    /// right.
     ///
     /// # Errors
     /// As [`Self::admit`].

@@ -1,9 +1,9 @@
 //! A bounded queue that is fair between clients.
 //!
 //! Clients take turns with one job each, and a client without recent jobs comes first. A single
-//! client may fill the queue. When the queue is full, the newest job of the client with most waiting
-//! jobs is refused. A client with a thousand jobs therefore delays an occasional client only by the
-//! jobs that are running, and a frequent one by at most one job a turn.
+//! client may fill the queue. When the queue is full, the newest job of the client with most
+//! waiting jobs is refused. A client with a thousand jobs therefore delays an occasional client
+//! only by the jobs that are running, and a frequent one by at most one job a turn.
 //!
 //! The order is that of the new and old flows of FQ-CoDel (RFC 8290, section 4.2): a new flow whose
 //! job was taken becomes an old flow even when it is empty, and is new again only after its next

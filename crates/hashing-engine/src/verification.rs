@@ -91,8 +91,8 @@ impl<K: FairnessKey> HashingEngine<K> {
 
     /// Starts one job for all forms of a secret.
     ///
-    /// `None` stands for a row that does not exist: the decoy costs the same work, and the answer is
-    /// no. A hash above the memory limit is treated alike and not verified.
+    /// `None` stands for a row that does not exist: the decoy costs the same work, and the answer
+    /// is no. A hash above the memory limit is treated alike and not verified.
     fn start_verification(
         &self,
         key: K,

@@ -22,8 +22,8 @@ impl VerificationKey {
         Ok(Self(Zeroizing::new(random_bytes()?)))
     }
 
-    /// Covers everything that the answer depends on. That includes the contents of the row, so after
-    /// a save by any instance the same name and secret have another digest.
+    /// Covers everything that the answer depends on. That includes the contents of the row, so
+    /// after a save by any instance the same name and secret have another digest.
     pub(crate) fn digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
         let fields = self.fields("request", request);
         match request.row {

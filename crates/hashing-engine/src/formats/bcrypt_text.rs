@@ -2,8 +2,8 @@
 
 use super::{super::hash_parameters::HashParameters, rejection::HashRejection, unsupported};
 
-/// Parses `$2b$12$…`, also `2a` and `2y`, which mark bugs that were fixed long ago. `2x` marks hashes
-/// that were made with one of these bugs.
+/// Parses `$2b$12$…`, also `2a` and `2y`, which mark bugs that were fixed long ago. `2x` marks a
+/// hash that was made with such a bug.
 ///
 /// # Errors
 /// When the text is no bcrypt hash; names the format if it is a known one.

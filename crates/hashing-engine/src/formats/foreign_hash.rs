@@ -1,8 +1,8 @@
 //! Hashes that other systems made, verified as they are.
 //!
-//! Supported are argon2 in all variants, bcrypt, and PBKDF2 in the PHC string format and the formats
-//! of `passlib` and Django. A text is parsed once, into what the verifier uses, so every accepted
-//! hash can be verified.
+//! Supported are argon2 in all variants, bcrypt, and PBKDF2 in the PHC string format and the
+//! formats of `passlib` and Django. A text is parsed once, into what the verifier uses, so every
+//! accepted hash can be verified.
 
 use std::fmt;
 

@@ -53,8 +53,9 @@ impl Pbkdf2Hash {
         output.ct_eq(self.first_block()).into()
     }
 
-    /// The first block of the output (RFC 8018, section 5.2). Every block depends on the secret alone
-    /// and is as long as the digest. The first one is enough; the others would cost the rounds again.
+    /// The first block of the output (RFC 8018, section 5.2). Every block depends on the secret
+    /// alone and is as long as the digest. The first one is enough; the others would cost the
+    /// rounds again.
     fn first_block(&self) -> &[u8] {
         let digest = digest_bytes(self.scheme).unwrap_or(self.output.len());
         self.output.get(..digest).unwrap_or(&self.output)

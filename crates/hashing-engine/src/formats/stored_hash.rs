@@ -103,7 +103,7 @@ mod tests {
             let (text, other) = ("a".repeat(length), other_length.map(|length| "a".repeat(length)));
             let secret = SecretForms {
                 secret: text.as_bytes(),
-                other_form: other.as_ref().map(|other| other.as_bytes()),
+                other_form: other.as_ref().map(String::as_bytes),
             };
             assert_eq!(bcrypt.may_truncate(secret), expected, "{length}, {other_length:?}");
             assert!(!pbkdf2.may_truncate(secret));

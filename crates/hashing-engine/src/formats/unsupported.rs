@@ -42,8 +42,8 @@ pub(super) fn reject(text: &str) -> HashRejection {
     }
 }
 
-/// True for a hash of ASP.NET Identity, which has no prefix: Base64 of a format byte, in version 3 the
-/// PRF, rounds and length, then salt and output.
+/// True for a hash of ASP.NET Identity, which has no prefix: Base64 of a format byte, in version 3
+/// the PRF, rounds and length, then salt and output.
 fn is_aspnet(text: &str) -> bool {
     const VERSION_2: usize = 1 + 16 + 32;
     const VERSION_3_HEADER: usize = 1 + 3 * 4;
