@@ -133,11 +133,13 @@ type WriteRow = fn(&mut String, u64);
 
 const TABLES: [(&str, WriteRow); 3] = [
     (
-        "users (user_id, login_name, display_name, user_type, is_administrator, audit_sequence, \
-         audit_mac, created_at)",
+        "users (user_id, login_name, canonical_name, display_name, user_type, is_administrator, \
+         audit_sequence, audit_mac, created_at)",
         |text, id| {
-            let _ =
-                writeln!(text, "{id}\tuser{id}\tUser {id}\tinternal\tf\t1\t\\\\x{id:064x}\tnow");
+            let _ = writeln!(
+                text,
+                "{id}\tuser{id}\tuser{id}\tUser {id}\tinternal\tf\t1\t\\\\x{id:064x}\tnow"
+            );
         },
     ),
     ("login_names (canonical_name, user_id)", |text, id| {

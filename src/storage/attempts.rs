@@ -1,12 +1,15 @@
-//! What was tried in vain, and from where users log in (protocol.md 10.26).
+//! Counts failed login attempts, and records the addresses that users log in from.
 //!
-//! Every statement takes the rows of `authentication_attempts` before those of `callers`, so that no
-//! two of them wait for each other.
+//! Every statement locks rows in the same order, so that no two wait for each other:
+//! `authentication_attempts` by type, then `known_addresses`, then `address_failures`. The rows of
+//! `address_failures` are copies of the counters in `known_addresses`, keyed by the address.
+
+use std::time::Duration;
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::StorageError;
+use super::error::StorageError;
 use crate::domain::{
     attempts::{
         ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_CALLER_FAILURES,
@@ -15,25 +18,25 @@ use crate::domain::{
     user::UserId,
 };
 
-/// One try of a secret, before anybody knows whether it is right.
+/// An attempt to log in with a secret that is not verified yet.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) subject: Subject,
-    /// Digest of the address; `None`: no network was involved.
+    /// The digest of the client address; `None`: no network was involved.
     pub(crate) address: Option<Vec<u8>>,
-    /// Digest of the secret.
+    /// The digest of the secret.
     pub(crate) secret: Vec<u8>,
     pub(crate) at: OffsetDateTime,
 }
 
-/// A type whose try was charged.
+/// A credential type for which an attempt was reserved.
 #[derive(Debug)]
 pub(crate) struct ReservedType {
     pub(crate) credential_type: String,
-    /// Failures in a row, should this one be another; beyond [`MAXIMUM_CONSECUTIVE`] its secret must
-    /// not be verified.
+    /// Failures in a row, including this attempt; above [`MAXIMUM_CONSECUTIVE`] the credential is
+    /// locked and the secret must not be verified.
     pub(crate) failures: u32,
-    /// Failures from unknown addresses, should this one be another.
+    /// Failures from unknown addresses, including this attempt.
     pub(crate) throttle_failures: u32,
 }
 
@@ -55,7 +58,7 @@ impl TryFrom<ReservedRow> for ReservedType {
     }
 }
 
-/// A count as the table has it.
+/// A stored counter.
 pub(super) fn count(stored: i32) -> Result<u32, StorageError> {
     u32::try_from(stored).map_err(|_| INCONSISTENT)
 }
@@ -64,8 +67,21 @@ fn parameter(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// Charges a try from an unknown address to each of the types where one may be made, and tells which
-/// these are. A secret that was tried lately is not counted again.
+/// The statements have the same number: 2^30 seconds are longer than any maximum.
+const LARGEST_DELAY_EXPONENT: u32 = 30;
+
+/// When the delay ends that a failure at `at` causes: by the number of failures beyond the first one
+/// that delays. The delay doubles from one second to the maximum.
+fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime> {
+    let delay = |exponent| Duration::from_secs(1_u64 << exponent).min(limits.maximum_delay);
+    let end = |exponent| {
+        time::Duration::try_from(delay(exponent)).map_or(at, |delay| at.saturating_add(delay))
+    };
+    (0..=LARGEST_DELAY_EXPONENT).map(end).collect()
+}
+
+/// Reserves an attempt from an unknown address for each of the types that allow one, and returns
+/// these. A secret that was tried lately is not counted again.
 #[tracing::instrument(name = "db.attempts.reserve_attempt", skip_all)]
 pub(crate) async fn reserve_attempt(
     connection: &mut PgConnection,
@@ -82,7 +98,7 @@ pub(crate) async fn reserve_attempt(
         attempt.address,
         attempt.at,
         parameter(limits.before_delay),
-        limits.maximum_delay.as_secs_f64(),
+        &delay_ends(attempt.at, limits),
         parameter(MAXIMUM_CONSECUTIVE),
         THROTTLE_DECAY.as_secs_f64(),
         parameter(limits.maximum_failures),
@@ -97,21 +113,14 @@ pub(crate) async fn reserve_attempt(
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authentication_attempts" };
 
-/// Charges a try to an address that is known and has not tried enough already; says whether it was.
-#[tracing::instrument(name = "db.attempts.reserve_attempt_known", skip_all)]
+/// Reserves an attempt from a known address that has failures left; returns whether it was reserved.
+#[tracing::instrument(name = "db.attempts.reserve_known_attempt", skip_all)]
 pub(crate) async fn charge_known(
     connection: &mut PgConnection,
     attempt: &Attempt,
 ) -> Result<bool, StorageError> {
-    let done = sqlx::query!(
-        "UPDATE callers AS c
-         SET failures = CASE WHEN $3 = ANY(c.tried) THEN c.failures
-                             WHEN c.last_failed_at IS NULL OR c.last_failed_at <= $6 THEN 1
-                             ELSE c.failures + 1 END,
-             tried = CASE WHEN $3 = ANY(c.tried) THEN c.tried ELSE ($3::bytea || c.tried)[1:16] END,
-             last_failed_at = CASE WHEN $3 = ANY(c.tried) THEN c.last_failed_at ELSE $4 END
-         WHERE user_id = $1 AND address_digest = $2 AND last_succeeded_at IS NOT NULL
-           AND (failures < $5 OR last_failed_at <= $6)",
+    let is_reserved = sqlx::query_file_scalar!(
+        "src/storage/reserve_known_attempt.sql",
         attempt.subject.as_i32(),
         attempt.address,
         attempt.secret,
@@ -119,14 +128,14 @@ pub(crate) async fn charge_known(
         parameter(KNOWN_CALLER_FAILURES),
         attempt.at - ADDRESS_WINDOW,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(is_reserved)
 }
 
-/// Counts a try that [`charge_known`] has admitted among those in a row, and among no others: delays
-/// and stop are for unknown addresses. `failures` as [`reserve_attempt`] tells them.
-#[tracing::instrument(name = "db.attempts.count_known", skip_all)]
+/// Counts an attempt that [`charge_known`] has reserved as a failure in a row, for lockout only:
+/// throttling is for unknown addresses. Returns the counters as [`reserve_attempt`] does.
+#[tracing::instrument(name = "db.attempts.count_known_attempt", skip_all)]
 pub(crate) async fn count_known(
     connection: &mut PgConnection,
     attempt: &Attempt,
@@ -134,9 +143,12 @@ pub(crate) async fn count_known(
 ) -> Result<Vec<ReservedType>, StorageError> {
     sqlx::query_as!(
         ReservedRow,
-        "INSERT INTO authentication_attempts AS a (user_id, credential_type, failures, tried)
-         SELECT $1, t.name, 1, ARRAY[$3::bytea] FROM unnest($2::text[]) AS t(name)
-         ORDER BY t.name COLLATE \"C\"
+        "INSERT INTO authentication_attempts AS a
+             (user_id, credential_type, failures, tried, throttle_failures, throttle_tried,
+              throttled_at)
+         SELECT $1, asked.name, 1, ARRAY[$3::bytea], 0, '{}', $5
+         FROM unnest($2::text[]) AS asked(name)
+         ORDER BY asked.name COLLATE \"C\"
          ON CONFLICT (user_id, credential_type) DO UPDATE SET
              failures = CASE WHEN a.failures >= $4 THEN $4 + 1
                              WHEN $3 = ANY(a.tried) THEN a.failures
@@ -148,6 +160,7 @@ pub(crate) async fn count_known(
         types,
         attempt.secret,
         parameter(MAXIMUM_CONSECUTIVE),
+        attempt.at,
     )
     .fetch_all(connection)
     .await?
@@ -156,8 +169,8 @@ pub(crate) async fn count_known(
     .collect()
 }
 
-/// Notes that a secret was right: its address is known from now on, its type begins to count failures
-/// in a row anew, and what it was charged itself is taken back from every type.
+/// Records that a secret was right: its address becomes a known one, the failures in a row of its type
+/// are reset, and its own reserved attempt is taken back for every type.
 #[tracing::instrument(name = "db.attempts.record_success", skip_all)]
 pub(crate) async fn record_success(
     connection: &mut PgConnection,
@@ -176,7 +189,7 @@ pub(crate) async fn record_success(
         attempt.at - ADDRESS_WINDOW,
         parameter(MAXIMUM_CONSECUTIVE),
         parameter(limits.before_delay),
-        limits.maximum_delay.as_secs_f64(),
+        &delay_ends(attempt.at, limits),
     )
     .execute(connection)
     .await?;
@@ -195,7 +208,7 @@ impl TryFrom<AttemptRow> for AttemptSummary {
 
     fn try_from(row: AttemptRow) -> Result<Self, StorageError> {
         let tries = FailureCount {
-            // Tries beyond the lock are marked, not counted.
+            // The counter is one above the maximum when a locked credential was tried again.
             failures: count(row.failures)?.min(MAXIMUM_CONSECUTIVE),
             throttle_failures: count(row.throttle_failures)?,
             next_allowed_at: row.next_allowed_at,
@@ -204,7 +217,7 @@ impl TryFrom<AttemptRow> for AttemptSummary {
     }
 }
 
-/// What was tried in vain for a subject, by type.
+/// Lists the failed attempts of a subject, by type.
 pub(crate) async fn list(
     connection: &mut PgConnection,
     subject: Subject,
@@ -223,58 +236,53 @@ pub(crate) async fn list(
     .collect()
 }
 
-/// Forgets what was tried in vain for a user, of one type or of all; says whether there was anything.
+/// Resets the failures of a user, of one type or of all; returns whether there were any.
 pub(crate) async fn forget(
     connection: &mut PgConnection,
     user_id: UserId,
     credential_type: Option<&str>,
 ) -> Result<bool, StorageError> {
-    let forgotten = sqlx::query_scalar!(
-        r#"WITH locked AS (
-               SELECT 1 FROM authentication_attempts
-               WHERE user_id = $1 ORDER BY credential_type COLLATE "C" FOR UPDATE
-           ), forgotten AS (
-               DELETE FROM authentication_attempts
-               WHERE user_id = $1 AND ($2::text IS NULL OR credential_type = $2)
-                 AND (SELECT count(*) FROM locked) >= 0
-               RETURNING 1
-           ), forgiven AS (
-               UPDATE callers SET failures = 0, tried = '{}'
-               WHERE user_id = $1 AND (SELECT count(*) FROM forgotten) >= 0
-           )
-           -- As things stood before.
-           SELECT EXISTS (
-               SELECT FROM authentication_attempts
-               WHERE user_id = $1 AND (failures > 0 OR throttle_failures > 0)
-                 AND ($2::text IS NULL OR credential_type = $2)
-           ) OR EXISTS (
-               SELECT FROM callers WHERE user_id = $1 AND failures > 0
-           ) AS "forgotten!""#,
+    let had_failures = sqlx::query_file_scalar!(
+        "src/storage/reset_attempts.sql",
         user_id.as_i32(),
         credential_type,
     )
     .fetch_one(connection)
     .await?;
-    Ok(forgotten)
+    Ok(had_failures)
 }
 
-/// Deletes up to `limit` addresses that nobody has logged in from, and that failed last before that
-/// moment; tells how many there were.
+/// Deletes failures of addresses that are older than `before`: up to `limit` rows of each of the two
+/// tables, without those of known addresses. Returns the larger number of deleted rows.
+#[tracing::instrument(name = "db.attempts.sweep", skip_all)]
 pub(crate) async fn delete_callers_before(
     connection: &mut PgConnection,
     before: OffsetDateTime,
     limit: i64,
 ) -> Result<u64, StorageError> {
-    let done = sqlx::query!(
-        "DELETE FROM callers WHERE (user_id, address_digest) IN (
-             SELECT user_id, address_digest FROM callers
-             WHERE last_succeeded_at IS NULL AND last_failed_at <= $1
-             ORDER BY last_failed_at LIMIT $2 FOR UPDATE SKIP LOCKED
-         )",
+    let deleted = sqlx::query_scalar!(
+        r#"WITH addresses AS (
+               DELETE FROM known_addresses WHERE (user_id, address_digest) IN (
+                   SELECT user_id, address_digest FROM known_addresses
+                   WHERE last_succeeded_at IS NULL AND last_failed_at <= $1
+                   ORDER BY last_failed_at LIMIT $2 FOR UPDATE SKIP LOCKED
+               )
+               RETURNING 1
+           ), failures AS (
+               DELETE FROM address_failures WHERE (address_digest, user_id) IN (
+                   SELECT address_digest, user_id FROM address_failures
+                   WHERE last_failed_at <= $1
+                   ORDER BY last_failed_at LIMIT $2 FOR UPDATE SKIP LOCKED
+               )
+               RETURNING 1
+           )
+           SELECT greatest(
+               (SELECT count(*) FROM addresses), (SELECT count(*) FROM failures)
+           ) AS "deleted!""#,
         before,
         limit,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(done.rows_affected())
+    u64::try_from(deleted).map_err(|_| INCONSISTENT)
 }

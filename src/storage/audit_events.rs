@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::StorageError;
+use super::error::StorageError;
 use crate::domain::{
     audit::{AuditEntry, AuditEvent},
     user::UserId,

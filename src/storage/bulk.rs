@@ -3,14 +3,14 @@
 use sqlx::PgConnection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{StorageError, credential_writes::CredentialWrite};
+use super::{credential_writes::CredentialWrite, error::StorageError};
 use crate::domain::{
     audit::AuditEvent,
     user::{NewUser, UserId},
 };
 
-const USERS: &str = "COPY users (user_id, login_name, display_name, user_type, is_administrator, \
-    is_retired, session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";
+const USERS: &str = "COPY users (user_id, login_name, canonical_name, display_name, user_type, \
+    is_administrator, is_retired, session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";
 const LOGIN_NAMES: &str = "COPY login_names (canonical_name, user_id) FROM STDIN";
 const CREDENTIALS: &str = "COPY credentials (user_id, credential_type, sealed_hash, key_id, \
     hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, \
@@ -49,6 +49,7 @@ impl BulkRows {
         self.users
             .number(user_id.as_i32())
             .text(name)
+            .text(user.login_name.canonical())
             .text(user.display_name.as_str())
             .text(user.user_type.as_str())
             .flag(user.is_administrator)

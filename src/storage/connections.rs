@@ -28,7 +28,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{StorageError, nodelay, trust};
+use super::{error::StorageError, nodelay, trust};
 
 /// How long a connection may have rested without being asked whether it still lives.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);

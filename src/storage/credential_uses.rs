@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, postgres::types::PgInterval};
 use time::{Duration, OffsetDateTime};
 
-use super::StorageError;
+use super::error::StorageError;
 use crate::domain::user::UserId;
 
 /// A credential was used. Of another version by now, it was another one.

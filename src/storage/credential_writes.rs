@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{StorageError, users::ActorSnapshot};
+use super::{error::StorageError, users::ActorSnapshot};
 use crate::domain::{
     audit::{AuditEvent, AuditKind},
     stored_credential::{HashParameters, HashScheme, StoredCredential},
@@ -183,22 +183,31 @@ pub(crate) async fn replace_hash(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a credential, with its identifier and its failed attempts; says whether there was
-/// one.
+/// Deletes a credential, with its identifier and its failed attempts; returns whether there was one.
+/// The caller's transaction has locked the user's row, so no reseal changes the identifier meanwhile.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     user_id: UserId,
     credential_type: &str,
 ) -> Result<bool, StorageError> {
-    let done = sqlx::query!(
-        "WITH forgotten AS (
-             DELETE FROM authentication_attempts WHERE user_id = $1 AND credential_type = $2
-         )
-         DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2",
+    let was_deleted = sqlx::query_scalar!(
+        r#"WITH attempts AS (
+               DELETE FROM authentication_attempts WHERE user_id = $1 AND credential_type = $2
+           ),
+           deleted AS (
+               DELETE FROM credentials WHERE user_id = $1 AND credential_type = $2
+               RETURNING credential_type, identifier_digest
+           ),
+           identifier AS (
+               DELETE FROM credential_identifiers i USING deleted d
+               WHERE i.credential_type = d.credential_type AND i.digest = d.identifier_digest
+                 AND i.user_id = $1
+           )
+           SELECT EXISTS (SELECT 1 FROM deleted) AS "was_deleted!""#,
         user_id.as_i32(),
         credential_type,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(was_deleted)
 }

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{StorageError, users::UserRow};
+use super::{error::StorageError, users::UserRow};
 use crate::domain::{
     credential::{CredentialSummary, LastUse},
     stored_credential::{HashParameters, HashScheme, StoredCredential},

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::StorageError;
+use super::error::StorageError;
 
 /// What was found.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -55,7 +55,7 @@ pub(crate) async fn diagnose(
                   (SELECT count(*) FROM users
                    WHERE is_administrator AND user_type NOT IN ('external', 'anonymous')
                      AND NOT is_retired AND deleted_at IS NULL
-                     AND EXISTS (SELECT FROM credentials WHERE credentials.user_id = users.user_id))
+                     AND EXISTS (SELECT 1 FROM credentials WHERE credentials.user_id = users.user_id))
                       AS "administrators!",
                   (SELECT first_used_at FROM keys WHERE key_id = $1) AS "key_first_used_at?",
                   (SELECT count(*) FROM authentication_attempts

@@ -1,6 +1,6 @@
 //! Grants the role of the service its rights on tables that another role owns.
 
-use super::{Database, StorageError};
+use super::{connections::Database, error::StorageError};
 
 /// Why nothing could be granted.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Database, StorageError};
+use super::{connections::Database, error::StorageError};
 
 /// What a database is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

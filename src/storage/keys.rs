@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::StorageError;
+use super::error::StorageError;
 use crate::domain::user::UserId;
 
 /// A key that this database was written with.
@@ -119,18 +119,41 @@ pub(crate) async fn reseal(
                SELECT * FROM unnest($2::int[], $3::text[], $4::bytea[], $5::bytea[], $6::bytea[])
                    AS n(user_id, credential_type, former, sealed_hash, digest)
            ),
+           -- Keeps out saves and deletions, which lock the user's row before they read identifiers.
+           locked AS (
+               SELECT 1 FROM users
+               WHERE user_id IN (SELECT user_id FROM resealed WHERE digest IS NOT NULL)
+               ORDER BY user_id FOR SHARE
+           ),
+           former AS (
+               SELECT c.user_id, c.credential_type, c.identifier_digest
+               FROM credentials c JOIN resealed n USING (user_id, credential_type)
+               WHERE c.sealed_hash = n.former
+           ),
            replaced AS (
-               UPDATE credentials c SET sealed_hash = n.sealed_hash, key_id = $1
+               UPDATE credentials c
+               SET sealed_hash = n.sealed_hash, key_id = $1,
+                   identifier_digest = coalesce(n.digest, c.identifier_digest)
                FROM resealed n
-               WHERE c.user_id = n.user_id AND c.credential_type = n.credential_type
+               WHERE (SELECT count(*) FROM locked) >= 0
+                 AND c.user_id = n.user_id AND c.credential_type = n.credential_type
                  AND c.sealed_hash = n.former
                RETURNING n.user_id, n.credential_type, n.digest
            ),
-           identifiers AS (
-               UPDATE credential_identifiers i SET digest = r.digest
-               FROM replaced r
-               WHERE i.user_id = r.user_id AND i.credential_type = r.credential_type
-                 AND r.digest IS NOT NULL
+           -- The digest is the key of the directory: another digest is another row.
+           changed AS (
+               SELECT r.user_id, r.credential_type, r.digest, f.identifier_digest AS former_digest
+               FROM replaced r JOIN former f USING (user_id, credential_type)
+               WHERE r.digest IS DISTINCT FROM f.identifier_digest AND r.digest IS NOT NULL
+           ),
+           removed AS (
+               DELETE FROM credential_identifiers i USING changed d
+               WHERE i.credential_type = d.credential_type AND i.digest = d.former_digest
+                 AND i.user_id = d.user_id
+           ),
+           added AS (
+               INSERT INTO credential_identifiers (credential_type, digest, user_id)
+               SELECT credential_type, digest, user_id FROM changed
            )
            SELECT count(*) AS "count!" FROM replaced"#,
         key_id,

@@ -1,40 +1,40 @@
-//! All that Basic needs to know before it tries a secret, in one statement: the user or the pseudo
-//! user that a name stands for, their credentials, and what was tried in vain.
+//! Reads everything that a login with a name and a secret needs, in one statement: the user or pseudo
+//! user of the name, their credentials, and the failed attempts.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    StorageError,
     attempts::count,
     credentials::{Candidate, CandidateRow, candidate},
+    error::StorageError,
 };
 use crate::domain::{
     attempts::{ADDRESS_WINDOW, AddressFailureCount, FailureCount, Subject},
     user::UserId,
 };
 
-/// Whom a name stands for, and what is known of them and of their caller.
+/// The user of a login name, with the failed attempts of the user and of the client address.
 #[derive(Debug)]
 pub(crate) struct Login {
-    /// The user, or the pseudo user of a name that nobody has.
+    /// The user, or the pseudo user of an unknown name.
     pub(crate) subject: Subject,
     pub(crate) candidate: Option<Candidate>,
-    /// By type; none where nothing was tried in vain.
+    /// The failed attempts by type; types without one are left out.
     pub(crate) tries: Vec<(String, FailureCount)>,
     pub(crate) caller: AddressFailureCount,
 }
 
-/// What a login asks for.
+/// What a login looks up.
 #[derive(Debug)]
 pub(crate) struct LoginQuery<'query> {
     pub(crate) canonical_name: &'query str,
     pub(crate) types: &'query [String],
-    /// Who it is when nobody has the name.
+    /// The pseudo user of the name, if no user has it.
     pub(crate) pseudo: Subject,
-    /// Digest of the caller's address; `None`: no network is involved.
+    /// The digest of the client address; `None`: no network was involved.
     pub(crate) address: Option<&'query [u8]>,
-    /// Failures of an address that are counted; more make no difference.
+    /// The limit of failures of one address; rows beyond it make no difference and are not read.
     pub(crate) maximum_per_address: u32,
     pub(crate) now: OffsetDateTime,
 }
@@ -88,7 +88,7 @@ impl LoginRow {
         }
     }
 
-    /// `None`: nobody has the name.
+    /// `None`: no user has the name.
     fn candidate_row(self) -> Option<CandidateRow> {
         Some(CandidateRow {
             user_id: self.user_id?,
@@ -112,7 +112,7 @@ impl LoginRow {
     }
 }
 
-/// Whom a canonical login name stands for.
+/// Finds the user of a canonical login name.
 #[tracing::instrument(name = "db.logins.find", skip_all)]
 pub(crate) async fn find(
     connection: &mut PgConnection,
@@ -133,7 +133,7 @@ pub(crate) async fn find(
                   k.last_succeeded_at AS "last_succeeded_at?",
                   CASE WHEN k.last_failed_at > $5 THEN k.failures ELSE 0 END AS "caller_failures?",
                   (SELECT coalesce(sum(f.failures), 0) FROM (
-                       SELECT failures FROM callers
+                       SELECT failures FROM address_failures
                        WHERE address_digest = $4 AND failures > 0 AND last_failed_at > $5
                        LIMIT $6
                    ) AS f) AS "of_address!"
@@ -145,7 +145,7 @@ pub(crate) async fn find(
            LEFT JOIN credentials c ON c.user_id = s.subject_id AND c.credential_type = t.name
            LEFT JOIN authentication_attempts a
                   ON a.user_id = s.subject_id AND a.credential_type = t.name
-           LEFT JOIN callers k ON k.user_id = s.subject_id AND k.address_digest = $4"#,
+           LEFT JOIN known_addresses k ON k.user_id = s.subject_id AND k.address_digest = $4"#,
         query.canonical_name,
         query.types,
         query.pseudo.as_i32(),

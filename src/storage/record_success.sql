@@ -1,19 +1,21 @@
--- Notes that a secret was right. Its type begins to count anew; for no type was it a failure, so what
--- it was charged is taken back, with the delay that came of it. Nothing else of delays and stop
--- changes, so that later refusals of others do not tell that somebody logged in. The secrets that
--- the same address tried before are forgotten, not their number. The rows of
--- `authentication_attempts` come before those of `callers`, and those of several types in one order.
+-- Records that a secret was right. The failures in a row of its type are reset. The attempt itself was
+-- reserved as a failure, so it is taken back for every type, with the delay that it caused. Nothing else
+-- of the throttling state changes: later refusals do not reveal that the user logged in. The secrets that
+-- this address tried before are removed from the throttling state, but stay counted there. The address
+-- becomes a known one, and the user's known addresses beyond the newest $5 others are forgotten.
+--
+-- Lock order: authentication_attempts by type, then known_addresses, then address_failures.
 WITH locked AS (
     SELECT 1 FROM authentication_attempts
     WHERE user_id = $1 ORDER BY credential_type COLLATE "C" FOR UPDATE
 ),
 own AS (
     SELECT coalesce((
-        SELECT array_append(tried, $6::bytea) FROM callers
+        SELECT array_append(tried, $6::bytea) FROM known_addresses
         WHERE user_id = $1 AND address_digest = $2
     ), ARRAY[$6]) AS tried
 ),
-cleared AS (
+reset AS (
     UPDATE authentication_attempts AS a
     SET failures = CASE WHEN a.credential_type = $3 THEN 0
                         WHEN $6 = ANY(a.tried) AND a.failures <= $8
@@ -23,10 +25,12 @@ cleared AS (
         throttle_failures = CASE WHEN $6 = ANY(a.throttle_tried)
                                  THEN greatest(a.throttle_failures - 1, 0)
                                  ELSE a.throttle_failures END,
+        -- $10 has the end of the delay that this attempt caused, as in reserve_attempt.sql.
         next_allowed_at = CASE
             WHEN $6 = ANY(a.throttle_tried) AND (
-                a.throttle_failures <= $9 OR a.next_allowed_at = $4::timestamptz + interval '1 second'
-                    * least($10::float8, power(2, least(a.throttle_failures - $9, 30)))
+                a.throttle_failures <= $9
+                OR a.next_allowed_at
+                    = ($10::timestamptz[])[least(a.throttle_failures - $9, 30) + 1]
             ) THEN NULL
             ELSE a.next_allowed_at
         END,
@@ -42,20 +46,30 @@ cleared AS (
     RETURNING 1
 ),
 forgotten AS (
-    DELETE FROM callers WHERE (user_id, address_digest) IN (
-        SELECT o.user_id, o.address_digest FROM callers o
-        WHERE o.user_id = $1 AND o.last_succeeded_at IS NOT NULL
-          AND o.address_digest <> $2
-        ORDER BY o.last_succeeded_at DESC OFFSET $5 FOR UPDATE SKIP LOCKED
+    DELETE FROM known_addresses WHERE (user_id, address_digest) IN (
+        SELECT k.user_id, k.address_digest FROM known_addresses k
+        WHERE k.user_id = $1 AND k.last_succeeded_at IS NOT NULL
+          AND k.address_digest <> $2
+        ORDER BY k.last_succeeded_at DESC OFFSET $5 FOR UPDATE SKIP LOCKED
     )
+    RETURNING address_digest
+),
+known AS (
+    INSERT INTO known_addresses AS k (user_id, address_digest, failures, tried, last_succeeded_at)
+    SELECT $1, $2, 0, '{}', $4 FROM (SELECT count(*) FROM reset) AS first
+    WHERE $2::bytea IS NOT NULL
+    ON CONFLICT (user_id, address_digest) DO UPDATE SET
+        failures = CASE WHEN k.last_failed_at <= $7 THEN 0
+                        WHEN $6 = ANY(k.tried) THEN greatest(k.failures - 1, 0)
+                        ELSE k.failures END,
+        tried = CASE WHEN k.last_failed_at <= $7 THEN '{}' ELSE array_remove(k.tried, $6) END,
+        last_succeeded_at = $4
+    RETURNING k.failures
+),
+copies_of_forgotten AS (
+    DELETE FROM address_failures f USING forgotten
+    WHERE f.address_digest = forgotten.address_digest AND f.user_id = $1
 )
-INSERT INTO callers AS c (user_id, address_digest, failures, tried, last_succeeded_at)
-SELECT $1, $2, 0, '{}', $4 FROM (SELECT count(*) FROM cleared) AS first
-WHERE $2::bytea IS NOT NULL
-ON CONFLICT (user_id, address_digest)
-DO UPDATE SET
-    failures = CASE WHEN c.last_failed_at <= $7 THEN 0
-                    WHEN $6 = ANY(c.tried) THEN greatest(c.failures - 1, 0)
-                    ELSE c.failures END,
-    tried = CASE WHEN c.last_failed_at <= $7 THEN '{}' ELSE array_remove(c.tried, $6) END,
-    last_succeeded_at = $4
+UPDATE address_failures f SET failures = known.failures
+FROM known
+WHERE f.address_digest = $2 AND f.user_id = $1 AND f.failures <> known.failures

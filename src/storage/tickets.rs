@@ -4,7 +4,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{StorageError, users::UserRow};
+use super::{error::StorageError, users::UserRow};
 use crate::domain::user::{User, UserId};
 
 /// What a row is; one kind never stands in for the other.

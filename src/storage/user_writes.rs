@@ -1,18 +1,15 @@
-//! Changes of users whose row the caller's transaction holds.
+//! Changes users whose row the caller's transaction has locked.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{
-    StorageError,
-    users::{UserTakenError, name_taken},
-};
+use super::{error::StorageError, users::UserTakenError};
 use crate::domain::{
     new_login_name::NewLoginName,
     user::{User, UserId},
 };
 
-/// Writes everything about a user but their names' directory and what counts their changes.
+/// Writes the columns of a user that are neither the login name nor the audit chain.
 pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE users SET display_name = $2, user_type = $3, is_administrator = $4, is_retired = $5
@@ -28,51 +25,76 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result
     Ok(())
 }
 
-/// Gives a user another login name; the old one is free.
+/// Changes the login name of a user; the old name becomes free.
 ///
 /// # Errors
-/// When the name is taken.
+/// When another user has the name; nothing is written then.
 pub(crate) async fn rename(
     connection: &mut PgConnection,
     user_id: UserId,
     name: &NewLoginName,
 ) -> Result<(), UserTakenError> {
-    sqlx::query!(
-        "WITH directory AS (
-             UPDATE login_names SET canonical_name = $2 WHERE user_id = $1
+    let done = sqlx::query!(
+        "WITH named AS (
+             INSERT INTO login_names AS held (canonical_name, user_id) VALUES ($2, $1)
+             ON CONFLICT (canonical_name) DO UPDATE SET user_id = excluded.user_id
+                 WHERE held.user_id = excluded.user_id
+             RETURNING 1
+         ),
+         former AS (
+             DELETE FROM login_names n USING users u
+             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_name AND n.user_id = $1
+               AND n.canonical_name <> $2 AND EXISTS (SELECT 1 FROM named)
          )
-         UPDATE users SET login_name = $3 WHERE user_id = $1",
+         UPDATE users SET login_name = $3, canonical_name = $2
+         WHERE user_id = $1 AND EXISTS (SELECT 1 FROM named)",
         user_id.as_i32(),
         name.canonical(),
         name.as_str(),
     )
     .execute(connection)
     .await
-    .map_err(StorageError::from)
-    .map_err(name_taken)?;
-    Ok(())
+    .map_err(StorageError::from)?;
+    if done.rows_affected() == 0 { Err(UserTakenError::LoginNameTaken) } else { Ok(()) }
 }
 
-/// Leaves of a user only the tombstone: what could log in as them, and their names, are gone.
+/// Deletes a user except for the tombstone: the names become free, and everything that could log the
+/// user in is deleted.
 pub(crate) async fn tombstone(
     connection: &mut PgConnection,
     user_id: UserId,
     now: OffsetDateTime,
 ) -> Result<(), StorageError> {
     sqlx::query!(
-        "WITH names AS (DELETE FROM login_names WHERE user_id = $1),
-              derived AS (DELETE FROM tickets WHERE user_id = $1),
-              secrets AS (DELETE FROM credentials WHERE user_id = $1),
-              tried AS (
-                  DELETE FROM authentication_attempts WHERE user_id = $1 RETURNING 1
-              ),
-              known AS (
-                  DELETE FROM callers
-                  WHERE user_id = $1 AND (SELECT count(*) FROM tried) >= 0
-              )
+        "WITH name AS (
+             DELETE FROM login_names n USING users u
+             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_name AND n.user_id = $1
+         ),
+         issued AS (DELETE FROM tickets WHERE user_id = $1),
+         secrets AS (
+             DELETE FROM credentials WHERE user_id = $1
+             RETURNING credential_type, identifier_digest
+         ),
+         identifiers AS (
+             DELETE FROM credential_identifiers i USING secrets s
+             WHERE i.credential_type = s.credential_type AND i.digest = s.identifier_digest
+               AND i.user_id = $1
+         ),
+         attempts AS (
+             DELETE FROM authentication_attempts WHERE user_id = $1 RETURNING 1
+         ),
+         addresses AS (
+             DELETE FROM known_addresses
+             WHERE user_id = $1 AND (SELECT count(*) FROM attempts) >= 0
+             RETURNING address_digest
+         ),
+         failures AS (
+             DELETE FROM address_failures f USING addresses a
+             WHERE f.address_digest = a.address_digest AND f.user_id = $1
+         )
          UPDATE users
-         SET login_name = '', display_name = '', is_retired = true, is_administrator = false,
-             deleted_at = $2
+         SET login_name = '', canonical_name = '', display_name = '', is_retired = true,
+             is_administrator = false, deleted_at = $2
          WHERE user_id = $1",
         user_id.as_i32(),
         now,

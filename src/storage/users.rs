@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::StorageError;
+use super::error::StorageError;
 use crate::domain::{
     audit::AuditEvent,
     user::{NewUser, User, UserId, UserType},
@@ -190,7 +190,7 @@ pub(crate) async fn next_ids(
             r#"SELECT n.id AS "id!" FROM (
                    SELECT nextval(pg_get_serial_sequence('users', 'user_id'))::int AS id
                    FROM generate_series(1, $1)
-               ) n WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id = n.id)"#,
+               ) n WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.user_id = n.id)"#,
             missing,
         )
         .fetch_all(&mut *connection)
@@ -221,7 +221,7 @@ pub(crate) async fn was_given(
     user_id: UserId,
 ) -> Result<bool, StorageError> {
     let given = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM users WHERE user_id = $1) AS "given!""#,
+        r#"SELECT EXISTS (SELECT 1 FROM users WHERE user_id = $1) AS "given!""#,
         user_id.as_i32(),
     )
     .fetch_one(connection)
@@ -340,9 +340,9 @@ pub(crate) async fn insert(
 ) -> Result<(), UserTakenError> {
     sqlx::query!(
         "WITH inserted AS (
-             INSERT INTO users (user_id, login_name, display_name, user_type, is_administrator,
-                                audit_sequence, audit_mac, created_at, is_retired)
-             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $9)
+             INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
+                                is_administrator, audit_sequence, audit_mac, created_at, is_retired)
+             VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9)
          )
          INSERT INTO login_names (canonical_name, user_id) VALUES ($8, $1)",
         user_id.as_i32(),

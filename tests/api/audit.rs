@@ -128,8 +128,8 @@ async fn prepare(app: &TestApp, administrator: &Credentials) {
     app.command(&["ticket", "issue", "--user", "278"], "").succeeded();
     execute_sql(
         app,
-        "INSERT INTO authentication_attempts (user_id, credential_type, failures, tried)
-         VALUES (278, 'CRM5/PASSWORD', 1, '{}') ON CONFLICT DO NOTHING",
+        "INSERT INTO authentication_attempts
+         VALUES (278, 'CRM5/PASSWORD', 1, '{}', 0, '{}', now(), NULL) ON CONFLICT DO NOTHING",
     )
     .await;
 }

@@ -1,17 +1,21 @@
-//! Each rule of each table refuses what it is there for.
+//! Checks every constraint of every table, and that the directories have no orphaned rows.
 
+use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::TestApp;
+use crate::{
+    guessing::{ELSEWHERE, HOME, PROXY, login, owner},
+    support::{ADMINISTRATOR, PLAIN, RETIRED, TestApp},
+};
 
-/// Runs a statement that must fail at that constraint.
-async fn is_refused_by(pool: &PgPool, statement: &'static str, constraint: &str) {
+/// Runs a statement that must violate that constraint.
+async fn assert_refused_by(pool: &PgPool, statement: &'static str, constraint: &str) {
     let error = sqlx::raw_sql(statement).execute(pool).await.unwrap_err();
     let database = error.as_database_error().unwrap_or_else(|| panic!("{constraint}: {error}"));
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 73] = [
+const CASES: [(&str, &str); 79] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -28,20 +32,30 @@ const CASES: [(&str, &str); 73] = [
         "users_login_name_check",
         "UPDATE users SET login_name = repeat('x', 240) WHERE user_id = 300",
     ),
+    ("users_canonical_name_check", "UPDATE users SET canonical_name = '' WHERE user_id = 300"),
+    (
+        "users_canonical_name_check",
+        "UPDATE users SET deleted_at = now(), is_administrator = false, login_name = '',
+             display_name = ''
+         WHERE user_id = 300",
+    ),
     ("users_display_name_check", "UPDATE users SET display_name = ''"),
     (
         "users_login_name_check",
-        "UPDATE users SET deleted_at = now(), is_administrator = false, display_name = ''
+        "UPDATE users SET deleted_at = now(), is_administrator = false, canonical_name = '',
+             display_name = ''
          WHERE user_id = 300",
     ),
     (
         "users_display_name_check",
-        "UPDATE users SET deleted_at = now(), is_administrator = false, login_name = ''
+        "UPDATE users SET deleted_at = now(), is_administrator = false, login_name = '',
+             canonical_name = ''
          WHERE user_id = 300",
     ),
     (
         "users_deleted_at_check",
-        "UPDATE users SET deleted_at = now(), login_name = '', display_name = ''",
+        "UPDATE users
+         SET deleted_at = now(), login_name = '', canonical_name = '', display_name = ''",
     ),
     ("users_user_type_check", "UPDATE users SET user_type = 'other'"),
     ("users_session_epoch_check", "UPDATE users SET session_epoch = -1"),
@@ -49,11 +63,7 @@ const CASES: [(&str, &str); 73] = [
     ("users_audit_mac_check", "UPDATE users SET audit_mac = 'x'"),
     ("login_names_pkey", "INSERT INTO login_names VALUES ('anna', 278)"),
     ("login_names_canonical_name_check", "INSERT INTO login_names VALUES ('', 278)"),
-    ("login_names_user_id_fkey", "INSERT INTO login_names VALUES ('x', 4711)"),
-    (
-        "login_names_user_id_fkey",
-        "DELETE FROM credentials; DELETE FROM audit_events; DELETE FROM users",
-    ),
+    ("login_names_user_id_check", "INSERT INTO login_names VALUES ('x', 0)"),
     ("credentials_pkey", "UPDATE credentials SET user_id = 1 WHERE user_id = 278"),
     ("credentials_user_id_fkey", "UPDATE credentials SET user_id = 4711 WHERE user_id = 278"),
     ("credentials_credential_type_check", "UPDATE credentials SET credential_type = ''"),
@@ -90,16 +100,21 @@ const CASES: [(&str, &str); 73] = [
     ),
     ("credentials_last_used_at_check", "UPDATE credentials SET last_used_at = now()"),
     ("credentials_version_check", "UPDATE credentials SET version = 0"),
-    ("credentials_version_limit_check", "UPDATE credentials SET version = 4611686018427387905"),
-    ("users_session_epoch_limit_check", "UPDATE users SET session_epoch = 4611686018427387905"),
-    ("users_audit_sequence_limit_check", "UPDATE users SET audit_sequence = 4611686018427387905"),
+    ("credentials_version_check", "UPDATE credentials SET version = 4611686018427387905"),
+    ("credentials_identifier_digest_check", "UPDATE credentials SET identifier_digest = 'x'"),
+    ("users_session_epoch_check", "UPDATE users SET session_epoch = 4611686018427387905"),
+    ("users_audit_sequence_check", "UPDATE users SET audit_sequence = 4611686018427387905"),
     (
         "credential_identifiers_pkey",
         "INSERT INTO credential_identifiers SELECT 'CRM5/PASSWORD', sha256('x'), user_id FROM users",
     ),
     (
-        "credential_identifiers_credential_fkey",
-        "INSERT INTO credential_identifiers VALUES ('None', sha256('x'), 1)",
+        "credential_identifiers_credential_type_check",
+        "INSERT INTO credential_identifiers VALUES ('', sha256('x'), 1)",
+    ),
+    (
+        "credential_identifiers_user_id_check",
+        "INSERT INTO credential_identifiers VALUES ('CRM5/PASSWORD', sha256('x'), 0)",
     ),
     (
         "credential_identifiers_digest_check",
@@ -107,27 +122,27 @@ const CASES: [(&str, &str); 73] = [
     ),
     (
         "tickets_kind_check",
-        "INSERT INTO tickets VALUES (1, sha256('x'), 0, now(), now(), now() + '1 h', 'other')",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 'other', 0, now(), now(), now() + interval '1 h')",
     ),
     (
         "tickets_pkey",
-        "INSERT INTO tickets SELECT 1, sha256('x'), 0, now(), now(), now() + interval '1 h' FROM generate_series(1, 2)",
+        "INSERT INTO tickets SELECT 1, sha256('x'), 'ticket', 0, now(), now(), now() + interval '1 h' FROM generate_series(1, 2)",
     ),
     (
         "tickets_user_id_fkey",
-        "INSERT INTO tickets VALUES (4711, sha256('x'), 0, now(), now(), now() + interval '1 h')",
+        "INSERT INTO tickets VALUES (4711, sha256('x'), 'ticket', 0, now(), now(), now() + interval '1 h')",
     ),
     (
         "tickets_digest_check",
-        "INSERT INTO tickets VALUES (1, 'x', 0, now(), now(), now() + interval '1 h')",
+        "INSERT INTO tickets VALUES (1, 'x', 'ticket', 0, now(), now(), now() + interval '1 h')",
     ),
     (
         "tickets_session_epoch_check",
-        "INSERT INTO tickets VALUES (1, sha256('x'), -1, now(), now(), now() + interval '1 h')",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 'ticket', -1, now(), now(), now() + interval '1 h')",
     ),
     (
         "tickets_expires_at_check",
-        "INSERT INTO tickets VALUES (1, sha256('x'), 0, now(), now(), now())",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 'ticket', 0, now(), now(), now())",
     ),
     ("audit_events_pkey", "INSERT INTO audit_events SELECT * FROM audit_events"),
     (
@@ -140,70 +155,95 @@ const CASES: [(&str, &str); 73] = [
     ("audit_events_mac_check", "UPDATE audit_events SET mac = 'x'"),
     (
         "authentication_attempts_pkey",
-        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}', now(), 0), (278, 'x', 0, NULL, '{}', now(), 0)",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, '{}', 0, '{}', now(), NULL), (278, 'x', 0, '{}', 0, '{}', now(), NULL)",
     ),
     (
         "authentication_attempts_user_id_check",
-        "INSERT INTO authentication_attempts VALUES (0, 'x', 0, NULL, '{}', now(), 0)",
+        "INSERT INTO authentication_attempts VALUES (0, 'x', 0, '{}', 0, '{}', now(), NULL)",
     ),
     (
         "authentication_attempts_failures_check",
-        "INSERT INTO authentication_attempts VALUES (278, 'x', -1, NULL, '{}', now(), 0)",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', -1, '{}', 0, '{}', now(), NULL)",
     ),
     (
         "authentication_attempts_tried_check",
-        "INSERT INTO authentication_attempts
-         VALUES (278, 'x', 0, NULL, array_fill('x'::bytea, ARRAY[17]), now(), 0)",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, array_fill('x'::bytea, ARRAY[17]), 0, '{}', now(), NULL)",
     ),
     (
         "authentication_attempts_throttle_failures_check",
-        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}', now(), 0, -1)",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, '{}', -1, '{}', now(), NULL)",
     ),
     (
         "authentication_attempts_throttle_tried_check",
-        "INSERT INTO authentication_attempts
-         VALUES (278, 'x', 0, NULL, '{}', now(), 0, 0, now(), array_fill('x'::bytea, ARRAY[17]))",
+        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, '{}', 0, array_fill('x'::bytea, ARRAY[17]), now(), NULL)",
     ),
     (
-        "authentication_attempts_day_failures_check",
-        "INSERT INTO authentication_attempts VALUES (278, 'x', 0, NULL, '{}', now(), -1)",
+        "known_addresses_pkey",
+        "INSERT INTO known_addresses SELECT 278, sha256('x'), 0, '{}', now() FROM generate_series(1, 2)",
     ),
     (
-        "callers_pkey",
-        "INSERT INTO callers SELECT 278, sha256('x'), 0, '{}', now() FROM generate_series(1, 2)",
+        "known_addresses_user_id_check",
+        "INSERT INTO known_addresses VALUES (0, sha256('x'), 0, '{}', now())",
     ),
-    ("callers_user_id_check", "INSERT INTO callers VALUES (0, sha256('x'), 0, '{}', now())"),
-    ("callers_address_digest_check", "INSERT INTO callers VALUES (278, 'x', 0, '{}', now())"),
-    ("callers_failures_check", "INSERT INTO callers VALUES (278, sha256('x'), -1, '{}', now())"),
     (
-        "callers_tried_check",
-        "INSERT INTO callers
-         VALUES (278, sha256('x'), 0, array_fill('x'::bytea, ARRAY[17]), now())",
+        "known_addresses_address_digest_check",
+        "INSERT INTO known_addresses VALUES (278, 'x', 0, '{}', now())",
     ),
-    ("callers_last_failed_at_check", "INSERT INTO callers VALUES (278, sha256('x'), 0, '{}')"),
+    (
+        "known_addresses_failures_check",
+        "INSERT INTO known_addresses VALUES (278, sha256('x'), -1, '{}', now())",
+    ),
+    (
+        "known_addresses_tried_check",
+        "INSERT INTO known_addresses VALUES (278, sha256('x'), 0, array_fill('x'::bytea, ARRAY[17]), now())",
+    ),
+    (
+        "known_addresses_last_failed_at_check",
+        "INSERT INTO known_addresses VALUES (278, sha256('x'), 0, '{}')",
+    ),
+    (
+        "address_failures_pkey",
+        "INSERT INTO address_failures SELECT sha256('x'), 278, 0, now() FROM generate_series(1, 2)",
+    ),
+    (
+        "address_failures_address_digest_check",
+        "INSERT INTO address_failures VALUES ('x', 278, 0, now())",
+    ),
+    (
+        "address_failures_user_id_check",
+        "INSERT INTO address_failures VALUES (sha256('x'), 0, 0, now())",
+    ),
+    (
+        "address_failures_failures_check",
+        "INSERT INTO address_failures VALUES (sha256('x'), 278, -1, now())",
+    ),
     ("keys_pkey", "INSERT INTO keys SELECT 'x', sha256('x'), now() FROM generate_series(1, 2)"),
     ("keys_key_id_check", "INSERT INTO keys VALUES ('', sha256('x'), now())"),
     ("keys_check_mac_check", "INSERT INTO keys VALUES ('x', 'x', now())"),
 ];
 
 #[sqlx::test]
-async fn every_constraint_refuses_what_it_is_there_for(pool: PgPool) {
+async fn every_constraint_refuses_invalid_rows(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (constraint, statement) in CASES {
-        is_refused_by(&app.pool, statement, constraint).await;
+        assert_refused_by(&app.pool, statement, constraint).await;
     }
-    is_refused_by(
+    assert_refused_by(
         &app.pool,
         "UPDATE audit_events SET request_id = ''",
         "audit_events_request_id_check",
     )
     .await;
-    is_refused_by(&app.pool, "UPDATE audit_events SET key_id = ''", "audit_events_key_id_check")
-        .await;
+    assert_refused_by(
+        &app.pool,
+        "UPDATE audit_events SET key_id = ''",
+        "audit_events_key_id_check",
+    )
+    .await;
 }
 
 #[sqlx::test]
-async fn no_constraint_is_left_out(pool: PgPool) {
+async fn every_constraint_has_a_case(pool: PgPool) {
     let named = sqlx::query_scalar!(
         r#"SELECT c.conname::text AS "name!" FROM pg_constraint c
            JOIN pg_class t ON t.oid = c.conrelid
@@ -213,10 +253,148 @@ async fn no_constraint_is_left_out(pool: PgPool) {
         .iter()
         .map(|(constraint, _)| *constraint)
         .chain(["audit_events_request_id_check", "audit_events_key_id_check"])
-        // Holds whenever the primary key does; it is there for its index.
-        .chain(["credential_identifiers_user_key"])
         .collect();
     for name in named.fetch_all(&pool).await.unwrap() {
         assert!(tested.contains(&name.as_str()), "{name} has no test");
+    }
+}
+
+/// Rows that lack their counterpart in another table, where no foreign key can require it: one line for
+/// each kind, with the number of rows.
+const ORPHANS: &str = "
+    SELECT coalesce(string_agg(kind || ': ' || rows, E'\\n'), '') FROM (
+        SELECT 'login names without a user' AS kind, count(*) AS rows
+        FROM login_names n LEFT JOIN users u USING (user_id, canonical_name)
+        WHERE u.user_id IS NULL OR u.deleted_at IS NOT NULL
+        UNION ALL
+        SELECT 'users without a login name', count(*)
+        FROM users u LEFT JOIN login_names n USING (user_id, canonical_name)
+        WHERE n.user_id IS NULL AND u.deleted_at IS NULL
+        UNION ALL
+        SELECT 'identifiers without a credential', count(*)
+        FROM credential_identifiers i LEFT JOIN credentials c
+            ON c.user_id = i.user_id AND c.credential_type = i.credential_type
+           AND c.identifier_digest = i.digest
+        WHERE c.user_id IS NULL
+        UNION ALL
+        SELECT 'credentials without their identifier', count(*)
+        FROM credentials c LEFT JOIN credential_identifiers i
+            ON i.credential_type = c.credential_type AND i.digest = c.identifier_digest
+           AND i.user_id = c.user_id
+        WHERE c.identifier_digest IS NOT NULL AND i.user_id IS NULL
+        UNION ALL
+        SELECT 'failures of an address that differ from their copy', count(*)
+        FROM (SELECT * FROM known_addresses WHERE failures > 0) k
+        FULL JOIN (SELECT * FROM address_failures WHERE failures > 0) f
+            USING (user_id, address_digest)
+        WHERE (k.failures, k.last_failed_at) IS DISTINCT FROM (f.failures, f.last_failed_at)
+    ) AS orphans WHERE rows > 0";
+
+/// Asserts that the directories and copies agree with the rows that they are about.
+pub(crate) async fn assert_no_orphans(pool: &PgPool, step: &str) {
+    let orphans: String = sqlx::query_scalar(ORPHANS).fetch_one(pool).await.unwrap();
+    assert_eq!(orphans, "", "{step}");
+}
+
+#[sqlx::test]
+async fn orphans_are_detected(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-7").await.assert_saved();
+    login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
+    assert_no_orphans(&app.pool, "before").await;
+    for (statement, kind) in [
+        ("UPDATE login_names SET user_id = 4711", "login names without a user: 3"),
+        ("DELETE FROM login_names WHERE user_id = 300", "users without a login name: 1"),
+        ("UPDATE credential_identifiers SET user_id = 1", "identifiers without a credential: 1"),
+        ("DELETE FROM credential_identifiers", "credentials without their identifier: 1"),
+        ("DELETE FROM address_failures", "failures of an address that differ from their copy: 1"),
+    ] {
+        let mut transaction = app.pool.begin().await.unwrap();
+        sqlx::raw_sql(statement).execute(&mut *transaction).await.unwrap();
+        let orphans: String =
+            sqlx::query_scalar(ORPHANS).fetch_one(&mut *transaction).await.unwrap();
+        assert!(orphans.contains(kind), "{statement}: {orphans}");
+    }
+}
+
+#[sqlx::test]
+async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
+    let mut app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    let administrator = app.administrator();
+    let sid = "ActiveDirectory";
+    for value in ["S-1-5-7", "S-1-5-7", "S-1-5-8"] {
+        app.save(&administrator, PLAIN.0, sid, value).await.assert_saved();
+        assert_no_orphans(&app.pool, "save an identifier").await;
+    }
+    let taken = app.save(&administrator, ADMINISTRATOR.0, sid, "S-1-5-8").await;
+    taken.assert_refused(409, "ArgumentException", "identifier_taken");
+    app.save(&administrator, ADMINISTRATOR.0, sid, "S-1-5-7").await.assert_saved();
+    app.save(&administrator, RETIRED.0, sid, "S-1-5-9").await.assert_saved();
+    assert_no_orphans(&app.pool, "save another user's identifier").await;
+
+    for (name, status) in [("Paula", 200), ("PAULA", 200), ("anna", 409), ("paul", 200)] {
+        let body = json!({"AssociateId": PLAIN.0, "UserName": name});
+        let renamed = app.post("/api/v1/Agents/User/SaveUser", &administrator, &body).await;
+        renamed.assert_status(status);
+        assert_no_orphans(&app.pool, name).await;
+    }
+
+    let new = app.add_key();
+    app.restart().await;
+    app.command(&["rotate-key", "use", &new], "").succeeded();
+    app.command(&["rotate-key", "reseal"], "").succeeded();
+    assert_no_orphans(&app.pool, "reseal").await;
+
+    for address in [HOME, ELSEWHERE] {
+        owner(&app, address, PLAIN.1).await.assert_status(200);
+        for name in [PLAIN.1, "nobody"] {
+            for number in 0..4 {
+                login(&app, address, name, &format!("guess {number}")).await;
+                assert_no_orphans(&app.pool, "failed attempt").await;
+            }
+        }
+        app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
+        assert_no_orphans(&app.pool, "unlock").await;
+        login(&app, address, PLAIN.1, "guess").await;
+        owner(&app, address, PLAIN.1).await.assert_status(200);
+        assert_no_orphans(&app.pool, "success").await;
+    }
+
+    let body = json!({"UserId": ADMINISTRATOR.0, "CredentialType": sid});
+    let deleted = app.post("/api/v1/Agents/User/DeleteCredential", &administrator, &body).await;
+    deleted.assert_saved();
+    assert_no_orphans(&app.pool, "delete a credential").await;
+    app.reconfigure(&[("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")]).await;
+    app.save(&app.administrator(), PLAIN.0, "", "password").await.assert_saved();
+    assert_no_orphans(&app.pool, "remove the other types").await;
+    app.save(&app.administrator(), PLAIN.0, sid, "S-1-5-8").await.assert_saved();
+    app.command(&["user", "delete", "paul"], "").succeeded();
+    app.command(&["user", "delete", "rita"], "").succeeded();
+    assert_no_orphans(&app.pool, "delete users").await;
+    let left = "SELECT (SELECT count(*) FROM credential_identifiers)
+                       + (SELECT count(*) FROM login_names WHERE user_id <> 1)
+                       + (SELECT count(*) FROM address_failures WHERE user_id > 1)";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[sqlx::test]
+async fn a_save_that_removes_an_identifier_waits_for_a_reseal_of_it(pool: PgPool) {
+    let single = [("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")];
+    let mut app = TestApp::spawn_with(pool, &single, "").await;
+    for number in 0..5 {
+        let sid = format!("S-1-5-{number}");
+        app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", &sid).await.assert_saved();
+        let new = app.add_key();
+        app.restart().await;
+        app.command(&["rotate-key", "use", &new], "").succeeded();
+        let mut reseal = crate::support::keeper(&["rotate-key", "reseal"]);
+        reseal.envs(app.variables()).stderr(std::process::Stdio::null());
+        let mut resealing = reseal.spawn().unwrap();
+        while resealing.try_wait().unwrap().is_none() {
+            app.save(&app.administrator(), PLAIN.0, "", "password").await.assert_saved();
+            app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", &sid).await.assert_saved();
+        }
+        assert_no_orphans(&app.pool, "reseal beside saves").await;
     }
 }

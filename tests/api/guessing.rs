@@ -49,11 +49,20 @@ pub(crate) async fn end_delays(app: &TestApp) {
     sqlx::query(statement).execute(&app.pool).await.unwrap();
 }
 
+/// Moves all failures of addresses 61 minutes back, so that they no longer count.
+async fn age_failures(app: &TestApp) {
+    for table in ["known_addresses", "address_failures"] {
+        let statement =
+            format!("UPDATE {table} SET last_failed_at = last_failed_at - interval '61 minutes'");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&app.pool).await.unwrap();
+    }
+}
+
 /// The highest failure count of any credential of a user.
 pub(crate) async fn failure_count(app: &TestApp, user_id: i32) -> i32 {
-    let statement = "SELECT coalesce(max(greatest(failures, throttle_failures)), 0)
-                     FROM authentication_attempts WHERE user_id = $1";
-    sqlx::query_scalar(statement).bind(user_id).fetch_one(&app.pool).await.unwrap()
+    let failures = "SELECT coalesce(max(greatest(failures, throttle_failures)), 0)
+                    FROM authentication_attempts WHERE user_id = $1";
+    sqlx::query_scalar(failures).bind(user_id).fetch_one(&app.pool).await.unwrap()
 }
 
 /// Guesses from an unknown address until the name is locked for unknown addresses.
@@ -233,13 +242,14 @@ async fn logins_from_a_known_address_do_not_renew_its_attempts(pool: PgPool) {
         login(&app, HOME, PLAIN.1, &password_of(PLAIN.1)).await;
     }
     assert_eq!(verified, 3, "guesses that were verified within seconds");
-    let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes',
-                         last_succeeded_at = last_succeeded_at - interval '61 minutes'";
+    age_failures(&app).await;
+    let statement = "UPDATE known_addresses
+                     SET last_succeeded_at = last_succeeded_at - interval '61 minutes'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
     end_delays(&app).await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    let statement =
-        "SELECT max(failures) FROM callers WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
+    let statement = "SELECT max(failures) FROM known_addresses
+                     WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
     let failures: i32 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
     assert_eq!(failures, 0);
 }
@@ -251,8 +261,8 @@ async fn a_user_has_sixteen_known_addresses_and_a_new_one_replaces_the_oldest(po
         login_as_owner(&app, &format!("192.0.2.{number}"), PLAIN.1).await.assert_status(200);
     }
     lock_for_unknown_addresses(&app, PLAIN.1).await;
-    let statement =
-        "SELECT count(*) FROM callers WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
+    let statement = "SELECT count(*) FROM known_addresses
+                     WHERE user_id = 278 AND last_succeeded_at IS NOT NULL";
     let known: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
     assert_eq!(known, 16);
     login_as_owner(&app, "192.0.2.1", PLAIN.1).await.assert_status(429);
@@ -271,9 +281,8 @@ async fn a_repeated_wrong_secret_is_counted_once_and_hashed_once(pool: PgPool) {
         }
         assert_eq!(hash_count(&app).await - before, 1, "{name}");
         login(&second, ELSEWHERE, name, "an old password").await.assert_unauthenticated();
-        for table in ["authentication_attempts", "callers WHERE failures > 0 AND TRUE"] {
-            let connector = if table.contains("WHERE") { "AND" } else { "WHERE" };
-            let statement = format!("SELECT max(failures) FROM {table} {connector} {condition}");
+        for table in ["authentication_attempts", "known_addresses", "address_failures"] {
+            let statement = format!("SELECT max(failures) FROM {table} WHERE {condition}");
             let failures: i32 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
                 .fetch_one(&app.pool)
                 .await
@@ -312,8 +321,7 @@ async fn an_address_with_many_failed_names_is_delayed_except_for_known_users(poo
     login_as_owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(429);
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     login_as_owner(&app, ELSEWHERE, ADMINISTRATOR.1).await.assert_status(200);
-    let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes'";
-    sqlx::query(statement).execute(&app.pool).await.unwrap();
+    age_failures(&app).await;
     login_as_owner(&app, HOME, ADMINISTRATOR.1).await.assert_status(200);
 }
 
@@ -378,13 +386,13 @@ async fn failures_of_addresses_are_swept_but_known_addresses_are_kept(pool: PgPo
     let mut app = TestApp::spawn_with(pool, &[PROXY], "").await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     login(&app, ELSEWHERE, "nobody", "guess").await.assert_unauthenticated();
-    let statement = "UPDATE callers SET last_failed_at = last_failed_at - interval '61 minutes'";
-    sqlx::query(statement).execute(&app.pool).await.unwrap();
+    age_failures(&app).await;
     app.restart().await;
     let remaining = || async {
-        let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM callers").fetch_one(&app.pool).await.unwrap();
-        count
+        let remaining = "SELECT (SELECT count(*) FROM known_addresses)
+                           + (SELECT count(*) FROM address_failures)";
+        let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
+        left
     };
     for _ in 0..100 {
         if remaining().await == 1 {
@@ -393,8 +401,10 @@ async fn failures_of_addresses_are_swept_but_known_addresses_are_kept(pool: PgPo
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(remaining().await, 1);
-    let subject: i32 =
-        sqlx::query_scalar("SELECT user_id FROM callers").fetch_one(&app.pool).await.unwrap();
+    let subject: i32 = sqlx::query_scalar("SELECT user_id FROM known_addresses")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
     assert_eq!(subject, PLAIN.0);
 }
 

@@ -22,9 +22,10 @@ async fn pass_hours(app: &TestApp, hours: i32) {
         "UPDATE authentication_attempts
          SET next_allowed_at = next_allowed_at - make_interval(hours => $1),
              throttled_at = throttled_at - make_interval(hours => $1)",
-        "UPDATE callers
+        "UPDATE known_addresses
          SET last_failed_at = last_failed_at - make_interval(hours => $1),
              last_succeeded_at = last_succeeded_at - make_interval(hours => $1)",
+        "UPDATE address_failures SET last_failed_at = last_failed_at - make_interval(hours => $1)",
     ] {
         sqlx::query(statement).bind(hours).execute(&app.pool).await.unwrap();
     }

@@ -79,8 +79,8 @@ async fn a_ticket_inserted_into_the_database_is_not_accepted(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let bytes = ticket_bytes("07f1edd1-0000-4000-8000-00000000b392;1");
     sqlx::query(
-        "INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)
-         SELECT 1, sha256($1), session_epoch, now(), now(), now() + interval '1 h'
+        "INSERT INTO tickets (user_id, digest, kind, session_epoch, auth_time, created_at, expires_at)
+         SELECT 1, sha256($1), 'ticket', session_epoch, now(), now(), now() + interval '1 h'
          FROM users WHERE user_id = 1",
     )
     .bind(&bytes)
@@ -207,8 +207,8 @@ async fn a_ticket_beyond_the_maximum_ends_the_oldest(pool: PgPool) {
 async fn expired_tickets_are_swept(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
     sqlx::query!(
-        "INSERT INTO tickets (user_id, digest, session_epoch, auth_time, created_at, expires_at)
-         SELECT 278, sha256(n::text::bytea), 0, now(), now() - interval '2 hours',
+        "INSERT INTO tickets (user_id, digest, kind, session_epoch, auth_time, created_at, expires_at)
+         SELECT 278, sha256(n::text::bytea), 'ticket', 0, now(), now() - interval '2 hours',
                 now() - CASE WHEN n <= 1200 THEN interval '1 hour' ELSE interval '-1 hour' END
          FROM generate_series(1, 1210) n"
     )

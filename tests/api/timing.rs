@@ -57,8 +57,8 @@ async fn app_with_all_names(pool: PgPool) -> TestApp {
     sqlx::raw_sql(
         "DELETE FROM credentials WHERE user_id = 400;
          UPDATE credentials SET version = version + 1 WHERE user_id = 401;
-         INSERT INTO authentication_attempts (user_id, credential_type, failures, tried)
-         VALUES (404, 'CRM5/PASSWORD', 100, '{}')",
+         INSERT INTO authentication_attempts
+         VALUES (404, 'CRM5/PASSWORD', 100, '{}', 0, '{}', now(), NULL)",
     )
     .execute(&app.pool)
     .await

@@ -130,9 +130,9 @@ impl Installation {
         let (start, end) = (start.expect("an id"), end.expect("an id"));
         sqlx::query(
             "WITH added AS (
-                 INSERT INTO users (user_id, login_name, display_name, user_type,
+                 INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
                                     is_administrator, audit_sequence, audit_mac, created_at)
-                 SELECT id, $1 || (id - $4), 'x', 'internal', $2, 1,
+                 SELECT id, $1 || (id - $4), $1 || (id - $4), 'x', 'internal', $2, 1,
                         sha256(id::text::bytea), now()
                  FROM generate_series($3::int, $5::int - 1) AS id
                  RETURNING user_id, login_name

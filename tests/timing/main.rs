@@ -120,7 +120,8 @@ async fn measure(
 
 async fn reset_attempts(database: &mut PgConnection) {
     database.execute("DELETE FROM authentication_attempts").await.unwrap();
-    database.execute("DELETE FROM callers").await.unwrap();
+    database.execute("DELETE FROM known_addresses").await.unwrap();
+    database.execute("DELETE FROM address_failures").await.unwrap();
 }
 
 /// Welch's t of two samples, without the slowest 5 % of each, which other load can cause.

@@ -66,7 +66,7 @@ async fn a_display_name_with_hidden_characters_is_refused(pool: PgPool) {
 async fn an_existing_unreadable_name_works_until_it_is_changed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::raw_sql(
-        "UPDATE users SET login_name = U&'paul\\200B' WHERE user_id = 278;
+        "UPDATE users SET login_name = U&'paul\\200B', canonical_name = U&'paul\\200B' WHERE user_id = 278;
          UPDATE login_names SET canonical_name = U&'paul\\200B' WHERE user_id = 278",
     )
     .execute(&app.pool)
