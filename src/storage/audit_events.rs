@@ -1,4 +1,4 @@
-//! The audit events: those that are not part of a credential's write, and what is kept.
+//! Appends audit events, except those of a credential's write, and reads them.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -38,7 +38,7 @@ impl TryFrom<EntryRow> for AuditEntry {
     }
 }
 
-/// Appends an event. The head in `users` is the caller's business.
+/// Appends an event. The caller advances the head in `users`.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     event: &AuditEvent,
@@ -67,7 +67,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Up to `limit` of a user's events after that one, in order.
+/// Lists up to `limit` events of a user after the sequence `after`, in order.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
     user_id: UserId,

@@ -1,4 +1,6 @@
-//! Many new users at once, by `COPY`: the columns of the four tables, and their text form.
+//! Inserts many new users at once by `COPY`, in its text format.
+//!
+//! Identifiers are not supported: the caller imports users with identifiers one at a time.
 
 use sqlx::PgConnection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -19,7 +21,7 @@ const AUDIT_EVENTS: &str = "COPY audit_events (user_id, sequence, occurred_at, k
     actor_user_id, scheme, address, request_id, credential_type, session_epoch, key_id, mac) \
     FROM STDIN";
 
-/// Where a user's chain ends after all that was added of them.
+/// The end of a new user's audit chain.
 #[derive(Debug)]
 pub(crate) struct ChainEnd<'mac> {
     pub(crate) session_epoch: i64,
@@ -27,7 +29,7 @@ pub(crate) struct ChainEnd<'mac> {
     pub(crate) audit_mac: &'mac [u8],
 }
 
-/// Rows on their way into the tables.
+/// The rows to insert.
 #[derive(Default)]
 pub(crate) struct BulkRows {
     users: Rows,
@@ -37,7 +39,7 @@ pub(crate) struct BulkRows {
 }
 
 impl BulkRows {
-    /// A user with the end of their chain.
+    /// Adds a user with the end of the audit chain.
     pub(crate) fn add_user(
         &mut self,
         user_id: UserId,
@@ -57,13 +59,13 @@ impl BulkRows {
             .number(end.session_epoch)
             .number(end.audit_sequence)
             .bytes(end.audit_mac)
-            .moment(now)?
+            .timestamp(now)?
             .end();
         self.login_names.text(user.login_name.canonical()).number(user_id.as_i32()).end();
         Ok(())
     }
 
-    /// A credential with its event.
+    /// Adds a credential with its audit event.
     pub(crate) fn add_credential(&mut self, write: &CredentialWrite) -> Result<(), StorageError> {
         let (event, cost) = (&write.event, write.hash_parameters);
         let actor = event.actor.map(UserId::as_i32);
@@ -78,17 +80,17 @@ impl BulkRows {
             .number(cost.parallelism)
             .text(&write.display_value)
             .number(event.sequence)
-            .moment(event.occurred_at)?
-            .perhaps(actor, Rows::number)
-            .moment(event.occurred_at)?
-            .perhaps(actor, Rows::number)
-            .perhaps_moment(write.validity.from())?
-            .perhaps_moment(write.validity.to())?
+            .timestamp(event.occurred_at)?
+            .optional(actor, Rows::number)
+            .timestamp(event.occurred_at)?
+            .optional(actor, Rows::number)
+            .optional_timestamp(write.validity.from())?
+            .optional_timestamp(write.validity.to())?
             .end();
         self.add_event(event, &write.audit_key_id, &write.audit_mac)
     }
 
-    /// An event.
+    /// Adds an audit event.
     pub(crate) fn add_event(
         &mut self,
         event: &AuditEvent,
@@ -98,13 +100,13 @@ impl BulkRows {
         self.audit_events
             .number(event.user_id.as_i32())
             .number(event.sequence)
-            .moment(event.occurred_at)?
+            .timestamp(event.occurred_at)?
             .text(event.kind.as_str())
-            .perhaps(event.actor.map(UserId::as_i32), Rows::number)
+            .optional(event.actor.map(UserId::as_i32), Rows::number)
             .text(event.scheme)
-            .perhaps(event.address.as_deref(), Rows::text)
+            .optional(event.address.as_deref(), Rows::text)
             .text(&event.request_id)
-            .perhaps(event.credential_type.as_deref(), Rows::text)
+            .optional(event.credential_type.as_deref(), Rows::text)
             .number(event.session_epoch)
             .text(key_id)
             .bytes(mac)
@@ -113,16 +115,16 @@ impl BulkRows {
     }
 }
 
-/// Writes all of it within the caller's transaction.
+/// Inserts all rows within the caller's transaction.
 ///
 /// # Errors
-/// [`StorageError::Constraint`] when somebody took a name or an id meanwhile.
+/// [`StorageError::Constraint`] when a name or an id is already taken.
 #[tracing::instrument(name = "db.bulk.copy", skip_all)]
 pub(crate) async fn copy(
     connection: &mut PgConnection,
     rows: BulkRows,
 ) -> Result<(), StorageError> {
-    // The driver logs every statement but these.
+    // The driver logs every statement except COPY.
     tracing::debug!(users = rows.users.count, "writing by COPY");
     for (statement, rows) in [
         (USERS, rows.users),
@@ -137,7 +139,7 @@ pub(crate) async fn copy(
     Ok(())
 }
 
-/// Rows in the text form of `COPY`: columns between tabs.
+/// Rows in the text format of `COPY`: columns separated by tabs.
 #[derive(Default)]
 struct Rows {
     text: String,
@@ -166,8 +168,8 @@ impl Rows {
         self
     }
 
-    fn flag(&mut self, is: bool) -> &mut Self {
-        self.column().push(if is { 't' } else { 'f' });
+    fn flag(&mut self, value: bool) -> &mut Self {
+        self.column().push(if value { 't' } else { 'f' });
         self
     }
 
@@ -198,20 +200,23 @@ impl Rows {
         self
     }
 
-    fn moment(&mut self, at: OffsetDateTime) -> Result<&mut Self, StorageError> {
-        let inconsistent = |_| StorageError::Inconsistent { table: "imported moments" };
+    fn timestamp(&mut self, at: OffsetDateTime) -> Result<&mut Self, StorageError> {
+        let inconsistent = |_| StorageError::Inconsistent { table: "imported timestamps" };
         let text = at.format(&Rfc3339).map_err(inconsistent)?;
         Ok(self.text(&text))
     }
 
-    fn perhaps_moment(&mut self, at: Option<OffsetDateTime>) -> Result<&mut Self, StorageError> {
+    fn optional_timestamp(
+        &mut self,
+        at: Option<OffsetDateTime>,
+    ) -> Result<&mut Self, StorageError> {
         match at {
-            Some(at) => self.moment(at),
+            Some(at) => self.timestamp(at),
             None => Ok(self.null()),
         }
     }
 
-    fn perhaps<T>(
+    fn optional<T>(
         &mut self,
         value: Option<T>,
         write: impl FnOnce(&mut Self, T) -> &mut Self,
@@ -233,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_means_something_to_copy_is_written_so_that_it_does_not() {
+    fn special_characters_of_copy_are_escaped() {
         let mut rows = Rows::default();
         rows.number(7).text("a\tb\\N\nc\r").bytes(&[0, 171]).flag(true).null().text("\\N").end();
         rows.text("").end();

@@ -1,4 +1,4 @@
-//! The ends of the audit chains, and their links as they are stored: for whoever verifies them.
+//! Reads the heads and links of the audit chains, for their verification.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -40,7 +40,7 @@ impl TryFrom<HeadRow> for ChainHead {
     }
 }
 
-/// Up to `limit` heads of users with an id above `after`, by id; also of those who were deleted.
+/// Lists up to `limit` heads of users with an id above `after`, by id, including deleted users.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
     after: i32,
@@ -61,7 +61,7 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-/// The heads of these users.
+/// Finds the heads of these users.
 pub(crate) async fn find(
     connection: &mut PgConnection,
     user_ids: &[i32],
@@ -80,7 +80,7 @@ pub(crate) async fn find(
     .collect()
 }
 
-/// How many users there are and were.
+/// Counts the users, including deleted ones.
 pub(crate) async fn count(connection: &mut PgConnection) -> Result<u64, StorageError> {
     let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM users"#)
         .fetch_one(connection)
@@ -127,7 +127,7 @@ impl TryFrom<LinkRow> for ChainLink {
     }
 }
 
-/// Up to `limit` of a user's links after that one, in order.
+/// Lists up to `limit` links of a user's chain after the sequence `after`, in order.
 pub(crate) async fn list_links_after(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -150,7 +150,7 @@ pub(crate) async fn list_links_after(
     .collect()
 }
 
-/// The MAC of one link.
+/// Finds the MAC of one link.
 pub(crate) async fn find_mac(
     connection: &mut PgConnection,
     user_id: UserId,

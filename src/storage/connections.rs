@@ -1,7 +1,7 @@
-//! The connections to PostgreSQL: opened when they are needed, kept, and lent.
+//! The connection pool: opens connections to PostgreSQL on demand, keeps them and lends them.
 //!
-//! `deadpool` keeps them. The pool of sqlx would ask each connection whether it still lives
-//! whenever it comes back, which is a round trip more for each statement
+//! It is built on `deadpool`. The pool of sqlx would check each connection whenever it is returned, which
+//! is one more round trip for each statement
 //! ([ADR 20](../../../docs/adr/0020-connections-come-back-unasked.md)).
 
 use std::{
@@ -30,35 +30,35 @@ use tokio::{
 
 use super::{error::StorageError, nodelay, trust};
 
-/// How long a connection may have rested without being asked whether it still lives.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer is checked before use.
+const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
 
-/// Older ones are replaced: what PostgreSQL keeps for each only grows.
+/// Older connections are replaced, because the memory of a PostgreSQL session only grows.
 const MAXIMUM_AGE: Duration = Duration::from_mins(30);
 
-/// What nobody needed for so long is closed.
+/// A connection that was idle for longer is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
 
-/// How long a connection may take to say that it is well. A statement whose caller went away can
-/// wait for a row meanwhile, but a server that says nothing at all must not keep places for ever.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit for checking a returned connection. A statement of a canceled request may still wait
+/// for a lock, but a server that does not respond must not occupy the pool for ever.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When a server that had no room for another connection is asked again.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
+/// The delay before another connection attempt when the server has too many connections.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// The database: as many connections as may be, and no more than are needed.
+/// The connection pool of the database.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
-    /// One permit for each connection that may be lent now; who waits for one waits in turn.
+    /// One permit for each connection that may be lent now. Waiters are served in order.
     lending: Arc<Semaphore>,
-    /// Permits that were taken out, because the server has no room for as many connections.
+    /// Permits that were removed, because the server has too many connections.
     withheld: Arc<AtomicUsize>,
     maximum: usize,
     acquire_timeout: Duration,
 }
 
-/// How many connections there are.
+/// The numbers of connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionCounts {
     pub(crate) open: usize,
@@ -66,21 +66,21 @@ pub(crate) struct ConnectionCounts {
     pub(crate) maximum: usize,
 }
 
-/// How this process goes to the database.
+/// The kind of connection to the database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
-    /// True for a socket or an address of this machine.
+    /// True for a Unix socket or a loopback address.
     pub(crate) is_local: bool,
-    /// True when the server has to prove its name with a certificate.
+    /// True when the server's certificate and host name are verified.
     pub(crate) verifies_server: bool,
 }
 
 impl Database {
-    /// A database that is not connected yet. An acquisition takes no longer than `acquire_timeout`,
+    /// Creates the pool without connecting. Getting a connection takes at most `acquire_timeout`,
     /// connecting included.
     ///
     /// # Errors
-    /// Never, as the pool is built here; its builder only says it could.
+    /// When the pool cannot be built.
     pub(super) fn new(
         connector: Connector,
         maximum_connections: u32,
@@ -89,7 +89,7 @@ impl Database {
         let maximum = usize::try_from(maximum_connections).unwrap_or(usize::MAX);
         let pool = Pool::builder(connector)
             .max_size(maximum)
-            // The one that rested least is the likeliest to live; the others may go.
+            // The most recently used connection is the likeliest to be alive; idle ones may close.
             .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|error| {
@@ -99,8 +99,7 @@ impl Database {
         Ok(Self { pool, lending, withheld, maximum, acquire_timeout })
     }
 
-    /// Lends a connection. Where the server has no room for another one, waits in turn for one of
-    /// those that are open.
+    /// Lends a connection. When the server has too many connections, waits for an open one.
     ///
     /// # Errors
     /// Why there is none in time.
@@ -118,7 +117,7 @@ impl Database {
                     return Ok(Connection { lent: Some((object, permit)), is_beginning: false });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
-                    self.make_do(permit).await;
+                    self.reduce_limit(permit).await;
                 }
                 Err(PoolError::Backend(error)) => return Err(error),
                 Err(
@@ -131,25 +130,28 @@ impl Database {
         }
     }
 
-    /// Lends one connection less at a time, until [`Self::close_idle`]: the server has no room for it.
-    async fn make_do(&self, permit: OwnedSemaphorePermit) {
+    /// Reduces the number of connections by one until [`Self::close_idle`]: the server has too many.
+    async fn reduce_limit(&self, permit: OwnedSemaphorePermit) {
         let open = self.pool.status().size.max(1);
         let lendable = self.maximum.saturating_sub(self.withheld.load(Ordering::Relaxed));
         if lendable > open {
             permit.forget();
             let withheld = self.withheld.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::warn!(withheld, "the database server lets in no more connections");
+            tracing::warn!(
+                withheld,
+                "the database server has too many connections; waiting for open ones"
+            );
             return;
         }
-        // None is open that could be waited for, or others are trying at the same moment.
+        // No connection is open that could be waited for, or others are connecting right now.
         drop(permit);
-        tokio::time::sleep(TRY_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 
-    /// Asks the server whether it takes writes.
+    /// Checks that the server accepts writes.
     ///
     /// # Errors
-    /// Why it does not.
+    /// The reason why it does not.
     pub(crate) async fn require_writable(&self) -> Result<(), StorageError> {
         let mut connection = self.connection().await?;
         if let Some((lent, _)) = connection.lent.as_mut() {
@@ -159,19 +161,19 @@ impl Database {
         Ok(())
     }
 
-    /// Closes connections that nobody needed lately, and lets there be as many as there may be.
+    /// Closes idle connections, and restores the maximum number of connections.
     pub(crate) async fn close_idle(&self) {
         self.lending.add_permits(self.withheld.swap(0, Ordering::Relaxed));
         self.close_those(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
 
-    /// Lends no more, and closes what comes back.
+    /// Closes the pool: lends no more connections, and closes those that are returned.
     pub(crate) async fn close(&self) {
         self.close_those(|_| true).await;
         self.pool.close();
     }
 
-    /// How connections are opened.
+    /// The kind of connection that is opened.
     pub(crate) fn route(&self) -> Route {
         let options = &self.pool.manager().options;
         let host = options.get_host();
@@ -185,32 +187,32 @@ impl Database {
         }
     }
 
-    /// How many connections there are now.
+    /// The current numbers of connections.
     pub(crate) fn counts(&self) -> ConnectionCounts {
         let status = self.pool.status();
         ConnectionCounts { open: status.size, idle: status.available, maximum: self.maximum }
     }
 
-    async fn close_those(&self, is_to_go: impl Fn(Metrics) -> bool) {
-        for connection in self.pool.retain(|_, metrics| !is_to_go(metrics)).removed {
-            // One that is gone already is closed, too.
+    async fn close_those(&self, should_close: impl Fn(Metrics) -> bool) {
+        for connection in self.pool.retain(|_, metrics| !should_close(metrics)).removed {
+            // It may be closed already.
             let _ = connection.inner.close().await;
         }
     }
 }
 
-/// A connection that is lent. Dropped, it is first asked whether it is well, which also ends a
-/// transaction that was left open and a statement whose caller went away.
+/// A borrowed connection. When it is dropped, it is checked in the background, which also rolls back an
+/// open transaction and waits for the statement of a canceled request.
 pub(crate) struct Connection {
-    /// `None` only when it has been given back. The permit comes back after the connection.
+    /// `None` only after it was returned. The permit is returned after the connection.
     lent: Option<(Object<Connector>, OwnedSemaphorePermit)>,
-    /// True while a transaction begins, when sqlx does not know of it yet: dropped then, the
-    /// connection would be lent again with the transaction open, and lose what is written next.
+    /// True while a transaction begins and sqlx does not know about it yet. If the connection were
+    /// reused after a drop at that point, its next writes would be lost in the open transaction.
     is_beginning: bool,
 }
 
 impl Connection {
-    /// Closes it for good.
+    /// Closes the connection.
     pub(super) async fn close(mut self) -> Result<(), StorageError> {
         match self.lent.take() {
             None => Ok(()),
@@ -218,18 +220,18 @@ impl Connection {
         }
     }
 
-    /// Begins a transaction; dropped without a commit, it is rolled back.
-    #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
+    /// Begins a transaction; it is rolled back when it is dropped without a commit.
+    #[expect(clippy::expect_used, reason = "returning it consumes self")]
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, StorageError> {
         let Self { lent, is_beginning } = self;
         *is_beginning = true;
-        let (lent, _) = lent.as_mut().expect("a connection that is lent");
+        let (lent, _) = lent.as_mut().expect("a borrowed connection");
         let transaction = lent.inner.begin().await?;
         *is_beginning = false;
         Ok(transaction)
     }
 
-    /// Gives it back as it is: its last statement came to its end.
+    /// Returns the connection without a check: its last statement is complete.
     pub(crate) fn release(mut self) {
         drop(self.lent.take());
     }
@@ -247,11 +249,11 @@ impl Drop for Connection {
             return;
         }
         runtime.spawn(async move {
-            let checked = tokio::time::timeout(PATIENCE, lent.check()).await;
+            let checked = tokio::time::timeout(CHECK_TIMEOUT, lent.check()).await;
             let timed_out = || Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
             if let Err(error) = checked.unwrap_or_else(|_| timed_out()) {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "a database connection broke");
+                tracing::warn!(error, "a database connection was lost");
                 drop(Object::take(lent));
             } else {
                 drop(lent);
@@ -264,50 +266,50 @@ impl Drop for Connection {
 impl Deref for Connection {
     type Target = PgConnection;
 
-    #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
+    #[expect(clippy::expect_used, reason = "returning it consumes self")]
     fn deref(&self) -> &PgConnection {
-        &self.lent.as_ref().expect("a connection that is lent").0.inner
+        &self.lent.as_ref().expect("a borrowed connection").0.inner
     }
 }
 
 impl DerefMut for Connection {
-    #[expect(clippy::expect_used, reason = "who gives it back has it no longer")]
+    #[expect(clippy::expect_used, reason = "returning it consumes self")]
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.lent.as_mut().expect("a connection that is lent").0.inner
+        &mut self.lent.as_mut().expect("a borrowed connection").0.inner
     }
 }
 
 /// A connection in the pool.
 pub(super) struct Pooled {
     inner: PgConnection,
-    /// Of the time before it was opened.
+    /// The generation at the time when it was opened.
     generation: u64,
 }
 
 impl Pooled {
-    /// Fails unless the connection lives and leads to a server that takes writes.
+    /// Fails unless the connection works and the server accepts writes.
     async fn check(&mut self) -> Result<(), StorageError> {
         let is_read_only =
             sqlx::query_scalar!("SHOW transaction_read_only").fetch_one(&mut self.inner).await?;
         if is_read_only.as_deref() == Some("on") {
-            trust::end_trust();
+            trust::invalidate_all();
             return Err(StorageError::ReadOnly);
         }
         Ok(())
     }
 }
 
-/// Where the password of the database comes from, each time that a connection is opened.
+/// Reads the database password; called for each new connection.
 pub(crate) type PasswordSource =
     Box<dyn Fn() -> Result<SecretString, Box<dyn Error + Send + Sync>> + Send + Sync>;
 
-/// Opens connections, and looks after those that were used before.
+/// Opens connections, and checks them before reuse.
 pub(super) struct Connector {
     pub(super) options: PgConnectOptions,
     pub(super) password: Option<PasswordSource>,
-    /// How long a statement waits for a row that another transaction holds.
+    /// The time limit for waiting for a lock.
     pub(super) lock_timeout: Duration,
-    /// How long a statement may take, and a transaction may idle.
+    /// The time limit for a statement, and for an idle transaction.
     pub(super) statement_timeout: Duration,
 }
 
@@ -328,7 +330,7 @@ impl Connector {
         Ok(pooled)
     }
 
-    /// Sets the timeouts of the session. As parameters of the start they would be refused by poolers.
+    /// Sets the timeouts of the session. Connection poolers refuse them as startup parameters.
     async fn begin_session(&self, connection: &mut PgConnection) -> Result<(), StorageError> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         sqlx::query!(
@@ -349,7 +351,7 @@ impl Manager for Connector {
     type Error = StorageError;
 
     async fn create(&self) -> Result<Pooled, StorageError> {
-        // Connecting takes seven times the memory of everything else that an acquisition waits for.
+        // Boxed: this rare branch is seven times as large as the rest of the future.
         Box::pin(self.open()).await
     }
 
@@ -359,12 +361,12 @@ impl Manager for Connector {
         metrics: &Metrics,
     ) -> RecycleResult<StorageError> {
         if metrics.age() > MAXIMUM_AGE {
-            return Err(RecycleError::message("it is old"));
+            return Err(RecycleError::message("it reached its maximum age"));
         }
         if connection.generation < trust::generation() {
-            return Err(RecycleError::message("it is no longer trusted"));
+            return Err(RecycleError::message("it was invalidated"));
         }
-        if metrics.last_used() > TRUSTED_IDLE {
+        if metrics.last_used() > UNCHECKED_IDLE {
             Box::pin(connection.check()).await?;
         }
         Ok(())

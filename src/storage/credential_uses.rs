@@ -1,4 +1,4 @@
-//! When credentials were last used: notes that may be lost.
+//! Records when credentials were last used. A record may be lost.
 
 use sqlx::{PgConnection, postgres::types::PgInterval};
 use time::{Duration, OffsetDateTime};
@@ -6,7 +6,8 @@ use time::{Duration, OffsetDateTime};
 use super::error::StorageError;
 use crate::domain::user::UserId;
 
-/// A credential was used. Of another version by now, it was another one.
+/// One use of a credential. If the credential has another version by now, it was replaced and the use
+/// is not recorded.
 #[derive(Debug)]
 pub(crate) struct CredentialUse {
     pub(crate) user_id: UserId,
@@ -17,20 +18,20 @@ pub(crate) struct CredentialUse {
     pub(crate) address: Option<String>,
 }
 
-/// Notes uses, but for credentials with a note younger than `step`. It waits for no row: one that
-/// somebody holds is passed over.
-#[tracing::instrument(name = "db.credentials.note_uses", skip_all)]
+/// Records uses, except for credentials whose last recorded use is less than `step` earlier. Locked rows
+/// are skipped.
+#[tracing::instrument(name = "db.credentials.record_uses", skip_all)]
 pub(crate) async fn note(
     connection: &mut PgConnection,
     uses: &[CredentialUse],
     step: Duration,
 ) -> Result<(), StorageError> {
-    let ids: Vec<_> = uses.iter().map(|of| of.user_id.as_i32()).collect();
-    let types: Vec<_> = uses.iter().map(|of| of.credential_type.clone()).collect();
-    let versions: Vec<_> = uses.iter().map(|of| of.version).collect();
-    let moments: Vec<_> = uses.iter().map(|of| of.at).collect();
-    let schemes: Vec<_> = uses.iter().map(|of| of.scheme.to_owned()).collect();
-    let addresses: Vec<_> = uses.iter().map(|of| of.address.clone()).collect();
+    let ids: Vec<_> = uses.iter().map(|used| used.user_id.as_i32()).collect();
+    let types: Vec<_> = uses.iter().map(|used| used.credential_type.clone()).collect();
+    let versions: Vec<_> = uses.iter().map(|used| used.version).collect();
+    let moments: Vec<_> = uses.iter().map(|used| used.at).collect();
+    let schemes: Vec<_> = uses.iter().map(|used| used.scheme.to_owned()).collect();
+    let addresses: Vec<_> = uses.iter().map(|used| used.address.clone()).collect();
     sqlx::query!(
         "WITH used AS (
              SELECT DISTINCT ON (user_id, credential_type) *

@@ -1,4 +1,4 @@
-//! The write of a save: credential, identifier, evidence, chain head and epoch in one statement.
+//! Writes a saved credential with its identifier, audit events, chain head and epoch in one statement.
 
 use sqlx::PgConnection;
 
@@ -10,14 +10,14 @@ use crate::domain::{
     validity::Validity,
 };
 
-/// A credential on its way into the table, computed from its user's head.
+/// A credential to write, computed from the head of its user's audit chain.
 #[derive(Debug)]
 pub(crate) struct CredentialWrite {
-    /// Its sequence is the version of the row that it writes.
+    /// The audit event of the save. Its sequence becomes the version of the credential.
     pub(crate) event: AuditEvent,
     pub(crate) audit_key_id: String,
     pub(crate) audit_mac: Vec<u8>,
-    /// The user's credentials of other types that go, each with the event that follows.
+    /// The user's credentials of other types that the save removes.
     pub(crate) removals: Vec<Removal>,
     pub(crate) credential_type: String,
     pub(crate) sealed_hash: Vec<u8>,
@@ -26,14 +26,15 @@ pub(crate) struct CredentialWrite {
     pub(crate) hash_parameters: HashParameters,
     pub(crate) validity: Validity,
     pub(crate) display_value: String,
-    /// For identifier types.
+    /// `Some` for identifier types.
     pub(crate) identifier: Option<IdentifierWrite>,
-    /// What the actor must still be. `None`: an operator's command.
+    /// The required state of the actor. `None`: an operator's command.
     pub(crate) actor: Option<ActorSnapshot>,
-    /// The secret this write rests on: it must still be there in this version.
+    /// The credential type and version that authenticated the actor; the credential must still have
+    /// this version.
     pub(crate) proven: Option<(String, i64)>,
-    /// The digests of the ticket or session that the actor came with: it must still be there. When
-    /// it is the user's own, it moves to the new epoch.
+    /// The digests of the ticket or session that authenticated the actor; it must still exist. If it
+    /// belongs to the user, it is moved to the new epoch.
     pub(crate) caller_ticket: Option<Vec<Vec<u8>>>,
 }
 
@@ -41,34 +42,34 @@ pub(crate) struct CredentialWrite {
 #[derive(Debug)]
 pub(crate) struct Removal {
     pub(crate) credential_type: String,
-    /// Of its event, which is the save's in all but kind, type and place.
+    /// The MAC of its audit event, which differs from the save's in kind, type and sequence.
     pub(crate) audit_mac: Vec<u8>,
 }
 
-/// The digests of an identifier: under the writing key, and under every readable one.
+/// The digests of an identifier: under the writing key, and under every readable key.
 #[derive(Debug)]
 pub(crate) struct IdentifierWrite {
     pub(crate) digest: Vec<u8>,
     pub(crate) all_digests: Vec<Vec<u8>>,
 }
 
-/// What became of a write. Unless it was saved, nothing was written.
+/// The outcome of a write. Unless it is [`Self::Saved`], nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
     /// Everything was written.
     Saved,
-    /// Another write holds the row of the user, of the actor or of the actor's ticket, or has moved the
-    /// head this one was computed from.
+    /// Another transaction has locked the row of the user, the actor or the actor's ticket, or has
+    /// moved the head that this write was computed from.
     HeadMoved,
-    /// Another user has this identifier. If they got it this very moment, the rest was written
-    /// and must be rolled back: a write with an identifier belongs in a transaction.
+    /// Another user has this identifier. If the other user saved it at the same moment, the rest was
+    /// written and must be rolled back: a write with an identifier needs a transaction.
     IdentifierTaken,
-    /// The proven secret has been replaced, or the actor is not what they were.
+    /// The credential that authenticated the actor was replaced, or the actor was changed.
     ProofOutdated,
 }
 
 impl WriteOutcome {
-    /// As `upsert_credential.sql` spells it.
+    /// Parses an outcome of `upsert_credential.sql`.
     fn parse(text: &str) -> Option<Self> {
         match text {
             "saved" => Some(Self::Saved),
@@ -80,7 +81,7 @@ impl WriteOutcome {
     }
 }
 
-/// Adds or replaces the credential, with its evidence.
+/// Adds or replaces a credential, with its audit events.
 #[tracing::instrument(name = "db.credentials.upsert", skip_all, fields(user.id = %write.event.user_id))]
 pub(crate) async fn upsert(
     connection: &mut PgConnection,
@@ -129,7 +130,7 @@ pub(crate) async fn upsert(
     WriteOutcome::parse(&outcome).ok_or(StorageError::Inconsistent { table: "credentials" })
 }
 
-/// Kind, credential type and MAC of each event of a write, in their order.
+/// The kind, credential type and MAC of each event of a write, in order.
 fn links(write: &CredentialWrite) -> (Vec<&str>, Vec<&str>, Vec<&[u8]>) {
     let mut links = (
         vec![write.event.kind.as_str()],
@@ -144,7 +145,7 @@ fn links(write: &CredentialWrite) -> (Vec<&str>, Vec<&str>, Vec<&[u8]>) {
     links
 }
 
-/// Another hash of the same secret, on its way into the row that it was read from.
+/// A new hash of the same secret, for the row that the secret was verified with.
 #[derive(Debug)]
 pub(crate) struct HashReplacement {
     pub(crate) row: StoredCredential,
@@ -153,8 +154,8 @@ pub(crate) struct HashReplacement {
     pub(crate) hash_parameters: HashParameters,
 }
 
-/// Replaces the hash if the row is still exactly the one that was read; says whether it was. A
-/// save that came meanwhile wins.
+/// Replaces the hash if the row is unchanged since it was read; returns whether it was. A concurrent
+/// save wins.
 #[tracing::instrument(name = "db.credentials.replace_hash", skip_all, fields(user.id = %new.row.user_id))]
 pub(crate) async fn replace_hash(
     connection: &mut PgConnection,

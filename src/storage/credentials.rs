@@ -1,4 +1,4 @@
-//! Reading credentials. What is read here is sealed; nothing in it is believed yet.
+//! Reads credentials. Their hashes are still sealed, so nothing in the rows is trusted yet.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -13,7 +13,7 @@ use crate::domain::{
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credentials" };
 
-/// A user who could log in, with the credentials that could prove it.
+/// A user who may log in, with the credentials to verify.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) user: User,
@@ -57,7 +57,7 @@ impl TryFrom<CredentialRow> for StoredCredential {
     }
 }
 
-/// One row of a user joined with a credential they may or may not have.
+/// A user, left-joined with a credential.
 pub(super) struct CandidateRow {
     pub(super) user_id: i32,
     pub(super) login_name: String,
@@ -118,7 +118,7 @@ pub(super) fn candidate(rows: Vec<CandidateRow>) -> Result<Option<Candidate>, St
     Ok(user.map(|user| Candidate { user, credentials }))
 }
 
-/// The owner of an identifier, found by any of its digests, with that identifier's credential.
+/// Finds the owner of an identifier by any of its digests, with the credential of that identifier.
 #[tracing::instrument(name = "db.credentials.find_by_identifier", skip_all)]
 pub(crate) async fn find_by_identifier(
     connection: &mut PgConnection,
@@ -147,7 +147,7 @@ pub(crate) async fn find_by_identifier(
     candidate(rows)
 }
 
-/// The stored credential of one type, or `None` when the user has none.
+/// Finds the user's credential of one type.
 pub(crate) async fn find_by_type(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -167,8 +167,8 @@ pub(crate) async fn find_by_type(
     .transpose()
 }
 
-/// Up to `limit` stored credentials behind that user and type, by user and type; without those that
-/// are sealed under that key.
+/// Lists up to `limit` credentials after that user and type, by user and type, except those that are
+/// sealed under the key `not_sealed_under`.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
     (user_id, credential_type): (i32, &str),
@@ -201,7 +201,7 @@ struct KindRow {
     hash_parallelism: i32,
 }
 
-/// Which kinds of hashes there are: one step in the index for each.
+/// Lists the distinct schemes and costs of all hashes, with one index step for each.
 pub(crate) async fn list_kinds(
     connection: &mut PgConnection,
 ) -> Result<Vec<(HashScheme, HashParameters)>, StorageError> {
@@ -241,7 +241,7 @@ pub(crate) async fn list_kinds(
         .collect()
 }
 
-/// All stored credentials of these users, by user and type.
+/// Lists all credentials of these users, by user and type.
 pub(crate) async fn list_stored(
     connection: &mut PgConnection,
     user_ids: &[UserId],
@@ -303,7 +303,7 @@ impl TryFrom<SummaryRow> for CredentialSummary {
     }
 }
 
-/// The types of a user's credentials, in order.
+/// Lists the types of a user's credentials, in order.
 pub(crate) async fn list_types(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -317,7 +317,7 @@ pub(crate) async fn list_types(
     Ok(types)
 }
 
-/// What may be told about a user's credentials, by type.
+/// Lists the public properties of a user's credentials, by type.
 pub(crate) async fn list_by_user(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -325,7 +325,7 @@ pub(crate) async fn list_by_user(
     list_by_users(connection, &[user_id]).await
 }
 
-/// The same of several users, by user and type.
+/// Lists the public properties of several users' credentials, by user and type.
 pub(crate) async fn list_by_users(
     connection: &mut PgConnection,
     user_ids: &[UserId],

@@ -1,4 +1,4 @@
-//! Opening the database, migrations and commit.
+//! Opens the database, applies migrations and commits transactions.
 
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use super::{
     error::{StorageError, is_connection_failure},
 };
 
-/// The migrations this binary knows. A database that a newer release has migrated is fine too:
-/// migrations are compatible with the release before.
+/// The migrations of this binary. A database with newer migrations is accepted, because migrations are
+/// compatible with the previous release.
 fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!();
     migrator.set_ignore_missing(true);
     migrator
 }
 
-/// How to reach the database.
+/// How to connect to the database.
 pub(crate) struct ConnectOptions<'settings> {
     pub(crate) url: &'settings SecretString,
-    /// Used instead of the URL's, and asked for each new connection.
+    /// Replaces the password of the URL; read for each new connection.
     pub(crate) password: Option<PasswordSource>,
     pub(crate) maximum_connections: u32,
-    /// How long a request waits for a connection.
+    /// The time limit for getting a connection.
     pub(crate) acquire_timeout: Duration,
-    /// How long a statement waits for a row that another transaction holds.
+    /// The time limit for waiting for a lock.
     pub(crate) lock_timeout: Duration,
-    /// How long a statement may take, and a transaction may idle.
+    /// The time limit for a statement, and for an idle transaction.
     pub(crate) statement_timeout: Duration,
 }
 
-/// Opens the database, with its first connection.
+/// Opens the database and its first connection.
 ///
 /// # Errors
-/// [`StorageError::BadUrl`], or why there is no connection.
+/// [`StorageError::BadUrl`], or the reason why the connection failed.
 pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, StorageError> {
     let connection = DatabaseUrl::parse(options.url).map_err(StorageError::BadUrl)?.options;
     let connector = Connector {
@@ -50,12 +50,12 @@ pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, Sto
     Ok(database)
 }
 
-/// Applies the migrations that are missing.
+/// Applies the pending migrations.
 ///
 /// # Errors
-/// When one fails or an applied one is not the one this binary knows.
+/// When a migration fails, or an applied migration differs from that of this binary.
 pub(crate) async fn migrate(database: &Database) -> Result<(), StorageError> {
-    // A migration may take longer than a request may, and wait for another instance's.
+    // A migration may take longer than a request, and wait for that of another instance.
     let mut connection = database.connection().await?;
     sqlx::query!(
         "SELECT set_config('lock_timeout', '0', false) AS lock,
@@ -64,15 +64,15 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), StorageError> {
     .fetch_one(&mut *connection)
     .await?;
     let migrated = migrator().run(&mut *connection).await;
-    // With its changed settings nobody else may have it.
+    // Its settings are changed, so it is not reused.
     connection.close().await?;
     Ok(migrated?)
 }
 
-/// How many of the migrations this binary knows are not applied.
+/// Counts the migrations of this binary that are not applied.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// When the query fails.
 pub(crate) async fn pending_migrations(database: &Database) -> Result<usize, StorageError> {
     let mut connection = database.connection().await?;
     let is_prepared = sqlx::query_scalar!(
@@ -90,10 +90,10 @@ pub(crate) async fn pending_migrations(database: &Database) -> Result<usize, Sto
     Ok(migrator().iter().filter(|migration| !applied.contains(&migration.version)).count())
 }
 
-/// Commits; a connection that dies meanwhile leaves the outcome unknown.
+/// Commits a transaction.
 ///
 /// # Errors
-/// [`StorageError::OutcomeUnknown`], or what the database said against the commit.
+/// [`StorageError::OutcomeUnknown`] when the connection is lost meanwhile, or the error of the commit.
 pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(), StorageError> {
     transaction.commit().await.map_err(|error| {
         if is_connection_failure(&error) {
@@ -104,10 +104,10 @@ pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(),
     })
 }
 
-/// Lets a transaction see everything as it is now, and only read. The first statement of it.
+/// Makes a transaction read-only, with one snapshot for all its statements. Must be its first statement.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the statement fails.
 pub(crate) async fn begin_snapshot(connection: &mut PgConnection) -> Result<(), StorageError> {
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .execute(connection)

@@ -1,7 +1,7 @@
-//! Parses `database.url`, and refuses everything that would be ignored.
+//! Parses `database.url`, and refuses parameters that would be ignored.
 //!
-//! sqlx skips a parameter that it does not know with a warning, and reads some as something else
-//! than PostgreSQL's own client does. An operator who wrote it relies on it, so it is an error here.
+//! sqlx skips an unknown parameter with a warning, and interprets some parameters differently from
+//! libpq. The operator relies on every parameter in the URL, so these are errors here.
 
 use std::{net::IpAddr, path::PathBuf, str::FromStr};
 
@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-/// Why a URL cannot be used. No variant holds a value.
+/// Why a URL is refused. No variant contains a value of the URL.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadDatabaseUrl {
     #[error("must be postgres://user@host/database")]
@@ -22,28 +22,27 @@ pub(crate) enum BadDatabaseUrl {
     NotAName,
     #[error("has the parameter {0}, which this service ignores; remove it")]
     Ignored(&'static str),
-    #[error("says {0} twice; remove one")]
+    #[error("has {0} twice; remove one")]
     Repeated(&'static str),
     #[error("has a value for the parameter {name} that cannot be used; {must}")]
     Value { name: &'static str, must: &'static str },
-    #[error("has sslrootcert, which counts only with sslmode=verify-full; add that")]
+    #[error("has sslrootcert, which is used only with sslmode=verify-full; add that")]
     UnusedRootCertificate,
     #[error("has one of sslcert and sslkey; give both")]
     HalfClientCertificate,
 }
 
-/// A URL that can be used.
+/// A valid database URL.
 pub(crate) struct DatabaseUrl {
     pub(super) options: PgConnectOptions,
     pub(crate) has_password: bool,
-    /// Files that it names.
+    /// The certificate files that it names.
     pub(crate) certificates: Vec<PathBuf>,
-    /// The file with the private key of the client certificate.
+    /// The file of the client certificate's private key.
     pub(crate) private_key: Option<PathBuf>,
 }
 
-/// Parameters of PostgreSQL's own clients (PostgreSQL's manual, 34.1.2) that sqlx ignores, or this
-/// service overwrites.
+/// Parameters of libpq (PostgreSQL's manual, 34.1.2) that sqlx ignores or this service overwrites.
 const IGNORED: [&str; 36] = [
     "application_name",
     "channel_binding",
@@ -83,8 +82,7 @@ const IGNORED: [&str; 36] = [
     "tcp_user_timeout",
 ];
 
-/// The parameters that sqlx 0.9 knows and this service does not overwrite: each with its other
-/// spellings.
+/// The parameters that sqlx 0.9 supports and this service does not overwrite, each with its aliases.
 const PARAMETERS: [(&str, &[&str]); 12] = [
     ("sslmode", &["ssl-mode"]),
     ("sslrootcert", &["ssl-root-cert", "ssl-ca"]),
@@ -100,7 +98,7 @@ const PARAMETERS: [(&str, &[&str]); 12] = [
     ("options[…]", &[]),
 ];
 
-/// Session settings that have a setting of this service.
+/// Session parameters that this service sets from its own settings.
 const OWN_OPTIONS: [&str; 3] =
     ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"];
 
@@ -108,7 +106,7 @@ const OWN_OPTIONS: [&str; 3] =
 type Parameters = Vec<(&'static str, String)>;
 
 impl DatabaseUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
     /// See [`BadDatabaseUrl`].
@@ -140,14 +138,14 @@ impl DatabaseUrl {
     }
 }
 
-/// True when the authority is a list, as other clients take it.
+/// True when the authority is a list of hosts, as libpq accepts it.
 fn has_several_hosts(text: &str) -> bool {
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit('@').next().is_some_and(|hosts| hosts.contains(','))
 }
 
-/// The parameters in their first spelling.
+/// The parameters of the URL under their canonical names.
 fn parameters(url: &Url) -> Result<Parameters, BadDatabaseUrl> {
     let canonical = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
         if name.starts_with("options[") && name.ends_with(']') {
@@ -158,7 +156,7 @@ fn parameters(url: &Url) -> Result<Parameters, BadDatabaseUrl> {
             .find(|(first, others)| *first == name || others.contains(&name.as_ref()));
         match known {
             Some((first, _)) => Ok((first, value.into_owned())),
-            // What is no name may be a part of a password.
+            // An unknown name may be part of a password, so it is not shown.
             None => Err(IGNORED
                 .into_iter()
                 .find(|known| *known == name)
@@ -172,11 +170,11 @@ fn find<'parameters>(parameters: &'parameters Parameters, name: &str) -> Option<
     parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
-/// Of two values only one would count. A host may stand in both places when the second is where it
-/// is: the socket's folder, for a URL needs an authority before it can have a user name, or its
-/// address.
+/// Refuses a value that is given twice, because only one would be used. A host may be given in the
+/// authority and as a parameter if the parameter is the directory of a Unix socket: a URL with a user
+/// name needs an authority.
 fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
-    let in_front = [
+    let in_authority = [
         ("user", !url.username().is_empty()),
         ("password", url.password().is_some()),
         ("port", url.port().is_some()),
@@ -188,7 +186,7 @@ fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabas
         return Err(BadDatabaseUrl::Repeated("host"));
     }
     for (name, _) in PARAMETERS {
-        let before = usize::from(in_front.contains(&(name, true)));
+        let before = usize::from(in_authority.contains(&(name, true)));
         let count = parameters.iter().filter(|(known, _)| *known == name).count();
         if count + before > 1 && !name.starts_with("options") {
             return Err(BadDatabaseUrl::Repeated(name));
@@ -198,17 +196,19 @@ fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabas
 }
 
 fn check_value(name: &'static str, value: &str) -> Result<(), BadDatabaseUrl> {
-    let is_mode = || {
+    let is_ssl_mode = || {
         let mode = PgSslMode::from_str(value);
-        // sqlx takes `allow` for `disable`.
+        // sqlx treats `allow` as `disable`.
         mode.is_ok_and(|mode| !matches!(mode, PgSslMode::Allow))
     };
     let is_host = || !value.is_empty() && (value.starts_with('/') || !value.contains(','));
     let (is_usable, must) = match name {
-        "sslmode" => (is_mode(), "it must be disable, prefer, require, verify-ca or verify-full"),
+        "sslmode" => {
+            (is_ssl_mode(), "it must be disable, prefer, require, verify-ca or verify-full")
+        }
         "statement-cache-capacity" => (value.parse::<usize>().is_ok(), "it must be a number"),
         "port" => (value.parse::<u16>().is_ok_and(|port| port > 0), "it must be a port"),
-        "host" => (is_host(), "it must be one host, or the folder of a socket"),
+        "host" => (is_host(), "it must be one host, or the directory of a socket"),
         "options" | "options[…]" => (
             !OWN_OPTIONS.iter().any(|option| value.contains(option)),
             "timeouts are settings: database.lock_timeout_seconds and \
@@ -230,12 +230,12 @@ fn check_certificates(parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
     Ok(())
 }
 
-/// sqlx takes a certificate or key itself where a file's name could be.
+/// True for inline PEM: sqlx accepts it in place of a file name.
 fn is_pem(value: &str) -> bool {
     value.trim().starts_with("-----BEGIN")
 }
 
-/// A URL has an IPv6 address in brackets, which no resolver knows.
+/// Removes the brackets of an IPv6 address in the URL, which a resolver does not accept.
 fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
     let host = options.get_host();
     let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sqlx_understands_is_accepted() {
+    fn supported_urls_are_accepted() {
         for text in [
             "postgres://keeper@db.example/keeper",
             "postgresql://keeper:secret@db.example:5433/keeper?sslmode=verify-full&sslrootcert=/ca",
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_ignored_is_refused_and_named_without_its_value() {
+    fn ignored_parameters_are_refused_without_showing_their_values() {
         let ignored = BadDatabaseUrl::Ignored("target_session_attrs");
         for (text, error) in [
             ("nonsense", BadDatabaseUrl::NotPostgresql),
@@ -319,14 +319,14 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_loses_its_brackets() {
+    fn the_brackets_of_an_ipv6_address_are_removed() {
         for text in ["postgres://u@[::1]:5433/d", "postgres://u@h/d?hostaddr=::1"] {
             assert_eq!(parse(text).unwrap().options.get_host(), "::1", "{text}");
         }
     }
 
     #[test]
-    fn the_files_and_the_password_are_found() {
+    fn files_and_password_are_detected() {
         let url = parse("postgres://u:p@h/d?sslmode=verify-ca&ssl-ca=/ca&sslcert=/c&sslkey=/k");
         let url = url.unwrap();
         assert!(url.has_password);

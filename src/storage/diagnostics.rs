@@ -1,35 +1,35 @@
-//! What the database says about itself and about what is kept in it, for `doctor`.
+//! Reads facts about the database server and its contents, for `doctor`.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
 
-/// What was found.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+/// Facts about the database server and its contents.
+#[expect(clippy::struct_excessive_bools, reason = "the facts are independent")]
 #[derive(Debug)]
 pub(crate) struct DatabaseFacts {
-    /// As a number: 150004 is 15.4.
+    /// The version as a number: 150004 is 15.4.
     pub(crate) server_version: i32,
     pub(crate) now: OffsetDateTime,
-    /// True when the service's role may do anything, or become a role that may.
+    /// True when the service's role is a superuser or a member of one.
     pub(crate) is_superuser: bool,
-    /// True when the service's role can change or delete audit events.
+    /// True when the service's role may update or delete audit events.
     pub(crate) can_change_evidence: bool,
-    /// True on a socket of this machine.
+    /// True for a connection over a Unix socket or loopback.
     pub(crate) is_local: bool,
     pub(crate) is_encrypted: bool,
-    /// True when a commit that was acknowledged outlives a crash.
+    /// True when an acknowledged commit survives a crash.
     pub(crate) is_durable: bool,
-    /// Administrators who have something to log in with.
+    /// The number of administrators with a credential.
     pub(crate) administrators: i64,
-    /// Of the key that seals what is new.
+    /// When the writing key was first used.
     pub(crate) key_first_used_at: Option<OffsetDateTime>,
-    /// Names for which nothing is tried any more.
+    /// The number of credentials that are locked or throttled until an unlock.
     pub(crate) stopped: i64,
 }
 
-/// Asks for everything.
+/// Reads all facts.
 pub(crate) async fn diagnose(
     connection: &mut PgConnection,
     writing_key: &str,

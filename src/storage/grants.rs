@@ -1,8 +1,8 @@
-//! Grants the role of the service its rights on tables that another role owns.
+//! Grants the service's role its privileges on tables that another role owns.
 
 use super::{connections::Database, error::StorageError};
 
-/// Why nothing could be granted.
+/// Why the privileges were not granted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
     #[error("the role does not exist; create it with LOGIN and a password first")]
@@ -10,8 +10,8 @@ pub(crate) enum GrantError {
     #[error("is the role that migrates; connect `migrate` as another role, which owns the tables")]
     OwnRole,
     #[error(
-        "can do anything to the tables already; name a role that is no superuser and no member of \
-         their owner"
+        "already has every privilege on the tables; name a role that is no superuser and no member \
+         of their owner"
     )]
     Unrestricted,
     #[error(transparent)]
@@ -24,8 +24,8 @@ impl From<sqlx::Error> for GrantError {
     }
 }
 
-/// Grants a role what the service needs, and revokes everything else. The role reads and writes the
-/// tables of the migrations, but never changes or deletes audit events, nor rows of `migrate`.
+/// Grants a role the privileges that the service needs, and revokes all others. The role may read and
+/// write the tables, but not update or delete audit events, nor write the tables of `migrate`.
 ///
 /// # Errors
 /// See [`GrantError`].
@@ -55,8 +55,8 @@ pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantEr
     sqlx::query!("SELECT set_config('keeper.role', $1, false) AS role", role)
         .fetch_one(&mut *connection)
         .await?;
-    // A block is one transaction, so that a running service never misses a right. A table that is
-    // new is granted without being named here.
+    // A DO block is one transaction, so a running service never lacks a privilege meanwhile. New tables
+    // are found in the catalog.
     sqlx::query!(
         "DO $$
          DECLARE
@@ -87,7 +87,7 @@ pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantEr
     )
     .execute(&mut *connection)
     .await?;
-    // With its changed settings nobody else may have it.
+    // Its settings are changed, so it is not reused.
     connection.close().await?;
     Ok(())
 }

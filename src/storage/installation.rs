@@ -1,15 +1,15 @@
-//! The marker that tells a trial's database from a real one.
+//! The marker that distinguishes the database of `dev` from a production database.
 
 use time::OffsetDateTime;
 
 use super::{connections::Database, error::StorageError};
 
-/// What a database is for.
+/// The purpose of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InstallationKind {
-    /// Made by `dev`, with published passwords.
+    /// Created by `dev`, with published passwords.
     Development,
-    /// Everything else.
+    /// Every other database.
     Production,
 }
 
@@ -23,7 +23,7 @@ impl InstallationKind {
     }
 }
 
-/// What the database says it is; `None` when nobody has said yet, or there are no tables yet.
+/// Finds the purpose of the database; `None` before it is written or before the tables exist.
 pub(crate) async fn find_kind(
     database: &Database,
 ) -> Result<Option<InstallationKind>, StorageError> {
@@ -47,7 +47,7 @@ pub(crate) async fn find_kind(
     }))
 }
 
-/// Says what the database is, unless it has been said before.
+/// Writes the purpose of the database, unless it is already written.
 pub(crate) async fn insert_kind(
     database: &Database,
     kind: InstallationKind,

@@ -1,4 +1,4 @@
-//! The keys that this database was written with, and the rows that are sealed under each.
+//! The keys that the database was written with, and the credentials that are sealed under each key.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::error::StorageError;
 use crate::domain::user::UserId;
 
-/// A key that this database was written with.
+/// A key that the database was written with.
 #[derive(Debug)]
 pub(crate) struct KnownKey {
     pub(crate) key_id: String,
@@ -14,7 +14,7 @@ pub(crate) struct KnownKey {
     pub(crate) is_retired: bool,
 }
 
-/// All of them, by id.
+/// Lists all keys, by id.
 pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<KnownKey>, StorageError> {
     let keys = sqlx::query_as!(
         KnownKey,
@@ -25,7 +25,7 @@ pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<KnownKey>,
     Ok(keys)
 }
 
-/// Remembers a key, unless it is known.
+/// Inserts a key, unless it is known.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     (key_id, check_mac): (&str, &[u8]),
@@ -43,7 +43,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// From now on the keyring may do without that key.
+/// Marks a key as retired: from now on the keyring may omit it.
 pub(crate) async fn retire(
     connection: &mut PgConnection,
     key_id: &str,
@@ -59,7 +59,7 @@ pub(crate) async fn retire(
     Ok(())
 }
 
-/// Credentials that are sealed under that key.
+/// Counts the credentials that are sealed under that key.
 pub(crate) async fn count_sealed_under(
     connection: &mut PgConnection,
     key_id: &str,
@@ -73,7 +73,7 @@ pub(crate) async fn count_sealed_under(
     u64::try_from(count).map_err(|_| INCONSISTENT)
 }
 
-/// Credentials that are sealed under any other key.
+/// Counts the credentials that are sealed under any other key.
 pub(crate) async fn count_not_sealed_under(
     connection: &mut PgConnection,
     key_id: &str,
@@ -89,20 +89,20 @@ pub(crate) async fn count_not_sealed_under(
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credentials" };
 
-/// The same credential, sealed under another key.
+/// A credential, sealed again under another key.
 #[derive(Debug)]
 pub(crate) struct Resealed {
     pub(crate) user_id: UserId,
     pub(crate) credential_type: String,
-    /// What it is to replace, and nothing else.
+    /// The sealed hash that it replaces. If the row has another one by now, it is not replaced.
     pub(crate) former: Vec<u8>,
     pub(crate) sealed_hash: Vec<u8>,
-    /// For identifier types, the digest under the other key.
+    /// The digest under the other key, for identifier types.
     pub(crate) identifier: Option<Vec<u8>>,
 }
 
-/// Replaces those that still are what was read, with their identifiers; tells how many. A save that
-/// came meanwhile wins.
+/// Replaces the credentials that are unchanged since they were read, with their identifiers; returns
+/// their number. A concurrent save wins.
 #[tracing::instrument(name = "db.keys.reseal", skip_all)]
 pub(crate) async fn reseal(
     connection: &mut PgConnection,

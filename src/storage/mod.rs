@@ -1,6 +1,6 @@
-//! SQL and nothing else: one file for each aggregate, domain types in and out.
+//! The SQL of the service: one file for each aggregate, with domain types as arguments and results.
 //!
-//! The caller owns the transaction. What PostgreSQL says is turned into [`StorageError`] here.
+//! The caller owns the transaction. Errors of PostgreSQL become [`StorageError`] here.
 
 pub(crate) mod attempts;
 pub(crate) mod audit_events;

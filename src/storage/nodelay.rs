@@ -1,9 +1,9 @@
-//! `TCP_NODELAY` on the way to PostgreSQL.
+//! Sets `TCP_NODELAY` on connections to PostgreSQL.
 //!
-//! sqlx 0.9.0 does not set it, and hands out neither its socket nor a place to set it. Without it,
-//! what is written in two pieces (a TLS handshake, COPY) waits 40 ms for a delayed acknowledgement.
-//! A descriptor that is only known by its number is copied by sending it to ourselves (`unix(7)`,
-//! `SCM_RIGHTS`): the copy is the same socket, and needs no unsafe code
+//! sqlx 0.9.0 does not set it, and exposes neither its socket nor an option for it. Without it, a message
+//! that is written in two parts (a TLS handshake, COPY) waits 40 ms for a delayed acknowledgement. This
+//! module duplicates a descriptor by its number: it sends the descriptor to itself (`unix(7)`,
+//! `SCM_RIGHTS`). The duplicate is the same socket, and no unsafe code is needed
 //! ([ADR 34](../../../docs/adr/0034-tcp-nodelay.md)).
 
 use std::{
@@ -26,12 +26,12 @@ use rustix::{
     },
 };
 
-/// The descriptors of this process, as links.
+/// The open descriptors of this process.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Connects, and sets `TCP_NODELAY` on the TCP socket to that port that is opened meanwhile, before
-/// anything is written in pieces. Other sockets that are opened meanwhile lose nothing by it. `None`:
-/// no TCP is involved.
+/// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before anything
+/// is written. Other sockets that are opened at the same time get it, too, which is harmless. `None`: the
+/// connection does not use TCP.
 pub(super) async fn without_delay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
     let mut connecting = pin!(connecting);
     let mut wanted = port;
@@ -40,8 +40,8 @@ pub(super) async fn without_delay<F: Future>(connecting: F, port: Option<u16>) -
         let before = descriptors();
         let polled = connecting.as_mut().poll(context);
         if let (Some(before), Some(now)) = (before, descriptors()) {
-            let copies = now.difference(&before).filter_map(|descriptor| copy_of(*descriptor));
-            // What is no TCP socket says so.
+            let copies = now.difference(&before).filter_map(|descriptor| duplicate(*descriptor));
+            // The call fails on other descriptors than TCP sockets.
             let mut set = copies.filter(|copy| set_tcp_nodelay(copy, true).is_ok());
             if set.any(|copy| peer_port(&copy) == Some(port)) {
                 wanted = None;
@@ -52,14 +52,14 @@ pub(super) async fn without_delay<F: Future>(connecting: F, port: Option<u16>) -
     .await
 }
 
-/// The port that a socket is connected to, or is about to be.
+/// The port that a socket is connected or connecting to.
 fn peer_port(socket: &OwnedFd) -> Option<u16> {
     let peer = getpeername(socket).ok()??;
     SocketAddr::try_from(peer).ok().map(|peer| peer.port())
 }
 
-/// The numbers of all open descriptors, but for that of the list itself; `None` where the system does
-/// not tell.
+/// The numbers of all open descriptors, except that of the list itself; `None` where the system has no
+/// such list.
 fn descriptors() -> Option<BTreeSet<RawFd>> {
     let folder = File::open(DESCRIPTORS).ok()?;
     let own = folder.as_raw_fd();
@@ -68,8 +68,8 @@ fn descriptors() -> Option<BTreeSet<RawFd>> {
     Some(numbers.filter(|number| *number != own).collect())
 }
 
-/// A copy of a descriptor; `None` when it was closed meanwhile.
-fn copy_of(descriptor: RawFd) -> Option<OwnedFd> {
+/// Duplicates a descriptor; `None` when it was closed meanwhile.
+fn duplicate(descriptor: RawFd) -> Option<OwnedFd> {
     let (near, far) =
         socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
     let number = [descriptor];
@@ -94,19 +94,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_socket_that_is_opened_meanwhile_does_not_wait_for_acknowledgements() {
+    async fn a_new_socket_has_nodelay() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let delayed = TcpStream::connect(address).await.unwrap();
-        assert!(!delayed.nodelay().unwrap(), "the system's default");
+        assert!(!delayed.nodelay().unwrap(), "the system default");
         let port = Some(address.port());
         let prompt = without_delay(TcpStream::connect(address), port).await.unwrap();
         assert!(prompt.nodelay().unwrap());
-        assert!(!delayed.nodelay().unwrap(), "what was open before is left alone");
+        assert!(!delayed.nodelay().unwrap(), "earlier sockets are unchanged");
     }
 
     #[tokio::test]
-    async fn no_descriptor_is_left_behind() {
+    async fn no_descriptor_leaks() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let before = descriptors().unwrap().len();

@@ -1,5 +1,5 @@
-//! Tickets and sessions, known only by keyed digests: under one key each, and looked for under every
-//! readable one.
+//! Login tickets and sessions, stored by a keyed digest under one key and looked up under every readable
+//! key.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{error::StorageError, users::UserRow};
 use crate::domain::user::{User, UserId};
 
-/// What a row is; one kind never stands in for the other.
+/// The kind of a row; the service never accepts one kind for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TicketKind {
     /// A login ticket.
@@ -30,11 +30,11 @@ impl TicketKind {
     }
 }
 
-/// What may be told about a ticket or a session; its text is not known.
+/// The public properties of a ticket or session, without its secret.
 #[derive(Debug)]
 pub(crate) struct TicketSummary {
     pub(crate) kind: TicketKind,
-    /// Names it, and is of no use to log in with.
+    /// Identifies it; cannot be used to log in.
     pub(crate) digest: Vec<u8>,
     pub(crate) auth_time: OffsetDateTime,
     pub(crate) created_at: OffsetDateTime,
@@ -56,7 +56,7 @@ impl TryFrom<TicketSummaryRow> for TicketSummary {
     }
 }
 
-/// A ticket's row.
+/// A stored ticket or session.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     pub(crate) digest: Vec<u8>,
@@ -65,7 +65,7 @@ pub(crate) struct Ticket {
     pub(crate) expires_at: OffsetDateTime,
 }
 
-/// A ticket to be stored.
+/// A ticket or session to insert.
 #[derive(Debug)]
 pub(crate) struct NewTicketRow<'ticket> {
     pub(crate) kind: TicketKind,
@@ -88,7 +88,7 @@ struct TicketRow {
     expires_at: OffsetDateTime,
 }
 
-/// The ticket with its user, whatever its state.
+/// Finds a ticket with its user, whatever their state.
 #[tracing::instrument(name = "db.tickets.find", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn find_with_user(
     connection: &mut PgConnection,
@@ -128,9 +128,9 @@ pub(crate) async fn find_with_user(
     Ok(Some((user, ticket)))
 }
 
-/// Stores a ticket and ends the user's oldest ones of its kind beyond `maximum`, expired ones
-/// first; tells how many still counted. The user's row is held by the transaction, so that two logins
-/// at once cannot both believe there is room.
+/// Inserts a ticket and deletes the user's oldest tickets of its kind beyond `maximum`, expired ones
+/// first; returns how many valid ones were deleted. The caller's transaction has locked the user's row,
+/// so concurrent logins cannot exceed the maximum.
 #[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
 pub(crate) async fn insert(
     connection: &mut PgConnection,
@@ -143,14 +143,14 @@ pub(crate) async fn insert(
                    SELECT digest FROM tickets WHERE user_id = $1 AND kind = $8
                    ORDER BY expires_at > $5 DESC, created_at DESC, digest OFFSET $7
                )
-               RETURNING expires_at > $5 AND session_epoch = $3 AS counts
+               RETURNING expires_at > $5 AND session_epoch = $3 AS is_valid
            ), inserted AS (
                INSERT INTO tickets (
                    user_id, digest, session_epoch, auth_time, created_at, expires_at, kind
                )
                VALUES ($1, $2, $3, $4, $5, $6, $8)
            )
-           SELECT count(*) FILTER (WHERE counts) AS "ended!" FROM surplus"#,
+           SELECT count(*) FILTER (WHERE is_valid) AS "ended!" FROM surplus"#,
         row.user_id.as_i32(),
         row.ticket.digest,
         row.ticket.session_epoch,
@@ -165,8 +165,8 @@ pub(crate) async fn insert(
     Ok(ended)
 }
 
-/// Moves the expiry of a ticket that is still as it was read, and stores it under the digest of
-/// today; of several at once, one does.
+/// Postpones the expiry of a ticket that is unchanged since it was read, and stores it under the digest
+/// of the writing key. Of several concurrent calls, one succeeds.
 #[tracing::instrument(name = "db.tickets.renew", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn renew(
     connection: &mut PgConnection,
@@ -188,7 +188,7 @@ pub(crate) async fn renew(
     Ok(())
 }
 
-/// Moves a ticket to its user's new epoch, so that it goes on counting.
+/// Moves a ticket to its user's new epoch, so that it stays valid.
 pub(crate) async fn move_to_epoch(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -206,7 +206,7 @@ pub(crate) async fn move_to_epoch(
     Ok(())
 }
 
-/// Keeps a ticket from ending for this transaction; false when it has ended.
+/// Locks a ticket against deletion for this transaction; false when it does not exist.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -222,7 +222,7 @@ pub(crate) async fn lock(
     Ok(locked.is_some())
 }
 
-/// Ends one ticket, and tells its kind; `None` when it was not there, or has ended already.
+/// Deletes a valid ticket and returns its kind; `None` when there is none.
 pub(crate) async fn delete_live(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -244,7 +244,7 @@ pub(crate) async fn delete_live(
     ended.map(|kind| TicketKind::parse(&kind).ok_or(inconsistent)).transpose()
 }
 
-/// Ends all tickets of a user that belong to an earlier epoch, and tells how many there were.
+/// Deletes all tickets of a user from earlier epochs; returns their number.
 pub(crate) async fn delete_earlier(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -268,7 +268,7 @@ struct TicketSummaryRow {
     expires_at: OffsetDateTime,
 }
 
-/// The user's tickets and sessions that still count, newest first.
+/// Lists the user's valid tickets and sessions, newest first.
 pub(crate) async fn list_live(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -289,7 +289,7 @@ pub(crate) async fn list_live(
     rows.into_iter().map(TicketSummary::try_from).collect()
 }
 
-/// Deletes up to `limit` expired tickets, passing over those that somebody holds.
+/// Deletes up to `limit` expired tickets, skipping locked rows; returns their number.
 #[tracing::instrument(name = "db.tickets.sweep", skip_all)]
 pub(crate) async fn delete_expired(
     connection: &mut PgConnection,

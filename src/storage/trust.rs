@@ -1,20 +1,20 @@
-//! Which connections may still be what they were when they were opened.
+//! Invalidates all open connections at once.
 //!
-//! A server that was demoted, restarted or changed under its connections tells so in the answer to one
-//! statement, on one of them; the others are no better. So such an answer ends the trust in every
-//! connection that was opened before it, and all are replaced as they are needed.
+//! When the server is demoted, restarted or changed, one statement on one connection fails, but the other
+//! connections are stale, too. Such an error starts a new generation: every connection of an earlier
+//! generation is replaced when it is next needed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts how often trust ended in this process.
+/// The number of invalidations in this process.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// The generation of a connection that is opened now.
+/// The current generation, for a new connection.
 pub(super) fn generation() -> u64 {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// Ends the trust in every connection that is open.
-pub(super) fn end_trust() {
+/// Invalidates every open connection.
+pub(super) fn invalidate_all() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }

@@ -99,10 +99,10 @@ advance AS (
     WHERE user_id = $1 AND EXISTS (SELECT 1 FROM saved)
 ),
 identifier AS (
-    INSERT INTO credential_identifiers AS held (credential_type, digest, user_id)
+    INSERT INTO credential_identifiers AS existing (credential_type, digest, user_id)
     SELECT $2, $21, $1 FROM saved WHERE $21 IS NOT NULL
     ON CONFLICT (credential_type, digest) DO UPDATE SET user_id = excluded.user_id
-        WHERE held.user_id = excluded.user_id
+        WHERE existing.user_id = excluded.user_id
     RETURNING 1
 ),
 removed_identifiers AS (

@@ -36,9 +36,9 @@ pub(crate) async fn rename(
 ) -> Result<(), UserTakenError> {
     let done = sqlx::query!(
         "WITH named AS (
-             INSERT INTO login_names AS held (canonical_name, user_id) VALUES ($2, $1)
+             INSERT INTO login_names AS existing (canonical_name, user_id) VALUES ($2, $1)
              ON CONFLICT (canonical_name) DO UPDATE SET user_id = excluded.user_id
-                 WHERE held.user_id = excluded.user_id
+                 WHERE existing.user_id = excluded.user_id
              RETURNING 1
          ),
          former AS (

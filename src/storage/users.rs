@@ -1,4 +1,4 @@
-//! Users and the directory of their login names.
+//! Reads and inserts users, with the directory of their login names.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -9,11 +9,11 @@ use crate::domain::{
     user::{NewUser, User, UserId, UserType},
 };
 
-/// The names of the constraints that callers can run into.
+/// The constraints that valid input can violate.
 const LOGIN_NAME_TAKEN: &str = "login_names_pkey";
 const USER_ID_TAKEN: &str = "users_pkey";
 
-/// The columns of [`User`], as they come.
+/// The columns of [`User`].
 pub(super) struct UserRow {
     pub(super) user_id: i32,
     pub(super) login_name: String,
@@ -46,7 +46,7 @@ impl TryFrom<UserRow> for User {
     }
 }
 
-/// What a write to a user goes on from: their epoch, and the head of their audit chain.
+/// The state of a user that a write continues from: the epoch and the head of the audit chain.
 #[derive(Debug)]
 pub(crate) struct UserHead {
     pub(crate) session_epoch: i64,
@@ -79,7 +79,7 @@ impl TryFrom<HeadRow> for UserHead {
     }
 }
 
-/// What an actor was when they were authenticated.
+/// The state of an actor at the time of authentication.
 #[derive(Debug)]
 pub(crate) struct ActorSnapshot {
     pub(crate) session_epoch: i64,
@@ -87,7 +87,7 @@ pub(crate) struct ActorSnapshot {
     pub(crate) user_type: UserType,
 }
 
-/// Why a user could not have that name or that id.
+/// Why a login name or user id was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UserTakenError {
     #[error("the login name is taken")]
@@ -98,7 +98,7 @@ pub(crate) enum UserTakenError {
     Storage(#[from] StorageError),
 }
 
-/// The user of that id.
+/// Finds the user with that id.
 pub(crate) async fn find_by_id(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -116,7 +116,7 @@ pub(crate) async fn find_by_id(
     .transpose()
 }
 
-/// The user of that canonical login name.
+/// Finds the user with that canonical login name.
 pub(crate) async fn find_by_login_name(
     connection: &mut PgConnection,
     canonical_name: &str,
@@ -135,7 +135,7 @@ pub(crate) async fn find_by_login_name(
     .transpose()
 }
 
-/// Those of these users that there are.
+/// Finds those of these users that exist.
 pub(crate) async fn find_by_ids(
     connection: &mut PgConnection,
     user_ids: &[UserId],
@@ -155,7 +155,7 @@ pub(crate) async fn find_by_ids(
     .collect()
 }
 
-/// Those of these canonical names that somebody else than `except` has.
+/// Lists those of these canonical names that belong to a user other than `except`.
 pub(crate) async fn taken_names(
     connection: &mut PgConnection,
     canonical_names: &[String],
@@ -172,10 +172,11 @@ pub(crate) async fn taken_names(
     Ok(taken)
 }
 
-/// Ids that are asked for at once, of which most may be taken.
-const LONGEST_STRIDE: usize = 10_000;
+/// The largest number of ids to reserve in one statement.
+const MAXIMUM_STRIDE: usize = 10_000;
 
-/// So many ids that nobody has or had; those below 1000 are left to operators who bring their own.
+/// Reserves `count` ids from 1000 on that were never assigned. Ids below 1000 are reserved for operators
+/// who choose the id.
 pub(crate) async fn next_ids(
     connection: &mut PgConnection,
     count: usize,
@@ -184,8 +185,8 @@ pub(crate) async fn next_ids(
     let mut step = count;
     while found.len() < count {
         let missing = i32::try_from(step.max(count - found.len())).unwrap_or(i32::MAX);
-        // A long row of ids that were brought along is passed in strides.
-        step = (step * 10).min(LONGEST_STRIDE);
+        // Skips a long range of assigned ids in growing strides.
+        step = (step * 10).min(MAXIMUM_STRIDE);
         let ids = sqlx::query_scalar!(
             r#"SELECT n.id AS "id!" FROM (
                    SELECT nextval(pg_get_serial_sequence('users', 'user_id'))::int AS id
@@ -204,7 +205,7 @@ pub(crate) async fn next_ids(
     Ok(found)
 }
 
-/// Those of these ids that somebody has or had.
+/// Lists those of these ids that are or were assigned.
 pub(crate) async fn given_ids(
     connection: &mut PgConnection,
     user_ids: &[i32],
@@ -215,7 +216,7 @@ pub(crate) async fn given_ids(
     Ok(given)
 }
 
-/// True when somebody has this id, or had it.
+/// True when the id is or was assigned.
 pub(crate) async fn was_given(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -229,7 +230,7 @@ pub(crate) async fn was_given(
     Ok(given)
 }
 
-/// Up to `limit` users with an id above `after`, by id.
+/// Lists up to `limit` users with an id above `after`, by id.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
     after: i32,
@@ -250,7 +251,7 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-/// The user's head as it is now; another write may move it on.
+/// Reads the user's head without a lock.
 #[tracing::instrument(name = "db.users.find_head", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn find_head(
     connection: &mut PgConnection,
@@ -268,7 +269,7 @@ pub(crate) async fn find_head(
     .transpose()
 }
 
-/// Takes the user's row for this transaction: their head stays where it is until the commit.
+/// Locks the user's row for this transaction and reads the head, which stays the same until the commit.
 #[tracing::instrument(name = "db.users.lock", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn lock(
     connection: &mut PgConnection,
@@ -286,17 +287,17 @@ pub(crate) async fn lock(
     .transpose()
 }
 
-/// Keeps a user as they are for this transaction, and tells whether they still are what they were when
-/// they were authenticated.
-#[tracing::instrument(name = "db.users.lock_standing", skip_all, fields(user.id = %user_id))]
+/// Locks the actor's row against changes for this transaction, and returns whether it still matches the
+/// snapshot.
+#[tracing::instrument(name = "db.users.lock_actor_snapshot", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn lock_actor_snapshot(
     connection: &mut PgConnection,
     user_id: UserId,
     actor_snapshot: &ActorSnapshot,
 ) -> Result<bool, StorageError> {
-    let stands = sqlx::query_scalar!(
+    let is_current = sqlx::query_scalar!(
         r#"SELECT session_epoch = $2 AND is_administrator = $3 AND user_type = $4 AND NOT is_retired
-                  AS "stands!"
+                  AS "is_current!"
            FROM users WHERE user_id = $1 FOR SHARE"#,
         user_id.as_i32(),
         actor_snapshot.session_epoch,
@@ -305,10 +306,10 @@ pub(crate) async fn lock_actor_snapshot(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(stands.unwrap_or_default())
+    Ok(is_current.unwrap_or_default())
 }
 
-/// Moves the audit head and the epoch of a user whose row this transaction holds.
+/// Advances the audit head and the epoch of a user whose row this transaction has locked.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     event: &AuditEvent,
@@ -327,7 +328,7 @@ pub(crate) async fn advance(
     Ok(())
 }
 
-/// Inserts a user, their login name, and the head of an audit chain of one event.
+/// Inserts a user with the login name and the head of an audit chain of one event.
 ///
 /// # Errors
 /// When the name or the id is taken.
@@ -362,8 +363,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Which of the two unique names was taken, if that is what went wrong.
-pub(super) fn name_taken(error: StorageError) -> UserTakenError {
+/// Maps the violation of a unique constraint to the value that is taken.
+fn name_taken(error: StorageError) -> UserTakenError {
     if let StorageError::Constraint(name) = &error {
         if name == LOGIN_NAME_TAKEN {
             return UserTakenError::LoginNameTaken;
