@@ -48,6 +48,7 @@ mod support;
 mod tickets;
 mod timing;
 mod tokens;
+mod upgrades;
 mod user_tickets;
 mod validity;
 mod vendor_client;

@@ -1,6 +1,9 @@
 //! Runs the real application on a free port, with the database of one test.
 
-use std::{collections::HashMap, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap, fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc,
+    time::Duration,
+};
 
 use credential_keeper::{Application, Settings};
 use reqwest::{Client, Method, RequestBuilder};
@@ -44,6 +47,7 @@ impl TestApp {
     pub(crate) async fn spawn_with(pool: PgPool, variables: &[(&str, &str)], file: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut app = Self::prepare(pool, folder, variables, file);
+        app.command(&["keys", "generate"], "").succeeded();
         app.add_user(ADMINISTRATOR, &["--administrator"]);
         app.add_user(PLAIN, &[]);
         app.add_user(RETIRED, &["--administrator"]);
@@ -51,6 +55,16 @@ impl TestApp {
             .execute(&app.pool)
             .await
             .unwrap();
+        app.start().await;
+        app
+    }
+
+    /// The application on a database of an earlier release with its keyring, after `migrate`.
+    pub(crate) async fn upgrade(pool: PgPool, keyring: &str) -> Self {
+        let mut app = Self::prepare(pool, tempfile::tempdir().unwrap(), &[], "");
+        fs::write(app.keyring(), keyring).unwrap();
+        fs::set_permissions(app.keyring(), PermissionsExt::from_mode(0o400)).unwrap();
+        app.command(&["migrate"], "").succeeded();
         app.start().await;
         app
     }
@@ -89,7 +103,6 @@ impl TestApp {
             running: None,
         };
         app.extend_variables(variables);
-        app.command(&["keys", "generate"], "").succeeded();
         app
     }
 
