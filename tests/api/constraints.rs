@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
-    guessing::{ELSEWHERE, HOME, PROXY, login, owner},
+    guessing::{ELSEWHERE, HOME, PROXY, login, login_as_owner},
     support::{ADMINISTRATOR, PLAIN, RETIRED, TestApp},
 };
 
@@ -346,7 +346,7 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
     assert_no_orphans(&app.pool, "reseal").await;
 
     for address in [HOME, ELSEWHERE] {
-        owner(&app, address, PLAIN.1).await.assert_status(200);
+        login_as_owner(&app, address, PLAIN.1).await.assert_status(200);
         for name in [PLAIN.1, "nobody"] {
             for number in 0..4 {
                 login(&app, address, name, &format!("guess {number}")).await;
@@ -356,7 +356,7 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
         app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
         assert_no_orphans(&app.pool, "unlock").await;
         login(&app, address, PLAIN.1, "guess").await;
-        owner(&app, address, PLAIN.1).await.assert_status(200);
+        login_as_owner(&app, address, PLAIN.1).await.assert_status(200);
         assert_no_orphans(&app.pool, "success").await;
     }
 

@@ -389,10 +389,10 @@ async fn failures_of_addresses_are_swept_but_known_addresses_are_kept(pool: PgPo
     age_failures(&app).await;
     app.restart().await;
     let remaining = || async {
-        let remaining = "SELECT (SELECT count(*) FROM known_addresses)
+        let statement = "SELECT (SELECT count(*) FROM known_addresses)
                            + (SELECT count(*) FROM address_failures)";
-        let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
-        left
+        let count: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
+        count
     };
     for _ in 0..100 {
         if remaining().await == 1 {
