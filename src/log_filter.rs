@@ -130,7 +130,7 @@ mod tests {
             "INFO",
             "trace, sqlx=trace",
             "credential_keeper=off",
-            "warn,credential_keeper::service=off,credential_keeper::service::anchoring=off",
+            "warn,credential_keeper::service=off,credential_keeper::service::audit::anchors=off",
             "error,reqwest=debug,actix_http=error,sqlx::query=debug",
         ] {
             let filter = parse(text).unwrap();

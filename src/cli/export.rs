@@ -24,7 +24,7 @@ use super::{
 use crate::{
     domain::{credential::CredentialSummary, user::UserId},
     security::archive::ArchiveWriter,
-    service::{Service, importing::OpenedSecret, users::UserWithCredentials},
+    service::{Service, import::single::OpenedSecret, users::directory::UserWithCredentials},
 };
 
 /// The arguments of `export`.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock,
     security::keyring::{KeyState, Keyring},
-    service::{Service, keys::ResealPass},
+    service::{Service, keys::rotation::ResealPass},
 };
 
 /// The subcommands of `rotate-key`.

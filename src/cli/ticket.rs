@@ -12,7 +12,7 @@ use super::{
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
-use crate::{clock, domain::principal::Actor, service::tickets::TicketSummary};
+use crate::{clock, domain::principal::Actor, service::sessions::tickets::TicketSummary};
 
 /// The subcommands of `ticket`.
 #[derive(Subcommand)]

@@ -20,46 +20,28 @@ macro_rules! on_connection {
     }};
 }
 
-pub(crate) mod access_tokens;
-mod anchoring;
-pub(crate) mod attempts;
-mod audit_log;
+pub(crate) mod audit;
 pub(crate) mod authentication;
-pub(crate) mod bulk;
-mod credential_writes;
 pub(crate) mod credentials;
-mod deletions;
-pub(crate) mod diagnostics;
 mod handle;
-pub(crate) mod housekeeping;
-pub(crate) mod importing;
+pub(crate) mod import;
 pub(crate) mod issuer_keys;
 pub(crate) mod keys;
-mod last_uses;
-mod metrics;
-mod password_policy;
-mod passwords;
-pub(crate) mod readiness;
-mod refusal_timing;
-mod rehashing;
+pub(crate) mod operations;
 pub(crate) mod sessions;
-pub(crate) mod tickets;
+pub(crate) mod throttling;
 mod unsealing;
-mod user_changes;
-mod user_names;
 pub(crate) mod user_transaction;
 pub(crate) mod users;
-pub(crate) mod verification;
 
 use std::time::Duration;
 
 pub(crate) use self::{
-    anchoring::ChangedChains,
+    audit::anchors::ChangedChains,
+    credentials::{last_uses::LastUses, rehashing::RehashQueue},
     handle::{Interrupted, ServiceHandle},
     issuer_keys::KeySetClient,
-    last_uses::LastUses,
-    refusal_timing::RefusalTiming,
-    rehashing::RehashQueue,
+    operations::refusal_timing::RefusalTiming,
 };
 use crate::{
     domain::{

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::{
     Service,
-    credentials::{SaveCredentialError, actor_snapshot, caller_ticket},
+    credentials::saving::{SaveCredentialError, actor_snapshot, caller_ticket},
 };
 use crate::{
     domain::{

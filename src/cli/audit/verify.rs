@@ -15,7 +15,7 @@ use crate::{
         progress,
         stop::Stop,
     },
-    service::{Service, verification::Finding},
+    service::{Service, audit::verification::Finding},
 };
 
 /// The arguments of `audit verify`.

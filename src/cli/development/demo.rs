@@ -17,7 +17,7 @@ use crate::{
         user::{DisplayName, NewUser, UserId, UserType},
     },
     security::keyring::Keyring,
-    service::{Service, users::AddUserError},
+    service::{Service, users::directory::AddUserError},
     startup,
     storage::{
         self, Database,

@@ -7,7 +7,7 @@ use crate::{
     cli::{command_context, output::Failure},
     clock,
     configuration::Settings,
-    service::{Service, diagnostics::Diagnostics},
+    service::{Service, operations::diagnostics::Diagnostics},
     startup,
     storage::installation::{self, InstallationKind},
 };

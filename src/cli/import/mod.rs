@@ -38,8 +38,9 @@ use crate::{
         user::UserId,
     },
     service::{
-        Service, bulk,
-        importing::{Imported, ImportedUser},
+        Service,
+        import::bulk,
+        import::single::{Imported, ImportedUser},
         user_transaction::ChangeUserError,
     },
     telemetry::task_failed,

@@ -3,7 +3,9 @@
 use super::line::in_names_of_lines;
 use crate::{
     domain::{InvalidField, Reason},
-    service::{StorageError, credentials::SaveCredentialError, user_transaction::ChangeUserError},
+    service::{
+        StorageError, credentials::saving::SaveCredentialError, user_transaction::ChangeUserError,
+    },
 };
 
 /// What is wrong with one line, or what is wrong with all of them.

@@ -5,12 +5,12 @@ use crate::domain::{InvalidField, Reason};
 use crate::http::authentication::UnreadableCredential;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
-    attempts::AttemptError,
     authentication::{AuthenticationError, Refusal},
-    credentials::SaveCredentialError,
-    tickets::TicketError,
+    credentials::saving::SaveCredentialError,
+    sessions::tickets::TicketError,
+    throttling::counting::AttemptError,
     user_transaction::ChangeUserError,
-    users::ReadUserError,
+    users::directory::ReadUserError,
 };
 
 impl From<StorageError> for ApiError {

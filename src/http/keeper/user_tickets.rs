@@ -17,7 +17,7 @@ use crate::{
         query,
         request_context::RequestContext,
     },
-    service::tickets::TicketSummary,
+    service::sessions::tickets::TicketSummary,
 };
 
 /// A ticket or a session that still counts. Its text is not known here.

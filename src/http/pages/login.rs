@@ -23,7 +23,7 @@ use crate::{
         secret_headers::secret_headers,
         state::HttpState,
     },
-    service::sessions::{LoginPage, NewSession, SignIn, SignInError},
+    service::sessions::sign_in::{LoginPage, NewSession, SignIn, SignInError},
 };
 
 /// Names the login page that a form came from, until it comes back.

@@ -3,18 +3,20 @@
 //! Every refusal has an inner reason for the log; the caller learns only that it was refused.
 
 mod application;
-mod identity;
 mod issued;
+mod issuer_token;
 mod password;
 mod session;
 mod ticket;
 mod token;
+pub(crate) mod tokens;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{
-    Service, attempts::AttemptError, issuer_keys::IssuerUnavailable, unsealing::KeyUnavailable,
+use crate::service::{
+    Service, issuer_keys::IssuerUnavailable, throttling::counting::AttemptError,
+    unsealing::KeyUnavailable,
 };
 use crate::{
     domain::{

@@ -22,7 +22,7 @@ use crate::{
         attempt_digests::pseudo_subject,
         hashing::{Admission, HashingError, StoredHash, VerificationOutcome, VerificationRequest},
     },
-    service::{Service, attempts::Standing},
+    service::{Service, throttling::counting::Standing},
     storage::{
         StorageError,
         logins::{self, Login, LoginQuery},

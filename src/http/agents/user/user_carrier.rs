@@ -21,7 +21,7 @@ use crate::{
         request_context::RequestContext,
         vendor_names::{role_name, user_type_name},
     },
-    service::users::UserWithCredentials,
+    service::users::directory::UserWithCredentials,
 };
 
 /// The vendor's `Role`, which here says just whether somebody administers.

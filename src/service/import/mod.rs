@@ -1,0 +1,4 @@
+//! Importing users.
+
+pub(crate) mod bulk;
+pub(crate) mod single;

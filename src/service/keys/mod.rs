@@ -1,0 +1,3 @@
+//! The keyring and the rotation of its keys.
+
+pub(crate) mod rotation;

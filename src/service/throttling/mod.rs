@@ -1,0 +1,3 @@
+//! Throttling and lockout of failed authentication attempts.
+
+pub(crate) mod counting;

@@ -1,0 +1,5 @@
+//! Finding, saving and deleting users.
+
+pub(crate) mod directory;
+pub(crate) mod names;
+pub(crate) mod saving;
