@@ -6,7 +6,7 @@
 //! | `startup` | putting the application together, and taking it down |
 //! | `http` | everything that knows the web framework |
 //! | `service` | use cases and transactions |
-//! | `storage` | SQL |
+//! | `storage`, `key_sets` | SQL; the HTTP client of OpenID key sets |
 //! | `security` | cryptography |
 //! | `domain` | values and rules |
 //! | `configuration`, `telemetry`, `clock` | settings, logs, the time of day |
@@ -20,6 +20,7 @@ mod clock;
 mod configuration;
 mod domain;
 mod http;
+mod key_sets;
 mod log_events;
 mod log_filter;
 mod security;

@@ -25,7 +25,6 @@ pub(crate) mod authentication;
 pub(crate) mod credentials;
 mod handle;
 pub(crate) mod import;
-pub(crate) mod issuer_keys;
 pub(crate) mod keys;
 pub(crate) mod operations;
 pub(crate) mod sessions;
@@ -40,7 +39,6 @@ pub(crate) use self::{
     audit::anchors::ChangedChains,
     credentials::{last_uses::LastUses, rehashing::RehashQueue},
     handle::{Interrupted, ServiceHandle},
-    issuer_keys::KeySetClient,
     operations::refusal_timing::RefusalTiming,
 };
 use crate::{
@@ -48,6 +46,7 @@ use crate::{
         application::InstallationType, attempts::AttemptLimits, credential_type::CredentialTypes,
         password_policy::PasswordPolicy,
     },
+    key_sets::KeySets,
     security::{
         access_token::AccessTokens, application_token::Applications, hashing::HashingEngine,
         issuer_token::Issuer, keyring::Keyring,
@@ -69,7 +68,7 @@ pub(crate) struct Service {
     pub(crate) types: CredentialTypes,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) issuers: Vec<Issuer>,
-    pub(crate) key_sets: KeySetClient,
+    pub(crate) key_sets: KeySets,
     pub(crate) applications: Applications,
     pub(crate) rules: Rules,
     pub(crate) rehash_queue: RehashQueue,

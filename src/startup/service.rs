@@ -10,6 +10,7 @@ use crate::{
         attempts::AttemptLimits,
         credential_type::{CredentialType, CredentialTypes},
     },
+    key_sets::KeySets,
     security::{
         access_token::AccessTokens,
         application_token::Applications,
@@ -19,8 +20,7 @@ use crate::{
         keyring::Keyring,
     },
     service::{
-        ChangedChains, EnabledSchemes, KeySetClient, LastUses, RefusalTiming, RehashQueue, Rules,
-        Service,
+        ChangedChains, EnabledSchemes, LastUses, RefusalTiming, RehashQueue, Rules, Service,
     },
     storage::Database,
 };
@@ -55,7 +55,7 @@ pub(crate) fn build_service(
             lifetime: settings.access_tokens.lifetime,
         },
         issuers: load_issuers(settings, &types)?,
-        key_sets: KeySetClient::new().map_err(StartError::client)?,
+        key_sets: KeySets::new().map_err(StartError::client)?,
         applications: applications(settings),
         types,
         rules: rules(settings),

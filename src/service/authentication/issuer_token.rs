@@ -30,7 +30,7 @@ impl Service {
         let refuse = |reason| AuthenticationError::refused(None, reason);
         let token = read_issuer_token(&self.issuers, text);
         let token = token.map_err(|refused| refuse(Refusal::Token(refused)))?;
-        self.have_keys(&token).await?;
+        self.key_sets.refresh_for(&token).await?;
         let identity = token.verify(now).map_err(|refused| refuse(Refusal::Token(refused)))?;
         let IssuerIdentity { credential_type, identifier, auth_time } = identity;
         // Brought to the form that saved values have.

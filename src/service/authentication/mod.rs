@@ -14,16 +14,14 @@ pub(crate) mod tokens;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use crate::service::{
-    Service, issuer_keys::IssuerUnavailable, throttling::counting::AttemptError,
-    unsealing::KeyUnavailable,
-};
+use crate::service::{Service, throttling::counting::AttemptError, unsealing::KeyUnavailable};
 use crate::{
     domain::{
         client_info::{ClientInfo, FairnessKey},
         principal::{AuthenticationScheme, PresentedCredential, Principal},
         user::{User, UserId},
     },
+    key_sets::IssuerUnavailable,
     security::{
         access_token::TokenRefused,
         hashing::{Admission, HashingError},

@@ -1,0 +1,64 @@
+//! Fetches a key set over HTTP.
+
+use std::time::Duration;
+
+use url::Url;
+
+/// How long an issuer may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The longest key set, in bytes; no issuer publishes a longer one.
+const MAXIMUM_LENGTH: usize = 256 * 1024;
+
+/// Why a key set was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    #[error(transparent)]
+    Request(reqwest::Error),
+    #[error("the key set is longer than 256 KiB")]
+    TooLong,
+    #[error("the response is not a JSON Web Key Set (RFC 7517)")]
+    Malformed,
+}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        // The URL may contain a secret in its query; the caller logs it without the query.
+        Self::Request(error.without_url())
+    }
+}
+
+/// An HTTP client for key sets.
+pub(super) struct KeySetClient(reqwest::Client);
+
+impl KeySetClient {
+    /// Builds a client without proxy and without redirects.
+    ///
+    /// # Errors
+    /// When TLS is not available.
+    pub(super) fn new() -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            // An operator chose the URL, not the target of a redirect and not a proxy.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self(client))
+    }
+
+    /// Fetches the document at `url`.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub(super) async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
+        let mut response = self.0.get(url.clone()).send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAXIMUM_LENGTH {
+                return Err(FetchError::TooLong);
+            }
+        }
+        Ok(body)
+    }
+}
