@@ -7,6 +7,7 @@ pub(crate) mod audit_events;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
 mod connections;
+pub(crate) mod credential_saves;
 pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;
 pub(crate) mod credentials;

@@ -22,7 +22,7 @@ use crate::{
         sealing::SealError,
     },
     storage::{
-        self, StorageError,
+        self, StorageError, credential_saves,
         credential_writes::{self, WriteOutcome},
         credentials,
         users::{self, ActorSnapshot, UserHead},
@@ -144,13 +144,18 @@ impl Service {
         proven: Option<&PasswordProof>,
     ) -> Result<(), SaveCredentialError> {
         let SaveCredential { user_id, mut credential } = command;
-        if !context.actor.may_act_on_anybody() {
-            // What an operator or the type set an end to does not outlive it by its owner's hand.
-            credential.validity = self.validity_of(user_id, &credential.credential_type).await?;
-        }
         // Before the hash, so that an unknown user costs none.
-        let head = on_connection!(self, |connection| users::find_head(&mut connection, user_id))?;
-        let head = head.ok_or(SaveCredentialError::UnknownUser)?;
+        let found = on_connection!(self, |connection| credential_saves::find_head_and_validity(
+            &mut connection,
+            user_id,
+            credential.credential_type.as_str()
+        ))?;
+        let (head, stored_validity) = found.ok_or(SaveCredentialError::UnknownUser)?;
+        if !context.actor.may_act_on_anybody() {
+            // An owner's save does not extend a validity that an operator or the type set.
+            let is_renewed = credential.credential_type.lifetime().is_some();
+            credential.validity = stored_validity.filter(|_| !is_renewed);
+        }
         if !credential.credential_type.is_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
@@ -178,23 +183,6 @@ impl Service {
             written = Box::pin(self.write_in_turn(save)).await;
         }
         written
-    }
-
-    /// The span of the stored credential, unless the type gives each a new one.
-    async fn validity_of(
-        &self,
-        user_id: UserId,
-        credential_type: &CredentialType,
-    ) -> Result<Option<Validity>, StorageError> {
-        if credential_type.lifetime().is_some() {
-            return Ok(None);
-        }
-        let row = on_connection!(self, |connection| credentials::find_by_type(
-            &mut connection,
-            user_id,
-            credential_type.as_str()
-        ))?;
-        Ok(row.map(|row| row.validity))
     }
 
     /// One statement, which is its own transaction, as long as nobody else writes for the user or the
