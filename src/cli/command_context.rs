@@ -1,4 +1,4 @@
-//! What commands on the database share: settings, the service, and how a user is named.
+//! The context of commands on the database: settings, the components of the service, and users.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -16,8 +16,9 @@ use crate::{
     domain::{
         change_context::ChangeContext, client_info::ClientInfo, principal::Actor, user::User,
     },
-    service::Service,
-    startup, telemetry,
+    service::users::directory::UserDirectory,
+    startup::{self, Components},
+    telemetry,
 };
 
 /// Longer than any hash waits.
@@ -46,8 +47,8 @@ pub(super) fn keyring_file() -> Result<PathBuf, Failure> {
     file.ok_or_else(|| Failure::because("keyring.file: is required"))
 }
 
-/// The service of the configured installation, without a listener.
-pub(super) async fn open() -> Result<Service, Failure> {
+/// The components of the configured installation, without a listener.
+pub(super) async fn open() -> Result<Components, Failure> {
     let mut settings = read_settings()?;
     // One hash at a time is enough for a command.
     settings.hashing.threads = 1;
@@ -55,23 +56,23 @@ pub(super) async fn open() -> Result<Service, Failure> {
 }
 
 /// The same for a command that hashes as much as the machine can; nobody waits for an answer.
-pub(super) async fn open_for_import() -> Result<Service, Failure> {
+pub(super) async fn open_for_import() -> Result<Components, Failure> {
     let mut settings = read_settings()?;
     settings.hashing.deadline = NO_DEADLINE;
     open_with(settings).await
 }
 
-pub(super) async fn open_with(settings: Settings) -> Result<Service, Failure> {
+pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure> {
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
     startup::require_migrations(&database).await?;
     startup::require_keyring(&settings, &database).await?;
-    Ok(startup::build_service(&settings, database)?)
+    Ok(startup::build(&settings, database)?)
 }
 
 /// The user that an argument names; see [`UserArgument`].
-pub(super) async fn find_user(service: &Service, named: &str) -> Result<User, Failure> {
-    let found = UserArgument::parse(named)?.find(service).await?;
+pub(super) async fn find_user(directory: &UserDirectory, named: &str) -> Result<User, Failure> {
+    let found = UserArgument::parse(named)?.find(directory).await?;
     found.ok_or_else(|| Failure::because("there is no such user"))
 }
 

@@ -14,7 +14,6 @@ use super::{
 use crate::{
     domain::{
         InvalidField, Reason,
-        attempts::AttemptSummary,
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
         principal::Actor,
@@ -22,7 +21,7 @@ use crate::{
         user::UserId,
         validity::Validity,
     },
-    service::Service,
+    service::{Services, credentials::saving::Credentials, throttling::lockouts::FailedAttempts},
 };
 
 /// The subcommands of `credential`.
@@ -92,31 +91,31 @@ pub(super) struct Target {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = command_context::open().await?;
+    let services = command_context::open().await?.services;
     match command {
         Command::Save { target, display_value, valid_from, valid_to } => {
             let validity = validity(valid_from.as_deref(), valid_to.as_deref())?;
-            save(&service, target, display_value, validity).await
+            save(&services, target, display_value, validity).await
         }
-        Command::List { user } => list(&service, &user, format).await,
+        Command::List { user } => list(&services, &user, format).await,
         Command::Delete { user, credential_type } => {
-            delete(&service, Target { user, credential_type: Some(credential_type) }).await
+            delete(&services, Target { user, credential_type: Some(credential_type) }).await
         }
-        Command::Attempts { user } => attempts(&service, &user, format).await,
+        Command::Attempts { user } => attempts(&services, &user, format).await,
         Command::Unlock { user, credential_type } => {
-            unlock(&service, Target { user, credential_type }).await
+            unlock(&services, Target { user, credential_type }).await
         }
-        Command::Verify { target } => verify(&service, &target).await,
+        Command::Verify { target } => verify(&services, &target).await,
     }
 }
 
 async fn save(
-    service: &Service,
+    services: &Services,
     target: Target,
     display_value: Option<String>,
     validity: Option<Validity>,
 ) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(service, &target.user).await?;
+    let user = command_context::find_user(&services.directory, &target.user).await?;
     let credential = UncheckedCredential {
         type_name: target.credential_type,
         value: Some(read_secret("Value")?),
@@ -125,9 +124,9 @@ async fn save(
         validity,
     };
     let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
-    let command = unchecked.check(&service.types)?;
+    let command = unchecked.check(services.credentials.types())?;
     let client_info = command_context::client_info();
-    service.save_credential(command_context::change_context(&client_info), command).await?;
+    services.credentials.save(command_context::change_context(&client_info), command).await?;
     output::print_status("saved");
     Ok(ExitCode::SUCCESS)
 }
@@ -143,9 +142,9 @@ fn validity(from: Option<&str>, to: Option<&str>) -> Result<Option<Validity>, In
     Ok((!validity.is_always()).then_some(validity))
 }
 
-async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(service, user).await?;
-    let credentials = service.list_credentials(user.user_id).await?;
+async fn list(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
+    let user = command_context::find_user(&services.directory, user).await?;
+    let credentials = services.credentials.list(user.user_id).await?;
     print(format, &credentials)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -196,53 +195,54 @@ fn row(summary: &CredentialSummary) -> [Value; 13] {
     ]
 }
 
-async fn delete(service: &Service, target: Target) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(service, &target.user).await?;
-    let credential_type = credential_type(service, &target)?;
+async fn delete(services: &Services, target: Target) -> Result<ExitCode, Failure> {
+    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let credential_type = credential_type(&services.credentials, &target)?;
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
-    let deleted = service.delete_credential(context, user.user_id, credential_type).await?;
+    let deleted = services.credentials.delete(context, user.user_id, credential_type).await?;
     command_context::answer(deleted, "deleted", "there is no such credential")
 }
 
-async fn attempts(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(service, user).await?;
-    let listed = service.list_attempts(Actor::Command, user.user_id).await?.unwrap_or_default();
-    let row = |of: &AttemptSummary| {
-        let is_stopped = service.rules.attempts.stops(of.tries);
-        let next = of.tries.next_allowed_at.map_or(Value::Null, moment);
-        [json!(of.credential_type), json!(of.tries.failures), next, json!(is_stopped)]
+async fn attempts(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
+    let user = command_context::find_user(&services.directory, user).await?;
+    let listed = services.lockouts.list(Actor::Command, user.user_id).await?.unwrap_or_default();
+    let row = |failed: &FailedAttempts| {
+        let next = failed.next_allowed_at.map_or(Value::Null, moment);
+        [json!(failed.credential_type), json!(failed.failures), next, json!(failed.is_stopped)]
     };
     let rows: Vec<_> = listed.iter().map(row).collect();
     output::rows(format, ["TYPE", "FAILURES", "NEXT ALLOWED", "STOPPED"], &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn unlock(service: &Service, target: Target) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(service, &target.user).await?;
+async fn unlock(services: &Services, target: Target) -> Result<ExitCode, Failure> {
+    let user = command_context::find_user(&services.directory, &target.user).await?;
     let named = target.credential_type.is_some();
-    let of = named.then(|| credential_type(service, &target)).transpose()?;
+    let of = named.then(|| credential_type(&services.credentials, &target)).transpose()?;
     let client_info = command_context::client_info();
-    let unlocked =
-        service.unlock(command_context::change_context(&client_info), user.user_id, of).await?;
+    let unlocked = services
+        .lockouts
+        .unlock(command_context::change_context(&client_info), user.user_id, of)
+        .await?;
     command_context::answer(unlocked, "unlocked", "nothing was tried in vain")
 }
 
-async fn verify(service: &Service, target: &Target) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(service, &target.user).await?;
-    let credential_type = credential_type(service, target)?;
+async fn verify(services: &Services, target: &Target) -> Result<ExitCode, Failure> {
+    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let credential_type = credential_type(&services.credentials, target)?;
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
-    let is_same = service.verify_credential(user.user_id, credential_type, &value).await?;
+    let is_same = services.credentials.verify(user.user_id, credential_type, &value).await?;
     command_context::answer(is_same, "this is the stored value", "this is not the stored value")
 }
 
-fn credential_type<'service>(
-    service: &'service Service,
+fn credential_type<'types>(
+    credentials: &'types Credentials,
     target: &Target,
-) -> Result<&'service CredentialType, InvalidField> {
+) -> Result<&'types CredentialType, InvalidField> {
     let unknown = || InvalidField::new("--type", Reason::UnknownType);
     match &target.credential_type {
-        None => Ok(service.types.default_type()),
-        Some(name) => service.types.find(name).ok_or_else(unknown),
+        None => Ok(credentials.types().default_type()),
+        Some(name) => credentials.types().find(name).ok_or_else(unknown),
     }
 }

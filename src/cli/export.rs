@@ -24,7 +24,10 @@ use super::{
 use crate::{
     domain::{credential::CredentialSummary, user::UserId},
     security::archive::ArchiveWriter,
-    service::{Service, import::single::OpenedSecret, users::directory::UserWithCredentials},
+    service::{
+        import::export::{Export, OpenedSecret},
+        users::directory::UserWithCredentials,
+    },
 };
 
 /// The arguments of `export`.
@@ -38,17 +41,17 @@ pub(super) struct Arguments {
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let service = command_context::open().await?;
+    let export = command_context::open().await?.administration.export;
     match arguments.whole {
-        None => list(&service).await,
-        Some(file) => whole(&service, &file).await,
+        None => list(&export).await,
+        Some(file) => whole(&export, &file).await,
     }
 }
 
-async fn list(service: &Service) -> Result<ExitCode, Failure> {
+async fn list(export: &Export) -> Result<ExitCode, Failure> {
     let mut after = None;
     loop {
-        let page = service.export_users_after(after).await?;
+        let page = export.list_after(after).await?;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = Some(last.user.user_id);
         for user in &page {
@@ -58,7 +61,7 @@ async fn list(service: &Service) -> Result<ExitCode, Failure> {
 }
 
 /// The file has its name only when it is whole.
-async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
+async fn whole(export: &Export, file: &Path) -> Result<ExitCode, Failure> {
     if file.exists() {
         return Err(Failure::because(format!("{} is there already", file.display())));
     }
@@ -72,7 +75,7 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
     let named = |error| Failure::because(format!("{}: {error}", unfinished.display()));
     let out = out.map_err(named)?;
     let written = match ArchiveWriter::new(out, &passphrase) {
-        Ok(archive) => write_all(service, archive, stop).await,
+        Ok(archive) => write_all(export, archive, stop).await,
         Err(error) => Err(error.into()),
     };
     let (count, closed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
@@ -86,7 +89,7 @@ async fn whole(service: &Service, file: &Path) -> Result<ExitCode, Failure> {
 
 /// How many users were written, and how many credentials do not open.
 async fn write_all(
-    service: &Service,
+    export: &Export,
     mut archive: ArchiveWriter<File>,
     mut stop: Stop,
 ) -> Result<(usize, usize), Failure> {
@@ -96,7 +99,7 @@ async fn write_all(
         if stop.is_requested() {
             return Err(Failure::because("stopped; no file was written"));
         }
-        let (page, secrets) = service.export_whole_after(after).await?;
+        let (page, secrets) = export.list_whole_after(after).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.user.user_id);
         let opened: HashMap<(UserId, &str), &OpenedSecret> = secrets

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock,
     security::keyring::{KeyState, Keyring},
-    service::{Service, keys::rotation::ResealPass},
+    service::keys::rotation::{KeyRotation, ResealPass},
 };
 
 /// The subcommands of `rotate-key`.
@@ -81,12 +81,13 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Reseal => {
             let stop = Stop::listen()?;
-            return reseal(&command_context::open().await?, stop).await;
+            return reseal(&command_context::open().await?.administration.key_rotation, stop).await;
         }
         Command::Retire { key, keyring } => {
             let path = command_context::keyring_file()?;
             Keyring::change_key(&path, &key, KeyState::Retired)?;
-            command_context::open().await?.retire_key(&key, clock::now()).await?;
+            let rotation = command_context::open().await?.administration.key_rotation;
+            rotation.retire(&key, clock::now()).await?;
             // Read again: somebody may have added a key meanwhile.
             keyring.write(&path, &Keyring::change_key(&path, &key, KeyState::Retired)?)?;
             output::print_status(format_args!(
@@ -97,17 +98,17 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn reseal(service: &Service, mut stop: Stop) -> Result<ExitCode, Failure> {
-    let bar = progress::bar(service.count_to_reseal().await?, progress::RATE);
+async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Failure> {
+    let bar = progress::bar(rotation.count_to_reseal().await?, progress::RATE);
     let mut pass = ResealPass::default();
-    while !stop.is_requested() && service.reseal_next(&mut pass).await? {
+    while !stop.is_requested() && rotation.reseal_next(&mut pass).await? {
         bar.set_position(pass.seen);
     }
     bar.finish_and_clear();
     for (user_id, credential_type) in &pass.unopened {
         output::print_status(format_args!("{credential_type} of user {user_id} does not open"));
     }
-    let left = service.count_to_reseal().await?;
+    let left = rotation.count_to_reseal().await?;
     output::print_status(format_args!("{} sealed anew, {left} left", pass.resealed));
     if left == 0 {
         return Ok(ExitCode::SUCCESS);

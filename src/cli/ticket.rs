@@ -12,7 +12,11 @@ use super::{
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
-use crate::{clock, domain::principal::Actor, service::sessions::tickets::TicketSummary};
+use crate::{
+    clock,
+    domain::principal::Actor,
+    service::{Services, sessions::tickets::TicketSummary},
+};
 
 /// The subcommands of `ticket`.
 #[derive(Subcommand)]
@@ -41,30 +45,29 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = command_context::open().await?;
+    let Services { directory, tickets, .. } = command_context::open().await?.services;
     match command {
         Command::Issue { user } => {
-            let user = command_context::find_user(&service, &user).await?;
+            let user = command_context::find_user(&directory, &user).await?;
             let client_info = command_context::client_info();
-            let issued = service
-                .issue_ticket_for(command_context::change_context(&client_info), &user)
-                .await?;
+            let issued =
+                tickets.issue_for(command_context::change_context(&client_info), &user).await?;
             output::print_result(issued.text.expose_secret())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::List { user } => {
-            let user = command_context::find_user(&service, &user).await?;
-            let listed = service.list_tickets(Actor::Command, user.user_id, clock::now()).await?;
+            let user = command_context::find_user(&directory, &user).await?;
+            let listed = tickets.list(Actor::Command, user.user_id, clock::now()).await?;
             let listed = listed.unwrap_or_default();
             let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
             output::rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: Some(user) } => {
-            let user = command_context::find_user(&service, &user).await?;
+            let user = command_context::find_user(&directory, &user).await?;
             let client_info = command_context::client_info();
-            let ended = service
-                .end_sessions_of(command_context::change_context(&client_info), user.user_id)
+            let ended = tickets
+                .end_all(command_context::change_context(&client_info), user.user_id)
                 .await?;
             output::print_result(format_args!(
                 "{ended} tickets and sessions and all tokens ended"
@@ -74,7 +77,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::Revoke { user: None } => {
             let (ticket, client_info) = (read_secret("Ticket")?, command_context::client_info());
             let has_ended =
-                service.end_ticket(command_context::change_context(&client_info), &ticket).await?;
+                tickets.end(command_context::change_context(&client_info), &ticket).await?;
             command_context::answer(has_ended, "the ticket has ended", "there is no such ticket")
         }
     }

@@ -20,7 +20,7 @@ use crate::{
         user::{DisplayName, NewUser, User, UserId, UserType},
     },
     security::generated_password::generate_password,
-    service::Service,
+    service::Services,
 };
 
 /// The subcommands of `user`.
@@ -98,29 +98,29 @@ impl From<UserTypeArgument> for UserType {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = command_context::open().await?;
+    let services = command_context::open().await?.services;
     let retired = |is_retired| SaveUser { is_retired: Some(is_retired), ..SaveUser::default() };
     let administrator = |is| SaveUser { is_administrator: Some(is), ..SaveUser::default() };
     match command {
-        Command::Add(arguments) => add(&service, arguments).await?,
-        Command::List => list(&service, format).await?,
-        Command::Show(named) => show(&service, &named, format).await?,
-        Command::Retire(named) => change(&service, &named, retired(true)).await?,
-        Command::Reactivate(named) => change(&service, &named, retired(false)).await?,
-        Command::Delete(named) => delete(&service, &named).await?,
-        Command::GrantAdmin(named) => change(&service, &named, administrator(true)).await?,
-        Command::RevokeAdmin(named) => change(&service, &named, administrator(false)).await?,
+        Command::Add(arguments) => add(&services, arguments).await?,
+        Command::List => list(&services, format).await?,
+        Command::Show(named) => show(&services, &named, format).await?,
+        Command::Retire(named) => change(&services, &named, retired(true)).await?,
+        Command::Reactivate(named) => change(&services, &named, retired(false)).await?,
+        Command::Delete(named) => delete(&services, &named).await?,
+        Command::GrantAdmin(named) => change(&services, &named, administrator(true)).await?,
+        Command::RevokeAdmin(named) => change(&services, &named, administrator(false)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn add(service: &Service, arguments: AddArguments) -> Result<(), Failure> {
+async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure> {
     let user = new_user(&arguments)?;
     let password = if arguments.generate { generate_password()? } else { read_secret("Password")? };
     let value = CredentialValue::parse("Password", &password)?;
     let client_info = command_context::client_info();
     let user_id =
-        service.add_user(command_context::change_context(&client_info), &user, value).await?;
+        services.users.add(command_context::change_context(&client_info), &user, value).await?;
     output::print_status(format_args!("added user {user_id}"));
     if arguments.generate {
         output::print_result(password.expose_secret())?;
@@ -128,19 +128,19 @@ async fn add(service: &Service, arguments: AddArguments) -> Result<(), Failure> 
     Ok(())
 }
 
-async fn change(service: &Service, named: &Named, change: SaveUser) -> Result<(), Failure> {
-    let user = command_context::find_user(service, &named.user).await?;
+async fn change(services: &Services, named: &Named, change: SaveUser) -> Result<(), Failure> {
+    let user = command_context::find_user(&services.directory, &named.user).await?;
     let command = SaveUser { user_id: Some(user.user_id), ..change };
     let client_info = command_context::client_info();
-    service.save_user(command_context::change_context(&client_info), command).await?;
+    services.users.save(command_context::change_context(&client_info), command).await?;
     output::print_status(format_args!("changed user {}", user.user_id));
     Ok(())
 }
 
-async fn delete(service: &Service, named: &Named) -> Result<(), Failure> {
-    let user = command_context::find_user(service, &named.user).await?;
+async fn delete(services: &Services, named: &Named) -> Result<(), Failure> {
+    let user = command_context::find_user(&services.directory, &named.user).await?;
     let client_info = command_context::client_info();
-    service.delete_user(command_context::change_context(&client_info), user.user_id).await?;
+    services.users.delete(command_context::change_context(&client_info), user.user_id).await?;
     output::print_status(format_args!("deleted user {}", user.user_id));
     Ok(())
 }
@@ -161,10 +161,10 @@ fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
     })
 }
 
-async fn list(service: &Service, format: Format) -> Result<(), Failure> {
+async fn list(services: &Services, format: Format) -> Result<(), Failure> {
     let mut users: Vec<User> = Vec::new();
     loop {
-        let page = service.list_users_after(users.last().map(|user| user.user_id)).await?;
+        let page = services.directory.list_after(users.last().map(|user| user.user_id)).await?;
         if page.is_empty() {
             break;
         }
@@ -173,9 +173,9 @@ async fn list(service: &Service, format: Format) -> Result<(), Failure> {
     output::rows(format, HEADING, &users.iter().map(row).collect::<Vec<_>>())
 }
 
-async fn show(service: &Service, named: &Named, format: Format) -> Result<(), Failure> {
-    let user = command_context::find_user(service, &named.user).await?;
-    let credentials = service.list_credentials(user.user_id).await?;
+async fn show(services: &Services, named: &Named, format: Format) -> Result<(), Failure> {
+    let user = command_context::find_user(&services.directory, &named.user).await?;
+    let credentials = services.credentials.list(user.user_id).await?;
     if format == Format::Table {
         output::record(HEADING, &row(&user))?;
         output::print_result("")?;

@@ -4,7 +4,7 @@
 use super::output::Failure;
 use crate::{
     domain::user::{LoginName, User, UserId},
-    service::Service,
+    service::users::directory::UserDirectory,
 };
 
 /// Whom an argument means.
@@ -41,13 +41,13 @@ impl UserArgument {
     ///
     /// # Errors
     /// When a number is the id of one user and the login name of another.
-    pub(super) async fn find(&self, service: &Service) -> Result<Option<User>, Failure> {
+    pub(super) async fn find(&self, directory: &UserDirectory) -> Result<Option<User>, Failure> {
         match self {
-            Self::Id(user_id) => Ok(service.find_user(*user_id).await?),
-            Self::Name(name) => Ok(service.find_user_by_name(name).await?),
+            Self::Id(user_id) => Ok(directory.find_by_id(*user_id).await?),
+            Self::Name(name) => Ok(directory.find_by_name(name).await?),
             Self::Number(user_id, name) => {
-                let by_id = service.find_user(*user_id).await?;
-                let by_name = service.find_user_by_name(name).await?;
+                let by_id = directory.find_by_id(*user_id).await?;
+                let by_name = directory.find_by_name(name).await?;
                 match (by_id, by_name) {
                     (Some(by_id), Some(by_name)) if by_id.user_id != by_name.user_id => {
                         Err(ambiguous(*user_id))

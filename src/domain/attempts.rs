@@ -79,7 +79,7 @@ pub(crate) struct FailureCount {
 
 impl FailureCount {
     /// True when nothing right lets in either, wherever it comes from.
-    pub(crate) fn are_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         self.failures >= MAXIMUM_CONSECUTIVE
     }
 }
@@ -88,7 +88,7 @@ impl FailureCount {
 #[derive(Debug)]
 pub(crate) struct AttemptSummary {
     pub(crate) credential_type: String,
-    pub(crate) tries: FailureCount,
+    pub(crate) count: FailureCount,
 }
 
 /// Where a caller stands with one subject.
@@ -141,7 +141,7 @@ impl AttemptLimits {
 
     /// Whether somebody has to lift it before the secret can be right from an unknown address.
     pub(crate) fn stops(&self, tries: FailureCount) -> bool {
-        tries.throttle_failures >= self.maximum_failures || tries.are_locked()
+        tries.throttle_failures >= self.maximum_failures || tries.is_locked()
     }
 
     /// Whether an address has failed too often lately.
@@ -183,8 +183,8 @@ mod tests {
             throttle_failures,
             next_allowed_at: None,
         };
-        assert!(!tries(99, 50).are_locked());
-        assert!(tries(100, 0).are_locked());
+        assert!(!tries(99, 50).is_locked());
+        assert!(tries(100, 0).is_locked());
         assert!(!LIMITS.stops(tries(99, 49)));
         assert!(LIMITS.stops(tries(100, 0)));
         assert!(LIMITS.stops(tries(0, 50)));

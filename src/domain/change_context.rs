@@ -1,4 +1,4 @@
-//! Whose doing a change is.
+//! The context of a change: who makes it, from where, and when.
 
 use time::OffsetDateTime;
 
@@ -18,17 +18,18 @@ pub(crate) struct ChangeContext<'request> {
 }
 
 impl ChangeContext<'_> {
-    /// The evidence of something that this author does to a user, as the next event of their chain
-    /// after `sequence`.
+    /// The audit event of a change, as the next one of the user's chain after the event `after`.
+    /// `session_epoch` is the user's epoch after the change.
     pub(crate) fn event(
         self,
         user_id: UserId,
         kind: AuditKind,
-        (sequence, session_epoch): (i64, i64),
+        after: i64,
+        session_epoch: i64,
     ) -> AuditEvent {
         AuditEvent {
             user_id,
-            sequence: sequence + 1,
+            sequence: after + 1,
             occurred_at: self.now,
             kind,
             actor: self.actor.user_id(),

@@ -1,5 +1,7 @@
 //! Health, for load balancers and containers.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpResponse,
     http::Method,
@@ -7,6 +9,7 @@ use actix_web::{
 };
 
 use super::{answering, state::HttpState};
+use crate::service::operations::instance::Instance;
 
 /// The two health routes.
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -28,7 +31,9 @@ async fn ready(state: Data<HttpState>) -> HttpResponse {
     if state.readiness.is_stopping() {
         return answer(HttpResponse::ServiceUnavailable(), "stopping\n");
     }
-    let readiness = state.service.run(|service| async move { service.check_readiness().await });
+    let readiness = state
+        .service
+        .run(|instance: Arc<Instance>| async move { instance.check_readiness().await });
     match readiness.await {
         Ok(Ok(())) => answer(HttpResponse::Ok(), "ready\n"),
         Ok(Err(missing)) => {

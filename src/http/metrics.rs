@@ -16,6 +16,7 @@ use super::{
     error::{ApiError, ErrorKind},
     transport::TransportCounts,
 };
+use crate::service::operations::instance::Instance;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -27,7 +28,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 /// `GET /metrics`: everything that is measured, for Prometheus.
 async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
     let register = |registry: &mut Registry| register(registry, state.connections.counts());
-    let text = state.service.service().metrics(register).map_err(|_| ErrorKind::Internal)?;
+    let text =
+        state.service.get::<Instance>().metrics(register).map_err(|_| ErrorKind::Internal)?;
     Ok(HttpResponse::Ok().content_type(OPEN_METRICS).body(text))
 }
 

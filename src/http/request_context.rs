@@ -1,5 +1,5 @@
 //! What a handler of an authenticated route gets beside the body: who calls, from where, and the
-//! service that does what they want.
+//! capability of the service that its route uses.
 
 use std::{
     future::{Future, Ready, ready},
@@ -21,7 +21,7 @@ use crate::{
         credential_type::CredentialTypes,
         principal::{Actor, Principal},
     },
-    service::{Interrupted, Service},
+    service::{Capability, Interrupted, credentials::saving::Credentials},
 };
 
 /// An authenticated request.
@@ -70,7 +70,7 @@ impl FromRequest for RequestContext {
 impl RequestContext {
     /// The credential types of this installation.
     pub(super) fn types(&self) -> &CredentialTypes {
-        &self.state.service.service().types
+        self.capability::<Credentials>().types()
     }
 
     /// In which language the caller reads.
@@ -88,18 +88,19 @@ impl RequestContext {
         &self.caller.principal
     }
 
-    /// The service, for what needs neither database nor hashing.
-    pub(super) fn service(&self) -> &Service {
-        self.state.service.service()
+    /// A capability, for calls that need neither the database nor hashing.
+    pub(super) fn capability<C: Capability>(&self) -> &C {
+        self.state.service.get()
     }
 
     /// Runs a use case that may write.
-    pub(super) fn run<U, F, T, E>(
+    pub(super) fn run<C, U, F, T, E>(
         self,
         use_case: U,
-    ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
+    ) -> impl Future<Output = Result<T, ApiError>> + use<C, U, F, T, E>
     where
-        U: FnOnce(Arc<Service>, Caller) -> F,
+        C: Capability,
+        U: FnOnce(Arc<C>, Caller) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
@@ -108,12 +109,13 @@ impl RequestContext {
     }
 
     /// Runs a use case that only reads: when it was late, nothing can have been written.
-    pub(super) fn read<U, F, T, E>(
+    pub(super) fn read<C, U, F, T, E>(
         self,
         use_case: U,
-    ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
+    ) -> impl Future<Output = Result<T, ApiError>> + use<C, U, F, T, E>
     where
-        U: FnOnce(Arc<Service>, Caller) -> F,
+        C: Capability,
+        U: FnOnce(Arc<C>, Caller) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
@@ -121,19 +123,20 @@ impl RequestContext {
         self.run_or(use_case, ApiError::interrupted_reading)
     }
 
-    fn run_or<U, F, T, E>(
+    fn run_or<C, U, F, T, E>(
         self,
         use_case: U,
         interrupted: fn(Interrupted) -> ApiError,
-    ) -> impl Future<Output = Result<T, ApiError>> + use<U, F, T, E>
+    ) -> impl Future<Output = Result<T, ApiError>> + use<C, U, F, T, E>
     where
-        U: FnOnce(Arc<Service>, Caller) -> F,
+        C: Capability,
+        U: FnOnce(Arc<C>, Caller) -> F,
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
         let Self { caller, state, .. } = self;
-        let ended = state.service.run(|service| use_case(service, caller));
+        let ended = state.service.run(|capability| use_case(capability, caller));
         async move { ended.await.map_err(interrupted)?.map_err(E::into) }
     }
 }

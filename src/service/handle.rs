@@ -1,64 +1,66 @@
 //! Runs use cases on the runtime that owns the database connections.
 //!
-//! Each worker of the web server has a runtime of its own, which ends as soon as that worker has
-//! no connections left. A database connection opened there would die with it, under another
-//! worker's unfinished save. So use cases run on the main runtime, which outlives them all.
+//! Each worker of the web server has its own runtime, which ends when the worker has no connections
+//! left. A database connection opened there would be closed with it, during a save of another worker.
+//! So use cases run on the main runtime, which outlives all workers.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, task::JoinSet};
 use tracing::Instrument;
 
-use super::Service;
+use super::services::{Capability, Services};
 
-/// The use case did not come to its end.
+/// The use case did not complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Interrupted {
     /// It panicked, or the process is stopping.
     #[error("the use case was interrupted")]
     Ended,
-    /// It took too long, as when packets to the database vanish, and was cancelled wherever it was.
-    #[error("the use case took longer than a caller is kept waiting")]
+    /// It was canceled at the time limit, for example because packets to the database are lost.
+    #[error("the use case timed out and was canceled")]
     Late,
 }
 
-/// The service, with the runtime its work belongs to.
+/// The services, with the runtime that their use cases run on.
 #[derive(Clone)]
 pub(crate) struct ServiceHandle {
-    service: Arc<Service>,
+    services: Arc<Services>,
     runtime: Handle,
     limit: Duration,
 }
 
 impl ServiceHandle {
-    /// Ties the service to the current runtime; no use case takes longer than `limit`.
-    pub(crate) fn on_current_runtime(service: Arc<Service>, limit: Duration) -> Self {
-        Self { service, runtime: Handle::current(), limit }
+    /// Runs use cases on the current runtime, each for `limit` at most.
+    pub(crate) fn on_current_runtime(services: Services, limit: Duration) -> Self {
+        Self { services: Arc::new(services), runtime: Handle::current(), limit }
     }
 
-    /// The service itself, for what needs neither database nor hashing.
-    pub(crate) fn service(&self) -> &Service {
-        &self.service
+    /// A capability, for calls that need neither the database nor hashing.
+    pub(crate) fn get<C: Capability>(&self) -> &C {
+        C::of(&self.services)
     }
 
-    /// Begins a use case, and waits for its end. When the caller goes away, it is cancelled at its
-    /// next await.
+    /// Starts a use case and waits for its end. When the request is dropped, the use case is canceled
+    /// at its next await.
     ///
     /// # Errors
-    /// [`Interrupted`] when it did not come to its end.
-    pub(crate) fn run<U, F>(
+    /// [`Interrupted`] when it did not complete.
+    pub(crate) fn run<C, U, F>(
         &self,
         use_case: U,
-    ) -> impl Future<Output = Result<F::Output, Interrupted>> + use<U, F>
+    ) -> impl Future<Output = Result<F::Output, Interrupted>> + use<C, U, F>
     where
-        U: FnOnce(Arc<Service>) -> F,
+        C: Capability,
+        U: FnOnce(Arc<C>) -> F,
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        // A set of one: dropping it cancels the task, dropping a plain handle would not.
+        // A set of one task: dropping it cancels the task, which dropping a join handle does not.
         let mut task = JoinSet::new();
-        task.spawn_on(use_case(Arc::clone(&self.service)).in_current_span(), &self.runtime);
+        let capability = Arc::clone(C::of(&self.services));
+        task.spawn_on(use_case(capability).in_current_span(), &self.runtime);
         let limit = self.limit;
-        // Whoever waits needs no room for what the task has.
+        // The waiting future holds only the handle of the task, not its state.
         async move {
             match tokio::time::timeout(limit, task.join_next()).await {
                 Ok(ended) => ended.and_then(Result::ok).ok_or(Interrupted::Ended),

@@ -1,77 +1,40 @@
-//! What changes of users have in common: the rows of user and author are locked, whether the author
-//! still is who they were is looked at under these locks, and each thing that happens leaves an event
-//! in the same transaction.
+//! Transactions that change a user: they lock the rows of the user and the actor, check under these
+//! locks that the actor still has the rights of the request, and append an audit event for each change.
+
+use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use super::{
-    Service,
-    credentials::saving::{SaveCredentialError, actor_snapshot, caller_ticket},
-};
+use super::{audit::changed_chains::ChangedChains, errors::ChangeUserError};
 use crate::{
     domain::{
-        InvalidField, Reason,
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
+        principal::{Actor, Proof},
         user::UserId,
     },
-    security::audit_chain::audit_mac,
+    security::{audit_chain::audit_mac, keyring::Keyring},
     storage::{
         StorageError, audit_events, tickets,
-        users::{self, UserHead, UserTakenError},
+        users::{self, ActorSnapshot, UserHead},
     },
 };
 
-/// Why a user was not changed; nothing was.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ChangeUserError {
-    #[error("the caller may not change users")]
-    Forbidden,
-    #[error("no such user")]
-    UnknownUser,
-    #[error("another user has this login name")]
-    LoginNameTaken,
-    #[error("the user was changed since they were read")]
-    Outdated,
-    #[error(transparent)]
-    Invalid(#[from] InvalidField),
-    /// The author has been retired meanwhile, or everything of theirs was ended.
-    #[error("what the request rests on has ended meanwhile")]
-    ProofOutdated,
-    #[error(transparent)]
-    Credential(#[from] SaveCredentialError),
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<UserTakenError> for ChangeUserError {
-    fn from(error: UserTakenError) -> Self {
-        match error {
-            UserTakenError::LoginNameTaken => Self::LoginNameTaken,
-            // Only operators choose ids.
-            UserTakenError::UserIdTaken => InvalidField::new("id", Reason::Taken).into(),
-            UserTakenError::Storage(error) => error.into(),
-        }
-    }
-}
-
-/// One thing that happens to a user.
+/// A change of a user that is audited.
 pub(super) struct AuditedChange<'type_name> {
     pub(super) kind: AuditKind,
     pub(super) credential_type: Option<&'type_name str>,
-    /// True when tickets, sessions and tokens end with it (protocol.md 10.16).
+    /// True when it ends all issued tickets, sessions and tokens (protocol.md 10.16).
     pub(super) revokes_issued: bool,
 }
 
 impl AuditedChange<'_> {
-    /// Something about the user as a whole.
+    /// A change of the user as a whole.
     pub(super) fn to_user(kind: AuditKind, revokes_issued: bool) -> Self {
         Self { kind, credential_type: None, revokes_issued }
     }
-}
 
-impl AuditedChange<'_> {
-    /// Its evidence, as the next event of a chain that ends there.
+    /// Its event, as the next one of the user's chain.
     pub(super) fn event(
         &self,
         context: ChangeContext<'_>,
@@ -81,105 +44,158 @@ impl AuditedChange<'_> {
         let session_epoch = head.session_epoch + i64::from(self.revokes_issued);
         AuditEvent {
             credential_type: self.credential_type.map(str::to_owned),
-            ..context.event(user_id, self.kind, (head.audit_sequence, session_epoch))
+            ..context.event(user_id, self.kind, head.audit_sequence, session_epoch)
         }
     }
 }
 
-impl Service {
-    /// Locks the user's row for this transaction, as long as the author still is who they were.
-    pub(super) async fn lock_user(
-        &self,
-        connection: &mut PgConnection,
-        context: ChangeContext<'_>,
-        user_id: UserId,
-    ) -> Result<UserHead, ChangeUserError> {
-        let (head, stands) = self.lock_for_change(connection, context, user_id).await?;
-        let head = head.ok_or(ChangeUserError::UnknownUser)?;
-        if stands { Ok(head) } else { Err(ChangeUserError::ProofOutdated) }
-    }
+/// A user whose row the transaction has locked, with the head of their audit chain.
+pub(super) struct LockedUser {
+    pub(super) user_id: UserId,
+    pub(super) head: UserHead,
+}
 
-    /// Locks what a change rests on until the transaction ends: the user's row, and the author's row
-    /// and ticket, so that what is taken from the author is taken before or after it. Gives back
-    /// the user, if there is one, and whether the author still is who they were. Users are locked in the
-    /// order of their ids and before tickets, or two who change each other would wait for each other.
-    pub(super) async fn lock_for_change(
-        &self,
-        connection: &mut PgConnection,
-        context: ChangeContext<'_>,
-        user_id: UserId,
-    ) -> Result<(Option<UserHead>, bool), StorageError> {
-        let is_actor_first =
-            context.actor.user_id().is_some_and(|actor| actor.as_i32() < user_id.as_i32());
-        let (head, stands) = if is_actor_first {
-            let stands = lock_actor(connection, context).await?;
-            (users::lock(connection, user_id).await?, stands)
-        } else {
-            let head = users::lock(connection, user_id).await?;
-            (head, lock_actor(connection, context).await?)
-        };
-        Ok((head, stands && lock_ticket(connection, context).await?))
-    }
+/// The rows that a change depends on, locked until the transaction ends.
+pub(super) struct ChangeLocks {
+    /// `None` when there is no such user.
+    pub(super) head: Option<UserHead>,
+    /// True when the actor is unchanged since the request was authenticated.
+    pub(super) is_actor_current: bool,
+}
 
-    /// Refuses an author who is not who they were, and keeps them as they are for this transaction.
-    pub(super) async fn require_current_actor(
-        &self,
-        connection: &mut PgConnection,
-        context: ChangeContext<'_>,
-    ) -> Result<(), ChangeUserError> {
-        let stands =
-            lock_actor(connection, context).await? && lock_ticket(connection, context).await?;
-        if stands { Ok(()) } else { Err(ChangeUserError::ProofOutdated) }
+/// Locks the user's row.
+///
+/// # Errors
+/// When there is no such user, or the actor has changed since the request was authenticated.
+pub(super) async fn lock_user(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+    user_id: UserId,
+) -> Result<LockedUser, ChangeUserError> {
+    let ChangeLocks { head, is_actor_current } =
+        lock_for_change(connection, context, user_id).await?;
+    let head = head.ok_or(ChangeUserError::UnknownUser)?;
+    if is_actor_current {
+        Ok(LockedUser { user_id, head })
+    } else {
+        Err(ChangeUserError::ProofOutdated)
     }
+}
 
-    /// Leaves the evidence of something that this transaction does to the user whose row it holds.
-    /// The author's own ticket goes on counting.
+/// Locks the user's row, the actor's row and the actor's ticket, so that a change of the actor's rights
+/// is ordered before or after this change. Users are locked by ascending id and before tickets;
+/// otherwise two users who change each other could deadlock.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn lock_for_change(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+    user_id: UserId,
+) -> Result<ChangeLocks, StorageError> {
+    let is_actor_first =
+        context.actor.user_id().is_some_and(|actor| actor.as_i32() < user_id.as_i32());
+    let (head, is_row_current) = if is_actor_first {
+        let is_row_current = lock_actor(connection, context.actor).await?;
+        (users::lock(connection, user_id).await?, is_row_current)
+    } else {
+        let head = users::lock(connection, user_id).await?;
+        (head, lock_actor(connection, context.actor).await?)
+    };
+    let is_actor_current = is_row_current && lock_ticket(connection, context.actor).await?;
+    Ok(ChangeLocks { head, is_actor_current })
+}
+
+/// Locks the actor's row and ticket.
+///
+/// # Errors
+/// When the actor has changed since the request was authenticated.
+pub(super) async fn require_current_actor(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+) -> Result<(), ChangeUserError> {
+    let is_current = lock_actor(connection, context.actor).await?
+        && lock_ticket(connection, context.actor).await?;
+    if is_current { Ok(()) } else { Err(ChangeUserError::ProofOutdated) }
+}
+
+/// Locks the actor's row; false when the actor has changed.
+async fn lock_actor(connection: &mut PgConnection, actor: Actor<'_>) -> Result<bool, StorageError> {
+    match (actor.user_id(), actor_snapshot(actor)) {
+        (Some(user_id), Some(snapshot)) => {
+            users::lock_actor_snapshot(connection, user_id, &snapshot).await
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Locks the actor's ticket or session; false when it has ended.
+async fn lock_ticket(
+    connection: &mut PgConnection,
+    actor: Actor<'_>,
+) -> Result<bool, StorageError> {
+    match (actor.user_id(), caller_ticket(actor)) {
+        (Some(user_id), Some(digests)) => tickets::lock(connection, user_id, &digests).await,
+        _ => Ok(true),
+    }
+}
+
+/// The actor's rights when the request was authenticated; `None` for commands.
+pub(super) fn actor_snapshot(actor: Actor<'_>) -> Option<ActorSnapshot> {
+    let Actor::Principal(principal) = actor else { return None };
+    Some(ActorSnapshot {
+        session_epoch: principal.user.session_epoch,
+        is_administrator: principal.user.is_administrator,
+        user_type: principal.user.user_type,
+    })
+}
+
+/// The digests of the ticket or session that authenticated the request.
+pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
+    let Actor::Principal(principal) = actor else { return None };
+    match &principal.proof {
+        Proof::Ticket { digests } | Proof::Session { digests } => Some(digests.clone()),
+        Proof::Password { .. } | Proof::Token => None,
+    }
+}
+
+/// Appends audit events in transactions.
+pub(crate) struct UserTransactions {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) changed_chains: Arc<ChangedChains>,
+}
+
+impl UserTransactions {
+    /// Appends the audit event of a change that this transaction makes. When the change revokes
+    /// everything issued to the actor, the ticket of the request stays valid.
+    ///
+    /// # Errors
+    /// When the database does not answer.
     pub(super) async fn append_audit_event(
         &self,
         connection: &mut PgConnection,
         context: ChangeContext<'_>,
-        (user_id, head): (UserId, &mut UserHead),
+        user: &mut LockedUser,
         change: AuditedChange<'_>,
     ) -> Result<(), StorageError> {
-        self.moved.push(user_id);
-        let event = change.event(context, user_id, head);
+        let LockedUser { user_id, head } = user;
+        self.changed_chains.push(*user_id);
+        let event = change.event(context, *user_id, head);
         let session_epoch = event.session_epoch;
         let key = self.keyring.writing();
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
-        // Nothing of somebody who retires themselves may count when they are reactivated.
-        let goes_on = change.revokes_issued && change.kind != AuditKind::UserRetired;
-        let own_ticket = caller_ticket(context.actor)
-            .filter(|_| goes_on && context.actor.user_id() == Some(user_id));
-        if let Some(digests) = own_ticket {
-            tickets::move_to_epoch(connection, user_id, &digests, session_epoch).await?;
+        // A user who retires themselves keeps no ticket, which would be valid again after reactivation.
+        let keeps_ticket = change.revokes_issued
+            && change.kind != AuditKind::UserRetired
+            && context.actor.user_id() == Some(*user_id);
+        if let Some(digests) = caller_ticket(context.actor).filter(|_| keeps_ticket) {
+            tickets::move_to_epoch(connection, *user_id, &digests, session_epoch).await?;
         }
         head.audit_sequence = event.sequence;
         head.session_epoch = event.session_epoch;
         head.audit_mac = mac;
         Ok(())
-    }
-}
-
-async fn lock_actor(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-) -> Result<bool, StorageError> {
-    match (context.actor.user_id(), actor_snapshot(context.actor)) {
-        (Some(actor), Some(actor_snapshot)) => {
-            users::lock_actor_snapshot(connection, actor, &actor_snapshot).await
-        }
-        _ => Ok(true),
-    }
-}
-
-async fn lock_ticket(
-    connection: &mut PgConnection,
-    context: ChangeContext<'_>,
-) -> Result<bool, StorageError> {
-    match (context.actor.user_id(), caller_ticket(context.actor)) {
-        (Some(actor), Some(digests)) => tickets::lock(connection, actor, &digests).await,
-        _ => Ok(true),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     clock,
     configuration::{Problems, Settings},
     security::keyring::Keyring,
-    service::keys::rotation,
+    service::keys::keyring_check,
     storage::{
         self, ConnectOptions, Database, PasswordSource,
         installation::{self, InstallationKind},
@@ -126,5 +126,5 @@ pub(crate) async fn require_keyring(
     database: &Database,
 ) -> Result<(), StartError> {
     let Some(file) = settings.keyring_file.as_ref() else { return Ok(()) };
-    Ok(rotation::require_keyring(database, &Keyring::load(file)?, clock::now()).await?)
+    Ok(keyring_check::require_keyring(database, &Keyring::load(file)?, clock::now()).await?)
 }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use crate::{
     http::DocumentError,
     security::{hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError},
-    service::keys::rotation::KeyringMismatch,
+    service::keys::keyring_check::KeyringMismatch,
     storage::StorageError,
 };
 

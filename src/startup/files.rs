@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path};
 
 use secrecy::SecretString;
 
-use super::service::load_issuers;
+use super::options::load_issuers;
 use crate::{
     configuration::{Problem, Settings},
     log_filter,

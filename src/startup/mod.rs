@@ -1,13 +1,14 @@
 //! Puts the application together from its settings, runs it, and takes it down in order.
 
+mod components;
 mod database;
 mod descriptors;
 mod error;
 mod files;
 mod memory;
+mod options;
 mod protection;
 mod server;
-mod service;
 mod systemd;
 mod threads;
 
@@ -22,23 +23,23 @@ use std::{
 use actix_web::web::Data;
 use tokio::task::JoinSet;
 
-use self::server::serve;
-pub use self::{database::connect, error::StartError};
+use self::{components::Background, options::enabled_schemes, server::serve};
 pub(crate) use self::{
+    components::{Components, build},
     database::{connect_when_ready, migrate, require_keyring, require_kind, require_migrations},
     files::problems_of_files,
     protection::{Protection, forbid_core_dumps, protect},
-    service::build_service,
     systemd::notify_ready,
     threads::waiting_threads,
 };
+pub use self::{database::connect, error::StartError};
 use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
     http::{
         self, ConnectionLimits, ConnectionRegistry, Documents, HttpState, PhaseTimeouts, Readiness,
     },
-    security::hashing::Capacity,
-    service::{Service, ServiceHandle},
+    security::hashing::{Capacity, HashingEngine},
+    service::ServiceHandle,
     storage::Database,
 };
 
@@ -66,7 +67,10 @@ pub struct Application {
     listener: TcpListener,
     operations: Option<TcpListener>,
     state: Data<HttpState>,
-    service: Arc<Service>,
+    database: Database,
+    hashing: Arc<HashingEngine>,
+    memory_ceiling_kib: u64,
+    background: Background,
     shutdown: ShutdownSettings,
     timeouts: PhaseTimeouts,
     anchor_period: Duration,
@@ -90,10 +94,10 @@ impl Application {
         database: Database,
     ) -> Result<Self, StartError> {
         let operations = settings.operations.listen.map(listen).transpose()?;
-        let service = Arc::new(build_service(settings, database)?);
+        let components = build(settings, database)?;
         let state = Data::new(HttpState {
             service: ServiceHandle::on_current_runtime(
-                Arc::clone(&service),
+                components.services,
                 settings.http.answer_timeout,
             ),
             readiness: Readiness::default(),
@@ -112,7 +116,7 @@ impl Application {
             is_behind_tls: settings.http.tls_terminated_by_proxy,
             read_timeout: settings.http.connections.read_timeout,
             challenges: http::challenges(
-                service.rules.schemes,
+                enabled_schemes(settings),
                 settings.authentication.basic_challenge,
             ),
         });
@@ -120,7 +124,10 @@ impl Application {
             listener,
             operations,
             state,
-            service,
+            database: components.database,
+            hashing: components.hashing,
+            memory_ceiling_kib: components.memory_ceiling_kib,
+            background: components.background,
             shutdown: settings.shutdown.clone(),
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
@@ -145,12 +152,12 @@ impl Application {
 
     /// What hashing can do here, measured at start.
     pub(crate) fn capacity(&self) -> Capacity {
-        self.service.hashing.capacity()
+        self.hashing.capacity()
     }
 
     /// The most memory this process takes, in KiB.
     pub(crate) fn memory_ceiling_kib(&self) -> u64 {
-        self.service.memory_ceiling_kib
+        self.memory_ceiling_kib
     }
 
     /// Answers until `stop` comes. Then readiness says 503 for the grace, the listener closes,
@@ -159,7 +166,8 @@ impl Application {
     /// # Errors
     /// When the web server fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { listener, operations, state, service, shutdown, timeouts, anchor_period } = self;
+        let Self { listener, operations, state, shutdown, timeouts, anchor_period, .. } = self;
+        let Self { database, hashing, background, .. } = self;
         let timeout = shutdown.timeout;
         let mut application = {
             let (state, registry) = (state.clone(), Arc::clone(&state.connections));
@@ -179,7 +187,8 @@ impl Application {
                 Some(serve(listener, Duration::ZERO, timeouts, &registry, build)?)
             }
         };
-        let mut background = start_background(&service, anchor_period);
+        let anchors = Arc::clone(&background.anchors);
+        let mut tasks = start(background, database.clone(), anchor_period);
         application.ended_or(stop).await?;
         systemd::notify_stopping();
         state.readiness.stop();
@@ -188,16 +197,16 @@ impl Application {
         if let Some(operations) = operations {
             operations.stop().await?;
         }
-        background.abort_all();
+        tasks.abort_all();
         if !anchor_period.is_zero()
-            && tokio::time::timeout(CLOSE_TIMEOUT, service.anchor_rest()).await.is_err()
+            && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
         {
             tracing::warn!("the last anchors were not written in time");
         }
-        service.hashing.close();
-        tracing::info!(hashes = service.hashing.hashed(), "stopped");
+        hashing.close();
+        tracing::info!(hashes = hashing.hashed(), "stopped");
         // A database that does not answer any more must not keep the process from ending.
-        if tokio::time::timeout(CLOSE_TIMEOUT, service.database.close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
             tracing::warn!("the database connections did not close in time");
         }
         Ok(())
@@ -220,18 +229,16 @@ fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
     PhaseTimeouts { read: read_timeout, idle: idle_timeout, write: write_timeout }
 }
 
-/// What is done beside requests, until the process ends.
-fn start_background(service: &Arc<Service>, anchor_period: Duration) -> JoinSet<()> {
-    let mut background = JoinSet::new();
-    let own = || Arc::clone(service);
-    let (sweeping, rehashing, noting) = (own(), own(), own());
-    background.spawn(async move { sweeping.sweep().await });
-    background.spawn(async move { rehashing.rehash_outdated().await });
-    background.spawn(async move { noting.note_uses().await });
-    background.spawn(systemd::feed_watchdog());
+/// Starts the tasks that run beside requests, until the process ends.
+fn start(background: Background, database: Database, anchor_period: Duration) -> JoinSet<()> {
+    let Background { anchors, housekeeping, last_uses, rehashing } = background;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { housekeeping.run().await });
+    tasks.spawn(async move { rehashing.run().await });
+    tasks.spawn(async move { last_uses.run(&database).await });
+    tasks.spawn(systemd::feed_watchdog());
     if !anchor_period.is_zero() {
-        let anchoring = own();
-        background.spawn(async move { anchoring.anchor(anchor_period).await });
+        tasks.spawn(async move { anchors.run(anchor_period).await });
     }
-    background
+    tasks
 }

@@ -207,13 +207,13 @@ impl TryFrom<AttemptRow> for AttemptSummary {
     type Error = StorageError;
 
     fn try_from(row: AttemptRow) -> Result<Self, StorageError> {
-        let tries = FailureCount {
+        let count = FailureCount {
             // The counter is one above the maximum when a locked credential was tried again.
             failures: count(row.failures)?.min(MAXIMUM_CONSECUTIVE),
             throttle_failures: count(row.throttle_failures)?,
             next_allowed_at: row.next_allowed_at,
         };
-        Ok(Self { credential_type: row.credential_type, tries })
+        Ok(Self { credential_type: row.credential_type, count })
     }
 }
 

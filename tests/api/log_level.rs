@@ -50,7 +50,7 @@ async fn anchors_and_alarms_are_logged_at_every_level_and_in_every_format(pool: 
     let folder = tempfile::tempdir().unwrap();
     for (level, format) in [
         ("error", "json"),
-        ("error,credential_keeper=off,credential_keeper::service::anchoring=off", "json"),
+        ("error,credential_keeper=off,credential_keeper::service::audit::anchors=off", "json"),
         ("warn", "text"),
     ] {
         let log = log_of(&app, level, format).await;

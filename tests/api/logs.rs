@@ -36,7 +36,7 @@ async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
         ("unknown-user", Credentials::basic("nobody", "x"), "no such user"),
         ("retired", Credentials::basic("rita", "rita-password"), "the user is retired"),
         ("retired-and-wrong", Credentials::basic("rita", "x"), "the user is retired"),
-        ("no-ticket", Credentials::Ticket("7T:x".to_owned()), "not a ticket"),
+        ("no-ticket", Credentials::Ticket("7T:x".to_owned()), "malformed ticket"),
         ("no-token", Credentials::Bearer("x".to_owned()), "the token was refused"),
     ];
     let log = log_of(&app, async |url| {
@@ -82,7 +82,7 @@ async fn an_unreadable_credential_logs_its_cause_but_not_its_value(pool: PgPool)
             session(b"ASP.NET_SessionId=marker; ASP.NET_SessionId=marker"),
             "the cookie ASP.NET_SessionId is given more than once",
         ),
-        ("odd-cookie", session(b"ASP.NET_SessionId=marker\xff"), "not a session"),
+        ("odd-cookie", session(b"ASP.NET_SessionId=marker\xff"), "malformed session cookie"),
     ];
     let log = log_of(&app, async |url| {
         for (id, lines, _) in &cases {

@@ -71,36 +71,36 @@ const TAMPERINGS: [(&str, &str); 14] = [
     ),
     (
         "UPDATE audit_events SET actor_user_id = 1 WHERE user_id = 278 AND sequence = 2",
-        "event 2 was changed, or follows another one than it did",
+        "event 2 or its predecessor was changed",
     ),
     (
         "UPDATE audit_events SET occurred_at = occurred_at - interval '1 microsecond'
          WHERE user_id = 278 AND sequence = 1",
-        "event 1 was changed, or follows another one than it did",
+        "event 1 or its predecessor was changed",
     ),
     (
         "UPDATE audit_events SET key_id = 'other' WHERE user_id = 278 AND sequence = 2",
-        "event 2 was made with key other, which the keyring does not have",
+        "event 2 was written with key other, which is not in the keyring",
     ),
     (
         "UPDATE users SET audit_mac = sha256('x') WHERE user_id = 278",
-        "the user's row does not say that event 2 is the last one",
+        "the head in the user's row is not event 2, the last event of the chain",
     ),
     (
         "UPDATE users SET is_administrator = true WHERE user_id = 278",
-        "whether the user may act on anybody was changed",
+        "the administrator right was changed without an event",
     ),
     (
         "UPDATE users SET user_type = 'system' WHERE user_id = 278",
-        "whether the user may act on anybody was changed",
+        "the administrator right was changed without an event",
     ),
     (
         "UPDATE users SET is_retired = true WHERE user_id = 278",
-        "whether the user is retired was changed",
+        "the retired state was changed without an event",
     ),
     (
         "UPDATE users SET session_epoch = 9 WHERE user_id = 278",
-        "the user's session epoch was changed",
+        "the session epoch was changed without an event",
     ),
     (
         "UPDATE credentials SET sealed_hash = (SELECT sealed_hash FROM credentials WHERE user_id = 1)
@@ -109,7 +109,7 @@ const TAMPERINGS: [(&str, &str); 14] = [
     ),
     (
         "DELETE FROM credentials WHERE user_id = 278",
-        "the credential CRM5/PASSWORD is gone without an event",
+        "the credential CRM5/PASSWORD was deleted without an event",
     ),
     (
         "INSERT INTO credentials
@@ -120,7 +120,7 @@ const TAMPERINGS: [(&str, &str); 14] = [
     (
         "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check;
          UPDATE audit_events SET scheme = 'other' WHERE user_id = 278 AND sequence = 2",
-        "an event behind event 0 is none that this service makes",
+        "an event after event 0 is invalid",
     ),
 ];
 
@@ -175,7 +175,7 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
          INSERT INTO credentials SELECT * FROM c WHERE user_id = 278",
     )
     .await;
-    let outdated = "the credential CRM5/PASSWORD is of event 2, and that is not the last one";
+    let outdated = "the credential CRM5/PASSWORD is that of event 2, which is not its last event";
     assert_eq!(verify(&app, &[]), (1, vec![(278, outdated.to_owned())]));
     // Rolling back the chain as well cannot be detected from inside the database.
     execute_sql(
@@ -187,7 +187,7 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
     )
     .await;
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
-    let rolled_back = "event 3, of which there is an anchor, is not there: the user was put back";
+    let rolled_back = "event 3 of an anchor is missing: the user was rolled back";
     assert_eq!(verify(&app, &anchors), (1, vec![(278, rolled_back.to_owned())]));
 
     // A forged anchor is reported.
@@ -253,7 +253,7 @@ async fn replaced_credentials_have_events_and_are_found_when_restored(pool: PgPo
     let added = |type_name| (278, format!("the credential {type_name} was added without an event"));
     assert_eq!(verify(&app, &[]), (1, vec![added("Answer"), added("CRM5/PASSWORD")]));
     execute_sql(&app, "DELETE FROM credentials WHERE user_id = 278").await;
-    let gone = (278, "the credential Pin is gone without an event".to_owned());
+    let gone = (278, "the credential Pin was deleted without an event".to_owned());
     assert_eq!(verify(&app, &[]), (1, vec![gone]));
 }
 

@@ -7,13 +7,14 @@ use std::{
     process::ExitCode,
 };
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::output::{self, Failure},
-    domain::{encoding::length_of_mark, hexadecimal, user::UserId},
+    domain::{encoding::length_of_mark, user::UserId},
     security::anchor::Anchor,
-    service::Service,
+    service::audit::anchors::Anchors,
 };
 
 /// An anchor as a line, with the names that the log has.
@@ -38,18 +39,18 @@ impl From<&Anchor> for Line {
             message: "anchor".to_owned(),
             user_id: anchor.user_id.as_i32(),
             sequence: anchor.sequence,
-            mac: hexadecimal::text(&anchor.mac),
+            mac: HEXLOWER.encode(&anchor.mac),
             key_id: anchor.key_id.clone(),
-            signature: hexadecimal::text(&anchor.signature),
+            signature: HEXLOWER.encode(&anchor.signature),
         }
     }
 }
 
 /// Prints an anchor of every chain.
-pub(super) async fn print(service: &Service) -> Result<ExitCode, Failure> {
+pub(super) async fn print(anchors: &Anchors) -> Result<ExitCode, Failure> {
     let mut after = 0;
     loop {
-        let page = service.list_anchors_after(after).await?;
+        let page = anchors.list_after(after).await?;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = last.user_id.as_i32();
         for anchor in &page {
@@ -80,8 +81,8 @@ fn anchor(line: &str) -> Option<Anchor> {
     Some(Anchor {
         user_id: UserId::try_from(line.user_id).ok()?,
         sequence: line.sequence,
-        mac: hexadecimal::bytes(&line.mac)?,
+        mac: HEXLOWER_PERMISSIVE.decode(line.mac.as_bytes()).ok()?,
         key_id: line.key_id,
-        signature: hexadecimal::bytes(&line.signature)?,
+        signature: HEXLOWER_PERMISSIVE.decode(line.signature.as_bytes()).ok()?,
     })
 }

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     domain::{audit::AuditEntry, user::UserId},
-    service::Service,
+    service::{audit::audit_log::AuditLog, users::directory::UserDirectory},
+    startup::Components,
 };
 
 /// The subcommands of `audit`.
@@ -37,20 +38,29 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let service = command_context::open().await?;
+    let Components { services, administration, background, .. } = command_context::open().await?;
     match command {
-        Command::List { user } => list(&service, &user, format).await,
-        Command::Verify(arguments) => verify::run(&service, &arguments, format).await,
-        Command::Anchor => anchors::print(&service).await,
+        Command::List { user } => {
+            list(&administration.audit_log, &services.directory, &user, format).await
+        }
+        Command::Verify(arguments) => {
+            verify::run(&administration.chain_verifier, &arguments, format).await
+        }
+        Command::Anchor => anchors::print(&background.anchors).await,
     }
 }
 
-async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user_id = user_id(service, user).await?;
+async fn list(
+    audit_log: &AuditLog,
+    directory: &UserDirectory,
+    user: &str,
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    let user_id = user_id(audit_log, directory, user).await?;
     let mut events: Vec<AuditEntry> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.sequence);
-        let page = service.list_audit_events_after(user_id, after).await?;
+        let page = audit_log.list_after(user_id, after).await?;
         if page.is_empty() {
             break;
         }
@@ -65,19 +75,23 @@ async fn list(service: &Service, user: &str, format: Format) -> Result<ExitCode,
 }
 
 /// Whose events are meant. Unlike elsewhere, an id may be that of somebody who was deleted.
-async fn user_id(service: &Service, user: &str) -> Result<UserId, Failure> {
+async fn user_id(
+    audit_log: &AuditLog,
+    directory: &UserDirectory,
+    user: &str,
+) -> Result<UserId, Failure> {
     let argument = UserArgument::parse(user)?;
     let (id, name) = match argument {
         UserArgument::Id(user_id) => return Ok(user_id),
         UserArgument::Name(_) => {
-            return Ok(command_context::find_user(service, user).await?.user_id);
+            return Ok(command_context::find_user(directory, user).await?.user_id);
         }
         UserArgument::Number(id, name) => (id, name),
     };
-    match service.find_user_by_name(&name).await? {
+    match directory.find_by_name(&name).await? {
         None => Ok(id),
         Some(found) if found.user_id == id => Ok(id),
-        Some(_) if !service.list_audit_events_after(id, 0).await?.is_empty() => Err(ambiguous(id)),
+        Some(_) if !audit_log.list_after(id, 0).await?.is_empty() => Err(ambiguous(id)),
         Some(found) => Ok(found.user_id),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         progress,
         stop::Stop,
     },
-    service::{Service, audit::verification::Finding},
+    service::audit::verification::{ChainVerifier, Finding},
 };
 
 /// The arguments of `audit verify`.
@@ -28,19 +28,19 @@ pub(in crate::cli) struct Arguments {
 
 /// Runs the command; exits 1 when there is a finding.
 pub(super) async fn run(
-    service: &Service,
+    audit: &ChainVerifier,
     arguments: &Arguments,
     format: Format,
 ) -> Result<ExitCode, Failure> {
     let mut findings = Vec::new();
     let mut stop = Stop::listen()?;
-    let chains = verify_chains(service, &mut findings, &mut stop).await?;
+    let chains = verify_chains(audit, &mut findings, &mut stop).await?;
     let mut forged = Vec::new();
     let anchors = match &arguments.anchors {
         None => 0,
         Some(file) => {
             let found = (&mut findings, &mut forged);
-            verify_anchors(service, file, found, &mut stop).await?
+            verify_anchors(audit, file, found, &mut stop).await?
         }
     };
     let row = |(user_id, discrepancy): &Finding| {
@@ -72,13 +72,13 @@ pub(super) async fn run(
 }
 
 async fn verify_chains(
-    service: &Service,
+    audit: &ChainVerifier,
     findings: &mut Vec<Finding>,
     stop: &mut Stop,
 ) -> Result<u64, Failure> {
-    let bar = progress::bar(service.count_chains().await?, progress::RATE);
+    let bar = progress::bar(audit.count().await?, progress::RATE);
     let (mut after, mut verified) = (0, 0);
-    while let Some((last, count)) = service.verify_after(after, findings).await? {
+    while let Some((last, count)) = audit.verify_after(after, findings).await? {
         after = last;
         verified += count;
         bar.set_position(verified);
@@ -91,7 +91,7 @@ async fn verify_chains(
 }
 
 async fn verify_anchors(
-    service: &Service,
+    audit: &ChainVerifier,
     file: &Path,
     (findings, forged): (&mut Vec<Finding>, &mut Vec<usize>),
     stop: &mut Stop,
@@ -103,8 +103,8 @@ async fn verify_anchors(
         }
         let (number, anchor) = line?;
         count += 1;
-        if anchor.is_genuine(&service.keyring) {
-            findings.extend(service.verify_anchor(&anchor).await?);
+        if audit.is_genuine(&anchor) {
+            findings.extend(audit.verify_anchor(&anchor).await?);
         } else {
             forged.push(number);
         }

@@ -17,7 +17,7 @@ use crate::{
         user::{DisplayName, NewUser, UserId, UserType},
     },
     security::keyring::Keyring,
-    service::{Service, users::directory::AddUserError},
+    service::{errors::AddUserError, users::saving::Users},
     startup,
     storage::{
         self, Database,
@@ -46,9 +46,9 @@ pub(super) async fn prepare(
     if !data.keyring().exists() {
         Keyring::generate(&data.keyring())?;
     }
-    let service = startup::build_service(settings, database.clone())?;
+    let users = startup::build(settings, database.clone())?.services.users;
     for (id, name, password, is_administrator) in DEMO_USERS {
-        add(&service, (id, name, is_administrator), password).await?;
+        add(&users, (id, name, is_administrator), password).await?;
     }
     installation::insert_kind(database, InstallationKind::Development, clock::now()).await?;
     print_status("demo users: tje0 with password Tje0 (administrator), demo with password demo");
@@ -56,7 +56,7 @@ pub(super) async fn prepare(
 }
 
 async fn add(
-    service: &Service,
+    users: &Users,
     (id, name, is_administrator): (i32, &str, bool),
     password: &str,
 ) -> Result<(), Failure> {
@@ -70,7 +70,7 @@ async fn add(
     };
     let password = CredentialValue::parse("Password", &SecretString::from(password))?;
     let client_info = command_context::client_info();
-    match service.add_user(command_context::change_context(&client_info), &user, password).await {
+    match users.add(command_context::change_context(&client_info), &user, password).await {
         Ok(_)
         | Err(AddUserError::Taken(UserTakenError::UserIdTaken | UserTakenError::LoginNameTaken)) => {
             Ok(())

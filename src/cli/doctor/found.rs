@@ -7,8 +7,8 @@ use crate::{
     cli::{command_context, output::Failure},
     clock,
     configuration::Settings,
-    service::{Service, operations::diagnostics::Diagnostics},
-    startup,
+    service::operations::diagnostics::DiagnosticReport,
+    startup::{self, Components},
     storage::installation::{self, InstallationKind},
 };
 
@@ -39,16 +39,18 @@ pub(super) async fn found(settings: Settings) -> Vec<Finding> {
     findings
 }
 
-async fn diagnose(settings: Settings) -> Result<(Diagnostics, Option<InstallationKind>), Failure> {
-    let service: Service = command_context::open_with(settings).await?;
-    let kind = installation::find_kind(&service.database).await?;
-    Ok((service.diagnose().await?, kind))
+async fn diagnose(
+    settings: Settings,
+) -> Result<(DiagnosticReport, Option<InstallationKind>), Failure> {
+    let Components { database, administration, .. } = command_context::open_with(settings).await?;
+    let kind = installation::find_kind(&database).await?;
+    Ok((administration.diagnostics.diagnose().await?, kind))
 }
 
 /// Asks both ends: the server alone cannot tell a tunnel from a local connection, and encryption
 /// without a verified certificate lets another server answer.
-fn is_way_protected(diagnostics: &Diagnostics) -> bool {
-    let Diagnostics { facts, route, .. } = diagnostics;
+fn is_way_protected(diagnostics: &DiagnosticReport) -> bool {
+    let DiagnosticReport { facts, route, .. } = diagnostics;
     (facts.is_local && route.is_local) || (facts.is_encrypted && route.verifies_server)
 }
 
@@ -62,7 +64,7 @@ fn system() -> Finding {
     )
 }
 
-fn database(diagnostics: &Diagnostics, kind: Option<InstallationKind>) -> Vec<Finding> {
+fn database(diagnostics: &DiagnosticReport, kind: Option<InstallationKind>) -> Vec<Finding> {
     let facts = &diagnostics.facts;
     let difference = (facts.now - clock::now()).abs();
     vec![
@@ -117,7 +119,7 @@ fn database(diagnostics: &Diagnostics, kind: Option<InstallationKind>) -> Vec<Fi
     ]
 }
 
-fn kept(diagnostics: &Diagnostics) -> Vec<Finding> {
+fn kept(diagnostics: &DiagnosticReport) -> Vec<Finding> {
     let facts = &diagnostics.facts;
     let is_young = |first: OffsetDateTime| clock::now() - first <= KEY_AGE;
     let below = diagnostics.below_target.len();

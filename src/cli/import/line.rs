@@ -13,7 +13,7 @@ use crate::{
         user::{LoginName, UserId, UserType},
         validity::Validity,
     },
-    service::import::single::ImportedUser,
+    service::import::users::ImportedUser,
 };
 
 /// The longest line, in bytes: that of a request's body.

@@ -38,11 +38,13 @@ use crate::{
         user::UserId,
     },
     service::{
-        Service,
-        import::bulk,
-        import::single::{Imported, ImportedUser},
-        user_transaction::ChangeUserError,
+        errors::ChangeUserError,
+        import::{
+            bulk::{self, BulkImport},
+            users::{Imported, ImportedUser, UserImport},
+        },
     },
+    startup::Components,
     telemetry::task_failed,
 };
 
@@ -73,7 +75,7 @@ type Results = mpsc::UnboundedSender<(u64, Outcome)>;
 
 /// An import on its way.
 struct Import {
-    service: Arc<Service>,
+    components: Arc<Components>,
     is_dry_run: bool,
     /// `None`: standard input, which nobody can read twice.
     checkpoint: Option<Checkpoint>,
@@ -100,7 +102,7 @@ struct Counts {
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let service = Arc::new(command_context::open_for_import().await?);
+    let components = Arc::new(command_context::open_for_import().await?);
     let source = Source::from(arguments.file.as_path());
     let stop = Stop::listen()?;
     let checkpoint = Checkpoint::open(&source)?.filter(|_| !arguments.dry_run);
@@ -115,7 +117,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         None => progress::open_ended("{msg}"),
     };
     let mut import = Import {
-        service,
+        components,
         is_dry_run: arguments.dry_run,
         checkpoint,
         under_way: JoinSet::new(),
@@ -162,7 +164,9 @@ impl Import {
             };
             self.number = number;
             self.unfinished.read(number);
-            match text.and_then(|text| line::read(&text, &self.service.types)) {
+            match text
+                .and_then(|text| line::read(&text, self.components.services.credentials.types()))
+            {
                 Ok(user) => self.start(number, user).await?,
                 Err(problem) => self.failed(number, &problem)?,
             }
@@ -175,7 +179,7 @@ impl Import {
         if self.unfinished.is_near(&user) {
             self.flush();
         }
-        let most = self.service.hashing.capacity().threads * LINES_PER_THREAD;
+        let most = self.components.hashing.capacity().threads * LINES_PER_THREAD;
         while self.under_way.len() >= most || self.unfinished.is_near(&user) {
             if !self.wait_for_one().await? {
                 break;
@@ -189,11 +193,14 @@ impl Import {
             }
             return Ok(());
         }
-        let (service, is_dry_run) = (Arc::clone(&self.service), self.is_dry_run);
+        let (components, is_dry_run) = (Arc::clone(&self.components), self.is_dry_run);
         let results = self.results.0.clone();
         self.under_way.spawn(async move {
             // The receiver is gone only when the import has ended.
-            let _ = results.send((number, import_one(&service, is_dry_run, user).await));
+            let _ = results.send((
+                number,
+                import_one(&components.administration.user_import, is_dry_run, user).await,
+            ));
             Ok(())
         });
         Ok(())
@@ -204,8 +211,10 @@ impl Import {
         self.flushed = Instant::now();
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
-            let (service, results) = (Arc::clone(&self.service), self.results.0.clone());
-            self.under_way.spawn(async move { import_batch(&service, batch, &results).await });
+            let (components, results) = (Arc::clone(&self.components), self.results.0.clone());
+            self.under_way.spawn(async move {
+                import_batch(&components.administration.bulk_import, batch, &results).await
+            });
         }
     }
 
@@ -325,18 +334,18 @@ fn lines_per_byte(lines: u64, bytes: u64) -> f64 {
     lines as f64 / (bytes.max(1)) as f64
 }
 
-async fn import_one(service: &Service, is_dry_run: bool, user: ImportedUser) -> Outcome {
+async fn import_one(import: &UserImport, is_dry_run: bool, user: ImportedUser) -> Outcome {
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
     if is_dry_run {
-        return service.try_import(context, &user).await;
+        return import.preview(context, &user).await;
     }
-    let (imported, user_id) = service.import_user(context, user).await?;
+    let (imported, user_id) = import.import(context, user).await?;
     Ok((imported, Some(user_id)))
 }
 
 async fn import_batch(
-    service: &Service,
+    import: &BulkImport,
     batch: Vec<(u64, ImportedUser)>,
     results: &Results,
 ) -> Result<(), ChangeUserError> {
@@ -349,7 +358,7 @@ async fn import_batch(
             let _ = results.send((*number, outcome));
         }
     };
-    service.import_users(command_context::change_context(&client_info), users, tell).await
+    import.import(command_context::change_context(&client_info), users, tell).await
 }
 
 /// True for a line whose hashes, if any, are ready.

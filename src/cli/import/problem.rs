@@ -4,7 +4,8 @@ use super::line::in_names_of_lines;
 use crate::{
     domain::{InvalidField, Reason},
     service::{
-        StorageError, credentials::saving::SaveCredentialError, user_transaction::ChangeUserError,
+        StorageError,
+        errors::{ChangeUserError, SaveCredentialError},
     },
 };
 

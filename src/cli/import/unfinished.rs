@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::{domain::user::UserId, service::import::single::ImportedUser};
+use crate::{domain::user::UserId, service::import::users::ImportedUser};
 
 /// The lines, and whom they are about, once that is known.
 #[derive(Default)]

@@ -10,6 +10,8 @@ pub(super) mod session_cookie;
 mod so_ticket;
 mod unreadable;
 
+use std::sync::Arc;
+
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
@@ -33,9 +35,9 @@ use super::{
 use crate::{
     clock,
     domain::{client_info::ClientInfo, principal::PresentedCredential},
-    service::{
-        EnabledSchemes,
-        authentication::{Authenticated, AuthenticationAttempt, AuthenticationError, Work},
+    service::authentication::{
+        Authenticated, AuthenticationAttempt, AuthenticationError, Authenticator, EnabledSchemes,
+        Work,
     },
 };
 
@@ -80,15 +82,15 @@ async fn authenticated(
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
     // One that cannot be read is nobody's. Without it, the token's application would count.
     let app_token = headers.single(SO_APP_TOKEN).unwrap_or(Some("")).map(SecretString::from);
-    let presentation = AuthenticationAttempt { credential, app_token, client_info, work };
-    let authenticated = state
-        .service
-        .run(|service| async move { service.authenticate(presentation, clock::now()).await });
+    let attempt = AuthenticationAttempt { credential, app_token, client_info, work };
+    let authenticated = state.service.run(|authenticator: Arc<Authenticator>| async move {
+        authenticator.authenticate(attempt, clock::now()).await
+    });
     let authenticated =
         authenticated.await.map_err(ApiError::interrupted_reading)?.map_err(refused)?;
     let principal = &authenticated.principal;
     tracing::Span::current().record("principal.id", principal.user_id().as_i32());
-    let installation = state.service.service().rules.installation;
+    let installation = state.service.get::<Authenticator>().installation();
     if access == Access::Agent && !principal.may_call_agents(installation) {
         return Err(ErrorKind::ApplicationNotTrusted.into());
     }

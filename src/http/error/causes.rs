@@ -6,11 +6,8 @@ use crate::http::authentication::UnreadableCredential;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
-    credentials::saving::SaveCredentialError,
-    sessions::tickets::TicketError,
-    throttling::counting::AttemptError,
-    user_transaction::ChangeUserError,
-    users::directory::ReadUserError,
+    errors::{AttemptError, ChangeUserError, ReadUserError, SaveCredentialError},
+    sessions::errors::TicketError,
 };
 
 impl From<StorageError> for ApiError {

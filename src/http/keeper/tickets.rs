@@ -1,16 +1,21 @@
 //! `/keeper/tickets`: a ticket for a password, and its end (protocol.md 10.8).
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::{
-    error::{ApiError, ErrorKind, MissingRight},
-    localisation::{TimeZone, format_moment},
-    negotiation::{self, XmlNames},
-    openapi::Operation,
-    request_context::RequestContext,
+use crate::{
+    http::{
+        error::{ApiError, ErrorKind, MissingRight},
+        localisation::{TimeZone, format_moment},
+        negotiation::{self, XmlNames},
+        openapi::Operation,
+        request_context::RequestContext,
+    },
+    service::sessions::tickets::Tickets,
 };
 
 /// A new ticket; its text is shown this once.
@@ -47,8 +52,9 @@ pub(in crate::http) async fn issue(
     context: RequestContext,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let issued = context
-        .run(|service, caller| async move { service.issue_ticket(caller.change_context()).await });
+    let issued = context.run(|tickets: Arc<Tickets>, caller| async move {
+        tickets.issue(caller.change_context()).await
+    });
     let issued = issued.await?;
     let zone = TimeZone::of(request.headers());
     let response = TicketResponse {
@@ -62,6 +68,10 @@ pub(in crate::http) async fn issue(
 pub(in crate::http) async fn end_current(
     context: RequestContext,
 ) -> Result<HttpResponse, ApiError> {
-    context.run(|service, caller| async move { service.end_current_ticket(caller.change_context()).await }).await?;
+    context
+        .run(|tickets: Arc<Tickets>, caller| async move {
+            tickets.end_current(caller.change_context()).await
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,12 +1,14 @@
 //! `/keeper/users/{id}/attempts`: what was tried in vain for a user, and letting it be tried again.
 //! For administrators.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{attempts::AttemptSummary, principal::Actor},
+    domain::principal::Actor,
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         localisation::{TimeZone, format_moment},
@@ -15,6 +17,7 @@ use crate::{
         query,
         request_context::RequestContext,
     },
+    service::throttling::lockouts::{FailedAttempts, Lockouts},
 };
 
 /// What was tried in vain for one credential type.
@@ -61,18 +64,17 @@ pub(in crate::http) async fn list(
     user: Path<String>,
 ) -> Result<Negotiated<Vec<AttemptInfo>>, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    let limits = context.service().rules.attempts;
-    let listed = context.read(|service, caller| async move {
-        service.list_attempts(Actor::Principal(&caller.principal), user_id).await
+    let listed = context.read(|lockouts: Arc<Lockouts>, caller| async move {
+        lockouts.list(Actor::Principal(&caller.principal), user_id).await
     });
     let zone = TimeZone::of(request.headers());
-    let info = |of: AttemptSummary| {
-        let next = of.tries.next_allowed_at.map(|at| format_moment(at, zone.as_ref()));
+    let info = |failed: FailedAttempts| {
+        let next = failed.next_allowed_at.map(|at| format_moment(at, zone.as_ref()));
         AttemptInfo {
-            credential_type: of.credential_type,
-            failures: of.tries.failures,
+            credential_type: failed.credential_type,
+            failures: failed.failures,
             next_allowed_at: next,
-            is_stopped: limits.stops(of.tries),
+            is_stopped: failed.is_stopped,
         }
     };
     let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
@@ -86,8 +88,8 @@ pub(in crate::http) async fn unlock(
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
     context
-        .run(|service, caller| async move {
-            service.unlock(caller.change_context(), user_id, None).await
+        .run(|lockouts: Arc<Lockouts>, caller| async move {
+            lockouts.unlock(caller.change_context(), user_id, None).await
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

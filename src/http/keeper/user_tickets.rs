@@ -1,14 +1,17 @@
 //! `/keeper/users/{id}/tickets`: a user's tickets and sessions, and their end. For administrators,
 //! and for everybody about themselves.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web::Path};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::{
     clock,
-    domain::{hexadecimal, principal::Actor},
+    domain::principal::Actor,
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         localisation::{TimeZone, format_moment},
@@ -17,7 +20,7 @@ use crate::{
         query,
         request_context::RequestContext,
     },
-    service::sessions::tickets::TicketSummary,
+    service::sessions::tickets::{TicketSummary, Tickets},
 };
 
 /// A ticket or a session that still counts. Its text is not known here.
@@ -71,14 +74,14 @@ pub(in crate::http) async fn list(
     user: Path<String>,
 ) -> Result<Negotiated<Vec<TicketInfo>>, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    let listed = context.read(|service, caller| async move {
+    let listed = context.read(|tickets: Arc<Tickets>, caller| async move {
         let actor = Actor::Principal(&caller.principal);
-        service.list_tickets(actor, user_id, clock::now()).await
+        tickets.list(actor, user_id, clock::now()).await
     });
     let zone = TimeZone::of(request.headers());
     let moment = |at: OffsetDateTime| format_moment(at, zone.as_ref());
     let info = |ticket: TicketSummary| TicketInfo {
-        id: hexadecimal::text(&ticket.digest),
+        id: HEXLOWER.encode(&ticket.digest),
         kind: ticket.kind.as_str(),
         authenticated_at: moment(ticket.auth_time),
         created_at: moment(ticket.created_at),
@@ -95,8 +98,8 @@ pub(in crate::http) async fn end_all(
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
     context
-        .run(|service, caller| async move {
-            service.end_sessions_of(caller.change_context(), user_id).await
+        .run(|tickets: Arc<Tickets>, caller| async move {
+            tickets.end_all(caller.change_context(), user_id).await
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())
@@ -110,8 +113,8 @@ pub(in crate::http) async fn end_one(
     let (user, ticket) = named.into_inner();
     let (user_id, digest) =
         (query::user_id_of_path(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
-    let ended = context.run(|service, caller| async move {
-        service.end_ticket_of(caller.change_context(), user_id, digest).await
+    let ended = context.run(|tickets: Arc<Tickets>, caller| async move {
+        tickets.end_of_user(caller.change_context(), user_id, digest).await
     });
     if ended.await? {
         Ok(HttpResponse::NoContent().finish())
@@ -122,5 +125,5 @@ pub(in crate::http) async fn end_one(
 
 /// The bytes behind a ticket's id.
 fn digest(id: &str) -> Option<Vec<u8>> {
-    hexadecimal::bytes(id).filter(|digest| digest.len() == 32)
+    HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok().filter(|digest| digest.len() == 32)
 }

@@ -1,5 +1,7 @@
 //! `/login`: a page to sign in with, and the same for programs (protocol.md 10.27).
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web::Data};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +25,10 @@ use crate::{
         secret_headers::secret_headers,
         state::HttpState,
     },
-    service::sessions::sign_in::{LoginPage, NewSession, SignIn, SignInError},
+    service::sessions::{
+        errors::SignInError,
+        sign_in::{LoginPage, NewSession, Sessions, SignIn},
+    },
 };
 
 /// Names the login page that a form came from, until it comes back.
@@ -91,9 +96,9 @@ pub(in crate::http) async fn show(
     require_sessions(&state)?;
     let language = Language::of(request.headers());
     if let Ok(Some(cookie)) = single_cookie(&secret_headers(&request), SESSION_COOKIE) {
-        let shown = state
-            .service
-            .run(|service| async move { service.show_session(&cookie, clock::now()).await });
+        let shown = state.service.run(|sessions: Arc<Sessions>| async move {
+            sessions.show(&cookie, clock::now()).await
+        });
         if let Some((user, xsrf)) = shown.await?? {
             let template = SignedInTemplate {
                 base_path: &state.base_path,
@@ -162,7 +167,7 @@ pub(in crate::http) async fn sign_in(
 
 /// Where sessions are switched off, there is no such page.
 fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
-    let is_on = state.service.service().rules.schemes.session;
+    let is_on = state.service.get::<Sessions>().are_enabled();
     if is_on { Ok(()) } else { Err(ErrorKind::UnknownRoute) }
 }
 
@@ -182,7 +187,7 @@ fn check_page(
     // Only forms can be sent without the browser asking first.
     let cookie = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
     let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
-    let is_shown = page.is_some_and(|page| state.service.service().is_of_login_page(&page));
+    let is_shown = page.is_some_and(|page| state.service.get::<Sessions>().is_of_login_page(&page));
     if is_form && !is_shown {
         return Err(ErrorKind::Forbidden(MissingRight::LoginPage).into());
     }
@@ -203,7 +208,7 @@ async fn start(
     };
     state
         .service
-        .run(|service| async move { service.sign_in(sign_in, clock::now()).await })
+        .run(|sessions: Arc<Sessions>| async move { sessions.sign_in(sign_in, clock::now()).await })
         .await?
         .map_err(|error| match error {
             SignInError::Authentication(error) => refused(error),
@@ -239,7 +244,7 @@ fn login_page(
 ) -> Result<HttpResponse, ApiError> {
     // The page that is open beside this one goes on working.
     let open = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
-    let page = state.service.service().new_login_page(open)?;
+    let page = state.service.get::<Sessions>().new_login_page(open)?;
     response.cookie(cookie_of(request, state, LOGIN_COOKIE, page.cookie.expose_secret()));
     let template = LoginTemplate {
         base_path: &state.base_path,

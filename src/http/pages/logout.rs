@@ -1,5 +1,7 @@
 //! `POST /logout`: ends the session (protocol.md 10.27).
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -19,6 +21,7 @@ use crate::http::{
     secret_headers::secret_headers,
     state::HttpState,
 };
+use crate::service::sessions::sign_in::Sessions;
 
 /// What the form of the page brings, since forms cannot set headers.
 #[derive(Deserialize, ToSchema)]
@@ -56,8 +59,8 @@ pub(in crate::http) async fn sign_out(
         let client_info = client_info(&request);
         let ended = state
             .service
-            .run(|service| async move {
-                service.sign_out((&cookie, &xsrf), &client_info, clock::now()).await
+            .run(|sessions: Arc<Sessions>| async move {
+                sessions.sign_out(&cookie, &xsrf, &client_info, clock::now()).await
             })
             .await??;
         if !ended {

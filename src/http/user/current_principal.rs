@@ -13,6 +13,7 @@ use crate::{
         state::HttpState,
         vendor_names::{role_name, role_type_name, user_type_name},
     },
+    service::authentication::tokens::Tokens,
 };
 
 // The vendor's `SoPrincipalCarrier`: protocol.md 8.6.
@@ -68,7 +69,7 @@ pub(in crate::http) async fn current_principal(
     principal: ReqData<Principal>,
     state: Data<HttpState>,
 ) -> Negotiated<SoPrincipalCarrier> {
-    let context = state.service.service().access_tokens.context.clone();
+    let context = state.service.get::<Tokens>().context().to_owned();
     Negotiated(carrier(principal.into_inner(), context))
 }
 

@@ -7,6 +7,7 @@ use crate::{
     clock,
     domain::principal::Principal,
     http::{error::ApiError, negotiation::Negotiated, openapi::Operation, state::HttpState},
+    service::authentication::tokens::Tokens,
 };
 
 /// Its place in the documents.
@@ -19,6 +20,6 @@ pub(in crate::http) async fn current_token(
     principal: ReqData<Principal>,
     state: Data<HttpState>,
 ) -> Result<Negotiated<String>, ApiError> {
-    let token = state.service.service().issue_access_token(&principal, clock::now())?;
+    let token = state.service.get::<Tokens>().issue(&principal, clock::now())?;
     Ok(Negotiated(token.expose_secret().to_owned()))
 }

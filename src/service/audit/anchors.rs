@@ -1,100 +1,63 @@
-//! Anchors in the log: now and then the heads of the chains that have moved, for a log that is kept
-//! where nobody who writes to the database writes.
+//! Anchors: signed heads of audit chains, for a place where a writer of the database cannot write. They
+//! reveal a database that was rolled back.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use crate::service::Service;
+use data_encoding::HEXLOWER;
+
+use super::changed_chains::ChangedChains;
 use crate::{
-    domain::{hexadecimal, user::UserId},
     log_events::anchor,
-    security::anchor::Anchor,
-    storage::{StorageError, chain_heads},
+    security::{anchor::Anchor, keyring::Keyring},
+    storage::{Database, StorageError, chain_heads},
 };
 
 /// Heads of one statement.
 const BATCH: usize = 500;
 
-/// Users whose chain moves, until there is an anchor of it.
-#[derive(Default)]
-pub(crate) struct ChangedChains(Mutex<Waiting>);
+/// Anchors of one page.
+const PAGE: i64 = 500;
 
-/// They are told of before their change is committed, so each waits for one period before its head
-/// is read.
-#[derive(Default)]
-struct Waiting {
-    fresh: BTreeSet<i32>,
-    due: BTreeSet<i32>,
+/// Lists anchors, and logs those of changed chains.
+pub(crate) struct Anchors {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) changed_chains: Arc<ChangedChains>,
 }
 
-impl ChangedChains {
-    /// Something happens to that user. Should it be undone, an anchor more is no harm.
-    pub(in crate::service) fn push(&self, user_id: UserId) {
-        self.lock().fresh.insert(user_id.as_i32());
-    }
-
-    /// A period is over.
-    fn age(&self) {
-        let mut waiting = self.lock();
-        let fresh = std::mem::take(&mut waiting.fresh);
-        waiting.due.extend(fresh);
-    }
-
-    fn take(&self) -> Vec<i32> {
-        let mut waiting = self.lock();
-        let taken: Vec<_> = waiting.due.iter().copied().take(BATCH).collect();
-        for user_id in &taken {
-            waiting.due.remove(user_id);
-        }
-        taken
-    }
-
-    fn put_back(&self, user_ids: &[i32]) {
-        self.lock().due.extend(user_ids);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        // Its data is whole whatever happened to the last holder.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Service {
-    /// Writes anchors into the log, for ever.
-    pub(crate) async fn anchor(&self, period: Duration) {
+impl Anchors {
+    /// Logs anchors of changed chains in each period; never returns.
+    pub(crate) async fn run(&self, period: Duration) {
         let mut period = tokio::time::interval(period);
         loop {
             period.tick().await;
-            self.anchor_due().await;
-            self.moved.age();
+            self.log_due().await;
+            self.changed_chains.make_due();
         }
     }
 
-    /// Writes anchors of all chains that have moved, when nothing moves any more.
-    pub(crate) async fn anchor_rest(&self) {
-        self.moved.age();
-        self.anchor_due().await;
+    /// Logs anchors of all changed chains, after the last change before a shutdown.
+    pub(crate) async fn log_rest(&self) {
+        self.changed_chains.make_due();
+        self.log_due().await;
     }
 
-    async fn anchor_due(&self) {
+    async fn log_due(&self) {
         loop {
-            let moved = self.moved.take();
-            if moved.is_empty() {
+            let user_ids = self.changed_chains.take(BATCH);
+            if user_ids.is_empty() {
                 return;
             }
-            if let Err(error) = self.write_anchors(&moved).await {
-                self.moved.put_back(&moved);
+            if let Err(error) = self.log(&user_ids).await {
+                self.changed_chains.put_back(&user_ids);
                 tracing::warn!(%error, "anchors could not be written; they are written later");
                 return;
             }
         }
     }
 
-    async fn write_anchors(&self, user_ids: &[i32]) -> Result<(), StorageError> {
-        let mut connection = self.connection().await?;
+    async fn log(&self, user_ids: &[i32]) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
         let heads = chain_heads::find(&mut connection, user_ids).await?;
         connection.release();
         for head in &heads {
@@ -102,21 +65,21 @@ impl Service {
             anchor!(
                 user.id = anchor.user_id.as_i32(),
                 audit.sequence = anchor.sequence,
-                audit.mac = hexadecimal::text(&anchor.mac),
+                audit.mac = HEXLOWER.encode(&anchor.mac),
                 key.id = anchor.key_id,
-                anchor.signature = hexadecimal::text(&anchor.signature),
+                anchor.signature = HEXLOWER.encode(&anchor.signature),
             );
         }
         Ok(())
     }
 
-    /// Anchors of the next users behind `after`; an empty page is the end.
+    /// The anchors of the next page of users after an id; empty at the end.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn list_anchors_after(&self, after: i32) -> Result<Vec<Anchor>, StorageError> {
-        let mut connection = self.connection().await?;
-        let heads = chain_heads::list_after(&mut connection, after, 500).await?;
+    pub(crate) async fn list_after(&self, after: i32) -> Result<Vec<Anchor>, StorageError> {
+        let mut connection = self.database.connection().await?;
+        let heads = chain_heads::list_after(&mut connection, after, PAGE).await?;
         Ok(heads.iter().map(|head| Anchor::of(&self.keyring, head)).collect())
     }
 }

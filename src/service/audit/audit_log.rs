@@ -1,26 +1,30 @@
-//! Reading what happened to a user. For operators.
+//! Lists audit events, for operators.
 
-use crate::service::Service;
 use crate::{
     domain::{audit::AuditEntry, user::UserId},
-    storage::{StorageError, audit_events},
+    storage::{Database, StorageError, audit_events},
 };
 
-/// How many events are read at a time.
+/// Events of one page.
 const PAGE: i64 = 500;
 
-impl Service {
-    /// The user's next events after one, a page at a time; an empty page is the end. Also of users
-    /// who were deleted.
+/// Lists audit events.
+pub(crate) struct AuditLog {
+    pub(crate) database: Database,
+}
+
+impl AuditLog {
+    /// The next page of a user's events after a sequence number; empty at the end. Deleted users keep
+    /// their events.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn list_audit_events_after(
+    pub(crate) async fn list_after(
         &self,
         user_id: UserId,
         after: i64,
     ) -> Result<Vec<AuditEntry>, StorageError> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.database.connection().await?;
         audit_events::list_after(&mut connection, user_id, after, PAGE).await
     }
 }

@@ -1,12 +1,11 @@
-//! Whether the database still is what this service made of it: every chain of evidence link by link,
-//! and beside it what the user and their credentials say now.
+//! Verifies the database against the audit log: every chain of events link by link, and the current
+//! state of users and credentials.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 
-use crate::service::Service;
 use crate::{
     domain::{
         audit::{AuditKind, ChainHead, ChainLink},
@@ -16,62 +15,69 @@ use crate::{
     security::{
         anchor::Anchor,
         audit_chain::{START_OF_CHAIN, audit_mac},
+        keyring::Keyring,
         sealing::open,
     },
-    storage::{self, StorageError, chain_heads, credentials},
+    storage::{self, Database, StorageError, chain_heads, credentials},
 };
 
 /// Users of one transaction, and links of one statement.
 const PAGE: i64 = 200;
 
-/// Something that this service did not do.
+/// A difference between the database and the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Discrepancy {
     #[error("event {0} is missing")]
     EventMissing(i64),
-    #[error("event {0} was changed, or follows another one than it did")]
+    #[error("event {0} or its predecessor was changed")]
     EventChanged(i64),
-    #[error("event {0} was made with key {1}, which the keyring does not have")]
+    #[error("event {0} was written with key {1}, which is not in the keyring")]
     UnknownKey(i64, String),
-    #[error("an event behind event {0} is none that this service makes")]
+    #[error("an event after event {0} is invalid")]
     EventUnreadable(i64),
-    #[error("the user's row does not say that event {0} is the last one")]
+    #[error("the head in the user's row is not event {0}, the last event of the chain")]
     HeadChanged(i64),
-    #[error("whether the user may act on anybody was changed")]
+    #[error("the administrator right was changed without an event")]
     RightsChanged,
-    #[error("whether the user is retired was changed")]
+    #[error("the retired state was changed without an event")]
     RetirementChanged,
-    #[error("the user's session epoch was changed")]
+    #[error("the session epoch was changed without an event")]
     EpochChanged,
-    #[error("the credential {credential_type} is of event {version}, and that is not the last one")]
+    #[error(
+        "the credential {credential_type} is that of event {version}, which is not its last event"
+    )]
     CredentialPutBack { credential_type: String, version: i64 },
     #[error("the credential {0} was added without an event")]
     CredentialUnexplained(String),
     #[error("the credential {0} does not open: it was changed or moved")]
     CredentialChanged(String),
-    #[error("the credential {0} is gone without an event")]
+    #[error("the credential {0} was deleted without an event")]
     CredentialGone(String),
-    #[error("event {0}, of which there is an anchor, is not there: the user was put back")]
+    #[error("event {0} of an anchor is missing: the user was rolled back")]
     RolledBack(i64),
 }
 
-/// A discrepancy, and whose.
+/// A discrepancy of a user.
 pub(crate) type Finding = (UserId, Discrepancy);
 
-/// What a chain says about its user.
+/// The state of a user that a chain describes.
 #[derive(Default)]
-struct Told {
+struct ChainState {
     sequence: i64,
     mac: Vec<u8>,
     session_epoch: i64,
     acts_on_anybody: bool,
     is_retired: bool,
-    /// The version of each credential that there should be.
+    /// The version of each credential.
     credentials: BTreeMap<String, i64>,
 }
 
-impl Told {
-    fn follow(&mut self, link: &ChainLink) {
+impl ChainState {
+    fn start() -> Self {
+        Self { mac: START_OF_CHAIN.to_vec(), ..Self::default() }
+    }
+
+    fn apply(&mut self, link: &ChainLink) {
         let event = &link.event;
         self.sequence = event.sequence;
         self.mac.clone_from(&link.mac);
@@ -105,17 +111,23 @@ impl Told {
     }
 }
 
-impl Service {
-    /// How many users there are to verify.
+/// Verifies chains and anchors.
+pub(crate) struct ChainVerifier {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+}
+
+impl ChainVerifier {
+    /// The number of chains.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn count_chains(&self) -> Result<u64, StorageError> {
-        chain_heads::count(&mut *self.connection().await?).await
+    pub(crate) async fn count(&self) -> Result<u64, StorageError> {
+        chain_heads::count(&mut *self.database.connection().await?).await
     }
 
-    /// Verifies the next few users behind `after`; gives back the last of them and how many there
-    /// were, `None` at the end.
+    /// Verifies the next page of users after an id; returns the last id and the number of users, `None`
+    /// at the end.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -124,18 +136,17 @@ impl Service {
         after: i32,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<(i32, u64)>, StorageError> {
-        let mut connection = self.connection().await?;
-        let mut moment = connection.begin().await?;
-        storage::begin_snapshot(&mut moment).await?;
-        let heads = chain_heads::list_after(&mut moment, after, PAGE).await?;
+        let mut connection = self.database.connection().await?;
+        let mut snapshot = connection.begin().await?;
+        storage::begin_snapshot(&mut snapshot).await?;
+        let heads = chain_heads::list_after(&mut snapshot, after, PAGE).await?;
         let Some(last) = heads.last() else { return Ok(None) };
         let user_ids: Vec<_> = heads.iter().map(|head| head.user_id).collect();
-        let rows = credentials::list_stored(&mut moment, &user_ids).await?;
+        let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
         for head in &heads {
             let of_user = rows.iter().filter(|row| row.user_id == head.user_id);
-            let mut found = Vec::new();
-            self.verify_user(&mut moment, head, of_user, &mut found).await?;
-            findings.extend(found.into_iter().map(|of| (head.user_id, of)));
+            let found = self.verify_user(&mut snapshot, head, of_user).await?;
+            findings.extend(found.into_iter().map(|discrepancy| (head.user_id, discrepancy)));
         }
         let count = u64::try_from(heads.len()).unwrap_or_default();
         Ok(Some((last.user_id.as_i32(), count)))
@@ -146,67 +157,80 @@ impl Service {
         connection: &mut PgConnection,
         head: &ChainHead,
         rows: impl Iterator<Item = &StoredCredential>,
-        found: &mut Vec<Discrepancy>,
-    ) -> Result<(), StorageError> {
-        let mut told = Told { mac: START_OF_CHAIN.to_vec(), ..Told::default() };
-        loop {
-            let after = told.sequence;
-            let links =
-                match chain_heads::list_links_after(connection, head.user_id, after, PAGE).await {
-                    Err(StorageError::Inconsistent { .. }) => {
-                        found.push(Discrepancy::EventUnreadable(after));
-                        return Ok(());
-                    }
-                    links => links?,
-                };
-            if links.is_empty() {
-                break;
-            }
-            for link in &links {
-                found.extend(self.verify_link(&told, link));
-                told.follow(link);
-            }
+    ) -> Result<Vec<Discrepancy>, StorageError> {
+        let mut found = Vec::new();
+        let Some(state) = self.verify_chain(connection, head.user_id, &mut found).await? else {
+            return Ok(found);
+        };
+        if head.sequence > state.sequence {
+            // The missing events are unknown, so the state cannot be compared.
+            found.push(Discrepancy::EventMissing(state.sequence + 1));
+            return Ok(found);
         }
-        if head.sequence > told.sequence {
-            // What the missing end said cannot be held against anything.
-            found.push(Discrepancy::EventMissing(told.sequence + 1));
-            return Ok(());
+        if head.sequence != state.sequence || head.mac != state.mac {
+            found.push(Discrepancy::HeadChanged(state.sequence));
         }
-        if head.sequence != told.sequence || head.mac != told.mac {
-            found.push(Discrepancy::HeadChanged(told.sequence));
-        }
-        for (is_other, discrepancy) in [
-            (head.acts_on_anybody != told.acts_on_anybody, Discrepancy::RightsChanged),
-            (head.is_retired != told.is_retired, Discrepancy::RetirementChanged),
-            (head.session_epoch != told.session_epoch, Discrepancy::EpochChanged),
+        for (differs, discrepancy) in [
+            (head.acts_on_anybody != state.acts_on_anybody, Discrepancy::RightsChanged),
+            (head.is_retired != state.is_retired, Discrepancy::RetirementChanged),
+            (head.session_epoch != state.session_epoch, Discrepancy::EpochChanged),
         ] {
-            found.extend(is_other.then_some(discrepancy));
+            found.extend(differs.then_some(discrepancy));
         }
-        self.verify_credentials(rows, told, found);
-        Ok(())
+        self.verify_credentials(rows, state, &mut found);
+        Ok(found)
     }
 
-    fn verify_link(&self, told: &Told, link: &ChainLink) -> Option<Discrepancy> {
+    /// Verifies each link of a chain; returns the state after the last one, `None` when an event is
+    /// invalid.
+    async fn verify_chain(
+        &self,
+        connection: &mut PgConnection,
+        user_id: UserId,
+        found: &mut Vec<Discrepancy>,
+    ) -> Result<Option<ChainState>, StorageError> {
+        let mut state = ChainState::start();
+        loop {
+            let after = state.sequence;
+            let links = chain_heads::list_links_after(connection, user_id, after, PAGE).await;
+            let links = match links {
+                Err(StorageError::Inconsistent { .. }) => {
+                    found.push(Discrepancy::EventUnreadable(after));
+                    return Ok(None);
+                }
+                links => links?,
+            };
+            if links.is_empty() {
+                return Ok(Some(state));
+            }
+            for link in &links {
+                found.extend(self.verify_link(&state, link));
+                state.apply(link);
+            }
+        }
+    }
+
+    fn verify_link(&self, state: &ChainState, link: &ChainLink) -> Option<Discrepancy> {
         let sequence = link.event.sequence;
-        if sequence != told.sequence + 1 {
-            return Some(Discrepancy::EventMissing(told.sequence + 1));
+        if sequence != state.sequence + 1 {
+            return Some(Discrepancy::EventMissing(state.sequence + 1));
         }
         let Some(key) = self.keyring.find_any(&link.key_id) else {
             return Some(Discrepancy::UnknownKey(sequence, link.key_id.clone()));
         };
-        let is_same = audit_mac(key, &told.mac, &link.event).ct_eq(&link.mac);
-        (!bool::from(is_same)).then_some(Discrepancy::EventChanged(sequence))
+        let is_equal = audit_mac(key, &state.mac, &link.event).ct_eq(&link.mac);
+        (!bool::from(is_equal)).then_some(Discrepancy::EventChanged(sequence))
     }
 
     fn verify_credentials<'rows>(
         &self,
         rows: impl Iterator<Item = &'rows StoredCredential>,
-        mut told: Told,
+        mut state: ChainState,
         found: &mut Vec<Discrepancy>,
     ) {
         for row in rows {
             let credential_type = row.credential_type.clone();
-            match told.credentials.remove(&credential_type) {
+            match state.credentials.remove(&credential_type) {
                 None => found.push(Discrepancy::CredentialUnexplained(credential_type)),
                 Some(version) if version != row.version => {
                     let version = row.version;
@@ -218,10 +242,15 @@ impl Service {
                 Some(_) => {}
             }
         }
-        found.extend(told.credentials.into_keys().map(Discrepancy::CredentialGone));
+        found.extend(state.credentials.into_keys().map(Discrepancy::CredentialGone));
     }
 
-    /// Holds an anchor against its chain.
+    /// True when an anchor was signed with a key of this installation.
+    pub(crate) fn is_genuine(&self, anchor: &Anchor) -> bool {
+        anchor.is_genuine(&self.keyring)
+    }
+
+    /// Compares an anchor with its chain.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -229,11 +258,11 @@ impl Service {
         &self,
         anchor: &Anchor,
     ) -> Result<Option<Finding>, StorageError> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.database.connection().await?;
         let Anchor { user_id, sequence, mac, .. } = anchor;
         let found = chain_heads::find_mac(&mut connection, *user_id, *sequence).await?;
         connection.release();
-        let is_there = found.is_some_and(|found| found == *mac);
-        Ok((!is_there).then_some((*user_id, Discrepancy::RolledBack(*sequence))))
+        let exists = found.is_some_and(|found| found == *mac);
+        Ok((!exists).then_some((*user_id, Discrepancy::RolledBack(*sequence))))
     }
 }

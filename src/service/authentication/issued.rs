@@ -1,50 +1,80 @@
-//! What tickets and sessions have in common: they go back to a proof, live by being used, and end
-//! with their user's epoch (protocol.md 10.8 and 10.16).
+//! The common part of tickets and sessions: they are based on an authentication, are extended by use,
+//! and end with the epoch of their user (protocol.md 10.8 and 10.16).
+
+use std::sync::Arc;
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 
-use super::{AuthenticationError, Refusal};
+use super::error::{AuthenticationError, Refusal};
 use crate::{
     domain::user::{User, UserId},
-    security::ticket_digest::TicketDigests,
-    service::{Rules, Service},
+    security::{keyring::Keyring, ticket_digest::TicketDigests},
     storage::{
         StorageError,
         tickets::{self, Ticket, TicketKind},
     },
 };
 
-/// Something is renewed only when more than this much of its term is used, so that most requests
-/// write nothing.
+/// An expiry is extended only when more than this much of the lifetime has passed, so that most
+/// requests write nothing.
 const RENEWAL_STEP: Duration = Duration::minutes(5);
 
-/// How long something derived lives.
+/// How long tickets and sessions live.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::service) struct Lifetime {
-    /// Without being used.
-    pub(in crate::service) sliding: std::time::Duration,
-    /// In all, after the proof; `None`: as long as anything derived.
-    pub(in crate::service) maximum: Option<std::time::Duration>,
+pub(crate) struct Lifetimes {
+    /// A ticket that is not used.
+    pub(crate) ticket: std::time::Duration,
+    /// A session that is not used.
+    pub(crate) session: std::time::Duration,
+    /// A session in all.
+    pub(crate) maximum_session: std::time::Duration,
+    /// Everything issued, after the authentication that it is based on; zero: without limit.
+    pub(crate) absolute: std::time::Duration,
 }
 
-impl Lifetime {
-    pub(in crate::service) fn of(kind: TicketKind, rules: &Rules) -> Self {
+impl Lifetimes {
+    /// The lifetime without use.
+    fn idle(&self, kind: TicketKind) -> std::time::Duration {
         match kind {
-            TicketKind::Ticket => Self { sliding: rules.ticket_lifetime, maximum: None },
-            TicketKind::Session => {
-                Self { sliding: rules.session_lifetime, maximum: Some(rules.maximum_session) }
-            }
+            TicketKind::Ticket => self.ticket,
+            TicketKind::Session => self.session,
         }
     }
 
-    /// Short ones are renewed more often, or they would end while they are used.
-    fn renewal_step(self) -> Duration {
-        RENEWAL_STEP.min(RENEWAL_STEP * (self.sliding.as_secs_f64() / 3600.0))
+    /// How much of the lifetime may pass before a renewal. Short lifetimes have a shorter step, so that
+    /// nothing expires while it is used.
+    fn renewal_step(&self, kind: TicketKind) -> Duration {
+        RENEWAL_STEP.min(RENEWAL_STEP * (self.idle(kind).as_secs_f64() / 3600.0))
+    }
+
+    /// The expiry of a ticket or session that is issued or used now.
+    fn expiry(
+        &self,
+        kind: TicketKind,
+        auth_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> OffsetDateTime {
+        let of_kind = match kind {
+            TicketKind::Ticket => None,
+            TicketKind::Session => end_after(auth_time, self.maximum_session),
+        };
+        let ends = [Some(now + self.idle(kind)), self.absolute_end(auth_time), of_kind];
+        ends.into_iter().flatten().min().unwrap_or(now)
+    }
+
+    /// The end of everything that is based on an authentication at `auth_time`; `None`: never.
+    fn absolute_end(&self, auth_time: OffsetDateTime) -> Option<OffsetDateTime> {
+        if self.absolute.is_zero() { None } else { end_after(auth_time, self.absolute) }
     }
 }
 
-/// Where something derived is stored.
+/// The end of a lifetime; `None` when it is beyond the calendar.
+fn end_after(auth_time: OffsetDateTime, lifetime: std::time::Duration) -> Option<OffsetDateTime> {
+    auth_time.checked_add(lifetime.try_into().ok()?)
+}
+
+/// Where a ticket or session is stored.
 #[derive(Debug)]
 pub(in crate::service) struct Reference {
     kind: TicketKind,
@@ -52,8 +82,14 @@ pub(in crate::service) struct Reference {
     pub(in crate::service) digests: TicketDigests,
 }
 
-impl Service {
-    /// Where a user's ticket or session is stored whose text has that digest.
+/// Finds, checks and renews tickets and sessions.
+pub(crate) struct IssuedTickets {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) lifetimes: Lifetimes,
+}
+
+impl IssuedTickets {
+    /// Where the user's ticket or session is stored whose text has that digest.
     pub(in crate::service) fn reference(
         &self,
         kind: TicketKind,
@@ -64,15 +100,28 @@ impl Service {
         Reference { kind, user_id, digests }
     }
 
-    /// What is stored there, with its user, if it still counts.
+    /// The expiry of a ticket or session that is issued now.
+    pub(in crate::service) fn expiry(
+        &self,
+        kind: TicketKind,
+        auth_time: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> OffsetDateTime {
+        self.lifetimes.expiry(kind, auth_time, now)
+    }
+
+    /// The live ticket or session at a reference, with its user.
+    ///
+    /// # Errors
+    /// When it does not exist, has expired or was revoked.
     pub(super) async fn find_live(
         &self,
         connection: &mut PgConnection,
-        at: &Reference,
+        reference: &Reference,
         now: OffsetDateTime,
     ) -> Result<(User, Ticket), AuthenticationError> {
-        let digests = &at.digests.readable;
-        let found = tickets::find_with_user(connection, at.kind, at.user_id, digests).await?;
+        let Reference { kind, user_id, digests } = reference;
+        let found = tickets::find_with_user(connection, *kind, *user_id, &digests.readable).await?;
         let unknown = || AuthenticationError::refused(None, Refusal::UnknownTicket);
         let (user, ticket) = found.ok_or_else(unknown)?;
         if ticket.expires_at <= now {
@@ -82,43 +131,31 @@ impl Service {
         Ok((user, ticket))
     }
 
-    /// Moves the expiry when enough of the term is used, or the digest was made under another key.
+    /// Extends the expiry when enough of the lifetime has passed, or the digest was made with another
+    /// key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
     pub(super) async fn renew(
         &self,
         connection: &mut PgConnection,
-        at: &Reference,
+        reference: &Reference,
         ticket: &Ticket,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
-        let lifetime = Lifetime::of(at.kind, &self.rules);
-        let after = self.expiry(at.kind, ticket.auth_time, now);
-        let is_fresh = after - ticket.expires_at <= lifetime.renewal_step();
-        if is_fresh && ticket.digest == at.digests.writing {
+        let Reference { kind, user_id, digests } = reference;
+        let expires_at = self.lifetimes.expiry(*kind, ticket.auth_time, now);
+        let is_recent = expires_at - ticket.expires_at <= self.lifetimes.renewal_step(*kind);
+        if is_recent && ticket.digest == digests.writing {
             return Ok(());
         }
-        tickets::renew(connection, at.user_id, ticket, (&at.digests.writing, after)).await
+        tickets::renew(connection, *user_id, ticket, (&digests.writing, expires_at)).await
     }
 
-    /// When something of that kind expires that is made or used now.
-    pub(in crate::service) fn expiry(
-        &self,
-        kind: TicketKind,
-        auth_time: OffsetDateTime,
-        now: OffsetDateTime,
-    ) -> OffsetDateTime {
-        let Lifetime { sliding, maximum } = Lifetime::of(kind, &self.rules);
-        let of_kind = maximum.and_then(|maximum| end_of(auth_time, maximum));
-        let ends = [Some(now + sliding), self.end_of_lifetime(auth_time), of_kind];
-        ends.into_iter().flatten().min().unwrap_or(now)
-    }
-
-    /// When everything ends that goes back to a proof at `auth_time`; `None`: never.
-    fn end_of_lifetime(&self, auth_time: OffsetDateTime) -> Option<OffsetDateTime> {
-        let absolute = self.rules.absolute_lifetime;
-        if absolute.is_zero() { None } else { end_of(auth_time, absolute) }
-    }
-
-    /// Refuses what was derived from a proof and does not count any more.
+    /// Refuses tickets, sessions and tokens that were revoked since they were issued.
+    ///
+    /// # Errors
+    /// [`AuthenticationError::Refused`].
     pub(super) fn check_issued(
         &self,
         user: &User,
@@ -133,14 +170,9 @@ impl Service {
         if session_epoch != user.session_epoch {
             return refuse(Refusal::EarlierEpoch);
         }
-        if self.end_of_lifetime(auth_time).is_some_and(|end| end <= now) {
+        if self.lifetimes.absolute_end(auth_time).is_some_and(|end| end <= now) {
             return refuse(Refusal::LifetimeOver);
         }
         Ok(())
     }
-}
-
-/// The time so long after a proof; `None`: there is none so late.
-fn end_of(auth_time: OffsetDateTime, lifetime: std::time::Duration) -> Option<OffsetDateTime> {
-    auth_time.checked_add(lifetime.try_into().ok()?)
 }

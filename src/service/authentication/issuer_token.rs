@@ -1,49 +1,65 @@
-//! Bearer tokens of configured issuers: the user is the owner of the identifier that the token
-//! proves.
+//! Bearer tokens of configured issuers: authenticates the owner of the identifier in the token.
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work};
+use super::{
+    admissions::Admissions,
+    error::{AuthenticationError, Refusal},
+    outcome::{Authenticated, Requested},
+};
 use crate::{
     domain::{
-        client_info::ClientInfo,
         credential::CredentialValue,
         principal::{AuthenticationScheme, Principal, Proof},
         stored_credential::StoredCredential,
     },
+    key_sets::KeySets,
     security::{
         identifier::{identifier_digests, same_identifier},
-        issuer_token::{IssuerIdentity, read_issuer_token},
+        issuer_token::{Issuer, IssuerIdentity, read_issuer_token},
+        keyring::Keyring,
     },
-    service::Service,
-    storage::credentials::{self, Candidate},
+    service::{credentials::last_uses::LastUses, unsealing::unseal},
+    storage::{
+        Database, StorageError,
+        credentials::{self, Candidate},
+    },
 };
 
-impl Service {
-    pub(super) async fn authenticate_issuer_token(
+/// Authenticates with tokens of configured issuers.
+pub(crate) struct IssuerTokenAuthenticator {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) key_sets: KeySets,
+    pub(crate) last_uses: Arc<LastUses>,
+    pub(crate) admissions: Admissions,
+}
+
+impl IssuerTokenAuthenticator {
+    /// The owner of the identifier that a token proves.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(super) async fn authenticate(
         &self,
         text: &SecretString,
-        (work, client_info): (Work, &ClientInfo),
+        request: Requested<'_>,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
+        let IssuerIdentity { credential_type, identifier, auth_time } =
+            self.verify(text, now).await?;
         let refuse = |reason| AuthenticationError::refused(None, reason);
-        let token = read_issuer_token(&self.issuers, text);
-        let token = token.map_err(|refused| refuse(Refusal::Token(refused)))?;
-        self.key_sets.refresh_for(&token).await?;
-        let identity = token.verify(now).map_err(|refused| refuse(Refusal::Token(refused)))?;
-        let IssuerIdentity { credential_type, identifier, auth_time } = identity;
-        // Brought to the form that saved values have.
+        // Normalized in the same way as stored values.
         let identifier = CredentialValue::parse("identifier", &identifier)
             .map_err(|_| refuse(Refusal::UnknownIdentifier))?;
         let identifier = identifier.secret();
-        let digests = identifier_digests(&self.keyring, &credential_type, identifier);
-        let mut connection = self.connection().await?;
-        let found =
-            credentials::find_by_identifier(&mut connection, &credential_type, &digests).await?;
-        connection.release();
-        let candidate = found.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
-        let row = self.row_of_identifier(&candidate, identifier)?;
+        let candidate = self.find(&credential_type, identifier).await?;
+        let candidate = candidate.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
+        let row = self.row_of(&candidate, identifier)?;
         let refuse = |reason| AuthenticationError::refused(Some(&candidate.user), reason);
         let row = row.ok_or_else(|| refuse(Refusal::IdentifierMismatch))?;
         if candidate.user.is_retired {
@@ -53,26 +69,51 @@ impl Service {
             return Err(refuse(Refusal::NotValidNow));
         }
         let scheme = AuthenticationScheme::Bearer;
-        self.last_uses.push(row, scheme, client_info, now);
+        self.last_uses.push(row, scheme, request.client_info, now);
         let user = candidate.user;
-        // An issuer whose clock is ahead must not stretch what is derived from its proof.
+        // An issuer whose clock is fast must not extend lifetimes.
         let auth_time = auth_time.min(now);
-        let admission = self.admit(work, user.user_id)?;
+        let admission = self.admissions.admit(request.work, user.user_id)?;
         let principal =
             Principal { user, scheme, proof: Proof::Token, auth_time, application: None };
         Ok(Authenticated { principal, admission })
     }
 
-    /// Whoever can write to the database can point a digest at another user, but cannot seal the
-    /// identifier into that user's row.
-    fn row_of_identifier<'rows>(
+    /// The identity that a token proves.
+    async fn verify(
+        &self,
+        text: &SecretString,
+        now: OffsetDateTime,
+    ) -> Result<IssuerIdentity, AuthenticationError> {
+        let refuse = |refused| AuthenticationError::refused(None, Refusal::Token(refused));
+        let token = read_issuer_token(&self.issuers, text).map_err(refuse)?;
+        self.key_sets.refresh_for(&token).await?;
+        token.verify(now).map_err(refuse)
+    }
+
+    async fn find(
+        &self,
+        credential_type: &str,
+        identifier: &SecretString,
+    ) -> Result<Option<Candidate>, StorageError> {
+        let digests = identifier_digests(&self.keyring, credential_type, identifier);
+        let mut connection = self.database.connection().await?;
+        let found =
+            credentials::find_by_identifier(&mut connection, credential_type, &digests).await?;
+        connection.release();
+        Ok(found)
+    }
+
+    /// The candidate's credential with that identifier. Write access to the database is enough to point
+    /// a digest at another user, but not to seal the identifier into a row of that user.
+    fn row_of<'rows>(
         &self,
         candidate: &'rows Candidate,
         identifier: &SecretString,
     ) -> Result<Option<&'rows StoredCredential>, AuthenticationError> {
         for row in &candidate.credentials {
-            let held = self.open(row)?.and_then(|envelope| envelope.identifier);
-            if held.is_some_and(|held| same_identifier(&held, identifier)) {
+            let sealed = unseal(&self.keyring, row)?.and_then(|envelope| envelope.identifier);
+            if sealed.is_some_and(|sealed| same_identifier(&sealed, identifier)) {
                 return Ok(Some(row));
             }
         }

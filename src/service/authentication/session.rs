@@ -1,74 +1,101 @@
-//! The cookie session: a live session of this service, and the value that only its own pages
-//! know (protocol.md 10.27).
+//! Session cookie: authenticates with a live session of this service and an XSRF token that only its
+//! own pages know (protocol.md 10.27).
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work, issued::Reference};
+use super::{
+    admissions::Admissions,
+    error::{AuthenticationError, Refusal},
+    issued::{IssuedTickets, Reference},
+    outcome::{Authenticated, Requested},
+};
 use crate::{
     domain::{
         application::InstallationType,
-        client_info::ClientInfo,
         principal::{AuthenticationScheme, Principal, Proof},
         user::User,
     },
     security::{
+        keyring::Keyring,
         session_cookie::{SessionReference, read_session},
         xsrf::{XsrfScope, is_xsrf_token},
     },
-    service::Service,
-    storage::tickets::{Ticket, TicketKind},
+    storage::{
+        Database,
+        tickets::{Ticket, TicketKind},
+    },
 };
 
-impl Service {
-    pub(super) async fn authenticate_session(
+/// Authenticates with session cookies.
+pub(crate) struct SessionAuthenticator {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) installation: InstallationType,
+    pub(crate) issued: Arc<IssuedTickets>,
+    pub(crate) admissions: Admissions,
+}
+
+impl SessionAuthenticator {
+    /// The owner of a session whose XSRF token is right.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(super) async fn authenticate(
         &self,
-        (cookie, xsrf): (&SecretString, &SecretString),
-        request: (Work, &ClientInfo),
+        cookie: &SecretString,
+        xsrf: &SecretString,
+        request: Requested<'_>,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedSession);
         let read = read_session(cookie).ok_or_else(malformed)?;
-        let admission = self.admit_unproven(request, read.user_id)?;
-        let mut connection = self.connection().await?;
-        let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
-        let (user, session) = self.find_live(&mut connection, &at, now).await?;
+        let admission = self.admissions.admit_unproven(request, read.user_id)?;
+        let mut connection = self.database.connection().await?;
+        let reference = self.issued.reference(TicketKind::Session, read.user_id, &read.digest);
+        let (user, session) = self.issued.find_live(&mut connection, &reference, now).await?;
         if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
             return Err(AuthenticationError::refused(Some(&user), Refusal::WrongXsrf));
         }
         if !self.may_have_session(&user) {
             return Err(AuthenticationError::OnlineSession);
         }
-        self.renew(&mut connection, &at, &session, now).await?;
+        self.issued.renew(&mut connection, &reference, &session, now).await?;
         connection.release();
-        let admission = self.move_admission(admission, user.user_id)?;
-        Ok(Authenticated { principal: principal(user, &session, at), admission })
+        let admission = self.admissions.move_to(admission, user.user_id)?;
+        Ok(Authenticated { principal: principal(user, &session, reference), admission })
     }
 
-    /// Whose session that is, if it still counts.
-    pub(in crate::service) async fn principal_of_session(
+    /// The owner of a live session, without a check of the XSRF token.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(in crate::service) async fn principal_of(
         &self,
         read: &SessionReference,
         now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
-        let at = self.reference(TicketKind::Session, read.user_id, &read.digest);
-        let mut connection = self.connection().await?;
-        let (user, session) = self.find_live(&mut connection, &at, now).await?;
+        let reference = self.issued.reference(TicketKind::Session, read.user_id, &read.digest);
+        let mut connection = self.database.connection().await?;
+        let (user, session) = self.issued.find_live(&mut connection, &reference, now).await?;
         connection.release();
-        Ok(principal(user, &session, at))
+        Ok(principal(user, &session, reference))
     }
 
-    /// Online, sessions are for administrators (protocol.md 10.9), who are never external users.
+    /// Online, only administrators may have sessions (protocol.md 10.9); external users never are
+    /// administrators.
     pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
-        self.rules.installation == InstallationType::Onsite || user.is_active_administrator()
+        self.installation == InstallationType::Onsite || user.is_active_administrator()
     }
 }
 
-fn principal(user: User, session: &Ticket, at: Reference) -> Principal {
+fn principal(user: User, session: &Ticket, reference: Reference) -> Principal {
     Principal {
         user,
         scheme: AuthenticationScheme::Session,
-        proof: Proof::Session { digests: at.digests.readable },
+        proof: Proof::Session { digests: reference.digests.readable },
         auth_time: session.auth_time,
         application: None,
     }

@@ -1,39 +1,54 @@
-//! SoTicket: a live ticket of this service, renewed by use (protocol.md 10.6).
+//! SoTicket: authenticates with a live ticket of this service, which is extended by use
+//! (protocol.md 10.6).
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Authenticated, AuthenticationError, Refusal, Work};
+use super::{
+    admissions::Admissions,
+    error::{AuthenticationError, Refusal},
+    issued::IssuedTickets,
+    outcome::{Authenticated, Requested},
+};
 use crate::{
-    domain::{
-        client_info::ClientInfo,
-        principal::{AuthenticationScheme, Principal, Proof},
-    },
+    domain::principal::{AuthenticationScheme, Principal, Proof},
     security::so_ticket::read_ticket,
-    service::Service,
-    storage::tickets::TicketKind,
+    storage::{Database, tickets::TicketKind},
 };
 
-impl Service {
-    pub(super) async fn authenticate_ticket(
+/// Authenticates with tickets.
+pub(crate) struct TicketAuthenticator {
+    pub(crate) database: Database,
+    pub(crate) issued: Arc<IssuedTickets>,
+    pub(crate) admissions: Admissions,
+}
+
+impl TicketAuthenticator {
+    /// The owner of a ticket.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(super) async fn authenticate(
         &self,
         text: &SecretString,
-        request: (Work, &ClientInfo),
+        request: Requested<'_>,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedTicket);
         let read = read_ticket(text).ok_or_else(malformed)?;
-        let admission = self.admit_unproven(request, read.user_id)?;
-        let mut connection = self.connection().await?;
-        let at = self.reference(TicketKind::Ticket, read.user_id, &read.digest);
-        let (user, ticket) = self.find_live(&mut connection, &at, now).await?;
-        self.renew(&mut connection, &at, &ticket, now).await?;
+        let admission = self.admissions.admit_unproven(request, read.user_id)?;
+        let mut connection = self.database.connection().await?;
+        let reference = self.issued.reference(TicketKind::Ticket, read.user_id, &read.digest);
+        let (user, ticket) = self.issued.find_live(&mut connection, &reference, now).await?;
+        self.issued.renew(&mut connection, &reference, &ticket, now).await?;
         connection.release();
-        let admission = self.move_admission(admission, user.user_id)?;
+        let admission = self.admissions.move_to(admission, user.user_id)?;
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::SoTicket,
-            proof: Proof::Ticket { digests: at.digests.readable },
+            proof: Proof::Ticket { digests: reference.digests.readable },
             auth_time: ticket.auth_time,
             application: None,
         };

@@ -1,22 +1,34 @@
-//! Issuing access tokens of this service.
+//! Access tokens of this service: issues and verifies them.
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use crate::service::Service;
 use crate::{
-    domain::principal::Principal,
-    security::access_token::{AccessTokenContent, TokenRefused},
+    domain::{application::Application, principal::Principal},
+    security::{
+        access_token::{AccessTokenContent, AccessTokens, TokenRefused},
+        application_token::Applications,
+        keyring::Keyring,
+    },
 };
 
-impl Service {
-    /// A token for the caller, which goes back to the same proof as this request does. It leaves no
-    /// event: nothing is stored for it and no right comes with it that the caller has not already; it
-    /// ends by its expiry and with the user's epoch, whose changes are events.
+/// Issues and verifies access tokens.
+pub(crate) struct Tokens {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) applications: Arc<Applications>,
+    pub(crate) access_tokens: AccessTokens,
+}
+
+impl Tokens {
+    /// Issues a token to the caller, based on the authentication of this request. It is not audited:
+    /// nothing is stored, the token gives no right that the caller lacks, and it ends with its expiry
+    /// or with the user's epoch, whose changes are audited.
     ///
     /// # Errors
-    /// When it cannot be signed.
-    pub(crate) fn issue_access_token(
+    /// When the token cannot be signed.
+    pub(crate) fn issue(
         &self,
         principal: &Principal,
         now: OffsetDateTime,
@@ -28,5 +40,23 @@ impl Service {
             application: principal.application.clone(),
         };
         self.access_tokens.issue(&self.keyring, &self.applications, &content, now)
+    }
+
+    /// Verifies a token of this service.
+    ///
+    /// # Errors
+    /// When it is not a valid token of this installation.
+    pub(super) fn verify(&self, text: &SecretString) -> Result<AccessTokenContent, TokenRefused> {
+        self.access_tokens.verify((&self.keyring, &self.applications), text)
+    }
+
+    /// The application with that secret.
+    pub(crate) fn find_application(&self, secret: &SecretString) -> Option<Application> {
+        self.applications.find_by_token(secret).cloned()
+    }
+
+    /// The name of this installation in its tokens.
+    pub(crate) fn context(&self) -> &str {
+        &self.access_tokens.context
     }
 }

@@ -1,24 +1,25 @@
-//! Deleting a credential.
+//! Deletes a credential.
 
-use crate::service::{
-    Service,
-    user_transaction::{AuditedChange, ChangeUserError},
-};
+use super::saving::Credentials;
 use crate::{
     domain::{
         audit::AuditKind, change_context::ChangeContext, credential_type::CredentialType,
         user::UserId,
     },
+    service::{
+        errors::ChangeUserError,
+        user_transaction::{AuditedChange, lock_user},
+    },
     storage::{self, credential_writes},
 };
 
-impl Service {
-    /// Deletes the user's credential of that type; false when there is none (protocol.md 10.18).
-    /// Whoever has no other that logs in cannot log in any more.
+impl Credentials {
+    /// Deletes the user's credential of that type; false when there is none (protocol.md 10.18). A user
+    /// without another credential that authenticates can no longer log in.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
-    pub(crate) async fn delete_credential(
+    pub(crate) async fn delete(
         &self,
         context: ChangeContext<'_>,
         user_id: UserId,
@@ -28,18 +29,18 @@ impl Service {
             return Err(ChangeUserError::Forbidden);
         }
         let type_name = credential_type.as_str();
-        let mut connection = self.connection().await?;
+        let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
+        let mut user = lock_user(&mut transaction, context, user_id).await?;
         if !credential_writes::delete(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }
         let change = AuditedChange {
             kind: AuditKind::CredentialDeleted,
             credential_type: Some(type_name),
-            revokes_issued: self.logs_in(credential_type),
+            revokes_issued: self.writer.authenticates(credential_type),
         };
-        self.append_audit_event(&mut transaction, context, (user_id, &mut head), change).await?;
+        self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         storage::commit(transaction).await?;
         Ok(true)
     }

@@ -1,5 +1,5 @@
-//! Notes of when credentials were last used: at most once a minute for each, off the response's
-//! path, and dropped when there is too much else to do.
+//! Records when credentials were last used: at most once a minute for each, without delaying a response,
+//! and dropped when too many wait.
 
 use std::{
     num::NonZeroUsize,
@@ -10,33 +10,32 @@ use lru::LruCache;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::mpsc;
 
-use crate::service::Service;
 use crate::{
     domain::{
         client_info::ClientInfo, principal::AuthenticationScheme,
         stored_credential::StoredCredential, user::UserId,
     },
     storage::{
-        StorageError,
+        Database, StorageError,
         credential_uses::{self, CredentialUse},
     },
 };
 
-/// A credential is noted at most so often.
-const STEP: Duration = Duration::MINUTE;
+/// The time between two records of one credential.
+const INTERVAL: Duration = Duration::MINUTE;
 
-/// Notes that may wait; more are dropped.
+/// Records that may wait; more are dropped.
 const MAXIMUM_WAITING: usize = 1000;
 
-/// Notes of one statement.
+/// Records of one statement.
 const BATCH: usize = 100;
 
-/// Credentials whose last note is remembered here, so that most uses cost nothing.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// Credentials whose last record is cached, so that most uses cost nothing.
+const CACHED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-/// The notes that wait, and what was noted lately.
+/// The queue of uses to record, and a cache of recorded ones.
 pub(crate) struct LastUses {
-    noted: Mutex<LruCache<(UserId, String), OffsetDateTime>>,
+    recorded: Mutex<LruCache<(UserId, String), OffsetDateTime>>,
     sender: mpsc::Sender<CredentialUse>,
     receiver: tokio::sync::Mutex<mpsc::Receiver<CredentialUse>>,
 }
@@ -44,13 +43,13 @@ pub(crate) struct LastUses {
 impl Default for LastUses {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(MAXIMUM_WAITING);
-        let noted = Mutex::new(LruCache::new(REMEMBERED));
-        Self { noted, sender, receiver: tokio::sync::Mutex::new(receiver) }
+        let recorded = Mutex::new(LruCache::new(CACHED));
+        Self { recorded, sender, receiver: tokio::sync::Mutex::new(receiver) }
     }
 }
 
 impl LastUses {
-    /// Notes that this credential has logged somebody in, unless it was noted a moment ago.
+    /// Queues a use of a credential, unless one was recorded within the last minute.
     pub(in crate::service) fn push(
         &self,
         row: &StoredCredential,
@@ -61,7 +60,7 @@ impl LastUses {
         if !self.is_due(row, now) {
             return;
         }
-        // When there is no room, a later use is noted.
+        // When the queue is full, a later use is recorded.
         let _ = self.sender.try_send(CredentialUse {
             user_id: row.user_id,
             credential_type: row.credential_type.clone(),
@@ -74,35 +73,33 @@ impl LastUses {
 
     fn is_due(&self, row: &StoredCredential, now: OffsetDateTime) -> bool {
         let key = (row.user_id, row.credential_type.clone());
-        // Its data is whole whatever happened to the last holder.
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.get(&key).is_some_and(|last| now - *last < STEP) {
+        // A panic of another holder leaves the cache consistent.
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        if recorded.get(&key).is_some_and(|last| now - *last < INTERVAL) {
             return false;
         }
-        noted.put(key, now);
+        recorded.put(key, now);
         true
     }
-}
 
-impl Service {
-    /// Writes what was noted, for ever.
-    pub(crate) async fn note_uses(&self) {
-        let mut waiting = self.last_uses.receiver.lock().await;
+    /// Writes queued uses to the database; never returns.
+    pub(crate) async fn run(&self, database: &Database) {
+        let mut waiting = self.receiver.lock().await;
         let mut uses = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut uses, BATCH).await > 0 {
-            if let Err(error) = self.write_uses(&uses).await {
-                tracing::debug!(%error, "the last use of credentials could not be noted");
+            if let Err(error) = write(database, &uses).await {
+                tracing::debug!(%error, "the last use of credentials could not be recorded");
             }
             uses.clear();
         }
     }
+}
 
-    async fn write_uses(&self, uses: &[CredentialUse]) -> Result<(), StorageError> {
-        let mut connection = self.connection().await?;
-        credential_uses::note(&mut connection, uses, STEP).await?;
-        connection.release();
-        Ok(())
-    }
+async fn write(database: &Database, uses: &[CredentialUse]) -> Result<(), StorageError> {
+    let mut connection = database.connection().await?;
+    credential_uses::note(&mut connection, uses, INTERVAL).await?;
+    connection.release();
+    Ok(())
 }
 
 #[cfg(test)]
@@ -131,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_credential_waits_once_a_minute_and_what_is_too_much_is_dropped() {
+    async fn a_use_is_queued_once_a_minute_and_dropped_when_the_queue_is_full() {
         let uses = LastUses::default();
         let client_info = ClientInfo { address: None, request_id: "request".to_owned() };
         let now = OffsetDateTime::UNIX_EPOCH;
@@ -142,7 +139,7 @@ mod tests {
         assert_eq!(waiting(&uses).await, 1);
         push(1, now + Duration::seconds(60));
         assert_eq!(waiting(&uses).await, 2);
-        // Nobody writes them: whoever logs in waits for nothing all the same.
+        // Nothing empties the queue; a login does not wait for it.
         for user_id in 2..5_000 {
             push(user_id, now);
         }

@@ -1,9 +1,10 @@
-//! Saving, deleting, listing and rehashing credentials.
+//! Credentials: saving, deleting, verifying and rehashing them, and the password policy.
 
 pub(crate) mod deletion;
+pub(crate) mod hasher;
 pub(crate) mod last_uses;
 pub(crate) mod password_checker;
 pub(crate) mod passwords;
 pub(crate) mod rehashing;
 pub(crate) mod saving;
-pub(crate) mod writing;
+pub(crate) mod writer;

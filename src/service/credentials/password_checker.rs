@@ -1,50 +1,65 @@
-//! Whether a password may be one: the rules of the installation, the list of common passwords, and an
-//! estimate of how soon it is guessed.
+//! Checks new passwords: the policy of the installation, the list of common passwords, and an estimate
+//! of the guesses that a password withstands.
 
-use crate::service::{Service, credentials::saving::SaveCredentialError};
+use std::sync::Arc;
+
 use crate::{
-    domain::{Reason, client_info::FairnessKey, credential::CredentialValue},
-    security::{common_passwords, hashing::HashingError},
+    domain::{
+        Reason, client_info::FairnessKey, credential::CredentialValue,
+        password_policy::PasswordPolicy,
+    },
+    security::{
+        common_passwords,
+        hashing::{HashingEngine, HashingError},
+    },
+    service::errors::SaveCredentialError,
 };
 
-impl Service {
-    /// Refuses what may not be the password of the user of that name.
+/// Checks new passwords.
+pub(crate) struct PasswordChecker {
+    pub(crate) hashing: Arc<HashingEngine>,
+    /// `None`: any password is accepted.
+    pub(crate) policy: Option<PasswordPolicy>,
+}
+
+impl PasswordChecker {
+    /// Refuses a password that the user with that login name may not have.
     ///
     /// # Errors
-    /// [`SaveCredentialError::PasswordRefused`], or when the estimate cannot be made in time.
-    pub(in crate::service) async fn require_password(
+    /// [`SaveCredentialError::PasswordRefused`], or when the estimate does not finish in time.
+    pub(super) async fn require(
         &self,
         caller: FairnessKey,
         login_name: &str,
         value: &CredentialValue,
     ) -> Result<(), SaveCredentialError> {
-        let problems = self.password_problems(caller, login_name, value).await?;
+        let problems = self.problems(caller, login_name, value).await?;
         if problems.is_empty() {
             return Ok(());
         }
         Err(SaveCredentialError::PasswordRefused(problems))
     }
 
-    /// Why this may not be the password of the user of that name: every reason, or none. What the
-    /// rules or the list refuse is not estimated.
+    /// Every reason why the user with that login name may not have this password. A password that the
+    /// policy or the list refuses is not estimated.
     ///
     /// # Errors
-    /// When the estimate cannot be made in time.
-    pub(crate) async fn password_problems(
+    /// When the estimate does not finish in time.
+    pub(in crate::service) async fn problems(
         &self,
         caller: FairnessKey,
         login_name: &str,
         value: &CredentialValue,
     ) -> Result<Vec<Reason>, HashingError> {
-        let Some(policy) = &self.rules.password_policy else { return Ok(Vec::new()) };
+        let Some(policy) = &self.policy else { return Ok(Vec::new()) };
         let words = policy.words_of(login_name);
         let mut problems = policy.problems(value, &words);
-        // What is short is guessed sooner anyway; one reason says it.
+        // A short password is often a common one, too; one reason is enough.
         if problems.is_empty() && common_passwords::is_listed(value) {
             problems.push(Reason::CommonPassword);
         }
         if problems.is_empty() {
-            // It takes milliseconds, which others would wait for on any other thread.
+            // The estimate takes milliseconds, which would block other tasks of an async thread.
             let estimate = move |value: &[u8]| common_passwords::is_guessable(value, &words);
             if self.hashing.check(caller, value, estimate).await? {
                 problems.push(Reason::Guessable);

@@ -1,37 +1,58 @@
-//! Setting and changing passwords: other ways to save a `CRM5/PASSWORD`, through the same function.
+//! Sets and changes passwords: other ways to save a `CRM5/PASSWORD`.
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::service::{
-    Service,
-    credentials::saving::{PasswordProof, SaveCredentialError},
-    throttling::counting::LOCKED,
-};
+use super::{password_checker::PasswordChecker, saving::Credentials, writer::PasswordProof};
 use crate::{
     domain::{
+        Reason,
         change_context::ChangeContext,
+        client_info::FairnessKey,
         credential::CredentialValue,
         passwords::{ChangePassword, SetPassword},
         principal::Principal,
         save_credential::{NewCredential, SaveCredential},
+        stored_credential::StoredCredential,
         user::{LoginName, User, UserId, UserReference},
     },
     security::{
         generated_password::generate_password,
-        hashing::{self, VerificationRequest},
+        hashing::{
+            HashingEngine, HashingError, StoredHash, VerificationOutcome, VerificationRequest,
+        },
+        keyring::Keyring,
     },
-    storage::{StorageError, credentials},
+    service::{
+        errors::{AttemptError, SaveCredentialError},
+        throttling::throttle::Throttling,
+        unsealing::unseal_hash,
+        users::directory::UserDirectory,
+    },
+    storage::{Database, StorageError, credentials},
 };
 
-/// Passwords that are made up at most until one is taken.
-const GENERATED: usize = 5;
+/// How many passwords are generated at most until the policy accepts one.
+const MAXIMUM_GENERATED: usize = 5;
 
-impl Service {
-    /// Sets a password at an administrator's word.
+/// Sets, changes and checks passwords.
+pub(crate) struct Passwords {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) hashing: Arc<HashingEngine>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) checker: Arc<PasswordChecker>,
+    pub(crate) directory: Arc<UserDirectory>,
+    pub(crate) throttling: Arc<Throttling>,
+}
+
+impl Passwords {
+    /// Sets the password of a user, for administrators.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
-    pub(crate) async fn set_password(
+    pub(crate) async fn set(
         &self,
         context: ChangeContext<'_>,
         command: SetPassword,
@@ -40,66 +61,66 @@ impl Service {
             return Err(SaveCredentialError::Forbidden);
         }
         let user_id = self.resolve(&command.user).await?.user_id;
-        self.save_password(context, user_id, command.password, None).await
+        self.save(context, user_id, command.password, None).await
     }
 
-    /// Sets a password that is made up here, and tells it this once.
+    /// Sets a generated password and returns it; it cannot be read again.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
-    pub(crate) async fn set_generated_password(
+    pub(crate) async fn set_generated(
         &self,
         context: ChangeContext<'_>,
         user: UserReference,
     ) -> Result<SecretString, SaveCredentialError> {
-        // One in many thousands is taken for a common one.
+        // The filter of common passwords has false positives: it refuses one in many thousands.
         let mut text = generate_password()?;
-        for _ in 0..GENERATED {
+        for _ in 0..MAXIMUM_GENERATED {
             let value = CredentialValue::parse("Password", &text)
                 .map_err(|_| SaveCredentialError::Unwritable)?;
-            if self.password_problems(context.actor.caller(), "", &value).await?.is_empty() {
+            if self.problems(context.actor.caller(), "", &value).await?.is_empty() {
                 break;
             }
             text = generate_password()?;
         }
         let password = CredentialValue::parse("Password", &text)
             .map_err(|_| SaveCredentialError::Unwritable)?;
-        self.set_password(context, SetPassword { user, password }).await?;
+        self.set(context, SetPassword { user, password }).await?;
         Ok(text)
     }
 
-    /// Replaces a password by whoever knows it; false when they do not (protocol.md 10.17).
+    /// Replaces a password with the old one as proof; false when the old one is wrong
+    /// (protocol.md 10.17).
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
-    pub(crate) async fn change_password(
+    pub(crate) async fn change(
         &self,
         context: ChangeContext<'_>,
         command: ChangePassword,
     ) -> Result<bool, SaveCredentialError> {
         let ChangePassword { user, old, new } = command;
         let Some(old) = old else {
-            self.set_password(context, SetPassword { user, password: new }).await?;
+            self.set(context, SetPassword { user, password: new }).await?;
             return Ok(true);
         };
         if !context.actor.may_change_password_of(&user) {
             return Err(SaveCredentialError::Forbidden);
         }
         let user = self.resolve(&context.actor.meaning(user)).await?;
-        let user_id = user.user_id;
-        let Some(proven) = self.verify_password(context, &user, &old).await? else {
+        let Some(proof) = self.verify(context, &user, &old).await? else {
             return Ok(false);
         };
-        self.save_password(context, user_id, new, Some(&proven)).await?;
+        self.save(context, user.user_id, new, Some(&proof)).await?;
         Ok(true)
     }
 
-    /// True when the caller may give that user another password. Nobody who may not learns whether
-    /// there is such a user.
+    /// True when the caller may change the password of that user. A caller without this right does not
+    /// learn whether the user exists.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn can_change_password(
+    pub(crate) async fn may_change(
         &self,
         principal: &Principal,
         user: UserReference,
@@ -107,63 +128,91 @@ impl Service {
         if !principal.may_change_password_of(&user) {
             return Ok(false);
         }
-        Ok(self.find_referenced(&principal.meaning(user)).await?.is_some())
+        Ok(self.directory.find(&principal.meaning(user)).await?.is_some())
     }
 
-    async fn save_password(
+    /// Every reason why the user with that login name may not have this password.
+    ///
+    /// # Errors
+    /// When the check does not finish in time.
+    pub(crate) async fn problems(
+        &self,
+        caller: FairnessKey,
+        login_name: &str,
+        value: &CredentialValue,
+    ) -> Result<Vec<Reason>, HashingError> {
+        self.checker.problems(caller, login_name, value).await
+    }
+
+    async fn save(
         &self,
         context: ChangeContext<'_>,
         user_id: UserId,
         value: CredentialValue,
-        proven: Option<&PasswordProof>,
+        proof: Option<&PasswordProof>,
     ) -> Result<(), SaveCredentialError> {
-        let credential_type = self.types.password().clone();
+        let credential_type = self.credentials.types().password().clone();
         let credential = NewCredential::new(credential_type, value);
-        self.save_permitted(context, SaveCredential { user_id, credential }, proven).await
+        let command = SaveCredential { user_id, credential };
+        self.credentials.save_permitted(context, command, proof).await
     }
 
-    /// The user's stored password, if it is this one. Without a row the same work is done.
-    async fn verify_password(
+    /// The user's stored password, if `value` is right. Without a stored password the same work is
+    /// done.
+    async fn verify(
         &self,
         context: ChangeContext<'_>,
         user: &User,
         value: &CredentialValue,
     ) -> Result<Option<PasswordProof>, SaveCredentialError> {
         let user_id = user.user_id;
-        let type_name = self.types.password().as_str();
-        let row = on_connection!(self, |connection| credentials::find_by_type(
+        let type_name = self.credentials.types().password().as_str();
+        let row = on_connection!(self.database, |connection| credentials::find_by_type(
             &mut connection,
             user_id,
             type_name
         ))?;
-        let hash = row.as_ref().map(|row| self.open_hash(row)).transpose()?.flatten();
-        let attempt = self.attempt(user_id.into(), value, (context.client_info, context.now));
-        let charged = self.reserve_attempt(&attempt, vec![type_name.to_owned()], true).await?;
-        if charged.iter().any(|of| of.is_locked) {
-            // The caller is authenticated already: there is nothing to hide.
-            return Err(LOCKED.into());
+        let hash = row.as_ref().map(|row| unseal_hash(&self.keyring, row)).transpose()?.flatten();
+        let attempt =
+            self.throttling.attempt(user_id.into(), value, context.client_info, context.now);
+        let types = vec![type_name.to_owned()];
+        let reserved = self.throttling.reserve_attempt(&attempt, types, true).await?;
+        if reserved.iter().any(|reserved| reserved.is_locked) {
+            // The caller is authenticated already: the lock need not be hidden.
+            return Err(AttemptError::LOCKED.into());
         }
+        let is_right = self.is_right(context, user, value, row.as_ref(), hash.as_ref()).await?;
+        let is_valid = |row: &StoredCredential| row.validity.contains(context.now);
+        let Some(row) = row.filter(|row| is_right && is_valid(row)) else { return Ok(None) };
+        self.throttling.record_success(&attempt, type_name).await?;
+        Ok(Some(PasswordProof { credential_type: row.credential_type, version: row.version }))
+    }
+
+    /// True when `value` is the password in the row; only a valid row can be right.
+    async fn is_right(
+        &self,
+        context: ChangeContext<'_>,
+        user: &User,
+        value: &CredentialValue,
+        row: Option<&StoredCredential>,
+        hash: Option<&StoredHash>,
+    ) -> Result<bool, SaveCredentialError> {
         let canonical_name = LoginName::parse(&user.login_name)
             .map_err(|_| StorageError::Inconsistent { table: "users" })?;
-        let is_valid = row.as_ref().is_some_and(|row| row.validity.contains(context.now));
+        let is_valid = row.is_some_and(|row| row.validity.contains(context.now));
         let request = VerificationRequest {
             canonical_name: canonical_name.canonical(),
-            credential_type: type_name,
+            credential_type: self.credentials.types().password().as_str(),
             value,
-            row: row.as_ref(),
-            hash: hash.as_ref(),
+            row,
+            hash,
             lets_in: is_valid && hash.is_some(),
         };
-        let is_right = self.hashing.verify(context.actor.caller(), &request).await?
-            != hashing::VerificationOutcome::Wrong;
-        let proven = row.filter(|_| is_right && is_valid);
-        if proven.is_some() {
-            self.note_success(&attempt, type_name).await?;
-        }
-        Ok(proven.map(|row| (row.credential_type, row.version)))
+        let outcome = self.hashing.verify(context.actor.caller(), &request).await?;
+        Ok(outcome != VerificationOutcome::Wrong)
     }
 
     async fn resolve(&self, user: &UserReference) -> Result<User, SaveCredentialError> {
-        self.find_referenced(user).await?.ok_or(SaveCredentialError::UnknownUser)
+        self.directory.find(user).await?.ok_or(SaveCredentialError::UnknownUser)
     }
 }

@@ -1,30 +1,40 @@
-//! Hashes that cost less than today's are made anew when their owner logs in.
+//! Replaces outdated hashes when their owners log in.
 //!
-//! Off the response's path and only when nothing else is to be hashed: one at a time, and dropped
-//! when it cannot be done soon. The next login tries again.
+//! A hash is outdated when it costs less than a new one or another system computed it. Rehashing never
+//! delays a response and runs only while no other hash waits: one at a time, and dropped when it cannot
+//! start soon. The next login tries again.
+
+use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
-use crate::service::Service;
 use crate::{
     domain::{
         credential::CredentialValue,
         stored_credential::{HashScheme, StoredCredential},
     },
-    security::sealing::{Binding, Envelope, seal},
-    storage::credential_writes::{self, HashReplacement},
+    security::{
+        hashing::HashingEngine,
+        keyring::Keyring,
+        sealing::{Binding, Envelope, seal},
+    },
+    service::unsealing::unseal,
+    storage::{
+        Database,
+        credential_writes::{self, HashReplacement},
+    },
 };
 
-/// Upgrades that may wait. They hold passwords, so they are few.
+/// Rehashes that may wait. They hold passwords, so there are few.
 const MAXIMUM_WAITING: usize = 16;
 
-/// A row below the target, and the secret it was made from.
+/// A row with an outdated hash, and the secret that it was computed from.
 struct Rehash {
     row: StoredCredential,
     value: CredentialValue,
 }
 
-/// The upgrades that wait for an idle moment.
+/// The rehashes that wait for an idle engine.
 pub(crate) struct RehashQueue {
     sender: mpsc::Sender<Rehash>,
     receiver: Mutex<mpsc::Receiver<Rehash>>,
@@ -38,20 +48,27 @@ impl Default for RehashQueue {
 }
 
 impl RehashQueue {
-    /// Remembers a row to be upgraded, if there is room.
+    /// Queues a row; drops it when the queue is full, because the next login tries again.
     pub(in crate::service) fn push(&self, row: StoredCredential, value: CredentialValue) {
-        // When there is none, the next login tries again.
         let _ = self.sender.try_send(Rehash { row, value });
     }
 }
 
-impl Service {
-    /// Upgrades what logins found, for ever.
-    pub(crate) async fn rehash_outdated(&self) {
-        let mut waiting = self.rehash_queue.receiver.lock().await;
-        while let Some(upgrade) = waiting.recv().await {
-            let user_id = upgrade.row.user_id;
-            match self.rehash(upgrade).await {
+/// Replaces outdated hashes.
+pub(crate) struct Rehashing {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) hashing: Arc<HashingEngine>,
+    pub(crate) queue: Arc<RehashQueue>,
+}
+
+impl Rehashing {
+    /// Replaces the queued hashes; never returns.
+    pub(crate) async fn run(&self) {
+        let mut waiting = self.queue.receiver.lock().await;
+        while let Some(rehash) = waiting.recv().await {
+            let user_id = rehash.row.user_id;
+            match self.rehash(rehash).await {
                 Ok(true) => tracing::info!(user.id = %user_id, "a hash was upgraded"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(
@@ -63,16 +80,17 @@ impl Service {
         }
     }
 
-    /// True when the row was replaced; false when there was no time, or it is another row by now.
+    /// True when the row was replaced; false when the engine was busy, or the row has changed.
     async fn rehash(
         &self,
-        Rehash { row, value }: Rehash,
+        rehash: Rehash,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-        let Some(envelope) = self.open(&row)? else { return Ok(false) };
+        let Rehash { row, value } = rehash;
+        let Some(envelope) = unseal(&self.keyring, &row)? else { return Ok(false) };
         let Some(hash) = self.hashing.hash_when_idle(&value).await? else { return Ok(false) };
         let key = self.keyring.writing();
         let hash_parameters = hash.parameters();
-        // The credential is the one it was: its version stays.
+        // The value is unchanged, so the version stays.
         let binding =
             Binding { hash_scheme: HashScheme::Argon2id, hash_parameters, ..Binding::of(&row) };
         let envelope = Envelope { phc: hash.to_phc_string()?, identifier: envelope.identifier };
@@ -82,7 +100,7 @@ impl Service {
             hash_parameters,
             row,
         };
-        let mut connection = self.connection().await?;
+        let mut connection = self.database.connection().await?;
         Ok(credential_writes::replace_hash(&mut connection, &replacement).await?)
     }
 }

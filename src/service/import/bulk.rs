@@ -1,17 +1,11 @@
-//! Importing many new users at once whose hashes are ready: checked, sealed and chained one by one,
-//! written in one transaction, many of them by `COPY`. What that is not for goes the way of a single
-//! user.
+//! Imports many new users whose hashes are computed already: each is checked, sealed and chained, and
+//! all are written in one transaction, many of them with `COPY`. All other users are imported singly.
+
+use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use crate::service::{
-    Service,
-    credentials::saving::{HashedCredential, Save, WritePrecondition},
-    import::single::{Imported, ImportedUser},
-    user_transaction::ChangeUserError,
-    users::directory::happenings_of_new,
-    users::saving::new_user,
-};
+use super::users::{Imported, ImportedUser, UserImport};
 use crate::{
     domain::{
         InvalidField, Reason,
@@ -19,72 +13,108 @@ use crate::{
         change_context::ChangeContext,
         user::{NewUser, UserId},
     },
-    security::audit_chain::{START_OF_CHAIN, audit_mac},
+    security::{
+        audit_chain::{START_OF_CHAIN, audit_mac},
+        keyring::Keyring,
+    },
+    service::{
+        credentials::{
+            hasher::{CredentialHasher, HashedCredential},
+            writer::{CredentialWriter, Save, WritePrecondition},
+        },
+        errors::ChangeUserError,
+        user_transaction::require_current_actor,
+        users::{
+            saving::new_user,
+            writer::{UserWriter, changes_of_new_user},
+        },
+    },
     storage::{
-        self, StorageError,
+        self, Database, StorageError,
         bulk::{self, BulkRows, ChainEnd},
         users::{self, UserHead},
     },
 };
 
-/// With fewer users than that, a statement for each table and user is faster than to begin and end a
-/// `COPY` for each table.
-const FEWEST_FOR_COPY: usize = 64;
+/// With fewer users, one statement for each table and user is faster than one `COPY` for each table.
+const MINIMUM_FOR_COPY: usize = 64;
 
-/// What became of an imported user.
+/// The result of an imported user.
 pub(crate) type Outcome = Result<(Imported, UserId), ChangeUserError>;
 
-/// A user that can be written together with others.
+/// A new user that can be written together with others.
 struct Ready {
     user: NewUser,
     hashed: Vec<HashedCredential>,
 }
 
-impl Service {
-    /// Imports users, of whom no two are the same, and tells by their places what became of each, as
-    /// soon as it is known. Nothing of one depends on another.
+/// The names and ids of imported users that exist already.
+struct Taken {
+    names: Vec<String>,
+    ids: Vec<i32>,
+}
+
+impl Taken {
+    fn contains(&self, user: &ImportedUser) -> bool {
+        let id = user.user_id.map(UserId::as_i32);
+        self.names.contains(&user.login_name.canonical().to_owned())
+            || id.is_some_and(|id| self.ids.contains(&id))
+    }
+}
+
+/// Imports users in bulk.
+pub(crate) struct BulkImport {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) single: Arc<UserImport>,
+    pub(crate) hasher: Arc<CredentialHasher>,
+    pub(crate) credentials: Arc<CredentialWriter>,
+    pub(crate) writer: Arc<UserWriter>,
+}
+
+impl BulkImport {
+    /// Imports users, all of them different, and reports each result with the index of its user as soon
+    /// as it is known. The results are independent.
     ///
     /// # Errors
-    /// When it is not about one of them; what became of those that were not told is not known then.
-    pub(crate) async fn import_users(
+    /// When the failure concerns more than one user; results that were not reported are unknown then.
+    pub(crate) async fn import(
         &self,
         context: ChangeContext<'_>,
         imported: Vec<ImportedUser>,
-        tell: impl Fn(usize, Outcome) + Send + Sync,
+        report: impl Fn(usize, Outcome) + Send + Sync,
     ) -> Result<(), ChangeUserError> {
         if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
-        let taken = self.taken_of(&imported).await?;
-        let is_new = |(_, user): &(usize, ImportedUser)| {
-            let id = user.user_id.map(UserId::as_i32);
-            !taken.names.contains(&user.login_name.canonical().to_owned())
-                && !id.is_some_and(|id| taken.ids.contains(&id))
-        };
+        let taken = self.find_taken(&imported).await?;
+        let is_new = |(_, user): &(usize, ImportedUser)| !taken.contains(user);
         let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_new);
-        let (mut ready, mut places) = (Vec::new(), Vec::new());
-        for (place, user) in new {
+        let (mut ready, mut indexes) = (Vec::new(), Vec::new());
+        for (index, user) in new {
             match self.make_ready(context, user).await {
-                Ok(made) => {
-                    ready.push(made);
-                    places.push(place);
+                Ok(user) => {
+                    ready.push(user);
+                    indexes.push(index);
                 }
-                Err(error) => tell(place, Err(error)),
+                Err(error) => report(index, Err(error)),
             }
         }
-        for (place, outcome) in places.into_iter().zip(self.insert_all(context, ready).await?) {
-            tell(place, outcome);
+        for (index, outcome) in indexes.into_iter().zip(self.insert_all(context, ready).await?) {
+            report(index, outcome);
         }
-        for (place, user) in others {
-            tell(place, self.import_user(context, user).await);
+        for (index, user) in others {
+            report(index, self.single.import(context, user).await);
         }
         Ok(())
     }
 
-    async fn taken_of(&self, users: &[ImportedUser]) -> Result<Taken, StorageError> {
-        let names: Vec<_> = users.iter().map(|of| of.login_name.canonical().to_owned()).collect();
-        let ids: Vec<_> = users.iter().filter_map(|of| of.user_id).map(UserId::as_i32).collect();
-        let mut connection = self.connection().await?;
+    async fn find_taken(&self, imported: &[ImportedUser]) -> Result<Taken, StorageError> {
+        let names: Vec<_> =
+            imported.iter().map(|user| user.login_name.canonical().to_owned()).collect();
+        let ids: Vec<_> =
+            imported.iter().filter_map(|user| user.user_id).map(UserId::as_i32).collect();
+        let mut connection = self.database.connection().await?;
         let names = users::taken_names(&mut connection, &names, None).await?;
         let ids = users::given_ids(&mut connection, &ids).await?;
         connection.release();
@@ -100,19 +130,19 @@ impl Service {
         members.login_names = vec![login_name];
         let user = new_user(user_id, &mut members)?;
         let credentials = std::mem::take(&mut members.credentials);
-        let of = (user.user_type, user.login_name.as_str());
-        let hashed = self.hash_all(context, of, credentials).await?;
+        let login_name = user.login_name.as_str();
+        let hashed = self.hasher.hash_all(context, user.user_type, login_name, credentials).await?;
         Ok(Ready { user, hashed })
     }
 
-    /// All in one transaction; when one of them keeps the others from it, because somebody took a name
-    /// meanwhile or held a row for long, each in its own.
+    /// Inserts all users in one transaction; if one user makes it fail, because of a name that was taken
+    /// or a row that was locked meanwhile, each user in a transaction of its own.
     async fn insert_all(
         &self,
         context: ChangeContext<'_>,
         ready: Vec<Ready>,
     ) -> Result<Vec<Outcome>, ChangeUserError> {
-        let inserted = if ready.len() < FEWEST_FOR_COPY {
+        let inserted = if ready.len() < MINIMUM_FOR_COPY {
             self.insert_few(context, &ready).await
         } else {
             self.copy_all(context, &ready).await
@@ -135,8 +165,8 @@ impl Service {
         }
         let mut outcomes = Vec::with_capacity(ready.len());
         for Ready { user, hashed } in ready {
-            let inserted = self.insert_user(context, &user, &hashed).await;
-            let outcome = inserted.map(|of| (Imported::Added, of.user.user_id));
+            let inserted = self.writer.insert(context, &user, &hashed).await;
+            let outcome = inserted.map(|added| (Imported::Added, added.user.user_id));
             outcomes.push(outcome.map_err(ChangeUserError::from));
         }
         Ok(outcomes)
@@ -150,13 +180,13 @@ impl Service {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
-        let mut connection = self.connection().await?;
-        let ids = ids_for(&mut connection, ready).await?;
+        let mut connection = self.database.connection().await?;
+        let ids = assign_ids(&mut connection, ready).await?;
         let mut transaction = connection.begin().await?;
-        self.require_current_actor(&mut transaction, context).await?;
+        require_current_actor(&mut transaction, context).await?;
         for (user_id, Ready { user, hashed }) in ids.iter().copied().zip(ready) {
-            self.write_new_user(&mut transaction, context, (user_id, user)).await?;
-            self.write_credentials(&mut transaction, context, (user_id, hashed)).await?;
+            self.writer.write_user(&mut transaction, context, user_id, user).await?;
+            self.writer.write_credentials(&mut transaction, context, user_id, hashed).await?;
         }
         storage::commit(transaction).await?;
         Ok(ids)
@@ -167,26 +197,28 @@ impl Service {
         context: ChangeContext<'_>,
         ready: &[Ready],
     ) -> Result<Vec<UserId>, ChangeUserError> {
-        let mut connection = self.connection().await?;
-        let ids = ids_for(&mut connection, ready).await?;
+        let mut connection = self.database.connection().await?;
+        let ids = assign_ids(&mut connection, ready).await?;
         let mut rows = BulkRows::default();
-        for (user_id, one) in ids.iter().copied().zip(ready) {
-            self.add_rows(&mut rows, context, (user_id, one))?;
+        for (user_id, user) in ids.iter().copied().zip(ready) {
+            self.add_rows(&mut rows, context, user_id, user)?;
         }
         let mut transaction = connection.begin().await?;
-        self.require_current_actor(&mut transaction, context).await?;
+        require_current_actor(&mut transaction, context).await?;
         bulk::copy(&mut transaction, rows).await?;
         storage::commit(transaction).await?;
         Ok(ids)
     }
 
-    /// The rows of one user, with their chain from its beginning.
+    /// Adds the rows of one user, with their chain from its start.
     fn add_rows(
         &self,
         rows: &mut BulkRows,
         context: ChangeContext<'_>,
-        (user_id, Ready { user, hashed }): (UserId, &Ready),
+        user_id: UserId,
+        ready: &Ready,
     ) -> Result<(), ChangeUserError> {
+        let Ready { user, hashed } = ready;
         let mut head = UserHead {
             session_epoch: 0,
             login_name: user.login_name.as_str().to_owned(),
@@ -194,16 +226,16 @@ impl Service {
             audit_sequence: 0,
             audit_mac: START_OF_CHAIN.to_vec(),
         };
-        let added = context.event(user_id, AuditKind::UserAdded, (0, 0));
-        self.chain(rows, &mut head, &added)?;
-        for change in happenings_of_new(user) {
+        let added = context.event(user_id, AuditKind::UserAdded, 0, 0);
+        self.add_event(rows, &mut head, &added)?;
+        for change in changes_of_new_user(user) {
             let event = change.event(context, user_id, &head);
-            self.chain(rows, &mut head, &event)?;
+            self.add_event(rows, &mut head, &event)?;
         }
         for hashed in hashed {
             let save = Save { context, user_id, hashed, precondition: WritePrecondition::Nothing };
-            // A new user has nothing that could go with it.
-            let write = self.credential_write(save, &head, &[])?;
+            // A new user has no credentials that the save could remove.
+            let write = self.credentials.prepare(save, &head, &[])?;
             rows.add_credential(&write)?;
             head.audit_sequence = write.event.sequence;
             head.session_epoch = write.event.session_epoch;
@@ -217,7 +249,7 @@ impl Service {
         Ok(rows.add_user(user_id, user, &end, context.now)?)
     }
 
-    fn chain(
+    fn add_event(
         &self,
         rows: &mut BulkRows,
         head: &mut UserHead,
@@ -233,23 +265,18 @@ impl Service {
     }
 }
 
-/// The id of each: its own, or the next free one.
-async fn ids_for(
+/// The id of each user: the imported one, or the next free one.
+async fn assign_ids(
     connection: &mut PgConnection,
     ready: &[Ready],
 ) -> Result<Vec<UserId>, ChangeUserError> {
-    let without_id = ready.iter().filter(|of| of.user.user_id.is_none()).count();
+    let without_id = ready.iter().filter(|ready| ready.user.user_id.is_none()).count();
     let free = match without_id {
         0 => Vec::new(),
         count => users::next_ids(connection, count).await?,
     };
     let mut free = free.into_iter();
     let missing = || InvalidField::new("id", Reason::Required).into();
-    ready.iter().map(|of| of.user.user_id.or_else(|| free.next()).ok_or_else(missing)).collect()
-}
-
-/// What some of the users want and others have.
-struct Taken {
-    names: Vec<String>,
-    ids: Vec<i32>,
+    let id = |ready: &Ready| ready.user.user_id.or_else(|| free.next()).ok_or_else(missing);
+    ready.iter().map(id).collect()
 }

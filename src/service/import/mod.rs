@@ -1,4 +1,5 @@
-//! Importing users.
+//! Importing and exporting users with their credentials.
 
 pub(crate) mod bulk;
-pub(crate) mod single;
+pub(crate) mod export;
+pub(crate) mod users;

@@ -1,3 +1,4 @@
-//! The keyring and the rotation of its keys.
+//! Keys: checking the keyring against the database, and rotating its keys.
 
+pub(crate) mod keyring_check;
 pub(crate) mod rotation;

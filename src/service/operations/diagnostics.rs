@@ -1,38 +1,48 @@
-//! What `doctor` wants to know of an installation.
+//! Diagnostics of the database and its content, for `doctor`.
 
-use crate::service::Service;
+use std::sync::Arc;
+
 use crate::{
     domain::{
-        attempts::MAXIMUM_CONSECUTIVE,
+        attempts::{AttemptLimits, MAXIMUM_CONSECUTIVE},
         stored_credential::{HashParameters, HashScheme},
     },
+    security::{hashing::HashingEngine, keyring::Keyring},
     storage::{
-        Route, StorageError, credentials,
+        Database, Route, StorageError, credentials,
         diagnostics::{self, DatabaseFacts},
         keys,
     },
 };
 
-/// What was found in the database.
-pub(crate) struct Diagnostics {
+/// The findings about a database.
+pub(crate) struct DiagnosticReport {
     pub(crate) facts: DatabaseFacts,
     pub(crate) route: Route,
     /// Credentials that are not sealed under the writing key.
     pub(crate) to_reseal: u64,
-    /// Kinds of hashes that a new one would be dearer than, or that other systems made.
+    /// Kinds of hashes that cost less than a new one or that another system computed.
     pub(crate) below_target: Vec<(HashScheme, HashParameters)>,
 }
 
-impl Service {
-    /// Looks at the database and at what is kept in it.
+/// Diagnoses the database.
+pub(crate) struct Diagnostics {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) hashing: Arc<HashingEngine>,
+    pub(crate) limits: AttemptLimits,
+}
+
+impl Diagnostics {
+    /// Examines the database and its content.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn diagnose(&self) -> Result<Diagnostics, StorageError> {
-        let mut connection = self.connection().await?;
+    pub(crate) async fn diagnose(&self) -> Result<DiagnosticReport, StorageError> {
+        let mut connection = self.database.connection().await?;
         let writing = self.keyring.writing().id();
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let maxima = (number(self.rules.attempts.maximum_failures), number(MAXIMUM_CONSECUTIVE));
+        let maxima = (number(self.limits.maximum_failures), number(MAXIMUM_CONSECUTIVE));
         let facts = diagnostics::diagnose(&mut connection, writing, maxima).await?;
         let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
@@ -41,6 +51,6 @@ impl Service {
         };
         let below_target = kinds.into_iter().filter(is_below).collect();
         let route = self.database.route();
-        Ok(Diagnostics { facts, route, to_reseal, below_target })
+        Ok(DiagnosticReport { facts, route, to_reseal, below_target })
     }
 }

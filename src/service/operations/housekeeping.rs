@@ -1,56 +1,62 @@
-//! What is done in the background, in small batches.
+//! Housekeeping in the background, in small batches.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::service::Service;
+use super::refusal_timing::RefusalTiming;
 use crate::{
     clock,
     domain::attempts::ADDRESS_WINDOW,
-    storage::{StorageError, attempts, tickets},
+    storage::{Database, StorageError, attempts, tickets},
 };
 
-/// How often the sweeper looks.
+/// The time between two runs.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Rows of one statement: short enough to be in nobody's way.
+/// Rows of one statement: few, so that the statement locks nothing for long.
 const BATCH: i64 = 500;
 
-impl Service {
-    /// Deletes, for ever, expired tickets and failures of addresses, which have stopped counting long
-    /// before; closes connections that nobody needs; and measures what refusals have to take.
-    pub(crate) async fn sweep(self: Arc<Self>) {
+/// Deletes expired rows, closes idle connections and measures refusals.
+pub(crate) struct Housekeeping {
+    pub(crate) database: Database,
+    pub(crate) refusal_timing: RefusalTiming,
+}
+
+impl Housekeeping {
+    /// Runs in each period; never returns. The deleted rows have no effect: tickets that have expired,
+    /// and failures of addresses that no longer count.
+    pub(crate) async fn run(&self) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
             period.tick().await;
             self.database.close_idle().await;
-            let measured = self.measure_refusals().await;
-            for swept in [measured, self.sweep_tickets().await, self.sweep_callers().await] {
-                if let Err(error) = swept {
+            let measured = self.refusal_timing.measure().await;
+            for done in [measured, self.delete_tickets().await, self.delete_addresses().await] {
+                if let Err(error) = done {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "the database could not be looked after; it is done later"
+                        "housekeeping of the database failed; retrying later"
                     );
                 }
             }
         }
     }
 
-    async fn sweep_tickets(&self) -> Result<(), StorageError> {
+    async fn delete_tickets(&self) -> Result<(), StorageError> {
         loop {
-            let mut connection = self.connection().await?;
-            let swept = tickets::delete_expired(&mut connection, clock::now(), BATCH).await?;
-            if swept < BATCH.unsigned_abs() {
+            let mut connection = self.database.connection().await?;
+            let deleted = tickets::delete_expired(&mut connection, clock::now(), BATCH).await?;
+            if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }
         }
     }
 
-    async fn sweep_callers(&self) -> Result<(), StorageError> {
+    async fn delete_addresses(&self) -> Result<(), StorageError> {
         loop {
             let before = clock::now() - ADDRESS_WINDOW;
-            let mut connection = self.connection().await?;
-            let swept = attempts::delete_callers_before(&mut connection, before, BATCH).await?;
-            if swept < BATCH.unsigned_abs() {
+            let mut connection = self.database.connection().await?;
+            let deleted = attempts::delete_callers_before(&mut connection, before, BATCH).await?;
+            if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }
         }

@@ -1,38 +1,47 @@
-//! How long a refused login takes (protocol.md 10.2): as long as the dearest kind of stored hash, so
-//! that nobody tells from its time what a name is held against, or that there is such a user.
+//! Measures how long a refused login takes (protocol.md 10.2): as long as the most expensive kind of
+//! stored hash, so that the time reveals neither the kind of a user's hash nor whether the user exists.
 
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::service::Service;
 use crate::{
     domain::stored_credential::{HashParameters, HashScheme},
-    storage::{StorageError, credentials},
+    security::hashing::HashingEngine,
+    storage::{Database, StorageError, credentials},
 };
 
-/// The kinds of stored hashes that were measured last.
-#[derive(Default)]
-pub(crate) struct RefusalTiming(Mutex<Vec<(HashScheme, HashParameters)>>);
+/// Measures refusals.
+pub(crate) struct RefusalTiming {
+    database: Database,
+    hashing: Arc<HashingEngine>,
+    /// The kinds of hashes of the last measurement.
+    measured: Mutex<Vec<(HashScheme, HashParameters)>>,
+}
 
-impl Service {
-    /// Looks which kinds of hashes there are, and measures what they take.
+impl RefusalTiming {
+    /// Measures nothing yet.
+    pub(crate) fn new(database: Database, hashing: Arc<HashingEngine>) -> Self {
+        Self { database, hashing, measured: Mutex::default() }
+    }
+
+    /// Measures again when the kinds of stored hashes have changed.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn measure_refusals(self: &Arc<Self>) -> Result<(), StorageError> {
-        let mut connection = self.connection().await?;
+    pub(super) async fn measure(&self) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
         connection.release();
-        let mut measured = self.refusal_timing.0.lock().await;
+        let mut measured = self.measured.lock().await;
         if *measured == kinds {
             return Ok(());
         }
         measured.clone_from(&kinds);
-        let service = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || service.hashing.measure_refusals(&kinds));
+        let hashing = Arc::clone(&self.hashing);
+        let done = tokio::task::spawn_blocking(move || hashing.measure_refusals(&kinds));
         if !matches!(done.await, Ok(Ok(()))) {
-            tracing::error!("what refusals take could not be measured; it is tried again");
+            tracing::error!("the time of refused logins could not be measured; retrying later");
             measured.clear();
         }
         Ok(())

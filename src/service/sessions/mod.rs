@@ -1,4 +1,5 @@
-//! Issuing and revoking tickets, and signing in and out with a browser.
+//! Tickets and sessions: issuing, listing and revoking them, and signing in and out with a browser.
 
+pub(crate) mod errors;
 pub(crate) mod sign_in;
 pub(crate) mod tickets;

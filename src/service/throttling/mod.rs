@@ -1,3 +1,4 @@
-//! Throttling and lockout of failed authentication attempts.
+//! Throttling and lockout: limits on failed authentication attempts (protocol.md 10.26).
 
-pub(crate) mod counting;
+pub(crate) mod lockouts;
+pub(crate) mod throttle;

@@ -1,20 +1,21 @@
-//! Whether a login name can be had, and one that can.
+//! Checks whether login names are free, and suggests free ones.
 
-use crate::service::{Service, user_transaction::ChangeUserError};
+use super::directory::UserDirectory;
 use crate::{
     domain::{new_login_name::NewLoginName, principal::Principal, user::UserId},
+    service::errors::ChangeUserError,
     storage::{StorageError, users},
 };
 
-/// How many variants of a name are looked up at a time.
+/// Variants of a name that are looked up together.
 const VARIANTS: u32 = 100;
 
-impl Service {
-    /// True when nobody but `except` has this login name. Whoever may not act on anybody would
-    /// learn who there is.
+impl UserDirectory {
+    /// True when no user but `except` has this login name. For administrators only: the answer tells
+    /// whether a user exists.
     ///
     /// # Errors
-    /// [`ChangeUserError::Forbidden`], or what the database said.
+    /// [`ChangeUserError::Forbidden`], or when the database does not answer.
     pub(crate) async fn is_name_free(
         &self,
         principal: &Principal,
@@ -24,10 +25,10 @@ impl Service {
         if !principal.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
-        Ok(self.taken(std::slice::from_ref(name), except).await?.is_empty())
+        Ok(self.taken_names(std::slice::from_ref(name), except).await?.is_empty())
     }
 
-    /// The name, or the first of its numbered variants that is free.
+    /// The name, or its first numbered variant that is free.
     ///
     /// # Errors
     /// As [`Self::is_name_free`].
@@ -43,22 +44,29 @@ impl Service {
         for first in (2..).step_by(VARIANTS as usize) {
             let variants: Vec<_> =
                 (first..first + VARIANTS).map(|number| name.variant(number)).collect();
-            let taken = self.taken(&variants, except).await?;
-            let mut free =
-                variants.into_iter().filter(|of| !taken.contains(&of.canonical().to_owned()));
-            if let Some(free) = free.next() {
+            let taken = self.taken_names(&variants, except).await?;
+            let is_free = |variant: &NewLoginName| !taken.contains(&variant.canonical().to_owned());
+            if let Some(free) = variants.into_iter().find(is_free) {
                 return Ok(free);
             }
         }
         Err(ChangeUserError::LoginNameTaken)
     }
 
-    pub(in crate::service) async fn taken(
+    /// The canonical forms of those names that users other than `except` have.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn taken_names(
         &self,
         names: &[NewLoginName],
         except: Option<UserId>,
     ) -> Result<Vec<String>, StorageError> {
         let canonical: Vec<_> = names.iter().map(|name| name.canonical().to_owned()).collect();
-        on_connection!(self, |connection| users::taken_names(&mut connection, &canonical, except))
+        on_connection!(self.database, |connection| users::taken_names(
+            &mut connection,
+            &canonical,
+            except
+        ))
     }
 }

@@ -1,45 +1,69 @@
-//! Adding, changing, retiring and deleting users through the API and by operators.
+//! Adds, changes and deletes users, through the API and by operators.
+
+use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use crate::service::{
-    Service,
-    credentials::saving::{HashedCredential, SaveCredentialError},
-    user_transaction::{AuditedChange, ChangeUserError},
-    users::directory::{AddUserError, UserWithCredentials, find_whole},
+use super::{
+    directory::{UserDirectory, UserWithCredentials, find_with_credentials},
+    writer::UserWriter,
 };
 use crate::{
     domain::{
         InvalidField, Reason,
         audit::AuditKind,
         change_context::ChangeContext,
+        credential::CredentialValue,
+        credential_type::CredentialTypes,
         new_login_name::NewLoginName,
         save_credential::NewCredential,
         save_user::SaveUser,
         user::{DisplayName, NewUser, User, UserId, UserType, acts_on_anybody},
     },
     security::user_signature::user_signature,
-    storage::{
-        self, credentials, user_writes,
-        users::{self, UserHead},
+    service::{
+        credentials::{hasher::CredentialHasher, password_checker::PasswordChecker},
+        errors::{AddUserError, ChangeUserError, SaveCredentialError},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_user},
     },
+    storage::{self, Database, credentials, user_writes, users},
 };
 
-impl From<AddUserError> for ChangeUserError {
-    fn from(error: AddUserError) -> Self {
-        match error {
-            AddUserError::Taken(error) => error.into(),
-            AddUserError::Change(error) => error,
-        }
-    }
+/// Adds, changes and deletes users.
+pub(crate) struct Users {
+    pub(crate) database: Database,
+    pub(crate) types: Arc<CredentialTypes>,
+    pub(crate) directory: Arc<UserDirectory>,
+    pub(crate) hasher: Arc<CredentialHasher>,
+    pub(crate) passwords: Arc<PasswordChecker>,
+    pub(crate) writer: Arc<UserWriter>,
+    pub(crate) transactions: Arc<UserTransactions>,
 }
 
-impl Service {
-    /// Adds a user or changes one, with credentials, in one transaction; tells them as they are then.
+impl Users {
+    /// Adds a user with a first password, in one transaction. For operators.
+    ///
+    /// # Errors
+    /// When the login name or the id is taken, or the password cannot be saved.
+    pub(crate) async fn add(
+        &self,
+        context: ChangeContext<'_>,
+        user: &NewUser,
+        password: CredentialValue,
+    ) -> Result<UserId, AddUserError> {
+        let first = NewCredential::new(self.types.password().clone(), password);
+        let login_name = user.login_name.as_str();
+        let hashed = self.hasher.hash(context, login_name, first).await;
+        let hashed = hashed.map_err(ChangeUserError::from)?;
+        let added = self.writer.insert(context, user, &[hashed]).await?;
+        Ok(added.user.user_id)
+    }
+
+    /// Adds or changes a user, with credentials, in one transaction; returns the user as saved.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
-    pub(crate) async fn save_user(
+    pub(crate) async fn save(
         &self,
         context: ChangeContext<'_>,
         command: SaveUser,
@@ -48,16 +72,16 @@ impl Service {
             return Err(ChangeUserError::Forbidden);
         }
         match command.user_id {
-            None => self.create_user(context, None, command).await,
-            Some(user_id) => self.change_user(context, user_id, command).await,
+            None => self.create(context, None, command).await,
+            Some(user_id) => self.change(context, user_id, command).await,
         }
     }
 
-    /// Why a user could not be saved, beside what their members say alone.
+    /// Every reason why a command whose members are valid cannot be saved.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
-    pub(crate) async fn problems_of_user(
+    pub(crate) async fn problems(
         &self,
         context: ChangeContext<'_>,
         command: &SaveUser,
@@ -68,29 +92,17 @@ impl Service {
         let current = match command.user_id {
             None => None,
             Some(user_id) => {
-                let found = self.find_user(user_id).await?;
+                let found = self.directory.find_by_id(user_id).await?;
                 Some(found.ok_or(ChangeUserError::UnknownUser)?)
             }
         };
         let current_name = current.as_ref().map(|user| user.login_name.as_str());
-        let mut problems = Vec::new();
-        match command.new_login_name(current_name) {
-            Err(problem) => problems.push(problem),
-            Ok(Some(name))
-                if !self.taken(std::slice::from_ref(&name), command.user_id).await?.is_empty() =>
-            {
-                problems.push(InvalidField::new("UserName", Reason::Taken));
-            }
-            Ok(_) => {}
-        }
-        let named = command.new_login_name(current_name).ok().flatten();
+        let new_name = command.new_login_name(current_name);
+        let mut problems = self.problems_of_name(command, &new_name).await?;
+        let new_name = new_name.ok().flatten();
         let login_name =
-            named.as_ref().map(NewLoginName::as_str).or(current_name).unwrap_or_default();
-        for value in command.credentials.iter().filter_map(NewCredential::password) {
-            let reasons = self.password_problems(context.actor.caller(), login_name, value).await;
-            let reasons = reasons.map_err(SaveCredentialError::from)?;
-            problems.extend(reasons.into_iter().map(|of| InvalidField::new("Credentials", of)));
-        }
+            new_name.as_ref().map(NewLoginName::as_str).or(current_name).unwrap_or_default();
+        problems.extend(self.problems_of_passwords(context, command, login_name).await?);
         let user_type = command.user_type.or(current.as_ref().map(|user| user.user_type));
         let user_type = user_type.unwrap_or(UserType::Internal);
         if command.credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
@@ -99,7 +111,43 @@ impl Service {
         Ok(problems)
     }
 
-    pub(in crate::service) async fn create_user(
+    async fn problems_of_name(
+        &self,
+        command: &SaveUser,
+        new_name: &Result<Option<NewLoginName>, InvalidField>,
+    ) -> Result<Vec<InvalidField>, ChangeUserError> {
+        let name = match new_name {
+            Err(problem) => return Ok(vec![problem.clone()]),
+            Ok(None) => return Ok(Vec::new()),
+            Ok(Some(name)) => std::slice::from_ref(name),
+        };
+        if self.directory.taken_names(name, command.user_id).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![InvalidField::new("UserName", Reason::Taken)])
+    }
+
+    async fn problems_of_passwords(
+        &self,
+        context: ChangeContext<'_>,
+        command: &SaveUser,
+        login_name: &str,
+    ) -> Result<Vec<InvalidField>, SaveCredentialError> {
+        let mut problems = Vec::new();
+        for value in command.credentials.iter().filter_map(NewCredential::password) {
+            let reasons =
+                self.passwords.problems(context.actor.caller(), login_name, value).await?;
+            let refused = |reason| InvalidField::new("Credentials", reason);
+            problems.extend(reasons.into_iter().map(refused));
+        }
+        Ok(problems)
+    }
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(in crate::service) async fn create(
         &self,
         context: ChangeContext<'_>,
         user_id: Option<UserId>,
@@ -107,81 +155,88 @@ impl Service {
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = new_user(user_id, &mut command)?;
         let credentials = std::mem::take(&mut command.credentials);
-        let of = (user.user_type, user.login_name.as_str());
-        let hashed = self.hash_all(context, of, credentials).await?;
-        Ok(self.insert_user(context, &user, &hashed).await?)
+        let login_name = user.login_name.as_str();
+        let hashed = self.hasher.hash_all(context, user.user_type, login_name, credentials).await?;
+        Ok(self.writer.insert(context, &user, &hashed).await?)
     }
 
-    pub(in crate::service) async fn change_user(
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(in crate::service) async fn change(
         &self,
         context: ChangeContext<'_>,
         user_id: UserId,
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
         // Before the hashes, so that an unknown user costs none.
-        let user = self.find_user(user_id).await?.ok_or(ChangeUserError::UnknownUser)?;
+        let user = self.directory.find_by_id(user_id).await?;
+        let user = user.ok_or(ChangeUserError::UnknownUser)?;
         let user_type = command.user_type.unwrap_or(user.user_type);
         let credentials = std::mem::take(&mut command.credentials);
         let new_name = command.new_login_name(Some(&user.login_name))?;
         let login_name = new_name.as_ref().map_or(user.login_name.as_str(), NewLoginName::as_str);
-        let hashed = self.hash_all(context, (user_type, login_name), credentials).await?;
-        let mut connection = self.connection().await?;
+        let hashed = self.hasher.hash_all(context, user_type, login_name, credentials).await?;
+        let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
-        self.write_user(&mut transaction, context, (user_id, &mut head), &command).await?;
-        self.write_credentials(&mut transaction, context, (user_id, &hashed)).await?;
-        let changed = find_whole(&mut transaction, user_id).await?;
+        let mut locked = lock_user(&mut transaction, context, user_id).await?;
+        self.write_changes(&mut transaction, context, &mut locked, &command).await?;
+        self.writer.write_credentials(&mut transaction, context, user_id, &hashed).await?;
+        let changed = find_with_credentials(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;
         changed.ok_or(ChangeUserError::UnknownUser)
     }
 
-    /// Writes what is another one than it was, with its evidence.
-    async fn write_user(
+    /// Writes the members that differ, each with its audit event.
+    async fn write_changes(
         &self,
         connection: &mut PgConnection,
         context: ChangeContext<'_>,
-        (user_id, head): (UserId, &mut UserHead),
+        locked: &mut LockedUser,
         command: &SaveUser,
     ) -> Result<(), ChangeUserError> {
+        let user_id = locked.user_id;
         let before = users::find_by_id(connection, user_id).await?;
         let before = before.ok_or(ChangeUserError::UnknownUser)?;
-        if command.signature.as_ref().is_some_and(|of| *of != user_signature(&before)) {
+        if command.signature.as_ref().is_some_and(|sent| *sent != user_signature(&before)) {
             return Err(ChangeUserError::Outdated);
         }
         let name = command.new_login_name(Some(&before.login_name))?;
         if let Some(name) = &name {
             user_writes::rename(connection, user_id, name).await?;
         }
-        let after = changed(&before, command);
+        let after = changed_user(&before, command);
         if before.user_type != after.user_type {
             self.require_types_for(connection, &after).await?;
         }
         for change in changes(&before, &after, name.is_some()) {
-            self.append_audit_event(connection, context, (user_id, head), change).await?;
+            self.transactions.append_audit_event(connection, context, locked, change).await?;
         }
         Ok(user_writes::update(connection, &after).await?)
     }
 
-    /// Refuses a user of a type that credentials of theirs are not for.
+    /// Refuses a user type that does not allow the user's credentials.
     async fn require_types_for(
         &self,
         connection: &mut PgConnection,
         user: &User,
     ) -> Result<(), ChangeUserError> {
         let stored = credentials::list_by_user(connection, user.user_id).await?;
-        let mut types = stored.iter().filter_map(|of| self.types.find(&of.credential_type));
-        if types.all(|of| of.is_for(user.user_type)) {
+        let mut types =
+            stored.iter().filter_map(|summary| self.types.find(&summary.credential_type));
+        if types.all(|credential_type| credential_type.is_for(user.user_type)) {
             return Ok(());
         }
         Err(InvalidField::new("Type", Reason::Contradiction).into())
     }
 
-    /// Deletes a user: everything that could log in as them ends, and their names are free. What
-    /// stays is their id and their chain.
+    /// Deletes a user: revokes everything issued to them and frees their login name. The id and the
+    /// audit chain stay.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
-    pub(crate) async fn delete_user(
+    pub(crate) async fn delete(
         &self,
         context: ChangeContext<'_>,
         user_id: UserId,
@@ -189,37 +244,20 @@ impl Service {
         if !context.actor.may_act_on_anybody() {
             return Err(ChangeUserError::Forbidden);
         }
-        let mut connection = self.connection().await?;
+        let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut head = self.lock_user(&mut transaction, context, user_id).await?;
+        let mut user = lock_user(&mut transaction, context, user_id).await?;
         let change = AuditedChange::to_user(AuditKind::UserDeleted, true);
-        self.append_audit_event(&mut transaction, context, (user_id, &mut head), change).await?;
+        self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         user_writes::tombstone(&mut transaction, user_id, context.now).await?;
         Ok(storage::commit(transaction).await?)
     }
-
-    /// The slow part: no connection is held meanwhile.
-    pub(in crate::service) async fn hash_all(
-        &self,
-        context: ChangeContext<'_>,
-        (user_type, login_name): (UserType, &str),
-        credentials: Vec<NewCredential>,
-    ) -> Result<Vec<HashedCredential>, ChangeUserError> {
-        if self.rules.single_per_user && credentials.len() > 1 {
-            return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
-        }
-        if credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
-            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
-        }
-        let mut hashed = Vec::with_capacity(credentials.len());
-        for credential in credentials {
-            hashed.push(self.hash_credential(context, login_name, credential).await?);
-        }
-        Ok(hashed)
-    }
 }
 
-/// A new user as the command has them.
+/// The new user that a command describes.
+///
+/// # Errors
+/// When the login name is missing or invalid.
 pub(in crate::service) fn new_user(
     user_id: Option<UserId>,
     command: &mut SaveUser,
@@ -237,8 +275,8 @@ pub(in crate::service) fn new_user(
     })
 }
 
-/// The user after the change, but for their login name.
-fn changed(before: &User, command: &SaveUser) -> User {
+/// The user after the change, apart from the login name.
+fn changed_user(before: &User, command: &SaveUser) -> User {
     let display_name = command.display_name.as_ref().map(|name| name.as_str().to_owned());
     User {
         display_name: display_name.unwrap_or_else(|| before.display_name.clone()),
@@ -249,12 +287,12 @@ fn changed(before: &User, command: &SaveUser) -> User {
     }
 }
 
-/// What happened between the two.
+/// The audited changes between two states of a user.
 fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'static>> {
     let acts = |user: &User| acts_on_anybody(user.user_type, user.is_administrator);
     let is_changed = is_renamed
         || before.display_name != after.display_name
-        // It may say nothing, as of external users.
+        // Without effect on the rights, for example of an external user.
         || (before.is_administrator != after.is_administrator && acts(before) == acts(after))
         || before.user_type != after.user_type;
     let right =
@@ -265,5 +303,5 @@ fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'
         (acts(before) != acts(after), AuditedChange::to_user(right, false)),
         (before.is_retired != after.is_retired, AuditedChange::to_user(state, after.is_retired)),
     ];
-    all.into_iter().filter_map(|(happened, what)| happened.then_some(what)).collect()
+    all.into_iter().filter_map(|(applies, change)| applies.then_some(change)).collect()
 }

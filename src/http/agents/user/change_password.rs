@@ -1,6 +1,8 @@
 //! `ChangePassword`, `ChangePasswordFromName` and `ChangeOwnPassword`: another password in place of
 //! one that the caller knows; and who can (protocol.md 8.2).
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -19,6 +21,7 @@ use crate::{
         openapi::Operation,
         request_context::RequestContext,
     },
+    service::credentials::passwords::Passwords,
 };
 
 /// The vendor's `ChangePasswordType` that there is here.
@@ -160,8 +163,8 @@ async fn can(
 ) -> Result<bool, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
     context
-        .read(|service, caller| async move {
-            service.can_change_password(&caller.principal, user).await
+        .read(|passwords: Arc<Passwords>, caller| async move {
+            passwords.may_change(&caller.principal, user).await
         })
         .await
 }
@@ -180,8 +183,8 @@ async fn change(
 ) -> Result<Negotiated<bool>, ApiError> {
     let new = CredentialValue::require("NewPassword", new)?;
     let command = ChangePassword { user, old, new };
-    let changed = context.run(|service, caller| async move {
-        service.change_password(caller.change_context(), command).await
+    let changed = context.run(|passwords: Arc<Passwords>, caller| async move {
+        passwords.change(caller.change_context(), command).await
     });
     Ok(Negotiated(changed.await.map_err(|error| error.of_password_in("NewPassword"))?))
 }

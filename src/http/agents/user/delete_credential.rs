@@ -1,5 +1,7 @@
 //! `POST /api/v1/Agents/User/DeleteCredential`: remove the credential of one type.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -16,6 +18,7 @@ use crate::{
         openapi::Operation,
         request_context::RequestContext,
     },
+    service::credentials::saving::Credentials,
 };
 
 /// Which credential goes.
@@ -47,8 +50,8 @@ pub(in crate::http) async fn delete_credential(
 ) -> Result<Negotiated<bool>, ApiError> {
     let user_id = UserId::require("UserId", request.user_id)?;
     let credential_type = named_type(request.credential_type.as_deref(), context.types())?;
-    let deleted = context.run(|service, caller| async move {
-        service.delete_credential(caller.change_context(), user_id, &credential_type).await
+    let deleted = context.run(|credentials: Arc<Credentials>, caller| async move {
+        credentials.delete(caller.change_context(), user_id, &credential_type).await
     });
     Ok(Negotiated(deleted.await?))
 }

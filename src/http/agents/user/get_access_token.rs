@@ -13,6 +13,7 @@ use crate::{
         openapi::Operation,
         request_context::RequestContext,
     },
+    service::authentication::tokens::Tokens,
 };
 
 /// For which application the token is.
@@ -39,10 +40,10 @@ pub(in crate::http) async fn get_access_token(
     let mut principal = context.principal().clone();
     let asked = request.app_token.filter(is_said);
     if let Some(secret) = asked {
-        let known = context.service().applications.find_by_token(&secret).cloned();
+        let known = context.capability::<Tokens>().find_application(&secret);
         let unknown = || InvalidField::new("AppToken", Reason::UnknownApplication);
         principal.application = Some(known.ok_or_else(unknown)?);
     }
-    let token = context.service().issue_access_token(&principal, clock::now())?;
+    let token = context.capability::<Tokens>().issue(&principal, clock::now())?;
     Ok(Negotiated(token.expose_secret().to_owned()))
 }

@@ -1,6 +1,8 @@
 //! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList`: what there is to know about a
 //! user. Whoever is no administrator reads themselves (protocol.md 8.4 and 10.18).
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -15,6 +17,7 @@ use crate::{
         query,
         request_context::RequestContext,
     },
+    service::users::directory::UserDirectory,
 };
 
 /// The user of a login name.
@@ -101,13 +104,15 @@ pub(in crate::http) async fn read(
     user: UserReference,
 ) -> Result<Option<UserCarrier>, ApiError> {
     let as_carrier = CarrierWriting::of(&context);
-    let found = context
-        .read(|service, caller| async move { service.read_user(&caller.principal, user).await });
+    let found = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.read(&caller.principal, user).await
+    });
     Ok(found.await?.map(|found| as_carrier.user(found)))
 }
 
 async fn read_all(context: RequestContext, ids: Vec<UserId>) -> Result<Vec<UserInfo>, ApiError> {
-    let found = context
-        .read(|service, caller| async move { service.read_users(&caller.principal, &ids).await });
+    let found = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.read_all(&caller.principal, &ids).await
+    });
     Ok(found.await?.into_iter().map(UserInfo::from).collect())
 }

@@ -1,6 +1,8 @@
 //! `MakeRetired` and `DeleteUser`: users who may not log in any more, and users who are gone
 //! (protocol.md 8.4).
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,6 +16,7 @@ use crate::{
         query,
         request_context::RequestContext,
     },
+    service::users::saving::Users,
 };
 
 /// Whether a user may log in.
@@ -55,7 +58,11 @@ pub(in crate::http) async fn make_retired(
     let required = || InvalidField::new("Retired", Reason::Required);
     let is_retired = Some(request.retired.ok_or_else(required)?);
     let command = SaveUser { is_retired, ..SaveUser::of(user_id) };
-    context.run(|service, caller| async move { service.save_user(caller.change_context(), command).await }).await?;
+    context
+        .run(|users: Arc<Users>, caller| async move {
+            users.save(caller.change_context(), command).await
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -66,8 +73,8 @@ pub(in crate::http) async fn delete_user(
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id(&request, "UserId")?;
     context
-        .run(|service, caller| async move {
-            service.delete_user(caller.change_context(), user_id).await
+        .run(|users: Arc<Users>, caller| async move {
+            users.delete(caller.change_context(), user_id).await
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

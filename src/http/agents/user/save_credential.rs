@@ -1,6 +1,6 @@
 //! `POST /api/v1/Agents/User/SaveCredential`: add or replace a credential of one type.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use crate::{
         openapi::Operation,
         request_context::RequestContext,
     },
+    service::credentials::saving::Credentials,
 };
 
 /// What is to be saved for whom.
@@ -79,8 +80,8 @@ pub(in crate::http) async fn save_credential(
         .record("user.id", command.user_id.as_i32())
         .record("credential.type", command.credential.credential_type.as_str());
     context
-        .run(|service, caller| async move {
-            service.save_credential(caller.change_context(), command).await
+        .run(|credentials: Arc<Credentials>, caller| async move {
+            credentials.save(caller.change_context(), command).await
         })
         .await?;
     Ok(Negotiated(true))

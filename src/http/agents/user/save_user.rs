@@ -2,7 +2,7 @@
 //! and users that become others (protocol.md 8.4,
 //! [ADR 21](../../../../docs/adr/0021-users-in-the-vendors-carriers.md)).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use crate::{
         request_context::RequestContext,
         vendor_names::{UserTypeName, read_role, read_user_type},
     },
+    service::users::saving::Users,
 };
 
 /// The users that a new one is to be one of.
@@ -133,8 +134,8 @@ pub(in crate::http) async fn save_user(
     let command =
         checked.map_err(|problems| first(problems).map_or(ErrorKind::Internal, ErrorKind::from))?;
     let as_carrier = CarrierWriting::of(&context);
-    let saved = context.run(|service, caller| async move {
-        service.save_user(caller.change_context(), command).await
+    let saved = context.run(|users: Arc<Users>, caller| async move {
+        users.save(caller.change_context(), command).await
     });
     Ok(Negotiated(as_carrier.user(saved.await?)))
 }
@@ -151,8 +152,8 @@ pub(in crate::http) async fn validate_user(
     let problems = match unchecked.check(context.types()) {
         Err(problems) => problems,
         Ok(command) => {
-            let found = context.read(|service, caller| async move {
-                service.problems_of_user(caller.change_context(), &command).await
+            let found = context.read(|users: Arc<Users>, caller| async move {
+                users.problems(caller.change_context(), &command).await
             });
             found.await?
         }

@@ -1,7 +1,7 @@
 //! `SetPassword`, `SetGeneratedPassword` and their `…FromName`: an administrator gives a user
 //! another password (protocol.md 8.2).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use crate::{
         openapi::Operation,
         request_context::RequestContext,
     },
+    service::credentials::passwords::Passwords,
 };
 
 /// A password for the user of an id.
@@ -137,8 +138,8 @@ async fn set(
 ) -> Result<Negotiated<bool>, ApiError> {
     let password = CredentialValue::require("Password", password)?;
     let command = SetPassword { user, password };
-    let set = context.run(|service, caller| async move {
-        service.set_password(caller.change_context(), command).await
+    let set = context.run(|passwords: Arc<Passwords>, caller| async move {
+        passwords.set(caller.change_context(), command).await
     });
     set.await.map_err(|error| error.of_password_in("Password"))?;
     Ok(Negotiated(true))
@@ -148,8 +149,8 @@ async fn generate(
     context: RequestContext,
     user: UserReference,
 ) -> Result<Negotiated<String>, ApiError> {
-    let password = context.run(|service, caller| async move {
-        service.set_generated_password(caller.change_context(), user).await
+    let password = context.run(|passwords: Arc<Passwords>, caller| async move {
+        passwords.set_generated(caller.change_context(), user).await
     });
     Ok(Negotiated(password.await?.expose_secret().to_owned()))
 }

@@ -1,6 +1,8 @@
 //! `IsPasswordValid` and `IsUserNameValid`, each also `…WithReason`, and `GetValidUserName`: what
 //! could be saved (protocol.md 8.2 and 8.3).
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +22,7 @@ use crate::{
         openapi::Operation,
         request_context::RequestContext,
     },
+    service::{credentials::passwords::Passwords, users::directory::UserDirectory},
 };
 
 /// A password that somebody thinks of. Nothing but the password is looked at.
@@ -138,8 +141,8 @@ pub(in crate::http) async fn valid_user_name(
 ) -> Result<Negotiated<String>, ApiError> {
     let except = except(&request)?;
     let name = NewLoginName::near(text(&request)?).unwrap_or_else(NewLoginName::of_nobody);
-    let free = context.read(|service, caller| async move {
-        service.free_name(&caller.principal, name, except).await
+    let free = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.free_name(&caller.principal, name, except).await
     });
     Ok(Negotiated(free.await?.as_str().to_owned()))
 }
@@ -163,9 +166,9 @@ async fn password_problems(
         Ok(password) => password,
         Err(problem) => return Ok(vec![problem.reason]),
     };
-    let problems = context.read(|service, caller| async move {
+    let problems = context.read(|passwords: Arc<Passwords>, caller| async move {
         let User { user_id, login_name, .. } = &caller.principal.user;
-        service.password_problems(FairnessKey::User(*user_id), login_name, &password).await
+        passwords.problems(FairnessKey::User(*user_id), login_name, &password).await
     });
     problems.await
 }
@@ -179,8 +182,8 @@ async fn user_name_problem(
         Ok(name) => name,
         Err(problem) => return Ok(Some(problem)),
     };
-    let is_free = context.read(|service, caller| async move {
-        service.is_name_free(&caller.principal, &name, except).await
+    let is_free = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.is_name_free(&caller.principal, &name, except).await
     });
     let taken = || InvalidField::new("UserName", Reason::Taken);
     Ok(if is_free.await? { None } else { Some(taken()) })

@@ -1,0 +1,54 @@
+//! The users whose audit chains changed since their last anchor.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::domain::user::UserId;
+
+/// The users whose audit chains changed since their last anchor.
+#[derive(Default)]
+pub(crate) struct ChangedChains(Mutex<Changed>);
+
+/// A chain is reported before its change is committed, so it waits for one period before its head is
+/// read.
+#[derive(Default)]
+struct Changed {
+    reported: BTreeSet<i32>,
+    due: BTreeSet<i32>,
+}
+
+impl ChangedChains {
+    /// Reports a change of a user. If the change is rolled back, the extra anchor is harmless.
+    pub(in crate::service) fn push(&self, user_id: UserId) {
+        self.lock().reported.insert(user_id.as_i32());
+    }
+
+    /// Makes all reported changes due: a period has passed.
+    pub(super) fn make_due(&self) {
+        let mut changed = self.lock();
+        let reported = std::mem::take(&mut changed.reported);
+        changed.due.extend(reported);
+    }
+
+    /// Takes up to `limit` users whose changes are due.
+    pub(super) fn take(&self, limit: usize) -> Vec<i32> {
+        let mut changed = self.lock();
+        let taken: Vec<_> = changed.due.iter().copied().take(limit).collect();
+        for user_id in &taken {
+            changed.due.remove(user_id);
+        }
+        taken
+    }
+
+    /// Returns users whose anchors could not be written.
+    pub(super) fn put_back(&self, user_ids: &[i32]) {
+        self.lock().due.extend(user_ids);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Changed> {
+        // A panic of another holder leaves the sets consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,145 @@
+//! Authenticates a request by the scheme of its credential.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::{
+    admissions::Admissions,
+    bearer::BearerAuthenticator,
+    error::{AuthenticationError, Refusal},
+    outcome::{Authenticated, Requested, Work},
+    password::PasswordAuthenticator,
+    session::SessionAuthenticator,
+    ticket::TicketAuthenticator,
+};
+use crate::{
+    domain::{
+        application::InstallationType,
+        client_info::ClientInfo,
+        principal::{AuthenticationScheme, PresentedCredential},
+    },
+    security::application_token::Applications,
+};
+
+/// The credential of a request, and what the authentication needs to know of the request.
+pub(crate) struct AuthenticationAttempt {
+    pub(crate) credential: PresentedCredential,
+    /// `SO-AppToken`.
+    pub(crate) app_token: Option<SecretString>,
+    pub(crate) client_info: ClientInfo,
+    pub(crate) work: Work,
+}
+
+/// The schemes that the installation accepts.
+#[expect(clippy::struct_excessive_bools, reason = "one switch for each scheme")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EnabledSchemes {
+    pub(crate) basic: bool,
+    pub(crate) so_ticket: bool,
+    pub(crate) bearer: bool,
+    pub(crate) session: bool,
+}
+
+impl EnabledSchemes {
+    fn contains(self, scheme: AuthenticationScheme) -> bool {
+        match scheme {
+            AuthenticationScheme::Basic => self.basic,
+            AuthenticationScheme::SoTicket => self.so_ticket,
+            AuthenticationScheme::Bearer => self.bearer,
+            AuthenticationScheme::Session => self.session,
+            AuthenticationScheme::Command => true,
+        }
+    }
+}
+
+/// Authenticates requests.
+pub(crate) struct Authenticator {
+    pub(crate) installation: InstallationType,
+    pub(crate) schemes: EnabledSchemes,
+    pub(crate) applications: Arc<Applications>,
+    pub(crate) admissions: Admissions,
+    pub(crate) passwords: Arc<PasswordAuthenticator>,
+    pub(crate) tickets: TicketAuthenticator,
+    pub(crate) bearer: BearerAuthenticator,
+    pub(crate) sessions: Arc<SessionAuthenticator>,
+}
+
+impl Authenticator {
+    /// Authenticates a request and admits its work. A credential that names a user is admitted first,
+    /// in the share of its address, so that an overloaded service refuses it without a statement.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(crate) async fn authenticate(
+        &self,
+        attempt: AuthenticationAttempt,
+        now: OffsetDateTime,
+    ) -> Result<Authenticated, AuthenticationError> {
+        let found = self.authenticate_once(&attempt, now).await;
+        if found.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
+            // An attempt with the same secret is counted once.
+            return Box::pin(self.authenticate_once(&attempt, now)).await;
+        }
+        found
+    }
+
+    async fn authenticate_once(
+        &self,
+        attempt: &AuthenticationAttempt,
+        now: OffsetDateTime,
+    ) -> Result<Authenticated, AuthenticationError> {
+        let AuthenticationAttempt { credential, app_token, client_info, work } = attempt;
+        if !self.schemes.contains(credential.scheme()) {
+            return Err(AuthenticationError::scheme_off());
+        }
+        let request = Requested { work: *work, client_info };
+        let authenticated = match credential {
+            PresentedCredential::Password { name, password } => {
+                // Boxed so that this branch does not enlarge every waiting future.
+                let verification =
+                    Box::pin(self.passwords.authenticate(name, password, client_info, now));
+                let principal = verification.await?;
+                let admission = self.admissions.admit(*work, principal.user_id())?;
+                Authenticated { principal, admission }
+            }
+            PresentedCredential::Ticket(text) => {
+                self.tickets.authenticate(text, request, now).await?
+            }
+            PresentedCredential::Token(text) => {
+                self.bearer.authenticate(text, request, now).await?
+            }
+            PresentedCredential::Session { cookie, xsrf } => {
+                self.sessions.authenticate(cookie, xsrf, request, now).await?
+            }
+        };
+        self.identify_application(authenticated, app_token.as_ref())
+    }
+
+    /// Online, sets the application of the request: that of `SO-AppToken`, otherwise that of the access
+    /// token. A ticket needs a known application. Onsite, applications are ignored (protocol.md 10.9).
+    fn identify_application(
+        &self,
+        mut authenticated: Authenticated,
+        app_token: Option<&SecretString>,
+    ) -> Result<Authenticated, AuthenticationError> {
+        if self.installation == InstallationType::Onsite {
+            return Ok(authenticated);
+        }
+        let principal = &mut authenticated.principal;
+        if let Some(token) = app_token {
+            principal.application = self.applications.find_by_token(token).cloned();
+        }
+        if principal.scheme == AuthenticationScheme::SoTicket && principal.application.is_none() {
+            let user = Some(&principal.user);
+            return Err(AuthenticationError::refused(user, Refusal::UnknownApplication));
+        }
+        Ok(authenticated)
+    }
+
+    /// Where the installation runs.
+    pub(crate) fn installation(&self) -> InstallationType {
+        self.installation
+    }
+}

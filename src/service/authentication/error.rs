@@ -1,0 +1,103 @@
+//! Why a request is not authenticated.
+
+use crate::{
+    domain::user::{User, UserId},
+    key_sets::IssuerUnavailable,
+    security::{access_token::TokenRefused, hashing::HashingError},
+    service::errors::{AttemptError, KeyUnavailable},
+    storage::StorageError,
+};
+
+/// Why a request is not authenticated.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthenticationError {
+    /// The credential proves nothing.
+    #[error("the caller was not authenticated")]
+    Refused {
+        /// The user whom the credential names, when it names one.
+        user_id: Option<UserId>,
+        #[source]
+        reason: Refusal,
+    },
+    /// Online, only administrators may have sessions.
+    #[error("only administrators have a session here")]
+    OnlineSession,
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
+    #[error(transparent)]
+    KeyUnavailable(#[from] KeyUnavailable),
+    #[error(transparent)]
+    IssuerUnavailable(#[from] IssuerUnavailable),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The reason of a refusal, for the log only.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the scheme is disabled")]
+    SchemeOff,
+    #[error("the login name is invalid")]
+    ImpossibleName,
+    #[error("the password is invalid")]
+    ImpossiblePassword,
+    #[error("no such user")]
+    UnknownUser,
+    #[error("wrong password")]
+    WrongPassword,
+    #[error("the user is retired")]
+    Retired,
+    #[error("the credential is not yet valid or has expired")]
+    NotValidNow,
+    #[error("the credential is locked after too many wrong secrets in a row")]
+    Locked,
+    #[error("malformed ticket")]
+    MalformedTicket,
+    #[error("malformed session cookie")]
+    MalformedSession,
+    #[error("no such ticket or session")]
+    UnknownTicket,
+    #[error("the ticket or session has expired")]
+    Expired,
+    #[error("the value of X-XSRF-TOKEN does not belong to the session")]
+    WrongXsrf,
+    #[error("no known application")]
+    UnknownApplication,
+    #[error("revoked by a later change of the password or by a logout everywhere")]
+    EarlierEpoch,
+    #[error("the absolute lifetime since the authentication has expired")]
+    LifetimeOver,
+    #[error(transparent)]
+    Token(TokenRefused),
+    #[error("no user has this identifier")]
+    UnknownIdentifier,
+    #[error("the stored credential contains another identifier")]
+    IdentifierMismatch,
+}
+
+impl AuthenticationError {
+    pub(super) fn refused(user: Option<&User>, reason: Refusal) -> Self {
+        Self::Refused { user_id: user.map(|user| user.user_id), reason }
+    }
+
+    pub(in crate::service) fn scheme_off() -> Self {
+        Self::refused(None, Refusal::SchemeOff)
+    }
+
+    /// True when the connection was lost, so that a retry on another connection may succeed.
+    pub(in crate::service) fn is_of_lost_connection(&self) -> bool {
+        match self {
+            Self::Storage(error) | Self::Attempt(AttemptError::Storage(error)) => {
+                error.is_of_lost_connection()
+            }
+            Self::Refused { .. }
+            | Self::OnlineSession
+            | Self::Attempt(AttemptError::TooMany(_))
+            | Self::KeyUnavailable(_)
+            | Self::IssuerUnavailable(_)
+            | Self::Hashing(_) => false,
+        }
+    }
+}

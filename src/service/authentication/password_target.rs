@@ -1,0 +1,99 @@
+//! A password that is verified against one credential type of a login.
+
+use time::OffsetDateTime;
+
+use super::error::{AuthenticationError, Refusal};
+use crate::{
+    domain::{
+        client_info::ClientInfo, credential::CredentialValue, stored_credential::StoredCredential,
+        user::LoginName,
+    },
+    security::hashing::{StoredHash, VerificationRequest},
+    storage::{StorageError, logins::Login},
+};
+
+/// A name and a password, and the request that presents them.
+#[derive(Clone, Copy)]
+pub(super) struct PresentedPassword<'request> {
+    pub(super) name: &'request LoginName,
+    pub(super) password: &'request CredentialValue,
+    pub(super) client_info: &'request ClientInfo,
+    pub(super) now: OffsetDateTime,
+}
+
+/// A credential type that may be attempted, with the stored credential.
+pub(super) struct Target<'login> {
+    pub(super) credential_type: &'login str,
+    pub(super) row: Option<&'login StoredCredential>,
+    /// `None` also when the row does not open.
+    pub(super) hash: Option<StoredHash>,
+    /// True when the right password authenticates: the row opens and is valid now, the user is active,
+    /// and the credential is not locked.
+    pub(super) lets_in: bool,
+    /// True when the credential is locked.
+    pub(super) is_locked: bool,
+}
+
+impl<'login> Target<'login> {
+    /// The target of a login whose row contains this hash.
+    pub(super) fn new(
+        login: &'login Login,
+        credential_type: &'login str,
+        row: Option<&'login StoredCredential>,
+        hash: Option<StoredHash>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let candidate = login.candidate.as_ref();
+        let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
+        let is_valid = row.is_some_and(|row| row.validity.contains(now));
+        let lets_in = is_active && is_valid && hash.is_some();
+        Self { credential_type, row, hash, lets_in, is_locked: false }
+    }
+
+    /// The verification of a password.
+    pub(super) fn request<'request>(
+        &'request self,
+        presented: PresentedPassword<'request>,
+    ) -> VerificationRequest<'request> {
+        VerificationRequest {
+            canonical_name: presented.name.canonical(),
+            credential_type: self.credential_type,
+            value: presented.password,
+            row: self.row,
+            hash: self.hash.as_ref(),
+            lets_in: self.lets_in,
+        }
+    }
+
+    /// The same verification before the lock, under which earlier wrong passwords are cached.
+    pub(super) fn request_before_lock<'request>(
+        &'request self,
+        presented: PresentedPassword<'request>,
+    ) -> VerificationRequest<'request> {
+        VerificationRequest { lets_in: true, ..self.request(presented) }
+    }
+
+    /// Marks the credential as locked.
+    pub(super) fn lock(&mut self) {
+        (self.is_locked, self.lets_in) = (true, false);
+    }
+
+    /// Why even the right password does not authenticate.
+    pub(super) fn refusal(&self, login: &Login) -> Refusal {
+        if self.is_locked {
+            Refusal::Locked
+        } else if login.candidate.as_ref().is_some_and(|candidate| candidate.user.is_retired) {
+            Refusal::Retired
+        } else {
+            Refusal::NotValidNow
+        }
+    }
+
+    /// The row of a right password; the decoy is never right.
+    ///
+    /// # Errors
+    /// When there is no row.
+    pub(super) fn proven_row(&self) -> Result<&'login StoredCredential, AuthenticationError> {
+        self.row.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
+    }
+}

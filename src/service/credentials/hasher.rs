@@ -1,0 +1,126 @@
+//! Hashes new credentials. This is the slow part of a save; no connection is held meanwhile.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::password_checker::PasswordChecker;
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        change_context::ChangeContext,
+        credential_type::CredentialType,
+        save_credential::{NewCredential, NewSecret},
+        user::UserType,
+        validity::Validity,
+    },
+    security::hashing::{HashingEngine, StoredHash},
+    service::errors::{ChangeUserError, SaveCredentialError},
+};
+
+/// A new credential without its plain value.
+pub(in crate::service) struct HashedCredential {
+    pub(in crate::service) credential_type: CredentialType,
+    pub(in crate::service) display_value: Option<String>,
+    pub(in crate::service) hash: StoredHash,
+    /// The value, for identifier types only.
+    pub(in crate::service) identifier: Option<SecretString>,
+    pub(in crate::service) validity: Validity,
+}
+
+/// Hashes new credentials.
+pub(crate) struct CredentialHasher {
+    pub(crate) hashing: Arc<HashingEngine>,
+    pub(crate) passwords: Arc<PasswordChecker>,
+    /// True when each user has one credential, whatever its type (protocol.md 10.13).
+    pub(crate) single_per_user: bool,
+}
+
+impl CredentialHasher {
+    /// Checks and hashes a credential; the plain value is dropped here.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(in crate::service) async fn hash(
+        &self,
+        context: ChangeContext<'_>,
+        login_name: &str,
+        credential: NewCredential,
+    ) -> Result<HashedCredential, SaveCredentialError> {
+        let caller = context.actor.caller();
+        if let Some(password) = credential.password() {
+            self.passwords.require(caller, login_name, password).await?;
+        }
+        let NewCredential { field, credential_type, secret, display_value, validity } = credential;
+        let hash = match &secret {
+            NewSecret::Value(value) => StoredHash::Own(self.hashing.hash(caller, value).await?),
+            NewSecret::Hash(text) => self.accept_hash(&field, text)?,
+        };
+        let lifetime = credential_type.lifetime();
+        let default = lifetime.map(|lifetime| Validity::starting(context.now, lifetime));
+        let validity = validity.or(default).unwrap_or_default();
+        let identifier = match secret {
+            NewSecret::Value(value) if credential_type.is_identifier() => {
+                Some(value.secret().clone())
+            }
+            NewSecret::Value(_) | NewSecret::Hash(_) => None,
+        };
+        let display_value = display_value.map(|text| text.as_str().to_owned());
+        Ok(HashedCredential { credential_type, display_value, hash, identifier, validity })
+    }
+
+    /// Checks and hashes all credentials of a user with that type and login name.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(in crate::service) async fn hash_all(
+        &self,
+        context: ChangeContext<'_>,
+        user_type: UserType,
+        login_name: &str,
+        credentials: Vec<NewCredential>,
+    ) -> Result<Vec<HashedCredential>, ChangeUserError> {
+        if self.single_per_user && credentials.len() > 1 {
+            return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
+        }
+        if credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
+            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
+        }
+        let mut hashed = Vec::with_capacity(credentials.len());
+        for credential in credentials {
+            hashed.push(self.hash(context, login_name, credential).await?);
+        }
+        Ok(hashed)
+    }
+
+    /// Checks everything that [`Self::hash`] checks, without hashing.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(in crate::service) async fn check(
+        &self,
+        context: ChangeContext<'_>,
+        login_name: &str,
+        credential: &NewCredential,
+    ) -> Result<(), SaveCredentialError> {
+        if let NewSecret::Hash(text) = &credential.secret {
+            self.accept_hash(&credential.field, text)?;
+        }
+        if let Some(password) = credential.password() {
+            self.passwords.require(context.actor.caller(), login_name, password).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a hash that another system computed; `field` names its credential in the request.
+    fn accept_hash(
+        &self,
+        field: &str,
+        text: &SecretString,
+    ) -> Result<StoredHash, SaveCredentialError> {
+        self.hashing.accept(text).map_err(|reason| {
+            let field = format!("{field}.Hash");
+            SaveCredentialError::UnacceptableHash(InvalidField::new(field, reason))
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! Writes saved credentials: sealed for their row, with the audit events of the save.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+
+use super::hasher::HashedCredential;
+use crate::{
+    domain::{
+        audit::{AuditEvent, AuditKind},
+        change_context::ChangeContext,
+        credential_type::CredentialType,
+        user::UserId,
+    },
+    security::{
+        audit_chain::audit_mac,
+        identifier::{identifier_digest, identifier_digests},
+        keyring::{Key, Keyring},
+        sealing::{Binding, Envelope, seal},
+    },
+    service::{
+        audit::changed_chains::ChangedChains,
+        errors::SaveCredentialError,
+        user_transaction::{ChangeLocks, actor_snapshot, caller_ticket, lock_for_change},
+    },
+    storage::{
+        StorageError,
+        credential_writes::{self, CredentialWrite, IdentifierWrite, Removal, WriteOutcome},
+        credentials,
+        users::{self, UserHead},
+    },
+};
+
+/// The stored secret that authenticated a request.
+#[derive(Clone)]
+pub(in crate::service) struct PasswordProof {
+    pub(super) credential_type: String,
+    /// The version that was verified.
+    pub(super) version: i64,
+}
+
+/// What must still be true when a save is written.
+#[derive(Clone, Copy)]
+pub(in crate::service) enum WritePrecondition<'save> {
+    /// The actor is unchanged, and so is the secret that they proved, if any.
+    Actor(Option<&'save PasswordProof>),
+    /// Nothing: the transaction has checked the actor already.
+    Nothing,
+}
+
+/// A save that is ready to be written.
+#[derive(Clone, Copy)]
+pub(in crate::service) struct Save<'save> {
+    pub(in crate::service) context: ChangeContext<'save>,
+    pub(in crate::service) user_id: UserId,
+    pub(in crate::service) hashed: &'save HashedCredential,
+    pub(in crate::service) precondition: WritePrecondition<'save>,
+}
+
+/// Writes credentials.
+pub(crate) struct CredentialWriter {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) changed_chains: Arc<ChangedChains>,
+    /// The types of identifiers that a configured issuer proves.
+    pub(crate) issuer_types: Vec<String>,
+    /// True when each user has one credential, whatever its type (protocol.md 10.13).
+    pub(crate) single_per_user: bool,
+}
+
+impl CredentialWriter {
+    /// Writes a save within a transaction.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(in crate::service) async fn write(
+        &self,
+        connection: &mut PgConnection,
+        save: Save<'_>,
+    ) -> Result<(), SaveCredentialError> {
+        let ChangeLocks { head, is_actor_current } = match save.precondition {
+            WritePrecondition::Actor(_) => {
+                lock_for_change(connection, save.context, save.user_id).await?
+            }
+            WritePrecondition::Nothing => {
+                let head = users::lock(connection, save.user_id).await?;
+                ChangeLocks { head, is_actor_current: true }
+            }
+        };
+        let head = head.ok_or(SaveCredentialError::UnknownUser)?;
+        if !is_actor_current {
+            return Err(SaveCredentialError::ProofOutdated);
+        }
+        // The type of the user may have changed since the hash was computed.
+        if !save.hashed.credential_type.is_for(head.user_type) {
+            return Err(SaveCredentialError::TypeNotForUser);
+        }
+        let removed_types = self.removed_types(connection, save).await?;
+        let write = self.prepare(save, &head, &removed_types)?;
+        require_saved(credential_writes::upsert(connection, &write).await?)
+    }
+
+    /// The types of the user's credentials that the save removes. Must be read after `head`: a change
+    /// in between changes the head, too, and the write is refused.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn removed_types(
+        &self,
+        connection: &mut PgConnection,
+        save: Save<'_>,
+    ) -> Result<Vec<String>, StorageError> {
+        if !self.single_per_user {
+            return Ok(Vec::new());
+        }
+        let mut types = credentials::list_types(connection, save.user_id).await?;
+        types.retain(|name| name != save.hashed.credential_type.as_str());
+        Ok(types)
+    }
+
+    /// True for types that Basic verifies, and for identifiers that an issuer proves.
+    pub(super) fn authenticates(&self, credential_type: &CredentialType) -> bool {
+        credential_type.is_usable_for_basic()
+            || self.issuer_types.iter().any(|name| name == credential_type.as_str())
+    }
+
+    /// Seals the credential and computes the audit events, on top of a head.
+    ///
+    /// # Errors
+    /// When the hash cannot be written or sealed.
+    pub(in crate::service) fn prepare(
+        &self,
+        save: Save<'_>,
+        head: &UserHead,
+        removed_types: &[String],
+    ) -> Result<CredentialWrite, SaveCredentialError> {
+        self.changed_chains.push(save.user_id);
+        let event = self.saved_event(save, head);
+        let Save { context: ChangeContext { actor, .. }, hashed, precondition, .. } = save;
+        let key = self.keyring.writing();
+        let credential_type = hashed.credential_type.as_str();
+        let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
+            digest: identifier_digest(key, credential_type, value),
+            all_digests: identifier_digests(&self.keyring, credential_type, value),
+        });
+        let binding = Binding {
+            user_id: event.user_id,
+            credential_type,
+            version: event.sequence,
+            hash_scheme: hashed.hash.scheme(),
+            hash_parameters: hashed.hash.parameters(),
+            validity: hashed.validity,
+        };
+        let phc = hashed.hash.to_text().map_err(|_| SaveCredentialError::Unwritable)?;
+        let envelope = Envelope { phc, identifier: hashed.identifier.clone() };
+        let audit_mac = audit_mac(key, &head.audit_mac, &event);
+        let (actor_snapshot, proof) = match precondition {
+            WritePrecondition::Actor(proof) => (actor_snapshot(actor), proof),
+            WritePrecondition::Nothing => (None, None),
+        };
+        Ok(CredentialWrite {
+            audit_key_id: key.id().to_owned(),
+            removals: removals(key, &audit_mac, &event, removed_types),
+            audit_mac,
+            credential_type: credential_type.to_owned(),
+            sealed_hash: seal(key, binding, &envelope)?,
+            key_id: key.id().to_owned(),
+            hash_scheme: hashed.hash.scheme(),
+            hash_parameters: hashed.hash.parameters(),
+            validity: hashed.validity,
+            display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
+            identifier,
+            actor: actor_snapshot,
+            proven: proof.map(|proof| (proof.credential_type.clone(), proof.version)),
+            caller_ticket: caller_ticket(actor),
+            event,
+        })
+    }
+
+    fn saved_event(&self, save: Save<'_>, head: &UserHead) -> AuditEvent {
+        let credential_type = &save.hashed.credential_type;
+        // Tickets, sessions and tokens were issued for credentials that authenticate, so replacing or
+        // removing such a credential revokes them.
+        let revokes_issued = self.authenticates(credential_type) || self.single_per_user;
+        let session_epoch = head.session_epoch + i64::from(revokes_issued);
+        let kind = AuditKind::CredentialSaved;
+        AuditEvent {
+            credential_type: Some(credential_type.as_str().to_owned()),
+            ..save.context.event(save.user_id, kind, head.audit_sequence, session_epoch)
+        }
+    }
+}
+
+/// The removals of credentials by a save; their events follow that of the save.
+fn removals(key: &Key, mac: &[u8], saved: &AuditEvent, types: &[String]) -> Vec<Removal> {
+    let (mut mac, mut event) = (mac.to_vec(), saved.clone());
+    event.kind = AuditKind::CredentialDeleted;
+    let removal = |credential_type: &String| {
+        event.sequence += 1;
+        event.credential_type = Some(credential_type.clone());
+        mac = audit_mac(key, &mac, &event);
+        Removal { credential_type: credential_type.clone(), audit_mac: mac.clone() }
+    };
+    types.iter().map(removal).collect()
+}
+
+/// Fails unless the write was done.
+///
+/// # Errors
+/// See [`SaveCredentialError`].
+pub(super) fn require_saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
+    match outcome {
+        WriteOutcome::Saved => Ok(()),
+        WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
+        WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
+        // While the row is locked, the head cannot change.
+        WriteOutcome::HeadMoved => Err(StorageError::Inconsistent { table: "users" }.into()),
+    }
+}

@@ -1,0 +1,154 @@
+//! Errors that use cases of several capabilities return.
+
+use crate::{
+    domain::{InvalidField, Reason, attempts::Refused},
+    security::{hashing::HashingError, random::RandomError, sealing::SealError},
+    storage::{StorageError, users::UserTakenError},
+};
+
+/// The keyring lacks the key that a credential is sealed under: a fault of the installation, not a
+/// wrong password.
+#[derive(Debug, thiserror::Error)]
+#[error("the keyring lacks the key that a credential is sealed under")]
+pub(crate) struct KeyUnavailable;
+
+/// Why a secret is not verified.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttemptError {
+    #[error("too many failed attempts: {0:?}")]
+    TooMany(Refused),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl AttemptError {
+    /// The credential is locked; waiting does not help.
+    pub(super) const LOCKED: Self = Self::TooMany(Refused::Stopped);
+}
+
+/// Why a credential was not saved. Nothing was written, except perhaps when the storage error is an
+/// unknown outcome.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveCredentialError {
+    #[error("the caller may not save this credential")]
+    Forbidden,
+    #[error("no such user")]
+    UnknownUser,
+    #[error("users of this type may not have this credential type")]
+    TypeNotForUser,
+    /// The password policy refused the password; every reason.
+    #[error("the password {}", join(.0))]
+    PasswordRefused(Vec<Reason>),
+    /// An imported hash cannot be used; it was not computed.
+    #[error("the hash {0}")]
+    UnacceptableHash(InvalidField),
+    #[error("another user has this identifier")]
+    IdentifierTaken,
+    /// Since the request was authenticated, its password was replaced, or the actor was retired or
+    /// logged out everywhere.
+    #[error("the authentication of the request is no longer valid")]
+    ProofOutdated,
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
+    #[error(transparent)]
+    KeyUnavailable(#[from] KeyUnavailable),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the new hash cannot be written as a PHC string")]
+    Unwritable,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl SaveCredentialError {
+    /// True when nothing was executed because the connection was stale; another one may work.
+    pub(super) fn is_of_stale_connection(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_of_stale_connection())
+    }
+}
+
+/// Joins reasons into one sentence.
+fn join(reasons: &[Reason]) -> String {
+    reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a value was not compared with a stored credential.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyCredentialError {
+    #[error(transparent)]
+    KeyUnavailable(#[from] KeyUnavailable),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a user was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadUserError {
+    #[error("the caller may not read this user")]
+    Forbidden,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a user was not changed; nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeUserError {
+    #[error("the caller may not change users")]
+    Forbidden,
+    #[error("no such user")]
+    UnknownUser,
+    #[error("another user has this login name")]
+    LoginNameTaken,
+    #[error("the user was changed since they were read")]
+    Outdated,
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// Since the request was authenticated, the actor was retired or logged out everywhere.
+    #[error("the authentication of the request is no longer valid")]
+    ProofOutdated,
+    #[error(transparent)]
+    Credential(#[from] SaveCredentialError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<UserTakenError> for ChangeUserError {
+    fn from(error: UserTakenError) -> Self {
+        match error {
+            UserTakenError::LoginNameTaken => Self::LoginNameTaken,
+            // Only operators choose ids.
+            UserTakenError::UserIdTaken => InvalidField::new("id", Reason::Taken).into(),
+            UserTakenError::Storage(error) => error.into(),
+        }
+    }
+}
+
+/// Why a user was not added; nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddUserError {
+    #[error(transparent)]
+    Taken(#[from] UserTakenError),
+    #[error(transparent)]
+    Change(#[from] ChangeUserError),
+}
+
+impl From<StorageError> for AddUserError {
+    fn from(error: StorageError) -> Self {
+        ChangeUserError::from(error).into()
+    }
+}
+
+impl From<AddUserError> for ChangeUserError {
+    fn from(error: AddUserError) -> Self {
+        match error {
+            AddUserError::Taken(error) => error.into(),
+            AddUserError::Change(error) => error,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Imports users with their credentials, one by one.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        change_context::ChangeContext,
+        save_credential::NewCredential,
+        save_user::SaveUser,
+        user::{LoginName, User, UserId, UserType},
+    },
+    service::{
+        credentials::hasher::CredentialHasher,
+        errors::ChangeUserError,
+        users::{directory::UserDirectory, saving::Users},
+    },
+    storage::{Database, users},
+};
+
+/// A user of another system.
+#[derive(Debug)]
+pub(crate) struct ImportedUser {
+    pub(crate) login_name: LoginName,
+    /// The id that a new user gets and that an existing user must have.
+    pub(crate) user_id: Option<UserId>,
+    /// All other members.
+    pub(crate) members: SaveUser,
+}
+
+/// What an import does, or would do, with a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Imported {
+    /// The user is added.
+    Added,
+    /// The user exists, and is changed to what the import says.
+    Changed,
+}
+
+/// Imports single users.
+pub(crate) struct UserImport {
+    pub(crate) database: Database,
+    pub(crate) directory: Arc<UserDirectory>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) hasher: Arc<CredentialHasher>,
+}
+
+impl UserImport {
+    /// Adds a user, or changes the user with that login name, in one transaction.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn import(
+        &self,
+        context: ChangeContext<'_>,
+        user: ImportedUser,
+    ) -> Result<(Imported, UserId), ChangeUserError> {
+        if !context.actor.may_act_on_anybody() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        let found = self.directory.find_by_name(&user.login_name).await?;
+        require_same_id(&user, found.as_ref())?;
+        let ImportedUser { login_name, user_id, mut members } = user;
+        if let Some(found) = found {
+            let changed = self.users.change(context, found.user_id, members).await?;
+            return Ok((Imported::Changed, changed.user.user_id));
+        }
+        members.login_names = vec![login_name];
+        let added = self.users.create(context, user_id, members).await?;
+        Ok((Imported::Added, added.user.user_id))
+    }
+
+    /// Checks what [`Self::import`] would do, without hashing and without writing.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn preview(
+        &self,
+        context: ChangeContext<'_>,
+        user: &ImportedUser,
+    ) -> Result<(Imported, Option<UserId>), ChangeUserError> {
+        let found = self.directory.find_by_name(&user.login_name).await?;
+        require_same_id(user, found.as_ref())?;
+        let members = SaveUser {
+            user_id: found.as_ref().map(|found| found.user_id),
+            login_names: vec![user.login_name.clone()],
+            user_type: user.members.user_type,
+            ..SaveUser::default()
+        };
+        let user_type = members.user_type.or(found.as_ref().map(|found| found.user_type));
+        let user_type = user_type.unwrap_or(UserType::Internal);
+        let is_allowed = |new: &NewCredential| new.credential_type.is_for(user_type);
+        if !user.members.credentials.iter().all(is_allowed) {
+            return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
+        }
+        for credential in &user.members.credentials {
+            self.hasher.check(context, user.login_name.as_str(), credential).await?;
+        }
+        let problems = self.users.problems(context, &members).await?;
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem.into()),
+            None if found.is_some() => Ok((Imported::Changed, members.user_id)),
+            None => {
+                self.require_free_id(user.user_id).await?;
+                Ok((Imported::Added, user.user_id))
+            }
+        }
+    }
+
+    async fn require_free_id(&self, user_id: Option<UserId>) -> Result<(), ChangeUserError> {
+        let Some(user_id) = user_id else { return Ok(()) };
+        let mut connection = self.database.connection().await?;
+        if users::was_given(&mut connection, user_id).await? {
+            return Err(InvalidField::new("id", Reason::Taken).into());
+        }
+        Ok(())
+    }
+}
+
+fn require_same_id(user: &ImportedUser, found: Option<&User>) -> Result<(), InvalidField> {
+    let differs = found.zip(user.user_id).is_some_and(|(found, id)| found.user_id != id);
+    if differs { Err(InvalidField::new("id", Reason::Contradiction)) } else { Ok(()) }
+}

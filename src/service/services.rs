@@ -1,0 +1,55 @@
+//! The capabilities that request handlers use.
+
+use std::sync::Arc;
+
+use super::{
+    authentication::{authenticator::Authenticator, tokens::Tokens},
+    credentials::{passwords::Passwords, saving::Credentials},
+    operations::instance::Instance,
+    sessions::{sign_in::Sessions, tickets::Tickets},
+    throttling::lockouts::Lockouts,
+    users::{directory::UserDirectory, saving::Users},
+};
+
+/// Every capability of request handlers, put together in `startup`.
+pub(crate) struct Services {
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) directory: Arc<UserDirectory>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) lockouts: Arc<Lockouts>,
+    pub(crate) instance: Arc<Instance>,
+}
+
+/// A capability that a request handler can ask for by its type.
+pub(crate) trait Capability {
+    /// The capability of this installation.
+    fn of(services: &Services) -> &Arc<Self>;
+}
+
+macro_rules! capabilities {
+    ($($capability:ident: $field:ident,)+) => {
+        $(impl Capability for $capability {
+            fn of(services: &Services) -> &Arc<Self> {
+                &services.$field
+            }
+        })+
+    };
+}
+
+capabilities! {
+    Authenticator: authenticator,
+    Tokens: tokens,
+    Credentials: credentials,
+    Passwords: passwords,
+    UserDirectory: directory,
+    Users: users,
+    Sessions: sessions,
+    Tickets: tickets,
+    Lockouts: lockouts,
+    Instance: instance,
+}

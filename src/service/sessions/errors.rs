@@ -1,0 +1,40 @@
+//! Errors of tickets and sessions.
+
+use crate::{
+    security::random::RandomError,
+    service::{authentication::error::AuthenticationError, errors::ChangeUserError},
+    storage::StorageError,
+};
+
+/// Why a ticket or session was not issued or ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TicketError {
+    /// Only a password gives a ticket: a ticket based on another ticket or a token could be renewed
+    /// without limit, and one based on a session would outlive the sign-out.
+    #[error("a ticket is issued for a password only")]
+    Forbidden,
+    #[error("the request was not authenticated with a ticket")]
+    NoTicket,
+    /// The password was replaced after it was verified.
+    #[error("the verified password has been replaced")]
+    ProofOutdated,
+    #[error("no such user")]
+    UnknownUser,
+    #[error("the user is retired")]
+    Retired,
+    #[error(transparent)]
+    Change(#[from] ChangeUserError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a user was not signed in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignInError {
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error(transparent)]
+    Session(#[from] TicketError),
+}

@@ -1,0 +1,208 @@
+//! Throttles authentication attempts before any hash (protocol.md 10.26). One statement counts and
+//! admits an attempt, so that parallel attempts on any number of instances cannot exceed the limits.
+
+use std::sync::Arc;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    domain::{
+        attempts::{
+            AddressFailureCount, AttemptLimits, FailureCount, MAXIMUM_CONSECUTIVE, Refused, Subject,
+        },
+        client_info::ClientInfo,
+        credential::CredentialValue,
+    },
+    security::{
+        attempt_digests::{address_digest, tried_digest},
+        keyring::Keyring,
+    },
+    service::errors::AttemptError,
+    storage::{
+        Database, StorageError,
+        attempts::{self, Attempt, ReservedType},
+    },
+};
+
+/// The time between two records of a success from one known address.
+const SUCCESS_INTERVAL: Duration = Duration::HOUR;
+
+/// The wait to announce when concurrent attempts used up the limit and have finished since.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The counters of earlier attempts: on a subject, and from an address.
+pub(in crate::service) struct AttemptCounters<'login> {
+    /// Failures on the subject, by credential type.
+    pub(in crate::service) failures: &'login [(String, FailureCount)],
+    pub(in crate::service) address: AddressFailureCount,
+}
+
+impl AttemptCounters<'_> {
+    fn failures_of(&self, credential_type: &str) -> Option<FailureCount> {
+        let counted = self.failures.iter().find(|(name, _)| name == credential_type);
+        counted.map(|(_, count)| *count)
+    }
+
+    /// True when the credential of that type is locked: even the right secret is refused.
+    pub(in crate::service) fn is_locked(&self, credential_type: &str) -> bool {
+        self.failures_of(credential_type).is_some_and(|count| count.is_locked())
+    }
+}
+
+/// A credential type whose attempt was counted, so that its secret may be verified.
+pub(in crate::service) struct ReservedAttempt {
+    pub(in crate::service) credential_type: String,
+    /// True when the credential is locked: the attempt takes as long as any other and fails.
+    pub(in crate::service) is_locked: bool,
+}
+
+/// Counts and limits attempts.
+pub(crate) struct Throttling {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) limits: AttemptLimits,
+}
+
+impl Throttling {
+    /// The failures of an address that count; more make no difference.
+    pub(in crate::service) fn maximum_per_address(&self) -> u32 {
+        self.limits.maximum_per_address
+    }
+
+    /// An attempt to authenticate as `subject` with a secret.
+    pub(in crate::service) fn attempt(
+        &self,
+        subject: Subject,
+        value: &CredentialValue,
+        client_info: &ClientInfo,
+        at: OffsetDateTime,
+    ) -> Attempt {
+        Attempt {
+            subject,
+            address: self.address_digest(client_info),
+            secret: tried_digest(&self.keyring, subject, value),
+            at,
+        }
+    }
+
+    /// The digest that an address is counted by; `None` for commands.
+    pub(in crate::service) fn address_digest(&self, client_info: &ClientInfo) -> Option<Vec<u8>> {
+        client_info.network().map(|network| address_digest(&self.keyring, network))
+    }
+
+    /// The credential types that may be attempted, by counters that were read before.
+    ///
+    /// # Errors
+    /// When no type may be attempted.
+    pub(in crate::service) fn allowed_types<'types>(
+        &self,
+        types: &'types [String],
+        counters: &AttemptCounters<'_>,
+        now: OffsetDateTime,
+    ) -> Result<Vec<&'types String>, AttemptError> {
+        if counters.address.is_privileged() {
+            let unlocked: Vec<_> = types.iter().filter(|name| !counters.is_locked(name)).collect();
+            return if unlocked.is_empty() { Err(AttemptError::LOCKED) } else { Ok(unlocked) };
+        }
+        if let Some(refused) = self.limits.refuses_address(&counters.address) {
+            return Err(AttemptError::TooMany(refused));
+        }
+        let refused = |name: &String| {
+            counters.failures_of(name).and_then(|count| self.limits.refuses(count, now))
+        };
+        let allowed: Vec<_> = types.iter().filter(|name| refused(name).is_none()).collect();
+        match types.iter().filter_map(refused).min() {
+            Some(refused) if allowed.is_empty() => Err(AttemptError::TooMany(refused)),
+            _ => Ok(allowed),
+        }
+    }
+
+    /// Counts an attempt for each of the types that may be attempted, and returns these types.
+    ///
+    /// # Errors
+    /// When no type may be attempted.
+    pub(in crate::service) async fn reserve_attempt(
+        &self,
+        attempt: &Attempt,
+        types: Vec<String>,
+        may_be_known_address: bool,
+    ) -> Result<Vec<ReservedAttempt>, AttemptError> {
+        let mut connection = self.database.connection().await?;
+        if may_be_known_address && attempts::charge_known(&mut connection, attempt).await? {
+            let counted = attempts::count_known(&mut connection, attempt, &types).await?;
+            connection.release();
+            let mut reserved = self.reserved(attempt, counted);
+            reserved.retain(|reserved| !reserved.is_locked);
+            return if reserved.is_empty() { Err(AttemptError::LOCKED) } else { Ok(reserved) };
+        }
+        let counted =
+            attempts::reserve_attempt(&mut connection, attempt, &types, &self.limits).await?;
+        if counted.is_empty() {
+            // Concurrent attempts used up the limit; the counters that were read before are outdated.
+            let current = attempts::list(&mut connection, attempt.subject).await?;
+            connection.release();
+            let asked = current.iter().filter(|summary| types.contains(&summary.credential_type));
+            let refused =
+                asked.filter_map(|summary| self.limits.refuses(summary.count, attempt.at)).min();
+            return Err(AttemptError::TooMany(refused.unwrap_or(Refused::Delayed(RETRY_AFTER))));
+        }
+        connection.release();
+        Ok(self.reserved(attempt, counted))
+    }
+
+    /// The counted types; logs a warning for each that reaches a limit unless this attempt succeeds.
+    fn reserved(&self, attempt: &Attempt, types: Vec<ReservedType>) -> Vec<ReservedAttempt> {
+        let reserved = types.into_iter().map(|reserved| {
+            let ReservedType { credential_type, failures, throttle_failures } = reserved;
+            let is_last = failures == MAXIMUM_CONSECUTIVE;
+            if is_last || throttle_failures == self.limits.maximum_failures {
+                tracing::warn!(
+                    subject.id = attempt.subject.as_i32(),
+                    credential.r#type = credential_type,
+                    credential.is_locked = is_last,
+                    "the maximum of failed attempts is reached; unless this attempt succeeds, the \
+                     credential stays stopped until it is unlocked"
+                );
+            }
+            ReservedAttempt { credential_type, is_locked: failures > MAXIMUM_CONSECUTIVE }
+        });
+        reserved.collect()
+    }
+
+    /// Records a successful login, unless nothing would change.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn record_login(
+        &self,
+        attempt: &Attempt,
+        credential_type: &str,
+        counters: &AttemptCounters<'_>,
+        was_reserved: bool,
+    ) -> Result<(), StorageError> {
+        let has_failures =
+            counters.failures_of(credential_type).is_some_and(|count| count.failures > 0);
+        let last_succeeded_at = counters.address.last_succeeded_at;
+        let is_due = last_succeeded_at.is_none_or(|last| attempt.at - last > SUCCESS_INTERVAL);
+        if was_reserved || has_failures || is_due {
+            self.record_success(attempt, credential_type).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that the secret of an attempt was right: resets the failures of its type, and makes its
+    /// address a known one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn record_success(
+        &self,
+        attempt: &Attempt,
+        credential_type: &str,
+    ) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
+        attempts::record_success(&mut connection, attempt, credential_type, &self.limits).await?;
+        connection.release();
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Writes new users: the row, the login name, the start of the audit chain, and the credentials.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+
+use super::directory::{UserWithCredentials, find_with_credentials};
+use crate::{
+    domain::{
+        audit::AuditKind,
+        change_context::ChangeContext,
+        user::{NewUser, UserId, acts_on_anybody},
+    },
+    security::{
+        audit_chain::{START_OF_CHAIN, audit_mac},
+        keyring::Keyring,
+    },
+    service::{
+        credentials::{
+            hasher::HashedCredential,
+            writer::{CredentialWriter, Save, WritePrecondition},
+        },
+        errors::{AddUserError, ChangeUserError},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions, require_current_actor},
+    },
+    storage::{
+        self, Database, StorageError, audit_events,
+        users::{self, UserHead},
+    },
+};
+
+/// Writes new users and the credentials of users.
+pub(crate) struct UserWriter {
+    pub(crate) database: Database,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) transactions: Arc<UserTransactions>,
+    pub(crate) credentials: Arc<CredentialWriter>,
+}
+
+impl UserWriter {
+    /// Adds a user with hashed credentials, in one transaction.
+    ///
+    /// # Errors
+    /// See [`AddUserError`].
+    pub(in crate::service) async fn insert(
+        &self,
+        context: ChangeContext<'_>,
+        user: &NewUser,
+        credentials: &[HashedCredential],
+    ) -> Result<UserWithCredentials, AddUserError> {
+        let user_id = match user.user_id {
+            Some(user_id) => user_id,
+            None => self.next_user_id().await?,
+        };
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        require_current_actor(&mut transaction, context).await?;
+        self.write_user(&mut transaction, context, user_id, user).await?;
+        self.write_credentials(&mut transaction, context, user_id, credentials).await?;
+        let added = find_with_credentials(&mut transaction, user_id).await?;
+        storage::commit(transaction).await?;
+        added.ok_or(ChangeUserError::UnknownUser.into())
+    }
+
+    /// Writes the row and the login name of a new user, and the first events of their chain.
+    ///
+    /// # Errors
+    /// See [`AddUserError`].
+    pub(in crate::service) async fn write_user(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        user: &NewUser,
+    ) -> Result<(), AddUserError> {
+        let key = self.keyring.writing();
+        let event = context.event(user_id, AuditKind::UserAdded, 0, 0);
+        let mac = audit_mac(key, &START_OF_CHAIN, &event);
+        users::insert(connection, user_id, user, &mac, context.now).await?;
+        audit_events::insert(connection, &event, key.id(), &mac).await?;
+        let head = UserHead {
+            session_epoch: event.session_epoch,
+            login_name: user.login_name.as_str().to_owned(),
+            user_type: user.user_type,
+            audit_sequence: event.sequence,
+            audit_mac: mac,
+        };
+        let mut locked = LockedUser { user_id, head };
+        for change in changes_of_new_user(user) {
+            self.transactions.append_audit_event(connection, context, &mut locked, change).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes credentials of a user; the transaction has locked the user and checked the actor.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(in crate::service) async fn write_credentials(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        credentials: &[HashedCredential],
+    ) -> Result<(), ChangeUserError> {
+        for hashed in credentials {
+            let save = Save { context, user_id, hashed, precondition: WritePrecondition::Nothing };
+            self.credentials.write(connection, save).await?;
+        }
+        Ok(())
+    }
+
+    /// The next id that was never used and that no operator has assigned.
+    async fn next_user_id(&self) -> Result<UserId, StorageError> {
+        let found =
+            on_connection!(self.database, |connection| users::next_ids(&mut connection, 1))?;
+        found.first().copied().ok_or(StorageError::Inconsistent { table: "users" })
+    }
+}
+
+/// The changes of a new user that are audited after their first event.
+pub(in crate::service) fn changes_of_new_user(
+    user: &NewUser,
+) -> impl Iterator<Item = AuditedChange<'static>> {
+    let all = [
+        (acts_on_anybody(user.user_type, user.is_administrator), AuditKind::AdministratorGranted),
+        (user.is_retired, AuditKind::UserRetired),
+    ];
+    all.into_iter()
+        .filter_map(|(applies, kind)| applies.then_some(AuditedChange::to_user(kind, false)))
+}

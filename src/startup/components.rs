@@ -1,0 +1,397 @@
+//! Puts the capabilities of the service together from the settings.
+
+use std::sync::Arc;
+
+use super::{
+    StartError, memory,
+    options::{
+        access_tokens, applications, attempt_limits, enabled_schemes, lifetimes, load_issuers,
+        missing, start_hashing,
+    },
+};
+use crate::{
+    configuration::Settings,
+    domain::{attempts::AttemptLimits, credential_type::CredentialTypes},
+    key_sets::KeySets,
+    security::{
+        application_token::Applications, hashing::HashingEngine, issuer_token::Issuer,
+        keyring::Keyring,
+    },
+    service::{
+        Services,
+        audit::{
+            anchors::Anchors, audit_log::AuditLog, changed_chains::ChangedChains,
+            verification::ChainVerifier,
+        },
+        authentication::{
+            Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
+            issuer_token::IssuerTokenAuthenticator, password::PasswordAuthenticator,
+            session::SessionAuthenticator, ticket::TicketAuthenticator, tokens::Tokens,
+        },
+        credentials::{
+            hasher::CredentialHasher,
+            last_uses::LastUses,
+            password_checker::PasswordChecker,
+            passwords::Passwords,
+            rehashing::{RehashQueue, Rehashing},
+            saving::Credentials,
+            writer::CredentialWriter,
+        },
+        import::{bulk::BulkImport, export::Export, users::UserImport},
+        keys::rotation::KeyRotation,
+        operations::{
+            diagnostics::Diagnostics, housekeeping::Housekeeping, instance::Instance,
+            refusal_timing::RefusalTiming,
+        },
+        sessions::{sign_in::Sessions, tickets::Tickets},
+        throttling::{lockouts::Lockouts, throttle::Throttling},
+        user_transaction::UserTransactions,
+        users::{directory::UserDirectory, saving::Users, writer::UserWriter},
+    },
+    storage::Database,
+};
+
+/// Everything that a process of the service consists of, apart from its listeners.
+pub(crate) struct Components {
+    pub(crate) database: Database,
+    pub(crate) hashing: Arc<HashingEngine>,
+    /// The most memory that the process uses, in KiB.
+    pub(crate) memory_ceiling_kib: u64,
+    /// What request handlers use.
+    pub(crate) services: Services,
+    /// What only commands use.
+    pub(crate) administration: Administration,
+    /// What runs beside requests.
+    pub(crate) background: Background,
+}
+
+/// The capabilities of commands.
+pub(crate) struct Administration {
+    pub(crate) audit_log: AuditLog,
+    pub(crate) chain_verifier: ChainVerifier,
+    pub(crate) key_rotation: KeyRotation,
+    pub(crate) user_import: Arc<UserImport>,
+    pub(crate) bulk_import: BulkImport,
+    pub(crate) export: Export,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+/// The tasks that run beside requests.
+pub(crate) struct Background {
+    pub(crate) anchors: Arc<Anchors>,
+    pub(crate) housekeeping: Housekeeping,
+    pub(crate) last_uses: Arc<LastUses>,
+    pub(crate) rehashing: Rehashing,
+}
+
+/// The shared parts that capabilities are built from.
+struct Parts {
+    database: Database,
+    keyring: Arc<Keyring>,
+    hashing: Arc<HashingEngine>,
+    types: Arc<CredentialTypes>,
+    applications: Arc<Applications>,
+    changed_chains: Arc<ChangedChains>,
+    transactions: Arc<UserTransactions>,
+    last_uses: Arc<LastUses>,
+    rehash_queue: Arc<RehashQueue>,
+    throttling: Arc<Throttling>,
+}
+
+impl Parts {
+    fn new(settings: &Settings, database: Database) -> Result<Self, StartError> {
+        let keyring_file = settings.keyring_file.as_ref();
+        let keyring_file = keyring_file.ok_or_else(|| missing("keyring.file"))?;
+        let keyring = Arc::new(Keyring::load(keyring_file)?);
+        let types = settings.credential_types();
+        let types = types.ok_or_else(|| missing("credentials.default_type"))?;
+        let changed_chains = Arc::new(ChangedChains::default());
+        Ok(Self {
+            hashing: Arc::new(start_hashing(settings)?),
+            types: Arc::new(types),
+            applications: Arc::new(applications(settings)),
+            transactions: Arc::new(UserTransactions {
+                keyring: Arc::clone(&keyring),
+                changed_chains: Arc::clone(&changed_chains),
+            }),
+            changed_chains,
+            last_uses: Arc::default(),
+            rehash_queue: Arc::default(),
+            throttling: Arc::new(Throttling {
+                database: database.clone(),
+                keyring: Arc::clone(&keyring),
+                limits: attempt_limits(settings),
+            }),
+            keyring,
+            database,
+        })
+    }
+
+    fn database(&self) -> Database {
+        self.database.clone()
+    }
+
+    fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
+    fn hashing(&self) -> Arc<HashingEngine> {
+        Arc::clone(&self.hashing)
+    }
+
+    fn transactions(&self) -> Arc<UserTransactions> {
+        Arc::clone(&self.transactions)
+    }
+}
+
+/// Reads the keys, starts the hashing threads, and puts the capabilities together.
+///
+/// # Errors
+/// When a required setting is missing, or keys, issuers or hashing cannot be used.
+pub(crate) fn build(settings: &Settings, database: Database) -> Result<Components, StartError> {
+    let parts = Parts::new(settings, database)?;
+    let issuers = load_issuers(settings, &parts.types)?;
+    let saving = Saving::new(&parts, settings, &issuers);
+    let authentication = Authentication::new(&parts, settings, issuers)?;
+    let memory_ceiling_kib =
+        memory::ceiling_kib(parts.hashing.capacity(), settings.http.connections.maximum);
+    let limits = attempt_limits(settings);
+    Ok(Components {
+        administration: administration(&parts, &saving, limits),
+        background: background(&parts),
+        services: services(&parts, settings, saving, authentication, memory_ceiling_kib),
+        memory_ceiling_kib,
+        hashing: parts.hashing,
+        database: parts.database,
+    })
+}
+
+/// The capabilities that save users and credentials.
+struct Saving {
+    directory: Arc<UserDirectory>,
+    checker: Arc<PasswordChecker>,
+    hasher: Arc<CredentialHasher>,
+    credential_writer: Arc<CredentialWriter>,
+    user_writer: Arc<UserWriter>,
+    users: Arc<Users>,
+}
+
+impl Saving {
+    fn new(parts: &Parts, settings: &Settings, issuers: &[Issuer]) -> Self {
+        let single_per_user = settings.credentials.single_per_user;
+        let directory = Arc::new(UserDirectory { database: parts.database() });
+        let checker = Arc::new(PasswordChecker {
+            hashing: parts.hashing(),
+            policy: settings.password_policy(),
+        });
+        let hasher = Arc::new(CredentialHasher {
+            hashing: parts.hashing(),
+            passwords: Arc::clone(&checker),
+            single_per_user,
+        });
+        let credential_writer = Arc::new(CredentialWriter {
+            keyring: parts.keyring(),
+            changed_chains: Arc::clone(&parts.changed_chains),
+            issuer_types: issuers
+                .iter()
+                .map(|issuer| issuer.credential_type().to_owned())
+                .collect(),
+            single_per_user,
+        });
+        let user_writer = Arc::new(UserWriter {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            transactions: parts.transactions(),
+            credentials: Arc::clone(&credential_writer),
+        });
+        let users = Arc::new(Users {
+            database: parts.database(),
+            types: Arc::clone(&parts.types),
+            directory: Arc::clone(&directory),
+            hasher: Arc::clone(&hasher),
+            passwords: Arc::clone(&checker),
+            writer: Arc::clone(&user_writer),
+            transactions: parts.transactions(),
+        });
+        Self { directory, checker, hasher, credential_writer, user_writer, users }
+    }
+}
+
+/// The capabilities that authenticate.
+struct Authentication {
+    issued: Arc<IssuedTickets>,
+    tokens: Arc<Tokens>,
+    passwords: Arc<PasswordAuthenticator>,
+    sessions: Arc<SessionAuthenticator>,
+    authenticator: Arc<Authenticator>,
+}
+
+impl Authentication {
+    fn new(parts: &Parts, settings: &Settings, issuers: Vec<Issuer>) -> Result<Self, StartError> {
+        let installation = settings.installation.installation_type;
+        let admissions = Admissions::new(parts.hashing());
+        let lifetimes = lifetimes(settings);
+        let issued = Arc::new(IssuedTickets { keyring: parts.keyring(), lifetimes });
+        let tokens = Arc::new(Tokens {
+            keyring: parts.keyring(),
+            applications: Arc::clone(&parts.applications),
+            access_tokens: access_tokens(settings),
+        });
+        let passwords = Arc::new(PasswordAuthenticator {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            types: Arc::clone(&parts.types),
+            throttling: Arc::clone(&parts.throttling),
+            last_uses: Arc::clone(&parts.last_uses),
+            rehash_queue: Arc::clone(&parts.rehash_queue),
+        });
+        let sessions = Arc::new(SessionAuthenticator {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            installation,
+            issued: Arc::clone(&issued),
+            admissions: admissions.clone(),
+        });
+        let issuer_tokens = IssuerTokenAuthenticator {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            issuers,
+            key_sets: KeySets::new().map_err(StartError::client)?,
+            last_uses: Arc::clone(&parts.last_uses),
+            admissions: admissions.clone(),
+        };
+        let authenticator = Arc::new(Authenticator {
+            installation,
+            schemes: enabled_schemes(settings),
+            applications: Arc::clone(&parts.applications),
+            passwords: Arc::clone(&passwords),
+            tickets: TicketAuthenticator {
+                database: parts.database(),
+                issued: Arc::clone(&issued),
+                admissions: admissions.clone(),
+            },
+            bearer: BearerAuthenticator {
+                database: parts.database(),
+                tokens: Arc::clone(&tokens),
+                issued: Arc::clone(&issued),
+                issuer_tokens,
+                admissions: admissions.clone(),
+            },
+            sessions: Arc::clone(&sessions),
+            admissions,
+        });
+        Ok(Self { issued, tokens, passwords, sessions, authenticator })
+    }
+}
+
+fn services(
+    parts: &Parts,
+    settings: &Settings,
+    saving: Saving,
+    authentication: Authentication,
+    memory_ceiling_kib: u64,
+) -> Services {
+    let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
+    let credentials = Arc::new(Credentials {
+        database: parts.database(),
+        keyring: parts.keyring(),
+        hashing: parts.hashing(),
+        types: Arc::clone(&parts.types),
+        hasher: saving.hasher,
+        writer: saving.credential_writer,
+        transactions: parts.transactions(),
+    });
+    let tickets = Arc::new(Tickets {
+        database: parts.database(),
+        transactions: parts.transactions(),
+        issued: Arc::clone(&issued),
+        maximum_per_user: settings.tickets.maximum_per_user,
+    });
+    Services {
+        authenticator,
+        tokens,
+        passwords: Arc::new(Passwords {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            credentials: Arc::clone(&credentials),
+            checker: saving.checker,
+            directory: Arc::clone(&saving.directory),
+            throttling: Arc::clone(&parts.throttling),
+        }),
+        credentials,
+        directory: saving.directory,
+        users: saving.users,
+        sessions: Arc::new(Sessions {
+            is_enabled: settings.authentication.session,
+            keyring: parts.keyring(),
+            passwords,
+            authenticator: sessions,
+            issued,
+            tickets: Arc::clone(&tickets),
+        }),
+        tickets,
+        lockouts: Arc::new(Lockouts {
+            database: parts.database(),
+            transactions: parts.transactions(),
+            limits: attempt_limits(settings),
+        }),
+        instance: Arc::new(Instance {
+            database: parts.database(),
+            hashing: parts.hashing(),
+            memory_ceiling_kib,
+        }),
+    }
+}
+
+fn administration(parts: &Parts, saving: &Saving, limits: AttemptLimits) -> Administration {
+    let user_import = Arc::new(UserImport {
+        database: parts.database(),
+        directory: Arc::clone(&saving.directory),
+        users: Arc::clone(&saving.users),
+        hasher: Arc::clone(&saving.hasher),
+    });
+    Administration {
+        audit_log: AuditLog { database: parts.database() },
+        chain_verifier: ChainVerifier { database: parts.database(), keyring: parts.keyring() },
+        key_rotation: KeyRotation { database: parts.database(), keyring: parts.keyring() },
+        bulk_import: BulkImport {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            single: Arc::clone(&user_import),
+            hasher: Arc::clone(&saving.hasher),
+            credentials: Arc::clone(&saving.credential_writer),
+            writer: Arc::clone(&saving.user_writer),
+        },
+        user_import,
+        export: Export { database: parts.database(), keyring: parts.keyring() },
+        diagnostics: Diagnostics {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            limits,
+        },
+    }
+}
+
+fn background(parts: &Parts) -> Background {
+    Background {
+        anchors: Arc::new(Anchors {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            changed_chains: Arc::clone(&parts.changed_chains),
+        }),
+        housekeeping: Housekeeping {
+            database: parts.database(),
+            refusal_timing: RefusalTiming::new(parts.database(), parts.hashing()),
+        },
+        last_uses: Arc::clone(&parts.last_uses),
+        rehashing: Rehashing {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            queue: Arc::clone(&parts.rehash_queue),
+        },
+    }
+}

@@ -1,0 +1,122 @@
+//! What the settings say to the capabilities, in their own types.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::StartError;
+use crate::{
+    configuration::{self, IssuerSettings, Settings},
+    domain::{
+        application::{Application, InstallationType},
+        attempts::AttemptLimits,
+        credential_type::{CredentialType, CredentialTypes},
+    },
+    security::{
+        access_token::AccessTokens,
+        application_token::Applications,
+        hashing::{HashingEngine, HashingOptions},
+        issuer_keys::{IssuerError, KeySource},
+        issuer_token::{Issuer, IssuerOptions},
+    },
+    service::authentication::{EnabledSchemes, issued::Lifetimes},
+};
+
+/// A required setting is missing.
+pub(super) fn missing(setting: &str) -> StartError {
+    StartError::Setting(format!("{setting}: is required"))
+}
+
+/// Starts the hashing threads.
+///
+/// # Errors
+/// When the parameters are invalid, or the system provides no threads or randomness.
+pub(super) fn start_hashing(settings: &Settings) -> Result<HashingEngine, StartError> {
+    let threads = settings.hashing.threads;
+    Ok(HashingEngine::start(&HashingOptions {
+        parameters: settings.hash_parameters(),
+        maximum_memory_kib: settings.hashing.maximum_memory_kib,
+        threads: (threads > 0).then_some(threads),
+        deadline: settings.hashing.deadline,
+        maximum_verified: settings.hashing.maximum_verified,
+        verified_lifetime: settings.hashing.verified_lifetime,
+    })?)
+}
+
+/// Loads the configured token issuers.
+///
+/// # Errors
+/// When a key set cannot be used.
+pub(super) fn load_issuers(
+    settings: &Settings,
+    types: &CredentialTypes,
+) -> Result<Vec<Issuer>, IssuerError> {
+    let load = |entry: &IssuerSettings| {
+        // The canonical spelling, as in stored credentials.
+        let bound = types.find(&entry.credential_type);
+        let keys = match entry.key_source() {
+            Some(configuration::KeySource::Url(url)) => KeySource::Url(url),
+            Some(configuration::KeySource::File(file)) => KeySource::File(file.to_owned()),
+            // The validation of the settings refuses this.
+            None => KeySource::File(PathBuf::new()),
+        };
+        Issuer::load(IssuerOptions {
+            issuer: &entry.issuer,
+            audience: &entry.audience,
+            keys,
+            credential_type: bound.map_or(entry.credential_type.as_str(), CredentialType::as_str),
+            claim: &entry.claim,
+            maximum_age: Duration::from_secs(entry.maximum_age_seconds.into()),
+        })
+    };
+    settings.authentication.issuers.iter().map(load).collect()
+}
+
+/// The applications that may call the service.
+pub(super) fn applications(settings: &Settings) -> Applications {
+    let known = settings.installation.applications.iter().filter_map(|entry| {
+        let application = Application { name: entry.name.clone(), is_trusted: entry.trusted };
+        Some((entry.digest()?, application))
+    });
+    Applications::new(known.collect())
+}
+
+/// The claims of access tokens.
+pub(super) fn access_tokens(settings: &Settings) -> AccessTokens {
+    AccessTokens {
+        context: settings.access_tokens.context.clone(),
+        issuer: settings.access_tokens.issuer.clone(),
+        audience: settings.access_tokens.audience.clone(),
+        lifetime: settings.access_tokens.lifetime,
+    }
+}
+
+/// The schemes that the installation accepts.
+pub(super) fn enabled_schemes(settings: &Settings) -> EnabledSchemes {
+    EnabledSchemes {
+        // Online, passwords are accepted on the login page only.
+        basic: settings.authentication.basic
+            && settings.installation.installation_type == InstallationType::Onsite,
+        so_ticket: settings.authentication.so_ticket,
+        bearer: settings.authentication.bearer,
+        session: settings.authentication.session,
+    }
+}
+
+/// The lifetimes of tickets and sessions.
+pub(super) fn lifetimes(settings: &Settings) -> Lifetimes {
+    Lifetimes {
+        ticket: settings.tickets.lifetime,
+        session: settings.sessions.lifetime,
+        maximum_session: settings.sessions.maximum,
+        absolute: settings.sessions.absolute,
+    }
+}
+
+/// The limits on failed attempts.
+pub(super) fn attempt_limits(settings: &Settings) -> AttemptLimits {
+    AttemptLimits {
+        before_delay: settings.attempts.before_delay,
+        maximum_delay: settings.attempts.maximum_delay,
+        maximum_failures: settings.attempts.maximum_failures,
+        maximum_per_address: settings.attempts.maximum_per_address,
+    }
+}
