@@ -3,12 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use data_encoding::HEXLOWER;
 
 use super::{output, output::Failure, secret_input::read_secret};
-use crate::{
-    domain::hexadecimal,
-    security::application_token::{application_digest, is_long_enough},
-};
+use crate::security::application_token::{application_digest, is_long_enough};
 
 /// The subcommands of `application`.
 #[derive(Subcommand)]
@@ -25,7 +23,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
             if !is_long_enough(&secret) {
                 return Err(Failure::because("the secret must have at least 16 bytes"));
             }
-            output::print_result(hexadecimal::text(&application_digest(&secret)))?;
+            output::print_result(HEXLOWER.encode(&application_digest(&secret)))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+
 use super::{
     ApplicationSettings, AttemptSettings, HashingSettings, PasswordSettings, PolicyProfile,
     Problem, Settings, TypeSettings,
@@ -10,7 +12,6 @@ use super::{
 use crate::domain::{
     attempts::MAXIMUM_CONSECUTIVE,
     credential_type::{CredentialTypes, TICKET},
-    hexadecimal,
     origin_pattern::OriginPattern,
     password_policy::{
         MINIMUM_CHARACTERS, MINIMUM_WITH_SECOND_FACTOR, PasswordPolicy, SHORTEST_WORD,
@@ -34,7 +35,7 @@ const OWASP_POINTS: [(u32, u32); 5] =
 impl ApplicationSettings {
     /// The digest of the application's secret; `None` when it is not one.
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
-        hexadecimal::bytes(&self.token_sha256)?.try_into().ok()
+        HEXLOWER_PERMISSIVE.decode(self.token_sha256.as_bytes()).ok()?.try_into().ok()
     }
 }
 

@@ -11,7 +11,6 @@ pub(crate) mod client_info;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod encoding;
-pub(crate) mod hexadecimal;
 pub(crate) mod host_name;
 pub(crate) mod invalid_field;
 pub(crate) mod new_login_name;

@@ -4,12 +4,13 @@
 //! The secrets are long and random, so an unsalted digest resists a dictionary attack. Short
 //! secrets are refused.
 
+use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{keyring::Key, length_prefixed::LengthPrefixed, mac::hmac_sha256};
-use crate::domain::{application::Application, hexadecimal};
+use crate::domain::application::Application;
 
 /// The shortest secret, in bytes.
 const MINIMUM_LENGTH: usize = 16;
@@ -53,7 +54,7 @@ impl Applications {
     pub(super) fn binding(&self, key: &Key, name: &str) -> Option<String> {
         let (digest, _) = self.find_by_name(name)?;
         let text = LengthPrefixed::of("application").field(name.as_bytes()).field(digest);
-        Some(hexadecimal::text(&hmac_sha256(&key.application, text.as_bytes())))
+        Some(HEXLOWER.encode(&hmac_sha256(&key.application, text.as_bytes())))
     }
 
     /// The application that a token names, if the token is bound to its current secret.

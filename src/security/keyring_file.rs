@@ -9,6 +9,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -16,7 +17,6 @@ use super::{
     random::{RandomError, random_bytes},
     secret_file::{self, SecretFileError},
 };
-use crate::domain::hexadecimal;
 
 /// The state of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub(crate) enum KeyringError {
 impl KeyEntry {
     fn generate(state: KeyState) -> Result<Self, KeyringError> {
         let secret = Zeroizing::new(random_bytes::<32>()?);
-        let id = hexadecimal::text(&random_bytes::<6>()?);
+        let id = HEXLOWER.encode(&random_bytes::<6>()?);
         Ok(Self { id, state, secret: STANDARD.encode(secret.as_slice()) })
     }
 }

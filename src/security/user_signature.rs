@@ -3,10 +3,11 @@
 //! It is an unkeyed digest. It authenticates nothing, and anybody who may read the user may know
 //! it.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::length_prefixed::LengthPrefixed;
-use crate::domain::{hexadecimal, user::User};
+use crate::domain::user::User;
 
 /// The signature of the current state of a user.
 pub(crate) fn user_signature(user: &User) -> String {
@@ -19,7 +20,7 @@ pub(crate) fn user_signature(user: &User) -> String {
         .field(&flag(user.is_administrator))
         .field(&flag(user.is_retired));
     let digest = Sha256::digest(fields.as_bytes());
-    hexadecimal::text(digest.get(..16).unwrap_or(&digest))
+    HEXLOWER.encode(digest.get(..16).unwrap_or(&digest))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use data_encoding::HEXLOWER;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
 use crate::{
     cli::output::{Failure, print_status},
     configuration,
-    domain::hexadecimal,
     security::random::random_bytes,
 };
 
@@ -203,7 +203,7 @@ fn spawn(cluster: &Cluster, socket_folder: &Path) -> Result<(Child, u64), Failur
 
 /// A new folder that only the server's account (and root) can enter.
 fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
-    let name = hexadecimal::text(&random_bytes::<8>()?);
+    let name = HEXLOWER.encode(&random_bytes::<8>()?);
     for parent in [configuration::runtime_folder(), std::path::PathBuf::from("/tmp")] {
         let folder = parent.join(format!("{SOCKET_PREFIX}{name}"));
         let is_short = folder.as_os_str().len() + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH;

@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::reader::Source;
-use crate::{cli::output::Failure, domain::hexadecimal};
+use crate::cli::output::Failure;
 
 /// What a stopped import of anything else is told.
 pub(super) const NEEDS_A_FILE: &str = "resuming needs a regular file, not a pipe or a directory";
@@ -134,5 +135,5 @@ fn digest(file: &Path) -> io::Result<String> {
         let Some(read) = buffer.get(..length).filter(|read| !read.is_empty()) else { break };
         hash.update(read);
     }
-    Ok(hexadecimal::text(&hash.finalize()))
+    Ok(HEXLOWER.encode(&hash.finalize()))
 }

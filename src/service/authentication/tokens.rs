@@ -47,7 +47,7 @@ impl Tokens {
     /// # Errors
     /// When it is not a valid token of this installation.
     pub(super) fn verify(&self, text: &SecretString) -> Result<AccessTokenContent, TokenRefused> {
-        self.access_tokens.verify((&self.keyring, &self.applications), text)
+        self.access_tokens.verify(&self.keyring, &self.applications, text)
     }
 
     /// The application with that secret.
