@@ -1,94 +1,74 @@
-//! Evidence: what happened to a user or to one of their credentials.
+//! Audit events: changes of users and their credentials.
 
 use time::OffsetDateTime;
 
 use super::user::UserId;
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuditKind {
-    /// The user came to be; the first event of every chain.
-    UserAdded,
-    /// A credential was added or replaced.
-    CredentialSaved,
-    /// A credential was deleted.
-    CredentialDeleted,
-    /// What was counted against guessing was forgotten.
-    CredentialUnlocked,
-    /// Every ticket and token of the user was ended.
-    SessionsEnded,
-    /// A login ticket was issued.
-    TicketIssued,
-    /// One was ended before its time.
-    TicketEnded,
-    /// A browser's session was started.
-    SessionStarted,
-    /// One was ended before its time.
-    SessionEnded,
-    /// Their login name, their display name or their type is another one.
-    UserChanged,
-    /// They may not log in any more.
-    UserRetired,
-    /// They may log in again.
-    UserReactivated,
-    /// They may act on anybody.
-    AdministratorGranted,
-    /// They may no more.
-    AdministratorRevoked,
-    /// The user is gone but for their chain; the last event of it.
-    UserDeleted,
+/// Defines [`AuditKind`]: each variant with its stored spelling.
+macro_rules! audit_kinds {
+    ($($(#[$documentation:meta])* $variant:ident => $text:literal,)+) => {
+        /// The kind of an audited change.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum AuditKind {
+            $($(#[$documentation])* $variant,)+
+        }
+
+        impl AuditKind {
+            /// The kind with this stored spelling.
+            pub(crate) fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The stored spelling.
+            pub(crate) fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
 }
 
-impl AuditKind {
-    const ALL: [Self; 15] = [
-        Self::UserAdded,
-        Self::CredentialSaved,
-        Self::CredentialDeleted,
-        Self::CredentialUnlocked,
-        Self::SessionsEnded,
-        Self::TicketIssued,
-        Self::TicketEnded,
-        Self::SessionStarted,
-        Self::SessionEnded,
-        Self::UserChanged,
-        Self::UserRetired,
-        Self::UserReactivated,
-        Self::AdministratorGranted,
-        Self::AdministratorRevoked,
-        Self::UserDeleted,
-    ];
-
-    /// The kind of a stored spelling.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-
-    /// The stored spelling.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::UserAdded => "user_added",
-            Self::CredentialSaved => "credential_saved",
-            Self::CredentialDeleted => "credential_deleted",
-            Self::CredentialUnlocked => "credential_unlocked",
-            Self::SessionsEnded => "sessions_ended",
-            Self::TicketIssued => "ticket_issued",
-            Self::TicketEnded => "ticket_ended",
-            Self::SessionStarted => "session_started",
-            Self::SessionEnded => "session_ended",
-            Self::UserChanged => "user_changed",
-            Self::UserRetired => "user_retired",
-            Self::UserReactivated => "user_reactivated",
-            Self::AdministratorGranted => "administrator_granted",
-            Self::AdministratorRevoked => "administrator_revoked",
-            Self::UserDeleted => "user_deleted",
-        }
-    }
+audit_kinds! {
+    /// The user was added; the first event of every chain.
+    UserAdded => "user_added",
+    /// A credential was added or replaced.
+    CredentialSaved => "credential_saved",
+    /// A credential was deleted.
+    CredentialDeleted => "credential_deleted",
+    /// The failed attempts on credentials were reset.
+    CredentialUnlocked => "credential_unlocked",
+    /// Every ticket, session and token of the user was revoked.
+    SessionsEnded => "sessions_ended",
+    /// A ticket was issued.
+    TicketIssued => "ticket_issued",
+    /// A ticket was ended before its expiry.
+    TicketEnded => "ticket_ended",
+    /// A session of a browser was started.
+    SessionStarted => "session_started",
+    /// A session was ended before its expiry.
+    SessionEnded => "session_ended",
+    /// The login name, the display name or the type was changed.
+    UserChanged => "user_changed",
+    /// The user was disabled.
+    UserRetired => "user_retired",
+    /// The user was enabled again.
+    UserReactivated => "user_reactivated",
+    /// The user got the right to act on every user.
+    AdministratorGranted => "administrator_granted",
+    /// The user lost the right to act on every user.
+    AdministratorRevoked => "administrator_revoked",
+    /// The user was deleted; the last event of the chain.
+    UserDeleted => "user_deleted",
 }
 
 /// One event of a user's chain, without its MAC.
 #[derive(Debug, Clone)]
 pub(crate) struct AuditEvent {
-    /// Whom it happened to.
+    /// The user that was changed.
     pub(crate) user_id: UserId,
     /// Position in that user's chain, from 1.
     pub(crate) sequence: i64,
@@ -96,7 +76,7 @@ pub(crate) struct AuditEvent {
     pub(crate) kind: AuditKind,
     /// `None`: an operator's command.
     pub(crate) actor: Option<UserId>,
-    /// How the actor proved who they are.
+    /// How the actor was authenticated.
     pub(crate) scheme: &'static str,
     pub(crate) address: Option<String>,
     pub(crate) request_id: String,
@@ -105,7 +85,7 @@ pub(crate) struct AuditEvent {
     pub(crate) session_epoch: i64,
 }
 
-/// An event as it is kept, for whoever reads the chain.
+/// A stored event, for display.
 #[derive(Debug)]
 pub(crate) struct AuditEntry {
     pub(crate) sequence: i64,
@@ -119,7 +99,7 @@ pub(crate) struct AuditEntry {
     pub(crate) credential_type: Option<String>,
 }
 
-/// One link of a chain as it is stored.
+/// A stored event with its MAC.
 #[derive(Debug)]
 pub(crate) struct ChainLink {
     pub(crate) event: AuditEvent,
@@ -127,7 +107,7 @@ pub(crate) struct ChainLink {
     pub(crate) mac: Vec<u8>,
 }
 
-/// What a user's row says of their chain, and what the chain has to explain.
+/// The head of a chain in the user's row, and the state that the chain must explain.
 #[derive(Debug)]
 pub(crate) struct ChainHead {
     pub(crate) user_id: UserId,

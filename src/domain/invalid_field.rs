@@ -1,12 +1,11 @@
-//! The one parse failure: which field, and why; never the rejected value.
+//! The error of a value that cannot be parsed: which field, and why; never the rejected value.
 
-/// A value that was refused. `field` is spelled as the caller knows it.
+/// A value that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub(crate) struct InvalidField {
-    /// The offending member, for example `Credential.Value`.
+    /// The member as the caller spells it, for example `Credential.Value`.
     pub(crate) field: String,
-    /// What is wrong with it, in words that never contain the value.
     pub(crate) reason: Reason,
 }
 
@@ -17,220 +16,98 @@ impl InvalidField {
     }
 }
 
-/// What is wrong with a value. `Display` is for commands; the API says it in the caller's
-/// language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Reason {
-    #[error("is required")]
-    Required,
-    #[error("must not be empty")]
-    Empty,
-    #[error("must be positive")]
-    NotPositive,
-    #[error("must be a whole number")]
-    NotInteger,
-    #[error("is out of range")]
-    OutOfRange,
-    #[error("must be true or false")]
-    NotBoolean,
-    #[error("must be a text")]
-    NotText,
-    #[error("must be an object")]
-    NotObject,
-    #[error("must be a list")]
-    NotList,
-    #[error("must not contain NUL")]
-    Nul,
-    #[error("must have at most {0} bytes")]
-    TooManyBytes(usize),
-    #[error("must have at most {0} characters")]
-    TooManyCharacters(usize),
-    #[error("must have at least {0} bytes")]
-    TooFewBytes(usize),
-    #[error("must have at least {0} characters")]
-    TooFewCharacters(usize),
-    #[error("is made of little but names of the user or the service")]
-    ContextWords,
-    #[error("is among the passwords that are tried first")]
-    CommonPassword,
-    #[error("is too easy to guess")]
-    Guessable,
-    #[error("must not contain a control character or a colon")]
-    NameCharacters,
-    #[error("must not contain a control character")]
-    ControlCharacter,
-    #[error("must not contain an invisible or bidirectional control character")]
-    InvisibleCharacter,
-    #[error("must contain a visible character")]
-    Blank,
-    #[error("is not a known credential type")]
-    UnknownType,
-    #[error("tickets cannot be saved")]
-    Ticket,
-    #[error("is not for users of this type")]
-    TypeNotForUser,
-    #[error("is not a type of users")]
-    UnknownUserType,
-    #[error("must be Administrator or User")]
-    UnknownRole,
-    #[error("is not a known application")]
-    UnknownApplication,
-    #[error("must be a moment such as 2027-01-01T00:00:00Z")]
-    NotMoment,
-    #[error("is not a hash that can be verified")]
-    UnknownHash,
-    #[error("is a {0} hash, which is not supported: argon2, PBKDF2 and bcrypt are")]
-    UnsupportedHash(&'static str),
-    #[error("is a $2x$ hash: the bug that made it takes other passwords for the right one")]
-    BrokenBcrypt,
-    #[error("must have the parameters m, t and p, each once, and no others")]
-    HashParameters,
-    #[error("has keyid or data, which are not supported")]
-    KeyedHash,
-    #[error("has padding (=) in its Base64, which PHC strings do not have")]
-    PaddedHash,
-    #[error("needs more memory than hashing.maximum_memory_kib allows")]
-    HashTooMuchMemory,
-    #[error("costs too little: bcrypt needs 8, PBKDF2 10,000 rounds, argon2 4 MiB of blocks")]
-    HashTooCheap,
-    #[error("costs too much: bcrypt may have 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of blocks")]
-    HashTooExpensive,
-    #[error("meets data that is damaged; see the log")]
-    Damaged,
-    #[error("was held by another change for too long")]
-    Busy,
-    #[error("is not JSON")]
-    NotJson,
-    #[error("is not what a user has")]
-    NotAUser,
-    #[error("is longer than 64 KiB")]
-    LineTooLong,
-    #[error("ends before it begins")]
-    EndsBeforeItBegins,
-    #[error("belongs to another user")]
-    Taken,
-    #[error("contradicts another member")]
-    Contradiction,
-    #[error("is not a valid value of this header; correct the proxy or the client that sends it")]
-    InvalidHeader,
+/// Defines [`Reason`]: each variant with its argument and a sample of it, the key of its text in
+/// `locales`, and its English text.
+macro_rules! reasons {
+    ($($variant:ident $(($argument:ident: $type:ty = $sample:literal))? => $key:literal, $text:literal;)+) => {
+        /// Why a value is invalid. `Display` is the English text, for commands; the API answers in the
+        /// language of the caller.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+        pub(crate) enum Reason {
+            $(#[error($text)] $variant $(($type))?,)+
+        }
+
+        impl Reason {
+            /// Every reason, with sample arguments.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant $(($sample))?),+];
+
+            /// The key of the text in `locales`.
+            pub(crate) fn key(self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $key,)+
+                }
+            }
+
+            /// The argument of the text, with its name.
+            pub(crate) fn argument(self) -> Option<(&'static str, String)> {
+                let arguments: &[(&str, String)] = match self {
+                    $(Self::$variant $(($argument))? => {
+                        &[$((stringify!($argument), $argument.to_string()))?]
+                    })+
+                };
+                arguments.first().cloned()
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// Every reason, for tests; the numbers are samples.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 46] = [
-        Self::Required,
-        Self::Empty,
-        Self::NotPositive,
-        Self::NotInteger,
-        Self::OutOfRange,
-        Self::NotBoolean,
-        Self::NotText,
-        Self::NotObject,
-        Self::NotList,
-        Self::Nul,
-        Self::TooManyBytes(1024),
-        Self::TooManyCharacters(254),
-        Self::NameCharacters,
-        Self::UnknownType,
-        Self::Ticket,
-        Self::TooFewBytes(8),
-        Self::TooFewCharacters(15),
-        Self::ContextWords,
-        Self::CommonPassword,
-        Self::Guessable,
-        Self::TypeNotForUser,
-        Self::UnknownUserType,
-        Self::UnknownRole,
-        Self::Taken,
-        Self::Contradiction,
-        Self::ControlCharacter,
-        Self::InvisibleCharacter,
-        Self::Blank,
-        Self::UnknownApplication,
-        Self::EndsBeforeItBegins,
-        Self::NotMoment,
-        Self::NotJson,
-        Self::NotAUser,
-        Self::LineTooLong,
-        Self::Busy,
-        Self::Damaged,
-        Self::UnknownHash,
-        Self::UnsupportedHash("scrypt"),
-        Self::BrokenBcrypt,
-        Self::HashParameters,
-        Self::KeyedHash,
-        Self::PaddedHash,
-        Self::HashTooMuchMemory,
-        Self::HashTooCheap,
-        Self::HashTooExpensive,
-        Self::InvalidHeader,
-    ];
-
-    /// The name under which its text is kept.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::Required => "field-required",
-            Self::Empty => "field-empty",
-            Self::NotPositive => "field-not-positive",
-            Self::NotInteger => "field-not-integer",
-            Self::OutOfRange => "field-out-of-range",
-            Self::NotBoolean => "field-not-boolean",
-            Self::NotText => "field-not-text",
-            Self::NotObject => "field-not-object",
-            Self::NotList => "field-not-list",
-            Self::Nul => "field-nul",
-            Self::TooManyBytes(_) => "field-too-many-bytes",
-            Self::TooManyCharacters(_) => "field-too-many-characters",
-            Self::NameCharacters => "field-name-characters",
-            Self::UnknownType => "field-unknown-type",
-            Self::Ticket => "field-ticket",
-            Self::TooFewBytes(_) => "field-too-few-bytes",
-            Self::TooFewCharacters(_) => "field-too-few-characters",
-            Self::ContextWords => "field-context-words",
-            Self::CommonPassword => "field-common-password",
-            Self::Guessable => "field-guessable",
-            Self::TypeNotForUser => "field-type-not-for-user",
-            Self::UnknownUserType => "field-unknown-user-type",
-            Self::UnknownRole => "field-unknown-role",
-            Self::Taken => "field-taken",
-            Self::Contradiction => "field-contradiction",
-            Self::ControlCharacter => "field-control-character",
-            Self::InvisibleCharacter => "field-invisible-character",
-            Self::Blank => "field-blank",
-            Self::Busy => "field-busy",
-            Self::Damaged => "field-damaged",
-            Self::UnknownHash => "field-unknown-hash",
-            Self::UnsupportedHash(_) => "field-unsupported-hash",
-            Self::BrokenBcrypt => "field-broken-bcrypt",
-            Self::HashParameters => "field-hash-parameters",
-            Self::KeyedHash => "field-keyed-hash",
-            Self::PaddedHash => "field-padded-hash",
-            Self::HashTooMuchMemory => "field-hash-too-much-memory",
-            Self::HashTooCheap => "field-hash-too-cheap",
-            Self::HashTooExpensive => "field-hash-too-expensive",
-            Self::NotJson => "field-not-json",
-            Self::NotAUser => "field-not-a-user",
-            Self::LineTooLong => "field-line-too-long",
-            Self::NotMoment => "field-not-moment",
-            Self::EndsBeforeItBegins => "field-ends-before-it-begins",
-            Self::UnknownApplication => "field-unknown-application",
-            Self::InvalidHeader => "field-invalid-header",
-        }
-    }
-
-    /// What its text mentions, by the name that it has there.
-    pub(crate) fn argument(self) -> Option<(&'static str, String)> {
-        if let Self::UnsupportedHash(name) = self {
-            return Some(("name", name.to_owned()));
-        }
-        if let Self::TooManyBytes(limit)
-        | Self::TooManyCharacters(limit)
-        | Self::TooFewBytes(limit)
-        | Self::TooFewCharacters(limit) = self
-        {
-            return Some(("limit", limit.to_string()));
-        }
-        None
-    }
+reasons! {
+    Required => "field-required", "is required";
+    Empty => "field-empty", "must not be empty";
+    NotPositive => "field-not-positive", "must be positive";
+    NotInteger => "field-not-integer", "must be a whole number";
+    OutOfRange => "field-out-of-range", "is out of range";
+    NotBoolean => "field-not-boolean", "must be true or false";
+    NotText => "field-not-text", "must be a string";
+    NotObject => "field-not-object", "must be an object";
+    NotList => "field-not-list", "must be a list";
+    Nul => "field-nul", "must not contain NUL";
+    TooManyBytes(limit: usize = 1024) => "field-too-many-bytes", "must have at most {0} bytes";
+    TooManyCharacters(limit: usize = 254) => "field-too-many-characters",
+        "must have at most {0} characters";
+    TooFewBytes(limit: usize = 8) => "field-too-few-bytes", "must have at least {0} bytes";
+    TooFewCharacters(limit: usize = 15) => "field-too-few-characters",
+        "must have at least {0} characters";
+    ContextWords => "field-context-words",
+        "consists mostly of your user name or the service's name";
+    CommonPassword => "field-common-password", "is a common or breached password";
+    Guessable => "field-guessable", "is too easy to guess";
+    NameCharacters => "field-name-characters", "must not contain a control character or a colon";
+    ControlCharacter => "field-control-character", "must not contain a control character";
+    InvisibleCharacter => "field-invisible-character",
+        "must not contain an invisible or bidirectional control character";
+    Blank => "field-blank", "must contain a visible character";
+    UnknownType => "field-unknown-type", "is not a known credential type";
+    Ticket => "field-ticket", "must not be Ticket; tickets cannot be saved";
+    TypeNotForUser => "field-type-not-for-user", "is not allowed for users of this type";
+    UnknownUserType => "field-unknown-user-type", "is not a known user type";
+    UnknownRole => "field-unknown-role", "must be Administrator or User";
+    UnknownApplication => "field-unknown-application", "is not a known application";
+    NotMoment => "field-not-moment", "must be a date and time such as 2027-01-01T00:00:00Z";
+    UnknownHash => "field-unknown-hash", "is not a supported password hash";
+    UnsupportedHash(name: &'static str = "scrypt") => "field-unsupported-hash",
+        "is an unsupported {0} hash; supported are argon2, PBKDF2 and bcrypt";
+    BrokenBcrypt => "field-broken-bcrypt",
+        "is a $2x$ hash, whose known bug accepts wrong passwords; reset the password instead";
+    HashParameters => "field-hash-parameters",
+        "must have the parameters m, t and p, each once, and no others";
+    KeyedHash => "field-keyed-hash", "has keyid or data, which are not supported";
+    PaddedHash => "field-padded-hash", "has Base64 padding (=), which PHC strings do not allow";
+    HashTooMuchMemory => "field-hash-too-much-memory",
+        "needs more memory than hashing.maximum_memory_kib allows";
+    HashTooCheap => "field-hash-too-cheap",
+        "is below the minimum cost: bcrypt 8, PBKDF2 10,000 rounds, argon2 4 MiB of memory over all passes";
+    HashTooExpensive => "field-hash-too-expensive",
+        "is above the maximum cost: bcrypt 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of memory over all passes";
+    Damaged => "field-damaged", "cannot be processed because stored data is damaged; see the log";
+    Busy => "field-busy", "timed out waiting for another change to this user; try again";
+    NotJson => "field-not-json", "is not valid JSON";
+    NotAUser => "field-not-a-user", "is not a valid user record";
+    LineTooLong => "field-line-too-long", "is longer than 64 KiB";
+    EndsBeforeItBegins => "field-ends-before-it-begins", "must be later than the start";
+    Taken => "field-taken", "is already used by another user";
+    Contradiction => "field-contradiction", "conflicts with another member";
+    InvalidHeader => "field-invalid-header",
+        "is not a valid value of this header; correct the proxy or the client that sends it";
 }

@@ -26,10 +26,10 @@ async fn call(app: &TestApp, name: &str, credentials: &Credentials, body: &Value
 const REFUSED: [(&str, &str); 7] = [
     ("fourteen chars", "must have at least 15 characters"),
     ("x", "must have at least 15 characters"),
-    ("paulpaulpaulpaul", "is made of little but names of the user or the service"),
-    ("SuperOffice 2026!", "is made of little but names of the user or the service"),
-    ("passwordpassword", "is among the passwords that are tried first"),
-    ("PASSWORDPASSWORD", "is among the passwords that are tried first"),
+    ("paulpaulpaulpaul", "consists mostly of your user name or the service's name"),
+    ("SuperOffice 2026!", "consists mostly of your user name or the service's name"),
+    ("passwordpassword", "is a common or breached password"),
+    ("PASSWORDPASSWORD", "is a common or breached password"),
     ("øaøaøaøaøaøaøaøaøa", "is too easy to guess"),
 ];
 

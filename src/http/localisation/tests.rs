@@ -63,7 +63,7 @@ fn keys() -> Vec<String> {
     for key in types.iter().filter_map(CredentialType::text_key) {
         keys.extend([key.to_owned(), format!("{key}-description")]);
     }
-    keys.extend(Reason::ALL.map(|reason| reason.key().to_owned()));
+    keys.extend(Reason::ALL.iter().map(|reason| reason.key().to_owned()));
     keys.extend(BodyFault::ALL.map(|fault| fault.key().to_owned()));
     keys.extend(MissingRight::ALL.map(|right| right.key().to_owned()));
     let samples = ErrorKind::samples();
@@ -96,7 +96,7 @@ fn every_language_has_every_text_and_no_other() {
 
 #[test]
 fn what_commands_say_is_what_the_api_says_in_english() {
-    for reason in Reason::ALL {
+    for reason in Reason::ALL.iter().copied() {
         let argument = reason.argument();
         let argument = argument.as_ref().map(|(name, value)| (*name, value.as_str()));
         let text = known("en").message(reason.key(), argument.as_slice());

@@ -248,15 +248,15 @@ async fn a_hash_that_is_none_or_costs_too_much_is_refused_and_never_tried(pool: 
             ("credentials[0].hash", "needs more memory than hashing.maximum_memory_kib allows"),
             (
                 "credentials[0].hash",
-                "costs too little: bcrypt needs 8, PBKDF2 10,000 rounds, argon2 4 MiB of blocks",
+                "is below the minimum cost: bcrypt 8, PBKDF2 10,000 rounds, argon2 4 MiB of memory over all passes",
             ),
             (
                 "credentials[0].hash",
-                "costs too much: bcrypt may have 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of blocks",
+                "is above the maximum cost: bcrypt 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of memory over all passes",
             ),
-            ("credentials[0].hash", "is not a hash that can be verified"),
-            ("credentials[0].hash", "contradicts another member"),
-            ("credentials[0].hash", "contradicts another member"),
+            ("credentials[0].hash", "is not a supported password hash"),
+            ("credentials[0].hash", "conflicts with another member"),
+            ("credentials[0].hash", "conflicts with another member"),
             ("", ""),
         ];
         assert_eq!(told, expected, "{said}");
