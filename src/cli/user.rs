@@ -16,8 +16,9 @@ use crate::{
     domain::{
         credential::CredentialValue,
         new_login_name::NewLoginName,
+        new_user::NewUser,
         save_user::SaveUser,
-        user::{DisplayName, NewUser, User, UserId, UserType},
+        user::{DisplayName, User, UserId, UserType},
     },
     security::generated_password::generate_password,
     service::Services,

@@ -4,65 +4,40 @@ use time::OffsetDateTime;
 
 use super::user::UserId;
 
-/// Defines [`AuditKind`]: each variant with its stored spelling.
-macro_rules! audit_kinds {
-    ($($(#[$documentation:meta])* $variant:ident => $text:literal,)+) => {
-        /// The kind of an audited change.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum AuditKind {
-            $($(#[$documentation])* $variant,)+
-        }
-
-        impl AuditKind {
-            /// The kind with this stored spelling.
-            pub(crate) fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// The stored spelling.
-            pub(crate) fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-        }
-    };
-}
-
-audit_kinds! {
-    /// The user was added; the first event of every chain.
-    UserAdded => "user_added",
-    /// A credential was added or replaced.
-    CredentialSaved => "credential_saved",
-    /// A credential was deleted.
-    CredentialDeleted => "credential_deleted",
-    /// The failed attempts on credentials were reset.
-    CredentialUnlocked => "credential_unlocked",
-    /// Every ticket, session and token of the user was revoked.
-    SessionsEnded => "sessions_ended",
-    /// A ticket was issued.
-    TicketIssued => "ticket_issued",
-    /// A ticket was ended before its expiry.
-    TicketEnded => "ticket_ended",
-    /// A session of a browser was started.
-    SessionStarted => "session_started",
-    /// A session was ended before its expiry.
-    SessionEnded => "session_ended",
-    /// The login name, the display name or the type was changed.
-    UserChanged => "user_changed",
-    /// The user was disabled.
-    UserRetired => "user_retired",
-    /// The user was enabled again.
-    UserReactivated => "user_reactivated",
-    /// The user got the right to act on every user.
-    AdministratorGranted => "administrator_granted",
-    /// The user lost the right to act on every user.
-    AdministratorRevoked => "administrator_revoked",
-    /// The user was deleted; the last event of the chain.
-    UserDeleted => "user_deleted",
+stored_enum! {
+    /// The kind of an audited change.
+    AuditKind {
+        /// The user was added; the first event of every chain.
+        UserAdded => "user_added",
+        /// A credential was added or replaced.
+        CredentialSaved => "credential_saved",
+        /// A credential was deleted.
+        CredentialDeleted => "credential_deleted",
+        /// The failed attempts on credentials were reset.
+        CredentialUnlocked => "credential_unlocked",
+        /// Every ticket, session and token of the user was revoked.
+        SessionsEnded => "sessions_ended",
+        /// A ticket was issued.
+        TicketIssued => "ticket_issued",
+        /// A ticket was ended before its expiry.
+        TicketEnded => "ticket_ended",
+        /// A session of a browser was started.
+        SessionStarted => "session_started",
+        /// A session was ended before its expiry.
+        SessionEnded => "session_ended",
+        /// The login name, the display name or the type was changed.
+        UserChanged => "user_changed",
+        /// The user was disabled.
+        UserRetired => "user_retired",
+        /// The user was enabled again.
+        UserReactivated => "user_reactivated",
+        /// The user got the right to act on every user.
+        AdministratorGranted => "administrator_granted",
+        /// The user lost the right to act on every user.
+        AdministratorRevoked => "administrator_revoked",
+        /// The user was deleted; the last event of the chain.
+        UserDeleted => "user_deleted",
+    }
 }
 
 /// One event of a user's chain, without its MAC.

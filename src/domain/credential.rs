@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
-    InvalidField, Reason,
+    invalid_field::{InvalidField, Reason},
     text::{nfc, nfd, nfkc_case_fold},
     user::UserId,
     validity::Validity,

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{InvalidField, Reason, credential::CredentialValue, user::UserType};
+use super::{
+    credential::CredentialValue,
+    invalid_field::{InvalidField, Reason},
+    user::UserType,
+};
 
 /// The type that holds a user's password.
 pub(crate) const PASSWORD: &str = "CRM5/PASSWORD";

@@ -1,7 +1,10 @@
-//! Pure values and rules: what a user, a credential and a right are.
+//! Values and rules: users, credentials and rights.
 //!
-//! Nothing here knows a web framework, a database, a clock or randomness, so that it can be read
-//! and tested alone. Every type is parsed once and then known to be good.
+//! Nothing here depends on a web framework, a database, a clock or randomness, so everything can be
+//! tested alone. A value is parsed once and is valid from then on.
+
+#[macro_use]
+mod stored_enum;
 
 pub(crate) mod application;
 pub(crate) mod attempts;
@@ -14,6 +17,7 @@ pub(crate) mod encoding;
 pub(crate) mod host_name;
 pub(crate) mod invalid_field;
 pub(crate) mod new_login_name;
+pub(crate) mod new_user;
 pub(crate) mod origin_pattern;
 pub(crate) mod password_policy;
 pub(crate) mod passwords;

@@ -2,9 +2,9 @@
 //! keep the name they have.
 
 use super::{
-    InvalidField, Reason,
+    invalid_field::{InvalidField, Reason},
     text::{is_blank, is_invisible, nfkc_case_fold},
-    user::{LoginName, MAXIMUM_LOGIN_NAME},
+    user::{DisplayName, LoginName, MAXIMUM_LOGIN_NAME},
 };
 
 /// A login name that people can tell from every other: it has a visible character, and no invisible
@@ -24,6 +24,12 @@ impl TryFrom<LoginName> for NewLoginName {
             return refuse(Reason::Blank);
         }
         Ok(Self(name))
+    }
+}
+
+impl From<&NewLoginName> for DisplayName {
+    fn from(name: &NewLoginName) -> Self {
+        Self::from_login_name(&name.0)
     }
 }
 

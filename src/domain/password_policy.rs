@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Reason, credential::CredentialValue, text::nfkc_case_fold};
+use super::{credential::CredentialValue, invalid_field::Reason, text::nfkc_case_fold};
 
 /// Code points of a password that is all there is to prove.
 pub(crate) const MINIMUM_CHARACTERS: usize = 15;

@@ -10,37 +10,19 @@ use super::{
     user::{User, UserId, UserReference, UserType},
 };
 
-/// How a caller proved who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthenticationScheme {
-    /// A name and a password.
-    Basic,
-    /// A ticket of this service.
-    SoTicket,
-    /// A token of this service or of a configured issuer.
-    Bearer,
-    /// A browser's session of this service.
-    Session,
-    /// An operator at the command line.
-    Command,
-}
-
-impl AuthenticationScheme {
-    /// The scheme of a stored spelling.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Basic, Self::SoTicket, Self::Bearer, Self::Session, Self::Command];
-        all.into_iter().find(|scheme| scheme.as_str() == text)
-    }
-
-    /// The spelling in logs and in the audit chain.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Basic => "basic",
-            Self::SoTicket => "so_ticket",
-            Self::Bearer => "bearer",
-            Self::Session => "session",
-            Self::Command => "command",
-        }
+stored_enum! {
+    /// How a caller was authenticated; the spelling is that of logs and of the audit log.
+    AuthenticationScheme {
+        /// A name and a password.
+        Basic => "basic",
+        /// A ticket of this service.
+        SoTicket => "so_ticket",
+        /// A token of this service or of a configured issuer.
+        Bearer => "bearer",
+        /// A browser's session of this service.
+        Session => "session",
+        /// An operator at the command line.
+        Command => "command",
     }
 }
 

@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 
 use super::{
-    InvalidField, Reason,
     credential::{CredentialValue, DisplayValue, is_said},
     credential_type::{CredentialType, CredentialTypes, TICKET},
+    invalid_field::{InvalidField, Reason},
     user::UserId,
     validity::Validity,
 };

@@ -1,8 +1,8 @@
 //! The command that adds a user or changes one (protocol.md 8.4, `SaveUser`).
 
 use super::{
-    InvalidField, Reason,
     credential_type::CredentialTypes,
+    invalid_field::{InvalidField, Reason},
     new_login_name::NewLoginName,
     save_credential::{NewCredential, UncheckedCredential},
     user::{DisplayName, LoginName, UserId, UserType},

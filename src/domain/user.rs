@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::{
-    InvalidField, Reason,
-    new_login_name::NewLoginName,
+    invalid_field::{InvalidField, Reason},
     text::{is_blank, is_hidden_in_text, nfkc_case_fold},
 };
 
@@ -49,7 +48,7 @@ impl fmt::Display for UserId {
 }
 
 /// A login name to look up: the text as it was given, and its canonical form. A name that a user is
-/// to get is a [`NewLoginName`], which has stricter rules.
+/// to get is a [`NewLoginName`](super::new_login_name::NewLoginName), which has stricter rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoginName {
     text: String,
@@ -137,16 +136,14 @@ impl DisplayName {
         Ok(Self(text.to_owned()))
     }
 
+    /// The display name of a user who has only a login name, whose rules are stricter.
+    pub(super) fn from_login_name(name: &LoginName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+
     /// The text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl From<&NewLoginName> for DisplayName {
-    /// The rules of new login names are stricter than those of display names.
-    fn from(name: &NewLoginName) -> Self {
-        Self(name.as_str().to_owned())
     }
 }
 
@@ -192,45 +189,26 @@ impl UserReference {
     }
 }
 
-/// What kind of user this is, in the vendor's terms (protocol.md 7.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UserType {
-    /// An employee.
-    Internal,
-    /// A resource, such as a room.
-    Resource,
-    /// A person of another company.
-    External,
-    /// Nobody in particular.
-    Anonymous,
-    /// A program.
-    System,
+stored_enum! {
+    /// The kind of a user, in the order of the vendor (protocol.md 7.1).
+    UserType {
+        /// An employee.
+        Internal => "internal",
+        /// A resource, such as a room.
+        Resource => "resource",
+        /// A person of another company.
+        External => "external",
+        /// A shared account without a person.
+        Anonymous => "anonymous",
+        /// A program.
+        System => "system",
+    }
 }
 
 impl UserType {
-    /// Every type, in the vendor's order.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Internal, Self::Resource, Self::External, Self::Anonymous, Self::System];
-
-    /// True for users who change nothing, whatever else they are.
+    /// True for users who may change nothing, whatever their other rights.
     fn is_outside(self) -> bool {
         matches!(self, Self::External | Self::Anonymous)
-    }
-
-    /// The stored spelling.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Resource => "resource",
-            Self::External => "external",
-            Self::Anonymous => "anonymous",
-            Self::System => "system",
-        }
-    }
-
-    /// The type with this stored spelling.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|user_type| user_type.as_str() == text)
     }
 }
 
@@ -267,18 +245,6 @@ impl User {
 /// True for what gives the right to act on anybody, as long as its user is not retired.
 pub(crate) fn acts_on_anybody(user_type: UserType, is_administrator: bool) -> bool {
     (is_administrator || user_type == UserType::System) && !user_type.is_outside()
-}
-
-/// A user to be added.
-#[derive(Debug, Clone)]
-pub(crate) struct NewUser {
-    /// `None`: the next free id from 1000 on.
-    pub(crate) user_id: Option<UserId>,
-    pub(crate) login_name: NewLoginName,
-    pub(crate) display_name: DisplayName,
-    pub(crate) user_type: UserType,
-    pub(crate) is_administrator: bool,
-    pub(crate) is_retired: bool,
 }
 
 #[cfg(test)]

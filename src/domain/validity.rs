@@ -2,7 +2,7 @@
 
 use time::{OffsetDateTime, UtcOffset};
 
-use super::{InvalidField, Reason};
+use super::invalid_field::{InvalidField, Reason};
 
 /// A span of time, in whole seconds; it may be open at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,10 +6,7 @@ use sqlx::PgConnection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{credential_writes::CredentialWrite, error::StorageError};
-use crate::domain::{
-    audit::AuditEvent,
-    user::{NewUser, UserId},
-};
+use crate::domain::{audit::AuditEvent, new_user::NewUser, user::UserId};
 
 const USERS: &str = "COPY users (user_id, login_name, canonical_name, display_name, user_type, \
     is_administrator, is_retired, session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";

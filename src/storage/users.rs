@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use super::error::StorageError;
 use crate::domain::{
     audit::AuditEvent,
-    user::{NewUser, User, UserId, UserType},
+    new_user::NewUser,
+    user::{User, UserId, UserType},
 };
 
 /// The constraints that valid input can violate.

@@ -14,7 +14,8 @@ use crate::{
     domain::{
         credential::CredentialValue,
         new_login_name::NewLoginName,
-        user::{DisplayName, NewUser, UserId, UserType},
+        new_user::NewUser,
+        user::{DisplayName, UserId, UserType},
     },
     security::keyring::Keyring,
     service::{errors::AddUserError, users::saving::Users},

@@ -11,7 +11,8 @@ use crate::{
         InvalidField, Reason,
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
-        user::{NewUser, UserId},
+        new_user::NewUser,
+        user::UserId,
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},

@@ -16,9 +16,10 @@ use crate::{
         credential::CredentialValue,
         credential_type::CredentialTypes,
         new_login_name::NewLoginName,
+        new_user::NewUser,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, NewUser, User, UserId, UserType, acts_on_anybody},
+        user::{DisplayName, User, UserId, UserType, acts_on_anybody},
     },
     security::user_signature::user_signature,
     service::{

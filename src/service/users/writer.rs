@@ -9,7 +9,8 @@ use crate::{
     domain::{
         audit::AuditKind,
         change_context::ChangeContext,
-        user::{NewUser, UserId, acts_on_anybody},
+        new_user::NewUser,
+        user::{UserId, acts_on_anybody},
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},

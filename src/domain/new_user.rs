@@ -1,0 +1,18 @@
+//! A user that is to be added.
+
+use super::{
+    new_login_name::NewLoginName,
+    user::{DisplayName, UserId, UserType},
+};
+
+/// A user that is to be added.
+#[derive(Debug, Clone)]
+pub(crate) struct NewUser {
+    /// `None`: the next free id from 1000 on.
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) login_name: NewLoginName,
+    pub(crate) display_name: DisplayName,
+    pub(crate) user_type: UserType,
+    pub(crate) is_administrator: bool,
+    pub(crate) is_retired: bool,
+}
