@@ -1,5 +1,4 @@
-//! What the API says about itself: `/api`, `/api/v1`, and `GET` on the URL of an agent's call,
-//! which describes the call and never executes it (protocol.md 8.6 and 10.23).
+//! `/api` and `/api/v1`: the version of the API and the list of its URLs (protocol.md 8.6).
 
 use actix_web::{HttpRequest, HttpResponse, http::header::VARY, web::Data};
 use serde::Serialize;
@@ -8,12 +7,10 @@ use utoipa::ToSchema;
 
 use super::{
     connection::Connection,
-    constant::ConstantAnswer,
-    documents::DocumentError,
     negotiation::{self, XmlNames, media_type},
-    openapi::Operation,
+    operation::Operation,
     pages::docs,
-    routes::{Route, routes},
+    route::Route,
     state::HttpState,
 };
 
@@ -77,7 +74,7 @@ pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> Htt
 }
 
 /// The place of [`list`] in the documents.
-pub(super) fn routes_operation() -> Operation {
+pub(super) fn list_operation() -> Operation {
     Operation::new("Maps every URL of the API to its methods, each with one sentence.")
         .answers_text("application/json")
 }
@@ -88,40 +85,20 @@ pub(super) async fn list(request: HttpRequest, state: Data<HttpState>) -> HttpRe
 }
 
 /// The list as text.
-pub(super) fn list_content(base_path: &str) -> Result<String, DocumentError> {
+///
+/// # Errors
+/// When it cannot be serialized.
+pub(super) fn list_content(routes: &[Route], base_path: &str) -> Result<String, serde_json::Error> {
     let mut urls = Map::new();
-    for route in routes().iter().filter(|route| route.path.starts_with("/api/v1/")) {
+    for route in routes.iter().filter(|route| route.path.starts_with("/api/v1/")) {
         let url = format!("{base_path}{}", route.path);
         let methods = urls.entry(url).or_insert_with(|| json!({}));
         if let (Value::Object(methods), Some(operation)) = (methods, route.operation) {
             methods.insert(route.method.to_string(), operation().summary().into());
-            if is_agent_call(route) {
+            if route.is_agent_call() {
                 methods.insert("GET".to_owned(), "Describes the call.".into());
             }
         }
     }
-    Ok(serde_json::to_string(&urls)?)
-}
-
-/// True for a call whose URL answers GET with a description.
-pub(super) fn is_agent_call(route: &Route) -> bool {
-    route.path.starts_with("/api/v1/Agents/")
-}
-
-/// The place of a description in the documents.
-pub(super) fn description_operation() -> Operation {
-    Operation::new("Describes the call, and executes nothing.").answers_text("application/json")
-}
-
-/// The description of an agent's call.
-pub(super) fn description(route: &Route, base_path: &str) -> ConstantAnswer {
-    let pointer = route.path.replace('~', "~0").replace('/', "~1");
-    let method = route.method.as_str();
-    let description = json!({
-        "Name": route.path.rsplit('/').next(),
-        "Method": method,
-        "Description": route.operation.map(|operation| operation().summary()),
-        "Reference": format!("{base_path}/openapi.json#/paths/{pointer}/{}", method.to_lowercase()),
-    });
-    ConstantAnswer::new("application/json", description.to_string())
+    serde_json::to_string(&urls)
 }

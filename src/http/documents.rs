@@ -1,45 +1,24 @@
-//! The documents of an installation: they depend on its base path and on nothing else, so they are
-//! made when it starts.
+//! The documents of an installation, which are built once at startup.
 
-use super::{
-    api,
-    constant::ConstantAnswer,
-    pages::{assets, docs},
-};
+use super::constant::ConstantAnswer;
 
-/// A document of this service cannot be written.
+/// A document of this service cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DocumentError {
-    #[error("the OpenAPI document cannot be written")]
+    #[error("the OpenAPI document cannot be serialized")]
     OpenApi(#[from] serde_json::Error),
-    #[error("the documentation page cannot be written")]
+    #[error("the documentation page cannot be rendered")]
     Page(#[from] askama::Error),
 }
 
-/// Every document, ready to be answered.
+/// Every document, ready to be sent.
 pub(crate) struct Documents {
     /// `/openapi.json`.
     pub(super) openapi: ConstantAnswer,
-    /// `/docs`, and `/api` for people.
+    /// `/docs`, and `/api` in a browser.
     pub(super) page: ConstantAnswer,
     /// `/api/v1`.
     pub(super) routes: ConstantAnswer,
-    /// What the pages look like.
+    /// The style sheet of the pages.
     pub(super) style: ConstantAnswer,
-}
-
-impl Documents {
-    /// The documents of an installation with that base path.
-    ///
-    /// # Errors
-    /// When one cannot be written, which would be an error in the program.
-    pub(crate) fn new(base_path: &str) -> Result<Self, DocumentError> {
-        const JSON: &str = "application/json";
-        Ok(Self {
-            openapi: ConstantAnswer::new(JSON, docs::openapi_content(base_path)?),
-            page: ConstantAnswer::new("text/html; charset=utf-8", docs::page_content(base_path)?),
-            routes: ConstantAnswer::new(JSON, api::list_content(base_path)?),
-            style: ConstantAnswer::new("text/css; charset=utf-8", assets::STYLE.to_owned()),
-        })
-    }
 }

@@ -1,7 +1,7 @@
-//! Renders every failure in one envelope (protocol.md 10.1), and logs it once.
+//! Renders every failed request as the one error object (protocol.md 10.1), and logs it once.
 //!
-//! `ResponseError` cannot see the request, and failures come from every layer: middleware,
-//! extractors, handlers, the router. So they are rendered here, outside them all.
+//! Failures come from middlewares, extractors, handlers and the router, and `ResponseError` cannot
+//! see the request. This middleware is outside all of these layers.
 
 use actix_cors::CorsError;
 use actix_web::{
@@ -15,46 +15,18 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{
-    error::{ApiError, BodyFault, ErrorKind, MissingRight},
-    localisation::Language,
-    negotiation::{self, XmlNames},
+    error::{ApiError, BodyFault, ErrorKind, MissingRight, response::ErrorResponse},
+    localization::Language,
+    negotiation,
     pages::login,
     request_id::RequestId,
     state::HttpState,
 };
 use crate::telemetry::error_chain;
 
-/// The vendor's error object with our three members.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = Error)]
-pub(super) struct ErrorResponse<'error> {
-    /// Always true.
-    error: bool,
-    /// The vendor's name of what went wrong.
-    error_type: &'static str,
-    /// For people, in the language of the request.
-    message: String,
-    /// Always `CredentialKeeper`.
-    error_source: &'static str,
-    /// For programs: stable.
-    code: &'static str,
-    /// The offending member, when it is one.
-    field: Option<&'error str>,
-    /// Names the request in the log.
-    request_id: &'error str,
-}
-
-impl XmlNames for ErrorResponse<'_> {
-    const NAME: &'static str = "Error";
-    const NAMESPACE: &'static str = "";
-}
-
-/// Middleware that turns a failed answer into the envelope.
+/// Middleware that renders failed responses.
 pub(super) async fn render(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -62,14 +34,14 @@ pub(super) async fn render(
     let mut response = next.call(request).await?.map_into_boxed_body();
     if let Some(kind) = failure(&response) {
         let mut rendered = envelope(&kind, response.request());
-        // What the layers inside have said about the answer as a whole: cross-origin rules.
+        // Keep the headers of inner layers, such as those of CORS.
         let own: Vec<_> = rendered.headers().keys().cloned().collect();
         for (name, value) in response.headers().iter().filter(|(name, _)| !own.contains(name)) {
             rendered.headers_mut().append(name.clone(), value.clone());
         }
         response = response.into_response(rendered);
     }
-    // Rights, tickets and tokens belong in no cache; documents say so themselves.
+    // Permissions, tickets and tokens must not be cached; documents set their own header.
     if !response.headers().contains_key(CACHE_CONTROL) {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -80,7 +52,7 @@ pub(super) async fn render(
     Ok(response)
 }
 
-/// What went wrong, if anything did. An error that is not ours is one of the framework's.
+/// The error of a response, if it failed. Errors of other types come from actix-web.
 fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
     let error = response.response().error()?;
     if let Some(error) = error.as_error::<ApiError>() {
@@ -93,13 +65,14 @@ fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
         return Some(refused.kind);
     }
     let status = response.status();
-    tracing::error!(http.status = status.as_u16(), %error, "an error of the framework");
+    tracing::error!(http.status = status.as_u16(), %error, "the web framework failed");
     Some(if status.is_client_error() { BodyFault::Framework.into() } else { ErrorKind::Internal })
 }
 
-/// The one log line of a failure: by status class, with the chain of causes.
+/// Logs a failure with the chain of its causes, at a level that depends on the status.
 fn log(error: &ApiError) {
-    let (status, _, code) = error.kind.row();
+    let row = error.kind.row();
+    let (status, code) = (row.status, row.code);
     let field = error.kind.field();
     let cause = error.cause.as_deref().map(|cause| error_chain(cause));
     if status.is_server_error() {
@@ -110,47 +83,39 @@ fn log(error: &ApiError) {
     ) {
         tracing::warn!(code, cause, "the request was refused");
     } else {
-        tracing::info!(code, field, cause, "the request was wrong");
+        tracing::info!(code, field, cause, "the request was invalid");
     }
 }
 
 fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
     let state = request.app_data::<Data<HttpState>>();
     if let Some(page) = state.and_then(|state| {
-        // No Basic: the browser would cover the page with a prompt of its own.
+        // Without Basic, for which the browser would open a prompt over the page.
         let offered = state.challenges.iter().filter(|text| !text.starts_with("Basic"));
         login::page_of(kind, head(kind, offered), request, state)
     }) {
         return page;
     }
     let challenges = state.map(|state| state.challenges.as_slice()).unwrap_or_default();
-    let (_, error_type, code) = kind.row();
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
-    let body = ErrorResponse {
-        error: true,
-        error_type,
-        message: Language::of(request.headers()).error(kind),
-        error_source: "CredentialKeeper",
-        code,
-        field: kind.field(),
-        request_id,
-    };
+    let message = Language::of(request.headers()).error(kind);
+    let body = ErrorResponse::new(kind, message, request_id);
     negotiation::write(head(kind, challenges.iter()), request.headers(), &body)
 }
 
-/// Status and headers of a failed answer.
+/// Status and headers of a failed response.
 fn head<'texts>(
     kind: &ErrorKind,
     challenges: impl Iterator<Item = &'texts &'static str>,
 ) -> HttpResponseBuilder {
-    let status = kind.row().0;
+    let status = kind.row().status;
     let mut response = HttpResponse::build(status);
     if let ErrorKind::MethodNotAllowed { allow } = kind {
         response.insert_header((ALLOW, allow.as_str()));
     }
     if let Some(wait) = kind.retry_after() {
-        // Rounded up: who is told to come at that second is let in.
+        // Rounded up: a request at that second must not be refused again.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.insert_header((RETRY_AFTER, seconds.max(1)));
     }

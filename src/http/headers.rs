@@ -5,6 +5,9 @@ use std::str;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
+/// The elements of a list that are read.
+const MAXIMUM_ELEMENTS: usize = 64;
+
 /// Why a header that is given once cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::http) enum UnreadableHeader {
@@ -63,6 +66,14 @@ pub(in crate::http) fn texts<'headers>(
     name: &HeaderName,
 ) -> impl Iterator<Item = &'headers str> {
     elements(headers, name).filter_map(text)
+}
+
+/// The first elements of a list that are text, at most 64.
+pub(in crate::http) fn list<'headers>(
+    headers: &'headers HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'headers str> {
+    texts(headers, name).take(MAXIMUM_ELEMENTS)
 }
 
 /// The parts of a value between separators, without the blanks around them.

@@ -8,7 +8,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
-use super::{answering, state::HttpState};
+use super::{route::answering, state::HttpState};
 use crate::service::operations::instance::Instance;
 
 /// The two health routes.

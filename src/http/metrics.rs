@@ -12,8 +12,9 @@ use prometheus_client::{
 };
 
 use super::{
-    HttpState, answering,
     error::{ApiError, ErrorKind},
+    route::answering,
+    state::HttpState,
     transport::TransportCounts,
 };
 use crate::service::operations::instance::Instance;

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web::Data};
 
 use super::{
     error::{ApiError, ErrorKind},
-    localisation::{Language, TimeZone},
+    localization::{Language, TimeZone},
     state::HttpState,
 };
 use crate::{

@@ -35,9 +35,7 @@ pub(crate) use self::{
 pub use self::{database::connect, error::StartError};
 use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
-    http::{
-        self, ConnectionLimits, ConnectionRegistry, Documents, HttpState, PhaseTimeouts, Readiness,
-    },
+    http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
     security::hashing::{Capacity, HashingEngine},
     service::ServiceHandle,
     storage::Database,
@@ -102,7 +100,7 @@ impl Application {
             ),
             readiness: Readiness::default(),
             connections: registry(settings),
-            documents: Documents::new(&settings.http.base_path)?,
+            documents: http::build_documents(&settings.http.base_path)?,
             allowed_hosts: settings
                 .http
                 .allowed_hosts

@@ -1,3 +1,4 @@
-//! The vendor's agents.
+//! The agents of the vendor's API.
 
+pub(super) mod description;
 pub(super) mod user;

@@ -1,27 +1,35 @@
-//! Why what a request presents cannot be read. The log says it; the caller learns only that they
-//! are not authenticated.
+//! Why a presented credential cannot be read. Only the log says why; the response is a plain 401.
 
-use crate::http::headers::UnreadableHeader;
+use crate::http::{
+    error::{ApiError, ErrorKind},
+    headers::UnreadableHeader,
+};
 
-/// The inner reason of a refusal; it never has the value.
+/// A credential that cannot be read; never contains its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::http) enum UnreadableCredential {
     #[error("{0} cannot be read")]
     Header(&'static str, #[source] UnreadableHeader),
-    #[error("Authorization has no scheme with a text behind it")]
+    #[error("the Authorization header has no credentials after its scheme")]
     NoScheme,
-    #[error("the scheme of Authorization is unknown")]
+    #[error("the scheme of the Authorization header is not supported")]
     UnknownScheme,
-    #[error("the text of Basic is not base64")]
+    #[error("the Basic credentials are not base64")]
     NotBase64,
-    #[error("the text of Basic is not UTF-8")]
+    #[error("the Basic credentials are not UTF-8")]
     NotUtf8,
-    #[error("the text of Basic has no colon")]
+    #[error("the Basic credentials have no colon")]
     NoColon,
-    #[error("a ticket in the place of the name has a password beside it")]
+    #[error("the Basic credentials are a ticket with a password")]
     TicketWithPassword,
     #[error("the cookie {0} is given more than once")]
     RepeatedCookie(&'static str),
     #[error("the session cookie is missing")]
     NoSessionCookie,
+}
+
+impl From<UnreadableCredential> for ApiError {
+    fn from(error: UnreadableCredential) -> Self {
+        Self::caused(ErrorKind::Unauthenticated, error)
+    }
 }

@@ -1,8 +1,11 @@
-//! How failures of the use cases get into the status table.
+//! Maps the errors of the use cases to rows of the error table.
 
-use super::{ApiError, ErrorKind, MissingRight, RETRY_SOON};
+use super::{
+    api_error::ApiError,
+    details::MissingRight,
+    kind::{ErrorKind, RETRY_SOON},
+};
 use crate::domain::{InvalidField, Reason};
-use crate::http::authentication::UnreadableCredential;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
@@ -54,12 +57,6 @@ impl From<AttemptError> for ApiError {
             }
             AttemptError::Storage(error) => error.into(),
         }
-    }
-}
-
-impl From<UnreadableCredential> for ApiError {
-    fn from(error: UnreadableCredential) -> Self {
-        Self::caused(ErrorKind::Unauthenticated, error)
     }
 }
 
@@ -167,7 +164,7 @@ impl From<TokenRefused> for ApiError {
 }
 
 impl ApiError {
-    /// Of a use case that only reads: nothing can have been written when it was late.
+    /// The interruption of a use case that only reads: it cannot have written anything.
     pub(in crate::http) fn interrupted_reading(error: Interrupted) -> Self {
         match error {
             Interrupted::Ended => error.into(),

@@ -1,8 +1,8 @@
-//! What exactly is wrong, where one code has several texts.
+//! The details of errors whose code has more than one text.
 
 /// Why a body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyFault {
+pub(in crate::http) enum BodyFault {
     NotJson,
     NotXml,
     NotForm,
@@ -17,7 +17,7 @@ pub(crate) enum BodyFault {
     NotObject,
     NotList,
     EndedEarly,
-    /// The web framework refused it before anything of ours saw it.
+    /// actix-web refused the request.
     Framework,
 }
 
@@ -42,7 +42,7 @@ impl BodyFault {
         Self::Framework,
     ];
 
-    /// The name under which its text is kept.
+    /// The key of its text in `locales`.
     pub(in crate::http) fn key(self) -> &'static str {
         match self {
             Self::NotJson => "body-not-json",
@@ -64,9 +64,9 @@ impl BodyFault {
     }
 }
 
-/// What the caller lacks the right to.
+/// The permission that the caller does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MissingRight {
+pub(in crate::http) enum MissingRight {
     SaveCredential,
     AdministerUsers,
     ReadUser,
@@ -79,7 +79,7 @@ pub(crate) enum MissingRight {
 }
 
 impl MissingRight {
-    /// Every one, for tests.
+    /// Every permission, for tests.
     #[cfg(test)]
     pub(in crate::http) const ALL: [Self; 9] = [
         Self::SaveCredential,
@@ -93,7 +93,7 @@ impl MissingRight {
         Self::CrossOrigin,
     ];
 
-    /// The name under which its text is kept.
+    /// The key of its text in `locales`.
     pub(in crate::http) fn key(self) -> &'static str {
         match self {
             Self::SaveCredential => "forbidden-save-credential",

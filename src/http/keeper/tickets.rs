@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
-        localisation::{TimeZone, format_moment},
+        localization::{TimeZone, format_moment},
         negotiation::{self, XmlNames},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
     },
     service::sessions::tickets::Tickets,

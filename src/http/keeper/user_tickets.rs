@@ -14,9 +14,9 @@ use crate::{
     domain::principal::Actor,
     http::{
         error::{ApiError, ErrorKind, MissingRight},
-        localisation::{TimeZone, format_moment},
+        localization::{TimeZone, format_moment},
         negotiation::{Negotiated, XmlNames},
-        openapi::Operation,
+        operation::Operation,
         query,
         request_context::RequestContext,
     },

@@ -1,6 +1,6 @@
 //! Media types in and out, and which of them an answer gets (protocol.md 4.1 and 4.2).
 
-use actix_web::http::header::{ACCEPT, ACCEPT_CHARSET, CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::http::header::{ACCEPT, ACCEPT_CHARSET, CONTENT_TYPE, HeaderMap};
 
 use super::charset::Charset;
 use crate::http::headers;
@@ -24,9 +24,6 @@ const MEDIA_TYPES: [(&str, Format); 7] = [
     ("application/merge-patch+json", Format::Json),
     ("application/x-www-form-urlencoded", Format::Form),
 ];
-
-/// Entries of a list that are looked at.
-const MAXIMUM_ENTRIES: usize = 64;
 
 /// The media type of answers to callers that do not say or cannot have what they want.
 const DEFAULT: AnswerType = AnswerType { essence: "application/json", format: Format::Json };
@@ -61,14 +58,14 @@ pub(super) fn of_body(headers: &HeaderMap) -> Option<(Format, Charset)> {
 
 /// The media type of the answer to a request with these headers; never none.
 pub(super) fn of_answer(headers: &HeaderMap) -> AnswerType {
-    let ranges: Vec<Range<'_>> = list(headers, &ACCEPT).map(Range::parse).collect();
+    let ranges: Vec<Range<'_>> = headers::list(headers, &ACCEPT).map(Range::parse).collect();
     accepted(&ranges).or_else(|| answer_type(content_type(headers)?)).unwrap_or(DEFAULT)
 }
 
 /// The charset of the answer: what `Accept-Charset` prefers, else that of the request.
 pub(super) fn charset_of_answer(headers: &HeaderMap) -> Charset {
     let accepted =
-        list(headers, &ACCEPT_CHARSET).map(Range::parse).filter(|range| range.quality > 0);
+        headers::list(headers, &ACCEPT_CHARSET).map(Range::parse).filter(|range| range.quality > 0);
     let known = accepted.filter_map(|range| Some((range.quality, Charset::find(range.essence)?)));
     // The first of equals: a later one must be better.
     let best = known.reduce(|best, other| if other.0 > best.0 { other } else { best });
@@ -77,7 +74,7 @@ pub(super) fn charset_of_answer(headers: &HeaderMap) -> Charset {
 
 /// True when the caller prefers one of ours to a page.
 pub(in crate::http) fn is_wanted_rather_than_a_page(headers: &HeaderMap) -> bool {
-    let ranges: Vec<Range<'_>> = list(headers, &ACCEPT).map(Range::parse).collect();
+    let ranges: Vec<Range<'_>> = headers::list(headers, &ACCEPT).map(Range::parse).collect();
     let best = |is_one: &dyn Fn(&Range<'_>) -> bool| {
         let named = ranges.iter().filter(|range| range.exactness() > 0 && is_one(range));
         named.map(|range| range.quality).max().unwrap_or_default()
@@ -188,17 +185,9 @@ fn essence(entry: &str) -> &str {
     entry.split(';').next().unwrap_or_default().trim()
 }
 
-/// The entries of a header's list. Nobody means more than the first ones.
-pub(in crate::http) fn list<'headers>(
-    headers: &'headers HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = &'headers str> {
-    headers::texts(headers, name).take(MAXIMUM_ENTRIES)
-}
-
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
 

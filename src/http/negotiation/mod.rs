@@ -27,7 +27,7 @@ pub(super) use self::{
     xml_writing::{CARRIERS, Texts, XmlNames},
 };
 use self::{media_type::Format, select::Selection};
-use super::localisation::{SO_TIME_ZONE, TimeZone};
+use super::localization::{SO_TIME_ZONE, TimeZone};
 
 /// What the documents list.
 pub(super) mod media_types {

@@ -1,27 +1,26 @@
-//! What an operation is asked beside its body: ids, languages, selections.
+//! The parameters of an operation: ids, languages, time zone, selection, application.
 
 use utoipa::openapi::{
     Object, ObjectBuilder, Required, Type,
     path::{Parameter, ParameterBuilder, ParameterIn},
 };
 
-use crate::http::routes::{Access, Route};
+use crate::http::route::{Access, Route};
 
-/// The names in braces of a path.
+/// The names in the braces of a path.
 pub(super) fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
     let segments = route.path.split('/');
     segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// An id that has to be there: a user's is a number, any other a text.
+/// A required id: a number for users, text for tickets.
 pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
-    let of_user = name != "ticket";
     let number = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(1))
         .maximum(Some(i32::MAX))
         .build();
-    let schema = if of_user { number } else { Object::with_type(Type::String) };
+    let schema = if name == "ticket" { Object::with_type(Type::String) } else { number };
     ParameterBuilder::new()
         .name(name)
         .parameter_in(parameter_in)
@@ -31,7 +30,7 @@ pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &
         .build()
 }
 
-/// The parameters that every such operation has.
+/// The parameters of every operation with a negotiated answer.
 pub(super) fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
     let parameter = |name: &str, parameter_in, description: &str| {
         ParameterBuilder::new()
@@ -44,18 +43,21 @@ pub(super) fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
     };
     let header = |name, description| parameter(name, ParameterIn::Header, description);
     let mut parameters = vec![
-        header("Accept-Language", "In which language texts are; raw `[SR_…]` names without it."),
-        header("SO-Language", "Overrides Accept-Language; `*` or `x` switches translation off."),
-        header("SO-Culture", "How numbers and dates inside of texts look; there are none yet."),
-        header("SO-TimeZone", "In which zone dates are, such as `NO`, `261` or `Europe/Oslo`."),
+        header(
+            "Accept-Language",
+            "The language of texts; without it, texts are raw `[SR_…]` names.",
+        ),
+        header("SO-Language", "Overrides Accept-Language; `*` or `x` turns translation off."),
+        header("SO-Culture", "The format of numbers and dates in texts; has no effect yet."),
+        header("SO-TimeZone", "The time zone of dates, such as `NO`, `261` or `Europe/Oslo`."),
     ];
     if is_selectable {
         let description =
-            "Members that are wanted, separated by commas, nested with `/`; the others are null.";
+            "The members to return, separated by commas, nested with `/`; all others are null.";
         parameters.push(parameter("$select", ParameterIn::Query, description));
     }
     if route.access != Access::Anybody {
-        let description = "The application's secret; looked at in online installations.";
+        let description = "The secret of the application; checked only in online installations.";
         parameters.push(header("SO-AppToken", description));
     }
     parameters

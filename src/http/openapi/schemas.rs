@@ -1,23 +1,26 @@
-//! Schemas of wire types, as the document has them.
+//! The schemas of wire types.
 
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{Ref, RefOr, Schema, Type, schema::SchemaType},
 };
 
-/// Schemas by their names.
-pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
+/// Schemas by name.
+pub(in crate::http) type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// A schema by its name, if it has one, and those that it refers to.
-pub(super) struct Typed {
-    pub(super) schema: RefOr<Schema>,
-    pub(super) add: fn(&mut Schemas),
-    /// Members that are objects.
-    pub(super) nested_members: Vec<String>,
+/// The schema of a type, and the named schemas that it refers to.
+pub(in crate::http) struct Typed {
+    pub(in crate::http) schema: RefOr<Schema>,
+    pub(in crate::http) add: fn(&mut Schemas),
+    /// The members that are objects.
+    pub(in crate::http) nested_members: Vec<String>,
 }
 
 impl Typed {
-    pub(super) fn new<T: PartialSchema>(schema: RefOr<Schema>, add: fn(&mut Schemas)) -> Self {
+    pub(in crate::http) fn new<T: PartialSchema>(
+        schema: RefOr<Schema>,
+        add: fn(&mut Schemas),
+    ) -> Self {
         let is_nested = |member: &RefOr<Schema>| matches!(member, RefOr::Ref(_));
         let nested_members = match T::schema() {
             RefOr::T(Schema::Object(object)) => {
@@ -30,8 +33,8 @@ impl Typed {
     }
 }
 
-/// The schemas that a type refers to, and its own.
-pub(super) fn with_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
+/// Adds the schema of a type and those that it refers to.
+pub(in crate::http) fn with_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
     let mut found = Vec::new();
     T::schemas(&mut found);
     if is_named::<T>() {
@@ -44,8 +47,8 @@ pub(super) fn with_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
     }
 }
 
-/// As [`with_schemas_of`], of a carrier whose members are null unless they are selected.
-pub(super) fn with_selectable_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
+/// As [`with_schemas_of`], for a carrier whose members are null unless `$select` names them.
+pub(in crate::http) fn with_selectable_schemas_of<T: ToSchema>(schemas: &mut Schemas) {
     let known = schemas.len();
     with_schemas_of::<T>(schemas);
     for (_, schema) in schemas.iter_mut().skip(known) {
@@ -59,24 +62,26 @@ fn make_nullable(member: &mut RefOr<Schema>) {
     let schema_type = match member {
         RefOr::T(Schema::Object(object)) => &mut object.schema_type,
         RefOr::T(Schema::Array(array)) => &mut array.schema_type,
-        // References are optional already.
+        // References are nullable already.
         RefOr::T(_) | RefOr::Ref(_) => return,
     };
-    if let SchemaType::Type(of) = schema_type {
-        *schema_type = SchemaType::Array(vec![of.clone(), Type::Null]);
+    if let SchemaType::Type(single) = schema_type {
+        *schema_type = SchemaType::Array(vec![single.clone(), Type::Null]);
     }
 }
 
-pub(super) fn reference<T: ToSchema>() -> RefOr<Schema> {
+/// A reference to the schema of a type.
+pub(in crate::http) fn reference<T: ToSchema>() -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name(T::name()))
 }
 
-pub(super) fn typed<T: ToSchema>() -> Typed {
+/// The schema of a type, by reference when it has a name.
+pub(in crate::http) fn typed<T: ToSchema>() -> Typed {
     let schema = if is_named::<T>() { reference::<T>() } else { T::schema() };
     Typed::new::<T>(schema, with_schemas_of::<T>)
 }
 
-/// True for a carrier; scalars and lists stand where they are used.
+/// True for a carrier. The schemas of scalars and lists are written inline.
 fn is_named<T: PartialSchema>() -> bool {
     matches!(T::schema(), RefOr::T(Schema::Object(object)) if !object.properties.is_empty())
 }

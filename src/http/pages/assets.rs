@@ -1,11 +1,8 @@
-//! What pages are made of.
+//! Static resources of the pages.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use crate::http::state::HttpState;
-
-/// Where the style sheet is.
-pub(in crate::http) const STYLE_PATH: &str = "/assets/keeper.css";
 
 /// The style sheet.
 pub(in crate::http) const STYLE: &str = include_str!("../../../assets/keeper.css");

@@ -6,11 +6,7 @@ use serde_json::Value;
 
 use super::html;
 use crate::http::{
-    documents::DocumentError,
-    error::ErrorKind,
-    localisation::Language,
-    openapi::{Operation, document},
-    state::HttpState,
+    error::ErrorKind, localization::Language, operation::Operation, state::HttpState,
 };
 
 #[derive(Template)]
@@ -65,18 +61,13 @@ pub(in crate::http) async fn openapi(request: HttpRequest, state: Data<HttpState
     state.documents.openapi.answer(&request)
 }
 
-/// The document as text.
-pub(in crate::http) fn openapi_content(base_path: &str) -> Result<String, DocumentError> {
-    Ok(document(base_path).to_json()?)
-}
-
 /// The place of [`docs`] in the documents.
 pub(in crate::http) fn docs_operation() -> Operation {
     Operation::new("This document as a page.").answers_text("text/html")
 }
 
 /// `GET /`: what the service prints when it is ready leads to something to read.
-pub(in crate::http) async fn lead_to(state: Data<HttpState>) -> HttpResponse {
+pub(in crate::http) async fn redirect_to_docs(state: Data<HttpState>) -> HttpResponse {
     html::redirect(&state, "/docs")
 }
 
@@ -95,17 +86,22 @@ pub(in crate::http) fn page(
     state.documents.page.answer_with(request, response)
 }
 
-/// The page as text.
-pub(in crate::http) fn page_content(base_path: &str) -> Result<String, DocumentError> {
-    let document = serde_json::to_value(document(base_path))?;
+/// The OpenAPI document as a page.
+///
+/// # Errors
+/// When the template cannot be rendered.
+pub(in crate::http) fn page_content(
+    document: &Value,
+    base_path: &str,
+) -> Result<String, askama::Error> {
     let template = DocsTemplate {
         base_path,
         version: env!("CARGO_PKG_VERSION"),
-        operations: operations(&document),
-        schemas: schemas(&document),
+        operations: operations(document),
+        schemas: schemas(document),
         errors: errors(),
     };
-    Ok(template.render()?)
+    template.render()
 }
 
 fn operations(document: &Value) -> Vec<OperationView> {
@@ -144,8 +140,13 @@ fn schemas(document: &Value) -> Vec<SchemaView> {
 fn errors() -> Vec<ErrorView> {
     let language = Language::Unasked;
     let view = |kind: &ErrorKind| {
-        let (status, error_type, code) = kind.row();
-        ErrorView { status: status.as_u16(), code, error_type, text: language.error(kind) }
+        let row = kind.row();
+        ErrorView {
+            status: row.status.as_u16(),
+            code: row.code,
+            error_type: row.error_type,
+            text: language.error(kind),
+        }
     };
     ErrorKind::samples().iter().map(view).collect()
 }

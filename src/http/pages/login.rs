@@ -19,9 +19,9 @@ use crate::{
         },
         connection::Connection,
         error::{ApiError, ErrorKind, MissingRight},
-        localisation::Language,
+        localization::Language,
         negotiation::{self, Body, XmlNames, media_type},
-        openapi::Operation,
+        operation::Operation,
         secret_headers::secret_headers,
         state::HttpState,
     },
@@ -228,7 +228,7 @@ pub(in crate::http) fn page_of(
         return None;
     }
     let language = Language::of(request.headers());
-    let problem = match kind.row().0 {
+    let problem = match kind.row().status {
         StatusCode::UNAUTHORIZED => language.page("page-refused", &[]),
         status if status.is_server_error() => language.page("page-try-later", &[]),
         _ => language.error(kind),

@@ -17,7 +17,7 @@ use crate::http::{
     connection::Connection,
     error::{ApiError, ErrorKind, MissingRight},
     negotiation::{Body, media_type},
-    openapi::Operation,
+    operation::Operation,
     secret_headers::secret_headers,
     state::HttpState,
 };
@@ -35,7 +35,7 @@ pub(in crate::http) struct SignOutRequest {
 /// Its place in the documents.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Ends the session of the cookie; needs X-XSRF-TOKEN, or the form's own value.")
-        .takes_perhaps::<SignOutRequest>()
+        .takes_optional::<SignOutRequest>()
         .redirects_forms()
         .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
         .refuses(ErrorKind::Unauthenticated)

@@ -9,7 +9,7 @@ use crate::{
     http::{
         carriers::{FieldProperties, TableRight},
         negotiation::{CARRIERS, Negotiated, XmlNames},
-        openapi::Operation,
+        operation::Operation,
         state::HttpState,
         vendor_names::{role_name, role_type_name, user_type_name},
     },

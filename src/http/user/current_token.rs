@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use crate::{
     clock,
     domain::principal::Principal,
-    http::{error::ApiError, negotiation::Negotiated, openapi::Operation, state::HttpState},
+    http::{error::ApiError, negotiation::Negotiated, operation::Operation, state::HttpState},
     service::authentication::tokens::Tokens,
 };
 

@@ -12,7 +12,7 @@ use crate::{
         carriers::{FieldProperties, TableRight},
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{CARRIERS, Negotiated, XmlNames},
-        openapi::Operation,
+        operation::Operation,
         query,
         request_context::RequestContext,
         vendor_names::user_type_name,

@@ -18,7 +18,7 @@ use crate::{
     http::{
         error::ApiError,
         negotiation::{Body, Negotiated, Texts},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
     },
     service::credentials::passwords::Passwords,
@@ -73,15 +73,15 @@ pub(in crate::http) struct CanChangePasswordRequest {
     associate_id: Option<i32>,
 }
 
-/// The place of [`change_password`] in the documents.
-pub(in crate::http) fn operation() -> Operation {
+/// The place of [`change`] in the documents.
+pub(in crate::http) fn change_operation() -> Operation {
     saving("Changes the password of the user with that id; false when the old one is wrong.")
         .takes::<ChangePasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`change_password_from_name`] in the documents.
-pub(in crate::http) fn from_name_operation() -> Operation {
+/// The place of [`change_from_name`] in the documents.
+pub(in crate::http) fn change_from_name_operation() -> Operation {
     saving(
         "Changes the password of the user with that login name; false when the old one is wrong.",
     )
@@ -89,15 +89,15 @@ pub(in crate::http) fn from_name_operation() -> Operation {
     .answers::<bool>()
 }
 
-/// The place of [`change_own_password`] in the documents.
-pub(in crate::http) fn own_operation() -> Operation {
+/// The place of [`change_own`] in the documents.
+pub(in crate::http) fn change_own_operation() -> Operation {
     saving("Changes the caller's own password; false when the old one is wrong.")
         .takes::<ChangeOwnPasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`can_change_password`] in the documents.
-pub(in crate::http) fn can_operation() -> Operation {
+/// The place of [`can_change`] in the documents.
+pub(in crate::http) fn can_change_operation() -> Operation {
     Operation::new("Tells whether the caller may change the password of the user with that id.")
         .takes::<CanChangePasswordRequest>()
         .answers::<bool>()
@@ -111,41 +111,41 @@ pub(in crate::http) fn supported_types_operation() -> Operation {
 }
 
 /// Changes a password by id.
-pub(in crate::http) async fn change_password(
+pub(in crate::http) async fn change(
     context: RequestContext,
     Body(request): Body<ChangePasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
     let old = CredentialValue::require("OldPassword", request.old_password.as_ref())?;
-    change(context, user, Some(old), request.new_password.as_ref()).await
+    save(context, user, Some(old), request.new_password.as_ref()).await
 }
 
 /// Changes a password by login name; an administrator may leave the old one blank.
-pub(in crate::http) async fn change_password_from_name(
+pub(in crate::http) async fn change_from_name(
     context: RequestContext,
     Body(request): Body<ChangePasswordFromNameRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
     let old = old_or_blank(request.old_password.as_ref())?;
-    change(context, user, old, request.new_password.as_ref()).await
+    save(context, user, old, request.new_password.as_ref()).await
 }
 
 /// Changes the caller's own password.
-pub(in crate::http) async fn change_own_password(
+pub(in crate::http) async fn change_own(
     context: RequestContext,
     Body(request): Body<ChangeOwnPasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::Id(context.principal().user_id());
     let old = CredentialValue::require("OldPassword", request.old_password.as_ref())?;
-    change(context, user, Some(old), request.new_password.as_ref()).await
+    save(context, user, Some(old), request.new_password.as_ref()).await
 }
 
 /// Tells whether the caller may.
-pub(in crate::http) async fn can_change_password(
+pub(in crate::http) async fn can_change(
     context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
-    can(context, &request).await.map(Negotiated)
+    is_allowed(context, &request).await.map(Negotiated)
 }
 
 /// Tells how the caller may: with the old password, or not at all.
@@ -153,11 +153,11 @@ pub(in crate::http) async fn supported_types(
     context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
 ) -> Result<Negotiated<Texts>, ApiError> {
-    let can = can(context, &request).await?;
-    Ok(Negotiated(Texts(can.then(|| BY_PASSWORD.to_owned()).into_iter().collect())))
+    let is_allowed = is_allowed(context, &request).await?;
+    Ok(Negotiated(Texts(is_allowed.then(|| BY_PASSWORD.to_owned()).into_iter().collect())))
 }
 
-async fn can(
+async fn is_allowed(
     context: RequestContext,
     request: &CanChangePasswordRequest,
 ) -> Result<bool, ApiError> {
@@ -175,7 +175,7 @@ fn old_or_blank(old: Option<&SecretString>) -> Result<Option<CredentialValue>, I
     old.map(|text| CredentialValue::parse("OldPassword", text)).transpose()
 }
 
-async fn change(
+async fn save(
     context: RequestContext,
     user: UserReference,
     old: Option<CredentialValue>,

@@ -12,9 +12,9 @@ use crate::{
     http::{
         carriers::{FieldProperties, TableRight},
         error::ApiError,
-        localisation::Language,
+        localization::Language,
         negotiation::{Body, CARRIERS, Negotiated, XmlNames},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
         vendor_names::{UserTypeName, control_name, read_user_type},
     },

@@ -15,7 +15,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
     },
     service::credentials::saving::Credentials,

@@ -10,7 +10,7 @@ use crate::{
     http::{
         error::ApiError,
         negotiation::{Body, Negotiated},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
     },
     service::authentication::tokens::Tokens,
@@ -28,7 +28,7 @@ pub(in crate::http) struct GetAccessTokenRequest {
 /// Its place in the documents.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Gives the caller an access token for an application, to be used as Bearer.")
-        .takes_perhaps::<GetAccessTokenRequest>()
+        .takes_optional::<GetAccessTokenRequest>()
         .answers::<String>()
 }
 

@@ -13,7 +13,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, ListBody, Negotiated},
-        openapi::Operation,
+        operation::Operation,
         query,
         request_context::RequestContext,
     },
@@ -36,7 +36,7 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// The place of [`get_user_from_name`] in the documents.
+/// The place of [`from_name`] in the documents.
 pub(in crate::http) fn from_name_operation() -> Operation {
     Operation::new("Tells about the user with that login name; null when there is none.")
         .takes::<GetUserFromNameRequest>()
@@ -44,7 +44,7 @@ pub(in crate::http) fn from_name_operation() -> Operation {
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// The place of [`get_user_info`] in the documents.
+/// The place of [`info`] in the documents.
 pub(in crate::http) fn info_operation() -> Operation {
     Operation::new("Tells in short about the user with that id; null when there is none.")
         .asks("userInfoId", "The user's id.")
@@ -52,7 +52,7 @@ pub(in crate::http) fn info_operation() -> Operation {
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// The place of [`get_user_info_list`] in the documents.
+/// The place of [`info_list`] in the documents.
 pub(in crate::http) fn info_list_operation() -> Operation {
     Operation::new("Tells in short about those of the users that there are.")
         .takes_list_of_ids()
@@ -70,7 +70,7 @@ pub(in crate::http) async fn get_user(
 }
 
 /// Tells about the user of a login name.
-pub(in crate::http) async fn get_user_from_name(
+pub(in crate::http) async fn from_name(
     context: RequestContext,
     Body(request): Body<GetUserFromNameRequest>,
 ) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
@@ -79,7 +79,7 @@ pub(in crate::http) async fn get_user_from_name(
 }
 
 /// Tells in short about the user of an id.
-pub(in crate::http) async fn get_user_info(
+pub(in crate::http) async fn info(
     context: RequestContext,
     request: HttpRequest,
 ) -> Result<Negotiated<Option<UserInfo>>, ApiError> {
@@ -89,7 +89,7 @@ pub(in crate::http) async fn get_user_info(
 }
 
 /// Tells in short about several users.
-pub(in crate::http) async fn get_user_info_list(
+pub(in crate::http) async fn info_list(
     context: RequestContext,
     ListBody(ids): ListBody<i32>,
 ) -> Result<Negotiated<Vec<UserInfo>>, ApiError> {

@@ -12,7 +12,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::Body,
-        openapi::Operation,
+        operation::Operation,
         query,
         request_context::RequestContext,
     },
@@ -31,12 +31,12 @@ pub(in crate::http) struct MakeRetiredRequest {
     retired: Option<bool>,
 }
 
-/// The place of [`make_retired`] in the documents.
+/// The place of [`retire`] in the documents.
 pub(in crate::http) fn retire_operation() -> Operation {
     changing("Lets a user not log in any more, or again.").takes::<MakeRetiredRequest>()
 }
 
-/// The place of [`delete_user`] in the documents.
+/// The place of [`delete`] in the documents.
 pub(in crate::http) fn delete_operation() -> Operation {
     changing("Deletes a user with everything that could log in as them.")
         .asks("userId", "The user's id.")
@@ -50,7 +50,7 @@ fn changing(summary: &'static str) -> Operation {
 }
 
 /// Retires a user, or takes that back.
-pub(in crate::http) async fn make_retired(
+pub(in crate::http) async fn retire(
     context: RequestContext,
     Body(request): Body<MakeRetiredRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -67,7 +67,7 @@ pub(in crate::http) async fn make_retired(
 }
 
 /// Deletes a user.
-pub(in crate::http) async fn delete_user(
+pub(in crate::http) async fn delete(
     context: RequestContext,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {

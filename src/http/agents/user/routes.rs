@@ -1,193 +1,65 @@
-//! The calls of the User agent, all of them POST; part of the route table.
-
-use actix_web::{Route as Handler, http::Method, web};
+//! The calls of the User agent, as part of the route table.
 
 use super::{
     change_password, credential_types, delete_credential, get_access_token, get_user, retire_user,
     save_credential, save_user, set_password, validity,
 };
-use crate::http::{
-    openapi::Operation,
-    routes::{Access, Route},
-};
+use crate::http::route::{Route, route_table};
 
 /// Every call.
 pub(in crate::http) fn routes() -> Vec<Route> {
-    [credentials(), passwords(), names(), users()].into_iter().flatten().collect()
-}
-
-fn call(path: &'static str, handler: fn() -> Handler, operation: fn() -> Operation) -> Route {
-    Route::new(Method::POST, path, Access::Agent, handler, operation)
+    [credentials(), passwords(), validity_checks(), users()].into_iter().flatten().collect()
 }
 
 fn credentials() -> Vec<Route> {
-    vec![
-        call(
-            "/api/v1/Agents/User/SaveCredential",
-            || web::to(save_credential::save_credential),
-            save_credential::operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/DeleteCredential",
-            || web::to(delete_credential::delete_credential),
-            delete_credential::operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetCredentialTypes",
-            || web::to(credential_types::credential_types),
-            credential_types::operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetCredentialTypesForUserType",
-            || web::to(credential_types::for_user_type),
-            credential_types::for_user_type_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetAccessToken",
-            || web::to(get_access_token::get_access_token),
-            get_access_token::operation,
-        ),
-    ]
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "SaveCredential" Agent save_credential::{save_credential, operation} hashing;
+        POST "DeleteCredential" Agent delete_credential::{delete_credential, operation};
+        POST "GetCredentialTypes" Agent credential_types::{credential_types, operation};
+        POST "GetCredentialTypesForUserType" Agent credential_types::{for_user_type, for_user_type_operation};
+        POST "GetAccessToken" Agent get_access_token::{get_access_token, operation};
+    }
 }
 
 fn passwords() -> Vec<Route> {
-    vec![
-        call(
-            "/api/v1/Agents/User/SetPassword",
-            || web::to(set_password::set_password),
-            set_password::operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/SetPasswordFromName",
-            || web::to(set_password::set_password_from_name),
-            set_password::from_name_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/SetGeneratedPassword",
-            || web::to(set_password::set_generated_password),
-            set_password::generated_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/SetGeneratedPasswordFromName",
-            || web::to(set_password::set_generated_password_from_name),
-            set_password::generated_from_name_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/ChangePassword",
-            || web::to(change_password::change_password),
-            change_password::operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/ChangePasswordFromName",
-            || web::to(change_password::change_password_from_name),
-            change_password::from_name_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/ChangeOwnPassword",
-            || web::to(change_password::change_own_password),
-            change_password::own_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/CanChangePassword",
-            || web::to(change_password::can_change_password),
-            change_password::can_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetSupportedChangePasswordTypes",
-            || web::to(change_password::supported_types),
-            change_password::supported_types_operation,
-        ),
-    ]
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "SetPassword" Agent set_password::{set, set_operation} hashing;
+        POST "SetPasswordFromName" Agent set_password::{set_from_name, set_from_name_operation} hashing;
+        POST "SetGeneratedPassword" Agent set_password::{generate, generate_operation} hashing;
+        POST "SetGeneratedPasswordFromName" Agent set_password::{generate_from_name, generate_from_name_operation} hashing;
+        POST "ChangePassword" Agent change_password::{change, change_operation} hashing;
+        POST "ChangePasswordFromName" Agent change_password::{change_from_name, change_from_name_operation} hashing;
+        POST "ChangeOwnPassword" Agent change_password::{change_own, change_own_operation} hashing;
+        POST "CanChangePassword" Agent change_password::{can_change, can_change_operation};
+        POST "GetSupportedChangePasswordTypes" Agent change_password::{supported_types, supported_types_operation};
+    }
 }
 
-fn names() -> Vec<Route> {
-    vec![
-        call(
-            "/api/v1/Agents/User/IsPasswordValid",
-            || web::to(validity::is_password_valid),
-            validity::password_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/IsPasswordValidWithReason",
-            || web::to(validity::is_password_valid_with_reason),
-            validity::password_with_reason_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/IsUserNameValid",
-            || web::to(validity::is_user_name_valid),
-            validity::user_name_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/IsUserNameValidWithReason",
-            || web::to(validity::is_user_name_valid_with_reason),
-            validity::user_name_with_reason_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetValidUserName",
-            || web::to(validity::valid_user_name),
-            validity::valid_user_name_operation,
-        ),
-    ]
+fn validity_checks() -> Vec<Route> {
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "IsPasswordValid" Agent validity::{password, password_operation} hashing;
+        POST "IsPasswordValidWithReason" Agent validity::{password_with_reason, password_with_reason_operation} hashing;
+        POST "IsUserNameValid" Agent validity::{user_name, user_name_operation};
+        POST "IsUserNameValidWithReason" Agent validity::{user_name_with_reason, user_name_with_reason_operation};
+        POST "GetValidUserName" Agent validity::{valid_user_name, valid_user_name_operation};
+    }
 }
 
 fn users() -> Vec<Route> {
-    vec![
-        call("/api/v1/Agents/User/GetUser", || web::to(get_user::get_user), get_user::operation),
-        call(
-            "/api/v1/Agents/User/GetUserFromName",
-            || web::to(get_user::get_user_from_name),
-            get_user::from_name_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetUserInfo",
-            || web::to(get_user::get_user_info),
-            get_user::info_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/GetUserInfoList",
-            || web::to(get_user::get_user_info_list),
-            get_user::info_list_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/CreateDefaultUser",
-            || web::to(save_user::create_default_user),
-            save_user::default_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/CreateDefaultUserFromUserType",
-            || web::to(save_user::create_default_user_from_user_type),
-            save_user::default_from_type_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/SaveUser",
-            || web::to(save_user::save_user),
-            save_user::save_operation,
-        )
-        .hashing(),
-        call(
-            "/api/v1/Agents/User/ValidateUser",
-            || web::to(save_user::validate_user),
-            save_user::validate_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/MakeRetired",
-            || web::to(retire_user::make_retired),
-            retire_user::retire_operation,
-        ),
-        call(
-            "/api/v1/Agents/User/DeleteUser",
-            || web::to(retire_user::delete_user),
-            retire_user::delete_operation,
-        ),
-    ]
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "GetUser" Agent get_user::{get_user, operation};
+        POST "GetUserFromName" Agent get_user::{from_name, from_name_operation};
+        POST "GetUserInfo" Agent get_user::{info, info_operation};
+        POST "GetUserInfoList" Agent get_user::{info_list, info_list_operation};
+        POST "CreateDefaultUser" Agent save_user::{default, default_operation};
+        POST "CreateDefaultUserFromUserType" Agent save_user::{default_from_type, default_from_type_operation};
+        POST "SaveUser" Agent save_user::{save, save_operation} hashing;
+        POST "ValidateUser" Agent save_user::{validate, validate_operation};
+        POST "MakeRetired" Agent retire_user::{retire, retire_operation};
+        POST "DeleteUser" Agent retire_user::{delete, delete_operation};
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{self, Body, Negotiated},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
         vendor_names::{UserTypeName, read_role, read_user_type},
     },
@@ -75,19 +75,19 @@ pub(in crate::http) struct ValidateUserRequest {
     user: Option<SaveUserRequest>,
 }
 
-/// The place of [`create_default_user`] in the documents.
+/// The place of [`default`] in the documents.
 pub(in crate::http) fn default_operation() -> Operation {
     Operation::new("Gives a user to be filled in and saved.").answers_carrier::<UserCarrier>()
 }
 
-/// The place of [`create_default_user_from_user_type`] in the documents.
+/// The place of [`default_from_type`] in the documents.
 pub(in crate::http) fn default_from_type_operation() -> Operation {
     Operation::new("Gives a user of a type, to be filled in and saved.")
         .takes::<DefaultUserRequest>()
         .answers_carrier::<UserCarrier>()
 }
 
-/// The place of [`save_user`] in the documents.
+/// The place of [`save`] in the documents.
 pub(in crate::http) fn save_operation() -> Operation {
     Operation::new("Adds a user, or changes one, with credentials.")
         .takes::<SaveUserRequest>()
@@ -101,7 +101,7 @@ pub(in crate::http) fn save_operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// The place of [`validate_user`] in the documents.
+/// The place of [`validate`] in the documents.
 pub(in crate::http) fn validate_operation() -> Operation {
     Operation::new("Tells, member by member, why a user could not be saved.")
         .takes::<ValidateUserRequest>()
@@ -111,12 +111,12 @@ pub(in crate::http) fn validate_operation() -> Operation {
 }
 
 /// Gives a user to be saved.
-pub(in crate::http) async fn create_default_user() -> Negotiated<UserCarrier> {
+pub(in crate::http) async fn default() -> Negotiated<UserCarrier> {
     Negotiated(UserCarrier::unsaved(UserType::Internal))
 }
 
 /// Gives a user of a type to be saved.
-pub(in crate::http) async fn create_default_user_from_user_type(
+pub(in crate::http) async fn default_from_type(
     Body(request): Body<DefaultUserRequest>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
     let required = || InvalidField::new("UserType", Reason::Required);
@@ -125,7 +125,7 @@ pub(in crate::http) async fn create_default_user_from_user_type(
 }
 
 /// Saves a user, and answers them as they are now.
-pub(in crate::http) async fn save_user(
+pub(in crate::http) async fn save(
     context: RequestContext,
     Body(request): Body<SaveUserRequest>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
@@ -141,7 +141,7 @@ pub(in crate::http) async fn save_user(
 }
 
 /// Tells why a user could not be saved; nothing when they could.
-pub(in crate::http) async fn validate_user(
+pub(in crate::http) async fn validate(
     context: RequestContext,
     head: HttpRequest,
     Body(request): Body<ValidateUserRequest>,

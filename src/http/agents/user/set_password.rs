@@ -12,7 +12,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, Negotiated},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
     },
     service::credentials::passwords::Passwords,
@@ -58,29 +58,29 @@ pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
     associate_name: Option<String>,
 }
 
-/// The place of [`set_password`] in the documents.
-pub(in crate::http) fn operation() -> Operation {
+/// The place of [`set`] in the documents.
+pub(in crate::http) fn set_operation() -> Operation {
     saving("Sets the password of the user with that id, for administrators.")
         .takes::<SetPasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`set_password_from_name`] in the documents.
-pub(in crate::http) fn from_name_operation() -> Operation {
+/// The place of [`set_from_name`] in the documents.
+pub(in crate::http) fn set_from_name_operation() -> Operation {
     saving("Sets the password of the user with that login name, for administrators.")
         .takes::<SetPasswordFromNameRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`set_generated_password`] in the documents.
-pub(in crate::http) fn generated_operation() -> Operation {
+/// The place of [`generate`] in the documents.
+pub(in crate::http) fn generate_operation() -> Operation {
     saving("Makes a password up for the user with that id, and tells it this once.")
         .takes::<SetGeneratedPasswordRequest>()
         .answers::<String>()
 }
 
-/// The place of [`set_generated_password_from_name`] in the documents.
-pub(in crate::http) fn generated_from_name_operation() -> Operation {
+/// The place of [`generate_from_name`] in the documents.
+pub(in crate::http) fn generate_from_name_operation() -> Operation {
     saving("Makes a password up for the user with that login name, and tells it this once.")
         .takes::<SetGeneratedPasswordFromNameRequest>()
         .answers::<String>()
@@ -96,42 +96,42 @@ pub(super) fn saving(summary: &'static str) -> Operation {
 }
 
 /// Sets a password by id.
-pub(in crate::http) async fn set_password(
+pub(in crate::http) async fn set(
     context: RequestContext,
     Body(request): Body<SetPasswordRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
-    set(context, user, request.password.as_ref()).await
+    save(context, user, request.password.as_ref()).await
 }
 
 /// Sets a password by login name.
-pub(in crate::http) async fn set_password_from_name(
+pub(in crate::http) async fn set_from_name(
     context: RequestContext,
     Body(request): Body<SetPasswordFromNameRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
-    set(context, user, request.password.as_ref()).await
+    save(context, user, request.password.as_ref()).await
 }
 
 /// Makes a password up, by id.
-pub(in crate::http) async fn set_generated_password(
+pub(in crate::http) async fn generate(
     context: RequestContext,
     Body(request): Body<SetGeneratedPasswordRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let user = UserReference::require_id("AssociateId", request.associate_id)?;
-    generate(context, user).await
+    save_generated(context, user).await
 }
 
 /// Makes a password up, by login name.
-pub(in crate::http) async fn set_generated_password_from_name(
+pub(in crate::http) async fn generate_from_name(
     context: RequestContext,
     Body(request): Body<SetGeneratedPasswordFromNameRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
-    generate(context, user).await
+    save_generated(context, user).await
 }
 
-async fn set(
+async fn save(
     context: RequestContext,
     user: UserReference,
     password: Option<&SecretString>,
@@ -145,7 +145,7 @@ async fn set(
     Ok(Negotiated(true))
 }
 
-async fn generate(
+async fn save_generated(
     context: RequestContext,
     user: UserReference,
 ) -> Result<Negotiated<String>, ApiError> {

@@ -16,7 +16,7 @@ use crate::{
     },
     http::{
         carriers::{Absent, FieldProperties, TableRight},
-        localisation::{Language, TimeZone, format_moment},
+        localization::{Language, TimeZone, format_moment},
         negotiation::{CARRIERS, XmlNames},
         request_context::RequestContext,
         vendor_names::{role_name, user_type_name},

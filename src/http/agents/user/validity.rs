@@ -17,9 +17,9 @@ use crate::{
     },
     http::{
         error::{ApiError, ErrorKind, MissingRight},
-        localisation::Language,
+        localization::Language,
         negotiation::{Body, CARRIERS, Negotiated, XmlNames},
-        openapi::Operation,
+        operation::Operation,
         request_context::RequestContext,
     },
     service::{credentials::passwords::Passwords, users::directory::UserDirectory},
@@ -59,21 +59,21 @@ impl XmlNames for UserValidationResult {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// The place of [`is_password_valid`] in the documents.
+/// The place of [`password`] in the documents.
 pub(in crate::http) fn password_operation() -> Operation {
     Operation::new("Tells whether a password could be saved.")
         .takes::<PasswordValidRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`is_password_valid_with_reason`] in the documents.
+/// The place of [`password_with_reason`] in the documents.
 pub(in crate::http) fn password_with_reason_operation() -> Operation {
     Operation::new("Tells whether a password could be saved, and if not, why not.")
         .takes::<PasswordValidRequest>()
         .answers_carrier::<UserValidationResult>()
 }
 
-/// The place of [`is_user_name_valid`] in the documents.
+/// The place of [`user_name`] in the documents.
 pub(in crate::http) fn user_name_operation() -> Operation {
     Operation::new("Tells whether a user could have a login name.")
         .takes::<UserNameValidRequest>()
@@ -81,7 +81,7 @@ pub(in crate::http) fn user_name_operation() -> Operation {
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
-/// The place of [`is_user_name_valid_with_reason`] in the documents.
+/// The place of [`user_name_with_reason`] in the documents.
 pub(in crate::http) fn user_name_with_reason_operation() -> Operation {
     Operation::new("Tells whether a user could have a login name, and if not, why not.")
         .takes::<UserNameValidRequest>()
@@ -98,7 +98,7 @@ pub(in crate::http) fn valid_user_name_operation() -> Operation {
 }
 
 /// Tells whether a password could be saved.
-pub(in crate::http) async fn is_password_valid(
+pub(in crate::http) async fn password(
     context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
@@ -106,7 +106,7 @@ pub(in crate::http) async fn is_password_valid(
 }
 
 /// Tells whether a password could be saved, and if not, why not.
-pub(in crate::http) async fn is_password_valid_with_reason(
+pub(in crate::http) async fn password_with_reason(
     context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
 ) -> Result<Negotiated<UserValidationResult>, ApiError> {
@@ -116,7 +116,7 @@ pub(in crate::http) async fn is_password_valid_with_reason(
 }
 
 /// Tells whether a user could have a login name.
-pub(in crate::http) async fn is_user_name_valid(
+pub(in crate::http) async fn user_name(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
@@ -124,7 +124,7 @@ pub(in crate::http) async fn is_user_name_valid(
 }
 
 /// Tells whether a user could have a login name, and if not, why not.
-pub(in crate::http) async fn is_user_name_valid_with_reason(
+pub(in crate::http) async fn user_name_with_reason(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<UserValidationResult>, ApiError> {

@@ -3,16 +3,15 @@
 //! `SO-Language` overrides `Accept-Language`; its `*` or `x` switches translation off, and then
 //! all texts are their raw `[SR_…]` names. A value that is not known counts as absent.
 
-mod time_zone;
-
 use std::{borrow::Cow, collections::HashMap};
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderName};
 use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, static_loader};
 
-pub(super) use self::time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment};
-use super::{error::ErrorKind, negotiation::media_type};
-use crate::domain::{InvalidField, Reason};
+use crate::{
+    domain::{InvalidField, Reason},
+    http::{error::ErrorKind, headers},
+};
 
 static_loader! {
     static TEXTS = {
@@ -28,7 +27,7 @@ const SO_LANGUAGE: HeaderName = HeaderName::from_static("so-language");
 
 /// What a caller said about languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Language {
+pub(in crate::http) enum Language {
     /// Nothing that is known. The vendor's texts are raw then; errors, which no client
     /// translates, are in English.
     Unasked,
@@ -40,19 +39,19 @@ pub(super) enum Language {
 
 impl Language {
     /// The language of a request with these headers.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let asked: Vec<_> = media_type::list(headers, &SO_LANGUAGE).collect();
+    pub(in crate::http) fn of(headers: &HeaderMap) -> Self {
+        let asked: Vec<_> = headers::list(headers, &SO_LANGUAGE).collect();
         if asked == ["*"] || asked.first().is_some_and(|tag| tag.eq_ignore_ascii_case("x")) {
             return Self::Off;
         }
-        let accepted = media_type::list(headers, &ACCEPT_LANGUAGE);
+        let accepted = headers::list(headers, &ACCEPT_LANGUAGE);
         find_best(asked.into_iter())
             .or_else(|| find_best(accepted))
             .map_or(Self::Unasked, Self::Known)
     }
 
     /// A text of the vendor's kind, such as the name of a credential type.
-    pub(super) fn text(&self, key: &str) -> String {
+    pub(in crate::http) fn text(&self, key: &str) -> String {
         match self {
             Self::Unasked | Self::Off => raw(key),
             Self::Known(language) => look_up(language, key, None),
@@ -60,7 +59,7 @@ impl Language {
     }
 
     /// A text of a page or an error: in English for those who did not ask.
-    pub(super) fn message(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
+    pub(in crate::http) fn message(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
         let arguments: HashMap<Cow<'static, str>, FluentValue<'_>> = arguments
             .iter()
             .map(|(name, value)| (Cow::Borrowed(*name), FluentValue::from(*value)))
@@ -73,13 +72,13 @@ impl Language {
     }
 
     /// A text of a page, which has no use for raw names.
-    pub(super) fn page(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
+    pub(in crate::http) fn page(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
         let language = if *self == Self::Off { &Self::Unasked } else { self };
         language.message(key, arguments)
     }
 
     /// What is wrong with a request.
-    pub(super) fn error(&self, kind: &ErrorKind) -> String {
+    pub(in crate::http) fn error(&self, kind: &ErrorKind) -> String {
         if let ErrorKind::InvalidField(refused) = kind {
             return self.invalid_field(refused);
         }
@@ -96,12 +95,12 @@ impl Language {
     }
 
     /// What is wrong with a member, and which one.
-    pub(super) fn invalid_field(&self, refused: &InvalidField) -> String {
+    pub(in crate::http) fn invalid_field(&self, refused: &InvalidField) -> String {
         self.reasons(&refused.field, &[refused.reason])
     }
 
     /// Everything that is wrong with a member.
-    pub(super) fn reasons(&self, field: &str, reasons: &[Reason]) -> String {
+    pub(in crate::http) fn reasons(&self, field: &str, reasons: &[Reason]) -> String {
         let text = |reason: &Reason| {
             let argument = reason.argument();
             let argument = argument.as_ref().map(|(name, value)| (*name, value.as_str()));
@@ -112,7 +111,7 @@ impl Language {
     }
 
     /// The tag for pages.
-    pub(super) fn tag(&self) -> String {
+    pub(in crate::http) fn tag(&self) -> String {
         match self {
             Self::Unasked | Self::Off => ENGLISH.to_owned(),
             Self::Known(language) => language.to_string(),
@@ -137,7 +136,7 @@ fn weighted(entry: &str) -> (f32, &str) {
 }
 
 /// The language we have for a tag: `nb` also for `no` and `nn`, whatever the region.
-fn find(tag: &str) -> Option<LanguageIdentifier> {
+pub(super) fn find(tag: &str) -> Option<LanguageIdentifier> {
     let primary = tag.split(['-', '_']).next()?.to_ascii_lowercase();
     let primary = if matches!(primary.as_str(), "no" | "nn") { "nb" } else { primary.as_str() };
     TEXTS.locales().find(|locale| locale.language.as_str() == primary).cloned()
@@ -155,6 +154,3 @@ fn look_up(
 fn raw(key: &str) -> String {
     format!("[SR_{}]", key.to_ascii_uppercase().replace('-', "_"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,14 @@
+//! Tests of languages and of their texts.
+
 use actix_web::http::header::{HeaderName, HeaderValue};
 
-use super::*;
+use super::language::{Language, find};
 use crate::{
     domain::{
         Reason,
         credential_type::{CredentialType, CredentialTypes, PASSWORD},
     },
-    http::error::{BodyFault, MissingRight},
+    http::error::{BodyFault, ErrorKind, MissingRight},
 };
 
 fn language(pairs: &[(&'static str, &'static str)]) -> Language {

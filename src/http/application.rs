@@ -1,0 +1,131 @@
+//! Assembles the actix-web application of one worker: routes, middlewares and their order.
+
+use std::rc::Rc;
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, Route as Handler,
+    body::MessageBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::{Condition, from_fn},
+    web::{self, ServiceConfig},
+};
+use tracing_actix_web::TracingLogger;
+
+use super::{
+    agents::description,
+    authentication, connection, cors,
+    error::{ApiError, ErrorKind},
+    error_rendering, head_limits, health, hosts, metrics, path_case, request_id,
+    request_span::RequestSpan,
+    route::{Access, Route, answering},
+    routes::routes,
+    secret_headers,
+    state::HttpState,
+    transport,
+};
+
+/// The application of one worker.
+pub(crate) fn application(
+    state: web::Data<HttpState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let shared = state.clone();
+    let origins = state.cors_origins.clone();
+    App::new()
+        .app_data(state)
+        .configure(move |config| configure(config, &shared))
+        .wrap(from_fn(path_case::fold))
+        .wrap(from_fn(hosts::check))
+        .wrap(from_fn(connection::check))
+        .wrap(from_fn(head_limits::check))
+        .wrap(Condition::new(!origins.is_empty(), cors::middleware(origins)))
+        .wrap(from_fn(error_rendering::render))
+        .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(connection::identify))
+        .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(secret_headers::extract_secret_headers))
+        .wrap(from_fn(transport::track))
+}
+
+/// The application of the operations listener: health and metrics, which need no authentication.
+pub(crate) fn operations_application(
+    state: web::Data<HttpState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(state)
+        .configure(health::configure)
+        .configure(metrics::configure)
+        .default_service(web::to(unknown_route))
+        .wrap(from_fn(error_rendering::render))
+        .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(transport::track))
+}
+
+fn configure(config: &mut ServiceConfig, state: &HttpState) {
+    let mut routes = routes();
+    while let Some(first) = routes.first() {
+        let path = first.path;
+        let (same_path, rest) = routes.into_iter().partition(|route| route.path == path);
+        register(config, &state.base_path, same_path);
+        routes = rest;
+    }
+    if state.serves_health {
+        health::configure(config);
+    }
+    config.default_service(web::to(unknown_route));
+}
+
+/// Registers one path with its methods. Any other method gets 405 with `Allow`. GET on the URL of
+/// an agent call answers with a description of the call.
+fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
+    let mut allowed: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
+    let path = routes.first().map_or("", |route| route.path);
+    let mut resource = web::resource(path_case::folded_path(&format!("{base_path}{path}")));
+    if let Some(route) = routes.iter().find(|route| route.is_agent_call()) {
+        let description = Rc::new(description::description(route, base_path));
+        allowed.push(Method::GET.to_string());
+        let describe =
+            web::to(move |request: HttpRequest| std::future::ready(description.answer(&request)));
+        resource = resource.route(answering(describe, &Method::GET));
+    }
+    for route in routes {
+        let (access, work) = (route.access, route.work);
+        let handler: Handler = answering((route.handler)(), &route.method);
+        // actix-web runs the middleware that was added last first: authentication precedes this.
+        let limited = handler.wrap(from_fn(head_limits::check_length));
+        resource = resource.route(match access {
+            Access::Anybody => limited,
+            Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
+                authentication::authenticate((access, work), request, next)
+            })),
+        });
+    }
+    if allowed.iter().any(|method| method == Method::GET.as_str()) {
+        allowed.push(Method::HEAD.to_string());
+    }
+    let allow = allowed.join(", ");
+    config.service(resource.default_service(web::to(move || {
+        let refused = ApiError::from(ErrorKind::MethodNotAllowed { allow: allow.clone() });
+        std::future::ready(Err::<HttpResponse, _>(refused))
+    })));
+}
+
+async fn unknown_route() -> Result<HttpResponse, ApiError> {
+    Err(ErrorKind::UnknownRoute.into())
+}

@@ -1,0 +1,136 @@
+//! Authentication middleware of a route. It runs before the body is read.
+//!
+//! The `Authorization` header takes precedence (protocol.md 10.4); without it, the session cookie is
+//! used. Each scheme has one file, which reads the credential that the request presents. The service
+//! verifies it.
+
+use std::sync::Arc;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::AUTHORIZATION,
+    middleware::Next,
+    web::Data,
+};
+use secrecy::SecretString;
+
+use super::{basic, bearer, session_cookie, so_ticket, unreadable::UnreadableCredential};
+use crate::{
+    clock,
+    domain::{client_info::ClientInfo, principal::PresentedCredential},
+    http::{
+        connection::Connection,
+        error::{ApiError, ErrorKind},
+        request_id::RequestId,
+        route::Access,
+        secret_headers::{self, SO_APP_TOKEN, SecretHeaders},
+        state::HttpState,
+    },
+    service::authentication::{
+        Authenticated, AuthenticationAttempt, AuthenticationError, Authenticator, EnabledSchemes,
+        Work,
+    },
+};
+
+/// Reads the credentials that follow the name of a scheme.
+type ReadScheme = fn(&str) -> Result<PresentedCredential, UnreadableCredential>;
+
+/// The schemes by name, in lower case.
+const SCHEMES: [(&str, ReadScheme); 3] =
+    [("basic", basic::read), ("soticket", so_ticket::read), ("bearer", bearer::read)];
+
+/// Middleware of a route: answers 401 to callers that are not authenticated, 403 to those that must
+/// not call the route, and 503 when hashing has no capacity.
+pub(in crate::http) async fn authenticate(
+    (access, work): (Access, Work),
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let client_info = client_info(request.request());
+    match authenticated((access, work), &request, client_info.clone()).await {
+        Ok(Authenticated { principal, admission: _until_answered }) => {
+            request.extensions_mut().insert(principal);
+            request.extensions_mut().insert(client_info);
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        Err(error) => {
+            // actix-web closes a connection with an unread body. After this yield it has read a body
+            // that came with the head, so that the client can reuse the connection.
+            tokio::task::yield_now().await;
+            Ok(request.error_response(error))
+        }
+    }
+}
+
+async fn authenticated(
+    (access, work): (Access, Work),
+    request: &ServiceRequest,
+    client_info: ClientInfo,
+) -> Result<Authenticated, ApiError> {
+    let headers = secret_headers::secret_headers(request.request());
+    let credential = credential(&headers)?;
+    tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
+    let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
+    // An unreadable secret belongs to no application; without one, the application of the access
+    // token counts.
+    let app_token = headers.single(SO_APP_TOKEN).unwrap_or(Some("")).map(SecretString::from);
+    let attempt = AuthenticationAttempt { credential, app_token, client_info, work };
+    let authenticated = state.service.run(|authenticator: Arc<Authenticator>| async move {
+        authenticator.authenticate(attempt, clock::now()).await
+    });
+    let authenticated =
+        authenticated.await.map_err(ApiError::interrupted_reading)?.map_err(refused)?;
+    let principal = &authenticated.principal;
+    tracing::Span::current().record("principal.id", principal.user_id().as_i32());
+    let installation = state.service.get::<Authenticator>().installation();
+    if access == Access::Agent && !principal.may_call_agents(installation) {
+        return Err(ErrorKind::ApplicationNotTrusted.into());
+    }
+    Ok(authenticated)
+}
+
+/// The error of a failed authentication. Records the user that it was for.
+pub(in crate::http) fn refused(error: AuthenticationError) -> ApiError {
+    if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
+        tracing::Span::current().record("user.id", user_id.as_i32());
+    }
+    error.into()
+}
+
+/// The credential that the request presents: one header of a supported scheme, or the session cookie.
+fn credential(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
+    let authorization = headers.single(AUTHORIZATION.as_str());
+    match authorization.map_err(|error| UnreadableCredential::Header("Authorization", error))? {
+        Some(text) => Ok(read(text)?),
+        None => session_cookie::read(headers),
+    }
+}
+
+fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
+    let (name, text) = text.split_once(' ').ok_or(UnreadableCredential::NoScheme)?;
+    let scheme = SCHEMES.iter().find(|(scheme, _)| name.eq_ignore_ascii_case(scheme));
+    let (_, read) = scheme.ok_or(UnreadableCredential::UnknownScheme)?;
+    read(text.trim_matches(' '))
+}
+
+/// The client's address and the request's id, for throttling and the audit log.
+pub(in crate::http) fn client_info(request: &HttpRequest) -> ClientInfo {
+    let extensions = request.extensions();
+    let request_id = extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
+    let address = extensions.get::<Connection>().and_then(|connection| connection.address);
+    ClientInfo { address, request_id: request_id.to_owned() }
+}
+
+/// The challenges of a 401 (protocol.md 10.3). Basic is offered only when it is configured or the only
+/// scheme, because browsers open a prompt for it.
+pub(crate) fn challenges(schemes: EnabledSchemes, basic_challenge: bool) -> Vec<&'static str> {
+    let is_alone = !schemes.so_ticket && !schemes.bearer;
+    let offered = [
+        (schemes.so_ticket, so_ticket::CHALLENGE),
+        (schemes.bearer, bearer::CHALLENGE),
+        (schemes.basic && (basic_challenge || is_alone), basic::CHALLENGE),
+    ];
+    offered.into_iter().filter_map(|(is_offered, text)| is_offered.then_some(text)).collect()
+}

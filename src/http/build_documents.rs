@@ -1,0 +1,37 @@
+//! Builds the documents of an installation from the route table. They depend only on its base path.
+
+use super::{
+    api,
+    constant::ConstantAnswer,
+    documents::{DocumentError, Documents},
+    openapi::document,
+    pages::{assets, docs},
+    routes::routes,
+};
+
+const JSON: &str = "application/json";
+
+/// Builds the documents of an installation with that base path.
+///
+/// # Errors
+/// When one cannot be serialized or rendered, which is a bug in this program.
+pub(crate) fn build_documents(base_path: &str) -> Result<Documents, DocumentError> {
+    let routes = routes();
+    let openapi = document(&routes, base_path);
+    let page = docs::page_content(&serde_json::to_value(&openapi)?, base_path)?;
+    let list = api::list_content(&routes, base_path)?;
+    Ok(Documents {
+        openapi: ConstantAnswer::new(JSON, openapi.to_json()?),
+        page: ConstantAnswer::new("text/html; charset=utf-8", page),
+        routes: ConstantAnswer::new(JSON, list),
+        style: ConstantAnswer::new("text/css; charset=utf-8", assets::STYLE.to_owned()),
+    })
+}
+
+/// The OpenAPI document as text, for the committed copy.
+///
+/// # Errors
+/// When it cannot be serialized.
+pub(crate) fn openapi_document(base_path: &str) -> Result<String, serde_json::Error> {
+    document(&routes(), base_path).to_pretty_json()
+}

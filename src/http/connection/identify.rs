@@ -1,0 +1,115 @@
+//! Identifies the caller: from the connection, or from the headers of a trusted proxy.
+//!
+//! Anybody can send `X-Forwarded-*`, so only the values of configured proxies are used
+//! (ASVS 5.0, 4.1.3). A request with an invalid value from a trusted proxy is refused: the proxy's own
+//! address in its place would be wrong in the audit log and in throttling.
+
+use std::net::IpAddr;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::HOST,
+    middleware::Next,
+    web::Data,
+};
+
+use super::{forwarded::Forwarded, host::parse_host};
+use crate::{
+    domain::{InvalidField, Reason},
+    http::{
+        error::{ApiError, ErrorKind},
+        headers,
+        state::HttpState,
+    },
+};
+
+/// The caller's side of a request.
+#[derive(Debug, Clone, Default)]
+pub(in crate::http) struct Connection {
+    /// The caller's address; `None` without a network.
+    pub(in crate::http) address: Option<IpAddr>,
+    /// True when the caller uses TLS, to this service or to a proxy.
+    pub(in crate::http) is_https: bool,
+    /// The host of the request, with its port.
+    pub(in crate::http) host: Option<String>,
+    /// The header that is invalid; [`check`] refuses the request.
+    invalid_header: Option<&'static str>,
+}
+
+impl Connection {
+    /// The connection of a request that passed [`identify`].
+    pub(in crate::http) fn of(request: &HttpRequest) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// The origin (RFC 6454) of this service, as the caller sees it.
+    pub(in crate::http) fn origin(&self) -> Option<String> {
+        let (scheme, default_port) =
+            if self.is_https { ("https", ":443") } else { ("http", ":80") };
+        let host = self.host.as_deref()?.to_lowercase();
+        Some(format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(&host)))
+    }
+
+    fn read(request: &ServiceRequest, state: &HttpState) -> Self {
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        let mut connection =
+            Self { address: peer, is_https: state.is_behind_tls, ..Self::default() };
+        let read = connection.read_headers(request, state);
+        connection.invalid_header = read.err();
+        connection
+    }
+
+    /// Reads `Host` and the headers of trusted proxies.
+    ///
+    /// # Errors
+    /// The name of the header that is invalid.
+    fn read_headers(
+        &mut self,
+        request: &ServiceRequest,
+        state: &HttpState,
+    ) -> Result<(), &'static str> {
+        self.host = host(request)?;
+        if let Some(peer) = self.address.filter(|peer| state.is_trusted(*peer)) {
+            let is_trusted = |address| state.is_trusted(address);
+            let forwarded = Forwarded::read(request.headers(), peer, is_trusted)?;
+            self.address = Some(forwarded.address);
+            self.is_https |= forwarded.is_https;
+            self.host = forwarded.host.or_else(|| self.host.take());
+        }
+        Ok(())
+    }
+}
+
+/// The host of the request (RFC 9112, section 3.2): that of the request target, else that of `Host`,
+/// which may be empty.
+fn host(request: &ServiceRequest) -> Result<Option<String>, &'static str> {
+    let named = headers::single(request.headers(), &HOST).map_err(|_| "Host")?;
+    let named = named.filter(|host| !host.is_empty()).map(parse_host);
+    let named = named.map(|host| host.ok_or("Host")).transpose()?;
+    Ok(request.uri().authority().map(|authority| authority.as_str().to_owned()).or(named))
+}
+
+/// Middleware that identifies the caller.
+pub(in crate::http) async fn identify(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let state = request.app_data::<Data<HttpState>>();
+    let connection = state.map(|state| Connection::read(&request, state)).unwrap_or_default();
+    request.extensions_mut().insert(connection);
+    next.call(request).await
+}
+
+/// Middleware that refuses requests with an invalid header, which [`identify`] found.
+pub(in crate::http) async fn check(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Some(name) = Connection::of(request.request()).invalid_header {
+        let refused = ErrorKind::from(InvalidField::new(name, Reason::InvalidHeader));
+        return Ok(request.error_response(ApiError::from(refused)));
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}

@@ -1,0 +1,51 @@
+//! The error type of handlers and middlewares.
+
+use std::error::Error;
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+
+use super::kind::ErrorKind;
+
+/// A failed request: what the client sees, and the cause, which only the log sees.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub(in crate::http) struct ApiError {
+    pub(in crate::http) kind: ErrorKind,
+    #[source]
+    pub(in crate::http) cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error with its cause.
+    pub(in crate::http) fn caused(
+        kind: ErrorKind,
+        cause: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self { kind, cause: Some(Box::new(cause)) }
+    }
+
+    /// The same error, with the name that the password has in the request.
+    pub(in crate::http) fn of_password_in(mut self, name: &'static str) -> Self {
+        if let ErrorKind::PasswordRefused { field, .. } = &mut self.kind {
+            *field = name;
+        }
+        self
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.kind.row().status
+    }
+
+    /// The status without a body. `error_rendering`, which knows the request, adds the body.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+impl<E: Into<ErrorKind>> From<E> for ApiError {
+    fn from(kind: E) -> Self {
+        Self { kind: kind.into(), cause: None }
+    }
+}

@@ -1,0 +1,215 @@
+//! The error table: every kind of error with its status, `ErrorType` and `Code`
+//! (protocol.md 10.28).
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use actix_web::http::StatusCode;
+
+use super::details::{BodyFault, MissingRight};
+use crate::domain::{InvalidField, Reason};
+
+/// Everything that can be wrong with a request, as the client sees it. The message is looked up in
+/// the caller's language (`localization`); `Display` is for logs. Neither contains a rejected value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::http) enum ErrorKind {
+    MalformedBody(BodyFault),
+    InvalidField(InvalidField),
+    /// The password policy refuses the password, for each of these reasons.
+    PasswordRefused {
+        field: &'static str,
+        reasons: Vec<Reason>,
+    },
+    /// `None`: a member that the operation does not have, whose name is not repeated.
+    DuplicateMember {
+        field: Option<String>,
+    },
+    Unauthenticated,
+    XsrfMissing,
+    XsrfWrong,
+    Forbidden(MissingRight),
+    ApplicationNotTrusted,
+    UnknownRoute,
+    UnknownUser,
+    MethodNotAllowed {
+        allow: String,
+    },
+    RequestTimeout,
+    IdentifierTaken,
+    LoginNameTaken,
+    Outdated,
+    BodyTooLarge,
+    UriTooLong,
+    UnsupportedMediaType,
+    MisdirectedRequest,
+    HeadersTooLarge,
+    /// `None`: waiting does not help; an administrator must unlock the account.
+    TooManyAttempts {
+        retry_after: Option<Duration>,
+    },
+    Overloaded {
+        retry_after: Duration,
+    },
+    DatabaseUnavailable,
+    KeyUnavailable,
+    ShuttingDown,
+    OutcomeUnknown,
+    Internal,
+}
+
+/// The default of `Retry-After`.
+pub(super) const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// The member in samples.
+const FIELD: &str = "Credential.Value";
+
+/// The vendor's names of error types (protocol.md 10.28).
+mod error_type {
+    pub(super) const ARGUMENT: &str = "ArgumentException";
+    pub(super) const SESSION: &str = "SoSessionException";
+    pub(super) const RIGHTS: &str = "SoIllegalOperationException";
+    pub(super) const NOT_FOUND: &str = "SoNotFoundException";
+    pub(super) const HTTP: &str = "HttpResponseException";
+    pub(super) const UNAVAILABLE: &str = "SoServiceUnavailableException";
+    pub(super) const INTERNAL: &str = "Exception";
+}
+
+/// One row of the error table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct ErrorRow {
+    pub(in crate::http) status: StatusCode,
+    pub(in crate::http) error_type: &'static str,
+    pub(in crate::http) code: &'static str,
+}
+
+/// Writes the error table: a sample of each kind, then its status, `ErrorType` and `Code`. The key of
+/// its text is `error-` and the code.
+macro_rules! error_table {
+    ($($kind:ident $(($sample:expr))? $({ $($field:ident: $value:expr),* })?
+        => $status:ident, $error_type:ident, $code:literal;)*) => {
+        impl ErrorKind {
+            /// One of each kind, for documents and tests.
+            pub(in crate::http) fn samples() -> Vec<Self> {
+                vec![$(Self::$kind $(($sample))? $({ $($field: $value),* })?),*]
+            }
+
+            /// The row of this kind.
+            pub(in crate::http) fn row(&self) -> ErrorRow {
+                match self {
+                    $(Self::$kind { .. } => ErrorRow {
+                        status: StatusCode::$status,
+                        error_type: error_type::$error_type,
+                        code: $code,
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+error_table! {
+    MalformedBody(BodyFault::NotJson) => BAD_REQUEST, ARGUMENT, "malformed_body";
+    InvalidField(InvalidField::new(FIELD, Reason::Required)) => BAD_REQUEST, ARGUMENT, "invalid_field";
+    PasswordRefused { field: FIELD, reasons: vec![Reason::Guessable] } => BAD_REQUEST, ARGUMENT, "password_refused";
+    DuplicateMember { field: Some(FIELD.to_owned()) } => BAD_REQUEST, ARGUMENT, "duplicate_member";
+    Unauthenticated => UNAUTHORIZED, SESSION, "unauthenticated";
+    XsrfMissing => UNAUTHORIZED, ARGUMENT, "xsrf_missing";
+    XsrfWrong => UNAUTHORIZED, SESSION, "xsrf_wrong";
+    Forbidden(MissingRight::SaveCredential) => FORBIDDEN, RIGHTS, "forbidden";
+    ApplicationNotTrusted => FORBIDDEN, RIGHTS, "application_not_trusted";
+    UnknownRoute => NOT_FOUND, NOT_FOUND, "unknown_route";
+    UnknownUser => NOT_FOUND, NOT_FOUND, "unknown_user";
+    MethodNotAllowed { allow: "POST".to_owned() } => METHOD_NOT_ALLOWED, HTTP, "method_not_allowed";
+    RequestTimeout => REQUEST_TIMEOUT, HTTP, "request_timeout";
+    IdentifierTaken => CONFLICT, ARGUMENT, "identifier_taken";
+    LoginNameTaken => CONFLICT, ARGUMENT, "login_name_taken";
+    Outdated => CONFLICT, ARGUMENT, "outdated";
+    BodyTooLarge => PAYLOAD_TOO_LARGE, HTTP, "body_too_large";
+    UriTooLong => URI_TOO_LONG, HTTP, "uri_too_long";
+    UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE, HTTP, "unsupported_media_type";
+    MisdirectedRequest => MISDIRECTED_REQUEST, HTTP, "misdirected_request";
+    HeadersTooLarge => REQUEST_HEADER_FIELDS_TOO_LARGE, HTTP, "headers_too_large";
+    TooManyAttempts { retry_after: Some(RETRY_SOON) } => TOO_MANY_REQUESTS, UNAVAILABLE, "too_many_attempts";
+    Overloaded { retry_after: RETRY_SOON } => SERVICE_UNAVAILABLE, UNAVAILABLE, "overloaded";
+    DatabaseUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "database_unavailable";
+    KeyUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "key_unavailable";
+    ShuttingDown => SERVICE_UNAVAILABLE, UNAVAILABLE, "shutting_down";
+    OutcomeUnknown => SERVICE_UNAVAILABLE, UNAVAILABLE, "outcome_unknown";
+    Internal => INTERNAL_SERVER_ERROR, INTERNAL, "internal";
+}
+
+impl ErrorKind {
+    /// One of each kind that an operation with a body can be refused with.
+    pub(in crate::http) fn of_bodies() -> Vec<Self> {
+        let is_of_body = |kind: &Self| {
+            matches!(
+                kind,
+                Self::MalformedBody(_)
+                    | Self::InvalidField(_)
+                    | Self::DuplicateMember { .. }
+                    | Self::RequestTimeout
+                    | Self::BodyTooLarge
+                    | Self::UnsupportedMediaType
+            )
+        };
+        Self::samples().into_iter().filter(is_of_body).collect()
+    }
+
+    /// The stable code.
+    pub(in crate::http) fn code(&self) -> &'static str {
+        self.row().code
+    }
+
+    /// The key of its text in `locales`.
+    pub(in crate::http) fn text_key(&self) -> Cow<'static, str> {
+        if let Self::MalformedBody(fault) = self {
+            return fault.key().into();
+        }
+        if let Self::Forbidden(right) = self {
+            return right.key().into();
+        }
+        format!("error-{}", self.code().replace('_', "-")).into()
+    }
+
+    /// The invalid member, when the error is about one.
+    pub(in crate::http) fn field(&self) -> Option<&str> {
+        if let Self::PasswordRefused { field, .. } = self {
+            return Some(field);
+        }
+        if let Self::InvalidField(InvalidField { field, .. })
+        | Self::DuplicateMember { field: Some(field) } = self
+        {
+            Some(field)
+        } else {
+            None
+        }
+    }
+
+    /// How long to wait before the next attempt; every 503 says it.
+    pub(in crate::http) fn retry_after(&self) -> Option<Duration> {
+        if let Self::Overloaded { retry_after } = self {
+            return Some(*retry_after);
+        }
+        if let Self::TooManyAttempts { retry_after } = self {
+            return *retry_after;
+        }
+        (self.row().status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+impl From<InvalidField> for ErrorKind {
+    fn from(refused: InvalidField) -> Self {
+        Self::InvalidField(refused)
+    }
+}
+
+impl From<BodyFault> for ErrorKind {
+    fn from(fault: BodyFault) -> Self {
+        Self::MalformedBody(fault)
+    }
+}

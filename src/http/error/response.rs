@@ -1,0 +1,53 @@
+//! The body of every error response (protocol.md 10.1).
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::kind::ErrorKind;
+use crate::http::negotiation::XmlNames;
+
+/// The vendor's error object with three additional members.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = Error)]
+pub(in crate::http) struct ErrorResponse<'error> {
+    /// Always true.
+    error: bool,
+    /// The vendor's name of the error type.
+    error_type: &'static str,
+    /// A message for people, in the language of the request.
+    message: String,
+    /// Always `CredentialKeeper`.
+    error_source: &'static str,
+    /// A stable code for programs.
+    code: &'static str,
+    /// The invalid member, when the error is about one.
+    field: Option<&'error str>,
+    /// The id of the request in the log.
+    request_id: &'error str,
+}
+
+impl XmlNames for ErrorResponse<'_> {
+    const NAME: &'static str = "Error";
+    const NAMESPACE: &'static str = "";
+}
+
+impl<'error> ErrorResponse<'error> {
+    /// The body for an error of a request.
+    pub(in crate::http) fn new(
+        kind: &'error ErrorKind,
+        message: String,
+        request_id: &'error str,
+    ) -> Self {
+        let row = kind.row();
+        Self {
+            error: true,
+            error_type: row.error_type,
+            message,
+            error_source: "CredentialKeeper",
+            code: row.code,
+            field: kind.field(),
+            request_id,
+        }
+    }
+}

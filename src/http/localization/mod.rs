@@ -1,0 +1,11 @@
+//! Texts and dates in the caller's language and time zone.
+
+mod language;
+#[cfg(test)]
+mod tests;
+mod time_zone;
+
+pub(super) use self::{
+    language::Language,
+    time_zone::{SO_TIME_ZONE, TimeZone, format as format_moment},
+};

@@ -1,0 +1,169 @@
+//! Describes each operation in the OpenAPI document.
+
+use std::collections::BTreeSet;
+
+use utoipa::openapi::{
+    Content, ContentBuilder, Object, OneOfBuilder, Ref, RefOr, Required, ResponseBuilder, Schema,
+    Type,
+    encoding::EncodingBuilder,
+    path::{self, OperationBuilder, ParameterIn, ParameterStyle},
+    request_body::{RequestBody, RequestBodyBuilder},
+};
+
+use super::{
+    parameters::{id_parameter, ids_in_path, parameters},
+    responses::{refusal, refusal_name, text_content},
+    schemas::Typed,
+    schemes::requirements,
+};
+use crate::http::{
+    error::{BodyFault, ErrorKind, MissingRight},
+    negotiation::media_types,
+    operation::{Answer, Operation},
+    route::{Access, Route},
+};
+
+/// The operation of a route, as the document has it.
+pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation {
+    let id = route.path.trim_start_matches('/').replace('/', ".").replace("api.v1.", "");
+    let mut described = OperationBuilder::new()
+        .operation_id(Some(format!("{}.{id}", route.method.as_str().to_lowercase())))
+        .summary(Some(operation.summary))
+        .tag(tag(route));
+    if let Some(typed) = &operation.body {
+        described = described.request_body(Some(request_body(operation, typed)));
+    }
+    let ids = ids_in_path(route).map(|name| id_parameter(name, ParameterIn::Path, "")).chain(
+        operation
+            .query
+            .iter()
+            .map(|(name, description)| id_parameter(name, ParameterIn::Query, description)),
+    );
+    described = ids.fold(described, OperationBuilder::parameter);
+    if let Answer::Negotiated { is_selectable, .. } = operation.answer {
+        described = parameters(route, is_selectable)
+            .into_iter()
+            .fold(described, OperationBuilder::parameter);
+    }
+    if route.access != Access::Anybody {
+        described = requirements().into_iter().fold(described, OperationBuilder::security);
+    }
+    let (status, response) = success(operation);
+    described = described.response(status, response);
+    for status in refused_statuses(operation, route) {
+        let response = if operation.may_be_a_page && matches!(status, 401 | 403 | 429) {
+            refusal(status).content("text/html", text_content()).build().into()
+        } else {
+            RefOr::Ref(Ref::from_response_name(refusal_name(status)))
+        };
+        described = described.response(status.to_string(), response);
+    }
+    if operation.redirects_forms {
+        let response = ResponseBuilder::new().description("Redirects a form to the next page.");
+        described = described.response("303", response.build());
+    }
+    described.build()
+}
+
+fn request_body(operation: &Operation, typed: &Typed) -> RequestBody {
+    let required = if operation.is_body_required { Required::True } else { Required::False };
+    let mut body = RequestBodyBuilder::new().required(Some(required));
+    for (media_type, is_form) in media_types::of_requests() {
+        if operation.has_form || !is_form {
+            body = body.content(media_type, body_content(operation, typed, is_form));
+        }
+    }
+    body.build()
+}
+
+/// A body in one media type. Forms have no null, and write nested members in brackets.
+fn body_content(operation: &Operation, typed: &Typed, is_form: bool) -> Content {
+    if is_form {
+        let encoding =
+            || EncodingBuilder::new().style(Some(ParameterStyle::DeepObject)).explode(Some(true));
+        return typed
+            .nested_members
+            .iter()
+            .fold(ContentBuilder::new().schema(Some(typed.schema.clone())), |content, name| {
+                content.encoding(name.as_str(), encoding().build())
+            })
+            .build();
+    }
+    if operation.is_body_required {
+        return Content::new(Some(typed.schema.clone()));
+    }
+    let null = RefOr::T(Schema::from(Object::with_type(Type::Null)));
+    let either = OneOfBuilder::new().item(typed.schema.clone()).item(null).build();
+    Content::new(Some(RefOr::T(Schema::from(either))))
+}
+
+/// Status and response of a successful request.
+fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
+    let response = ResponseBuilder::new();
+    match &operation.answer {
+        Answer::Nothing => ("204".to_owned(), response.description("Done.").build()),
+        Answer::Text(media_type) => {
+            let is_text = media_type.starts_with("text/");
+            let content = if is_text { text_content() } else { Content::default() };
+            let response = response.description("The document.").content(*media_type, content);
+            ("200".to_owned(), response.build())
+        }
+        Answer::Negotiated { status, typed, .. } => {
+            let mut response = media_types::of_answers().fold(
+                response.description("Done."),
+                |response, media_type| {
+                    response.content(media_type, Content::new(Some(typed.schema.clone())))
+                },
+            );
+            if operation.may_be_a_page {
+                response = response.content("text/html", text_content());
+            }
+            (status.to_string(), response.build())
+        }
+    }
+}
+
+/// The statuses with which this operation may be refused.
+fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
+    let mut kinds = vec![
+        ErrorKind::MalformedBody(BodyFault::Framework),
+        ErrorKind::BodyTooLarge,
+        ErrorKind::UriTooLong,
+        ErrorKind::HeadersTooLarge,
+        ErrorKind::MisdirectedRequest,
+        ErrorKind::Internal,
+        ErrorKind::DatabaseUnavailable,
+        ErrorKind::ShuttingDown,
+    ];
+    if operation.body.is_some() || !operation.query.is_empty() {
+        kinds.extend(ErrorKind::of_bodies());
+    }
+    if route.access != Access::Anybody {
+        kinds.extend([
+            ErrorKind::Unauthenticated,
+            ErrorKind::XsrfMissing,
+            ErrorKind::XsrfWrong,
+            ErrorKind::Forbidden(MissingRight::OnlineSession),
+            ErrorKind::TooManyAttempts { retry_after: None },
+            ErrorKind::KeyUnavailable,
+        ]);
+    }
+    if route.access == Access::Agent {
+        kinds.push(ErrorKind::ApplicationNotTrusted);
+    }
+    kinds.iter().chain(&operation.refusals).map(|kind| kind.row().status.as_u16()).collect()
+}
+
+/// The group under which the document lists a route.
+fn tag(route: &Route) -> &'static str {
+    let is_under = |prefix: &str| route.path.starts_with(prefix);
+    if is_under("/api/v1/Agents/") {
+        "User agent"
+    } else if is_under("/api/v1/User/") {
+        "User"
+    } else if is_under("/keeper/") {
+        "Additions of this service"
+    } else {
+        "Pages and documents"
+    }
+}

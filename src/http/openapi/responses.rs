@@ -1,0 +1,47 @@
+//! The error responses of the OpenAPI document: one for each status of the error table.
+
+use std::collections::BTreeSet;
+
+use utoipa::openapi::{
+    Content, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+};
+
+use crate::http::{error::ErrorKind, negotiation::media_types};
+
+/// Response headers, and the status that they come with.
+const HEADERS: [(u16, &str); 4] =
+    [(401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After"), (405, "Allow")];
+
+/// Every status with its codes, by the name that operations refer to.
+pub(super) fn refusals() -> impl Iterator<Item = (String, Response)> {
+    let samples = ErrorKind::samples();
+    let statuses: BTreeSet<u16> = samples.iter().map(|kind| kind.row().status.as_u16()).collect();
+    statuses.into_iter().map(|status| (refusal_name(status), refusal(status).build()))
+}
+
+/// The name of the response with that status.
+pub(super) fn refusal_name(status: u16) -> String {
+    format!("Error{status}")
+}
+
+/// The response with that status.
+pub(super) fn refusal(status: u16) -> ResponseBuilder {
+    let samples = ErrorKind::samples();
+    let rows = samples.iter().map(ErrorKind::row).filter(|row| row.status.as_u16() == status);
+    let codes: BTreeSet<_> = rows.map(|row| format!("`{}`", row.code)).collect();
+    let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
+    let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
+    for media_type in media_types::of_answers() {
+        response = response.content(media_type, Content::new(Some(Ref::from_schema_name("Error"))));
+    }
+    for (_, header) in HEADERS.into_iter().filter(|(owner, _)| *owner == status) {
+        let text = Object::with_type(Type::String);
+        response = response.header(header, HeaderBuilder::new().schema(Some(text)).build());
+    }
+    response
+}
+
+/// Content that is text.
+pub(super) fn text_content() -> Content {
+    Content::new(Some(RefOr::T(Schema::from(Object::with_type(Type::String)))))
+}

@@ -1,0 +1,162 @@
+//! An operation: the description of an endpoint, from which its part of the OpenAPI document is built.
+
+use utoipa::{
+    ToSchema,
+    openapi::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+};
+
+use super::{
+    error::ErrorKind,
+    openapi::schemas::{Schemas, Typed, reference, typed, with_selectable_schemas_of},
+};
+
+/// The description of an endpoint.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch")]
+pub(super) struct Operation {
+    pub(super) summary: &'static str,
+    pub(super) body: Option<Typed>,
+    pub(super) is_body_required: bool,
+    /// False for a body that cannot be written as a form.
+    pub(super) has_form: bool,
+    /// Ids in the query: name and description.
+    pub(super) query: Vec<(&'static str, &'static str)>,
+    pub(super) answer: Answer,
+    /// True when browsers get a page instead.
+    pub(super) may_be_a_page: bool,
+    /// True when a form is answered with a redirect.
+    pub(super) redirects_forms: bool,
+    pub(super) refusals: Vec<ErrorKind>,
+}
+
+/// The answer of a successful request.
+pub(super) enum Answer {
+    /// In the negotiated format, with this status; `$select` applies when it is selectable.
+    Negotiated { status: u16, typed: Box<Typed>, is_selectable: bool },
+    /// 204.
+    Nothing,
+    /// In this one media type.
+    Text(&'static str),
+}
+
+impl Operation {
+    /// An operation without body, parameters and answer.
+    pub(super) fn new(summary: &'static str) -> Self {
+        Self {
+            summary,
+            body: None,
+            is_body_required: true,
+            has_form: true,
+            query: Vec::new(),
+            answer: Answer::Nothing,
+            may_be_a_page: false,
+            redirects_forms: false,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// Requires a body of this type, in any format.
+    pub(super) fn takes<T: ToSchema>(mut self) -> Self {
+        self.body = Some(typed::<T>());
+        self
+    }
+
+    /// Accepts a body of this type, in any format.
+    pub(super) fn takes_optional<T: ToSchema>(mut self) -> Self {
+        self.is_body_required = false;
+        self.takes::<T>()
+    }
+
+    /// Accepts a body that is a list of ids, in any format that has lists.
+    pub(super) fn takes_list_of_ids(mut self) -> Self {
+        let id = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(i32::MAX))
+            .build();
+        let list = Schema::Array(ArrayBuilder::new().items(id).build());
+        self.body = Some(Typed::new::<Vec<i32>>(list.into(), |_| {}));
+        self.is_body_required = false;
+        self.has_form = false;
+        self
+    }
+
+    /// Requires an id in the query.
+    pub(super) fn asks(mut self, name: &'static str, description: &'static str) -> Self {
+        self.query.push((name, description));
+        self
+    }
+
+    /// Answers browsers with a page instead.
+    pub(super) fn may_be_a_page(mut self) -> Self {
+        self.may_be_a_page = true;
+        self
+    }
+
+    /// Answers a form with a redirect.
+    pub(super) fn redirects_forms(mut self) -> Self {
+        self.redirects_forms = true;
+        self
+    }
+
+    /// Answers 200 with this scalar, in any format.
+    pub(super) fn answers<T: ToSchema>(self) -> Self {
+        self.negotiated(200, typed::<T>(), true)
+    }
+
+    /// Answers 200 with the selected members of this carrier, in any format.
+    pub(super) fn answers_carrier<T: ToSchema>(self) -> Self {
+        let typed = Typed::new::<T>(reference::<T>(), with_selectable_schemas_of::<T>);
+        self.negotiated(200, typed, true)
+    }
+
+    /// As [`Self::answers_carrier`], or null.
+    pub(super) fn answers_carrier_or_null<T: ToSchema>(self) -> Self {
+        let null = RefOr::T(Schema::from(Object::with_type(Type::Null)));
+        let either = OneOfBuilder::new().item(reference::<T>()).item(null).build();
+        let schema = RefOr::T(Schema::from(either));
+        self.negotiated(200, Typed::new::<T>(schema, with_selectable_schemas_of::<T>), true)
+    }
+
+    /// Answers 200 with the selected members of a list of this carrier, in any format.
+    pub(super) fn answers_list<T: ToSchema>(self) -> Self {
+        let list = Schema::Array(ArrayBuilder::new().items(reference::<T>()).build());
+        let typed = Typed::new::<T>(list.into(), with_selectable_schemas_of::<T>);
+        self.negotiated(200, typed, true)
+    }
+
+    /// Answers this status with all members of this type, in any format.
+    pub(super) fn answers_whole<T: ToSchema>(self, status: u16) -> Self {
+        self.negotiated(status, typed::<T>(), false)
+    }
+
+    fn negotiated(mut self, status: u16, typed: Typed, is_selectable: bool) -> Self {
+        self.answer = Answer::Negotiated { status, typed: Box::new(typed), is_selectable };
+        self
+    }
+
+    /// Answers 200 in this one media type.
+    pub(super) fn answers_text(mut self, media_type: &'static str) -> Self {
+        self.answer = Answer::Text(media_type);
+        self
+    }
+
+    /// Adds a refusal to those that follow from its access and its body.
+    pub(super) fn refuses(mut self, kind: ErrorKind) -> Self {
+        self.refusals.push(kind);
+        self
+    }
+
+    /// One sentence that says what the operation does.
+    pub(super) fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// Adds the schemas of its body and its answer.
+    pub(super) fn add_schemas(&self, schemas: &mut Schemas) {
+        let answer = match &self.answer {
+            Answer::Negotiated { typed, .. } => Some(typed.as_ref()),
+            Answer::Nothing | Answer::Text(_) => None,
+        };
+        self.body.iter().chain(answer).for_each(|typed| (typed.add)(schemas));
+    }
+}

@@ -1,0 +1,70 @@
+//! A route: method, path, access, handler and its description, and the macro that lists routes.
+
+use actix_web::{Route as Handler, guard, http::Method};
+
+use super::operation::Operation;
+use crate::service::authentication::Work;
+
+/// Who may call a route. Permissions for one user or credential are checked by the use case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Anybody,
+    /// Authenticated callers.
+    Authenticated,
+    /// Authenticated callers; in an online installation also a trusted application
+    /// (protocol.md 10.9). Every route that returns data about users has this access.
+    Agent,
+}
+
+/// One route of the table.
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    pub(super) work: Work,
+    pub(super) handler: fn() -> Handler,
+    /// Its description in the OpenAPI document; `None` for resources that belong to a page.
+    pub(super) operation: Option<fn() -> Operation>,
+}
+
+impl Route {
+    /// Marks a route whose handler always hashes.
+    pub(super) fn hashing(self) -> Self {
+        Self { work: Work::Hashing, ..self }
+    }
+
+    /// True for a call of an agent, whose URL answers GET with a description.
+    pub(super) fn is_agent_call(&self) -> bool {
+        self.path.starts_with("/api/v1/Agents/")
+    }
+}
+
+/// Builds a list of [`Route`]s, one for each line: method, path below the prefix, access, module
+/// with handler and operation, and `hashing` where the handler always hashes.
+macro_rules! route_table {
+    ($prefix:literal; $($method:ident $path:literal $access:ident
+        $module:ident::{$handler:ident $(, $operation:ident)?} $($work:ident)?;)*) => {
+        vec![$($crate::http::route::Route {
+            method: ::actix_web::http::Method::$method,
+            path: concat!($prefix, $path),
+            access: $crate::http::route::Access::$access,
+            work: $crate::service::authentication::Work::Light,
+            handler: || ::actix_web::web::to($module::$handler),
+            operation: $crate::http::route::route_table!(@operation $module $($operation)?),
+        }$(.$work())?),*]
+    };
+    (@operation $module:ident) => { None };
+    (@operation $module:ident $operation:ident) => { Some($module::$operation) };
+}
+pub(super) use route_table;
+
+/// Binds a handler to a method. Every GET route also answers HEAD (RFC 9110, section 9.1); the web
+/// server leaves the body out.
+pub(super) fn answering(handler: Handler, method: &Method) -> Handler {
+    if *method == Method::GET {
+        handler.guard(guard::Any(guard::Get()).or(guard::Head()))
+    } else {
+        handler.method(method.clone())
+    }
+}
