@@ -4,13 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, http::header::VARY, web::Data};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use super::{
-    connection::Connection,
-    negotiation::{self, XmlNames, media_type},
-    operation::Operation,
-    pages::docs,
-    route::Route,
+    connection::Connection, negotiation, operation::Operation, pages::docs, route::Route,
     state::HttpState,
 };
 
@@ -55,7 +52,7 @@ pub(super) fn version_operation() -> Operation {
 pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "accept"));
-    if !media_type::is_wanted_rather_than_a_page(request.headers()) {
+    if !negotiation::is_preferred_to_page(request.headers()) {
         return docs::page(&request, &state, response);
     }
     let origin = Connection::of(&request).origin().unwrap_or_default();

@@ -4,10 +4,14 @@ use utoipa::ToSchema;
 
 use crate::domain::{InvalidField, Reason, credential_type::ValueControl, user::UserType};
 
-/// The role of whoever may act on anybody.
+/// The XML namespace of the vendor's carriers.
+pub(super) const CARRIERS: &str =
+    "http://schemas.datacontract.org/2004/07/SuperOffice.CRM.Services";
+
+/// The role of administrators.
 const ADMINISTRATOR: &str = "Administrator";
 
-/// The role of everybody else.
+/// The role of all other users.
 const USER: &str = "User";
 
 /// The names of [`user_type_name`], as the documents list them.

@@ -1,66 +1,52 @@
 //! The details of errors whose code has more than one text.
 
+use wire_formats::BodyError;
+
+/// Writes the key that the text of each value has in `locales`, and the list of all values.
+macro_rules! text_keys {
+    ($type:ident { $($variant:ident $(($inner:path))? => $key:literal,)* }) => {
+        impl $type {
+            /// Every value, for tests.
+            #[cfg(test)]
+            pub(in crate::http) const ALL: &[Self] = &[$(Self::$variant $(($inner))?),*];
+
+            /// The key of its text in `locales`.
+            pub(in crate::http) fn key(self) -> &'static str {
+                match self {
+                    $(Self::$variant $(($inner))? => $key),*
+                }
+            }
+        }
+    };
+}
+
 /// Why a body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum BodyFault {
-    NotJson,
-    NotXml,
-    NotForm,
-    ControlCharacter,
-    NotUtf8,
-    NotUtf16,
-    ForeignCharset,
-    ByteOrderMark,
-    DocumentType,
-    TooDeep,
-    TooManyValues,
-    NotObject,
-    NotList,
+    /// The body is not in the format that it claims to be in.
+    Format(BodyError),
     EndedEarly,
     /// actix-web refused the request.
     Framework,
 }
 
-impl BodyFault {
-    /// Every fault, for tests.
-    #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 15] = [
-        Self::NotJson,
-        Self::NotXml,
-        Self::NotForm,
-        Self::ControlCharacter,
-        Self::NotUtf8,
-        Self::NotUtf16,
-        Self::ForeignCharset,
-        Self::ByteOrderMark,
-        Self::DocumentType,
-        Self::TooDeep,
-        Self::TooManyValues,
-        Self::NotObject,
-        Self::NotList,
-        Self::EndedEarly,
-        Self::Framework,
-    ];
-
-    /// The key of its text in `locales`.
-    pub(in crate::http) fn key(self) -> &'static str {
-        match self {
-            Self::NotJson => "body-not-json",
-            Self::NotXml => "body-not-xml",
-            Self::NotForm => "body-not-form",
-            Self::ControlCharacter => "body-control-character",
-            Self::NotUtf8 => "body-not-utf8",
-            Self::NotUtf16 => "body-not-utf16",
-            Self::ForeignCharset => "body-foreign-charset",
-            Self::ByteOrderMark => "body-byte-order-mark",
-            Self::DocumentType => "body-document-type",
-            Self::TooDeep => "body-too-deep",
-            Self::TooManyValues => "body-too-many-values",
-            Self::NotObject => "body-not-object",
-            Self::NotList => "body-not-list",
-            Self::EndedEarly => "body-ended-early",
-            Self::Framework => "body-framework",
-        }
+text_keys! {
+    BodyFault {
+        Format(BodyError::NotJson) => "body-not-json",
+        Format(BodyError::NotXml) => "body-not-xml",
+        Format(BodyError::NotForm) => "body-not-form",
+        Format(BodyError::ControlCharacter) => "body-control-character",
+        Format(BodyError::NotUtf8) => "body-not-utf8",
+        Format(BodyError::NotUtf16) => "body-not-utf16",
+        Format(BodyError::UnsupportedCharset) => "body-foreign-charset",
+        Format(BodyError::ByteOrderMark) => "body-byte-order-mark",
+        Format(BodyError::DocumentType) => "body-document-type",
+        Format(BodyError::TooDeep) => "body-too-deep",
+        Format(BodyError::TooManyValues) => "body-too-many-values",
+        Format(BodyError::NotObject) => "body-not-object",
+        Format(BodyError::NotList) => "body-not-list",
+        EndedEarly => "body-ended-early",
+        Framework => "body-framework",
     }
 }
 
@@ -78,33 +64,16 @@ pub(in crate::http) enum MissingRight {
     CrossOrigin,
 }
 
-impl MissingRight {
-    /// Every permission, for tests.
-    #[cfg(test)]
-    pub(in crate::http) const ALL: [Self; 9] = [
-        Self::SaveCredential,
-        Self::AdministerUsers,
-        Self::ReadUser,
-        Self::IssueTicket,
-        Self::EndTicket,
-        Self::OnlineSession,
-        Self::ForeignPage,
-        Self::LoginPage,
-        Self::CrossOrigin,
-    ];
-
-    /// The key of its text in `locales`.
-    pub(in crate::http) fn key(self) -> &'static str {
-        match self {
-            Self::SaveCredential => "forbidden-save-credential",
-            Self::AdministerUsers => "forbidden-administer-users",
-            Self::ReadUser => "forbidden-read-user",
-            Self::IssueTicket => "forbidden-issue-ticket",
-            Self::EndTicket => "forbidden-end-ticket",
-            Self::OnlineSession => "forbidden-online-session",
-            Self::ForeignPage => "forbidden-foreign-page",
-            Self::LoginPage => "forbidden-login-page",
-            Self::CrossOrigin => "forbidden-cross-origin",
-        }
+text_keys! {
+    MissingRight {
+        SaveCredential => "forbidden-save-credential",
+        AdministerUsers => "forbidden-administer-users",
+        ReadUser => "forbidden-read-user",
+        IssueTicket => "forbidden-issue-ticket",
+        EndTicket => "forbidden-end-ticket",
+        OnlineSession => "forbidden-online-session",
+        ForeignPage => "forbidden-foreign-page",
+        LoginPage => "forbidden-login-page",
+        CrossOrigin => "forbidden-cross-origin",
     }
 }

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use actix_web::http::StatusCode;
+use wire_formats::{BodyError, MemberError, ReadError};
 
 use super::details::{BodyFault, MissingRight};
 use crate::domain::{InvalidField, Reason};
@@ -107,7 +108,7 @@ macro_rules! error_table {
 }
 
 error_table! {
-    MalformedBody(BodyFault::NotJson) => BAD_REQUEST, ARGUMENT, "malformed_body";
+    MalformedBody(BodyFault::Format(BodyError::NotJson)) => BAD_REQUEST, ARGUMENT, "malformed_body";
     InvalidField(InvalidField::new(FIELD, Reason::Required)) => BAD_REQUEST, ARGUMENT, "invalid_field";
     PasswordRefused { field: FIELD, reasons: vec![Reason::Guessable] } => BAD_REQUEST, ARGUMENT, "password_refused";
     DuplicateMember { field: Some(FIELD.to_owned()) } => BAD_REQUEST, ARGUMENT, "duplicate_member";
@@ -211,5 +212,26 @@ impl From<InvalidField> for ErrorKind {
 impl From<BodyFault> for ErrorKind {
     fn from(fault: BodyFault) -> Self {
         Self::MalformedBody(fault)
+    }
+}
+
+impl From<ReadError> for ErrorKind {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Body(error) => BodyFault::Format(error).into(),
+            ReadError::Member { path, error } => InvalidField::new(path, reason(error)).into(),
+            ReadError::DuplicateMember { path } => Self::DuplicateMember { field: path },
+        }
+    }
+}
+
+fn reason(error: MemberError) -> Reason {
+    match error {
+        MemberError::NotInteger => Reason::NotInteger,
+        MemberError::OutOfRange => Reason::OutOfRange,
+        MemberError::NotBoolean => Reason::NotBoolean,
+        MemberError::NotText => Reason::NotText,
+        MemberError::NotObject => Reason::NotObject,
+        MemberError::NotList => Reason::NotList,
     }
 }

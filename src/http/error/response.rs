@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use super::kind::ErrorKind;
-use crate::http::negotiation::XmlNames;
 
 /// The vendor's error object with three additional members.
 #[derive(Serialize, ToSchema)]

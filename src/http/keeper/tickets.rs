@@ -6,12 +6,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         localization::{TimeZone, format_moment},
-        negotiation::{self, XmlNames},
+        negotiation,
         operation::Operation,
         request_context::RequestContext,
     },

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     domain::principal::Actor,
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         localization::{TimeZone, format_moment},
-        negotiation::{Negotiated, XmlNames},
+        negotiation::Negotiated,
         operation::Operation,
         query,
         request_context::RequestContext,

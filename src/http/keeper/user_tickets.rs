@@ -8,6 +8,7 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     clock,
@@ -15,7 +16,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         localization::{TimeZone, format_moment},
-        negotiation::{Negotiated, XmlNames},
+        negotiation::Negotiated,
         operation::Operation,
         query,
         request_context::RequestContext,

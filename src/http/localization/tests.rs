@@ -66,8 +66,8 @@ fn keys() -> Vec<String> {
         keys.extend([key.to_owned(), format!("{key}-description")]);
     }
     keys.extend(Reason::ALL.iter().map(|reason| reason.key().to_owned()));
-    keys.extend(BodyFault::ALL.map(|fault| fault.key().to_owned()));
-    keys.extend(MissingRight::ALL.map(|right| right.key().to_owned()));
+    keys.extend(BodyFault::ALL.iter().map(|fault| fault.key().to_owned()));
+    keys.extend(MissingRight::ALL.iter().map(|right| right.key().to_owned()));
     let samples = ErrorKind::samples();
     let names_a_field = |kind: &&ErrorKind| kind.field().is_some();
     let others = samples.iter().filter(|kind| !names_a_field(kind));

@@ -1,15 +1,15 @@
-//! The parts of negotiation that are measured one by one (`script/bench parts`).
+//! The steps of negotiation that `script/bench components` measures.
 
 use actix_web::http::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
-use super::{body, media_type, reading};
+use super::media_type::{answer_format, body_format};
 use crate::http::error::ErrorKind;
 
-/// What a body is read as, and what its answer is written as.
+/// Chooses the formats of request and response.
 pub(in crate::http) fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
-    media_type::of_body(headers)?;
-    Some(media_type::of_answer(headers).essence)
+    body_format(headers)?;
+    Some(answer_format(headers).0.essence)
 }
 
 /// Reads a body.
@@ -17,6 +17,6 @@ pub(in crate::http) fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     bytes: &[u8],
 ) -> Result<T, ErrorKind> {
-    let (format, charset) = media_type::of_body(headers).ok_or(ErrorKind::UnsupportedMediaType)?;
-    body::parse(bytes, format, charset, reading::read)
+    let (format, charset) = body_format(headers).ok_or(ErrorKind::UnsupportedMediaType)?;
+    Ok(wire_formats::read(bytes, format, charset)?)
 }

@@ -1,5 +1,5 @@
-//! Reads a request body: media type first, then at most 64 KiB within the time allowed, then the
-//! type that the operation wants.
+//! Extracts a request body: checks the media type, receives at most 64 KiB in time, and reads the type
+//! that the handler wants.
 
 use std::{future::Future, pin::Pin};
 
@@ -10,14 +10,9 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use wire_formats::{Charset, Format, ReadError};
 
-use super::{
-    charset::Charset,
-    document::Document,
-    form, json,
-    media_type::{self, Format},
-    reading, xml,
-};
+use super::media_type::body_format;
 use crate::http::{
     error::{ApiError, BodyFault, ErrorKind},
     headers,
@@ -25,17 +20,17 @@ use crate::http::{
     transport::read_body,
 };
 
-/// The largest body (protocol.md 10.25).
+/// The largest body in bytes (protocol.md 10.25).
 pub(in crate::http) const MAXIMUM_BODY: usize = 64 * 1024;
 
-/// A request body, read as what the operation wants.
+/// A request body that is an object.
 pub(in crate::http) struct Body<T>(pub(in crate::http) T);
 
-/// A request body that is a list itself.
+/// A request body that is a list.
 pub(in crate::http) struct ListBody<T>(pub(in crate::http) Vec<T>);
 
-/// What a document is read into.
-type Read<T> = fn(&Document) -> Result<T, ErrorKind>;
+/// Reads a value from bytes in a format and a charset.
+type Read<T> = fn(&[u8], Format, Charset) -> Result<T, ReadError>;
 
 type Extracted<B> = Pin<Box<dyn Future<Output = Result<B, ApiError>>>>;
 
@@ -44,7 +39,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let read = extract(request, payload, reading::read::<T>);
+        let read = extract(request, payload, wire_formats::read::<T>);
         Box::pin(async move { read.await.map(Self) })
     }
 }
@@ -54,7 +49,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for ListBody<T> {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let read = extract(request, payload, reading::read_list::<T>);
+        let read = extract(request, payload, wire_formats::read_list::<T>);
         Box::pin(async move { read.await.map(Self) })
     }
 }
@@ -68,7 +63,7 @@ fn extract<T>(
     let request = request.clone();
     async move {
         let Some((format, charset)) = format(&request)? else {
-            return Ok(read(&Document::Null)?);
+            return Ok(read(&[], Format::Json, Charset::Utf8).map_err(ErrorKind::from)?);
         };
         let payload = payload.map_err(|_| BodyFault::EndedEarly)?;
         let timeout = request
@@ -81,11 +76,11 @@ fn extract<T>(
         )
         .await
         .map_err(|_| ErrorKind::RequestTimeout)??;
-        Ok(parse(&bytes, format, charset, read)?)
+        Ok(read(&bytes, format, charset).map_err(ErrorKind::from)?)
     }
 }
 
-/// In what the body is written; `None` when there is no body at all.
+/// The format of the body; `None` when there is no body.
 fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind> {
     let headers = request.headers();
     let mut lengths = headers::lines(headers, &CONTENT_LENGTH);
@@ -95,13 +90,13 @@ fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind>
     }
     let mut codings = headers::elements(headers, &CONTENT_ENCODING);
     let is_plain = codings.all(|coding| coding.eq_ignore_ascii_case(b"identity"));
-    let format = media_type::of_body(headers).filter(|_| is_plain);
+    let format = body_format(headers).filter(|_| is_plain);
     format.map(Some).ok_or(ErrorKind::UnsupportedMediaType)
 }
 
-/// The length of a body that the web server does not end by itself: after `Rehash: websocket` it
-/// takes everything that follows for one stream. This service upgrades to nothing, so the request is
-/// read as if the header was not there (RFC 9110, section 7.8).
+/// The length of the body of a request with an `Upgrade` header. actix-web treats everything that
+/// follows such a request as one stream. This service supports no upgrade, so it ignores the header
+/// (RFC 9110, section 7.8) and reads `Content-Length` bytes.
 fn length_despite_upgrade(headers: &HeaderMap) -> Result<Option<usize>, ErrorKind> {
     if !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING) {
         return Ok(None);
@@ -127,22 +122,4 @@ async fn receive(mut payload: Payload, length: Option<usize>) -> Result<Bytes, E
     }
     bytes.truncate(length);
     Ok(bytes.freeze())
-}
-
-/// Bytes to what the operation wants, by way of one tree for every format.
-pub(super) fn parse<T>(
-    bytes: &[u8],
-    format: Format,
-    charset: Charset,
-    read: Read<T>,
-) -> Result<T, ErrorKind> {
-    let text = charset.decode(bytes)?;
-    let document = match format {
-        Format::Json => json::parse(&text)?,
-        Format::Xml => xml::parse(&text)?,
-        Format::Form => form::parse(&text)?,
-    };
-    let read = read(&document)?;
-    document.check()?;
-    Ok(read)
 }

@@ -9,6 +9,7 @@ use utoipa::openapi::{
     path::{self, OperationBuilder, ParameterIn, ParameterStyle},
     request_body::{RequestBody, RequestBodyBuilder},
 };
+use wire_formats::{Format, media_type};
 
 use super::{
     parameters::{id_parameter, ids_in_path, parameters},
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::http::{
     error::{BodyFault, ErrorKind, MissingRight},
-    negotiation::media_types,
     operation::{Answer, Operation},
     route::{Access, Route},
 };
@@ -68,9 +68,10 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
 fn request_body(operation: &Operation, typed: &Typed) -> RequestBody {
     let required = if operation.is_body_required { Required::True } else { Required::False };
     let mut body = RequestBodyBuilder::new().required(Some(required));
-    for (media_type, is_form) in media_types::of_requests() {
+    for (essence, format) in media_type::of_requests() {
+        let is_form = format == Format::Form;
         if operation.has_form || !is_form {
-            body = body.content(media_type, body_content(operation, typed, is_form));
+            body = body.content(essence, body_content(operation, typed, is_form));
         }
     }
     body.build()
@@ -109,10 +110,10 @@ fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
             ("200".to_owned(), response.build())
         }
         Answer::Negotiated { status, typed, .. } => {
-            let mut response = media_types::of_answers().fold(
+            let mut response = media_type::of_responses().fold(
                 response.description("Done."),
-                |response, media_type| {
-                    response.content(media_type, Content::new(Some(typed.schema.clone())))
+                |response, supported| {
+                    response.content(supported.essence, Content::new(Some(typed.schema.clone())))
                 },
             );
             if operation.may_be_a_page {

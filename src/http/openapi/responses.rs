@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use utoipa::openapi::{
     Content, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
 };
+use wire_formats::media_type;
 
-use crate::http::{error::ErrorKind, negotiation::media_types};
+use crate::http::error::ErrorKind;
 
 /// Response headers, and the status that they come with.
 const HEADERS: [(u16, &str); 4] =
@@ -31,8 +32,9 @@ pub(super) fn refusal(status: u16) -> ResponseBuilder {
     let codes: BTreeSet<_> = rows.map(|row| format!("`{}`", row.code)).collect();
     let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
     let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
-    for media_type in media_types::of_answers() {
-        response = response.content(media_type, Content::new(Some(Ref::from_schema_name("Error"))));
+    for supported in media_type::of_responses() {
+        response =
+            response.content(supported.essence, Content::new(Some(Ref::from_schema_name("Error"))));
     }
     for (_, header) in HEADERS.into_iter().filter(|(owner, _)| *owner == status) {
         let text = Object::with_type(Type::String);

@@ -7,6 +7,7 @@ use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use super::{html, own_page::require_own_page};
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         connection::Connection,
         error::{ApiError, ErrorKind, MissingRight},
         localization::Language,
-        negotiation::{self, Body, XmlNames, media_type},
+        negotiation::{self, Body},
         operation::Operation,
         secret_headers::secret_headers,
         state::HttpState,
@@ -173,7 +174,7 @@ fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
 
 /// True for the page's own form.
 fn is_form(request: &HttpRequest) -> bool {
-    media_type::is_form(request.headers())
+    negotiation::is_form(request.headers())
 }
 
 /// Refuses what the pages of other sites send.

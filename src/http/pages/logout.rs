@@ -16,7 +16,7 @@ use crate::http::{
     },
     connection::Connection,
     error::{ApiError, ErrorKind, MissingRight},
-    negotiation::{Body, media_type},
+    negotiation::{self, Body},
     operation::Operation,
     secret_headers::secret_headers,
     state::HttpState,
@@ -67,7 +67,7 @@ pub(in crate::http) async fn sign_out(
             return Err(ErrorKind::XsrfWrong.into());
         }
     }
-    let mut response = if media_type::is_form(request.headers()) {
+    let mut response = if negotiation::is_form(request.headers()) {
         html::redirect(&state, "/login")
     } else {
         HttpResponse::NoContent().finish()

@@ -3,15 +3,16 @@
 use actix_web::web::{Data, ReqData};
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     domain::principal::Principal,
     http::{
         carriers::{FieldProperties, TableRight},
-        negotiation::{CARRIERS, Negotiated, XmlNames},
+        negotiation::Negotiated,
         operation::Operation,
         state::HttpState,
-        vendor_names::{role_name, role_type_name, user_type_name},
+        vendor_names::{CARRIERS, role_name, role_type_name, user_type_name},
     },
     service::authentication::tokens::Tokens,
 };

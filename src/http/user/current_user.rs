@@ -4,6 +4,7 @@ use actix_web::web::Path;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     domain::user::{User, UserReference},
@@ -11,11 +12,11 @@ use crate::{
         agents::user::{get_user, user_carrier::UserCarrier},
         carriers::{FieldProperties, TableRight},
         error::{ApiError, ErrorKind, MissingRight},
-        negotiation::{CARRIERS, Negotiated, XmlNames},
+        negotiation::Negotiated,
         operation::Operation,
         query,
         request_context::RequestContext,
-        vendor_names::user_type_name,
+        vendor_names::{CARRIERS, user_type_name},
     },
 };
 

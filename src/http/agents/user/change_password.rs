@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use wire_formats::Texts;
 
 use super::set_password::saving;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     },
     http::{
         error::ApiError,
-        negotiation::{Body, Negotiated, Texts},
+        negotiation::{Body, Negotiated},
         operation::Operation,
         request_context::RequestContext,
     },

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     domain::{
@@ -13,10 +14,10 @@ use crate::{
         carriers::{FieldProperties, TableRight},
         error::ApiError,
         localization::Language,
-        negotiation::{Body, CARRIERS, Negotiated, XmlNames},
+        negotiation::{Body, Negotiated},
         operation::Operation,
         request_context::RequestContext,
-        vendor_names::{UserTypeName, control_name, read_user_type},
+        vendor_names::{CARRIERS, UserTypeName, control_name, read_user_type},
     },
 };
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use super::credential_types::CredentialTypeCarrier;
 use crate::{
@@ -17,9 +18,8 @@ use crate::{
     http::{
         carriers::{Absent, FieldProperties, TableRight},
         localization::{Language, TimeZone, format_moment},
-        negotiation::{CARRIERS, XmlNames},
         request_context::RequestContext,
-        vendor_names::{role_name, user_type_name},
+        vendor_names::{CARRIERS, role_name, user_type_name},
     },
     service::users::directory::UserWithCredentials,
 };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire_formats::XmlNames;
 
 use crate::{
     domain::{
@@ -18,9 +19,10 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         localization::Language,
-        negotiation::{Body, CARRIERS, Negotiated, XmlNames},
+        negotiation::{Body, Negotiated},
         operation::Operation,
         request_context::RequestContext,
+        vendor_names::CARRIERS,
     },
     service::{credentials::passwords::Passwords, users::directory::UserDirectory},
 };

@@ -1,15 +1,17 @@
-//! The formats against each other: what one says, the others say too.
+//! Tests of the formats against each other: the same request has the same meaning in each format.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use proptest::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-
-use super::{body::parse, charset::Charset, *};
-use crate::{
-    domain::{InvalidField, Reason},
-    http::error::{BodyFault, ErrorKind},
+use wire_formats::{
+    BodyError, Charset, Format, MemberError, ReadError, Selection, XmlNames, write,
 };
+
+/// The namespace of the types of these tests.
+const NAMESPACE: &str = "http://schemas.datacontract.org/2004/07/Example";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -33,16 +35,20 @@ struct Type {
     r#type: Option<String>,
 }
 
-fn read(body: &str, format: Format) -> Result<Request, ErrorKind> {
-    parse(body.as_bytes(), format, Charset::Utf8, reading::read)
+fn read(body: &str, format: Format) -> Result<Request, ReadError> {
+    wire_formats::read(body.as_bytes(), format, Charset::Utf8)
 }
 
-fn refused(body: &str, format: Format) -> ErrorKind {
+fn error_of(body: &str, format: Format) -> ReadError {
     read(body, format).err().unwrap_or_else(|| panic!("was read: {body}"))
 }
 
+fn member_error(path: &str, error: MemberError) -> ReadError {
+    ReadError::Member { path: path.to_owned(), error }
+}
+
 #[test]
-fn every_format_says_the_same() {
+fn every_format_has_the_same_meaning() {
     for (body, format) in [
         (
             r#"{"userID":7,"x":[1.5],"isactive":true,"Credential":{"VALUE":"a b","type":{"Type":"t"}}}"#,
@@ -64,7 +70,7 @@ fn every_format_says_the_same() {
 }
 
 #[test]
-fn nothing_null_and_an_empty_object_have_no_members() {
+fn an_empty_body_null_and_an_empty_object_have_no_members() {
     for (body, format) in [
         ("", Format::Json),
         (" ", Format::Json),
@@ -94,12 +100,12 @@ fn a_list_is_read_from_json_and_from_repeated_elements() {
     ] {
         assert_eq!(read(body, format).unwrap().names.unwrap(), ["a", "b"]);
     }
-    let error = refused(r#"{"names":["a",1.5]}"#, Format::Json);
-    assert_eq!(error, InvalidField::new("Names[1]", Reason::NotText).into());
+    let error = error_of(r#"{"names":["a",1.5]}"#, Format::Json);
+    assert_eq!(error, member_error("Names[1]", MemberError::NotText));
 }
 
 #[test]
-fn scalars_are_read_as_the_vendors_reader_does() {
+fn scalars_are_coerced_as_json_net_does() {
     let json = |number: &str| read(&format!("{{\"UserId\":{number}}}"), Format::Json).unwrap();
     for (number, expected) in [
         ("278", 278),
@@ -151,9 +157,9 @@ fn scalars_are_read_as_the_vendors_reader_does() {
 }
 
 #[test]
-fn a_wrong_value_names_the_whole_path_as_documented() {
-    use Reason::{NotBoolean, NotInteger, NotList, NotObject, NotText, OutOfRange};
-    for (body, format, field, reason) in [
+fn an_invalid_value_names_the_whole_path() {
+    use MemberError::{NotBoolean, NotInteger, NotList, NotObject, NotText, OutOfRange};
+    for (body, format, path, error) in [
         (r#"{"userid":"1.0"}"#, Format::Json, "UserId", NotInteger),
         (r#"{"userid":"1e2"}"#, Format::Json, "UserId", NotInteger),
         (r#"{"userid":"0x1"}"#, Format::Json, "UserId", NotInteger),
@@ -204,13 +210,13 @@ fn a_wrong_value_names_the_whole_path_as_documented() {
         ("userid.a=1", Format::Form, "UserId", NotInteger),
         ("credential=x", Format::Form, "Credential", NotObject),
     ] {
-        assert_eq!(refused(body, format), InvalidField::new(field, reason).into(), "{body}");
+        assert_eq!(error_of(body, format), member_error(path, error), "{body}");
     }
 }
 
 #[test]
 fn a_member_given_twice_is_refused_in_every_format() {
-    for (body, format, field) in [
+    for (body, format, path) in [
         (r#"{"UserId":1,"userid":2}"#, Format::Json, Some("UserId")),
         (r#"{"a":[{"b":{"c":1,"C":1}}]}"#, Format::Json, None),
         ("<R><UserId>1</UserId><USERID>2</USERID></R>", Format::Xml, Some("UserId")),
@@ -219,13 +225,13 @@ fn a_member_given_twice_is_refused_in_every_format() {
         ("credential.value=1&credential=2", Format::Form, Some("Credential")),
         ("pass=1&pass=2", Format::Form, None),
     ] {
-        let expected = ErrorKind::DuplicateMember { field: field.map(str::to_owned) };
-        assert_eq!(refused(body, format), expected, "{body}");
+        let expected = ReadError::DuplicateMember { path: path.map(str::to_owned) };
+        assert_eq!(error_of(body, format), expected, "{body}");
     }
 }
 
 #[test]
-fn what_is_no_object_and_what_has_too_many_members_is_refused() {
+fn bodies_without_an_object_or_with_too_many_members_are_refused() {
     for (body, format) in [
         ("[1]", Format::Json),
         (r#"[{"op":"add","path":"/UserId","value":1}]"#, Format::Json),
@@ -234,19 +240,19 @@ fn what_is_no_object_and_what_has_too_many_members_is_refused() {
         ("1", Format::Json),
         ("<R>text</R>", Format::Xml),
     ] {
-        assert_eq!(refused(body, format), BodyFault::NotObject.into(), "{body}");
+        assert_eq!(error_of(body, format), BodyError::NotObject.into(), "{body}");
     }
     let members: Vec<_> = (0..10_000).map(|n| format!("\"{n}\":0")).collect();
     let json = format!("{{{}}}", members.join(","));
     let xml = format!("<R>{}</R>", "<a/>".repeat(10_000));
     let form = (0..10_000).map(|n| format!("{n}=0")).collect::<Vec<_>>().join("&");
     for (body, format) in [(json, Format::Json), (xml, Format::Xml), (form, Format::Form)] {
-        assert_eq!(refused(&body, format), BodyFault::TooManyValues.into());
+        assert_eq!(error_of(&body, format), BodyError::TooManyValues.into());
     }
 }
 
 fn written<T: Serialize + XmlNames>(value: &T) -> String {
-    text(value, Format::Xml, &Selection::default()).unwrap()
+    write(value, Format::Xml, &Selection::default()).unwrap()
 }
 
 #[derive(Serialize)]
@@ -267,12 +273,12 @@ struct Inner {
 
 impl XmlNames for Carrier {
     const NAME: &'static str = "Carrier";
-    const NAMESPACE: &'static str = CARRIERS;
+    const NAMESPACE: &'static str = NAMESPACE;
     const ITEMS: &'static [(&'static str, &'static str)] = &[("Types", "Inner")];
 }
 
 #[test]
-fn xml_is_written_as_the_vendors_framework_does() {
+fn xml_is_written_as_data_contract_serializer_does() {
     let serialization = "http://schemas.microsoft.com/2003/10/Serialization/";
     assert_eq!(written(&true), format!(r#"<boolean xmlns="{serialization}">true</boolean>"#));
     let text = "a<&\u{1}".to_owned();
@@ -291,7 +297,7 @@ fn xml_is_written_as_the_vendors_framework_does() {
          <a:string>l</a:string></Licenses><Name/><Right i:nil=\"true\"/>\
          <Types><Inner><Ok>true</Ok></Inner></Types>";
     let namespaces = "xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" \
-         xmlns=\"http://schemas.datacontract.org/2004/07/SuperOffice.CRM.Services\"";
+         xmlns=\"http://schemas.datacontract.org/2004/07/Example\"";
     assert_eq!(written(&carrier()), format!("<Carrier {namespaces}>{inner}</Carrier>"));
     assert_eq!(
         written(&vec![carrier()]),
@@ -300,8 +306,8 @@ fn xml_is_written_as_the_vendors_framework_does() {
     assert_eq!(written(&Vec::<Carrier>::new()), format!("<ArrayOfCarrier {namespaces}/>"));
 }
 
-/// A text that each of the formats can carry: XML has no control characters but these, and turns
-/// every line end into LF.
+/// A text that every format can represent. XML has only these control characters, and normalizes every
+/// line end to LF.
 fn any_text() -> impl Strategy<Value = String> {
     "[\t\n \\PC]{0,40}".prop_map(|text| text.replace(['\u{fffe}', '\u{ffff}'], ""))
 }
@@ -323,7 +329,7 @@ proptest! {
         );
         for charset in [Charset::Utf8, Charset::Utf16] {
             for (body, format) in [(json.to_string(), Format::Json), (xml.clone(), Format::Xml), (form.clone(), Format::Form)] {
-                let request: Request = parse(&charset.encode(body), format, charset, reading::read).unwrap();
+                let request: Request = wire_formats::read(&charset.encode(body), format, charset).unwrap();
                 let credential = request.credential.unwrap();
                 prop_assert_eq!(request.user_id, Some(user_id));
                 let read = credential.value.unwrap();
@@ -337,8 +343,8 @@ proptest! {
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[<>/&;#a-z\\[\\]{}\":=%. \\PC]{0,80}") {
         for format in [Format::Json, Format::Xml, Format::Form] {
             for charset in [Charset::Utf8, Charset::Utf16] {
-                let _ = parse::<Request>(&bytes, format, charset, reading::read);
-                let _ = parse::<Request>(text.as_bytes(), format, charset, reading::read);
+                let _ = wire_formats::read::<Request>(&bytes, format, charset);
+                let _ = wire_formats::read::<Request>(text.as_bytes(), format, charset);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Answers in XML, as the vendor's framework writes them (protocol.md 4.6): members in
-//! alphabetical order, null as `i:nil`, lists as `ArrayOf…`.
+//! Writes XML as `DataContractSerializer` of .NET does: members in alphabetical order, null as
+//! `i:nil`, lists as `ArrayOf…`.
 
 use std::{borrow::Cow, collections::BTreeMap, io};
 
@@ -10,27 +10,22 @@ use quick_xml::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::xml::is_xml_char;
+use crate::xml::is_xml_char;
 
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const ARRAYS: &str = "http://schemas.microsoft.com/2003/10/Serialization/Arrays";
 
-/// Where scalars are.
-pub(in crate::http) const SERIALIZATION: &str =
-    "http://schemas.microsoft.com/2003/10/Serialization/";
-/// Where the vendor's carriers are.
-pub(in crate::http) const CARRIERS: &str =
-    "http://schemas.datacontract.org/2004/07/SuperOffice.CRM.Services";
+const SERIALIZATION: &str = "http://schemas.microsoft.com/2003/10/Serialization/";
 
-/// What XML needs to know of an answer and JSON does not: the names of types.
-pub(in crate::http) trait XmlNames {
-    /// The name of one such value.
+/// The names of a type in XML.
+pub trait XmlNames {
+    /// The name of an element of this type.
     const NAME: &'static str;
-    /// Its namespace; empty: none.
+    /// The namespace of the type; empty for none.
     const NAMESPACE: &'static str;
-    /// For members that are lists of carriers: the member, and the name of its items.
+    /// The members that are lists of objects, with the name of their items.
     const ITEMS: &'static [(&'static str, &'static str)] = &[];
-    /// True when its members are entries of a dictionary, whose keys may be no names in XML.
+    /// True for a dictionary, whose keys need not be XML names.
     const IS_DICTIONARY: bool = false;
 
     /// The name of the outermost element.
@@ -49,7 +44,7 @@ impl XmlNames for String {
     const NAMESPACE: &'static str = SERIALIZATION;
 }
 
-/// The vendor's `StringDictionary`.
+/// A dictionary of strings.
 impl XmlNames for BTreeMap<String, String> {
     const NAME: &'static str = "KeyValueOfstringstring";
     const NAMESPACE: &'static str = ARRAYS;
@@ -60,10 +55,13 @@ impl XmlNames for BTreeMap<String, String> {
     }
 }
 
-/// Texts as an answer of their own.
+/// A list of strings as a whole response.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub(in crate::http) struct Texts(pub(in crate::http) Vec<String>);
+pub struct Texts(
+    /// The strings.
+    pub Vec<String>,
+);
 
 impl XmlNames for Texts {
     const NAME: &'static str = "string";
@@ -94,11 +92,11 @@ impl<T: XmlNames> XmlNames for Vec<T> {
     }
 }
 
-/// Writes an answer.
+/// Writes a value.
 ///
 /// # Errors
-/// Never in memory.
-pub(super) fn write<T: XmlNames>(value: &Value) -> io::Result<String> {
+/// Never, because the writer writes to memory.
+pub(crate) fn write<T: XmlNames>(value: &Value) -> io::Result<String> {
     let root = T::root();
     let mut start = BytesStart::new(root.as_ref());
     let is_scalar = value.is_boolean() || value.is_number() || value.is_string();
@@ -118,7 +116,7 @@ pub(super) fn write<T: XmlNames>(value: &Value) -> io::Result<String> {
     String::from_utf8(writing.writer.into_inner()).map_err(io::Error::other)
 }
 
-/// A dictionary as the list of its entries.
+/// A dictionary as a list of its entries.
 fn entries(dictionary: &Value) -> Value {
     let members = dictionary.as_object().into_iter().flatten();
     members.map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
@@ -127,12 +125,12 @@ fn entries(dictionary: &Value) -> Value {
 struct Writing {
     writer: Writer<Vec<u8>>,
     items: &'static [(&'static str, &'static str)],
-    /// Whether the root declares the prefix of `i:nil`; the envelope of errors declares nothing.
+    /// True when the root declares the prefix of `i:nil`.
     declares_nil: bool,
 }
 
 impl Writing {
-    /// One element with everything in it. `item` names the items of a list.
+    /// Writes an element with its content. `item` is the name of the items of a list.
     fn element(&mut self, mut start: BytesStart<'_>, value: &Value, item: &str) -> io::Result<()> {
         let text = match value {
             Value::Null => {
@@ -179,7 +177,7 @@ impl Writing {
             return self.writer.write_event(Event::Empty(start));
         }
         let name = match items.first() {
-            // Items that have a name are where the list itself is.
+            // Named items are in the namespace of the list.
             Some(Value::String(_)) if item.is_empty() => "a:string",
             Some(Value::Number(_)) => "a:int",
             _ => item,
@@ -204,7 +202,7 @@ impl Writing {
     }
 }
 
-/// A text that XML can hold: what it cannot becomes the replacement character.
+/// A text with characters that XML cannot represent replaced by U+FFFD.
 fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_xml_char) {
         return Cow::Borrowed(text);

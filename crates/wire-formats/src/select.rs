@@ -1,20 +1,17 @@
-//! `$select`: which members of a carrier the caller wants; the others are null
-//! (protocol.md 5 and 10.20).
+//! `$select`: the members of an object that the client wants. All others are null.
 
-use actix_web::web::Query;
 use serde_json::{Map, Value};
 
-/// Members of a carrier, and of the carriers in them. An empty selection selects everything.
+/// The selected members of an object and of the objects in it. An empty selection selects everything.
 #[derive(Debug, Default)]
-pub(super) struct Selection(Vec<(String, Self)>);
+pub struct Selection(Vec<(String, Self)>);
 
 impl Selection {
-    /// The selection of a query string. The name matches without regard to case, and so do the
-    /// members that it lists.
-    pub(super) fn of_query(query: &str) -> Self {
-        let pairs = Query::<Vec<(String, String)>>::from_query(query).map(Query::into_inner);
+    /// The selection of a query string. `$select` and the names of members are case-insensitive.
+    #[must_use]
+    pub fn of_query(query: &str) -> Self {
         let mut selection = Self::default();
-        for (name, value) in pairs.unwrap_or_default() {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if name.eq_ignore_ascii_case("$select") {
                 value.split(',').for_each(|path| selection.add(path.trim()));
             }
@@ -35,14 +32,14 @@ impl Selection {
                 inner.add(rest);
                 self.0.push((name.to_owned(), inner));
             }
-            // The whole member was selected, or is now.
+            // The whole member is selected.
             Some((_, inner)) if inner.0.is_empty() || rest.is_empty() => *inner = Self::default(),
             Some((_, inner)) => inner.add(rest),
         }
     }
 
-    /// Makes null what is not selected. A list is a list of carriers.
-    pub(super) fn apply(&self, value: &mut Value) {
+    /// Sets the members that are not selected to null, in an object or in each item of a list.
+    pub fn apply(&self, value: &mut Value) {
         match value {
             _ if self.0.is_empty() => {}
             Value::Array(items) => items.iter_mut().for_each(|item| self.apply(item)),
@@ -73,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_selected_is_null() {
+    fn members_that_are_not_selected_are_null() {
         let carrier = || json!({ "Name": "n", "Id": 1, "Right": { "Mask": "m", "Reason": "r" } });
         for (query, expected) in [
             ("", carrier()),
@@ -102,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_selected_from_item_by_item_and_a_scalar_not_at_all() {
+    fn a_selection_applies_to_each_item_of_a_list_and_not_to_a_scalar() {
         let list = json!([{ "A": 1, "B": 2 }, null]);
         assert_eq!(selected("$select=a", list), json!([{ "A": 1, "B": null }, null]));
         assert_eq!(selected("$select=a", json!(true)), json!(true));

@@ -1,42 +1,42 @@
-//! A parsed body, whatever format it came in.
+//! A parsed body, independent of its format.
 
 use std::{collections::HashSet, fmt};
 
 use secrecy::SecretString;
 
-use crate::http::error::{BodyFault, ErrorKind};
+use crate::error::{BodyError, ReadError};
 
-/// Members and items of one body; more than any request of this API has.
+/// The members and items of one body.
 const MAXIMUM_VALUES: usize = 1000;
 
-/// Nesting of any format; JSON's reader stops there by itself.
-pub(super) const MAXIMUM_DEPTH: usize = 128;
+/// The nesting of XML and forms; `serde_json` has the same limit for JSON.
+pub(crate) const MAXIMUM_DEPTH: usize = 128;
 
-/// A value of a body. Texts may be secrets, so all of them are kept as such.
+/// A value of a body. Every text is kept as a secret, because it may be one.
 #[derive(PartialEq)]
-pub(super) enum Document {
-    /// JSON's `null`, XML's `i:nil`, or nothing at all.
+pub(crate) enum BodyTree {
+    /// `null` of JSON, `i:nil` of XML, or an empty body.
     Null,
     Boolean(bool),
-    /// A whole number of at most 64 bits.
+    /// An integer of at most 64 bits.
     Integer(i128),
     /// Any other number.
     OtherNumber,
     Text(Text),
-    /// Text of a format that has only text (XML, forms): what it is depends on who reads it.
+    /// Text of a format without types (XML, forms); the reader decides what it is.
     Untyped(Text),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
-    /// Children of an XML element: an object, or a list when one is read from it.
+    /// The children of an XML element: an object or a list, which the reader decides.
     Elements(Vec<(String, Self)>),
 }
 
 /// A text that may be a secret.
 #[derive(Clone)]
-pub(super) struct Text(pub(super) SecretString);
+pub(crate) struct Text(pub(crate) SecretString);
 
 impl PartialEq for Text {
-    /// For tests of parsers; nothing in a request is compared with this.
+    /// For tests. Its time depends on the texts.
     fn eq(&self, other: &Self) -> bool {
         use secrecy::ExposeSecret;
         self.0.expose_secret() == other.0.expose_secret()
@@ -49,35 +49,37 @@ impl From<&str> for Text {
     }
 }
 
-impl fmt::Debug for Document {
+impl fmt::Debug for BodyTree {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Document")
+        formatter.write_str("BodyTree")
     }
 }
 
-impl Document {
-    /// Refuses a body with too many values, or an object in which a name is given twice, also in
-    /// another case: two parsers that disagree on which one counts are a way in
-    /// (protocol.md 10.22). Names are not told: what nobody asked for may be anything, even a
-    /// piece of a secret; those that the request has are told by whoever reads it.
-    pub(super) fn check(&self) -> Result<(), ErrorKind> {
+impl BodyTree {
+    /// Checks the number of values, and that no object has two members with the same name, in any
+    /// spelling: parsers that disagree about which one counts are a vulnerability.
+    ///
+    /// # Errors
+    /// Without the name of the member, which may contain a part of a secret. The reader has already
+    /// named duplicates of members that the type has.
+    pub(crate) fn check(&self) -> Result<(), ReadError> {
         self.check_counting(&mut 0)
     }
 
-    fn check_counting(&self, values: &mut usize) -> Result<(), ErrorKind> {
+    fn check_counting(&self, values: &mut usize) -> Result<(), ReadError> {
         *values += 1;
         if *values > MAXIMUM_VALUES {
-            return Err(BodyFault::TooManyValues.into());
+            return Err(BodyError::TooManyValues.into());
         }
         match self {
             Self::Object(members) => {
                 let mut seen = HashSet::with_capacity(members.len());
                 if members.iter().any(|(name, _)| !seen.insert(name.to_lowercase())) {
-                    return Err(ErrorKind::DuplicateMember { field: None });
+                    return Err(ReadError::DuplicateMember { path: None });
                 }
                 members.iter().try_for_each(|(_, value)| value.check_counting(values))
             }
-            // Repeated names may be a list: that shows when they are read.
+            // Repeated names may be a list, which the reader decides.
             Self::Elements(children) => {
                 children.iter().try_for_each(|(_, value)| value.check_counting(values))
             }
@@ -92,8 +94,8 @@ impl Document {
     }
 }
 
-/// True for two spellings of one member name.
-pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+/// True when two names are the same member, without regard to case.
+pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         one.eq_ignore_ascii_case(other)
     } else {

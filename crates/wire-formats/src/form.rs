@@ -1,40 +1,39 @@
-//! Forms into a [`Document`], in both spellings of nested names: `a.b.c` and `a[b][c]`
-//! (protocol.md 4.7). `a[0].b` is of a list.
+//! Parses forms. Nested names are written `a.b.c` or `a[b][c]`; `a[0].b` is a member of a list item.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use percent_encoding::percent_decode_str;
 
-use super::document::{Document, MAXIMUM_DEPTH, Text};
-use crate::http::error::BodyFault;
+use crate::body_tree::{BodyTree, MAXIMUM_DEPTH, Text};
+use crate::error::BodyError;
 
-/// Keys of one form (protocol.md 4.7).
+/// The keys of one form.
 const MAXIMUM_KEYS: usize = 1000;
 
 /// Parses a body; an empty one is an object without members.
 ///
 /// # Errors
-/// When a `%` sequence or a bracket is broken, or there are too many keys. A key that is given
-/// twice stays so, to be refused like a member of any other format.
-pub(super) fn parse(text: &str) -> Result<Document, BodyFault> {
-    // Nothing is trimmed: a blank may belong to a secret. A line end was never a form's.
+/// When a percent sequence or a bracket is invalid, or there are too many keys. Duplicate keys are
+/// kept, so that they are refused as in every other format.
+pub(crate) fn parse(text: &str) -> Result<BodyTree, BodyError> {
+    // Not trimmed: a space may be part of a secret. Browsers encode line ends.
     if text.chars().any(char::is_control) {
-        return Err(BodyFault::ControlCharacter);
+        return Err(BodyError::ControlCharacter);
     }
     let mut root = Branch::default();
     for (index, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if index == MAXIMUM_KEYS {
-            return Err(BodyFault::TooManyValues);
+            return Err(BodyError::TooManyValues);
         }
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let path = path(&decode(key)?)?;
         let value = Text::from(decode(value)?.as_str());
         root.insert(&path, value);
     }
-    Ok(Document::Object(root.into_members()))
+    Ok(BodyTree::Object(root.into_members()))
 }
 
-/// What the keys of a form have in common: members by their folded names, in their order.
+/// The members below a common prefix, in order, and their positions by lower-case name.
 #[derive(Default)]
 struct Branch {
     positions: HashMap<String, usize>,
@@ -65,48 +64,48 @@ impl Branch {
         self.members.push((name.clone(), member));
     }
 
-    fn into_members(self) -> Vec<(String, Document)> {
+    fn into_members(self) -> Vec<(String, BodyTree)> {
         let members = self.members.into_iter().map(|(name, member)| match member {
-            Member::Value(text) => (name, Document::Untyped(text)),
-            Member::Branch(branch) => (name, branch.into_document()),
+            Member::Value(text) => (name, BodyTree::Untyped(text)),
+            Member::Branch(branch) => (name, branch.into_tree()),
         });
         members.collect()
     }
 
-    /// A list, when its names are the places of one, from 0 on and in any order.
-    fn into_document(self) -> Document {
+    /// A list when the names are the indexes of one, from 0 on in any order; else an object.
+    fn into_tree(self) -> BodyTree {
         let length = self.members.len();
-        let is_list = (0..length).all(|place| self.positions.contains_key(&place.to_string()));
+        let is_list = (0..length).all(|index| self.positions.contains_key(&index.to_string()));
         let mut members = self.into_members();
         if !is_list {
-            return Document::Object(members);
+            return BodyTree::Object(members);
         }
-        members.sort_by_key(|(place, _)| place.parse::<usize>().unwrap_or(usize::MAX));
-        Document::List(members.into_iter().map(|(_, item)| item).collect())
+        members.sort_by_key(|(index, _)| index.parse::<usize>().unwrap_or(usize::MAX));
+        BodyTree::List(members.into_iter().map(|(_, item)| item).collect())
     }
 }
 
-/// Text of `application/x-www-form-urlencoded`, strictly: lenient decoders disagree.
-fn decode(text: &str) -> Result<String, BodyFault> {
+/// Decodes a key or a value strictly, because lenient decoders disagree with each other.
+fn decode(text: &str) -> Result<String, BodyError> {
     let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let bytes = text.as_bytes();
-    let is_broken = bytes.iter().enumerate().any(|(at, byte)| {
-        *byte == b'%' && !(is_hex(bytes.get(at + 1)) && is_hex(bytes.get(at + 2)))
+    let is_invalid = bytes.iter().enumerate().any(|(index, byte)| {
+        *byte == b'%' && !(is_hex(bytes.get(index + 1)) && is_hex(bytes.get(index + 2)))
     });
-    if is_broken {
-        return Err(BodyFault::NotForm);
+    if is_invalid {
+        return Err(BodyError::NotForm);
     }
     let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| BodyFault::NotUtf8)?;
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| BodyError::NotUtf8)?;
     Ok(Cow::into_owned(decoded))
 }
 
-/// The names of a key: `a[b][c]` is `a.b.c`, and `a[]` is `a`.
-fn path(key: &str) -> Result<Vec<String>, BodyFault> {
+/// Splits a key into names: `a[b][c]` is `a.b.c`, and `a[]` is `a`.
+fn path(key: &str) -> Result<Vec<String>, BodyError> {
     let mut names = Vec::new();
     let mut rest = key;
     while let Some((before, bracket)) = rest.split_once('[') {
-        let (inside, after) = bracket.split_once(']').ok_or(BodyFault::NotForm)?;
+        let (inside, after) = bracket.split_once(']').ok_or(BodyError::NotForm)?;
         names.extend([before, inside]);
         rest = after;
     }
@@ -114,8 +113,8 @@ fn path(key: &str) -> Result<Vec<String>, BodyFault> {
     let names = names.into_iter().flat_map(|name| name.split('.'));
     let names: Vec<String> = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
     match names.len() {
-        0 => Err(BodyFault::NotForm),
-        length if length > MAXIMUM_DEPTH => Err(BodyFault::TooDeep),
+        0 => Err(BodyError::NotForm),
+        length if length > MAXIMUM_DEPTH => Err(BodyError::TooDeep),
         _ => Ok(names),
     }
 }
@@ -123,10 +122,10 @@ fn path(key: &str) -> Result<Vec<String>, BodyFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::error::ErrorKind;
+    use crate::error::ReadError;
 
     #[test]
-    fn both_spellings_and_their_mixture_are_the_same() {
+    fn dots_and_brackets_are_equivalent() {
         let dots = parse("a.b.c=1&a.d=%C3%A6+x&e=").unwrap();
         assert_eq!(parse("a[b][c]=1&a[d]=%c3%a6%20x&e").unwrap(), dots);
         assert_eq!(parse("a[b].c=1&&a.d=æ+x&e=&").unwrap(), dots);
@@ -137,28 +136,28 @@ mod tests {
     fn a_key_given_twice_is_refused_in_every_spelling() {
         for body in ["a=1&A=2", "a.b=1&a[B]=2", "a=1&a.b=2", "a.b=1&a=2", "a[]=1&a[]=2"] {
             let error = parse(body).unwrap().check().unwrap_err();
-            assert_eq!(error, ErrorKind::DuplicateMember { field: None }, "{body}");
+            assert_eq!(error, ReadError::DuplicateMember { path: None }, "{body}");
         }
     }
 
     #[test]
-    fn places_from_0_on_are_a_list_and_others_are_names() {
+    fn indexes_from_0_on_are_a_list_and_others_are_names() {
         let list = |body: &str| {
-            let Document::Object(mut members) = parse(body).unwrap() else { panic!("{body}") };
+            let BodyTree::Object(mut members) = parse(body).unwrap() else { panic!("{body}") };
             members.remove(0).1
         };
         let texts = |items: &[&str]| {
-            let untyped = |item: &&str| Document::Untyped(Text::from(*item));
-            Document::List(items.iter().map(untyped).collect())
+            let untyped = |item: &&str| BodyTree::Untyped(Text::from(*item));
+            BodyTree::List(items.iter().map(untyped).collect())
         };
         assert_eq!(list("a[0]=x&a[1]=y"), texts(&["x", "y"]));
         assert_eq!(list("a[1]=y&a.0=x"), texts(&["x", "y"]));
-        let many: Vec<_> = (0..12).rev().map(|place| format!("a[{place}]={place}")).collect();
-        let sorted: Vec<_> = (0..12).map(|place| place.to_string()).collect();
+        let many: Vec<_> = (0..12).rev().map(|index| format!("a[{index}]={index}")).collect();
+        let sorted: Vec<_> = (0..12).map(|index| index.to_string()).collect();
         let sorted: Vec<_> = sorted.iter().map(String::as_str).collect();
         assert_eq!(list(&many.join("&")), texts(&sorted));
         for body in ["a[1]=x", "a[0]=x&a[2]=y", "a[0]=x&a[b]=y", "a[0]=x&a[0]=y", "a[00]=x"] {
-            assert!(matches!(list(body), Document::Object(_)), "{body}");
+            assert!(matches!(list(body), BodyTree::Object(_)), "{body}");
         }
         assert!(parse("a[0]=x&a[0]=y").unwrap().check().is_err());
     }
@@ -166,20 +165,20 @@ mod tests {
     #[test]
     fn nothing_is_trimmed() {
         let value =
-            |text| Document::Object(vec![("a".to_owned(), Document::Untyped(Text::from(text)))]);
+            |text| BodyTree::Object(vec![("a".to_owned(), BodyTree::Untyped(Text::from(text)))]);
         assert_eq!(parse("a= b ").unwrap(), value(" b "));
         assert_eq!(parse("a=+b%20").unwrap(), value(" b "));
         assert_eq!(parse("a=b%0A").unwrap(), value("b\n"));
-        assert_eq!(parse("a=b\n"), Err(BodyFault::ControlCharacter));
+        assert_eq!(parse("a=b\n"), Err(BodyError::ControlCharacter));
     }
 
     #[test]
-    fn what_is_broken_is_refused() {
+    fn invalid_forms_are_refused() {
         for body in ["a[b=1", "a=%", "a=%4", "a=%zz", "=1", "[]=1", "%=1"] {
-            assert_eq!(parse(body), Err(BodyFault::NotForm), "{body}");
+            assert_eq!(parse(body), Err(BodyError::NotForm), "{body}");
         }
         for body in ["a=%ff", "a=%ED%A0%80", "%C3=1"] {
-            assert_eq!(parse(body), Err(BodyFault::NotUtf8), "{body}");
+            assert_eq!(parse(body), Err(BodyError::NotUtf8), "{body}");
         }
     }
 
@@ -188,7 +187,7 @@ mod tests {
         let keys =
             |count: usize| (0..count).map(|n| format!("a{n}=&")).collect::<Vec<_>>().concat();
         assert!(parse(&keys(MAXIMUM_KEYS)).is_ok());
-        assert_eq!(parse(&keys(MAXIMUM_KEYS + 1)), Err(BodyFault::TooManyValues));
-        assert_eq!(parse(&format!("a{}=1", ".a".repeat(200))), Err(BodyFault::TooDeep));
+        assert_eq!(parse(&keys(MAXIMUM_KEYS + 1)), Err(BodyError::TooManyValues));
+        assert_eq!(parse(&format!("a{}=1", ".a".repeat(200))), Err(BodyError::TooDeep));
     }
 }
