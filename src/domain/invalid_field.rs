@@ -56,7 +56,7 @@ reasons! {
     Required => "field-required", "is required";
     Empty => "field-empty", "must not be empty";
     NotPositive => "field-not-positive", "must be positive";
-    NotInteger => "field-not-integer", "must be a whole number";
+    NotInteger => "field-not-integer", "must be an integer";
     OutOfRange => "field-out-of-range", "is out of range";
     NotBoolean => "field-not-boolean", "must be true or false";
     NotText => "field-not-text", "must be a string";
@@ -79,35 +79,36 @@ reasons! {
         "must not contain an invisible or bidirectional control character";
     Blank => "field-blank", "must contain a visible character";
     UnknownType => "field-unknown-type", "is not a known credential type";
-    Ticket => "field-ticket", "must not be Ticket; tickets cannot be saved";
-    TypeNotForUser => "field-type-not-for-user", "is not allowed for users of this type";
+    Ticket => "field-ticket", "is a ticket, which cannot be saved";
+    TypeNotForUser => "field-type-not-for-user", "is not available to users of this type";
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
     UnknownApplication => "field-unknown-application", "is not a known application";
     NotMoment => "field-not-moment", "must be a date and time such as 2027-01-01T00:00:00Z";
-    UnknownHash => "field-unknown-hash", "is not a supported password hash";
+    UnknownHash => "field-unknown-hash", "is not a hash that can be verified";
     UnsupportedHash(name: &'static str = "scrypt") => "field-unsupported-hash",
-        "is an unsupported {0} hash; supported are argon2, PBKDF2 and bcrypt";
+        "is a {0} hash, which is not supported; use argon2, PBKDF2 or bcrypt";
     BrokenBcrypt => "field-broken-bcrypt",
-        "is a $2x$ hash, whose known bug accepts wrong passwords; reset the password instead";
+        "is a $2x$ hash, whose faulty implementation also accepts wrong passwords";
     HashParameters => "field-hash-parameters",
-        "must have the parameters m, t and p, each once, and no others";
+        "must have each of the parameters m, t and p exactly once, and no others";
     KeyedHash => "field-keyed-hash", "has keyid or data, which are not supported";
-    PaddedHash => "field-padded-hash", "has Base64 padding (=), which PHC strings do not allow";
+    PaddedHash => "field-padded-hash",
+        "has padding (=) in its Base64, which PHC strings do not have";
     HashTooMuchMemory => "field-hash-too-much-memory",
         "needs more memory than hashing.maximum_memory_kib allows";
     HashTooCheap => "field-hash-too-cheap",
-        "is below the minimum cost: bcrypt 8, PBKDF2 10,000 rounds, argon2 4 MiB of memory over all passes";
+        "costs too little: the minimum is cost 8 for bcrypt, 10,000 iterations for PBKDF2 and 4 MiB of blocks for argon2";
     HashTooExpensive => "field-hash-too-expensive",
-        "is above the maximum cost: bcrypt 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of memory over all passes";
-    Damaged => "field-damaged", "cannot be processed because stored data is damaged; see the log";
+        "costs too much: the maximum is cost 15 for bcrypt, 2,000,000 iterations for PBKDF2 and 4 GiB of blocks for argon2";
+    Damaged => "field-damaged", "refers to damaged data; see the log";
     Busy => "field-busy", "timed out waiting for another change to this user; try again";
     NotJson => "field-not-json", "is not valid JSON";
-    NotAUser => "field-not-a-user", "is not a valid user record";
+    NotAUser => "field-not-a-user", "does not describe a user";
     LineTooLong => "field-line-too-long", "is longer than 64 KiB";
-    EndsBeforeItBegins => "field-ends-before-it-begins", "must be later than the start";
-    Taken => "field-taken", "is already used by another user";
-    Contradiction => "field-contradiction", "conflicts with another member";
+    EndsBeforeItBegins => "field-ends-before-it-begins", "ends before it begins";
+    Taken => "field-taken", "belongs to another user";
+    Contradiction => "field-contradiction", "contradicts another member";
     InvalidHeader => "field-invalid-header",
         "is not a valid value of this header; correct the proxy or the client that sends it";
 }

@@ -153,10 +153,10 @@ function onOtherSite(host, body, run) {
 
 describe("signing in", () => {
   for (const [locale, language, message] of [
-    ["en-GB", "en", "User name or password is wrong."],
+    ["en-GB", "en", "The user name or password is incorrect."],
     ["nb-NO", "nb", "Feil brukernavn eller passord."],
     ["de-DE", "de", "Benutzername oder Passwort ist falsch."],
-    ["fr-FR", "en", "User name or password is wrong."],
+    ["fr-FR", "en", "The user name or password is incorrect."],
   ]) {
     test(
       `a wrong password is refused in the language of ${locale}`,

@@ -67,14 +67,18 @@ async fn an_unreadable_credential_logs_its_cause_but_not_its_value(pool: PgPool)
     let xsrf_twice = vec![line("X-XSRF-TOKEN", b"x"), line("X-XSRF-TOKEN", b"x")];
     let cases = [
         ("twice", twice, "Authorization cannot be read: the header is given more than once"),
-        ("no-text", authorization(b"Basic \xffmarker"), "the header is not text in UTF-8"),
-        ("empty", authorization(b""), "no scheme with a text"),
-        ("bare", authorization(b"marker"), "no scheme with a text"),
-        ("unknown", authorization(b"Marker abc"), "the scheme of Authorization is unknown"),
-        ("no-base64", authorization(b"Basic marker!"), "the text of Basic is not base64"),
-        ("no-utf8", authorization(&basic(b"marker:\xff")), "the text of Basic is not UTF-8"),
-        ("no-colon", authorization(&basic(b"marker")), "the text of Basic has no colon"),
-        ("both", authorization(&basic(b"7T:marker:marker")), "has a password beside it"),
+        ("no-text", authorization(b"Basic \xffmarker"), "the header is not valid UTF-8"),
+        ("empty", authorization(b""), "no credentials after its scheme"),
+        ("bare", authorization(b"marker"), "no credentials after its scheme"),
+        (
+            "unknown",
+            authorization(b"Marker abc"),
+            "the scheme of the Authorization header is not supported",
+        ),
+        ("no-base64", authorization(b"Basic marker!"), "the Basic credentials are not base64"),
+        ("no-utf8", authorization(&basic(b"marker:\xff")), "the Basic credentials are not UTF-8"),
+        ("no-colon", authorization(&basic(b"marker")), "the Basic credentials have no colon"),
+        ("both", authorization(&basic(b"7T:marker:marker")), "are a ticket with a password"),
         ("xsrf-twice", xsrf_twice, "X-XSRF-TOKEN cannot be read"),
         ("no-cookie", session(b"a=marker"), "the session cookie is missing"),
         (

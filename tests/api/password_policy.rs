@@ -131,7 +131,7 @@ async fn reasons_for_a_refused_password_are_in_the_language_of_the_caller(pool: 
     };
     for (language, reason) in [
         ("en", "Password: must have at least 15 characters"),
-        ("de", "Password: muss mindestens 15 Zeichen haben"),
+        ("de", "Password: muss mindestens 15 Zeichen lang sein"),
         ("nb-NO", "Password: må ha minst 15 tegn"),
     ] {
         let answer = ask("IsPasswordValidWithReason", language, "too short").await;
@@ -150,7 +150,7 @@ async fn reasons_for_a_refused_password_are_in_the_language_of_the_caller(pool: 
     let body = json!({"UserId": 278, "Credential": {"Value": "zu kurz"}});
     let answer = Answer::read(german.json(&body).send().await.unwrap()).await;
     let message = answer.json()["Message"].as_str().unwrap().to_owned();
-    assert_eq!(message, "Credential.Value: muss mindestens 15 Zeichen haben");
+    assert_eq!(message, "Credential.Value: muss mindestens 15 Zeichen lang sein");
     assert!(!answer.body.contains("zu kurz"));
 }
 

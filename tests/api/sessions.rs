@@ -294,7 +294,7 @@ async fn only_a_same_origin_page_can_log_in(pool: PgPool) {
             .body(format!("{fields}{token}"));
         let answer = send(form).await;
         answer.assert_status(403);
-        assert!(answer.body.contains("This page is out of date."), "{answer:?}");
+        assert!(answer.body.contains("This page has expired."), "{answer:?}");
         assert!(answer.cookie("ASP.NET_SessionId").is_none());
     }
 }

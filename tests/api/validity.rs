@@ -139,12 +139,12 @@ async fn an_invalid_validity_period_is_refused_with_the_option_name(pool: PgPool
     let save = ["credential", "save", "--user", "paul"];
     let (sooner, later) = (time_from_now(1), time_from_now(2));
     for (options, message) in [
-        (vec!["--valid-from", "tomorrow"], "--valid-from: must be a moment"),
-        (vec!["--valid-to", "2027-13-01T00:00:00Z"], "--valid-to: must be a moment"),
+        (vec!["--valid-from", "tomorrow"], "--valid-from: must be a date and time"),
+        (vec!["--valid-to", "2027-13-01T00:00:00Z"], "--valid-to: must be a date and time"),
         (vec!["--valid-to", "9999-12-31T23:59:59-01:00"], "--valid-to: is out of range"),
         (
             vec!["--valid-from", &later, "--valid-to", &sooner],
-            "--valid-to: must be later than the start",
+            "--valid-to: ends before it begins",
         ),
     ] {
         app.command(&[&save, &options[..]].concat(), "x").failed_saying(message);

@@ -185,7 +185,7 @@ test("validation of passwords and names returns a reason", async () => {
   assert.equal(await englishAgent().isUserNameValidAsync(0, type, 0, plain.name), false);
   assert.equal(await englishAgent().isUserNameValidAsync(plain.id, type, 0, plain.name), true);
   const name = await englishAgent().isUserNameValidWithReasonAsync(0, type, 0, plain.name);
-  assert.deepEqual([name.result, name.reason], [false, "UserName: is already used by another user"]);
+  assert.deepEqual([name.result, name.reason], [false, "UserName: belongs to another user"]);
   assert.equal(await englishAgent().getValidUserNameAsync(0, type, 0, plain.name), `${plain.name}2`);
   assert.equal(await englishAgent().getValidUserNameAsync(plain.id, type, 0, plain.name), plain.name);
 });

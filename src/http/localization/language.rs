@@ -1,7 +1,7 @@
-//! In which language a caller reads texts (protocol.md 5).
+//! The language of texts (protocol.md 5).
 //!
-//! `SO-Language` overrides `Accept-Language`; its `*` or `x` switches translation off, and then
-//! all texts are their raw `[SR_…]` names. A value that is not known counts as absent.
+//! `SO-Language` overrides `Accept-Language`. Its value `*` or `x` turns translation off, and then
+//! every text is its raw `[SR_…]` name. Unknown values are ignored.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -17,7 +17,7 @@ static_loader! {
     static TEXTS = {
         locales: "./locales",
         fallback_language: "en",
-        // Texts are read by programs too, which the marks around arguments would surprise.
+        // Without the invisible marks around arguments, because programs read texts too.
         customise: |bundle| bundle.set_use_isolating(false),
     };
 }
@@ -25,15 +25,15 @@ static_loader! {
 const ENGLISH: &str = "en";
 const SO_LANGUAGE: HeaderName = HeaderName::from_static("so-language");
 
-/// What a caller said about languages.
+/// The language that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) enum Language {
-    /// Nothing that is known. The vendor's texts are raw then; errors, which no client
-    /// translates, are in English.
+    /// No known language. The vendor's texts are raw, and errors, which clients do not translate, are
+    /// in English.
     Unasked,
-    /// Translation is switched off.
+    /// Translation is turned off.
     Off,
-    /// One that there are texts in.
+    /// A language that has texts.
     Known(LanguageIdentifier),
 }
 
@@ -50,7 +50,7 @@ impl Language {
             .map_or(Self::Unasked, Self::Known)
     }
 
-    /// A text of the vendor's kind, such as the name of a credential type.
+    /// A text that clients translate, such as the name of a credential type.
     pub(in crate::http) fn text(&self, key: &str) -> String {
         match self {
             Self::Unasked | Self::Off => raw(key),
@@ -58,7 +58,7 @@ impl Language {
         }
     }
 
-    /// A text of a page or an error: in English for those who did not ask.
+    /// A text of a page or an error; in English unless the request asks for a language.
     pub(in crate::http) fn message(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
         let arguments: HashMap<Cow<'static, str>, FluentValue<'_>> = arguments
             .iter()
@@ -71,13 +71,13 @@ impl Language {
         }
     }
 
-    /// A text of a page, which has no use for raw names.
+    /// A text of a page, which never shows raw names.
     pub(in crate::http) fn page(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
         let language = if *self == Self::Off { &Self::Unasked } else { self };
         language.message(key, arguments)
     }
 
-    /// What is wrong with a request.
+    /// The message of an error.
     pub(in crate::http) fn error(&self, kind: &ErrorKind) -> String {
         if let ErrorKind::InvalidField(refused) = kind {
             return self.invalid_field(refused);
@@ -94,12 +94,12 @@ impl Language {
         self.message(&kind.text_key(), &[])
     }
 
-    /// What is wrong with a member, and which one.
+    /// The message for an invalid member.
     pub(in crate::http) fn invalid_field(&self, refused: &InvalidField) -> String {
         self.reasons(&refused.field, &[refused.reason])
     }
 
-    /// Everything that is wrong with a member.
+    /// The message for a member that is invalid for several reasons.
     pub(in crate::http) fn reasons(&self, field: &str, reasons: &[Reason]) -> String {
         let text = |reason: &Reason| {
             let argument = reason.argument();
@@ -110,7 +110,14 @@ impl Language {
         format!("{field}: {}", texts.join(", "))
     }
 
-    /// The tag for pages.
+    /// The tags of all languages that have texts, sorted.
+    pub(in crate::http) fn tags() -> Vec<String> {
+        let mut tags: Vec<_> = TEXTS.locales().map(ToString::to_string).collect();
+        tags.sort_unstable();
+        tags
+    }
+
+    /// The language tag of a page.
     pub(in crate::http) fn tag(&self) -> String {
         match self {
             Self::Unasked | Self::Off => ENGLISH.to_owned(),
@@ -119,23 +126,23 @@ impl Language {
     }
 }
 
-/// The best of a list of languages that there are texts in. A mere `*`, which some programs send
-/// without being told to, says as little as no list.
+/// The best language of a list that has texts. A `*`, which some HTTP libraries always send, is
+/// ignored.
 fn find_best<'list>(list: impl Iterator<Item = &'list str>) -> Option<LanguageIdentifier> {
     let mut ranges: Vec<_> = list.map(weighted).collect();
-    // Stable: of equals, the first.
+    // A stable sort: of equal weights, the first is best.
     ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     ranges.into_iter().filter(|(weight, _)| *weight > 0.0).find_map(|(_, tag)| find(tag))
 }
 
-/// One entry of a list of languages.
+/// Parses one element of a list of languages: weight and tag.
 fn weighted(entry: &str) -> (f32, &str) {
     let (tag, weight) = entry.split_once(';').unwrap_or((entry, ""));
     let weight = weight.trim().strip_prefix("q=").map_or(Some(1.0), |text| text.parse().ok());
     (weight.unwrap_or(0.0), tag.trim())
 }
 
-/// The language we have for a tag: `nb` also for `no` and `nn`, whatever the region.
+/// The language with texts for a tag: without regard to its region, and `nb` for `no` and `nn` too.
 pub(super) fn find(tag: &str) -> Option<LanguageIdentifier> {
     let primary = tag.split(['-', '_']).next()?.to_ascii_lowercase();
     let primary = if matches!(primary.as_str(), "no" | "nn") { "nb" } else { primary.as_str() };
@@ -150,7 +157,7 @@ fn look_up(
     TEXTS.try_lookup_complete(language, key, arguments).unwrap_or_else(|| raw(key))
 }
 
-/// The name of a text, as the vendor shows texts that are not translated.
+/// The raw name of a text, in the vendor's notation.
 fn raw(key: &str) -> String {
     format!("[SR_{}]", key.to_ascii_uppercase().replace('-', "_"))
 }

@@ -1,14 +1,14 @@
-//! In which time zone a caller reads dates (`SO-TimeZone`, protocol.md 5).
+//! The time zone of dates (`SO-TimeZone`, protocol.md 5).
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::http::headers;
 
-/// The request's header, and the answer's that names the zone in use.
+/// The header of requests, and of responses, which name the zone in use.
 pub(in crate::http) const SO_TIME_ZONE: HeaderName = HeaderName::from_static("so-timezone");
 
-/// The zones that the vendor documents: name, id, and the name in the IANA database.
+/// The time zones of the vendor's documentation: name, id, and name in the IANA database.
 const ZONES: [(&str, &str, &str); 10] = [
     ("UTC", "1", "UTC"),
     ("AU-ACT", "36", "Australia/Canberra"),
@@ -22,20 +22,20 @@ const ZONES: [(&str, &str, &str); 10] = [
     ("US-NY", "460", "America/New_York"),
 ];
 
-/// The zone of an answer's dates.
+/// The time zone of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) struct TimeZone {
-    /// As the caller knows it.
+    /// The name in the response header.
     name: String,
-    /// In the IANA database.
+    /// The name in the IANA database.
     database_name: String,
 }
 
 impl TimeZone {
     /// The zone that a request asks for: a documented name or id, or a name of the IANA database.
-    /// `None`, which means UTC, when it asks for none or for one that is not known.
+    /// `None`, which means UTC, when the header is absent or the zone unknown.
     pub(in crate::http) fn of(headers: &HeaderMap) -> Option<Self> {
-        // Our dates always carry their offset, so the option `includeTZOffset` changes nothing.
+        // Dates always have an offset, so the option `includeTZOffset` has no effect.
         let asked = headers::text(headers::elements(headers, &SO_TIME_ZONE).next()?)?;
         let documented =
             ZONES.iter().find(|(name, id, _)| name.eq_ignore_ascii_case(asked) || *id == asked);
@@ -47,12 +47,12 @@ impl TimeZone {
         Some(Self { name: name.to_owned(), database_name: database_name.to_owned() })
     }
 
-    /// The name for the answer's header.
+    /// The name for the response header.
     pub(in crate::http) fn name(&self) -> &str {
         &self.name
     }
 
-    /// A moment in this zone.
+    /// Converts a moment to this zone.
     fn local(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         let zone = tzdb::tz_by_name(&self.database_name)?;
         let seconds = zone.find_local_time_type(moment.unix_timestamp()).ok()?.ut_offset();
@@ -60,7 +60,7 @@ impl TimeZone {
     }
 }
 
-/// A moment as RFC 3339 with its offset: in that zone, else in UTC.
+/// A moment in RFC 3339 with an offset, in that zone or in UTC.
 pub(in crate::http) fn format(moment: OffsetDateTime, zone: Option<&TimeZone>) -> String {
     let local = zone.and_then(|zone| zone.local(moment)).unwrap_or(moment);
     local.format(&Rfc3339).unwrap_or_default()
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn documented_zones_are_found_by_name_and_id_and_exist() {
+    fn documented_zones_are_found_by_name_and_id() {
         for (name, id, _) in ZONES {
             assert_eq!(zone(name).unwrap().name(), name);
             assert_eq!(zone(id), zone(name));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_shown_in_the_zone_with_its_summer_time() {
+    fn a_moment_has_the_offset_of_its_zone_and_season() {
         let summer = OffsetDateTime::from_unix_timestamp(1_750_000_000).unwrap();
         let winter = OffsetDateTime::from_unix_timestamp(1_765_000_000).unwrap();
         let new_york = zone("460");

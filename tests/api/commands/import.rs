@@ -248,15 +248,17 @@ async fn a_hash_that_is_none_or_costs_too_much_is_refused_and_never_tried(pool: 
             ("credentials[0].hash", "needs more memory than hashing.maximum_memory_kib allows"),
             (
                 "credentials[0].hash",
-                "is below the minimum cost: bcrypt 8, PBKDF2 10,000 rounds, argon2 4 MiB of memory over all passes",
+                "costs too little: the minimum is cost 8 for bcrypt, 10,000 iterations for PBKDF2 and \
+                 4 MiB of blocks for argon2",
             ),
             (
                 "credentials[0].hash",
-                "is above the maximum cost: bcrypt 15, PBKDF2 2,000,000 rounds, argon2 4 GiB of memory over all passes",
+                "costs too much: the maximum is cost 15 for bcrypt, 2,000,000 iterations for PBKDF2 \
+                 and 4 GiB of blocks for argon2",
             ),
-            ("credentials[0].hash", "is not a supported password hash"),
-            ("credentials[0].hash", "conflicts with another member"),
-            ("credentials[0].hash", "conflicts with another member"),
+            ("credentials[0].hash", "is not a hash that can be verified"),
+            ("credentials[0].hash", "contradicts another member"),
+            ("credentials[0].hash", "contradicts another member"),
             ("", ""),
         ];
         assert_eq!(told, expected, "{said}");

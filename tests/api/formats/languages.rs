@@ -28,6 +28,9 @@ async fn texts_use_the_requested_language_or_are_raw_keys(pool: PgPool) {
         (&[("Accept-Language", "nb-NO,nb;q=0.9")], "Passord"),
         (&[("Accept-Language", "fr,de,ru,zh")], "Passwort"),
         (&[("SO-Language", "de")], "Passwort"),
+        (&[("SO-Language", "sv")], "Lösenord"),
+        (&[("Accept-Language", "da-DK")], "Adgangskode"),
+        (&[("Accept-Language", "nl-BE,fr;q=0.5")], "Wachtwoord"),
         (&[("Accept-Language", "en"), ("SO-Language", "nb")], "Passord"),
         (&[("Accept-Language", "en"), ("SO-Language", "x")], raw),
         (&[("Accept-Language", "en"), ("SO-Language", "*")], raw),
@@ -40,16 +43,19 @@ async fn texts_use_the_requested_language_or_are_raw_keys(pool: PgPool) {
         assert_eq!(types[1]["Type"], "ActiveDirectory");
     }
     let german = types(&app, &[("SO-Language", "de")]).await;
-    assert_eq!(german[1]["Description"], "Meldet mit einem Konto der Windows-Domäne an.");
+    assert_eq!(german[1]["Description"], "Anmeldung mit einem Konto der Windows-Domäne.");
 }
 
 #[sqlx::test]
 async fn errors_use_the_requested_language(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (language, expected) in [
-        ("en", "There is no such user."),
-        ("nb", "Denne brukeren finnes ikke."),
-        ("de", "Diesen Benutzer gibt es nicht."),
+        ("en", "The user was not found."),
+        ("nb", "Fant ikke brukeren."),
+        ("de", "Der Benutzer wurde nicht gefunden."),
+        ("sv", "Användaren hittades inte."),
+        ("da", "Brugeren blev ikke fundet."),
+        ("nl", "De gebruiker is niet gefunden."),
         ("x", "[SR_ERROR_UNKNOWN_USER]"),
     ] {
         let body = json!({ "UserId": 4711, "Credential": { "Value": "x" } });

@@ -39,8 +39,8 @@ async fn a_login_name_is_valid_when_it_is_available(pool: PgPool) {
         (0, "new", ""),
         (278, "paul", ""),
         (278, "PAUL", ""),
-        (0, "Paul", "UserName: is already used by another user"),
-        (1, "paul", "UserName: is already used by another user"),
+        (0, "Paul", "UserName: belongs to another user"),
+        (1, "paul", "UserName: belongs to another user"),
         (0, "", "UserName: must not be empty"),
         (0, "a:b", "UserName: must not contain a control character or a colon"),
     ] {

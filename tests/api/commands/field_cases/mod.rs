@@ -18,7 +18,7 @@ const REFUSED: [(&str, &str); 17] = [
     ("a2_padded", "padding"),
     ("a2_keyid_empty", "keyid or data"),
     ("a2_kc_65536", "hashing.maximum_memory_kib"),
-    ("bc_2x", "is a $2x$ hash: the bug"),
+    ("bc_2x", "is a $2x$ hash, whose faulty implementation"),
     ("django_argon2", "Django argon2"),
     ("django_bcrypt", "Django bcrypt"),
     ("ldap_bcrypt", "LDAP bcrypt"),
