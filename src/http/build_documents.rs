@@ -35,3 +35,15 @@ pub(crate) fn build_documents(base_path: &str) -> Result<Documents, DocumentErro
 pub(crate) fn openapi_document(base_path: &str) -> Result<String, serde_json::Error> {
     document(&routes(), base_path).to_pretty_json()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_v1_lists_every_url_with_its_methods() {
+        let list = api::list_content(&routes(), "").unwrap();
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        insta::assert_json_snapshot!(list);
+    }
+}

@@ -51,3 +51,26 @@ impl<'error> ErrorResponse<'error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        domain::{InvalidField, Reason},
+        http::localization::Language,
+    };
+
+    #[test]
+    fn an_error_has_the_same_members_in_every_language() {
+        let reason = Reason::TooFewCharacters(15);
+        let kind = ErrorKind::from(InvalidField::new("Credential.Value", reason));
+        let response = |tag: String| {
+            let message = Language::Known(tag.parse().unwrap()).error(&kind);
+            (tag, serde_json::to_value(ErrorResponse::new(&kind, message, "id")).unwrap())
+        };
+        let responses: BTreeMap<_, _> = Language::tags().into_iter().map(response).collect();
+        insta::assert_json_snapshot!(responses);
+    }
+}
