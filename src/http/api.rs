@@ -13,10 +13,10 @@ use super::{
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What runs here, in the vendor's terms.
+/// The version of this service, in the vendor's terms.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ApiVersion {
-    /// Where version 1 of the API is.
+    /// The URL of version 1 of the API.
     v1: String,
     #[serde(rename = "NetServerVersion")]
     net_server_version: &'static str,
@@ -41,14 +41,14 @@ impl XmlNames for ApiVersion {
     const NAMESPACE: &'static str = "";
 }
 
-/// The place of [`version`] in the documents.
+/// Describes [`version`].
 pub(super) fn version_operation() -> Operation {
-    Operation::new("Tells what runs here: a page, unless Accept prefers another format.")
+    Operation::new("Returns the version: as a page, unless Accept prefers another format.")
         .answers_whole::<ApiVersion>(200)
         .may_be_a_page()
 }
 
-/// `GET /api`: a page by default, else what runs here.
+/// `GET /api`: a page by default, else the version.
 pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "accept"));
@@ -70,9 +70,9 @@ pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> Htt
     negotiation::write(response, request.headers(), &version)
 }
 
-/// The place of [`list`] in the documents.
+/// Describes [`list`].
 pub(super) fn list_operation() -> Operation {
-    Operation::new("Maps every URL of the API to its methods, each with one sentence.")
+    Operation::new("Lists every URL of the API with a summary of each method.")
         .answers_text("application/json")
 }
 

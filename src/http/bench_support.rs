@@ -1,4 +1,4 @@
-//! The parts of this layer that are measured one by one (`script/bench parts`).
+//! The steps of this layer that `script/bench components` measures.
 
 use actix_web::{
     HttpResponse,
@@ -10,7 +10,7 @@ use super::{
     negotiation::{self, bench_support},
 };
 
-/// Bodies of a save, by media type.
+/// Bodies of `SaveCredential`, by media type.
 pub const BODIES: [(&str, &str); 3] = [
     (
         "application/json",
@@ -28,7 +28,7 @@ pub const BODIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Headers as a client with many wishes sends them; `None` when it is no media type.
+/// The headers of a request with a long `Accept`; `None` when the media type is invalid.
 #[must_use]
 pub fn headers(media_type: &str) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
@@ -38,19 +38,19 @@ pub fn headers(media_type: &str) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// Finds out what a request's body is and what its answer is to be.
+/// Chooses the formats of request and response.
 #[must_use]
 pub fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
     bench_support::negotiate(headers)
 }
 
-/// Reads the body of a save.
+/// Reads a body of `SaveCredential`.
 #[must_use]
 pub fn read_save(headers: &HeaderMap, body: &str) -> Option<()> {
     bench_support::read::<SaveCredentialRequest>(headers, body.as_bytes()).ok().map(drop)
 }
 
-/// Writes a list of texts.
+/// Writes a list of strings.
 #[must_use]
 pub fn write_texts(headers: &HeaderMap, texts: &Vec<String>) -> u16 {
     negotiation::write(HttpResponse::Ok(), headers, texts).status().as_u16()

@@ -1,5 +1,4 @@
-//! Answers that never change while the process runs: made once, and answered from memory, compressed
-//! too.
+//! Responses that never change while the process runs. They are kept in memory, also compressed.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -19,27 +18,27 @@ use actix_web::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-/// What is shorter is not worth compressing.
+/// Shorter content, in bytes, is not compressed.
 const SHORT: usize = 1024;
 
-/// An answer that is made once.
+/// A response with constant content.
 pub(super) struct ConstantAnswer {
     content_type: &'static str,
     plain: Encoded,
-    /// `None` for what is too short to be compressed.
+    /// `None` when the content is too short to compress.
     gzip: Option<Encoded>,
 }
 
-/// One encoding of the content; each has a tag of its own (RFC 9110, section 8.8.3).
+/// One encoding of the content with its own entity tag (RFC 9110, section 8.8.3).
 struct Encoded {
     bytes: Bytes,
     tag: EntityTag,
 }
 
 impl ConstantAnswer {
-    /// Keeps a content in every encoding that is answered.
+    /// A response with this content, in every supported encoding.
     pub(super) fn new(content_type: &'static str, content: String) -> Self {
-        // The same for each instance of a release, which is all that a tag has to be.
+        // Equal in all instances of a release, which is sufficient for an entity tag.
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         let tag = format!("{:016x}", hasher.finish());
@@ -49,7 +48,7 @@ impl ConstantAnswer {
         Self { content_type, plain, gzip }
     }
 
-    /// The answer to a request: 304 when the caller has this content already.
+    /// The response to a request: 304 when the client already has this content.
     pub(super) fn answer(&self, request: &HttpRequest) -> HttpResponse {
         self.answer_with(request, HttpResponse::Ok())
     }
@@ -70,7 +69,7 @@ impl ConstantAnswer {
             response.status(StatusCode::NOT_MODIFIED);
         }
         response
-            // Kept by caches, and asked about each time: a new release has new contents.
+            // Caches must revalidate: a new release has new content.
             .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
             .append_header((VARY, HeaderValue::from_static("accept-encoding")))
             .insert_header((ETAG, encoded.tag.to_string()));
@@ -95,7 +94,7 @@ fn compressed(content: &[u8]) -> Option<Bytes> {
     (bytes.len() < content.len()).then(|| bytes.into())
 }
 
-/// True when the caller said that gzip is welcome; who said nothing gets what every client can read.
+/// True when the client accepts gzip explicitly.
 fn accepts_gzip(request: &HttpRequest) -> bool {
     let accepted = request.get_header::<AcceptEncoding>();
     let offered = [Encoding::gzip(), Encoding::identity()];

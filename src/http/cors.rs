@@ -1,7 +1,7 @@
-//! Cross-origin calls from pages of the configured origins (protocol.md 9.3 and 10.24).
+//! CORS for pages of the configured origins (protocol.md 9.3 and 10.24).
 //!
-//! Such pages bring an `Authorization` header of their own; cookies are never meant, so
-//! credentials are not allowed.
+//! Such pages authenticate with an `Authorization` header. Cookies are not allowed, so CORS credentials
+//! are off.
 
 use actix_cors::Cors;
 use actix_web::http::{
@@ -15,7 +15,7 @@ use actix_web::http::{
 use super::{headers, secret_headers::X_XSRF_TOKEN};
 use crate::domain::origin_pattern::OriginPattern;
 
-/// How long a browser may remember the answer to a preflight, in seconds.
+/// How long a browser may cache the response to a preflight, in seconds.
 const MAXIMUM_AGE: usize = 3600;
 
 /// The middleware for these origins.

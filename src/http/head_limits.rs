@@ -1,4 +1,4 @@
-//! Bounds on the head of a request, and on what it announces (protocol.md 10.25).
+//! Limits on the head of a request and on its `Content-Length` (protocol.md 10.25).
 
 use actix_web::{
     Error,
@@ -19,10 +19,10 @@ const MAXIMUM_AUTHORIZATION: usize = 16 * 1024;
 const MAXIMUM_BODY: u64 = negotiation::MAXIMUM_BODY as u64;
 const MAXIMUM_URI: usize = 8 * 1024;
 
-/// Bytes a header needs besides its name and value: colon, space, line end.
+/// The bytes of a header besides its name and value: colon, space and line end.
 const HEADER_OVERHEAD: usize = 4;
 
-/// Middleware that refuses heads that are too large.
+/// Middleware that refuses oversized heads.
 pub(super) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -50,13 +50,13 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
     is_too_large.then_some(ErrorKind::HeadersTooLarge)
 }
 
-/// Middleware of a route: refuses bodies that are too large by their own word, also where none is
-/// read. It comes after authentication.
+/// Middleware of a route: refuses a `Content-Length` that is too large, even when the handler reads no
+/// body. It runs after authentication.
 pub(super) async fn check_length(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    // The web server refuses a length that is repeated or no number.
+    // actix-web refuses a repeated or invalid length.
     let length = headers::single(request.headers(), &CONTENT_LENGTH).ok().flatten();
     let length = length.and_then(|length| length.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAXIMUM_BODY) {

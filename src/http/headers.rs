@@ -1,5 +1,5 @@
-//! Reads request headers. A header value is bytes (RFC 9110, section 5.5): it may be no text at
-//! all, it may be given on several lines, and one bad part must not hide the others.
+//! Reads request headers. A header value is bytes (RFC 9110, section 5.5): it need not be text, it may
+//! be given on several lines, and one invalid element must not hide the others.
 
 use std::str;
 
@@ -8,19 +8,19 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 /// The elements of a list that are read.
 const MAXIMUM_ELEMENTS: usize = 64;
 
-/// Why a header that is given once cannot be read.
+/// A header that must be given once and cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::http) enum UnreadableHeader {
     #[error("the header is given more than once")]
     Repeated,
-    #[error("the header is not text in UTF-8")]
+    #[error("the header is not valid UTF-8")]
     NotText,
 }
 
-/// The text of a header that may be given once; `None` when it is absent.
+/// The text of a header that must not be repeated; `None` when it is absent.
 ///
 /// # Errors
-/// When there are several, or it is not text.
+/// When the header is repeated or is not text.
 pub(in crate::http) fn single<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
@@ -28,7 +28,7 @@ pub(in crate::http) fn single<'headers>(
     single_of(headers.get_all(name))
 }
 
-/// As [`single`], of values that were taken out of their header map.
+/// As [`single`], for values outside a header map.
 ///
 /// # Errors
 /// As [`single`].
@@ -42,8 +42,7 @@ pub(in crate::http) fn single_of<'values>(
     text(value.as_bytes()).map(Some).ok_or(UnreadableHeader::NotText)
 }
 
-/// The elements of a list, over all lines of the header (RFC 9110, section 5.3), without the empty
-/// ones.
+/// The elements of a list over all lines of the header (RFC 9110, section 5.3), except empty ones.
 pub(in crate::http) fn elements<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
@@ -60,7 +59,7 @@ pub(in crate::http) fn lines<'headers>(
     headers.get_all(name).map(HeaderValue::as_bytes)
 }
 
-/// The elements of a list that are text. One that is not is as good as unknown.
+/// The elements of a list that are text. Other elements are ignored like unknown ones.
 pub(in crate::http) fn texts<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,
@@ -76,12 +75,12 @@ pub(in crate::http) fn list<'headers>(
     texts(headers, name).take(MAXIMUM_ELEMENTS)
 }
 
-/// The parts of a value between separators, without the blanks around them.
+/// Splits a value at a separator and trims each part.
 pub(in crate::http) fn split(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     value.split(move |byte| *byte == separator).map(<[u8]>::trim_ascii)
 }
 
-/// The text of bytes; `None` when they are not UTF-8.
+/// Bytes as text; `None` when they are not UTF-8.
 pub(in crate::http) fn text(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
 }
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn several_lines_are_one_list_and_a_part_that_is_no_text_hides_no_other() {
+    fn several_lines_are_one_list_and_an_invalid_element_hides_no_other() {
         let given = headers(&[b"a, \xff ,b", b"", b",\tc,", b"\xe6, d"]);
         assert_eq!(texts(&given, &ACCEPT).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
         assert_eq!(elements(&given, &ACCEPT).count(), 6);
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_may_be_given_once_is_absent_read_or_refused() {
+    fn a_single_header_is_absent_or_read_or_refused() {
         let read =
             |lines: &[&[u8]]| single(&headers(lines), &ACCEPT).map(|text| text.map(str::len));
         assert_eq!(read(&[]), Ok(None));

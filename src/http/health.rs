@@ -1,4 +1,4 @@
-//! Health, for load balancers and containers.
+//! Health checks for load balancers and containers.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use actix_web::{
 use super::{route::answering, state::HttpState};
 use crate::service::operations::instance::Instance;
 
-/// The two health routes.
+/// Registers the health routes.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .route("/health/live", answering(web::to(live), &Method::GET))
         .route("/health/ready", answering(web::to(ready), &Method::GET));
 }
 
-/// `GET /health/live`: 200 while the process can answer at all.
+/// `GET /health/live`: 200 while the process runs.
 async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("live\n")
 }
 
-/// `GET /health/ready`: 200 when requests are wanted here, else 503.
+/// `GET /health/ready`: 200 when this instance can serve requests, else 503.
 async fn ready(state: Data<HttpState>) -> HttpResponse {
     let answer = |mut response: actix_web::HttpResponseBuilder, text: &str| {
         response.content_type("text/plain; charset=utf-8").body(text.to_owned())

@@ -1,5 +1,5 @@
-//! Answers only for the hosts that are configured: a page of another host that makes a browser
-//! resolve its name to loopback (DNS rebinding) gets 421.
+//! Serves only the configured hosts; other hosts get 421. This prevents DNS rebinding, where a page
+//! makes a browser resolve the page's own host name to loopback.
 
 use actix_web::{
     Error,
@@ -21,14 +21,14 @@ pub(super) async fn check(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let host = Connection::of(request.request()).host;
-    let is_answered = request.app_data::<Data<HttpState>>().is_some_and(|state| {
+    let is_served = request.app_data::<Data<HttpState>>().is_some_and(|state| {
         let is_allowed = |host: String| {
             let host = without_port(&host).to_lowercase();
             state.allowed_hosts.contains(&host)
         };
         state.allowed_hosts.is_empty() || host.is_some_and(is_allowed)
     });
-    if !is_answered {
+    if !is_served {
         return Ok(request.error_response(ApiError::from(ErrorKind::MisdirectedRequest)));
     }
     Ok(next.call(request).await?.map_into_boxed_body())
@@ -47,7 +47,7 @@ mod tests {
     use super::without_port;
 
     #[test]
-    fn a_port_is_taken_off_and_an_ipv6_address_stays_whole() {
+    fn a_port_is_removed_and_an_ipv6_address_is_kept() {
         for (authority, host) in [
             ("localhost:8080", "localhost"),
             ("localhost", "localhost"),

@@ -1,4 +1,4 @@
-//! Metrics, on the operations listener only: they tell strangers how busy this service is.
+//! Metrics for Prometheus, on the operations listener only: the load of this service is not public.
 
 use actix_web::{
     HttpResponse,
@@ -21,12 +21,12 @@ use crate::service::operations::instance::Instance;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The one route.
+/// Registers the route.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config.route("/metrics", answering(web::to(metrics), &Method::GET));
 }
 
-/// `GET /metrics`: everything that is measured, for Prometheus.
+/// `GET /metrics`: every metric, in the OpenMetrics format.
 async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
     let register = |registry: &mut Registry| register(registry, state.connections.counts());
     let text =
@@ -36,8 +36,8 @@ async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
 
 fn register(registry: &mut Registry, counts: TransportCounts) {
     for (name, help, number) in [
-        ("connections", "Open connections of callers", counts.open),
-        ("connections_maximum", "Connections of callers there may be", counts.maximum),
+        ("connections", "Open client connections", counts.open),
+        ("connections_maximum", "Maximum number of client connections", counts.maximum),
     ] {
         let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
@@ -45,22 +45,22 @@ fn register(registry: &mut Registry, counts: TransportCounts) {
     for (name, help, number) in [
         (
             "connections_evicted",
-            "Connections without a request in progress, closed to make room for new ones",
+            "Idle connections that were closed to make room for new ones",
             counts.evicted,
         ),
         (
             "connections_refused",
-            "Connections refused because all others had a request in progress",
+            "Connections that were refused because every other connection was busy",
             counts.refused,
         ),
         (
             "request_timeouts",
-            "Connections closed because a request did not arrive in time",
+            "Connections that were closed because a request timed out",
             counts.request_timeouts,
         ),
         (
             "response_timeouts",
-            "Connections closed because an answer was not read in time",
+            "Connections that were closed because the client did not read a response in time",
             counts.response_timeouts,
         ),
     ] {

@@ -1,5 +1,4 @@
-//! Paths match case-insensitively, and with or without a slash at the end: clients of this API
-//! disagree about their spelling.
+//! Normalizes paths: clients of this API differ in case and in the slash at the end.
 
 use actix_web::{
     Error,
@@ -9,7 +8,7 @@ use actix_web::{
     middleware::Next,
 };
 
-/// Middleware that folds the path, before the router sees it, to the case the routes have.
+/// Middleware that normalizes the path before the router matches it.
 pub(super) async fn fold(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -21,13 +20,13 @@ pub(super) async fn fold(
     next.call(request).await
 }
 
-/// A path in lower case and without a slash at the end.
+/// A path in lower case without a slash at the end.
 pub(super) fn folded_path(path: &str) -> String {
     let shorter = path.strip_suffix('/').filter(|rest| !rest.is_empty());
     shorter.unwrap_or(path).to_ascii_lowercase()
 }
 
-/// The URI with its path folded; `None` when it is already.
+/// The URI with a normalized path; `None` when it is normalized already.
 fn folded(uri: &Uri) -> Option<Uri> {
     let mut target = folded_path(uri.path());
     if target == uri.path() {
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_path_is_folded() {
+    fn only_the_path_is_normalized() {
         let uri = Uri::from_static("/API/v1/User?$Select=Name");
         assert_eq!(folded(&uri).unwrap(), "/api/v1/user?$Select=Name");
         assert!(folded(&Uri::from_static("/api?A")).is_none());

@@ -1,5 +1,5 @@
-//! Ids of users that come in the URL: in the path of a resource, or in the query, by which the
-//! vendor's agents read and delete (`?userId=`, protocol.md 9.5).
+//! Reads user ids from the URL: from the path of a resource, or from the query of an agent call
+//! (`?userId=`, protocol.md 9.5).
 
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
@@ -7,10 +7,10 @@ use percent_encoding::percent_decode_str;
 use super::error::ErrorKind;
 use crate::domain::{InvalidField, Reason, user::UserId};
 
-/// The id in the query under that name, compared without regard to case.
+/// The id in the query with that name, which is case-insensitive.
 ///
 /// # Errors
-/// Names it when it is missing, given twice, or none that can be an id.
+/// When the id is missing, repeated or invalid.
 pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, ErrorKind> {
     let pairs =
         request.query_string().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -29,10 +29,10 @@ pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, Error
     Ok(UserId::require(name, Some(id))?)
 }
 
-/// The id in a path; a text that is no id is nobody's.
+/// The id in a path.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownUser`].
+/// [`ErrorKind::UnknownUser`] when the text is not an id.
 pub(super) fn user_id_of_path(text: &str) -> Result<UserId, ErrorKind> {
     let id = text.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
     id.ok_or(ErrorKind::UnknownUser)

@@ -1,5 +1,5 @@
-//! What a handler of an authenticated route gets beside the body: who calls, from where, and the
-//! capability of the service that its route uses.
+//! The extractor of authenticated routes: the caller, the client, the language and the capabilities
+//! of the service.
 
 use std::{
     future::{Future, Ready, ready},
@@ -32,14 +32,14 @@ pub(super) struct RequestContext {
     time_zone: Option<TimeZone>,
 }
 
-/// Who calls, and from where.
+/// The caller and the client that the request came from.
 pub(super) struct Caller {
     pub(super) principal: Principal,
     client_info: ClientInfo,
 }
 
 impl Caller {
-    /// The caller as the author of a change that is made now.
+    /// The context of a change that the caller makes now.
     pub(super) fn change_context(&self) -> ChangeContext<'_> {
         let actor = Actor::Principal(&self.principal);
         ChangeContext { actor, client_info: &self.client_info, now: clock::now() }
@@ -50,7 +50,7 @@ impl FromRequest for RequestContext {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    /// The middleware of the route has left the caller; where there is none, a route is wrong.
+    /// Fails when the route has no authentication middleware, which is a bug.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let state = request.app_data::<Data<HttpState>>();
@@ -73,22 +73,22 @@ impl RequestContext {
         self.capability::<Credentials>().types()
     }
 
-    /// In which language the caller reads.
+    /// The language of the response.
     pub(super) fn language(&self) -> &Language {
         &self.language
     }
 
-    /// In which zone the caller wants dates.
+    /// The time zone of dates in the response.
     pub(super) fn time_zone(&self) -> Option<&TimeZone> {
         self.time_zone.as_ref()
     }
 
-    /// Who calls.
+    /// The authenticated user.
     pub(super) fn principal(&self) -> &Principal {
         &self.caller.principal
     }
 
-    /// A capability, for calls that need neither the database nor hashing.
+    /// A capability of the service, for work that needs neither the database nor hashing.
     pub(super) fn capability<C: Capability>(&self) -> &C {
         self.state.service.get()
     }
@@ -108,7 +108,7 @@ impl RequestContext {
         self.run_or(use_case, ApiError::from)
     }
 
-    /// Runs a use case that only reads: when it was late, nothing can have been written.
+    /// Runs a use case that only reads, so that a timeout cannot have changed anything.
     pub(super) fn read<C, U, F, T, E>(
         self,
         use_case: U,

@@ -1,7 +1,7 @@
-//! Names each request: in the log, in the audit chain, in error bodies and in `X-Request-Id`.
+//! Assigns an id to each request, for the log, the audit log, error responses and `X-Request-Id`.
 //!
-//! The name is always ours: callers who choose the id that stands in evidence could give one id to
-//! many changes. Their own id goes into the log beside it.
+//! The id is always generated here: a caller who chose the id in the audit log could use one id for
+//! many changes. The caller's own id is logged beside it.
 
 use actix_web::{
     Error, HttpMessage,
@@ -16,7 +16,7 @@ use super::headers;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The name of a request.
+/// The id of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(String);
 
@@ -27,7 +27,7 @@ impl RequestId {
     }
 }
 
-/// The caller's own name of the request, for the log: it matches `[A-Za-z0-9-]{1,64}`.
+/// The caller's own id of the request, for the log. It matches `[A-Za-z0-9-]{1,64}`.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientRequestId(String);
 
@@ -37,7 +37,7 @@ impl ClientRequestId {
         &self.0
     }
 
-    /// `None` when there is none, there are several, or it is anything else than plain.
+    /// `None` when the header is absent, repeated or has another form.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let given = headers::single(headers, &X_REQUEST_ID).ok().flatten()?;
         let is_plain = (1..=64).contains(&given.len())
@@ -46,7 +46,7 @@ impl ClientRequestId {
     }
 }
 
-/// Middleware that names the request and puts the name into the answer.
+/// Middleware that assigns the id and adds it to the response.
 pub(super) async fn assign(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

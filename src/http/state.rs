@@ -1,4 +1,4 @@
-//! What every worker shares.
+//! The state that all workers share.
 
 use std::{
     net::IpAddr,
@@ -14,47 +14,47 @@ use ipnet::IpNet;
 use super::{documents::Documents, transport::ConnectionRegistry};
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
 
-/// Shared by all workers; built once in `startup`.
+/// The shared state; `startup` builds it once.
 pub(crate) struct HttpState {
     pub(crate) service: ServiceHandle,
     pub(crate) readiness: Readiness,
-    /// The connections of callers.
+    /// The client connections.
     pub(crate) connections: Arc<ConnectionRegistry>,
-    /// Answered hosts, in lower case and without port; empty: all.
+    /// The served hosts, in lower case and without port; empty for every host.
     pub(crate) allowed_hosts: Vec<String>,
-    /// What does not change while the process runs.
+    /// The documents, which do not change while the process runs.
     pub(crate) documents: Documents,
-    /// The path that everything but health is under; empty: none.
+    /// The path prefix of everything except health; empty for none.
     pub(crate) base_path: String,
-    /// Proxies whose `X-Forwarded-*` headers are believed.
+    /// The proxies whose `X-Forwarded-*` headers are trusted.
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may call the API.
+    /// The origins whose pages may call the API.
     pub(crate) cors_origins: Vec<OriginPattern>,
-    /// True when a proxy terminates TLS, unless it says otherwise.
+    /// True when a proxy terminates TLS.
     pub(crate) is_behind_tls: bool,
-    /// True when this listener answers health too, as `dev`'s does.
+    /// True when this listener serves health checks too, as that of `dev` does.
     pub(crate) serves_health: bool,
-    /// How long a body may take to arrive.
+    /// The timeout for receiving a body.
     pub(crate) read_timeout: Duration,
-    /// The challenges of a 401, one for each scheme that is offered.
+    /// The challenges of a 401, one for each offered scheme.
     pub(crate) challenges: Vec<&'static str>,
 }
 
 impl HttpState {
-    /// True for the address of a proxy that is believed.
+    /// True for the address of a trusted proxy.
     pub(super) fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 }
 
-/// False as soon as the process has been told to stop.
+/// Whether this instance is ready; not ready after the process was told to stop.
 #[derive(Default)]
 pub(crate) struct Readiness {
     is_stopping: AtomicBool,
 }
 
 impl Readiness {
-    /// From now on this instance wants no more requests.
+    /// Marks this instance as not ready for requests.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The vendor's names of what is an enumeration here (protocol.md 7.1).
+//! The vendor's names of our enumerations (protocol.md 7.1).
 
 use utoipa::ToSchema;
 
@@ -14,8 +14,9 @@ const ADMINISTRATOR: &str = "Administrator";
 /// The role of all other users.
 const USER: &str = "User";
 
-/// The names of [`user_type_name`], as the documents list them.
-#[expect(dead_code, reason = "only its schema is looked at")]
+// The names of `user_type_name`, for the OpenAPI document.
+/// The type of a user.
+#[expect(dead_code, reason = "only its schema is used")]
 #[expect(clippy::enum_variant_names, reason = "the vendor's names")]
 #[derive(ToSchema)]
 #[schema(as = UserType)]
@@ -38,12 +39,12 @@ pub(super) fn user_type_name(user_type: UserType) -> &'static str {
     }
 }
 
-/// The user type of that name, compared without regard to case.
+/// The user type with that name, which is case-insensitive.
 ///
 /// # Errors
-/// Names `field` when there is none.
+/// When no user type has that name.
 pub(super) fn read_user_type(field: &str, name: &str) -> Result<UserType, InvalidField> {
-    let is_named = |of: &UserType| user_type_name(*of).eq_ignore_ascii_case(name);
+    let is_named = |user_type: &UserType| user_type_name(*user_type).eq_ignore_ascii_case(name);
     let found = UserType::ALL.into_iter().find(is_named);
     found.ok_or_else(|| InvalidField::new(field, Reason::UnknownUserType))
 }
@@ -58,7 +59,7 @@ pub(super) fn role_type_name(user_type: UserType) -> &'static str {
     }
 }
 
-/// The role, which here says just one thing.
+/// The name of the role, which is either that of administrators or that of users.
 pub(super) fn role_name(may_administer: bool) -> &'static str {
     if may_administer { ADMINISTRATOR } else { USER }
 }
@@ -66,7 +67,7 @@ pub(super) fn role_name(may_administer: bool) -> &'static str {
 /// True for the role of administrators.
 ///
 /// # Errors
-/// Names `field` when it is no role.
+/// When no role has that name.
 pub(super) fn read_role(field: &str, name: &str) -> Result<bool, InvalidField> {
     if name.eq_ignore_ascii_case(ADMINISTRATOR) {
         return Ok(true);

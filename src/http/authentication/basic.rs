@@ -10,14 +10,14 @@ use crate::domain::{principal::PresentedCredential, user::looks_like_ticket};
 /// The challenge of a 401.
 pub(super) const CHALLENGE: &str = r#"Basic realm="Credential Keeper", charset="UTF-8""#;
 
-/// Length of the ticket prefix, `7T:`, whose colon is not the one to split at.
+/// The length of the ticket prefix `7T:`, whose colon does not separate name and password.
 const TICKET_PREFIX: usize = 3;
 
-/// What the header presents. A ticket may stand in the place of the name, with a blank password;
-/// then the request counts as SoTicket (protocol.md 10.5).
+/// Reads the credential. The name may be a ticket with an empty password, which counts as SoTicket
+/// (protocol.md 10.5).
 ///
 /// # Errors
-/// When it is no pair.
+/// When the text is not a name and a password.
 pub(super) fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
     let bytes = STANDARD.decode(text).map_err(|_| UnreadableCredential::NotBase64)?;
     let bytes = Zeroizing::new(bytes);
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_colon_splits() {
+    fn the_first_colon_separates_name_and_password() {
         let Ok(PresentedCredential::Password { name, password }) = read_pair("tje0:a:ø".as_bytes())
         else {
             panic!("not a password");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_with_a_blank_password_is_a_ticket() {
+    fn a_ticket_with_an_empty_password_is_a_ticket() {
         let Ok(PresentedCredential::Ticket(ticket)) = read_pair(b"7T:AbC==:") else {
             panic!("not a ticket");
         };
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pair_is_nothing() {
+    fn invalid_credentials_are_refused() {
         assert_eq!(read_pair(b"no colon").unwrap_err(), UnreadableCredential::NoColon);
         assert_eq!(read_pair(b"a:\xff").unwrap_err(), UnreadableCredential::NotUtf8);
         assert_eq!(read("not base64!").unwrap_err(), UnreadableCredential::NotBase64);

@@ -1,4 +1,4 @@
-//! The cookie session: its cookies, and `X-XSRF-TOKEN` (protocol.md 2 and 10.27).
+//! The session of a browser: its cookies and `X-XSRF-TOKEN` (protocol.md 2 and 10.27).
 
 use actix_web::{
     cookie::{Cookie, SameSite},
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// The cookie of the session, out of reach for scripts.
+/// The cookie of the session, which scripts cannot read.
 pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 /// The cookie that a page's script copies into the header.
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
 
-/// What a request without an `Authorization` header presents.
+/// Reads the credential of a request without an `Authorization` header.
 pub(super) fn read(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
     let xsrf = xsrf_header(headers)?.ok_or(ErrorKind::XsrfMissing)?;
     single_cookie(headers, XSRF_COOKIE)?;
@@ -30,25 +30,25 @@ pub(super) fn read(headers: &SecretHeaders) -> Result<PresentedCredential, ApiEr
     Ok(PresentedCredential::Session { cookie, xsrf })
 }
 
-/// The value of `X-XSRF-TOKEN`, if there is one.
+/// The value of `X-XSRF-TOKEN`; `None` when it is absent.
 ///
 /// # Errors
-/// When there are several.
+/// When the header is repeated.
 pub(in crate::http) fn xsrf_header(
     headers: &SecretHeaders,
 ) -> Result<Option<SecretString>, UnreadableCredential> {
     match headers.single(X_XSRF_TOKEN) {
         Ok(value) => Ok(value.map(SecretString::from)),
-        // No value of ours.
+        // Not one of our tokens.
         Err(UnreadableHeader::NotText) => Ok(Some(SecretString::default())),
         Err(error) => Err(UnreadableCredential::Header("X-XSRF-TOKEN", error)),
     }
 }
 
-/// The value of a cookie, if there is one.
+/// The value of a cookie; `None` when it is absent.
 ///
 /// # Errors
-/// When there are several: one may have been planted by another host of the domain.
+/// When the cookie is repeated: another host of the domain may have set one.
 pub(in crate::http) fn single_cookie(
     headers: &SecretHeaders,
     name: &'static str,
@@ -58,11 +58,11 @@ pub(in crate::http) fn single_cookie(
     if values.next().is_some() {
         return Err(UnreadableCredential::RepeatedCookie(name));
     }
-    // One that is no text is none of ours, and as good as a wrong one.
+    // A value that is not text is not one of ours.
     Ok(Some(SecretString::from(headers::text(value).unwrap_or_default())))
 }
 
-/// The values of every cookie of that name. Those of other programs on this host may be anything.
+/// Every value of a cookie. Cookies of other programs on this host may contain any bytes.
 fn cookies<'headers>(
     headers: &'headers SecretHeaders,
     name: &str,
@@ -76,7 +76,7 @@ fn cookies<'headers>(
     })
 }
 
-/// A cookie for this service's own pages. Without a value, it takes the browser's one away.
+/// A cookie for the pages of this service. Without a value, it removes the cookie from the browser.
 pub(in crate::http) fn own_cookie<'cookie>(
     name: &'cookie str,
     value: &'cookie str,

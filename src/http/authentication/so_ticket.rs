@@ -1,4 +1,4 @@
-//! SoTicket: the ticket as it is, without further encoding (protocol.md 1.1).
+//! SoTicket: a ticket without any encoding (protocol.md 1.1).
 
 use secrecy::SecretString;
 
@@ -8,8 +8,8 @@ use crate::domain::principal::PresentedCredential;
 /// The challenge of a 401.
 pub(super) const CHALLENGE: &str = "SOTicket";
 
-/// What the header presents.
-#[expect(clippy::unnecessary_wraps, reason = "every scheme reads with the same signature")]
+/// Reads the credential.
+#[expect(clippy::unnecessary_wraps, reason = "every scheme has this signature")]
 pub(super) fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
     Ok(PresentedCredential::Ticket(SecretString::from(text)))
 }

@@ -1,4 +1,4 @@
-//! Our own additions, never mixed into the vendor's tree.
+//! Additions of this service, outside the paths of the vendor's API.
 
 pub(super) mod tickets;
 pub(super) mod user_attempts;

@@ -1,4 +1,4 @@
-//! `/keeper/tickets`: a ticket for a password, and its end (protocol.md 10.8).
+//! `/keeper/tickets`: issues a ticket for a password, and ends it (protocol.md 10.8).
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::{
     service::sessions::tickets::Tickets,
 };
 
-/// A new ticket; its text is shown this once.
+/// A new ticket. Its text is shown only once.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct TicketResponse<'ticket> {
     ticket: &'ticket str,
-    /// RFC 3339 with its offset, in the zone of `SO-TimeZone`, else in UTC. Each use moves it.
+    /// RFC 3339 with an offset, in the zone of `SO-TimeZone` or in UTC. Each use extends it.
     expires_at: String,
 }
 
@@ -33,17 +33,17 @@ impl XmlNames for TicketResponse<'_> {
     const NAMESPACE: &'static str = "";
 }
 
-/// The place of [`issue`] in the documents.
+/// Describes [`issue`].
 pub(in crate::http) fn issue_operation() -> Operation {
-    Operation::new("Gives a ticket for the Basic password of this request.")
+    Operation::new("Issues a ticket for the Basic password of this request.")
         .answers_whole::<TicketResponse<'static>>(201)
         .refuses(ErrorKind::Forbidden(MissingRight::IssueTicket))
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// The place of [`end_current`] in the documents.
+/// Describes [`end_current`].
 pub(in crate::http) fn end_current_operation() -> Operation {
-    Operation::new("Ends the ticket that this request came with.")
+    Operation::new("Ends the ticket that authenticates this request.")
         .refuses(ErrorKind::Forbidden(MissingRight::EndTicket))
         .refuses(ErrorKind::OutcomeUnknown)
 }
@@ -65,7 +65,7 @@ pub(in crate::http) async fn issue(
     Ok(negotiation::write(HttpResponse::Created(), request.headers(), &response))
 }
 
-/// `DELETE /keeper/tickets/current`: 204, and the ticket of this request has ended.
+/// `DELETE /keeper/tickets/current`: ends the ticket of this request.
 pub(in crate::http) async fn end_current(
     context: RequestContext,
 ) -> Result<HttpResponse, ApiError> {

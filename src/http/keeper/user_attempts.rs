@@ -1,5 +1,5 @@
-//! `/keeper/users/{id}/attempts`: what was tried in vain for a user, and letting it be tried again.
-//! For administrators.
+//! `/keeper/users/{id}/attempts`: lists and resets the failed login attempts of a user, for
+//! administrators.
 
 use std::sync::Arc;
 
@@ -21,19 +21,19 @@ use crate::{
     service::throttling::lockouts::{FailedAttempts, Lockouts},
 };
 
-/// What was tried in vain for one credential type.
+/// The failed login attempts for one credential type.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct AttemptInfo {
     /// The credential type.
     #[serde(rename = "Type")]
     credential_type: String,
-    /// Distinct wrong secrets since the last right one.
+    /// The number of distinct wrong secrets since the last successful login.
     failures: u32,
-    /// Nothing is tried before this moment.
+    /// Attempts before this moment are refused.
     #[schema(required = true)]
     next_allowed_at: Option<String>,
-    /// True: nothing is tried until it is unlocked.
+    /// True while the credential is locked, until an administrator unlocks it.
     is_stopped: bool,
 }
 
@@ -42,23 +42,25 @@ impl XmlNames for AttemptInfo {
     const NAMESPACE: &'static str = "";
 }
 
-/// The place of [`list`] in the documents.
+/// Describes [`list`].
 pub(in crate::http) fn list_operation() -> Operation {
-    Operation::new("Lists what was tried in vain for a user, for administrators.")
+    Operation::new("Lists the failed login attempts of a user, for administrators.")
         .answers_list::<AttemptInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::UnknownUser)
 }
 
-/// The place of [`unlock`] in the documents.
+/// Describes [`unlock`].
 pub(in crate::http) fn unlock_operation() -> Operation {
-    Operation::new("Lets a user's secrets be tried again, for administrators.")
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
-        .refuses(ErrorKind::UnknownUser)
-        .refuses(ErrorKind::OutcomeUnknown)
+    Operation::new(
+        "Resets the failed login attempts of a user and unlocks the account, for administrators.",
+    )
+    .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+    .refuses(ErrorKind::UnknownUser)
+    .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Lists what was tried in vain.
+/// Lists the failed attempts.
 pub(in crate::http) async fn list(
     context: RequestContext,
     request: HttpRequest,
@@ -82,7 +84,7 @@ pub(in crate::http) async fn list(
     Ok(Negotiated(listed.into_iter().map(info).collect()))
 }
 
-/// Forgets it.
+/// Resets the failed attempts.
 pub(in crate::http) async fn unlock(
     context: RequestContext,
     user: Path<String>,

@@ -1,5 +1,5 @@
-//! `/keeper/users/{id}/tickets`: a user's tickets and sessions, and their end. For administrators,
-//! and for everybody about themselves.
+//! `/keeper/users/{id}/tickets`: lists and ends the tickets and sessions of a user, for administrators
+//! and for the user.
 
 use std::sync::Arc;
 
@@ -24,18 +24,18 @@ use crate::{
     service::sessions::tickets::{TicketSummary, Tickets},
 };
 
-/// A ticket or a session that still counts. Its text is not known here.
+/// A valid ticket or session. Its text is not stored.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct TicketInfo {
-    /// Names it in this list; nobody can log in with it.
+    /// Identifies the ticket in this list. It cannot be used to log in.
     id: String,
     /// `ticket` or `session`.
     kind: &'static str,
-    /// When the password was proven that it goes back to.
+    /// When the user authenticated with a password.
     authenticated_at: String,
     created_at: String,
-    /// Each use moves it.
+    /// Each use extends it.
     expires_at: String,
 }
 
@@ -44,31 +44,31 @@ impl XmlNames for TicketInfo {
     const NAMESPACE: &'static str = "";
 }
 
-/// The place of [`list`] in the documents.
+/// Describes [`list`].
 pub(in crate::http) fn list_operation() -> Operation {
-    Operation::new("Lists a user's tickets and sessions that still count, newest first.")
+    Operation::new("Lists the valid tickets and sessions of a user, newest first.")
         .answers_list::<TicketInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::UnknownUser)
 }
 
-/// The place of [`end_all`] in the documents.
+/// Describes [`end_all`].
 pub(in crate::http) fn end_all_operation() -> Operation {
-    Operation::new("Ends all of a user's tickets, sessions and tokens but the caller's own.")
+    Operation::new("Ends all tickets, sessions and tokens of a user, except those of this request.")
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// The place of [`end_one`] in the documents.
+/// Describes [`end_one`].
 pub(in crate::http) fn end_one_operation() -> Operation {
-    Operation::new("Ends one of a user's tickets or sessions.")
+    Operation::new("Ends one ticket or session of a user.")
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownRoute)
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Lists what still counts.
+/// Lists the valid tickets and sessions.
 pub(in crate::http) async fn list(
     context: RequestContext,
     request: HttpRequest,
@@ -92,7 +92,7 @@ pub(in crate::http) async fn list(
     Ok(Negotiated(listed.into_iter().map(info).collect()))
 }
 
-/// Ends everything.
+/// Ends all tickets, sessions and tokens.
 pub(in crate::http) async fn end_all(
     context: RequestContext,
     user: Path<String>,
@@ -106,12 +106,12 @@ pub(in crate::http) async fn end_all(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Ends one.
+/// Ends one ticket or session.
 pub(in crate::http) async fn end_one(
     context: RequestContext,
-    named: Path<(String, String)>,
+    path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let (user, ticket) = named.into_inner();
+    let (user, ticket) = path.into_inner();
     let (user_id, digest) =
         (query::user_id_of_path(&user)?, digest(&ticket).ok_or(ErrorKind::UnknownRoute)?);
     let ended = context.run(|tickets: Arc<Tickets>, caller| async move {
@@ -124,7 +124,7 @@ pub(in crate::http) async fn end_one(
     }
 }
 
-/// The bytes behind a ticket's id.
+/// The digest of a ticket, from its id.
 fn digest(id: &str) -> Option<Vec<u8>> {
     HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok().filter(|digest| digest.len() == 32)
 }

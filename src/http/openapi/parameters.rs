@@ -5,7 +5,10 @@ use utoipa::openapi::{
     path::{Parameter, ParameterBuilder, ParameterIn},
 };
 
-use crate::http::route::{Access, Route};
+use crate::http::{
+    localization::Language,
+    route::{Access, Route},
+};
 
 /// The names in the braces of a path.
 pub(super) fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
@@ -41,12 +44,14 @@ pub(super) fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
             .schema(Some(Object::with_type(Type::String)))
             .build()
     };
-    let header = |name, description| parameter(name, ParameterIn::Header, description);
+    let header = |name, description: &str| parameter(name, ParameterIn::Header, description);
+    let tags = Language::tags().join("`, `");
+    let languages = format!(
+        "The language of texts: one of `{tags}`. Without it, messages are English and names are raw \
+         `[SR_…]` texts."
+    );
     let mut parameters = vec![
-        header(
-            "Accept-Language",
-            "The language of texts; without it, texts are raw `[SR_…]` names.",
-        ),
+        header("Accept-Language", &languages),
         header("SO-Language", "Overrides Accept-Language; `*` or `x` turns translation off."),
         header("SO-Culture", "The format of numbers and dates in texts; has no effect yet."),
         header("SO-TimeZone", "The time zone of dates, such as `NO`, `261` or `Europe/Oslo`."),

@@ -1,4 +1,4 @@
-//! `/openapi.json`, and `/docs`: the same as a page to read, without any script.
+//! `/openapi.json`, and `/docs`: the same document as a page.
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Data};
 use askama::Template;
@@ -14,6 +14,8 @@ use crate::http::{
 struct DocsTemplate<'page> {
     base_path: &'page str,
     version: &'static str,
+    /// The tags of the languages that have texts.
+    languages: String,
     operations: Vec<OperationView>,
     schemas: Vec<SchemaView>,
     errors: Vec<ErrorView>,
@@ -30,7 +32,7 @@ struct OperationView {
     answers: Vec<(String, String, Option<TypeView>)>,
 }
 
-/// A type, and the carrier on this page that it is about, if it is.
+/// A type, and the carrier on this page that it links to.
 struct TypeView {
     text: String,
     carrier: Option<String>,
@@ -51,9 +53,9 @@ struct ErrorView {
     text: String,
 }
 
-/// The place of [`openapi`] in the documents.
+/// Describes [`openapi`].
 pub(in crate::http) fn openapi_operation() -> Operation {
-    Operation::new("This document.").answers_text("application/json")
+    Operation::new("Returns this document.").answers_text("application/json")
 }
 
 /// `GET /openapi.json`.
@@ -61,12 +63,12 @@ pub(in crate::http) async fn openapi(request: HttpRequest, state: Data<HttpState
     state.documents.openapi.answer(&request)
 }
 
-/// The place of [`docs`] in the documents.
+/// Describes [`docs`].
 pub(in crate::http) fn docs_operation() -> Operation {
-    Operation::new("This document as a page.").answers_text("text/html")
+    Operation::new("Returns this document as a page.").answers_text("text/html")
 }
 
-/// `GET /`: what the service prints when it is ready leads to something to read.
+/// `GET /`: redirects to the documentation, because the service prints this URL when it is ready.
 pub(in crate::http) async fn redirect_to_docs(state: Data<HttpState>) -> HttpResponse {
     html::redirect(&state, "/docs")
 }
@@ -76,7 +78,7 @@ pub(in crate::http) async fn docs(request: HttpRequest, state: Data<HttpState>) 
     page(&request, &state, HttpResponse::Ok())
 }
 
-/// The document as a page.
+/// Writes the page into a response.
 pub(in crate::http) fn page(
     request: &HttpRequest,
     state: &HttpState,
@@ -97,6 +99,7 @@ pub(in crate::http) fn page_content(
     let template = DocsTemplate {
         base_path,
         version: env!("CARGO_PKG_VERSION"),
+        languages: Language::tags().join(", "),
         operations: operations(document),
         schemas: schemas(document),
         errors: errors(),
@@ -151,21 +154,21 @@ fn errors() -> Vec<ErrorView> {
     ErrorKind::samples().iter().map(view).collect()
 }
 
-/// What a reference refers to.
+/// Resolves a reference.
 fn resolved<'document>(document: &'document Value, value: &'document Value) -> &'document Value {
     let reference = value.get("$ref").and_then(Value::as_str);
     let target = reference.and_then(|reference| document.pointer(reference.strip_prefix('#')?));
     target.unwrap_or(value)
 }
 
-/// What is in the first media type of a body or an answer; the others have the same.
+/// The type of a body or a response. Every media type has the same one.
 fn schema_of(body: &Value) -> Option<TypeView> {
     let (_, content) = members(body.get("content")).next()?;
     let schema = content.get("schema")?;
     Some(TypeView { text: type_of(schema), carrier: carrier_of(schema) })
 }
 
-/// The carrier that a schema is, is perhaps, or is a list of.
+/// The carrier that a schema refers to, also as an alternative or as the items of a list.
 fn carrier_of(schema: &Value) -> Option<String> {
     if schema.get("$ref").is_some() {
         return Some(type_of(schema));
@@ -174,7 +177,7 @@ fn carrier_of(schema: &Value) -> Option<String> {
     choices.chain(schema.get("items")).find_map(carrier_of)
 }
 
-/// A schema in one word, or a few.
+/// A schema in a few words.
 fn type_of(schema: &Value) -> String {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         return reference.rsplit('/').next().unwrap_or_default().to_owned();
@@ -200,6 +203,6 @@ fn members(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    // The page has no use for the marks of Markdown.
+    // Without the backticks of Markdown.
     value.get(name).and_then(Value::as_str).unwrap_or_default().replace('`', "")
 }

@@ -1,4 +1,4 @@
-//! Answers that are pages.
+//! Responses that are pages.
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
@@ -8,11 +8,11 @@ use askama::Template;
 
 use crate::http::{error::ApiError, error::ErrorKind, state::HttpState};
 
-/// Nothing but our own style sheet and forms: no script, no frame, no other host.
+/// Allows only the style sheet and the forms of this service: no scripts, frames or other hosts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
-/// A page as an answer.
+/// Renders a page.
 pub(in crate::http) fn page(
     mut response: HttpResponseBuilder,
     template: &impl Template,
@@ -22,7 +22,7 @@ pub(in crate::http) fn page(
     Ok(response.content_type("text/html; charset=utf-8").body(html))
 }
 
-/// The headers that keep a page to itself.
+/// Adds the security headers of a page.
 pub(in crate::http) fn protect(response: &mut HttpResponseBuilder) {
     response
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
@@ -30,7 +30,7 @@ pub(in crate::http) fn protect(response: &mut HttpResponseBuilder) {
         .insert_header((X_FRAME_OPTIONS, "DENY"));
 }
 
-/// 303 to a path of this service.
+/// Redirects with 303 to a path of this service.
 pub(in crate::http) fn redirect(state: &HttpState, path: &str) -> HttpResponse {
     let location = format!("{}{path}", state.base_path);
     HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()

@@ -1,4 +1,4 @@
-//! `/login`: a page to sign in with, and the same for programs (protocol.md 10.27).
+//! `/login`: starts a session, from a page or from a program (protocol.md 10.27).
 
 use std::sync::Arc;
 
@@ -32,10 +32,10 @@ use crate::{
     },
 };
 
-/// Names the login page that a form came from, until it comes back.
+/// The cookie that ties a form to the login page that it was sent from.
 const LOGIN_COOKIE: &str = "KEEPER-LOGIN";
 
-/// A name and a password.
+/// The credentials of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SignInRequest {
@@ -43,18 +43,18 @@ pub(in crate::http) struct SignInRequest {
     user_name: Option<String>,
     #[schema(required = true, nullable = false, value_type = String, max_length = 1024)]
     password: Option<SecretString>,
-    /// Forms only: the page's own hidden value.
+    /// The hidden value of the login page; required for forms.
     #[schema(value_type = Option<String>)]
     login_token: Option<SecretString>,
 }
 
-/// Who is signed in now.
+/// The user who signed in.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SignInResponse {
     associate_id: i32,
     user_name: String,
-    /// The value for `X-XSRF-TOKEN`, as in the cookie XSRF-TOKEN.
+    /// The value for `X-XSRF-TOKEN`, as in the XSRF-TOKEN cookie.
     xsrf_token: String,
 }
 
@@ -69,7 +69,7 @@ struct LoginTemplate<'page> {
     base_path: &'page str,
     language: &'page Language,
     login_token: &'page str,
-    /// What went wrong, if anything did.
+    /// The error message of the last attempt.
     problem: Option<&'page str>,
 }
 
@@ -82,9 +82,9 @@ struct SignedInTemplate<'page> {
     xsrf_token: &'page str,
 }
 
-/// The place of [`show`] in the documents.
+/// Describes [`show`].
 pub(in crate::http) fn show_operation() -> Operation {
-    Operation::new("The page to sign in with, or that says who is signed in.")
+    Operation::new("Shows the login page, or the user who is signed in.")
         .answers_text("text/html")
         .refuses(ErrorKind::UnknownRoute)
 }
@@ -115,9 +115,9 @@ pub(in crate::http) async fn show(
     login_page(HttpResponse::Ok(), &request, &state, None)
 }
 
-/// The place of [`sign_in`] in the documents.
+/// Describes [`sign_in`].
 pub(in crate::http) fn sign_in_operation() -> Operation {
-    Operation::new("Starts a session: sets the cookies ASP.NET_SessionId and XSRF-TOKEN.")
+    Operation::new("Starts a session and sets the cookies ASP.NET_SessionId and XSRF-TOKEN.")
         .takes::<SignInRequest>()
         .answers_whole::<SignInResponse>(200)
         .may_be_a_page()
@@ -131,8 +131,8 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// `POST /login`: a form of the page goes back to the page, anything else is answered in its
-/// format. What is wrong with a form is rendered as [`page_of`] that error.
+/// `POST /login`: redirects a form to the page, and answers anything else in its format. The error of a
+/// form is rendered by [`page_of`].
 pub(in crate::http) async fn sign_in(
     request: HttpRequest,
     state: Data<HttpState>,
@@ -166,7 +166,7 @@ pub(in crate::http) async fn sign_in(
     Ok(response)
 }
 
-/// Where sessions are switched off, there is no such page.
+/// Answers 404 when sessions are disabled.
 fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
     let is_on = state.service.get::<Sessions>().are_enabled();
     if is_on { Ok(()) } else { Err(ErrorKind::UnknownRoute) }
@@ -177,7 +177,7 @@ fn is_form(request: &HttpRequest) -> bool {
     negotiation::is_form(request.headers())
 }
 
-/// Refuses what the pages of other sites send.
+/// Refuses requests from pages of other sites.
 fn check_page(
     request: &HttpRequest,
     state: &HttpState,
@@ -185,7 +185,7 @@ fn check_page(
     token: Option<&SecretString>,
 ) -> Result<(), ApiError> {
     require_own_page(request)?;
-    // Only forms can be sent without the browser asking first.
+    // Browsers send only forms to other origins without a CORS preflight.
     let cookie = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
     let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
     let is_shown = page.is_some_and(|page| state.service.get::<Sessions>().is_of_login_page(&page));
@@ -217,7 +217,7 @@ async fn start(
         })
 }
 
-/// What is wrong with a form, as the page that the form is on; `None` when it was no form.
+/// The login page with the error of a form; `None` when the request was not a form.
 pub(in crate::http) fn page_of(
     kind: &ErrorKind,
     response: HttpResponseBuilder,
@@ -243,7 +243,7 @@ fn login_page(
     state: &HttpState,
     problem: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
-    // The page that is open beside this one goes on working.
+    // Reuse the cookie, so that a login page in another tab remains valid.
     let open = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
     let page = state.service.get::<Sessions>().new_login_page(open)?;
     response.cookie(cookie_of(request, state, LOGIN_COOKIE, page.cookie.expose_secret()));

@@ -23,34 +23,36 @@ use crate::http::{
 };
 use crate::service::sessions::sign_in::Sessions;
 
-/// What the form of the page brings, since forms cannot set headers.
+/// The form of the page, which cannot set a header.
 #[derive(Deserialize, ToSchema)]
 pub(in crate::http) struct SignOutRequest {
-    /// The page's hidden value; others send `X-XSRF-TOKEN`.
+    /// The hidden value of the page; other clients send `X-XSRF-TOKEN`.
     #[serde(rename = "XSRF_TOKEN")]
     #[schema(value_type = Option<String>)]
     xsrf_token: Option<SecretString>,
 }
 
-/// Its place in the documents.
+/// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Ends the session of the cookie; needs X-XSRF-TOKEN, or the form's own value.")
-        .takes_optional::<SignOutRequest>()
-        .redirects_forms()
-        .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
-        .refuses(ErrorKind::Unauthenticated)
-        .refuses(ErrorKind::XsrfMissing)
-        .refuses(ErrorKind::XsrfWrong)
-        .refuses(ErrorKind::OutcomeUnknown)
+    Operation::new(
+        "Ends the session of the cookie; requires X-XSRF-TOKEN or the hidden value of the form.",
+    )
+    .takes_optional::<SignOutRequest>()
+    .redirects_forms()
+    .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
+    .refuses(ErrorKind::Unauthenticated)
+    .refuses(ErrorKind::XsrfMissing)
+    .refuses(ErrorKind::XsrfWrong)
+    .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Ends the session; without one, there is nothing to end and that is as good.
+/// Ends the session. Succeeds without a session too.
 pub(in crate::http) async fn sign_out(
     request: HttpRequest,
     state: Data<HttpState>,
     Body(body): Body<SignOutRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    // A page of another site has no cookie to show, but could have ours taken away.
+    // A page of another site has no cookie, but could make the browser remove ours.
     require_own_page(&request)?;
     let secret_headers = secret_headers(&request);
     if let Some(cookie) = single_cookie(&secret_headers, SESSION_COOKIE)? {

@@ -1,4 +1,4 @@
-//! Pages for browsers: signing in, and the documentation. No script, nothing from other hosts.
+//! Pages for browsers: login and documentation. They have no scripts and nothing from other hosts.
 
 pub(super) mod assets;
 pub(super) mod docs;

@@ -1,4 +1,4 @@
-//! Which page sends a request: signing in and out is for our own ones.
+//! Restricts login and logout to the pages of this service.
 
 use actix_web::{
     HttpRequest,
@@ -13,7 +13,7 @@ use crate::http::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses what a browser says that a page of another site sends (Fetch Metadata, else `Origin`).
+/// Refuses a request that a page of another site sends, according to Fetch Metadata or `Origin`.
 pub(super) fn require_own_page(request: &HttpRequest) -> Result<(), ErrorKind> {
     let header = |name| headers::single(request.headers(), name);
     let is_own = match (header(&SEC_FETCH_SITE), header(&ORIGIN)) {
@@ -22,7 +22,7 @@ pub(super) fn require_own_page(request: &HttpRequest) -> Result<(), ErrorKind> {
             Connection::of(request).origin().is_some_and(|own| own.eq_ignore_ascii_case(origin))
         }
         (Ok(None), Ok(None)) => true,
-        // No browser repeats them, or sends what is no text.
+        // No browser repeats these headers or sends them with other bytes than text.
         (Err(_), _) | (_, Err(_)) => false,
     };
     if is_own { Ok(()) } else { Err(ErrorKind::Forbidden(MissingRight::ForeignPage)) }

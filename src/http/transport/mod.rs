@@ -1,8 +1,8 @@
-//! The connections below HTTP: how many there may be, and how long each phase of one may take.
+//! Limits on connections: their number, and the duration of each phase.
 //!
-//! The web server bounds the first request head and the idle time after a complete exchange, and
-//! nothing else. So its sockets are wrapped: [`TimedStream`] has a deadline for every phase in which
-//! it waits for the peer, and [`ConnectionRegistry`] knows them all
+//! actix-web limits only the time of the first request head and the idle time after a complete
+//! exchange. So its sockets are wrapped: [`TimedStream`] has a deadline for every phase in which it
+//! waits for the peer, and [`ConnectionRegistry`] counts all connections
 //! ([ADR 28](../../../docs/adr/0028-deadlines-of-connections.md)).
 
 mod progress;

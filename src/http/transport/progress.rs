@@ -1,5 +1,4 @@
-//! Which phase a connection is in, as only the application knows: a request has reached it, or has
-//! been answered.
+//! Tracks the requests of a connection, from which its stream derives the phase.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -10,24 +9,24 @@ use actix_web::{
     middleware::Next,
 };
 
-/// The requests of one connection. Shared by its stream and its requests, which stay on one thread.
+/// The requests of one connection. Its stream and its requests share it; they stay on one thread.
 #[derive(Debug, Default)]
 pub(crate) struct RequestProgress {
     started: Cell<u64>,
     in_progress: Cell<u32>,
-    /// Bodies that the application waits for.
+    /// The number of bodies that the application waits for.
     reading: Cell<u32>,
-    /// Requests that started since the stream last received something.
+    /// The number of requests that started since the stream last received bytes.
     since_read: Cell<u32>,
 }
 
 impl RequestProgress {
-    /// How many requests have reached the application so far.
+    /// The number of requests that have reached the application.
     pub(super) fn started(&self) -> u64 {
         self.started.get()
     }
 
-    /// True while the application works on a request.
+    /// True while the application handles a request.
     pub(super) fn is_busy(&self) -> bool {
         self.in_progress.get() > 0
     }
@@ -37,7 +36,7 @@ impl RequestProgress {
         self.reading.get() > 0
     }
 
-    /// Notes that the stream received something.
+    /// Records that the stream received bytes.
     pub(super) fn note_read(&self) {
         self.since_read.set(0);
     }
@@ -49,20 +48,20 @@ impl RequestProgress {
         InProgress(Rc::clone(self))
     }
 
-    /// True for a request that arrived together with one before it.
+    /// True for a request that arrived together with the one before it.
     fn is_pipelined(&self) -> bool {
         self.since_read.get() > 1
     }
 }
 
-/// Says that the application waits for the body of a request, until this is dropped.
+/// Records that the application waits for the body of a request, until the guard is dropped.
 pub(in crate::http) fn read_body(request: &HttpRequest) -> Option<Reading> {
     let progress = request.conn_data::<Rc<RequestProgress>>()?;
     progress.reading.set(progress.reading.get() + 1);
     Some(Reading(Rc::clone(progress)))
 }
 
-/// A body that the application waits for.
+/// The guard of [`read_body`].
 pub(in crate::http) struct Reading(Rc<RequestProgress>);
 
 impl Drop for Reading {
@@ -71,7 +70,7 @@ impl Drop for Reading {
     }
 }
 
-/// A request that the application works on.
+/// The guard of a request that the application handles.
 struct InProgress(Rc<RequestProgress>);
 
 impl Drop for InProgress {
@@ -80,8 +79,7 @@ impl Drop for InProgress {
     }
 }
 
-/// Middleware, before all others, that tells the connection's stream that a request has arrived, and
-/// when it is answered.
+/// Middleware that runs before all others and records when a request arrives and when it is answered.
 pub(crate) async fn track(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -89,7 +87,7 @@ pub(crate) async fn track(
     let progress = request.conn_data::<Rc<RequestProgress>>().cloned();
     let _in_progress = progress.as_ref().map(RequestProgress::start);
     if progress.is_some_and(|progress| progress.is_pipelined()) {
-        // One connection with many requests in one packet takes turns with all other connections.
+        // A connection with many requests in one packet takes turns with other connections.
         tokio::task::yield_now().await;
     }
     next.call(request).await

@@ -1,7 +1,7 @@
-//! All open connections of one listener: how many, from where, and which one is closed to make room.
+//! The open connections of a listener, and the eviction of waiting ones.
 //!
-//! A new connection is never refused because of sockets that only wait: where the limit of an address
-//! or of all is reached, the oldest connection that waits for its peer is closed instead.
+//! Connections that only wait do not keep a new connection out: when the limit of an address or of the
+//! listener is reached, the oldest connection that waits for its peer is closed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,38 +17,38 @@ use ipnet::IpNet;
 
 use crate::domain::client_info::network_of;
 
-/// How many connections there may be.
+/// The maximum number of connections.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionLimits {
-    /// In all.
+    /// In total.
     pub(crate) maximum: usize,
-    /// From one address; of IPv6, from one /64.
+    /// From one IPv4 address or one IPv6 /64 network.
     pub(crate) per_address: usize,
-    /// Proxies: each of their connections may be somebody else's.
+    /// Networks without a limit per address: proxies, whose connections belong to many clients.
     pub(crate) unlimited: Vec<IpNet>,
 }
 
-/// What became of connections so far.
+/// Counts of connections since the start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TransportCounts {
     pub(crate) open: u64,
     pub(crate) maximum: u64,
     /// Closed to make room for a new one.
     pub(crate) evicted: u64,
-    /// Refused, because every other one was busy.
+    /// Refused because every other connection was busy.
     pub(crate) refused: u64,
-    /// Closed because a request did not arrive in time.
+    /// Closed because a request timed out.
     pub(crate) request_timeouts: u64,
-    /// Closed because an answer was not read in time.
+    /// Closed because the peer did not read a response in time.
     pub(crate) response_timeouts: u64,
 }
 
-/// In which phase a connection took too long.
+/// The phase in which a connection timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeoutPhase {
-    /// No request, or only a part of one.
+    /// No request, or an incomplete one.
     Request,
-    /// An answer that the peer does not read.
+    /// A response that the peer does not read.
     Response,
 }
 
@@ -68,28 +68,28 @@ struct OpenConnections {
     next_id: u64,
     /// Oldest first.
     all: BTreeMap<u64, OpenConnection>,
-    /// The same by the network they are from.
+    /// The same connections by network.
     by_network: HashMap<Option<IpAddr>, BTreeSet<u64>>,
 }
 
 #[derive(Debug)]
 struct OpenConnection {
     network: Option<IpAddr>,
-    /// False for a proxy's.
+    /// False for a connection from a proxy.
     is_limited: bool,
     handle: Arc<ConnectionHandle>,
 }
 
-/// What the registry and a connection's stream share.
+/// The state that the registry and the stream of a connection share.
 #[derive(Debug)]
 struct ConnectionHandle {
-    /// True while the connection waits for its peer, and nothing is lost by closing it.
+    /// True while the connection waits for its peer, so that it can be closed without loss.
     is_waiting: AtomicBool,
     is_evicted: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-/// A connection's place in the registry; dropped, the place is free.
+/// The place of a connection in the registry; dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Registration {
     registry: Arc<ConnectionRegistry>,
@@ -98,7 +98,7 @@ pub(crate) struct Registration {
 }
 
 impl ConnectionRegistry {
-    /// No connections yet.
+    /// A registry without connections.
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -110,8 +110,8 @@ impl ConnectionRegistry {
         })
     }
 
-    /// A place for a new connection, if need be that of an older one that waits; `None` when every
-    /// place is taken by a connection that is busy.
+    /// Registers a new connection, if necessary in the place of a waiting one; `None` when all
+    /// connections are busy.
     pub(crate) fn register(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Registration> {
         let address = address.map(|address| address.to_canonical());
         let is_limited = address.is_some_and(|address| {
@@ -119,8 +119,8 @@ impl ConnectionRegistry {
         });
         let network = address.map(network_of);
         let mut open = self.lock();
-        let of_network = open.by_network.get(&network).map_or(0, BTreeSet::len);
-        if is_limited && of_network >= self.limits.per_address {
+        let same_network = open.by_network.get(&network).map_or(0, BTreeSet::len);
+        if is_limited && same_network >= self.limits.per_address {
             let oldest = open.oldest_waiting_of(network);
             self.evict(&mut open, oldest)?;
         }
@@ -138,12 +138,12 @@ impl ConnectionRegistry {
         Some(Registration { registry: Arc::clone(self), id, handle })
     }
 
-    /// The most connections there may be.
+    /// The maximum number of connections.
     pub(crate) fn maximum(&self) -> usize {
         self.limits.maximum
     }
 
-    /// Closes a connection to make room; `None` when there is none to be closed.
+    /// Closes a connection to make room; `None` when there is no connection to close.
     fn evict(&self, open: &mut OpenConnections, id: Option<u64>) -> Option<()> {
         let Some(connection) = id.and_then(|id| open.remove(id)) else {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +158,7 @@ impl ConnectionRegistry {
         Some(())
     }
 
-    /// What became of connections so far.
+    /// Counts of connections since the start.
     pub(crate) fn counts(&self) -> TransportCounts {
         let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         TransportCounts {
@@ -185,12 +185,12 @@ impl OpenConnections {
         id
     }
 
-    /// Frees a place; one that was taken by eviction is free already.
+    /// Frees the place of a connection, unless eviction has freed it already.
     fn remove(&mut self, id: u64) -> Option<OpenConnection> {
         let connection = self.all.remove(&id)?;
-        if let Some(of_network) = self.by_network.get_mut(&connection.network) {
-            of_network.remove(&id);
-            if of_network.is_empty() {
+        if let Some(same_network) = self.by_network.get_mut(&connection.network) {
+            same_network.remove(&id);
+            if same_network.is_empty() {
                 self.by_network.remove(&connection.network);
             }
         }
@@ -198,15 +198,18 @@ impl OpenConnections {
     }
 
     fn oldest_waiting_of(&self, network: Option<IpAddr>) -> Option<u64> {
-        let mut of_network = self.by_network.get(&network).into_iter().flatten().copied();
-        of_network.find(|id| self.all.get(id).is_some_and(OpenConnection::is_waiting))
+        let mut same_network = self.by_network.get(&network).into_iter().flatten().copied();
+        same_network.find(|id| self.all.get(id).is_some_and(OpenConnection::is_waiting))
     }
 
-    /// Of all; a proxy's last, because it may be about to use it for anybody.
+    /// The oldest waiting connection. Those of proxies come last, because any client may need them next.
     fn oldest_waiting(&self) -> Option<u64> {
         let oldest = |is_limited: bool| {
-            let mut of_kind = self.all.iter().filter(|(_, of)| of.is_limited == is_limited);
-            of_kind.find(|(_, of)| of.is_waiting()).map(|(id, _)| *id)
+            let mut connections = self.all.iter();
+            let found = connections.find(|(_, connection)| {
+                connection.is_limited == is_limited && connection.is_waiting()
+            });
+            found.map(|(id, _)| *id)
         };
         oldest(true).or_else(|| oldest(false))
     }
@@ -219,12 +222,12 @@ impl OpenConnection {
 }
 
 impl Registration {
-    /// Says whether the connection waits for its peer.
+    /// Records whether the connection waits for its peer.
     pub(super) fn set_waiting(&self, is_waiting: bool) {
         self.handle.is_waiting.store(is_waiting, Ordering::Relaxed);
     }
 
-    /// True when the place was given to another connection. Wakes the task when that happens.
+    /// True when the connection was evicted. Eviction wakes the task.
     pub(super) fn is_evicted(&self, waker: &Waker) -> bool {
         let mut kept = lock(&self.handle.waker);
         if kept.as_ref().is_none_or(|kept| !kept.will_wake(waker)) {
@@ -234,7 +237,7 @@ impl Registration {
         self.handle.is_evicted.load(Ordering::Acquire)
     }
 
-    /// Counts a connection that is closed because its peer took too long.
+    /// Counts a connection that timed out.
     pub(super) fn count_timeout(&self, phase: TimeoutPhase) {
         let counter = match phase {
             TimeoutPhase::Request => &self.registry.request_timeouts,
@@ -250,7 +253,7 @@ impl Drop for Registration {
     }
 }
 
-/// A panic elsewhere cannot have left these maps half changed.
+/// Ignores poisoning: a panic in another thread cannot leave these maps inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn of_all_the_oldest_that_waits_makes_room_and_a_proxys_last() {
+    fn the_oldest_waiting_connection_makes_room_and_that_of_a_proxy_last() {
         let registry = registry(4, 4);
         let proxied = registry.register(Some(address("192.0.2.1"))).unwrap();
         let busy = registry.register(Some(address("198.51.100.1"))).unwrap();
@@ -294,20 +297,23 @@ mod tests {
         let younger = registry.register(Some(address("198.51.100.2"))).unwrap();
         let new = registry.register(Some(address("198.51.100.3"))).unwrap();
         let waker = Waker::noop();
-        assert!(older.is_evicted(waker), "the oldest that waits");
+        assert!(older.is_evicted(waker), "the oldest waiting connection");
         for kept in [&proxied, &busy, &younger, &new] {
             assert!(!kept.is_evicted(waker));
             kept.set_waiting(false);
         }
         assert_eq!(registry.counts().open, 4);
-        assert!(registry.register(Some(address("198.51.100.4"))).is_none(), "every one is busy");
+        assert!(
+            registry.register(Some(address("198.51.100.4"))).is_none(),
+            "every connection is busy"
+        );
         proxied.set_waiting(true);
         assert!(registry.register(Some(address("198.51.100.4"))).is_some());
-        assert!(proxied.is_evicted(waker), "there was no other");
+        assert!(proxied.is_evicted(waker), "no other connection was waiting");
     }
 
     #[test]
-    fn a_proxy_has_no_limit_of_its_own_and_a_network_of_ipv6_is_one_address() {
+    fn a_proxy_has_no_limit_per_address_and_an_ipv6_network_counts_as_one() {
         let registry = registry(10, 1);
         let _proxied: Vec<_> =
             (0..5).map(|_| registry.register(Some(address("192.0.2.1"))).unwrap()).collect();
@@ -317,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_connection_leaves_nothing_behind() {
+    fn a_closed_connection_is_removed() {
         let registry = registry(2, 2);
         let first = registry.register(Some(address("198.51.100.1")));
         let second = registry.register(None);

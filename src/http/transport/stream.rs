@@ -1,15 +1,15 @@
-//! A socket with a deadline for every phase in which it waits for its peer.
+//! A socket with a deadline for each phase in which it waits for its peer.
 //!
 //! | Phase | From | Until | Deadline |
 //! |---|---|---|---|
-//! | new | the connection is accepted | the first request is complete | `read`, and a second in which the web server answers 408 |
+//! | new | the connection is accepted | the first request is complete | `read`, and one second for the 408 of actix-web |
 //! | receiving | the first byte of a request | the request reaches the application | `read` |
-//! | busy | the request reaches the application | it is answered | the application's own, also for its body |
-//! | sending | the peer takes no more of an answer | it has taken all of it, or 128 KiB more | `write` |
-//! | idle | an answer was sent | the first byte of the next request | `idle`, and a second in which the web server closes |
+//! | busy | the request reaches the application | it is answered | set by the application, also for the body |
+//! | sending | the peer stops reading a response | it has read the rest, or 128 KiB more | `write` |
+//! | idle | a response was sent | the first byte of the next request | `idle`, and one second in which actix-web closes |
 //!
-//! What a peer goes on sending of a body that nobody reads counts as receiving. Bytes never prolong a
-//! deadline, so sending them slowly gains nothing.
+//! A body that the application does not read counts as receiving. Bytes never extend a deadline, so a
+//! peer gains nothing by sending them slowly.
 
 use std::{
     future::Future,
@@ -30,47 +30,47 @@ use super::{
     registry::{Registration, TimeoutPhase},
 };
 
-/// How long a phase may take.
+/// The timeouts of the phases.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PhaseTimeouts {
-    /// From the first byte of a request to the last one of its head.
+    /// From the first to the last byte of a request head.
     pub(crate) read: Duration,
-    /// Between an answer and the next request.
+    /// Between a response and the next request.
     pub(crate) idle: Duration,
-    /// Until the peer has taken what was written of an answer.
+    /// Until the peer has read the written part of a response.
     pub(crate) write: Duration,
 }
 
-/// What the web server's own timers get, so that its clean answer comes before our closing.
+/// The additional time in which the timers of actix-web can answer or close cleanly.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// So much of an answer is within one deadline of its own.
+/// The bytes of a response that one write deadline covers.
 const WRITE_STEP: usize = 128 * 1024;
 
-/// So much is received while the application or the peer is still busy with what came before. A full
-/// buffer of the web server, which is a third larger, would keep its thread busy looking at it.
+/// The bytes that are received ahead while the application or the peer is busy. A full buffer of
+/// actix-web, which is a third larger, would keep its thread busy.
 const READ_AHEAD: usize = 96 * 1024;
 
-/// A socket, or what is layered over one, with its deadlines.
+/// A stream with deadlines.
 pub(crate) struct TimedStream<S> {
     inner: S,
     timeouts: PhaseTimeouts,
     progress: Rc<RequestProgress>,
     registration: Registration,
     phase: Phase,
-    /// Requests that had started when the phase was last looked at.
+    /// The number of started requests at the last [`Self::observe`].
     seen: u64,
-    /// When waiting for the peer's bytes ends.
+    /// The deadline for receiving.
     read_deadline: Instant,
-    /// When waiting for the peer to take bytes ends, while it does not.
+    /// The deadline for sending, while the peer does not read.
     write_deadline: Option<Instant>,
-    /// Bytes of answers since the deadline of their writing was last set.
+    /// The bytes that were sent since the write deadline was last set.
     written: usize,
-    /// Bytes that were received since the application and the peer last had nothing to do.
+    /// The bytes that were received since the connection was last idle.
     received: usize,
-    /// True when the web server was told that there is nothing to receive, though there may be.
+    /// True when actix-web was told that there is nothing to receive, although there may be.
     is_withheld: bool,
-    /// Armed for some deadline: moving it each time that a deadline moves would cost more.
+    /// Armed for a deadline that may be outdated: resetting it for every change would cost more.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -82,7 +82,7 @@ enum Phase {
 }
 
 impl<S> TimedStream<S> {
-    /// A stream that was just accepted.
+    /// An accepted stream.
     pub(crate) fn new(inner: S, timeouts: PhaseTimeouts, registration: Registration) -> Self {
         Self {
             inner,
@@ -100,19 +100,19 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// What the application tells of this connection's requests.
+    /// The progress of this connection's requests.
     pub(crate) fn progress(&self) -> Rc<RequestProgress> {
         Rc::clone(&self.progress)
     }
 
-    /// True while every request that reached the application has been answered.
+    /// True while no request that reached the application waits for its response.
     fn is_unanswerable(&self) -> bool {
         self.phase != Phase::Busy
             && !self.progress.is_busy()
             && self.progress.started() == self.seen
     }
 
-    /// Brings the phase up to date with what the application has done.
+    /// Updates the phase from the progress of the application.
     fn observe(&mut self) {
         if self.progress.is_busy() {
             self.phase = Phase::Busy;
@@ -124,18 +124,18 @@ impl<S> TimedStream<S> {
         self.registration.set_waiting(self.is_waiting());
     }
 
-    /// True while nothing but the peer keeps the connection from going on.
+    /// True while the connection waits for its peer.
     fn is_waiting(&self) -> bool {
         self.phase != Phase::Busy || self.progress.is_reading()
     }
 
-    /// True when enough was received for what is under way.
+    /// True when enough was received ahead.
     fn is_far_ahead(&self) -> bool {
-        let is_under_way = self.phase == Phase::Busy || self.write_deadline.is_some();
-        is_under_way && !self.progress.is_reading() && self.received >= READ_AHEAD
+        let is_in_progress = self.phase == Phase::Busy || self.write_deadline.is_some();
+        is_in_progress && !self.progress.is_reading() && self.received >= READ_AHEAD
     }
 
-    /// Lets the web server receive again what was withheld from it, when there is nothing to do.
+    /// Wakes actix-web for withheld bytes when the connection is idle.
     fn release(&mut self, context: &Context<'_>) {
         if self.phase == Phase::Busy || self.write_deadline.is_some() {
             return;
@@ -155,7 +155,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// The deadline of what is waited for now; `None`: the application is at work.
+    /// The current deadline; `None` while the application is busy.
     fn deadline(&self) -> Option<(Instant, TimeoutPhase)> {
         match self.write_deadline {
             Some(at) => Some((at, TimeoutPhase::Response)),
@@ -164,8 +164,8 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// Fails when the deadline has passed or the place was given away; else arms the timer, so that
-    /// the task is woken then.
+    /// Fails when the deadline has passed or the connection was evicted. Otherwise arms the timer, which
+    /// wakes the task at the deadline.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         self.observe();
         self.release(context);
@@ -182,13 +182,13 @@ impl<S> TimedStream<S> {
             timer.as_mut().reset(deadline);
         }
         if timer.as_mut().poll(context).is_ready() {
-            // It was armed for an earlier deadline: the next poll arms it for this one.
+            // It was armed for an earlier deadline: the next poll arms it for the current one.
             context.waker().wake_by_ref();
         }
         Ok(())
     }
 
-    /// Notes how much of an answer the peer took, and until when it has to take the rest.
+    /// Records how much of a response was sent, and sets the deadline for the rest.
     fn note_written(&mut self, written: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(bytes)) = written {
             self.written = self.written.saturating_add(*bytes);
@@ -201,10 +201,10 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// Logs an answer that the web server gives on its own: it knows no request.
+    /// Logs a response of actix-web itself, which belongs to no request.
     fn log_own_answer(&self, bytes: &[u8]) {
         if self.is_unanswerable() && bytes.starts_with(b"HTTP/1.1 408") {
-            tracing::info!(http.status = 408, "a request head did not arrive in time");
+            tracing::info!(http.status = 408, "a request head timed out");
         }
     }
 }
@@ -262,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
         self.inner.is_write_vectored()
     }
 
-    /// Called when the peer has been given all that was written so far.
+    /// Called when everything that was written so far has been sent.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         if flushed.is_ready() {

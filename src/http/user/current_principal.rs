@@ -1,4 +1,4 @@
-//! `GET /api/v1/User/currentPrincipal`: who I am.
+//! `GET /api/v1/User/currentPrincipal`: the authenticated user.
 
 use actix_web::web::{Data, ReqData};
 use serde::Serialize;
@@ -18,8 +18,7 @@ use crate::{
 };
 
 // The vendor's `SoPrincipalCarrier`: protocol.md 8.6.
-/// Who the caller is. What a credential service has no data for is present and zero, empty or
-/// null.
+/// The authenticated user. Members that this service has no data for are zero, empty or null.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SoPrincipalCarrier {
@@ -60,12 +59,12 @@ impl XmlNames for SoPrincipalCarrier {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// Its place in the documents.
+/// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Tells who the caller is.").answers_carrier::<SoPrincipalCarrier>()
+    Operation::new("Returns the authenticated user.").answers_carrier::<SoPrincipalCarrier>()
 }
 
-/// Answers the caller's own principal.
+/// Returns the caller's own principal.
 pub(in crate::http) async fn current_principal(
     principal: ReqData<Principal>,
     state: Data<HttpState>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/User/currentToken`: a Bearer token for whoever asks.
+//! `GET /api/v1/User/currentToken`: issues an access token to the caller.
 
 use actix_web::web::{Data, ReqData};
 use secrecy::ExposeSecret;
@@ -10,12 +10,12 @@ use crate::{
     service::authentication::tokens::Tokens,
 };
 
-/// Its place in the documents.
+/// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Gives the caller an access token, to be used as Bearer.").answers::<String>()
+    Operation::new("Issues a Bearer access token to the caller.").answers::<String>()
 }
 
-/// Answers the text `8A:…` (protocol.md 1.5).
+/// Issues a token, whose text is `8A:…` (protocol.md 1.5).
 pub(in crate::http) async fn current_token(
     principal: ReqData<Principal>,
     state: Data<HttpState>,

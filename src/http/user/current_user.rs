@@ -21,7 +21,7 @@ use crate::{
 };
 
 // The vendor's `Associate`.
-/// A user, as what other data refers to.
+/// A user in short, as other carriers refer to it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct Associate {
@@ -48,25 +48,25 @@ impl XmlNames for Associate {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// The place of [`current`] in the documents.
+/// Describes [`current`].
 pub(in crate::http) fn current_operation() -> Operation {
-    Operation::new("Tells the caller about themselves.").answers_carrier::<UserCarrier>()
+    Operation::new("Returns the user of the caller.").answers_carrier::<UserCarrier>()
 }
 
-/// The place of [`current_associate`] in the documents.
+/// Describes [`current_associate`].
 pub(in crate::http) fn associate_operation() -> Operation {
-    Operation::new("Tells the caller about themselves, in short.").answers_carrier::<Associate>()
+    Operation::new("Returns the user of the caller in short.").answers_carrier::<Associate>()
 }
 
-/// The place of [`by_id`] in the documents.
+/// Describes [`by_id`].
 pub(in crate::http) fn by_id_operation() -> Operation {
-    Operation::new("Tells about the user with that id.")
+    Operation::new("Returns the user with that id.")
         .answers_carrier::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::UnknownUser)
 }
 
-/// Answers the caller.
+/// Returns the caller's user.
 pub(in crate::http) async fn current(
     context: RequestContext,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
@@ -74,12 +74,12 @@ pub(in crate::http) async fn current(
     found(get_user::read(context, user).await?)
 }
 
-/// Answers the caller in short.
+/// Returns the caller's user in short.
 pub(in crate::http) async fn current_associate(context: RequestContext) -> Negotiated<Associate> {
     Negotiated(associate(context.principal().user.clone()))
 }
 
-/// Answers the user of an id; a text that is no id is nobody's.
+/// Returns the user with an id.
 pub(in crate::http) async fn by_id(
     context: RequestContext,
     id: Path<String>,

@@ -1,5 +1,6 @@
-//! `ChangePassword`, `ChangePasswordFromName` and `ChangeOwnPassword`: another password in place of
-//! one that the caller knows; and who can (protocol.md 8.2).
+//! `ChangePassword`, `ChangePasswordFromName` and `ChangeOwnPassword` replace a password that the
+//! caller knows; `CanChangePassword` and `GetSupportedChangePasswordTypes` say whether the caller may
+//! (protocol.md 8.2).
 
 use std::sync::Arc;
 
@@ -25,10 +26,10 @@ use crate::{
     service::credentials::passwords::Passwords,
 };
 
-/// The vendor's `ChangePasswordType` that there is here.
+/// The supported `ChangePasswordType` of the vendor.
 const BY_PASSWORD: &str = "Password";
 
-/// Another password for the user of an id.
+/// A new password for the user with an id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ChangePasswordRequest {
@@ -41,21 +42,21 @@ pub(in crate::http) struct ChangePasswordRequest {
     new_password: Option<SecretString>,
 }
 
-/// Another password for the user of a login name.
+/// A new password for the user with a login name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ChangePasswordFromNameRequest {
     /// The user's login name.
     #[schema(required = true, nullable = false, min_length = 1, max_length = 239)]
     associate_name: Option<String>,
-    /// Administrators may leave it out.
+    /// Optional for administrators.
     #[schema(value_type = Option<String>, max_length = 1024)]
     old_password: Option<SecretString>,
     #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
     new_password: Option<SecretString>,
 }
 
-/// Another password for the caller.
+/// A new password for the caller.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ChangeOwnPasswordRequest {
@@ -65,7 +66,7 @@ pub(in crate::http) struct ChangeOwnPasswordRequest {
     new_password: Option<SecretString>,
 }
 
-/// The user that is asked about.
+/// The user whose password would be changed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct CanChangePasswordRequest {
@@ -74,41 +75,43 @@ pub(in crate::http) struct CanChangePasswordRequest {
     associate_id: Option<i32>,
 }
 
-/// The place of [`change`] in the documents.
+/// Describes [`change`].
 pub(in crate::http) fn change_operation() -> Operation {
-    saving("Changes the password of the user with that id; false when the old one is wrong.")
+    saving("Changes the password of the user with that id; false when the old password is wrong.")
         .takes::<ChangePasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`change_from_name`] in the documents.
+/// Describes [`change_from_name`].
 pub(in crate::http) fn change_from_name_operation() -> Operation {
     saving(
-        "Changes the password of the user with that login name; false when the old one is wrong.",
+        "Changes the password of the user with that login name; false when the old password is wrong.",
     )
     .takes::<ChangePasswordFromNameRequest>()
     .answers::<bool>()
 }
 
-/// The place of [`change_own`] in the documents.
+/// Describes [`change_own`].
 pub(in crate::http) fn change_own_operation() -> Operation {
-    saving("Changes the caller's own password; false when the old one is wrong.")
+    saving("Changes the caller's own password; false when the old password is wrong.")
         .takes::<ChangeOwnPasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`can_change`] in the documents.
+/// Describes [`can_change`].
 pub(in crate::http) fn can_change_operation() -> Operation {
-    Operation::new("Tells whether the caller may change the password of the user with that id.")
+    Operation::new("Returns whether the caller may change the password of the user with that id.")
         .takes::<CanChangePasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`supported_types`] in the documents.
+/// Describes [`supported_types`].
 pub(in crate::http) fn supported_types_operation() -> Operation {
-    Operation::new("Lists how the caller may change the password of the user with that id.")
-        .takes::<CanChangePasswordRequest>()
-        .answers::<Vec<String>>()
+    Operation::new(
+        "Lists the ways in which the caller may change the password of the user with that id.",
+    )
+    .takes::<CanChangePasswordRequest>()
+    .answers::<Vec<String>>()
 }
 
 /// Changes a password by id.
@@ -121,13 +124,13 @@ pub(in crate::http) async fn change(
     save(context, user, Some(old), request.new_password.as_ref()).await
 }
 
-/// Changes a password by login name; an administrator may leave the old one blank.
+/// Changes a password by login name. An administrator may omit the old password.
 pub(in crate::http) async fn change_from_name(
     context: RequestContext,
     Body(request): Body<ChangePasswordFromNameRequest>,
 ) -> Result<Negotiated<bool>, ApiError> {
     let user = UserReference::require_name("AssociateName", request.associate_name.as_deref())?;
-    let old = old_or_blank(request.old_password.as_ref())?;
+    let old = optional_old_password(request.old_password.as_ref())?;
     save(context, user, old, request.new_password.as_ref()).await
 }
 
@@ -141,7 +144,7 @@ pub(in crate::http) async fn change_own(
     save(context, user, Some(old), request.new_password.as_ref()).await
 }
 
-/// Tells whether the caller may.
+/// Returns whether the caller may change the password.
 pub(in crate::http) async fn can_change(
     context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
@@ -149,7 +152,7 @@ pub(in crate::http) async fn can_change(
     is_allowed(context, &request).await.map(Negotiated)
 }
 
-/// Tells how the caller may: with the old password, or not at all.
+/// Lists the ways in which the caller may change the password: with the old password, or none.
 pub(in crate::http) async fn supported_types(
     context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
@@ -170,8 +173,10 @@ async fn is_allowed(
         .await
 }
 
-/// The old password, unless it is left out.
-fn old_or_blank(old: Option<&SecretString>) -> Result<Option<CredentialValue>, InvalidField> {
+/// The old password; `None` when it is omitted or empty.
+fn optional_old_password(
+    old: Option<&SecretString>,
+) -> Result<Option<CredentialValue>, InvalidField> {
     let old = old.filter(|text| is_said(text));
     old.map(|text| CredentialValue::parse("OldPassword", text)).transpose()
 }

@@ -1,5 +1,5 @@
 //! `POST /api/v1/Agents/User/GetCredentialTypes`, `…ForUserType` and
-//! `GET /api/v1/User/CredentialTypes`: what a user can log in with.
+//! `GET /api/v1/User/CredentialTypes`: the credential types of this installation.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,22 +22,22 @@ use crate::{
 };
 
 // The vendor's `CredentialType`: protocol.md 7.1.
-/// Something that users can log in with.
+/// A credential type that users can log in with.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = CredentialType)]
 pub(in crate::http) struct CredentialTypeCarrier {
-    /// The name that people read, in their language.
+    /// The display name, in the language of the request.
     display_type: String,
-    /// The name that `Credential.Type.Type` has.
+    /// The name in `Credential.Type.Type`.
     r#type: String,
-    /// What people read when they choose one.
+    /// The description, in the language of the request.
     description: String,
-    /// How a value is entered: `Static`, `Edit`, `Password`, `Link` or `Hidden`.
+    /// The input control of its value: `Static`, `Edit`, `Password`, `Link` or `Hidden`.
     value_control: &'static str,
-    /// Always false: this service has no persons.
+    /// Always false: this service does not store persons.
     can_create_person: bool,
-    /// True when a login name belongs to it.
+    /// True when it is used with a login name.
     is_user_name_supported: bool,
     table_right: Option<TableRight>,
     field_properties: Option<FieldProperties>,
@@ -48,7 +48,7 @@ impl XmlNames for CredentialTypeCarrier {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// The users that types are asked for.
+/// The user type to list credential types for.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct TypesForUserTypeRequest {
@@ -56,28 +56,29 @@ pub(in crate::http) struct TypesForUserTypeRequest {
     user_type: Option<String>,
 }
 
-/// The place of [`credential_types`] in the documents.
+/// Describes [`credential_types`].
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Lists the credential types that users can log in with.")
         .answers_list::<CredentialTypeCarrier>()
 }
 
-/// The place of [`for_user_type`] in the documents.
+/// Describes [`for_user_type`].
 pub(in crate::http) fn for_user_type_operation() -> Operation {
-    Operation::new("Lists the credential types that users of a type can log in with.")
+    Operation::new("Lists the credential types that users of that user type can log in with.")
         .takes::<TypesForUserTypeRequest>()
         .answers_list::<CredentialTypeCarrier>()
 }
 
-/// Answers every type of this installation. A body is not looked at (protocol.md 9.5).
+/// Lists every type of this installation. A body is ignored (protocol.md 9.5).
 pub(in crate::http) async fn credential_types(
     context: RequestContext,
 ) -> Negotiated<Vec<CredentialTypeCarrier>> {
     let types = context.types().iter();
-    Negotiated(types.map(|of| CredentialTypeCarrier::new(of, context.language())).collect())
+    let language = context.language();
+    Negotiated(types.map(|found| CredentialTypeCarrier::new(found, language)).collect())
 }
 
-/// `POST /api/v1/Agents/User/GetCredentialTypesForUserType`: those that such users can have.
+/// Lists the types for users of a user type.
 pub(in crate::http) async fn for_user_type(
     context: RequestContext,
     Body(request): Body<TypesForUserTypeRequest>,
@@ -85,12 +86,13 @@ pub(in crate::http) async fn for_user_type(
     let required = || InvalidField::new("UserType", Reason::Required);
     let name = request.user_type.ok_or_else(required)?;
     let user_type = read_user_type("UserType", &name)?;
-    let types = context.types().iter().filter(|of| of.is_for(user_type));
-    Ok(Negotiated(types.map(|of| CredentialTypeCarrier::new(of, context.language())).collect()))
+    let types = context.types().iter().filter(|found| found.is_for(user_type));
+    let language = context.language();
+    Ok(Negotiated(types.map(|found| CredentialTypeCarrier::new(found, language)).collect()))
 }
 
 impl CredentialTypeCarrier {
-    /// What people read about a type, in their language unless the settings say it in theirs.
+    /// A configured type, with the texts of the settings or else of the language.
     pub(super) fn new(credential_type: &CredentialType, language: &Language) -> Self {
         let name = credential_type.as_str();
         let key = credential_type.text_key();
@@ -111,7 +113,7 @@ impl CredentialTypeCarrier {
         }
     }
 
-    /// A type that is stored and not configured any more.
+    /// A stored type that is no longer configured.
     pub(super) fn unknown(name: &str) -> Self {
         Self {
             display_type: name.to_owned(),

@@ -1,4 +1,4 @@
-//! `POST /api/v1/Agents/User/DeleteCredential`: remove the credential of one type.
+//! `POST /api/v1/Agents/User/DeleteCredential`: deletes the credential of one type.
 
 use std::sync::Arc;
 
@@ -21,21 +21,21 @@ use crate::{
     service::credentials::saving::Credentials,
 };
 
-/// Which credential goes.
+/// The credential to delete.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct DeleteCredentialRequest {
     /// The user's id (the vendor's associate id).
     #[schema(required = true, nullable = false, minimum = 1)]
     user_id: Option<i32>,
-    /// For example `ActiveDirectory`.
+    /// The credential type, for example `ActiveDirectory`.
     #[schema(required = true, nullable = false)]
     credential_type: Option<String>,
 }
 
-/// Its place in the documents.
+/// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Deletes the user's credential of a type; false when there is none.")
+    Operation::new("Deletes the user's credential of a type; false when it does not exist.")
         .takes::<DeleteCredentialRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
@@ -56,7 +56,7 @@ pub(in crate::http) async fn delete_credential(
     Ok(Negotiated(deleted.await?))
 }
 
-/// What is deleted has to be named: no default type here.
+/// The credential type to delete. There is no default.
 fn named_type(name: Option<&str>, types: &CredentialTypes) -> Result<CredentialType, InvalidField> {
     let refuse = |reason| InvalidField::new("CredentialType", reason);
     let name = name.ok_or_else(|| refuse(Reason::Required))?;

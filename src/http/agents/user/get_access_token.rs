@@ -1,4 +1,4 @@
-//! `POST /api/v1/Agents/User/GetAccessToken`: a Bearer token for whoever asks, for an application.
+//! `POST /api/v1/Agents/User/GetAccessToken`: issues an access token for an application.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,23 +16,23 @@ use crate::{
     service::authentication::tokens::Tokens,
 };
 
-/// For which application the token is.
+/// The application of the token.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct GetAccessTokenRequest {
-    /// The application's secret; none: the one that asks.
+    /// The secret of the application; without it, the token is for the calling application.
     #[schema(value_type = Option<String>)]
     app_token: Option<SecretString>,
 }
 
-/// Its place in the documents.
+/// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Gives the caller an access token for an application, to be used as Bearer.")
+    Operation::new("Issues a Bearer access token for an application to the caller.")
         .takes_optional::<GetAccessTokenRequest>()
         .answers::<String>()
 }
 
-/// Answers the text `8A:…`. `IncludeCsSession` is not looked at: there is no such session.
+/// Issues a token, whose text is `8A:…`. `IncludeCsSession` is ignored: there is no such session.
 pub(in crate::http) async fn get_access_token(
     context: RequestContext,
     Body(request): Body<GetAccessTokenRequest>,

@@ -1,5 +1,5 @@
-//! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList`: what there is to know about a
-//! user. Whoever is no administrator reads themselves (protocol.md 8.4 and 10.18).
+//! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList` read users. Only administrators
+//! may read other users (protocol.md 8.4 and 10.18).
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     service::users::directory::UserDirectory,
 };
 
-/// The user of a login name.
+/// The login name of the user to read.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct GetUserFromNameRequest {
@@ -28,39 +28,39 @@ pub(in crate::http) struct GetUserFromNameRequest {
     user_name: Option<String>,
 }
 
-/// The place of [`get_user`] in the documents.
+/// Describes [`get_user`].
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Tells about the user with that id; null when there is none.")
+    Operation::new("Returns the user with that id; null when it does not exist.")
         .asks("userId", "The user's id.")
         .answers_carrier_or_null::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// The place of [`from_name`] in the documents.
+/// Describes [`from_name`].
 pub(in crate::http) fn from_name_operation() -> Operation {
-    Operation::new("Tells about the user with that login name; null when there is none.")
+    Operation::new("Returns the user with that login name; null when it does not exist.")
         .takes::<GetUserFromNameRequest>()
         .answers_carrier_or_null::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// The place of [`info`] in the documents.
+/// Describes [`info`].
 pub(in crate::http) fn info_operation() -> Operation {
-    Operation::new("Tells in short about the user with that id; null when there is none.")
+    Operation::new("Returns the user with that id in short; null when it does not exist.")
         .asks("userInfoId", "The user's id.")
         .answers_carrier_or_null::<UserInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// The place of [`info_list`] in the documents.
+/// Describes [`info_list`].
 pub(in crate::http) fn info_list_operation() -> Operation {
-    Operation::new("Tells in short about those of the users that there are.")
+    Operation::new("Returns users in short; ids that do not exist are left out.")
         .takes_list_of_ids()
         .answers_list::<UserInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
-/// Tells about the user of an id.
+/// Returns the user with an id.
 pub(in crate::http) async fn get_user(
     context: RequestContext,
     request: HttpRequest,
@@ -69,7 +69,7 @@ pub(in crate::http) async fn get_user(
     read(context, UserReference::Id(user_id)).await.map(Negotiated)
 }
 
-/// Tells about the user of a login name.
+/// Returns the user with a login name.
 pub(in crate::http) async fn from_name(
     context: RequestContext,
     Body(request): Body<GetUserFromNameRequest>,
@@ -78,7 +78,7 @@ pub(in crate::http) async fn from_name(
     read(context, user).await.map(Negotiated)
 }
 
-/// Tells in short about the user of an id.
+/// Returns the user with an id in short.
 pub(in crate::http) async fn info(
     context: RequestContext,
     request: HttpRequest,
@@ -88,7 +88,7 @@ pub(in crate::http) async fn info(
     Ok(Negotiated(found.into_iter().next()))
 }
 
-/// Tells in short about several users.
+/// Returns several users in short.
 pub(in crate::http) async fn info_list(
     context: RequestContext,
     ListBody(ids): ListBody<i32>,
@@ -98,7 +98,7 @@ pub(in crate::http) async fn info_list(
     read_all(context, ids.collect::<Result<_, _>>()?).await.map(Negotiated)
 }
 
-/// The user as a carrier.
+/// Reads a user as a carrier.
 pub(in crate::http) async fn read(
     context: RequestContext,
     user: UserReference,

@@ -1,4 +1,4 @@
-//! The User agent: one file for each of its operations, or for those that differ in little.
+//! The User agent. Each file has one operation or a group of similar operations.
 
 pub(in crate::http) mod change_password;
 pub(in crate::http) mod credential_types;

@@ -1,5 +1,4 @@
-//! `MakeRetired` and `DeleteUser`: users who may not log in any more, and users who are gone
-//! (protocol.md 8.4).
+//! `MakeRetired` disables or enables a user, and `DeleteUser` deletes one (protocol.md 8.4).
 
 use std::sync::Arc;
 
@@ -19,26 +18,27 @@ use crate::{
     service::users::saving::Users,
 };
 
-/// Whether a user may log in.
+/// Whether a user is retired.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct MakeRetiredRequest {
     /// The user's id.
     #[schema(required = true, nullable = false, minimum = 1)]
     associate_id: Option<i32>,
-    /// True: not any more. False: again.
+    /// True disables the user; false enables it again.
     #[schema(required = true, nullable = false)]
     retired: Option<bool>,
 }
 
-/// The place of [`retire`] in the documents.
+/// Describes [`retire`].
 pub(in crate::http) fn retire_operation() -> Operation {
-    changing("Lets a user not log in any more, or again.").takes::<MakeRetiredRequest>()
+    changing("Disables a user and revokes everything issued to them, or enables the user again.")
+        .takes::<MakeRetiredRequest>()
 }
 
-/// The place of [`delete`] in the documents.
+/// Describes [`delete`].
 pub(in crate::http) fn delete_operation() -> Operation {
-    changing("Deletes a user with everything that could log in as them.")
+    changing("Deletes a user with all credentials, tickets and sessions.")
         .asks("userId", "The user's id.")
 }
 
@@ -49,7 +49,7 @@ fn changing(summary: &'static str) -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Retires a user, or takes that back.
+/// Disables a user, or enables it again.
 pub(in crate::http) async fn retire(
     context: RequestContext,
     Body(request): Body<MakeRetiredRequest>,

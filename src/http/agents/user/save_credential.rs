@@ -1,4 +1,4 @@
-//! `POST /api/v1/Agents/User/SaveCredential`: add or replace a credential of one type.
+//! `POST /api/v1/Agents/User/SaveCredential`: adds or replaces the credential of one type.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     service::credentials::saving::Credentials,
 };
 
-/// What is to be saved for whom.
+/// The credential to save, and its user.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveCredentialRequest {
@@ -38,24 +38,24 @@ pub(in crate::http) struct SaveCredentialRequest {
 #[schema(as = Credential)]
 pub(super) struct CredentialCarrier {
     r#type: Option<CredentialTypeName>,
-    /// The secret, or what names the user in another system.
+    /// The secret, or the identifier of the user in another system.
     #[schema(required = true, nullable = false, value_type = String, min_length = 1, max_length = 1024)]
     value: Option<SecretString>,
-    /// What is shown instead of the value; the login name when there is none.
+    /// A text that is shown instead of the value; the login name by default.
     #[schema(max_length = 254)]
     display_value: Option<String>,
 }
 
-/// Of a credential type, what a request is looked at for: its name.
+/// The name of a credential type; other members of the vendor's carrier are ignored.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct CredentialTypeName {
+    /// For example `CRM5/PASSWORD`; the default type of the installation when it is missing.
     #[schema(max_length = 254)]
-    /// For example `CRM5/PASSWORD`; none means the installation's default type.
     r#type: Option<String>,
 }
 
-/// Its place in the documents.
+/// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Saves (adds or replaces) the user's credential of the same type.")
         .takes::<SaveCredentialRequest>()
@@ -67,10 +67,7 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Saves the credential and answers the bare literal `true` (protocol.md 0).
-///
-/// The middleware of the route has already run, so an unauthenticated caller never gets a body
-/// parsed.
+/// Saves the credential and returns the literal `true` (protocol.md 0).
 pub(in crate::http) async fn save_credential(
     context: RequestContext,
     Body(request): Body<SaveCredentialRequest>,
@@ -98,7 +95,7 @@ impl SaveCredentialRequest {
 impl CredentialCarrier {
     pub(super) fn into_unchecked(self) -> UncheckedCredential {
         let Self { r#type, value, display_value } = self;
-        let type_name = r#type.and_then(|of| of.r#type);
+        let type_name = r#type.and_then(|carrier| carrier.r#type);
         UncheckedCredential { type_name, value, hash: None, display_value, validity: None }
     }
 }

@@ -1,5 +1,5 @@
-//! `CreateDefaultUser`, `CreateDefaultUserFromUserType`, `SaveUser` and `ValidateUser`: users to be,
-//! and users that become others (protocol.md 8.4,
+//! `CreateDefaultUser`, `CreateDefaultUserFromUserType`, `SaveUser` and `ValidateUser` add and change
+//! users (protocol.md 8.4,
 //! [ADR 21](../../../../docs/adr/0021-users-in-the-vendors-carriers.md)).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -24,7 +24,7 @@ use crate::{
     service::users::saving::Users,
 };
 
-/// The users that a new one is to be one of.
+/// The type of a new user.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct DefaultUserRequest {
@@ -32,7 +32,7 @@ pub(in crate::http) struct DefaultUserRequest {
     user_type: Option<String>,
 }
 
-/// Of a role, what a request is looked at for.
+/// The name of a role; other members of the vendor's carrier are ignored.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct RoleName {
@@ -40,34 +40,34 @@ struct RoleName {
     value: Option<String>,
 }
 
-/// Of a user, what a request is looked at for. What is missing, null or empty stays as it is.
+/// The members of a user that can be saved. Missing, null and empty members are not changed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveUserRequest {
-    /// The user's id; 0 or none: a new user.
+    /// The user's id; 0 or missing for a new user.
     #[schema(minimum = 0)]
     associate_id: Option<i32>,
     /// The login name.
     #[schema(max_length = 239)]
     name: Option<String>,
-    /// The login name, too: whichever is another one than it was.
+    /// The login name as well: the member with a new value counts.
     #[schema(max_length = 239)]
     user_name: Option<String>,
-    /// The name that people read.
+    /// The display name.
     #[schema(max_length = 254)]
     tooltip: Option<String>,
     /// For example `InternalAssociate`.
     r#type: Option<String>,
     role: Option<RoleName>,
-    /// True: the user may not log in any more.
+    /// True disables the user.
     deleted: Option<bool>,
-    /// As the user was read with it: one who has been changed since is refused.
+    /// The signature that the user was read with; a user that was changed since is not saved.
     request_signature: Option<String>,
-    /// Those with a value are added or replaced; the user's others stay.
+    /// Credentials with a value are added or replaced; the others are not changed.
     credentials: Option<Vec<CredentialCarrier>>,
 }
 
-/// A user that somebody thinks of.
+/// A user to validate.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ValidateUserRequest {
@@ -75,21 +75,21 @@ pub(in crate::http) struct ValidateUserRequest {
     user: Option<SaveUserRequest>,
 }
 
-/// The place of [`default`] in the documents.
+/// Describes [`default`].
 pub(in crate::http) fn default_operation() -> Operation {
-    Operation::new("Gives a user to be filled in and saved.").answers_carrier::<UserCarrier>()
+    Operation::new("Returns a new user to fill in and save.").answers_carrier::<UserCarrier>()
 }
 
-/// The place of [`default_from_type`] in the documents.
+/// Describes [`default_from_type`].
 pub(in crate::http) fn default_from_type_operation() -> Operation {
-    Operation::new("Gives a user of a type, to be filled in and saved.")
+    Operation::new("Returns a new user of a user type to fill in and save.")
         .takes::<DefaultUserRequest>()
         .answers_carrier::<UserCarrier>()
 }
 
-/// The place of [`save`] in the documents.
+/// Describes [`save`].
 pub(in crate::http) fn save_operation() -> Operation {
-    Operation::new("Adds a user, or changes one, with credentials.")
+    Operation::new("Adds or changes a user with credentials.")
         .takes::<SaveUserRequest>()
         .answers_carrier::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
@@ -101,21 +101,21 @@ pub(in crate::http) fn save_operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// The place of [`validate`] in the documents.
+/// Describes [`validate`].
 pub(in crate::http) fn validate_operation() -> Operation {
-    Operation::new("Tells, member by member, why a user could not be saved.")
+    Operation::new("Returns, for each invalid member, why a user cannot be saved.")
         .takes::<ValidateUserRequest>()
         .answers_whole::<BTreeMap<String, String>>(200)
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
-/// Gives a user to be saved.
+/// Returns a new user.
 pub(in crate::http) async fn default() -> Negotiated<UserCarrier> {
     Negotiated(UserCarrier::unsaved(UserType::Internal))
 }
 
-/// Gives a user of a type to be saved.
+/// Returns a new user of a user type.
 pub(in crate::http) async fn default_from_type(
     Body(request): Body<DefaultUserRequest>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
@@ -124,7 +124,7 @@ pub(in crate::http) async fn default_from_type(
     Ok(Negotiated(UserCarrier::unsaved(read_user_type("UserType", &name)?)))
 }
 
-/// Saves a user, and answers them as they are now.
+/// Saves a user and returns it as it is stored.
 pub(in crate::http) async fn save(
     context: RequestContext,
     Body(request): Body<SaveUserRequest>,
@@ -140,7 +140,7 @@ pub(in crate::http) async fn save(
     Ok(Negotiated(as_carrier.user(saved.await?)))
 }
 
-/// Tells why a user could not be saved; nothing when they could.
+/// Returns why a user cannot be saved; empty when it can.
 pub(in crate::http) async fn validate(
     context: RequestContext,
     head: HttpRequest,
@@ -158,22 +158,24 @@ pub(in crate::http) async fn validate(
             found.await?
         }
     };
-    let texts = problems.iter().map(|of| (of.field.clone(), language.invalid_field(of)));
-    let texts: BTreeMap<String, String> = texts.collect();
+    let texts: BTreeMap<String, String> = problems
+        .iter()
+        .map(|problem| (problem.field.clone(), language.invalid_field(problem)))
+        .collect();
     Ok(negotiation::write(HttpResponse::Ok(), head.headers(), &texts))
 }
 
 impl SaveUserRequest {
     fn into_unchecked(self) -> UncheckedSaveUser {
-        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let role = said(self.role.and_then(|role| role.value));
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let role = given(self.role.and_then(|role| role.value));
         let credentials = self.credentials.unwrap_or_default();
         UncheckedSaveUser {
             associate_id: self.associate_id,
             name: self.name,
             user_name: self.user_name,
             display_name: self.tooltip,
-            user_type: said(self.r#type).map(|name| read_user_type("Type", &name)),
+            user_type: given(self.r#type).map(|name| read_user_type("Type", &name)),
             is_administrator: role.map(|name| read_role("Role.Value", &name)),
             is_retired: self.deleted,
             signature: self.request_signature,

@@ -1,5 +1,5 @@
-//! `SetPassword`, `SetGeneratedPassword` and their `…FromName`: an administrator gives a user
-//! another password (protocol.md 8.2).
+//! `SetPassword` and `SetGeneratedPassword`, each also `…FromName`: an administrator sets the password
+//! of a user (protocol.md 8.2).
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     service::credentials::passwords::Passwords,
 };
 
-/// A password for the user of an id.
+/// A password for the user with an id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetPasswordRequest {
@@ -29,7 +29,7 @@ pub(in crate::http) struct SetPasswordRequest {
     password: Option<SecretString>,
 }
 
-/// A password for the user of a login name.
+/// A password for the user with a login name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetPasswordFromNameRequest {
@@ -40,7 +40,7 @@ pub(in crate::http) struct SetPasswordFromNameRequest {
     password: Option<SecretString>,
 }
 
-/// The user of an id.
+/// The user with an id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetGeneratedPasswordRequest {
@@ -49,7 +49,7 @@ pub(in crate::http) struct SetGeneratedPasswordRequest {
     associate_id: Option<i32>,
 }
 
-/// The user of a login name.
+/// The user with a login name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
@@ -58,35 +58,35 @@ pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
     associate_name: Option<String>,
 }
 
-/// The place of [`set`] in the documents.
+/// Describes [`set`].
 pub(in crate::http) fn set_operation() -> Operation {
     saving("Sets the password of the user with that id, for administrators.")
         .takes::<SetPasswordRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`set_from_name`] in the documents.
+/// Describes [`set_from_name`].
 pub(in crate::http) fn set_from_name_operation() -> Operation {
     saving("Sets the password of the user with that login name, for administrators.")
         .takes::<SetPasswordFromNameRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`generate`] in the documents.
+/// Describes [`generate`].
 pub(in crate::http) fn generate_operation() -> Operation {
-    saving("Makes a password up for the user with that id, and tells it this once.")
+    saving("Sets a generated password for the user with that id and returns it once.")
         .takes::<SetGeneratedPasswordRequest>()
         .answers::<String>()
 }
 
-/// The place of [`generate_from_name`] in the documents.
+/// Describes [`generate_from_name`].
 pub(in crate::http) fn generate_from_name_operation() -> Operation {
-    saving("Makes a password up for the user with that login name, and tells it this once.")
+    saving("Sets a generated password for the user with that login name and returns it once.")
         .takes::<SetGeneratedPasswordFromNameRequest>()
         .answers::<String>()
 }
 
-/// An operation that saves a password.
+/// The description of an operation that saves a password.
 pub(super) fn saving(summary: &'static str) -> Operation {
     Operation::new(summary)
         .refuses(ErrorKind::Forbidden(MissingRight::SaveCredential))
@@ -113,7 +113,7 @@ pub(in crate::http) async fn set_from_name(
     save(context, user, request.password.as_ref()).await
 }
 
-/// Makes a password up, by id.
+/// Sets a generated password by id.
 pub(in crate::http) async fn generate(
     context: RequestContext,
     Body(request): Body<SetGeneratedPasswordRequest>,
@@ -122,7 +122,7 @@ pub(in crate::http) async fn generate(
     save_generated(context, user).await
 }
 
-/// Makes a password up, by login name.
+/// Sets a generated password by login name.
 pub(in crate::http) async fn generate_from_name(
     context: RequestContext,
     Body(request): Body<SetGeneratedPasswordFromNameRequest>,

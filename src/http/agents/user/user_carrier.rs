@@ -1,5 +1,5 @@
-//! The vendor's `User` and `UserInfo` (protocol.md 7.1): what a user is told as. What a credential
-//! service has no data for is present and zero, empty or null
+//! The vendor's `User` and `UserInfo` (protocol.md 7.1). Members that this service has no data for are
+//! zero, empty or null
 //! ([ADR 21](../../../../docs/adr/0021-users-in-the-vendors-carriers.md)).
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use crate::{
     service::users::directory::UserWithCredentials,
 };
 
-/// The vendor's `Role`, which here says just whether somebody administers.
+/// The role of a user: administrator or not.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = UserRole)]
@@ -37,7 +37,8 @@ pub(super) struct RoleCarrier {
     field_properties: Option<FieldProperties>,
 }
 
-/// A stored credential; its value is never told (protocol.md 10.15).
+// protocol.md 10.15.
+/// A stored credential. Its value is never returned.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = StoredCredential)]
@@ -56,25 +57,25 @@ pub(super) struct StoredCredentialCarrier {
 #[serde(rename_all = "PascalCase")]
 #[schema(as = User)]
 pub(in crate::http) struct UserCarrier {
-    /// The user's id; 0: not saved yet.
+    /// The user's id; 0 for a user that is not saved.
     associate_id: i32,
     /// The login name.
     name: String,
     rank: i32,
-    /// The name that people read.
+    /// The display name.
     tooltip: String,
     license_owners: Vec<String>,
     role: Option<RoleCarrier>,
     user_group: Option<Absent>,
     other_groups: Vec<String>,
     person: Option<Absent>,
-    /// True for users who may not log in any more.
+    /// True for a disabled user.
     deleted: bool,
-    /// When a credential of theirs was last used to log in, as far as was noted.
+    /// When a credential of the user was last used to log in; recorded with a delay.
     lastlogin: Option<String>,
     lastlogout: Option<String>,
     ej_user_id: i32,
-    /// What the user is now; sent back with a save, it refuses one that was changed since.
+    /// The state of the user. A save that sends it back is refused when the user was changed since.
     request_signature: String,
     r#type: &'static str,
     is_person_retired: bool,
@@ -126,7 +127,7 @@ impl XmlNames for UserInfo {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// What a user's carrier depends on beside the user.
+/// Writes carriers in the language and the time zone of a request.
 pub(super) struct CarrierWriting {
     types: CredentialTypes,
     language: Language,
@@ -134,7 +135,7 @@ pub(super) struct CarrierWriting {
 }
 
 impl CarrierWriting {
-    /// As that caller reads.
+    /// For the response to a request.
     pub(super) fn of(context: &RequestContext) -> Self {
         Self {
             types: context.types().clone(),
@@ -143,13 +144,13 @@ impl CarrierWriting {
         }
     }
 
-    /// A stored user.
+    /// The carrier of a stored user.
     pub(super) fn user(&self, found: UserWithCredentials) -> UserCarrier {
         let signature = found.signature();
         let UserWithCredentials { user, credentials } = found;
-        let uses = credentials.iter().filter_map(|of| of.last_use.as_ref());
-        let last_use = uses.map(|of| of.at).max();
-        let credentials = credentials.iter().map(|of| self.credential(of)).collect();
+        let uses = credentials.iter().filter_map(|credential| credential.last_use.as_ref());
+        let last_use = uses.map(|last_use| last_use.at).max();
+        let credentials = credentials.iter().map(|summary| self.credential(summary)).collect();
         UserCarrier {
             associate_id: user.user_id.as_i32(),
             name: user.login_name.clone(),
@@ -169,7 +170,7 @@ impl CarrierWriting {
         let name = &summary.credential_type;
         let r#type = self.types.find(name).map_or_else(
             || CredentialTypeCarrier::unknown(name),
-            |of| CredentialTypeCarrier::new(of, &self.language),
+            |found| CredentialTypeCarrier::new(found, &self.language),
         );
         StoredCredentialCarrier {
             r#type: Some(r#type),
@@ -182,7 +183,7 @@ impl CarrierWriting {
 }
 
 impl UserCarrier {
-    /// A user that nobody has saved yet.
+    /// A new user, which is not saved.
     pub(super) fn unsaved(user_type: UserType) -> Self {
         Self {
             associate_id: 0,

@@ -1,5 +1,5 @@
-//! `IsPasswordValid` and `IsUserNameValid`, each also `…WithReason`, and `GetValidUserName`: what
-//! could be saved (protocol.md 8.2 and 8.3).
+//! `IsPasswordValid` and `IsUserNameValid`, each also `…WithReason`, and `GetValidUserName`: check a
+//! password or a login name before it is saved (protocol.md 8.2 and 8.3).
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
     service::{credentials::passwords::Passwords, users::directory::UserDirectory},
 };
 
-/// A password that somebody thinks of. Nothing but the password is looked at.
+/// A password to check. Other members are ignored.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct PasswordValidRequest {
@@ -35,11 +35,11 @@ pub(in crate::http) struct PasswordValidRequest {
     password: Option<SecretString>,
 }
 
-/// A login name that somebody thinks of.
+/// A login name to check.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct UserNameValidRequest {
-    /// Who is to have it; 0 or none: a new user.
+    /// The user to check it for; 0 or missing for a new user.
     #[schema(minimum = 0)]
     associate_id: Option<i32>,
     #[schema(required = true, nullable = false)]
@@ -47,11 +47,11 @@ pub(in crate::http) struct UserNameValidRequest {
 }
 
 // The vendor's `UserValidationResult`: protocol.md 7.1.
-/// Whether something is valid, and if not, why not.
+/// Whether a value is valid, and the reason if it is not.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct UserValidationResult {
-    /// In the caller's language; empty when it is valid.
+    /// In the language of the request; empty when the value is valid.
     reason: String,
     result: bool,
 }
@@ -61,45 +61,45 @@ impl XmlNames for UserValidationResult {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// The place of [`password`] in the documents.
+/// Describes [`password`].
 pub(in crate::http) fn password_operation() -> Operation {
-    Operation::new("Tells whether a password could be saved.")
+    Operation::new("Returns whether a password could be saved.")
         .takes::<PasswordValidRequest>()
         .answers::<bool>()
 }
 
-/// The place of [`password_with_reason`] in the documents.
+/// Describes [`password_with_reason`].
 pub(in crate::http) fn password_with_reason_operation() -> Operation {
-    Operation::new("Tells whether a password could be saved, and if not, why not.")
+    Operation::new("Returns whether a password could be saved, and the reason if not.")
         .takes::<PasswordValidRequest>()
         .answers_carrier::<UserValidationResult>()
 }
 
-/// The place of [`user_name`] in the documents.
+/// Describes [`user_name`].
 pub(in crate::http) fn user_name_operation() -> Operation {
-    Operation::new("Tells whether a user could have a login name.")
+    Operation::new("Returns whether a user could have a login name.")
         .takes::<UserNameValidRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
-/// The place of [`user_name_with_reason`] in the documents.
+/// Describes [`user_name_with_reason`].
 pub(in crate::http) fn user_name_with_reason_operation() -> Operation {
-    Operation::new("Tells whether a user could have a login name, and if not, why not.")
+    Operation::new("Returns whether a user could have a login name, and the reason if not.")
         .takes::<UserNameValidRequest>()
         .answers_carrier::<UserValidationResult>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
-/// The place of [`valid_user_name`] in the documents.
+/// Describes [`valid_user_name`].
 pub(in crate::http) fn valid_user_name_operation() -> Operation {
-    Operation::new("Gives a login name that a user could have, as near as can be to the one given.")
+    Operation::new("Returns an available login name that is similar to the given one.")
         .takes::<UserNameValidRequest>()
         .answers::<String>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
-/// Tells whether a password could be saved.
+/// Returns whether a password could be saved.
 pub(in crate::http) async fn password(
     context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
@@ -107,7 +107,7 @@ pub(in crate::http) async fn password(
     Ok(Negotiated(password_problems(context, &request).await?.is_empty()))
 }
 
-/// Tells whether a password could be saved, and if not, why not.
+/// Returns whether a password could be saved, and the reason if not.
 pub(in crate::http) async fn password_with_reason(
     context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
@@ -117,7 +117,7 @@ pub(in crate::http) async fn password_with_reason(
     Ok(Negotiated(UserValidationResult::new("Password", &problems, &language)))
 }
 
-/// Tells whether a user could have a login name.
+/// Returns whether a user could have a login name.
 pub(in crate::http) async fn user_name(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
@@ -125,7 +125,7 @@ pub(in crate::http) async fn user_name(
     Ok(Negotiated(user_name_problem(context, &request).await?.is_none()))
 }
 
-/// Tells whether a user could have a login name, and if not, why not.
+/// Returns whether a user could have a login name, and the reason if not.
 pub(in crate::http) async fn user_name_with_reason(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
@@ -136,7 +136,7 @@ pub(in crate::http) async fn user_name_with_reason(
     Ok(Negotiated(UserValidationResult::new("UserName", &problems, &language)))
 }
 
-/// Gives a login name that a user could have.
+/// Returns an available login name.
 pub(in crate::http) async fn valid_user_name(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
@@ -157,7 +157,7 @@ impl UserValidationResult {
     }
 }
 
-/// As the password of the caller; whose it will be is not said.
+/// Checks a password as one of the caller, because the request names no user.
 async fn password_problems(
     context: RequestContext,
     request: &PasswordValidRequest,
@@ -196,7 +196,7 @@ fn text(request: &UserNameValidRequest) -> Result<&str, InvalidField> {
     request.user_name.as_deref().ok_or_else(required)
 }
 
-/// Who may have the name already.
+/// The user who may have the name already.
 fn except(request: &UserNameValidRequest) -> Result<Option<UserId>, InvalidField> {
     let id = request.associate_id.filter(|id| *id != 0);
     id.map(|id| UserId::require("AssociateId", Some(id))).transpose()
