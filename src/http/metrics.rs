@@ -26,7 +26,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     config.route("/metrics", answering(web::to(metrics), &Method::GET));
 }
 
-/// `GET /metrics`: every metric, in the OpenMetrics format.
+/// `GET /metrics`: every metric, in the `OpenMetrics` format.
 async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
     let register = |registry: &mut Registry| register(registry, state.connections.counts());
     let text =

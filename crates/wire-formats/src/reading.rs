@@ -202,8 +202,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let members = self.members()?.iter();
-        visitor.visit_map(Members { members, fields, seen: Vec::new(), found: None })
+        let remaining = self.members()?.iter();
+        visitor.visit_map(Members { remaining, fields, seen: Vec::new(), found: None })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -231,7 +231,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
 
 /// The members of an object that the type has.
 struct Members<'de> {
-    members: std::slice::Iter<'de, (String, BodyTree)>,
+    remaining: std::slice::Iter<'de, (String, BodyTree)>,
     fields: &'static [&'static str],
     seen: Vec<&'static str>,
     found: Option<(&'static str, &'de BodyTree)>,
@@ -244,7 +244,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Fault> {
-        for (name, value) in self.members.by_ref() {
+        for (name, value) in self.remaining.by_ref() {
             if let Some(field) = self.fields.iter().find(|field| is_same_name(field, name)) {
                 if self.seen.contains(field) {
                     return Err(Fault { problem: Problem::Duplicate, path: (*field).to_owned() });

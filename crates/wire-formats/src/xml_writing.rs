@@ -29,6 +29,7 @@ pub trait XmlNames {
     const IS_DICTIONARY: bool = false;
 
     /// The name of the outermost element.
+    #[must_use]
     fn root() -> Cow<'static, str> {
         Cow::Borrowed(Self::NAME)
     }

@@ -55,7 +55,7 @@ async fn errors_use_the_requested_language(pool: PgPool) {
         ("de", "Der Benutzer wurde nicht gefunden."),
         ("sv", "Användaren hittades inte."),
         ("da", "Brugeren blev ikke fundet."),
-        ("nl", "De gebruiker is niet gefunden."),
+        ("nl", "De gebruiker is niet gevonden."),
         ("x", "[SR_ERROR_UNKNOWN_USER]"),
     ] {
         let body = json!({ "UserId": 4711, "Credential": { "Value": "x" } });
