@@ -3,7 +3,7 @@
 //! actix-web limits only the time of the first request head and the idle time after a complete
 //! exchange. So its sockets are wrapped: [`TimedStream`] has a deadline for every phase in which it
 //! waits for the peer, and [`ConnectionRegistry`] counts all connections
-//! ([ADR 28](../../../docs/adr/0028-deadlines-of-connections.md)).
+//! ([ADR 28](../../../docs/adr/0028-connection-deadlines.md)).
 
 mod progress;
 mod registry;

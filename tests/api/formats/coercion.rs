@@ -1,5 +1,5 @@
 //! Quoted scalars, and numbers as text, are accepted like the vendor's JSON reader does
-//! (docs/adr/0033-coercion-of-json-scalars.md). Each case changes a value and reads it back.
+//! (docs/adr/0033-json-scalar-coercion.md). Each case changes a value and reads it back.
 
 use serde_json::json;
 use sqlx::PgPool;

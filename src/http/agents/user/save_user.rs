@@ -1,6 +1,6 @@
 //! `CreateDefaultUser`, `CreateDefaultUserFromUserType`, `SaveUser` and `ValidateUser` add and change
 //! users (protocol.md 8.4,
-//! [ADR 21](../../../../docs/adr/0021-users-in-the-vendors-carriers.md)).
+//! [ADR 21](../../../../docs/adr/0021-vendor-user-carriers.md)).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

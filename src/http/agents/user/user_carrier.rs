@@ -1,6 +1,6 @@
 //! The vendor's `User` and `UserInfo` (protocol.md 7.1). Members that this service has no data for are
 //! zero, empty or null
-//! ([ADR 21](../../../../docs/adr/0021-users-in-the-vendors-carriers.md)).
+//! ([ADR 21](../../../../docs/adr/0021-vendor-user-carriers.md)).
 
 use std::collections::BTreeMap;
 
