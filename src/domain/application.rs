@@ -1,15 +1,15 @@
-//! Where this installation runs, and which programs may call it (protocol.md 10.9).
+//! The type of the installation, and the applications that may call it (protocol.md 10.9).
 
-/// What kind of installation this is; it decides which callers are let in.
+/// Where the installation runs; it decides which callers are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InstallationType {
-    /// On the operator's own network: every scheme, applications are not looked at.
+    /// On the operator's own network: every scheme is accepted, and applications are ignored.
     Onsite,
-    /// On the public network: no Basic, and the agents are for trusted applications.
+    /// On the public network: Basic is refused, and only trusted applications may call agents.
     Online,
 }
 
-/// A program that names itself by a secret of its own (`SO-AppToken`).
+/// A program that is identified by its own secret (`SO-AppToken`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Application {
     pub(crate) name: String,

@@ -1,6 +1,5 @@
-//! What stands against guessing (protocol.md 10.26): a lock after too many wrong secrets in a row,
-//! wherever they come from; delays that grow and a stop for addresses that are not known; and who is
-//! let in all the same.
+//! Rules of throttling and lockout (protocol.md 10.26): a lock after too many wrong secrets in a row from
+//! any address; growing delays and a stop for unknown addresses; and the exemption of known addresses.
 
 use std::time::Duration;
 
@@ -8,28 +7,27 @@ use time::OffsetDateTime;
 
 use super::user::UserId;
 
-/// Addresses that are known of one user; the one not used for longest is forgotten.
-pub(crate) const MAXIMUM_KNOWN_CALLERS: u32 = 16;
+/// Known addresses of one user; a new one replaces the least recently used.
+pub(crate) const MAXIMUM_KNOWN_ADDRESSES: u32 = 16;
 
-/// Wrong secrets that a known address may try within [`ADDRESS_WINDOW`] while everybody else has to
-/// wait.
-pub(crate) const KNOWN_CALLER_FAILURES: u32 = 3;
+/// Wrong secrets that a known address may try within [`ADDRESS_WINDOW`] while other addresses are
+/// delayed.
+pub(crate) const KNOWN_ADDRESS_FAILURES: u32 = 3;
 
 /// Wrong secrets in a row for one subject and type, from all addresses together, after which the
-/// credential is locked (NIST SP 800-63B-4, 3.2.2). Also the most that `attempts.maximum_failures` may
-/// be.
+/// credential is locked (NIST SP 800-63B-4, 3.2.2). Also the maximum of `attempts.maximum_failures`.
 pub(crate) const MAXIMUM_CONSECUTIVE: u32 = 100;
 
-/// How long it takes until one failure from an unknown address delays nobody any longer.
+/// The time after which one failure from an unknown address no longer counts.
 pub(crate) const THROTTLE_DECAY: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// How long the failures of an address count.
+/// The time for which the failures of an address count.
 pub(crate) const ADDRESS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
-/// Pseudo users: enough that filling them takes most of a day, few enough to keep for ever.
+/// Pseudo users: too many to lock them all within a day, and few enough to keep.
 const PSEUDO_USERS: u32 = 1 << 20;
 
-/// Whose secret is guessed at: a user, or the pseudo user that a name stands for which nobody has.
+/// The subject of an attempt: a user, or the pseudo user of an unknown name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subject(i32);
 
@@ -52,69 +50,69 @@ impl From<UserId> for Subject {
     }
 }
 
-/// What an installation allows.
+/// The limits of an installation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttemptLimits {
     /// Failures before the first delay.
     pub(crate) before_delay: u32,
-    /// What the delay grows to, twice as long each time, from a second.
+    /// The maximum of the delay, which starts at one second and doubles with each failure.
     pub(crate) maximum_delay: Duration,
-    /// Failures from unknown addresses at which nothing more is tried from these.
+    /// Failures from unknown addresses after which attempts from such addresses are refused.
     pub(crate) maximum_failures: u32,
-    /// Failures of one address within [`ADDRESS_WINDOW`], whoever was meant; zero: any number.
+    /// Failures of one address within [`ADDRESS_WINDOW`], for any subject; zero: without limit.
     pub(crate) maximum_per_address: u32,
 }
 
-/// What was tried in vain for one subject and type.
+/// The failed attempts on one subject and type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FailureCount {
     /// Wrong secrets since the last right one, from all addresses together.
     pub(crate) failures: u32,
-    /// Those from unknown addresses, as they were when the last one was counted. No success changes
-    /// them, or else somebody's login would show that a name is theirs.
+    /// Failures from unknown addresses, at the time of the last one. A success does not change them;
+    /// otherwise a login of the user would reveal that the name exists.
     pub(crate) throttle_failures: u32,
-    /// `None`: there is nothing to wait for.
+    /// `None`: the next attempt need not wait.
     pub(crate) next_allowed_at: Option<OffsetDateTime>,
 }
 
 impl FailureCount {
-    /// True when nothing right lets in either, wherever it comes from.
+    /// True when the credential is locked: even the right secret is refused, from any address.
     pub(crate) fn is_locked(&self) -> bool {
         self.failures >= MAXIMUM_CONSECUTIVE
     }
 }
 
-/// The same, as operators see it.
+/// The failed attempts on a user's credential of one type.
 #[derive(Debug)]
 pub(crate) struct AttemptSummary {
     pub(crate) credential_type: String,
     pub(crate) count: FailureCount,
 }
 
-/// Where a caller stands with one subject.
+/// The earlier attempts of an address, on one subject and in all.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AddressFailureCount {
-    /// When the subject last logged in from there, if they ever did.
+    /// The last successful login of the subject from the address.
     pub(crate) last_succeeded_at: Option<OffsetDateTime>,
-    /// Wrong secrets for this subject from there.
+    /// Wrong secrets for this subject from the address.
     pub(crate) failures: u32,
-    /// Wrong secrets from there within [`ADDRESS_WINDOW`], whoever was meant.
+    /// Wrong secrets from the address within [`ADDRESS_WINDOW`], for any subject.
     pub(crate) of_address: u32,
 }
 
 impl AddressFailureCount {
-    /// True for an address that is let in while others wait.
+    /// True for a known address, which may attempt while others are delayed.
     pub(crate) fn is_privileged(&self) -> bool {
-        self.last_succeeded_at.is_some() && self.failures < KNOWN_CALLER_FAILURES
+        self.last_succeeded_at.is_some() && self.failures < KNOWN_ADDRESS_FAILURES
     }
 }
 
-/// What a caller is told who has to wait.
+/// Why an attempt is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refused {
-    /// Until then.
+    /// Delayed for this long.
     Delayed(Duration),
-    /// Until somebody lifts it.
+    /// Stopped until an administrator unlocks it.
     Stopped,
 }
 
@@ -129,25 +127,26 @@ impl Refused {
 }
 
 impl AttemptLimits {
-    /// Whether another try may be made from an unknown address, whatever the address did before. A
-    /// lock is not refused there: it would show that somebody has the name.
-    pub(crate) fn refuses(&self, tries: FailureCount, now: OffsetDateTime) -> Option<Refused> {
-        if tries.throttle_failures >= self.maximum_failures {
+    /// Why an attempt from an unknown address is refused, apart from the history of the address. A lock is
+    /// no reason: the refusal would reveal that the name exists.
+    pub(crate) fn refuses(&self, count: FailureCount, now: OffsetDateTime) -> Option<Refused> {
+        if count.throttle_failures >= self.maximum_failures {
             return Some(Refused::Stopped);
         }
-        let wait = Duration::try_from(tries.next_allowed_at? - now).unwrap_or_default();
+        let wait = Duration::try_from(count.next_allowed_at? - now).unwrap_or_default();
         (!wait.is_zero()).then_some(Refused::Delayed(wait))
     }
 
-    /// Whether somebody has to lift it before the secret can be right from an unknown address.
-    pub(crate) fn stops(&self, tries: FailureCount) -> bool {
-        tries.throttle_failures >= self.maximum_failures || tries.is_locked()
+    /// True when attempts from unknown addresses fail until an administrator unlocks the credential.
+    pub(crate) fn stops(&self, count: FailureCount) -> bool {
+        count.throttle_failures >= self.maximum_failures || count.is_locked()
     }
 
-    /// Whether an address has failed too often lately.
-    pub(crate) fn refuses_address(&self, caller: &AddressFailureCount) -> Option<Refused> {
-        let is_over = self.maximum_per_address > 0 && caller.of_address >= self.maximum_per_address;
-        is_over.then_some(Refused::Delayed(ADDRESS_WINDOW))
+    /// Why an address is refused for all subjects.
+    pub(crate) fn refuses_address(&self, address: &AddressFailureCount) -> Option<Refused> {
+        let maximum = self.maximum_per_address;
+        let is_exceeded = maximum > 0 && address.of_address >= maximum;
+        is_exceeded.then_some(Refused::Delayed(ADDRESS_WINDOW))
     }
 }
 
@@ -163,7 +162,7 @@ mod tests {
     };
 
     #[test]
-    fn who_failed_too_often_is_stopped_and_who_is_early_waits() {
+    fn an_early_attempt_is_delayed_and_too_many_failures_stop() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let at = |seconds| now + time::Duration::seconds(seconds);
         let refused = |throttle_failures, next_allowed_at| {
@@ -177,33 +176,33 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_in_a_row_lock_and_so_many_from_unknown_addresses_stop() {
-        let tries = |failures, throttle_failures| FailureCount {
+    fn a_hundred_failures_in_a_row_lock_and_the_maximum_from_unknown_addresses_stops() {
+        let count = |failures, throttle_failures| FailureCount {
             failures,
             throttle_failures,
             next_allowed_at: None,
         };
-        assert!(!tries(99, 50).is_locked());
-        assert!(tries(100, 0).is_locked());
-        assert!(!LIMITS.stops(tries(99, 49)));
-        assert!(LIMITS.stops(tries(100, 0)));
-        assert!(LIMITS.stops(tries(0, 50)));
+        assert!(!count(99, 50).is_locked());
+        assert!(count(100, 0).is_locked());
+        assert!(!LIMITS.stops(count(99, 49)));
+        assert!(LIMITS.stops(count(100, 0)));
+        assert!(LIMITS.stops(count(0, 50)));
     }
 
     #[test]
-    fn a_known_address_is_privileged_until_it_has_tried_enough() {
+    fn a_known_address_is_privileged_until_its_third_failure() {
         let known = |failures| AddressFailureCount {
             last_succeeded_at: Some(OffsetDateTime::UNIX_EPOCH),
             failures,
             of_address: 0,
         };
-        assert!(known(KNOWN_CALLER_FAILURES - 1).is_privileged());
-        assert!(!known(KNOWN_CALLER_FAILURES).is_privileged());
+        assert!(known(KNOWN_ADDRESS_FAILURES - 1).is_privileged());
+        assert!(!known(KNOWN_ADDRESS_FAILURES).is_privileged());
         assert!(!AddressFailureCount::default().is_privileged());
     }
 
     #[test]
-    fn pseudo_users_are_nobody() {
+    fn ids_of_pseudo_users_are_negative() {
         for digest in [0, 1, PSEUDO_USERS - 1, PSEUDO_USERS, u32::MAX] {
             let id = Subject::pseudo(digest).as_i32();
             assert!((-1_048_576..=-1).contains(&id), "{id}");

@@ -9,7 +9,7 @@ use super::{
     user::UserId,
 };
 
-/// Who makes a change, from where, and when.
+/// The actor of a change, the client, and the time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChangeContext<'request> {
     pub(crate) actor: Actor<'request>,

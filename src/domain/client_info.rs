@@ -1,43 +1,43 @@
-//! Who is asking: what hashing is shared fairly between, and what evidence names.
+//! The client of a request: for the fair share of hashing, and for audit events.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::user::UserId;
 
-/// The party that hashing work is done for: the address before authentication, the principal
-/// after it.
+/// The party whose share of the hashing queue a request uses: the address before authentication, the
+/// user after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FairnessKey {
-    /// An address of the network.
+    /// A client address.
     Address(IpAddr),
-    /// A user that has proven who they are.
+    /// An authenticated user.
     User(UserId),
     /// An operator's command.
     Command,
 }
 
-/// Where a request came from.
+/// The client of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientInfo {
     /// `None` for commands.
     pub(crate) address: Option<IpAddr>,
-    /// Names the request in the log and in the answer.
+    /// Identifies the request in the log and in the response.
     pub(crate) request_id: String,
 }
 
 impl ClientInfo {
-    /// The party to hash for while nobody has been authenticated.
+    /// The share to use before authentication.
     pub(crate) fn caller(&self) -> FairnessKey {
         self.network().map_or(FairnessKey::Command, FairnessKey::Address)
     }
 
-    /// The address as [`network_of`] cuts it.
+    /// The network of the address; see [`network_of`].
     pub(crate) fn network(&self) -> Option<IpAddr> {
         self.address.map(network_of)
     }
 }
 
-/// The part of an address that one party has: all of IPv4, the first 64 bits of IPv6.
+/// The network that one party usually owns: a whole IPv4 address, the first 64 bits of an IPv6 address.
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_a_network_of_ipv6_is_one_party_and_ipv4_is_what_it_is_in_either_form() {
+    fn an_ipv6_network_is_one_party_and_a_mapped_ipv4_address_equals_the_plain_one() {
         let network = |address: &str| {
             ClientInfo { address: address.parse().ok(), request_id: String::new() }.network()
         };

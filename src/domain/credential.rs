@@ -1,4 +1,4 @@
-//! The parts of a credential: its value, which is a secret, and what is shown instead of it.
+//! The parts of a credential: its secret value, and the display value that is shown instead.
 
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
@@ -17,74 +17,74 @@ pub(crate) const MAXIMUM_VALUE: usize = 1024;
 /// The longest display value, in code points.
 const MAXIMUM_DISPLAY_VALUE: usize = 254;
 
-/// True when there is a text, and it says something.
+/// True when a text is not empty.
 pub(crate) fn is_said(text: &SecretString) -> bool {
     !text.expose_secret().is_empty()
 }
 
 /// The value of a credential: NFC, 1 to 1,024 bytes, no NUL, never trimmed (protocol.md 10.25).
 ///
-/// `Debug` shows nothing of it.
+/// `Debug` does not show the value.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialValue(SecretString);
 
 impl CredentialValue {
-    /// Normalises and checks a value.
+    /// Normalizes and checks a value.
     ///
     /// # Errors
     /// Names `field` when the value is empty, too long or contains NUL.
     pub(crate) fn parse(field: &str, value: &SecretString) -> Result<Self, InvalidField> {
-        let normalised = Zeroizing::new(nfc(value.expose_secret()));
-        if normalised.is_empty() {
+        let normalized = Zeroizing::new(nfc(value.expose_secret()));
+        if normalized.is_empty() {
             return Err(InvalidField::new(field, Reason::Empty));
         }
-        if normalised.len() > MAXIMUM_VALUE {
+        if normalized.len() > MAXIMUM_VALUE {
             return Err(InvalidField::new(field, Reason::TooManyBytes(MAXIMUM_VALUE)));
         }
-        if normalised.contains('\0') {
+        if normalized.contains('\0') {
             return Err(InvalidField::new(field, Reason::Nul));
         }
-        Ok(Self(SecretString::from(normalised.as_str())))
+        Ok(Self(SecretString::from(normalized.as_str())))
     }
 
-    /// Checks a value that has to be there.
+    /// Checks a required value.
     ///
     /// # Errors
-    /// As [`Self::parse`], and when there is none.
+    /// As [`Self::parse`], and when the value is missing.
     pub(crate) fn require(field: &str, value: Option<&SecretString>) -> Result<Self, InvalidField> {
         let value = value.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
         Self::parse(field, value)
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.expose_secret().len()
     }
 
-    /// Its length in code points.
+    /// The length in code points.
     pub(crate) fn characters(&self) -> usize {
         self.0.expose_secret().chars().count()
     }
 
-    /// The value in NFD, as other systems may have hashed it, when that is another text.
+    /// The value in NFD, as other systems may have hashed it; `None` when it equals the NFC form.
     pub(crate) fn decomposed(&self) -> Option<Self> {
         let decomposed = Zeroizing::new(nfd(self.0.expose_secret()));
-        let is_other = decomposed.as_str() != self.0.expose_secret();
-        is_other.then(|| Self(SecretString::from(decomposed.as_str())))
+        let differs = decomposed.as_str() != self.0.expose_secret();
+        differs.then(|| Self(SecretString::from(decomposed.as_str())))
     }
 
-    /// The form in which it is held against words and lists: whatever the case and the width.
+    /// The form for comparisons with words and lists, without regard to case and width.
     pub(crate) fn folded(&self) -> Zeroizing<String> {
         Zeroizing::new(nfkc_case_fold(self.0.expose_secret()))
     }
 
-    /// The secret itself, for `security` only.
+    /// The plain value, for `security` only.
     pub(crate) fn secret(&self) -> &SecretString {
         &self.0
     }
 }
 
-/// What is shown of a credential instead of its value, at most 254 code points.
+/// The text that is shown instead of a value: at most 254 code points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DisplayValue(String);
 
@@ -92,7 +92,7 @@ impl DisplayValue {
     /// Checks a display value.
     ///
     /// # Errors
-    /// Names `field` when the text is too long or contains NUL, which PostgreSQL cannot keep.
+    /// Names `field` when the text is too long or contains NUL, which PostgreSQL cannot store.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
         if text.chars().count() > MAXIMUM_DISPLAY_VALUE {
             return Err(InvalidField::new(field, Reason::TooManyCharacters(MAXIMUM_DISPLAY_VALUE)));
@@ -109,7 +109,7 @@ impl DisplayValue {
     }
 }
 
-/// What may be told about a stored credential; its value never is (protocol.md 10.15).
+/// A stored credential without its value, which is never returned (protocol.md 10.15).
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialSummary {
     pub(crate) user_id: UserId,
@@ -123,11 +123,11 @@ pub(crate) struct CredentialSummary {
     pub(crate) updated_at: OffsetDateTime,
     pub(crate) updated_by: Option<UserId>,
     pub(crate) validity: Validity,
-    /// `None`: never yet, as far as was noted.
+    /// `None`: no use is recorded.
     pub(crate) last_use: Option<LastUse>,
 }
 
-/// When a credential was last used to log in, and how.
+/// The last use of a credential to log in.
 #[derive(Debug, Clone)]
 pub(crate) struct LastUse {
     pub(crate) at: OffsetDateTime,
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn spaces_are_kept_and_composition_is_not_told_apart() {
+    fn spaces_are_kept_and_composed_and_decomposed_forms_are_equal() {
         assert_eq!(parse(" a ").unwrap().secret().expose_secret(), " a ");
         assert_eq!(parse("e\u{301}").unwrap().secret().expose_secret(), "é");
     }

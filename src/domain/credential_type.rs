@@ -1,4 +1,4 @@
-//! Which credential types this installation knows, and what each is for (protocol.md 7.3).
+//! The credential types of an installation (protocol.md 7.3).
 
 use std::time::Duration;
 
@@ -17,63 +17,63 @@ pub(crate) const ACTIVE_DIRECTORY: &str = "ActiveDirectory";
 /// Session tickets: internal, never saved through the API (protocol.md 10.12).
 pub(crate) const TICKET: &str = "Ticket";
 
-/// What the value of a type is.
+/// The kind of the values of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CredentialKind {
-    /// Something only the user knows; the hash verifies it.
+    /// A secret that only the user knows; a hash verifies it.
     Secret {
         /// Whether Basic may verify it.
         usable_for_basic: bool,
     },
-    /// Something that names the user in another system. It never verifies what is presented; it
-    /// maps an identity that was proven elsewhere (protocol.md 10.14).
+    /// The name of the user in another system. It never verifies a secret; it maps an identity that
+    /// another system has proved (protocol.md 10.14).
     Identifier,
 }
 
-/// How people enter a value (the vendor's `CredentialControlType`, protocol.md 7.1).
+/// The input control for a value (the vendor's `CredentialControlType`, protocol.md 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueControl {
-    /// It is shown.
+    /// Shown as text.
     Static,
-    /// It is typed.
+    /// A text field.
     Edit,
-    /// It is typed unseen.
+    /// A password field.
     Password,
-    /// It is picked from a list.
+    /// A choice from a list.
     Link,
-    /// It is not shown at all.
+    /// Not shown.
     Hidden,
 }
 
-/// What people read about a type, in every language.
+/// The texts of a type from the settings, the same in every language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TypeTexts {
     pub(crate) display_type: String,
     pub(crate) description: String,
 }
 
-/// Between how many bytes a value has, in its NFC form.
+/// The limits of the length of a value, in bytes of its NFC form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ValueLimits {
     pub(crate) minimum_bytes: usize,
     pub(crate) maximum_bytes: usize,
 }
 
-/// A credential type: the canonical spelling, the kind, and what it asks for.
+/// A credential type: its canonical spelling, its kind, and its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CredentialType {
     name: String,
     kind: CredentialKind,
     control: ValueControl,
     texts: Option<TypeTexts>,
-    /// Empty: all of them.
+    /// The user types that may have it; empty: all.
     user_types: Vec<UserType>,
     limits: Option<ValueLimits>,
     lifetime: Option<Duration>,
 }
 
 impl CredentialType {
-    /// A type of this spelling and kind, for every user and every value.
+    /// A type of this spelling and kind, for all users and values.
     pub(crate) fn new(name: impl Into<String>, kind: CredentialKind) -> Self {
         let control = match kind {
             CredentialKind::Secret { .. } => ValueControl::Password,
@@ -90,32 +90,32 @@ impl CredentialType {
         }
     }
 
-    /// With another way to enter it.
+    /// With another input control.
     pub(crate) fn with_control(self, control: ValueControl) -> Self {
         Self { control, ..self }
     }
 
-    /// With texts of its own.
+    /// With its own texts.
     pub(crate) fn with_texts(self, texts: Option<TypeTexts>) -> Self {
         Self { texts, ..self }
     }
 
-    /// For users of these types only; none: for all.
+    /// For users of these types only; empty: for all.
     pub(crate) fn for_user_types(self, user_types: Vec<UserType>) -> Self {
         Self { user_types, ..self }
     }
 
-    /// With values of that length only.
+    /// With limits of the length.
     pub(crate) fn with_limits(self, limits: Option<ValueLimits>) -> Self {
         Self { limits, ..self }
     }
 
-    /// Credentials end so long after they were saved, unless they say otherwise.
+    /// With a lifetime of credentials that are saved without a validity.
     pub(crate) fn with_lifetime(self, lifetime: Option<Duration>) -> Self {
         Self { lifetime, ..self }
     }
 
-    /// How long a credential counts after it was saved; `None`: for ever.
+    /// The lifetime of a credential after it was saved; `None`: without limit.
     pub(crate) fn lifetime(&self) -> Option<Duration> {
         self.lifetime
     }
@@ -125,32 +125,32 @@ impl CredentialType {
         &self.name
     }
 
-    /// True when the value names the user elsewhere and must be unique over all users.
+    /// True for identifiers, which must be unique among all users.
     pub(crate) fn is_identifier(&self) -> bool {
         self.kind == CredentialKind::Identifier
     }
 
-    /// True when Basic verifies it, so that replacing it ends what was derived from it.
+    /// True when Basic verifies it; replacing it revokes the issued tickets, sessions and tokens.
     pub(crate) fn is_usable_for_basic(&self) -> bool {
         self.kind == CredentialKind::Secret { usable_for_basic: true }
     }
 
-    /// True when users of that type can have it.
+    /// True when users of that type may have it.
     pub(crate) fn is_for(&self, user_type: UserType) -> bool {
         self.user_types.is_empty() || self.user_types.contains(&user_type)
     }
 
-    /// How a value is entered.
+    /// The input control.
     pub(crate) fn control(&self) -> ValueControl {
         self.control
     }
 
-    /// The texts of a type of the settings.
+    /// The texts from the settings.
     pub(crate) fn texts(&self) -> Option<&TypeTexts> {
         self.texts.as_ref()
     }
 
-    /// Checks a value against the type's own limits.
+    /// Checks a value against the limits of the type.
     ///
     /// # Errors
     /// Names `field` when it is too short or too long.
@@ -168,7 +168,7 @@ impl CredentialType {
         Ok(())
     }
 
-    /// Under which name the texts of a built-in type are kept; others have none.
+    /// The key of the texts of a built-in type in `locales`.
     pub(crate) fn text_key(&self) -> Option<&'static str> {
         match self.name.as_str() {
             PASSWORD => Some("credential-type-password"),
@@ -183,7 +183,7 @@ impl CredentialType {
     }
 }
 
-/// All types of this installation; `CRM5/PASSWORD` and `ActiveDirectory` are always there.
+/// All types of an installation, `CRM5/PASSWORD` and `ActiveDirectory` among them.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialTypes {
     types: Vec<CredentialType>,
@@ -192,8 +192,8 @@ pub(crate) struct CredentialTypes {
 }
 
 impl CredentialTypes {
-    /// The built-in types, those of the settings, and which of them is meant when none is named.
-    /// `None` when the default is not among them.
+    /// The built-in types and those of the settings, with the name of the default type. `None` when the
+    /// default is not one of the types.
     pub(crate) fn new(additional: Vec<CredentialType>, default: &str) -> Option<Self> {
         let password =
             CredentialType::new(PASSWORD, CredentialKind::Secret { usable_for_basic: true });
@@ -207,17 +207,17 @@ impl CredentialTypes {
         Some(Self { types, password, default })
     }
 
-    /// Every type, the built-in ones first.
+    /// All types, the built-in ones first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &CredentialType> {
         self.types.iter()
     }
 
-    /// The type of that name, compared without regard to case.
+    /// The type with that name, without regard to case.
     pub(crate) fn find(&self, name: &str) -> Option<&CredentialType> {
         find(&self.types, name)
     }
 
-    /// The type that is meant when a request names none (protocol.md 10.11).
+    /// The type of a request that names none (protocol.md 10.11).
     pub(crate) fn default_type(&self) -> &CredentialType {
         &self.default
     }

@@ -1,12 +1,12 @@
-//! Texts that others wrote, as bytes: always UTF-8, with or without a byte order mark. Editors and
-//! shells of Windows put one in front; taken for a part of the text it spoils the first word.
+//! Decodes files and input of other programs: UTF-8 with or without a byte order mark, which editors and
+//! shells of Windows write. A mark that is not skipped becomes part of the first word.
 
-/// The longest byte order mark.
+/// The length of the longest byte order mark, in bytes.
 pub(crate) const LONGEST_MARK: usize = 4;
 
 const UTF_8: &[u8] = b"\xef\xbb\xbf";
 
-/// The marks of other encodings; a longer one that begins like another comes first.
+/// The marks of other encodings; a mark that starts with another one comes first.
 const OTHERS: [(&[u8], &str); 4] = [
     (b"\xff\xfe\0\0", "UTF-32"),
     (b"\0\0\xfe\xff", "UTF-32"),
@@ -14,20 +14,20 @@ const OTHERS: [(&[u8], &str); 4] = [
     (b"\xfe\xff", "UTF-16"),
 ];
 
-/// Why bytes are no text here.
+/// Why bytes are not valid text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EncodingError {
-    /// The byte order mark says so.
+    /// The byte order mark is that of another encoding.
     #[error("is {0}; convert it to UTF-8, for example with `iconv -f {0} -t UTF-8`")]
     Other(&'static str),
     #[error("is not UTF-8")]
     NotUtf8,
 }
 
-/// How many bytes of the start are a byte order mark.
+/// The length of the byte order mark at the start, in bytes.
 ///
 /// # Errors
-/// When the mark is that of another encoding than UTF-8.
+/// When the mark is that of an encoding other than UTF-8.
 pub(crate) fn length_of_mark(start: &[u8]) -> Result<usize, EncodingError> {
     if start.starts_with(UTF_8) {
         return Ok(UTF_8.len());
@@ -38,7 +38,7 @@ pub(crate) fn length_of_mark(start: &[u8]) -> Result<usize, EncodingError> {
     }
 }
 
-/// The text of bytes, without a byte order mark.
+/// The text in bytes, without a byte order mark.
 ///
 /// # Errors
 /// When they are not UTF-8.
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_of_utf_8_is_passed_over_and_others_are_named() {
+    fn a_utf_8_mark_is_skipped_and_other_encodings_are_named() {
         for (bytes, expected) in [
             (&b""[..], Ok("")),
             (b"a", Ok("a")),

@@ -1,20 +1,20 @@
-//! Host names as requests have them, in `Host` and in `Origin`.
+//! Host names in the headers `Host` and `Origin`.
 
 use url::Host;
 
 /// The longest host name (RFC 1035).
 const MAXIMUM_LENGTH: usize = 253;
 
-/// True for a text that can be the host of a request: a name in ASCII, an IPv4 address, or an IPv6
-/// address in brackets. It has the one form that clients send, whatever its case: no port, no
-/// shortened address, and a name with other letters in its `xn--` form.
+/// True for the host of a request: an ASCII name, an IPv4 address, or an IPv6 address in brackets, in any
+/// case and in the form that clients send: without port, with a full address, and with international
+/// names in `xn--` form.
 pub(crate) fn is_host_name(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);
-    let labels_are_named = !lower.trim_end_matches('.').split('.').any(str::is_empty);
+    let has_no_empty_label = !lower.trim_end_matches('.').split('.').any(str::is_empty);
     lower.len() <= MAXIMUM_LENGTH
         && lower.chars().all(is_plain)
-        && labels_are_named
+        && has_no_empty_label
         && Host::parse(&lower).is_ok_and(|host| host.to_string() == lower)
 }
 
@@ -23,7 +23,7 @@ mod tests {
     use super::is_host_name;
 
     #[test]
-    fn a_host_is_what_clients_send() {
+    fn hosts_as_clients_send_them_are_accepted_and_others_refused() {
         for host in [
             "localhost",
             "keeper.example",

@@ -1,5 +1,5 @@
-//! A login name that a user is to get. What is looked up may be any [`LoginName`]: users of before
-//! keep the name they have.
+//! Login names that users get. A look-up accepts any [`LoginName`], so that users keep names from before
+//! these rules.
 
 use super::{
     invalid_field::{InvalidField, Reason},
@@ -7,8 +7,8 @@ use super::{
     user::{DisplayName, LoginName, MAXIMUM_LOGIN_NAME},
 };
 
-/// A login name that people can tell from every other: it has a visible character, and no invisible
-/// or bidirectional control character.
+/// A login name that people can distinguish from others: it has a visible character, and no invisible or
+/// bidirectional control character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewLoginName(LoginName);
 
@@ -37,12 +37,12 @@ impl NewLoginName {
     /// Parses a name.
     ///
     /// # Errors
-    /// As [`LoginName::parse`], and when nobody could read the name.
+    /// As [`LoginName::parse`], and when the name has invisible characters or no visible one.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidField> {
         LoginName::parse(text)?.try_into()
     }
 
-    /// The same name with a number behind it, shortened if need be.
+    /// The name with a number appended, shortened if necessary.
     pub(crate) fn variant(&self, number: u32) -> Self {
         let number = number.to_string();
         let text = self.as_str();
@@ -53,38 +53,38 @@ impl NewLoginName {
             if let Ok(variant) = Self::parse(&format!("{short}{number}")) {
                 return variant;
             }
-            // A character can become several in the canonical form.
+            // One character can become several in the canonical form.
             length = length.saturating_sub(1);
         }
     }
 
-    /// A name as near to a text as can be; `None` when nothing of it can be in one.
-    pub(crate) fn near(text: &str) -> Option<Self> {
-        let is_good = |c: &char| {
+    /// The valid name that is most similar to a text; `None` when no character is valid.
+    pub(crate) fn similar_to(text: &str) -> Option<Self> {
+        let is_valid = |c: &char| {
             !is_invisible(*c) && *c != ':' && !nfkc_case_fold(&c.to_string()).contains(':')
         };
-        let good: String = text.chars().filter(is_good).collect();
-        let mut good: String = good.trim().chars().take(MAXIMUM_LOGIN_NAME).collect();
-        while !good.is_empty() {
-            if let Ok(name) = Self::parse(&good) {
+        let valid: String = text.chars().filter(is_valid).collect();
+        let mut valid: String = valid.trim().chars().take(MAXIMUM_LOGIN_NAME).collect();
+        while !valid.is_empty() {
+            if let Ok(name) = Self::parse(&valid) {
                 return Some(name);
             }
-            good.pop();
+            valid.pop();
         }
         None
     }
 
-    /// The name of somebody who has none yet.
-    pub(crate) fn of_nobody() -> Self {
-        Self(LoginName::of_nobody())
+    /// The name to suggest when none was given.
+    pub(crate) fn default_suggestion() -> Self {
+        Self(LoginName::default_suggestion())
     }
 
-    /// The name as it was given.
+    /// The name as given.
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The one form for lookup.
+    /// The canonical form, for look-ups.
     pub(crate) fn canonical(&self) -> &str {
         self.0.canonical()
     }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_nobody_can_read_is_refused() {
+    fn a_name_with_invisible_characters_is_refused() {
         for (name, reason) in [
             (" ", Reason::Blank),
             ("\u{a0}\u{3000}", Reason::Blank),
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_near_to_a_text_is_one_that_a_user_can_get() {
+    fn a_name_similar_to_a_text_is_valid() {
         for (text, near) in [
             ("  an\u{200b}na: ", Some("anna")),
             ("\u{202e} b \u{2066}", Some("b")),
             ("\u{200b} \u{3000}", None),
             ("\u{2800}", None),
         ] {
-            let found = NewLoginName::near(text);
+            let found = NewLoginName::similar_to(text);
             assert_eq!(found.as_ref().map(NewLoginName::as_str), near, "{text:?}");
         }
         let long = NewLoginName::parse(&"å".repeat(239)).unwrap();

@@ -8,7 +8,7 @@ use super::{
 /// A user that is to be added.
 #[derive(Debug, Clone)]
 pub(crate) struct NewUser {
-    /// `None`: the next free id from 1000 on.
+    /// `None`: the next free id, from 1000 on.
     pub(crate) user_id: Option<UserId>,
     pub(crate) login_name: NewLoginName,
     pub(crate) display_name: DisplayName,

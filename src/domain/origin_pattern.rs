@@ -1,4 +1,4 @@
-//! Which web origins (RFC 6454) may call the API, as operators write them.
+//! Patterns of the web origins (RFC 6454) that may call the API.
 
 use super::host_name::is_host_name;
 
@@ -20,7 +20,7 @@ struct Parts {
 }
 
 impl OriginPattern {
-    /// Reads a pattern; `None` when it is none.
+    /// Parses a pattern; `None` when it is invalid.
     pub(crate) fn parse(pattern: &str) -> Option<Self> {
         if pattern == "*" {
             return Some(Self { parts: None });
@@ -36,32 +36,32 @@ impl OriginPattern {
             None => (authority, false),
         };
         let (host, port) = split_port(authority);
-        // Browsers leave out the port that the scheme has anyway.
+        // Browsers omit the default port of the scheme.
         let is_default = matches!((scheme, port), ("http", "80") | ("https", "443"));
         let port = if is_default { "" } else { port };
         let is_port = port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0);
-        let is_good = matches!(scheme, "http" | "https")
+        let is_valid = matches!(scheme, "http" | "https")
             && is_host_name(host)
             && is_port
             && (port.is_empty() || !any_port);
         let port = if any_port { None } else { Some(port.to_owned()) };
         let parts =
             Parts { scheme: scheme.to_owned(), host: host.to_owned(), with_subdomains, port };
-        is_good.then_some(Self { parts: Some(parts) })
+        is_valid.then_some(Self { parts: Some(parts) })
     }
 
-    /// True when that origin is meant.
+    /// True when the origin matches.
     pub(crate) fn matches(&self, origin: &str) -> bool {
         let Some(parts) = &self.parts else { return true };
         let origin = origin.to_lowercase();
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let (host, port) = split_port(authority);
-        let is_host = if parts.with_subdomains {
+        let is_own_host = if parts.with_subdomains {
             host.strip_suffix(parts.host.as_str()).is_some_and(|front| front.ends_with('.'))
         } else {
             host == parts.host
         };
-        scheme == parts.scheme && is_host && parts.port.as_deref().is_none_or(|of| of == port)
+        scheme == parts.scheme && is_own_host && parts.port.as_deref().is_none_or(|own| own == port)
     }
 }
 
@@ -78,8 +78,8 @@ mod tests {
     use super::OriginPattern;
 
     #[test]
-    fn a_pattern_means_what_it_says_and_no_more() {
-        for (pattern, origin, is_meant) in [
+    fn a_pattern_matches_its_origins_and_no_others() {
+        for (pattern, origin, matches) in [
             ("*", "https://any.example", true),
             ("https://app.example", "https://app.example", true),
             ("https://App.example", "https://app.EXAMPLE", true),
@@ -101,12 +101,12 @@ mod tests {
             ("https://*.example:*", "https://a.example:1", true),
         ] {
             let parsed = OriginPattern::parse(pattern).unwrap();
-            assert_eq!(parsed.matches(origin), is_meant, "{pattern} {origin}");
+            assert_eq!(parsed.matches(origin), matches, "{pattern} {origin}");
         }
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn an_invalid_origin_is_refused() {
         for pattern in [
             "",
             "app.example",

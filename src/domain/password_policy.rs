@@ -1,57 +1,57 @@
-//! What a new password has to be (NIST SP 800-63B-4, 3.1.1.2): long, and none that is tried first.
-//! There are no rules about kinds of characters, and no password ends by its age.
+//! The policy for new passwords (NIST SP 800-63B-4, 3.1.1.2): a minimum length and no context words. There
+//! are no composition rules, and passwords do not expire.
 
 use zeroize::Zeroizing;
 
 use super::{credential::CredentialValue, invalid_field::Reason, text::nfkc_case_fold};
 
-/// Code points of a password that is all there is to prove.
+/// The minimum length in code points of a password that is the only factor.
 pub(crate) const MINIMUM_CHARACTERS: usize = 15;
 
-/// The same, where a second factor is asked for elsewhere.
+/// The minimum length in code points when another system requires a second factor.
 pub(crate) const MINIMUM_WITH_SECOND_FACTOR: usize = 8;
 
-/// Code points that a password must have besides words that anybody would try.
+/// Letters and digits that a password must have besides context words.
 const BESIDE_CONTEXT: usize = 8;
 
-/// Shorter words say nothing.
+/// The length in code points below which a word is not a context word.
 pub(crate) const SHORTEST_WORD: usize = 3;
 
-/// The rules of an installation.
+/// The policy of an installation.
 #[derive(Debug, Clone)]
 pub(crate) struct PasswordPolicy {
     pub(crate) minimum_characters: usize,
-    /// Names of the service and whatever else belongs to this installation.
+    /// Names of the service and of the installation.
     pub(crate) context_words: Vec<String>,
 }
 
 impl PasswordPolicy {
-    /// The words that belong to one user's password, folded.
+    /// The context words for the password of one user, folded.
     pub(crate) fn words_of(&self, login_name: &str) -> Vec<String> {
         let words = self.context_words.iter().map(String::as_str).chain([login_name]);
         let folded = words.map(nfkc_case_fold);
         let mut words: Vec<_> =
             folded.filter(|word| word.chars().count() >= SHORTEST_WORD).collect();
-        // Of two words of which one begins with the other, the longer one is taken out.
+        // Longest first: of two words that start alike, the longer one is removed.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
         words
     }
 
-    /// What is wrong with a password by itself; what is tried first is the business of others.
+    /// The rules that a password violates. Common passwords are checked elsewhere.
     pub(crate) fn problems(&self, password: &CredentialValue, words: &[String]) -> Vec<Reason> {
         let mut problems = Vec::new();
         if password.characters() < self.minimum_characters {
             problems.push(Reason::TooFewCharacters(self.minimum_characters));
         }
-        if is_of_context(password, words) {
+        if is_mostly_context(password, words) {
             problems.push(Reason::ContextWords);
         }
         problems
     }
 }
 
-/// True when little is left without the words.
-fn is_of_context(password: &CredentialValue, words: &[String]) -> bool {
+/// True when few letters and digits are left without the words.
+fn is_mostly_context(password: &CredentialValue, words: &[String]) -> bool {
     let mut rest = password.folded();
     if !words.iter().any(|word| rest.contains(word.as_str())) {
         return false;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn code_points_are_counted_and_not_bytes() {
+    fn the_length_is_counted_in_code_points() {
         assert_eq!(problems("fourteen chars"), [Reason::TooFewCharacters(15)]);
         assert!(problems("fifteen charact").is_empty());
         assert_eq!(problems(&"ø".repeat(14)), [Reason::TooFewCharacters(15)]);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_context_do_not_make_a_password() {
+    fn context_words_do_not_count_towards_a_password() {
         for password in [
             "superoffice-2026!",
             "SUPEROFFICESUPEROFFICE",
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn no_kind_of_character_is_asked_for() {
+    fn there_are_no_composition_rules() {
         for password in
             ["only lower letters", "123454321098765", "               ", "ÆØÅæøåÆØÅæøåÆØÅ"]
         {

@@ -1,19 +1,19 @@
-//! The commands about passwords: other ways to save a `CRM5/PASSWORD` (protocol.md 8.2).
+//! Commands that set or change passwords: other ways to save a `CRM5/PASSWORD` (protocol.md 8.2).
 
 use super::{credential::CredentialValue, user::UserReference};
 
-/// A new password, at an administrator's word.
+/// Set the password of a user, for administrators.
 #[derive(Debug)]
 pub(crate) struct SetPassword {
     pub(crate) user: UserReference,
     pub(crate) password: CredentialValue,
 }
 
-/// A new password in place of one that the caller knows.
+/// Replace a password, with the old one as proof.
 #[derive(Debug)]
 pub(crate) struct ChangePassword {
     pub(crate) user: UserReference,
-    /// `None`: at an administrator's word.
+    /// `None`: for administrators, without proof.
     pub(crate) old: Option<CredentialValue>,
     pub(crate) new: CredentialValue,
 }

@@ -1,4 +1,4 @@
-//! Who has been authenticated, how, and what they may do (protocol.md 10.10).
+//! Principals: authenticated callers and their rights (protocol.md 10.10).
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -26,21 +26,21 @@ stored_enum! {
     }
 }
 
-/// What a request presented, before anything about it is believed.
+/// The credential of a request, before it is verified.
 #[derive(Debug)]
 pub(crate) enum PresentedCredential {
-    /// Basic with a name and a password.
+    /// A name and a password (Basic).
     Password { name: String, password: SecretString },
-    /// SoTicket, or Basic with a ticket in the place of the name.
+    /// A ticket (SoTicket, or Basic with the ticket as name).
     Ticket(SecretString),
-    /// Bearer.
+    /// A token (Bearer).
     Token(SecretString),
     /// The session cookie, with the value of `X-XSRF-TOKEN`.
     Session { cookie: SecretString, xsrf: SecretString },
 }
 
 impl PresentedCredential {
-    /// The scheme the request counts as.
+    /// The scheme of the request.
     pub(crate) fn scheme(&self) -> AuthenticationScheme {
         match self {
             Self::Password { .. } => AuthenticationScheme::Basic,
@@ -51,16 +51,16 @@ impl PresentedCredential {
     }
 }
 
-/// What exactly was verified.
+/// What was verified.
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
-    /// This stored secret, in this version.
+    /// A stored secret of this version.
     Password { credential_type: String, version: i64 },
     /// The live ticket that is stored under one of these digests.
     Ticket { digests: Vec<Vec<u8>> },
     /// The live session that is stored under one of these digests.
     Session { digests: Vec<Vec<u8>> },
-    /// A token; there is nothing stored to point at.
+    /// A token, which is not stored.
     Token,
 }
 
@@ -70,41 +70,45 @@ pub(crate) struct Principal {
     pub(crate) user: User,
     pub(crate) scheme: AuthenticationScheme,
     pub(crate) proof: Proof,
-    /// When the password or the issuer's proof was given that this request goes back to.
+    /// When the user authenticated with a password or at an issuer; tickets and tokens keep it.
     pub(crate) auth_time: OffsetDateTime,
-    /// The program that asks, where that matters (`online`).
+    /// The calling application, in online installations.
     pub(crate) application: Option<Application>,
 }
 
 impl Principal {
-    /// Who this is.
+    /// The id of the user.
     pub(crate) fn user_id(&self) -> UserId {
         self.user.user_id
     }
 
-    /// True for administrators and system users, who act on anybody.
+    /// True for administrators and system users, who may act on every user.
     pub(crate) fn may_act_on_anybody(&self) -> bool {
         self.user.may_act_on_anybody()
     }
 
-    /// True when the agents are for this caller: everybody onsite; online a trusted application,
-    /// or the installation's own pages, which have a session.
+    /// True when the caller may call agents: onsite every caller; online trusted applications and the
+    /// service's own pages, which have a session.
     pub(crate) fn may_call_agents(&self, installation: InstallationType) -> bool {
         installation == InstallationType::Onsite
             || self.scheme == AuthenticationScheme::Session
             || self.application.as_ref().is_some_and(|application| application.is_trusted)
     }
 
-    /// True when the caller may save a credential of that type for that user.
-    pub(crate) fn may_save_credential_of(&self, user_id: UserId, of: &CredentialType) -> bool {
+    /// True when the caller may save a credential of that type of that user.
+    pub(crate) fn may_save_credential_of(
+        &self,
+        user_id: UserId,
+        credential_type: &CredentialType,
+    ) -> bool {
         self.may_act_on_anybody()
             || (self.user.may_act()
                 && self.user_id() == user_id
-                && of.is_password()
-                && self.has_proven(of))
+                && credential_type.is_password()
+                && self.has_proven(credential_type))
     }
 
-    /// True when the caller may replace that user's password by naming the old one.
+    /// True when the caller may replace that user's password with the old one as proof.
     pub(crate) fn may_change_password_of(&self, user: &UserReference) -> bool {
         self.may_act_on_anybody() || (self.user.may_act() && user.is(&self.user))
     }
@@ -114,15 +118,15 @@ impl Principal {
         self.may_act_on_anybody() || user.is(&self.user)
     }
 
-    /// True when the caller may see and end that user's tickets and sessions. Nobody in particular
-    /// has none of their own.
+    /// True when the caller may list and end that user's tickets and sessions. Anonymous users may not:
+    /// they share one account.
     pub(crate) fn may_end_sessions_of(&self, user: &UserReference) -> bool {
         self.may_act_on_anybody()
             || (user.is(&self.user) && self.user.user_type != UserType::Anonymous)
     }
 
-    /// Whom the caller means: for whoever may not act on anybody, themselves by their id, whoever
-    /// has their name by now.
+    /// The user that the caller refers to. A caller without rights on other users refers to themselves by
+    /// id, even when their login name has changed meanwhile.
     pub(crate) fn meaning(&self, user: UserReference) -> UserReference {
         if self.may_act_on_anybody() || !user.is(&self.user) {
             user
@@ -131,23 +135,23 @@ impl Principal {
         }
     }
 
-    /// True when this request itself carried a secret of that type.
-    fn has_proven(&self, of: &CredentialType) -> bool {
-        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == of.as_str())
+    /// True when this request was authenticated with a secret of that type.
+    fn has_proven(&self, asked: &CredentialType) -> bool {
+        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == asked.as_str())
     }
 }
 
-/// Who makes a change.
+/// The actor of a change.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Actor<'request> {
-    /// Somebody who was authenticated.
+    /// An authenticated caller.
     Principal(&'request Principal),
-    /// An operator at the command line, who holds the keyring and the database anyway.
+    /// An operator at the command line, who has access to the keyring and the database.
     Command,
 }
 
 impl Actor<'_> {
-    /// The user that evidence names; `None` for commands.
+    /// The user in audit events; `None` for commands.
     pub(crate) fn user_id(self) -> Option<UserId> {
         match self {
             Self::Principal(principal) => Some(principal.user_id()),
@@ -155,7 +159,7 @@ impl Actor<'_> {
         }
     }
 
-    /// How they proved who they are.
+    /// How the actor was authenticated.
     pub(crate) fn scheme(self) -> AuthenticationScheme {
         match self {
             Self::Principal(principal) => principal.scheme,
@@ -163,12 +167,12 @@ impl Actor<'_> {
         }
     }
 
-    /// The party to hash for.
+    /// The share of the hashing queue.
     pub(crate) fn caller(self) -> FairnessKey {
         self.user_id().map_or(FairnessKey::Command, FairnessKey::User)
     }
 
-    /// True for whoever may do anything to anybody.
+    /// True when the actor may act on every user.
     pub(crate) fn may_act_on_anybody(self) -> bool {
         match self {
             Self::Principal(principal) => principal.may_act_on_anybody(),
@@ -176,7 +180,7 @@ impl Actor<'_> {
         }
     }
 
-    /// True when they may see and end that user's tickets and sessions.
+    /// True when the actor may list and end that user's tickets and sessions.
     pub(crate) fn may_end_sessions_of(self, user: &UserReference) -> bool {
         match self {
             Self::Principal(principal) => principal.may_end_sessions_of(user),
@@ -184,7 +188,7 @@ impl Actor<'_> {
         }
     }
 
-    /// True when they may replace that user's password by naming the old one.
+    /// True when the actor may replace that user's password with the old one as proof.
     pub(crate) fn may_change_password_of(self, user: &UserReference) -> bool {
         match self {
             Self::Principal(principal) => principal.may_change_password_of(user),
@@ -200,10 +204,16 @@ impl Actor<'_> {
         }
     }
 
-    /// True when they may save a credential of that type for that user.
-    pub(crate) fn may_save_credential_of(self, user_id: UserId, of: &CredentialType) -> bool {
+    /// True when the actor may save a credential of that type of that user.
+    pub(crate) fn may_save_credential_of(
+        self,
+        user_id: UserId,
+        credential_type: &CredentialType,
+    ) -> bool {
         match self {
-            Self::Principal(principal) => principal.may_save_credential_of(user_id, of),
+            Self::Principal(principal) => {
+                principal.may_save_credential_of(user_id, credential_type)
+            }
             Self::Command => true,
         }
     }
@@ -234,18 +244,18 @@ mod tests {
 
     fn may_save(principal: &Principal, user_id: i32, type_name: &str) -> bool {
         let types = CredentialTypes::new(Vec::new(), PASSWORD).unwrap();
-        let of = types.find(type_name).unwrap();
-        principal.may_save_credential_of(UserId::try_from(user_id).unwrap(), of)
+        let credential_type = types.find(type_name).unwrap();
+        principal.may_save_credential_of(UserId::try_from(user_id).unwrap(), credential_type)
     }
 
     #[test]
-    fn administrators_and_system_users_act_on_anybody() {
+    fn administrators_and_system_users_may_act_on_every_user() {
         assert!(may_save(&principal(UserType::Internal, true, Proof::Token), 8, ACTIVE_DIRECTORY));
         assert!(may_save(&principal(UserType::System, false, Proof::Token), 8, PASSWORD));
     }
 
     #[test]
-    fn a_plain_user_saves_only_their_own_password_and_only_with_it() {
+    fn a_plain_user_may_save_only_their_own_password_with_the_password_as_proof() {
         let proven = principal(UserType::Internal, false, password());
         assert!(may_save(&proven, 7, PASSWORD));
         assert!(!may_save(&proven, 8, PASSWORD));
@@ -256,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn external_anonymous_and_retired_users_never_do() {
+    fn external_anonymous_and_retired_users_may_save_nothing() {
         for user_type in [UserType::External, UserType::Anonymous] {
             for is_administrator in [false, true] {
                 assert!(!may_save(

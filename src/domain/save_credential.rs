@@ -1,4 +1,4 @@
-//! The command of the heart of this service: add or replace a user's credential of one type.
+//! The command that adds or replaces a user's credential of one type.
 
 use secrecy::SecretString;
 
@@ -10,44 +10,44 @@ use super::{
     validity::Validity,
 };
 
-/// A request to save, checked; the plain value dies with it.
+/// A checked command to save a credential.
 #[derive(Debug)]
 pub(crate) struct SaveCredential {
     pub(crate) user_id: UserId,
     pub(crate) credential: NewCredential,
 }
 
-/// A credential to be saved.
+/// A credential that is to be saved.
 #[derive(Debug)]
 pub(crate) struct NewCredential {
-    /// Where it was sent, such as `Credentials[1]`, for a refusal that is found out later.
+    /// Its place in the request, such as `Credentials[1]`, for later refusals.
     pub(crate) field: String,
     pub(crate) credential_type: CredentialType,
     pub(crate) secret: NewSecret,
-    /// `None`: the login name is shown.
+    /// `None`: the login name.
     pub(crate) display_value: Option<DisplayValue>,
-    /// `None`: what the type says.
+    /// `None`: the default of the type.
     pub(crate) validity: Option<Validity>,
 }
 
-/// What a credential is saved from.
+/// The secret of a new credential.
 #[derive(Debug)]
 pub(crate) enum NewSecret {
-    /// The value itself.
+    /// The plain value.
     Value(CredentialValue),
-    /// A hash that another system made of it.
+    /// A hash that another system computed.
     Hash(SecretString),
 }
 
 impl NewCredential {
-    /// One that shows the login name.
+    /// A credential that displays the login name.
     pub(crate) fn new(credential_type: CredentialType, value: CredentialValue) -> Self {
         let secret = NewSecret::Value(value);
         let field = "Credential".to_owned();
         Self { field, credential_type, secret, display_value: None, validity: None }
     }
 
-    /// The password that this is, if it is one that can be read.
+    /// The plain password, if this is one.
     pub(crate) fn password(&self) -> Option<&CredentialValue> {
         match &self.secret {
             NewSecret::Value(value) if self.credential_type.is_password() => Some(value),
@@ -55,25 +55,25 @@ impl NewCredential {
         }
     }
 
-    /// True when the two would replace each other.
-    pub(super) fn is_of_type_of(&self, other: &Self) -> bool {
+    /// True when both have the same type, so that one would replace the other.
+    pub(super) fn has_type_of(&self, other: &Self) -> bool {
         self.credential_type == other.credential_type
     }
 }
 
-/// The members of a credential, as they were sent.
+/// The members of a credential as received.
 #[derive(Debug, Default)]
 pub(crate) struct UncheckedCredential {
     pub(crate) type_name: Option<String>,
     pub(crate) value: Option<SecretString>,
-    /// Instead of the value; the vendor's carrier has none.
+    /// Replaces the value; not in the vendor's carrier.
     pub(crate) hash: Option<SecretString>,
     pub(crate) display_value: Option<String>,
-    /// Checked already; the vendor's carrier has none.
+    /// Checked already; not in the vendor's carrier.
     pub(crate) validity: Option<Validity>,
 }
 
-/// The members of a request to save, as they were sent.
+/// The members of a request to save as received.
 #[derive(Debug, Default)]
 pub(crate) struct UncheckedSaveCredential {
     pub(crate) user_id: Option<i32>,
@@ -84,7 +84,7 @@ impl UncheckedSaveCredential {
     /// Checks every member (protocol.md 10.11, 10.12, 10.15).
     ///
     /// # Errors
-    /// Names the first member that is missing or refused.
+    /// Names the first missing or invalid member.
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveCredential, InvalidField> {
         let user_id = UserId::require("UserId", self.user_id)?;
         let credential = self.credential.check("Credential", types)?;
@@ -93,7 +93,7 @@ impl UncheckedSaveCredential {
 }
 
 impl UncheckedCredential {
-    /// Checks every member; `field` is where they are.
+    /// Checks every member; `field` is the place of the credential.
     fn check(self, field: &str, types: &CredentialTypes) -> Result<NewCredential, InvalidField> {
         let value_field = format!("{field}.Value");
         if self.value.is_none() && self.hash.is_none() {
@@ -114,7 +114,7 @@ impl UncheckedCredential {
             Some(hash) => {
                 let has_value = self.value.as_ref().is_some_and(is_said);
                 if has_value || credential_type.is_identifier() {
-                    // What names somebody elsewhere has to be known itself.
+                    // Identifiers are looked up by their value, which a hash does not contain.
                     return Err(InvalidField::new(format!("{field}.Hash"), Reason::Contradiction));
                 }
                 NewSecret::Hash(hash)
@@ -124,14 +124,14 @@ impl UncheckedCredential {
             field: field.to_owned(),
             credential_type,
             secret,
-            // An empty one says nothing: the published samples send "" for a password.
+            // An empty text counts as none: the published samples send "" for a password.
             display_value: display_value.filter(|text| !text.as_str().is_empty()),
             validity: self.validity,
         })
     }
 
-    /// As [`Self::check`]; none without a value, as credentials come back that were read.
-    pub(super) fn check_if_any(
+    /// As [`Self::check`]; `None` without a value, as in a user that was read and sent back.
+    pub(super) fn check_if_present(
         self,
         field: &str,
         types: &CredentialTypes,
@@ -141,7 +141,7 @@ impl UncheckedCredential {
     }
 }
 
-/// The named type, or the default when none or an empty one is named.
+/// The type with that name, or the default type for a missing or empty name.
 pub(crate) fn find_type(
     field: &str,
     name: Option<&str>,

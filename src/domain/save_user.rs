@@ -8,33 +8,33 @@ use super::{
     user::{DisplayName, LoginName, UserId, UserType},
 };
 
-/// What a user becomes. `None` leaves a thing as it is; of a new user, as new users are.
+/// The new state of a user. `None` keeps a member, or means the default for a new user.
 #[derive(Debug, Default)]
 pub(crate) struct SaveUser {
-    /// `None`: a new one.
+    /// `None`: a new user.
     pub(crate) user_id: Option<UserId>,
-    /// As they were sent; at most one may be another one than the user has.
+    /// As received; at most one may differ from the current name.
     pub(crate) login_names: Vec<LoginName>,
     pub(crate) display_name: Option<DisplayName>,
     pub(crate) user_type: Option<UserType>,
     pub(crate) is_administrator: Option<bool>,
     pub(crate) is_retired: Option<bool>,
-    /// What the user was when they were read; none: whatever they are.
+    /// The signature of the user when they were read; `None`: no check for changes.
     pub(crate) signature: Option<String>,
-    /// Added or replaced; others stay.
+    /// Credentials to add or replace; others stay.
     pub(crate) credentials: Vec<NewCredential>,
 }
 
 impl SaveUser {
-    /// A change of that user, which is none yet.
+    /// A command for that user that changes nothing yet.
     pub(crate) fn of(user_id: UserId) -> Self {
         Self { user_id: Some(user_id), ..Self::default() }
     }
 
-    /// The login name that the user gets, if another one than `current`.
+    /// The new login name, if it differs from `current`.
     ///
     /// # Errors
-    /// When two different ones are asked for, a new user has none, or nobody could read it.
+    /// When two different names are given, a new user has none, or the name is invalid.
     pub(crate) fn new_login_name(
         &self,
         current: Option<&str>,
@@ -52,14 +52,14 @@ impl SaveUser {
     }
 }
 
-/// The members of a user, as they were sent.
+/// The members of a user as received.
 #[derive(Debug, Default)]
 pub(crate) struct UncheckedSaveUser {
     pub(crate) associate_id: Option<i32>,
     pub(crate) name: Option<String>,
     pub(crate) user_name: Option<String>,
     pub(crate) display_name: Option<String>,
-    /// Already read; unknown ones are `Err`.
+    /// Parsed already.
     pub(crate) user_type: Option<Result<UserType, InvalidField>>,
     pub(crate) is_administrator: Option<Result<bool, InvalidField>>,
     pub(crate) is_retired: Option<bool>,
@@ -71,23 +71,24 @@ impl UncheckedSaveUser {
     /// Checks every member.
     ///
     /// # Errors
-    /// Names all that are refused.
+    /// Names all invalid members.
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveUser, Vec<InvalidField>> {
         let mut refused = Vec::new();
         let mut keep = |problem| refused.push(problem);
-        // Clients send empty texts for what they have nothing to say about.
-        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
+        // Clients send empty texts for members without a value.
+        let present = |text: Option<String>| text.filter(|text| !text.is_empty());
         let id = self.associate_id.filter(|id| *id != 0);
         let user_id = id.map(|id| UserId::require("AssociateId", Some(id)));
-        let names = [("Name", said(self.name)), ("UserName", said(self.user_name))];
+        let names = [("Name", present(self.name)), ("UserName", present(self.user_name))];
         let names =
             names.map(|(field, text)| text.map(|text| LoginName::require(field, Some(&text))));
-        let display_name = said(self.display_name).map(|text| DisplayName::parse("Tooltip", &text));
+        let display_name =
+            present(self.display_name).map(|text| DisplayName::parse("Tooltip", &text));
         let mut credentials: Vec<NewCredential> = Vec::new();
         for (index, unchecked) in self.credentials.into_iter().enumerate() {
             let field = format!("Credentials[{index}]");
-            match unchecked.check_if_any(&field, types) {
-                Ok(Some(new)) if credentials.iter().any(|of| of.is_of_type_of(&new)) => {
+            match unchecked.check_if_present(&field, types) {
+                Ok(Some(new)) if credentials.iter().any(|other| other.has_type_of(&new)) => {
                     keep(InvalidField::new(format!("{field}.Type.Type"), Reason::Contradiction));
                 }
                 Ok(new) => credentials.extend(new),
@@ -95,25 +96,25 @@ impl UncheckedSaveUser {
             }
         }
         let command = SaveUser {
-            user_id: taken(user_id, &mut keep),
-            login_names: names.into_iter().filter_map(|name| taken(name, &mut keep)).collect(),
-            display_name: taken(display_name, &mut keep),
-            user_type: taken(self.user_type, &mut keep),
-            is_administrator: taken(self.is_administrator, &mut keep),
+            user_id: valid(user_id, &mut keep),
+            login_names: names.into_iter().filter_map(|name| valid(name, &mut keep)).collect(),
+            display_name: valid(display_name, &mut keep),
+            user_type: valid(self.user_type, &mut keep),
+            is_administrator: valid(self.is_administrator, &mut keep),
             is_retired: self.is_retired,
-            signature: said(self.signature),
+            signature: present(self.signature),
             credentials,
         };
         if refused.is_empty() { Ok(command) } else { Err(refused) }
     }
 }
 
-/// What was read, if anything; what was refused is kept.
-fn taken<T>(
-    read: Option<Result<T, InvalidField>>,
+/// The parsed value, if any; keeps a refusal.
+fn valid<T>(
+    parsed: Option<Result<T, InvalidField>>,
     keep: &mut impl FnMut(InvalidField),
 ) -> Option<T> {
-    read.and_then(|read| read.map_err(keep).ok())
+    parsed.and_then(|parsed| parsed.map_err(keep).ok())
 }
 
 #[cfg(test)]
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_the_two_names_may_be_another_one() {
+    fn one_of_two_names_may_differ() {
         for (names, current, expected) in [
             (vec!["a", "a"], Some("a"), None),
             (vec!["b", "a"], Some("a"), Some("b")),

@@ -1,4 +1,4 @@
-//! Unicode forms used by more than one type (protocol.md 10.25).
+//! Unicode normalization and character classes (protocol.md 10.25).
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};
@@ -7,20 +7,20 @@ use icu_properties::{
     props::{DefaultIgnorableCodePoint, GeneralCategory, NoncharacterCodePoint},
 };
 
-/// NFC: what secrets are normalised to before they are hashed, when set and when verified.
+/// NFC, the form in which secrets are hashed and verified.
 pub(super) fn nfc(text: &str) -> String {
     ComposingNormalizer::new_nfc().normalize(text).into_owned()
 }
 
-/// NFD: what some systems, such as macOS, give for the same text.
+/// NFD, the form that some systems, such as macOS, produce.
 pub(super) fn nfd(text: &str) -> String {
     DecomposingNormalizer::new_nfd().normalize(text).into_owned()
 }
 
-/// NFKC and full case folding: the one form in which names are compared.
+/// NFKC with full case folding, the form in which names are compared.
 ///
-/// Folding and compatibility decomposition feed each other, so they alternate as in Unicode's
-/// definition of a compatibility caseless match (The Unicode Standard, D146).
+/// Each step can enable the other, so they alternate as in the compatibility caseless match of The Unicode
+/// Standard (D146).
 pub(super) fn nfkc_case_fold(text: &str) -> String {
     let fold = CaseMapper::new();
     let compatible = DecomposingNormalizer::new_nfkd();
@@ -29,9 +29,9 @@ pub(super) fn nfkc_case_fold(text: &str) -> String {
     ComposingNormalizer::new_nfkc().normalize(&twice).into_owned()
 }
 
-/// True for a character that nobody sees, or that moves what stands around it: controls, format
-/// characters such as U+200B and U+202E, line separators, what Unicode says may be ignored when it is
-/// displayed, and what is no character at all.
+/// True for a character that is invisible or changes the order of its neighbors: controls, format
+/// characters such as U+200B and U+202E, line separators, default ignorable code points, and
+/// noncharacters.
 pub(super) fn is_invisible(character: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
     let is_control = category == GeneralCategory::Control
@@ -43,8 +43,8 @@ pub(super) fn is_invisible(character: char) -> bool {
         || CodePointSetData::new::<NoncharacterCodePoint>().contains(character)
 }
 
-/// As [`is_invisible`], but for what ordinary text needs: joiners (Persian, emoji), direction marks
-/// (Hebrew and Arabic beside digits) and variation selectors.
+/// As [`is_invisible`], except for characters that ordinary text needs: joiners (Persian, emoji), direction
+/// marks (Hebrew and Arabic next to digits) and variation selectors.
 pub(crate) fn is_hidden_in_text(character: char) -> bool {
     let is_needed = matches!(
         character,
@@ -53,9 +53,9 @@ pub(crate) fn is_hidden_in_text(character: char) -> bool {
     is_invisible(character) && !is_needed
 }
 
-/// True for a character that leaves no mark.
+/// True for a character without visible ink.
 pub(super) fn is_blank(character: char) -> bool {
-    // The braille pattern without a dot is a symbol to Unicode.
+    // Unicode classifies the blank braille pattern as a symbol.
     character.is_whitespace() || character == '\u{2800}' || is_invisible(character)
 }
 
@@ -67,14 +67,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_canonical_form_of_a_canonical_form_is_itself(text in "\\PC{0,40}") {
+        fn the_canonical_form_is_stable(text in "\\PC{0,40}") {
             let once = nfkc_case_fold(&text);
             prop_assert_eq!(nfkc_case_fold(&once), once);
         }
     }
 
     #[test]
-    fn what_nobody_sees_or_what_moves_other_text_is_invisible() {
+    fn invisible_and_bidirectional_control_characters_are_invisible() {
         for character in [
             '\0',
             '\u{7f}',
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_name_share_a_form() {
+    fn spellings_of_one_name_have_one_canonical_form() {
         for (left, right) in
             [("TJE0", "tje0"), ("Straße", "STRASSE"), ("ﬁna", "FINA"), ("Å", "a\u{30a}")]
         {

@@ -1,4 +1,4 @@
-//! Users: their id, their login name, their type.
+//! Users: their ids, names, types and rights.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use super::{
 /// The longest login name, in code points (protocol.md 10.25).
 pub(super) const MAXIMUM_LOGIN_NAME: usize = 239;
 
-/// What every ticket text starts with; no login name may.
+/// The prefix of every ticket, which no login name may have.
 const TICKET_PREFIX: &str = "7T:";
 
-/// A user's id: the vendor's associate id, a positive int32.
+/// The id of a user: the vendor's associate id, a positive 32-bit integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct UserId(i32);
 
@@ -23,10 +23,10 @@ impl UserId {
         self.0
     }
 
-    /// Checks an id that has to be there.
+    /// Checks a required id.
     ///
     /// # Errors
-    /// Names `field` when there is none, or none that can be an id.
+    /// Names `field` when the id is missing or invalid.
     pub(crate) fn require(field: &str, id: Option<i32>) -> Result<Self, InvalidField> {
         let id = id.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
         Self::try_from(id).map_err(|refused| InvalidField::new(field, refused.reason))
@@ -47,8 +47,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A login name to look up: the text as it was given, and its canonical form. A name that a user is
-/// to get is a [`NewLoginName`](super::new_login_name::NewLoginName), which has stricter rules.
+/// A login name for a look-up: the text as given, and its canonical form. A name that a user gets is a [`NewLoginName`](super::new_login_name::NewLoginName), which has stricter rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoginName {
     text: String,
@@ -77,26 +76,26 @@ impl LoginName {
         Ok(Self { text: text.to_owned(), canonical })
     }
 
-    /// Checks a name that has to be there.
+    /// Checks a required name.
     ///
     /// # Errors
-    /// As [`Self::parse`], naming `field`, and when there is none.
+    /// As [`Self::parse`], naming `field`, and when the name is missing.
     pub(crate) fn require(field: &str, text: Option<&str>) -> Result<Self, InvalidField> {
         let text = text.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
         Self::parse(text).map_err(|refused| InvalidField::new(field, refused.reason))
     }
 
-    /// The name of somebody who has none yet.
-    pub(super) fn of_nobody() -> Self {
+    /// The name to suggest when none was given.
+    pub(super) fn default_suggestion() -> Self {
         Self { text: "user".to_owned(), canonical: "user".to_owned() }
     }
 
-    /// The name as it was given.
+    /// The name as given.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The one form for lookup.
+    /// The canonical form, for look-ups.
     pub(crate) fn canonical(&self) -> &str {
         &self.canonical
     }
@@ -105,8 +104,8 @@ impl LoginName {
 /// The longest display name, in code points.
 const MAXIMUM_DISPLAY_NAME: usize = 254;
 
-/// The name that people read: 1 to 254 code points, at least one of them visible, and no control
-/// character, neither of terminals nor of the direction of text.
+/// The name that people read: 1 to 254 code points, with a visible character, and without terminal and
+/// bidirectional control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DisplayName(String);
 
@@ -114,8 +113,8 @@ impl DisplayName {
     /// Checks a name.
     ///
     /// # Errors
-    /// Names `field` when it is empty, blank or too long, or has a control character or an invisible
-    /// one. Joiners, direction marks and variation selectors stay: some scripts need them.
+    /// Names `field` when the name is empty, blank or too long, or has a control or an invisible character.
+    /// Joiners, direction marks and variation selectors are accepted: some scripts need them.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
         let refuse = |reason| Err(InvalidField::new(field, reason));
         if text.is_empty() {
@@ -147,12 +146,12 @@ impl DisplayName {
     }
 }
 
-/// True when a text is a ticket where a login name could stand (protocol.md 10.5).
+/// True when the text in place of a login name is a ticket (protocol.md 10.5).
 pub(crate) fn looks_like_ticket(text: &str) -> bool {
     text.starts_with(TICKET_PREFIX)
 }
 
-/// Whom a call is about: by id, or by login name.
+/// A reference to a user.
 #[derive(Debug, Clone)]
 pub(crate) enum UserReference {
     /// By id.
@@ -162,7 +161,7 @@ pub(crate) enum UserReference {
 }
 
 impl UserReference {
-    /// The user with an id that has to be there.
+    /// A reference by a required id.
     ///
     /// # Errors
     /// As [`UserId::require`].
@@ -170,7 +169,7 @@ impl UserReference {
         UserId::require(field, id).map(Self::Id)
     }
 
-    /// The user with a login name that has to be there.
+    /// A reference by a required login name.
     ///
     /// # Errors
     /// As [`LoginName::require`].
@@ -178,7 +177,7 @@ impl UserReference {
         LoginName::require(field, text).map(Self::Name)
     }
 
-    /// True when this is that user, however they are named.
+    /// True when this refers to that user.
     pub(crate) fn is(&self, user: &User) -> bool {
         match self {
             Self::Id(user_id) => *user_id == user.user_id,
@@ -212,7 +211,7 @@ impl UserType {
     }
 }
 
-/// A user as others see them.
+/// A user.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) user_id: UserId,
@@ -221,28 +220,28 @@ pub(crate) struct User {
     pub(crate) user_type: UserType,
     pub(crate) is_administrator: bool,
     pub(crate) is_retired: bool,
-    /// Counts the changes that end everything derived from a password.
+    /// Incremented by each change that revokes all issued tickets, sessions and tokens.
     pub(crate) session_epoch: i64,
 }
 
 impl User {
-    /// True for administrators and system users, who act on anybody.
+    /// True for administrators and system users, who may act on every user.
     pub(crate) fn may_act_on_anybody(&self) -> bool {
         acts_on_anybody(self.user_type, self.is_administrator) && !self.is_retired
     }
 
-    /// True for administrators, not only by the flag: it gives users from outside no right.
+    /// True for administrators. The flag alone is not enough: it gives external users no rights.
     pub(crate) fn is_active_administrator(&self) -> bool {
         self.is_administrator && self.may_act()
     }
 
-    /// External, anonymous and retired users never change a credential or a user.
+    /// False for external, anonymous and retired users, who may change neither credentials nor users.
     pub(crate) fn may_act(&self) -> bool {
         !self.user_type.is_outside() && !self.is_retired
     }
 }
 
-/// True for what gives the right to act on anybody, as long as its user is not retired.
+/// True when a user with these properties may act on every user, unless retired.
 pub(crate) fn acts_on_anybody(user_type: UserType, is_administrator: bool) -> bool {
     (is_administrator || user_type == UserType::System) && !user_type.is_outside()
 }
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_display_name_shows_something_and_hides_nothing() {
+    fn a_display_name_has_a_visible_character_and_no_hidden_one() {
         for (name, reason) in [
             ("  \u{3000}", Reason::Blank),
             ("a\u{202e}b", Reason::InvisibleCharacter),
@@ -292,7 +291,7 @@ mod tests {
             let refused = DisplayName::parse("f", name).unwrap_err();
             assert_eq!(refused.reason, reason, "{name:?}");
         }
-        // A Persian name, a family of three, a heart in colour, a Hebrew name before a number.
+        // A Persian name, a family of three, a colored heart, a Hebrew name before a number.
         for name in
             ["می\u{200c}خواهم", "👨\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "דן\u{200f} 2", " Ada "]
         {

@@ -1,10 +1,10 @@
-//! From when until when a credential counts.
+//! The validity period of a credential.
 
 use time::{OffsetDateTime, UtcOffset};
 
 use super::invalid_field::{InvalidField, Reason};
 
-/// A span of time, in whole seconds; it may be open at both ends.
+/// A period in whole seconds; both ends may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Validity {
     from: Option<OffsetDateTime>,
@@ -12,20 +12,20 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// Checks a span.
+    /// Checks a period.
     ///
     /// # Errors
-    /// Names `field` when it ends before it begins.
+    /// Names `field` when the end is not after the start, or a time is out of range.
     pub(crate) fn parse(
         field: &str,
         from: Option<OffsetDateTime>,
         to: Option<OffsetDateTime>,
     ) -> Result<Self, InvalidField> {
-        // What is kept and sealed is the same everywhere: in UTC, no fractions. A moment at the end
-        // of the calendar may have no place in UTC.
+        // Stored and sealed times are in UTC and have no fractions. A time at the end of the calendar may
+        // not exist in UTC.
         let whole = |at: OffsetDateTime| {
             let utc = at.checked_to_offset(UtcOffset::UTC).map(OffsetDateTime::truncate_to_second);
-            // RFC 3339 and PostgreSQL agree on these years.
+            // The years that both RFC 3339 and PostgreSQL accept.
             let utc = utc.filter(|at| (1..=9999).contains(&at.year()));
             utc.ok_or_else(|| InvalidField::new(field, Reason::OutOfRange))
         };
@@ -36,29 +36,29 @@ impl Validity {
         Ok(Self { from, to })
     }
 
-    /// From now on for so long.
+    /// The period of that length from now.
     pub(crate) fn starting(now: OffsetDateTime, length: std::time::Duration) -> Self {
         Self { from: None, to: Some((now + length).truncate_to_second()) }
     }
 
-    /// The first moment; `None`: since ever.
+    /// The first valid time; `None`: without start.
     pub(crate) fn from(self) -> Option<OffsetDateTime> {
         self.from
     }
 
-    /// The first moment after it; `None`: never.
+    /// The first time after the period; `None`: without end.
     pub(crate) fn to(self) -> Option<OffsetDateTime> {
         self.to
     }
 
-    /// True when it is open at both ends.
+    /// True when both ends are open.
     pub(crate) fn is_always(self) -> bool {
         self == Self::default()
     }
 
-    /// True for a moment within it.
-    pub(crate) fn contains(self, moment: OffsetDateTime) -> bool {
-        self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment < to)
+    /// True for a time within the period.
+    pub(crate) fn contains(self, time: OffsetDateTime) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time < to)
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_begins_with_its_first_moment_and_ends_before_its_last() {
+    fn a_period_includes_its_start_and_excludes_its_end() {
         let from = OffsetDateTime::UNIX_EPOCH;
         let to = from + Duration::DAY;
         let validity = Validity::parse("f", Some(from), Some(to)).unwrap();

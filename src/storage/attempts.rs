@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use super::error::StorageError;
 use crate::domain::{
     attempts::{
-        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_CALLER_FAILURES,
-        MAXIMUM_CONSECUTIVE, MAXIMUM_KNOWN_CALLERS, Subject, THROTTLE_DECAY,
+        ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_ADDRESS_FAILURES,
+        MAXIMUM_CONSECUTIVE, MAXIMUM_KNOWN_ADDRESSES, Subject, THROTTLE_DECAY,
     },
     user::UserId,
 };
@@ -125,7 +125,7 @@ pub(crate) async fn charge_known(
         attempt.address,
         attempt.secret,
         attempt.at,
-        parameter(KNOWN_CALLER_FAILURES),
+        parameter(KNOWN_ADDRESS_FAILURES),
         attempt.at - ADDRESS_WINDOW,
     )
     .fetch_one(connection)
@@ -184,7 +184,7 @@ pub(crate) async fn record_success(
         attempt.address,
         credential_type,
         attempt.at,
-        i64::from(MAXIMUM_KNOWN_CALLERS) - 1,
+        i64::from(MAXIMUM_KNOWN_ADDRESSES) - 1,
         attempt.secret,
         attempt.at - ADDRESS_WINDOW,
         parameter(MAXIMUM_CONSECUTIVE),

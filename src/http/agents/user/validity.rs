@@ -142,7 +142,8 @@ pub(in crate::http) async fn valid_user_name(
     Body(request): Body<UserNameValidRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let except = except(&request)?;
-    let name = NewLoginName::near(text(&request)?).unwrap_or_else(NewLoginName::of_nobody);
+    let name =
+        NewLoginName::similar_to(text(&request)?).unwrap_or_else(NewLoginName::default_suggestion);
     let free = context.read(|directory: Arc<UserDirectory>, caller| async move {
         directory.free_name(&caller.principal, name, except).await
     });
