@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    StartError, memory,
+    error::StartError,
+    memory,
     options::{
         access_tokens, applications, attempt_limits, enabled_schemes, lifetimes, load_issuers,
         missing, start_hashing,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    StartError,
+    error::StartError,
     files::{problems_of_database, read_password},
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::StartError;
+use super::error::StartError;
 use crate::{
     configuration::{self, IssuerSettings, Settings},
     domain::{

@@ -21,7 +21,7 @@ use actix_web::{
 };
 use tokio::{net::TcpStream, task::JoinHandle};
 
-use super::{StartError, threads::waiting_threads};
+use super::{error::StartError, threads::waiting_threads};
 use crate::{
     http::{ConnectionRegistry, PhaseTimeouts, TimedStream},
     telemetry::task_failed,
