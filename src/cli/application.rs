@@ -1,4 +1,4 @@
-//! `application`: programs that name themselves with `SO-AppToken`.
+//! `application`: manages applications that send an `SO-AppToken`.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::security::application_token::{application_digest, is_long_enough};
 /// The subcommands of `application`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Reads an application's secret and prints its digest for `installation.applications`.
+    /// Read an application's secret and print its digest for `installation.applications`.
     Digest,
 }
 
@@ -21,7 +21,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Digest => {
             let secret = read_secret("Secret")?;
             if !is_long_enough(&secret) {
-                return Err(Failure::because("the secret must have at least 16 bytes"));
+                return Err(Failure::new("the secret is too short; use at least 16 bytes"));
             }
             output::print_result(HEXLOWER.encode(&application_digest(&secret)))?;
         }

@@ -1,4 +1,5 @@
-//! The context of commands on the database: settings, the components of the service, and users.
+//! The context of a command: settings, the components of the service, the user argument and the
+//! change context.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -21,30 +22,29 @@ use crate::{
     telemetry,
 };
 
-/// Longer than any hash waits.
+/// Longer than any hash waits in the queue.
 const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads the settings and starts the log.
 pub(super) fn read_settings() -> Result<Settings, Failure> {
-    let settings = Settings::from_environment().map_err(|problems| refuse(&problems))?;
-    telemetry::start(&settings.log)
-        .map_err(|error| Failure::because(format!("log.level: {error}")))?;
+    let settings = Settings::from_environment().map_err(|problems| invalid_settings(&problems))?;
+    telemetry::start(&settings.log).map_err(|error| Failure::new(format!("log.level: {error}")))?;
     Ok(settings)
 }
 
-/// Fails when there is a problem, with all of them.
+/// Fails with all problems when there is one.
 pub(super) fn require(problems: Vec<Problem>) -> Result<(), Failure> {
-    if problems.is_empty() { Ok(()) } else { Err(refuse(&Problems(problems))) }
+    if problems.is_empty() { Ok(()) } else { Err(invalid_settings(&Problems(problems))) }
 }
 
-fn refuse(problems: &Problems) -> Failure {
-    Failure::because(format!("the settings are not usable:\n{problems}"))
+fn invalid_settings(problems: &Problems) -> Failure {
+    Failure::new(format!("invalid settings:\n{problems}"))
 }
 
-/// The keyring that the settings name.
+/// The keyring file of the settings.
 pub(super) fn keyring_file() -> Result<PathBuf, Failure> {
     let file = read_settings()?.keyring_file;
-    file.ok_or_else(|| Failure::because("keyring.file: is required"))
+    file.ok_or_else(|| Failure::new("keyring.file: is required"))
 }
 
 /// The components of the configured installation, without a listener.
@@ -55,13 +55,15 @@ pub(super) async fn open() -> Result<Components, Failure> {
     open_with(settings).await
 }
 
-/// The same for a command that hashes as much as the machine can; nobody waits for an answer.
+/// Like [`open`], for a command that hashes on all threads. Hashes have no deadline: no caller waits
+/// for a response.
 pub(super) async fn open_for_import() -> Result<Components, Failure> {
     let mut settings = read_settings()?;
     settings.hashing.deadline = NO_DEADLINE;
     open_with(settings).await
 }
 
+/// Like [`open`], with settings that were read before.
 pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure> {
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
@@ -70,29 +72,33 @@ pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure>
     Ok(startup::build(&settings, database)?)
 }
 
-/// The user that an argument names; see [`UserArgument`].
+/// Finds the user of an argument; see [`UserArgument`].
 pub(super) async fn find_user(directory: &UserDirectory, named: &str) -> Result<User, Failure> {
     let found = UserArgument::parse(named)?.find(directory).await?;
-    found.ok_or_else(|| Failure::because("there is no such user"))
+    found.ok_or_else(|| Failure::new("user not found"))
 }
 
-/// Where a command's changes come from, for the audit chain.
+/// The client information of a command, for audit events.
 pub(super) fn client_info() -> ClientInfo {
     ClientInfo { address: None, request_id: Uuid::new_v4().to_string() }
 }
 
-/// An operator, who makes a change now.
+/// The context of a change that an operator makes now.
 pub(super) fn change_context(client_info: &ClientInfo) -> ChangeContext<'_> {
     ChangeContext { actor: Actor::Command, client_info, now: clock::now() }
 }
 
-/// A moment as results have it: RFC 3339, in UTC.
-pub(super) fn moment(at: OffsetDateTime) -> Value {
-    at.format(&Rfc3339).map_or(Value::Null, Value::String)
+/// Formats a time as RFC 3339 in UTC.
+pub(super) fn timestamp(time: OffsetDateTime) -> Value {
+    time.format(&Rfc3339).map_or(Value::Null, Value::String)
 }
 
-/// Answers yes or no, also by the exit code.
-pub(super) fn answer(is_yes: bool, yes: &str, no: &str) -> Result<ExitCode, Failure> {
-    output::print_result(if is_yes { yes } else { no })?;
-    Ok(if is_yes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// Prints the result of a command that can have a negative answer, and returns its exit code.
+pub(super) fn print_outcome(
+    is_success: bool,
+    success: &str,
+    otherwise: &str,
+) -> Result<ExitCode, Failure> {
+    output::print_result(if is_success { success } else { otherwise })?;
+    Ok(if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

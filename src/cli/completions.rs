@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete commands.
+//! `completions`: prints completion scripts for shells.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use super::output::{self, Failure};
 /// The arguments of `completions`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// For which shell.
+    /// Shell to generate the script for.
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<ExitCode, Failure> {
     let name = command.get_name().to_owned();
-    // Into memory first: the library panics where it cannot write.
+    // Generated in memory first: the library panics on a write error.
     let mut script = Vec::new();
     generate(arguments.shell, &mut command, name, &mut script);
     output::print_result(String::from_utf8_lossy(&script).trim_end())?;

@@ -43,7 +43,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
 
 fn conclude(problems: &[Problem]) -> Result<ExitCode, Failure> {
     if problems.is_empty() {
-        output::print_result("the settings are sound")?;
+        output::print_result("the settings are valid")?;
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)

@@ -1,4 +1,4 @@
-//! `credential`: credentials of users, by an operator.
+//! `credential`: manages the credentials of users.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    command_context::{self, moment},
+    command_context::{self, timestamp},
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
@@ -27,64 +27,64 @@ use crate::{
 /// The subcommands of `credential`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Adds or replaces a credential; the value comes from stdin or a prompt.
+    /// Add or replace a credential; read the value from standard input or a prompt.
     Save {
         #[command(flatten)]
         target: Target,
-        /// What is shown instead of the value; without it, the login name.
+        /// Text that is shown instead of the value [default: the login name].
         #[arg(long)]
         display_value: Option<String>,
-        /// From when on it counts, such as 2027-01-01T00:00:00Z; without it, at once.
+        /// Time from which the credential is valid, such as 2027-01-01T00:00:00Z [default: now].
         #[arg(long)]
         valid_from: Option<String>,
-        /// Until when it counts; without it, as long as the type says.
+        /// Time at which the credential expires [default: by the credential type].
         #[arg(long)]
         valid_to: Option<String>,
     },
-    /// Lists a user's credentials, without their values.
+    /// List the credentials of a user, without the values.
     List {
-        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+        /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
     },
-    /// Deletes a credential; exits 1 when there is none.
+    /// Delete a credential; exit 1 if it is not found.
     Delete {
-        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+        /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
-        /// The credential type; what is deleted has to be named.
+        /// Credential type.
         #[arg(long = "type")]
         credential_type: String,
     },
-    /// Lists what was tried in vain for a user, and until when nothing is tried.
+    /// List the failed attempts counted for a user and the time of the next allowed attempt.
     Attempts {
-        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+        /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
     },
-    /// Lets a user's secrets be tried again; exits 1 when nothing was counted.
+    /// Unlock a user's credentials and reset the failed attempts; exit 1 if there are none.
     Unlock {
-        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+        /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
-        /// The credential type; without it, all of them.
+        /// Credential type [default: all types].
         #[arg(long = "type")]
         credential_type: Option<String>,
     },
-    /// Tells whether a value from stdin or a prompt is the stored one; exits 1 when it is not.
+    /// Verify a value from standard input or a prompt; exit 1 if it does not match.
     Verify {
         #[command(flatten)]
         target: Target,
     },
 }
 
-/// Which credential.
+/// The credential that a subcommand is about.
 #[derive(Args)]
 pub(super) struct Target {
-    /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+    /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
     #[arg(long)]
     user: String,
-    /// The credential type; without it, the configured default.
+    /// Credential type [default: credentials.default_type].
     #[arg(long = "type")]
     credential_type: Option<String>,
 }
@@ -131,13 +131,13 @@ async fn save(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The span of the arguments; `None` when there are none.
+/// The validity of the arguments; `None` without arguments.
 fn validity(from: Option<&str>, to: Option<&str>) -> Result<Option<Validity>, InvalidField> {
-    let moment = |field, text: Option<&str>| {
-        let read = text.map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
-        read.map_err(|_| InvalidField::new(field, Reason::NotMoment))
+    let parse_time = |field, text: Option<&str>| {
+        let parsed = text.map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
+        parsed.map_err(|_| InvalidField::new(field, Reason::NotMoment))
     };
-    let (from, to) = (moment("--valid-from", from)?, moment("--valid-to", to)?);
+    let (from, to) = (parse_time("--valid-from", from)?, parse_time("--valid-to", to)?);
     let validity = Validity::parse("--valid-to", from, to)?;
     Ok((!validity.is_always()).then_some(validity))
 }
@@ -149,14 +149,14 @@ async fn list(services: &Services, user: &str, format: Format) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what may be told about credentials.
+/// Prints credentials without their values.
 pub(super) fn print(format: Format, credentials: &[CredentialSummary]) -> Result<(), Failure> {
-    output::rows(format, HEADING, &credentials.iter().map(row).collect::<Vec<_>>())
+    output::print_rows(format, HEADING, &credentials.iter().map(row).collect::<Vec<_>>())
 }
 
-/// The same, for programs.
-pub(super) fn objects(credentials: &[CredentialSummary]) -> Value {
-    credentials.iter().map(|of| output::object(HEADING, &row(of))).collect()
+/// Credentials without their values, as JSON.
+pub(super) fn json_objects(credentials: &[CredentialSummary]) -> Value {
+    credentials.iter().map(|summary| output::json_object(HEADING, &row(summary))).collect()
 }
 
 const HEADING: [&str; 13] = [
@@ -176,22 +176,22 @@ const HEADING: [&str; 13] = [
 ];
 
 fn row(summary: &CredentialSummary) -> [Value; 13] {
-    let perhaps = |at: Option<OffsetDateTime>| at.map_or(Value::Null, moment);
+    let optional = |time: Option<OffsetDateTime>| time.map_or(Value::Null, timestamp);
     let last_use = summary.last_use.as_ref();
     [
         json!(summary.user_id.as_i32()),
         json!(summary.credential_type),
         json!(summary.display_value),
         json!(summary.version),
-        moment(summary.registered_at),
+        timestamp(summary.registered_at),
         json!(summary.registered_by.map(UserId::as_i32)),
-        moment(summary.updated_at),
+        timestamp(summary.updated_at),
         json!(summary.updated_by.map(UserId::as_i32)),
-        perhaps(summary.validity.from()),
-        perhaps(summary.validity.to()),
-        perhaps(last_use.map(|of| of.at)),
-        json!(last_use.map(|of| of.scheme.as_str())),
-        json!(last_use.and_then(|of| of.address.as_deref())),
+        optional(summary.validity.from()),
+        optional(summary.validity.to()),
+        optional(last_use.map(|last_use| last_use.at)),
+        json!(last_use.map(|last_use| last_use.scheme.as_str())),
+        json!(last_use.and_then(|last_use| last_use.address.as_deref())),
     ]
 }
 
@@ -201,39 +201,39 @@ async fn delete(services: &Services, target: Target) -> Result<ExitCode, Failure
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
     let deleted = services.credentials.delete(context, user.user_id, credential_type).await?;
-    command_context::answer(deleted, "deleted", "there is no such credential")
+    command_context::print_outcome(deleted, "deleted", "credential not found")
 }
 
 async fn attempts(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.directory, user).await?;
     let listed = services.lockouts.list(Actor::Command, user.user_id).await?.unwrap_or_default();
     let row = |failed: &FailedAttempts| {
-        let next = failed.next_allowed_at.map_or(Value::Null, moment);
+        let next = failed.next_allowed_at.map_or(Value::Null, timestamp);
         [json!(failed.credential_type), json!(failed.failures), next, json!(failed.is_stopped)]
     };
     let rows: Vec<_> = listed.iter().map(row).collect();
-    output::rows(format, ["TYPE", "FAILURES", "NEXT ALLOWED", "STOPPED"], &rows)?;
+    output::print_rows(format, ["TYPE", "FAILURES", "NEXT ALLOWED", "STOPPED"], &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn unlock(services: &Services, target: Target) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.directory, &target.user).await?;
-    let named = target.credential_type.is_some();
-    let of = named.then(|| credential_type(&services.credentials, &target)).transpose()?;
+    let has_type = target.credential_type.is_some();
+    let only = has_type.then(|| credential_type(&services.credentials, &target)).transpose()?;
     let client_info = command_context::client_info();
     let unlocked = services
         .lockouts
-        .unlock(command_context::change_context(&client_info), user.user_id, of)
+        .unlock(command_context::change_context(&client_info), user.user_id, only)
         .await?;
-    command_context::answer(unlocked, "unlocked", "nothing was tried in vain")
+    command_context::print_outcome(unlocked, "unlocked", "no failed attempts were counted")
 }
 
 async fn verify(services: &Services, target: &Target) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.directory, &target.user).await?;
     let credential_type = credential_type(&services.credentials, target)?;
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
-    let is_same = services.credentials.verify(user.user_id, credential_type, &value).await?;
-    command_context::answer(is_same, "this is the stored value", "this is not the stored value")
+    let is_match = services.credentials.verify(user.user_id, credential_type, &value).await?;
+    command_context::print_outcome(is_match, "the value matches", "the value does not match")
 }
 
 fn credential_type<'types>(

@@ -1,5 +1,5 @@
-//! `export`: users with their credentials as JSON lines, which `import` reads: without any secret to
-//! stdout, or whole into an encrypted file for another installation.
+//! `export`: writes users and their credentials as JSON lines that `import` reads: to standard output
+//! without secrets, or in full to an encrypted file for another installation.
 
 use std::{
     collections::HashMap,
@@ -13,10 +13,11 @@ use std::{
 use clap::Args;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
-    command_context::{self, moment},
+    command_context::{self, timestamp},
     output::{self, Failure},
     secret_input::read_new_secret,
     stop::Stop,
@@ -33,8 +34,8 @@ use crate::{
 /// The arguments of `export`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Everything, hashes and identifiers too, into this new file, encrypted with a passphrase from
-    /// stdin or a prompt.
+    /// Export hashes and identifiers too, to this new file, encrypted with a passphrase that is read
+    /// from standard input or a prompt.
     #[arg(long, value_name = "FILE")]
     whole: Option<PathBuf>,
 }
@@ -44,7 +45,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let export = command_context::open().await?.administration.export;
     match arguments.whole {
         None => list(&export).await,
-        Some(file) => whole(&export, &file).await,
+        Some(file) => export_archive(&export, &file).await,
     }
 }
 
@@ -60,77 +61,85 @@ async fn list(export: &Export) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The file has its name only when it is whole.
-async fn whole(export: &Export, file: &Path) -> Result<ExitCode, Failure> {
+/// Writes the archive under a temporary name and renames it when it is complete.
+async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failure> {
     if file.exists() {
-        return Err(Failure::because(format!("{} is there already", file.display())));
+        return Err(Failure::new(format!(
+            "{} already exists; choose another file name",
+            file.display()
+        )));
     }
     let passphrase = read_new_secret("Passphrase")?;
-    // A file that is not whole goes, whatever ends the command.
+    // An incomplete file is removed for every cause of failure.
     let stop = Stop::listen()?;
     let mut name = file.as_os_str().to_owned();
     name.push(".unfinished");
     let unfinished = PathBuf::from(name);
     let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-    let named = |error| Failure::because(format!("{}: {error}", unfinished.display()));
-    let out = out.map_err(named)?;
+    let failed = |error| Failure::new(format!("{}: {error}", unfinished.display()));
+    let out = out.map_err(failed)?;
     let written = match ArchiveWriter::new(out, &passphrase) {
         Ok(archive) => write_all(export, archive, stop).await,
         Err(error) => Err(error.into()),
     };
-    let (count, closed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    // Unlike a new name, another name never replaces a file that came meanwhile.
+    let (count, failed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
+    // A hard link fails if the target exists; a rename would replace a file created in the meantime.
     let linked = fs::hard_link(&unfinished, file);
-    linked.map_err(|error| Failure::because(format!("{}: {error}", file.display())))?;
+    linked.map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
     fs::remove_file(unfinished)?;
-    output::print_status(format_args!("exported {count} users, {closed} credentials do not open"));
-    Ok(if closed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    output::print_status(format_args!(
+        "exported {count} users; {failed} credentials cannot be unsealed"
+    ));
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How many users were written, and how many credentials do not open.
+/// Writes all users. Returns the number of users, and of credentials that cannot be unsealed.
 async fn write_all(
     export: &Export,
     mut archive: ArchiveWriter<File>,
     mut stop: Stop,
 ) -> Result<(usize, usize), Failure> {
-    let (mut count, mut closed) = (0, 0);
+    let (mut count, mut failed) = (0, 0);
     let mut after = None;
     loop {
         if stop.is_requested() {
-            return Err(Failure::because("stopped; no file was written"));
+            return Err(Failure::new("stopped; no file was written"));
         }
         let (page, secrets) = export.list_whole_after(after).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.user.user_id);
         let opened: HashMap<(UserId, &str), &OpenedSecret> = secrets
             .iter()
-            .filter_map(|of| Some(((of.user_id, of.credential_type.as_str()), of.secret.as_ref()?)))
+            .filter_map(|entry| {
+                Some(((entry.user_id, entry.credential_type.as_str()), entry.secret.as_ref()?))
+            })
             .collect();
         for user in &page {
-            let of = |summary: &CredentialSummary| {
+            let secret_of = |summary: &CredentialSummary| {
                 opened.get(&(summary.user_id, summary.credential_type.as_str())).copied()
             };
-            for summary in user.credentials.iter().filter(|summary| of(summary).is_none()) {
-                closed += 1;
+            for summary in user.credentials.iter().filter(|summary| secret_of(summary).is_none()) {
+                failed += 1;
                 let CredentialSummary { user_id, credential_type, .. } = summary;
                 output::print_status(format_args!(
-                    "{credential_type} of user {user_id} does not open"
+                    "{credential_type} of user {user_id} cannot be unsealed"
                 ));
             }
-            let text = Zeroizing::new(line(user, of).to_string());
+            let text = Zeroizing::new(line(user, secret_of).to_string());
             archive.write_all(text.as_bytes())?;
             archive.write_all(b"\n")?;
             count += 1;
         }
     }
     archive.finish()?.sync_all()?;
-    Ok((count, closed))
+    Ok((count, failed))
 }
 
 fn line<'secret>(
-    UserWithCredentials { user, credentials }: &UserWithCredentials,
+    exported: &UserWithCredentials,
     secret: impl Fn(&CredentialSummary) -> Option<&'secret OpenedSecret>,
 ) -> Value {
+    let UserWithCredentials { user, credentials } = exported;
     let credential = |summary: &CredentialSummary| credential(summary, secret(summary));
     json!({
         "id": user.user_id.as_i32(),
@@ -144,12 +153,12 @@ fn line<'secret>(
 }
 
 fn credential(summary: &CredentialSummary, secret: Option<&OpenedSecret>) -> Value {
-    let perhaps = |at: Option<time::OffsetDateTime>| at.map_or(Value::Null, moment);
+    let optional = |time: Option<OffsetDateTime>| time.map_or(Value::Null, timestamp);
     let mut credential = json!({
         "type": summary.credential_type,
         "display_value": summary.display_value,
-        "valid_from": perhaps(summary.validity.from()),
-        "valid_to": perhaps(summary.validity.to()),
+        "valid_from": optional(summary.validity.from()),
+        "valid_to": optional(summary.validity.to()),
     });
     let (name, secret) = match secret {
         None => return credential,

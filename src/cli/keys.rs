@@ -1,4 +1,4 @@
-//! `keys`: the keyring file.
+//! `keys`: generates and lists the keys of the keyring file.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -10,23 +10,23 @@ use super::{
     command_context,
     output::{self, Failure, Format},
 };
-use crate::security::keyring::Keyring;
+use crate::security::keyring::{Key, Keyring};
 
 /// The subcommands of `keys`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Makes a keyring with one new key; never touches an existing one.
+    /// Generate a keyring with one new key. Never overwrites an existing file.
     Generate {
-        /// Where to; without it, the file of the settings.
+        /// File to write [default: keyring.file of the settings].
         #[arg(long)]
         file: Option<PathBuf>,
-        /// Print it instead, for systems that keep secrets elsewhere.
+        /// Print the keyring instead of writing a file, for an external secret store.
         #[arg(long, conflicts_with = "file")]
         stdout: bool,
     },
-    /// Lists the keys, without their secrets.
+    /// List the keys, without their secrets.
     List {
-        /// Which file; without it, the one of the settings.
+        /// File to read [default: keyring.file of the settings].
         #[arg(long)]
         file: Option<PathBuf>,
     },
@@ -39,26 +39,24 @@ pub(super) fn run(command: Command, format: Format) -> Result<ExitCode, Failure>
             output::print_result(Keyring::generate_text()?.trim_end())?;
         }
         Command::Generate { file, .. } => {
-            let file = named(file)?;
+            let file = file_or_setting(file)?;
             Keyring::generate(&file)?;
             output::print_status(format_args!(
-                "wrote {}; keep a copy apart from the database's backups",
+                "wrote {}; store a copy separately from the database backups",
                 file.display()
             ));
         }
         Command::List { file } => {
-            let keyring = Keyring::load(&named(file)?)?;
-            let row = |key: &crate::security::keyring::Key| {
-                [json!(key.id()), json!(key.state().as_str())]
-            };
+            let keyring = Keyring::load(&file_or_setting(file)?)?;
+            let row = |key: &Key| [json!(key.id()), json!(key.state().as_str())];
             let rows: Vec<_> = keyring.all().iter().map(row).collect();
-            output::rows(format, ["KEY", "STATE"], &rows)?;
+            output::print_rows(format, ["KEY", "STATE"], &rows)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn named(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
+fn file_or_setting(file: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(file) = file {
         return Ok(file);
     }

@@ -1,4 +1,4 @@
-//! `migrate`: applies the migrations that are missing.
+//! `migrate`: applies pending database migrations.
 
 use std::process::ExitCode;
 

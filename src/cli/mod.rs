@@ -1,7 +1,8 @@
-//! The command line: one file for each command. Secrets come from stdin or a prompt, never from
-//! arguments, which other processes can see.
+//! The command line, one file per command.
 //!
-//! Exit codes: 0 done, 1 failed or the answer is no, 2 the command line was wrong.
+//! Secrets come from standard input or a prompt, never from arguments, because other processes can
+//! read the arguments of a process. Exit codes: 0 success, 1 failure or a negative answer, 2 invalid
+//! command line.
 
 mod application;
 mod audit;
@@ -33,23 +34,20 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::output::{Failure, Format};
-use crate::{
-    startup,
-    telemetry::{self, error_chain},
-};
+use crate::{startup, telemetry};
 
-/// Keeps the login credentials of users.
+/// A service that stores and verifies the login credentials of users.
 #[derive(Parser)]
 #[command(name = "credential-keeper", version = VERSION)]
 struct Arguments {
-    /// Print results as JSON, for programs.
+    /// Print results as JSON.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     command: Command,
 }
 
-/// The release, and what it was built as.
+/// The version, the build profile and the target platform.
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",
@@ -61,61 +59,61 @@ const VERSION: &str = concat!(
 
 #[derive(Subcommand)]
 enum Command {
-    /// Tries it out: a private PostgreSQL, demo users, on loopback only.
+    /// Run a local demo: private PostgreSQL, demo users, loopback only.
     Dev(development::Arguments),
-    /// Serves, with the settings of file and environment.
+    /// Run the service with the settings of the configuration file and the environment.
     Serve,
-    /// Applies the migrations that are missing, and exits.
+    /// Apply pending database migrations and exit.
     Migrate,
-    /// The keyring.
+    /// Generate and list the keys of the keyring.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Another key for everything that is sealed, in three steps: add, use, reseal; then retire.
+    /// Rotate the sealing key: `add`, `use`, `reseal`, then `retire`.
     #[command(subcommand)]
     RotateKey(rotate_key::Command),
-    /// Users.
+    /// Manage users.
     #[command(subcommand)]
     User(user::Command),
-    /// Credentials of users.
+    /// Manage the credentials of users.
     #[command(subcommand)]
     Credential(credential::Command),
-    /// Login tickets.
+    /// Issue, list and revoke login tickets.
     #[command(subcommand)]
     Ticket(ticket::Command),
-    /// What happened to users and their credentials.
+    /// List and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Adds or changes users with their credentials, from a file of JSON lines.
+    /// Import users and their credentials from a file of JSON lines.
     Import(import::Arguments),
-    /// Prints users with their credentials as JSON lines, without any secret; or writes everything
-    /// into an encrypted file.
+    /// Export users and their credentials: as JSON lines without secrets, or in full to an encrypted
+    /// file.
     Export(export::Arguments),
-    /// Passwords that are tried first.
+    /// Build the filter of common passwords.
     #[command(subcommand)]
     Passwords(passwords::Command),
-    /// Programs that call the API with an SO-AppToken.
+    /// Manage applications that send an SO-AppToken.
     #[command(subcommand)]
     Application(application::Command),
-    /// The settings.
+    /// Check and print the settings.
     #[command(subcommand)]
     Config(config::Command),
-    /// Holds this installation against the clauses of NIST SP 800-63B-4 and OWASP ASVS 5.0; exits 1
-    /// when one is not met.
+    /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if a requirement
+    /// is not met.
     Doctor,
-    /// Prints the OpenAPI document.
+    /// Print the OpenAPI document.
     Openapi,
-    /// Prints what a shell needs to complete commands.
+    /// Print a completion script for a shell.
     Completions(completions::Arguments),
-    /// Asks a running instance whether it is ready; for containers.
+    /// Check whether a running instance is ready, for container health checks.
     Health(health::Arguments),
 }
 
-/// Runs the command of a command line.
+/// Parses the arguments and runs the command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nobody is left to tell when even this cannot be printed.
+            // There is no other output for an error when standard error cannot be written.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -124,21 +122,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match execute(arguments.command, format) {
         Ok(code) => code,
         Err(failure) => {
-            output::print_status(&failure.0);
+            output::print_status(&failure);
             ExitCode::FAILURE
         }
     }
 }
 
 fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    // Every command has secrets in it; `serve` says whether the system agreed.
+    // Every command handles secrets; `serve` logs whether the system granted this.
     startup::forbid_core_dumps();
     telemetry::hide_panic_messages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(startup::waiting_threads())
         .enable_all()
         .build()?;
-    let done = runtime.block_on(async {
+    let result = runtime.block_on(async {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
@@ -160,16 +158,10 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Health(arguments) => health::run(&arguments).await,
         }
     });
-    // What a thread is still at must not keep the process: everything that counts is done.
+    // A thread that is still busy must not keep the process alive: the command is complete.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
-    done
+    result
 }
 
-/// How long work on other threads may take after a command is done.
+/// How long other threads may run after the command is complete.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-
-impl<E: std::error::Error + 'static> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error_chain(&error))
-    }
-}

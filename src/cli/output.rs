@@ -1,26 +1,40 @@
-//! What commands say: results on stdout, everything else on stderr.
+//! Output of commands: results on standard output, everything else on standard error.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, Write},
 };
 
 use serde_json::Value;
 
-use crate::domain::text::is_hidden_in_text;
+use crate::{domain::text::is_hidden_in_text, telemetry::error_chain};
 
-/// Why a command failed, in one sentence for whoever typed it.
+/// Why a command failed, as a message for the operator.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) String);
+pub(super) struct Failure {
+    message: String,
+}
 
 impl Failure {
-    /// A failure with this sentence.
-    pub(super) fn because(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
+    /// A failure with this message.
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
     }
 }
 
-/// Prints a result. Whoever reads it may have read enough: `… | head` is no failure.
+impl Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error_chain(&error))
+    }
+}
+
+/// Prints a result. A closed pipe, as in `… | head`, is not a failure.
 pub(super) fn print_result(line: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
@@ -29,75 +43,78 @@ pub(super) fn print_result(line: impl Display) -> Result<(), Failure> {
     }
 }
 
-/// Prints a result that must not get lost: whoever reads no more ends the command.
-pub(super) fn report(line: impl Display) -> Result<(), Failure> {
+/// Prints a result that must not be lost: a closed pipe is a failure.
+pub(super) fn print_or_fail(line: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;
     Ok(stdout.flush()?)
 }
 
-/// Prints something about the command to stderr.
+/// Prints the status of the command on standard error.
 pub(super) fn print_status(line: impl Display) {
-    // Nobody is left to tell when even this cannot be printed.
+    // There is no other output for a status when standard error cannot be written.
     let _ = writeln!(io::stderr(), "credential-keeper: {line}");
 }
 
-/// For whom results are printed.
+/// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Tables.
+    /// Aligned columns.
     Table,
     /// JSON.
     Json,
 }
 
-/// Prints rows: in columns under a heading, or as a list of objects with the heading's names.
-pub(super) fn rows<const N: usize>(
+/// Prints rows as a table, or as a JSON list of objects with the names of the heading.
+pub(super) fn print_rows<const N: usize>(
     format: Format,
     heading: [&str; N],
     rows: &[[Value; N]],
 ) -> Result<(), Failure> {
     match format {
-        Format::Table => table(heading, &rows.iter().map(texts).collect::<Vec<_>>()),
+        Format::Table => print_table(heading, &rows.iter().map(cell_texts).collect::<Vec<_>>()),
         Format::Json => {
-            let objects: Vec<_> = rows.iter().map(|row| object(heading, row)).collect();
+            let objects: Vec<_> = rows.iter().map(|row| json_object(heading, row)).collect();
             print_result(serde_json::to_string_pretty(&objects)?)
         }
     }
 }
 
-/// Prints one thing: a line for each member.
-pub(super) fn record<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Result<(), Failure> {
+/// Prints one record with one line per member.
+pub(super) fn print_record<const N: usize>(
+    heading: [&str; N],
+    row: &[Value; N],
+) -> Result<(), Failure> {
     let width = heading.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-    heading.iter().zip(texts(row)).try_for_each(|(name, text)| {
+    heading.iter().zip(cell_texts(row)).try_for_each(|(name, text)| {
         print_result(format!("{name:width$}  {}", printable(&text)).trim_end())
     })
 }
 
-/// One thing as an object with the heading's names.
-pub(super) fn object<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Value {
+/// One record as a JSON object with the names of the heading.
+pub(super) fn json_object<const N: usize>(heading: [&str; N], row: &[Value; N]) -> Value {
     let name = |text: &str| text.to_lowercase().replace(' ', "_");
     let members = heading.iter().zip(row);
     Value::Object(members.map(|(heading, value)| (name(heading), value.clone())).collect())
 }
 
-fn texts<const N: usize>(row: &[Value; N]) -> [String; N] {
+fn cell_texts<const N: usize>(row: &[Value; N]) -> [String; N] {
     row.each_ref().map(|value| match value {
         Value::Null => String::new(),
-        Value::Bool(is) => if *is { "yes" } else { "no" }.to_owned(),
+        Value::Bool(value) => if *value { "yes" } else { "no" }.to_owned(),
         Value::String(text) => text.clone(),
         Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     })
 }
 
-/// What users chose to be called must not move the cursor of an operator's terminal, nor what stands
-/// beside it.
+/// Replaces control and bidirectional characters: a display name must not move the cursor of the
+/// operator's terminal or reorder the text next to it.
 fn printable(text: &str) -> String {
     text.replace(is_hidden_in_text, "\u{fffd}")
 }
 
-/// Prints rows in columns under a heading.
-fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+/// Prints rows in aligned columns under a heading.
+fn print_table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let mut widths = heading.map(|cell| cell.chars().count());
     let rows: Vec<[String; N]> =
         rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();

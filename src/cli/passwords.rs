@@ -1,4 +1,4 @@
-//! `passwords`: the list of those that are tried first.
+//! `passwords`: builds the filter of common passwords.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -10,12 +10,12 @@ use crate::{domain::encoding::length_of_mark, security::common_passwords::make_f
 /// The subcommands of `passwords`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Makes the filter that is compiled in from a list with one password in each line; for
-    /// `script/common-passwords`.
+    /// Build the filter that is compiled into the binary from a list with one password per line. Used
+    /// by `script/common-passwords`.
     Filter {
-        /// The list.
+        /// List of passwords.
         list: PathBuf,
-        /// The filter's file.
+        /// File to write the filter to.
         filter: PathBuf,
     },
 }
@@ -23,15 +23,16 @@ pub(super) enum Command {
 /// Runs a subcommand.
 pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let Command::Filter { list, filter } = command;
-    // Lists have bytes of every charset; what is no UTF-8 nobody could type here.
+    // Password lists mix character sets. Lines that are not UTF-8 are skipped: the API accepts only
+    // Unicode text.
     let bytes = fs::read(list)?;
     let mark = length_of_mark(&bytes)
-        .map_err(|error| Failure::because(format!("{} {error}", list.display())))?;
+        .map_err(|error| Failure::new(format!("{} {error}", list.display())))?;
     let lines = bytes.get(mark..).unwrap_or_default().split(|byte| *byte == b'\n');
     let lines = lines.filter_map(|line| std::str::from_utf8(line).ok());
-    let made =
-        make_filter(lines.map(|line| line.trim_end_matches('\r'))).map_err(Failure::because)?;
-    fs::write(filter, &made)?;
-    output::print_status(format_args!("wrote {}, {} bytes", filter.display(), made.len()));
+    let content =
+        make_filter(lines.map(|line| line.trim_end_matches('\r'))).map_err(Failure::new)?;
+    fs::write(filter, &content)?;
+    output::print_status(format_args!("wrote {}, {} bytes", filter.display(), content.len()));
     Ok(ExitCode::SUCCESS)
 }

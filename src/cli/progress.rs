@@ -1,23 +1,23 @@
-//! How far long work is: a bar on a terminal, and nothing elsewhere.
+//! Progress bars of long commands; they are shown on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What most bars tell besides their share.
+/// The default text of a bar: the rate.
 pub(super) const RATE: &str = "{per_sec}";
 
-/// A bar for work of that length, which tells that, and the time that is left.
-pub(super) fn bar(length: u64, told: &str) -> ProgressBar {
-    let template = format!("{{bar:30}} {{percent:>3}} % {told} {{eta}} left");
+/// A bar for work of a known length, with a text and the remaining time.
+pub(super) fn bar(length: u64, text: &str) -> ProgressBar {
+    let template = format!("{{bar:30}} {{percent:>3}} % {text} {{eta}} left");
     let bar = ProgressBar::new(length);
-    // The templates are constants that tests read.
+    // The templates are constants, and a test renders them.
     bar.with_style(
         ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     )
 }
 
-/// A bar for work whose length nobody knows.
-pub(super) fn open_ended(told: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(&format!("{{spinner}} {told}"));
+/// A spinner for work of an unknown length.
+pub(super) fn open_ended(text: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{spinner}} {text}"));
     let bar = ProgressBar::no_length();
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

@@ -1,4 +1,5 @@
-//! `rotate-key`: another key for everything that is sealed, without anybody logging in.
+//! `rotate-key`: replaces the sealing key and reseals stored credentials, without a login of their
+//! users.
 
 use std::{path::Path, process::ExitCode};
 
@@ -19,34 +20,36 @@ use crate::{
 /// The subcommands of `rotate-key`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Step 1: adds a key that can be read. Bring the keyring to every instance, and restart each.
+    /// Step 1: add a key that instances can unseal with. Distribute the keyring and restart every
+    /// instance.
     Add {
         #[command(flatten)]
         keyring: Output,
     },
-    /// Step 2: everything new is sealed under that key. Bring the keyring to every instance again.
+    /// Step 2: make a key the writing key, which seals new data. Distribute the keyring and restart
+    /// every instance.
     Use {
-        /// The key's id.
+        /// Key id.
         key: String,
         #[command(flatten)]
         keyring: Output,
     },
-    /// Step 3: seals everything else under it, while all instances go on serving. Stopped, it goes on
-    /// where it was.
+    /// Step 3: reseal existing data under the writing key while instances keep serving. A stopped run
+    /// is resumed by the same command.
     Reseal,
-    /// Afterwards: takes a key out of use for ever. Refuses while anything is sealed under it.
+    /// Step 4: retire a key permanently. Fails while data is sealed under it.
     Retire {
-        /// The key's id.
+        /// Key id.
         key: String,
         #[command(flatten)]
         keyring: Output,
     },
 }
 
-/// Where the changed keyring goes.
+/// Where the changed keyring is written.
 #[derive(Args)]
 pub(super) struct Output {
-    /// Print it instead of writing the file, for systems that keep secrets elsewhere.
+    /// Print the keyring instead of writing the file, for an external secret store.
     #[arg(long)]
     stdout: bool,
 }
@@ -54,7 +57,7 @@ pub(super) struct Output {
 impl Output {
     fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
         if self.stdout {
-            return output::report(text.trim_end());
+            return output::print_or_fail(text.trim_end());
         }
         Ok(Keyring::replace_file(path, text)?)
     }
@@ -68,7 +71,8 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             let (text, key) = Keyring::add_key(&path)?;
             keyring.write(&path, &text)?;
             output::print_status(format_args!(
-                "added key {key}; when every instance has it: rotate-key use {key}"
+                "added key {key}; next, restart every instance with this keyring and run \
+                 `rotate-key use {key}`"
             ));
         }
         Command::Use { key, keyring } => {
@@ -76,7 +80,8 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             let text = Keyring::change_key(&path, &key, KeyState::Writing)?;
             keyring.write(&path, &text)?;
             output::print_status(format_args!(
-                "key {key} is the writing one; when every instance has it: rotate-key reseal"
+                "key {key} is the writing key; next, restart every instance with this keyring and \
+                 run `rotate-key reseal`"
             ));
         }
         Command::Reseal => {
@@ -88,10 +93,10 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             Keyring::change_key(&path, &key, KeyState::Retired)?;
             let rotation = command_context::open().await?.administration.key_rotation;
             rotation.retire(&key, clock::now()).await?;
-            // Read again: somebody may have added a key meanwhile.
+            // Read again: another process may have added a key in the meantime.
             keyring.write(&path, &Keyring::change_key(&path, &key, KeyState::Retired)?)?;
             output::print_status(format_args!(
-                "key {key} is retired; keep it in the keyring, audit events are verified with it"
+                "retired key {key}; keep it in the keyring, it verifies audit events"
             ));
         }
     }
@@ -106,17 +111,21 @@ async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Fail
     }
     bar.finish_and_clear();
     for (user_id, credential_type) in &pass.unopened {
-        output::print_status(format_args!("{credential_type} of user {user_id} does not open"));
+        output::print_status(format_args!(
+            "{credential_type} of user {user_id} cannot be unsealed"
+        ));
     }
     let left = rotation.count_to_reseal().await?;
-    output::print_status(format_args!("{} sealed anew, {left} left", pass.resealed));
+    output::print_status(format_args!("{} resealed, {left} left", pass.resealed));
     if left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
     if stop.is_requested() {
-        output::print_status("stopped; the same command goes on there");
+        output::print_status("stopped; run the same command to resume");
     } else if pass.unopened.is_empty() {
-        output::print_status("an instance still seals under another key; run it again");
+        output::print_status(
+            "an instance still seals under another key; restart it and run `rotate-key reseal` again",
+        );
     }
     Ok(ExitCode::FAILURE)
 }

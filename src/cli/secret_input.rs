@@ -1,4 +1,4 @@
-//! Secrets that are typed or piped in.
+//! Reads secrets from a terminal or from standard input.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -9,32 +9,31 @@ use zeroize::Zeroizing;
 use super::output::Failure;
 use crate::domain::encoding;
 
-/// Longer inputs cannot be a secret of ours.
+/// The longest input that is read, in bytes. No valid secret is longer.
 const MAXIMUM_INPUT: u64 = 64 * 1024;
 
-/// As [`read_secret`], of a secret that nobody could find out again: at a terminal it is asked for
-/// twice.
+/// Like [`read_secret`], for a new secret: a terminal asks for it twice.
 pub(super) fn read_new_secret(prompt: &str) -> Result<SecretString, Failure> {
     let secret = read_secret(prompt)?;
     if io::stdin().is_terminal() {
         let again = read_secret(&format!("{prompt}, again"))?;
         if !bool::from(secret.expose_secret().as_bytes().ct_eq(again.expose_secret().as_bytes())) {
-            return Err(Failure::because("the two are not the same"));
+            return Err(Failure::new("the entries do not match"));
         }
     }
     Ok(secret)
 }
 
-/// Asks for a secret at the terminal, or reads all of stdin. Neither a byte order mark at the start
-/// nor one line end at the end is part of it.
+/// Asks for a secret at the terminal, or reads all of standard input. A byte order mark at the start
+/// and one line end at the end are not part of the secret.
 pub(super) fn read_secret(prompt: &str) -> Result<SecretString, Failure> {
     if io::stdin().is_terminal() {
         return Ok(SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?));
     }
     let mut bytes = Zeroizing::new(Vec::new());
     io::stdin().take(MAXIMUM_INPUT).read_to_end(&mut bytes)?;
-    let text = encoding::text(&bytes)
-        .map_err(|error| Failure::because(format!("standard input {error}")))?;
+    let text =
+        encoding::text(&bytes).map_err(|error| Failure::new(format!("standard input {error}")))?;
     let secret = text.strip_suffix('\n').unwrap_or(text);
     Ok(SecretString::from(secret.strip_suffix('\r').unwrap_or(secret)))
 }

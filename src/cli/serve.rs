@@ -1,4 +1,4 @@
-//! `serve`: production.
+//! `serve`: runs the service in production.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use crate::{
     storage::installation::InstallationKind,
 };
 
-/// Serves until SIGINT or SIGTERM; refuses to start when the settings are unsafe.
+/// Serves until SIGINT, SIGTERM or SIGHUP. Fails at startup if the settings are unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     command_context::require(settings.problems_of_serving())?;
@@ -30,8 +30,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the one line that says where the API is, and logs what hashing can do here and what
-/// memory all of it takes.
+/// Prints the URL of the API, and logs the hashing capacity and the memory ceiling.
 pub(super) fn announce(application: &Application, protection: Protection) -> Result<(), Failure> {
     let capacity = application.capacity();
     tracing::info!(

@@ -1,5 +1,5 @@
-//! What ends a long command: SIGINT (Ctrl-C), SIGTERM (a supervisor) and SIGHUP (the terminal was
-//! closed) mean the same everywhere.
+//! Signals that stop a long command: SIGINT (Ctrl-C), SIGTERM (a supervisor) and SIGHUP (a closed
+//! terminal). All commands handle them alike.
 
 use std::{fs, pin::Pin};
 
@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Failure;
 
-/// Completes at the first SIGINT, SIGTERM or SIGHUP. The handlers are there as soon as this returns.
+/// Completes at the first SIGINT, SIGTERM or SIGHUP. The handlers are installed when this returns.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -29,8 +29,8 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + use<>, F
     })
 }
 
-/// True when the parent process has it ignore a signal, as `nohup` does with SIGHUP. A
-/// handler would undo that.
+/// True when the parent process made this process ignore a signal, as `nohup` does with SIGHUP. A
+/// handler would override that.
 fn is_ignored(signal: SignalKind) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -38,19 +38,19 @@ fn is_ignored(signal: SignalKind) -> bool {
     mask >> (signal.as_raw_value() - 1) & 1 == 1
 }
 
-/// Asks a long command to stop after what it is doing.
+/// A request to stop a long command after its current step.
 pub(super) struct Stop {
     signal: Pin<Box<dyn Future<Output = ()> + Send>>,
     was_requested: bool,
 }
 
 impl Stop {
-    /// Listens from now on.
+    /// Installs the signal handlers.
     pub(super) fn listen() -> Result<Self, Failure> {
         Ok(Self { signal: Box::pin(stop_signal()?), was_requested: false })
     }
 
-    /// Waits until the command has to stop.
+    /// Waits until a stop is requested.
     pub(super) async fn requested(&mut self) {
         if !self.was_requested {
             self.signal.as_mut().await;
@@ -58,7 +58,7 @@ impl Stop {
         }
     }
 
-    /// True when the command has to stop.
+    /// True when a stop was requested.
     pub(super) fn is_requested(&mut self) -> bool {
         self.requested().now_or_never().is_some()
     }

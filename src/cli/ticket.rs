@@ -1,4 +1,4 @@
-//! `ticket`: login tickets, by an operator.
+//! `ticket`: issues, lists and revokes login tickets.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{
-    command_context::{self, moment},
+    command_context::{self, timestamp},
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
@@ -21,23 +21,23 @@ use crate::{
 /// The subcommands of `ticket`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Issues a ticket for a user and prints it, this once.
+    /// Issue a ticket for a user and print it once.
     Issue {
-        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+        /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
     },
-    /// Lists a user's tickets and sessions that still count, newest first.
+    /// List the valid tickets and sessions of a user, newest first.
     List {
-        /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+        /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
     },
-    /// Ends the ticket that comes from stdin or a prompt, or all of a user.
+    /// Revoke a ticket that is read from standard input or a prompt, or everything issued to a user.
     Revoke {
-        /// End all tickets, sessions and `8A:` tokens of this user: an id or a login name. Of a number,
-        /// `id:7` and `name:7` say which it is. Tokens of an issuer end when the user's identifier is
-        /// replaced.
+        /// Revoke all tickets, sessions and `8A:` tokens of this user (id or login name; use `id:7` or
+        /// `name:7` if a number is ambiguous). Tokens of an OpenID Connect issuer stay valid until the
+        /// user's identifier is replaced.
         #[arg(long)]
         user: Option<String>,
     },
@@ -60,7 +60,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             let listed = tickets.list(Actor::Command, user.user_id, clock::now()).await?;
             let listed = listed.unwrap_or_default();
             let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
-            output::rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
+            output::print_rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: Some(user) } => {
@@ -70,15 +70,15 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
                 .end_all(command_context::change_context(&client_info), user.user_id)
                 .await?;
             output::print_result(format_args!(
-                "{ended} tickets and sessions and all tokens ended"
+                "revoked {ended} tickets and sessions, and all tokens"
             ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: None } => {
             let (ticket, client_info) = (read_secret("Ticket")?, command_context::client_info());
-            let has_ended =
+            let is_revoked =
                 tickets.end(command_context::change_context(&client_info), &ticket).await?;
-            command_context::answer(has_ended, "the ticket has ended", "there is no such ticket")
+            command_context::print_outcome(is_revoked, "ticket revoked", "ticket not found")
         }
     }
 }
@@ -86,8 +86,8 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
 fn row(ticket: &TicketSummary) -> [Value; 4] {
     [
         json!(ticket.kind.as_str()),
-        moment(ticket.auth_time),
-        moment(ticket.created_at),
-        moment(ticket.expires_at),
+        timestamp(ticket.auth_time),
+        timestamp(ticket.created_at),
+        timestamp(ticket.expires_at),
     ]
 }

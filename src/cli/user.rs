@@ -1,4 +1,4 @@
-//! `user`: users of the configured installation.
+//! `user`: manages users.
 
 use std::process::ExitCode;
 
@@ -27,55 +27,55 @@ use crate::{
 /// The subcommands of `user`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Adds a user; the first password comes from stdin or a prompt.
+    /// Add a user; read the first password from standard input or a prompt.
     Add(AddArguments),
-    /// Lists all users.
+    /// List all users.
     List,
-    /// Shows a user and their credentials, without the values.
-    Show(Named),
-    /// Lets a user not log in any more; everything derived from their password ends.
-    Retire(Named),
-    /// Lets a retired user log in again.
-    Reactivate(Named),
-    /// Deletes a user with everything that could log in as them. Their id and their audit events
-    /// stay.
-    Delete(Named),
-    /// Lets a user act on anybody.
-    GrantAdmin(Named),
-    /// Takes that back.
-    RevokeAdmin(Named),
+    /// Show a user and their credentials, without the values.
+    Show(Target),
+    /// Disable a user and revoke everything issued to them.
+    Retire(Target),
+    /// Enable a retired user.
+    Reactivate(Target),
+    /// Delete a user with their credentials, tickets, sessions and tokens. The user id stays reserved
+    /// and the audit events are kept.
+    Delete(Target),
+    /// Grant a user the administrator right.
+    GrantAdmin(Target),
+    /// Revoke the administrator right of a user.
+    RevokeAdmin(Target),
 }
 
-/// Which user.
+/// The user that a subcommand is about.
 #[derive(Args)]
-pub(super) struct Named {
-    /// The user: an id or a login name. Of a number, `id:7` and `name:7` say which it is.
+pub(super) struct Target {
+    /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
     user: String,
 }
 
 /// The arguments of `user add`.
 #[derive(Args)]
 pub(super) struct AddArguments {
-    /// The login name.
+    /// Login name.
     name: String,
-    /// The name that is shown; without it, the login name.
+    /// Display name [default: the login name].
     #[arg(long)]
     display_name: Option<String>,
-    /// The user id; without it, the next free one from 1000 on.
+    /// User id [default: the next free id, from 1000].
     #[arg(long)]
     id: Option<i32>,
-    /// What kind of user.
+    /// User type.
     #[arg(long = "type", value_enum, default_value = "internal")]
     user_type: UserTypeArgument,
-    /// May save credentials of anybody.
+    /// Grant the administrator right.
     #[arg(long)]
     administrator: bool,
-    /// Make a password up and print it, this once.
+    /// Generate a password and print it once.
     #[arg(long)]
     generate: bool,
 }
 
-/// The user types as arguments.
+/// User types as command-line values.
 #[derive(Clone, Copy, ValueEnum)]
 enum UserTypeArgument {
     Internal,
@@ -101,16 +101,19 @@ impl From<UserTypeArgument> for UserType {
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let services = command_context::open().await?.services;
     let retired = |is_retired| SaveUser { is_retired: Some(is_retired), ..SaveUser::default() };
-    let administrator = |is| SaveUser { is_administrator: Some(is), ..SaveUser::default() };
+    let administrator = |is_administrator| SaveUser {
+        is_administrator: Some(is_administrator),
+        ..SaveUser::default()
+    };
     match command {
         Command::Add(arguments) => add(&services, arguments).await?,
         Command::List => list(&services, format).await?,
-        Command::Show(named) => show(&services, &named, format).await?,
-        Command::Retire(named) => change(&services, &named, retired(true)).await?,
-        Command::Reactivate(named) => change(&services, &named, retired(false)).await?,
-        Command::Delete(named) => delete(&services, &named).await?,
-        Command::GrantAdmin(named) => change(&services, &named, administrator(true)).await?,
-        Command::RevokeAdmin(named) => change(&services, &named, administrator(false)).await?,
+        Command::Show(target) => show(&services, &target, format).await?,
+        Command::Retire(target) => change(&services, &target, retired(true)).await?,
+        Command::Reactivate(target) => change(&services, &target, retired(false)).await?,
+        Command::Delete(target) => delete(&services, &target).await?,
+        Command::GrantAdmin(target) => change(&services, &target, administrator(true)).await?,
+        Command::RevokeAdmin(target) => change(&services, &target, administrator(false)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,8 +132,8 @@ async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure
     Ok(())
 }
 
-async fn change(services: &Services, named: &Named, change: SaveUser) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.directory, &named.user).await?;
+async fn change(services: &Services, target: &Target, change: SaveUser) -> Result<(), Failure> {
+    let user = command_context::find_user(&services.directory, &target.user).await?;
     let command = SaveUser { user_id: Some(user.user_id), ..change };
     let client_info = command_context::client_info();
     services.users.save(command_context::change_context(&client_info), command).await?;
@@ -138,8 +141,8 @@ async fn change(services: &Services, named: &Named, change: SaveUser) -> Result<
     Ok(())
 }
 
-async fn delete(services: &Services, named: &Named) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.directory, &named.user).await?;
+async fn delete(services: &Services, target: &Target) -> Result<(), Failure> {
+    let user = command_context::find_user(&services.directory, &target.user).await?;
     let client_info = command_context::client_info();
     services.users.delete(command_context::change_context(&client_info), user.user_id).await?;
     output::print_status(format_args!("deleted user {}", user.user_id));
@@ -171,20 +174,20 @@ async fn list(services: &Services, format: Format) -> Result<(), Failure> {
         }
         users.extend(page);
     }
-    output::rows(format, HEADING, &users.iter().map(row).collect::<Vec<_>>())
+    output::print_rows(format, HEADING, &users.iter().map(row).collect::<Vec<_>>())
 }
 
-async fn show(services: &Services, named: &Named, format: Format) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.directory, &named.user).await?;
+async fn show(services: &Services, target: &Target, format: Format) -> Result<(), Failure> {
+    let user = command_context::find_user(&services.directory, &target.user).await?;
     let credentials = services.credentials.list(user.user_id).await?;
     if format == Format::Table {
-        output::record(HEADING, &row(&user))?;
+        output::print_record(HEADING, &row(&user))?;
         output::print_result("")?;
         return credential::print(format, &credentials);
     }
-    let mut object = output::object(HEADING, &row(&user));
+    let mut object = output::json_object(HEADING, &row(&user));
     if let Value::Object(members) = &mut object {
-        members.insert("credentials".to_owned(), credential::objects(&credentials));
+        members.insert("credentials".to_owned(), credential::json_objects(&credentials));
     }
     output::print_result(serde_json::to_string_pretty(&object)?)
 }

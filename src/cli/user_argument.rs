@@ -1,5 +1,5 @@
-//! How an argument names a user: by id, by login name, or by a number that may be either. No login
-//! name has a colon, so `id:7` and `name:7` say which.
+//! Arguments that name a user by id, by login name, or by a number that can be either. `id:7` and
+//! `name:7` are unambiguous, because a login name has no colon.
 
 use super::output::Failure;
 use crate::{
@@ -7,25 +7,25 @@ use crate::{
     service::users::directory::UserDirectory,
 };
 
-/// Whom an argument means.
+/// A parsed user argument.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UserArgument {
     Id(UserId),
     Name(LoginName),
-    /// A bare number: an id, or a login name that looks like one.
+    /// A number without prefix: an id, or a login name of digits.
     Number(UserId, LoginName),
 }
 
 impl UserArgument {
-    /// Reads an argument.
+    /// Parses an argument.
     ///
     /// # Errors
-    /// When it can be neither an id nor a login name.
+    /// When the text is neither a valid id nor a valid login name.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let id = |text: &str| text.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
         if let Some(number) = text.strip_prefix("id:") {
-            let wrong = || Failure::because("the user: `id:` takes a positive number");
-            return id(number).map(Self::Id).ok_or_else(wrong);
+            let invalid = || Failure::new("invalid user id: `id:` takes a positive number");
+            return id(number).map(Self::Id).ok_or_else(invalid);
         }
         if let Some(name) = text.strip_prefix("name:") {
             return Ok(Self::Name(LoginName::parse(name)?));
@@ -37,7 +37,7 @@ impl UserArgument {
         })
     }
 
-    /// The user, if there is one.
+    /// Finds the user.
     ///
     /// # Errors
     /// When a number is the id of one user and the login name of another.
@@ -59,10 +59,10 @@ impl UserArgument {
     }
 }
 
-/// A number names two users.
+/// The failure for a number that matches two users.
 pub(super) fn ambiguous(number: UserId) -> Failure {
-    Failure::because(format!(
-        "{number} is the id of one user and the login name of another: write id:{number} or \
+    Failure::new(format!(
+        "{number} is the id of one user and the login name of another; write id:{number} or \
          name:{number}"
     ))
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_says_which_and_a_bare_number_may_be_either() {
+    fn a_prefix_selects_id_or_name_and_a_plain_number_matches_both() {
         let id = |id: i32| UserId::try_from(id).unwrap();
         let name = |name: &str| LoginName::parse(name).unwrap();
         for (text, expected) in [

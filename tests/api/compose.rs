@@ -123,7 +123,7 @@ async fn doctor_finds_no_fault_in_the_shipped_deployment() {
     }
     deployment.run(&["user", "add", "admin", "--administrator", "--generate"], "").succeeded();
     let check = deployment.run(&["config", "check"], "").succeeded();
-    assert_eq!(check, "the settings are sound");
+    assert_eq!(check, "the settings are valid");
     let finished = deployment.run(&["--json", "doctor"], "");
     let findings: Value = serde_json::from_str(&finished.stdout).unwrap();
     let findings = findings.as_array().unwrap();

@@ -95,5 +95,5 @@ fn every_command_refuses_an_invalid_log_level() {
             assert!(!output.contains("marker"), "{level} {arguments:?}: {output}");
         }
     }
-    assert!(run(&["config", "check"], "warn").succeeded().ends_with("the settings are sound"));
+    assert!(run(&["config", "check"], "warn").succeeded().ends_with("the settings are valid"));
 }

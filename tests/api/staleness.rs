@@ -70,9 +70,9 @@ impl Instances {
     }
 }
 
-/// The number of credentials that `rotate-key reseal` reports as sealed again.
+/// The number of credentials that `rotate-key reseal` reports as resealed.
 fn resealed_count(finished: &Finished) -> u64 {
-    let line = finished.stderr.lines().find(|line| line.contains("sealed anew"));
+    let line = finished.stderr.lines().find(|line| line.contains("resealed"));
     let line = line.unwrap_or_else(|| panic!("{finished:?}"));
     line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
 }

@@ -196,7 +196,7 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
     fs::write(&file, forged).unwrap();
     let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");
     assert_eq!(finished.code, 1);
-    assert!(finished.stderr.contains("is not of this installation"), "{finished:?}");
+    assert!(finished.stderr.contains("belongs to another installation"), "{finished:?}");
     let all = app.command(&["audit", "anchor"], "").succeeded();
     fs::write(&file, &all).unwrap();
     assert_eq!((all.lines().count(), verify(&app, &anchors).0), (3, 0));

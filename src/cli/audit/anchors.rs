@@ -1,4 +1,5 @@
-//! `audit anchor`, and the anchors that `audit verify` reads: as lines of the log, or of this command.
+//! `audit anchor`, and reading anchors for `audit verify` from a log or from the output of
+//! `audit anchor`.
 
 use std::{
     fs::File,
@@ -17,7 +18,7 @@ use crate::{
     service::audit::anchors::Anchors,
 };
 
-/// An anchor as a line, with the names that the log has.
+/// An anchor as a JSON line, with the field names of the log.
 #[derive(Serialize, Deserialize)]
 struct Line {
     message: String,
@@ -46,7 +47,7 @@ impl From<&Anchor> for Line {
     }
 }
 
-/// Prints an anchor of every chain.
+/// Prints the anchor of every chain.
 pub(super) async fn print(anchors: &Anchors) -> Result<ExitCode, Failure> {
     let mut after = 0;
     loop {
@@ -54,19 +55,19 @@ pub(super) async fn print(anchors: &Anchors) -> Result<ExitCode, Failure> {
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = last.user_id.as_i32();
         for anchor in &page {
-            output::report(serde_json::to_string(&Line::from(anchor))?)?;
+            output::print_or_fail(serde_json::to_string(&Line::from(anchor))?)?;
         }
     }
 }
 
-/// The anchors of a file, each with the number of its line; other lines of a log are passed over.
+/// The anchors of a file with their line numbers. Other log lines are skipped.
 pub(super) fn read(
     file: &Path,
 ) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
-    let named = |error| Failure::because(format!("{}: {error}", file.display()));
-    let mut reader = BufReader::new(File::open(file).map_err(named)?);
-    let mark = length_of_mark(reader.fill_buf().map_err(named)?)
-        .map_err(|error| Failure::because(format!("{} {error}", file.display())))?;
+    let failed = |error| Failure::new(format!("{}: {error}", file.display()));
+    let mut reader = BufReader::new(File::open(file).map_err(failed)?);
+    let mark = length_of_mark(reader.fill_buf().map_err(failed)?)
+        .map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
     reader.consume(mark);
     let lines = reader.lines();
     Ok((1..).zip(lines).filter_map(|(number, line)| match line {
@@ -75,7 +76,7 @@ pub(super) fn read(
     }))
 }
 
-/// The anchor in a line, if it is one.
+/// Parses a line as an anchor.
 fn anchor(line: &str) -> Option<Anchor> {
     let line: Line = serde_json::from_str(line).ok()?;
     Some(Anchor {

@@ -1,4 +1,4 @@
-//! `audit`: what happened to users and their credentials.
+//! `audit`: lists and verifies the audit log.
 
 mod anchors;
 mod verify;
@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{
-    command_context::{self, moment},
+    command_context::{self, timestamp},
     output::{self, Failure, Format},
     user_argument::{UserArgument, ambiguous},
 };
@@ -22,17 +22,17 @@ use crate::{
 /// The subcommands of `audit`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Lists a user's events, the first one first.
+    /// List the audit events of a user, oldest first.
     List {
-        /// The user: an id, also of one who was deleted, or a login name. Of a number, `id:7` and
-        /// `name:7` say which it is.
+        /// User id, also of a deleted user, or login name; use `id:7` or `name:7` if a number is
+        /// ambiguous.
         #[arg(long)]
         user: String,
     },
-    /// Verifies every chain of events, and that users and credentials are what it says; exits 1 when
-    /// something is not.
+    /// Verify every audit chain, and users and credentials against their chains; exit 1 if there is a
+    /// finding.
     Verify(verify::Arguments),
-    /// Prints an anchor of every chain, to be kept where nobody who writes to the database writes.
+    /// Print the anchor of every chain. Store anchors where the database's writers have no access.
     Anchor,
 }
 
@@ -67,14 +67,14 @@ async fn list(
         events.extend(page);
     }
     if events.is_empty() {
-        return Err(Failure::because("there is and was no such user"));
+        return Err(Failure::new("user not found, and no audit events with this user id"));
     }
     let heading = ["SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID"];
-    output::rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;
+    output::print_rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whose events are meant. Unlike elsewhere, an id may be that of somebody who was deleted.
+/// Resolves the user argument. Unlike in other commands, the id can be that of a deleted user.
 async fn user_id(
     audit_log: &AuditLog,
     directory: &UserDirectory,
@@ -99,7 +99,7 @@ async fn user_id(
 fn row(event: &AuditEntry) -> [Value; 8] {
     [
         json!(event.sequence),
-        moment(event.occurred_at),
+        timestamp(event.occurred_at),
         json!(event.kind),
         json!(event.credential_type),
         json!(event.actor.map(UserId::as_i32)),

@@ -1,4 +1,4 @@
-//! `audit verify`: whether the database still is what this service made of it.
+//! `audit verify`: detects changes to the database that did not come from this service.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,12 +21,12 @@ use crate::{
 /// The arguments of `audit verify`.
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Anchors to hold against the chains: a log in JSON, or what `audit anchor` printed.
+    /// Anchors to compare with the chains: a log in JSON, or the output of `audit anchor`.
     #[arg(long, value_name = "FILE")]
     anchors: Option<PathBuf>,
 }
 
-/// Runs the command; exits 1 when there is a finding.
+/// Runs the command; exits 1 if there is a finding.
 pub(super) async fn run(
     audit: &ChainVerifier,
     arguments: &Arguments,
@@ -38,21 +38,18 @@ pub(super) async fn run(
     let mut forged = Vec::new();
     let anchors = match &arguments.anchors {
         None => 0,
-        Some(file) => {
-            let found = (&mut findings, &mut forged);
-            verify_anchors(audit, file, found, &mut stop).await?
-        }
+        Some(file) => verify_anchors(audit, file, &mut findings, &mut forged, &mut stop).await?,
     };
     let row = |(user_id, discrepancy): &Finding| {
         [json!(user_id.as_i32()), Value::String(discrepancy.to_string())]
     };
     let rows: Vec<_> = findings.iter().map(row).collect();
     if !rows.is_empty() || format == Format::Json {
-        output::rows(format, ["USER", "FINDING"], &rows)?;
+        output::print_rows(format, ["USER", "FINDING"], &rows)?;
     }
     for number in &forged {
         output::print_status(format_args!(
-            "line {number}: this anchor is not of this installation"
+            "line {number}: the anchor belongs to another installation, or is forged"
         ));
     }
     output::print_status(format_args!(
@@ -60,11 +57,11 @@ pub(super) async fn run(
         findings.len() + forged.len()
     ));
     if stop.is_requested() {
-        return Err(Failure::because("stopped; what was not verified is not known to be sound"));
+        return Err(Failure::new("stopped before everything was verified; run the command again"));
     }
     if arguments.anchors.is_some() && anchors == 0 {
-        return Err(Failure::because(
-            "there is no anchor in that file; it has to be a log in JSON",
+        return Err(Failure::new(
+            "no anchors found in the file; pass a log in JSON or the output of `audit anchor`",
         ));
     }
     let is_clean = findings.is_empty() && forged.is_empty();
@@ -93,7 +90,8 @@ async fn verify_chains(
 async fn verify_anchors(
     audit: &ChainVerifier,
     file: &Path,
-    (findings, forged): (&mut Vec<Finding>, &mut Vec<usize>),
+    findings: &mut Vec<Finding>,
+    forged: &mut Vec<usize>,
     stop: &mut Stop,
 ) -> Result<u64, Failure> {
     let mut count = 0;

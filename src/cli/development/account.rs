@@ -1,5 +1,5 @@
-//! The account that the private PostgreSQL runs as. It refuses to run as root, so root lends it
-//! `postgres`, or `nobody` where there is no such user.
+//! The account that the private PostgreSQL runs as. PostgreSQL refuses to run as root; then it runs
+//! as `postgres`, or as `nobody` if there is no such user.
 
 use std::{
     fs,
@@ -15,37 +15,37 @@ use nix::unistd::{Uid, User};
 
 use crate::cli::output::Failure;
 
-/// Who PostgreSQL runs as.
+/// The account that PostgreSQL runs as.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Account {
-    /// Whoever started `dev`.
-    Own,
-    /// Another user, because `dev` was started as root.
-    Lent { uid: u32, gid: u32 },
+    /// The account that started `dev`.
+    Current,
+    /// Another account, because `dev` was started as root.
+    Other { uid: u32, gid: u32 },
 }
 
 impl Account {
-    /// The account for this process.
+    /// Chooses the account.
     pub(super) fn choose() -> Result<Self, Failure> {
         if !Uid::effective().is_root() {
-            return Ok(Self::Own);
+            return Ok(Self::Current);
         }
         for name in ["postgres", "nobody"] {
             if let Some(user) = User::from_name(name)? {
-                return Ok(Self::Lent { uid: user.uid.as_raw(), gid: user.gid.as_raw() });
+                return Ok(Self::Other { uid: user.uid.as_raw(), gid: user.gid.as_raw() });
             }
         }
-        Err(Failure::because(
-            "PostgreSQL refuses to run as root, and there is neither a postgres nor a nobody user",
+        Err(Failure::new(
+            "PostgreSQL cannot run as root; create a user postgres, or start dev as another user",
         ))
     }
 
-    /// A command that will run as this account, from a folder that everybody can enter.
+    /// A command that runs as this account, in a folder that every account can access.
     pub(super) fn command(self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir("/").stdin(Stdio::null());
-        if let Self::Lent { uid, gid } = self {
-            // Also drops root's supplementary groups.
+        if let Self::Other { uid, gid } = self {
+            // This also drops the supplementary groups of root.
             command.uid(uid).gid(gid);
         }
         command
@@ -53,30 +53,30 @@ impl Account {
 
     /// Makes the account the owner of a path.
     pub(super) fn own(self, path: &Path) -> Result<(), Failure> {
-        if let Self::Lent { uid, gid } = self {
+        if let Self::Other { uid, gid } = self {
             chown(path, Some(uid), Some(gid))?;
         }
         Ok(())
     }
 
-    /// Fails when a folder belongs to somebody else.
+    /// Fails when a folder belongs to another account.
     pub(super) fn check_owner(self, folder: &Path) -> Result<(), Failure> {
         let account = match self {
-            Self::Own => Uid::effective().as_raw(),
-            Self::Lent { uid, .. } => uid,
+            Self::Current => Uid::effective().as_raw(),
+            Self::Other { uid, .. } => uid,
         };
         if fs::metadata(folder)?.uid() == account {
             return Ok(());
         }
-        Err(Failure::because(format!(
-            "the database files in {} belong to another user: start dev as whoever made them",
+        Err(Failure::new(format!(
+            "the database files in {} belong to another user; start dev as that user",
             folder.display()
         )))
     }
 
-    /// True when the account can write into the folder, through all the folders above it.
+    /// True when the account can write to the folder, including access to its parent folders.
     pub(super) fn can_write(self, folder: &Path) -> Result<bool, Failure> {
-        if matches!(self, Self::Own) {
+        if matches!(self, Self::Current) {
             return Ok(true);
         }
         let test = self.command(Path::new("/usr/bin/test")).arg("-w").arg(folder).status()?;

@@ -1,4 +1,4 @@
-//! The PostgreSQL programs of this machine.
+//! Finds the PostgreSQL programs on this machine.
 
 use std::{
     fs,
@@ -8,10 +8,10 @@ use std::{
 
 use crate::{cli::output::Failure, configuration};
 
-/// The oldest PostgreSQL that is tested.
+/// The oldest supported PostgreSQL.
 const OLDEST: u32 = 15;
 
-/// Where Debian and Ubuntu put versions side by side.
+/// Where Debian and Ubuntu install versions side by side.
 const VERSIONED: &str = "/usr/lib/postgresql";
 
 /// A folder with `postgres`, `initdb` and `pg_ctl` of one version.
@@ -22,9 +22,9 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The programs of that major version, or of the newest when none is asked for.
+    /// Finds the programs of a major version, or of the newest.
     pub(super) fn find(major: Option<u32>) -> Result<Self, Failure> {
-        let mut found = all();
+        let mut found = find_all();
         found.sort_by_key(|binaries| binaries.major);
         let newest_first = found.iter().rev();
         match major {
@@ -33,16 +33,16 @@ impl Binaries {
                 .find(|binaries| binaries.major >= OLDEST)
                 .cloned()
                 .ok_or_else(|| {
-                    Failure::because(format!(
-                        "PostgreSQL {OLDEST} or newer is needed and was not found, neither on PATH \
-                         nor in {VERSIONED}; script/server installs it"
+                    Failure::new(format!(
+                        "PostgreSQL {OLDEST} or newer not found on PATH or in {VERSIONED}; install \
+                         it, or run script/server, which does"
                     ))
                 }),
             Some(major) => {
                 newest_first.clone().find(|binaries| binaries.major == major).cloned().ok_or_else(
                     || {
-                        Failure::because(format!(
-                            "the data was made by PostgreSQL {major}, which is not on this machine"
+                        Failure::new(format!(
+                            "PostgreSQL {major}, which created the data, not found; install it"
                         ))
                     },
                 )
@@ -56,7 +56,7 @@ impl Binaries {
     }
 }
 
-fn all() -> Vec<Binaries> {
+fn find_all() -> Vec<Binaries> {
     let versioned = fs::read_dir(VERSIONED).into_iter().flatten().flatten();
     configuration::program_folders()
         .into_iter()
@@ -65,18 +65,18 @@ fn all() -> Vec<Binaries> {
         .collect()
 }
 
-/// The programs in a folder, when all of them are there. A link on PATH leads to the real folder,
-/// because PostgreSQL looks for its own parts beside itself.
+/// The programs in a folder, if it has all of them. Symbolic links are resolved, because PostgreSQL
+/// looks for its own files next to its binary.
 fn in_folder(folder: &Path) -> Option<Binaries> {
     let postgres = folder.join("postgres").canonicalize().ok()?;
     let folder = postgres.parent()?.to_owned();
-    let is_whole = ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
+    let is_complete = ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
     let output = Command::new(&postgres).arg("--version").output().ok()?;
     let major = major_version(&String::from_utf8(output.stdout).ok()?)?;
-    is_whole.then_some(Binaries { folder, major })
+    is_complete.then_some(Binaries { folder, major })
 }
 
-/// The 15 of `postgres (PostgreSQL) 15.18 (Debian …)`.
+/// Parses the major version of `postgres (PostgreSQL) 15.18 (Debian …)`, here 15.
 fn major_version(text: &str) -> Option<u32> {
     let version =
         text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
@@ -89,7 +89,7 @@ mod tests {
     use super::major_version;
 
     #[test]
-    fn the_major_version_is_read_from_what_postgres_says() {
+    fn the_major_version_is_parsed() {
         assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major_version("nonsense"), None);

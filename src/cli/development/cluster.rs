@@ -1,5 +1,5 @@
-//! The database files of the private PostgreSQL: where they lie, how they are made, and what a
-//! killed server left behind.
+//! The database files of the private PostgreSQL: location, creation, and cleanup after a killed
+//! server.
 
 use std::{
     fs::{self, DirBuilder},
@@ -10,16 +10,16 @@ use std::{
 use super::{account::Account, binaries::Binaries, data_folder::DataFolder};
 use crate::cli::output::{Failure, print_status};
 
-/// Where the files lie when the data folder cannot be reached by PostgreSQL's account.
-const ELSEWHERE: &str = "/var/lib/credential-keeper";
+/// The location of the files if the account of PostgreSQL cannot access the data folder.
+const FALLBACK_FOLDER: &str = "/var/lib/credential-keeper";
 
-/// How the socket folders of `dev` are called.
+/// The name prefix of the socket folders of `dev`.
 pub(super) const SOCKET_PREFIX: &str = "credential-keeper-";
 
-/// Which line of `postmaster.pid` names the socket folder, from 0.
+/// The line of `postmaster.pid` with the socket folder, from 0.
 const SOCKET_LINE: usize = 4;
 
-/// The database files, and the programs that understand them.
+/// The database files and the matching PostgreSQL programs.
 pub(super) struct Cluster {
     pub(super) binaries: Binaries,
     pub(super) account: Account,
@@ -27,75 +27,75 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the files of a data folder, or makes them.
+    /// Opens the files of a data folder, or creates them.
     pub(super) fn open(data: &DataFolder) -> Result<Self, Failure> {
         let account = Account::choose()?;
-        let parent = place(data, account)?;
+        let parent = choose_folder(data, account)?;
         let files = parent.join("files");
         let major = if files.try_exists()? { Some(major_version(&files)?) } else { None };
         let cluster = Self { binaries: Binaries::find(major)?, account, parent };
         if major.is_none() {
             cluster.create()?;
         }
-        cluster.end_leftover()?;
+        cluster.stop_leftover()?;
         Ok(cluster)
     }
 
-    /// The folder that PostgreSQL calls its data directory.
+    /// The data directory of PostgreSQL.
     pub(super) fn files(&self) -> PathBuf {
         self.parent.join("files")
     }
 
-    /// Where the server's own log goes.
+    /// The log file of the server.
     pub(super) fn log(&self) -> PathBuf {
         self.parent.join("postgres.log")
     }
 
-    /// `initdb` beside the final place and then a rename, so that a killed one is never mistaken
-    /// for the whole.
+    /// Runs `initdb` in a temporary folder and renames it, so that an interrupted run leaves no
+    /// incomplete files at the final location.
     fn create(&self) -> Result<(), Failure> {
         let unfinished = self.parent.join("unfinished");
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
         }
-        print_status("making the database files");
+        print_status("creating the database files");
         let output = self
             .account
             .command(&self.binaries.program("initdb"))
             .args(["--username=keeper", "--encoding=UTF8", "--no-locale", "--no-instructions"])
-            // The socket lies in a folder that only this account and root can enter.
+            // The socket is in a folder that only this account and root can access.
             .args(["--auth-local=trust", "--auth-host=reject"])
             .arg("--pgdata")
             .arg(&unfinished)
             .output()?;
         if !output.status.success() {
-            let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-            return Err(Failure::because(format!("initdb failed: {complaint}")));
+            let message = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+            return Err(Failure::new(format!("initdb failed: {message}")));
         }
         Ok(fs::rename(&unfinished, self.files())?)
     }
 
-    /// Stops a server that a killed `dev` left running, and removes its socket folder. We hold
-    /// the data folder's lock, so nobody else can be using it.
-    fn end_leftover(&self) -> Result<(), Failure> {
+    /// Stops a server that a killed `dev` left running, and removes its socket folder. The lock on the
+    /// data folder guarantees that no other `dev` uses it.
+    fn stop_leftover(&self) -> Result<(), Failure> {
         let Ok(pid_file) = fs::read_to_string(self.files().join("postmaster.pid")) else {
             return Ok(());
         };
-        // After a power cut the number can be any other program's by now. PostgreSQL works in its
-        // own files, and recognises a stale file by itself.
+        // The process id may have been reused since. The working directory of PostgreSQL is its data
+        // directory, and PostgreSQL detects a stale pid file by itself.
         let process = pid_file.lines().next().unwrap_or_default();
-        let works_in = fs::read_link(Path::new("/proc").join(process).join("cwd")).ok();
-        let is_running = works_in.is_some_and(|folder| folder == self.files());
+        let working_directory = fs::read_link(Path::new("/proc").join(process).join("cwd")).ok();
+        let is_running = working_directory.is_some_and(|folder| folder == self.files());
         let control = |arguments: &[&str]| {
             let mut command = self.account.command(&self.binaries.program("pg_ctl"));
             command.arg("--pgdata").arg(self.files()).args(arguments).output()
         };
         if is_running {
-            print_status("stopping the PostgreSQL that a killed dev left running");
+            print_status("stopping a PostgreSQL server that a killed dev left running");
             let stopped = control(&["stop", "--mode=fast", "--wait", "--timeout=60"])?;
             if !stopped.status.success() {
-                return Err(Failure::because(
-                    "the PostgreSQL that a killed dev left running does not stop",
+                return Err(Failure::new(
+                    "a PostgreSQL server that a killed dev left running does not stop; stop it by hand",
                 ));
             }
         }
@@ -106,9 +106,8 @@ impl Cluster {
     }
 }
 
-/// Removes a socket folder that a `dev` made; any other path is left alone. The path may come from
-/// a file that PostgreSQL's account can write, so it is held to what `dev` calls such folders, and
-/// nothing but a socket and its lock is removed from it.
+/// Removes a socket folder of `dev`, and no other path. The path may come from a file that the account
+/// of PostgreSQL can write, so its name is checked, and only the socket and its lock file are removed.
 pub(super) fn remove_socket_folder(folder: &Path) {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let suffix = name.strip_prefix(SOCKET_PREFIX).unwrap_or_default();
@@ -116,35 +115,35 @@ pub(super) fn remove_socket_folder(folder: &Path) {
     if !is_ours || !folder.is_absolute() {
         return;
     }
-    // They may be gone already; then that is what was wanted.
-    for left in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
-        let _ = fs::remove_file(folder.join(left));
+    // The files may be gone already.
+    for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
+        let _ = fs::remove_file(folder.join(name));
     }
     let _ = fs::remove_dir(folder);
 }
 
-/// The folder for the files: in the data folder when PostgreSQL's account can get there.
-fn place(data: &DataFolder, account: Account) -> Result<PathBuf, Failure> {
+/// Chooses the folder for the files: in the data folder if the account of PostgreSQL can access it.
+fn choose_folder(data: &DataFolder, account: Account) -> Result<PathBuf, Failure> {
     let inside = data.path().join("postgres");
-    make(&inside, account)?;
+    create_folder(&inside, account)?;
     if account.can_write(&inside)? {
         return Ok(inside);
     }
     fs::remove_dir(&inside)?;
-    let elsewhere = Path::new(ELSEWHERE);
-    DirBuilder::new().recursive(true).mode(0o755).create(elsewhere)?;
-    let outside = elsewhere.join(data.identity()?);
-    make(&outside, account)?;
+    let fallback = Path::new(FALLBACK_FOLDER);
+    DirBuilder::new().recursive(true).mode(0o755).create(fallback)?;
+    let outside = fallback.join(data.identity()?);
+    create_folder(&outside, account)?;
     print_status(format_args!(
-        "the database files lie in {}, because PostgreSQL's account cannot reach the data folder",
+        "storing the database files in {}, because PostgreSQL's account cannot access the data folder",
         outside.display()
     ));
     Ok(outside)
 }
 
-/// Makes a folder for the account. One that is there belongs to whom it belongs: taking it over
-/// would lock its owner out of their data.
-fn make(folder: &Path, account: Account) -> Result<(), Failure> {
+/// Creates a folder for the account. Never changes the owner of an existing folder: its owner would
+/// lose access to their data.
+fn create_folder(folder: &Path, account: Account) -> Result<(), Failure> {
     if folder.try_exists()? {
         return account.check_owner(folder);
     }
@@ -157,8 +156,8 @@ fn major_version(files: &Path) -> Result<u32, Failure> {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .ok_or_else(|| {
-            Failure::because(format!(
-                "the database files in {} are damaged: PG_VERSION cannot be read",
+            Failure::new(format!(
+                "the database files in {} are damaged: cannot read PG_VERSION",
                 files.display()
             ))
         })

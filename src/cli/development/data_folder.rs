@@ -1,4 +1,4 @@
-//! The folder that `dev` keeps its data in, and the lock that says it is in use.
+//! The data folder of `dev` and its lock.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -9,60 +9,63 @@ use std::{
 
 use crate::cli::output::Failure;
 
-/// An open data folder; nobody else can open it until this is dropped.
+/// An open data folder. It is locked until this value is dropped.
 pub(super) struct DataFolder {
     path: PathBuf,
-    /// Held, not read. The system lets go of it however the process ends.
+    /// Holds the lock. The operating system releases it when the process ends.
     _lock: File,
 }
 
 impl DataFolder {
-    /// Makes the folder when it is missing, and takes its lock.
+    /// Creates the folder if it is missing, and locks it.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let cannot = |error: io::Error| {
-            Failure::because(format!("the data folder {} cannot be used: {error}", path.display()))
+        let failed = |error: io::Error| {
+            Failure::new(format!("cannot use the data folder {}: {error}", path.display()))
         };
-        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(cannot)?;
-        let path = path.canonicalize().map_err(cannot)?;
+        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(path.join("lock"))
-            .map_err(cannot)?;
+            .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Failure::because(format!(
-                "the data folder {} is in use by another dev",
+            Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
+                "the data folder {} is locked by another dev; stop it or pass another --data",
                 path.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(cannot(error)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
-    /// The folder itself, as an absolute path.
+    /// The absolute path of the folder.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The keyring of this trial.
+    /// The keyring file.
     pub(super) fn keyring(&self) -> PathBuf {
         self.path.join("keyring.json")
     }
 
-    /// A name of this folder's own, for data that has to lie elsewhere. It goes with the folder,
-    /// so that a deleted folder never meets its former data again.
+    /// A unique name for data that is stored outside of the folder. It is deleted with the folder, so
+    /// that a new folder never uses the data of a deleted one.
     pub(super) fn identity(&self) -> Result<String, Failure> {
         let file = self.path.join("identity");
         match fs::read_to_string(&file) {
             Ok(text) if is_identity(text.trim()) => Ok(text.trim().to_owned()),
-            Ok(_) => Err(Failure::because(format!("{} is damaged", file.display()))),
+            Ok(_) => Err(Failure::new(format!(
+                "invalid content of {}; delete the data folder",
+                file.display()
+            ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = uuid::Uuid::new_v4().to_string();
-                let unfinished = self.path.join("identity.new");
-                fs::write(&unfinished, format!("{identity}\n"))?;
-                fs::rename(&unfinished, &file)?;
+                let temporary = self.path.join("identity.new");
+                fs::write(&temporary, format!("{identity}\n"))?;
+                fs::rename(&temporary, &file)?;
                 Ok(identity)
             }
             Err(error) => Err(error.into()),
@@ -70,7 +73,7 @@ impl DataFolder {
     }
 }
 
-/// The text becomes a folder's name, so it is held to what was written.
+/// Validates the text, because it becomes the name of a folder.
 fn is_identity(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok_and(|identity| identity.to_string() == text)
 }

@@ -1,5 +1,5 @@
-//! What a new `dev` database gets: a schema, a keyring and the demo users. Made once, never
-//! repaired: a changed demo password stays changed.
+//! Initializes a new `dev` database with the schema, a keyring and the demo users. An existing one is
+//! only migrated: a changed demo password stays changed.
 
 use secrecy::SecretString;
 
@@ -27,12 +27,21 @@ use crate::{
     },
 };
 
-/// Id, login name, password and whether an administrator. The first is the one of the vendor's
-/// published sample, `Authorization: Basic dGplMDpUamUw`.
-const DEMO_USERS: [(i32, &str, &str, bool); 2] =
-    [(1, "tje0", "Tje0", true), (278, "demo", "demo", false)];
+/// A demo user.
+struct DemoUser {
+    id: i32,
+    login_name: &'static str,
+    password: &'static str,
+    is_administrator: bool,
+}
 
-/// Brings the database to this binary's schema, and fills it when it is new.
+/// The first has the login of the vendor's published sample, `Authorization: Basic dGplMDpUamUw`.
+const DEMO_USERS: [DemoUser; 2] = [
+    DemoUser { id: 1, login_name: "tje0", password: "Tje0", is_administrator: true },
+    DemoUser { id: 278, login_name: "demo", password: "demo", is_administrator: false },
+];
+
+/// Migrates the database, and initializes a new one.
 pub(super) async fn prepare(
     settings: &Settings,
     database: &Database,
@@ -43,33 +52,29 @@ pub(super) async fn prepare(
     if installation::find_kind(database).await?.is_some() {
         return Ok(());
     }
-    // A start that was killed before the marker comes here again and finds what it had made.
+    // A start that was killed before the marker was written repeats the steps below.
     if !data.keyring().exists() {
         Keyring::generate(&data.keyring())?;
     }
     let users = startup::build(settings, database.clone())?.services.users;
-    for (id, name, password, is_administrator) in DEMO_USERS {
-        add(&users, (id, name, is_administrator), password).await?;
+    for user in DEMO_USERS {
+        add(&users, &user).await?;
     }
     installation::insert_kind(database, InstallationKind::Development, clock::now()).await?;
     print_status("demo users: tje0 with password Tje0 (administrator), demo with password demo");
     Ok(())
 }
 
-async fn add(
-    users: &Users,
-    (id, name, is_administrator): (i32, &str, bool),
-    password: &str,
-) -> Result<(), Failure> {
+async fn add(users: &Users, demo: &DemoUser) -> Result<(), Failure> {
     let user = NewUser {
-        user_id: Some(UserId::try_from(id)?),
-        login_name: NewLoginName::parse(name)?,
-        display_name: DisplayName::parse("Tooltip", name)?,
+        user_id: Some(UserId::try_from(demo.id)?),
+        login_name: NewLoginName::parse(demo.login_name)?,
+        display_name: DisplayName::parse("Tooltip", demo.login_name)?,
         user_type: UserType::Internal,
-        is_administrator,
+        is_administrator: demo.is_administrator,
         is_retired: false,
     };
-    let password = CredentialValue::parse("Password", &SecretString::from(password))?;
+    let password = CredentialValue::parse("Password", &SecretString::from(demo.password))?;
     let client_info = command_context::client_info();
     match users.add(command_context::change_context(&client_info), &user, password).await {
         Ok(_)

@@ -1,7 +1,7 @@
-//! `dev`: everything in one, for trying it out and for client tests.
+//! `dev`: runs a local demo, also used by client tests.
 //!
-//! A private PostgreSQL from the binaries on the machine, the demo users, and the service, on
-//! loopback only. All of it ends with the command; the data stays.
+//! It starts a private PostgreSQL from the binaries on the machine, adds demo users and serves on
+//! loopback only. Everything stops with the command; the data is kept.
 
 mod account;
 mod binaries;
@@ -31,25 +31,24 @@ use crate::{
     startup::{self, Application},
 };
 
-/// The hosts that `dev` answers for: a page of any other that resolves its name to loopback gets
-/// 421.
+/// The host names that `dev` accepts. Other names that resolve to loopback (DNS rebinding) get 421.
 const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// The arguments of `dev`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Where the API listens; loopback only. Port 0 takes a free one.
+    /// Address to listen on; loopback only. Port 0 selects a free port.
     #[arg(long, default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080))]
     listen: SocketAddr,
-    /// Where the data is kept.
+    /// Folder for the data.
     #[arg(long, default_value = "data", overrides_with = "data")]
     data: PathBuf,
-    /// Start just the database and print its URL.
+    /// Start only the database and print its URL.
     #[arg(long)]
     database_only: bool,
 }
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT, SIGTERM or SIGHUP.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     let stop = stop_signal()?;
@@ -75,9 +74,11 @@ async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() {
-        return Err(Failure::because("dev listens on loopback only; its passwords are published"));
+        return Err(Failure::new(
+            "dev listens on loopback only, because its passwords are published; use serve instead",
+        ));
     }
-    // First, because it is quick and the likeliest to fail.
+    // First, because it is fast and the most likely to fail.
     let listener = startup::listen(arguments.listen)?;
     let data = DataFolder::open(&arguments.data)?;
     let mut postgres = PrivatePostgres::start(&data).await?;
@@ -93,12 +94,12 @@ async fn serve(
     startup::require_keyring(&settings, &database).await?;
     let application = Application::build_on(listener, &settings, database)?;
     announce(&application, startup::protect())?;
-    let ended = tokio::select! {
-        ended = application.run_until(stop) => ended.map_err(Failure::from),
+    let result = tokio::select! {
+        result = application.run_until(stop) => result.map_err(Failure::from),
         failed = postgres.supervise() => Err(failed.err().unwrap_or_else(|| {
-            Failure::because("the watch over PostgreSQL ended")
+            Failure::new("the supervision of PostgreSQL ended")
         })),
     };
     postgres.stop()?;
-    ended
+    result
 }

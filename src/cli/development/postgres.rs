@@ -1,4 +1,4 @@
-//! The private PostgreSQL while it runs: a unix socket in a folder of its own, and no TCP.
+//! Runs the private PostgreSQL. It listens on a Unix socket in its own folder, and not on TCP.
 
 use std::{
     convert::Infallible,
@@ -23,32 +23,34 @@ use crate::{
     security::random::random_bytes,
 };
 
-/// The longest path of a unix socket, and what PostgreSQL adds to its folder.
+/// The longest path of a Unix socket, and the name that PostgreSQL appends to the folder.
 const LONGEST_SOCKET_PATH: usize = 107;
 const SOCKET_NAME: &str = "/.s.PGSQL.5432";
 
-/// How long a start may take; recovery after a crash is part of it.
+/// How long a start may take, including crash recovery.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a fast shutdown may take before it becomes an immediate one.
+/// How long a fast shutdown may take before an immediate shutdown.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The polling period while the server starts or stops.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How long a dead server's traces may keep a new one from starting.
+/// How long to retry a start while resources of a dead server are still in use.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether the server still runs.
-const WATCH: Duration = Duration::from_millis(200);
+/// How often the supervision checks that the server runs.
+const SUPERVISION_PERIOD: Duration = Duration::from_millis(200);
 
-/// What PostgreSQL says when the data folder, or memory that belongs to it, is still held: by a server
-/// that runs, or by processes of a dead one that have not noticed yet.
-const HELD: [&str; 3] = ["lock file \"postmaster.pid\"", "shared memory block", "is still in use"];
+/// PostgreSQL's messages if the data directory or its shared memory is still in use: by a running
+/// server, or by remaining processes of a dead one.
+const IN_USE_MESSAGES: [&str; 3] =
+    ["lock file \"postmaster.pid\"", "shared memory block", "is still in use"];
 
-/// A running server; dropping it stops it.
+/// A running server. Dropping it stops it.
 pub(super) struct PrivatePostgres {
     server: Child,
-    /// Where in its log the server began to write.
+    /// The length of the log file before the server started, in bytes.
     log_start: u64,
     cluster: Cluster,
     socket_folder: PathBuf,
@@ -58,60 +60,60 @@ impl PrivatePostgres {
     /// Starts a server on the files of a data folder and waits until it accepts connections.
     pub(super) async fn start(data: &DataFolder) -> Result<Self, Failure> {
         let cluster = Cluster::open(data)?;
-        let socket_folder = make_socket_folder(&cluster)?;
+        let socket_folder = create_socket_folder(&cluster)?;
         let (server, log_start) = spawn(&cluster, &socket_folder)?;
         let mut started = Self { server, log_start, cluster, socket_folder };
-        started.wait_until_released().await?;
+        started.wait_until_started().await?;
         Ok(started)
     }
 
-    /// Starts the server again, in the same place, each time that it ends without having been told to.
-    /// Fails when it no longer starts.
+    /// Restarts the server whenever it exits unexpectedly. Fails when it does not start.
     pub(super) async fn supervise(&mut self) -> Result<Infallible, Failure> {
         loop {
-            tokio::time::sleep(WATCH).await;
+            tokio::time::sleep(SUPERVISION_PERIOD).await;
             if let Some(status) = self.server.try_wait()? {
-                print_status(format_args!("PostgreSQL ended ({status}); starting it again"));
-                self.spawn_again()?;
-                self.wait_until_released().await?;
+                print_status(format_args!(
+                    "PostgreSQL exited unexpectedly ({status}); restarting it"
+                ));
+                self.respawn()?;
+                self.wait_until_started().await?;
             }
         }
     }
 
-    /// Waits until the server is ready. Where a dead one's traces keep it from starting, tries again
-    /// until they are gone.
-    async fn wait_until_released(&mut self) -> Result<(), Failure> {
+    /// Waits until the server is ready. Retries while resources of a dead server are in use.
+    async fn wait_until_started(&mut self) -> Result<(), Failure> {
         let until = Instant::now() + RELEASE_TIMEOUT;
         loop {
             if self.wait_until_ready().await? {
                 return Ok(());
             }
-            let said = said_since(&self.cluster, self.log_start);
-            let (complaint, log) = (last_complaint(&said), self.cluster.log());
-            if !HELD.iter().any(|held| said.contains(held)) {
-                return Err(Failure::because(format!(
-                    "PostgreSQL did not start; the data may be damaged, see {}: {complaint}",
+            let output = log_since(&self.cluster, self.log_start);
+            let (message, log) = (last_error(&output), self.cluster.log());
+            if !IN_USE_MESSAGES.iter().any(|message| output.contains(message)) {
+                return Err(Failure::new(format!(
+                    "PostgreSQL did not start; the data may be damaged, see {}: {message}",
                     log.display(),
                 )));
             }
             if Instant::now() > until {
-                return Err(Failure::because(format!(
-                    "PostgreSQL did not start, because another one holds its files; stop that one \
-                     and try again, see {}: {complaint}",
+                return Err(Failure::new(format!(
+                    "PostgreSQL did not start, because another server uses its files; stop that server \
+                     and try again, see {}: {message}",
                     log.display(),
                 )));
             }
-            tokio::time::sleep(WATCH).await;
-            self.spawn_again()?;
+            tokio::time::sleep(SUPERVISION_PERIOD).await;
+            self.respawn()?;
         }
     }
 
-    fn spawn_again(&mut self) -> Result<(), Failure> {
+    fn respawn(&mut self) -> Result<(), Failure> {
         (self.server, self.log_start) = spawn(&self.cluster, &self.socket_folder)?;
         Ok(())
     }
 
-    /// The URL of its database.
+    /// The URL of the database.
     pub(super) fn url(&self) -> String {
         let folder = self.socket_folder.to_string_lossy();
         let escaped = folder.bytes().map(|byte| match byte {
@@ -121,16 +123,16 @@ impl PrivatePostgres {
             other => format!("%{other:02X}"),
         });
         let folder = escaped.collect::<Vec<_>>().concat();
-        // Said in the URL, so that no PGSSLMODE of the environment counts.
+        // The explicit sslmode overrides PGSSLMODE of the environment.
         format!("postgres://keeper@localhost/postgres?host={folder}&sslmode=disable")
     }
 
-    /// Stops it, and removes its socket folder.
+    /// Stops the server and removes its socket folder.
     pub(super) fn stop(mut self) -> Result<(), Failure> {
-        self.end()
+        self.shut_down()
     }
 
-    /// Waits until the server accepts connections; false when it ended instead.
+    /// Waits until the server accepts connections. Returns false if it exited instead.
     async fn wait_until_ready(&mut self) -> Result<bool, Failure> {
         let pid_file = self.cluster.files().join("postmaster.pid");
         let until = Instant::now() + START_TIMEOUT;
@@ -138,7 +140,7 @@ impl PrivatePostgres {
             if self.server.try_wait()?.is_some() {
                 return Ok(false);
             }
-            // The last line says the state, as pg_ctl reads it.
+            // The last line is the state, as pg_ctl reads it.
             let state = fs::read_to_string(&pid_file).unwrap_or_default();
             let is_ours = state.lines().next() == Some(self.server.id().to_string().as_str());
             if is_ours && state.lines().last().is_some_and(|line| line.trim() == "ready") {
@@ -146,10 +148,12 @@ impl PrivatePostgres {
             }
             tokio::time::sleep(POLL).await;
         }
-        Err(Failure::because("PostgreSQL did not become ready in time"))
+        Err(Failure::new(
+            "timed out waiting for PostgreSQL to start; see its log in the data folder",
+        ))
     }
 
-    fn end(&mut self) -> Result<(), Failure> {
+    fn shut_down(&mut self) -> Result<(), Failure> {
         self.signal(Signal::INT);
         let until = Instant::now() + STOP_TIMEOUT;
         while self.server.try_wait()?.is_none() {
@@ -167,7 +171,7 @@ impl PrivatePostgres {
         let is_running = matches!(self.server.try_wait(), Ok(None));
         let pid = i32::try_from(self.server.id()).ok().and_then(Pid::from_raw);
         if let (true, Some(pid)) = (is_running, pid) {
-            // A server that has gone meanwhile is what was wanted.
+            // The server may have exited in the meantime.
             let _ = kill_process(pid, signal);
         }
     }
@@ -175,12 +179,12 @@ impl PrivatePostgres {
 
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
-        // Only on the way out of a failure, which is what gets reported.
-        let _ = self.end();
+        // Runs only after another failure, which is reported instead.
+        let _ = self.shut_down();
     }
 }
 
-/// A server that has just been started, and how long its log was before.
+/// Starts a server. Returns it with the previous length of its log.
 fn spawn(cluster: &Cluster, socket_folder: &Path) -> Result<(Child, u64), Failure> {
     let log = File::options().create(true).append(true).open(cluster.log())?;
     let log_start = log.metadata()?.len();
@@ -195,16 +199,16 @@ fn spawn(cluster: &Cluster, socket_folder: &Path) -> Result<(Child, u64), Failur
         .args(["-c", "logging_collector=off"])
         .stdout(log.try_clone()?)
         .stderr(log)
-        // Its own group: Ctrl-C reaches the whole group, and we have to drain first.
+        // A separate process group: Ctrl-C signals the whole group, and the service must drain first.
         .process_group(0)
         .spawn()?;
     Ok((server, log_start))
 }
 
-/// A new folder that only the server's account (and root) can enter.
-fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
+/// Creates a folder that only the account of the server, and root, can access.
+fn create_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
     let name = HEXLOWER.encode(&random_bytes::<8>()?);
-    for parent in [configuration::runtime_folder(), std::path::PathBuf::from("/tmp")] {
+    for parent in [configuration::runtime_folder(), PathBuf::from("/tmp")] {
         let folder = parent.join(format!("{SOCKET_PREFIX}{name}"));
         let is_short = folder.as_os_str().len() + SOCKET_NAME.len() <= LONGEST_SOCKET_PATH;
         if !is_short || DirBuilder::new().mode(0o700).create(&folder).is_err() {
@@ -216,18 +220,21 @@ fn make_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
         }
         fs::remove_dir(&folder)?;
     }
-    Err(Failure::because("no folder for PostgreSQL's socket can be made in the temporary folder"))
+    Err(Failure::new(
+        "cannot create a folder for PostgreSQL's socket in the temporary folder; check TMPDIR",
+    ))
 }
 
-/// What was written into the server's log from there on.
-fn said_since(cluster: &Cluster, start: u64) -> String {
+/// The text of the server's log after `start` bytes.
+fn log_since(cluster: &Cluster, start: u64) -> String {
     let log = fs::read(cluster.log()).unwrap_or_default();
     let new = usize::try_from(start).ok().and_then(|start| log.get(start..));
     String::from_utf8_lossy(new.unwrap_or(&log)).into_owned()
 }
 
-fn last_complaint(said: &str) -> &str {
-    let is_complaint = |line: &&str| line.contains("FATAL") || line.contains("PANIC");
-    let line = said.lines().rev().find(is_complaint).or_else(|| said.lines().last());
-    line.unwrap_or("it said nothing")
+/// The last error in the server's log.
+fn last_error(output: &str) -> &str {
+    let is_error = |line: &&str| line.contains("FATAL") || line.contains("PANIC");
+    let line = output.lines().rev().find(is_error).or_else(|| output.lines().last());
+    line.unwrap_or("no log output")
 }

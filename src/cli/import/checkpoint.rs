@@ -1,4 +1,5 @@
-//! How far an import came, in a file beside the imported one, so that it goes on where it stopped.
+//! The checkpoint of an import: a file next to the imported one that records the completed lines, so
+//! that a stopped import resumes.
 
 use std::{
     fs::{self, OpenOptions},
@@ -14,10 +15,11 @@ use sha2::{Digest, Sha256};
 use super::reader::Source;
 use crate::cli::output::Failure;
 
-/// What a stopped import of anything else is told.
-pub(super) const NEEDS_A_FILE: &str = "resuming needs a regular file, not a pipe or a directory";
+/// The message for input that an import cannot resume.
+pub(super) const NEEDS_REGULAR_FILE: &str =
+    "resuming needs a regular file, not a pipe or a directory";
 
-/// A checkpoint; it lives as long as the import is not done.
+/// The checkpoint of an import. It is removed when the import is complete.
 pub(super) struct Checkpoint {
     file: PathBuf,
     content: Content,
@@ -27,27 +29,27 @@ pub(super) struct Checkpoint {
 struct Content {
     /// SHA-256 of the imported file.
     sha256: String,
-    /// All lines up to this one are done.
+    /// Number of the last line up to which all lines are complete.
     lines: u64,
 }
 
 impl Checkpoint {
-    /// The checkpoint of a file: that of an earlier run, or a new one. Standard input has none.
+    /// Opens the checkpoint of an earlier run, or a new one. Standard input has none.
     ///
     /// # Errors
-    /// When there is one of another content.
+    /// When the file has changed since the earlier run, or is not a regular file.
     pub(super) fn open(source: &Source) -> Result<Option<Self>, Failure> {
         let Source::File(imported) = source else { return Ok(None) };
-        let named = |error| failed("read", imported, &error);
-        if !fs::metadata(imported).map_err(named)?.is_file() {
-            let hint = "`import -` reads standard input";
+        let unreadable = |error| failed("read", imported, &error);
+        if !fs::metadata(imported).map_err(unreadable)?.is_file() {
+            let hint = "use `import -` to read standard input";
             let imported = imported.display();
-            return Err(Failure::because(format!("{imported}: {NEEDS_A_FILE}; {hint}")));
+            return Err(Failure::new(format!("{imported}: {NEEDS_REGULAR_FILE}; {hint}")));
         }
         let mut name = imported.as_os_str().to_owned();
         name.push(".progress");
         let file = PathBuf::from(name);
-        let content = Content { sha256: digest(imported).map_err(named)?, lines: 0 };
+        let content = Content { sha256: digest(imported).map_err(unreadable)?, lines: 0 };
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -55,28 +57,34 @@ impl Checkpoint {
             }
             Err(error) => return Err(failed("read", &file, &error)),
         };
-        let found: Content = serde_json::from_str(&text)
-            .map_err(|_| Failure::because(format!("{} is not a checkpoint", file.display())))?;
-        // One of before the first line says nothing about the content.
+        let found: Content = serde_json::from_str(&text).map_err(|_| {
+            Failure::new(format!(
+                "{} is not a valid checkpoint; remove it to start again",
+                file.display()
+            ))
+        })?;
+        // A checkpoint before the first line does not depend on the content.
         if found.lines > 0 && found.sha256 != content.sha256 {
-            let says = "belongs to another content of this file; remove it to begin anew";
-            return Err(Failure::because(format!("{} {says}", file.display())));
+            return Err(Failure::new(format!(
+                "{} does not match: the imported file has changed; remove the checkpoint to start again",
+                file.display()
+            )));
         }
         Ok(Some(Self { file, content: Content { lines: found.lines, ..content } }))
     }
 
-    /// Lines that are done.
+    /// Number of completed lines.
     pub(super) fn lines(&self) -> u64 {
         self.content.lines
     }
 
-    /// Writes the checkpoint before anything else is written: where that fails, an import could not
-    /// be resumed.
+    /// Writes the checkpoint before the first change. If this fails, the import does not start, because
+    /// it could not be resumed.
     pub(super) fn begin(&self) -> Result<(), Failure> {
         self.write(&self.content)
     }
 
-    /// Remembers that all lines up to this one are done. A crash leaves the old or the new one.
+    /// Records that all lines up to `lines` are complete. A crash leaves the old or the new checkpoint.
     pub(super) fn save(&mut self, lines: u64) -> Result<(), Failure> {
         if lines == self.content.lines {
             return Ok(());
@@ -96,7 +104,7 @@ impl Checkpoint {
         fs::rename(&new, &self.file).map_err(|error| not_written(&self.file, &error))
     }
 
-    /// The import is done.
+    /// Removes the checkpoint of a complete import.
     pub(super) fn remove(self) -> Result<(), Failure> {
         match fs::remove_file(&self.file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -107,19 +115,19 @@ impl Checkpoint {
     }
 }
 
-fn failed(what: &str, file: &Path, error: &io::Error) -> Failure {
-    Failure::because(format!("cannot {what} {}: {error}", file.display()))
+fn failed(action: &str, file: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot {action} {}: {error}", file.display()))
 }
 
 fn not_written(file: &Path, error: &io::Error) -> Failure {
-    let Failure(sentence) = failed("write", file, error);
-    Failure(format!("{sentence}; an import keeps its progress beside the imported file"))
+    let failure = failed("write", file, error);
+    Failure::new(format!("{failure}; an import needs write access to the folder of its file"))
 }
 
 fn write_new(new: &Path, text: &str) -> io::Result<()> {
-    // What a crash left; a link to somewhere else is not followed.
+    // Removes the rest of a crashed run, and a symbolic link instead of following it.
     drop(fs::remove_file(new));
-    // For nobody else: the digest is of a file full of secrets.
+    // Readable by the owner only: this is the digest of a file with secrets.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()

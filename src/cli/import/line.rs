@@ -1,4 +1,4 @@
-//! One line of an import: a user as JSON, with the values of their credentials.
+//! Parses one line of an import: a user as JSON, with the values of their credentials.
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -16,10 +16,10 @@ use crate::{
     service::import::users::ImportedUser,
 };
 
-/// The longest line, in bytes: that of a request's body.
+/// The longest line in bytes, which is also the longest request body.
 pub(super) const MAXIMUM_LINE: usize = 64 * 1024;
 
-/// A user. What is missing is as it was, or as new users are.
+/// A user. A missing member keeps its value, or has the default of a new user.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -31,29 +31,29 @@ struct Line {
     administrator: Option<bool>,
     retired: Option<bool>,
     #[serde(default)]
-    credentials: Vec<CredentialOfLine>,
+    credentials: Vec<LineCredential>,
 }
 
-/// A credential. Without a value it says nothing, as in an export.
+/// A credential. Without a value it is ignored, as in an export without secrets.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CredentialOfLine {
+struct LineCredential {
     #[serde(rename = "type")]
     type_name: Option<String>,
     value: Option<SecretString>,
-    /// Instead of the value: a hash that another system made.
+    /// A hash made by another system, instead of the value.
     hash: Option<SecretString>,
     display_value: Option<String>,
     valid_from: Option<String>,
     valid_to: Option<String>,
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// Names what is wrong; never the value.
-pub(super) fn read(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser, InvalidField> {
-    let line: Line = serde_json::from_slice(text).map_err(|error| unreadable(&error))?;
+/// Names the invalid member, never its value.
+pub(super) fn parse(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser, InvalidField> {
+    let line: Line = serde_json::from_slice(text).map_err(|error| syntax_error(&error))?;
     let credentials = line.credentials.into_iter().enumerate();
     let unchecked = UncheckedSaveUser {
         display_name: line.display_name,
@@ -67,7 +67,7 @@ pub(super) fn read(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser,
             .collect::<Result<_, _>>()?,
         ..UncheckedSaveUser::default()
     };
-    let members = unchecked.check(types).map_err(first)?;
+    let members = unchecked.check(types).map_err(first_problem)?;
     Ok(ImportedUser {
         login_name: LoginName::require("login_name", Some(&line.login_name))?,
         user_id: line.id.map(|id| UserId::require("id", Some(id))).transpose()?,
@@ -75,15 +75,15 @@ pub(super) fn read(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser,
     })
 }
 
-impl CredentialOfLine {
+impl LineCredential {
     fn into_unchecked(self, index: usize) -> Result<UncheckedCredential, InvalidField> {
-        let moment = |name: &str, text: Option<String>| {
+        let parse_time = |name: &str, text: Option<String>| {
             let field = format!("credentials[{index}].{name}");
-            let read = text.map(|text| OffsetDateTime::parse(&text, &Rfc3339)).transpose();
-            read.map_err(|_| InvalidField::new(field, Reason::NotMoment))
+            let parsed = text.map(|text| OffsetDateTime::parse(&text, &Rfc3339)).transpose();
+            parsed.map_err(|_| InvalidField::new(field, Reason::NotMoment))
         };
-        let from = moment("valid_from", self.valid_from)?;
-        let to = moment("valid_to", self.valid_to)?;
+        let from = parse_time("valid_from", self.valid_from)?;
+        let to = parse_time("valid_to", self.valid_to)?;
         let validity = Validity::parse(&format!("credentials[{index}].valid_to"), from, to)?;
         Ok(UncheckedCredential {
             type_name: self.type_name,
@@ -95,20 +95,20 @@ impl CredentialOfLine {
     }
 }
 
-/// What the parser says may repeat a value; what kind of mistake it is, and where, may not.
-fn unreadable(error: &serde_json::Error) -> InvalidField {
+/// Keeps the kind and the position of a parser error, because its message may repeat a value.
+fn syntax_error(error: &serde_json::Error) -> InvalidField {
     let reason = if error.is_data() { Reason::NotAUser } else { Reason::NotJson };
     InvalidField::new(format!("column {}", error.column()), reason)
 }
 
-/// The first of the problems, by the names that a line has.
-fn first(problems: Vec<InvalidField>) -> InvalidField {
+/// The first problem, with the member names of a line.
+fn first_problem(problems: Vec<InvalidField>) -> InvalidField {
     let first = problems.into_iter().next();
-    first.map_or_else(|| InvalidField::new("line", Reason::NotAUser), in_names_of_lines)
+    first.map_or_else(|| InvalidField::new("line", Reason::NotAUser), with_line_names)
 }
 
-/// A member by the name that it has in a line.
-pub(super) fn in_names_of_lines(problem: InvalidField) -> InvalidField {
+/// Replaces the member names of the API by those of a line.
+pub(super) fn with_line_names(problem: InvalidField) -> InvalidField {
     let names = [
         ("Credentials", "credentials"),
         (".Type.Type", ".type"),
@@ -119,8 +119,11 @@ pub(super) fn in_names_of_lines(problem: InvalidField) -> InvalidField {
         ("UserName", "login_name"),
         ("Type", "type"),
     ];
-    let rename = |field: String, (from, to): (&str, &str)| field.replace(from, to);
-    InvalidField { field: names.into_iter().fold(problem.field, rename), ..problem }
+    let mut field = problem.field;
+    for (api_name, line_name) in names {
+        field = field.replace(api_name, line_name);
+    }
+    InvalidField { field, ..problem }
 }
 
 #[cfg(test)]
@@ -128,13 +131,13 @@ mod tests {
     use super::*;
     use crate::domain::credential_type::PASSWORD;
 
-    fn read(text: &str) -> Result<ImportedUser, InvalidField> {
+    fn parse(text: &str) -> Result<ImportedUser, InvalidField> {
         let types = CredentialTypes::new(Vec::new(), PASSWORD).unwrap();
-        super::read(text.as_bytes(), &types)
+        super::parse(text.as_bytes(), &types)
     }
 
     #[test]
-    fn what_is_wrong_is_named_as_lines_name_it_and_never_repeated() {
+    fn an_invalid_line_names_the_member_and_never_its_value() {
         for (text, field) in [
             ("marker", "column 1"),
             ("{\"login_name\": \"a\"", "column 18"),
@@ -162,15 +165,15 @@ mod tests {
                 "credentials[1].type",
             ),
         ] {
-            let problem = read(text).unwrap_err();
+            let problem = parse(text).unwrap_err();
             assert_eq!(problem.field, field, "{text}");
             assert!(!problem.to_string().contains("marker"), "{problem}");
         }
     }
 
     #[test]
-    fn a_credential_without_a_value_says_nothing() {
-        let user = read(r#"{"login_name": "a", "credentials": [{"type": "CRM5/PASSWORD"}]}"#);
+    fn a_credential_without_a_value_is_ignored() {
+        let user = parse(r#"{"login_name": "a", "credentials": [{"type": "CRM5/PASSWORD"}]}"#);
         assert!(user.unwrap().members.credentials.is_empty());
     }
 }

@@ -1,5 +1,7 @@
-//! `import`: users with their credentials from a file of JSON lines. Clear-text values are hashed at
-//! the engine's full rate; every line has its result, and none is in another's way.
+//! `import`: imports users and their credentials from a file of JSON lines.
+//!
+//! Clear-text values are hashed on all threads. Every line has its own result; a failed line does not
+//! affect other lines.
 
 mod checkpoint;
 mod line;
@@ -20,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use self::{
-    checkpoint::{Checkpoint, NEEDS_A_FILE},
+    checkpoint::{Checkpoint, NEEDS_REGULAR_FILE},
     problem::problem_of_line,
     reader::{Lines, RawLine, Source},
     unfinished::Unfinished,
@@ -49,48 +51,49 @@ use crate::{
 };
 
 /// How often the checkpoint is written.
-const CHECKPOINT: Duration = Duration::from_secs(1);
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 
-/// Lines under way, for each hashing thread: one is hashed while another is read or written.
+/// Lines in progress per hashing thread: one is hashed while others are read or written.
 const LINES_PER_THREAD: usize = 4;
 
-/// Lines that are written together.
+/// The most lines in a batch, which is written in one transaction.
 const BATCH: usize = 500;
 
 /// The arguments of `import`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// The file: one user as JSON on each line; `-` is standard input.
+    /// File with one user as JSON per line; `-` is standard input.
     file: PathBuf,
-    /// Only look at what would be done.
+    /// Report what would be done without changing anything.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What became of a line.
+/// The result of a line.
 type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
 
-/// Where the results of lines come in, as soon as each is known.
-type Results = mpsc::UnboundedSender<(u64, Outcome)>;
+/// Receives the result of each line as soon as it is known.
+type ResultSender = mpsc::UnboundedSender<(u64, Outcome)>;
 
-/// An import on its way.
+/// A running import.
 struct Import {
     components: Arc<Components>,
     is_dry_run: bool,
-    /// `None`: standard input, which nobody can read twice.
+    /// `None` for standard input and dry runs.
     checkpoint: Option<Checkpoint>,
-    /// Each ends with what is wrong with more than its lines.
-    under_way: JoinSet<Result<(), ChangeUserError>>,
-    results: (Results, mpsc::UnboundedReceiver<(u64, Outcome)>),
-    /// Lines with nothing to hash, which are written together.
+    /// Lines and batches in progress. A task fails if the failure affects more than its lines.
+    in_progress: JoinSet<Result<(), ChangeUserError>>,
+    result_sender: ResultSender,
+    results: mpsc::UnboundedReceiver<(u64, Outcome)>,
+    /// Lines without clear-text values, which are written in batches.
     batch: Vec<(u64, ImportedUser)>,
     unfinished: Unfinished,
-    /// The line that was taken last.
+    /// Number of the last line that was read.
     number: u64,
     progress: ProgressBar,
     counts: Counts,
-    flushed: Instant,
-    saved: Instant,
+    flushed_at: Instant,
+    saved_at: Instant,
 }
 
 #[derive(Default)]
@@ -110,32 +113,35 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let lines = Lines::open(&source, done)?;
     checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
     if done > 0 {
-        output::print_status(format_args!("goes on after line {done}"));
+        output::print_status(format_args!("resuming after line {done}"));
     }
     let progress = match lines.length() {
         Some(length) => progress::bar(length, "{msg}").with_position(lines.position()),
         None => progress::open_ended("{msg}"),
     };
+    let (result_sender, results) = mpsc::unbounded_channel();
     let mut import = Import {
         components,
         is_dry_run: arguments.dry_run,
         checkpoint,
-        under_way: JoinSet::new(),
-        results: mpsc::unbounded_channel(),
+        in_progress: JoinSet::new(),
+        result_sender,
+        results,
         batch: Vec::new(),
         unfinished: Unfinished::default(),
         number: lines.number(),
         progress,
         counts: Counts::default(),
-        flushed: Instant::now(),
-        saved: Instant::now(),
+        flushed_at: Instant::now(),
+        saved_at: Instant::now(),
     };
     let ended = import.run(lines, stop).await;
     import.finish(ended).await
 }
 
 impl Import {
-    /// Takes one line after the other until the end, a signal, or a failure of more than a line.
+    /// Processes lines until the end of input, a signal, or a failure that affects more than one line.
+    /// Returns true at the end of input.
     async fn run(&mut self, lines: Lines, mut stop: Stop) -> Result<bool, Failure> {
         let mut lines = lines.read_ahead()?;
         loop {
@@ -146,42 +152,41 @@ impl Import {
                     return Ok(false);
                 }
                 next = lines.recv() => next.transpose()?,
-                // A pipe may wait for long; what is done is told meanwhile.
-                Some((number, outcome)) = self.results.1.recv() => {
-                    self.done(number, outcome)?;
-                    self.save_if_due()?;
+                // Input from a pipe can be slow; results are printed in the meantime.
+                Some((number, outcome)) = self.results.recv() => {
+                    self.record_outcome(number, outcome)?;
+                    self.save_checkpoint_if_due()?;
                     continue;
                 }
-                () = tokio::time::sleep(CHECKPOINT), if !self.batch.is_empty() => {
+                () = tokio::time::sleep(CHECKPOINT_PERIOD), if !self.batch.is_empty() => {
                     self.flush();
                     continue;
                 }
             };
             let Some(RawLine { number, text, position }) = next else {
                 self.flush();
-                while self.wait_for_one().await? {}
+                while self.wait_for_next().await? {}
                 return Ok(true);
             };
             self.number = number;
-            self.unfinished.read(number);
-            match text
-                .and_then(|text| line::read(&text, self.components.services.credentials.types()))
-            {
+            self.unfinished.insert(number);
+            let types = self.components.services.credentials.types();
+            match text.and_then(|text| line::parse(&text, types)) {
                 Ok(user) => self.start(number, user).await?,
-                Err(problem) => self.failed(number, &problem)?,
+                Err(problem) => self.record_failure(number, &problem)?,
             }
-            self.look(position)?;
+            self.update_progress(position)?;
         }
     }
 
-    /// Starts a line as soon as there is room, and no other line of that user is under way.
+    /// Starts a line when a slot is free and no other line of the same user is in progress.
     async fn start(&mut self, number: u64, user: ImportedUser) -> Result<(), Failure> {
-        if self.unfinished.is_near(&user) {
+        if self.unfinished.conflicts_with(&user) {
             self.flush();
         }
-        let most = self.components.hashing.capacity().threads * LINES_PER_THREAD;
-        while self.under_way.len() >= most || self.unfinished.is_near(&user) {
-            if !self.wait_for_one().await? {
+        let limit = self.components.hashing.capacity().threads * LINES_PER_THREAD;
+        while self.in_progress.len() >= limit || self.unfinished.conflicts_with(&user) {
+            if !self.wait_for_next().await? {
                 break;
             }
         }
@@ -194,58 +199,56 @@ impl Import {
             return Ok(());
         }
         let (components, is_dry_run) = (Arc::clone(&self.components), self.is_dry_run);
-        let results = self.results.0.clone();
-        self.under_way.spawn(async move {
-            // The receiver is gone only when the import has ended.
-            let _ = results.send((
-                number,
-                import_one(&components.administration.user_import, is_dry_run, user).await,
-            ));
+        let results = self.result_sender.clone();
+        self.in_progress.spawn(async move {
+            let import = &components.administration.user_import;
+            // Sending fails only after the import has ended.
+            let _ = results.send((number, import_one(import, is_dry_run, user).await));
             Ok(())
         });
         Ok(())
     }
 
-    /// Starts the lines that wait for others like them.
+    /// Starts the batch.
     fn flush(&mut self) {
-        self.flushed = Instant::now();
+        self.flushed_at = Instant::now();
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
-            let (components, results) = (Arc::clone(&self.components), self.results.0.clone());
-            self.under_way.spawn(async move {
+            let (components, results) = (Arc::clone(&self.components), self.result_sender.clone());
+            self.in_progress.spawn(async move {
                 import_batch(&components.administration.bulk_import, batch, &results).await
             });
         }
     }
 
-    /// Waits until a line is done, or a task; false when nothing is under way. The checkpoint follows,
-    /// whatever the lines are about and however long the last of them take.
-    async fn wait_for_one(&mut self) -> Result<bool, Failure> {
+    /// Waits for the next result or the end of a task, then saves the checkpoint if it is due. Returns
+    /// false if nothing is in progress.
+    async fn wait_for_next(&mut self) -> Result<bool, Failure> {
         tokio::select! {
             biased;
-            Some((number, outcome)) = self.results.1.recv() => self.done(number, outcome)?,
-            ended = self.under_way.join_next() => match ended {
+            Some((number, outcome)) = self.results.recv() => self.record_outcome(number, outcome)?,
+            ended = self.in_progress.join_next() => match ended {
                 None => return Ok(false),
                 Some(ended) => ended.map_err(task_failed)??,
             },
         }
-        self.save_if_due()?;
+        self.save_checkpoint_if_due()?;
         Ok(true)
     }
 
-    /// Finishes what is under way after a signal or a failure: what is done is told, whatever else is
-    /// wrong.
-    async fn finish_under_way(&mut self) {
-        while !matches!(self.wait_for_one().await, Ok(false)) {}
+    /// Finishes the lines in progress after a signal or a failure, so that every completed line has a
+    /// printed result.
+    async fn finish_in_progress(&mut self) {
+        while !matches!(self.wait_for_next().await, Ok(false)) {}
     }
 
-    /// A line is done; what is wrong with more than this line ends the import.
-    fn done(&mut self, number: u64, outcome: Outcome) -> Result<(), Failure> {
+    /// Prints the result of a line. A failure that affects more than this line ends the import.
+    fn record_outcome(&mut self, number: u64, outcome: Outcome) -> Result<(), Failure> {
         let (imported, user_id) = match outcome {
-            Ok(done) => done,
+            Ok(imported) => imported,
             Err(error) => {
                 let problem = problem_of_line(error)?;
-                return self.failed(number, &problem);
+                return self.record_failure(number, &problem);
             }
         };
         let (result, count) = match (imported, self.is_dry_run) {
@@ -259,77 +262,78 @@ impl Import {
         self.print_result(number, &json!({ "line": number, "result": result, "user_id": user_id }))
     }
 
-    fn failed(&mut self, number: u64, problem: &InvalidField) -> Result<(), Failure> {
+    fn record_failure(&mut self, number: u64, problem: &InvalidField) -> Result<(), Failure> {
         self.counts.failed += 1;
         let (field, reason) = (&problem.field, problem.reason.to_string());
-        let told = json!({ "line": number, "result": "failed", "field": field, "reason": reason });
-        self.print_result(number, &told)
+        let result =
+            json!({ "line": number, "result": "failed", "field": field, "reason": reason });
+        self.print_result(number, &result)
     }
 
-    /// Tells the result of a line, which is finished with that and not before.
+    /// Prints the result of a line. The line is complete only after that.
     fn print_result(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
-        self.progress.suspend(|| output::report(result))?;
+        self.progress.suspend(|| output::print_or_fail(result))?;
         self.unfinished.finish(number);
         Ok(())
     }
 
-    /// Moves the bar, and now and then the checkpoint.
-    fn look(&mut self, position: u64) -> Result<(), Failure> {
+    /// Updates the progress bar, flushes the batch and saves the checkpoint when they are due.
+    fn update_progress(&mut self, position: u64) -> Result<(), Failure> {
         self.progress.set_position(position);
-        if self.flushed.elapsed() >= CHECKPOINT {
-            // Lines that wait for others like them would hold the checkpoint back.
+        if self.flushed_at.elapsed() >= CHECKPOINT_PERIOD {
+            // Lines that wait in the batch would keep the checkpoint from advancing.
             self.flush();
             let number = self.number;
             let rate = self.progress.per_sec() * lines_per_byte(number, position);
             self.progress.set_message(format!("{number} lines, {rate:.0}/s"));
         }
-        self.save_if_due()
+        self.save_checkpoint_if_due()
     }
 
-    fn save_if_due(&mut self) -> Result<(), Failure> {
-        if self.saved.elapsed() < CHECKPOINT {
+    fn save_checkpoint_if_due(&mut self) -> Result<(), Failure> {
+        if self.saved_at.elapsed() < CHECKPOINT_PERIOD {
             return Ok(());
         }
-        self.saved = Instant::now();
-        self.save()
+        self.saved_at = Instant::now();
+        self.save_checkpoint()
     }
 
-    /// All lines before the first that is unfinished are done.
-    fn save(&mut self) -> Result<(), Failure> {
-        let done = self.unfinished.done_of(self.number);
+    /// All lines before the first unfinished one are complete.
+    fn save_checkpoint(&mut self) -> Result<(), Failure> {
+        let done = self.unfinished.completed_up_to(self.number);
         self.checkpoint.as_mut().map_or(Ok(()), |checkpoint| checkpoint.save(done))
     }
 
     async fn finish(mut self, ended: Result<bool, Failure>) -> Result<ExitCode, Failure> {
-        self.finish_under_way().await;
+        self.finish_in_progress().await;
         self.progress.finish_and_clear();
         let Counts { added, changed, failed } = self.counts;
-        let would = if self.is_dry_run { " (dry run)" } else { "" };
+        let suffix = if self.is_dry_run { " (dry run)" } else { "" };
         output::print_status(format_args!(
-            "{added} added, {changed} changed, {failed} failed{would}"
+            "{added} added, {changed} changed, {failed} failed{suffix}"
         ));
         if matches!(ended, Ok(true)) {
             self.checkpoint.map_or(Ok(()), Checkpoint::remove)?;
             return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        let saved = self.save();
+        let saved = self.save_checkpoint();
         match &self.checkpoint {
             Some(checkpoint) => output::print_status(format_args!(
-                "stopped; the same command resumes after line {}",
+                "stopped; run the same command to resume after line {}",
                 checkpoint.lines()
             )),
             None if self.is_dry_run => {}
             None => output::print_status(format_args!(
-                "stopped after line {}; {NEEDS_A_FILE}",
-                self.unfinished.done_of(self.number)
+                "stopped after line {}; {NEEDS_REGULAR_FILE}",
+                self.unfinished.completed_up_to(self.number)
             )),
         }
         ended.and(saved).map(|()| ExitCode::FAILURE)
     }
 }
 
-/// How many lines a byte is, so far.
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+/// Average number of lines per byte.
+#[expect(clippy::cast_precision_loss, reason = "an approximate rate for display")]
 fn lines_per_byte(lines: u64, bytes: u64) -> f64 {
     lines as f64 / (bytes.max(1)) as f64
 }
@@ -347,22 +351,22 @@ async fn import_one(import: &UserImport, is_dry_run: bool, user: ImportedUser) -
 async fn import_batch(
     import: &BulkImport,
     batch: Vec<(u64, ImportedUser)>,
-    results: &Results,
+    results: &ResultSender,
 ) -> Result<(), ChangeUserError> {
     let client_info = command_context::client_info();
     let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let tell = |place: usize, outcome: bulk::Outcome| {
+    let send = |index: usize, outcome: bulk::Outcome| {
         let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
-        if let Some(number) = numbers.get(place) {
-            // As above: the import has ended.
+        if let Some(number) = numbers.get(index) {
+            // Sending fails only after the import has ended.
             let _ = results.send((*number, outcome));
         }
     };
-    import.import(command_context::change_context(&client_info), users, tell).await
+    import.import(command_context::change_context(&client_info), users, send).await
 }
 
-/// True for a line whose hashes, if any, are ready.
+/// True for a line without clear-text values.
 fn has_nothing_to_hash(user: &ImportedUser) -> bool {
-    let is_ready = |of: &NewCredential| matches!(of.secret, NewSecret::Hash(_));
-    user.members.credentials.iter().all(is_ready)
+    let is_hash = |credential: &NewCredential| matches!(credential.secret, NewSecret::Hash(_));
+    user.members.credentials.iter().all(is_hash)
 }

@@ -1,6 +1,6 @@
-//! Whether a failure is about one line, and how that is told.
+//! Classifies failures of an import: those of one line, and those of the whole import.
 
-use super::line::in_names_of_lines;
+use super::line::with_line_names;
 use crate::{
     domain::{InvalidField, Reason},
     service::{
@@ -9,26 +9,26 @@ use crate::{
     },
 };
 
-/// What is wrong with one line, or what is wrong with all of them.
+/// The problem of one line, or an error that affects all lines.
 pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserError> {
     match error {
-        ChangeUserError::Invalid(problem) => Ok(in_names_of_lines(problem)),
+        ChangeUserError::Invalid(problem) => Ok(with_line_names(problem)),
         ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
-        // Of several reasons the first: a line's result has one.
+        // The result of a line has one reason: the first.
         ChangeUserError::Credential(SaveCredentialError::PasswordRefused(reasons)) => {
             let first = reasons.into_iter().next().unwrap_or(Reason::Guessable);
             Ok(InvalidField::new("credentials.value", first))
         }
         ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(problem)) => {
-            Ok(in_names_of_lines(problem))
+            Ok(with_line_names(problem))
         }
         ChangeUserError::Credential(SaveCredentialError::TypeNotForUser) => {
             Ok(InvalidField::new("credentials", Reason::TypeNotForUser))
         }
-        // Somebody held the user's row for long, or took the user away.
+        // Another transaction locked or deleted the user.
         ChangeUserError::UnknownUser
         | ChangeUserError::Outdated
         | ChangeUserError::Storage(StorageError::Busy(_))
@@ -45,7 +45,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
             | StorageError::Constraint(_)
             | StorageError::Refused(_),
         )) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a line was not imported");
+            tracing::error!(error = &error as &dyn std::error::Error, "import of a line failed");
             Ok(InvalidField::new("line", Reason::Damaged))
         }
         ChangeUserError::Forbidden

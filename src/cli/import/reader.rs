@@ -1,5 +1,6 @@
-//! The lines of an import: of a file, of an archive that a passphrase opens, or of standard input.
-//! They are read on a thread of their own, so that a pipe that waits keeps nobody from stopping.
+//! Reads the lines of an import from a file, an encrypted archive, or standard input.
+//!
+//! A separate thread reads them, so that a blocked pipe does not delay a stop.
 
 use std::{
     fs::File,
@@ -21,10 +22,10 @@ use crate::{
     security::archive::{ArchiveReader, LONGEST_HEAD, is_archive},
 };
 
-/// Lines that were read and not yet taken.
+/// The most lines that are read ahead.
 const LINES_AHEAD: usize = 32;
 
-/// Where the lines come from.
+/// The source of the lines.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     File(PathBuf),
@@ -32,7 +33,7 @@ pub(super) enum Source {
 }
 
 impl From<&Path> for Source {
-    /// `-` is standard input, as everywhere.
+    /// `-` is standard input.
     fn from(path: &Path) -> Self {
         if path == Path::new("-") { Self::Stdin } else { Self::File(path.to_owned()) }
     }
@@ -47,19 +48,19 @@ impl Source {
     }
 }
 
-/// A line's bytes, without its end.
+/// The bytes of a line without the line end.
 type Text = Result<Zeroizing<Vec<u8>>, InvalidField>;
 
-/// A line that says something.
+/// A line that is not blank.
 pub(super) struct RawLine {
-    /// From 1 on.
+    /// The line number, from 1.
     pub(super) number: u64,
     pub(super) text: Text,
-    /// Bytes up to its end.
+    /// Number of bytes up to the end of the line.
     pub(super) position: u64,
 }
 
-/// The lines that are left.
+/// The remaining lines.
 pub(super) struct Lines {
     reader: Box<dyn BufRead + Send>,
     number: u64,
@@ -68,77 +69,77 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// The lines after so many. An archive asks for its passphrase.
+    /// Opens the source and skips the first `after` lines. Asks for the passphrase of an archive.
     pub(super) fn open(source: &Source, after: u64) -> Result<Self, Failure> {
-        let named =
-            |error: &dyn std::fmt::Display| Failure::because(format!("{}: {error}", source.name()));
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", source.name()));
         let (reader, length): (Box<dyn Read + Send>, _) = match source {
             Source::Stdin => (Box::new(io::stdin()), None),
             Source::File(path) => {
-                let file = File::open(path).map_err(|error| named(&error))?;
+                let file = File::open(path).map_err(|error| failed(&error))?;
                 let length = file.metadata()?.len();
                 (Box::new(file), Some(length))
             }
         };
         let mut reader = BufReader::new(reader);
-        // A pipe may give less at once than what tells an archive or an encoding.
+        // A read from a pipe can return fewer bytes than the signatures of archives and encodings need.
         let mut head = Vec::new();
         let longest = u64::try_from(LONGEST_HEAD.max(LONGEST_MARK)).unwrap_or(u64::MAX);
-        (&mut reader).take(longest).read_to_end(&mut head).map_err(|error| named(&error))?;
+        (&mut reader).take(longest).read_to_end(&mut head).map_err(|error| failed(&error))?;
         let mark = length_of_mark(&head)
-            .map_err(|error| Failure::because(format!("{} {error}", source.name())))?;
+            .map_err(|error| Failure::new(format!("{} {error}", source.name())))?;
         let is_archive = is_archive(&head);
         head.drain(..mark);
-        let whole = BufReader::new(Cursor::new(head).chain(reader));
+        let input = BufReader::new(Cursor::new(head).chain(reader));
         if is_archive && matches!(source, Source::Stdin) {
-            return Err(Failure::because(
-                "standard input is an archive, and its passphrase comes from there too; name the \
-                 file instead",
+            return Err(Failure::new(
+                "cannot read an archive from standard input, which is used for its passphrase; pass \
+                 the file name",
             ));
         }
         let reader: Box<dyn BufRead + Send> = if is_archive {
-            Box::new(ArchiveReader::new(whole, &read_secret("Passphrase")?)?)
+            Box::new(ArchiveReader::new(input, &read_secret("Passphrase")?)?)
         } else {
-            Box::new(whole)
+            Box::new(input)
         };
         let mut lines = Self { reader, number: 0, position: 0, length };
         while lines.number < after && lines.read()?.is_some() {}
         Ok(lines)
     }
 
-    /// The number of the line that was read last.
+    /// Number of the last line that was read.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Bytes that were read.
+    /// Number of bytes that were read.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Bytes that there are, where that is known.
+    /// Total number of bytes, if known.
     pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// Reads the rest on another thread, which ends with the process, or when nobody takes lines.
+    /// Reads the remaining lines on another thread, which ends when the receiver is dropped.
     pub(super) fn read_ahead(
         mut self,
     ) -> Result<mpsc::Receiver<Result<RawLine, Failure>>, Failure> {
-        let (lines, taken) = mpsc::channel(LINES_AHEAD);
+        let (sender, receiver) = mpsc::channel(LINES_AHEAD);
         let read = move || {
             while let Some(line) = self.next().transpose() {
                 let is_last = line.is_err();
-                if lines.blocking_send(line).is_err() || is_last {
+                if sender.blocking_send(line).is_err() || is_last {
                     return;
                 }
             }
         };
         thread::Builder::new().name("import-reader".to_owned()).spawn(read)?;
-        Ok(taken)
+        Ok(receiver)
     }
 
-    /// The next line that says something.
+    /// Reads the next line that is not blank.
     fn next(&mut self) -> Result<Option<RawLine>, Failure> {
         while let Some(text) = self.read()? {
             let is_blank = text.as_ref().is_ok_and(|text| text.trim_ascii().is_empty());
@@ -149,7 +150,7 @@ impl Lines {
         Ok(None)
     }
 
-    /// The next line, or what is wrong with it; what is too long is passed over.
+    /// Reads the next line, or its problem. Skips a line that is too long.
     fn read(&mut self) -> Result<Option<Text>, Failure> {
         let mut text = Zeroizing::new(Vec::with_capacity(MAXIMUM_LINE + 1));
         let limit = u64::try_from(MAXIMUM_LINE).unwrap_or(u64::MAX);
@@ -162,14 +163,14 @@ impl Lines {
         if text.last() == Some(&b'\n') {
             text.pop();
         } else if read > MAXIMUM_LINE {
-            self.pass_over()?;
+            self.skip_line()?;
             return Ok(Some(Err(InvalidField::new("line", Reason::LineTooLong))));
         }
         Ok(Some(Ok(text)))
     }
 
-    /// Reads to the end of a line without keeping it.
-    fn pass_over(&mut self) -> Result<(), Failure> {
+    /// Skips the rest of the line.
+    fn skip_line(&mut self) -> Result<(), Failure> {
         self.position += u64::try_from(self.reader.skip_until(b'\n')?).unwrap_or_default();
         Ok(())
     }

@@ -1,60 +1,60 @@
-//! Lines that were read and whose result was not told yet.
+//! Lines in progress: read, but without a printed result.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::{domain::user::UserId, service::import::users::ImportedUser};
 
-/// The lines, and whom they are about, once that is known.
+/// Unfinished lines with their users, once the line is parsed.
 #[derive(Default)]
 pub(super) struct Unfinished {
-    lines: BTreeMap<u64, Option<Whom>>,
+    lines: BTreeMap<u64, Option<LineUser>>,
     names: HashSet<String>,
     ids: HashSet<i32>,
 }
 
-/// Whom a line is about.
-struct Whom {
+/// The user of a line.
+struct LineUser {
     canonical_name: String,
     user_id: Option<i32>,
 }
 
 impl Unfinished {
-    /// A line was read.
-    pub(super) fn read(&mut self, number: u64) {
+    /// Adds a line that was read.
+    pub(super) fn insert(&mut self, number: u64) {
         self.lines.insert(number, None);
     }
 
-    /// True when a line of what may be the same user has been started.
-    pub(super) fn is_near(&self, user: &ImportedUser) -> bool {
-        let whom = Whom::of(user);
-        self.names.contains(&whom.canonical_name)
-            || whom.user_id.is_some_and(|id| self.ids.contains(&id))
+    /// True when a started line may be about the same user.
+    pub(super) fn conflicts_with(&self, user: &ImportedUser) -> bool {
+        let line_user = LineUser::new(user);
+        self.names.contains(&line_user.canonical_name)
+            || line_user.user_id.is_some_and(|id| self.ids.contains(&id))
     }
 
-    /// A line is started.
+    /// Records the user of a line that is started.
     pub(super) fn start(&mut self, number: u64, user: &ImportedUser) {
-        let whom = Whom::of(user);
-        self.names.insert(whom.canonical_name.clone());
-        self.ids.extend(whom.user_id);
-        self.lines.insert(number, Some(whom));
+        let line_user = LineUser::new(user);
+        self.names.insert(line_user.canonical_name.clone());
+        self.ids.extend(line_user.user_id);
+        self.lines.insert(number, Some(line_user));
     }
 
-    /// A line's result was told.
+    /// Removes a line after its result was printed.
     pub(super) fn finish(&mut self, number: u64) {
-        if let Some(Some(whom)) = self.lines.remove(&number) {
-            self.names.remove(&whom.canonical_name);
-            whom.user_id.map(|id| self.ids.remove(&id));
+        if let Some(Some(line_user)) = self.lines.remove(&number) {
+            self.names.remove(&line_user.canonical_name);
+            line_user.user_id.map(|id| self.ids.remove(&id));
         }
     }
 
-    /// The last line before which all are finished, of lines up to `number`.
-    pub(super) fn done_of(&self, number: u64) -> u64 {
+    /// Number of the last line up to which all lines are finished, at most `number`.
+    pub(super) fn completed_up_to(&self, number: u64) -> u64 {
         self.lines.keys().next().map_or(number, |first| first - 1)
     }
 }
 
-impl Whom {
-    fn of(user: &ImportedUser) -> Self {
+impl LineUser {
+    fn new(user: &ImportedUser) -> Self {
         let user_id = user.user_id.map(UserId::as_i32);
         Self { canonical_name: user.login_name.canonical().to_owned(), user_id }
     }

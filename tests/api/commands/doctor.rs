@@ -50,28 +50,32 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
     assert_eq!((code, failed), (0, Vec::new()));
     assert!(findings.len() >= 25, "{} clauses", findings.len());
     for (variable, value, what) in [
-        ("PASSWORDS__POLICY", "none", "common and breached passwords are refused"),
-        ("HASHING__ITERATIONS", "1", "hashes cost at least one of OWASP's equivalents"),
-        ("ATTEMPTS__MAXIMUM_PER_ADDRESS", "0", "an address that fails with many names has to wait"),
+        ("PASSWORDS__POLICY", "none", "common and breached passwords are rejected"),
+        ("HASHING__ITERATIONS", "1", "the hashing cost meets OWASP's minimum"),
+        ("ATTEMPTS__MAXIMUM_PER_ADDRESS", "0", "failed attempts per address are limited"),
+        ("HTTP__TLS_TERMINATED_BY_PROXY", "true", "client addresses are known behind the proxy"),
         (
-            "HTTP__TLS_TERMINATED_BY_PROXY",
-            "true",
-            "addresses are those of callers, not that of the proxy",
+            "HTTP__LISTEN",
+            "0.0.0.0:0",
+            "plain HTTP is served on loopback or behind a TLS proxy only",
         ),
-        ("HTTP__LISTEN", "0.0.0.0:0", "no plain HTTP leaves this machine"),
-        ("HTTP__LISTEN", "0.0.0.0:0", "only names of this service are answered for"),
-        ("HTTP__CORS_ORIGINS", "*", "pages of every origin may not call the API"),
-        ("LOG__LEVEL", "debug", "the log has its usual level"),
-        ("LOG__LEVEL", "warn,sqlx=debug", "the log has its usual level"),
-        ("SESSIONS__ABSOLUTE_SECONDS", "0", "whatever a password gave ends some day"),
-        ("ACCESS_TOKENS__LIFETIME_SECONDS", "90000", "tokens live for a day at most"),
-        ("AUDIT__ANCHOR_SECONDS", "0", "anchors of the audit chains are written"),
-        ("AUDIT__ANCHOR_SECONDS", "86401", "anchors of the audit chains are written"),
-        ("KEYRING__FILE", "/no/such/file", "keyring and database can be used, and belong together"),
+        ("HTTP__LISTEN", "0.0.0.0:0", "requests for other host names are rejected"),
+        ("HTTP__CORS_ORIGINS", "*", "cross-origin requests are limited to configured origins"),
+        ("LOG__LEVEL", "debug", "the log level is info or less verbose"),
+        ("LOG__LEVEL", "warn,sqlx=debug", "the log level is info or less verbose"),
+        (
+            "SESSIONS__ABSOLUTE_SECONDS",
+            "0",
+            "tickets, sessions and tokens have an absolute lifetime",
+        ),
+        ("ACCESS_TOKENS__LIFETIME_SECONDS", "90000", "access tokens expire within a day"),
+        ("AUDIT__ANCHOR_SECONDS", "0", "anchors of the audit chains are logged at least daily"),
+        ("AUDIT__ANCHOR_SECONDS", "86401", "anchors of the audit chains are logged at least daily"),
+        ("KEYRING__FILE", "/no/such/file", "the keyring and the database are usable and match"),
         (
             "DATABASE__URL",
             app.variables()["KEEPER__DATABASE__URL"].as_str(),
-            "the service's role is no superuser",
+            "the database role of the service is not a superuser",
         ),
     ] {
         let variable = format!("KEEPER__{variable}");
@@ -84,17 +88,20 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
         // The flag gives nobody from outside a right.
         (
             "UPDATE users SET user_type = 'external' WHERE is_administrator",
-            "somebody can administer",
+            "there is an active administrator",
         ),
-        ("UPDATE users SET is_administrator = false", "somebody can administer"),
+        ("UPDATE users SET is_administrator = false", "there is an active administrator"),
         (
             "UPDATE keys SET first_used_at = now() - interval '366 days'",
             "the writing key is less than a year old",
         ),
-        ("UPDATE credentials SET key_id = 'other'", "everything is sealed under the writing key"),
+        (
+            "UPDATE credentials SET key_id = 'other'",
+            "every credential is sealed under the writing key",
+        ),
         (
             "INSERT INTO installation VALUES (true, 'development', now())",
-            "this is no trial, whose passwords are published",
+            "the database is not a demo with published passwords",
         ),
     ] {
         sqlx::raw_sql(statements).execute(&app.pool).await.unwrap();
@@ -103,11 +110,11 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
     }
     let cheaper = [("KEEPER__HASHING__MEMORY_KIB", "47104")];
     let (_, findings) = doctor(&app, &[&sound[..], &cheaper].concat());
-    assert_eq!(findings["every hash costs what a new one does"].0, "note");
+    assert_eq!(findings["every hash has the current cost"].0, "note");
     // What a level turns off is told; anchors and alarms it does not.
     let (_, findings) = doctor(&app, &[&sound[..], &[("KEEPER__LOG__LEVEL", "warn")]].concat());
     assert_eq!(findings["every request is logged with its caller"].0, "note");
-    for what in ["anchors of the audit chains are written", "alarms are logged"] {
+    for what in ["anchors of the audit chains are logged at least daily", "alarms are logged"] {
         assert_eq!(findings[what].0, "pass", "{what}");
     }
     drop_role(&app).await;

@@ -333,7 +333,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     assert!(!archive.exists() && !archive.with_extension("keeper.unfinished").exists());
     let said = app.command(&whole, "a long passphrase").succeeded();
     assert_eq!(said, "");
-    app.command(&whole, "a long passphrase").failed_saying("there already");
+    app.command(&whole, "a long passphrase").failed_saying("already exists");
     let bytes = fs::read(&archive).unwrap();
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&archive).unwrap().permissions());

@@ -81,7 +81,7 @@ async fn a_checkpoint_of_another_content_is_not_trusted(pool: PgPool) {
     fs::write(&path, user("paul", "other")).unwrap();
     let (code, results, said) = import(&app, &path, &[]);
     assert_eq!((code, results.len()), (1, 0), "{said}");
-    assert!(said.contains("another content"), "{said}");
+    assert!(said.contains("the imported file has changed"), "{said}");
     app.command(&["import", "/nowhere"], "").failed_saying("/nowhere: No such file");
 }
 
@@ -162,7 +162,7 @@ async fn a_checkpoint_that_can_no_longer_be_written_ends_the_import_and_says_how
     let said = String::from_utf8(finished.stderr).unwrap();
     assert_eq!(finished.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("cannot write {}", obstacle.display())), "{said}");
-    assert!(said.contains("resumes after line"), "{said}");
+    assert!(said.contains("resume after line"), "{said}");
     assert!(said.contains(&format!(" {told} changed")), "{told} were told: {said}");
 }
 
@@ -273,11 +273,11 @@ async fn every_long_command_ends_in_order_whatever_signal_stops_it(pool: PgPool)
         exported.failed_saying("stopped; no file was written");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{signal:?}");
         let verified = signalled(&app, &["audit", "verify"], users, signal).await;
-        verified.failed_saying("stopped; what was not verified is not known to be sound");
+        verified.failed_saying("stopped before everything was verified");
     }
     let added = app.add_key();
     app.command(&["rotate-key", "use", &added], "").succeeded();
     let resealed = signalled(&app, &["rotate-key", "reseal"], credentials, Signal::TERM).await;
-    resealed.failed_saying("stopped; the same command goes on there");
+    resealed.failed_saying("stopped; run the same command to resume");
     app.command(&["rotate-key", "reseal"], "").succeeded();
 }

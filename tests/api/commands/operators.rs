@@ -52,7 +52,7 @@ async fn credentials_are_saved_listed_and_verified(pool: PgPool) {
     let verify = ["credential", "verify", "--user", "278"];
     app.command(&verify, "from the operator").succeeded();
     assert_eq!(app.command(&verify, "something else").code, 1);
-    app.command(&["credential", "verify", "--user", "nobody"], "x").failed_saying("no such user");
+    app.command(&["credential", "verify", "--user", "nobody"], "x").failed_saying("user not found");
     let unknown = [&save[..], &["--type", "None"]].concat();
     app.command(&unknown, "x").failed_saying("Credential.Type.Type");
 }
@@ -71,7 +71,7 @@ async fn tickets_are_issued_and_revoked(pool: PgPool) {
     app.get(WHO, &who(&two)).await.assert_status(200);
     let token = Credentials::Bearer(app.token(&who(&two)).await);
     let ended = app.command(&["ticket", "revoke", "--user", "278"], "").succeeded();
-    assert_eq!(ended, "2 tickets and sessions and all tokens ended");
+    assert_eq!(ended, "revoked 2 tickets and sessions, and all tokens");
     app.get(WHO, &who(&three)).await.assert_unauthenticated();
     app.get(WHO, &token).await.assert_unauthenticated();
     app.command(&["ticket", "issue", "--user", "rita"], "").failed_saying("retired");
@@ -126,7 +126,7 @@ fn config_check_tells_every_problem_and_no_secret() {
     run_with_input(keeper(&["keys", "generate", "--file", file]), "").succeeded();
     let sound =
         check(&[("KEEPER__DATABASE__URL", "postgres://u@h/d"), ("KEEPER__KEYRING__FILE", file)]);
-    assert!(sound.succeeded().ends_with("the settings are sound"));
+    assert!(sound.succeeded().ends_with("the settings are valid"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Installation {
     /// The settings with a problem, one for each line of `config check`.
     fn problems(&self, variables: &[(&str, &str)]) -> Vec<String> {
         let finished = self.run(&["config", "check"], variables);
-        let lines = finished.stdout.lines().filter(|line| *line != "the settings are sound");
+        let lines = finished.stdout.lines().filter(|line| *line != "the settings are valid");
         lines.map(|line| line.split_once(": ").unwrap().0.to_owned()).collect()
     }
 }

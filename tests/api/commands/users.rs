@@ -31,8 +31,8 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
     app.save(&app.plain(), 1, "ActiveDirectory", "S-1-5").await.assert_forbidden();
     app.command(&["user", "delete", "paul"], "").succeeded();
     app.get(WHO, &app.plain()).await.assert_unauthenticated();
-    app.command(&["user", "show", "paul"], "").failed_saying("no such user");
-    app.command(&["user", "delete", "278"], "").failed_saying("no such user");
+    app.command(&["user", "show", "paul"], "").failed_saying("user not found");
+    app.command(&["user", "delete", "278"], "").failed_saying("user not found");
     let events = json_of(&app, &["audit", "list", "--user", "278"]);
     let kinds: Vec<_> = events.as_array().unwrap().iter().map(|of| of["event"].clone()).collect();
     let expected = [
@@ -48,7 +48,7 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
     assert_eq!(kinds, expected);
     let last = &events[7];
     assert_eq!((&last["scheme"], &last["actor"]), (&json!("command"), &Value::Null));
-    app.command(&["audit", "list", "--user", "4711"], "").failed_saying("no such user");
+    app.command(&["audit", "list", "--user", "4711"], "").failed_saying("user not found");
 }
 
 #[sqlx::test]

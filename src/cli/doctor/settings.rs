@@ -1,24 +1,25 @@
-//! Clauses that the settings decide.
+//! Requirements that depend on the settings only.
 
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     configuration::{PolicyProfile, Settings},
     domain::attempts::MAXIMUM_CONSECUTIVE,
     log_events, telemetry,
 };
 
-/// Longer, a token that was stolen is worth stealing.
+/// The longest acceptable lifetime of an access token, which cannot be revoked one by one.
 const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 
-/// Changes between two anchors can be rolled back unnoticed.
+/// The longest acceptable period between anchors. A rollback to a state after the last anchor is not
+/// detected.
 const LONGEST_ANCHOR_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
-/// Everything that can be said without the database.
-pub(super) fn configured(settings: &Settings) -> Vec<Finding> {
+/// Checks the requirements that need no database.
+pub(super) fn check_settings(settings: &Settings) -> Vec<Finding> {
     [passwords(settings), guessing(settings), network(settings), lifetimes(settings), log(settings)]
         .into_iter()
         .flatten()
@@ -31,38 +32,38 @@ fn passwords(settings: &Settings) -> Vec<Finding> {
     vec![
         Finding::new(
             "NIST 3.1.1.2 length, ASVS 6.2.1",
-            "passwords have 15 characters, or 8 beside a second factor",
+            "passwords have at least 15 characters, or 8 with a second factor",
             is_nist,
             "set passwords.policy = \"nist\"",
         ),
         Finding::advice(
             "NIST 3.1.1.2 length",
-            "a password is all there is to prove",
+            "the password policy assumes no second factor",
             !passwords.with_second_factor,
-            "passwords.with_second_factor is your word that another factor is asked for elsewhere",
+            "passwords.with_second_factor is set; verify that another system requires the second factor",
         ),
         Finding::new(
             "NIST 3.1.1.2 blocklist, ASVS 6.2.4 and 6.2.12",
-            "common and breached passwords are refused",
+            "common and breached passwords are rejected",
             is_nist,
             "set passwords.policy = \"nist\"",
         ),
         Finding::new(
             "ASVS 6.1.2 and 6.2.11",
-            "names of the service do not make a password",
+            "passwords made of the service's name are rejected",
             settings.password_policy().is_some_and(|policy| !policy.words_of("").is_empty()),
-            "name your service in passwords.context_words",
+            "add the name of your service to passwords.context_words",
         ),
-        // There are no settings for these, so no installation can have them.
+        // Always met: no setting enables composition rules or password expiry.
         Finding::new(
             "NIST 3.1.1.2 composition, ASVS 6.2.5 and 6.2.10",
-            "no kinds of characters are asked for, and no password ends by its age",
+            "there are no composition rules, and passwords do not expire",
             true,
             "",
         ),
         Finding::new(
             "NIST 3.1.1.2 hashing, ASVS 11.4.2",
-            "hashes cost at least one of OWASP's equivalents",
+            "the hashing cost meets OWASP's minimum",
             settings.is_hashing_strong(),
             "raise hashing.memory_kib and hashing.iterations",
         ),
@@ -74,21 +75,21 @@ fn guessing(settings: &Settings) -> Vec<Finding> {
     vec![
         Finding::new(
             "NIST 3.2.2, ASVS 6.3.1",
-            "at most 100 wrong secrets in a row are tried",
+            "at most 100 consecutive failed attempts are allowed",
             attempts.maximum_failures <= MAXIMUM_CONSECUTIVE,
             "lower attempts.maximum_failures",
         ),
         Finding::new(
             "ASVS 2.4.1 and 6.3.1",
-            "an address that fails with many names has to wait",
+            "failed attempts per address are limited",
             attempts.maximum_per_address > 0,
             "set attempts.maximum_per_address",
         ),
         Finding::new(
             "ASVS 15.3.4",
-            "addresses are those of callers, not that of the proxy",
+            "client addresses are known behind the proxy",
             !settings.http.tls_terminated_by_proxy || !settings.http.trusted_proxies.is_empty(),
-            "name the proxy in http.trusted_proxies",
+            "add the proxy to http.trusted_proxies",
         ),
     ]
 }
@@ -101,33 +102,33 @@ fn network(settings: &Settings) -> Vec<Finding> {
     vec![
         Finding::new(
             "ASVS 12.2.1, NIST 3.1.1.2 channel",
-            "no plain HTTP leaves this machine",
+            "plain HTTP is served on loopback or behind a TLS proxy only",
             is_loopback || http.tls_terminated_by_proxy,
-            "listen on loopback, or put a proxy with TLS in front and say so",
+            "set http.listen to loopback, or http.tls_terminated_by_proxy behind a TLS proxy",
         ),
         Finding::advice(
             "ASVS 12.2.1",
-            "TLS can be seen from here",
+            "transport security does not depend on a proxy",
             !http.tls_terminated_by_proxy,
-            "http.tls_terminated_by_proxy is your word that the proxy speaks TLS 1.2 or newer",
+            "http.tls_terminated_by_proxy is set; verify that the proxy requires TLS 1.2 or newer",
         ),
         Finding::new(
             "ASVS 4.1.3 and 13.4.5",
-            "only names of this service are answered for",
+            "requests for other host names are rejected",
             is_loopback || !http.allowed_hosts.is_empty(),
             "set http.allowed_hosts",
         ),
         Finding::advice(
             "ASVS 13.4.5 and 13.4.6",
-            "metrics and health are not for the public",
+            "metrics and health are served on loopback only",
             is_operations_local,
-            "see that operations.listen is reached by your monitoring only",
+            "operations.listen is not loopback; restrict access to your monitoring",
         ),
         Finding::new(
             "ASVS 3.4.2",
-            "pages of every origin may not call the API",
+            "cross-origin requests are limited to configured origins",
             !http.cors_origins.iter().any(|origin| origin == "*"),
-            "name the origins in http.cors_origins",
+            "replace * with your origins in http.cors_origins",
         ),
     ]
 }
@@ -136,27 +137,27 @@ fn lifetimes(settings: &Settings) -> Vec<Finding> {
     vec![
         Finding::new(
             "ASVS 7.3.1 and 7.3.2",
-            "whatever a password gave ends some day",
+            "tickets, sessions and tokens have an absolute lifetime",
             !settings.sessions.absolute.is_zero(),
             "set sessions.absolute_seconds",
         ),
         Finding::new(
             "ASVS 9.2.1",
-            "tokens live for a day at most",
+            "access tokens expire within a day",
             settings.access_tokens.lifetime <= LONGEST_TOKEN,
             "lower access_tokens.lifetime_seconds",
         ),
     ]
 }
 
-/// Asks the log of this process, which the same settings started as the log of `serve`.
+/// Checks the log of this process, which has the same settings as the log of `serve`.
 fn log(settings: &Settings) -> Vec<Finding> {
     let is_anchoring =
         (Duration::from_secs(1)..=LONGEST_ANCHOR_PERIOD).contains(&settings.anchor_period);
     vec![
         Finding::new(
             "ASVS 16.2.5",
-            "the log has its usual level",
+            "the log level is info or less verbose",
             LevelFilter::current() <= LevelFilter::INFO,
             "set log.level = \"info\"",
         ),
@@ -164,19 +165,19 @@ fn log(settings: &Settings) -> Vec<Finding> {
             "ASVS 16.3.1",
             "every request is logged with its caller",
             telemetry::are_requests_logged(),
-            "set log.level = \"info\"; below it, successful logins are not logged",
+            "set log.level = \"info\"; less verbose levels omit successful logins",
         ),
         Finding::new(
             "ASVS 16.3.3",
             "alarms are logged",
             log_events::are_alarms_logged(),
-            "the log did not start; run `config check`",
+            "logging is not started; run `config check`",
         ),
         Finding::new(
             "ASVS 16.4.2",
-            "anchors of the audit chains are written",
+            "anchors of the audit chains are logged at least daily",
             is_anchoring && log_events::are_anchors_logged(),
-            "set audit.anchor_seconds to at most a day",
+            "set audit.anchor_seconds to 1 to 86400",
         ),
     ]
 }

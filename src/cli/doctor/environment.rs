@@ -1,8 +1,8 @@
-//! Clauses that the keyring, the database and the system decide.
+//! Requirements that depend on the keyring, the database and the operating system.
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Finding, Verdict};
+use super::finding::{Finding, Verdict};
 use crate::{
     cli::{command_context, output::Failure},
     clock,
@@ -12,28 +12,29 @@ use crate::{
     storage::installation::{self, InstallationKind},
 };
 
-/// The oldest PostgreSQL that this was made for.
+/// The oldest supported PostgreSQL, as `server_version_num`.
 const SERVER_VERSION: i32 = 150_000;
 
-/// Clocks of service and database may differ by so much; delays and expiries go by both.
+/// The largest acceptable difference between the clocks of service and database. Delays and expiry
+/// times use both clocks.
 const CLOCK_DIFFERENCE: Duration = Duration::seconds(5);
 
-/// A key that is older should be replaced.
+/// The longest time that a key may seal data before it is rotated.
 const KEY_AGE: Duration = Duration::days(365);
 
-/// Everything that is found where the settings lead to.
-pub(super) async fn found(settings: Settings) -> Vec<Finding> {
-    let opened = diagnose(settings).await;
+/// Checks the operating system, the keyring and the database of the settings.
+pub(super) async fn check_environment(settings: Settings) -> Vec<Finding> {
+    let diagnosed = diagnose(settings).await;
     let mut findings = vec![system()];
-    match opened {
+    match diagnosed {
         Ok((diagnostics, kind)) => {
             findings.extend(database(&diagnostics, kind));
-            findings.extend(kept(&diagnostics));
+            findings.extend(stored_data(&diagnostics));
         }
-        Err(Failure(reason)) => findings.push(Finding {
+        Err(failure) => findings.push(Finding {
             clause: "ASVS 13.3.1 and 16.5.3",
-            what: "keyring and database can be used, and belong together",
-            verdict: Verdict::Fail(reason),
+            requirement: "the keyring and the database are usable and match",
+            verdict: Verdict::Fail(failure.to_string()),
         }),
     }
     findings
@@ -47,9 +48,9 @@ async fn diagnose(
     Ok((administration.diagnostics.diagnose().await?, kind))
 }
 
-/// Asks both ends: the server alone cannot tell a tunnel from a local connection, and encryption
-/// without a verified certificate lets another server answer.
-fn is_way_protected(diagnostics: &DiagnosticReport) -> bool {
+/// Checks both ends of the connection: the server alone cannot distinguish a tunnel from a local
+/// connection, and encryption without a verified certificate allows an impostor.
+fn is_connection_protected(diagnostics: &DiagnosticReport) -> bool {
     let DiagnosticReport { facts, route, .. } = diagnostics;
     (facts.is_local && route.is_local) || (facts.is_encrypted && route.verifies_server)
 }
@@ -58,9 +59,9 @@ fn system() -> Finding {
     let protection = startup::protect();
     Finding::advice(
         "ASVS 11.7.2",
-        "no core dumps, and memory stays out of swap",
+        "core dumps are disabled and memory is not swapped",
         protection.core_dumps_off && protection.memory_locked,
-        "let the account lock memory (LimitMEMLOCK=infinity or CAP_IPC_LOCK), or have no swap",
+        "allow memory locking (LimitMEMLOCK=infinity or CAP_IPC_LOCK), or disable swap",
     )
 }
 
@@ -70,89 +71,91 @@ fn database(diagnostics: &DiagnosticReport, kind: Option<InstallationKind>) -> V
     vec![
         Finding::new(
             "ASVS 13.3.1 and 16.5.3",
-            "keyring and database can be used, and belong together",
+            "the keyring and the database are usable and match",
             true,
             "",
         ),
         Finding::new(
             "ASVS 6.3.2",
-            "this is no trial, whose passwords are published",
+            "the database is not a demo with published passwords",
             kind != Some(InstallationKind::Development),
-            "make a new database with `migrate`",
+            "create a new database and run `migrate`",
         ),
         Finding::new(
             "ASVS 15.2.1",
-            "PostgreSQL is 15 or newer",
+            "PostgreSQL is version 15 or newer",
             facts.server_version >= SERVER_VERSION,
             "upgrade PostgreSQL",
         ),
         Finding::new(
             "ASVS 13.2.2",
-            "the service's role is no superuser",
+            "the database role of the service is not a superuser",
             !facts.is_superuser,
-            "create a role without SUPERUSER, and set database.role to it",
+            "create a role without SUPERUSER and set database.role to it",
         ),
         Finding::new(
             "ASVS 12.3.1 and 12.3.2",
-            "the way to the database is encrypted, or stays on this machine",
-            is_way_protected(diagnostics),
-            "put sslmode=verify-full into database.url",
+            "the database connection is local, or encrypted with a verified certificate",
+            is_connection_protected(diagnostics),
+            "add sslmode=verify-full to database.url",
         ),
         Finding::advice(
             "ASVS 13.2.2",
-            "the service's role cannot change audit events",
+            "the database role of the service cannot change audit events",
             !facts.can_change_evidence,
-            "set database.role to the service's role, and run `migrate` as another role",
+            "set database.role to the role of the service, and run `migrate` as another role",
         ),
         Finding::new(
-            "nothing is lost",
-            "what was acknowledged outlives a crash of PostgreSQL",
+            "durability",
+            "committed changes survive a crash of PostgreSQL",
             facts.is_durable,
-            "turn on fsync, full_page_writes and synchronous_commit",
+            "enable fsync, full_page_writes and synchronous_commit",
         ),
         Finding::new(
             "ASVS 16.2.2",
-            "the clocks of service and database agree",
+            "the clocks of the service and the database agree",
             difference <= CLOCK_DIFFERENCE,
-            "synchronise the clocks",
+            "synchronize the clocks",
         ),
     ]
 }
 
-fn kept(diagnostics: &DiagnosticReport) -> Vec<Finding> {
+fn stored_data(diagnostics: &DiagnosticReport) -> Vec<Finding> {
     let facts = &diagnostics.facts;
     let is_young = |first: OffsetDateTime| clock::now() - first <= KEY_AGE;
     let below = diagnostics.below_target.len();
     vec![
         Finding::new(
             "ASVS 8.2.1",
-            "somebody can administer",
+            "there is an active administrator",
             facts.administrators > 0,
-            "`user grant-admin`, or `user add --administrator`",
+            "run `user grant-admin` or `user add --administrator`",
         ),
         Finding::new(
             "ASVS 13.1.4 and 13.3.4",
             "the writing key is less than a year old",
             facts.key_first_used_at.is_none_or(is_young),
-            "`rotate-key add`, `use`, `reseal` and `retire`",
+            "run `rotate-key add`, `use`, `reseal` and `retire`",
         ),
         Finding::new(
-            "NIST 3.1.1.2 key held apart",
-            "everything is sealed under the writing key",
+            "NIST 3.1.1.2 keyed hash",
+            "every credential is sealed under the writing key",
             diagnostics.to_reseal == 0,
-            "`rotate-key reseal`",
+            "run `rotate-key reseal`",
         ),
         Finding::advice(
-            "NIST 3.1.1.2 cost raised over time",
-            "every hash costs what a new one does",
+            "NIST 3.1.1.2 cost factor",
+            "every hash has the current cost",
             below == 0,
-            &format!("{below} kinds of hashes are made anew when their owners log in"),
+            &format!(
+                "{below} sets of hash parameters are outdated; hashes are replaced when their users log in"
+            ),
         ),
         Finding::advice(
             "ASVS 6.1.1",
-            "nobody's credential is stopped",
+            "no credential is locked",
             facts.stopped == 0,
-            "`credential attempts` tells whose, `credential unlock` opens it",
+            "run `credential attempts` to inspect and `credential unlock` to unlock",
         ),
     ]
 }
