@@ -1,18 +1,18 @@
-//! Credential Keeper: a service that keeps the login credentials of users.
+//! Credential Keeper: a service that stores and verifies the login credentials of users.
 //!
-//! | Module | Holds |
+//! | Module | Contents |
 //! |---|---|
-//! | `cli` | one file for each command |
-//! | `startup` | putting the application together, and taking it down |
-//! | `http` | everything that knows the web framework |
+//! | `cli` | the command line, one file per command |
+//! | `startup` | building, running and shutting down the application |
+//! | `http` | the HTTP API; the only module that uses the web framework |
 //! | `service` | use cases and transactions |
 //! | `storage`, `key_sets` | SQL; the HTTP client of OpenID key sets |
 //! | `security` | cryptography |
-//! | `domain` | values and rules |
-//! | `configuration`, `telemetry`, `clock` | settings, logs, the time of day |
-//! | `log_filter`, `log_events` | what is logged, and what always is |
+//! | `domain` | types and rules without I/O |
+//! | `configuration`, `telemetry`, `clock` | settings, logs, the current time |
+//! | `log_filter`, `log_events` | the log filter, and the events that it never suppresses |
 //!
-//! Dependencies point downwards in this list only; `script/lint` checks it.
+//! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -29,7 +29,7 @@ mod startup;
 mod storage;
 mod telemetry;
 
-/// Single components for `script/bench components`.
+/// Components that `script/bench components` measures.
 #[cfg(feature = "bench")]
 pub mod bench_support {
     pub use crate::{

@@ -1,10 +1,10 @@
-//! Log events that `log.level` cannot turn off: alarms, and anchors of the audit chains.
+//! Log events that `log.level` cannot disable: alarms, and anchors of the audit chains.
 //!
-//! Each kind has its own target, which the filter of the log always enables.
+//! Each kind has its own target, which the log filter always enables.
 
 use tracing::{Level, enabled};
 
-/// The target of alarms, which need an operator's attention at once.
+/// The target of alarms, which require an operator's immediate attention.
 pub(crate) const ALARM: &str = "credential_keeper::alarm";
 
 /// The target of anchors, which `audit verify --anchors` reads from the log.
@@ -17,7 +17,7 @@ macro_rules! alarm {
     };
 }
 
-/// Logs an anchor that has these fields.
+/// Logs an anchor with these fields.
 macro_rules! anchor {
     ($($field:tt)+) => {
         tracing::info!(target: $crate::log_events::ANCHOR, { $($field)+ }, "anchor")
@@ -26,12 +26,12 @@ macro_rules! anchor {
 
 pub(crate) use {alarm, anchor};
 
-/// Whether the log of this process has alarms.
+/// True if this process logs alarms.
 pub(crate) fn are_alarms_logged() -> bool {
     enabled!(target: ALARM, Level::ERROR)
 }
 
-/// Whether the log of this process has anchors.
+/// True if this process logs anchors.
 pub(crate) fn are_anchors_logged() -> bool {
     enabled!(target: ANCHOR, Level::INFO)
 }

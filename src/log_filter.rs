@@ -1,4 +1,4 @@
-//! The filter that `log.level` describes: a level, and levels of single targets.
+//! Parses `log.level`: a level, and levels of single targets.
 
 use std::collections::BTreeSet;
 
@@ -7,46 +7,46 @@ use tracing_subscriber::filter::Targets;
 
 use crate::log_events::{ALARM, ANCHOR};
 
-/// Every module of this crate, and every library in the binary that logs.
+/// The modules of this crate, and the libraries that log.
 const TARGETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/log_targets.rs"));
 
-/// Targets that libraries name by hand.
+/// Targets of libraries that are not module paths.
 const NAMED_TARGETS: [&str; 3] = ["sqlx", "sqlx::query", "sqlx::postgres::notice"];
 
-/// Libraries that log for their own developers only, at `info` or, about requests that anybody can
-/// send broken, at `error`. `log.level` can name them to hear more.
-const QUIETED: [(&str, LevelFilter); 3] = [
+/// Libraries whose default level is lower: they log details for their developers, or errors that any
+/// client can cause. `log.level` can enable them.
+const REDUCED: [(&str, LevelFilter); 3] = [
     ("actix_server", LevelFilter::WARN),
     ("actix_http", LevelFilter::OFF),
     ("sqlx", LevelFilter::WARN),
 ];
 
-/// Why a text is not a filter.
+/// Why a filter is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadFilter {
-    /// A level is not a level.
+    /// A level is unknown.
     #[error(
         "must be error, warn, info, debug or trace; levels of single targets follow as \
          target=level, separated by commas"
     )]
     Level,
-    /// Nothing logs under that target.
+    /// A target is unknown.
     #[error(
-        "names a target that logs nothing; use credential_keeper, one of its modules, or a \
-         library such as sqlx or actix_http, with underscores"
+        "unknown log target; use credential_keeper, one of its modules, or a library such as sqlx \
+         or actix_http, with underscores"
     )]
     Target,
-    /// Only one of two levels can count.
+    /// A target has two levels.
     #[error("has two levels for one target; remove one")]
     Repeated,
 }
 
-/// Reads a filter. It always enables alarms and anchors.
+/// Parses a filter. The result always enables alarms and anchors.
 ///
 /// # Errors
 /// See [`BadFilter`].
 pub(crate) fn parse(text: &str) -> Result<Targets, BadFilter> {
-    let mut filter = Targets::new().with_default(LevelFilter::INFO).with_targets(QUIETED);
+    let mut filter = Targets::new().with_default(LevelFilter::INFO).with_targets(REDUCED);
     let mut seen = BTreeSet::new();
     for directive in text.split(',') {
         let (target, level) = directive.split_once('=').unwrap_or(("", directive));
@@ -54,24 +54,24 @@ pub(crate) fn parse(text: &str) -> Result<Targets, BadFilter> {
         if !directive.contains('=') {
             filter = filter.with_default(parse_level(level)?);
         } else if level.eq_ignore_ascii_case("off") {
-            filter = filter.with_target(known(target)?, LevelFilter::OFF);
+            filter = filter.with_target(require_known(target)?, LevelFilter::OFF);
         } else {
-            filter = filter.with_target(known(target)?, parse_level(level)?);
+            filter = filter.with_target(require_known(target)?, parse_level(level)?);
         }
         if !seen.insert(target) {
             return Err(BadFilter::Repeated);
         }
     }
-    // Added last, so that no directive counts against them.
+    // Added last, so that no directive overrides them.
     Ok(filter.with_target(ALARM, LevelFilter::ERROR).with_target(ANCHOR, LevelFilter::INFO))
 }
 
-/// The same filter without anchors, for a log whose anchors are written in another format.
+/// The filter without anchors, for a log that writes anchors in another format.
 pub(crate) fn without_anchors(filter: Targets) -> Targets {
     filter.with_target(ANCHOR, LevelFilter::OFF)
 }
 
-/// A filter that enables anchors and nothing else.
+/// A filter that enables anchors only.
 pub(crate) fn only_anchors() -> Targets {
     Targets::new().with_target(ANCHOR, LevelFilter::INFO)
 }
@@ -88,7 +88,7 @@ fn parse_level(text: &str) -> Result<LevelFilter, BadFilter> {
     found.map(|(_, level)| level).ok_or(BadFilter::Level)
 }
 
-fn known(target: &str) -> Result<&str, BadFilter> {
+fn require_known(target: &str) -> Result<&str, BadFilter> {
     let is_known = TARGETS.contains(&target) || NAMED_TARGETS.contains(&target);
     if is_known { Ok(target) } else { Err(BadFilter::Target) }
 }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_that_means_nothing_is_refused() {
+    fn an_invalid_filter_is_rejected() {
         for (text, error) in [
             ("", BadFilter::Level),
             ("warning", BadFilter::Level),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_means_what_it_says_and_always_has_alarms_and_anchors() {
+    fn a_filter_enables_its_levels_and_always_alarms_and_anchors() {
         for text in [
             "error",
             "INFO",
@@ -141,7 +141,7 @@ mod tests {
         assert!(filter.would_enable("credential_keeper::http::hosts", &Level::DEBUG));
         assert!(!filter.would_enable("credential_keeper::service", &Level::INFO));
         assert!(!filter.would_enable("actix_http::h1", &Level::ERROR));
-        // A level of one target says nothing about all others.
+        // The level of one target does not change the level of others.
         assert!(parse("sqlx=debug").unwrap().would_enable("credential_keeper::cli", &Level::INFO));
     }
 

@@ -1,11 +1,11 @@
-//! The process: everything else is in the library.
+//! The binary. All code is in the library.
 #![forbid(unsafe_code)]
 
 use std::{alloc::System, process::ExitCode};
 
 use zeroizing_alloc::ZeroAlloc;
 
-/// Whatever is given back is wiped, whoever had it: parsers, the web server, the database's client.
+/// Zeroizes all freed memory, also that of parsers, the web server and the database client.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 

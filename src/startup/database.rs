@@ -1,4 +1,4 @@
-//! The database of an installation: opening it, the schema, and what it is for.
+//! Opens the database of an installation and checks its schema, its kind and its keyring.
 
 use std::{
     path::PathBuf,
@@ -21,41 +21,42 @@ use crate::{
     telemetry::error_chain,
 };
 
-/// How long a database that is not there yet is left alone before it is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The delay between two attempts to connect.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Opens the database as [`connect`] does, and waits for it as long as the settings say: where
-/// everything is started at once, it may be there later.
+/// Opens the database like [`connect`], and retries for `database.startup_wait_seconds`: in a
+/// deployment that starts everything at once, the database can become ready later. `print_status` is
+/// called once when the first attempt fails.
 ///
 /// # Errors
-/// As [`connect`], when the wait is over.
+/// Those of [`connect`], after the wait.
 pub(crate) async fn connect_when_ready(
     settings: &Settings,
-    tell: impl FnOnce(&str),
+    print_status: impl FnOnce(&str),
 ) -> Result<Database, StartError> {
     let wait = settings.database.startup_wait;
     let until = Instant::now() + wait;
-    let mut tell = Some(tell);
+    let mut print_status = Some(print_status);
     loop {
         let error = match connect(settings).await {
-            Err(StartError::Database(error)) if error.may_pass() => error,
-            done => return done,
+            Err(StartError::Database(error)) if error.is_transient() => error,
+            result => return result,
         };
         if Instant::now() >= until {
             return Err(StartError::DatabaseNotReady { wait, source: error });
         }
-        if let Some(tell) = tell.take() {
+        if let Some(print_status) = print_status.take() {
             let (seconds, reason) = (wait.as_secs(), error_chain(&error));
-            tell(&format!("waiting up to {seconds} s for the database: {reason}"));
+            print_status(&format!("waiting up to {seconds} s for the database: {reason}"));
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 
-/// Opens the database that the settings describe, with its first connection.
+/// Opens the database of the settings with a first connection.
 ///
 /// # Errors
-/// When a setting is missing, or nobody answers.
+/// When a setting is missing or invalid, or the connection fails.
 pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
     let problems = problems_of_database(settings);
     if !problems.is_empty() {
@@ -75,12 +76,12 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
     Ok(storage::connect(options).await?)
 }
 
-/// Reads the file for each connection: a password that was rotated counts at once.
+/// Reads the file for each connection, so that a rotated password is used without a restart.
 fn password_source(file: PathBuf) -> PasswordSource {
     Box::new(move || Ok(read_password(&file)?))
 }
 
-/// Fails unless every migration of this binary is applied.
+/// Fails unless all migrations of this binary are applied.
 pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartError> {
     match storage::pending_migrations(database).await? {
         0 => Ok(()),
@@ -88,11 +89,10 @@ pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartE
     }
 }
 
-/// Applies the missing migrations, marks a database that is not marked yet, and grants
-/// `database.role` what `serve` needs.
+/// Applies the pending migrations, marks a new database with its kind, and grants `database.role` the
+/// rights of `serve`.
 ///
-/// A trial's passwords are published, and a real installation must not be tried things out on: so
-/// `dev` and `serve` never share a database.
+/// `dev` and `serve` never share a database: the passwords of a demo are published.
 pub(crate) async fn migrate(
     settings: &Settings,
     database: &Database,
@@ -102,14 +102,13 @@ pub(crate) async fn migrate(
     storage::migrate(database).await?;
     installation::insert_kind(database, kind, clock::now()).await?;
     if let Some(role) = &settings.database.role {
-        let refused =
-            |error| StartError::Setting(format!("database.role: {}", error_chain(&error)));
-        storage::grant(database, role).await.map_err(refused)?;
+        let failed = |error| StartError::Setting(format!("database.role: {}", error_chain(&error)));
+        storage::grant(database, role).await.map_err(failed)?;
     }
     Ok(())
 }
 
-/// Fails when the database is of another kind.
+/// Fails when the database has another kind.
 pub(crate) async fn require_kind(
     database: &Database,
     kind: InstallationKind,
@@ -120,7 +119,7 @@ pub(crate) async fn require_kind(
     }
 }
 
-/// Fails when the keyring of the settings is not the one that the database was written with.
+/// Fails when the keyring of the settings does not match the database.
 pub(crate) async fn require_keyring(
     settings: &Settings,
     database: &Database,

@@ -1,12 +1,13 @@
-//! How many connections the system lets this process have: each needs a file descriptor.
+//! The limit of open files, which bounds the number of connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for everything but callers: the database, listeners, files, and the runtime.
+/// File descriptors for everything but client connections: the database, listeners, files and the
+/// runtime.
 const RESERVED: usize = 256;
 
-/// As many callers' connections as are wanted, or as the system allows. Raises the soft limit to the
-/// hard one first: many systems start processes with room for a thousand.
+/// The number of client connections that the limit of open files allows, at most `wanted`. Raises the
+/// soft limit to the hard limit first: many systems start processes with a soft limit of 1024.
 pub(super) fn allowed_connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
@@ -20,8 +21,8 @@ pub(super) fn allowed_connections(wanted: usize) -> usize {
         tracing::warn!(
             wanted,
             allowed,
-            "the limit of open files allows fewer connections than http.maximum_connections; \
-             raise it (LimitNOFILE, ulimit -n)"
+            "the limit of open files is lower than http.maximum_connections; raise it \
+             (LimitNOFILE, ulimit -n)"
         );
     }
     allowed

@@ -1,4 +1,4 @@
-//! Why the application does not start, each in one sentence for whoever starts it.
+//! Errors that keep the application from starting, as messages for the operator.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -9,54 +9,54 @@ use crate::{
     storage::StorageError,
 };
 
-/// Why the application did not start. Each is one sentence for whoever starts it.
+/// Why the application did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address cannot be listened on.
-    #[error("{address} cannot be listened on: {}", reason(.source))]
+    /// Listening on the address failed.
+    #[error("cannot listen on {address}: {}", reason(.source))]
     Listen {
-        /// The address that was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A setting is missing or wrong.
+    /// A setting is missing or invalid.
     #[error("{0}")]
     Setting(String),
-    /// The keys cannot be used.
+    /// The keyring is invalid or does not match the database.
     #[error(transparent)]
     Keyring(Box<dyn std::error::Error + Send + Sync>),
-    /// An issuer's key set cannot be used.
+    /// The key set of an issuer is invalid.
     #[error(transparent)]
     Issuer(Box<dyn std::error::Error + Send + Sync>),
     /// The hashing engine did not start.
     #[error(transparent)]
     Hashing(Box<dyn std::error::Error + Send + Sync>),
-    /// The database cannot be used.
+    /// Connecting to the database failed.
     #[error(transparent)]
     Database(DatabaseError),
-    /// The database could not be used in the time that a start waits for it.
+    /// The database was not ready within the configured wait.
     #[error(
-        "the database was not ready within {} s (database.startup_wait_seconds); check that \
-         PostgreSQL is running and that database.url leads to it", .wait.as_secs()
+        "timed out after {} s waiting for the database (database.startup_wait_seconds); check that \
+         PostgreSQL is running and that database.url is correct", .wait.as_secs()
     )]
     DatabaseNotReady {
-        /// How long it was waited for.
+        /// The configured wait.
         wait: Duration,
-        /// What was wrong the last time.
+        /// The error of the last attempt.
         source: DatabaseError,
     },
-    /// The database is older than this binary.
-    #[error("{0} migrations are not applied; run `credential-keeper migrate`")]
+    /// Migrations are pending.
+    #[error("{0} database migrations are pending; run `credential-keeper migrate`")]
     PendingMigrations(usize),
     /// The database belongs to the other kind of installation.
-    #[error("this is a {0} database; dev and serve never share one")]
+    #[error("this is a {0} database; dev and serve require separate databases")]
     WrongKind(&'static str),
-    /// A document cannot be written.
+    /// Generating a document failed.
     #[error(transparent)]
     Document(Box<dyn std::error::Error + Send + Sync>),
-    /// No client for the key sets of issuers.
-    #[error("there is no TLS for the key sets of issuers")]
+    /// Creating the HTTP client for key sets failed.
+    #[error("cannot initialize TLS for the key sets of issuers")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The web server did not start or failed.
     #[error("the web server failed")]
@@ -71,7 +71,7 @@ impl StartError {
 
 fn reason(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::AddrInUse {
-        return "another program is listening there".to_owned();
+        return "another program is listening on this address".to_owned();
     }
     error.to_string()
 }
@@ -119,14 +119,14 @@ impl From<StorageError> for StartError {
     }
 }
 
-/// Why the database cannot be used.
+/// Why the database is not usable.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct DatabaseError(StorageError);
 
 impl DatabaseError {
-    /// True when nothing has to be changed for it to work later.
-    pub(super) fn may_pass(&self) -> bool {
+    /// True when a later attempt can succeed without a change of the configuration.
+    pub(super) fn is_transient(&self) -> bool {
         self.0.may_pass()
     }
 }

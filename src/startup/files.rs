@@ -1,4 +1,4 @@
-//! What is wrong with the files that settings name, and with what they say about them.
+//! Checks the files that settings name, the database URL and the log filter.
 
 use std::{fs::File, io, path::Path};
 
@@ -16,27 +16,26 @@ use crate::{
     telemetry::error_chain,
 };
 
-/// Problems that are not of one setting by itself: of files, of the database's URL and of the log.
+/// Problems of files, of the database URL and of the log filter.
 pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     let mut problems = problems_of_database(settings);
-    let mut refuse = |setting: &str, error: &(dyn std::error::Error + 'static)| {
+    let mut reject = |setting: &str, error: &(dyn std::error::Error + 'static)| {
         problems.push(problem(setting, error_chain(error)));
     };
     if let Err(error) = log_filter::parse(&settings.log.level) {
-        refuse("log.level", &error);
+        reject("log.level", &error);
     }
     if let Some(Err(error)) = settings.keyring_file.as_deref().map(Keyring::load) {
-        refuse("keyring.file", &error);
+        reject("keyring.file", &error);
     }
     let types = settings.credential_types();
     if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types)) {
-        refuse("authentication.issuers", &error);
+        reject("authentication.issuers", &error);
     }
     problems
 }
 
-/// Problems of the database's URL and of the files beside it, which every command refuses that opens
-/// the database.
+/// Problems of the database URL and its files. Every command that opens the database rejects them.
 pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     let password_file = settings.database.password_file.as_deref();
@@ -45,13 +44,14 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
         Some(Err(error)) => problems.push(problem("database.url", error.to_string())),
         Some(Ok(url)) => {
             if url.has_password && password_file.is_some() {
-                let reason = "has a password, and database.password_file is set; remove one";
+                let reason =
+                    "contains a password, and database.password_file is set; remove one of the two";
                 problems.push(problem("database.url", reason));
             }
             let unreadable =
                 url.certificates.iter().filter_map(|file| require_readable(file).err());
-            let open = url.private_key.iter().filter_map(|file| secret_file::open(file).err());
-            let reasons = unreadable.chain(open).map(|error| error_chain(&error));
+            let insecure = url.private_key.iter().filter_map(|file| secret_file::open(file).err());
+            let reasons = unreadable.chain(insecure).map(|error| error_chain(&error));
             problems.extend(reasons.map(|reason| problem("database.url", reason)));
         }
     }
@@ -65,13 +65,13 @@ fn problem(setting: &str, reason: impl Into<String>) -> Problem {
     Problem { setting: setting.to_owned(), reason: reason.into() }
 }
 
-/// Fails when a file that is no secret cannot be read.
+/// Fails when a public file cannot be read.
 fn require_readable(file: &Path) -> Result<(), SecretFileError> {
     let unreadable = |error: io::Error| SecretFileError::Unreadable(file.to_owned(), error);
     File::open(file).map(drop).map_err(unreadable)
 }
 
-/// The password in a file, without the line end behind it.
+/// Reads the password of a file, without the line end.
 pub(super) fn read_password(file: &Path) -> Result<SecretString, SecretFileError> {
     let text = secret_file::read(file)?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))

@@ -1,4 +1,4 @@
-//! Puts the application together from its settings, runs it, and takes it down in order.
+//! Builds the application from its settings, runs it and shuts it down.
 
 mod components;
 mod database;
@@ -41,26 +41,26 @@ use crate::{
     storage::Database,
 };
 
-/// Listens on an address, before anything slower is started.
+/// Listens on an address. Called before slower steps, so that a conflict is reported at once.
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let refused = |source| StartError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    // The standard library has 128 connections wait to be accepted; a burst is longer than that,
-    // and what does not fit is tried again by its system only after a second.
-    rustix::net::listen(&listener, BACKLOG).map_err(|error| refused(error.into()))?;
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    // The backlog of the standard library is 128. A burst of connections is longer, and clients retry a
+    // dropped connection only after a second.
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
     Ok(listener)
 }
 
-/// Connections that may wait to be accepted; the system may allow fewer.
+/// The backlog: connections that wait to be accepted. The system may allow fewer.
 const BACKLOG: i32 = 4096;
 
-/// How long the last anchors, and closing the database connections, may take each.
+/// How long each of the last steps may take: writing anchors, and closing database connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections of the operations listener: probes and a few collectors of metrics.
+/// The most connections of the operations listener: probes and a few metrics collectors.
 const OPERATIONS_CONNECTIONS: usize = 128;
 
-/// The whole application, listening but not yet answering.
+/// The application, listening but not serving yet.
 pub struct Application {
     listener: TcpListener,
     operations: Option<TcpListener>,
@@ -75,17 +75,16 @@ pub struct Application {
 }
 
 impl Application {
-    /// Builds the application over a database, on the addresses of the settings. Port 0 takes a
-    /// free one. Must be called on the runtime that
-    /// the database was opened on.
+    /// Builds the application on the addresses of the settings. Port 0 selects a free port. Must be
+    /// called on the runtime that the database was opened on.
     ///
     /// # Errors
-    /// When an address is taken, or keys, issuers or hashing cannot be had.
+    /// When an address is in use, or keys, issuers or hashing fail to load.
     pub fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
         Self::build_on(listen(settings.http.listen)?, settings, database)
     }
 
-    /// As [`Self::build`], on a listener that is already open.
+    /// Like [`Self::build`], on an open listener.
     pub(crate) fn build_on(
         listener: TcpListener,
         settings: &Settings,
@@ -99,7 +98,7 @@ impl Application {
                 settings.http.answer_timeout,
             ),
             readiness: Readiness::default(),
-            connections: registry(settings),
+            connections: connection_registry(settings),
             documents: http::build_documents(&settings.http.base_path)?,
             allowed_hosts: settings
                 .http
@@ -132,34 +131,34 @@ impl Application {
         })
     }
 
-    /// The address of the API, with the real port.
+    /// The address of the API with its actual port.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the operating system fails to return it.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The address of the operations listener, when there is one.
+    /// The address of the operations listener, if enabled.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the operating system fails to return it.
     pub fn operations_address(&self) -> io::Result<Option<SocketAddr>> {
         self.operations.as_ref().map(TcpListener::local_addr).transpose()
     }
 
-    /// What hashing can do here, measured at start.
+    /// The hashing capacity, measured at startup.
     pub(crate) fn capacity(&self) -> Capacity {
         self.hashing.capacity()
     }
 
-    /// The most memory this process takes, in KiB.
+    /// The most memory of the process, in KiB.
     pub(crate) fn memory_ceiling_kib(&self) -> u64 {
         self.memory_ceiling_kib
     }
 
-    /// Answers until `stop` comes. Then readiness says 503 for the grace, the listener closes,
-    /// and what was accepted is finished.
+    /// Serves until `stop` completes. Then readiness returns 503 for the grace period, the listener
+    /// closes, and accepted requests finish.
     ///
     /// # Errors
     /// When the web server fails.
@@ -186,8 +185,8 @@ impl Application {
             }
         };
         let anchors = Arc::clone(&background.anchors);
-        let mut tasks = start(background, database.clone(), anchor_period);
-        application.ended_or(stop).await?;
+        let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
+        application.run_until(stop).await?;
         systemd::notify_stopping();
         state.readiness.stop();
         tokio::time::sleep(shutdown.grace).await;
@@ -199,20 +198,20 @@ impl Application {
         if !anchor_period.is_zero()
             && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
         {
-            tracing::warn!("the last anchors were not written in time");
+            tracing::warn!("timed out writing the last audit anchors");
         }
         hashing.close();
         tracing::info!(hashes = hashing.hashed(), "stopped");
-        // A database that does not answer any more must not keep the process from ending.
+        // An unresponsive database must not keep the process from exiting.
         if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
-            tracing::warn!("the database connections did not close in time");
+            tracing::warn!("timed out closing the database connections");
         }
         Ok(())
     }
 }
 
-/// The connections of callers, none yet.
-fn registry(settings: &Settings) -> Arc<ConnectionRegistry> {
+/// An empty registry of client connections.
+fn connection_registry(settings: &Settings) -> Arc<ConnectionRegistry> {
     let connections = &settings.http.connections;
     let maximum = descriptors::allowed_connections(connections.maximum);
     ConnectionRegistry::new(ConnectionLimits {
@@ -227,8 +226,12 @@ fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
     PhaseTimeouts { read: read_timeout, idle: idle_timeout, write: write_timeout }
 }
 
-/// Starts the tasks that run beside requests, until the process ends.
-fn start(background: Background, database: Database, anchor_period: Duration) -> JoinSet<()> {
+/// Spawns the background tasks, which run until shutdown.
+fn spawn_background_tasks(
+    background: Background,
+    database: Database,
+    anchor_period: Duration,
+) -> JoinSet<()> {
     let Background { anchors, housekeeping, last_uses, rehashing } = background;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { housekeeping.run().await });

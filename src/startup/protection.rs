@@ -1,37 +1,36 @@
-//! What the system can do so that secrets stay in this process: no core dumps, nobody looks in, and
-//! nothing of it is written to swap.
+//! Keeps secrets in the memory of this process: disables core dumps and tracing, and locks memory.
 
 use rustix::{
     mm::{MlockAllFlags, mlockall},
     process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
 };
 
-/// What the system granted.
+/// The protections that the operating system granted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Protection {
-    /// True: no core dump is written, and no other process of this account can look into this one.
+    /// True: core dumps are disabled, and other processes of this account cannot read the memory.
     pub(crate) core_dumps_off: bool,
-    /// True: nothing is written to swap.
+    /// True: memory is not swapped.
     pub(crate) memory_locked: bool,
 }
 
-/// Forbids core dumps, of children too, and that other processes look in.
+/// Disables core dumps, also of child processes, and tracing by other processes.
 pub(crate) fn forbid_core_dumps() -> bool {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let is_limited = setrlimit(Resource::Core, none).is_ok();
     is_limited && set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok()
 }
 
-/// Keeps what this process uses out of swap, where it may lock as much as it wants. With a limit
-/// the lock would make an allocation fail some day, and the process with it.
+/// Disables core dumps, and locks memory if the process may lock without a limit. Under a limit, a
+/// later allocation would fail.
 pub(crate) fn protect() -> Protection {
     Protection { core_dumps_off: forbid_core_dumps(), memory_locked: lock_memory() }
 }
 
-/// Asks without any allowance: the system then agrees only for the capability that needs none,
-/// which it knows better than what a container is told of its capabilities.
+/// Locks memory if there is no limit, or with `CAP_IPC_LOCK`. The test for the capability sets the
+/// limit to zero and tries: the capability sets of a container can be misleading.
 fn lock_memory() -> bool {
-    // Only what is touched: reserved stacks and arenas would count as used otherwise.
+    // ONFAULT locks used pages only, not reserved stacks and arenas.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     let limit = getrlimit(Resource::Memlock);
     if limit.current.is_none() {
@@ -39,7 +38,7 @@ fn lock_memory() -> bool {
     }
     let none = Rlimit { current: Some(0), ..limit };
     let is_locked = setrlimit(Resource::Memlock, none).is_ok() && mlockall(flags).is_ok();
-    // Lifting a limit to where it was is always allowed.
+    // Restoring the soft limit is always allowed.
     let _ = setrlimit(Resource::Memlock, limit);
     is_locked
 }

@@ -1,4 +1,4 @@
-//! One web server: started, and stopped without losing what it accepted.
+//! Runs a web server and stops it gracefully.
 
 use std::{
     future::{Future, ready},
@@ -27,21 +27,21 @@ use crate::{
     telemetry::task_failed,
 };
 
-/// Connections of a worker beyond its share: those that are just being closed to make room.
+/// Additional connections per worker: evicted connections that are still closing.
 const EXCESS: usize = 64;
 
 /// How long a connection may take to close.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A web server that is running.
-pub(super) struct Running {
+/// A running web server.
+pub(super) struct RunningServer {
     handle: ServerHandle,
     server: JoinHandle<io::Result<()>>,
 }
 
-impl Running {
-    /// Waits for `stop`; a server that ends before it has failed.
-    pub(super) async fn ended_or(
+impl RunningServer {
+    /// Runs until `stop` completes. Fails if the server ends earlier.
+    pub(super) async fn run_until(
         &mut self,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
@@ -49,25 +49,25 @@ impl Running {
             () = stop => Ok(()),
             ended = &mut self.server => {
                 let error = ended.map_err(task_failed).and_then(|ended| ended).err();
-                Err(StartError::Server(error.unwrap_or_else(|| io::Error::other("it ended"))))
+                Err(StartError::Server(error.unwrap_or_else(|| io::Error::other("it stopped unexpectedly"))))
             }
         }
     }
-    /// Closes the listener, finishes what was accepted, and ends.
+    /// Closes the listener, finishes accepted requests and stops.
     pub(super) async fn stop(self) -> Result<(), StartError> {
         self.handle.stop(true).await;
         self.server.await.map_err(task_failed).and_then(|ended| ended).map_err(StartError::Server)
     }
 }
 
-/// Starts a web server on a listener. Its connections are in `registry`.
+/// Starts a web server on a listener. `registry` tracks its connections.
 pub(super) fn serve<F, A, B>(
     listener: TcpListener,
     shutdown_timeout: Duration,
     timeouts: PhaseTimeouts,
     registry: &Arc<ConnectionRegistry>,
     build: F,
-) -> Result<Running, StartError>
+) -> Result<RunningServer, StartError>
 where
     F: Fn() -> App<A> + Send + Clone + 'static,
     A: ServiceFactory<
@@ -95,7 +95,7 @@ where
             .keep_alive(timeouts.idle)
             .client_request_timeout(timeouts.read)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            // A caller that closes its side has gone away; its work is cancelled.
+            // A client that closes its side is gone; its request is cancelled.
             .h1_allow_half_closed(false)
             .on_connect_ext(|stream: &TimedStream<TcpStream>, data| {
                 data.insert(stream.progress());
@@ -108,18 +108,18 @@ where
     let server = builder
         .disable_signals()
         .workers(waiting_threads())
-        // Ours is smaller, and makes room instead of letting new connections wait. This one keeps the
-        // accepting thread from taking in more than there are descriptors for.
+        // The limit of the registry is smaller and evicts idle connections instead of queueing new ones.
+        // This limit protects the file descriptors.
         .max_concurrent_connections(maximum.div_ceil(waiting_threads()) + EXCESS)
         .shutdown_timeout(shutdown_timeout.as_secs())
         .listen("http", listener, accept)
         .map_err(StartError::Server)?
         .run();
     let handle = server.handle();
-    Ok(Running { handle, server: tokio::spawn(server) })
+    Ok(RunningServer { handle, server: tokio::spawn(server) })
 }
 
-/// A new connection with its place and deadlines. Where there is no place, it is closed.
+/// Registers a new connection and adds its timeouts. Closes it if the registry is full.
 fn register(
     socket: TcpStream,
     timeouts: PhaseTimeouts,
@@ -129,19 +129,19 @@ fn register(
     let registration = registry.register(peer.map(|peer| peer.ip()));
     let registration =
         registration.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
-    // Answers are short: the system need not wait for more.
+    // Responses are short: Nagle's algorithm would only delay them.
     let _ = socket.set_nodelay(true);
     Ok((TimedStream::new(socket, timeouts, registration), peer))
 }
 
-/// Logs what the web server answers on its own, before any request reaches the application.
+/// Logs responses of the web server to requests that never reach the application.
 fn log_failure(error: DispatchError) -> DispatchError {
     if let DispatchError::Parse(cause) = &error {
         let status = if matches!(cause, ParseError::TooLarge) { 431 } else { 400 };
         tracing::info!(
             http.status = status,
             cause = cause as &dyn std::error::Error,
-            "a request could not be read"
+            "invalid HTTP request"
         );
     }
     error

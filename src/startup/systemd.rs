@@ -1,22 +1,22 @@
-//! Tells systemd the state of this process, where it asks for it (`sd_notify(3)`, `Type=notify` and
-//! `WatchdogSec=`). Without `NOTIFY_SOCKET` nothing happens.
+//! Notifies systemd of the state of this process (`sd_notify(3)`, `Type=notify` and `WatchdogSec=`).
+//! Does nothing without `NOTIFY_SOCKET`.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The service accepts connections.
+/// Notifies that the service accepts connections.
 pub(crate) fn notify_ready() {
     notify(NotifyState::Ready);
 }
 
-/// The service has begun to stop.
+/// Notifies that the service is stopping.
 pub(super) fn notify_stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Tells the watchdog that the runtime still runs tasks, twice in each of its periods. Ends at once
-/// where there is no watchdog.
+/// Notifies the watchdog twice per period that the runtime runs tasks. Returns at once without a
+/// watchdog.
 pub(super) async fn feed_watchdog() {
     let Some(period) = sd_notify::watchdog_enabled().filter(|period| *period > Duration::ZERO)
     else {
@@ -31,6 +31,6 @@ pub(super) async fn feed_watchdog() {
 
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd could not be told the state of the service");
+        tracing::warn!(%error, "cannot notify systemd");
     }
 }

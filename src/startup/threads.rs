@@ -1,12 +1,11 @@
-//! How many threads wait for others: for callers and for the database.
+//! The number of threads for I/O.
 
 use std::thread;
 
-/// Threads of the web server, and as many for use cases and the database.
+/// The number of worker threads of the web server, and of the runtime for use cases and the database.
 ///
-/// The cores belong to the hashing threads, of which there is one for each. What is left to do for
-/// a request is a fiftieth of its hash, so half as many threads are never the narrow place; more of
-/// them only wake each other and find their caches cold.
+/// Hashing has one thread per core. The other work of a request is 2 % of its hash, so that half as
+/// many threads are sufficient. More threads cost context switches and cache misses.
 pub(crate) fn waiting_threads() -> usize {
     thread::available_parallelism().map_or(1, |cores| usize::from(cores).div_ceil(2))
 }

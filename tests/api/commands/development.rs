@@ -192,7 +192,7 @@ fn a_data_folder_in_use_and_a_taken_port_are_one_sentence_each() {
     let other = Trial::new();
     let address = server.ready.trim_start_matches("http://");
     let complaint = other.complaint(&["--listen", address]);
-    assert!(complaint.contains("another program is listening there"), "{complaint}");
+    assert!(complaint.contains("another program is listening on this address"), "{complaint}");
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
     stop(server, Signal::INT);
 }
