@@ -1,4 +1,4 @@
-//! `config check`: every problem of the settings at once.
+//! `config check`: checks the settings and prints all problems.
 
 use std::process::ExitCode;
 
@@ -6,16 +6,16 @@ use clap::Subcommand;
 
 use super::{output, output::Failure};
 use crate::{
-    configuration::{Problem, Settings},
+    configuration::{self, Settings},
     startup,
 };
 
 /// The subcommands of `config`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Checks the settings as `serve` would read them, and the files they name.
+    /// Check the settings and the files they name, as `serve` does, and print all problems.
     Check {
-        /// Print the settings too, without secrets.
+        /// Also print the effective settings as TOML, without secrets. Problems become comments.
         #[arg(long)]
         show: bool,
     },
@@ -24,26 +24,26 @@ pub(super) enum Command {
 /// Runs a subcommand.
 pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let Command::Check { show } = command;
+    let mut effective = None;
     let problems = match Settings::from_environment() {
         Err(problems) => problems.0,
         Ok(settings) => {
-            if *show {
-                output::print_result(format_args!("{settings:#?}"))?;
-            }
+            effective = show.then(configuration::effective_settings).transpose()?;
             let mut problems = settings.problems_of_serving();
             problems.extend(startup::problems_of_files(&settings));
             problems
         }
     };
-    for problem in &problems {
-        output::print_result(problem)?;
+    if let Some(effective) = &effective {
+        output::print_result(format_args!("{effective}\n"))?;
     }
-    conclude(&problems)
-}
-
-fn conclude(problems: &[Problem]) -> Result<ExitCode, Failure> {
+    // The whole output with `--show` is a TOML file.
+    let prefix = if *show { "# " } else { "" };
+    for problem in &problems {
+        output::print_result(format_args!("{prefix}{problem}"))?;
+    }
     if problems.is_empty() {
-        output::print_result("the settings are valid")?;
+        output::print_result(format_args!("{prefix}the settings are valid"))?;
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)

@@ -1,24 +1,24 @@
-//! Bounds on connections: how many, and how long each phase of one may take.
+//! Settings of client connections: limits and timeouts.
 
 use std::time::Duration;
 
-use super::{Problem, reader::Reader};
+use super::{problem::Problem, reader::Reader};
 
-/// More than a system has ports for one address.
-const MOST_CONNECTIONS: usize = 1_000_000;
+/// The upper bound of the limit: more than there are ports for one address.
+const MAXIMUM_LIMIT: usize = 1_000_000;
 
-/// What section `http` says of connections.
+/// The connection settings of section `http`.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
-    /// In all.
+    /// The most connections.
     pub(crate) maximum: usize,
-    /// From one address that is no trusted proxy.
+    /// The most connections from one address that is not a trusted proxy.
     pub(crate) per_address: usize,
-    /// From the first byte of a request to the last one of its head, and then of its body.
+    /// How long the request head may take, and then the request body.
     pub(crate) read_timeout: Duration,
-    /// Between an answer and the next request.
+    /// How long a connection may be idle between requests.
     pub(crate) idle_timeout: Duration,
-    /// Until the caller has taken what was sent.
+    /// How long the client may take to read a response.
     pub(crate) write_timeout: Duration,
 }
 
@@ -33,8 +33,8 @@ impl ConnectionSettings {
         }
     }
 
-    pub(super) fn contradictions(&self) -> Option<Problem> {
-        if !(1..=MOST_CONNECTIONS).contains(&self.maximum) {
+    pub(super) fn problems(&self) -> Option<Problem> {
+        if !(1..=MAXIMUM_LIMIT).contains(&self.maximum) {
             let reason = "must be between 1 and 1000000";
             return Some(Problem::new("http.maximum_connections", reason));
         }

@@ -1,10 +1,10 @@
-//! The credential types that settings add to the built-in ones.
+//! Settings of additional credential types.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::domain::{
     credential::MAXIMUM_VALUE,
     credential_type::{CredentialKind, CredentialType, TypeTexts, ValueControl, ValueLimits},
@@ -16,7 +16,7 @@ const MAXIMUM_TEXT: usize = 254;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A hundred years: beyond a few thousand, clocks overflow.
+/// The longest validity, in days: 100 years. Times more than a few thousand years ahead overflow.
 const MAXIMUM_DAYS: u32 = 36_500;
 
 const SETTING: &str = "credentials.additional_types";
@@ -29,33 +29,33 @@ pub(crate) struct TypeSettings {
     pub(crate) kind: TypeKind,
     #[serde(default)]
     pub(crate) usable_for_basic: bool,
-    /// What people read; the name when there is none.
+    /// The display name. Default: the name.
     pub(crate) display_type: Option<String>,
     #[serde(default)]
     pub(crate) description: String,
-    /// How a value is entered; by the kind when it is not said.
+    /// The input control of a value. Default: by the kind.
     pub(crate) control: Option<ControlKind>,
-    /// Users of which types can have it; empty: all.
+    /// The user types that can have the credential type. Empty: all.
     #[serde(default)]
     pub(crate) user_types: Vec<UserKind>,
-    #[serde(default = "one")]
+    #[serde(default = "default_minimum_bytes")]
     pub(crate) minimum_bytes: usize,
-    #[serde(default = "longest_value")]
+    #[serde(default = "default_maximum_bytes")]
     pub(crate) maximum_bytes: usize,
-    /// How long a credential counts after it was saved; none: for ever.
+    /// How long a credential is valid after it was saved. `None`: without expiry.
     pub(crate) validity_days: Option<u32>,
 }
 
 /// A value is never empty.
-fn one() -> usize {
+fn default_minimum_bytes() -> usize {
     1
 }
 
-fn longest_value() -> usize {
+fn default_maximum_bytes() -> usize {
     MAXIMUM_VALUE
 }
 
-/// How a value of an additional type is entered.
+/// The input control for values of an additional type.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ControlKind {
@@ -66,7 +66,7 @@ pub(crate) enum ControlKind {
     Hidden,
 }
 
-/// The types of users, as settings spell them.
+/// User types, in the spelling of the settings.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum UserKind {
@@ -77,27 +77,27 @@ pub(crate) enum UserKind {
     System,
 }
 
-/// What the value of an additional type is.
+/// The kind of an additional type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TypeKind {
-    /// Verified by its hash.
+    /// A secret that is verified by its hash.
     Secret,
-    /// Maps an identity of another system.
+    /// An identifier of the user in another system.
     Identifier,
 }
 
 impl TypeSettings {
-    /// The type that is described.
+    /// The credential type of this entry.
     pub(super) fn credential_type(&self) -> CredentialType {
         let kind = match self.kind {
             TypeKind::Secret => CredentialKind::Secret { usable_for_basic: self.usable_for_basic },
             TypeKind::Identifier => CredentialKind::Identifier,
         };
-        let of_kind = CredentialType::new(&self.name, kind);
-        let control = self.control.map_or_else(|| of_kind.control(), ValueControl::from);
+        let default_of_kind = CredentialType::new(&self.name, kind);
+        let control = self.control.map_or_else(|| default_of_kind.control(), ValueControl::from);
         let (minimum_bytes, maximum_bytes) = (self.minimum_bytes, self.maximum_bytes);
-        of_kind
+        default_of_kind
             .with_control(control)
             .with_texts(self.texts())
             .for_user_types(self.user_types.iter().copied().map(UserType::from).collect())
@@ -110,26 +110,32 @@ impl TypeSettings {
         Some(TypeTexts { display_type, description: self.description.clone() })
     }
 
-    /// What cannot be meant, of this entry alone.
-    pub(super) fn contradictions(&self) -> Vec<Problem> {
-        let is_text = |text: &str| {
+    /// Problems of this entry.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let is_valid_text = |text: &str| {
             text.chars().count() <= MAXIMUM_TEXT && !text.chars().any(char::is_control)
         };
         let texts = [self.display_type.as_deref().unwrap_or("x"), &self.description];
-        let is_range = (1..=self.maximum_bytes).contains(&self.minimum_bytes)
+        let is_valid_range = (1..=self.maximum_bytes).contains(&self.minimum_bytes)
             && self.maximum_bytes <= MAXIMUM_VALUE;
         let rules = [
-            (!self.name.is_empty() && is_text(&self.name), "a name must have 1 to 254 characters"),
+            (
+                !self.name.is_empty() && is_valid_text(&self.name),
+                "name must have 1 to 254 characters",
+            ),
             (
                 !(self.kind == TypeKind::Identifier && self.usable_for_basic),
-                "an identifier proves nothing to Basic",
+                "usable_for_basic requires kind = \"secret\"",
             ),
-            (texts.into_iter().all(is_text), "a text must have at most 254 characters"),
+            (
+                texts.into_iter().all(is_valid_text),
+                "display_type and description must have at most 254 characters",
+            ),
             (
                 self.validity_days.is_none_or(|days| (1..=MAXIMUM_DAYS).contains(&days)),
-                "validity_days must be 1 to 36500",
+                "validity_days must be between 1 and 36500",
             ),
-            (is_range, "minimum_bytes and maximum_bytes must be a range within 1 to 1024"),
+            (is_valid_range, "minimum_bytes and maximum_bytes must be a range between 1 and 1024"),
         ];
         let broken = rules.into_iter().filter(|(holds, _)| !holds);
         broken.map(|(_, reason)| Problem::new(SETTING, reason)).collect()

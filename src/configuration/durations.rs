@@ -1,19 +1,21 @@
-//! Bounds on times: what is zero by mistake, and what clocks and timers cannot count.
+//! Bounds of durations: rejects zero where it has no meaning, and values that overflow clocks and
+//! timers.
 
 use std::time::Duration;
 
-use super::{Problem, Settings};
+use super::{problem::Problem, sections::Settings};
 
-/// The longest time that a setting can mean: beyond it, clocks and timers overflow.
+/// The longest duration of most settings. Much longer ones overflow clocks and timers.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The longest time that PostgreSQL's own timeouts can mean.
+/// The longest timeout that is passed to PostgreSQL.
 const LONGEST_FOR_POSTGRESQL: Duration = Duration::from_secs(24 * 3600);
 
 impl Settings {
-    pub(super) fn duration_contradictions(&self) -> Vec<Problem> {
+    /// Problems of durations.
+    pub(super) fn duration_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut refuse = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        let mut reject = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
         for (setting, duration) in [
             ("http.read_timeout_seconds", self.http.connections.read_timeout),
             ("http.idle_timeout_seconds", self.http.connections.idle_timeout),
@@ -31,7 +33,7 @@ impl Settings {
             ("access_tokens.lifetime_seconds", self.access_tokens.lifetime),
         ] {
             if duration.is_zero() || duration > LONGEST {
-                refuse(setting, "must be between 1 and 31536000 (a year)");
+                reject(setting, "must be between 1 and 31536000 (a year)");
             }
         }
         for (setting, duration) in [
@@ -41,7 +43,7 @@ impl Settings {
             ("database.startup_wait_seconds", self.database.startup_wait),
         ] {
             if duration > LONGEST_FOR_POSTGRESQL {
-                refuse(setting, "must be at most 86400 (a day)");
+                reject(setting, "must be at most 86400 (a day)");
             }
         }
         for (setting, duration) in [
@@ -51,7 +53,7 @@ impl Settings {
             ("shutdown.timeout_seconds", self.shutdown.timeout),
         ] {
             if duration > 10 * LONGEST {
-                refuse(setting, "must be at most 315360000 (ten years)");
+                reject(setting, "must be at most 315360000 (ten years)");
             }
         }
         problems

@@ -1,4 +1,4 @@
-//! The OpenID Connect issuers of the settings.
+//! Settings of OpenID Connect issuers.
 
 use std::{
     fmt,
@@ -8,10 +8,10 @@ use std::{
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::{Problem, Settings};
+use super::{problem::Problem, sections::Settings};
 use crate::domain::credential_type::{CredentialType, CredentialTypes};
 
-/// Where an issuer's keys are.
+/// The source of an issuer's key set.
 pub(crate) enum KeySource<'settings> {
     File(&'settings Path),
     Url(Url),
@@ -23,18 +23,18 @@ pub(crate) enum KeySource<'settings> {
 pub(crate) struct IssuerSettings {
     pub(crate) issuer: String,
     pub(crate) audience: String,
-    /// Either this …
+    /// File with the key set; either this or `jwks_url`.
     pub(crate) jwks_file: Option<PathBuf>,
-    /// … or this: where the key set is fetched.
+    /// URL of the key set.
     pub(crate) jwks_url: Option<String>,
     pub(crate) credential_type: String,
-    #[serde(default = "subject")]
+    #[serde(default = "default_claim")]
     pub(crate) claim: String,
-    #[serde(default = "day")]
+    #[serde(default = "default_maximum_age_seconds")]
     pub(crate) maximum_age_seconds: u32,
 }
 
-/// Without the query of the URL, which can have a key of the caller.
+/// Omits the query of the URL, which can contain an API key.
 impl fmt::Debug for IssuerSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let jwks_url = self.jwks_url.as_deref().map(|url| url.split('?').next());
@@ -51,16 +51,16 @@ impl fmt::Debug for IssuerSettings {
     }
 }
 
-fn subject() -> String {
+fn default_claim() -> String {
     "sub".to_owned()
 }
 
-fn day() -> u32 {
+fn default_maximum_age_seconds() -> u32 {
     86_400
 }
 
 impl IssuerSettings {
-    /// Where the keys are; `None` when it is not one usable place.
+    /// The source of the key set; `None` if it is invalid or not exactly one.
     pub(crate) fn key_source(&self) -> Option<KeySource<'_>> {
         match (&self.jwks_file, &self.jwks_url) {
             (Some(file), None) => Some(KeySource::File(file)),
@@ -74,18 +74,18 @@ impl IssuerSettings {
     }
 }
 
-/// True for a URL with a user name or a password, which others than its server would read.
+/// True for a URL with a user name or a password, which logs and tokens would disclose.
 pub(super) fn has_credentials(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
-/// True for a text that a token can have in a claim. What stands around it would be overlooked, and
-/// never match.
-pub(super) fn is_token_text(text: &str) -> bool {
+/// True for a text that a token can have in a claim. Surrounding blanks are easily overlooked and never
+/// match.
+pub(super) fn is_claim_text(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
 }
 
-/// A URL that nobody on the way can change the answer of.
+/// A URL whose response cannot be modified in transit: https, or http on loopback.
 fn key_set_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let is_loopback = match url.host()? {
@@ -97,31 +97,34 @@ fn key_set_url(text: &str) -> Option<Url> {
 }
 
 impl Settings {
-    pub(super) fn issuer_contradictions(&self, types: &CredentialTypes) -> Vec<Problem> {
+    /// Problems of the issuers.
+    pub(super) fn issuer_problems(&self, types: &CredentialTypes) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut refuse = |reason| problems.push(Problem::new("authentication.issuers", reason));
-        let mut issuers = Vec::new();
+        let mut reject = |reason| problems.push(Problem::new("authentication.issuers", reason));
+        let mut names = Vec::new();
         for entry in &self.authentication.issuers {
-            let bound = types.find(&entry.credential_type);
-            if !bound.is_some_and(CredentialType::is_identifier) {
-                refuse("credential_type must be an identifier type");
+            let credential_type = types.find(&entry.credential_type);
+            if !credential_type.is_some_and(CredentialType::is_identifier) {
+                reject("credential_type must be an identifier type");
             }
             if entry.has_credentials_in_url() {
-                refuse("put no credentials into the URL; a key set is public");
+                reject("URLs must not contain credentials; remove the user name and password");
             } else if entry.key_source().is_none() {
-                refuse("each needs a jwks_file, or a jwks_url with https (http on loopback only)");
+                reject(
+                    "each issuer requires a jwks_file, or a jwks_url with https (http on loopback only)",
+                );
             }
             let texts = [&entry.issuer, &entry.audience, &entry.claim];
-            if !texts.into_iter().all(|text| is_token_text(text)) {
-                refuse("issuer, audience and claim must be texts, without blanks around them");
+            if !texts.into_iter().all(|text| is_claim_text(text)) {
+                reject("issuer, audience and claim must not be empty or have surrounding blanks");
             }
             if entry.maximum_age_seconds == 0 {
-                refuse("maximum_age_seconds must be at least 1");
+                reject("maximum_age_seconds must be at least 1");
             }
-            if issuers.contains(&&entry.issuer) {
-                refuse("names an issuer twice");
+            if names.contains(&&entry.issuer) {
+                reject("duplicate issuer");
             }
-            issuers.push(&entry.issuer);
+            names.push(&entry.issuer);
         }
         problems
     }

@@ -1,62 +1,97 @@
-//! Settings: `config/default.toml`, then the file named by `KEEPER_CONFIG`, then environment
-//! variables `KEEPER__SECTION__NAME`. The only module that reads the environment.
+//! Settings from `config/default.toml`, the file named by `KEEPER_CONFIG`, and the environment
+//! variables `KEEPER__SECTION__NAME`. Later sources override earlier ones.
 //!
-//! Reading collects every problem instead of stopping at the first. A problem names the setting,
-//! never its value.
+//! This is the only module that reads the environment. Reading collects every problem instead of
+//! stopping at the first.
 
 mod connections;
 mod credential_types;
+mod descriptions;
 mod durations;
+mod effective;
 mod issuers;
 mod network;
+mod problem;
 mod reader;
 mod sections;
 mod validation;
 
-use std::{collections::HashMap, env, path::Path};
+use std::{
+    collections::HashMap,
+    env,
+    path::{Path, PathBuf},
+};
 
-pub use self::sections::Settings;
+use self::reader::Reader;
 pub(crate) use self::{
     connections::ConnectionSettings,
+    descriptions::{SettingDescription, describe_settings},
     issuers::{IssuerSettings, KeySource},
-    sections::{
-        ApplicationSettings, AttemptSettings, HashingSettings, LogFormat, LogSettings,
-        PasswordSettings, PolicyProfile, ShutdownSettings,
-    },
+    sections::{LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
 };
-use self::{credential_types::TypeSettings, reader::Reader};
-
-/// One thing that is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {reason}")]
-pub struct Problem {
-    /// The setting, as `section.name`.
-    pub setting: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl Problem {
-    fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { setting: setting.into(), reason: reason.into() }
-    }
-}
-
-/// All that is wrong with the settings.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Problems(pub Vec<Problem>);
+pub use self::{
+    problem::{Problem, Problems},
+    sections::Settings,
+};
 
 impl Settings {
     /// Reads the settings of this process.
     ///
     /// # Errors
-    /// Every problem at once.
+    /// All problems.
     pub fn from_environment() -> Result<Self, Problems> {
+        let sources = Sources::of_process()?;
+        Self::read(sources.file.as_deref(), sources.variables)
+    }
+
+    /// Reads settings from a file and from variables, on top of the defaults.
+    ///
+    /// # Errors
+    /// All problems.
+    pub fn read(file: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Problems> {
+        read(file, variables).map(|(settings, _)| settings)
+    }
+}
+
+/// The settings of this process as a TOML file without secrets.
+///
+/// # Errors
+/// All problems.
+pub(crate) fn effective_settings() -> Result<String, Problems> {
+    let sources = Sources::of_process()?;
+    let (_, reader) = read(sources.file.as_deref(), sources.variables)?;
+    Ok(effective::to_toml(&reader))
+}
+
+fn read(
+    file: Option<&Path>,
+    variables: HashMap<String, String>,
+) -> Result<(Settings, Reader), Problems> {
+    let misspelled: Vec<_> = variables.keys().filter(|name| is_misspelled(name)).cloned().collect();
+    let mut reader = Reader::open(file, variables)?;
+    for name in misspelled {
+        reader.problem(&name, "unknown setting; write KEEPER__SECTION__NAME");
+    }
+    let settings = Settings::take(&mut reader);
+    for problem in settings.problems() {
+        reader.problem(&problem.setting, problem.reason);
+    }
+    reader.finish()?;
+    Ok((settings, reader))
+}
+
+/// The sources of the settings besides the defaults.
+struct Sources {
+    file: Option<PathBuf>,
+    variables: HashMap<String, String>,
+}
+
+impl Sources {
+    fn of_process() -> Result<Self, Problems> {
         let mut variables = HashMap::new();
         let mut problems = Vec::new();
         for (name, value) in env::vars_os() {
-            // A variable of ours has a name in ASCII.
+            // The names of all settings are ASCII.
             let Ok(name) = name.into_string() else { continue };
             match value.into_string() {
                 Ok(value) => drop(variables.insert(name, value)),
@@ -69,41 +104,26 @@ impl Settings {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let file = variables.get("KEEPER_CONFIG").cloned();
-        Self::read(file.as_deref().map(Path::new), variables)
-    }
-
-    /// Reads settings from a file and from variables, on top of the defaults.
-    ///
-    /// # Errors
-    /// Every problem at once.
-    pub fn read(file: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Problems> {
-        let misspelt: Vec<_> = variables.keys().filter(|name| is_misspelt(name)).cloned().collect();
-        let mut reader = Reader::open(file, variables)?;
-        for name in misspelt {
-            reader.problem(&name, "is not a setting; write KEEPER__SECTION__NAME");
-        }
-        let settings = Self::take(&mut reader);
-        reader.finish()?;
-        Ok(settings)
+        let file = variables.get("KEEPER_CONFIG").map(PathBuf::from);
+        Ok(Self { file, variables })
     }
 }
 
-/// True for the name of a variable that is meant for this program and would be ignored. Others that
-/// begin like it are not: Kubernetes gives `KEEPER_SERVICE_HOST` to whatever is beside a service.
-fn is_misspelt(name: &str) -> bool {
+/// True for a misspelled setting that would be ignored, such as `KEEPER_HTTP__LISTEN`. Other variables
+/// with the prefix are allowed: Kubernetes sets `KEEPER_SERVICE_HOST` for a service named keeper.
+fn is_misspelled(name: &str) -> bool {
     let rest = name.strip_prefix("KEEPER_");
     rest.is_some_and(|rest| !rest.starts_with('_') && rest.contains("__"))
 }
 
-/// Folders named by the environment, where `dev` may put its socket.
-pub(crate) fn runtime_folder() -> std::path::PathBuf {
-    let named = env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from);
-    named.filter(|folder| folder.is_absolute()).unwrap_or_else(env::temp_dir)
+/// The folder for the socket of `dev`.
+pub(crate) fn runtime_folder() -> PathBuf {
+    let folder = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    folder.filter(|folder| folder.is_absolute()).unwrap_or_else(env::temp_dir)
 }
 
-/// The folders in which programs are looked for.
-pub(crate) fn program_folders() -> Vec<std::path::PathBuf> {
+/// The folders of `PATH`.
+pub(crate) fn program_folders() -> Vec<PathBuf> {
     env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
 }
 

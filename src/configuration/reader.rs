@@ -1,4 +1,4 @@
-//! Takes typed values out of layered sources and remembers everything that was wrong.
+//! Reads typed values from layered sources and collects every problem.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,19 +10,20 @@ use config::{Config, ConfigError, Environment, File, FileFormat, Value, ValueKin
 use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Problem, Problems};
+use super::problem::{Problem, Problems};
 
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+/// The defaults of all settings that have one, with their documentation.
+pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// The sources, what has been asked for, and what was wrong.
+/// The merged sources, the settings that were read, and the problems.
 pub(super) struct Reader {
     settings: Config,
     defaults: Config,
-    asked: BTreeSet<String>,
+    known: BTreeSet<String>,
     problems: Vec<Problem>,
 }
 
-/// Words in either spelling.
+/// A list of words, as a TOML list or as a text with spaces.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Words {
@@ -37,13 +38,13 @@ impl Default for Words {
 }
 
 impl Reader {
-    /// Reads the sources.
+    /// Reads the defaults, the file and the variables, in this order.
     pub(super) fn open(
         file: Option<&Path>,
         variables: HashMap<String, String>,
     ) -> Result<Self, Problems> {
         let defaults = || File::from_str(DEFAULTS, FileFormat::Toml);
-        // Variables of other programs must not meet ours, and empty ones are as good as unset.
+        // The prefix excludes the variables of other programs. An empty variable counts as unset.
         let environment = Environment::with_prefix("KEEPER")
             .prefix_separator("__")
             .separator("__")
@@ -56,12 +57,12 @@ impl Reader {
         let unreadable = |error: ConfigError| Problems(vec![unreadable_source(file, &error)]);
         let settings = builder.add_source(environment).build().map_err(unreadable)?;
         let defaults = Config::builder().add_source(defaults()).build().map_err(unreadable)?;
-        Ok(Self { settings, defaults, asked: BTreeSet::new(), problems: Vec::new() })
+        Ok(Self { settings, defaults, known: BTreeSet::new(), problems: Vec::new() })
     }
 
     /// The value of a setting that has a default.
     pub(super) fn get<T: DeserializeOwned + Default>(&mut self, setting: &str) -> T {
-        self.asked.insert(setting.to_owned());
+        self.known.insert(setting.to_owned());
         match self.settings.get(setting) {
             Ok(value) => value,
             Err(error) => {
@@ -71,9 +72,9 @@ impl Reader {
         }
     }
 
-    /// The value of a setting that may be absent.
+    /// The value of an optional setting.
     pub(super) fn optional<T: DeserializeOwned>(&mut self, setting: &str) -> Option<T> {
-        self.asked.insert(setting.to_owned());
+        self.known.insert(setting.to_owned());
         match self.settings.get(setting) {
             Ok(value) => Some(value),
             Err(ConfigError::NotFound(_)) => None,
@@ -84,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// A setting that is parsed from text; a bad one is a problem with this reason.
+    /// A setting that is parsed from text. `reason` is the problem of an invalid value.
     pub(super) fn parsed<T>(
         &mut self,
         setting: &str,
@@ -99,7 +100,7 @@ impl Reader {
         })
     }
 
-    /// A list, or a text of words, as a variable can hold it.
+    /// A list of words, which a variable holds as a text with spaces.
     pub(super) fn words(&mut self, setting: &str) -> Vec<String> {
         match self.get(setting) {
             Words::List(words) => words,
@@ -107,33 +108,65 @@ impl Reader {
         }
     }
 
-    /// A secret that may be absent.
+    /// An optional secret.
     pub(super) fn secret(&mut self, setting: &str) -> Option<SecretString> {
         self.optional::<String>(setting).map(SecretString::from)
     }
 
-    /// A whole number of seconds.
+    /// A duration in whole seconds.
     pub(super) fn seconds(&mut self, setting: &str) -> Duration {
         Duration::from_secs(self.get(setting))
     }
 
-    /// Remembers a problem.
+    /// Adds a problem.
     pub(super) fn problem(&mut self, setting: &str, reason: impl Into<String>) {
         self.problems.push(Problem::new(setting, reason));
     }
 
-    /// Ends the reading: everything that nobody asked for is a problem too.
-    pub(super) fn finish(mut self) -> Result<(), Problems> {
+    /// The names of all settings that were read, as `section.name`.
+    pub(super) fn known(&self) -> &BTreeSet<String> {
+        &self.known
+    }
+
+    /// The value of a setting from the sources.
+    pub(super) fn merged(&self, setting: &str) -> Option<&Value> {
+        find(&self.settings.cache, setting)
+    }
+
+    /// The default of a setting.
+    pub(super) fn default(&self, setting: &str) -> Option<&Value> {
+        find(&self.defaults.cache, setting)
+    }
+
+    /// Ends reading. A value without a setting is a problem too.
+    pub(super) fn finish(&mut self) -> Result<(), Problems> {
         let mut given = BTreeSet::new();
         collect_names("", &self.settings.cache, &mut given);
-        for name in given.difference(&self.asked) {
-            self.problems.push(Problem::new(name, "is not a setting"));
+        for name in given.difference(&self.known) {
+            self.problems.push(Problem::new(name, "unknown setting"));
         }
-        if self.problems.is_empty() { Ok(()) } else { Err(Problems(self.problems)) }
+        let problems = std::mem::take(&mut self.problems);
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 }
 
-/// The names of all settings that have a value.
+/// The value of `section.name`.
+fn find<'value>(settings: &'value Value, setting: &str) -> Option<&'value Value> {
+    setting.split('.').try_fold(settings, |value, name| match &value.kind {
+        ValueKind::Table(members) => members.get(name),
+        ValueKind::Nil
+        | ValueKind::Boolean(_)
+        | ValueKind::I64(_)
+        | ValueKind::I128(_)
+        | ValueKind::U64(_)
+        | ValueKind::U128(_)
+        | ValueKind::Float(_)
+        | ValueKind::String(_)
+        | ValueKind::Array(_) => None,
+    })
+}
+
+/// Collects the names of all settings that have a value.
 fn collect_names(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
     if let ValueKind::Table(table) = &value.kind {
         for (name, value) in table {
@@ -145,7 +178,7 @@ fn collect_names(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// What was expected; `config`'s own messages repeat the value.
+/// Describes the expected type. Messages of `config` would repeat the value.
 fn describe(error: &ConfigError) -> String {
     if let ConfigError::Type { expected, .. } = error {
         return format!("must be {expected}");
@@ -158,21 +191,19 @@ fn describe(error: &ConfigError) -> String {
     }
     match error.to_string() {
         message if message.starts_with("missing field") => message,
-        message if message.starts_with("unknown field") => {
-            "has a member that is not known".to_owned()
-        }
-        _ => "has a value of the wrong form".to_owned(),
+        message if message.starts_with("unknown field") => "has an unknown member".to_owned(),
+        _ => "invalid value".to_owned(),
     }
 }
 
-/// Where the file goes wrong; the parser's message quotes the line, so only its position is told.
+/// The position of a syntax error. The message of the parser would quote the line.
 fn unreadable_source(file: Option<&Path>, error: &ConfigError) -> Problem {
     let setting = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
-    let mut reason = "cannot be read".to_owned();
+    let mut reason = "cannot read the file".to_owned();
     if let ConfigError::FileParse { cause, .. } = error {
         let text = cause.to_string();
         let position = text.lines().next().filter(|line| line.starts_with("TOML parse error at"));
-        position.unwrap_or("cannot be read as TOML").clone_into(&mut reason);
+        position.unwrap_or("invalid TOML").clone_into(&mut reason);
     }
     Problem::new(setting, reason)
 }

@@ -1,4 +1,4 @@
-//! Every setting, typed, by section. What each means stands in `config/default.toml`.
+//! All settings as typed sections. `config/default.toml` documents each setting.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -26,7 +26,7 @@ pub struct Settings {
     pub(crate) keyring_file: Option<PathBuf>,
     pub(crate) authentication: AuthenticationSettings,
     pub(crate) attempts: AttemptSettings,
-    /// How often anchors are written; zero: never.
+    /// The period of audit anchors. Zero: disabled.
     pub(crate) anchor_period: Duration,
     pub(crate) credentials: CredentialSettings,
     pub(crate) passwords: PasswordSettings,
@@ -44,7 +44,7 @@ pub(crate) struct HttpSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) tls_terminated_by_proxy: bool,
     pub(crate) allowed_hosts: Vec<String>,
-    /// Empty, or `/` and something.
+    /// Empty, or a path that starts with `/`.
     pub(crate) base_path: String,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors_origins: Vec<String>,
@@ -64,7 +64,7 @@ pub(crate) struct InstallationSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApplicationSettings {
     pub(crate) name: String,
-    /// SHA-256 of its secret, in hexadecimal digits.
+    /// SHA-256 of the application's secret, in hexadecimal digits.
     pub(crate) token_sha256: String,
     #[serde(default)]
     pub(crate) trusted: bool,
@@ -73,7 +73,7 @@ pub(crate) struct ApplicationSettings {
 /// Section `operations`.
 #[derive(Debug, Clone)]
 pub(crate) struct OperationsSettings {
-    /// `None`: health is answered on the API's own listener, as `dev` does.
+    /// `None`: health is served on the listener of the API, as in `dev`.
     pub(crate) listen: Option<SocketAddr>,
 }
 
@@ -82,19 +82,19 @@ pub(crate) struct OperationsSettings {
 pub(crate) struct DatabaseSettings {
     pub(crate) url: Option<SecretString>,
     pub(crate) password_file: Option<PathBuf>,
-    /// The role that `migrate` grants what `serve` needs; `None`: no grants.
+    /// The role that `migrate` grants the rights of `serve`. `None`: no grants.
     pub(crate) role: Option<String>,
     pub(crate) maximum_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Duration,
-    /// How long `serve` and `migrate` wait for a database that is not there yet.
+    /// How long `serve` and `migrate` wait for a database that is not ready.
     pub(crate) startup_wait: Duration,
     pub(crate) migrate_on_start: bool,
 }
 
 /// Section `authentication`.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone)]
 pub(crate) struct AuthenticationSettings {
     pub(crate) basic: bool,
@@ -111,7 +111,7 @@ pub(crate) struct AttemptSettings {
     pub(crate) before_delay: u32,
     pub(crate) maximum_delay: Duration,
     pub(crate) maximum_failures: u32,
-    /// Zero: any number.
+    /// Zero: unlimited.
     pub(crate) maximum_per_address: u32,
 }
 
@@ -131,10 +131,10 @@ pub(crate) struct PasswordSettings {
     pub(crate) context_words: Vec<String>,
 }
 
-/// What new passwords have to be.
+/// The policy for new passwords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PolicyProfile {
-    /// Anything.
+    /// No rules.
     None,
     /// NIST SP 800-63B-4.
     Nist,
@@ -149,7 +149,7 @@ pub(crate) struct HashingSettings {
     pub(crate) maximum_memory_kib: u32,
     pub(crate) threads: usize,
     pub(crate) deadline: Duration,
-    /// Claims that are remembered; zero: none.
+    /// The most verified secrets in the cache. Zero: no cache.
     pub(crate) maximum_verified: usize,
     pub(crate) verified_lifetime: Duration,
 }
@@ -166,7 +166,7 @@ pub(crate) struct TicketSettings {
 pub(crate) struct SessionSettings {
     pub(crate) lifetime: Duration,
     pub(crate) maximum: Duration,
-    /// Of everything derived; zero: none.
+    /// The lifetime of everything issued, from the login on. Zero: unlimited.
     pub(crate) absolute: Duration,
 }
 
@@ -193,23 +193,23 @@ pub(crate) struct LogSettings {
     pub(crate) format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// Text on a terminal, else JSON.
+    /// Text on a terminal, otherwise JSON.
     Auto,
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For programs.
+    /// One JSON object per line.
     Json,
 }
 
 const ADDRESS: &str = "must be an address and a port, such as 127.0.0.1:8080";
 
 impl Settings {
-    /// Takes every setting out of `reader`.
+    /// Reads every setting.
     pub(super) fn take(reader: &mut Reader) -> Self {
-        let settings = Self {
+        Self {
             http: HttpSettings::take(reader),
             installation: InstallationSettings::take(reader),
             operations: OperationsSettings {
@@ -252,11 +252,7 @@ impl Settings {
                 timeout: reader.seconds("shutdown.timeout_seconds"),
             },
             log: LogSettings::take(reader),
-        };
-        for problem in settings.contradictions() {
-            reader.problem(&problem.setting, problem.reason);
         }
-        settings
     }
 }
 
@@ -279,9 +275,9 @@ impl HttpSettings {
 }
 
 const NETWORKS: &str =
-    "must be addresses or networks, such as 10.0.0.0/8; in a variable, spaces between them";
+    "must be addresses or networks, such as 10.0.0.0/8; separate them by spaces in a variable";
 
-/// Networks, or single addresses.
+/// Reads networks and single addresses.
 fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
     let setting = "http.trusted_proxies";
     let mut networks = Vec::new();
@@ -305,7 +301,7 @@ impl InstallationSettings {
         let installation_type =
             reader.parsed("installation.type", "must be onsite or online", parse);
         Self {
-            // What lets in fewer, should even the default be unreadable.
+            // The stricter value if even the default is invalid.
             installation_type: installation_type.unwrap_or(InstallationType::Online),
             applications: reader.get("installation.applications"),
         }
@@ -349,7 +345,7 @@ impl PasswordSettings {
             _ => None,
         });
         Self {
-            // What lets through less, should even the default be unreadable.
+            // The stricter value if even the default is invalid.
             policy: policy.unwrap_or(PolicyProfile::Nist),
             with_second_factor: reader.get("passwords.with_second_factor"),
             context_words: reader.words("passwords.context_words"),

@@ -30,9 +30,9 @@ async fn serve_refuses_what_is_unsafe_and_says_why(pool: PgPool) {
         (
             "KEEPER__HTTP__LISTEN",
             app.url.trim_start_matches("http://"),
-            "another program is listening",
+            "another program is listening on this address",
         ),
-        ("KEEPER__HTPP__LISTEN", "x", "is not a setting"),
+        ("KEEPER__HTPP__LISTEN", "x", "unknown setting"),
         ("KEEPER__LOG__LEVEL", "=,=", "log.level"),
     ] {
         let quickly = ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "2");

@@ -179,6 +179,55 @@ fn a_database_is_reached_by_its_ipv6_address() {
     finished.failed_saying("cannot be reached");
 }
 
+#[test]
+fn the_shown_settings_are_a_file_that_shows_the_same_and_has_no_secret() {
+    let installation = Installation::new();
+    let text = r#"
+        [credentials]
+        additional_types = [
+            { name = "OpenId", kind = "identifier", user_types = ["internal"], validity_days = 3 },
+        ]
+        [authentication]
+        issuers = [{
+            issuer = "https://i.example", audience = "a", credential_type = "OpenId",
+            jwks_url = "https://i.example/keys?key=marker",
+        }]
+        [http]
+        cors_origins = ["https://a.example"]
+    "#;
+    let file = installation.file("settings.toml", text, 0o400);
+    let show = |variables: &[(&str, &str)]| {
+        installation.run(&["config", "check", "--show"], variables).succeeded()
+    };
+    let shown = show(&[
+        ("KEEPER_CONFIG", &file),
+        ("KEEPER__DATABASE__URL", "postgres://u:marker@127.0.0.1:1/d?sslmode=require"),
+        ("KEEPER__HTTP__ALLOWED_HOSTS", "a.example b.example"),
+        ("KEEPER__AUTHENTICATION__SESSION", "false"),
+        ("KEEPER__HASHING__ITERATIONS", "3"),
+    ]);
+    assert!(!shown.contains("marker"), "{shown}");
+    for line in [
+        "url = \"postgres://u:redacted@127.0.0.1:1/d?sslmode=require\"",
+        "allowed_hosts = [\"a.example\", \"b.example\"]",
+        "cors_origins = [\"https://a.example\"]",
+        "session = false",
+        "iterations = 3",
+        "memory_kib = 19456",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
+    }
+    let file = installation.file("shown.toml", &shown, 0o400);
+    let unset = [
+        ("KEEPER__KEYRING__FILE", ""),
+        ("KEEPER__DATABASE__URL", ""),
+        ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", ""),
+        ("KEEPER__DATABASE__STARTUP_WAIT_SECONDS", ""),
+        ("KEEPER__LOG__FORMAT", ""),
+    ];
+    assert_eq!(show(&[&unset[..], &[("KEEPER_CONFIG", &file)]].concat()), shown);
+}
+
 /// Settings of which each has a secret where one can be.
 const SECRETS: [(&str, &str); 13] = [
     ("DATABASE__URL", "postgres://u:marker@127.0.0.1:1/d"),
@@ -239,5 +288,5 @@ fn no_output_has_a_secret_of_the_settings() {
     }
     let file = issuer("https://i.example", "jwks_url = 'https://u:p@i.example/keys'");
     let told = installation.run(&["config", "check"], &[("KEEPER_CONFIG", &file)]).stdout;
-    assert!(told.contains("put no credentials into the URL"), "{told}");
+    assert!(told.contains("URLs must not contain credentials"), "{told}");
 }
