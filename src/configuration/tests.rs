@@ -25,7 +25,7 @@ fn the_defaults_are_read_without_a_problem() {
 }
 
 #[test]
-fn the_environment_comes_on_top_of_the_file() {
+fn environment_variables_override_the_file() {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
     writeln!(file, "[http]\nlisten = '127.0.0.1:1'\nread_timeout_seconds = 3").unwrap();
     let environment = variables(&[("KEEPER__HTTP__LISTEN", "127.0.0.1:2")]);
@@ -35,14 +35,14 @@ fn the_environment_comes_on_top_of_the_file() {
 }
 
 #[test]
-fn a_password_of_digits_stays_what_it_is() {
+fn a_password_of_digits_is_not_parsed_as_a_number() {
     use secrecy::ExposeSecret;
     let settings = read(&[("KEEPER__DATABASE__URL", "0070")]).unwrap();
     assert_eq!(settings.database.url.unwrap().expose_secret(), "0070");
 }
 
 #[test]
-fn every_problem_is_told_at_once_and_no_value_with_it() {
+fn all_problems_are_reported_without_values() {
     let problems = read(&[
         ("KEEPER__HTTP__LISTEN", "marker-listen"),
         ("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "marker-timeout"),
@@ -69,7 +69,7 @@ fn every_problem_is_told_at_once_and_no_value_with_it() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_named_without_its_text() {
+fn invalid_toml_is_reported_without_its_text() {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
     writeln!(file, "[database]\nurl = marker-secret").unwrap();
     let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
@@ -83,7 +83,7 @@ fn a_missing_file_is_a_problem() {
 }
 
 #[test]
-fn debug_hides_what_is_secret() {
+fn debug_output_hides_secrets() {
     let settings = read(&[("KEEPER__DATABASE__URL", "postgres://u:marker@h/d")]).unwrap();
     assert!(!format!("{settings:?}").contains("marker"));
 }
@@ -112,7 +112,7 @@ fn types_and_issuers_are_checked_together() {
 }
 
 #[test]
-fn serving_refuses_what_is_unsafe() {
+fn serving_rejects_unsafe_settings() {
     let serving = |pairs: &[(&str, &str)]| {
         let problems = read(pairs).unwrap().problems_of_serving();
         problems.into_iter().map(|problem| problem.setting).collect::<Vec<_>>()
@@ -130,7 +130,7 @@ fn serving_refuses_what_is_unsafe() {
 }
 
 #[test]
-fn an_answer_may_not_be_due_before_a_save_can_have_been_refused() {
+fn the_response_timeout_must_exceed_the_waits_of_a_save() {
     // Twice two seconds for a connection, two for the hash, two for the lock.
     let problems = read(&[("KEEPER__HTTP__ANSWER_TIMEOUT_SECONDS", "8")]).unwrap_err();
     assert_eq!(named(&problems), BTreeSet::from(["http.answer_timeout_seconds"]));
@@ -140,7 +140,7 @@ fn an_answer_may_not_be_due_before_a_save_can_have_been_refused() {
 }
 
 #[test]
-fn guessing_is_limited_in_any_case() {
+fn the_attempt_limits_cannot_be_disabled() {
     for (name, value, setting) in [
         ("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "0", "attempts.maximum_failures"),
         ("KEEPER__ATTEMPTS__MAXIMUM_FAILURES", "101", "attempts.maximum_failures"),
@@ -153,7 +153,7 @@ fn guessing_is_limited_in_any_case() {
 }
 
 #[test]
-fn what_could_never_match_is_refused() {
+fn values_that_never_match_are_rejected() {
     for (name, value, setting) in [
         ("HTTP__ALLOWED_HOSTS", "a.example,b.example", "http.allowed_hosts"),
         ("HTTP__ALLOWED_HOSTS", "https://a.example", "http.allowed_hosts"),
@@ -202,16 +202,16 @@ fn what_could_never_match_is_refused() {
 }
 
 #[test]
-fn a_variable_with_one_underscore_too_few_is_not_ignored() {
+fn a_variable_with_a_missing_underscore_is_reported() {
     for name in ["KEEPER_HTTP__LISTEN", "KEEPER_DATABASE__URL"] {
         assert_eq!(named(&read(&[(name, "marker")]).unwrap_err()), BTreeSet::from([name]));
     }
-    // As Kubernetes gives them to what runs beside a service of that name.
+    // Kubernetes sets such variables for a service named keeper.
     read(&[("KEEPER_SERVICE_HOST", "10.0.0.1"), ("KEEPER_PORT_8080_TCP", "tcp://x")]).unwrap();
 }
 
 #[test]
-fn an_issuer_that_no_token_can_be_of_is_refused() {
+fn an_issuer_that_never_matches_a_token_is_rejected() {
     for (issuer, audience, claim) in
         [("", "a", "sub"), ("i", "", "sub"), ("i", "a", ""), ("i ", "a", "sub")]
     {

@@ -1,4 +1,4 @@
-//! `dev`: the whole of it in one process, with a PostgreSQL of its own.
+//! `dev`: the local demo with its private PostgreSQL.
 
 use std::{
     fs,
@@ -16,13 +16,13 @@ use rustix::process::{Pid, Signal};
 
 use crate::support::{SAVE, Server, WHO, keeper};
 
-/// A data folder in a folder that everybody can enter, and a temporary folder of its own, in
-/// which nothing may be left behind.
-struct Trial {
+/// A data folder that all accounts can access, and a private temporary folder that must be empty at
+/// the end.
+struct Demo {
     folder: tempfile::TempDir,
 }
 
-impl Trial {
+impl Demo {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let open = |path: &Path, mode| {
@@ -49,25 +49,25 @@ impl Trial {
         Server::start(self.command(&["--listen", "127.0.0.1:0"])).unwrap()
     }
 
-    fn complaint(&self, more: &[&str]) -> String {
-        let complaint = Server::start(self.command(more)).err().unwrap();
-        assert!(!complaint.contains("panicked"), "{complaint}");
-        complaint
+    fn message(&self, more: &[&str]) -> String {
+        let message = Server::start(self.command(more)).err().unwrap();
+        assert!(!message.contains("panicked"), "{message}");
+        message
     }
 
-    /// Kills this trial's PostgreSQL as a lack of memory would.
+    /// Kills PostgreSQL, as the out-of-memory killer does.
     fn kill_postgres(&self) {
         let pid_file = self.data().join("postgres/files/postmaster.pid");
         let pid = fs::read_to_string(pid_file).unwrap().lines().next().unwrap().parse().unwrap();
         rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     }
 
-    /// What is left of the sockets.
+    /// The number of remaining socket folders.
     fn sockets(&self) -> usize {
         fs::read_dir(self.folder.path().join("tmp")).unwrap().count()
     }
 
-    /// The PostgreSQL processes that work on this trial's files.
+    /// The number of PostgreSQL processes that use the files of this demo.
     fn servers(&self) -> usize {
         let data = self.data().to_str().unwrap().to_owned();
         let processes = fs::read_dir("/proc").unwrap().flatten();
@@ -103,106 +103,106 @@ fn stop(server: Server, signal: Signal) {
 }
 
 #[test]
-fn the_first_start_makes_the_demo_users_and_the_second_keeps_the_data() {
-    let trial = Trial::new();
-    let server = trial.start();
+fn the_first_start_creates_the_demo_users_and_the_second_keeps_the_data() {
+    let demo = Demo::new();
+    let server = demo.start();
     assert_eq!(log_in(&server, "demo"), 200);
     assert_eq!(save(&server, "fuga"), 200);
     stop(server, Signal::INT);
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
-    let server = trial.start();
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
+    let server = demo.start();
     assert_eq!((log_in(&server, "fuga"), log_in(&server, "demo")), (200, 401));
     stop(server, Signal::TERM);
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
 }
 
 #[test]
-fn after_a_kill_the_next_start_cleans_up_and_nothing_acknowledged_is_lost() {
-    let trial = Trial::new();
-    let server = trial.start();
+fn a_start_after_a_kill_cleans_up_and_loses_no_acknowledged_change() {
+    let demo = Demo::new();
+    let server = demo.start();
     assert_eq!(save(&server, "kept"), 200);
     server.signal(Signal::KILL);
     server.wait();
-    let server = trial.start();
+    let server = demo.start();
     assert_eq!(log_in(&server, "kept"), 200);
-    assert_eq!(trial.servers(), 1, "the server of the killed one has been stopped");
+    assert_eq!(demo.servers(), 1, "the server of the killed one has been stopped");
     stop(server, Signal::INT);
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
 }
 
 #[test]
-fn a_postgresql_that_dies_is_started_again() {
-    let trial = Trial::new();
-    let server = trial.start();
+fn a_crashed_postgresql_is_restarted() {
+    let demo = Demo::new();
+    let server = demo.start();
     assert_eq!(save(&server, "kept"), 200);
     for _ in 0..2 {
-        trial.kill_postgres();
+        demo.kill_postgres();
         let until = Instant::now() + Duration::from_secs(60);
         while log_in(&server, "kept") != 200 {
-            assert!(Instant::now() < until, "dev goes on without its database");
+            assert!(Instant::now() < until, "dev runs without its database");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
     server.signal(Signal::INT);
     let (ended_well, log) = server.wait();
     assert!(ended_well && log.contains("restarting it"), "{log}");
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
 }
 
 #[test]
-fn a_start_right_after_everything_was_killed_is_a_start() {
-    let trial = Trial::new();
+fn dev_starts_right_after_everything_was_killed() {
+    let demo = Demo::new();
     for _ in 0..3 {
-        let server = trial.start();
+        let server = demo.start();
         assert_eq!(save(&server, "kept"), 200);
         server.signal(Signal::KILL);
-        trial.kill_postgres();
+        demo.kill_postgres();
         server.wait();
     }
-    stop(trial.start(), Signal::INT);
+    stop(demo.start(), Signal::INT);
 }
 
 #[test]
-fn files_that_another_postgresql_holds_are_not_called_damaged() {
-    let trial = Trial::new();
-    stop(trial.start(), Signal::INT);
-    // As another program that runs in the same place would leave it.
-    let files = trial.data().join("postgres/files");
+fn files_in_use_by_another_postgresql_are_not_reported_as_damaged() {
+    let demo = Demo::new();
+    stop(demo.start(), Signal::INT);
+    // As left by another program that uses the same files.
+    let files = demo.data().join("postgres/files");
     let mut other = Command::new("sleep");
     // PostgreSQL takes a process of another account for a number that was used again.
     other.arg("600").uid(files.metadata().unwrap().uid());
     let mut other = other.spawn().unwrap();
     let pid_file = files.join("postmaster.pid");
-    let lines = format!("{}\n{}\n1\n5432\n\n\n\n", other.id(), trial.data().display());
+    let lines = format!("{}\n{}\n1\n5432\n\n\n\n", other.id(), demo.data().display());
     fs::write(&pid_file, lines).unwrap();
-    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
+    let message = demo.message(&["--listen", "127.0.0.1:0"]);
     other.kill().unwrap();
     other.wait().unwrap();
-    assert!(complaint.contains("another server uses its files"), "{complaint}");
-    assert!(!complaint.contains("damaged"), "{complaint}");
+    assert!(message.contains("another server uses its files"), "{message}");
+    assert!(!message.contains("damaged"), "{message}");
     fs::remove_file(&pid_file).unwrap();
 }
 
 #[test]
-fn a_data_folder_in_use_and_a_taken_port_are_one_sentence_each() {
-    let trial = Trial::new();
-    let server = trial.start();
-    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
-    assert!(complaint.contains("is locked by another dev"), "{complaint}");
-    let other = Trial::new();
+fn a_locked_data_folder_and_a_used_port_are_reported_in_one_line() {
+    let demo = Demo::new();
+    let server = demo.start();
+    let message = demo.message(&["--listen", "127.0.0.1:0"]);
+    assert!(message.contains("is locked by another dev"), "{message}");
+    let other = Demo::new();
     let address = server.ready.trim_start_matches("http://");
-    let complaint = other.complaint(&["--listen", address]);
-    assert!(complaint.contains("another program is listening on this address"), "{complaint}");
-    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    let message = other.message(&["--listen", address]);
+    assert!(message.contains("another program is listening on this address"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
     stop(server, Signal::INT);
 }
 
 #[test]
-fn dev_listens_on_loopback_only_and_answers_for_loopback_names_only() {
-    let trial = Trial::new();
-    let complaint = trial.complaint(&["--listen", "0.0.0.0:0"]);
-    assert!(complaint.contains("loopback only"), "{complaint}");
-    let server = trial.start();
+fn dev_listens_on_loopback_only_and_accepts_loopback_names_only() {
+    let demo = Demo::new();
+    let message = demo.message(&["--listen", "0.0.0.0:0"]);
+    assert!(message.contains("loopback only"), "{message}");
+    let server = demo.start();
     let status = |host: &str| {
         let request = blocking::Client::new().get(format!("{}{WHO}", server.ready));
         request.header("Host", host).basic_auth("demo", Some("demo")).send().unwrap().status()
@@ -220,27 +220,27 @@ fn dev_listens_on_loopback_only_and_answers_for_loopback_names_only() {
 }
 
 #[test]
-fn damaged_data_is_one_sentence_and_a_lost_keyring_another() {
-    let trial = Trial::new();
-    stop(trial.start(), Signal::INT);
-    let keyring = trial.data().join("keyring.json");
-    let aside = trial.data().join("aside.json");
+fn damaged_data_and_a_missing_keyring_are_reported_in_one_line() {
+    let demo = Demo::new();
+    stop(demo.start(), Signal::INT);
+    let keyring = demo.data().join("keyring.json");
+    let aside = demo.data().join("aside.json");
     fs::rename(&keyring, &aside).unwrap();
-    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
-    assert!(complaint.contains("keyring"), "{complaint}");
+    let message = demo.message(&["--listen", "127.0.0.1:0"]);
+    assert!(message.contains("keyring"), "{message}");
     assert!(!keyring.exists(), "a new keyring would make every credential unreadable");
     fs::rename(&aside, &keyring).unwrap();
-    let files = trial.data().join("postgres/files");
+    let files = demo.data().join("postgres/files");
     let control = files.join("global/pg_control");
     let whole = fs::read(&control).unwrap();
     fs::write(&control, b"damaged").unwrap();
-    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
-    assert!(complaint.contains("damaged"), "{complaint}");
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    let message = demo.message(&["--listen", "127.0.0.1:0"]);
+    assert!(message.contains("damaged"), "{message}");
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
     fs::write(&control, whole).unwrap();
     fs::write(files.join("PG_VERSION"), "").unwrap();
-    let complaint = trial.complaint(&["--listen", "127.0.0.1:0"]);
-    assert!(complaint.contains("cannot read PG_VERSION"), "{complaint}");
+    let message = demo.message(&["--listen", "127.0.0.1:0"]);
+    assert!(message.contains("cannot read PG_VERSION"), "{message}");
 }
 
 /// The user id of `nobody`.
@@ -252,19 +252,19 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn a_data_folder_that_postgresql_cannot_reach_has_its_files_elsewhere() {
+fn a_data_folder_without_access_for_postgresql_has_its_files_elsewhere() {
     // Only root's PostgreSQL runs as somebody else; for others there is nothing to show.
     if !is_root() {
         return;
     }
-    let trial = Trial::new();
-    let private = trial.folder.path().join("private");
+    let demo = Demo::new();
+    let private = demo.folder.path().join("private");
     fs::create_dir(&private).unwrap();
     fs::set_permissions(&private, PermissionsExt::from_mode(0o700)).unwrap();
     let data = private.join("data");
     let command = || {
         let mut command = keeper(&["dev", "--listen", "127.0.0.1:0", "--data"]);
-        command.arg(&data).env("TMPDIR", trial.folder.path().join("tmp"));
+        command.arg(&data).env("TMPDIR", demo.folder.path().join("tmp"));
         command.env_remove("XDG_RUNTIME_DIR");
         command
     };
@@ -283,31 +283,31 @@ fn a_data_folder_that_postgresql_cannot_reach_has_its_files_elsewhere() {
 }
 
 #[test]
-fn an_ordinary_user_runs_it_as_well() {
+fn dev_runs_without_root() {
     use std::os::unix::fs::chown;
     // Whoever is not root already shows it with every other test.
     if !is_root() {
         return;
     }
-    let trial = Trial::new();
-    chown(trial.folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let demo = Demo::new();
+    chown(demo.folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     // The build folder may lie under root's home, where nobody gets in.
-    let binary = trial.folder.path().join("credential-keeper");
+    let binary = demo.folder.path().join("credential-keeper");
     fs::copy(env!("CARGO_BIN_EXE_credential-keeper"), &binary).unwrap();
     let mut command = Command::new(&binary);
-    command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(trial.data());
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(demo.data());
     command.current_dir("/").uid(NOBODY).gid(NOBODY);
-    command.env("TMPDIR", trial.folder.path().join("tmp")).env_remove("XDG_RUNTIME_DIR");
+    command.env("TMPDIR", demo.folder.path().join("tmp")).env_remove("XDG_RUNTIME_DIR");
     let server = Server::start(command).unwrap();
     assert_eq!(save(&server, "fuga"), 200);
     stop(server, Signal::INT);
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
 }
 
 #[test]
-fn the_database_alone_prints_its_url_and_listens_on_no_port() {
-    let trial = Trial::new();
-    let server = Server::start(trial.command(&["--database-only"])).unwrap();
+fn database_only_prints_its_url_and_listens_on_no_port() {
+    let demo = Demo::new();
+    let server = Server::start(demo.command(&["--database-only"])).unwrap();
     assert!(server.ready.starts_with("postgres://"), "{}", server.ready);
     let url = server.ready.clone();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -320,5 +320,5 @@ fn the_database_alone_prints_its_url_and_listens_on_no_port() {
     });
     assert_eq!(addresses, "");
     stop(server, Signal::INT);
-    assert_eq!((trial.servers(), trial.sockets()), (0, 0), "something was left behind");
+    assert_eq!((demo.servers(), demo.sockets()), (0, 0), "something was left behind");
 }

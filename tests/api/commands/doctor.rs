@@ -1,4 +1,4 @@
-//! `doctor`: each clause as the configuration has it, with the next step.
+//! `doctor`: the verdict on each requirement, with the next step.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use sqlx::{ConnectOptions, PgPool};
 
 use crate::support::{TestApp, keeper, run_with_input};
 
-/// What there is to say against each clause, by what it is about.
+/// The exit code, and the verdict and next step by requirement.
 fn doctor(app: &TestApp, variables: &[(&str, &str)]) -> (i32, BTreeMap<String, (String, String)>) {
     let mut command = keeper(&["--json", "doctor"]);
     command.envs(app.variables()).envs(variables.iter().copied());
     let finished = run_with_input(command, "");
     let findings: Value =
         serde_json::from_str(&finished.stdout).unwrap_or_else(|_| panic!("{finished:?}"));
-    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let findings = findings.as_array().unwrap().iter().map(|finding| {
         assert!(!finding["clause"].as_str().unwrap().is_empty());
         (text(&finding["what"]), (text(&finding["verdict"]), text(&finding["next_step"])))
@@ -22,9 +22,9 @@ fn doctor(app: &TestApp, variables: &[(&str, &str)]) -> (i32, BTreeMap<String, (
     (finished.code, findings.collect())
 }
 
-/// A role that may use the tables, and nothing else.
-async fn modest_url(app: &TestApp) -> String {
-    let name = format!("modest_{}", std::process::id());
+/// The URL for a new role that can use the tables only.
+async fn restricted_role_url(app: &TestApp) -> String {
+    let name = format!("restricted_{}", std::process::id());
     let statements = format!(
         "CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};
          GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}"
@@ -33,17 +33,17 @@ async fn modest_url(app: &TestApp) -> String {
     app.pool.connect_options().as_ref().clone().username(&name).to_url_lossy().into()
 }
 
-/// Drops it again: roles belong to the server, not to the test's database.
+/// Drops the role: roles belong to the server, not to the database of the test.
 async fn drop_role(app: &TestApp) {
-    let name = format!("modest_{}", std::process::id());
+    let name = format!("restricted_{}", std::process::id());
     let statements = format!("DROP OWNED BY {name}; DROP ROLE {name}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&app.pool).await.unwrap();
 }
 
 #[sqlx::test]
-async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_step(pool: PgPool) {
+async fn doctor_passes_a_sound_installation_and_names_the_next_step_of_a_failure(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let url = modest_url(&app).await;
+    let url = restricted_role_url(&app).await;
     let sound = [("KEEPER__DATABASE__URL", url.as_str()), ("KEEPER__PASSWORDS__POLICY", "nist")];
     let (code, findings) = doctor(&app, &sound);
     let failed: Vec<_> = findings.iter().filter(|(_, (verdict, _))| verdict == "FAIL").collect();
@@ -85,7 +85,7 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
         assert!(!next.is_empty(), "{variable}={value}");
     }
     for (statements, what) in [
-        // The flag gives nobody from outside a right.
+        // The administrator flag of an external user has no effect.
         (
             "UPDATE users SET user_type = 'external' WHERE is_administrator",
             "there is an active administrator",
@@ -111,7 +111,7 @@ async fn an_installation_in_order_passes_and_what_is_not_is_named_with_the_next_
     let cheaper = [("KEEPER__HASHING__MEMORY_KIB", "47104")];
     let (_, findings) = doctor(&app, &[&sound[..], &cheaper].concat());
     assert_eq!(findings["every hash has the current cost"].0, "note");
-    // What a level turns off is told; anchors and alarms it does not.
+    // A less verbose level omits requests, but never anchors and alarms.
     let (_, findings) = doctor(&app, &[&sound[..], &[("KEEPER__LOG__LEVEL", "warn")]].concat());
     assert_eq!(findings["every request is logged with its caller"].0, "note");
     for what in ["anchors of the audit chains are logged at least daily", "alarms are logged"] {

@@ -1,4 +1,4 @@
-//! Users from a file, and into one.
+//! `import` and `export`.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::{Credentials, TestApp, WHO, keeper};
 
-/// A folder with a file of these lines.
+/// A temporary folder with a file of these lines.
 pub(super) fn file(lines: &[String]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.jsonl");
@@ -38,7 +38,7 @@ pub(super) async fn logs_in(app: &TestApp, name: &str, value: &str) -> bool {
 }
 
 #[sqlx::test]
-async fn every_line_has_its_result_and_none_is_in_anothers_way(pool: PgPool) {
+async fn every_line_has_its_own_result(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ended = json!({
         "login_name": "ended",
@@ -112,7 +112,7 @@ async fn every_line_has_its_result_and_none_is_in_anothers_way(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_dry_run_tells_the_same_and_writes_nothing(pool: PgPool) {
+async fn a_dry_run_reports_the_same_and_writes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (_folder, path) = file(&[
         user("new", "v"),
@@ -122,7 +122,7 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(pool: PgPool) {
         "{".to_owned(),
     ]);
     let (code, results, said) = import(&app, &path, &["--dry-run"]);
-    let results: Vec<_> = results.iter().map(|of| of["result"].as_str().unwrap()).collect();
+    let results: Vec<_> = results.iter().map(|entry| entry["result"].as_str().unwrap()).collect();
     let expected = ["would_be_added", "would_be_changed", "failed", "failed", "failed"];
     assert_eq!((code, results.as_slice()), (1, expected.as_slice()));
     assert!(said.contains("(dry run)"), "{said}");
@@ -132,7 +132,7 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn what_was_exported_can_be_imported_and_changes_nothing(pool: PgPool) {
+async fn importing_an_export_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let exported = app.command(&["export"], "").succeeded();
@@ -147,7 +147,7 @@ async fn what_was_exported_can_be_imported_and_changes_nothing(pool: PgPool) {
     let (_folder, path) = file(&lines);
     let (code, results, _) = import(&app, &path, &[]);
     assert_eq!((code, results.len()), (0, 3));
-    assert!(results.iter().all(|of| of["result"] == "changed"));
+    assert!(results.iter().all(|entry| entry["result"] == "changed"));
     assert_eq!(events().await.unwrap(), before);
     assert!(logs_in(&app, "paul", "paul-password").await);
 }
@@ -179,7 +179,7 @@ fn hashed(name: &str, hash: &str) -> String {
     json!({"login_name": name, "credentials": [{"hash": hash}]}).to_string()
 }
 
-/// How a user's password rests, by name.
+/// The scheme and the memory of the stored hash, by login name.
 pub(super) async fn scheme(app: &TestApp, name: &str) -> (String, i32) {
     let row = sqlx::query!(
         "SELECT c.hash_scheme, c.hash_memory_kib FROM credentials c JOIN users u USING (user_id)
@@ -191,7 +191,7 @@ pub(super) async fn scheme(app: &TestApp, name: &str) -> (String, i32) {
 }
 
 #[sqlx::test]
-async fn hashes_of_other_systems_log_in_and_are_made_anew(pool: PgPool) {
+async fn hashes_of_other_systems_log_in_and_are_rehashed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let lines: Vec<_> = HASHES.iter().map(|(name, _, hash)| hashed(name, hash)).collect();
     let (_folder, path) = file(&lines);
@@ -219,7 +219,7 @@ async fn hashes_of_other_systems_log_in_and_are_made_anew(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_hash_that_is_none_or_costs_too_much_is_refused_and_never_tried(pool: PgPool) {
+async fn an_invalid_or_too_expensive_hash_is_rejected_and_never_computed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let greedy = "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$KBJSI6BT3NyMAUsaKLL9Pzdt9MAPhw\
                   9LJEM85dOvTig";
@@ -270,7 +270,7 @@ async fn a_hash_that_is_none_or_costs_too_much_is_refused_and_never_tried(pool: 
 }
 
 #[sqlx::test]
-async fn thousands_of_ready_hashes_are_written_together_and_each_is_whole(pool: PgPool) {
+async fn thousands_of_imported_hashes_are_written_in_batches_and_each_is_complete(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let name = |number: usize| format!("bulk\\\t{number}\u{1f980}").replace('\t', "_");
     let mut lines: Vec<_> = (1..=1200).map(|number| hashed(&name(number), HASHES[0].2)).collect();
@@ -282,7 +282,7 @@ async fn thousands_of_ready_hashes_are_written_together_and_each_is_whole(pool: 
         ],
     });
     lines.push(whole.to_string());
-    // In the middle: one who is there, one without anything, a failure, the same user again.
+    // In the middle: an existing user, a user without members, a failure, the same user again.
     lines.insert(600, hashed("paul", HASHES[0].2));
     lines.insert(601, json!({"login_name": "bare"}).to_string());
     lines.insert(
@@ -314,7 +314,7 @@ async fn thousands_of_ready_hashes_are_written_together_and_each_is_whole(pool: 
     assert!(row.is_retired && row.ends_there && row.valid_to.starts_with("2090-01-01"));
     assert_eq!((row.version, row.audit_sequence), (4, 4));
     assert_eq!(row.kinds, "user_added administrator_granted user_retired credential_saved");
-    // What was written together goes on as everything else does.
+    // Users of a batch can be changed like others.
     app.command(&["user", "reactivate", "whole"], "").succeeded();
     assert!(logs_in(&app, "whole", "correct horse").await);
     app.save(&app.administrator(), 5000, "", "another").await.assert_saved();
@@ -341,7 +341,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     for secret in [&b"argon2id"[..], b"S-1-5-7", b"paul", b"pbkdf2"] {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret));
     }
-    // The other installation: another keyring, nobody in it.
+    // The other installation: another keyring and no users.
     sqlx::raw_sql("TRUNCATE credentials, tickets, login_names, audit_events, keys, users CASCADE")
         .execute(&app.pool)
         .await
@@ -368,7 +368,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     assert!(!logs_in(&other, "rita", "rita-password").await, "she is retired there, too");
     let taken = other.save(&other.administrator(), 1, "ActiveDirectory", "S-1-5-7").await;
     taken.assert_refused(409, "ArgumentException", "identifier_taken");
-    // A damaged archive says so, and what was before the damage is whole.
+    // A damaged archive is reported.
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(&archive, damaged).unwrap();
@@ -376,14 +376,14 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_terminal_shows_how_far_it_is_the_rate_and_the_time_that_is_left(pool: PgPool) {
+async fn a_terminal_shows_progress_rate_and_remaining_time(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let lines: Vec<_> = (1..=400).map(|number| user(&format!("user-{number}"), "v")).collect();
     let (_folder, path) = file(&lines);
     let import = keeper(&["import", path.to_str().unwrap()]);
     let words = [import.get_program()].into_iter().chain(import.get_args());
     let line = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect::<Vec<_>>();
-    // Every Debian and Ubuntu has it: it runs a command at a terminal of its own.
+    // `script` runs a command in a pseudo-terminal; Debian and Ubuntu have it.
     let mut command = std::process::Command::new("script");
     command.args(["-qec", &line.join(" "), "/dev/null"]).envs(app.variables());
     let shown = command.env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
@@ -395,7 +395,7 @@ async fn a_terminal_shows_how_far_it_is_the_rate_and_the_time_that_is_left(pool:
 }
 
 #[sqlx::test]
-async fn few_lines_are_written_by_plain_statements_and_in_the_order_of_the_file(pool: PgPool) {
+async fn a_few_lines_are_written_without_copy_in_file_order(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let line = |name: &str, shown: &str| {
         json!({"login_name": name, "display_name": shown, "credentials": [{"hash": HASHES[0].2}]})
@@ -407,7 +407,7 @@ async fn few_lines_are_written_by_plain_statements_and_in_the_order_of_the_file(
         command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "debug");
         crate::support::run_with_input(command, "")
     };
-    // Two lines each, about one user after the other; the second is to win.
+    // Two lines per user; the second must win.
     let mut pairs = Vec::new();
     for number in 0..40 {
         let name = format!("pair-{number}");
@@ -429,19 +429,19 @@ async fn few_lines_are_written_by_plain_statements_and_in_the_order_of_the_file(
         assert_eq!(shown["display_name"], format!("second {number}"));
         assert!(logs_in(&app, &format!("pair-{number}"), "correct horse").await);
     }
-    // One that is taken keeps none of the few others out.
+    // A conflict does not affect other lines.
     let mut taken = vec![line("few-1", "few"), line("few-2", "few")];
     taken.push(json!({"login_name": "few-3", "id": 278}).to_string());
     let (_folder, path) = file(&taken);
     let some = import_with_log(&path);
     assert_eq!(some.stdout.matches("\"added\"").count(), 2, "{some:?}");
     assert!(logs_in(&app, "few-2", "correct horse").await);
-    // Many at once are copied all the same.
+    // Many lines are written by COPY.
     let many: Vec<_> = (0..100).map(|number| line(&format!("many-{number}"), "many")).collect();
     let (_folder, path) = file(&many);
     let many = import_with_log(&path);
     assert_eq!((many.code, copied(&many.stderr)), (0, 1), "{many:?}");
-    // The one finding is the fixture's: she was retired by hand.
+    // The one finding comes from the fixture, which retires a user with SQL.
     let verified = app.command(&["audit", "verify"], "");
     assert!(verified.stderr.contains("145 chains and 0 anchors verified, 1 findings"));
     assert!(verified.stdout.contains("300   the retired state"), "{verified:?}");

@@ -36,13 +36,13 @@ fn stopped(app: &TestApp, path: &Path, signal: Signal) -> Vec<u64> {
 }
 
 #[sqlx::test]
-async fn an_import_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
+async fn a_stopped_import_resumes_where_it_stopped(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let name = |number: usize| format!("user-{number}");
     let lines: Vec<_> = (1..=500).map(|number| user(&name(number), &name(number))).collect();
     let (_folder, path) = file(&lines);
     let mut first = Vec::new();
-    // A person, a supervisor, a terminal that was closed: each is told all that was done.
+    // Each signal stops the import after it has printed the results of all completed lines.
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let told = stopped(&app, &path, signal);
         assert!((60..200).contains(&told.len()), "{signal:?}: {}", told.len());
@@ -52,7 +52,7 @@ async fn an_import_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
     let second = stopped(&app, &path, Signal::KILL);
     let (code, third, said) = import(&app, &path, &[]);
     assert_eq!(code, 0, "{said}");
-    let third: Vec<_> = third.iter().map(|of| of["line"].as_u64().unwrap()).collect();
+    let third: Vec<_> = third.iter().map(|entry| entry["line"].as_u64().unwrap()).collect();
     // After a signal the checkpoint is exact; after a kill up to a second of work is repeated.
     assert!(second.iter().all(|line| !first.contains(line)), "a line was done twice");
     assert!(third.iter().all(|line| !first.contains(line)), "a line was done twice");
@@ -73,7 +73,7 @@ async fn an_import_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_checkpoint_of_another_content_is_not_trusted(pool: PgPool) {
+async fn a_checkpoint_of_a_changed_file_is_rejected(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let lines: Vec<_> = (1..=300).map(|number| user(&format!("user-{number}"), "v")).collect();
     let (_folder, path) = file(&lines);
@@ -85,7 +85,7 @@ async fn a_checkpoint_of_another_content_is_not_trusted(pool: PgPool) {
     app.command(&["import", "/nowhere"], "").failed_saying("/nowhere: No such file");
 }
 
-/// Lines about the three users that are there, again and again.
+/// Lines about existing users.
 fn about_existing(count: usize) -> Vec<String> {
     let line = |number: usize| {
         let name = ["anna", "paul"][number % 2];
@@ -95,7 +95,7 @@ fn about_existing(count: usize) -> Vec<String> {
 }
 
 #[sqlx::test]
-async fn a_killed_import_has_a_checkpoint_whatever_its_lines_are_about(pool: PgPool) {
+async fn a_killed_import_has_a_checkpoint(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (_folder, path) = file(&about_existing(100_000));
     let mut command = keeper(&["import", path.to_str().unwrap()]);
@@ -120,10 +120,10 @@ async fn a_killed_import_has_a_checkpoint_whatever_its_lines_are_about(pool: PgP
 }
 
 #[sqlx::test]
-async fn what_cannot_be_resumed_is_not_begun_and_the_file_is_named(pool: PgPool) {
+async fn an_import_without_a_writable_checkpoint_does_not_start(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (folder, path) = file(&[user("new", "v")]);
-    // What stands in the way also of root, whom no permission stops.
+    // An obstacle that also stops root.
     let obstacle = folder.path().join("users.jsonl.progress-new");
     fs::create_dir(&obstacle).unwrap();
     let (code, results, said) = import(&app, &path, &[]);
@@ -139,15 +139,13 @@ async fn what_cannot_be_resumed_is_not_begun_and_the_file_is_named(pool: PgPool)
     }
     let users = sqlx::query_scalar!("SELECT count(*) FROM users").fetch_one(&app.pool).await;
     assert_eq!(users.unwrap(), Some(3));
-    // A dry run writes nothing, and needs no checkpoint.
+    // A dry run needs no checkpoint.
     assert_eq!(import(&app, &path, &["--dry-run"]).0, 0);
     assert_eq!(import(&app, &path, &[]).0, 0);
 }
 
 #[sqlx::test]
-async fn a_checkpoint_that_can_no_longer_be_written_ends_the_import_and_says_how_to_resume(
-    pool: PgPool,
-) {
+async fn a_failed_checkpoint_write_stops_the_import_and_prints_how_to_resume(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (folder, path) = file(&about_existing(100_000));
     let mut command = keeper(&["import", path.to_str().unwrap()]);
@@ -166,7 +164,7 @@ async fn a_checkpoint_that_can_no_longer_be_written_ends_the_import_and_says_how
     assert!(said.contains(&format!(" {told} changed")), "{told} were told: {said}");
 }
 
-/// An import of standard input, with its ends.
+/// A running import of standard input, and its input.
 fn piped(app: &TestApp) -> (std::process::Child, ChildStdin) {
     let mut command: Command = keeper(&["import", "-"]);
     command.envs(app.variables());
@@ -177,7 +175,7 @@ fn piped(app: &TestApp) -> (std::process::Child, ChildStdin) {
 }
 
 #[sqlx::test]
-async fn standard_input_is_imported_and_a_waiting_pipe_is_stopped_at_once(pool: PgPool) {
+async fn standard_input_is_imported_and_a_blocked_pipe_stops_at_once(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let lines = [user("new", "v"), "{".to_owned(), user("last", "w")].join("\n");
     let finished = app.command(&["import", "-"], &lines);
@@ -185,7 +183,7 @@ async fn standard_input_is_imported_and_a_waiting_pipe_is_stopped_at_once(pool: 
     assert!(logs_in(&app, "new", "v").await && logs_in(&app, "last", "w").await);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let (mut child, mut stdin) = piped(&app);
-        // One that is hashed, and one that would wait for others like it.
+        // A line that is hashed, and one that waits in the batch.
         writeln!(stdin, "{}", user("waiting", "v")).unwrap();
         writeln!(stdin, "{}", json!({"login_name": "bare"})).unwrap();
         let mut results = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -205,7 +203,7 @@ async fn standard_input_is_imported_and_a_waiting_pipe_is_stopped_at_once(pool: 
 }
 
 #[sqlx::test]
-async fn a_byte_order_mark_costs_no_user_and_another_encoding_is_named(pool: PgPool) {
+async fn a_byte_order_mark_is_skipped_and_another_encoding_is_named(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (folder, path) = file(&[format!("\u{feff}{}", user("first", "v")), user("second", "v")]);
     let (code, results, said) = import(&app, &path, &[]);
@@ -214,7 +212,7 @@ async fn a_byte_order_mark_costs_no_user_and_another_encoding_is_named(pool: PgP
     let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(&path, utf_16).unwrap();
     app.command(&["import", path.to_str().unwrap()], "").failed_saying("is UTF-16; convert it");
-    // So it is with everything else that somebody else may have written.
+    // The same applies to every other input.
     app.command(&["credential", "save", "--user", "paul"], "\u{feff}typed\r\n").succeeded();
     assert!(logs_in(&app, "paul", "typed").await);
     let marked = |name: &str, text: &str| {
@@ -233,7 +231,7 @@ async fn a_byte_order_mark_costs_no_user_and_another_encoding_is_named(pool: PgP
     crate::support::run_with_input(command, "typed").succeeded();
 }
 
-/// Starts a command, signals it while it waits for a lock, and lets it go on.
+/// Starts a command, signals it while it waits for a lock, and releases the lock.
 async fn signalled(
     app: &TestApp,
     arguments: &[&str],
@@ -249,7 +247,7 @@ async fn signalled(
     child.stdin.take().unwrap().write_all(b"a long passphrase").unwrap();
     app.until_blocked(1).await;
     kill_process(Pid::from_child(&child), signal).unwrap();
-    // The signal is there before what it waits for.
+    // The signal arrives before the lock is released.
     tokio::time::sleep(Duration::from_millis(200)).await;
     lock.rollback().await.unwrap();
     let output = child.wait_with_output().unwrap();
@@ -261,7 +259,7 @@ async fn signalled(
 }
 
 #[sqlx::test]
-async fn every_long_command_ends_in_order_whatever_signal_stops_it(pool: PgPool) {
+async fn every_long_command_stops_gracefully_at_every_signal(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("whole.keeper");

@@ -1,4 +1,4 @@
-//! Passwords whose hashes other systems made: what those looked at of a text, and in which form.
+//! Imported hashes: which part of a password the other system hashed, and in which Unicode form.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::import::{file, import, logs_in, scheme};
 use crate::support::TestApp;
 
-/// As one keyboard types it, and as another does.
+/// The same password in two Unicode forms, as different keyboards type it.
 const COMPOSED: &str = "Zo\u{eb} \u{c5}ngstr\u{f6}m";
 const DECOMPOSED: &str = "Zoe\u{308} A\u{30a}ngstro\u{308}m";
 
@@ -21,7 +21,7 @@ fn bcrypt(password: &str) -> String {
     parts.format_for_version(bcrypt::Version::TwoB)
 }
 
-/// As PHC strings have it, of a password in its decomposed form.
+/// A PHC string of the password in its decomposed form.
 fn argon2(algorithm: argon2::Algorithm, memory_kib: u32) -> String {
     let params = argon2::Params::new(memory_kib, 2, 1, Some(32)).unwrap();
     let mut output = [0; 32];
@@ -43,8 +43,8 @@ fn base_64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes)
 }
 
-/// Waits until a user's password rests as new ones do.
-async fn made_anew(app: &TestApp, name: &str) {
+/// Waits until the stored hash of a user has the current parameters.
+async fn wait_until_rehashed(app: &TestApp, name: &str) {
     let is_new = async || {
         let (scheme, memory) = scheme(app, name).await;
         (scheme.as_str(), memory) == NEW
@@ -55,11 +55,11 @@ async fn made_anew(app: &TestApp, name: &str) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("{name} was not made anew");
+    panic!("{name} was not rehashed");
 }
 
 #[sqlx::test]
-async fn a_bcrypt_hash_is_never_made_anew_from_what_may_be_a_prefix(pool: PgPool) {
+async fn a_bcrypt_hash_is_never_rehashed_from_a_possible_prefix(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let long = "p".repeat(72) + " and the rest";
     let longest_whole = "p".repeat(71);
@@ -71,7 +71,7 @@ async fn a_bcrypt_hash_is_never_made_anew_from_what_may_be_a_prefix(pool: PgPool
         line("whole", &bcrypt(&longest_whole)),
     ]);
     assert_eq!(import(&app, &path, &[]).0, 0);
-    // Who knows the first 72 bytes is let in, as by the other system.
+    // The first 72 bytes are sufficient, as in the other system.
     assert!(logs_in(&app, "long", &long[..72]).await);
     assert!(logs_in(&app, "filled", &long[..72]).await);
     assert!(logs_in(&app, "accented", &format!("{}\u{e9}", "p".repeat(69))).await);
@@ -79,8 +79,8 @@ async fn a_bcrypt_hash_is_never_made_anew_from_what_may_be_a_prefix(pool: PgPool
     assert!(!logs_in(&app, "whole", &longest_whole[..70]).await);
     assert!(!logs_in(&app, "whole", &format!("{longest_whole}p")).await);
     assert!(logs_in(&app, "whole", &longest_whole).await);
-    // They are made anew one after the other; when this one is, the others would have been.
-    made_anew(&app, "whole").await;
+    // Rehashing is sequential: when this one is complete, the others would be, too.
+    wait_until_rehashed(&app, "whole").await;
     for name in ["long", "filled", "accented"] {
         assert_eq!(scheme(&app, name).await.0, "bcrypt", "{name}");
     }
@@ -109,7 +109,7 @@ async fn a_hash_of_a_decomposed_password_logs_in_however_it_is_typed(pool: PgPoo
         assert!(!logs_in(&app, name, "Zoe Angstrom").await, "{name}");
         assert!(!logs_in(&app, name, "Zo\u{eb} Angstr\u{f6}m").await, "{name}");
         assert!(logs_in(&app, name, COMPOSED).await, "{name}");
-        made_anew(&app, name).await;
+        wait_until_rehashed(&app, name).await;
         assert!(logs_in(&app, name, COMPOSED).await, "{name} after that");
         assert!(logs_in(&app, name, DECOMPOSED).await, "{name} after that, typed otherwise");
     }

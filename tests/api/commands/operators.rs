@@ -1,4 +1,4 @@
-//! What operators type.
+//! Commands of operators.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

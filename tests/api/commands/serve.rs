@@ -18,7 +18,7 @@ fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, Strin
 }
 
 #[sqlx::test]
-async fn serve_refuses_what_is_unsafe_and_says_why(pool: PgPool) {
+async fn serve_rejects_unsafe_settings_with_a_reason(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
     for (variable, value, reason) in [
@@ -36,26 +36,26 @@ async fn serve_refuses_what_is_unsafe_and_says_why(pool: PgPool) {
         ("KEEPER__LOG__LEVEL", "=,=", "log.level"),
     ] {
         let quickly = ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "2");
-        let complaint = serve_with(&app, &[quickly, (variable, value)]).err().unwrap();
-        assert!(complaint.contains(reason), "{variable}={value}: {complaint}");
-        assert!(!complaint.contains("panicked"), "{complaint}");
+        let message = serve_with(&app, &[quickly, (variable, value)]).err().unwrap();
+        assert!(message.contains(reason), "{variable}={value}: {message}");
+        assert!(!message.contains("panicked"), "{message}");
     }
 }
 
 #[sqlx::test]
-async fn serve_refuses_the_database_of_a_trial(pool: PgPool) {
+async fn serve_rejects_the_database_of_a_demo(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::raw_sql("INSERT INTO installation VALUES (true, 'development', now())")
         .execute(&app.pool)
         .await
         .unwrap();
-    let complaint = serve_with(&app, &[]).err().unwrap();
-    assert!(complaint.contains("development database"), "{complaint}");
+    let message = serve_with(&app, &[]).err().unwrap();
+    assert!(message.contains("development database"), "{message}");
     app.command(&["migrate"], "").failed_saying("development database");
 }
 
 #[sqlx::test(migrations = false)]
-async fn serve_wants_its_migrations_and_migrate_applies_them(pool: PgPool) {
+async fn serve_requires_the_migrations_that_migrate_applies(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let keyring = folder.path().join("keyring.json");
     let url = pool.connect_options().to_url_lossy();
@@ -71,8 +71,8 @@ async fn serve_wants_its_migrations_and_migrate_applies_them(pool: PgPool) {
     };
     let run = |arguments: &[&str]| crate::support::run_with_input(command(arguments), "");
     run(&["keys", "generate"]).succeeded();
-    let complaint = Server::start(command(&["serve"])).err().unwrap();
-    assert!(complaint.contains("credential-keeper migrate"), "{complaint}");
+    let message = Server::start(command(&["serve"])).err().unwrap();
+    assert!(message.contains("credential-keeper migrate"), "{message}");
     run(&["user", "list"]).failed_saying("credential-keeper migrate");
     for _ in 0..2 {
         run(&["migrate"]).succeeded();
@@ -86,7 +86,7 @@ async fn serve_wants_its_migrations_and_migrate_applies_them(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn serve_migrates_by_itself_when_told_to(pool: PgPool) {
+async fn serve_applies_migrations_if_configured(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let keyring = folder.path().join("keyring.json");
     let mut generate = keeper(&["keys", "generate", "--file"]);
@@ -106,12 +106,12 @@ async fn serve_migrates_by_itself_when_told_to(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn accepted_work_is_finished_before_the_end(pool: PgPool) {
+async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
     let server = serve_with(&app, &[]).unwrap();
     let url = format!("{}{SAVE}", server.ready);
-    // All of them wait for the row that is held here, so all of them have been accepted.
+    // All saves wait for the locked row, so all have been accepted.
     let mut held = app.pool.begin().await.unwrap();
     sqlx::query!("SELECT 1 AS one FROM users WHERE user_id = 278 FOR UPDATE")
         .fetch_one(&mut *held)
@@ -151,49 +151,49 @@ async fn an_acknowledged_save_survives_a_kill(pool: PgPool) {
     app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
 }
 
-/// What the system says of a process: the line that begins like this, without that.
-fn said_of(process: u32, file: &str, beginning: &str) -> String {
+/// The rest of the line of `/proc/<process>/<file>` that starts with `start`.
+fn proc_value(process: u32, file: &str, start: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(beginning));
+    let line = text.lines().find_map(|line| line.strip_prefix(start));
     line.unwrap_or_else(|| panic!("{text}")).trim().to_owned()
 }
 
-/// Whether a process may lock memory without a limit, as the system says. Inside a user namespace the
-/// capability does not count.
+/// True if the process may lock memory without a limit. The capability has no effect inside a user
+/// namespace.
 fn may_lock(process: u32) -> bool {
-    let limit = said_of(process, "limits", "Max locked memory");
-    let rights = u64::from_str_radix(&said_of(process, "status", "CapEff:"), 16).unwrap();
-    let namespace = said_of(process, "uid_map", "");
+    let limit = proc_value(process, "limits", "Max locked memory");
+    let rights = u64::from_str_radix(&proc_value(process, "status", "CapEff:"), 16).unwrap();
+    let namespace = proc_value(process, "uid_map", "");
     let is_outermost = namespace.split_whitespace().eq(["0", "0", "4294967295"]);
     let is_capable = rights & CapabilitySet::IPC_LOCK.bits() != 0;
     limit.starts_with("unlimited") || is_outermost && is_capable
 }
 
-fn leave_rights_alone() {}
+fn keep_rights() {}
 
-/// What this thread starts may lock memory with the capability alone.
-fn allow_no_memory_to_be_locked() {
+/// Child processes of this thread can lock memory only with the capability.
+fn forbid_memory_locking() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Memlock, none).unwrap();
 }
 
-/// Nor with that. Who is not root has nothing to take from the bounding set.
-fn take_the_capability() {
+/// Removes the capability. Without root, the bounding set cannot be changed.
+fn drop_the_capability() {
     clear_ambient_capability_set().unwrap();
     let _ = remove_capability_from_bounding_set(CapabilitySet::IPC_LOCK);
 }
 
 #[sqlx::test]
-async fn core_dumps_are_off_memory_is_locked_where_it_may_be_and_the_log_says_so(pool: PgPool) {
+async fn core_dumps_are_disabled_and_memory_is_locked_if_allowed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").succeeded();
     let mut rights = Vec::new();
-    for change in [leave_rights_alone, allow_no_memory_to_be_locked, take_the_capability] {
+    for change in [keep_rights, forbid_memory_locking, drop_the_capability] {
         change();
         let server = serve_with(&app, &[]).unwrap();
         let may_lock = may_lock(server.id());
-        let is_locked = said_of(server.id(), "status", "VmLck:") != "0 kB";
-        let core_dumps = said_of(server.id(), "limits", "Max core file size");
+        let is_locked = proc_value(server.id(), "status", "VmLck:") != "0 kB";
+        let core_dumps = proc_value(server.id(), "limits", "Max core file size");
         server.signal(Signal::TERM);
         let (_, log) = server.wait();
         let started = started(&log);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::{Finished, keeper, run_with_input};
 
-/// A folder with a keyring, and settings that are sound.
+/// A folder with a keyring, and valid settings.
 struct Installation {
     folder: TempDir,
 }
@@ -47,7 +47,7 @@ impl Installation {
         run_with_input(command, "")
     }
 
-    /// The settings with a problem, one for each line of `config check`.
+    /// The settings with a problem, as `config check` prints them.
     fn problems(&self, variables: &[(&str, &str)]) -> Vec<String> {
         let finished = self.run(&["config", "check"], variables);
         let lines = finished.stdout.lines().filter(|line| *line != "the settings are valid");
@@ -56,7 +56,7 @@ impl Installation {
 }
 
 #[test]
-fn a_secret_file_is_used_when_nobody_else_can_read_it() {
+fn a_secret_file_with_open_permissions_is_rejected() {
     let installation = Installation::new();
     let keyring = fs::read_to_string(installation.path("keyring.json")).unwrap();
     for (setting, variable, text) in [
@@ -74,7 +74,7 @@ fn a_secret_file_is_used_when_nobody_else_can_read_it() {
             let told = installation.run(&["config", "check"], &[(variable, &path)]).stdout;
             assert!(told.contains(&format!("run `chmod 0400 {path}`")), "{told}");
         }
-        // Kubernetes: a link to a link; what counts is the file at their end.
+        // Kubernetes: a link to a link. The permissions of the target count.
         let path = installation.file("secret", text, 0o440);
         let link = installation.path(&format!("{setting}.link"));
         symlink("secret", &link).unwrap();
@@ -101,7 +101,7 @@ fn a_secret_file_is_used_when_nobody_else_can_read_it() {
 }
 
 #[test]
-fn a_file_that_is_too_open_keeps_every_command_from_the_database() {
+fn every_command_rejects_a_secret_file_with_open_permissions() {
     let installation = Installation::new();
     let open = installation.file("password", "marker", 0o444);
     let key = installation.file("key", "marker", 0o444);
@@ -135,7 +135,7 @@ fn a_keyring_keeps_its_readers_when_a_key_is_added() {
 }
 
 #[test]
-fn a_database_url_that_would_be_read_otherwise_than_it_says_is_refused_by_every_command() {
+fn every_command_rejects_a_database_url_with_ignored_or_ambiguous_parts() {
     let installation = Installation::new();
     for url in [
         "marker",
@@ -180,7 +180,7 @@ fn a_database_is_reached_by_its_ipv6_address() {
 }
 
 #[test]
-fn the_shown_settings_are_a_file_that_shows_the_same_and_has_no_secret() {
+fn shown_settings_are_a_valid_file_without_secrets() {
     let installation = Installation::new();
     let text = r#"
         [credentials]
@@ -228,7 +228,7 @@ fn the_shown_settings_are_a_file_that_shows_the_same_and_has_no_secret() {
     assert_eq!(show(&[&unset[..], &[("KEEPER_CONFIG", &file)]].concat()), shown);
 }
 
-/// Settings of which each has a secret where one can be.
+/// Settings with a secret in each possible place.
 const SECRETS: [(&str, &str); 13] = [
     ("DATABASE__URL", "postgres://u:marker@127.0.0.1:1/d"),
     ("DATABASE__URL", "postgres://127.0.0.1:1/d?user=u&password=marker"),
@@ -246,7 +246,7 @@ const SECRETS: [(&str, &str); 13] = [
 ];
 
 #[test]
-fn no_output_has_a_secret_of_the_settings() {
+fn no_output_contains_a_secret_of_the_settings() {
     let installation = Installation::new();
     let commands =
         [&["config", "check", "--show"][..], &["config", "check"], &["doctor"], &["serve"]];

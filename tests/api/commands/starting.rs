@@ -1,4 +1,4 @@
-//! Starting and stopping beside a database that is late, gone or tampered with, and under systemd.
+//! Start and stop with a late, missing or manipulated database, and under systemd.
 
 use std::{
     fs,
@@ -12,8 +12,8 @@ use sqlx::PgPool;
 
 use crate::support::{Server, TestApp, keeper};
 
-/// A URL of the test's database by way of a socket folder that is not there yet, and the folder that it
-/// has to lead to.
+/// A URL of the test's database with a socket folder that does not exist yet, and the target of that
+/// folder.
 fn late_url(app: &TestApp, folder: &Path) -> (String, PathBuf) {
     let options = app.pool.connect_options();
     let behind = match options.get_socket() {
@@ -26,7 +26,7 @@ fn late_url(app: &TestApp, folder: &Path) -> (String, PathBuf) {
 }
 
 #[sqlx::test]
-async fn serve_and_migrate_wait_for_a_database_that_is_late(pool: PgPool) {
+async fn serve_and_migrate_wait_for_the_database(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();
     let (url, behind) = late_url(&app, folder.path());
@@ -49,7 +49,7 @@ async fn serve_and_migrate_wait_for_a_database_that_is_late(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_database_that_does_not_come_is_named_with_the_next_step(pool: PgPool) {
+async fn a_database_that_is_never_ready_is_reported_with_the_next_step(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();
     let (url, _) = late_url(&app, folder.path());
@@ -65,7 +65,7 @@ async fn a_database_that_does_not_come_is_named_with_the_next_step(pool: PgPool)
         }
         finished.failed_saying("check that PostgreSQL is running");
     }
-    // Everything else says so at once.
+    // Other commands fail at once.
     let started = Instant::now();
     let mut process = keeper(&["user", "list"]);
     process.envs(app.variables()).env("KEEPER__DATABASE__URL", &url);
@@ -74,14 +74,14 @@ async fn a_database_that_does_not_come_is_named_with_the_next_step(pool: PgPool)
 }
 
 #[sqlx::test]
-async fn a_cost_that_nobody_can_compute_keeps_nobody_busy_and_ends_with_the_process(pool: PgPool) {
+async fn an_impossible_hashing_cost_blocks_neither_the_cpu_nor_the_shutdown(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
     app.stop().await;
     let tamper = "UPDATE credentials SET hash_iterations = 2000000000 WHERE user_id = 278";
     let refused = sqlx::query(tamper).execute(&app.pool).await.unwrap_err();
     let constraint = refused.as_database_error().and_then(|error| error.constraint());
     assert_eq!(constraint, Some("credentials_hash_iterations_check"));
-    // Who owns the table can lift the constraint.
+    // The owner of the table can drop the constraint.
     sqlx::raw_sql("ALTER TABLE credentials DROP CONSTRAINT credentials_hash_iterations_check")
         .execute(&app.pool)
         .await
@@ -90,7 +90,7 @@ async fn a_cost_that_nobody_can_compute_keeps_nobody_busy_and_ends_with_the_proc
     let mut command = keeper(&["serve"]);
     command.envs(app.variables());
     let server = Server::start(command).unwrap();
-    // Long enough for the first look at which kinds of hashes there are.
+    // Long enough for the first scan of hash parameters.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let busy = |id: u32| {
         let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
@@ -109,7 +109,7 @@ async fn a_cost_that_nobody_can_compute_keeps_nobody_busy_and_ends_with_the_proc
 }
 
 #[sqlx::test]
-async fn systemd_is_told_when_the_service_is_ready_lives_and_stops(pool: PgPool) {
+async fn systemd_is_notified_of_start_liveness_and_stop(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");

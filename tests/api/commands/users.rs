@@ -1,5 +1,4 @@
-//! Users, credentials and tickets by an operator: the same functions and the same evidence as the
-//! API's.
+//! Commands for users, credentials and tickets: the same use cases and audit events as the API.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -34,7 +33,8 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
     app.command(&["user", "show", "paul"], "").failed_saying("user not found");
     app.command(&["user", "delete", "278"], "").failed_saying("user not found");
     let events = json_of(&app, &["audit", "list", "--user", "278"]);
-    let kinds: Vec<_> = events.as_array().unwrap().iter().map(|of| of["event"].clone()).collect();
+    let kinds: Vec<_> =
+        events.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
     let expected = [
         "user_added",
         "credential_saved",
@@ -52,7 +52,7 @@ async fn a_user_is_shown_retired_reactivated_and_deleted(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_credential_is_deleted_and_a_second_time_it_is_not(pool: PgPool) {
+async fn a_credential_is_deleted_only_once(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let delete = ["credential", "delete", "--user", "paul", "--type", "crm5/password"];
     app.command(&delete, "").succeeded();
@@ -70,7 +70,8 @@ async fn tickets_are_listed_without_their_texts(pool: PgPool) {
     let issued = app.command(&["ticket", "issue", "--user", "paul"], "").succeeded();
     app.session(PLAIN.1).await;
     let listed = json_of(&app, &["ticket", "list", "--user", "paul"]);
-    let kinds: Vec<_> = listed.as_array().unwrap().iter().map(|of| of["kind"].clone()).collect();
+    let kinds: Vec<_> =
+        listed.as_array().unwrap().iter().map(|entry| entry["kind"].clone()).collect();
     assert_eq!(kinds, ["session", "ticket"]);
     assert!(!listed.to_string().contains(&issued));
     app.command(&["ticket", "revoke", "--user", "paul"], "").succeeded();
@@ -78,7 +79,7 @@ async fn tickets_are_listed_without_their_texts(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn programs_get_what_people_get(pool: PgPool) {
+async fn json_output_has_the_members_of_the_table(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let users = json_of(&app, &["user", "list"]);
     assert_eq!(users.as_array().unwrap().len(), 3);
@@ -95,9 +96,9 @@ async fn programs_get_what_people_get(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_number_that_is_an_id_and_a_login_name_is_told_apart_by_every_command(pool: PgPool) {
+async fn every_command_rejects_an_ambiguous_user_number(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    // The login name of one is the id of another; that of a third looks like nobody's id.
+    // The login name of one user is the id of another; that of a third is an unused id.
     app.add_user((1003, "by-id"), &[]);
     app.add_user((1004, "1003"), &[]);
     app.add_user((1005, "2000"), &[]);
@@ -130,7 +131,7 @@ async fn a_number_that_is_an_id_and_a_login_name_is_told_apart_by_every_command(
     app.get(WHO, &Credentials::basic("1003", "of the name")).await.assert_status(200);
     let kinds = |named: &str| json_of(&app, &["audit", "list", "--user", named]).to_string();
     app.command(&["user", "delete", "id:1003"], "").succeeded();
-    // The id is free for nobody, but no command on living users could mean it.
+    // The id stays reserved, but no command on existing users can mean it.
     assert_eq!(json_of(&app, &["user", "show", "1003"])["id"], 1004);
     app.command(&["audit", "list", "--user", "1003"], "").failed_saying(names_two);
     assert!(kinds("id:1003").contains("user_deleted") && !kinds("name:1003").contains("deleted"));
@@ -139,7 +140,7 @@ async fn a_number_that_is_an_id_and_a_login_name_is_told_apart_by_every_command(
 }
 
 #[test]
-fn shells_get_their_completions() {
+fn completions_are_generated_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run_with_input(keeper(&["completions", shell]), "").succeeded();
         assert!(script.contains("grant-admin"), "{shell}");
@@ -147,7 +148,7 @@ fn shells_get_their_completions() {
     run_with_input(keeper(&["completions", "none"]), "").failed_as_usage();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let finished = keeper(&["completions", "bash"]).stdout(full).output().unwrap();
-    let complaint = String::from_utf8(finished.stderr).unwrap();
-    assert_eq!(finished.status.code(), Some(1), "{complaint}");
-    assert!(complaint.contains("No space left on device"), "{complaint}");
+    let message = String::from_utf8(finished.stderr).unwrap();
+    assert_eq!(finished.status.code(), Some(1), "{message}");
+    assert!(message.contains("No space left on device"), "{message}");
 }

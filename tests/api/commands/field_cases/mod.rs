@@ -1,5 +1,5 @@
-//! Hashes that people really have (`hashes.jsonl`): each logs in, or is refused with a reason that
-//! says which it is.
+//! Hashes of real systems (`hashes.jsonl`): each logs in, or is rejected with its format as the
+//! reason.
 
 use std::{collections::BTreeMap, fs};
 
@@ -12,7 +12,7 @@ use crate::support::TestApp;
 const HASHES: &str = include_str!("hashes.jsonl");
 const PASSWORD: &str = "correct horse battery";
 
-/// What a refusal must mention, by the beginning of the login name; everything else logs in.
+/// The text in the rejection, by the start of the login name. All others log in.
 const REFUSED: [(&str, &str); 17] = [
     ("a2_no_t_authelia", "the parameters m, t and p"),
     ("a2_padded", "padding"),
@@ -47,7 +47,7 @@ fn names() -> Vec<String> {
 }
 
 #[sqlx::test]
-async fn each_hash_of_the_field_logs_in_or_is_refused_by_name(pool: PgPool) {
+async fn hashes_from_the_field_log_in_or_are_rejected_by_name(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let names = names();
     assert!(names.len() >= 40, "{}", names.len());
@@ -73,14 +73,14 @@ async fn each_hash_of_the_field_logs_in_or_is_refused_by_name(pool: PgPool) {
         *counts.entry(is_accepted).or_insert(0) += 1;
         assert!(!logs_in(&app, name, "correct horse batterz").await, "{name}");
         assert_eq!(logs_in(&app, name, PASSWORD).await, is_accepted, "{name}");
-        // Whichever way it is stored now.
+        // Also after rehashing.
         assert_eq!(logs_in(&app, name, PASSWORD).await, is_accepted, "{name}, again");
     }
     assert_eq!(counts, BTreeMap::from([(false, 21), (true, 19)]));
 }
 
 #[sqlx::test]
-async fn the_setting_that_a_refusal_names_decides(pool: PgPool) {
+async fn the_setting_named_in_a_rejection_takes_effect(pool: PgPool) {
     let more =
         [("KEEPER__HASHING__MAXIMUM_MEMORY_KIB", "65536"), ("KEEPER__HASHING__THREADS", "1")];
     let app = TestApp::spawn_with(pool, &more, "").await;
@@ -92,7 +92,7 @@ async fn the_setting_that_a_refusal_names_decides(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_refusal_names_the_credential_of_the_line(pool: PgPool) {
+async fn a_rejection_names_the_credential_of_the_line(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let line = json!({"login_name": "two", "credentials": [
         {"type": "ActiveDirectory", "value": "S-1-5-7"},
