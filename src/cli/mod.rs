@@ -1,8 +1,8 @@
 //! The command line, one file per command.
 //!
 //! Secrets come from standard input or a prompt, never from arguments, because other processes can
-//! read the arguments of a process. Exit codes: 0 success, 1 failure or a negative answer, 2 invalid
-//! command line.
+//! read the arguments of a process. Exit codes: 0 success, 1 failure or a negative answer, 2
+//! invalid command line.
 
 mod application;
 mod audit;
@@ -21,6 +21,7 @@ mod openapi;
 mod output;
 mod passwords;
 mod progress;
+mod reference;
 mod rotate_key;
 mod secret_input;
 mod serve;
@@ -85,8 +86,8 @@ enum Command {
     Audit(audit::Command),
     /// Import users and their credentials from a file of JSON lines.
     Import(import::Arguments),
-    /// Export users and their credentials: as JSON lines without secrets, or in full to an encrypted
-    /// file.
+    /// Export users and their credentials: as JSON lines without secrets, or in full to an
+    /// encrypted file.
     Export(export::Arguments),
     /// Build the filter of common passwords.
     #[command(subcommand)]
@@ -97,11 +98,14 @@ enum Command {
     /// Check and print the settings.
     #[command(subcommand)]
     Config(config::Command),
-    /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if a requirement
-    /// is not met.
+    /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if a
+    /// requirement is not met.
     Doctor,
     /// Print the OpenAPI document.
     Openapi,
+    /// Write the generated reference documents; see `script/reference`.
+    #[command(hide = true)]
+    Reference(reference::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
     /// Check whether a running instance is ready, for container health checks.
@@ -154,6 +158,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Config(command) => config::run(&command),
             Command::Doctor => doctor::run(format).await,
             Command::Openapi => openapi::run(),
+            Command::Reference(arguments) => reference::run(&arguments, Arguments::command()),
             Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
             Command::Health(arguments) => health::run(&arguments).await,
         }

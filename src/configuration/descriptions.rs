@@ -1,7 +1,7 @@
 //! Describes every setting, from the comments and values of `config/default.toml`.
 //!
-//! The comment lines directly above a setting belong to it, and to the settings that follow without a
-//! comment of their own. An optional setting without a default is commented out there.
+//! The comment lines directly above a setting belong to it. A setting without a comment refers to the
+//! setting above it. An optional setting without a default is commented out there.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -89,6 +89,8 @@ fn scan_comments(text: &str, known: &BTreeSet<String>) -> Vec<Comment> {
     let mut section = "";
     let mut pending: Vec<&str> = Vec::new();
     let mut follows_setting = false;
+    // The last setting with a comment of its own.
+    let mut documented = None;
     for line in text.lines() {
         let is_known = |name: &str| known.contains(&format!("{section}.{name}"));
         let (own_text, name) = if let Some(header) = line.strip_prefix('[') {
@@ -117,9 +119,16 @@ fn scan_comments(text: &str, known: &BTreeSet<String>) -> Vec<Comment> {
             follows_setting = false;
             continue;
         };
-        let inherited = comments.last().filter(|_| follows_setting && !line.starts_with('#'));
+        let is_optional = line.starts_with('#');
+        let reference = documented.filter(|_| follows_setting && !is_optional);
+        let reference = reference.map(|name| format!("See `{section}.{name}`."));
         let text = [above, own_text].into_iter().find(|text| !text.is_empty());
-        let text = text.or_else(|| inherited.map(|last| last.text.clone())).unwrap_or_default();
+        if !is_optional && text.is_some() {
+            documented = Some(name);
+        } else if is_optional {
+            documented = None;
+        }
+        let text = text.or(reference).unwrap_or_default();
         comments.push(Comment { section: section.to_owned(), name: name.to_owned(), text });
         follows_setting = true;
     }
@@ -178,7 +187,7 @@ mod tests {
             comments.iter().map(|comment| (comment.name.as_str(), comment.text.as_str())).collect();
         let expected = [
             ("x", "One, in two lines."),
-            ("y", "One, in two lines."),
+            ("y", "See `a.x`."),
             ("z", "Three, continued"),
             ("w", "Four."),
         ];

@@ -87,7 +87,7 @@ fn to_toml_value(value: &Value) -> toml::Value {
     }
 }
 
-/// Replaces the secrets of a value; `None` if it cannot be told which parts are secret.
+/// Replaces the secrets of a value; `None` if its secret parts are unknown.
 fn redact(setting: &str, mut value: toml::Value) -> Option<toml::Value> {
     match setting {
         "database.url" => value.as_str().and_then(redact_database_url).map(toml::Value::String),

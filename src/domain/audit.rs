@@ -1,49 +1,93 @@
-//! Audit events: changes of users and their credentials.
+//! Audit events: changes to users, their credentials and everything issued to them.
 
 use time::OffsetDateTime;
 
 use super::user::UserId;
 
 stored_enum! {
-    /// The kind of an audited change.
+    /// The kind of an audit event.
     AuditKind {
-        /// The user was added; the first event of every chain.
+        /// A user was added; the first event of every chain.
         UserAdded => "user_added",
         /// A credential was added or replaced.
         CredentialSaved => "credential_saved",
         /// A credential was deleted.
         CredentialDeleted => "credential_deleted",
-        /// The failed attempts on credentials were reset.
+        /// The failed attempts of the user were reset.
         CredentialUnlocked => "credential_unlocked",
-        /// Every ticket, session and token of the user was revoked.
+        /// All tickets, sessions and tokens of the user were revoked.
         SessionsEnded => "sessions_ended",
-        /// A ticket was issued.
+        /// A login ticket was issued.
         TicketIssued => "ticket_issued",
-        /// A ticket was ended before its expiry.
+        /// A login ticket was revoked before it expired.
         TicketEnded => "ticket_ended",
-        /// A session of a browser was started.
+        /// A browser session was started.
         SessionStarted => "session_started",
-        /// A session was ended before its expiry.
+        /// A browser session was ended before it expired.
         SessionEnded => "session_ended",
-        /// The login name, the display name or the type was changed.
+        /// The login name, the display name or the type changed.
         UserChanged => "user_changed",
         /// The user was disabled.
         UserRetired => "user_retired",
         /// The user was enabled again.
         UserReactivated => "user_reactivated",
-        /// The user got the right to act on every user.
+        /// The user was granted the administrator right.
         AdministratorGranted => "administrator_granted",
-        /// The user lost the right to act on every user.
+        /// The administrator right was revoked.
         AdministratorRevoked => "administrator_revoked",
-        /// The user was deleted; the last event of the chain.
+        /// The user was deleted; the last event of a chain.
         UserDeleted => "user_deleted",
     }
 }
 
+impl AuditKind {
+    /// What the kind means, for documents.
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            Self::UserAdded => "A user was added. The first event of every chain.",
+            Self::CredentialSaved => "A credential was added or replaced.",
+            Self::CredentialDeleted => "A credential was deleted.",
+            Self::CredentialUnlocked => "The failed attempts of a user were reset.",
+            Self::SessionsEnded => "All tickets, sessions and tokens of the user were revoked.",
+            Self::TicketIssued => "A login ticket was issued.",
+            Self::TicketEnded => "A login ticket was revoked before it expired.",
+            Self::SessionStarted => "A browser session was started.",
+            Self::SessionEnded => "A browser session was ended before it expired.",
+            Self::UserChanged => {
+                "The login name, the display name or the type of the user changed."
+            }
+            Self::UserRetired => "The user was disabled.",
+            Self::UserReactivated => "The user was enabled again.",
+            Self::AdministratorGranted => "The user was granted the administrator right.",
+            Self::AdministratorRevoked => "The administrator right of the user was revoked.",
+            Self::UserDeleted => "The user was deleted. The last event of a chain.",
+        }
+    }
+}
+
+/// The fields of an audit event as columns of `audit_events`, with their descriptions, for
+/// documents.
+pub(crate) const FIELDS: [(&str, &str); 11] = [
+    ("user_id", "The user that the event is about."),
+    ("sequence", "The position in the chain of the user, from 1."),
+    ("occurred_at", "The time of the event, in UTC."),
+    ("kind", "The kind of the event."),
+    ("actor_user_id", "The user who made the change; null for a command of an operator."),
+    ("scheme", "The authentication scheme of the actor; `command` for a command of an operator."),
+    ("address", "The address of the client; null for a command."),
+    ("request_id", "The id of the request, which is also in the log."),
+    ("credential_type", "The credential type; null for an event about the user."),
+    (
+        "session_epoch",
+        "The epoch of the user after the event. A new epoch revokes everything issued.",
+    ),
+    ("key_id, mac", "The key and the MAC over all fields and the MAC of the previous event."),
+];
+
 /// One event of a user's chain, without its MAC.
 #[derive(Debug, Clone)]
 pub(crate) struct AuditEvent {
-    /// The user that was changed.
+    /// The user that the event is about.
     pub(crate) user_id: UserId,
     /// Position in that user's chain, from 1.
     pub(crate) sequence: i64,
@@ -51,7 +95,7 @@ pub(crate) struct AuditEvent {
     pub(crate) kind: AuditKind,
     /// `None`: an operator's command.
     pub(crate) actor: Option<UserId>,
-    /// How the actor was authenticated.
+    /// The authentication scheme of the actor.
     pub(crate) scheme: &'static str,
     pub(crate) address: Option<String>,
     pub(crate) request_id: String,
@@ -60,7 +104,7 @@ pub(crate) struct AuditEvent {
     pub(crate) session_epoch: i64,
 }
 
-/// A stored event, for display.
+/// A stored event, for listing.
 #[derive(Debug)]
 pub(crate) struct AuditEntry {
     pub(crate) sequence: i64,

@@ -28,8 +28,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason, with sample arguments.
-            #[cfg(test)]
+            /// Every reason, with sample arguments; for documents and tests.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant $(($sample))?),+];
 
             /// The key of the text in `locales`.

@@ -34,6 +34,11 @@ async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().content_type(OPEN_METRICS).body(text))
 }
 
+/// Registers the metrics of an instance without connections, for documents.
+pub(crate) fn register_idle_metrics(registry: &mut Registry) {
+    register(registry, TransportCounts::default());
+}
+
 fn register(registry: &mut Registry, counts: TransportCounts) {
     for (name, help, number) in [
         ("connections", "Open client connections", counts.open),

@@ -19,6 +19,7 @@ mod constant;
 mod cors;
 mod documents;
 mod error;
+mod error_descriptions;
 mod error_rendering;
 mod head_limits;
 mod headers;
@@ -49,6 +50,8 @@ pub(crate) use self::{
     authentication::challenges,
     build_documents::{build_documents, openapi_document},
     documents::DocumentError,
+    error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
+    metrics::register_idle_metrics,
     state::{HttpState, Readiness},
     transport::{ConnectionLimits, ConnectionRegistry, PhaseTimeouts, TimedStream},
 };

@@ -156,6 +156,25 @@ fn the_committed_openapi_document_is_up_to_date() {
     );
 }
 
+#[test]
+fn the_generated_reference_documents_are_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    run_with_input(keeper(&["reference", folder.path().to_str().unwrap()]), "").succeeded();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let name = entry.unwrap().file_name();
+        let generated = std::fs::read_to_string(folder.path().join(&name)).unwrap();
+        let committed = std::path::Path::new("docs/reference").join(&name);
+        let committed = std::fs::read_to_string(committed).unwrap_or_default();
+        assert!(
+            committed == generated,
+            "docs/reference/{name:?} is outdated; run script/reference"
+        );
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
 #[sqlx::test]
 async fn pages_need_no_script_and_no_other_host(pool: PgPool) {
     let app = TestApp::spawn(pool).await;

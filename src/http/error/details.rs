@@ -6,8 +6,7 @@ use wire_formats::BodyError;
 macro_rules! text_keys {
     ($type:ident { $($variant:ident $(($inner:path))? => $key:literal,)* }) => {
         impl $type {
-            /// Every value, for tests.
-            #[cfg(test)]
+            /// Every value, for documents and tests.
             pub(in crate::http) const ALL: &[Self] = &[$(Self::$variant $(($inner))?),*];
 
             /// The key of its text in `locales`.

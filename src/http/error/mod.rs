@@ -9,5 +9,5 @@ pub(super) mod response;
 pub(super) use self::{
     api_error::ApiError,
     details::{BodyFault, MissingRight},
-    kind::ErrorKind,
+    kind::{ErrorKind, ErrorRow},
 };

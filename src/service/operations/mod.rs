@@ -3,4 +3,5 @@
 pub(crate) mod diagnostics;
 pub(crate) mod housekeeping;
 pub(crate) mod instance;
+pub(crate) mod metrics;
 pub(crate) mod refusal_timing;

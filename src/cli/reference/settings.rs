@@ -1,0 +1,33 @@
+//! `settings.md`: every setting with its variable, type, default and description.
+
+use super::markdown::{Document, code};
+use crate::configuration::{SettingDescription, describe_settings};
+
+const INTRODUCTION: &str = "\
+    Settings come from `config/default.toml`, then from the TOML file that `KEEPER_CONFIG` \
+    names, then from environment variables. Later sources override earlier ones. A variable \
+    holds a list as words separated by spaces. `credential-keeper config check --show` prints \
+    the effective settings.";
+
+/// Writes the document.
+pub(super) fn document() -> String {
+    let mut document = Document::new("Settings", INTRODUCTION);
+    let settings = describe_settings();
+    for section in settings.chunk_by(|one, other| one.section == other.section) {
+        let name = section.first().map_or("", |setting| setting.section.as_str());
+        document.section(&code(name));
+        let rows: Vec<_> = section.iter().map(row).collect();
+        document.table(["Setting", "Variable", "Type", "Default", "Description"], &rows);
+    }
+    document.finish()
+}
+
+fn row(setting: &SettingDescription) -> [String; 5] {
+    [
+        code(&setting.full_name()),
+        code(&setting.variable()),
+        setting.value_type.to_owned(),
+        setting.default.as_deref().map_or_else(|| "none".to_owned(), code),
+        setting.text.clone(),
+    ]
+}

@@ -1,0 +1,114 @@
+//! Describes the errors of the API, for documents.
+
+use super::{
+    error::{BodyFault, ErrorKind, ErrorRow, MissingRight},
+    localization::Language,
+};
+use crate::domain::Reason;
+
+/// One error of the status table.
+pub(crate) struct ErrorDescription {
+    pub(crate) status: u16,
+    pub(crate) error_type: &'static str,
+    pub(crate) code: &'static str,
+    /// An example of the English text.
+    pub(crate) text: String,
+    /// When the error occurs.
+    pub(crate) occasion: &'static str,
+}
+
+/// One text of an error that has several.
+pub(crate) struct ErrorText {
+    pub(crate) code: &'static str,
+    /// The name of the text in `locales`.
+    pub(crate) key: String,
+    pub(crate) text: String,
+}
+
+/// The status table.
+pub(crate) fn describe_errors() -> Vec<ErrorDescription> {
+    let describe = |kind: ErrorKind| {
+        let ErrorRow { status, error_type, code } = kind.row();
+        ErrorDescription {
+            status: status.as_u16(),
+            error_type,
+            code,
+            text: Language::Unasked.error(&kind),
+            occasion: occasion(&kind),
+        }
+    };
+    ErrorKind::samples().into_iter().map(describe).collect()
+}
+
+/// All texts of the errors that have several, grouped by code.
+pub(crate) fn describe_error_texts() -> Vec<ErrorText> {
+    let language = Language::Unasked;
+    let of_kind = |kind: ErrorKind| ErrorText {
+        code: kind.code(),
+        key: kind.text_key().into_owned(),
+        text: language.error(&kind),
+    };
+    let of_reason = |reason: Reason| {
+        let argument = reason.argument();
+        let argument = argument.as_ref().map(|(name, value)| (*name, value.as_str()));
+        ErrorText {
+            code: "invalid_field",
+            key: reason.key().to_owned(),
+            text: language.message(reason.key(), argument.as_slice()),
+        }
+    };
+    let bodies = BodyFault::ALL.iter().copied().map(ErrorKind::MalformedBody).map(of_kind);
+    let rights = MissingRight::ALL.iter().copied().map(ErrorKind::Forbidden).map(of_kind);
+    bodies.chain(rights).chain(Reason::ALL.iter().copied().map(of_reason)).collect()
+}
+
+fn occasion(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::MalformedBody(_) => "The request body cannot be parsed.",
+        ErrorKind::InvalidField(_) => "A member, parameter or header has an invalid value.",
+        ErrorKind::PasswordRefused { .. } => {
+            "The new password violates the password policy. The message has every reason."
+        }
+        ErrorKind::DuplicateMember { .. } => "A member of the request body occurs more than once.",
+        ErrorKind::Unauthenticated => {
+            "The credentials are missing, wrong, expired or revoked, or the user is disabled."
+        }
+        ErrorKind::XsrfMissing => {
+            "The request has neither an Authorization header nor the X-XSRF-TOKEN of a session."
+        }
+        ErrorKind::XsrfWrong => "X-XSRF-TOKEN does not belong to the session.",
+        ErrorKind::Forbidden(_) => "The caller is authenticated but lacks the right.",
+        ErrorKind::ApplicationNotTrusted => {
+            "Online installation: SO-AppToken does not name a trusted application."
+        }
+        ErrorKind::UnknownRoute => "No route has this path.",
+        ErrorKind::UnknownUser => "The user of the request does not exist.",
+        ErrorKind::MethodNotAllowed { .. } => {
+            "The route does not support the method. Allow lists the supported methods."
+        }
+        ErrorKind::RequestTimeout => "The request body was not received in time.",
+        ErrorKind::IdentifierTaken => "Another user has the identifier.",
+        ErrorKind::LoginNameTaken => "Another user has the login name.",
+        ErrorKind::Outdated => "The user was changed after the caller read them.",
+        ErrorKind::BodyTooLarge => "The request body exceeds 64 KiB.",
+        ErrorKind::UriTooLong => "The URL exceeds 8 KiB.",
+        ErrorKind::UnsupportedMediaType => "The media type of the request body is not supported.",
+        ErrorKind::MisdirectedRequest => "The host is not in http.allowed_hosts.",
+        ErrorKind::HeadersTooLarge => "The request headers are too large.",
+        ErrorKind::TooManyAttempts { .. } => {
+            "Too many failed attempts: delayed until Retry-After, or locked if it is absent."
+        }
+        ErrorKind::Overloaded { .. } => {
+            "Hashing, or the lock on the user, would take longer than its deadline."
+        }
+        ErrorKind::DatabaseUnavailable => "The database is not reachable. Nothing was changed.",
+        ErrorKind::KeyUnavailable => {
+            "A sealing key is not in the keyring, or an issuer's key set cannot be fetched."
+        }
+        ErrorKind::ShuttingDown => "The instance is shutting down.",
+        ErrorKind::OutcomeUnknown => {
+            "The response of the database was lost or late. The request can be repeated."
+        }
+        ErrorKind::Internal => "An unexpected error; see the log.",
+    }
+}

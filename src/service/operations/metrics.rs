@@ -1,0 +1,54 @@
+//! The metrics of an instance, in the text format of `OpenMetrics`.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::gauge::{ConstGauge, Gauge},
+    registry::{Registry, Unit},
+};
+
+use crate::{security::hashing::HashingEngine, storage::ConnectionCounts};
+
+/// The prefix of every metric.
+const PREFIX: &str = "keeper";
+
+/// Encodes all metrics in the text format of `OpenMetrics`, which Prometheus reads. `register_http`
+/// adds the metrics of HTTP.
+///
+/// # Errors
+/// Never in practice: writing to a string does not fail.
+pub(crate) fn encode_metrics(
+    hashing: &HashingEngine,
+    connections: ConnectionCounts,
+    memory_ceiling_kib: u64,
+    register_http: impl FnOnce(&mut Registry),
+) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
+    register_database(registry.sub_registry_with_prefix("database"), connections);
+    register_http(registry.sub_registry_with_prefix("http"));
+    let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
+    for (name, help, kib) in [
+        ("memory_ceiling", "The most memory this process takes", memory_ceiling_kib),
+        ("hashing_memory", "Memory of all hashing threads", hashing.capacity().memory_kib),
+    ] {
+        registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(bytes(kib)));
+    }
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn register_database(registry: &mut Registry, connections: ConnectionCounts) {
+    let ConnectionCounts { open, idle, maximum } = connections;
+    for (name, help, number) in [
+        ("connections", "Open connections to the database", open),
+        ("connections_idle", "Open connections that are not in use", idle),
+        ("connections_maximum", "Maximum number of connections", maximum),
+    ] {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+}
