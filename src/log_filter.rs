@@ -13,8 +13,8 @@ const TARGETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/log_targets.rs"));
 /// Targets of libraries that are not module paths.
 const NAMED_TARGETS: [&str; 3] = ["sqlx", "sqlx::query", "sqlx::postgres::notice"];
 
-/// Libraries whose default level is lower: they log details for their developers, or errors that any
-/// client can cause. `log.level` can enable them.
+/// Libraries whose default level is lower: they log details for their developers, or errors that
+/// any client can cause. `log.level` can enable them.
 const REDUCED: [(&str, LevelFilter); 3] = [
     ("actix_server", LevelFilter::WARN),
     ("actix_http", LevelFilter::OFF),

@@ -55,8 +55,8 @@ pub(super) async fn open() -> Result<Components, Failure> {
     open_with(settings).await
 }
 
-/// Like [`open`], for a command that hashes on all threads. Hashes have no deadline: no caller waits
-/// for a response.
+/// Like [`open`], for a command that hashes on all threads. Hashes have no deadline: no caller
+/// waits for a response.
 pub(super) async fn open_for_import() -> Result<Components, Failure> {
     let mut settings = read_settings()?;
     settings.hashing.deadline = NO_DEADLINE;

@@ -1,5 +1,5 @@
-//! `export`: writes users and their credentials as JSON lines that `import` reads: to standard output
-//! without secrets, or in full to an encrypted file for another installation.
+//! `export`: writes users and their credentials as JSON lines that `import` reads: to standard
+//! output without secrets, or in full to an encrypted file for another installation.
 
 use std::{
     collections::HashMap,
@@ -34,8 +34,8 @@ use crate::{
 /// The arguments of `export`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Export hashes and identifiers too, to this new file, encrypted with a passphrase that is read
-    /// from standard input or a prompt.
+    /// Export hashes and identifiers too, to this new file, encrypted with a passphrase that is
+    /// read from standard input or a prompt.
     #[arg(long, value_name = "FILE")]
     whole: Option<PathBuf>,
 }
@@ -83,7 +83,8 @@ async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failur
         Err(error) => Err(error.into()),
     };
     let (count, failed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    // A hard link fails if the target exists; a rename would replace a file created in the meantime.
+    // A hard link fails if the target exists; a rename would replace a file created in the
+    // meantime.
     let linked = fs::hard_link(&unfinished, file);
     linked.map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
     fs::remove_file(unfinished)?;

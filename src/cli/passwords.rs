@@ -10,8 +10,8 @@ use crate::{domain::encoding::length_of_mark, security::common_passwords::make_f
 /// The subcommands of `passwords`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Build the filter that is compiled into the binary from a list with one password per line. Used
-    /// by `script/common-passwords`.
+    /// Build the filter that is compiled into the binary from a list with one password per line.
+    /// Used by `script/common-passwords`.
     Filter {
         /// List of passwords.
         list: PathBuf,

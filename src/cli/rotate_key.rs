@@ -34,8 +34,8 @@ pub(super) enum Command {
         #[command(flatten)]
         keyring: Output,
     },
-    /// Step 3: reseal existing data under the writing key while instances keep serving. A stopped run
-    /// is resumed by the same command.
+    /// Step 3: reseal existing data under the writing key while instances keep serving. A stopped
+    /// run is resumed by the same command.
     Reseal,
     /// Step 4: retire a key permanently. Fails while data is sealed under it.
     Retire {
@@ -124,7 +124,7 @@ async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Fail
         output::print_status("stopped; run the same command to resume");
     } else if pass.unopened.is_empty() {
         output::print_status(
-            "an instance still seals under another key; restart it and run `rotate-key reseal` again",
+            "an instance seals under another key; restart it and run `rotate-key reseal` again",
         );
     }
     Ok(ExitCode::FAILURE)

@@ -24,8 +24,8 @@ pub(super) fn read_new_secret(prompt: &str) -> Result<SecretString, Failure> {
     Ok(secret)
 }
 
-/// Asks for a secret at the terminal, or reads all of standard input. A byte order mark at the start
-/// and one line end at the end are not part of the secret.
+/// Asks for a secret at the terminal, or reads all of standard input. A byte order mark at the
+/// start and one line end at the end are not part of the secret.
 pub(super) fn read_secret(prompt: &str) -> Result<SecretString, Failure> {
     if io::stdin().is_terminal() {
         return Ok(SecretString::from(rpassword::prompt_password(format!("{prompt}: "))?));

@@ -37,8 +37,8 @@ pub(super) enum Command {
     Retire(Target),
     /// Enable a retired user.
     Reactivate(Target),
-    /// Delete a user with their credentials, tickets, sessions and tokens. The user id stays reserved
-    /// and the audit events are kept.
+    /// Delete a user with their credentials, tickets, sessions and tokens. The user id stays
+    /// reserved and the audit events are kept.
     Delete(Target),
     /// Grant a user the administrator right.
     GrantAdmin(Target),

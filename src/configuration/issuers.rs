@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::{problem::Problem, sections::Settings};
+use super::problem::Problem;
 use crate::domain::credential_type::{CredentialType, CredentialTypes};
 
 /// The source of an issuer's key set.
@@ -79,8 +79,8 @@ pub(super) fn has_credentials(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
-/// True for a text that a token can have in a claim. Surrounding blanks are easily overlooked and never
-/// match.
+/// True for a text that a token can have in a claim. Surrounding blanks are easily overlooked and
+/// never match.
 pub(super) fn is_claim_text(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
 }
@@ -96,36 +96,34 @@ fn key_set_url(text: &str) -> Option<Url> {
     (url.scheme() == "https" || (url.scheme() == "http" && is_loopback)).then_some(url)
 }
 
-impl Settings {
-    /// Problems of the issuers.
-    pub(super) fn issuer_problems(&self, types: &CredentialTypes) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut reject = |reason| problems.push(Problem::new("authentication.issuers", reason));
-        let mut names = Vec::new();
-        for entry in &self.authentication.issuers {
-            let credential_type = types.find(&entry.credential_type);
-            if !credential_type.is_some_and(CredentialType::is_identifier) {
-                reject("credential_type must be an identifier type");
-            }
-            if entry.has_credentials_in_url() {
-                reject("URLs must not contain credentials; remove the user name and password");
-            } else if entry.key_source().is_none() {
-                reject(
-                    "each issuer requires a jwks_file, or a jwks_url with https (http on loopback only)",
-                );
-            }
-            let texts = [&entry.issuer, &entry.audience, &entry.claim];
-            if !texts.into_iter().all(|text| is_claim_text(text)) {
-                reject("issuer, audience and claim must not be empty or have surrounding blanks");
-            }
-            if entry.maximum_age_seconds == 0 {
-                reject("maximum_age_seconds must be at least 1");
-            }
-            if names.contains(&&entry.issuer) {
-                reject("duplicate issuer");
-            }
-            names.push(&entry.issuer);
+/// Problems of the issuers.
+pub(super) fn issuer_problems(issuers: &[IssuerSettings], types: &CredentialTypes) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut reject = |reason| problems.push(Problem::new("authentication.issuers", reason));
+    let mut names = Vec::new();
+    for entry in issuers {
+        let credential_type = types.find(&entry.credential_type);
+        if !credential_type.is_some_and(CredentialType::is_identifier) {
+            reject("credential_type must be an identifier type");
         }
-        problems
+        if entry.has_credentials_in_url() {
+            reject("URLs must not contain credentials; remove the user name and password");
+        } else if entry.key_source().is_none() {
+            reject(
+                "each issuer requires a jwks_file, or an https jwks_url (http on loopback only)",
+            );
+        }
+        let texts = [&entry.issuer, &entry.audience, &entry.claim];
+        if !texts.into_iter().all(|text| is_claim_text(text)) {
+            reject("issuer, audience and claim must not be empty or have surrounding blanks");
+        }
+        if entry.maximum_age_seconds == 0 {
+            reject("maximum_age_seconds must be at least 1");
+        }
+        if names.contains(&&entry.issuer) {
+            reject("duplicate issuer");
+        }
+        names.push(&entry.issuer);
     }
+    problems
 }

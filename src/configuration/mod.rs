@@ -109,8 +109,9 @@ impl Sources {
     }
 }
 
-/// True for a misspelled setting that would be ignored, such as `KEEPER_HTTP__LISTEN`. Other variables
-/// with the prefix are allowed: Kubernetes sets `KEEPER_SERVICE_HOST` for a service named keeper.
+/// True for a misspelled setting that would be ignored, such as `KEEPER_HTTP__LISTEN`. Other
+/// variables with the prefix are allowed: Kubernetes sets `KEEPER_SERVICE_HOST` for a service named
+/// keeper.
 fn is_misspelled(name: &str) -> bool {
     let rest = name.strip_prefix("KEEPER_");
     rest.is_some_and(|rest| !rest.starts_with('_') && rest.contains("__"))

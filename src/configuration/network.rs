@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::{problem::Problem, sections::Settings};
 use crate::domain::{host_name::is_host_name, origin_pattern::OriginPattern};
 
-/// The shortest prefix of a trusted network: 10.0.0.0/8, and `fc00::/7`. Every host in the network can
-/// forge the client address, which rate limits and audit events use.
+/// The shortest prefix of a trusted network: 10.0.0.0/8, and `fc00::/7`. Every host in the network
+/// can forge the client address, which rate limits and audit events use.
 const WIDEST_V4: u8 = 8;
 const WIDEST_V6: u8 = 7;
 

@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::{
     credential_types::TypeSettings,
-    issuers::{has_credentials, is_claim_text},
+    issuers::{has_credentials, is_claim_text, issuer_problems},
     problem::Problem,
     sections::{
         ApplicationSettings, AttemptSettings, HashingSettings, PasswordSettings, PolicyProfile,
@@ -161,8 +161,9 @@ impl Settings {
         (before_delay == 0).then(|| Problem::new("attempts.before_delay", "must be at least 1"))
     }
 
-    /// Saving a credential waits for a connection, the hash, another connection and the lock on the user.
-    /// The response timeout must be longer than all of them, or it would hide which wait timed out.
+    /// Saving a credential waits for a connection, the hash, another connection and the lock on the
+    /// user. The response timeout must be longer than all of them, or it would hide which wait
+    /// timed out.
     fn answer_problem(&self) -> Option<Problem> {
         let waits = [
             self.database.acquire_timeout,
@@ -213,7 +214,7 @@ impl Settings {
             reject("credentials.default_type", "unknown credential type");
             return problems;
         };
-        problems.extend(self.issuer_problems(&types));
+        problems.extend(issuer_problems(&self.authentication.issuers, &types));
         problems
     }
 
@@ -239,7 +240,7 @@ impl Settings {
         if !self.is_hashing_strong() {
             reject(
                 "hashing",
-                "weaker than OWASP's minimum of 19456 KiB and 2 iterations; raise hashing.memory_kib",
+                "weaker than OWASP's minimum; set hashing.memory_kib = 19456 and hashing.iterations = 2",
             );
         }
         problems

@@ -25,8 +25,8 @@ use crate::{
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Opens the database like [`connect`], and retries for `database.startup_wait_seconds`: in a
-/// deployment that starts everything at once, the database can become ready later. `print_status` is
-/// called once when the first attempt fails.
+/// deployment that starts everything at once, the database can become ready later. `print_status`
+/// is called once when the first attempt fails.
 ///
 /// # Errors
 /// Those of [`connect`], after the wait.
@@ -89,8 +89,8 @@ pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartE
     }
 }
 
-/// Applies the pending migrations, marks a new database with its kind, and grants `database.role` the
-/// rights of `serve`.
+/// Applies the pending migrations, marks a new database with its kind, and grants `database.role`
+/// the rights of `serve`.
 ///
 /// `dev` and `serve` never share a database: the passwords of a demo are published.
 pub(crate) async fn migrate(

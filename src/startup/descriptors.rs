@@ -6,8 +6,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// runtime.
 const RESERVED: usize = 256;
 
-/// The number of client connections that the limit of open files allows, at most `wanted`. Raises the
-/// soft limit to the hard limit first: many systems start processes with a soft limit of 1024.
+/// The number of client connections that the limit of open files allows, at most `wanted`. Raises
+/// the soft limit to the hard limit first: many systems start processes with a soft limit of 1024.
 pub(super) fn allowed_connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };

@@ -45,8 +45,8 @@ use crate::{
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
-    // The backlog of the standard library is 128. A burst of connections is longer, and clients retry a
-    // dropped connection only after a second.
+    // The backlog of the standard library is 128. A burst of connections is longer, and clients
+    // retry a dropped connection only after a second.
     rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
     Ok(listener)
 }

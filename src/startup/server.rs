@@ -49,7 +49,7 @@ impl RunningServer {
             () = stop => Ok(()),
             ended = &mut self.server => {
                 let error = ended.map_err(task_failed).and_then(|ended| ended).err();
-                Err(StartError::Server(error.unwrap_or_else(|| io::Error::other("it stopped unexpectedly"))))
+                Err(StartError::Server(error.unwrap_or_else(|| io::Error::other("stopped unexpectedly"))))
             }
         }
     }
@@ -108,8 +108,8 @@ where
     let server = builder
         .disable_signals()
         .workers(waiting_threads())
-        // The limit of the registry is smaller and evicts idle connections instead of queueing new ones.
-        // This limit protects the file descriptors.
+        // The limit of the registry is smaller and evicts idle connections instead of queueing new
+        // ones. This limit protects the file descriptors.
         .max_concurrent_connections(maximum.div_ceil(waiting_threads()) + EXCESS)
         .shutdown_timeout(shutdown_timeout.as_secs())
         .listen("http", listener, accept)

@@ -1,5 +1,5 @@
-//! Notifies systemd of the state of this process (`sd_notify(3)`, `Type=notify` and `WatchdogSec=`).
-//! Does nothing without `NOTIFY_SOCKET`.
+//! Notifies systemd of the state of this process (`sd_notify(3)`, `Type=notify` and
+//! `WatchdogSec=`). Does nothing without `NOTIFY_SOCKET`.
 
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-/// The number of worker threads of the web server, and of the runtime for use cases and the database.
+/// The number of worker threads of the web server, and of the runtime for use cases and the
+/// database.
 ///
 /// Hashing has one thread per core. The other work of a request is 2 % of its hash, so that half as
 /// many threads are sufficient. More threads cost context switches and cache misses.

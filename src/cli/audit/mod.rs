@@ -29,8 +29,8 @@ pub(super) enum Command {
         #[arg(long)]
         user: String,
     },
-    /// Verify every audit chain, and users and credentials against their chains; exit 1 if there is a
-    /// finding.
+    /// Verify every audit chain, and users and credentials against their chains; exit 1 if there is
+    /// a finding.
     Verify(verify::Arguments),
     /// Print the anchor of every chain. Store anchors where the database's writers have no access.
     Anchor,

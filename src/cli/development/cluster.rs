@@ -75,14 +75,14 @@ impl Cluster {
         Ok(fs::rename(&unfinished, self.files())?)
     }
 
-    /// Stops a server that a killed `dev` left running, and removes its socket folder. The lock on the
-    /// data folder guarantees that no other `dev` uses it.
+    /// Stops a server that a killed `dev` left running, and removes its socket folder. The lock on
+    /// the data folder guarantees that no other `dev` uses it.
     fn stop_leftover(&self) -> Result<(), Failure> {
         let Ok(pid_file) = fs::read_to_string(self.files().join("postmaster.pid")) else {
             return Ok(());
         };
-        // The process id may have been reused since. The working directory of PostgreSQL is its data
-        // directory, and PostgreSQL detects a stale pid file by itself.
+        // The process id may have been reused since. The working directory of PostgreSQL is its
+        // data directory, and PostgreSQL detects a stale pid file by itself.
         let process = pid_file.lines().next().unwrap_or_default();
         let working_directory = fs::read_link(Path::new("/proc").join(process).join("cwd")).ok();
         let is_running = working_directory.is_some_and(|folder| folder == self.files());
@@ -95,7 +95,7 @@ impl Cluster {
             let stopped = control(&["stop", "--mode=fast", "--wait", "--timeout=60"])?;
             if !stopped.status.success() {
                 return Err(Failure::new(
-                    "a PostgreSQL server that a killed dev left running does not stop; stop it by hand",
+                    "a PostgreSQL server of a killed dev does not stop; stop it manually",
                 ));
             }
         }
@@ -106,8 +106,9 @@ impl Cluster {
     }
 }
 
-/// Removes a socket folder of `dev`, and no other path. The path may come from a file that the account
-/// of PostgreSQL can write, so its name is checked, and only the socket and its lock file are removed.
+/// Removes a socket folder of `dev`, and no other path. The path may come from a file that the
+/// account of PostgreSQL can write, so its name is checked, and only the socket and its lock file
+/// are removed.
 pub(super) fn remove_socket_folder(folder: &Path) {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let suffix = name.strip_prefix(SOCKET_PREFIX).unwrap_or_default();
@@ -135,7 +136,7 @@ fn choose_folder(data: &DataFolder, account: Account) -> Result<PathBuf, Failure
     let outside = fallback.join(data.identity()?);
     create_folder(&outside, account)?;
     print_status(format_args!(
-        "storing the database files in {}, because PostgreSQL's account cannot access the data folder",
+        "storing the database files in {}: PostgreSQL's account cannot access the data folder",
         outside.display()
     ));
     Ok(outside)

@@ -51,8 +51,8 @@ impl DataFolder {
         self.path.join("keyring.json")
     }
 
-    /// A unique name for data that is stored outside of the folder. It is deleted with the folder, so
-    /// that a new folder never uses the data of a deleted one.
+    /// A unique name for data that is stored outside of the folder. It is deleted with the folder,
+    /// so that a new folder never uses the data of a deleted one.
     pub(super) fn identity(&self) -> Result<String, Failure> {
         let file = self.path.join("identity");
         match fs::read_to_string(&file) {

@@ -1,5 +1,5 @@
-//! Initializes a new `dev` database with the schema, a keyring and the demo users. An existing one is
-//! only migrated: a changed demo password stays changed.
+//! Initializes a new `dev` database with the schema, a keyring and the demo users. An existing one
+//! is only migrated: a changed demo password stays changed.
 
 use secrecy::SecretString;
 

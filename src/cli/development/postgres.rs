@@ -199,7 +199,8 @@ fn spawn(cluster: &Cluster, socket_folder: &Path) -> Result<(Child, u64), Failur
         .args(["-c", "logging_collector=off"])
         .stdout(log.try_clone()?)
         .stderr(log)
-        // A separate process group: Ctrl-C signals the whole group, and the service must drain first.
+        // A separate process group: Ctrl-C signals the whole group, and the service must drain
+        // first.
         .process_group(0)
         .spawn()?;
     Ok((server, log_start))

@@ -148,7 +148,7 @@ fn stored_data(diagnostics: &DiagnosticReport) -> Vec<Finding> {
             "every hash has the current cost",
             below == 0,
             &format!(
-                "{below} sets of hash parameters are outdated; hashes are replaced when their users log in"
+                "{below} sets of hash parameters are outdated; the next login of a user rehashes"
             ),
         ),
         Finding::advice(

@@ -14,8 +14,8 @@ use crate::{
 /// The longest acceptable lifetime of an access token, which cannot be revoked one by one.
 const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest acceptable period between anchors. A rollback to a state after the last anchor is not
-/// detected.
+/// The longest acceptable period between anchors. A rollback to a state after the last anchor is
+/// not detected.
 const LONGEST_ANCHOR_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
 /// Checks the requirements that need no database.
@@ -40,7 +40,7 @@ fn passwords(settings: &Settings) -> Vec<Finding> {
             "NIST 3.1.1.2 length",
             "the password policy assumes no second factor",
             !passwords.with_second_factor,
-            "passwords.with_second_factor is set; verify that another system requires the second factor",
+            "passwords.with_second_factor is set; verify that another system requires it",
         ),
         Finding::new(
             "NIST 3.1.1.2 blocklist, ASVS 6.2.4 and 6.2.12",

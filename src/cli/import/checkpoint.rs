@@ -1,5 +1,5 @@
-//! The checkpoint of an import: a file next to the imported one that records the completed lines, so
-//! that a stopped import resumes.
+//! The checkpoint of an import: a file next to the imported one that records the completed lines,
+//! so that a stopped import resumes.
 
 use std::{
     fs::{self, OpenOptions},
@@ -59,14 +59,14 @@ impl Checkpoint {
         };
         let found: Content = serde_json::from_str(&text).map_err(|_| {
             Failure::new(format!(
-                "{} is not a valid checkpoint; remove it to start again",
+                "{} is not a valid checkpoint; remove it to restart",
                 file.display()
             ))
         })?;
         // A checkpoint before the first line does not depend on the content.
         if found.lines > 0 && found.sha256 != content.sha256 {
             return Err(Failure::new(format!(
-                "{} does not match: the imported file has changed; remove the checkpoint to start again",
+                "{} is outdated: the imported file has changed; remove the checkpoint to restart",
                 file.display()
             )));
         }
@@ -78,13 +78,14 @@ impl Checkpoint {
         self.content.lines
     }
 
-    /// Writes the checkpoint before the first change. If this fails, the import does not start, because
-    /// it could not be resumed.
+    /// Writes the checkpoint before the first change. If this fails, the import does not start,
+    /// because it could not be resumed.
     pub(super) fn begin(&self) -> Result<(), Failure> {
         self.write(&self.content)
     }
 
-    /// Records that all lines up to `lines` are complete. A crash leaves the old or the new checkpoint.
+    /// Records that all lines up to `lines` are complete. A crash leaves the old or the new
+    /// checkpoint.
     pub(super) fn save(&mut self, lines: u64) -> Result<(), Failure> {
         if lines == self.content.lines {
             return Ok(());

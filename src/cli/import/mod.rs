@@ -1,7 +1,7 @@
 //! `import`: imports users and their credentials from a file of JSON lines.
 //!
-//! Clear-text values are hashed on all threads. Every line has its own result; a failed line does not
-//! affect other lines.
+//! Clear-text values are hashed on all threads. Every line has its own result; a failed line does
+//! not affect other lines.
 
 mod checkpoint;
 mod line;
@@ -140,8 +140,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 impl Import {
-    /// Processes lines until the end of input, a signal, or a failure that affects more than one line.
-    /// Returns true at the end of input.
+    /// Processes lines until the end of input, a signal, or a failure that affects more than one
+    /// line. Returns true at the end of input.
     async fn run(&mut self, lines: Lines, mut stop: Stop) -> Result<bool, Failure> {
         let mut lines = lines.read_ahead()?;
         loop {
@@ -221,8 +221,8 @@ impl Import {
         }
     }
 
-    /// Waits for the next result or the end of a task, then saves the checkpoint if it is due. Returns
-    /// false if nothing is in progress.
+    /// Waits for the next result or the end of a task, then saves the checkpoint if it is due.
+    /// Returns false if nothing is in progress.
     async fn wait_for_next(&mut self) -> Result<bool, Failure> {
         tokio::select! {
             biased;
@@ -236,8 +236,8 @@ impl Import {
         Ok(true)
     }
 
-    /// Finishes the lines in progress after a signal or a failure, so that every completed line has a
-    /// printed result.
+    /// Finishes the lines in progress after a signal or a failure, so that every completed line has
+    /// a printed result.
     async fn finish_in_progress(&mut self) {
         while !matches!(self.wait_for_next().await, Ok(false)) {}
     }

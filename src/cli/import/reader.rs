@@ -82,7 +82,8 @@ impl Lines {
             }
         };
         let mut reader = BufReader::new(reader);
-        // A read from a pipe can return fewer bytes than the signatures of archives and encodings need.
+        // A read from a pipe can return fewer bytes than the signatures of archives and encodings
+        // need.
         let mut head = Vec::new();
         let longest = u64::try_from(LONGEST_HEAD.max(LONGEST_MARK)).unwrap_or(u64::MAX);
         (&mut reader).take(longest).read_to_end(&mut head).map_err(|error| failed(&error))?;
