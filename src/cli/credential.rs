@@ -84,7 +84,7 @@ pub(super) struct Target {
     /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
     #[arg(long)]
     user: String,
-    /// Credential type [default: credentials.default_type].
+    /// Credential type [default: `credentials.default_type`].
     #[arg(long = "type")]
     credential_type: Option<String>,
 }

@@ -12,8 +12,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The arguments of `health`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Base URL of the instance, such as `http://127.0.0.1:8080` [default: operations.listen of the
-    /// settings].
+    /// Base URL of the instance, such as `http://127.0.0.1:8080` [default: `operations.listen` of
+    /// the settings].
     #[arg(long)]
     url: Option<String>,
 }

@@ -17,7 +17,7 @@ use crate::security::keyring::{Key, Keyring};
 pub(super) enum Command {
     /// Generate a keyring with one new key. Never overwrites an existing file.
     Generate {
-        /// File to write [default: keyring.file of the settings].
+        /// File to write [default: `keyring.file` of the settings].
         #[arg(long)]
         file: Option<PathBuf>,
         /// Print the keyring instead of writing a file, for an external secret store.
@@ -26,7 +26,7 @@ pub(super) enum Command {
     },
     /// List the keys, without their secrets.
     List {
-        /// File to read [default: keyring.file of the settings].
+        /// File to read [default: `keyring.file` of the settings].
         #[arg(long)]
         file: Option<PathBuf>,
     },

@@ -1,7 +1,7 @@
 //! Describes every setting, from the comments and values of `config/default.toml`.
 //!
-//! The comment lines directly above a setting belong to it. A setting without a comment refers to the
-//! setting above it. An optional setting without a default is commented out there.
+//! The comment lines directly above a setting belong to it. A setting without a comment refers to
+//! the setting above it. An optional setting without a default is commented out there.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -232,7 +232,8 @@ impl TestApp {
         let added = self.command(&["rotate-key", "add"], "");
         let status_text = added.stderr.clone();
         added.succeeded();
-        status_text.split_whitespace().last().unwrap().to_owned()
+        let (_, key) = status_text.split_once("added key ").unwrap();
+        key.split(';').next().unwrap().to_owned()
     }
 
     /// Adds a user with the password `<name>-password`.
