@@ -1,41 +1,9 @@
 //! `doctor`: checks the configuration of this installation against the requirements of NIST
 //! SP 800-63B-4 and OWASP ASVS 5.0. docs/reference/security-claims.md lists every requirement.
 
+mod command;
 mod environment;
 mod finding;
 mod settings;
 
-use std::process::ExitCode;
-
-use serde_json::{Value, json};
-
-use self::{
-    environment::check_environment,
-    finding::{Finding, Verdict},
-    settings::check_settings,
-};
-use super::{
-    command_context,
-    output::{self, Failure, Format},
-};
-
-/// Prints every requirement with its verdict; exits 1 if one is not met.
-pub(super) async fn run(format: Format) -> Result<ExitCode, Failure> {
-    let settings = command_context::read_settings()?;
-    let mut findings = check_settings(&settings);
-    findings.extend(check_environment(settings).await);
-    let row = |finding: &Finding| {
-        let (verdict, next_step) = match &finding.verdict {
-            Verdict::Pass => ("pass", Value::Null),
-            Verdict::Note(note) => ("note", json!(note)),
-            Verdict::Fail(next_step) => ("FAIL", json!(next_step)),
-        };
-        [json!(verdict), json!(finding.clause), json!(finding.requirement), next_step]
-    };
-    let rows: Vec<_> = findings.iter().map(row).collect();
-    output::print_rows(format, ["VERDICT", "CLAUSE", "WHAT", "NEXT STEP"], &rows)?;
-    let is_failed = |finding: &&Finding| matches!(finding.verdict, Verdict::Fail(_));
-    let failed = findings.iter().filter(is_failed).count();
-    output::print_status(format_args!("{} requirements checked, {failed} not met", findings.len()));
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
+pub(super) use self::command::run;

@@ -1,0 +1,147 @@
+//! Parses the command line and runs the command.
+
+use std::{ffi::OsString, process::ExitCode, time::Duration};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{
+    application, audit, completions, config, credential, development, doctor, export, health,
+    import, keys, migrate, openapi,
+    output::{self, Failure, Format},
+    passwords, reference, rotate_key, serve, ticket, user,
+};
+use crate::{startup, telemetry};
+
+/// A service that stores and verifies the login credentials of users.
+#[derive(Parser)]
+#[command(name = "credential-keeper", version = VERSION)]
+struct Arguments {
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The version, the build profile and the target platform.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CREDENTIAL_KEEPER_PROFILE"),
+    ", ",
+    env!("CREDENTIAL_KEEPER_TARGET"),
+    ")"
+);
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a local demo: private PostgreSQL, demo users, loopback only.
+    Dev(development::Arguments),
+    /// Run the service with the settings of the configuration file and the environment.
+    Serve,
+    /// Apply pending database migrations and exit.
+    Migrate,
+    /// Generate and list the keys of the keyring.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Rotate the sealing key: `add`, `use`, `reseal`, then `retire`.
+    #[command(subcommand)]
+    RotateKey(rotate_key::Command),
+    /// Manage users.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Manage the credentials of users.
+    #[command(subcommand)]
+    Credential(credential::Command),
+    /// Issue, list and revoke login tickets.
+    #[command(subcommand)]
+    Ticket(ticket::Command),
+    /// List and verify the audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Import users and their credentials from a file of JSON lines.
+    Import(import::Arguments),
+    /// Export users and their credentials: as JSON lines without secrets, or in full to an
+    /// encrypted file.
+    Export(export::Arguments),
+    /// Build the filter of common passwords.
+    #[command(subcommand)]
+    Passwords(passwords::Command),
+    /// Manage applications that send an SO-AppToken.
+    #[command(subcommand)]
+    Application(application::Command),
+    /// Check and print the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if a
+    /// requirement is not met.
+    Doctor,
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Write the generated reference documents; see `script/reference`.
+    #[command(hide = true)]
+    Reference(reference::Arguments),
+    /// Print a completion script for a shell.
+    Completions(completions::Arguments),
+    /// Check whether a running instance is ready, for container health checks.
+    Health(health::Arguments),
+}
+
+/// Parses the arguments and runs the command.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // There is no other output for an error when standard error cannot be written.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let format = if arguments.json { Format::Json } else { Format::Table };
+    match execute(arguments.command, format) {
+        Ok(code) => code,
+        Err(failure) => {
+            output::print_status(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
+    // Every command handles secrets; `serve` logs whether the system granted this.
+    startup::forbid_core_dumps();
+    telemetry::hide_panic_messages();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(startup::waiting_threads())
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Dev(arguments) => development::run(arguments).await,
+            Command::Serve => serve::run().await,
+            Command::Migrate => migrate::run().await,
+            Command::Keys(command) => keys::run(command, format),
+            Command::RotateKey(command) => rotate_key::run(command).await,
+            Command::User(command) => user::run(command, format).await,
+            Command::Credential(command) => credential::run(command, format).await,
+            Command::Ticket(command) => ticket::run(command, format).await,
+            Command::Audit(command) => audit::run(command, format).await,
+            Command::Import(arguments) => import::run(arguments).await,
+            Command::Export(arguments) => export::run(arguments).await,
+            Command::Passwords(command) => passwords::run(&command),
+            Command::Application(command) => application::run(&command),
+            Command::Config(command) => config::run(&command),
+            Command::Doctor => doctor::run(format).await,
+            Command::Openapi => openapi::run(),
+            Command::Reference(arguments) => reference::run(&arguments, Arguments::command()),
+            Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+            Command::Health(arguments) => health::run(&arguments).await,
+        }
+    });
+    // A thread that is still busy must not keep the process alive: the command is complete.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    result
+}
+
+/// How long other threads may run after the command is complete.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
