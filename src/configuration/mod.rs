@@ -9,6 +9,7 @@ mod credential_types;
 mod descriptions;
 mod durations;
 mod effective;
+mod environment;
 mod issuers;
 mod network;
 mod problem;
@@ -16,16 +17,10 @@ mod reader;
 mod sections;
 mod validation;
 
-use std::{
-    collections::HashMap,
-    env,
-    path::{Path, PathBuf},
-};
-
-use self::reader::Reader;
 pub(crate) use self::{
     connections::ConnectionSettings,
     descriptions::{SettingDescription, describe_settings},
+    environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
     sections::{LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
 };
@@ -33,100 +28,6 @@ pub use self::{
     problem::{Problem, Problems},
     sections::Settings,
 };
-
-impl Settings {
-    /// Reads the settings of this process.
-    ///
-    /// # Errors
-    /// All problems.
-    pub fn from_environment() -> Result<Self, Problems> {
-        let sources = Sources::of_process()?;
-        Self::read(sources.file.as_deref(), sources.variables)
-    }
-
-    /// Reads settings from a file and from variables, on top of the defaults.
-    ///
-    /// # Errors
-    /// All problems.
-    pub fn read(file: Option<&Path>, variables: HashMap<String, String>) -> Result<Self, Problems> {
-        read(file, variables).map(|(settings, _)| settings)
-    }
-}
-
-/// The settings of this process as a TOML file without secrets.
-///
-/// # Errors
-/// All problems.
-pub(crate) fn effective_settings() -> Result<String, Problems> {
-    let sources = Sources::of_process()?;
-    let (_, reader) = read(sources.file.as_deref(), sources.variables)?;
-    Ok(effective::to_toml(&reader))
-}
-
-fn read(
-    file: Option<&Path>,
-    variables: HashMap<String, String>,
-) -> Result<(Settings, Reader), Problems> {
-    let misspelled: Vec<_> = variables.keys().filter(|name| is_misspelled(name)).cloned().collect();
-    let mut reader = Reader::open(file, variables)?;
-    for name in misspelled {
-        reader.problem(&name, "unknown setting; write KEEPER__SECTION__NAME");
-    }
-    let settings = Settings::take(&mut reader);
-    for problem in settings.problems() {
-        reader.problem(&problem.setting, problem.reason);
-    }
-    reader.finish()?;
-    Ok((settings, reader))
-}
-
-/// The sources of the settings besides the defaults.
-struct Sources {
-    file: Option<PathBuf>,
-    variables: HashMap<String, String>,
-}
-
-impl Sources {
-    fn of_process() -> Result<Self, Problems> {
-        let mut variables = HashMap::new();
-        let mut problems = Vec::new();
-        for (name, value) in env::vars_os() {
-            // The names of all settings are ASCII.
-            let Ok(name) = name.into_string() else { continue };
-            match value.into_string() {
-                Ok(value) => drop(variables.insert(name, value)),
-                Err(_) if name.starts_with("KEEPER_") => {
-                    problems.push(Problem::new(name, "must be in UTF-8"));
-                }
-                Err(_) => {}
-            }
-        }
-        if !problems.is_empty() {
-            return Err(Problems(problems));
-        }
-        let file = variables.get("KEEPER_CONFIG").map(PathBuf::from);
-        Ok(Self { file, variables })
-    }
-}
-
-/// True for a misspelled setting that would be ignored, such as `KEEPER_HTTP__LISTEN`. Other
-/// variables with the prefix are allowed: Kubernetes sets `KEEPER_SERVICE_HOST` for a service named
-/// keeper.
-fn is_misspelled(name: &str) -> bool {
-    let rest = name.strip_prefix("KEEPER_");
-    rest.is_some_and(|rest| !rest.starts_with('_') && rest.contains("__"))
-}
-
-/// The folder for the socket of `dev`.
-pub(crate) fn runtime_folder() -> PathBuf {
-    let folder = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    folder.filter(|folder| folder.is_absolute()).unwrap_or_else(env::temp_dir)
-}
-
-/// The folders of `PATH`.
-pub(crate) fn program_folders() -> Vec<PathBuf> {
-    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
 //! Layers, names and rules of the settings.
 
-use std::{collections::BTreeSet, io::Write};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::Write,
+    path::Path,
+};
 
 use super::*;
 
