@@ -1,0 +1,231 @@
+//! Builds the application from its settings, runs it and shuts it down.
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::web::Data;
+use tokio::task::JoinSet;
+
+use super::{
+    components::{Background, build},
+    descriptors,
+    error::StartError,
+    options::enabled_schemes,
+    server::serve,
+    systemd,
+};
+use crate::{
+    configuration::{ConnectionSettings, Settings, ShutdownSettings},
+    http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
+    security::hashing::{Capacity, HashingEngine},
+    service::ServiceHandle,
+    storage::Database,
+};
+
+/// Listens on an address. Called before slower steps, so that a conflict is reported at once.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    // The backlog of the standard library is 128. A burst of connections is longer, and clients
+    // retry a dropped connection only after a second.
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
+    Ok(listener)
+}
+
+/// The backlog: connections that wait to be accepted. The system may allow fewer.
+const BACKLOG: i32 = 4096;
+
+/// How long each of the last steps may take: writing anchors, and closing database connections.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most connections of the operations listener: probes and a few metrics collectors.
+const OPERATIONS_CONNECTIONS: usize = 128;
+
+/// The application, listening but not serving yet.
+pub struct Application {
+    listener: TcpListener,
+    operations: Option<TcpListener>,
+    state: Data<HttpState>,
+    database: Database,
+    hashing: Arc<HashingEngine>,
+    memory_ceiling_kib: u64,
+    background: Background,
+    shutdown: ShutdownSettings,
+    timeouts: PhaseTimeouts,
+    anchor_period: Duration,
+}
+
+impl Application {
+    /// Builds the application on the addresses of the settings. Port 0 selects a free port. Must be
+    /// called on the runtime that the database was opened on.
+    ///
+    /// # Errors
+    /// When an address is in use, or keys, issuers or hashing fail to load.
+    pub fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
+        Self::build_on(listen(settings.http.listen)?, settings, database)
+    }
+
+    /// Like [`Self::build`], on an open listener.
+    pub(crate) fn build_on(
+        listener: TcpListener,
+        settings: &Settings,
+        database: Database,
+    ) -> Result<Self, StartError> {
+        let operations = settings.operations.listen.map(listen).transpose()?;
+        let components = build(settings, database)?;
+        let state = Data::new(HttpState {
+            service: ServiceHandle::on_current_runtime(
+                components.services,
+                settings.http.answer_timeout,
+            ),
+            readiness: Readiness::default(),
+            connections: connection_registry(settings),
+            documents: http::build_documents(&settings.http.base_path)?,
+            allowed_hosts: settings
+                .http
+                .allowed_hosts
+                .iter()
+                .map(|host| host.to_lowercase())
+                .collect(),
+            serves_health: operations.is_none(),
+            base_path: settings.http.base_path.clone(),
+            trusted_proxies: settings.http.trusted_proxies.clone(),
+            cors_origins: settings.cors_origins(),
+            is_behind_tls: settings.http.tls_terminated_by_proxy,
+            read_timeout: settings.http.connections.read_timeout,
+            challenges: http::challenges(
+                enabled_schemes(settings),
+                settings.authentication.basic_challenge,
+            ),
+        });
+        Ok(Self {
+            listener,
+            operations,
+            state,
+            database: components.database,
+            hashing: components.hashing,
+            memory_ceiling_kib: components.memory_ceiling_kib,
+            background: components.background,
+            shutdown: settings.shutdown.clone(),
+            timeouts: timeouts(&settings.http.connections),
+            anchor_period: settings.anchor_period,
+        })
+    }
+
+    /// The address of the API with its actual port.
+    ///
+    /// # Errors
+    /// When the operating system fails to return it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The address of the operations listener, if enabled.
+    ///
+    /// # Errors
+    /// When the operating system fails to return it.
+    pub fn operations_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.operations.as_ref().map(TcpListener::local_addr).transpose()
+    }
+
+    /// The hashing capacity, measured at startup.
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.hashing.capacity()
+    }
+
+    /// The most memory of the process, in KiB.
+    pub(crate) fn memory_ceiling_kib(&self) -> u64 {
+        self.memory_ceiling_kib
+    }
+
+    /// Serves until `stop` completes. Then readiness returns 503 for the grace period, the listener
+    /// closes, and accepted requests finish.
+    ///
+    /// # Errors
+    /// When the web server fails.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { listener, operations, state, shutdown, timeouts, anchor_period, .. } = self;
+        let Self { database, hashing, background, .. } = self;
+        let timeout = shutdown.timeout;
+        let mut application = {
+            let (state, registry) = (state.clone(), Arc::clone(&state.connections));
+            let build = move || http::application(state.clone());
+            serve(listener, timeout, timeouts, &registry, build)?
+        };
+        let operations = match operations {
+            None => None,
+            Some(listener) => {
+                let state = state.clone();
+                let build = move || http::operations_application(state.clone());
+                let registry = ConnectionRegistry::new(ConnectionLimits {
+                    maximum: OPERATIONS_CONNECTIONS,
+                    per_address: OPERATIONS_CONNECTIONS,
+                    unlimited: Vec::new(),
+                });
+                Some(serve(listener, Duration::ZERO, timeouts, &registry, build)?)
+            }
+        };
+        let anchors = Arc::clone(&background.anchors);
+        let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
+        application.run_until(stop).await?;
+        systemd::notify_stopping();
+        state.readiness.stop();
+        tokio::time::sleep(shutdown.grace).await;
+        application.stop().await?;
+        if let Some(operations) = operations {
+            operations.stop().await?;
+        }
+        tasks.abort_all();
+        if !anchor_period.is_zero()
+            && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
+        {
+            tracing::warn!("timed out writing the last audit anchors");
+        }
+        hashing.close();
+        tracing::info!(hashes = hashing.hashed(), "stopped");
+        // An unresponsive database must not keep the process from exiting.
+        if tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await.is_err() {
+            tracing::warn!("timed out closing the database connections");
+        }
+        Ok(())
+    }
+}
+
+/// An empty registry of client connections.
+fn connection_registry(settings: &Settings) -> Arc<ConnectionRegistry> {
+    let connections = &settings.http.connections;
+    let maximum = descriptors::allowed_connections(connections.maximum);
+    ConnectionRegistry::new(ConnectionLimits {
+        maximum,
+        per_address: connections.per_address.min(maximum),
+        unlimited: settings.http.trusted_proxies.clone(),
+    })
+}
+
+fn timeouts(settings: &ConnectionSettings) -> PhaseTimeouts {
+    let ConnectionSettings { read_timeout, idle_timeout, write_timeout, .. } = *settings;
+    PhaseTimeouts { read: read_timeout, idle: idle_timeout, write: write_timeout }
+}
+
+/// Spawns the background tasks, which run until shutdown.
+fn spawn_background_tasks(
+    background: Background,
+    database: Database,
+    anchor_period: Duration,
+) -> JoinSet<()> {
+    let Background { anchors, housekeeping, last_uses, rehashing } = background;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { housekeeping.run().await });
+    tasks.spawn(async move { rehashing.run().await });
+    tasks.spawn(async move { last_uses.run(&database).await });
+    tasks.spawn(systemd::feed_watchdog());
+    if !anchor_period.is_zero() {
+        tasks.spawn(async move { anchors.run(anchor_period).await });
+    }
+    tasks
+}
