@@ -1,4 +1,5 @@
-//! The type of the installation, and the applications that may call it (protocol.md 10.9).
+//! The type of the installation, and the applications that may call it
+//! (docs/reference/wire-contract.md#d9-installation-type).
 
 /// Where the installation runs; it decides which callers are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

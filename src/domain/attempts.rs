@@ -1,5 +1,6 @@
-//! Rules of throttling and lockout (protocol.md 10.26): a lock after too many wrong secrets in a row from
-//! any address; growing delays and a stop for unknown addresses; and the exemption of known addresses.
+//! Rules of throttling and lockout (docs/reference/wire-contract.md#d26-throttling-and-lockout): a
+//! lock after too many wrong secrets in a row from any address; growing delays and a stop for
+//! unknown addresses; and the exemption of known addresses.
 
 use std::time::Duration;
 

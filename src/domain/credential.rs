@@ -22,7 +22,8 @@ pub(crate) fn is_said(text: &SecretString) -> bool {
     !text.expose_secret().is_empty()
 }
 
-/// The value of a credential: NFC, 1 to 1,024 bytes, no NUL, never trimmed (protocol.md 10.25).
+/// The value of a credential: NFC, 1 to 1,024 bytes, no NUL, never trimmed
+/// (docs/reference/wire-contract.md#d25-limits).
 ///
 /// `Debug` does not show the value.
 #[derive(Debug, Clone)]
@@ -109,7 +110,8 @@ impl DisplayValue {
     }
 }
 
-/// A stored credential without its value, which is never returned (protocol.md 10.15).
+/// A stored credential without its value, which is never returned
+/// (docs/reference/wire-contract.md#d15-values-are-write-only).
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialSummary {
     pub(crate) user_id: UserId,

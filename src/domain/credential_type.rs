@@ -1,4 +1,4 @@
-//! The credential types of an installation (protocol.md 7.3).
+//! The credential types of an installation (docs/reference/wire-contract.md#credential-types).
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ pub(crate) const PASSWORD: &str = "CRM5/PASSWORD";
 /// The type of Windows identities; its value is a SID.
 pub(crate) const ACTIVE_DIRECTORY: &str = "ActiveDirectory";
 
-/// Session tickets: internal, never saved through the API (protocol.md 10.12).
+/// Session tickets: internal, never saved through the API
+/// (docs/reference/wire-contract.md#d12-unknown-users-and-types).
 pub(crate) const TICKET: &str = "Ticket";
 
 /// The kind of the values of a type.
@@ -26,11 +27,12 @@ pub(crate) enum CredentialKind {
         usable_for_basic: bool,
     },
     /// The name of the user in another system. It never verifies a secret; it maps an identity that
-    /// another system has proved (protocol.md 10.14).
+    /// another system has proved (docs/reference/wire-contract.md#d14-identifier-types).
     Identifier,
 }
 
-/// The input control for a value (the vendor's `CredentialControlType`, protocol.md 7.1).
+/// The input control for a value (the vendor's `CredentialControlType`,
+/// docs/reference/wire-contract.md#carriers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueControl {
     /// Shown as text.
@@ -217,7 +219,8 @@ impl CredentialTypes {
         find(&self.types, name)
     }
 
-    /// The type of a request that names none (protocol.md 10.11).
+    /// The type of a request that names none
+    /// (docs/reference/wire-contract.md#d11-default-credential-type).
     pub(crate) fn default_type(&self) -> &CredentialType {
         &self.default
     }

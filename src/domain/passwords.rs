@@ -1,4 +1,5 @@
-//! Commands that set or change passwords: other ways to save a `CRM5/PASSWORD` (protocol.md 8.2).
+//! Commands that set or change passwords: other ways to save a `CRM5/PASSWORD`
+//! (docs/reference/wire-contract.md#password-calls).
 
 use super::{credential::CredentialValue, user::UserReference};
 

@@ -1,4 +1,4 @@
-//! Principals: authenticated callers and their rights (protocol.md 10.10).
+//! Principals: authenticated callers and their rights (docs/reference/wire-contract.md#d10-rights).
 
 use secrecy::SecretString;
 use time::OffsetDateTime;

@@ -81,7 +81,9 @@ pub(crate) struct UncheckedSaveCredential {
 }
 
 impl UncheckedSaveCredential {
-    /// Checks every member (protocol.md 10.11, 10.12, 10.15).
+    /// Checks every member (docs/reference/wire-contract.md#d11-default-credential-type,
+    /// docs/reference/wire-contract.md#d12-unknown-users-and-types,
+    /// docs/reference/wire-contract.md#d15-values-are-write-only).
     ///
     /// # Errors
     /// Names the first missing or invalid member.

@@ -1,4 +1,5 @@
-//! The command that adds a user or changes one (protocol.md 8.4, `SaveUser`).
+//! The command that adds a user or changes one (docs/reference/wire-contract.md#user-calls,
+//! `SaveUser`).
 
 use super::{
     credential_type::CredentialTypes,

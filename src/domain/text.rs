@@ -1,4 +1,4 @@
-//! Unicode normalization and character classes (protocol.md 10.25).
+//! Unicode normalization and character classes (docs/reference/wire-contract.md#d25-limits).
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizer, DecomposingNormalizer};

@@ -7,7 +7,7 @@ use super::{
     text::{is_blank, is_hidden_in_text, nfkc_case_fold},
 };
 
-/// The longest login name, in code points (protocol.md 10.25).
+/// The longest login name, in code points (docs/reference/wire-contract.md#d25-limits).
 pub(super) const MAXIMUM_LOGIN_NAME: usize = 239;
 
 /// The prefix of every ticket, which no login name may have.
@@ -146,7 +146,8 @@ impl DisplayName {
     }
 }
 
-/// True when the text in place of a login name is a ticket (protocol.md 10.5).
+/// True when the text in place of a login name is a ticket
+/// (docs/reference/wire-contract.md#d5-basic).
 pub(crate) fn looks_like_ticket(text: &str) -> bool {
     text.starts_with(TICKET_PREFIX)
 }
@@ -189,7 +190,7 @@ impl UserReference {
 }
 
 stored_enum! {
-    /// The kind of a user, in the order of the vendor (protocol.md 7.1).
+    /// The kind of a user, in the order of the vendor (docs/reference/wire-contract.md#carriers).
     UserType {
         /// An employee.
         Internal => "internal",

@@ -1,4 +1,5 @@
-//! `/api` and `/api/v1`: the version of the API and the list of its URLs (protocol.md 8.6).
+//! `/api` and `/api/v1`: the version of the API and the list of its URLs
+//! (docs/reference/wire-contract.md#other-endpoints).
 
 use actix_web::{HttpRequest, HttpResponse, http::header::VARY, web::Data};
 use serde::Serialize;

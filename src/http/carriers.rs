@@ -1,4 +1,4 @@
-//! Members that the vendor's carriers have in common (protocol.md 4.5).
+//! Members that the vendor's carriers have in common (docs/reference/wire-contract.md#json).
 
 use serde::Serialize;
 use utoipa::ToSchema;

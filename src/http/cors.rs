@@ -1,4 +1,5 @@
-//! CORS for pages of the configured origins (protocol.md 9.3 and 10.24).
+//! CORS for pages of the configured origins (docs/reference/wire-contract.md#requests-in-a-browser
+//! and docs/reference/wire-contract.md#d24-cors).
 //!
 //! Such pages authenticate with an `Authorization` header. Cookies are not allowed, so CORS credentials
 //! are off.

@@ -1,4 +1,5 @@
-//! Renders every failed request as the one error object (protocol.md 10.1), and logs it once.
+//! Renders every failed request as the one error object
+//! (docs/reference/wire-contract.md#d1-error-object), and logs it once.
 //!
 //! Failures come from middlewares, extractors, handlers and the router, and `ResponseError` cannot
 //! see the request. This middleware is outside all of these layers.

@@ -1,4 +1,5 @@
-//! Limits on the head of a request and on its `Content-Length` (protocol.md 10.25).
+//! Limits on the head of a request and on its `Content-Length`
+//! (docs/reference/wire-contract.md#d25-limits).
 
 use actix_web::{
     Error,

@@ -1,5 +1,5 @@
 //! Reads user ids from the URL: from the path of a resource, or from the query of an agent call
-//! (`?userId=`, protocol.md 9.5).
+//! (`?userId=`, docs/reference/wire-contract.md#request-bodies).
 
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;

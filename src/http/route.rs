@@ -13,7 +13,8 @@ pub enum Access {
     /// Authenticated callers.
     Authenticated,
     /// Authenticated callers; in an online installation also a trusted application
-    /// (protocol.md 10.9). Every route that returns data about users has this access.
+    /// (docs/reference/wire-contract.md#d9-installation-type). Every route that returns data about
+    /// users has this access.
     Agent,
 }
 

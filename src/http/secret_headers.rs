@@ -19,7 +19,7 @@ use actix_web::{
 
 use super::headers::{self, UnreadableHeader};
 
-/// The secret of the calling application (protocol.md 3).
+/// The secret of the calling application (docs/reference/wire-contract.md#application-tokens).
 pub(super) const SO_APP_TOKEN: &str = "so-apptoken";
 /// The XSRF token, which a page's script copies from the session's second cookie.
 pub(super) const X_XSRF_TOKEN: &str = "x-xsrf-token";

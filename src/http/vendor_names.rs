@@ -1,4 +1,4 @@
-//! The vendor's names of our enumerations (protocol.md 7.1).
+//! The vendor's names of our enumerations (docs/reference/wire-contract.md#carriers).
 
 use utoipa::ToSchema;
 

@@ -24,7 +24,8 @@ use crate::{
 pub(super) struct AuditedChange<'type_name> {
     pub(super) kind: AuditKind,
     pub(super) credential_type: Option<&'type_name str>,
-    /// True when it ends all issued tickets, sessions and tokens (protocol.md 10.16).
+    /// True when it ends all issued tickets, sessions and tokens
+    /// (docs/reference/wire-contract.md#d16-session-epoch).
     pub(super) revokes_issued: bool,
 }
 

@@ -1,4 +1,7 @@
-// Tests the pages, and the vendor's client, in a real browser (protocol.md 2, 9.3, 10.24, 10.27).
+// Tests the pages, and the vendor's client, in a real browser
+// (docs/reference/wire-contract.md#cookie-sessions,
+// docs/reference/wire-contract.md#requests-in-a-browser, docs/reference/wire-contract.md#d24-cors,
+// docs/reference/wire-contract.md#d27-sessions).
 //
 // ACCEPTANCE_URL          the service with its base path; it must have the demo users of `dev` and
 //                         allow the origins http://localhost:* but not http://127.0.0.1:*

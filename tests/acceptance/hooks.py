@@ -219,7 +219,11 @@ def has_repeated_names(value):
 
 @schemathesis.check
 def common_rules(ctx, response, case):
-    """Rules for every response beyond its schema (protocol.md 10.1, 10.3 and 10.28)."""
+    """Rules for every response beyond its schema.
+
+    docs/reference/wire-contract.md#d1-error-object, docs/reference/wire-contract.md#d3-challenges,
+    docs/reference/wire-contract.md#d28-statuses-and-codes
+    """
     headers = {name: values[0] for name, values in response.headers.items()}
     # Caches may store responses that are the same for every caller, and revalidate them by ETag.
     is_cacheable = case.operation.method.upper() == "GET" and "etag" in headers

@@ -1,5 +1,5 @@
 // Tests tokens of a certified third-party OpenID provider (npm `oidc-provider`): key set by URL,
-// key rotation and outage (protocol.md 10.7).
+// key rotation and outage (docs/reference/wire-contract.md#d7-bearer).
 //
 // ACCEPTANCE_BINARY  the path of the service's binary
 

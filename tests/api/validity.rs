@@ -142,10 +142,7 @@ async fn an_invalid_validity_period_is_refused_with_the_option_name(pool: PgPool
         (vec!["--valid-from", "tomorrow"], "--valid-from: must be a date and time"),
         (vec!["--valid-to", "2027-13-01T00:00:00Z"], "--valid-to: must be a date and time"),
         (vec!["--valid-to", "9999-12-31T23:59:59-01:00"], "--valid-to: is out of range"),
-        (
-            vec!["--valid-from", &later, "--valid-to", &sooner],
-            "--valid-to: ends before it begins",
-        ),
+        (vec!["--valid-from", &later, "--valid-to", &sooner], "--valid-to: ends before it begins"),
     ] {
         app.command(&[&save, &options[..]].concat(), "x").failed_saying(message);
     }

@@ -50,7 +50,7 @@ export function agent(signIn, api = new WebApi(url), parsing = undefined) {
   return api.getUserAgent(parsing);
 }
 
-// Asserts the error envelope of protocol.md 10.1 and returns it.
+// Asserts the error envelope of docs/reference/wire-contract.md#d1-error-object and returns it.
 export async function assertRefused(call, status, errorType) {
   const { response } = await call.then(
     (value) => assert.fail(`resolved to ${JSON.stringify(value)}`),

@@ -1,4 +1,6 @@
-// Runs the vendor's own npm client against a running Credential Keeper (protocol.md 9.1, 9.4).
+// Runs the vendor's own npm client against a running Credential Keeper
+// (docs/reference/wire-contract.md#typescript-client,
+// docs/reference/wire-contract.md#responses-in-the-client).
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

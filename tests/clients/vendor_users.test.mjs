@@ -1,5 +1,6 @@
 // Calls every method of the vendor's UserAgent for credentials, passwords, names and users, and
-// checks the results (protocol.md 8). Each test creates its own user, so tests are independent.
+// checks the results (docs/reference/wire-contract.md#user-agent). Each test creates its own user,
+// so tests are independent.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

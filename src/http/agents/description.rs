@@ -1,5 +1,6 @@
 //! `GET` on the URL of an agent call: describes the call and never executes it
-//! (protocol.md 8.6 and 10.23).
+//! (docs/reference/wire-contract.md#other-endpoints and
+//! docs/reference/wire-contract.md#d23-get-on-an-agent-call).
 
 use serde_json::json;
 

@@ -14,7 +14,7 @@ pub(super) const CHALLENGE: &str = r#"Basic realm="Credential Keeper", charset="
 const TICKET_PREFIX: usize = 3;
 
 /// Reads the credential. The name may be a ticket with an empty password, which counts as SoTicket
-/// (protocol.md 10.5).
+/// (docs/reference/wire-contract.md#d5-basic).
 ///
 /// # Errors
 /// When the text is not a name and a password.

@@ -1,8 +1,9 @@
 //! Authentication middleware of a route. It runs before the body is read.
 //!
-//! The `Authorization` header takes precedence (protocol.md 10.4); without it, the session cookie is
-//! used. Each scheme has one file, which reads the credential that the request presents. The service
-//! verifies it.
+//! The `Authorization` header takes precedence
+//! (docs/reference/wire-contract.md#d4-the-authorization-header-decides-alone); without it, the
+//! session cookie is used. Each scheme has one file, which reads the credential that the request
+//! presents. The service verifies it.
 
 use std::sync::Arc;
 
@@ -123,8 +124,8 @@ pub(in crate::http) fn client_info(request: &HttpRequest) -> ClientInfo {
     ClientInfo { address, request_id: request_id.to_owned() }
 }
 
-/// The challenges of a 401 (protocol.md 10.3). Basic is offered only when it is configured or the only
-/// scheme, because browsers open a prompt for it.
+/// The challenges of a 401 (docs/reference/wire-contract.md#d3-challenges). Basic is offered only
+/// when it is configured or the only scheme, because browsers open a prompt for it.
 pub(crate) fn challenges(schemes: EnabledSchemes, basic_challenge: bool) -> Vec<&'static str> {
     let is_alone = !schemes.so_ticket && !schemes.bearer;
     let offered = [

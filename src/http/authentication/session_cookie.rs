@@ -1,4 +1,6 @@
-//! The session of a browser: its cookies and `X-XSRF-TOKEN` (protocol.md 2 and 10.27).
+//! The session of a browser: its cookies and `X-XSRF-TOKEN`
+//! (docs/reference/wire-contract.md#cookie-sessions and
+//! docs/reference/wire-contract.md#d27-sessions).
 
 use actix_web::{
     cookie::{Cookie, SameSite},

@@ -1,4 +1,5 @@
-//! SoTicket: a ticket without any encoding (protocol.md 1.1).
+//! SoTicket: a ticket without any encoding
+//! (docs/reference/wire-contract.md#authentication-schemes).
 
 use secrecy::SecretString;
 

@@ -1,5 +1,5 @@
 //! The error table: every kind of error with its status, `ErrorType` and `Code`
-//! (protocol.md 10.28).
+//! (docs/reference/wire-contract.md#d28-statuses-and-codes).
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -63,7 +63,7 @@ pub(super) const RETRY_SOON: Duration = Duration::from_secs(1);
 /// The member in samples.
 const FIELD: &str = "Credential.Value";
 
-/// The vendor's names of error types (protocol.md 10.28).
+/// The vendor's names of error types (docs/reference/wire-contract.md#d28-statuses-and-codes).
 mod error_type {
     pub(super) const ARGUMENT: &str = "ArgumentException";
     pub(super) const SESSION: &str = "SoSessionException";

@@ -1,4 +1,5 @@
-//! The errors that a client sees, and the table of their statuses and codes (protocol.md 10.28).
+//! The errors that a client sees, and the table of their statuses and codes
+//! (docs/reference/wire-contract.md#d28-statuses-and-codes).
 
 mod api_error;
 mod causes;

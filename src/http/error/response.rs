@@ -1,4 +1,4 @@
-//! The body of every error response (protocol.md 10.1).
+//! The body of every error response (docs/reference/wire-contract.md#d1-error-object).
 
 use serde::Serialize;
 use utoipa::ToSchema;

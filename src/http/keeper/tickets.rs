@@ -1,4 +1,5 @@
-//! `/keeper/tickets`: issues a ticket for a password, and ends it (protocol.md 10.8).
+//! `/keeper/tickets`: issues a ticket for a password, and ends it
+//! (docs/reference/wire-contract.md#d8-issuing-tickets).
 
 use std::sync::Arc;
 

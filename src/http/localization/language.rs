@@ -1,4 +1,4 @@
-//! The language of texts (protocol.md 5).
+//! The language of texts (docs/reference/wire-contract.md#query-parameters-and-headers).
 //!
 //! `SO-Language` overrides `Accept-Language`. Its value `*` or `x` turns translation off, and then
 //! every text is its raw `[SR_…]` name. Unknown values are ignored.

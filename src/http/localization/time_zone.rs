@@ -1,4 +1,5 @@
-//! The time zone of dates (`SO-TimeZone`, protocol.md 5).
+//! The time zone of dates (`SO-TimeZone`,
+//! docs/reference/wire-contract.md#query-parameters-and-headers).
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};

@@ -20,7 +20,7 @@ use crate::http::{
     transport::read_body,
 };
 
-/// The largest body in bytes (protocol.md 10.25).
+/// The largest body in bytes (docs/reference/wire-contract.md#d25-limits).
 pub(in crate::http) const MAXIMUM_BODY: usize = 64 * 1024;
 
 /// A request body that is an object.

@@ -1,4 +1,5 @@
-//! Chooses formats from the headers of a request (protocol.md 4.1 and 4.2).
+//! Chooses formats from the headers of a request (docs/reference/wire-contract.md#media-types and
+//! docs/reference/wire-contract.md#format-of-the-response).
 
 use actix_web::http::header::{ACCEPT, ACCEPT_CHARSET, CONTENT_TYPE, HeaderMap};
 use wire_formats::{

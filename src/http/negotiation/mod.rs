@@ -1,5 +1,6 @@
 //! Content negotiation: reads request bodies and writes responses in the format that the client
-//! prefers (protocol.md 4). The formats themselves are in `crates/wire-formats`.
+//! prefers (docs/reference/wire-contract.md#content-negotiation). The formats themselves are in
+//! `crates/wire-formats`.
 
 mod answer;
 #[cfg(feature = "bench")]

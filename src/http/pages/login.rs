@@ -1,4 +1,5 @@
-//! `/login`: starts a session, from a page or from a program (protocol.md 10.27).
+//! `/login`: starts a session, from a page or from a program
+//! (docs/reference/wire-contract.md#d27-sessions).
 
 use std::sync::Arc;
 

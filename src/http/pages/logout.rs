@@ -1,4 +1,4 @@
-//! `POST /logout`: ends the session (protocol.md 10.27).
+//! `POST /logout`: ends the session (docs/reference/wire-contract.md#d27-sessions).
 
 use std::sync::Arc;
 

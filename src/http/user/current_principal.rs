@@ -17,7 +17,7 @@ use crate::{
     service::authentication::tokens::Tokens,
 };
 
-// The vendor's `SoPrincipalCarrier`: protocol.md 8.6.
+// The vendor's `SoPrincipalCarrier`: docs/reference/wire-contract.md#other-endpoints.
 /// The authenticated user. Members that this service has no data for are zero, empty or null.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]

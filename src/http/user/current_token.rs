@@ -15,7 +15,7 @@ pub(in crate::http) fn operation() -> Operation {
     Operation::new("Issues a Bearer access token to the caller.").answers::<String>()
 }
 
-/// Issues a token, whose text is `8A:…` (protocol.md 1.5).
+/// Issues a token, whose text is `8A:…` (docs/reference/wire-contract.md#bearer-tokens).
 pub(in crate::http) async fn current_token(
     principal: ReqData<Principal>,
     state: Data<HttpState>,

@@ -1,4 +1,5 @@
-//! `GET /api/v1/User/current`, `currentAssociate` and `/{id}`: users as resources (protocol.md 8.6).
+//! `GET /api/v1/User/current`, `currentAssociate` and `/{id}`: users as resources
+//! (docs/reference/wire-contract.md#other-endpoints).
 
 use actix_web::web::Path;
 use serde::Serialize;

@@ -117,8 +117,9 @@ impl Authenticator {
         self.identify_application(authenticated, app_token.as_ref())
     }
 
-    /// Online, sets the application of the request: that of `SO-AppToken`, otherwise that of the access
-    /// token. A ticket needs a known application. Onsite, applications are ignored (protocol.md 10.9).
+    /// Online, sets the application of the request: that of `SO-AppToken`, otherwise that of the
+    /// access token. A ticket needs a known application. Onsite, applications are ignored
+    /// (docs/reference/wire-contract.md#d9-installation-type).
     fn identify_application(
         &self,
         mut authenticated: Authenticated,

@@ -1,5 +1,5 @@
 //! Bearer: authenticates with a token of this service (`8A:…`) or of a configured issuer
-//! (protocol.md 10.7).
+//! (docs/reference/wire-contract.md#d7-bearer).
 
 use std::sync::Arc;
 

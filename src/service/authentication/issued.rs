@@ -1,5 +1,6 @@
-//! The common part of tickets and sessions: they are based on an authentication, are extended by use,
-//! and end with the epoch of their user (protocol.md 10.8 and 10.16).
+//! The common part of tickets and sessions: they are based on an authentication, are extended by
+//! use, and end with the epoch of their user (docs/reference/wire-contract.md#d8-issuing-tickets
+//! and docs/reference/wire-contract.md#d16-session-epoch).
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! Session cookie: authenticates with a live session of this service and an XSRF token that only its
-//! own pages know (protocol.md 10.27).
+//! own pages know (docs/reference/wire-contract.md#d27-sessions).
 
 use std::sync::Arc;
 
@@ -84,7 +84,8 @@ impl SessionAuthenticator {
         Ok(principal(user, &session, reference))
     }
 
-    /// Online, only administrators may have sessions (protocol.md 10.9); external users never are
+    /// Online, only administrators may have sessions
+    /// (docs/reference/wire-contract.md#d9-installation-type); external users never are
     /// administrators.
     pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
         self.installation == InstallationType::Onsite || user.is_active_administrator()

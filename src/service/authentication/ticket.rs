@@ -1,5 +1,5 @@
 //! SoTicket: authenticates with a live ticket of this service, which is extended by use
-//! (protocol.md 10.6).
+//! (docs/reference/wire-contract.md#d6-soticket).
 
 use std::sync::Arc;
 

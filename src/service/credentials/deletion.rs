@@ -14,8 +14,9 @@ use crate::{
 };
 
 impl Credentials {
-    /// Deletes the user's credential of that type; false when there is none (protocol.md 10.18). A user
-    /// without another credential that authenticates can no longer log in.
+    /// Deletes the user's credential of that type; false when there is none
+    /// (docs/reference/wire-contract.md#d18-missing-entities). A user without another credential
+    /// that authenticates can no longer log in.
     ///
     /// # Errors
     /// See [`ChangeUserError`].

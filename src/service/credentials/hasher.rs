@@ -32,7 +32,8 @@ pub(in crate::service) struct HashedCredential {
 pub(crate) struct CredentialHasher {
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) passwords: Arc<PasswordChecker>,
-    /// True when each user has one credential, whatever its type (protocol.md 10.13).
+    /// True when each user has one credential, whatever its type
+    /// (docs/reference/wire-contract.md#d13-replacement-by-type).
     pub(crate) single_per_user: bool,
 }
 

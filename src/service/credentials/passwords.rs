@@ -90,7 +90,7 @@ impl Passwords {
     }
 
     /// Replaces a password with the old one as proof; false when the old one is wrong
-    /// (protocol.md 10.17).
+    /// (docs/reference/wire-contract.md#d17-refused-passwords).
     ///
     /// # Errors
     /// See [`SaveCredentialError`].

@@ -63,7 +63,8 @@ pub(crate) struct CredentialWriter {
     pub(crate) changed_chains: Arc<ChangedChains>,
     /// The types of identifiers that a configured issuer proves.
     pub(crate) issuer_types: Vec<String>,
-    /// True when each user has one credential, whatever its type (protocol.md 10.13).
+    /// True when each user has one credential, whatever its type
+    /// (docs/reference/wire-contract.md#d13-replacement-by-type).
     pub(crate) single_per_user: bool,
 }
 

@@ -1,5 +1,7 @@
-//! Measures how long a refused login takes (protocol.md 10.2): as long as the most expensive kind of
-//! stored hash, so that the time reveals neither the kind of a user's hash nor whether the user exists.
+//! Measures how long a refused login takes
+//! (docs/reference/wire-contract.md#d2-one-response-for-failed-authentication): as long as the most
+//! expensive kind of stored hash, so that the time reveals neither the kind of a user's hash nor
+//! whether the user exists.
 
 use std::sync::Arc;
 

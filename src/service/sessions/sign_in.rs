@@ -1,4 +1,4 @@
-//! Signs in and out with a browser (protocol.md 10.27).
+//! Signs in and out with a browser (docs/reference/wire-contract.md#d27-sessions).
 
 use std::sync::Arc;
 

@@ -182,7 +182,7 @@ impl Tickets {
 
     /// Ends every ticket, session and token of a user except the one that authenticated this request,
     /// and returns the number of tickets and sessions. The new epoch revokes them; deleting the rows is
-    /// housekeeping (protocol.md 10.16).
+    /// housekeeping (docs/reference/wire-contract.md#d16-session-epoch).
     ///
     /// # Errors
     /// See [`ChangeUserError`].

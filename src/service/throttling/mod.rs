@@ -1,4 +1,5 @@
-//! Throttling and lockout: limits on failed authentication attempts (protocol.md 10.26).
+//! Throttling and lockout: limits on failed authentication attempts
+//! (docs/reference/wire-contract.md#d26-throttling-and-lockout).
 
 pub(crate) mod lockouts;
 pub(crate) mod throttle;

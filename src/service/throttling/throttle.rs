@@ -1,5 +1,6 @@
-//! Throttles authentication attempts before any hash (protocol.md 10.26). One statement counts and
-//! admits an attempt, so that parallel attempts on any number of instances cannot exceed the limits.
+//! Throttles authentication attempts before any hash
+//! (docs/reference/wire-contract.md#d26-throttling-and-lockout). One statement counts and admits an
+//! attempt, so that parallel attempts on any number of instances cannot exceed the limits.
 
 use std::sync::Arc;
 

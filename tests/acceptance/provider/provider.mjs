@@ -25,7 +25,7 @@ import { createInterface } from "node:readline";
 console.info = console.warn;
 const { default: Provider } = await import("oidc-provider");
 
-// The algorithms that the service accepts (protocol.md 10.7).
+// The algorithms that the service accepts (docs/reference/wire-contract.md#d7-bearer).
 const keyTypes = {
   RS256: ["rsa", { modulusLength: 2048 }],
   ES256: ["ec", { namedCurve: "P-256" }],

@@ -285,7 +285,7 @@ fn a_data_folder_without_access_for_postgresql_has_its_files_elsewhere() {
 #[test]
 fn dev_runs_without_root() {
     use std::os::unix::fs::chown;
-    // Whoever is not root already shows it with every other test.
+    // Without root, every other test of `dev` already covers this.
     if !is_root() {
         return;
     }

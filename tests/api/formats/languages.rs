@@ -1,4 +1,5 @@
-//! Languages, cultures and time zones (protocol.md 5).
+//! Languages, cultures and time zones
+//! (docs/reference/wire-contract.md#query-parameters-and-headers).
 
 use reqwest::Method;
 use serde_json::{Value, json};

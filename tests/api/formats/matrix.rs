@@ -29,7 +29,8 @@ fn is_xml(answer: &Answer) -> bool {
     XML_TYPES.iter().any(|xml_type| answer.header("content-type").starts_with(xml_type))
 }
 
-/// Asserts the bare `true`, exactly as in table 4.6 of protocol.md.
+/// Asserts the bare `true` in the exact spelling of
+/// docs/reference/wire-contract.md#format-of-the-response.
 #[track_caller]
 fn assert_true(answer: &Answer) {
     answer.assert_status(200);

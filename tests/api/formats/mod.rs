@@ -1,4 +1,5 @@
-//! Request and response bodies in every format of the contract (protocol.md 4).
+//! Request and response bodies in every format of the contract
+//! (docs/reference/wire-contract.md#content-negotiation).
 
 mod bad_input;
 mod coercion;

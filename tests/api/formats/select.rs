@@ -1,4 +1,5 @@
-//! `$select` (protocol.md 5 and 10.20).
+//! `$select` (docs/reference/wire-contract.md#query-parameters-and-headers and
+//! docs/reference/wire-contract.md#d20-select).
 
 use serde_json::{Value, json};
 use sqlx::PgPool;

@@ -1,6 +1,6 @@
 //! `ChangePassword`, `ChangePasswordFromName` and `ChangeOwnPassword` replace a password that the
 //! caller knows; `CanChangePassword` and `GetSupportedChangePasswordTypes` say whether the caller may
-//! (protocol.md 8.2).
+//! (docs/reference/wire-contract.md#password-calls).
 
 use std::sync::Arc;
 

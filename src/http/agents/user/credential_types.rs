@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-// The vendor's `CredentialType`: protocol.md 7.1.
+// The vendor's `CredentialType`: docs/reference/wire-contract.md#carriers.
 /// A credential type that users can log in with.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -69,7 +69,8 @@ pub(in crate::http) fn for_user_type_operation() -> Operation {
         .answers_list::<CredentialTypeCarrier>()
 }
 
-/// Lists every type of this installation. A body is ignored (protocol.md 9.5).
+/// Lists every type of this installation. A body is ignored
+/// (docs/reference/wire-contract.md#request-bodies).
 pub(in crate::http) async fn credential_types(
     context: RequestContext,
 ) -> Negotiated<Vec<CredentialTypeCarrier>> {

@@ -43,7 +43,7 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Deletes the credential (protocol.md 10.18).
+/// Deletes the credential (docs/reference/wire-contract.md#d18-missing-entities).
 pub(in crate::http) async fn delete_credential(
     context: RequestContext,
     Body(request): Body<DeleteCredentialRequest>,

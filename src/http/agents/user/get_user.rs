@@ -1,5 +1,6 @@
-//! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList` read users. Only administrators
-//! may read other users (protocol.md 8.4 and 10.18).
+//! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList` read users. Only
+//! administrators may read other users (docs/reference/wire-contract.md#user-calls and
+//! docs/reference/wire-contract.md#d18-missing-entities).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! `MakeRetired` disables or enables a user, and `DeleteUser` deletes one (protocol.md 8.4).
+//! `MakeRetired` disables or enables a user, and `DeleteUser` deletes one
+//! (docs/reference/wire-contract.md#user-calls).
 
 use std::sync::Arc;
 

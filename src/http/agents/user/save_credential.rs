@@ -31,7 +31,7 @@ pub(in crate::http) struct SaveCredentialRequest {
     credential: Option<CredentialCarrier>,
 }
 
-// The vendor's `Credential`: protocol.md 7.1.
+// The vendor's `Credential`: docs/reference/wire-contract.md#carriers.
 /// A credential of one type.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -67,7 +67,7 @@ pub(in crate::http) fn operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Saves the credential and returns the literal `true` (protocol.md 0).
+/// Saves the credential and returns the literal `true` (docs/reference/wire-contract.md#overview).
 pub(in crate::http) async fn save_credential(
     context: RequestContext,
     Body(request): Body<SaveCredentialRequest>,

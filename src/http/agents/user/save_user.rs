@@ -1,5 +1,5 @@
 //! `CreateDefaultUser`, `CreateDefaultUserFromUserType`, `SaveUser` and `ValidateUser` add and change
-//! users (protocol.md 8.4,
+//! users (docs/reference/wire-contract.md#user-calls,
 //! [ADR 21](../../../../docs/adr/0021-vendor-user-carriers.md)).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

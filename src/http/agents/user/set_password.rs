@@ -1,5 +1,5 @@
 //! `SetPassword` and `SetGeneratedPassword`, each also `…FromName`: an administrator sets the password
-//! of a user (protocol.md 8.2).
+//! of a user (docs/reference/wire-contract.md#password-calls).
 
 use std::{sync::Arc, time::Duration};
 

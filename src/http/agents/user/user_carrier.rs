@@ -1,5 +1,5 @@
-//! The vendor's `User` and `UserInfo` (protocol.md 7.1). Members that this service has no data for are
-//! zero, empty or null
+//! The vendor's `User` and `UserInfo` (docs/reference/wire-contract.md#carriers). Members that this
+//! service has no data for are zero, empty or null
 //! ([ADR 21](../../../../docs/adr/0021-vendor-user-carriers.md)).
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub(super) struct RoleCarrier {
     field_properties: Option<FieldProperties>,
 }
 
-// protocol.md 10.15.
+// docs/reference/wire-contract.md#d15-values-are-write-only.
 /// A stored credential. Its value is never returned.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]

@@ -1,5 +1,6 @@
-//! `IsPasswordValid` and `IsUserNameValid`, each also `…WithReason`, and `GetValidUserName`: check a
-//! password or a login name before it is saved (protocol.md 8.2 and 8.3).
+//! `IsPasswordValid` and `IsUserNameValid`, each also `…WithReason`, and `GetValidUserName`: check
+//! a password or a login name before it is saved (docs/reference/wire-contract.md#password-calls
+//! and docs/reference/wire-contract.md#login-name-calls).
 
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub(in crate::http) struct UserNameValidRequest {
     user_name: Option<String>,
 }
 
-// The vendor's `UserValidationResult`: protocol.md 7.1.
+// The vendor's `UserValidationResult`: docs/reference/wire-contract.md#carriers.
 /// Whether a value is valid, and the reason if it is not.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]

@@ -1,4 +1,5 @@
-//! Identifier types: unique across all users, and never accepted as a secret (protocol.md 10.14).
+//! Identifier types: unique across all users, and never accepted as a secret
+//! (docs/reference/wire-contract.md#d14-identifier-types).
 
 use sqlx::PgPool;
 

@@ -1,4 +1,4 @@
-//! The rights that `SaveCredential` requires (protocol.md 10.10).
+//! The rights that `SaveCredential` requires (docs/reference/wire-contract.md#d10-rights).
 
 use sqlx::PgPool;
 
