@@ -11,7 +11,7 @@ use crate::{
 const INTRODUCTION: &str = "\
     Paths match without regard to case. Every GET route also answers HEAD, and GET on a route of \
     the user agent describes the call. Other methods get 405 with `Allow`. The OpenAPI document \
-    (`GET /openapi.json`) describes parameters, bodies and responses; [errors.md](errors.md) \
+    (`GET /openapi.json`) describes parameters, bodies and responses; `errors.md` \
     describes the errors.\n\n\
     Access is `anyone`, `authenticated`, or `agent`: authenticated, and in an online \
     installation by a trusted application (`SO-AppToken`). The rights of the caller are checked \
@@ -25,7 +25,7 @@ const OPERATIONS: &str = "\
 const OPERATIONS_ROUTES: [[&str; 4]; 3] = [
     ["`GET`", "`/health/live`", "Returns 200 while the process responds.", ""],
     ["`GET`", "`/health/ready`", "Returns 200 if the instance accepts requests.", "503"],
-    ["`GET`", "`/metrics`", "Returns the [metrics](metrics.md) in the OpenMetrics format.", "500"],
+    ["`GET`", "`/metrics`", "Returns the metrics (`metrics.md`) in the OpenMetrics format.", "500"],
 ];
 
 /// Routes that are not in the OpenAPI document.
