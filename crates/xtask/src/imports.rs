@@ -13,7 +13,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::modules::{ModulePath, ModuleTree, is_reexport};
+use crate::modules::{ModulePath, ModuleTree, is_visible};
 
 /// For each file the files that it uses items of.
 pub(crate) type Imports = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
@@ -59,7 +59,7 @@ fn reexports_of(path: &ModulePath, items: &[Item]) -> Vec<Reexport> {
     let mut found = Vec::new();
     for item in items {
         if let Item::Use(item) = item
-            && is_reexport(&item.vis)
+            && is_visible(&item.vis)
         {
             for (target, name) in leaves(&item.tree, Vec::new()) {
                 let Some(target) = absolute(path, &target) else { continue };
@@ -184,12 +184,15 @@ impl Paths<'_> {
 
 impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        if !is_reexport(&item.vis) {
+        if !is_visible(&item.vis) {
             for (path, _) in leaves(&item.tree, Vec::new()) {
                 self.add(&path);
             }
         }
     }
+
+    /// `pub(in crate::http)` imports nothing.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<_> =

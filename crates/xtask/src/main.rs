@@ -1,5 +1,6 @@
 //! Checks of this repository that no compiler makes. `script/lint` runs them from the top folder.
 
+mod capabilities;
 mod cycles;
 mod imports;
 mod layers;
@@ -37,6 +38,7 @@ fn problems() -> io::Result<Vec<String>> {
         problems.extend(cycles::find(&imports::of_definitions(&tree)));
         if root == Path::new(SERVICE) {
             problems.extend(layers::violations(&imports::as_written(&tree)));
+            problems.extend(capabilities::too_large(&tree));
         }
     }
     Ok(problems)

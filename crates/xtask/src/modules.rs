@@ -98,7 +98,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// True for an item that other modules can name through this one.
-pub(crate) fn is_reexport(visibility: &Visibility) -> bool {
+/// True for an item that other modules can name.
+pub(crate) fn is_visible(visibility: &Visibility) -> bool {
     !matches!(visibility, Visibility::Inherited)
 }

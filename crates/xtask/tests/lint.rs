@@ -76,6 +76,24 @@ fn a_cycle_in_a_library_is_found() {
 }
 
 #[test]
+fn a_struct_of_the_service_that_is_too_large_is_found() {
+    let root = ("src/lib.rs", "mod service;");
+    let fields: String = (0..11).map(|number| format!("f{number}: u8,")).collect();
+    let methods: String = (0..21).map(|number| format!("pub(crate) fn m{number}() {{}}")).collect();
+    let service = format!("struct Wide {{ {fields} }} struct Long; impl Long {{ {methods} }}");
+    let messages = lint(&[root, ("src/service.rs", &service)]);
+    assert!(messages.contains("Wide has 11 fields"), "{messages}");
+    assert!(messages.contains("Long has 21 public methods"), "{messages}");
+}
+
+#[test]
+fn visibility_is_no_import() {
+    let http = ("src/http/mod.rs", "mod routes; use routes::Route; fn f(_: Route) {}");
+    let routes = ("src/http/routes.rs", "pub(in crate::http) struct Route; pub(super) fn f() {}");
+    assert_eq!(lint(&[ROOT, STORAGE, DOMAIN, http, routes]), "");
+}
+
+#[test]
 fn code_of_tests_does_not_count() {
     let http =
         ("src/http.rs", "pub(crate) struct State; #[cfg(test)] mod t { use crate::storage::Row; }");
