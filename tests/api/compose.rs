@@ -221,8 +221,7 @@ fn run_the_commands(deployment: &Deployment) {
     run(&["credential", "delete", "--user", "paul", "--type", "ActiveDirectory"], "");
     run(&["ticket", "issue", "--user", "paul"], "");
     run(&["ticket", "revoke", "--user", "paul"], "");
-    let added = deployment.run(&["rotate-key", "add"], "");
-    let key = added_key(&added);
+    let key = deployment.run(&["rotate-key", "add"], "").added_key();
     run(&["rotate-key", "use", &key], "");
     run(&["rotate-key", "reseal"], "");
     run(&["audit", "verify"], "");

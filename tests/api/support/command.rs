@@ -21,6 +21,15 @@ impl Finished {
         self.stdout.trim_end().to_owned()
     }
 
+    /// Asserts that `rotate-key add` succeeded, and returns the id of the new key.
+    #[track_caller]
+    pub(crate) fn added_key(self) -> String {
+        let (_, key) = self.stderr.split_once("added key ").unwrap_or_else(|| panic!("{self:?}"));
+        let key = key.split(';').next().unwrap().to_owned();
+        self.succeeded();
+        key
+    }
+
     /// Asserts exit code 1 and an error message that contains `text` and no panic.
     #[track_caller]
     pub(crate) fn failed_saying(self, text: &str) {
