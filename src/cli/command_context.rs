@@ -19,7 +19,6 @@ use crate::{
     },
     service::users::directory::UserDirectory,
     startup::{self, Components},
-    telemetry,
 };
 
 /// Longer than any hash waits in the queue.
@@ -28,7 +27,7 @@ const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 /// Reads the settings and starts the log.
 pub(super) fn read_settings() -> Result<Settings, Failure> {
     let settings = Settings::from_environment().map_err(|problems| invalid_settings(&problems))?;
-    telemetry::start(&settings.log).map_err(|error| Failure::new(format!("log.level: {error}")))?;
+    startup::start_log(&settings)?;
     Ok(settings)
 }
 

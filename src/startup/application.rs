@@ -15,6 +15,7 @@ use super::{
     components::{Background, build},
     descriptors,
     error::StartError,
+    initial_users::{InitialUser, add_initial_user},
     options::enabled_schemes,
     server::serve,
     systemd,
@@ -23,7 +24,7 @@ use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
     http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
     security::hashing::{Capacity, HashingEngine},
-    service::ServiceHandle,
+    service::{ServiceHandle, users::saving::Users},
     storage::Database,
 };
 
@@ -115,6 +116,14 @@ impl Application {
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
         })
+    }
+
+    /// Adds a user with a password, as a command of an operator does.
+    ///
+    /// # Errors
+    /// When a member is invalid or in use, or the database fails.
+    pub async fn add_user(&self, user: &InitialUser<'_>) -> Result<(), StartError> {
+        Ok(add_initial_user(self.state.service.get::<Users>(), user).await?)
     }
 
     /// The address of the API with its actual port.

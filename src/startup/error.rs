@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use crate::{
     http::DocumentError,
     security::{hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError},
-    service::keys::keyring_check::KeyringMismatch,
+    service::{errors::AddUserError, keys::keyring_check::KeyringMismatch},
     storage::StorageError,
 };
 
@@ -52,6 +52,9 @@ pub enum StartError {
     /// The database belongs to the other kind of installation.
     #[error("this is a {0} database; dev and serve require separate databases")]
     WrongKind(&'static str),
+    /// Adding an initial user failed.
+    #[error(transparent)]
+    User(Box<dyn std::error::Error + Send + Sync>),
     /// Generating a document failed.
     #[error(transparent)]
     Document(Box<dyn std::error::Error + Send + Sync>),
@@ -92,6 +95,12 @@ impl From<KeyringMismatch> for StartError {
             | KeyringMismatch::Retired(_)
             | KeyringMismatch::Sealed => Self::Keyring(Box::new(error)),
         }
+    }
+}
+
+impl From<AddUserError> for StartError {
+    fn from(error: AddUserError) -> Self {
+        Self::User(Box::new(error))
     }
 }
 

@@ -6,19 +6,28 @@ mod database;
 mod descriptors;
 mod error;
 mod files;
+mod initial_users;
 mod memory;
 mod options;
+mod prerequisites;
 mod protection;
 mod server;
 mod systemd;
 mod threads;
 
-pub use self::{application::Application, database::connect, error::StartError};
+pub use self::{
+    application::Application,
+    database::connect,
+    error::StartError,
+    initial_users::InitialUser,
+    prerequisites::{generate_keyring, start_log},
+};
 pub(crate) use self::{
     application::listen,
     components::{Components, build},
     database::{connect_when_ready, migrate, require_keyring, require_kind, require_migrations},
     files::problems_of_files,
+    initial_users::add_initial_user,
     protection::{Protection, forbid_core_dumps, protect},
     systemd::notify_ready,
     threads::waiting_threads,

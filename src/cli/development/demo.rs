@@ -1,25 +1,14 @@
 //! Initializes a new `dev` database with the schema, a keyring and the demo users. An existing one
 //! is only migrated: a changed demo password stays changed.
 
-use secrecy::SecretString;
-
 use super::data_folder::DataFolder;
 use crate::{
-    cli::{
-        command_context,
-        output::{Failure, print_status},
-    },
+    cli::output::{Failure, print_status},
     clock,
     configuration::Settings,
-    domain::{
-        credential::CredentialValue,
-        new_login_name::NewLoginName,
-        new_user::NewUser,
-        user::{DisplayName, UserId, UserType},
-    },
     security::keyring::Keyring,
-    service::{errors::AddUserError, users::saving::Users},
-    startup,
+    service::errors::AddUserError,
+    startup::{self, InitialUser, add_initial_user},
     storage::{
         self, Database,
         installation::{self, InstallationKind},
@@ -27,18 +16,10 @@ use crate::{
     },
 };
 
-/// A demo user.
-struct DemoUser {
-    id: i32,
-    login_name: &'static str,
-    password: &'static str,
-    is_administrator: bool,
-}
-
 /// The first has the login of the vendor's published sample, `Authorization: Basic dGplMDpUamUw`.
-const DEMO_USERS: [DemoUser; 2] = [
-    DemoUser { id: 1, login_name: "tje0", password: "Tje0", is_administrator: true },
-    DemoUser { id: 278, login_name: "demo", password: "demo", is_administrator: false },
+const DEMO_USERS: [InitialUser<'static>; 2] = [
+    InitialUser { id: 1, login_name: "tje0", password: "Tje0", is_administrator: true },
+    InitialUser { id: 278, login_name: "demo", password: "demo", is_administrator: false },
 ];
 
 /// Migrates the database, and initializes a new one.
@@ -58,29 +39,16 @@ pub(super) async fn prepare(
     }
     let users = startup::build(settings, database.clone())?.services.users;
     for user in DEMO_USERS {
-        add(&users, &user).await?;
+        match add_initial_user(&users, &user).await {
+            // A start that was killed before the marker was written has added the user.
+            Ok(())
+            | Err(AddUserError::Taken(
+                UserTakenError::UserIdTaken | UserTakenError::LoginNameTaken,
+            )) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     installation::insert_kind(database, InstallationKind::Development, clock::now()).await?;
     print_status("demo users: tje0 with password Tje0 (administrator), demo with password demo");
     Ok(())
-}
-
-async fn add(users: &Users, demo: &DemoUser) -> Result<(), Failure> {
-    let user = NewUser {
-        user_id: Some(UserId::try_from(demo.id)?),
-        login_name: NewLoginName::parse(demo.login_name)?,
-        display_name: DisplayName::parse("Tooltip", demo.login_name)?,
-        user_type: UserType::Internal,
-        is_administrator: demo.is_administrator,
-        is_retired: false,
-    };
-    let password = CredentialValue::parse("Password", &SecretString::from(demo.password))?;
-    let client_info = command_context::client_info();
-    match users.add(command_context::change_context(&client_info), &user, password).await {
-        Ok(_)
-        | Err(AddUserError::Taken(UserTakenError::UserIdTaken | UserTakenError::LoginNameTaken)) => {
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
 }

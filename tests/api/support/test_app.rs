@@ -1,11 +1,15 @@
 //! Runs the real application on a free port, with the database of one test.
 
 use std::{
-    collections::HashMap, fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc,
+    collections::HashMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use credential_keeper::{Application, Settings};
+use credential_keeper::{Application, InitialUser, Settings, generate_keyring, start_log};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
@@ -47,15 +51,12 @@ impl TestApp {
     pub(crate) async fn spawn_with(pool: PgPool, variables: &[(&str, &str)], file: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut app = Self::prepare(pool, folder, variables, file);
-        app.command(&["keys", "generate"], "").succeeded();
-        app.add_user(ADMINISTRATOR, &["--administrator"]);
-        app.add_user(PLAIN, &[]);
-        app.add_user(RETIRED, &["--administrator"]);
+        generate_keyring(Path::new(app.keyring())).unwrap();
+        app.start_with_users(&[(ADMINISTRATOR, true), (PLAIN, false), (RETIRED, true)]).await;
         sqlx::query!("UPDATE users SET is_retired = true WHERE user_id = $1", RETIRED.0)
             .execute(&app.pool)
             .await
             .unwrap();
-        app.start().await;
         app
     }
 
@@ -107,13 +108,27 @@ impl TestApp {
     }
 
     async fn start(&mut self) {
+        self.start_with_users(&[]).await;
+    }
+
+    /// Starts the application. Users are added before it serves, with or without the administrator's
+    /// right, and with the password `<name>-password`.
+    async fn start_with_users(&mut self, users: &'static [((i32, &'static str), bool)]) {
         let file = self.variables.get("KEEPER_CONFIG").map(PathBuf::from);
         let settings = Settings::read(file.as_deref(), self.variables.clone()).unwrap();
+        if std::env::var_os("TEST_LOG").is_some() {
+            start_log(&settings).unwrap();
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let (report, started) = oneshot::channel();
         let run = async move {
             let database = credential_keeper::connect(&settings).await.unwrap();
             let application = Application::build(&settings, database).unwrap();
+            for &((id, login_name), is_administrator) in users {
+                let password = &password_of(login_name);
+                let user = InitialUser { id, login_name, password, is_administrator };
+                application.add_user(&user).await.unwrap();
+            }
             let operations = application.operations_address().unwrap().unwrap();
             report.send((application.address().unwrap(), operations)).unwrap();
             application.run_until(async { drop(stopped.await) }).await.unwrap();
@@ -229,11 +244,7 @@ impl TestApp {
 
     /// Adds a key to the keyring for unsealing only, and returns its id.
     pub(crate) fn add_key(&self) -> String {
-        let added = self.command(&["rotate-key", "add"], "");
-        let status_text = added.stderr.clone();
-        added.succeeded();
-        let (_, key) = status_text.split_once("added key ").unwrap();
-        key.split(';').next().unwrap().to_owned()
+        self.command(&["rotate-key", "add"], "").added_key()
     }
 
     /// Adds a user with the password `<name>-password`.
