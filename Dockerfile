@@ -13,12 +13,12 @@ COPY templates ./templates
 # Cargo wants every declared target to be there; they are not built.
 COPY tests ./tests
 COPY benches ./benches
-ENV SQLX_OFFLINE=true
-RUN cargo build --release --locked --bin credential-keeper
+COPY script/release ./script/release
+RUN script/release
 
 # Run: the C library and the binary. No shell, no package manager, no root.
 FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=build /source/target/release/credential-keeper /usr/local/bin/credential-keeper
+COPY --from=build /source/target/dist/credential-keeper /usr/local/bin/credential-keeper
 USER nonroot
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s \
