@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use url::Url;
 
-/// How long an issuer may take to answer.
+/// The timeout of one fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The longest key set, in bytes; no issuer publishes a longer one.
+/// The maximum size of a key set, in bytes. Real key sets are far smaller.
 const MAXIMUM_LENGTH: usize = 256 * 1024;
 
-/// Why a key set was not fetched.
+/// An error from fetching a key set.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error(transparent)]
@@ -23,7 +23,7 @@ pub(super) enum FetchError {
 
 impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
-        // The URL may contain a secret in its query; the caller logs it without the query.
+        // The query of the URL may contain a secret; the caller logs the URL without its query.
         Self::Request(error.without_url())
     }
 }
@@ -32,21 +32,21 @@ impl From<reqwest::Error> for FetchError {
 pub(super) struct KeySetClient(reqwest::Client);
 
 impl KeySetClient {
-    /// Builds a client without proxy and without redirects.
+    /// Builds a client that uses no proxy and follows no redirects.
     ///
     /// # Errors
     /// When TLS is not available.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
-            // An operator chose the URL, not the target of a redirect and not a proxy.
+            // Connect only to the configured URL, not to a redirect target or a proxy.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
         Ok(Self(client))
     }
 
-    /// Fetches the document at `url`.
+    /// Fetches the key set at `url` and returns the unparsed response body.
     ///
     /// # Errors
     /// See [`FetchError`].

@@ -1,6 +1,6 @@
 //! The HTTP client that fetches the key sets (RFC 7517) of token issuers.
 //!
-//! The only module of the server that knows `reqwest`.
+//! No other module of the server uses `reqwest`.
 
 mod client;
 mod refresh;

@@ -1,5 +1,5 @@
-//! Refreshes the key sets of issuers: when a token names an unknown key, at most once a minute, and
-//! when a key set is old, so that a revoked key is not accepted for long.
+//! Refreshes the key sets of issuers: when a key set is old, so that a revoked key is not accepted
+//! for long, and when a token names an unknown key, at most once a minute.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ use crate::security::{
     issuer_token::{Issuer, UnverifiedToken},
 };
 
-/// The age up to which a key set is used without another fetch.
+/// The maximum age of a key set that is used without another fetch.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
-/// The age up to which a key set is used while its issuer does not answer.
+/// The maximum age of a key set that is used while its issuer is unreachable.
 const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The time between two fetches from one issuer, however many unknown keys are named.
+/// The minimum time between two fetches from one issuer, even when tokens name unknown keys.
 const FETCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The time until the next fetch after a failed one.
+/// The minimum time between a failed fetch and the next one.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The token cannot be verified: the key set of its issuer is not available.
@@ -40,10 +40,11 @@ impl KeySets {
         KeySetClient::new().map(Self)
     }
 
-    /// Fetches the key set of the token's issuer when the known one is old or lacks the token's key.
+    /// Fetches the key set of the token's issuer when the known one is old or lacks the token's
+    /// key.
     ///
     /// # Errors
-    /// When no usable key set is known and the issuer does not answer.
+    /// When no usable key set is known and the fetch fails.
     pub(crate) async fn refresh_for(
         &self,
         token: &UnverifiedToken<'_>,
@@ -53,21 +54,23 @@ impl KeySets {
         if token.has_key() && is_fresh(keys) {
             return Ok(());
         }
-        // While a usable key is known, one request fetches newer keys and no other waits for it.
+        // While a usable key is known, one request refreshes the key set and the others do not
+        // wait.
         let is_usable = keys.age().is_some_and(|age| age < USABLE);
-        let next = match keys.next_fetch().try_lock() {
-            Ok(next) => Some(next),
+        let next_fetch = match keys.next_fetch().try_lock() {
+            Ok(next_fetch) => Some(next_fetch),
             Err(_) if token.has_key() && is_usable => None,
             Err(_) => Some(keys.next_fetch().lock().await),
         };
-        if let Some(mut next) = next
+        if let Some(mut next_fetch) = next_fetch
             && !(token.has_key() && is_fresh(keys))
-            && next.is_none_or(|at| at <= Instant::now())
+            && next_fetch.is_none_or(|at| at <= Instant::now())
         {
-            // Set before the fetch, so that a canceled request does not cause another fetch at once.
-            *next = Some(Instant::now() + RETRY_INTERVAL);
+            // Set before the fetch, so that a canceled request does not cause another fetch at
+            // once.
+            *next_fetch = Some(Instant::now() + RETRY_INTERVAL);
             if self.fetch(token.issuer(), url).await {
-                *next = Some(Instant::now() + FETCH_INTERVAL);
+                *next_fetch = Some(Instant::now() + FETCH_INTERVAL);
             }
         }
         let age = keys.age().filter(|age| *age < USABLE);
@@ -84,16 +87,16 @@ impl KeySets {
             tracing::error!(
                 issuer.url = without_query(url),
                 error = error as &dyn std::error::Error,
-                "the key set of an issuer could not be fetched"
+                "failed to fetch the key set of an issuer"
             );
             return false;
         }
-        tracing::info!(issuer.url = without_query(url), "the key set of an issuer was fetched");
+        tracing::info!(issuer.url = without_query(url), "fetched the key set of an issuer");
         true
     }
 }
 
-/// A URL for the log, without its query, which may contain a secret.
+/// The URL for the log. The query is left out because it may contain a secret.
 fn without_query(url: &Url) -> &str {
     url.as_str().split('?').next().unwrap_or_default()
 }
