@@ -1,4 +1,4 @@
-//! Errors that use cases of several capabilities return.
+//! Errors that the use cases of several capabilities share.
 
 use crate::{
     domain::{InvalidField, Reason, attempts::Refused},
@@ -9,10 +9,10 @@ use crate::{
 /// The keyring lacks the key that a credential is sealed under: a fault of the installation, not a
 /// wrong password.
 #[derive(Debug, thiserror::Error)]
-#[error("the keyring lacks the key that a credential is sealed under")]
+#[error("a credential is sealed under a key that is not in the keyring")]
 pub(crate) struct KeyUnavailable;
 
-/// Why a secret is not verified.
+/// An error that prevents the verification of a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttemptError {
     #[error("too many failed attempts: {0:?}")]
@@ -26,8 +26,8 @@ impl AttemptError {
     pub(super) const LOCKED: Self = Self::TooMany(Refused::Stopped);
 }
 
-/// Why a credential was not saved. Nothing was written, except perhaps when the storage error is an
-/// unknown outcome.
+/// An error from saving a credential. Nothing was written, unless the storage error is an unknown
+/// outcome.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SaveCredentialError {
     #[error("the caller may not save this credential")]
@@ -36,10 +36,10 @@ pub(crate) enum SaveCredentialError {
     UnknownUser,
     #[error("users of this type may not have this credential type")]
     TypeNotForUser,
-    /// The password policy refused the password; every reason.
+    /// The password policy refused the password, for each of these reasons.
     #[error("the password {}", join(.0))]
     PasswordRefused(Vec<Reason>),
-    /// An imported hash cannot be used; it was not computed.
+    /// An imported hash is not supported.
     #[error("the hash {0}")]
     UnacceptableHash(InvalidField),
     #[error("another user has this identifier")]
@@ -58,7 +58,7 @@ pub(crate) enum SaveCredentialError {
     Random(#[from] RandomError),
     #[error(transparent)]
     Seal(#[from] SealError),
-    #[error("the new hash cannot be written as a PHC string")]
+    #[error("the new hash cannot be encoded as a PHC string")]
     Unwritable,
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -76,7 +76,7 @@ fn join(reasons: &[Reason]) -> String {
     reasons.iter().map(Reason::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Why a value was not compared with a stored credential.
+/// An error from comparing a value with a stored credential.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyCredentialError {
     #[error(transparent)]
@@ -87,7 +87,7 @@ pub(crate) enum VerifyCredentialError {
     Storage(#[from] StorageError),
 }
 
-/// Why a user was not read.
+/// An error from reading a user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadUserError {
     #[error("the caller may not read this user")]
@@ -96,7 +96,7 @@ pub(crate) enum ReadUserError {
     Storage(#[from] StorageError),
 }
 
-/// Why a user was not changed; nothing was written.
+/// An error from changing a user; nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChangeUserError {
     #[error("the caller may not change users")]
@@ -105,7 +105,7 @@ pub(crate) enum ChangeUserError {
     UnknownUser,
     #[error("another user has this login name")]
     LoginNameTaken,
-    #[error("the user was changed since they were read")]
+    #[error("the user has changed since the last read")]
     Outdated,
     #[error(transparent)]
     Invalid(#[from] InvalidField),
@@ -129,7 +129,7 @@ impl From<UserTakenError> for ChangeUserError {
     }
 }
 
-/// Why a user was not added; nothing was written.
+/// An error from adding a user; nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddUserError {
     #[error(transparent)]

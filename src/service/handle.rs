@@ -1,8 +1,8 @@
 //! Runs use cases on the runtime that owns the database connections.
 //!
 //! Each worker of the web server has its own runtime, which ends when the worker has no connections
-//! left. A database connection opened there would be closed with it, during a save of another worker.
-//! So use cases run on the main runtime, which outlives all workers.
+//! left. A database connection opened there would be closed with it, even during a save of another
+//! worker. Use cases therefore run on the main runtime, which outlives all workers.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -14,10 +14,11 @@ use super::services::{Capability, Services};
 /// The use case did not complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Interrupted {
-    /// It panicked, or the process is stopping.
+    /// The use case panicked, or the process is shutting down.
     #[error("the use case was interrupted")]
     Ended,
-    /// It was canceled at the time limit, for example because packets to the database are lost.
+    /// The use case was canceled at the time limit, for example because the network to the database
+    /// fails.
     #[error("the use case timed out and was canceled")]
     Late,
 }
@@ -36,13 +37,13 @@ impl ServiceHandle {
         Self { services: Arc::new(services), runtime: Handle::current(), limit }
     }
 
-    /// A capability, for calls that need neither the database nor hashing.
+    /// Returns a capability, for calls that need neither the database nor hashing.
     pub(crate) fn get<C: Capability>(&self) -> &C {
         C::of(&self.services)
     }
 
-    /// Starts a use case and waits for its end. When the request is dropped, the use case is canceled
-    /// at its next await.
+    /// Starts a use case and waits for its end. When the request is dropped, the use case is
+    /// canceled at its next await.
     ///
     /// # Errors
     /// [`Interrupted`] when it did not complete.

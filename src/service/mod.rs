@@ -1,7 +1,7 @@
-//! Use cases: authorize, hash, store and audit. Transactions start here and nowhere else.
+//! The use cases: authorize, hash, store and audit. Only this layer starts transactions.
 //!
-//! Each folder is a capability, with structs that hold only what its use cases need; `startup` puts
-//! them together. No use case hashes inside a transaction or while it holds a connection.
+//! Each folder is a capability, with structs that hold only what its use cases need; `startup`
+//! assembles them. No use case hashes inside a transaction or while it holds a connection.
 
 #[macro_use]
 mod connection;

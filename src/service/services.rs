@@ -11,7 +11,7 @@ use super::{
     users::{directory::UserDirectory, saving::Users},
 };
 
-/// Every capability of request handlers, put together in `startup`.
+/// Every capability of request handlers, assembled in `startup`.
 pub(crate) struct Services {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) tokens: Arc<Tokens>,

@@ -1,4 +1,4 @@
-//! Opens sealed credentials, and logs an alarm when one does not open.
+//! Unseals stored credentials, and logs an alarm when this fails.
 
 use super::errors::KeyUnavailable;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The content of a sealed credential; `None`, with an alarm, when it does not open.
+/// The content of a sealed credential; `None`, with an alarm, when the envelope is damaged.
 ///
 /// # Errors
 /// When the keyring lacks the key.
@@ -22,17 +22,17 @@ pub(super) fn unseal(
     match open(keyring, row) {
         Ok(envelope) => Ok(Some(envelope)),
         Err(OpenError::Damaged) => {
-            log_alarm(row, "a sealed hash does not open: it was changed or moved");
+            log_alarm(row, "failed to unseal a hash: it was changed or moved");
             Ok(None)
         }
         Err(OpenError::UnknownKey) => {
-            log_alarm(row, "a sealed hash names a key that the keyring does not have");
+            log_alarm(row, "failed to unseal a hash: its key is not in the keyring");
             Err(KeyUnavailable)
         }
     }
 }
 
-/// The hash in a sealed credential; `None`, with an alarm, when it cannot be read.
+/// The hash in a sealed credential; `None`, with an alarm, when it is damaged or invalid.
 ///
 /// # Errors
 /// As [`unseal`].
@@ -45,7 +45,7 @@ pub(super) fn unseal_hash(
     };
     let hash = StoredHash::parse(&envelope.phc);
     if hash.is_err() {
-        log_alarm(row, "a sealed hash opens but cannot be verified");
+        log_alarm(row, "an unsealed hash is invalid");
     }
     Ok(hash.ok())
 }

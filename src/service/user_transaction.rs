@@ -1,5 +1,6 @@
-//! Transactions that change a user: they lock the rows of the user and the actor, check under these
-//! locks that the actor still has the rights of the request, and append an audit event for each change.
+//! The common steps of transactions that change a user: lock the rows of the user and the actor,
+//! check that the actor still has the rights of the request, and append an audit event for each
+//! change.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::{
 pub(super) struct AuditedChange<'type_name> {
     pub(super) kind: AuditKind,
     pub(super) credential_type: Option<&'type_name str>,
-    /// True when it ends all issued tickets, sessions and tokens
+    /// True when the change revokes all issued tickets, sessions and tokens
     /// (docs/reference/wire-contract.md#d16-session-epoch).
     pub(super) revokes_issued: bool,
 }
@@ -35,7 +36,7 @@ impl AuditedChange<'_> {
         Self { kind, credential_type: None, revokes_issued }
     }
 
-    /// Its event, as the next one of the user's chain.
+    /// The audit event of the change, next in the user's chain.
     pub(super) fn event(
         &self,
         context: ChangeContext<'_>,
@@ -83,9 +84,9 @@ pub(super) async fn lock_user(
     }
 }
 
-/// Locks the user's row, the actor's row and the actor's ticket, so that a change of the actor's rights
-/// is ordered before or after this change. Users are locked by ascending id and before tickets;
-/// otherwise two users who change each other could deadlock.
+/// Locks the user's row, the actor's row and the actor's ticket, so that a change of the actor's
+/// rights is ordered before or after this change. Users are locked by ascending id and before
+/// tickets; otherwise two users who change each other could deadlock.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -187,7 +188,8 @@ impl UserTransactions {
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
-        // A user who retires themselves keeps no ticket, which would be valid again after reactivation.
+        // A user who retires themselves keeps no ticket, which would be valid again after
+        // reactivation.
         let keeps_ticket = change.revokes_issued
             && change.kind != AuditKind::UserRetired
             && context.actor.user_id() == Some(*user_id);

@@ -187,16 +187,16 @@ async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
         Server::start(command).err().unwrap_or_default()
     };
     let error = start(foreign);
-    assert!(error.contains("which the keyring does not have"), "{error}");
+    assert!(error.contains("which is not in the keyring"), "{error}");
     let error = start(forged.to_str().unwrap());
     assert!(error.contains("is not the one that the database was written with"), "{error}");
     let mut command = keeper(&["credential", "list", "--user", "paul"]);
     command.envs(app.variables()).env("KEEPER__KEYRING__FILE", foreign);
-    crate::support::run_with_input(command, "").failed_saying("which the keyring does not have");
+    crate::support::run_with_input(command, "").failed_saying("which is not in the keyring");
     // A database from a version that did not store key checks.
     sqlx::raw_sql("DELETE FROM keys").execute(&app.pool).await.unwrap();
     let error = start(foreign);
-    assert!(error.contains("does not open what is in the database"), "{error}");
+    assert!(error.contains("cannot unseal the credentials in the database"), "{error}");
     fs::set_permissions(&forged, PermissionsExt::from_mode(0o404)).unwrap();
     let error = start(forged.to_str().unwrap());
     assert!(error.contains("chmod 0400"), "{error}");

@@ -105,7 +105,7 @@ const TAMPERINGS: [(&str, &str); 14] = [
     (
         "UPDATE credentials SET sealed_hash = (SELECT sealed_hash FROM credentials WHERE user_id = 1)
          WHERE user_id = 278",
-        "the credential CRM5/PASSWORD does not open: it was changed or moved",
+        "the credential CRM5/PASSWORD cannot be unsealed: it was changed or moved",
     ),
     (
         "DELETE FROM credentials WHERE user_id = 278",
@@ -175,7 +175,7 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
          INSERT INTO credentials SELECT * FROM c WHERE user_id = 278",
     )
     .await;
-    let outdated = "the credential CRM5/PASSWORD is that of event 2, which is not its last event";
+    let outdated = "the credential CRM5/PASSWORD is from event 2, which is not its last event";
     assert_eq!(verify(&app, &[]), (1, vec![(278, outdated.to_owned())]));
     // Rolling back the chain as well cannot be detected from inside the database.
     execute_sql(

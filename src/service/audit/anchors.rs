@@ -1,5 +1,5 @@
-//! Anchors: signed heads of audit chains, for a place where a writer of the database cannot write. They
-//! reveal a database that was rolled back.
+//! Anchors: signed heads of audit chains. Kept outside the database, they detect that the database
+//! was rolled back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use crate::{
     storage::{Database, StorageError, chain_heads},
 };
 
-/// Heads of one statement.
+/// The maximum number of heads per statement.
 const BATCH: usize = 500;
 
-/// Anchors of one page.
+/// The maximum number of anchors per page.
 const PAGE: i64 = 500;
 
-/// Lists anchors, and logs those of changed chains.
+/// Lists anchors, and logs the anchors of changed chains.
 pub(crate) struct Anchors {
     pub(crate) database: Database,
     pub(crate) keyring: Arc<Keyring>,
@@ -26,7 +26,7 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
-    /// Logs anchors of changed chains in each period; never returns.
+    /// Logs the anchors of changed chains once per period; never returns.
     pub(crate) async fn run(&self, period: Duration) {
         let mut period = tokio::time::interval(period);
         loop {
@@ -36,7 +36,7 @@ impl Anchors {
         }
     }
 
-    /// Logs anchors of all changed chains, after the last change before a shutdown.
+    /// Logs the anchors of all remaining changed chains. Called at shutdown, after the last change.
     pub(crate) async fn log_rest(&self) {
         self.changed_chains.make_due();
         self.log_due().await;
@@ -50,7 +50,7 @@ impl Anchors {
             }
             if let Err(error) = self.log(&user_ids).await {
                 self.changed_chains.put_back(&user_ids);
-                tracing::warn!(%error, "anchors could not be written; they are written later");
+                tracing::warn!(%error, "failed to log anchors; retrying later");
                 return;
             }
         }

@@ -5,7 +5,7 @@ use crate::{
     storage::{Database, StorageError, audit_events},
 };
 
-/// Events of one page.
+/// The maximum number of events per page.
 const PAGE: i64 = 500;
 
 /// Lists audit events.
@@ -14,8 +14,8 @@ pub(crate) struct AuditLog {
 }
 
 impl AuditLog {
-    /// The next page of a user's events after a sequence number; empty at the end. Deleted users keep
-    /// their events.
+    /// The next page of a user's events after a sequence number; empty at the end. Deleted users
+    /// keep their events.
     ///
     /// # Errors
     /// When the database does not answer.

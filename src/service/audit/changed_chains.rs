@@ -1,4 +1,4 @@
-//! The users whose audit chains changed since their last anchor.
+//! Collects the users whose audit chains changed since their last anchor.
 
 use std::{
     collections::BTreeSet,
@@ -11,8 +11,7 @@ use crate::domain::user::UserId;
 #[derive(Default)]
 pub(crate) struct ChangedChains(Mutex<Changed>);
 
-/// A chain is reported before its change is committed, so it waits for one period before its head is
-/// read.
+/// A change is reported before it is committed, so the head of its chain is read one period later.
 #[derive(Default)]
 struct Changed {
     reported: BTreeSet<i32>,
@@ -25,7 +24,7 @@ impl ChangedChains {
         self.lock().reported.insert(user_id.as_i32());
     }
 
-    /// Makes all reported changes due: a period has passed.
+    /// Makes all reported changes due, when a period has passed.
     pub(super) fn make_due(&self) {
         let mut changed = self.lock();
         let reported = std::mem::take(&mut changed.reported);
@@ -42,7 +41,7 @@ impl ChangedChains {
         taken
     }
 
-    /// Returns users whose anchors could not be written.
+    /// Puts back users whose anchors could not be logged.
     pub(super) fn put_back(&self, user_ids: &[i32]) {
         self.lock().due.extend(user_ids);
     }

@@ -1,5 +1,5 @@
-//! Verifies the database against the audit log: every chain of events link by link, and the current
-//! state of users and credentials.
+//! Verifies the database against the audit log: every chain link by link, and then the current
+//! state of users and credentials against the state that the chain describes.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
     storage::{self, Database, StorageError, chain_heads, credentials},
 };
 
-/// Users of one transaction, and links of one statement.
+/// The maximum number of users per transaction, and of links per statement.
 const PAGE: i64 = 200;
 
 /// A difference between the database and the audit log.
@@ -44,12 +44,12 @@ pub(crate) enum Discrepancy {
     #[error("the session epoch was changed without an event")]
     EpochChanged,
     #[error(
-        "the credential {credential_type} is that of event {version}, which is not its last event"
+        "the credential {credential_type} is from event {version}, which is not its last event"
     )]
     CredentialPutBack { credential_type: String, version: i64 },
     #[error("the credential {0} was added without an event")]
     CredentialUnexplained(String),
-    #[error("the credential {0} does not open: it was changed or moved")]
+    #[error("the credential {0} cannot be unsealed: it was changed or moved")]
     CredentialChanged(String),
     #[error("the credential {0} was deleted without an event")]
     CredentialGone(String),
@@ -126,8 +126,8 @@ impl ChainVerifier {
         chain_heads::count(&mut *self.database.connection().await?).await
     }
 
-    /// Verifies the next page of users after an id; returns the last id and the number of users, `None`
-    /// at the end.
+    /// Verifies the next page of users after an id; returns the last id and the number of users,
+    /// `None` at the end.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! Admits requests that cause a hash to the hashing engine.
+//! Admits requests that hash to the queue of the hashing engine.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::{
 pub(crate) struct Admissions(Arc<HashingEngine>);
 
 impl Admissions {
-    /// Admits to this engine.
+    /// Creates admissions to this engine.
     pub(crate) fn new(hashing: Arc<HashingEngine>) -> Self {
         Self(hashing)
     }
 
-    /// Admits a request of a user who is not authenticated yet, in the share of its address.
+    /// Admits a request before its user is authenticated, in the share of its address.
     ///
     /// # Errors
     /// [`HashingError::Overloaded`].

@@ -23,7 +23,7 @@ use crate::{
     security::application_token::Applications,
 };
 
-/// The credential of a request, and what the authentication needs to know of the request.
+/// The credential of a request, and the properties of the request that authentication needs.
 pub(crate) struct AuthenticationAttempt {
     pub(crate) credential: PresentedCredential,
     /// `SO-AppToken`.
@@ -67,8 +67,9 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// Authenticates a request and admits its work. A credential that names a user is admitted first,
-    /// in the share of its address, so that an overloaded service refuses it without a statement.
+    /// Authenticates a request and admits its work. A credential that names a user is admitted
+    /// first, in the share of its address, so that an overloaded service refuses it without a
+    /// database query.
     ///
     /// # Errors
     /// See [`AuthenticationError`].
@@ -79,7 +80,7 @@ impl Authenticator {
     ) -> Result<Authenticated, AuthenticationError> {
         let found = self.authenticate_once(&attempt, now).await;
         if found.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
-            // An attempt with the same secret is counted once.
+            // A retry with the same secret is not counted twice.
             return Box::pin(self.authenticate_once(&attempt, now)).await;
         }
         found
@@ -139,7 +140,7 @@ impl Authenticator {
         Ok(authenticated)
     }
 
-    /// Where the installation runs.
+    /// The type of the installation: online or onsite.
     pub(crate) fn installation(&self) -> InstallationType {
         self.installation
     }

@@ -1,4 +1,4 @@
-//! Why a request is not authenticated.
+//! Errors of authentication.
 
 use crate::{
     domain::user::{User, UserId},
@@ -8,19 +8,19 @@ use crate::{
     storage::StorageError,
 };
 
-/// Why a request is not authenticated.
+/// An error from authenticating a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthenticationError {
-    /// The credential proves nothing.
+    /// The credential does not authenticate a user.
     #[error("the caller was not authenticated")]
     Refused {
-        /// The user whom the credential names, when it names one.
+        /// The user that the credential names, if any.
         user_id: Option<UserId>,
         #[source]
         reason: Refusal,
     },
     /// Online, only administrators may have sessions.
-    #[error("only administrators have a session here")]
+    #[error("only administrators may have a session in an online installation")]
     OnlineSession,
     #[error(transparent)]
     Attempt(#[from] AttemptError),
@@ -63,7 +63,7 @@ pub(crate) enum Refusal {
     Expired,
     #[error("the value of X-XSRF-TOKEN does not belong to the session")]
     WrongXsrf,
-    #[error("no known application")]
+    #[error("the application is missing or unknown")]
     UnknownApplication,
     #[error("revoked by a later change of the password or by a logout everywhere")]
     EarlierEpoch,

@@ -1,5 +1,5 @@
-//! The common part of tickets and sessions: they are based on an authentication, are extended by
-//! use, and end with the epoch of their user (docs/reference/wire-contract.md#d8-issuing-tickets
+//! Finds, checks and renews tickets and sessions. They are based on an authentication, are extended
+//! by use, and end with the epoch of their user (docs/reference/wire-contract.md#d8-issuing-tickets
 //! and docs/reference/wire-contract.md#d16-session-epoch).
 
 use std::sync::Arc;
@@ -17,20 +17,21 @@ use crate::{
     },
 };
 
-/// An expiry is extended only when more than this much of the lifetime has passed, so that most
-/// requests write nothing.
+/// The expiry is extended only after this part of the lifetime has passed, so that most requests
+/// write nothing.
 const RENEWAL_STEP: Duration = Duration::minutes(5);
 
-/// How long tickets and sessions live.
+/// The lifetimes of tickets, sessions and tokens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lifetimes {
-    /// A ticket that is not used.
+    /// The lifetime of a ticket without use.
     pub(crate) ticket: std::time::Duration,
-    /// A session that is not used.
+    /// The lifetime of a session without use.
     pub(crate) session: std::time::Duration,
-    /// A session in all.
+    /// The maximum lifetime of a session.
     pub(crate) maximum_session: std::time::Duration,
-    /// Everything issued, after the authentication that it is based on; zero: without limit.
+    /// The maximum lifetime of everything issued, from the authentication that it is based on; zero
+    /// for no limit.
     pub(crate) absolute: std::time::Duration,
 }
 
@@ -43,8 +44,8 @@ impl Lifetimes {
         }
     }
 
-    /// How much of the lifetime may pass before a renewal. Short lifetimes have a shorter step, so that
-    /// nothing expires while it is used.
+    /// The part of the lifetime that may pass before a renewal. Short lifetimes have a shorter
+    /// step, so that nothing expires while it is used.
     fn renewal_step(&self, kind: TicketKind) -> Duration {
         RENEWAL_STEP.min(RENEWAL_STEP * (self.idle(kind).as_secs_f64() / 3600.0))
     }
@@ -64,18 +65,19 @@ impl Lifetimes {
         ends.into_iter().flatten().min().unwrap_or(now)
     }
 
-    /// The end of everything that is based on an authentication at `auth_time`; `None`: never.
+    /// The expiry of everything that is based on an authentication at `auth_time`; `None` for no
+    /// limit.
     fn absolute_end(&self, auth_time: OffsetDateTime) -> Option<OffsetDateTime> {
         if self.absolute.is_zero() { None } else { end_after(auth_time, self.absolute) }
     }
 }
 
-/// The end of a lifetime; `None` when it is beyond the calendar.
+/// The end of a lifetime; `None` when the date cannot be represented.
 fn end_after(auth_time: OffsetDateTime, lifetime: std::time::Duration) -> Option<OffsetDateTime> {
     auth_time.checked_add(lifetime.try_into().ok()?)
 }
 
-/// Where a ticket or session is stored.
+/// Identifies a stored ticket or session.
 #[derive(Debug)]
 pub(in crate::service) struct Reference {
     kind: TicketKind,
@@ -90,7 +92,7 @@ pub(crate) struct IssuedTickets {
 }
 
 impl IssuedTickets {
-    /// Where the user's ticket or session is stored whose text has that digest.
+    /// The reference to the user's ticket or session whose text has this digest.
     pub(in crate::service) fn reference(
         &self,
         kind: TicketKind,
@@ -132,8 +134,8 @@ impl IssuedTickets {
         Ok((user, ticket))
     }
 
-    /// Extends the expiry when enough of the lifetime has passed, or the digest was made with another
-    /// key.
+    /// Extends the expiry when enough of the lifetime has passed, or the digest was made with
+    /// another key.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,5 @@
-//! Bearer tokens of configured issuers: authenticates the owner of the identifier in the token.
+//! Authenticates with Bearer tokens of configured issuers: finds the user whose identifier is in
+//! the token.
 
 use std::sync::Arc;
 
@@ -104,8 +105,9 @@ impl IssuerTokenAuthenticator {
         Ok(found)
     }
 
-    /// The candidate's credential with that identifier. Write access to the database is enough to point
-    /// a digest at another user, but not to seal the identifier into a row of that user.
+    /// The candidate's credential with that identifier. An attacker with write access to the
+    /// database could assign a digest to another user, but could not seal the identifier into a row
+    /// of that user.
     fn row_of<'rows>(
         &self,
         candidate: &'rows Candidate,

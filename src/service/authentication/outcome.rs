@@ -1,4 +1,4 @@
-//! What an authentication is for, and its result.
+//! The input and the result of an authentication.
 
 use crate::{
     domain::{client_info::ClientInfo, principal::Principal},
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) enum Work {
     /// Statements only.
     Light,
-    /// A hash: the number of admitted requests is limited.
+    /// A hash; the number of admitted requests is limited.
     Hashing,
 }
 
@@ -24,6 +24,6 @@ pub(super) struct Requested<'request> {
 /// An authenticated request.
 pub(crate) struct Authenticated {
     pub(crate) principal: Principal,
-    /// The place in the hashing queue, to be kept until the response; `None` for light work.
+    /// The admission to the hashing queue, held until the response; `None` for light work.
     pub(crate) admission: Option<Admission>,
 }

@@ -1,8 +1,10 @@
-//! Basic: authenticates with a name and a password, against the credential types that Basic may verify.
+//! Basic: authenticates with a name and a password, against the credential types that Basic may
+//! verify.
 //!
-//! Known and unknown names take the same steps: one statement reads the user and the attempt counters;
-//! the verification cache is asked; one statement counts the attempt; then one hash is computed for each
-//! type, against a decoy where there is no stored credential. Only a success ends the steps early.
+//! Known and unknown names take the same steps: one statement reads the user and the attempt
+//! counters; the verification cache is consulted; one statement counts the attempt; then one hash
+//! is computed for each type, against a decoy where there is no stored credential. Only a success
+//! skips later steps.
 
 use std::{
     sync::Arc,
@@ -42,8 +44,8 @@ use crate::{
     },
 };
 
-/// The delay of a response that refuses a login for lack of capacity. Attackers ignore `Retry-After` and
-/// would repeat the request at once; waiting costs nothing.
+/// The delay of a response that refuses a login for lack of capacity. It slows down clients that
+/// ignore `Retry-After`, and costs nothing.
 const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 
 /// Authenticates with passwords.
@@ -123,7 +125,7 @@ impl PasswordAuthenticator {
         Ok(login)
     }
 
-    /// The first stored credential that the password is right for, or the reason why there is none.
+    /// The first stored credential that the password matches, or the reason for the refusal.
     async fn verify<'login>(
         &self,
         login: &'login Login,
@@ -182,7 +184,7 @@ impl PasswordAuthenticator {
             let request = target.request(presented);
             let outcome = self.hashing.verify(presented.client_info.caller(), &request).await?;
             if !target.lets_in && target.row.is_some() {
-                // Whether or not the password is right. A row of another type may still authenticate.
+                // Applies to any password. A row of another type may still authenticate.
                 refusal = target.refusal(login);
             }
             if outcome == VerificationOutcome::Wrong {
@@ -208,8 +210,8 @@ impl PasswordAuthenticator {
         Ok(Target::new(login, credential_type, row, hash, now))
     }
 
-    /// The cached result for a target. A password that was wrong before the lock costs no hash after it
-    /// either; otherwise the lock would show that the name exists.
+    /// The cached result for a target. A password that was wrong before the lock is not hashed
+    /// after it; otherwise the time would reveal the lock, and so that the name exists.
     fn cached_result(&self, target: &Target<'_>, presented: PresentedPassword<'_>) -> Option<bool> {
         let was_wrong = target.is_locked
             && self.hashing.cached_result(&target.request_before_lock(presented)) == Some(false);

@@ -1,4 +1,4 @@
-//! A password that is verified against one credential type of a login.
+//! The target of a password verification: one credential type of a login.
 
 use time::OffsetDateTime;
 
@@ -25,10 +25,10 @@ pub(super) struct PresentedPassword<'request> {
 pub(super) struct Target<'login> {
     pub(super) credential_type: &'login str,
     pub(super) row: Option<&'login StoredCredential>,
-    /// `None` also when the row does not open.
+    /// `None` also when the row cannot be unsealed.
     pub(super) hash: Option<StoredHash>,
-    /// True when the right password authenticates: the row opens and is valid now, the user is active,
-    /// and the credential is not locked.
+    /// True when the right password authenticates: the row can be unsealed and is valid now, the
+    /// user is active, and the credential is not locked.
     pub(super) lets_in: bool,
     /// True when the credential is locked.
     pub(super) is_locked: bool,
@@ -89,7 +89,7 @@ impl<'login> Target<'login> {
         }
     }
 
-    /// The row of a right password; the decoy is never right.
+    /// The row that the password matched. A decoy never matches.
     ///
     /// # Errors
     /// When there is no row.

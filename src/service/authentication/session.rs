@@ -1,5 +1,5 @@
-//! Session cookie: authenticates with a live session of this service and an XSRF token that only its
-//! own pages know (docs/reference/wire-contract.md#d27-sessions).
+//! Session cookie: authenticates with a live session of this service and an XSRF token that only
+//! the pages of this service know (docs/reference/wire-contract.md#d27-sessions).
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(crate) struct SessionAuthenticator {
 }
 
 impl SessionAuthenticator {
-    /// The owner of a session whose XSRF token is right.
+    /// The owner of a session, after a check of the XSRF token.
     ///
     /// # Errors
     /// See [`AuthenticationError`].
@@ -85,7 +85,7 @@ impl SessionAuthenticator {
     }
 
     /// Online, only administrators may have sessions
-    /// (docs/reference/wire-contract.md#d9-installation-type); external users never are
+    /// (docs/reference/wire-contract.md#d9-installation-type); external users are never
     /// administrators.
     pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
         self.installation == InstallationType::Onsite || user.is_active_administrator()

@@ -1,4 +1,4 @@
-//! Access tokens of this service: issues and verifies them.
+//! Issues and verifies the access tokens of this service.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Issues a token to the caller, based on the authentication of this request. It is not audited:
-    /// nothing is stored, the token gives no right that the caller lacks, and it ends with its expiry
-    /// or with the user's epoch, whose changes are audited.
+    /// Issues a token to the caller, based on the authentication of this request. It is not
+    /// audited: nothing is stored, the token gives no right that the caller lacks, and it ends with
+    /// its expiry or with the user's epoch, whose changes are audited.
     ///
     /// # Errors
     /// When the token cannot be signed.

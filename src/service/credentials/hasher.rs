@@ -1,4 +1,4 @@
-//! Hashes new credentials. This is the slow part of a save; no connection is held meanwhile.
+//! Hashes new credentials, the slow part of a save. No database connection is held meanwhile.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) struct CredentialHasher {
 }
 
 impl CredentialHasher {
-    /// Checks and hashes a credential; the plain value is dropped here.
+    /// Checks and hashes a credential, and drops the plain value.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].

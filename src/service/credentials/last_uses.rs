@@ -1,5 +1,5 @@
-//! Records when credentials were last used: at most once a minute for each, without delaying a response,
-//! and dropped when too many wait.
+//! Records when credentials were last used, at most once a minute for each. Recording never delays
+//! a response: uses are queued, and dropped when the queue is full.
 
 use std::{
     num::NonZeroUsize,
@@ -21,16 +21,16 @@ use crate::{
     },
 };
 
-/// The time between two records of one credential.
+/// The minimum time between two records of one credential.
 const INTERVAL: Duration = Duration::MINUTE;
 
-/// Records that may wait; more are dropped.
+/// The maximum number of queued uses; more are dropped.
 const MAXIMUM_WAITING: usize = 1000;
 
-/// Records of one statement.
+/// The maximum number of uses per statement.
 const BATCH: usize = 100;
 
-/// Credentials whose last record is cached, so that most uses cost nothing.
+/// The number of credentials whose last record is cached, so that most uses need no statement.
 const CACHED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// The queue of uses to record, and a cache of recorded ones.
@@ -60,7 +60,7 @@ impl LastUses {
         if !self.is_due(row, now) {
             return;
         }
-        // When the queue is full, a later use is recorded.
+        // When the queue is full, the use is dropped; a later one is recorded.
         let _ = self.sender.try_send(CredentialUse {
             user_id: row.user_id,
             credential_type: row.credential_type.clone(),
@@ -88,7 +88,7 @@ impl LastUses {
         let mut uses = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut uses, BATCH).await > 0 {
             if let Err(error) = write(database, &uses).await {
-                tracing::debug!(%error, "the last use of credentials could not be recorded");
+                tracing::debug!(%error, "failed to record the last use of credentials");
             }
             uses.clear();
         }

@@ -1,5 +1,5 @@
-//! Checks new passwords: the policy of the installation, the list of common passwords, and an estimate
-//! of the guesses that a password withstands.
+//! Checks new passwords against the policy of the installation and the list of common passwords,
+//! and estimates how guessable they are.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::{
 /// Checks new passwords.
 pub(crate) struct PasswordChecker {
     pub(crate) hashing: Arc<HashingEngine>,
-    /// `None`: any password is accepted.
+    /// `None` when every password is accepted.
     pub(crate) policy: Option<PasswordPolicy>,
 }
 
 impl PasswordChecker {
-    /// Refuses a password that the user with that login name may not have.
+    /// Fails unless the user with this login name may have the password.
     ///
     /// # Errors
     /// [`SaveCredentialError::PasswordRefused`], or when the estimate does not finish in time.
@@ -40,8 +40,8 @@ impl PasswordChecker {
         Err(SaveCredentialError::PasswordRefused(problems))
     }
 
-    /// Every reason why the user with that login name may not have this password. A password that the
-    /// policy or the list refuses is not estimated.
+    /// Every reason why the user with that login name may not have this password. A password that
+    /// the policy or the list refuses is not estimated.
     ///
     /// # Errors
     /// When the estimate does not finish in time.
@@ -54,12 +54,12 @@ impl PasswordChecker {
         let Some(policy) = &self.policy else { return Ok(Vec::new()) };
         let words = policy.words_of(login_name);
         let mut problems = policy.problems(value, &words);
-        // A short password is often a common one, too; one reason is enough.
+        // A short password is often also a common one; one reason is enough.
         if problems.is_empty() && common_passwords::is_listed(value) {
             problems.push(Reason::CommonPassword);
         }
         if problems.is_empty() {
-            // The estimate takes milliseconds, which would block other tasks of an async thread.
+            // The estimate takes milliseconds, which would block an async thread.
             let estimate = move |value: &[u8]| common_passwords::is_guessable(value, &words);
             if self.hashing.check(caller, value, estimate).await? {
                 problems.push(Reason::Guessable);

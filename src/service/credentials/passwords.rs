@@ -1,4 +1,4 @@
-//! Sets and changes passwords: other ways to save a `CRM5/PASSWORD`.
+//! Sets and changes passwords, which are credentials of the type `CRM5/PASSWORD`.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use crate::{
     storage::{Database, StorageError, credentials},
 };
 
-/// How many passwords are generated at most until the policy accepts one.
+/// The maximum number of passwords that are generated until the policy accepts one.
 const MAXIMUM_GENERATED: usize = 5;
 
 /// Sets, changes and checks passwords.
@@ -89,7 +89,7 @@ impl Passwords {
         Ok(text)
     }
 
-    /// Replaces a password with the old one as proof; false when the old one is wrong
+    /// Changes a password after verifying the old one; false when the old one is wrong
     /// (docs/reference/wire-contract.md#d17-refused-passwords).
     ///
     /// # Errors
@@ -115,8 +115,8 @@ impl Passwords {
         Ok(true)
     }
 
-    /// True when the caller may change the password of that user. A caller without this right does not
-    /// learn whether the user exists.
+    /// True when the caller may change the password of that user. A caller without this right does
+    /// not learn whether the user exists.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -157,8 +157,8 @@ impl Passwords {
         self.credentials.save_permitted(context, command, proof).await
     }
 
-    /// The user's stored password, if `value` is right. Without a stored password the same work is
-    /// done.
+    /// Verifies `value` against the user's stored password; `None` when it is wrong. Without a
+    /// stored password, a decoy is verified.
     async fn verify(
         &self,
         context: ChangeContext<'_>,
@@ -178,7 +178,7 @@ impl Passwords {
         let types = vec![type_name.to_owned()];
         let reserved = self.throttling.reserve_attempt(&attempt, types, true).await?;
         if reserved.iter().any(|reserved| reserved.is_locked) {
-            // The caller is authenticated already: the lock need not be hidden.
+            // The caller is already authenticated, so the lock need not be hidden.
             return Err(AttemptError::LOCKED.into());
         }
         let is_right = self.is_right(context, user, value, row.as_ref(), hash.as_ref()).await?;
@@ -188,7 +188,7 @@ impl Passwords {
         Ok(Some(PasswordProof { credential_type: row.credential_type, version: row.version }))
     }
 
-    /// True when `value` is the password in the row; only a valid row can be right.
+    /// True when `value` is the password in the row and the row is valid now.
     async fn is_right(
         &self,
         context: ChangeContext<'_>,

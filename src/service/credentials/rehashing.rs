@@ -1,8 +1,8 @@
-//! Replaces outdated hashes when their owners log in.
+//! Replaces outdated hashes when their users log in.
 //!
-//! A hash is outdated when it costs less than a new one or another system computed it. Rehashing never
-//! delays a response and runs only while no other hash waits: one at a time, and dropped when it cannot
-//! start soon. The next login tries again.
+//! A hash is outdated when it costs less than a new one or another system computed it. Rehashing
+//! never delays a response. It runs one hash at a time, only while no other hash waits, and drops a
+//! hash that cannot start soon. The next login tries again.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Rehashes that may wait. They hold passwords, so there are few.
+/// The maximum number of queued rehashes; small, because each holds a password.
 const MAXIMUM_WAITING: usize = 16;
 
 /// A row with an outdated hash, and the secret that it was computed from.
@@ -69,18 +69,18 @@ impl Rehashing {
         while let Some(rehash) = waiting.recv().await {
             let user_id = rehash.row.user_id;
             match self.rehash(rehash).await {
-                Ok(true) => tracing::info!(user.id = %user_id, "a hash was upgraded"),
+                Ok(true) => tracing::info!(user.id = %user_id, "rehashed a credential"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(
                     user.id = %user_id,
                     error = error.as_ref() as &dyn std::error::Error,
-                    "a hash could not be upgraded; the next login tries again"
+                    "failed to rehash a credential; the next login tries again"
                 ),
             }
         }
     }
 
-    /// True when the row was replaced; false when the engine was busy, or the row has changed.
+    /// Rehashes one credential; false when the engine was busy or the row has changed.
     async fn rehash(
         &self,
         rehash: Rehash,

@@ -64,7 +64,8 @@ impl Credentials {
         self.save_permitted(context, command, proof.as_ref()).await
     }
 
-    /// Saves a credential that the actor may save. Every save of a single credential ends here.
+    /// Saves a credential that the actor may save; the common part of all saves of a single
+    /// credential.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
@@ -98,7 +99,7 @@ impl Credentials {
     }
 
     async fn write(&self, save: Save<'_>, head: &UserHead) -> Result<(), SaveCredentialError> {
-        // An identifier may be taken, and then the write is rolled back: that needs a transaction.
+        // A taken identifier rolls the write back, which needs a transaction.
         if save.hashed.identifier.is_none() {
             let mut outcome = self.write_at_once(save, head).await;
             if outcome.as_ref().err().is_some_and(SaveCredentialError::is_of_stale_connection) {
@@ -117,8 +118,8 @@ impl Credentials {
         written
     }
 
-    /// Writes with one statement, its own transaction. It succeeds unless the user or the actor is
-    /// changed at the same time.
+    /// Writes with one statement, which is its own transaction. It succeeds unless the user or the
+    /// actor changes concurrently.
     async fn write_at_once(
         &self,
         save: Save<'_>,
@@ -133,7 +134,7 @@ impl Credentials {
         Ok(outcome)
     }
 
-    /// Locks the rows that the save depends on, and so waits for other changes; then writes.
+    /// Locks the rows that the save depends on, which waits for concurrent changes, and writes.
     async fn write_in_turn(&self, save: Save<'_>) -> Result<(), SaveCredentialError> {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
@@ -157,7 +158,7 @@ impl Credentials {
     /// True when `value` is the value of the user's credential of that type. For operators.
     ///
     /// # Errors
-    /// When the credential cannot be read or opened.
+    /// See [`VerifyCredentialError`].
     pub(crate) async fn verify(
         &self,
         user_id: UserId,

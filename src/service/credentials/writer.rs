@@ -1,4 +1,4 @@
-//! Writes saved credentials: sealed for their row, with the audit events of the save.
+//! Writes credentials, sealed for their row, together with the audit events of the save.
 
 use std::sync::Arc;
 
@@ -39,12 +39,12 @@ pub(in crate::service) struct PasswordProof {
     pub(super) version: i64,
 }
 
-/// What must still be true when a save is written.
+/// The precondition that is checked when a save is written.
 #[derive(Clone, Copy)]
 pub(in crate::service) enum WritePrecondition<'save> {
-    /// The actor is unchanged, and so is the secret that they proved, if any.
+    /// The actor is unchanged, and so is the secret that authenticated the actor, if any.
     Actor(Option<&'save PasswordProof>),
-    /// Nothing: the transaction has checked the actor already.
+    /// No precondition, because the transaction has already checked the actor.
     Nothing,
 }
 
@@ -100,8 +100,8 @@ impl CredentialWriter {
         require_saved(credential_writes::upsert(connection, &write).await?)
     }
 
-    /// The types of the user's credentials that the save removes. Must be read after `head`: a change
-    /// in between changes the head, too, and the write is refused.
+    /// The types of the user's credentials that the save removes. Read them after `head`: a change
+    /// in between also changes the head, and then the write is refused.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -124,7 +124,7 @@ impl CredentialWriter {
             || self.issuer_types.iter().any(|name| name == credential_type.as_str())
     }
 
-    /// Seals the credential and computes the audit events, on top of a head.
+    /// Seals the credential and computes the audit events that follow a head.
     ///
     /// # Errors
     /// When the hash cannot be written or sealed.
@@ -179,8 +179,8 @@ impl CredentialWriter {
 
     fn saved_event(&self, save: Save<'_>, head: &UserHead) -> AuditEvent {
         let credential_type = &save.hashed.credential_type;
-        // Tickets, sessions and tokens were issued for credentials that authenticate, so replacing or
-        // removing such a credential revokes them.
+        // Tickets, sessions and tokens were issued for credentials that authenticate, so replacing
+        // or removing such a credential revokes them.
         let revokes_issued = self.authenticates(credential_type) || self.single_per_user;
         let session_epoch = head.session_epoch + i64::from(revokes_issued);
         let kind = AuditKind::CredentialSaved;
@@ -204,7 +204,7 @@ fn removals(key: &Key, mac: &[u8], saved: &AuditEvent, types: &[String]) -> Vec<
     types.iter().map(removal).collect()
 }
 
-/// Fails unless the write was done.
+/// Fails unless the credential was written.
 ///
 /// # Errors
 /// See [`SaveCredentialError`].

@@ -1,5 +1,5 @@
-//! Imports many new users whose hashes are computed already: each is checked, sealed and chained, and
-//! all are written in one transaction, many of them with `COPY`. All other users are imported singly.
+//! Imports users in bulk. New users are checked, sealed and chained, and all written in one
+//! transaction, large batches with `COPY`. Existing users are imported one by one.
 
 use std::sync::Arc;
 
@@ -37,19 +37,19 @@ use crate::{
     },
 };
 
-/// With fewer users, one statement for each table and user is faster than one `COPY` for each table.
+/// The minimum number of users for `COPY`. With fewer, separate statements are faster.
 const MINIMUM_FOR_COPY: usize = 64;
 
-/// The result of an imported user.
+/// The result of importing one user.
 pub(crate) type Outcome = Result<(Imported, UserId), ChangeUserError>;
 
-/// A new user that can be written together with others.
+/// A new user that is ready to be written.
 struct Ready {
     user: NewUser,
     hashed: Vec<HashedCredential>,
 }
 
-/// The names and ids of imported users that exist already.
+/// The names and ids of imported users that already exist.
 struct Taken {
     names: Vec<String>,
     ids: Vec<i32>,
@@ -74,11 +74,11 @@ pub(crate) struct BulkImport {
 }
 
 impl BulkImport {
-    /// Imports users, all of them different, and reports each result with the index of its user as soon
-    /// as it is known. The results are independent.
+    /// Imports distinct users, and reports each result with the index of its user as soon as it is
+    /// known. The results are independent.
     ///
     /// # Errors
-    /// When the failure concerns more than one user; results that were not reported are unknown then.
+    /// When the failure affects more than one user. Results that were not reported are then unknown.
     pub(crate) async fn import(
         &self,
         context: ChangeContext<'_>,
@@ -136,8 +136,8 @@ impl BulkImport {
         Ok(Ready { user, hashed })
     }
 
-    /// Inserts all users in one transaction; if one user makes it fail, because of a name that was taken
-    /// or a row that was locked meanwhile, each user in a transaction of its own.
+    /// Inserts all users in one transaction. If one user makes it fail, for example because the
+    /// name was taken meanwhile, inserts each user in a separate transaction.
     async fn insert_all(
         &self,
         context: ChangeContext<'_>,

@@ -14,18 +14,18 @@ use crate::{
     storage::{self, Database, StorageError, credentials, users},
 };
 
-/// Users of one page.
+/// The maximum number of users per page.
 const PAGE: i64 = 500;
 
 /// The content of a credential, for another installation.
 pub(crate) struct ExportedSecret {
     pub(crate) user_id: UserId,
     pub(crate) credential_type: String,
-    /// `None` when the row does not open.
+    /// `None` when the row cannot be unsealed.
     pub(crate) secret: Option<OpenedSecret>,
 }
 
-/// A secret as an import reads it.
+/// An unsealed secret, in the form that an import reads.
 pub(crate) enum OpenedSecret {
     Hash(SecretString),
     Identifier(SecretString),
@@ -47,7 +47,8 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    /// The next page of users after an id, with their credentials without the values; empty at the end.
+    /// The next page of users after an id, with their credentials without the values; empty at the
+    /// end.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -61,8 +62,8 @@ impl Export {
         page_after(&mut snapshot, after).await
     }
 
-    /// The next page of users after an id, with their credentials and the hashes or identifiers in one
-    /// snapshot. For whole exports only.
+    /// The next page of users after an id, with their credentials and the hashes or identifiers in
+    /// one snapshot. For whole exports only.
     ///
     /// # Errors
     /// When the database does not answer, or the keyring lacks a key.

@@ -18,7 +18,7 @@ use crate::{
     storage::{Database, users},
 };
 
-/// A user of another system.
+/// A user to import from another system.
 #[derive(Debug)]
 pub(crate) struct ImportedUser {
     pub(crate) login_name: LoginName,
@@ -28,12 +28,12 @@ pub(crate) struct ImportedUser {
     pub(crate) members: SaveUser,
 }
 
-/// What an import does, or would do, with a user.
+/// The effect of an import on a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Imported {
     /// The user is added.
     Added,
-    /// The user exists, and is changed to what the import says.
+    /// The user exists and is updated.
     Changed,
 }
 
@@ -70,7 +70,7 @@ impl UserImport {
         Ok((Imported::Added, added.user.user_id))
     }
 
-    /// Checks what [`Self::import`] would do, without hashing and without writing.
+    /// Checks the effect of [`Self::import`] without hashing or writing.
     ///
     /// # Errors
     /// See [`ChangeUserError`].

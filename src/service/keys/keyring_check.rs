@@ -1,4 +1,4 @@
-//! Checks that the keyring is the one that the database was written with.
+//! Checks that the keyring has the keys that the database was written with.
 
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
@@ -11,18 +11,18 @@ use crate::{
     storage::{Database, StorageError, credentials, keys},
 };
 
-/// Why a keyring does not belong to a database.
+/// An error from checking the keyring against the database.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyringMismatch {
-    #[error("the database was written with key {0}, which the keyring does not have")]
+    #[error("the database was written with key {0}, which is not in the keyring")]
     Missing(String),
     #[error("key {0} of the keyring is not the one that the database was written with")]
     Wrong(String),
     #[error("key {0} is retired in the keyring only; run `rotate-key retire {0}`")]
     NotRetired(String),
-    #[error("key {0} was retired; the keyring is an older one")]
+    #[error("key {0} was retired; the keyring is outdated")]
     Retired(String),
-    #[error("the keyring does not open what is in the database")]
+    #[error("the keyring cannot unseal the credentials in the database")]
     Sealed,
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -55,12 +55,12 @@ pub(crate) async fn require_keyring(
         }
     }
     if known.is_empty() {
-        // A database of a version that did not record keys: one row must open.
+        // A database from a version that did not record keys: check that one row can be unsealed.
         let sample = credentials::list_after(&mut connection, (0, ""), None, 1).await?;
         if sample.first().is_some_and(|row| open(keyring, row).is_err()) {
             return Err(KeyringMismatch::Sealed);
         }
     }
-    // A readable key that has never been the writing one has written nothing and is not recorded.
+    // A readable key that was never the writing key has written nothing and is not recorded.
     Ok(keys::insert(&mut connection, (writing.id(), &writing.check_mac()), now).await?)
 }

@@ -18,15 +18,15 @@ use crate::{
     },
 };
 
-/// Rows of one statement.
+/// The maximum number of rows per statement.
 const BATCH: i64 = 100;
 
-/// Why a key was not retired.
+/// An error from retiring a key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RetireError {
     #[error("the keyring has no key {0}")]
     Unknown(String),
-    #[error("key {0} is the writing one; run `rotate-key use` with another key first")]
+    #[error("key {0} is the writing key; run `rotate-key use` with another key first")]
     Writing(String),
     #[error("{count} credentials are still sealed under key {key_id}; run `rotate-key reseal`")]
     InUse { key_id: String, count: u64 },
@@ -34,7 +34,7 @@ pub(crate) enum RetireError {
     Storage(#[from] StorageError),
 }
 
-/// Why a batch of credentials was not resealed; earlier batches were.
+/// An error from resealing a batch of credentials. Earlier batches remain resealed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResealError {
     #[error(transparent)]
@@ -47,11 +47,11 @@ pub(crate) enum ResealError {
 #[derive(Debug, Default)]
 pub(crate) struct ResealPass {
     after: (i32, String),
-    /// Rows that were read.
+    /// The number of rows that were read.
     pub(crate) seen: u64,
-    /// Rows that were resealed.
+    /// The number of rows that were resealed.
     pub(crate) resealed: u64,
-    /// Rows that do not open.
+    /// The rows that cannot be unsealed.
     pub(crate) unopened: Vec<(UserId, String)>,
 }
 
@@ -97,7 +97,7 @@ impl KeyRotation {
         Ok(true)
     }
 
-    /// The credential under the writing key; `None`, with an alarm, when it does not open.
+    /// The credential under the writing key; `None`, with an alarm, when it cannot be unsealed.
     fn reseal(&self, row: &StoredCredential) -> Result<Option<Resealed>, SealError> {
         let Ok(Some(envelope)) = unseal(&self.keyring, row) else { return Ok(None) };
         let key = self.keyring.writing();

@@ -1,4 +1,4 @@
-//! Diagnostics of the database and its content, for `doctor`.
+//! Examines the database and its content, for `doctor`.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::{
 pub(crate) struct DiagnosticReport {
     pub(crate) facts: DatabaseFacts,
     pub(crate) route: Route,
-    /// Credentials that are not sealed under the writing key.
+    /// The number of credentials that are not sealed under the writing key.
     pub(crate) to_reseal: u64,
-    /// Kinds of hashes that cost less than a new one or that another system computed.
+    /// The kinds of hashes that cost less than a new one or that another system computed.
     pub(crate) below_target: Vec<(HashScheme, HashParameters)>,
 }
 

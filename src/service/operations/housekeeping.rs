@@ -1,4 +1,4 @@
-//! Housekeeping in the background, in small batches.
+//! Deletes expired rows in the background, in small batches, and runs other periodic work.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::{
 /// The time between two runs.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Rows of one statement: few, so that the statement locks nothing for long.
+/// The maximum number of rows per statement; small, so that row locks are short.
 const BATCH: i64 = 500;
 
-/// Deletes expired rows, closes idle connections and measures refusals.
+/// Deletes expired rows, closes idle connections and measures the duration of refused logins.
 pub(crate) struct Housekeeping {
     pub(crate) database: Database,
     pub(crate) refusal_timing: RefusalTiming,
 }
 
 impl Housekeeping {
-    /// Runs in each period; never returns. The deleted rows have no effect: tickets that have expired,
-    /// and failures of addresses that no longer count.
+    /// Runs once per period; never returns. Deletes only rows without effect: expired tickets, and
+    /// failures of addresses that no longer count.
     pub(crate) async fn run(&self) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
@@ -34,7 +34,7 @@ impl Housekeeping {
                 if let Err(error) = done {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "housekeeping of the database failed; retrying later"
+                        "housekeeping failed; retrying later"
                     );
                 }
             }

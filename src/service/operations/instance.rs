@@ -10,7 +10,7 @@ use crate::{
     storage::{self, Database, StorageError},
 };
 
-/// Why an instance is not ready.
+/// The reason why an instance is not ready.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReady {
     #[error(transparent)]
@@ -23,7 +23,7 @@ pub(crate) enum NotReady {
 pub(crate) struct Instance {
     pub(crate) database: Database,
     pub(crate) hashing: Arc<HashingEngine>,
-    /// The most memory that the process uses, in KiB.
+    /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
 }
 

@@ -1,7 +1,7 @@
-//! Measures how long a refused login takes
-//! (docs/reference/wire-contract.md#d2-one-response-for-failed-authentication): as long as the most
-//! expensive kind of stored hash, so that the time reveals neither the kind of a user's hash nor
-//! whether the user exists.
+//! Measures the duration of a refused login
+//! (docs/reference/wire-contract.md#d2-one-response-for-failed-authentication). A refusal takes as
+//! long as the most expensive kind of stored hash, so that the time reveals neither the kind of a
+//! user's hash nor whether the user exists.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     storage::{Database, StorageError, credentials},
 };
 
-/// Measures refusals.
+/// Measures the duration of refused logins.
 pub(crate) struct RefusalTiming {
     database: Database,
     hashing: Arc<HashingEngine>,
@@ -22,7 +22,7 @@ pub(crate) struct RefusalTiming {
 }
 
 impl RefusalTiming {
-    /// Measures nothing yet.
+    /// Starts without a measurement.
     pub(crate) fn new(database: Database, hashing: Arc<HashingEngine>) -> Self {
         Self { database, hashing, measured: Mutex::default() }
     }
@@ -43,7 +43,7 @@ impl RefusalTiming {
         let hashing = Arc::clone(&self.hashing);
         let done = tokio::task::spawn_blocking(move || hashing.measure_refusals(&kinds));
         if !matches!(done.await, Ok(Ok(()))) {
-            tracing::error!("the time of refused logins could not be measured; retrying later");
+            tracing::error!("failed to measure the duration of refused logins; retrying later");
             measured.clear();
         }
         Ok(())

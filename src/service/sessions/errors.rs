@@ -6,12 +6,12 @@ use crate::{
     storage::StorageError,
 };
 
-/// Why a ticket or session was not issued or ended.
+/// An error from issuing or ending a ticket or session.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TicketError {
-    /// Only a password gives a ticket: a ticket based on another ticket or a token could be renewed
-    /// without limit, and one based on a session would outlive the sign-out.
-    #[error("a ticket is issued for a password only")]
+    /// A ticket requires a password: a ticket based on another ticket or a token could be renewed
+    /// without limit, and one based on a session would outlive the logout.
+    #[error("a ticket is issued only to a request with a password")]
     Forbidden,
     #[error("the request was not authenticated with a ticket")]
     NoTicket,
@@ -30,7 +30,7 @@ pub(crate) enum TicketError {
     Storage(#[from] StorageError),
 }
 
-/// Why a user was not signed in.
+/// An error from signing in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignInError {
     #[error(transparent)]

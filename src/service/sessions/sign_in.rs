@@ -41,14 +41,14 @@ pub(crate) struct SignIn {
     pub(crate) client_info: ClientInfo,
 }
 
-/// A session that was just started; both texts go to the browser.
+/// A new session. The cookie and the XSRF token are sent to the browser.
 pub(crate) struct NewSession {
     pub(crate) cookie: SecretString,
     pub(crate) xsrf: SecretString,
     pub(crate) user: User,
 }
 
-/// The cookie of a login page, and the token in its form.
+/// The cookie of a login page, and the XSRF token in its form.
 pub(crate) struct LoginPage {
     pub(crate) cookie: SecretString,
     pub(crate) token: SecretString,
@@ -71,7 +71,7 @@ impl Sessions {
         self.is_enabled
     }
 
-    /// Starts a session with a name and a password, and ends the former session of the browser.
+    /// Starts a session with a name and a password, and ends the earlier session of the browser.
     ///
     /// # Errors
     /// See [`SignInError`].
@@ -106,7 +106,8 @@ impl Sessions {
         Ok(NewSession { cookie: session.text, xsrf, user: principal.user })
     }
 
-    /// The user of a live session, and an XSRF token for its pages; `None` when the session has ended.
+    /// The user of a live session, and an XSRF token for its pages; `None` when the session has
+    /// ended.
     ///
     /// # Errors
     /// See [`TicketError`].
@@ -144,13 +145,13 @@ impl Sessions {
         }
         let context = ChangeContext { actor: Actor::Principal(&principal), client_info, now };
         match self.end(context, &read).await {
-            // The session ended meanwhile, as requested.
+            // The session has already ended, as requested.
             Err(ChangeUserError::ProofOutdated) => Ok(true),
             ended => Ok(ended.map(|_| true)?),
         }
     }
 
-    /// Ends the session that the browser had before it signed in, whichever user it belongs to.
+    /// Ends the earlier session of the browser, which may belong to another user.
     async fn end_former(
         &self,
         context: ChangeContext<'_>,
@@ -185,7 +186,7 @@ impl Sessions {
         }
     }
 
-    /// A login page for a browser, with the cookie of a login page that is open already, if any.
+    /// A login page for a browser. `open` is the cookie of a login page that is already open.
     ///
     /// # Errors
     /// When the system provides no random bytes.

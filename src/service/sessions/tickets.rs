@@ -26,20 +26,20 @@ use crate::{
     },
 };
 
-// For `http`, which does not depend on `storage`.
+// Re-exported for `http`, which does not depend on `storage`.
 pub(crate) use crate::storage::tickets::TicketSummary;
 
-/// A ticket that was just issued; its text cannot be read again.
+/// A new ticket. Its text cannot be read again.
 pub(crate) struct IssuedTicket {
     pub(crate) text: SecretString,
     pub(crate) expires_at: OffsetDateTime,
 }
 
-/// A ticket or session that is to be stored.
+/// A ticket or session to store.
 pub(super) struct NewTicket<'digest> {
     pub(super) kind: TicketKind,
     pub(super) digest: &'digest [u8],
-    /// When the authentication took place that it is based on.
+    /// The time of the authentication that it is based on.
     pub(super) auth_time: OffsetDateTime,
 }
 
@@ -48,12 +48,13 @@ pub(crate) struct Tickets {
     pub(crate) database: Database,
     pub(crate) transactions: Arc<UserTransactions>,
     pub(crate) issued: Arc<IssuedTickets>,
-    /// Live tickets of one user, and live sessions; a new one ends the oldest.
+    /// The maximum number of live tickets, and of live sessions, per user; a new one ends the
+    /// oldest.
     pub(crate) maximum_per_user: u32,
 }
 
 impl Tickets {
-    /// Issues a ticket to the caller, who proved a password with this request.
+    /// Issues a ticket to the caller, whose request authenticated with a password.
     ///
     /// # Errors
     /// See [`TicketError`].
@@ -115,7 +116,7 @@ impl Tickets {
         let mut transaction = connection.begin().await?;
         let head = users::lock(&mut transaction, user_id).await?;
         let head = head.ok_or(TicketError::UnknownUser)?;
-        // A ticket of an earlier epoch would be revoked already.
+        // A ticket of an earlier epoch would already be revoked.
         if head.session_epoch != session_epoch {
             return Err(TicketError::ProofOutdated);
         }
@@ -180,9 +181,9 @@ impl Tickets {
         self.revoke(context, user_id, &[digest]).await
     }
 
-    /// Ends every ticket, session and token of a user except the one that authenticated this request,
-    /// and returns the number of tickets and sessions. The new epoch revokes them; deleting the rows is
-    /// housekeeping (docs/reference/wire-contract.md#d16-session-epoch).
+    /// Ends every ticket, session and token of a user except the one that authenticated this
+    /// request, and returns the number of tickets and sessions. The new epoch revokes them;
+    /// deleting the rows is housekeeping (docs/reference/wire-contract.md#d16-session-epoch).
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -261,7 +262,8 @@ fn start_of(kind: TicketKind) -> AuditedChange<'static> {
     AuditedChange::to_user(kind, false)
 }
 
-/// The change that is audited when a ticket or session is ended or replaced; an expiry is not audited.
+/// The change that is audited when a ticket or session is ended or replaced; an expiry is not
+/// audited.
 fn end_of(kind: TicketKind) -> AuditedChange<'static> {
     let kind = match kind {
         TicketKind::Ticket => AuditKind::TicketEnded,

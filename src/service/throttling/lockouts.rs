@@ -23,15 +23,15 @@ use crate::{
 /// The failed attempts on a user's credential of one type.
 pub(crate) struct FailedAttempts {
     pub(crate) credential_type: String,
-    /// Wrong secrets since the last right one.
+    /// The number of wrong secrets since the last success.
     pub(crate) failures: u32,
-    /// `None` when the next attempt need not wait.
+    /// `None` when the next attempt is not delayed.
     pub(crate) next_allowed_at: Option<OffsetDateTime>,
     /// True when attempts are refused until an administrator unlocks the credential.
     pub(crate) is_stopped: bool,
 }
 
-/// Administers failed attempts.
+/// Lists and resets failed attempts.
 pub(crate) struct Lockouts {
     pub(crate) database: Database,
     pub(crate) transactions: Arc<UserTransactions>,
@@ -39,8 +39,8 @@ pub(crate) struct Lockouts {
 }
 
 impl Lockouts {
-    /// Unlocks a user's credential of one type, or all of their credentials, and resets the failures;
-    /// false when there were none.
+    /// Unlocks a user's credential of one type, or all of their credentials, and resets the
+    /// failures; false when there were none.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -90,8 +90,8 @@ impl Lockouts {
         Ok(Some(listed.into_iter().filter_map(|summary| self.failed_attempts(summary)).collect()))
     }
 
-    /// `None` when nothing counts: a success keeps the count behind the delays, which has no effect
-    /// below the limits.
+    /// `None` when there is nothing to list: after a success, the count for delays remains, but has
+    /// no effect below the limits.
     fn failed_attempts(&self, summary: AttemptSummary) -> Option<FailedAttempts> {
         let AttemptSummary { credential_type, count } = summary;
         let is_stopped = self.limits.stops(count);

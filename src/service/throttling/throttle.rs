@@ -1,4 +1,4 @@
-//! Throttles authentication attempts before any hash
+//! Throttles authentication attempts before anything is hashed
 //! (docs/reference/wire-contract.md#d26-throttling-and-lockout). One statement counts and admits an
 //! attempt, so that parallel attempts on any number of instances cannot exceed the limits.
 
@@ -25,10 +25,10 @@ use crate::{
     },
 };
 
-/// The time between two records of a success from one known address.
+/// The minimum time between two records of a success from one known address.
 const SUCCESS_INTERVAL: Duration = Duration::HOUR;
 
-/// The wait to announce when concurrent attempts used up the limit and have finished since.
+/// The delay to report when concurrent attempts used up the limit and have since finished.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The counters of earlier attempts: on a subject, and from an address.
@@ -65,7 +65,7 @@ pub(crate) struct Throttling {
 }
 
 impl Throttling {
-    /// The failures of an address that count; more make no difference.
+    /// The limit of failures per address; a login query counts no further.
     pub(in crate::service) fn maximum_per_address(&self) -> u32 {
         self.limits.maximum_per_address
     }
@@ -86,12 +86,12 @@ impl Throttling {
         }
     }
 
-    /// The digest that an address is counted by; `None` for commands.
+    /// The digest under which attempts from an address are counted; `None` for commands.
     pub(in crate::service) fn address_digest(&self, client_info: &ClientInfo) -> Option<Vec<u8>> {
         client_info.network().map(|network| address_digest(&self.keyring, network))
     }
 
-    /// The credential types that may be attempted, by counters that were read before.
+    /// The credential types that may be attempted, according to counters that were read earlier.
     ///
     /// # Errors
     /// When no type may be attempted.
@@ -139,19 +139,23 @@ impl Throttling {
         let counted =
             attempts::reserve_attempt(&mut connection, attempt, &types, &self.limits).await?;
         if counted.is_empty() {
-            // Concurrent attempts used up the limit; the counters that were read before are outdated.
+            // Concurrent attempts used up the limit, so the counters that were read earlier are
+            // outdated.
             let current = attempts::list(&mut connection, attempt.subject).await?;
             connection.release();
-            let asked = current.iter().filter(|summary| types.contains(&summary.credential_type));
-            let refused =
-                asked.filter_map(|summary| self.limits.refuses(summary.count, attempt.at)).min();
+            let attempted =
+                current.iter().filter(|summary| types.contains(&summary.credential_type));
+            let refused = attempted
+                .filter_map(|summary| self.limits.refuses(summary.count, attempt.at))
+                .min();
             return Err(AttemptError::TooMany(refused.unwrap_or(Refused::Delayed(RETRY_AFTER))));
         }
         connection.release();
         Ok(self.reserved(attempt, counted))
     }
 
-    /// The counted types; logs a warning for each that reaches a limit unless this attempt succeeds.
+    /// The counted types; logs a warning for each that reaches a limit unless this attempt
+    /// succeeds.
     fn reserved(&self, attempt: &Attempt, types: Vec<ReservedType>) -> Vec<ReservedAttempt> {
         let reserved = types.into_iter().map(|reserved| {
             let ReservedType { credential_type, failures, throttle_failures } = reserved;
@@ -161,8 +165,8 @@ impl Throttling {
                     subject.id = attempt.subject.as_i32(),
                     credential.r#type = credential_type,
                     credential.is_locked = is_last,
-                    "the maximum of failed attempts is reached; unless this attempt succeeds, the \
-                     credential stays stopped until it is unlocked"
+                    "the maximum number of failed attempts is reached; unless this attempt \
+                     succeeds, the credential is locked until an administrator unlocks it"
                 );
             }
             ReservedAttempt { credential_type, is_locked: failures > MAXIMUM_CONSECUTIVE }
@@ -191,8 +195,8 @@ impl Throttling {
         Ok(())
     }
 
-    /// Records that the secret of an attempt was right: resets the failures of its type, and makes its
-    /// address a known one.
+    /// Records that the secret of an attempt was correct: resets the failures of its type, and
+    /// makes its address a known address.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -13,7 +13,7 @@ use crate::{
     storage::{Database, StorageError, credentials, users},
 };
 
-/// Users of one page.
+/// The maximum number of users per page.
 const PAGE: i64 = 500;
 
 /// A user with their credentials, without the values.
@@ -93,8 +93,8 @@ impl UserDirectory {
         ))?)
     }
 
-    /// The users with these ids, in this order, if the caller may read all; ids without a user are left
-    /// out.
+    /// The users with these ids, in this order, if the caller may read all; unknown ids are
+    /// omitted.
     ///
     /// # Errors
     /// See [`ReadUserError`].

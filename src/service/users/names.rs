@@ -7,12 +7,12 @@ use crate::{
     storage::{StorageError, users},
 };
 
-/// Variants of a name that are looked up together.
+/// The number of name variants per lookup.
 const VARIANTS: u32 = 100;
 
 impl UserDirectory {
-    /// True when no user but `except` has this login name. For administrators only: the answer tells
-    /// whether a user exists.
+    /// True when no user but `except` has this login name. For administrators only: the answer
+    /// reveals whether a user exists.
     ///
     /// # Errors
     /// [`ChangeUserError::Forbidden`], or when the database does not answer.

@@ -78,7 +78,8 @@ impl Users {
         }
     }
 
-    /// Every reason why a command whose members are valid cannot be saved.
+    /// Validates a command whose members are valid on their own; returns every reason why it would
+    /// fail.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -189,7 +190,7 @@ impl Users {
         changed.ok_or(ChangeUserError::UnknownUser)
     }
 
-    /// Writes the members that differ, each with its audit event.
+    /// Writes the members that differ, and their audit events.
     async fn write_changes(
         &self,
         connection: &mut PgConnection,
@@ -217,7 +218,7 @@ impl Users {
         Ok(user_writes::update(connection, &after).await?)
     }
 
-    /// Refuses a user type that does not allow the user's credentials.
+    /// Fails unless the new user type allows all credentials of the user.
     async fn require_types_for(
         &self,
         connection: &mut PgConnection,
@@ -276,7 +277,7 @@ pub(in crate::service) fn new_user(
     })
 }
 
-/// The user after the change, apart from the login name.
+/// The user after the change, except for the login name.
 fn changed_user(before: &User, command: &SaveUser) -> User {
     let display_name = command.display_name.as_ref().map(|name| name.as_str().to_owned());
     User {
@@ -293,7 +294,7 @@ fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'
     let acts = |user: &User| acts_on_anybody(user.user_type, user.is_administrator);
     let is_changed = is_renamed
         || before.display_name != after.display_name
-        // Without effect on the rights, for example of an external user.
+        // Has no effect on the rights, for example of an external user.
         || (before.is_administrator != after.is_administrator && acts(before) == acts(after))
         || before.user_type != after.user_type;
     let right =

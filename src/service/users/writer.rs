@@ -1,4 +1,4 @@
-//! Writes new users: the row, the login name, the start of the audit chain, and the credentials.
+//! Writes new users: the row, the login name, the first audit events and the credentials.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ impl UserWriter {
         Ok(())
     }
 
-    /// The next id that was never used and that no operator has assigned.
+    /// The next id that neither this service nor an operator has assigned.
     async fn next_user_id(&self) -> Result<UserId, StorageError> {
         let found =
             on_connection!(self.database, |connection| users::next_ids(&mut connection, 1))?;
