@@ -14,7 +14,7 @@ use super::{
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The version of this service, in the vendor's terms.
+/// The version of this service, with the vendor's member names.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ApiVersion {
     /// The URL of version 1 of the API.
@@ -44,12 +44,13 @@ impl XmlNames for ApiVersion {
 
 /// Describes [`version`].
 pub(super) fn version_operation() -> Operation {
-    Operation::new("Returns the version: as a page, unless Accept prefers another format.")
+    Operation::new("Returns the API version, as a page unless Accept prefers another format.")
         .answers_whole::<ApiVersion>(200)
         .may_be_a_page()
 }
 
-/// `GET /api`: a page by default, else the version.
+/// `GET /api`: answers with the documentation page, or with the version when `Accept` prefers JSON
+/// or XML.
 pub(super) async fn version(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "accept"));
@@ -77,12 +78,12 @@ pub(super) fn list_operation() -> Operation {
         .answers_text("application/json")
 }
 
-/// `GET /api/v1`: every URL with its methods, in JSON.
+/// `GET /api/v1`: lists every URL with its methods, in JSON.
 pub(super) async fn list(request: HttpRequest, state: Data<HttpState>) -> HttpResponse {
     state.documents.routes.answer(&request)
 }
 
-/// The list as text.
+/// Serializes the list of URLs as JSON.
 ///
 /// # Errors
 /// When it cannot be serialized.

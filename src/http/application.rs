@@ -91,8 +91,8 @@ fn configure(config: &mut ServiceConfig, state: &HttpState) {
     config.default_service(web::to(unknown_route));
 }
 
-/// Registers one path with its methods. Any other method gets 405 with `Allow`. GET on the URL of
-/// an agent call answers with a description of the call.
+/// Registers one path with its methods. Other methods are refused with 405 and `Allow`. GET on the
+/// URL of an agent call answers with a description of the call.
 fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
     let mut allowed: Vec<String> = routes.iter().map(|route| route.method.to_string()).collect();
     let path = routes.first().map_or("", |route| route.path);
@@ -107,7 +107,7 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
     for route in routes {
         let (access, work) = (route.access, route.work);
         let handler: Handler = answering((route.handler)(), &route.method);
-        // actix-web runs the middleware that was added last first: authentication precedes this.
+        // actix-web runs the last added middleware first, so authentication precedes this check.
         let limited = handler.wrap(from_fn(head_limits::check_length));
         resource = resource.route(match access {
             Access::Anybody => limited,

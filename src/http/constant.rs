@@ -1,4 +1,4 @@
-//! Responses that never change while the process runs. They are kept in memory, also compressed.
+//! Constant responses, such as the OpenAPI document, kept in memory in plain and compressed form.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -18,7 +18,7 @@ use actix_web::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-/// Shorter content, in bytes, is not compressed.
+/// The minimum size of compressed content, in bytes.
 const SHORT: usize = 1024;
 
 /// A response with constant content.

@@ -1,8 +1,8 @@
 //! CORS for pages of the configured origins (docs/reference/wire-contract.md#requests-in-a-browser
 //! and docs/reference/wire-contract.md#d24-cors).
 //!
-//! Such pages authenticate with an `Authorization` header. Cookies are not allowed, so CORS credentials
-//! are off.
+//! Such pages authenticate with an `Authorization` header. Cookies are not allowed, so CORS
+//! credentials are off.
 
 use actix_cors::Cors;
 use actix_web::http::{
@@ -21,7 +21,7 @@ const MAXIMUM_AGE: usize = 3600;
 
 /// The middleware for these origins.
 pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
-    let own = HeaderName::from_static;
+    let header_name = HeaderName::from_static;
     Cors::default()
         .allowed_origin_fn(move |origin, _| {
             let origin = headers::text(origin.as_bytes());
@@ -42,14 +42,14 @@ pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
             ACCEPT_LANGUAGE,
             IF_MODIFIED_SINCE,
             IF_UNMODIFIED_SINCE,
-            own(X_XSRF_TOKEN),
-            own("x-request-id"),
-            own("so-apptoken"),
-            own("so-language"),
-            own("so-culture"),
-            own("so-timezone"),
-            own("so-browser-tz-offset"),
+            header_name(X_XSRF_TOKEN),
+            header_name("x-request-id"),
+            header_name("so-apptoken"),
+            header_name("so-language"),
+            header_name("so-culture"),
+            header_name("so-timezone"),
+            header_name("so-browser-tz-offset"),
         ])
-        .expose_headers([RETRY_AFTER, own("x-request-id"), own("so-timezone")])
+        .expose_headers([RETRY_AFTER, header_name("x-request-id"), header_name("so-timezone")])
         .max_age(MAXIMUM_AGE)
 }

@@ -11,16 +11,16 @@ pub(crate) struct ErrorDescription {
     pub(crate) status: u16,
     pub(crate) error_type: &'static str,
     pub(crate) code: &'static str,
-    /// An example of the English text.
+    /// An example of the English message.
     pub(crate) text: String,
     /// When the error occurs.
     pub(crate) occasion: &'static str,
 }
 
-/// One text of an error that has several.
+/// One message of an error that has several.
 pub(crate) struct ErrorText {
     pub(crate) code: &'static str,
-    /// The name of the text in `locales`.
+    /// The key of the message in `locales`.
     pub(crate) key: String,
     pub(crate) text: String,
 }
@@ -40,7 +40,7 @@ pub(crate) fn describe_errors() -> Vec<ErrorDescription> {
     ErrorKind::samples().into_iter().map(describe).collect()
 }
 
-/// All texts of the errors that have several, grouped by code.
+/// All messages of the errors that have several, grouped by code.
 pub(crate) fn describe_error_texts() -> Vec<ErrorText> {
     let language = Language::Unasked;
     let of_kind = |kind: ErrorKind| ErrorText {
@@ -99,7 +99,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
             "Too many failed attempts: delayed until Retry-After, or locked if it is absent."
         }
         ErrorKind::Overloaded { .. } => {
-            "Hashing, or the lock on the user, would take longer than its deadline."
+            "Hashing, or waiting for the lock on the user, would exceed its deadline."
         }
         ErrorKind::DatabaseUnavailable => "The database is not reachable. Nothing was changed.",
         ErrorKind::KeyUnavailable => {
@@ -107,8 +107,8 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::ShuttingDown => "The instance is shutting down.",
         ErrorKind::OutcomeUnknown => {
-            "The response of the database was lost or late. The request can be repeated."
+            "The response of the database was lost or timed out. The request can be repeated."
         }
-        ErrorKind::Internal => "An unexpected error; see the log.",
+        ErrorKind::Internal => "An unexpected error occurred. See the log.",
     }
 }

@@ -1,4 +1,4 @@
-//! Renders every failed request as the one error object
+//! Renders every failed request as an error object
 //! (docs/reference/wire-contract.md#d1-error-object), and logs it once.
 //!
 //! Failures come from middlewares, extractors, handlers and the router, and `ResponseError` cannot
@@ -53,7 +53,7 @@ pub(super) async fn render(
     Ok(response)
 }
 
-/// The error of a response, if it failed. Errors of other types come from actix-web.
+/// The error of a failed response. Errors of other types than ours come from actix-web.
 fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
     let error = response.response().error()?;
     if let Some(error) = error.as_error::<ApiError>() {
@@ -66,7 +66,7 @@ fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
         return Some(refused.kind);
     }
     let status = response.status();
-    tracing::error!(http.status = status.as_u16(), %error, "the web framework failed");
+    tracing::error!(http.status = status.as_u16(), %error, "actix-web returned an unexpected error");
     Some(if status.is_client_error() { BodyFault::Framework.into() } else { ErrorKind::Internal })
 }
 
@@ -91,7 +91,7 @@ fn log(error: &ApiError) {
 fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
     let state = request.app_data::<Data<HttpState>>();
     if let Some(page) = state.and_then(|state| {
-        // Without Basic, for which the browser would open a prompt over the page.
+        // Basic is not offered, because the browser would open a prompt over the page.
         let offered = state.challenges.iter().filter(|text| !text.starts_with("Basic"));
         login::page_of(kind, head(kind, offered), request, state)
     }) {
@@ -116,7 +116,7 @@ fn head<'texts>(
         response.insert_header((ALLOW, allow.as_str()));
     }
     if let Some(wait) = kind.retry_after() {
-        // Rounded up: a request at that second must not be refused again.
+        // Rounded up, so that a retry after exactly this time is not refused.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.insert_header((RETRY_AFTER, seconds.max(1)));
     }

@@ -15,12 +15,13 @@ use super::{
     secret_headers::secret_headers,
 };
 
+// The limits are in bytes.
 const MAXIMUM_HEADERS: usize = 32 * 1024;
 const MAXIMUM_AUTHORIZATION: usize = 16 * 1024;
 const MAXIMUM_BODY: u64 = negotiation::MAXIMUM_BODY as u64;
 const MAXIMUM_URI: usize = 8 * 1024;
 
-/// The bytes of a header besides its name and value: colon, space and line end.
+/// The bytes of a header line apart from name and value: colon, space and CRLF.
 const HEADER_OVERHEAD: usize = 4;
 
 /// Middleware that refuses oversized heads.
@@ -51,8 +52,8 @@ fn excess(request: &ServiceRequest) -> Option<ErrorKind> {
     is_too_large.then_some(ErrorKind::HeadersTooLarge)
 }
 
-/// Middleware of a route: refuses a `Content-Length` that is too large, even when the handler reads no
-/// body. It runs after authentication.
+/// Middleware of a route: refuses a `Content-Length` that is too large, even when the handler reads
+/// no body. It runs after authentication.
 pub(super) async fn check_length(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

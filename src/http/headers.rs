@@ -1,14 +1,14 @@
-//! Reads request headers. A header value is bytes (RFC 9110, section 5.5): it need not be text, it may
-//! be given on several lines, and one invalid element must not hide the others.
+//! Reads request headers. A header value consists of bytes (RFC 9110, section 5.5), which may not
+//! be text. It may be split over several lines, and one invalid element must not hide the others.
 
 use std::str;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// The elements of a list that are read.
+/// The maximum number of elements that are read from a list.
 const MAXIMUM_ELEMENTS: usize = 64;
 
-/// A header that must be given once and cannot be read.
+/// An error from reading a header that must have a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::http) enum UnreadableHeader {
     #[error("the header is given more than once")]
@@ -51,7 +51,7 @@ pub(in crate::http) fn elements<'headers>(
     elements.filter(|element| !element.is_empty())
 }
 
-/// Every line of the header.
+/// The value of every line of the header.
 pub(in crate::http) fn lines<'headers>(
     headers: &'headers HeaderMap,
     name: &HeaderName,

@@ -25,21 +25,23 @@ async fn live() -> HttpResponse {
 
 /// `GET /health/ready`: 200 when this instance can serve requests, else 503.
 async fn ready(state: Data<HttpState>) -> HttpResponse {
-    let answer = |mut response: actix_web::HttpResponseBuilder, text: &str| {
+    let respond = |mut response: actix_web::HttpResponseBuilder, text: &str| {
         response.content_type("text/plain; charset=utf-8").body(text.to_owned())
     };
     if state.readiness.is_stopping() {
-        return answer(HttpResponse::ServiceUnavailable(), "stopping\n");
+        return respond(HttpResponse::ServiceUnavailable(), "stopping\n");
     }
     let readiness = state
         .service
         .run(|instance: Arc<Instance>| async move { instance.check_readiness().await });
     match readiness.await {
-        Ok(Ok(())) => answer(HttpResponse::Ok(), "ready\n"),
-        Ok(Err(missing)) => {
-            tracing::warn!(error = &missing as &dyn std::error::Error, "not ready");
-            answer(HttpResponse::ServiceUnavailable(), &format!("not ready: {missing}\n"))
+        Ok(Ok(())) => respond(HttpResponse::Ok(), "ready\n"),
+        Ok(Err(reason)) => {
+            tracing::warn!(error = &reason as &dyn std::error::Error, "this instance is not ready");
+            respond(HttpResponse::ServiceUnavailable(), &format!("not ready: {reason}\n"))
         }
-        Err(late) => answer(HttpResponse::ServiceUnavailable(), &format!("not ready: {late}\n")),
+        Err(interrupted) => {
+            respond(HttpResponse::ServiceUnavailable(), &format!("not ready: {interrupted}\n"))
+        }
     }
 }

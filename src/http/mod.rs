@@ -1,10 +1,10 @@
-//! The HTTP layer: everything that knows actix-web.
+//! The HTTP layer: routes, middlewares and handlers of actix-web.
 //!
 //! A request passes these middlewares, outermost first: connection progress, secret headers,
 //! request id, connection identity, tracing, error rendering, CORS, head limits, forwarded headers,
-//! hosts and path case. Then comes its route. A route that needs authentication has it as a
-//! middleware of its own, which runs before the body is read. A handler parses the request, calls
-//! one use case and writes the response.
+//! hosts and path case. Then the router selects its route. Routes that require authentication add a
+//! middleware, which runs before the body is read. A handler parses the request, calls one use case
+//! and writes the response.
 
 mod agents;
 mod api;

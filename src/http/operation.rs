@@ -1,4 +1,4 @@
-//! An operation: the description of an endpoint, from which its part of the OpenAPI document is built.
+//! Describes the operations of the API. The OpenAPI document is built from these descriptions.
 
 use utoipa::{
     ToSchema,
@@ -10,7 +10,7 @@ use super::{
     openapi::schemas::{Schemas, Typed, reference, typed, with_selectable_schemas_of},
 };
 
-/// The description of an endpoint.
+/// The description of one operation.
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub(super) struct Operation {
     pub(super) summary: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Operation {
     pub(super) is_body_required: bool,
     /// False for a body that cannot be written as a form.
     pub(super) has_form: bool,
-    /// Ids in the query: name and description.
+    /// The ids in the query, each with name and description.
     pub(super) query: Vec<(&'static str, &'static str)>,
     pub(super) answer: Answer,
     /// True when browsers get a page instead.
@@ -28,18 +28,18 @@ pub(super) struct Operation {
     pub(super) refusals: Vec<ErrorKind>,
 }
 
-/// The answer of a successful request.
+/// The response to a successful request.
 pub(super) enum Answer {
     /// In the negotiated format, with this status; `$select` applies when it is selectable.
     Negotiated { status: u16, typed: Box<Typed>, is_selectable: bool },
-    /// 204.
+    /// 204, without a body.
     Nothing,
-    /// In this one media type.
+    /// A document in this media type.
     Text(&'static str),
 }
 
 impl Operation {
-    /// An operation without body, parameters and answer.
+    /// An operation without parameters, request body and response body.
     pub(super) fn new(summary: &'static str) -> Self {
         Self {
             summary,
@@ -86,7 +86,7 @@ impl Operation {
         self
     }
 
-    /// Answers browsers with a page instead.
+    /// Answers browsers with an HTML page instead.
     pub(super) fn may_be_a_page(mut self) -> Self {
         self.may_be_a_page = true;
         self
@@ -124,7 +124,7 @@ impl Operation {
         self.negotiated(200, typed, true)
     }
 
-    /// Answers this status with all members of this type, in any format.
+    /// Answers this status with all members of this type, in any format; `$select` does not apply.
     pub(super) fn answers_whole<T: ToSchema>(self, status: u16) -> Self {
         self.negotiated(status, typed::<T>(), false)
     }
@@ -134,24 +134,24 @@ impl Operation {
         self
     }
 
-    /// Answers 200 in this one media type.
+    /// Answers 200 with a document in this media type.
     pub(super) fn answers_text(mut self, media_type: &'static str) -> Self {
         self.answer = Answer::Text(media_type);
         self
     }
 
-    /// Adds a refusal to those that follow from its access and its body.
+    /// Adds an error to those that follow from the access of the route and from the body.
     pub(super) fn refuses(mut self, kind: ErrorKind) -> Self {
         self.refusals.push(kind);
         self
     }
 
-    /// One sentence that says what the operation does.
+    /// The summary: one sentence.
     pub(super) fn summary(&self) -> &'static str {
         self.summary
     }
 
-    /// Adds the schemas of its body and its answer.
+    /// Adds the schemas of the request body and the response body.
     pub(super) fn add_schemas(&self, schemas: &mut Schemas) {
         let answer = match &self.answer {
             Answer::Negotiated { typed, .. } => Some(typed.as_ref()),

@@ -1,4 +1,4 @@
-//! Normalizes paths: clients of this API differ in case and in the slash at the end.
+//! Normalizes paths, because clients of this API vary in letter case and in the trailing slash.
 
 use actix_web::{
     Error,
@@ -20,13 +20,13 @@ pub(super) async fn fold(
     next.call(request).await
 }
 
-/// A path in lower case without a slash at the end.
+/// A path in lower case without a trailing slash.
 pub(super) fn folded_path(path: &str) -> String {
     let shorter = path.strip_suffix('/').filter(|rest| !rest.is_empty());
     shorter.unwrap_or(path).to_ascii_lowercase()
 }
 
-/// The URI with a normalized path; `None` when it is normalized already.
+/// The URI with a normalized path; `None` when the path is already normalized.
 fn folded(uri: &Uri) -> Option<Uri> {
     let mut target = folded_path(uri.path());
     if target == uri.path() {

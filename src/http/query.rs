@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::error::ErrorKind;
 use crate::domain::{InvalidField, Reason, user::UserId};
 
-/// The id in the query with that name, which is case-insensitive.
+/// The value of an id parameter in the query; its name is case-insensitive.
 ///
 /// # Errors
 /// When the id is missing, repeated or invalid.
@@ -29,7 +29,7 @@ pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, Error
     Ok(UserId::require(name, Some(id))?)
 }
 
-/// The id in a path.
+/// The user id in a path.
 ///
 /// # Errors
 /// [`ErrorKind::UnknownUser`] when the text is not an id.

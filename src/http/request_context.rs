@@ -1,5 +1,5 @@
-//! The extractor of authenticated routes: the caller, the client, the language and the capabilities
-//! of the service.
+//! Extracts the context of an authenticated request: the caller, the client, the language and
+//! access to the capabilities of the service.
 
 use std::{
     future::{Future, Ready, ready},
@@ -50,7 +50,7 @@ impl FromRequest for RequestContext {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    /// Fails when the route has no authentication middleware, which is a bug.
+    /// Fails when the route has no authentication middleware, which is a bug in the route table.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let state = request.app_data::<Data<HttpState>>();
@@ -93,7 +93,7 @@ impl RequestContext {
         self.state.service.get()
     }
 
-    /// Runs a use case that may write.
+    /// Runs a use case that may write. Its timeout is reported as an unknown outcome.
     pub(super) fn run<C, U, F, T, E>(
         self,
         use_case: U,
@@ -108,7 +108,8 @@ impl RequestContext {
         self.run_or(use_case, ApiError::from)
     }
 
-    /// Runs a use case that only reads, so that a timeout cannot have changed anything.
+    /// Runs a use case that only reads. Its timeout is reported as an unavailable database instead
+    /// of an unknown outcome, because nothing was changed.
     pub(super) fn read<C, U, F, T, E>(
         self,
         use_case: U,

@@ -1,7 +1,7 @@
 //! Assigns an id to each request, for the log, the audit log, error responses and `X-Request-Id`.
 //!
-//! The id is always generated here: a caller who chose the id in the audit log could use one id for
-//! many changes. The caller's own id is logged beside it.
+//! The service always generates the id; a caller that chose it could reuse one id for many changes
+//! in the audit log. An id that the caller sends is logged in addition.
 
 use actix_web::{
     Error, HttpMessage,
@@ -27,7 +27,7 @@ impl RequestId {
     }
 }
 
-/// The caller's own id of the request, for the log. It matches `[A-Za-z0-9-]{1,64}`.
+/// The request id that the caller sent, for the log. It matches `[A-Za-z0-9-]{1,64}`.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientRequestId(String);
 

@@ -1,14 +1,14 @@
-//! A route: method, path, access, handler and its description, and the macro that lists routes.
+//! The type of a route, and the macro that builds the route table.
 
 use actix_web::{Route as Handler, guard, http::Method};
 
 use super::operation::Operation;
 use crate::service::authentication::Work;
 
-/// Who may call a route. Permissions for one user or credential are checked by the use case.
+/// The access control of a route. The use case checks permissions for one user or credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody.
+    /// Anybody, without authentication.
     Anybody,
     /// Authenticated callers.
     Authenticated,
@@ -41,8 +41,8 @@ impl Route {
     }
 }
 
-/// Builds a list of [`Route`]s, one for each line: method, path below the prefix, access, module
-/// with handler and operation, and `hashing` where the handler always hashes.
+/// Builds a list of [`Route`]s from one line each: method, path below the prefix, access, module
+/// with handler and operation, and `hashing` if the handler always hashes.
 macro_rules! route_table {
     ($prefix:literal; $($method:ident $path:literal $access:ident
         $module:ident::{$handler:ident $(, $operation:ident)?} $($work:ident)?;)*) => {
@@ -60,8 +60,8 @@ macro_rules! route_table {
 }
 pub(super) use route_table;
 
-/// Binds a handler to a method. Every GET route also answers HEAD (RFC 9110, section 9.1); the web
-/// server leaves the body out.
+/// Binds a handler to a method. Every GET route also answers HEAD (RFC 9110, section 9.1);
+/// actix-web omits the body.
 pub(super) fn answering(handler: Handler, method: &Method) -> Handler {
     if *method == Method::GET {
         handler.guard(guard::Any(guard::Get()).or(guard::Head()))

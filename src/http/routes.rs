@@ -1,5 +1,5 @@
-//! The route table: the only list of what is served. Routes are registered and documents are built
-//! from it, and tests walk through it.
+//! The route table, the single list of all routes. The router, the documents and the tests are
+//! built from it.
 
 use super::{
     agents,
@@ -19,7 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
         .collect()
 }
 
-/// Users as resources. `{id}` is last, so that the other names are not read as ids.
+/// The REST routes of users. `{id}` is last, because it would match the other names, too.
 fn user_routes() -> Vec<Route> {
     route_table! {
         "/api/v1/User/";
@@ -32,7 +32,7 @@ fn user_routes() -> Vec<Route> {
     }
 }
 
-/// Additions of this service.
+/// Routes that this service adds to the API of the vendor.
 fn keeper_routes() -> Vec<Route> {
     route_table! {
         "/keeper/";
@@ -62,14 +62,14 @@ fn page_routes() -> Vec<Route> {
     }
 }
 
-/// A route as seen from outside this crate.
+/// The public description of a route.
 #[derive(Debug, Clone)]
 pub struct RouteDescription {
     /// The method, in capitals.
     pub method: String,
     /// The path, in the vendor's spelling.
     pub path: &'static str,
-    /// Who may call it.
+    /// The required access.
     pub access: Access,
 }
 

@@ -1,8 +1,8 @@
-//! Moves headers with secrets out of the head of a request.
+//! Moves headers that contain secrets out of the head of a request.
 //!
-//! actix-web keeps the heads of recent requests with their content, to reuse their memory. So secrets
-//! are removed from each head before anything else happens, and live as long as the request. The other
-//! headers are copied, because all parts of a head share the buffer that it arrived in.
+//! actix-web keeps the heads of recent requests with their content, to reuse their memory. Secrets
+//! are therefore removed from each head before any other middleware runs, and dropped with the
+//! request. The other headers are copied, because all parts of a head share one receive buffer.
 
 use std::rc::Rc;
 
@@ -27,8 +27,8 @@ pub(super) const X_XSRF_TOKEN: &str = "x-xsrf-token";
 /// The names of headers with secrets.
 const SECRETS: [&str; 4] = ["authorization", "cookie", SO_APP_TOKEN, X_XSRF_TOKEN];
 
-/// The headers of a request that contain secrets. A list, because a map would reserve room for dozens
-/// of headers in every waiting request.
+/// The headers of a request that contain secrets. A list, because a map would reserve room for
+/// dozens of headers in every waiting request.
 #[derive(Clone, Default)]
 pub(super) struct SecretHeaders(Rc<[(&'static str, HeaderValue)]>);
 
@@ -57,7 +57,8 @@ pub(super) async fn extract_secret_headers(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    // A new map, because that of actix-web reserves room for more headers than most requests have.
+    // A new map, because the one of actix-web reserves room for more headers than most requests
+    // have.
     let (mut secrets, mut others) = (Vec::new(), HeaderMap::new());
     for (name, value) in request.headers() {
         // A copy of a valid header value is valid.

@@ -1,4 +1,4 @@
-//! The state that all workers share.
+//! The state that all workers of the HTTP server share.
 
 use std::{
     net::IpAddr,
@@ -32,7 +32,7 @@ pub(crate) struct HttpState {
     pub(crate) cors_origins: Vec<OriginPattern>,
     /// True when a proxy terminates TLS.
     pub(crate) is_behind_tls: bool,
-    /// True when this listener serves health checks too, as that of `dev` does.
+    /// True when this listener also serves health checks, as in `dev`.
     pub(crate) serves_health: bool,
     /// The timeout for receiving a body.
     pub(crate) read_timeout: Duration,
@@ -47,7 +47,7 @@ impl HttpState {
     }
 }
 
-/// Whether this instance is ready; not ready after the process was told to stop.
+/// The readiness of this instance, which ends when a shutdown begins.
 #[derive(Default)]
 pub(crate) struct Readiness {
     is_stopping: AtomicBool,

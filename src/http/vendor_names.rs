@@ -1,4 +1,4 @@
-//! The vendor's names of our enumerations (docs/reference/wire-contract.md#carriers).
+//! Maps our enumerations to the vendor's names (docs/reference/wire-contract.md#carriers).
 
 use utoipa::ToSchema;
 
@@ -28,7 +28,7 @@ pub(super) enum UserTypeName {
     SystemAssociate,
 }
 
-/// `UserType`.
+/// The `UserType` of a user type.
 pub(super) fn user_type_name(user_type: UserType) -> &'static str {
     match user_type {
         UserType::Internal => "InternalAssociate",
@@ -39,7 +39,7 @@ pub(super) fn user_type_name(user_type: UserType) -> &'static str {
     }
 }
 
-/// The user type with that name, which is case-insensitive.
+/// Parses the name of a user type, which is case-insensitive.
 ///
 /// # Errors
 /// When no user type has that name.
@@ -49,7 +49,7 @@ pub(super) fn read_user_type(field: &str, name: &str) -> Result<UserType, Invali
     found.ok_or_else(|| InvalidField::new(field, Reason::UnknownUserType))
 }
 
-/// `RoleType`.
+/// The `RoleType` of a user type.
 pub(super) fn role_type_name(user_type: UserType) -> &'static str {
     match user_type {
         UserType::Internal | UserType::Resource => "Employee",
@@ -59,12 +59,12 @@ pub(super) fn role_type_name(user_type: UserType) -> &'static str {
     }
 }
 
-/// The name of the role, which is either that of administrators or that of users.
+/// The name of the role of a user.
 pub(super) fn role_name(may_administer: bool) -> &'static str {
     if may_administer { ADMINISTRATOR } else { USER }
 }
 
-/// True for the role of administrators.
+/// Parses the name of a role, which is case-insensitive; true for administrators.
 ///
 /// # Errors
 /// When no role has that name.
@@ -72,11 +72,11 @@ pub(super) fn read_role(field: &str, name: &str) -> Result<bool, InvalidField> {
     if name.eq_ignore_ascii_case(ADMINISTRATOR) {
         return Ok(true);
     }
-    let refused = || InvalidField::new(field, Reason::UnknownRole);
-    name.eq_ignore_ascii_case(USER).then_some(false).ok_or_else(refused)
+    let unknown = || InvalidField::new(field, Reason::UnknownRole);
+    name.eq_ignore_ascii_case(USER).then_some(false).ok_or_else(unknown)
 }
 
-/// `CredentialControlType`.
+/// The `CredentialControlType` of an input control.
 pub(super) fn control_name(control: ValueControl) -> &'static str {
     match control {
         ValueControl::Static => "Static",

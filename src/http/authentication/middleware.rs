@@ -2,8 +2,8 @@
 //!
 //! The `Authorization` header takes precedence
 //! (docs/reference/wire-contract.md#d4-the-authorization-header-decides-alone); without it, the
-//! session cookie is used. Each scheme has one file, which reads the credential that the request
-//! presents. The service verifies it.
+//! session cookie is used. Each scheme has one file, which parses the presented credential. The
+//! service verifies it.
 
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ type ReadScheme = fn(&str) -> Result<PresentedCredential, UnreadableCredential>;
 const SCHEMES: [(&str, ReadScheme); 3] =
     [("basic", basic::read), ("soticket", so_ticket::read), ("bearer", bearer::read)];
 
-/// Middleware of a route: answers 401 to callers that are not authenticated, 403 to those that must
-/// not call the route, and 503 when hashing has no capacity.
+/// Middleware of a route: answers 401 when authentication fails, 403 when the caller lacks access
+/// to the route, and 503 when hashing has no capacity.
 pub(in crate::http) async fn authenticate(
     (access, work): (Access, Work),
     request: ServiceRequest,
@@ -57,8 +57,8 @@ pub(in crate::http) async fn authenticate(
             Ok(next.call(request).await?.map_into_boxed_body())
         }
         Err(error) => {
-            // actix-web closes a connection with an unread body. After this yield it has read a body
-            // that came with the head, so that the client can reuse the connection.
+            // actix-web closes a connection with an unread body. After this yield it has read a
+            // body that came with the head, so that the client can reuse the connection.
             tokio::task::yield_now().await;
             Ok(request.error_response(error))
         }
@@ -92,7 +92,7 @@ async fn authenticated(
     Ok(authenticated)
 }
 
-/// The error of a failed authentication. Records the user that it was for.
+/// Converts the error of a failed authentication, and records its user in the request span.
 pub(in crate::http) fn refused(error: AuthenticationError) -> ApiError {
     if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
         tracing::Span::current().record("user.id", user_id.as_i32());
@@ -100,7 +100,8 @@ pub(in crate::http) fn refused(error: AuthenticationError) -> ApiError {
     error.into()
 }
 
-/// The credential that the request presents: one header of a supported scheme, or the session cookie.
+/// The credential that the request presents: one header of a supported scheme, or the session
+/// cookie.
 fn credential(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
     let authorization = headers.single(AUTHORIZATION.as_str());
     match authorization.map_err(|error| UnreadableCredential::Header("Authorization", error))? {

@@ -24,6 +24,9 @@ pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
 
 /// Reads the credential of a request without an `Authorization` header.
+///
+/// # Errors
+/// When the XSRF header or the session cookie is missing, or one is repeated.
 pub(super) fn read(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
     let xsrf = xsrf_header(headers)?.ok_or(ErrorKind::XsrfMissing)?;
     single_cookie(headers, XSRF_COOKIE)?;
@@ -41,7 +44,7 @@ pub(in crate::http) fn xsrf_header(
 ) -> Result<Option<SecretString>, UnreadableCredential> {
     match headers.single(X_XSRF_TOKEN) {
         Ok(value) => Ok(value.map(SecretString::from)),
-        // Not one of our tokens.
+        // A value that is not UTF-8 is not a token of this service.
         Err(UnreadableHeader::NotText) => Ok(Some(SecretString::default())),
         Err(error) => Err(UnreadableCredential::Header("X-XSRF-TOKEN", error)),
     }
@@ -50,7 +53,7 @@ pub(in crate::http) fn xsrf_header(
 /// The value of a cookie; `None` when it is absent.
 ///
 /// # Errors
-/// When the cookie is repeated: another host of the domain may have set one.
+/// When the cookie is repeated, because another host of the domain may have set one of the values.
 pub(in crate::http) fn single_cookie(
     headers: &SecretHeaders,
     name: &'static str,
@@ -60,7 +63,7 @@ pub(in crate::http) fn single_cookie(
     if values.next().is_some() {
         return Err(UnreadableCredential::RepeatedCookie(name));
     }
-    // A value that is not text is not one of ours.
+    // A value that is not UTF-8 was not set by this service.
     Ok(Some(SecretString::from(headers::text(value).unwrap_or_default())))
 }
 

@@ -1,11 +1,12 @@
-//! Why a presented credential cannot be read. Only the log says why; the response is a plain 401.
+//! Errors from parsing a presented credential. Only the log has the reason; the response is a plain
+//! 401.
 
 use crate::http::{
     error::{ApiError, ErrorKind},
     headers::UnreadableHeader,
 };
 
-/// A credential that cannot be read; never contains its value.
+/// An error from parsing a presented credential; never contains its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::http) enum UnreadableCredential {
     #[error("{0} cannot be read")]

@@ -1,7 +1,7 @@
 //! Reads the headers that trusted proxies add: `X-Forwarded-For`, `-Proto` and `-Host`.
 //!
-//! Each proxy appends its value on the right. Values to the left of those of the trusted proxies could
-//! be forged, so they are not read.
+//! Each proxy appends its value on the right. Values to the left of those of the trusted proxies
+//! may be forged and are ignored.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,12 +14,12 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// What the trusted proxies say about the caller.
+/// The values that trusted proxies forward.
 pub(super) struct Forwarded {
     pub(super) address: IpAddr,
-    /// True when the caller used TLS for a part of the way.
+    /// True when any hop used TLS.
     pub(super) is_https: bool,
-    /// `None`: no proxy says.
+    /// `None` when no proxy sends it.
     pub(super) host: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Forwarded {
         let chain = proxy_chain(&addresses, peer, is_trusted).ok_or("X-Forwarded-For")?;
         let mut forwarded = Self { address: chain.caller, is_https: false, host: None };
         let schemes: Vec<_> = headers::elements(headers, &FORWARDED_PROTO).collect();
-        // Cookies are secure when any part of the way used TLS. A header cannot turn off the setting.
+        // Cookies are secure when any hop used TLS. A header cannot override the setting.
         for scheme in schemes.iter().rev().take(chain.proxies) {
             forwarded.is_https |= is_secure(scheme).ok_or("X-Forwarded-Proto")?;
         }
@@ -58,8 +58,8 @@ struct ProxyChain {
     proxies: usize,
 }
 
-/// Follows the addresses from the right to the first that does not belong to a trusted proxy. `None`
-/// when a trusted proxy added an invalid address.
+/// Follows the addresses from the right to the first that does not belong to a trusted proxy.
+/// `None` when a trusted proxy added an invalid address.
 fn proxy_chain(
     addresses: &[&[u8]],
     peer: IpAddr,

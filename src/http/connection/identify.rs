@@ -1,8 +1,8 @@
 //! Identifies the caller: from the connection, or from the headers of a trusted proxy.
 //!
-//! Anybody can send `X-Forwarded-*`, so only the values of configured proxies are used
-//! (ASVS 5.0, 4.1.3). A request with an invalid value from a trusted proxy is refused: the proxy's own
-//! address in its place would be wrong in the audit log and in throttling.
+//! Any client can send `X-Forwarded-*`, so only the values of configured proxies are used
+//! (ASVS 5.0, 4.1.3). A request with an invalid value from a trusted proxy is refused, because
+//! the address of the proxy itself would be wrong in the audit log and for throttling.
 
 use std::net::IpAddr;
 
@@ -28,7 +28,7 @@ use crate::{
 /// The caller's side of a request.
 #[derive(Debug, Clone, Default)]
 pub(in crate::http) struct Connection {
-    /// The caller's address; `None` without a network.
+    /// The caller's address; `None` when the connection has none.
     pub(in crate::http) address: Option<IpAddr>,
     /// True when the caller uses TLS, to this service or to a proxy.
     pub(in crate::http) is_https: bool,
@@ -82,8 +82,8 @@ impl Connection {
     }
 }
 
-/// The host of the request (RFC 9112, section 3.2): that of the request target, else that of `Host`,
-/// which may be empty.
+/// The host of the request (RFC 9112, section 3.2): that of the request target, else that of
+/// `Host`, which may be empty.
 fn host(request: &ServiceRequest) -> Result<Option<String>, &'static str> {
     let named = headers::single(request.headers(), &HOST).map_err(|_| "Host")?;
     let named = named.filter(|host| !host.is_empty()).map(parse_host);

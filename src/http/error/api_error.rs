@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::kind::ErrorKind;
 
-/// A failed request: what the client sees, and the cause, which only the log sees.
+/// A failed request: the error for the client, and its cause for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub(in crate::http) struct ApiError {
@@ -24,7 +24,7 @@ impl ApiError {
         Self { kind, cause: Some(Box::new(cause)) }
     }
 
-    /// The same error, with the name that the password has in the request.
+    /// Sets the member that a refused password has in the request; other errors are unchanged.
     pub(in crate::http) fn of_password_in(mut self, name: &'static str) -> Self {
         if let ErrorKind::PasswordRefused { field, .. } = &mut self.kind {
             *field = name;

@@ -2,14 +2,14 @@
 
 use wire_formats::BodyError;
 
-/// Writes the key that the text of each value has in `locales`, and the list of all values.
+/// Defines the list of all values, and the key in `locales` of the message of each value.
 macro_rules! text_keys {
     ($type:ident { $($variant:ident $(($inner:path))? => $key:literal,)* }) => {
         impl $type {
             /// Every value, for documents and tests.
             pub(in crate::http) const ALL: &[Self] = &[$(Self::$variant $(($inner))?),*];
 
-            /// The key of its text in `locales`.
+            /// The key of its message in `locales`.
             pub(in crate::http) fn key(self) -> &'static str {
                 match self {
                     $(Self::$variant $(($inner))? => $key),*
@@ -19,10 +19,10 @@ macro_rules! text_keys {
     };
 }
 
-/// Why a body cannot be read.
+/// The reason why a request body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum BodyFault {
-    /// The body is not in the format that it claims to be in.
+    /// The body does not have the format that `Content-Type` names.
     Format(BodyError),
     EndedEarly,
     /// actix-web refused the request.
@@ -49,7 +49,7 @@ text_keys! {
     }
 }
 
-/// The permission that the caller does not have.
+/// The permission that the caller lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum MissingRight {
     SaveCredential,

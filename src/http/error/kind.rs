@@ -9,8 +9,8 @@ use wire_formats::{BodyError, MemberError, ReadError};
 use super::details::{BodyFault, MissingRight};
 use crate::domain::{InvalidField, Reason};
 
-/// Everything that can be wrong with a request, as the client sees it. The message is looked up in
-/// the caller's language (`localization`); `Display` is for logs. Neither contains a rejected value.
+/// An error as the client sees it. `localization` has the messages; `Display` writes the code, for
+/// logs. Neither contains a rejected value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) enum ErrorKind {
     MalformedBody(BodyFault),
@@ -20,7 +20,7 @@ pub(in crate::http) enum ErrorKind {
         field: &'static str,
         reasons: Vec<Reason>,
     },
-    /// `None`: a member that the operation does not have, whose name is not repeated.
+    /// `None` for a member that the operation does not have; the response does not echo its name.
     DuplicateMember {
         field: Option<String>,
     },
@@ -43,7 +43,7 @@ pub(in crate::http) enum ErrorKind {
     UnsupportedMediaType,
     MisdirectedRequest,
     HeadersTooLarge,
-    /// `None`: waiting does not help; an administrator must unlock the account.
+    /// `None` when an administrator must unlock the account.
     TooManyAttempts {
         retry_after: Option<Duration>,
     },
@@ -57,10 +57,10 @@ pub(in crate::http) enum ErrorKind {
     Internal,
 }
 
-/// The default of `Retry-After`.
+/// The default value of `Retry-After`.
 pub(super) const RETRY_SOON: Duration = Duration::from_secs(1);
 
-/// The member in samples.
+/// The member that samples name.
 const FIELD: &str = "Credential.Value";
 
 /// The vendor's names of error types (docs/reference/wire-contract.md#d28-statuses-and-codes).
@@ -82,8 +82,8 @@ pub(in crate::http) struct ErrorRow {
     pub(in crate::http) code: &'static str,
 }
 
-/// Writes the error table: a sample of each kind, then its status, `ErrorType` and `Code`. The key of
-/// its text is `error-` and the code.
+/// Defines the error table: a sample of each kind, then its status, `ErrorType` and `Code`. The key
+/// of its text is `error-` and the code.
 macro_rules! error_table {
     ($($kind:ident $(($sample:expr))? $({ $($field:ident: $value:expr),* })?
         => $status:ident, $error_type:ident, $code:literal;)*) => {
@@ -139,7 +139,7 @@ error_table! {
 }
 
 impl ErrorKind {
-    /// One of each kind that an operation with a body can be refused with.
+    /// A sample of each error that reading a request body can cause.
     pub(in crate::http) fn of_bodies() -> Vec<Self> {
         let is_of_body = |kind: &Self| {
             matches!(
@@ -160,7 +160,7 @@ impl ErrorKind {
         self.row().code
     }
 
-    /// The key of its text in `locales`.
+    /// The key of its message in `locales`.
     pub(in crate::http) fn text_key(&self) -> Cow<'static, str> {
         if let Self::MalformedBody(fault) = self {
             return fault.key().into();
@@ -185,7 +185,7 @@ impl ErrorKind {
         }
     }
 
-    /// How long to wait before the next attempt; every 503 says it.
+    /// The value of `Retry-After`; every 503 has one.
     pub(in crate::http) fn retry_after(&self) -> Option<Duration> {
         if let Self::Overloaded { retry_after } = self {
             return Some(*retry_after);

@@ -1,4 +1,4 @@
-//! `/keeper/tickets`: issues a ticket for a password, and ends it
+//! `/keeper/tickets`: issues a ticket to a request with a password, and ends it
 //! (docs/reference/wire-contract.md#d8-issuing-tickets).
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl XmlNames for TicketResponse<'_> {
 
 /// Describes [`issue`].
 pub(in crate::http) fn issue_operation() -> Operation {
-    Operation::new("Issues a ticket for the Basic password of this request.")
+    Operation::new("Issues a ticket. The request must authenticate with a password (Basic).")
         .answers_whole::<TicketResponse<'static>>(201)
         .refuses(ErrorKind::Forbidden(MissingRight::IssueTicket))
         .refuses(ErrorKind::OutcomeUnknown)
@@ -49,7 +49,7 @@ pub(in crate::http) fn end_current_operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// `POST /keeper/tickets`: 201 with a ticket for the Basic password of this request.
+/// `POST /keeper/tickets`: answers 201 with a ticket.
 pub(in crate::http) async fn issue(
     context: RequestContext,
     request: HttpRequest,

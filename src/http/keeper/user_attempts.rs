@@ -30,10 +30,10 @@ pub(in crate::http) struct AttemptInfo {
     credential_type: String,
     /// The number of distinct wrong secrets since the last successful login.
     failures: u32,
-    /// Attempts before this moment are refused.
+    /// Attempts before this time are refused; null when there is no delay.
     #[schema(required = true)]
     next_allowed_at: Option<String>,
-    /// True while the credential is locked, until an administrator unlocks it.
+    /// True while the credential is locked. An administrator can unlock it.
     is_stopped: bool,
 }
 
@@ -44,7 +44,7 @@ impl XmlNames for AttemptInfo {
 
 /// Describes [`list`].
 pub(in crate::http) fn list_operation() -> Operation {
-    Operation::new("Lists the failed login attempts of a user, for administrators.")
+    Operation::new("Lists the failed login attempts of a user. For administrators only.")
         .answers_list::<AttemptInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::UnknownUser)
@@ -53,7 +53,7 @@ pub(in crate::http) fn list_operation() -> Operation {
 /// Describes [`unlock`].
 pub(in crate::http) fn unlock_operation() -> Operation {
     Operation::new(
-        "Resets the failed login attempts of a user and unlocks the account, for administrators.",
+        "Resets the failed login attempts of a user and unlocks the account. For administrators only.",
     )
     .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
     .refuses(ErrorKind::UnknownUser)

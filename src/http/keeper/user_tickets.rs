@@ -1,5 +1,5 @@
-//! `/keeper/users/{id}/tickets`: lists and ends the tickets and sessions of a user, for administrators
-//! and for the user.
+//! `/keeper/users/{id}/tickets`: lists and ends the tickets and sessions of a user, for
+//! administrators and for the user.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct TicketInfo {
-    /// Identifies the ticket in this list. It cannot be used to log in.
+    /// The id of the ticket. It cannot be used to log in.
     id: String,
     /// `ticket` or `session`.
     kind: &'static str,
@@ -54,10 +54,12 @@ pub(in crate::http) fn list_operation() -> Operation {
 
 /// Describes [`end_all`].
 pub(in crate::http) fn end_all_operation() -> Operation {
-    Operation::new("Ends all tickets, sessions and tokens of a user, except those of this request.")
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
-        .refuses(ErrorKind::UnknownUser)
-        .refuses(ErrorKind::OutcomeUnknown)
+    Operation::new(
+        "Ends all tickets, sessions and tokens of a user, except the one of this request.",
+    )
+    .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+    .refuses(ErrorKind::UnknownUser)
+    .refuses(ErrorKind::OutcomeUnknown)
 }
 
 /// Describes [`end_one`].

@@ -1,7 +1,7 @@
 //! The language of texts (docs/reference/wire-contract.md#query-parameters-and-headers).
 //!
-//! `SO-Language` overrides `Accept-Language`. Its value `*` or `x` turns translation off, and then
-//! every text is its raw `[SR_…]` name. Unknown values are ignored.
+//! `SO-Language` overrides `Accept-Language`. Its value `*` or `x` disables translation, and then
+//! every text is its raw `[SR_…]` key. Unknown values are ignored.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -17,7 +17,7 @@ static_loader! {
     static TEXTS = {
         locales: "./locales",
         fallback_language: "en",
-        // Without the invisible marks around arguments, because programs read texts too.
+        // No bidirectional isolation marks around arguments, because programs also read the texts.
         customise: |bundle| bundle.set_use_isolating(false),
     };
 }
@@ -25,15 +25,14 @@ static_loader! {
 const ENGLISH: &str = "en";
 const SO_LANGUAGE: HeaderName = HeaderName::from_static("so-language");
 
-/// The language that a request asks for.
+/// The language that a request selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) enum Language {
-    /// No known language. The vendor's texts are raw, and errors, which clients do not translate, are
-    /// in English.
+    /// No supported language. Texts that clients translate are raw keys; errors are in English.
     Unasked,
-    /// Translation is turned off.
+    /// Translation is disabled.
     Off,
-    /// A language that has texts.
+    /// A supported language.
     Known(LanguageIdentifier),
 }
 
@@ -71,7 +70,7 @@ impl Language {
         }
     }
 
-    /// A text of a page, which never shows raw names.
+    /// A text of a page, which never shows raw keys.
     pub(in crate::http) fn page(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
         let language = if *self == Self::Off { &Self::Unasked } else { self };
         language.message(key, arguments)
@@ -110,7 +109,7 @@ impl Language {
         format!("{field}: {}", texts.join(", "))
     }
 
-    /// The tags of all languages that have texts, sorted.
+    /// The tags of all supported languages, sorted.
     pub(in crate::http) fn tags() -> Vec<String> {
         let mut tags: Vec<_> = TEXTS.locales().map(ToString::to_string).collect();
         tags.sort_unstable();
@@ -126,11 +125,10 @@ impl Language {
     }
 }
 
-/// The best language of a list that has texts. A `*`, which some HTTP libraries always send, is
-/// ignored.
+/// The best supported language of a list. A `*`, which some HTTP libraries always send, is ignored.
 fn find_best<'list>(list: impl Iterator<Item = &'list str>) -> Option<LanguageIdentifier> {
     let mut ranges: Vec<_> = list.map(weighted).collect();
-    // A stable sort: of equal weights, the first is best.
+    // A stable sort: among equal weights, the first one wins.
     ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     ranges.into_iter().filter(|(weight, _)| *weight > 0.0).find_map(|(_, tag)| find(tag))
 }
@@ -142,7 +140,7 @@ fn weighted(entry: &str) -> (f32, &str) {
     (weight.unwrap_or(0.0), tag.trim())
 }
 
-/// The language with texts for a tag: without regard to its region, and `nb` for `no` and `nn` too.
+/// The supported language for a tag, regardless of its region; `nb` also for `no` and `nn`.
 pub(super) fn find(tag: &str) -> Option<LanguageIdentifier> {
     let primary = tag.split(['-', '_']).next()?.to_ascii_lowercase();
     let primary = if matches!(primary.as_str(), "no" | "nn") { "nb" } else { primary.as_str() };
@@ -157,7 +155,7 @@ fn look_up(
     TEXTS.try_lookup_complete(language, key, arguments).unwrap_or_else(|| raw(key))
 }
 
-/// The raw name of a text, in the vendor's notation.
+/// The raw key of a text, in the vendor's notation.
 fn raw(key: &str) -> String {
     format!("[SR_{}]", key.to_ascii_uppercase().replace('-', "_"))
 }

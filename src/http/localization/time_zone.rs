@@ -6,10 +6,10 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::http::headers;
 
-/// The header of requests, and of responses, which name the zone in use.
+/// The header that selects the time zone in requests and names it in responses.
 pub(in crate::http) const SO_TIME_ZONE: HeaderName = HeaderName::from_static("so-timezone");
 
-/// The time zones of the vendor's documentation: name, id, and name in the IANA database.
+/// The time zones in the vendor's documentation: name, id, and name in the IANA database.
 const ZONES: [(&str, &str, &str); 10] = [
     ("UTC", "1", "UTC"),
     ("AU-ACT", "36", "Australia/Canberra"),
@@ -33,8 +33,8 @@ pub(in crate::http) struct TimeZone {
 }
 
 impl TimeZone {
-    /// The zone that a request asks for: a documented name or id, or a name of the IANA database.
-    /// `None`, which means UTC, when the header is absent or the zone unknown.
+    /// The zone that a request selects: a documented name or id, or a name in the IANA database.
+    /// `None`, which means UTC, when the header is absent or the zone is unknown.
     pub(in crate::http) fn of(headers: &HeaderMap) -> Option<Self> {
         // Dates always have an offset, so the option `includeTZOffset` has no effect.
         let asked = headers::text(headers::elements(headers, &SO_TIME_ZONE).next()?)?;

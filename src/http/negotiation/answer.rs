@@ -1,4 +1,5 @@
-//! Writes a response in the format, the charset and the selection that the client asks for.
+//! Writes a response in the format and the charset that the client prefers, with the members that
+//! it selects.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder, body::BoxBody,

@@ -1,5 +1,5 @@
-//! Extracts a request body: checks the media type, receives at most 64 KiB in time, and reads the type
-//! that the handler wants.
+//! Extracts a request body: checks the media type, receives at most 64 KiB within the timeout, and
+//! deserializes it into the type that the handler expects.
 
 use std::{future::Future, pin::Pin};
 
@@ -20,7 +20,7 @@ use crate::http::{
     transport::read_body,
 };
 
-/// The largest body in bytes (docs/reference/wire-contract.md#d25-limits).
+/// The maximum size of a body in bytes (docs/reference/wire-contract.md#d25-limits).
 pub(in crate::http) const MAXIMUM_BODY: usize = 64 * 1024;
 
 /// A request body that is an object.
@@ -29,7 +29,7 @@ pub(in crate::http) struct Body<T>(pub(in crate::http) T);
 /// A request body that is a list.
 pub(in crate::http) struct ListBody<T>(pub(in crate::http) Vec<T>);
 
-/// Reads a value from bytes in a format and a charset.
+/// Deserializes a value from bytes in a format and a charset.
 type Read<T> = fn(&[u8], Format, Charset) -> Result<T, ReadError>;
 
 type Extracted<B> = Pin<Box<dyn Future<Output = Result<B, ApiError>>>>;

@@ -1,4 +1,4 @@
-//! The parameters of an operation: ids, languages, time zone, selection, application.
+//! Describes the parameters of operations: ids, languages, time zone, selection and application.
 
 use utoipa::openapi::{
     Object, ObjectBuilder, Required, Type,
@@ -10,13 +10,13 @@ use crate::http::{
     route::{Access, Route},
 };
 
-/// The names in the braces of a path.
+/// The names of the path parameters.
 pub(super) fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
     let segments = route.path.split('/');
     segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// A required id: a number for users, text for tickets.
+/// A required id: an integer for users, a string for tickets.
 pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
     let number = ObjectBuilder::new()
         .schema_type(Type::Integer)
@@ -47,13 +47,13 @@ pub(super) fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
     let header = |name, description: &str| parameter(name, ParameterIn::Header, description);
     let tags = Language::tags().join("`, `");
     let languages = format!(
-        "The language of texts: one of `{tags}`. Without it, messages are English and names are raw \
-         `[SR_…]` texts."
+        "The language of texts: one of `{tags}`. By default, messages are in English and names are \
+         untranslated `[SR_…]` keys."
     );
     let mut parameters = vec![
         header("Accept-Language", &languages),
-        header("SO-Language", "Overrides Accept-Language; `*` or `x` turns translation off."),
-        header("SO-Culture", "The format of numbers and dates in texts; has no effect yet."),
+        header("SO-Language", "Overrides Accept-Language; `*` or `x` disables translation."),
+        header("SO-Culture", "The format of numbers and dates in messages. It has no effect yet."),
         header("SO-TimeZone", "The time zone of dates, such as `NO`, `261` or `Europe/Oslo`."),
     ];
     if is_selectable {

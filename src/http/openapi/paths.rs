@@ -23,7 +23,7 @@ use crate::http::{
     route::{Access, Route},
 };
 
-/// The operation of a route, as the document has it.
+/// Describes the operation of a route for the OpenAPI document.
 pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation {
     let id = route.path.trim_start_matches('/').replace('/', ".").replace("api.v1.", "");
     let mut described = OperationBuilder::new()
@@ -77,7 +77,7 @@ fn request_body(operation: &Operation, typed: &Typed) -> RequestBody {
     body.build()
 }
 
-/// A body in one media type. Forms have no null, and write nested members in brackets.
+/// A body in one media type. Forms have no null and put the names of nested members in brackets.
 fn body_content(operation: &Operation, typed: &Typed, is_form: bool) -> Content {
     if is_form {
         let encoding =
@@ -102,7 +102,7 @@ fn body_content(operation: &Operation, typed: &Typed, is_form: bool) -> Content 
 fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
     let response = ResponseBuilder::new();
     match &operation.answer {
-        Answer::Nothing => ("204".to_owned(), response.description("Done.").build()),
+        Answer::Nothing => ("204".to_owned(), response.description("Success.").build()),
         Answer::Text(media_type) => {
             let is_text = media_type.starts_with("text/");
             let content = if is_text { text_content() } else { Content::default() };
@@ -111,7 +111,7 @@ fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
         }
         Answer::Negotiated { status, typed, .. } => {
             let mut response = media_type::of_responses().fold(
-                response.description("Done."),
+                response.description("Success."),
                 |response, supported| {
                     response.content(supported.essence, Content::new(Some(typed.schema.clone())))
                 },
@@ -124,7 +124,7 @@ fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
     }
 }
 
-/// The statuses with which this operation may be refused.
+/// The error statuses of an operation.
 fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
     let mut kinds = vec![
         ErrorKind::MalformedBody(BodyFault::Framework),
@@ -155,7 +155,7 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
     kinds.iter().chain(&operation.refusals).map(|kind| kind.row().status.as_u16()).collect()
 }
 
-/// The group under which the document lists a route.
+/// The tag that groups a route in the document.
 fn tag(route: &Route) -> &'static str {
     let is_under = |prefix: &str| route.path.starts_with(prefix);
     if is_under("/api/v1/Agents/") {

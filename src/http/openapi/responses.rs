@@ -9,23 +9,23 @@ use wire_formats::media_type;
 
 use crate::http::error::ErrorKind;
 
-/// Response headers, and the status that they come with.
+/// The headers of error responses, by status.
 const HEADERS: [(u16, &str); 4] =
     [(401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After"), (405, "Allow")];
 
-/// Every status with its codes, by the name that operations refer to.
+/// The error response of every status, by the name that operations refer to.
 pub(super) fn refusals() -> impl Iterator<Item = (String, Response)> {
     let samples = ErrorKind::samples();
     let statuses: BTreeSet<u16> = samples.iter().map(|kind| kind.row().status.as_u16()).collect();
     statuses.into_iter().map(|status| (refusal_name(status), refusal(status).build()))
 }
 
-/// The name of the response with that status.
+/// The name of the error response with a status.
 pub(super) fn refusal_name(status: u16) -> String {
     format!("Error{status}")
 }
 
-/// The response with that status.
+/// The error response with a status; its description lists the codes.
 pub(super) fn refusal(status: u16) -> ResponseBuilder {
     let samples = ErrorKind::samples();
     let rows = samples.iter().map(ErrorKind::row).filter(|row| row.status.as_u16() == status);

@@ -11,12 +11,14 @@ pub(in crate::http) type Schemas = Vec<(String, RefOr<Schema>)>;
 /// The schema of a type, and the named schemas that it refers to.
 pub(in crate::http) struct Typed {
     pub(in crate::http) schema: RefOr<Schema>,
+    /// Adds the named schemas.
     pub(in crate::http) add: fn(&mut Schemas),
     /// The members that are objects.
     pub(in crate::http) nested_members: Vec<String>,
 }
 
 impl Typed {
+    /// A schema with the function that adds the named schemas it refers to.
     pub(in crate::http) fn new<T: PartialSchema>(
         schema: RefOr<Schema>,
         add: fn(&mut Schemas),

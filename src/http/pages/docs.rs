@@ -1,4 +1,4 @@
-//! `/openapi.json`, and `/docs`: the same document as a page.
+//! `/openapi.json`, and `/docs`: the OpenAPI document as an HTML page.
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Data};
 use askama::Template;
@@ -14,7 +14,7 @@ use crate::http::{
 struct DocsTemplate<'page> {
     base_path: &'page str,
     version: &'static str,
-    /// The tags of the languages that have texts.
+    /// The tags of the supported languages.
     languages: String,
     operations: Vec<OperationView>,
     schemas: Vec<SchemaView>,
@@ -65,7 +65,7 @@ pub(in crate::http) async fn openapi(request: HttpRequest, state: Data<HttpState
 
 /// Describes [`docs`].
 pub(in crate::http) fn docs_operation() -> Operation {
-    Operation::new("Returns this document as a page.").answers_text("text/html")
+    Operation::new("Returns this document as an HTML page.").answers_text("text/html")
 }
 
 /// `GET /`: redirects to the documentation, because the service prints this URL when it is ready.
@@ -88,7 +88,7 @@ pub(in crate::http) fn page(
     state.documents.page.answer_with(request, response)
 }
 
-/// The OpenAPI document as a page.
+/// Renders the OpenAPI document as an HTML page.
 ///
 /// # Errors
 /// When the template cannot be rendered.
@@ -177,7 +177,7 @@ fn carrier_of(schema: &Value) -> Option<String> {
     choices.chain(schema.get("items")).find_map(carrier_of)
 }
 
-/// A schema in a few words.
+/// A short name of the type of a schema.
 fn type_of(schema: &Value) -> String {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         return reference.rsplit('/').next().unwrap_or_default().to_owned();
@@ -203,6 +203,6 @@ fn members(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    // Without the backticks of Markdown.
+    // The page shows plain text, so the backticks of Markdown are removed.
     value.get(name).and_then(Value::as_str).unwrap_or_default().replace('`', "")
 }

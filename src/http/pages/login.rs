@@ -44,7 +44,7 @@ pub(in crate::http) struct SignInRequest {
     user_name: Option<String>,
     #[schema(required = true, nullable = false, value_type = String, max_length = 1024)]
     password: Option<SecretString>,
-    /// The hidden value of the login page; required for forms.
+    /// The hidden value of the login page. Forms must send it.
     #[schema(value_type = Option<String>)]
     login_token: Option<SecretString>,
 }
@@ -132,8 +132,8 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// `POST /login`: redirects a form to the page, and answers anything else in its format. The error of a
-/// form is rendered by [`page_of`].
+/// `POST /login`: redirects a form to the page, and answers other requests in the negotiated format.
+/// [`page_of`] renders the error of a form.
 pub(in crate::http) async fn sign_in(
     request: HttpRequest,
     state: Data<HttpState>,
@@ -173,12 +173,12 @@ fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
     if is_on { Ok(()) } else { Err(ErrorKind::UnknownRoute) }
 }
 
-/// True for the page's own form.
+/// True for a form, as the login page sends it.
 fn is_form(request: &HttpRequest) -> bool {
     negotiation::is_form(request.headers())
 }
 
-/// Refuses requests from pages of other sites.
+/// Refuses requests from pages of other sites, and forms without the token of a login page.
 fn check_page(
     request: &HttpRequest,
     state: &HttpState,

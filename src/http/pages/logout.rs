@@ -26,7 +26,7 @@ use crate::service::sessions::sign_in::Sessions;
 /// The form of the page, which cannot set a header.
 #[derive(Deserialize, ToSchema)]
 pub(in crate::http) struct SignOutRequest {
-    /// The hidden value of the page; other clients send `X-XSRF-TOKEN`.
+    /// The hidden value of the page; programs send `X-XSRF-TOKEN` instead.
     #[serde(rename = "XSRF_TOKEN")]
     #[schema(value_type = Option<String>)]
     xsrf_token: Option<SecretString>,
@@ -35,7 +35,7 @@ pub(in crate::http) struct SignOutRequest {
 /// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new(
-        "Ends the session of the cookie; requires X-XSRF-TOKEN or the hidden value of the form.",
+        "Ends the session in the cookie. Requires X-XSRF-TOKEN or the hidden value of the form.",
     )
     .takes_optional::<SignOutRequest>()
     .redirects_forms()
@@ -46,13 +46,13 @@ pub(in crate::http) fn operation() -> Operation {
     .refuses(ErrorKind::OutcomeUnknown)
 }
 
-/// Ends the session. Succeeds without a session too.
+/// Ends the session. Also succeeds without a session.
 pub(in crate::http) async fn sign_out(
     request: HttpRequest,
     state: Data<HttpState>,
     Body(body): Body<SignOutRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    // A page of another site has no cookie, but could make the browser remove ours.
+    // A request from another site sends no cookie, but its response could remove ours.
     require_own_page(&request)?;
     let secret_headers = secret_headers(&request);
     if let Some(cookie) = single_cookie(&secret_headers, SESSION_COOKIE)? {

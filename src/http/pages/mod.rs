@@ -1,4 +1,5 @@
-//! Pages for browsers: login and documentation. They have no scripts and nothing from other hosts.
+//! Pages for browsers: login and documentation. They have no scripts and load nothing from other
+//! hosts.
 
 pub(super) mod assets;
 pub(super) mod docs;

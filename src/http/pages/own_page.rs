@@ -13,7 +13,10 @@ use crate::http::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses a request that a page of another site sends, according to Fetch Metadata or `Origin`.
+/// Refuses a request from a page of another site, according to Fetch Metadata or `Origin`.
+///
+/// # Errors
+/// [`MissingRight::ForeignPage`].
 pub(super) fn require_own_page(request: &HttpRequest) -> Result<(), ErrorKind> {
     let header = |name| headers::single(request.headers(), name);
     let is_own = match (header(&SEC_FETCH_SITE), header(&ORIGIN)) {
@@ -22,7 +25,7 @@ pub(super) fn require_own_page(request: &HttpRequest) -> Result<(), ErrorKind> {
             Connection::of(request).origin().is_some_and(|own| own.eq_ignore_ascii_case(origin))
         }
         (Ok(None), Ok(None)) => true,
-        // No browser repeats these headers or sends them with other bytes than text.
+        // No browser repeats these headers or sends values that are not UTF-8.
         (Err(_), _) | (_, Err(_)) => false,
     };
     if is_own { Ok(()) } else { Err(ErrorKind::Forbidden(MissingRight::ForeignPage)) }

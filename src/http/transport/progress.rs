@@ -1,4 +1,4 @@
-//! Tracks the requests of a connection, from which its stream derives the phase.
+//! Tracks the requests of a connection, so that its stream knows the current phase.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -79,7 +79,8 @@ impl Drop for InProgress {
     }
 }
 
-/// Middleware that runs before all others and records when a request arrives and when it is answered.
+/// Middleware that runs before all others and records when a request arrives and when it is
+/// answered.
 pub(crate) async fn track(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -87,7 +88,7 @@ pub(crate) async fn track(
     let progress = request.conn_data::<Rc<RequestProgress>>().cloned();
     let _in_progress = progress.as_ref().map(RequestProgress::start);
     if progress.is_some_and(|progress| progress.is_pipelined()) {
-        // A connection with many requests in one packet takes turns with other connections.
+        // A connection with many requests in one packet must not starve other connections.
         tokio::task::yield_now().await;
     }
     next.call(request).await

@@ -1,7 +1,7 @@
 //! The open connections of a listener, and the eviction of waiting ones.
 //!
-//! Connections that only wait do not keep a new connection out: when the limit of an address or of the
-//! listener is reached, the oldest connection that waits for its peer is closed.
+//! Waiting connections do not block new ones: when the limit of an address or of the listener is
+//! reached, the oldest connection that waits for its peer is closed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -46,9 +46,9 @@ pub(crate) struct TransportCounts {
 /// The phase in which a connection timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeoutPhase {
-    /// No request, or an incomplete one.
+    /// The peer sent no request, or an incomplete one.
     Request,
-    /// A response that the peer does not read.
+    /// The peer did not read a response.
     Response,
 }
 
@@ -89,7 +89,7 @@ struct ConnectionHandle {
     waker: Mutex<Option<Waker>>,
 }
 
-/// The place of a connection in the registry; dropping it frees the place.
+/// The entry of a connection in the registry; dropping it removes the entry.
 #[derive(Debug)]
 pub(crate) struct Registration {
     registry: Arc<ConnectionRegistry>,
@@ -110,7 +110,7 @@ impl ConnectionRegistry {
         })
     }
 
-    /// Registers a new connection, if necessary in the place of a waiting one; `None` when all
+    /// Registers a new connection, and evicts a waiting one if a limit is reached; `None` when all
     /// connections are busy.
     pub(crate) fn register(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Registration> {
         let address = address.map(|address| address.to_canonical());
@@ -185,7 +185,7 @@ impl OpenConnections {
         id
     }
 
-    /// Frees the place of a connection, unless eviction has freed it already.
+    /// Removes a connection, unless eviction has already removed it.
     fn remove(&mut self, id: u64) -> Option<OpenConnection> {
         let connection = self.all.remove(&id)?;
         if let Some(same_network) = self.by_network.get_mut(&connection.network) {
@@ -202,7 +202,8 @@ impl OpenConnections {
         same_network.find(|id| self.all.get(id).is_some_and(OpenConnection::is_waiting))
     }
 
-    /// The oldest waiting connection. Those of proxies come last, because any client may need them next.
+    /// The oldest waiting connection. Connections from proxies come last, because many clients
+    /// share them.
     fn oldest_waiting(&self) -> Option<u64> {
         let oldest = |is_limited: bool| {
             let mut connections = self.all.iter();

@@ -8,8 +8,8 @@
 //! | sending | the peer stops reading a response | it has read the rest, or 128 KiB more | `write` |
 //! | idle | a response was sent | the first byte of the next request | `idle`, and one second in which actix-web closes |
 //!
-//! A body that the application does not read counts as receiving. Bytes never extend a deadline, so a
-//! peer gains nothing by sending them slowly.
+//! A body that the application does not read counts as receiving. Bytes never extend a deadline, so
+//! a peer gains nothing by sending them slowly.
 
 use std::{
     future::Future,
@@ -41,13 +41,13 @@ pub(crate) struct PhaseTimeouts {
     pub(crate) write: Duration,
 }
 
-/// The additional time in which the timers of actix-web can answer or close cleanly.
+/// The additional time that actix-web has to send 408 or to close the connection cleanly.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The bytes of a response that one write deadline covers.
 const WRITE_STEP: usize = 128 * 1024;
 
-/// The bytes that are received ahead while the application or the peer is busy. A full buffer of
+/// The read-ahead limit in bytes, while the application or the peer is busy. A full buffer of
 /// actix-web, which is a third larger, would keep its thread busy.
 const READ_AHEAD: usize = 96 * 1024;
 
@@ -70,7 +70,7 @@ pub(crate) struct TimedStream<S> {
     received: usize,
     /// True when actix-web was told that there is nothing to receive, although there may be.
     is_withheld: bool,
-    /// Armed for a deadline that may be outdated: resetting it for every change would cost more.
+    /// Armed for a deadline that may be outdated, because a reset for every change would cost more.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -129,13 +129,13 @@ impl<S> TimedStream<S> {
         self.phase != Phase::Busy || self.progress.is_reading()
     }
 
-    /// True when enough was received ahead.
+    /// True when the read-ahead limit is reached.
     fn is_far_ahead(&self) -> bool {
         let is_in_progress = self.phase == Phase::Busy || self.write_deadline.is_some();
         is_in_progress && !self.progress.is_reading() && self.received >= READ_AHEAD
     }
 
-    /// Wakes actix-web for withheld bytes when the connection is idle.
+    /// Wakes actix-web to receive withheld bytes when the connection is idle.
     fn release(&mut self, context: &Context<'_>) {
         if self.phase == Phase::Busy || self.write_deadline.is_some() {
             return;
@@ -164,8 +164,8 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// Fails when the deadline has passed or the connection was evicted. Otherwise arms the timer, which
-    /// wakes the task at the deadline.
+    /// Fails when the deadline has passed or the connection was evicted. Otherwise arms the timer,
+    /// which wakes the task at the deadline.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         self.observe();
         self.release(context);
@@ -182,7 +182,8 @@ impl<S> TimedStream<S> {
             timer.as_mut().reset(deadline);
         }
         if timer.as_mut().poll(context).is_ready() {
-            // It was armed for an earlier deadline: the next poll arms it for the current one.
+            // The timer was armed for an earlier deadline; the next poll arms it for the current
+            // one.
             context.waker().wake_by_ref();
         }
         Ok(())
@@ -201,7 +202,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// Logs a response of actix-web itself, which belongs to no request.
+    /// Logs a 408 that actix-web sends on its own, without a request.
     fn log_own_answer(&self, bytes: &[u8]) {
         if self.is_unanswerable() && bytes.starts_with(b"HTTP/1.1 408") {
             tracing::info!(http.status = 408, "a request head timed out");

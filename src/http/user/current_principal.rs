@@ -64,7 +64,7 @@ pub(in crate::http) fn operation() -> Operation {
     Operation::new("Returns the authenticated user.").answers_carrier::<SoPrincipalCarrier>()
 }
 
-/// Returns the caller's own principal.
+/// Returns the principal of the caller.
 pub(in crate::http) async fn current_principal(
     principal: ReqData<Principal>,
     state: Data<HttpState>,

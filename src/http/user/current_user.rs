@@ -1,4 +1,4 @@
-//! `GET /api/v1/User/current`, `currentAssociate` and `/{id}`: users as resources
+//! `GET /api/v1/User/current`, `currentAssociate` and `/{id}`: read users
 //! (docs/reference/wire-contract.md#other-endpoints).
 
 use actix_web::web::Path;
@@ -22,7 +22,7 @@ use crate::{
 };
 
 // The vendor's `Associate`.
-/// A user in short, as other carriers refer to it.
+/// A summary of a user, as other carriers refer to it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct Associate {
@@ -51,17 +51,18 @@ impl XmlNames for Associate {
 
 /// Describes [`current`].
 pub(in crate::http) fn current_operation() -> Operation {
-    Operation::new("Returns the user of the caller.").answers_carrier::<UserCarrier>()
+    Operation::new("Returns the user who is authenticated.").answers_carrier::<UserCarrier>()
 }
 
 /// Describes [`current_associate`].
 pub(in crate::http) fn associate_operation() -> Operation {
-    Operation::new("Returns the user of the caller in short.").answers_carrier::<Associate>()
+    Operation::new("Returns a summary of the user who is authenticated.")
+        .answers_carrier::<Associate>()
 }
 
 /// Describes [`by_id`].
 pub(in crate::http) fn by_id_operation() -> Operation {
-    Operation::new("Returns the user with that id.")
+    Operation::new("Returns the user with the given id.")
         .answers_carrier::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::UnknownUser)
@@ -75,7 +76,7 @@ pub(in crate::http) async fn current(
     found(get_user::read(context, user).await?)
 }
 
-/// Returns the caller's user in short.
+/// Returns a summary of the caller's user.
 pub(in crate::http) async fn current_associate(context: RequestContext) -> Negotiated<Associate> {
     Negotiated(associate(context.principal().user.clone()))
 }

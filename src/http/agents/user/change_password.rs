@@ -1,6 +1,6 @@
 //! `ChangePassword`, `ChangePasswordFromName` and `ChangeOwnPassword` replace a password that the
-//! caller knows; `CanChangePassword` and `GetSupportedChangePasswordTypes` say whether the caller may
-//! (docs/reference/wire-contract.md#password-calls).
+//! caller knows; `CanChangePassword` and `GetSupportedChangePasswordTypes` report whether the
+//! caller may do so (docs/reference/wire-contract.md#password-calls).
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::{
 /// The supported `ChangePasswordType` of the vendor.
 const BY_PASSWORD: &str = "Password";
 
-/// A new password for the user with an id.
+/// The old and the new password of a user, who is named by id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ChangePasswordRequest {
@@ -42,7 +42,7 @@ pub(in crate::http) struct ChangePasswordRequest {
     new_password: Option<SecretString>,
 }
 
-/// A new password for the user with a login name.
+/// The old and the new password of a user, who is named by login name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ChangePasswordFromNameRequest {
@@ -56,7 +56,7 @@ pub(in crate::http) struct ChangePasswordFromNameRequest {
     new_password: Option<SecretString>,
 }
 
-/// A new password for the caller.
+/// The old and the new password of the caller.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct ChangeOwnPasswordRequest {
@@ -66,7 +66,7 @@ pub(in crate::http) struct ChangeOwnPasswordRequest {
     new_password: Option<SecretString>,
 }
 
-/// The user whose password would be changed.
+/// The user whose password the caller wants to change.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct CanChangePasswordRequest {
@@ -77,15 +77,17 @@ pub(in crate::http) struct CanChangePasswordRequest {
 
 /// Describes [`change`].
 pub(in crate::http) fn change_operation() -> Operation {
-    saving("Changes the password of the user with that id; false when the old password is wrong.")
-        .takes::<ChangePasswordRequest>()
-        .answers::<bool>()
+    saving(
+        "Changes the password of the user with the given id; false when the old password is wrong.",
+    )
+    .takes::<ChangePasswordRequest>()
+    .answers::<bool>()
 }
 
 /// Describes [`change_from_name`].
 pub(in crate::http) fn change_from_name_operation() -> Operation {
     saving(
-        "Changes the password of the user with that login name; false when the old password is wrong.",
+        "Changes the password of the user with the given login name; false when the old password is wrong.",
     )
     .takes::<ChangePasswordFromNameRequest>()
     .answers::<bool>()
@@ -100,15 +102,17 @@ pub(in crate::http) fn change_own_operation() -> Operation {
 
 /// Describes [`can_change`].
 pub(in crate::http) fn can_change_operation() -> Operation {
-    Operation::new("Returns whether the caller may change the password of the user with that id.")
-        .takes::<CanChangePasswordRequest>()
-        .answers::<bool>()
+    Operation::new(
+        "Returns whether the caller may change the password of the user with the given id.",
+    )
+    .takes::<CanChangePasswordRequest>()
+    .answers::<bool>()
 }
 
 /// Describes [`supported_types`].
 pub(in crate::http) fn supported_types_operation() -> Operation {
     Operation::new(
-        "Lists the ways in which the caller may change the password of the user with that id.",
+        "Lists the ways in which the caller may change the password of the user with the given id.",
     )
     .takes::<CanChangePasswordRequest>()
     .answers::<Vec<String>>()
@@ -152,7 +156,7 @@ pub(in crate::http) async fn can_change(
     is_allowed(context, &request).await.map(Negotiated)
 }
 
-/// Lists the ways in which the caller may change the password: with the old password, or none.
+/// Lists the ways in which the caller may change the password: `Password`, or none.
 pub(in crate::http) async fn supported_types(
     context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,

@@ -37,7 +37,7 @@ pub(in crate::http) struct CredentialTypeCarrier {
     value_control: &'static str,
     /// Always false: this service does not store persons.
     can_create_person: bool,
-    /// True when it is used with a login name.
+    /// True when users log in with a login name and this credential.
     is_user_name_supported: bool,
     table_right: Option<TableRight>,
     field_properties: Option<FieldProperties>,
@@ -48,7 +48,7 @@ impl XmlNames for CredentialTypeCarrier {
     const NAMESPACE: &'static str = CARRIERS;
 }
 
-/// The user type to list credential types for.
+/// The user type whose credential types are listed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct TypesForUserTypeRequest {
@@ -64,7 +64,7 @@ pub(in crate::http) fn operation() -> Operation {
 
 /// Describes [`for_user_type`].
 pub(in crate::http) fn for_user_type_operation() -> Operation {
-    Operation::new("Lists the credential types that users of that user type can log in with.")
+    Operation::new("Lists the credential types that users of the given type can log in with.")
         .takes::<TypesForUserTypeRequest>()
         .answers_list::<CredentialTypeCarrier>()
 }
@@ -93,7 +93,7 @@ pub(in crate::http) async fn for_user_type(
 }
 
 impl CredentialTypeCarrier {
-    /// A configured type, with the texts of the settings or else of the language.
+    /// A configured type, with its texts from the settings or in the language of the request.
     pub(super) fn new(credential_type: &CredentialType, language: &Language) -> Self {
         let name = credential_type.as_str();
         let key = credential_type.text_key();

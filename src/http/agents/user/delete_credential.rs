@@ -35,7 +35,7 @@ pub(in crate::http) struct DeleteCredentialRequest {
 
 /// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Deletes the user's credential of a type; false when it does not exist.")
+    Operation::new("Deletes the user's credential of the given type; false when it does not exist.")
         .takes::<DeleteCredentialRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))

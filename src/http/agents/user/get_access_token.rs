@@ -20,7 +20,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct GetAccessTokenRequest {
-    /// The secret of the application; without it, the token is for the calling application.
+    /// The secret of the application; if omitted, the token is for the calling application.
     #[schema(value_type = Option<String>)]
     app_token: Option<SecretString>,
 }
@@ -38,8 +38,8 @@ pub(in crate::http) async fn get_access_token(
     Body(request): Body<GetAccessTokenRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let mut principal = context.principal().clone();
-    let asked = request.app_token.filter(is_said);
-    if let Some(secret) = asked {
+    let app_token = request.app_token.filter(is_said);
+    if let Some(secret) = app_token {
         let known = context.capability::<Tokens>().find_application(&secret);
         let unknown = || InvalidField::new("AppToken", Reason::UnknownApplication);
         principal.application = Some(known.ok_or_else(unknown)?);

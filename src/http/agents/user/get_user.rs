@@ -31,7 +31,7 @@ pub(in crate::http) struct GetUserFromNameRequest {
 
 /// Describes [`get_user`].
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Returns the user with that id; null when it does not exist.")
+    Operation::new("Returns the user with the given id; null when the user does not exist.")
         .asks("userId", "The user's id.")
         .answers_carrier_or_null::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
@@ -39,7 +39,7 @@ pub(in crate::http) fn operation() -> Operation {
 
 /// Describes [`from_name`].
 pub(in crate::http) fn from_name_operation() -> Operation {
-    Operation::new("Returns the user with that login name; null when it does not exist.")
+    Operation::new("Returns the user with the given login name; null when the user does not exist.")
         .takes::<GetUserFromNameRequest>()
         .answers_carrier_or_null::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
@@ -47,15 +47,17 @@ pub(in crate::http) fn from_name_operation() -> Operation {
 
 /// Describes [`info`].
 pub(in crate::http) fn info_operation() -> Operation {
-    Operation::new("Returns the user with that id in short; null when it does not exist.")
-        .asks("userInfoId", "The user's id.")
-        .answers_carrier_or_null::<UserInfo>()
-        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+    Operation::new(
+        "Returns a summary of the user with the given id; null when the user does not exist.",
+    )
+    .asks("userInfoId", "The user's id.")
+    .answers_carrier_or_null::<UserInfo>()
+    .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Describes [`info_list`].
 pub(in crate::http) fn info_list_operation() -> Operation {
-    Operation::new("Returns users in short; ids that do not exist are left out.")
+    Operation::new("Returns summaries of the users with the given ids; unknown ids are omitted.")
         .takes_list_of_ids()
         .answers_list::<UserInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
@@ -79,7 +81,7 @@ pub(in crate::http) async fn from_name(
     read(context, user).await.map(Negotiated)
 }
 
-/// Returns the user with an id in short.
+/// Returns a summary of the user with an id.
 pub(in crate::http) async fn info(
     context: RequestContext,
     request: HttpRequest,
@@ -89,7 +91,7 @@ pub(in crate::http) async fn info(
     Ok(Negotiated(found.into_iter().next()))
 }
 
-/// Returns several users in short.
+/// Returns summaries of several users.
 pub(in crate::http) async fn info_list(
     context: RequestContext,
     ListBody(ids): ListBody<i32>,

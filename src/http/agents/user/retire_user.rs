@@ -19,7 +19,7 @@ use crate::{
     service::users::saving::Users,
 };
 
-/// Whether a user is retired.
+/// The user to disable or enable.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct MakeRetiredRequest {
@@ -39,7 +39,7 @@ pub(in crate::http) fn retire_operation() -> Operation {
 
 /// Describes [`delete`].
 pub(in crate::http) fn delete_operation() -> Operation {
-    changing("Deletes a user with all credentials, tickets and sessions.")
+    changing("Deletes a user and all credentials, tickets and sessions of the user.")
         .asks("userId", "The user's id.")
 }
 

@@ -20,7 +20,7 @@ use crate::{
     service::credentials::saving::Credentials,
 };
 
-/// The credential to save, and its user.
+/// The credential to save, and the user who owns it.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveCredentialRequest {
@@ -50,14 +50,14 @@ pub(super) struct CredentialCarrier {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct CredentialTypeName {
-    /// For example `CRM5/PASSWORD`; the default type of the installation when it is missing.
+    /// For example `CRM5/PASSWORD`; if omitted, the default type of the installation.
     #[schema(max_length = 254)]
     r#type: Option<String>,
 }
 
 /// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
-    Operation::new("Saves (adds or replaces) the user's credential of the same type.")
+    Operation::new("Adds a credential to a user, or replaces the credential of the same type.")
         .takes::<SaveCredentialRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::SaveCredential))

@@ -40,17 +40,17 @@ struct RoleName {
     value: Option<String>,
 }
 
-/// The members of a user that can be saved. Missing, null and empty members are not changed.
+/// The members of a user that can be saved. Omitted, null and empty members are not changed.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveUserRequest {
-    /// The user's id; 0 or missing for a new user.
+    /// The user's id; 0 or omitted for a new user.
     #[schema(minimum = 0)]
     associate_id: Option<i32>,
     /// The login name.
     #[schema(max_length = 239)]
     name: Option<String>,
-    /// The login name as well: the member with a new value counts.
+    /// Also the login name. If both members are present, the one with a new value is used.
     #[schema(max_length = 239)]
     user_name: Option<String>,
     /// The display name.
@@ -61,9 +61,9 @@ pub(in crate::http) struct SaveUserRequest {
     role: Option<RoleName>,
     /// True disables the user.
     deleted: Option<bool>,
-    /// The signature that the user was read with; a user that was changed since is not saved.
+    /// The signature from the last read. The save fails if the user has changed since.
     request_signature: Option<String>,
-    /// Credentials with a value are added or replaced; the others are not changed.
+    /// Credentials with a value are added or replaced; all others are not changed.
     credentials: Option<Vec<CredentialCarrier>>,
 }
 
@@ -77,19 +77,19 @@ pub(in crate::http) struct ValidateUserRequest {
 
 /// Describes [`default`].
 pub(in crate::http) fn default_operation() -> Operation {
-    Operation::new("Returns a new user to fill in and save.").answers_carrier::<UserCarrier>()
+    Operation::new("Returns an unsaved user with default values.").answers_carrier::<UserCarrier>()
 }
 
 /// Describes [`default_from_type`].
 pub(in crate::http) fn default_from_type_operation() -> Operation {
-    Operation::new("Returns a new user of a user type to fill in and save.")
+    Operation::new("Returns an unsaved user of the given type with default values.")
         .takes::<DefaultUserRequest>()
         .answers_carrier::<UserCarrier>()
 }
 
 /// Describes [`save`].
 pub(in crate::http) fn save_operation() -> Operation {
-    Operation::new("Adds or changes a user with credentials.")
+    Operation::new("Adds or changes a user, including credentials.")
         .takes::<SaveUserRequest>()
         .answers_carrier::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
@@ -103,7 +103,7 @@ pub(in crate::http) fn save_operation() -> Operation {
 
 /// Describes [`validate`].
 pub(in crate::http) fn validate_operation() -> Operation {
-    Operation::new("Returns, for each invalid member, why a user cannot be saved.")
+    Operation::new("Validates a user without saving it; returns a reason for each invalid member.")
         .takes::<ValidateUserRequest>()
         .answers_whole::<BTreeMap<String, String>>(200)
         .refuses(ErrorKind::UnknownUser)
@@ -140,7 +140,7 @@ pub(in crate::http) async fn save(
     Ok(Negotiated(as_carrier.user(saved.await?)))
 }
 
-/// Returns why a user cannot be saved; empty when it can.
+/// Returns a reason for each invalid member of a user; empty when the user can be saved.
 pub(in crate::http) async fn validate(
     context: RequestContext,
     head: HttpRequest,

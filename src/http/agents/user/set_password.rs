@@ -1,5 +1,5 @@
-//! `SetPassword` and `SetGeneratedPassword`, each also `…FromName`: an administrator sets the password
-//! of a user (docs/reference/wire-contract.md#password-calls).
+//! `SetPassword` and `SetGeneratedPassword`, each also `…FromName`: an administrator sets the
+//! password of a user (docs/reference/wire-contract.md#password-calls).
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     service::credentials::passwords::Passwords,
 };
 
-/// A password for the user with an id.
+/// The new password of a user, who is named by id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetPasswordRequest {
@@ -29,7 +29,7 @@ pub(in crate::http) struct SetPasswordRequest {
     password: Option<SecretString>,
 }
 
-/// A password for the user with a login name.
+/// The new password of a user, who is named by login name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetPasswordFromNameRequest {
@@ -40,7 +40,7 @@ pub(in crate::http) struct SetPasswordFromNameRequest {
     password: Option<SecretString>,
 }
 
-/// The user with an id.
+/// The user who gets a generated password, named by id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetGeneratedPasswordRequest {
@@ -49,7 +49,7 @@ pub(in crate::http) struct SetGeneratedPasswordRequest {
     associate_id: Option<i32>,
 }
 
-/// The user with a login name.
+/// The user who gets a generated password, named by login name.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
@@ -60,28 +60,28 @@ pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
 
 /// Describes [`set`].
 pub(in crate::http) fn set_operation() -> Operation {
-    saving("Sets the password of the user with that id, for administrators.")
+    saving("Sets the password of the user with the given id. For administrators only.")
         .takes::<SetPasswordRequest>()
         .answers::<bool>()
 }
 
 /// Describes [`set_from_name`].
 pub(in crate::http) fn set_from_name_operation() -> Operation {
-    saving("Sets the password of the user with that login name, for administrators.")
+    saving("Sets the password of the user with the given login name. For administrators only.")
         .takes::<SetPasswordFromNameRequest>()
         .answers::<bool>()
 }
 
 /// Describes [`generate`].
 pub(in crate::http) fn generate_operation() -> Operation {
-    saving("Sets a generated password for the user with that id and returns it once.")
+    saving("Sets a generated password for the user with the given id and returns it once.")
         .takes::<SetGeneratedPasswordRequest>()
         .answers::<String>()
 }
 
 /// Describes [`generate_from_name`].
 pub(in crate::http) fn generate_from_name_operation() -> Operation {
-    saving("Sets a generated password for the user with that login name and returns it once.")
+    saving("Sets a generated password for the user with the given login name and returns it once.")
         .takes::<SetGeneratedPasswordFromNameRequest>()
         .answers::<String>()
 }

@@ -57,7 +57,7 @@ pub(super) struct StoredCredentialCarrier {
 #[serde(rename_all = "PascalCase")]
 #[schema(as = User)]
 pub(in crate::http) struct UserCarrier {
-    /// The user's id; 0 for a user that is not saved.
+    /// The user's id; 0 for a user that is not saved yet.
     associate_id: i32,
     /// The login name.
     name: String,
@@ -75,7 +75,8 @@ pub(in crate::http) struct UserCarrier {
     lastlogin: Option<String>,
     lastlogout: Option<String>,
     ej_user_id: i32,
-    /// The state of the user. A save that sends it back is refused when the user was changed since.
+    /// Identifies the current state of the user. A save that sends it back fails if the user has
+    /// changed.
     request_signature: String,
     r#type: &'static str,
     is_person_retired: bool,
@@ -99,7 +100,7 @@ impl XmlNames for UserCarrier {
     const ITEMS: &'static [(&'static str, &'static str)] = &[("Credentials", "Credential")];
 }
 
-/// A user in short.
+/// A summary of a user.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct UserInfo {
@@ -135,7 +136,7 @@ pub(super) struct CarrierWriting {
 }
 
 impl CarrierWriting {
-    /// For the response to a request.
+    /// Takes the types, the language and the time zone from the context of a request.
     pub(super) fn of(context: &RequestContext) -> Self {
         Self {
             types: context.types().clone(),
@@ -183,7 +184,7 @@ impl CarrierWriting {
 }
 
 impl UserCarrier {
-    /// A new user, which is not saved.
+    /// A new user that is not saved yet.
     pub(super) fn unsaved(user_type: UserType) -> Self {
         Self {
             associate_id: 0,

@@ -40,7 +40,7 @@ pub(in crate::http) struct PasswordValidRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct UserNameValidRequest {
-    /// The user to check it for; 0 or missing for a new user.
+    /// The id of the user who would have the login name; 0 or omitted for a new user.
     #[schema(minimum = 0)]
     associate_id: Option<i32>,
     #[schema(required = true, nullable = false)]
@@ -64,21 +64,21 @@ impl XmlNames for UserValidationResult {
 
 /// Describes [`password`].
 pub(in crate::http) fn password_operation() -> Operation {
-    Operation::new("Returns whether a password could be saved.")
+    Operation::new("Returns whether a password is valid.")
         .takes::<PasswordValidRequest>()
         .answers::<bool>()
 }
 
 /// Describes [`password_with_reason`].
 pub(in crate::http) fn password_with_reason_operation() -> Operation {
-    Operation::new("Returns whether a password could be saved, and the reason if not.")
+    Operation::new("Returns whether a password is valid, and the reason if not.")
         .takes::<PasswordValidRequest>()
         .answers_carrier::<UserValidationResult>()
 }
 
 /// Describes [`user_name`].
 pub(in crate::http) fn user_name_operation() -> Operation {
-    Operation::new("Returns whether a user could have a login name.")
+    Operation::new("Returns whether a login name is valid and available.")
         .takes::<UserNameValidRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
@@ -86,7 +86,7 @@ pub(in crate::http) fn user_name_operation() -> Operation {
 
 /// Describes [`user_name_with_reason`].
 pub(in crate::http) fn user_name_with_reason_operation() -> Operation {
-    Operation::new("Returns whether a user could have a login name, and the reason if not.")
+    Operation::new("Returns whether a login name is valid and available, and the reason if not.")
         .takes::<UserNameValidRequest>()
         .answers_carrier::<UserValidationResult>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
@@ -100,7 +100,7 @@ pub(in crate::http) fn valid_user_name_operation() -> Operation {
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
 }
 
-/// Returns whether a password could be saved.
+/// Returns whether a password is valid.
 pub(in crate::http) async fn password(
     context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
@@ -108,7 +108,7 @@ pub(in crate::http) async fn password(
     Ok(Negotiated(password_problems(context, &request).await?.is_empty()))
 }
 
-/// Returns whether a password could be saved, and the reason if not.
+/// Returns whether a password is valid, and the reason if not.
 pub(in crate::http) async fn password_with_reason(
     context: RequestContext,
     Body(request): Body<PasswordValidRequest>,
@@ -118,7 +118,7 @@ pub(in crate::http) async fn password_with_reason(
     Ok(Negotiated(UserValidationResult::new("Password", &problems, &language)))
 }
 
-/// Returns whether a user could have a login name.
+/// Returns whether a login name is valid and available.
 pub(in crate::http) async fn user_name(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
@@ -126,7 +126,7 @@ pub(in crate::http) async fn user_name(
     Ok(Negotiated(user_name_problem(context, &request).await?.is_none()))
 }
 
-/// Returns whether a user could have a login name, and the reason if not.
+/// Returns whether a login name is valid and available, and the reason if not.
 pub(in crate::http) async fn user_name_with_reason(
     context: RequestContext,
     Body(request): Body<UserNameValidRequest>,
@@ -159,7 +159,7 @@ impl UserValidationResult {
     }
 }
 
-/// Checks a password as one of the caller, because the request names no user.
+/// Checks a password against the caller's login name, because the request names no user.
 async fn password_problems(
     context: RequestContext,
     request: &PasswordValidRequest,
@@ -198,7 +198,7 @@ fn text(request: &UserNameValidRequest) -> Result<&str, InvalidField> {
     request.user_name.as_deref().ok_or_else(required)
 }
 
-/// The user who may have the name already.
+/// The user who may already have the name.
 fn except(request: &UserNameValidRequest) -> Result<Option<UserId>, InvalidField> {
     let id = request.associate_id.filter(|id| *id != 0);
     id.map(|id| UserId::require("AssociateId", Some(id))).transpose()
