@@ -22,7 +22,7 @@ error-overloaded = The service is overloaded. Try again later.
 error-database-unavailable = The database is unavailable; nothing was changed. Try again later.
 error-key-unavailable = A required key is unavailable. Try again later.
 error-shutting-down = The service is shutting down. Try again later.
-error-outcome-unknown = It is unknown whether the change was saved. You may repeat the request.
+error-outcome-unknown = It is unknown whether the change was saved. You can repeat the request.
 error-internal = An error has occurred.
 
 forbidden-save-credential = Permission denied: you may save only your own password, in a request that authenticates with the current one (Basic). Otherwise use ChangeOwnPassword.
@@ -31,7 +31,7 @@ forbidden-read-user = Permission denied: only administrators may read other user
 forbidden-issue-ticket = Permission denied: a ticket is issued only to a request that authenticates with a password (Basic), not with a ticket, a token or a session.
 forbidden-end-ticket = Permission denied: only a request that authenticates with a ticket (SoTicket) can end that ticket.
 forbidden-online-session = Permission denied: in an online installation, only administrators can use a session.
-forbidden-foreign-page = Permission denied: only the pages of this service may sign in and out, not those of another site.
+forbidden-foreign-page = Permission denied: sign in and out only on the pages of this service, not from another site.
 forbidden-login-page = This page has expired. Try again.
 forbidden-cross-origin = Permission denied: pages of this origin may not send this request.
 
