@@ -1,4 +1,4 @@
-# Build: the compiler and everything it needs stay in this stage.
+# Build stage: the compiler and its dependencies stay here.
 FROM docker.io/library/rust:1-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -10,13 +10,13 @@ COPY migrations ./migrations
 COPY crates ./crates
 COPY src ./src
 COPY templates ./templates
-# Cargo wants every declared target to be there; they are not built.
+# Cargo requires the files of every declared target, although this build does not compile these.
 COPY tests ./tests
 COPY benches ./benches
 COPY script/release ./script/release
 RUN script/release
 
-# Run: the C library and the binary. No shell, no package manager, no root.
+# Runtime stage: the C library and the binary, without a shell, a package manager or root.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /source/target/dist/credential-keeper /usr/local/bin/credential-keeper
 USER nonroot

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Creates the database and its two roles when PostgreSQL starts with an empty volume.
 #
-# keeper_owner owns the tables and migrates them. keeper serves; `migrate` grants it what it needs
-# (database.role). Neither is a superuser.
+# keeper_owner owns the tables and runs `migrate`. keeper runs `serve`; `migrate` grants it the required
+# privileges (database.role). Neither role is a superuser.
 set -euo pipefail
 
-# psql reads the passwords from files, so they never appear in the arguments of a process.
+# psql reads the passwords from files, because other processes can read command-line arguments.
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname=postgres <<'SQL'
 \set owner_password `cat "$KEEPER_OWNER_PASSWORD_FILE"`
 \set service_password `cat "$KEEPER_SERVICE_PASSWORD_FILE"`
