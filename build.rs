@@ -1,5 +1,5 @@
-//! Tells the binary what it was built as, for `--version`, and which targets can log in it, for
-//! `log.level`.
+//! Passes the build profile and the target platform to the binary for `--version`, and the names of
+//! its log targets for `log.level`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,14 +16,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let value = env::var(variable).unwrap_or_else(|_| "unknown".to_owned());
         println!("cargo::rustc-env={name}={value}");
     }
-    // A new migration must reach the binary that embeds them.
+    // The binary embeds the migrations and the locales, so a new file requires a build.
     println!("cargo::rerun-if-changed=migrations");
-    // So must a new language.
     println!("cargo::rerun-if-changed=locales");
     write_log_targets()
 }
 
-/// Writes the list of targets that `log.level` can name: our modules, and the libraries that log.
+/// Writes the list of targets that `log.level` accepts: the modules of this crate, and the libraries
+/// that log.
 fn write_log_targets() -> Result<(), Box<dyn Error>> {
     for source in ["Cargo.toml", "Cargo.lock", "src"] {
         println!("cargo::rerun-if-changed={source}");
@@ -36,7 +36,7 @@ fn write_log_targets() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The modules of a folder, as targets are spelled.
+/// Adds the modules of a folder, in the spelling of log targets.
 fn modules(
     parent: &str,
     folder: &Path,
@@ -56,25 +56,25 @@ fn modules(
     Ok(())
 }
 
-/// The libraries of the binary that use `log` or `tracing`, by the names of their crates.
+/// The crate names of the direct and indirect dependencies that use `log` or `tracing`.
 fn libraries(manifest: &str, lock: &str) -> BTreeSet<String> {
     let mut dependencies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
         let mut quoted = package.lines().filter_map(|line| line.split('"').nth(1));
         let name = quoted.next().unwrap_or_default();
-        // Behind a name that is there in several versions comes the version.
+        // A dependency with several versions is listed as `name version`.
         let list = package.split("dependencies = [").nth(1).unwrap_or_default();
         let needed = list.lines().filter_map(|line| line.split(['"', ' ']).nth(2));
         dependencies.entry(name).or_default().extend(needed);
     }
     let section = manifest.split("\n[dependencies]").nth(1).unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
-    let mut waiting: Vec<&str> =
+    let mut pending: Vec<&str> =
         section.lines().filter_map(|line| line.split_once(" =")).map(first).collect();
     let mut found = BTreeSet::new();
-    while let Some(name) = waiting.pop() {
+    while let Some(name) = pending.pop() {
         if found.insert(name) {
-            waiting.extend(dependencies.get(name).into_iter().flatten());
+            pending.extend(dependencies.get(name).into_iter().flatten());
         }
     }
     let logs = |name: &&str| {
