@@ -1,4 +1,4 @@
-//! `application`: manages applications that send an `SO-AppToken`.
+//! `application`: manages the applications that send `SO-AppToken`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The context of a command: settings, the components of the service, the user argument and the
-//! change context.
+//! The context of a command: the settings, the components of the service, and the context of the
+//! changes that the command makes.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -21,17 +21,17 @@ use crate::{
     startup::{self, Components},
 };
 
-/// Longer than any hash waits in the queue.
+/// Longer than any hash can wait in the queue.
 const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads the settings and starts the log.
+/// Reads the settings and starts logging.
 pub(super) fn read_settings() -> Result<Settings, Failure> {
     let settings = Settings::from_environment().map_err(|problems| invalid_settings(&problems))?;
     startup::start_log(&settings)?;
     Ok(settings)
 }
 
-/// Fails with all problems when there is one.
+/// Fails with all problems, if any.
 pub(super) fn require(problems: Vec<Problem>) -> Result<(), Failure> {
     if problems.is_empty() { Ok(()) } else { Err(invalid_settings(&Problems(problems))) }
 }
@@ -43,7 +43,7 @@ fn invalid_settings(problems: &Problems) -> Failure {
 /// The keyring file of the settings.
 pub(super) fn keyring_file() -> Result<PathBuf, Failure> {
     let file = read_settings()?.keyring_file;
-    file.ok_or_else(|| Failure::new("keyring.file: is required"))
+    file.ok_or_else(|| Failure::new("keyring.file: is required; set it to the keyring file"))
 }
 
 /// The components of the configured installation, without a listener.
@@ -62,7 +62,7 @@ pub(super) async fn open_for_import() -> Result<Components, Failure> {
     open_with(settings).await
 }
 
-/// Like [`open`], with settings that were read before.
+/// Like [`open`], with settings that are already read.
 pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure> {
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
@@ -74,7 +74,7 @@ pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure>
 /// Finds the user of an argument; see [`UserArgument`].
 pub(super) async fn find_user(directory: &UserDirectory, named: &str) -> Result<User, Failure> {
     let found = UserArgument::parse(named)?.find(directory).await?;
-    found.ok_or_else(|| Failure::new("user not found"))
+    found.ok_or_else(|| Failure::new("user not found; run `user list` to list all users"))
 }
 
 /// The client information of a command, for audit events.
@@ -92,7 +92,7 @@ pub(super) fn timestamp(time: OffsetDateTime) -> Value {
     time.format(&Rfc3339).map_or(Value::Null, Value::String)
 }
 
-/// Prints the result of a command that can have a negative answer, and returns its exit code.
+/// Prints the result of a command that can have a negative result, and returns its exit code.
 pub(super) fn print_outcome(
     is_success: bool,
     success: &str,

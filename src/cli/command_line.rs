@@ -73,8 +73,8 @@ enum Command {
     /// Check and print the settings.
     #[command(subcommand)]
     Config(config::Command),
-    /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if a
-    /// requirement is not met.
+    /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if it does not
+    /// meet a requirement.
     Doctor,
     /// Print the OpenAPI document.
     Openapi,
@@ -92,7 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // There is no other output for an error when standard error cannot be written.
+            // If standard error cannot be written, there is no other place to report it.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -108,7 +108,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    // Every command handles secrets; `serve` logs whether the system granted this.
+    // Every command handles secrets. `serve` logs whether the operating system granted this.
     startup::forbid_core_dumps();
     telemetry::hide_panic_messages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -138,7 +138,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Health(arguments) => health::run(&arguments).await,
         }
     });
-    // A thread that is still busy must not keep the process alive: the command is complete.
+    // A busy thread must not keep the process alive after the command is complete.
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     result
 }

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<ExitCode, Failure> {
     let name = command.get_name().to_owned();
-    // Generated in memory first: the library panics on a write error.
+    // Generate in memory first, because the library panics on a write error.
     let mut script = Vec::new();
     generate(arguments.shell, &mut command, name, &mut script);
     output::print_result(String::from_utf8_lossy(&script).trim_end())?;

@@ -13,9 +13,10 @@ use crate::{
 /// The subcommands of `config`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Check the settings and the files they name, as `serve` does, and print all problems.
+    /// Check the settings and the files that they name, as `serve` does, and print all problems.
     Check {
-        /// Also print the effective settings as TOML, without secrets. Problems become comments.
+        /// Also print the effective settings as TOML, without secrets. Problems are printed as
+        /// comments.
         #[arg(long)]
         show: bool,
     },
@@ -37,7 +38,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     if let Some(effective) = &effective {
         output::print_result(format_args!("{effective}\n"))?;
     }
-    // The whole output with `--show` is a TOML file.
+    // The complete output of `--show` is a valid TOML file.
     let prefix = if *show { "# " } else { "" };
     for problem in &problems {
         output::print_result(format_args!("{prefix}{problem}"))?;

@@ -31,7 +31,7 @@ pub(super) enum Command {
     Save {
         #[command(flatten)]
         target: Target,
-        /// Text that is shown instead of the value [default: the login name].
+        /// Text to show instead of the value [default: the login name].
         #[arg(long)]
         display_value: Option<String>,
         /// Time from which the credential is valid, such as 2027-01-01T00:00:00Z [default: now].
@@ -62,7 +62,7 @@ pub(super) enum Command {
         #[arg(long)]
         user: String,
     },
-    /// Unlock a user's credentials and reset the failed attempts; exit 1 if there are none.
+    /// Unlock a user's credentials and reset the failed attempts; exit 1 if none are counted.
     Unlock {
         /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
@@ -78,7 +78,7 @@ pub(super) enum Command {
     },
 }
 
-/// The credential that a subcommand is about.
+/// The credential that a subcommand applies to.
 #[derive(Args)]
 pub(super) struct Target {
     /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
@@ -127,11 +127,11 @@ async fn save(
     let command = unchecked.check(services.credentials.types())?;
     let client_info = command_context::client_info();
     services.credentials.save(command_context::change_context(&client_info), command).await?;
-    output::print_status("saved");
+    output::print_status("credential saved");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The validity of the arguments; `None` without arguments.
+/// Parses the validity arguments; `None` if there are none.
 fn validity(from: Option<&str>, to: Option<&str>) -> Result<Option<Validity>, InvalidField> {
     let parse_time = |field, text: Option<&str>| {
         let parsed = text.map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
@@ -201,7 +201,7 @@ async fn delete(services: &Services, target: Target) -> Result<ExitCode, Failure
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
     let deleted = services.credentials.delete(context, user.user_id, credential_type).await?;
-    command_context::print_outcome(deleted, "deleted", "credential not found")
+    command_context::print_outcome(deleted, "credential deleted", "credential not found")
 }
 
 async fn attempts(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
@@ -225,7 +225,7 @@ async fn unlock(services: &Services, target: Target) -> Result<ExitCode, Failure
         .lockouts
         .unlock(command_context::change_context(&client_info), user.user_id, only)
         .await?;
-    command_context::print_outcome(unlocked, "unlocked", "no failed attempts were counted")
+    command_context::print_outcome(unlocked, "unlocked", "no failed attempts found")
 }
 
 async fn verify(services: &Services, target: &Target) -> Result<ExitCode, Failure> {

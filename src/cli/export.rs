@@ -34,8 +34,8 @@ use crate::{
 /// The arguments of `export`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Export hashes and identifiers too, to this new file, encrypted with a passphrase that is
-    /// read from standard input or a prompt.
+    /// Also export hashes and identifiers, to this new file, encrypted with a passphrase from
+    /// standard input or a prompt.
     #[arg(long, value_name = "FILE")]
     whole: Option<PathBuf>,
 }
@@ -70,13 +70,13 @@ async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failur
         )));
     }
     let passphrase = read_new_secret("Passphrase")?;
-    // An incomplete file is removed for every cause of failure.
+    // Handle signals before the file is created, so that a stop also removes the incomplete file.
     let stop = Stop::listen()?;
     let mut name = file.as_os_str().to_owned();
     name.push(".unfinished");
     let unfinished = PathBuf::from(name);
     let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-    let failed = |error| Failure::new(format!("{}: {error}", unfinished.display()));
+    let failed = |error| Failure::new(format!("cannot create {}: {error}", unfinished.display()));
     let out = out.map_err(failed)?;
     let written = match ArchiveWriter::new(out, &passphrase) {
         Ok(archive) => write_all(export, archive, stop).await,
@@ -86,7 +86,7 @@ async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failur
     // A hard link fails if the target exists; a rename would replace a file created in the
     // meantime.
     let linked = fs::hard_link(&unfinished, file);
-    linked.map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    linked.map_err(|error| Failure::new(format!("cannot create {}: {error}", file.display())))?;
     fs::remove_file(unfinished)?;
     output::print_status(format_args!(
         "exported {count} users; {failed} credentials cannot be unsealed"
@@ -104,7 +104,7 @@ async fn write_all(
     let mut after = None;
     loop {
         if stop.is_requested() {
-            return Err(Failure::new("stopped; no file was written"));
+            return Err(Failure::new("stopped; no file was written, run the command again"));
         }
         let (page, secrets) = export.list_whole_after(after).await?;
         let Some(last) = page.last() else { break };
@@ -123,7 +123,8 @@ async fn write_all(
                 failed += 1;
                 let CredentialSummary { user_id, credential_type, .. } = summary;
                 output::print_status(format_args!(
-                    "{credential_type} of user {user_id} cannot be unsealed"
+                    "{credential_type} of user {user_id} cannot be unsealed; check that the \
+                     keyring contains its key"
                 ));
             }
             let text = Zeroizing::new(line(user, secret_of).to_string());

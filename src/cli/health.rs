@@ -1,4 +1,4 @@
-//! `health`: requests the readiness of a running instance, for container health checks.
+//! `health`: checks whether a running instance is ready, for container health checks.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -27,7 +27,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
     let status = client.get(format!("{base}/health/ready")).send().await?.status();
     if !status.is_success() {
-        return Err(Failure::new(format!("the instance is not ready: status {}", status.as_u16())));
+        return Err(Failure::new(format!(
+            "the instance is not ready: status {}; see its log",
+            status.as_u16()
+        )));
     }
     output::print_result("ready")?;
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! The command line, one file per command.
 //!
 //! Secrets come from standard input or a prompt, never from arguments, because other processes can
-//! read the arguments of a process. Exit codes: 0 success, 1 failure or a negative answer, 2
+//! read the arguments of a process. Exit codes: 0 success, 1 failure or a negative result, 2
 //! invalid command line.
 
 mod application;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{domain::text::is_hidden_in_text, telemetry::error_chain};
 
-/// Why a command failed, as a message for the operator.
+/// The failure of a command, as a message for the operator.
 #[derive(Debug)]
 pub(super) struct Failure {
     message: String,
@@ -52,7 +52,7 @@ pub(super) fn print_or_fail(line: impl Display) -> Result<(), Failure> {
 
 /// Prints the status of the command on standard error.
 pub(super) fn print_status(line: impl Display) {
-    // There is no other output for a status when standard error cannot be written.
+    // If standard error cannot be written, there is no other place to report it.
     let _ = writeln!(io::stderr(), "credential-keeper: {line}");
 }
 
@@ -80,7 +80,7 @@ pub(super) fn print_rows<const N: usize>(
     }
 }
 
-/// Prints one record with one line per member.
+/// Prints one record, with one member per line.
 pub(super) fn print_record<const N: usize>(
     heading: [&str; N],
     row: &[Value; N],

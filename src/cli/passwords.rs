@@ -10,8 +10,8 @@ use crate::{domain::encoding::length_of_mark, security::common_passwords::make_f
 /// The subcommands of `passwords`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Build the filter that is compiled into the binary from a list with one password per line.
-    /// Used by `script/common-passwords`.
+    /// Build the filter from a list with one password per line. `script/common-passwords` uses it
+    /// for the filter in the binary.
     Filter {
         /// List of passwords.
         list: PathBuf,
@@ -23,8 +23,8 @@ pub(super) enum Command {
 /// Runs a subcommand.
 pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let Command::Filter { list, filter } = command;
-    // Password lists mix character sets. Lines that are not UTF-8 are skipped: the API accepts only
-    // Unicode text.
+    // Password lists mix encodings. Skip lines that are not UTF-8: the API accepts only Unicode
+    // text.
     let bytes = fs::read(list)?;
     let mark = length_of_mark(&bytes)
         .map_err(|error| Failure::new(format!("{} {error}", list.display())))?;

@@ -1,4 +1,4 @@
-//! Progress bars of long commands; they are shown on a terminal only.
+//! Progress bars of long commands, shown on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,7 +9,7 @@ pub(super) const RATE: &str = "{per_sec}";
 pub(super) fn bar(length: u64, text: &str) -> ProgressBar {
     let template = format!("{{bar:30}} {{percent:>3}} % {text} {{eta}} left");
     let bar = ProgressBar::new(length);
-    // The templates are constants, and a test renders them.
+    // The templates are constants. An invalid one falls back to the default style.
     bar.with_style(
         ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     )

@@ -1,5 +1,4 @@
-//! `rotate-key`: replaces the sealing key and reseals stored credentials, without a login of their
-//! users.
+//! `rotate-key`: replaces the sealing key and reseals stored credentials. Users need not log in.
 
 use std::{path::Path, process::ExitCode};
 
@@ -20,8 +19,8 @@ use crate::{
 /// The subcommands of `rotate-key`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Step 1: add a key that instances can unseal with. Distribute the keyring and restart every
-    /// instance.
+    /// Step 1: add a key, which instances use to unseal only. Distribute the keyring and restart
+    /// every instance.
     Add {
         #[command(flatten)]
         keyring: Output,
@@ -34,8 +33,8 @@ pub(super) enum Command {
         #[command(flatten)]
         keyring: Output,
     },
-    /// Step 3: reseal existing data under the writing key while instances keep serving. A stopped
-    /// run is resumed by the same command.
+    /// Step 3: reseal existing data under the writing key while instances keep serving. Run the
+    /// same command to resume a stopped run.
     Reseal,
     /// Step 4: retire a key permanently. Fails while data is sealed under it.
     Retire {
@@ -46,10 +45,10 @@ pub(super) enum Command {
     },
 }
 
-/// Where the changed keyring is written.
+/// The destination of the changed keyring.
 #[derive(Args)]
 pub(super) struct Output {
-    /// Print the keyring instead of writing the file, for an external secret store.
+    /// Print the changed keyring instead of writing the file, for an external secret store.
     #[arg(long)]
     stdout: bool,
 }
@@ -96,7 +95,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             // Read again: another process may have added a key in the meantime.
             keyring.write(&path, &Keyring::change_key(&path, &key, KeyState::Retired)?)?;
             output::print_status(format_args!(
-                "retired key {key}; keep it in the keyring, it verifies audit events"
+                "retired key {key}; keep it in the keyring, because it verifies audit events"
             ));
         }
     }
@@ -112,11 +111,12 @@ async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Fail
     bar.finish_and_clear();
     for (user_id, credential_type) in &pass.unopened {
         output::print_status(format_args!(
-            "{credential_type} of user {user_id} cannot be unsealed"
+            "{credential_type} of user {user_id} cannot be unsealed; check that the keyring \
+             contains its key"
         ));
     }
     let left = rotation.count_to_reseal().await?;
-    output::print_status(format_args!("{} resealed, {left} left", pass.resealed));
+    output::print_status(format_args!("resealed {} credentials, {left} left", pass.resealed));
     if left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -124,7 +124,8 @@ async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Fail
         output::print_status("stopped; run the same command to resume");
     } else if pass.unopened.is_empty() {
         output::print_status(
-            "an instance seals under another key; restart it and run `rotate-key reseal` again",
+            "an instance still seals under another key; restart every instance with this keyring \
+             and run `rotate-key reseal` again",
         );
     }
     Ok(ExitCode::FAILURE)

@@ -12,13 +12,13 @@ use crate::domain::encoding;
 /// The longest input that is read, in bytes. No valid secret is longer.
 const MAXIMUM_INPUT: u64 = 64 * 1024;
 
-/// Like [`read_secret`], for a new secret: a terminal asks for it twice.
+/// Like [`read_secret`], for a new secret: the prompt asks for it twice.
 pub(super) fn read_new_secret(prompt: &str) -> Result<SecretString, Failure> {
     let secret = read_secret(prompt)?;
     if io::stdin().is_terminal() {
         let again = read_secret(&format!("{prompt}, again"))?;
         if !bool::from(secret.expose_secret().as_bytes().ct_eq(again.expose_secret().as_bytes())) {
-            return Err(Failure::new("the entries do not match"));
+            return Err(Failure::new("the two entries do not match; try again"));
         }
     }
     Ok(secret)

@@ -1,5 +1,5 @@
 //! Signals that stop a long command: SIGINT (Ctrl-C), SIGTERM (a supervisor) and SIGHUP (a closed
-//! terminal). All commands handle them alike.
+//! terminal). All commands handle them in the same way.
 
 use std::{fs, pin::Pin};
 

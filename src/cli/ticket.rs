@@ -33,8 +33,7 @@ pub(super) enum Command {
         #[arg(long)]
         user: String,
     },
-    /// Revoke a ticket that is read from standard input or a prompt, or everything issued to a
-    /// user.
+    /// Revoke a ticket from standard input or a prompt, or everything issued to a user.
     Revoke {
         /// Revoke all tickets, sessions and `8A:` tokens of this user (id or login name; use `id:7`
         /// or `name:7` if a number is ambiguous). Tokens of an OpenID Connect issuer stay valid

@@ -46,7 +46,7 @@ pub(super) enum Command {
     RevokeAdmin(Target),
 }
 
-/// The user that a subcommand is about.
+/// The user that a subcommand applies to.
 #[derive(Args)]
 pub(super) struct Target {
     /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.

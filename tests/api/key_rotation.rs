@@ -161,7 +161,7 @@ async fn a_damaged_credential_is_reported_and_prevents_retiring_its_key(pool: Pg
     let reseal = app.command(&["rotate-key", "reseal"], "");
     assert_eq!(reseal.code, 1);
     assert!(reseal.stderr.contains("CRM5/PASSWORD of user 278 cannot be unsealed"), "{reseal:?}");
-    assert!(reseal.stderr.contains("2 resealed, 1 left"), "{reseal:?}");
+    assert!(reseal.stderr.contains("resealed 2 credentials, 1 left"), "{reseal:?}");
     let retire = app.command(&["rotate-key", "retire", &old], "");
     retire.failed_saying("1 credentials are still sealed");
 }

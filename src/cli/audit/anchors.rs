@@ -1,5 +1,5 @@
-//! `audit anchor`, and reading anchors for `audit verify` from a log or from the output of
-//! `audit anchor`.
+//! Prints anchors for `audit anchor`, and reads them for `audit verify` from a log or from the
+//! output of `audit anchor`.
 
 use std::{
     fs::File,
@@ -60,11 +60,11 @@ pub(super) async fn print(anchors: &Anchors) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The anchors of a file with their line numbers. Other log lines are skipped.
+/// Reads the anchors of a file with their line numbers, and skips other log lines.
 pub(super) fn read(
     file: &Path,
 ) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
-    let failed = |error| Failure::new(format!("{}: {error}", file.display()));
+    let failed = |error| Failure::new(format!("cannot read {}: {error}", file.display()));
     let mut reader = BufReader::new(File::open(file).map_err(failed)?);
     let mark = length_of_mark(reader.fill_buf().map_err(failed)?)
         .map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
@@ -76,7 +76,7 @@ pub(super) fn read(
     }))
 }
 
-/// Parses a line as an anchor.
+/// Parses a line as an anchor; `None` for other log lines.
 fn anchor(line: &str) -> Option<Anchor> {
     let line: Line = serde_json::from_str(line).ok()?;
     Some(Anchor {

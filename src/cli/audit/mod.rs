@@ -32,7 +32,8 @@ pub(super) enum Command {
     /// Verify every audit chain, and users and credentials against their chains; exit 1 if there is
     /// a finding.
     Verify(verify::Arguments),
-    /// Print the anchor of every chain. Store anchors where the database's writers have no access.
+    /// Print the anchor of every chain. Store anchors where nobody with write access to the
+    /// database can change them.
     Anchor,
 }
 
@@ -67,7 +68,7 @@ async fn list(
         events.extend(page);
     }
     if events.is_empty() {
-        return Err(Failure::new("user not found, and no audit events with this user id"));
+        return Err(Failure::new("user not found, and no audit events exist for this user id"));
     }
     let heading = ["SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID"];
     output::print_rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;

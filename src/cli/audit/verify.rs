@@ -1,4 +1,4 @@
-//! `audit verify`: detects changes to the database that did not come from this service.
+//! `audit verify`: detects changes to the database that this service did not make.
 
 use std::{
     path::{Path, PathBuf},
@@ -49,7 +49,7 @@ pub(super) async fn run(
     }
     for number in &forged {
         output::print_status(format_args!(
-            "line {number}: the anchor belongs to another installation, or is forged"
+            "line {number}: invalid anchor; it is forged, or belongs to another installation"
         ));
     }
     output::print_status(format_args!(

@@ -1,5 +1,5 @@
-//! The account that the private PostgreSQL runs as. PostgreSQL refuses to run as root; then it runs
-//! as `postgres`, or as `nobody` if there is no such user.
+//! The account that the private PostgreSQL runs as. PostgreSQL refuses to run as root: if root
+//! starts `dev`, PostgreSQL runs as `postgres`, or as `nobody` if that user does not exist.
 
 use std::{
     fs,

@@ -11,10 +11,10 @@ use crate::{cli::output::Failure, configuration};
 /// The oldest supported PostgreSQL.
 const OLDEST: u32 = 15;
 
-/// Where Debian and Ubuntu install versions side by side.
+/// The folder in which Debian and Ubuntu install several versions.
 const VERSIONED: &str = "/usr/lib/postgresql";
 
-/// A folder with `postgres`, `initdb` and `pg_ctl` of one version.
+/// A folder with the programs `postgres`, `initdb` and `pg_ctl` of one version.
 #[derive(Debug, Clone)]
 pub(super) struct Binaries {
     folder: PathBuf,
@@ -35,14 +35,15 @@ impl Binaries {
                 .ok_or_else(|| {
                     Failure::new(format!(
                         "PostgreSQL {OLDEST} or newer not found on PATH or in {VERSIONED}; install \
-                         it, or run script/server, which does"
+                         it, or run script/server, which installs it"
                     ))
                 }),
             Some(major) => {
                 newest_first.clone().find(|binaries| binaries.major == major).cloned().ok_or_else(
                     || {
                         Failure::new(format!(
-                            "PostgreSQL {major}, which created the data, not found; install it"
+                            "PostgreSQL {major} not found; install it, because the data folder was \
+                             created with this version"
                         ))
                     },
                 )

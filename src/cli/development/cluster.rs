@@ -94,9 +94,10 @@ impl Cluster {
             print_status("stopping a PostgreSQL server that a killed dev left running");
             let stopped = control(&["stop", "--mode=fast", "--wait", "--timeout=60"])?;
             if !stopped.status.success() {
-                return Err(Failure::new(
-                    "a PostgreSQL server of a killed dev does not stop; stop it manually",
-                ));
+                return Err(Failure::new(format!(
+                    "timed out stopping a PostgreSQL server that a killed dev left running; end \
+                     process {process} and try again"
+                )));
             }
         }
         if let Some(folder) = pid_file.lines().nth(SOCKET_LINE) {
@@ -116,7 +117,7 @@ pub(super) fn remove_socket_folder(folder: &Path) {
     if !is_ours || !folder.is_absolute() {
         return;
     }
-    // The files may be gone already.
+    // PostgreSQL usually removed the files already.
     for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
         let _ = fs::remove_file(folder.join(name));
     }
@@ -158,7 +159,8 @@ fn major_version(files: &Path) -> Result<u32, Failure> {
         .and_then(|text| text.trim().parse().ok())
         .ok_or_else(|| {
             Failure::new(format!(
-                "the database files in {} are damaged: cannot read PG_VERSION",
+                "the database files in {} are damaged: cannot read PG_VERSION; delete the data \
+                 folder to create a new database",
                 files.display()
             ))
         })

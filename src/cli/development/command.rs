@@ -68,7 +68,7 @@ async fn serve(
             "dev listens on loopback only, because its passwords are published; use serve instead",
         ));
     }
-    // First, because it is fast and the most likely to fail.
+    // Listen first: this step is fast, and the most likely to fail.
     let listener = startup::listen(arguments.listen)?;
     let data = DataFolder::open(&arguments.data)?;
     let mut postgres = PrivatePostgres::start(&data).await?;
@@ -87,7 +87,7 @@ async fn serve(
     let result = tokio::select! {
         result = application.run_until(stop) => result.map_err(Failure::from),
         failed = postgres.supervise() => Err(failed.err().unwrap_or_else(|| {
-            Failure::new("the supervision of PostgreSQL ended")
+            Failure::new("the supervision of PostgreSQL ended unexpectedly")
         })),
     };
     postgres.stop()?;

@@ -58,7 +58,7 @@ impl DataFolder {
         match fs::read_to_string(&file) {
             Ok(text) if is_identity(text.trim()) => Ok(text.trim().to_owned()),
             Ok(_) => Err(Failure::new(format!(
-                "invalid content of {}; delete the data folder",
+                "invalid identity in {}; delete the data folder to create a new one",
                 file.display()
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

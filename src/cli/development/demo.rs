@@ -16,13 +16,14 @@ use crate::{
     },
 };
 
-/// The first has the login of the vendor's published sample, `Authorization: Basic dGplMDpUamUw`.
+/// The first user has the credentials of the vendor's published sample,
+/// `Authorization: Basic dGplMDpUamUw`.
 const DEMO_USERS: [InitialUser<'static>; 2] = [
     InitialUser { id: 1, login_name: "tje0", password: "Tje0", is_administrator: true },
     InitialUser { id: 278, login_name: "demo", password: "demo", is_administrator: false },
 ];
 
-/// Migrates the database, and initializes a new one.
+/// Migrates the database, and adds a keyring and the demo users if it is new.
 pub(super) async fn prepare(
     settings: &Settings,
     database: &Database,
@@ -33,7 +34,7 @@ pub(super) async fn prepare(
     if installation::find_kind(database).await?.is_some() {
         return Ok(());
     }
-    // A start that was killed before the marker was written repeats the steps below.
+    // If `dev` is killed before it inserts the kind, the next start repeats the steps below.
     if !data.keyring().exists() {
         Keyring::generate(&data.keyring())?;
     }

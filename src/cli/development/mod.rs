@@ -1,7 +1,7 @@
 //! `dev`: runs a local demo, also used by client tests.
 //!
-//! It starts a private PostgreSQL from the binaries on the machine, adds demo users and serves on
-//! loopback only. Everything stops with the command; the data is kept.
+//! `dev` starts a private PostgreSQL with the programs on this machine, adds demo users and serves
+//! on loopback only. PostgreSQL stops with the command; the data is kept.
 
 mod account;
 mod binaries;

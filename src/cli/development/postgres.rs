@@ -67,7 +67,7 @@ impl PrivatePostgres {
         Ok(started)
     }
 
-    /// Restarts the server whenever it exits unexpectedly. Fails when it does not start.
+    /// Restarts the server whenever it exits unexpectedly. Fails when it does not start again.
     pub(super) async fn supervise(&mut self) -> Result<Infallible, Failure> {
         loop {
             tokio::time::sleep(SUPERVISION_PERIOD).await;
@@ -92,14 +92,14 @@ impl PrivatePostgres {
             let (message, log) = (last_error(&output), self.cluster.log());
             if !IN_USE_MESSAGES.iter().any(|message| output.contains(message)) {
                 return Err(Failure::new(format!(
-                    "PostgreSQL did not start; the data may be damaged, see {}: {message}",
+                    "PostgreSQL did not start: {message}; the data may be damaged, see {}",
                     log.display(),
                 )));
             }
             if Instant::now() > until {
                 return Err(Failure::new(format!(
-                    "PostgreSQL did not start, because another server uses its files; stop that server \
-                     and try again, see {}: {message}",
+                    "PostgreSQL did not start, because another server uses its files: {message}; \
+                     stop that server and try again, see {}",
                     log.display(),
                 )));
             }
@@ -140,7 +140,7 @@ impl PrivatePostgres {
             if self.server.try_wait()?.is_some() {
                 return Ok(false);
             }
-            // The last line is the state, as pg_ctl reads it.
+            // The last line is the state of the server, which pg_ctl also reads.
             let state = fs::read_to_string(&pid_file).unwrap_or_default();
             let is_ours = state.lines().next() == Some(self.server.id().to_string().as_str());
             if is_ours && state.lines().last().is_some_and(|line| line.trim() == "ready") {
@@ -148,9 +148,10 @@ impl PrivatePostgres {
             }
             tokio::time::sleep(POLL).await;
         }
-        Err(Failure::new(
-            "timed out waiting for PostgreSQL to start; see its log in the data folder",
-        ))
+        Err(Failure::new(format!(
+            "timed out waiting for PostgreSQL to start; see {}",
+            self.cluster.log().display()
+        )))
     }
 
     fn shut_down(&mut self) -> Result<(), Failure> {
@@ -199,8 +200,8 @@ fn spawn(cluster: &Cluster, socket_folder: &Path) -> Result<(Child, u64), Failur
         .args(["-c", "logging_collector=off"])
         .stdout(log.try_clone()?)
         .stderr(log)
-        // A separate process group: Ctrl-C signals the whole group, and the service must drain
-        // first.
+        // Start a separate process group: Ctrl-C signals the whole group of the service, which
+        // must finish its requests before PostgreSQL stops.
         .process_group(0)
         .spawn()?;
     Ok((server, log_start))
@@ -222,7 +223,8 @@ fn create_socket_folder(cluster: &Cluster) -> Result<PathBuf, Failure> {
         fs::remove_dir(&folder)?;
     }
     Err(Failure::new(
-        "cannot create a folder for PostgreSQL's socket in the temporary folder; check TMPDIR",
+        "cannot create a folder for PostgreSQL's socket; set XDG_RUNTIME_DIR or TMPDIR to a \
+         writable folder with a short path",
     ))
 }
 

@@ -14,7 +14,7 @@ use crate::cli::{
     output::{self, Failure, Format},
 };
 
-/// Prints every requirement with its verdict; exits 1 if one is not met.
+/// Prints every requirement with its verdict; exits 1 if a requirement is not met.
 pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     let mut findings = check_settings(&settings);

@@ -49,7 +49,7 @@ async fn diagnose(
 }
 
 /// Checks both ends of the connection: the server alone cannot distinguish a tunnel from a local
-/// connection, and encryption without a verified certificate allows an impostor.
+/// connection, and encryption without a verified certificate does not authenticate the server.
 fn is_connection_protected(diagnostics: &DiagnosticReport) -> bool {
     let DiagnosticReport { facts, route, .. } = diagnostics;
     (facts.is_local && route.is_local) || (facts.is_encrypted && route.verifies_server)
@@ -148,7 +148,7 @@ fn stored_data(diagnostics: &DiagnosticReport) -> Vec<Finding> {
             "every hash has the current cost",
             below == 0,
             &format!(
-                "{below} sets of hash parameters are outdated; the next login of a user rehashes"
+                "{below} sets of hash parameters are outdated; the next login of each user rehashes"
             ),
         ),
         Finding::advice(

@@ -11,7 +11,8 @@ use crate::{
     log_events, telemetry,
 };
 
-/// The longest acceptable lifetime of an access token, which cannot be revoked one by one.
+/// The longest acceptable lifetime of an access token. Access tokens cannot be revoked
+/// individually.
 const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 
 /// The longest acceptable period between anchors. A rollback to a state after the last anchor is
@@ -83,7 +84,7 @@ fn guessing(settings: &Settings) -> Vec<Finding> {
             "ASVS 2.4.1 and 6.3.1",
             "failed attempts per address are limited",
             attempts.maximum_per_address > 0,
-            "set attempts.maximum_per_address",
+            "set attempts.maximum_per_address to a value above 0",
         ),
         Finding::new(
             "ASVS 15.3.4",
@@ -116,7 +117,7 @@ fn network(settings: &Settings) -> Vec<Finding> {
             "ASVS 4.1.3 and 13.4.5",
             "requests for other host names are rejected",
             is_loopback || !http.allowed_hosts.is_empty(),
-            "set http.allowed_hosts",
+            "add the host names of this service to http.allowed_hosts",
         ),
         Finding::advice(
             "ASVS 13.4.5 and 13.4.6",
@@ -139,7 +140,7 @@ fn lifetimes(settings: &Settings) -> Vec<Finding> {
             "ASVS 7.3.1 and 7.3.2",
             "tickets, sessions and tokens have an absolute lifetime",
             !settings.sessions.absolute.is_zero(),
-            "set sessions.absolute_seconds",
+            "set sessions.absolute_seconds to a value above 0",
         ),
         Finding::new(
             "ASVS 9.2.1",
@@ -177,7 +178,7 @@ fn log(settings: &Settings) -> Vec<Finding> {
             "ASVS 16.4.2",
             "anchors of the audit chains are logged at least daily",
             is_anchoring && log_events::are_anchors_logged(),
-            "set audit.anchor_seconds to 1 to 86400",
+            "set audit.anchor_seconds to a value from 1 to 86400",
         ),
     ]
 }

@@ -1,5 +1,5 @@
-//! The checkpoint of an import: a file next to the imported one that records the completed lines,
-//! so that a stopped import resumes.
+//! The checkpoint of an import: a file next to the imported file that records the completed lines,
+//! so that a stopped import can resume.
 
 use std::{
     fs::{self, OpenOptions},
@@ -29,7 +29,7 @@ pub(super) struct Checkpoint {
 struct Content {
     /// SHA-256 of the imported file.
     sha256: String,
-    /// Number of the last line up to which all lines are complete.
+    /// Number of completed lines from the start of the file.
     lines: u64,
 }
 
@@ -59,14 +59,15 @@ impl Checkpoint {
         };
         let found: Content = serde_json::from_str(&text).map_err(|_| {
             Failure::new(format!(
-                "{} is not a valid checkpoint; remove it to restart",
+                "invalid checkpoint {}; remove it to import from the first line",
                 file.display()
             ))
         })?;
-        // A checkpoint before the first line does not depend on the content.
+        // Without completed lines, the checkpoint does not depend on the content of the file.
         if found.lines > 0 && found.sha256 != content.sha256 {
             return Err(Failure::new(format!(
-                "{} is outdated: the imported file has changed; remove the checkpoint to restart",
+                "outdated checkpoint {}: the imported file has changed; remove the checkpoint to \
+                 import from the first line",
                 file.display()
             )));
         }
@@ -126,7 +127,7 @@ fn not_written(file: &Path, error: &io::Error) -> Failure {
 }
 
 fn write_new(new: &Path, text: &str) -> io::Result<()> {
-    // Removes the rest of a crashed run, and a symbolic link instead of following it.
+    // Remove a leftover of a crashed run. A symbolic link is removed, not followed.
     drop(fs::remove_file(new));
     // Readable by the owner only: this is the digest of a file with secrets.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;

@@ -56,7 +56,7 @@ const BATCH: usize = 500;
 pub(in crate::cli) struct Arguments {
     /// File with one user as JSON per line; `-` is standard input.
     file: PathBuf,
-    /// Report what would be done without changing anything.
+    /// Report the changes of every line without making them.
     #[arg(long)]
     dry_run: bool,
 }
@@ -201,7 +201,7 @@ impl Import {
         Ok(())
     }
 
-    /// Starts the batch.
+    /// Starts writing the batch.
     fn flush(&mut self) {
         self.flushed_at = Instant::now();
         let batch = std::mem::take(&mut self.batch);
@@ -262,7 +262,7 @@ impl Import {
         self.print_result(number, &result)
     }
 
-    /// Prints the result of a line. The line is complete only after that.
+    /// Prints the result of a line, which completes the line.
     fn print_result(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
         self.progress.suspend(|| output::print_or_fail(result))?;
         self.unfinished.finish(number);
@@ -290,7 +290,7 @@ impl Import {
         self.save_checkpoint()
     }
 
-    /// All lines before the first unfinished one are complete.
+    /// Saves the number of lines before the first unfinished one, which are all complete.
     fn save_checkpoint(&mut self) -> Result<(), Failure> {
         let done = self.unfinished.completed_up_to(self.number);
         self.checkpoint.as_mut().map_or(Ok(()), |checkpoint| checkpoint.save(done))

@@ -19,7 +19,8 @@ use crate::{
 /// The longest line in bytes, which is also the longest request body.
 pub(super) const MAXIMUM_LINE: usize = 64 * 1024;
 
-/// A user. A missing member keeps its value, or has the default of a new user.
+/// A user. A missing member leaves the value of an existing user unchanged; a new user gets the
+/// default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -34,7 +35,8 @@ struct Line {
     credentials: Vec<LineCredential>,
 }
 
-/// A credential. Without a value it is ignored, as in an export without secrets.
+/// A credential. It is ignored if it has neither a value nor a hash, as in an export without
+/// secrets.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineCredential {

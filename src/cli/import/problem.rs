@@ -1,4 +1,4 @@
-//! Classifies failures of an import: those of one line, and those of the whole import.
+//! Classifies the failures of an import: problems of one line, and errors that end the import.
 
 use super::line::with_line_names;
 use crate::{

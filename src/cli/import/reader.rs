@@ -1,6 +1,6 @@
 //! Reads the lines of an import from a file, an encrypted archive, or standard input.
 //!
-//! A separate thread reads them, so that a blocked pipe does not delay a stop.
+//! A separate thread reads, so that a blocked pipe does not delay a stop.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ use crate::{
     security::archive::{ArchiveReader, LONGEST_HEAD, is_archive},
 };
 
-/// The most lines that are read ahead.
+/// The maximum number of lines that are read ahead.
 const LINES_AHEAD: usize = 32;
 
 /// The source of the lines.
@@ -94,8 +94,8 @@ impl Lines {
         let input = BufReader::new(Cursor::new(head).chain(reader));
         if is_archive && matches!(source, Source::Stdin) {
             return Err(Failure::new(
-                "cannot read an archive from standard input, which is used for its passphrase; pass \
-                 the file name",
+                "cannot read an archive from standard input, which is used for its passphrase; \
+                 pass the file name",
             ));
         }
         let reader: Box<dyn BufRead + Send> = if is_archive {

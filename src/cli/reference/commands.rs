@@ -14,7 +14,7 @@ pub(super) fn document(mut command: Command) -> String {
     document.section("Exit codes");
     document.table(
         ["Exit code", "Meaning"],
-        &[["0", "success"], ["1", "failure, or a negative answer"], ["2", "invalid command line"]]
+        &[["0", "success"], ["1", "failure, or a negative result"], ["2", "invalid command line"]]
             .map(|row| row.map(str::to_owned)),
     );
     command.build();
@@ -74,7 +74,7 @@ fn description(argument: &Arg) -> String {
     parts.join(" ")
 }
 
-/// Restores the period that the help omits.
+/// Adds the period that clap removes from help texts.
 fn sentence(text: &str) -> String {
     let text = text.trim_end_matches('.');
     if text.is_empty() { String::new() } else { format!("{text}.") }

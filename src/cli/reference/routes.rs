@@ -21,7 +21,7 @@ const OPERATIONS: &str = "\
     The listener `operations.listen` serves these routes. Without it, the API serves the health \
     routes.";
 
-/// Routes outside of the route table.
+/// The routes of the operations listener, which the route table does not contain.
 const OPERATIONS_ROUTES: [[&str; 4]; 3] = [
     ["`GET`", "`/health/live`", "Returns 200 while the process responds.", ""],
     ["`GET`", "`/health/ready`", "Returns 200 if the instance accepts requests.", "503"],
