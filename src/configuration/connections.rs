@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use super::{problem::Problem, reader::Reader};
 
-/// The upper bound of the limit: more than there are ports for one address.
+/// The upper bound of the limit, which exceeds the number of ports of one address.
 const MAXIMUM_LIMIT: usize = 1_000_000;
 
 /// The connection settings of section `http`.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
-    /// The most connections.
+    /// The maximum number of connections.
     pub(crate) maximum: usize,
-    /// The most connections from one address that is not a trusted proxy.
+    /// The maximum number of connections from one address that is not a trusted proxy.
     pub(crate) per_address: usize,
-    /// How long the request head may take, and then the request body.
+    /// The timeout of the request head, and then of the request body.
     pub(crate) read_timeout: Duration,
-    /// How long a connection may be idle between requests.
+    /// The timeout of an idle connection.
     pub(crate) idle_timeout: Duration,
-    /// How long the client may take to read a response.
+    /// The timeout of a client that reads a response.
     pub(crate) write_timeout: Duration,
 }
 

@@ -16,7 +16,7 @@ const MAXIMUM_TEXT: usize = 254;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest validity, in days: 100 years. Times more than a few thousand years ahead overflow.
+/// The longest validity, in days: 100 years. Times in the far future overflow.
 const MAXIMUM_DAYS: u32 = 36_500;
 
 const SETTING: &str = "credentials.additional_types";
@@ -33,20 +33,20 @@ pub(crate) struct TypeSettings {
     pub(crate) display_type: Option<String>,
     #[serde(default)]
     pub(crate) description: String,
-    /// The input control of a value. Default: by the kind.
+    /// The input control for a value. The default depends on the kind.
     pub(crate) control: Option<ControlKind>,
-    /// The user types that can have the credential type. Empty: all.
+    /// The user types that can have this credential type. Empty: all.
     #[serde(default)]
     pub(crate) user_types: Vec<UserKind>,
     #[serde(default = "default_minimum_bytes")]
     pub(crate) minimum_bytes: usize,
     #[serde(default = "default_maximum_bytes")]
     pub(crate) maximum_bytes: usize,
-    /// How long a credential is valid after it was saved. `None`: without expiry.
+    /// The validity of a credential after it is saved. `None`: no expiry.
     pub(crate) validity_days: Option<u32>,
 }
 
-/// A value is never empty.
+/// The shortest allowed value: a value is never empty.
 fn default_minimum_bytes() -> usize {
     1
 }
@@ -135,7 +135,7 @@ impl TypeSettings {
                 self.validity_days.is_none_or(|days| (1..=MAXIMUM_DAYS).contains(&days)),
                 "validity_days must be between 1 and 36500",
             ),
-            (is_valid_range, "minimum_bytes and maximum_bytes must be a range between 1 and 1024"),
+            (is_valid_range, "minimum_bytes and maximum_bytes must form a range within 1 to 1024"),
         ];
         let broken = rules.into_iter().filter(|(holds, _)| !holds);
         broken.map(|(_, reason)| Problem::new(SETTING, reason)).collect()

@@ -1,7 +1,7 @@
-//! Describes every setting, from the comments and values of `config/default.toml`.
+//! Describes every setting for documents, from the comments and values of `config/default.toml`.
 //!
-//! The comment lines directly above a setting belong to it. A setting without a comment refers to
-//! the setting above it. An optional setting without a default is commented out there.
+//! The comment lines directly above a setting describe it. A setting without a comment refers to
+//! the setting above it. An optional setting without a default is commented out in this file.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use super::{
     sections::Settings,
 };
 
-/// The indentation of a comment that continues the remark on a commented-out setting.
+/// The indentation of a comment line that continues the remark on a commented-out setting.
 const CONTINUATION: &str = "        ";
 
 /// One setting, for documents.
@@ -89,7 +89,7 @@ fn scan_comments(text: &str, known: &BTreeSet<String>) -> Vec<Comment> {
     let mut section = "";
     let mut pending: Vec<&str> = Vec::new();
     let mut follows_setting = false;
-    // The last setting with a comment of its own.
+    // The last setting that has its own comment.
     let mut documented = None;
     for line in text.lines() {
         let is_known = |name: &str| known.contains(&format!("{section}.{name}"));
@@ -143,7 +143,7 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     (!name.is_empty() && name.chars().all(is_name)).then_some((name, value))
 }
 
-/// The remark behind the value of a commented-out setting.
+/// The remark after the value of a commented-out setting.
 fn remark(value: &str) -> String {
     value.split_once('(').map(|(_, remark)| without_brackets(remark)).unwrap_or_default()
 }

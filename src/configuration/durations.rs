@@ -1,11 +1,11 @@
-//! Bounds of durations: rejects zero where it has no meaning, and values that overflow clocks and
+//! Validates durations: rejects zero where it has no meaning, and values that overflow clocks and
 //! timers.
 
 use std::time::Duration;
 
 use super::{problem::Problem, sections::Settings};
 
-/// The longest duration of most settings. Much longer ones overflow clocks and timers.
+/// The longest duration of most settings. Much longer durations overflow clocks and timers.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The longest timeout that is passed to PostgreSQL.

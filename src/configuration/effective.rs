@@ -1,11 +1,11 @@
-//! The effective settings as a TOML file that can be used as `KEEPER_CONFIG`, without secrets.
+//! Writes the effective settings as a TOML file for `KEEPER_CONFIG`, without secrets.
 
 use config::{Value, ValueKind};
 use url::Url;
 
 use super::{descriptions::describe_settings, reader::Reader};
 
-/// Replaces a secret.
+/// The replacement of a secret.
 const REDACTED: &str = "redacted";
 
 /// Parameters of `database.url` that contain no secret.
@@ -25,7 +25,7 @@ const PUBLIC_PARAMETERS: [&str; 13] = [
     "user",
 ];
 
-/// Parameters of `database.url` whose values are redacted. A key can be given as its PEM text.
+/// Parameters of `database.url` whose values are redacted. The value of a key can be its PEM text.
 const SECRET_PARAMETERS: [&str; 4] = ["options", "password", "ssl-key", "sslkey"];
 
 /// Writes the merged settings of `reader`.
@@ -48,7 +48,7 @@ pub(super) fn to_toml(reader: &Reader) -> String {
     lines.join("\n")
 }
 
-/// A value with the type of its default: environment variables are text.
+/// Converts a value to the type of its default, because environment variables are text.
 fn typed(value: &Value, default: Option<&Value>) -> toml::Value {
     let text = || toml::Value::String(value.clone().into_string().unwrap_or_default());
     match (default.map(|default| &default.kind), &value.kind) {
@@ -67,7 +67,7 @@ fn typed(value: &Value, default: Option<&Value>) -> toml::Value {
     }
 }
 
-/// A list or a table, with the types of its file.
+/// Converts a list or a table, with the types of the file.
 fn to_toml_value(value: &Value) -> toml::Value {
     let text = || toml::Value::String(value.clone().into_string().unwrap_or_default());
     match &value.kind {

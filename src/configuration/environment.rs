@@ -49,7 +49,7 @@ fn read(
     let misspelled: Vec<_> = variables.keys().filter(|name| is_misspelled(name)).cloned().collect();
     let mut reader = Reader::open(file, variables)?;
     for name in misspelled {
-        reader.problem(&name, "unknown setting; write KEEPER__SECTION__NAME");
+        reader.problem(&name, "unknown setting; use the form KEEPER__SECTION__NAME");
     }
     let settings = Settings::take(&mut reader);
     for problem in settings.problems() {
@@ -59,7 +59,7 @@ fn read(
     Ok((settings, reader))
 }
 
-/// The sources of the settings besides the defaults.
+/// The sources of settings other than the defaults.
 struct Sources {
     file: Option<PathBuf>,
     variables: HashMap<String, String>,
@@ -70,12 +70,12 @@ impl Sources {
         let mut variables = HashMap::new();
         let mut problems = Vec::new();
         for (name, value) in env::vars_os() {
-            // The names of all settings are ASCII.
+            // A name that is not Unicode is not a setting.
             let Ok(name) = name.into_string() else { continue };
             match value.into_string() {
                 Ok(value) => drop(variables.insert(name, value)),
                 Err(_) if name.starts_with("KEEPER_") => {
-                    problems.push(Problem::new(name, "must be in UTF-8"));
+                    problems.push(Problem::new(name, "must be valid UTF-8"));
                 }
                 Err(_) => {}
             }
@@ -96,7 +96,7 @@ fn is_misspelled(name: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with('_') && rest.contains("__"))
 }
 
-/// The folder for the socket of `dev`.
+/// The folder for the PostgreSQL socket of `dev`.
 pub(crate) fn runtime_folder() -> PathBuf {
     let folder = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     folder.filter(|folder| folder.is_absolute()).unwrap_or_else(env::temp_dir)

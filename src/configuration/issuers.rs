@@ -60,7 +60,7 @@ fn default_maximum_age_seconds() -> u32 {
 }
 
 impl IssuerSettings {
-    /// The source of the key set; `None` if it is invalid or not exactly one.
+    /// The source of the key set; `None` unless there is exactly one, and it is valid.
     pub(crate) fn key_source(&self) -> Option<KeySource<'_>> {
         match (&self.jwks_file, &self.jwks_url) {
             (Some(file), None) => Some(KeySource::File(file)),
@@ -74,13 +74,12 @@ impl IssuerSettings {
     }
 }
 
-/// True for a URL with a user name or a password, which logs and tokens would disclose.
+/// True for a URL with a user name or a password, which logs and tokens would reveal.
 pub(super) fn has_credentials(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
-/// True for a text that a token can have in a claim. Surrounding blanks are easily overlooked and
-/// never match.
+/// True for a valid value of a claim. Surrounding spaces are easily overlooked and never match.
 pub(super) fn is_claim_text(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
 }
@@ -104,7 +103,7 @@ pub(super) fn issuer_problems(issuers: &[IssuerSettings], types: &CredentialType
     for entry in issuers {
         let credential_type = types.find(&entry.credential_type);
         if !credential_type.is_some_and(CredentialType::is_identifier) {
-            reject("credential_type must be an identifier type");
+            reject("credential_type must be an identifier type, such as ActiveDirectory");
         }
         if entry.has_credentials_in_url() {
             reject("URLs must not contain credentials; remove the user name and password");
@@ -115,13 +114,16 @@ pub(super) fn issuer_problems(issuers: &[IssuerSettings], types: &CredentialType
         }
         let texts = [&entry.issuer, &entry.audience, &entry.claim];
         if !texts.into_iter().all(|text| is_claim_text(text)) {
-            reject("issuer, audience and claim must not be empty or have surrounding blanks");
+            reject(
+                "issuer, audience and claim must not be empty, start or end with a space, or \
+                 contain control characters",
+            );
         }
         if entry.maximum_age_seconds == 0 {
             reject("maximum_age_seconds must be at least 1");
         }
         if names.contains(&&entry.issuer) {
-            reject("duplicate issuer");
+            reject("duplicate issuer; remove one of the entries");
         }
         names.push(&entry.issuer);
     }

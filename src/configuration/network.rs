@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::{problem::Problem, sections::Settings};
 use crate::domain::{host_name::is_host_name, origin_pattern::OriginPattern};
 
-/// The shortest prefix of a trusted network: 10.0.0.0/8, and `fc00::/7`. Every host in the network
-/// can forge the client address, which rate limits and audit events use.
+/// The shortest allowed prefixes of trusted networks, as in `10.0.0.0/8` and `fc00::/7`. Every host
+/// in the network can forge the client address, which rate limits and audit events use.
 const WIDEST_V4: u8 = 8;
 const WIDEST_V6: u8 = 7;
 
@@ -31,9 +31,9 @@ impl Settings {
         if !self.http.allowed_hosts.iter().all(|host| is_host_name(host)) {
             reject(
                 "http.allowed_hosts",
-                "must be host names such as keeper.example, or addresses, IPv6 as [2001:db8::1]; \
-                 without scheme, port, path, comma and *; other letters in the xn-- form; separate \
-                 them by spaces in a variable",
+                "must be host names such as keeper.example, or addresses such as 192.0.2.1 or \
+                 [2001:db8::1], without scheme, port, path, comma or *; write other letters in the \
+                 xn-- form; separate host names with spaces in a variable",
             );
         }
         if !is_base_path(&self.http.base_path) {
@@ -42,8 +42,8 @@ impl Settings {
         if !self.http.cors_origins.iter().all(|pattern| OriginPattern::parse(pattern).is_some()) {
             reject(
                 "http.cors_origins",
-                "must be *, or origins such as https://app.example, with * for subdomains or port; \
-                 separate them by spaces in a variable",
+                "must be *, or origins such as https://app.example, with * for subdomains or the \
+                 port; separate origins with spaces in a variable",
             );
         }
         problems
@@ -70,7 +70,7 @@ impl Settings {
             applications.iter().map(|known| known.token_sha256.to_lowercase()).collect();
         let names: HashSet<_> = applications.iter().map(|known| known.name.as_str()).collect();
         if digests.len() < applications.len() || names.len() < applications.len() {
-            reject("duplicate application name or digest");
+            reject("duplicate application name or token_sha256; remove one of the entries");
         }
         if applications.iter().any(|known| known.name.is_empty() || known.digest().is_none()) {
             reject("each application requires a name, and token_sha256 as 64 hexadecimal digits");
@@ -79,8 +79,8 @@ impl Settings {
     }
 }
 
-/// True for a valid base path. Clients normalize `.`, `..` and empty segments, so that a path with
-/// them is never requested.
+/// True for a valid base path. Clients normalize `.`, `..` and empty segments, so they never
+/// request a path that contains them.
 fn is_base_path(path: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
     let is_segment =
@@ -96,12 +96,12 @@ fn proxy_problem(network: &IpNet) -> Option<Problem> {
     };
     let widest = if network.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
     let reason = if network.prefix_len() < widest {
-        "trusts a network wider than /8 (IPv6: /7), in which every host can forge client addresses; \
-         list the proxies"
+        "must not contain a network wider than /8 (IPv6: /7), because every host in it can forge \
+         client addresses; list the proxies"
     } else if network.addr().is_unspecified() || network.addr().is_multicast() {
-        "contains an unspecified or multicast address; list the proxies"
+        "must not contain an unspecified or multicast address; list the proxies"
     } else if is_mapped {
-        "contains an IPv4-mapped IPv6 address; write it as IPv4"
+        "must not contain an IPv4-mapped IPv6 address; write it as IPv4"
     } else {
         return None;
     };

@@ -1,4 +1,4 @@
-//! Problems of the settings. A problem names the setting, never its value.
+//! Problems with the settings. A problem names the setting, never its value.
 
 /// One invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ impl Problem {
     }
 }
 
-/// All problems of the settings.
+/// All problems with the settings.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<Problem>);

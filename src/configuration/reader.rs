@@ -12,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::problem::{Problem, Problems};
 
-/// The defaults of all settings that have one, with their documentation.
+/// The file with the defaults and the documentation of the settings.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The merged sources, the settings that were read, and the problems.
@@ -23,7 +23,7 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
 }
 
-/// A list of words, as a TOML list or as a text with spaces.
+/// A list of words: a TOML list, or text with spaces.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Words {
@@ -138,12 +138,12 @@ impl Reader {
         find(&self.defaults.cache, setting)
     }
 
-    /// Ends reading. A value without a setting is a problem too.
+    /// Fails with all problems, if any. A value without a setting is also a problem.
     pub(super) fn finish(&mut self) -> Result<(), Problems> {
         let mut given = BTreeSet::new();
         collect_names("", &self.settings.cache, &mut given);
         for name in given.difference(&self.known) {
-            self.problems.push(Problem::new(name, "unknown setting"));
+            self.problems.push(Problem::new(name, "unknown setting; check the spelling"));
         }
         let problems = std::mem::take(&mut self.problems);
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
@@ -178,7 +178,7 @@ fn collect_names(prefix: &str, value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Describes the expected type. Messages of `config` would repeat the value.
+/// Describes the expected type. The messages of `config` would reveal the value.
 fn describe(error: &ConfigError) -> String {
     if let ConfigError::Type { expected, .. } = error {
         return format!("must be {expected}");
@@ -196,10 +196,11 @@ fn describe(error: &ConfigError) -> String {
     }
 }
 
-/// The position of a syntax error. The message of the parser would quote the line.
+/// Describes an unreadable file. A syntax error has its position only, because the message of the
+/// parser would reveal the line.
 fn unreadable_source(file: Option<&Path>, error: &ConfigError) -> Problem {
     let setting = file.map_or_else(|| "settings".to_owned(), |file| file.display().to_string());
-    let mut reason = "cannot read the file".to_owned();
+    let mut reason = "cannot read the file; check that it exists and its permissions".to_owned();
     if let ConfigError::FileParse { cause, .. } = error {
         let text = cause.to_string();
         let position = text.lines().next().filter(|line| line.starts_with("TOML parse error at"));

@@ -82,13 +82,13 @@ pub(crate) struct OperationsSettings {
 pub(crate) struct DatabaseSettings {
     pub(crate) url: Option<SecretString>,
     pub(crate) password_file: Option<PathBuf>,
-    /// The role that `migrate` grants the rights of `serve`. `None`: no grants.
+    /// The role to which `migrate` grants the privileges of `serve`. `None`: no grants.
     pub(crate) role: Option<String>,
     pub(crate) maximum_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Duration,
-    /// How long `serve` and `migrate` wait for a database that is not ready.
+    /// The maximum time that `serve` and `migrate` wait for a database that is not ready.
     pub(crate) startup_wait: Duration,
     pub(crate) migrate_on_start: bool,
 }
@@ -149,7 +149,7 @@ pub(crate) struct HashingSettings {
     pub(crate) maximum_memory_kib: u32,
     pub(crate) threads: usize,
     pub(crate) deadline: Duration,
-    /// The most verified secrets in the cache. Zero: no cache.
+    /// The maximum number of verified secrets in the cache. Zero: no cache.
     pub(crate) maximum_verified: usize,
     pub(crate) verified_lifetime: Duration,
 }
@@ -166,7 +166,8 @@ pub(crate) struct TicketSettings {
 pub(crate) struct SessionSettings {
     pub(crate) lifetime: Duration,
     pub(crate) maximum: Duration,
-    /// The lifetime of everything issued, from the login on. Zero: unlimited.
+    /// The maximum lifetime of issued tickets, sessions and tokens, from the login. Zero:
+    /// unlimited.
     pub(crate) absolute: Duration,
 }
 
@@ -275,7 +276,7 @@ impl HttpSettings {
 }
 
 const NETWORKS: &str =
-    "must be addresses or networks, such as 10.0.0.0/8; separate them by spaces in a variable";
+    "must be addresses or networks, such as 10.0.0.0/8; separate them with spaces in a variable";
 
 /// Reads networks and single addresses.
 fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {

@@ -1,4 +1,4 @@
-//! Validates settings in combination: contradictions, and values that `serve` rejects as unsafe.
+//! Validates the settings: invalid values, contradictions, and values that are unsafe for `serve`.
 
 use std::time::Duration;
 
@@ -23,16 +23,18 @@ use crate::domain::{
     stored_credential::HashParameters,
 };
 
-/// The upper bound of `hashing.maximum_verified`, which takes about 100 MB.
+/// The upper bound of `hashing.maximum_verified`. That many entries take about 100 MB.
 const MAXIMUM_VERIFIED: usize = 1_000_000;
 
-/// The most memory that one hash may fill, in KiB over all iterations. It takes about 15 seconds.
+/// The maximum memory that one hash may fill, in KiB over all iterations. This takes about 15
+/// seconds.
 const MAXIMUM_BLOCKS: u64 = 16 * 1024 * 1024;
 
 /// The longest role name that PostgreSQL does not truncate, in bytes.
 const LONGEST_ROLE: usize = 63;
 
-/// OWASP's equivalent argon2id parameters (Password Storage Cheat Sheet), as (KiB, iterations).
+/// The equivalent argon2id parameters of OWASP's Password Storage Cheat Sheet, as (KiB,
+/// iterations).
 const OWASP_PARAMETERS: [(u32, u32); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
@@ -51,7 +53,7 @@ impl Settings {
         CredentialTypes::new(additional.collect(), &self.credentials.default_type)
     }
 
-    /// The policy for new passwords; `None`: no rules.
+    /// The policy for new passwords; `None` if there are no rules.
     pub(crate) fn password_policy(&self) -> Option<PasswordPolicy> {
         let PasswordSettings { policy, with_second_factor, context_words } = &self.passwords;
         let minimum_characters =
@@ -115,14 +117,17 @@ impl Settings {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let context = &self.access_tokens.context;
         if context.is_empty() || !context.chars().all(is_plain) {
-            reject("access_tokens.context", "must consist of letters, digits, - and _");
+            reject("access_tokens.context", "must consist of ASCII letters, digits, - and _");
         }
         for (setting, text) in [
             ("access_tokens.issuer", &self.access_tokens.issuer),
             ("access_tokens.audience", &self.access_tokens.audience),
         ] {
             if !is_claim_text(text) {
-                reject(setting, "must not be empty or have surrounding blanks");
+                reject(
+                    setting,
+                    "must not be empty, start or end with a space, or contain control characters",
+                );
             } else if has_credentials(text) {
                 reject(
                     setting,
@@ -141,13 +146,13 @@ impl Settings {
         })
     }
 
-    /// Shorter words are ignored by the password policy, and a word with commas never matches.
+    /// The password policy ignores shorter words, and a word with a comma never matches.
     fn word_problem(&self) -> Option<Problem> {
         let is_valid = |word: &String| word.chars().count() >= SHORTEST_WORD && !word.contains(',');
         (!self.passwords.context_words.iter().all(is_valid)).then(|| {
             Problem::new(
                 "passwords.context_words",
-                "must be words of at least three characters without a comma; separate them by \
+                "must be words of at least three characters without a comma; separate words with \
                  spaces in a variable",
             )
         })
@@ -162,8 +167,7 @@ impl Settings {
     }
 
     /// Saving a credential waits for a connection, the hash, another connection and the lock on the
-    /// user. The response timeout must be longer than all of them, or it would hide which wait
-    /// timed out.
+    /// user. The response timeout must exceed their sum, or it would hide which wait timed out.
     fn answer_problem(&self) -> Option<Problem> {
         let waits = [
             self.database.acquire_timeout,
@@ -189,11 +193,11 @@ impl Settings {
             && memory_kib <= 4 * 1024 * 1024
             && u64::from(memory_kib) * u64::from(iterations) <= MAXIMUM_BLOCKS;
         if !is_valid {
-            let reason =
-                "invalid or excessive argon2id parameters; see `hashing` in config/default.toml";
+            let reason = "argon2id requires iterations from 1, parallelism from 1 to 255, \
+                          memory_kib from 8 * parallelism to 4194304, and memory_kib * iterations \
+                          up to 16777216";
             return Some(Problem::new("hashing", reason));
         }
-        // Each entry takes about 100 bytes.
         (self.hashing.maximum_verified > MAXIMUM_VERIFIED)
             .then(|| Problem::new("hashing.maximum_verified", "must be at most 1000000"))
     }
@@ -206,12 +210,18 @@ impl Settings {
         let mut seen = vec!["crm5/password".to_owned(), "activedirectory".to_owned()];
         for entry in &self.credentials.additional_types {
             if seen.contains(&names(entry)) || entry.name.eq_ignore_ascii_case(TICKET) {
-                reject("credentials.additional_types", "duplicate or built-in type name");
+                reject(
+                    "credentials.additional_types",
+                    "duplicate or built-in type name; choose another name",
+                );
             }
             seen.push(names(entry));
         }
         let Some(types) = self.credential_types() else {
-            reject("credentials.default_type", "unknown credential type");
+            reject(
+                "credentials.default_type",
+                "unknown credential type; use a built-in type or an entry of additional_types",
+            );
             return problems;
         };
         problems.extend(issuer_problems(&self.authentication.issuers, &types));
@@ -240,7 +250,7 @@ impl Settings {
         if !self.is_hashing_strong() {
             reject(
                 "hashing",
-                "weaker than OWASP's minimum; set hashing.memory_kib = 19456 and hashing.iterations = 2",
+                "the cost is below OWASP's minimum; set memory_kib = 19456 and iterations = 2",
             );
         }
         problems
@@ -250,7 +260,10 @@ impl Settings {
     pub(crate) fn problems_of_commands(&self) -> Vec<Problem> {
         let mut problems = self.problems_of_migrating();
         if self.keyring_file.is_none() {
-            problems.push(Problem::new("keyring.file", "is required"));
+            problems.push(Problem::new(
+                "keyring.file",
+                "is required; set it to the keyring file, which `keys generate` creates",
+            ));
         }
         problems
     }
@@ -258,6 +271,7 @@ impl Settings {
     /// Problems for `migrate`.
     pub(crate) fn problems_of_migrating(&self) -> Vec<Problem> {
         let is_missing = self.database.url.is_none();
-        is_missing.then(|| Problem::new("database.url", "is required")).into_iter().collect()
+        let reason = "is required; set it to the URL of the database";
+        is_missing.then(|| Problem::new("database.url", reason)).into_iter().collect()
     }
 }
