@@ -10,7 +10,7 @@
 //! | `security` | cryptography |
 //! | `domain` | types and rules without I/O |
 //! | `configuration`, `telemetry`, `clock` | settings, logs, the current time |
-//! | `log_filter`, `log_events` | the log filter, and the events that it never suppresses |
+//! | `log_filter`, `log_events` | the log filter, and the events that it always enables |
 //!
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]

@@ -17,7 +17,7 @@ macro_rules! alarm {
     };
 }
 
-/// Logs an anchor with these fields.
+/// Logs an anchor with its fields.
 macro_rules! anchor {
     ($($field:tt)+) => {
         tracing::info!(target: $crate::log_events::ANCHOR, { $($field)+ }, "anchor")

@@ -1,4 +1,4 @@
-//! Parses `log.level`: a level, and levels of single targets.
+//! Parses `log.level`: a default level, and levels of single targets.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ const TARGETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/log_targets.rs"));
 /// Targets of libraries that are not module paths.
 const NAMED_TARGETS: [&str; 3] = ["sqlx", "sqlx::query", "sqlx::postgres::notice"];
 
-/// Libraries whose default level is lower: they log details for their developers, or errors that
-/// any client can cause. `log.level` can enable them.
+/// Libraries with a less verbose default level: they log details for their developers, or errors
+/// that any client can cause. `log.level` can enable these events.
 const REDUCED: [(&str, LevelFilter); 3] = [
     ("actix_server", LevelFilter::WARN),
     ("actix_http", LevelFilter::OFF),
@@ -62,7 +62,7 @@ pub(crate) fn parse(text: &str) -> Result<Targets, BadFilter> {
             return Err(BadFilter::Repeated);
         }
     }
-    // Added last, so that no directive overrides them.
+    // Add these last, so that no directive overrides them.
     Ok(filter.with_target(ALARM, LevelFilter::ERROR).with_target(ANCHOR, LevelFilter::INFO))
 }
 

@@ -1,11 +1,11 @@
-//! The binary. All code is in the library.
+//! The entry point of the binary. All other code is in the library.
 #![forbid(unsafe_code)]
 
 use std::{alloc::System, process::ExitCode};
 
 use zeroizing_alloc::ZeroAlloc;
 
-/// Zeroizes all freed memory, also that of parsers, the web server and the database client.
+/// Zeroizes all freed memory, including memory of parsers, the web server and the database client.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 

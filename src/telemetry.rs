@@ -55,8 +55,8 @@ fn json<S: Subscriber + for<'span> LookupSpan<'span>>() -> impl Layer<S> {
     fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(io::stderr)
 }
 
-/// Installs a panic hook that logs the location of a panic and omits its message, which may contain a
-/// secret that a library was given.
+/// Installs a panic hook that logs the location of a panic and omits its message, which may contain
+/// a secret.
 pub(crate) fn hide_panic_messages() {
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(crate) fn hide_panic_messages() {
             let backtrace = Backtrace::capture();
             alarm!(location, %backtrace, "panicked");
         } else {
-            // There is no other place to report that stderr cannot be written.
+            // If stderr cannot be written, there is no other place to report it.
             let _ = writeln!(io::stderr(), "credential-keeper: panicked at {location}");
         }
     }));
@@ -123,7 +123,7 @@ mod tests {
         hide_panic_messages();
         let panicked = tracing::subscriber::with_default(log, || {
             let given = "a marked secret";
-            panic::catch_unwind(|| panic!("{given} is no number"))
+            panic::catch_unwind(|| panic!("{given} is not a number"))
         });
         panic::set_hook(before);
         let message = panicked.unwrap_err().downcast::<String>().unwrap();
@@ -137,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_task_does_not_reveal_its_panic_message() {
-        let ended = tokio::spawn(async { panic!("{} is no number", "a marked secret") }).await;
+        let ended = tokio::spawn(async { panic!("{} is not a number", "a marked secret") }).await;
         let error: JoinError = ended.unwrap_err();
         assert!(error.to_string().contains("a marked secret"), "{error}");
         assert!(!error_chain(&task_failed(error)).contains("a marked secret"));

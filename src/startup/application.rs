@@ -28,23 +28,25 @@ use crate::{
     storage::Database,
 };
 
-/// Listens on an address. Called before slower steps, so that a conflict is reported at once.
+/// Listens on an address. Call this before slower steps, to report a conflict immediately.
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
-    // The backlog of the standard library is 128. A burst of connections is longer, and clients
+    // The standard library sets a backlog of 128. A burst of connections can be larger, and clients
     // retry a dropped connection only after a second.
     rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
     Ok(listener)
 }
 
-/// The backlog: connections that wait to be accepted. The system may allow fewer.
+/// The maximum number of connections that wait to be accepted. The operating system may allow
+/// fewer.
 const BACKLOG: i32 = 4096;
 
-/// How long each of the last steps may take: writing anchors, and closing database connections.
+/// The timeout of each of the final steps: logging anchors, and closing database connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most connections of the operations listener: probes and a few metrics collectors.
+/// The maximum number of connections of the operations listener: probes and a few metrics
+/// collectors.
 const OPERATIONS_CONNECTIONS: usize = 128;
 
 /// The application, listening but not serving yet.
@@ -66,7 +68,7 @@ impl Application {
     /// called on the runtime that the database was opened on.
     ///
     /// # Errors
-    /// When an address is in use, or keys, issuers or hashing fail to load.
+    /// When an address is in use, or the keyring, an issuer or the hashing engine fails to load.
     pub fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
         Self::build_on(listen(settings.http.listen)?, settings, database)
     }
@@ -147,7 +149,7 @@ impl Application {
         self.hashing.capacity()
     }
 
-    /// The most memory of the process, in KiB.
+    /// The maximum memory of the process, in KiB.
     pub(crate) fn memory_ceiling_kib(&self) -> u64 {
         self.memory_ceiling_kib
     }
@@ -193,7 +195,7 @@ impl Application {
         if !anchor_period.is_zero()
             && tokio::time::timeout(CLOSE_TIMEOUT, anchors.log_rest()).await.is_err()
         {
-            tracing::warn!("timed out writing the last audit anchors");
+            tracing::warn!("timed out logging the last audit anchors");
         }
         hashing.close();
         tracing::info!(hashes = hashing.hashed(), "stopped");

@@ -1,4 +1,4 @@
-//! Puts the capabilities of the service together from the settings.
+//! Builds the capabilities of the service from the settings.
 
 use std::sync::Arc;
 
@@ -52,17 +52,17 @@ use crate::{
     storage::Database,
 };
 
-/// Everything that a process of the service consists of, apart from its listeners.
+/// The components of a process of the service, without listeners.
 pub(crate) struct Components {
     pub(crate) database: Database,
     pub(crate) hashing: Arc<HashingEngine>,
-    /// The most memory that the process uses, in KiB.
+    /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
-    /// What request handlers use.
+    /// The capabilities of request handlers.
     pub(crate) services: Services,
-    /// What only commands use.
+    /// The capabilities of commands only.
     pub(crate) administration: Administration,
-    /// What runs beside requests.
+    /// The background tasks.
     pub(crate) background: Background,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Administration {
     pub(crate) diagnostics: Diagnostics,
 }
 
-/// The tasks that run beside requests.
+/// The tasks that run in the background.
 pub(crate) struct Background {
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) housekeeping: Housekeeping,
@@ -85,7 +85,7 @@ pub(crate) struct Background {
     pub(crate) rehashing: Rehashing,
 }
 
-/// The shared parts that capabilities are built from.
+/// The shared components that the capabilities are built from.
 struct Parts {
     database: Database,
     keyring: Arc<Keyring>,
@@ -145,10 +145,11 @@ impl Parts {
     }
 }
 
-/// Reads the keys, starts the hashing threads, and puts the capabilities together.
+/// Reads the keyring, starts the hashing threads, and builds the capabilities.
 ///
 /// # Errors
-/// When a required setting is missing, or keys, issuers or hashing cannot be used.
+/// When a required setting is missing, or the keyring, an issuer or the hashing engine fails to
+/// load.
 pub(crate) fn build(settings: &Settings, database: Database) -> Result<Components, StartError> {
     let parts = Parts::new(settings, database)?;
     let issuers = load_issuers(settings, &parts.types)?;
@@ -218,7 +219,7 @@ impl Saving {
     }
 }
 
-/// The capabilities that authenticate.
+/// The capabilities that authenticate callers.
 struct Authentication {
     issued: Arc<IssuedTickets>,
     tokens: Arc<Tokens>,

@@ -25,11 +25,11 @@ use crate::{
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Opens the database like [`connect`], and retries for `database.startup_wait_seconds`: in a
-/// deployment that starts everything at once, the database can become ready later. `print_status`
-/// is called once when the first attempt fails.
+/// deployment that starts all containers at once, the database can become ready later. Calls
+/// `print_status` once, when the first attempt fails.
 ///
 /// # Errors
-/// Those of [`connect`], after the wait.
+/// The errors of [`connect`], after the wait.
 pub(crate) async fn connect_when_ready(
     settings: &Settings,
     print_status: impl FnOnce(&str),
@@ -53,7 +53,7 @@ pub(crate) async fn connect_when_ready(
     }
 }
 
-/// Opens the database of the settings with a first connection.
+/// Opens the database of the settings and establishes a first connection.
 ///
 /// # Errors
 /// When a setting is missing or invalid, or the connection fails.
@@ -63,7 +63,7 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
         return Err(StartError::Setting(Problems(problems).to_string()));
     }
     let settings = &settings.database;
-    let missing = || StartError::Setting("database.url: is required".to_owned());
+    let missing = || StartError::Setting("database.url: is required; set it".to_owned());
     let url = settings.url.as_ref().ok_or_else(missing)?;
     let options = ConnectOptions {
         url,
@@ -76,7 +76,7 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
     Ok(storage::connect(options).await?)
 }
 
-/// Reads the file for each connection, so that a rotated password is used without a restart.
+/// Reads the file for each connection, so that a rotated password takes effect without a restart.
 fn password_source(file: PathBuf) -> PasswordSource {
     Box::new(move || Ok(read_password(&file)?))
 }
@@ -89,10 +89,10 @@ pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartE
     }
 }
 
-/// Applies the pending migrations, marks a new database with its kind, and grants `database.role`
-/// the rights of `serve`.
+/// Applies the pending migrations, records the kind of a new database, and grants `database.role`
+/// the privileges of `serve`.
 ///
-/// `dev` and `serve` never share a database: the passwords of a demo are published.
+/// `dev` and `serve` never share a database, because the passwords of a demo are published.
 pub(crate) async fn migrate(
     settings: &Settings,
     database: &Database,
@@ -108,7 +108,7 @@ pub(crate) async fn migrate(
     Ok(())
 }
 
-/// Fails when the database has another kind.
+/// Fails when the database is of another kind.
 pub(crate) async fn require_kind(
     database: &Database,
     kind: InstallationKind,

@@ -1,9 +1,8 @@
-//! The limit of open files, which bounds the number of connections.
+//! The limit of open files, which limits the number of connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// File descriptors for everything but client connections: the database, listeners, files and the
-/// runtime.
+/// File descriptors reserved for the database, listeners, files and the runtime.
 const RESERVED: usize = 256;
 
 /// The number of client connections that the limit of open files allows, at most `wanted`. Raises

@@ -1,4 +1,4 @@
-//! Errors that keep the application from starting, as messages for the operator.
+//! Errors that prevent the application from starting, as messages for the operator.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -50,7 +50,7 @@ pub enum StartError {
     #[error("{0} database migrations are pending; run `credential-keeper migrate`")]
     PendingMigrations(usize),
     /// The database belongs to the other kind of installation.
-    #[error("this is a {0} database; dev and serve require separate databases")]
+    #[error("this is a {0} database; use separate databases for dev and serve")]
     WrongKind(&'static str),
     /// Adding an initial user failed.
     #[error(transparent)]
@@ -74,7 +74,7 @@ impl StartError {
 
 fn reason(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::AddrInUse {
-        return "another program is listening on this address".to_owned();
+        return "address already in use; stop the other program or choose another port".to_owned();
     }
     error.to_string()
 }

@@ -45,7 +45,7 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
         Some(Ok(url)) => {
             if url.has_password && password_file.is_some() {
                 let reason =
-                    "contains a password, and database.password_file is set; remove one of the two";
+                    "contains a password, and database.password_file is set; remove either one";
                 problems.push(problem("database.url", reason));
             }
             let unreadable =

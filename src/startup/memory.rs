@@ -1,15 +1,15 @@
-//! The memory ceiling of the process, which is known at startup.
+//! Calculates the memory ceiling of the process at startup.
 
 use crate::security::hashing::Capacity;
 
-/// Memory without connections and hashing, in KiB.
+/// The maximum memory without connections and hashing, in KiB.
 const BASE_KIB: u64 = 40 * 1024;
 
-/// The most memory of one connection, in KiB.
+/// The maximum memory of one connection, in KiB.
 const CONNECTION_KIB: u64 = 24;
 
-/// The most memory of the process, in KiB: the base, the hashing threads, 10 % for the overhead of
-/// the allocator, and all connections.
+/// The maximum memory of the process, in KiB: the base, the hashing threads, 10 % for the overhead
+/// of the allocator, and all connections.
 pub(super) fn ceiling_kib(hashing: Capacity, maximum_connections: usize) -> u64 {
     let fixed = BASE_KIB + hashing.memory_kib;
     let connections = u64::try_from(maximum_connections).unwrap_or(u64::MAX);

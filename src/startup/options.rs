@@ -1,4 +1,4 @@
-//! What the settings say to the capabilities, in their own types.
+//! Converts settings to the option types of the capabilities.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     service::authentication::{EnabledSchemes, issued::Lifetimes},
 };
 
-/// A required setting is missing.
+/// The error for a missing required setting.
 pub(super) fn missing(setting: &str) -> StartError {
     StartError::Setting(format!("{setting}: is required"))
 }
@@ -50,12 +50,12 @@ pub(super) fn load_issuers(
     types: &CredentialTypes,
 ) -> Result<Vec<Issuer>, IssuerError> {
     let load = |entry: &IssuerSettings| {
-        // The canonical spelling, as in stored credentials.
+        // Use the canonical spelling, as in stored credentials.
         let bound = types.find(&entry.credential_type);
         let keys = match entry.key_source() {
             Some(configuration::KeySource::Url(url)) => KeySource::Url(url),
             Some(configuration::KeySource::File(file)) => KeySource::File(file.to_owned()),
-            // The validation of the settings refuses this.
+            // Unreachable: the validation of the settings rejects this.
             None => KeySource::File(PathBuf::new()),
         };
         Issuer::load(IssuerOptions {
@@ -92,7 +92,7 @@ pub(super) fn access_tokens(settings: &Settings) -> AccessTokens {
 /// The schemes that the installation accepts.
 pub(super) fn enabled_schemes(settings: &Settings) -> EnabledSchemes {
     EnabledSchemes {
-        // Online, passwords are accepted on the login page only.
+        // An online installation accepts passwords on the login page only.
         basic: settings.authentication.basic
             && settings.installation.installation_type == InstallationType::Onsite,
         so_ticket: settings.authentication.so_ticket,

@@ -1,4 +1,4 @@
-//! Keeps secrets in the memory of this process: disables core dumps and tracing, and locks memory.
+//! Keeps secrets in the memory of this process: disables core dumps and ptrace, and locks memory.
 
 use rustix::{
     mm::{MlockAllFlags, mlockall},
@@ -8,27 +8,27 @@ use rustix::{
 /// The protections that the operating system granted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Protection {
-    /// True: core dumps are disabled, and other processes of this account cannot read the memory.
+    /// Core dumps are disabled, and other processes of this account cannot read the memory.
     pub(crate) core_dumps_off: bool,
-    /// True: memory is not swapped.
+    /// Memory is not swapped.
     pub(crate) memory_locked: bool,
 }
 
-/// Disables core dumps, also of child processes, and tracing by other processes.
+/// Disables core dumps, also of child processes, and ptrace by other processes.
 pub(crate) fn forbid_core_dumps() -> bool {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let is_limited = setrlimit(Resource::Core, none).is_ok();
     is_limited && set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok()
 }
 
-/// Disables core dumps, and locks memory if the process may lock without a limit. Under a limit, a
-/// later allocation would fail.
+/// Disables core dumps, and locks memory if the process may lock memory without a limit. With a
+/// limit, a later allocation would fail.
 pub(crate) fn protect() -> Protection {
     Protection { core_dumps_off: forbid_core_dumps(), memory_locked: lock_memory() }
 }
 
-/// Locks memory if there is no limit, or with `CAP_IPC_LOCK`. The test for the capability sets the
-/// limit to zero and tries: the capability sets of a container can be misleading.
+/// Locks memory if there is no limit, or with `CAP_IPC_LOCK`. To test for the capability, sets the
+/// limit to zero and tries to lock, because the capability sets of a container can be misleading.
 fn lock_memory() -> bool {
     // ONFAULT locks used pages only, not reserved stacks and arenas.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;

@@ -30,7 +30,7 @@ use crate::{
 /// Additional connections per worker: evicted connections that are still closing.
 const EXCESS: usize = 64;
 
-/// How long a connection may take to close.
+/// The timeout for closing a connection.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running web server.
@@ -53,6 +53,7 @@ impl RunningServer {
             }
         }
     }
+
     /// Closes the listener, finishes accepted requests and stops.
     pub(super) async fn stop(self) -> Result<(), StartError> {
         self.handle.stop(true).await;
@@ -95,7 +96,7 @@ where
             .keep_alive(timeouts.idle)
             .client_request_timeout(timeouts.read)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            // A client that closes its side is gone; its request is cancelled.
+            // A client that closes its side does not wait for the response; cancel its request.
             .h1_allow_half_closed(false)
             .on_connect_ext(|stream: &TimedStream<TcpStream>, data| {
                 data.insert(stream.progress());
@@ -129,12 +130,12 @@ fn register(
     let registration = registry.register(peer.map(|peer| peer.ip()));
     let registration =
         registration.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
-    // Responses are short: Nagle's algorithm would only delay them.
+    // Disable Nagle's algorithm, which delays short responses.
     let _ = socket.set_nodelay(true);
     Ok((TimedStream::new(socket, timeouts, registration), peer))
 }
 
-/// Logs responses of the web server to requests that never reach the application.
+/// Logs invalid requests, which the web server answers without the application.
 fn log_failure(error: DispatchError) -> DispatchError {
     if let DispatchError::Parse(cause) = &error {
         let status = if matches!(cause, ParseError::TooLarge) { 431 } else { 400 };

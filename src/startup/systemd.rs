@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Notifies that the service accepts connections.
+/// Notifies systemd that the service accepts connections.
 pub(crate) fn notify_ready() {
     notify(NotifyState::Ready);
 }
 
-/// Notifies that the service is stopping.
+/// Notifies systemd that the service is stopping.
 pub(super) fn notify_stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Notifies the watchdog twice per period that the runtime runs tasks. Returns at once without a
-/// watchdog.
+/// Notifies the watchdog twice per period while the runtime runs tasks. Returns immediately if no
+/// watchdog is enabled.
 pub(super) async fn feed_watchdog() {
     let Some(period) = sd_notify::watchdog_enabled().filter(|period| *period > Duration::ZERO)
     else {
