@@ -122,8 +122,8 @@ mod tests {
         let before = panic::take_hook();
         hide_panic_messages();
         let panicked = tracing::subscriber::with_default(log, || {
-            let given = "a marked secret";
-            panic::catch_unwind(|| panic!("{given} is not a number"))
+            let secret = "a marked secret";
+            panic::catch_unwind(|| panic!("{secret} is not a number"))
         });
         panic::set_hook(before);
         let message = panicked.unwrap_err().downcast::<String>().unwrap();

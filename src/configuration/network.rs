@@ -67,12 +67,12 @@ impl Settings {
         let mut reject = |reason| problems.push(Problem::new("installation.applications", reason));
         let applications = &self.installation.applications;
         let digests: HashSet<_> =
-            applications.iter().map(|known| known.token_sha256.to_lowercase()).collect();
-        let names: HashSet<_> = applications.iter().map(|known| known.name.as_str()).collect();
+            applications.iter().map(|entry| entry.token_sha256.to_lowercase()).collect();
+        let names: HashSet<_> = applications.iter().map(|entry| entry.name.as_str()).collect();
         if digests.len() < applications.len() || names.len() < applications.len() {
             reject("duplicate application name or token_sha256; remove one of the entries");
         }
-        if applications.iter().any(|known| known.name.is_empty() || known.digest().is_none()) {
+        if applications.iter().any(|entry| entry.name.is_empty() || entry.digest().is_none()) {
             reject("each application requires a name, and token_sha256 as 64 hexadecimal digits");
         }
         problems

@@ -140,9 +140,9 @@ impl Reader {
 
     /// Fails with all problems, if any. A value without a setting is also a problem.
     pub(super) fn finish(&mut self) -> Result<(), Problems> {
-        let mut given = BTreeSet::new();
-        collect_names("", &self.settings.cache, &mut given);
-        for name in given.difference(&self.known) {
+        let mut present = BTreeSet::new();
+        collect_names("", &self.settings.cache, &mut present);
+        for name in present.difference(&self.known) {
             self.problems.push(Problem::new(name, "unknown setting; check the spelling"));
         }
         let problems = std::mem::take(&mut self.problems);

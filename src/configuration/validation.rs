@@ -206,16 +206,16 @@ impl Settings {
         let mut problems: Vec<Problem> =
             self.credentials.additional_types.iter().flat_map(TypeSettings::problems).collect();
         let mut reject = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
-        let names = |entry: &TypeSettings| entry.name.to_lowercase();
+        let canonical_name = |entry: &TypeSettings| entry.name.to_lowercase();
         let mut seen = vec!["crm5/password".to_owned(), "activedirectory".to_owned()];
         for entry in &self.credentials.additional_types {
-            if seen.contains(&names(entry)) || entry.name.eq_ignore_ascii_case(TICKET) {
+            if seen.contains(&canonical_name(entry)) || entry.name.eq_ignore_ascii_case(TICKET) {
                 reject(
                     "credentials.additional_types",
                     "duplicate or built-in type name; choose another name",
                 );
             }
-            seen.push(names(entry));
+            seen.push(canonical_name(entry));
         }
         let Some(types) = self.credential_types() else {
             reject(

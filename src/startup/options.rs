@@ -51,7 +51,7 @@ pub(super) fn load_issuers(
 ) -> Result<Vec<Issuer>, IssuerError> {
     let load = |entry: &IssuerSettings| {
         // Use the canonical spelling, as in stored credentials.
-        let bound = types.find(&entry.credential_type);
+        let found = types.find(&entry.credential_type);
         let keys = match entry.key_source() {
             Some(configuration::KeySource::Url(url)) => KeySource::Url(url),
             Some(configuration::KeySource::File(file)) => KeySource::File(file.to_owned()),
@@ -62,7 +62,7 @@ pub(super) fn load_issuers(
             issuer: &entry.issuer,
             audience: &entry.audience,
             keys,
-            credential_type: bound.map_or(entry.credential_type.as_str(), CredentialType::as_str),
+            credential_type: found.map_or(entry.credential_type.as_str(), CredentialType::as_str),
             claim: &entry.claim,
             maximum_age: Duration::from_secs(entry.maximum_age_seconds.into()),
         })
