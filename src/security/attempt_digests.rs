@@ -28,7 +28,7 @@ pub(crate) fn address_digest(keyring: &Keyring, network: IpAddr) -> Vec<u8> {
 }
 
 /// The digest of a secret that was attempted for a subject.
-pub(crate) fn tried_digest(
+pub(crate) fn secret_digest(
     keyring: &Keyring,
     subject: Subject,
     value: &CredentialValue,
@@ -67,11 +67,11 @@ mod tests {
         let ring = ring();
         let value = |text: &str| CredentialValue::parse("V", &SecretString::from(text)).unwrap();
         let subject = |id: i32| Subject::from(UserId::try_from(id).unwrap());
-        let base = tried_digest(&ring, subject(1), &value("a"));
+        let base = secret_digest(&ring, subject(1), &value("a"));
         assert_eq!(base.len(), SECRET_DIGEST_LENGTH);
-        assert_eq!(base, tried_digest(&ring, subject(1), &value("a")));
-        assert_ne!(base, tried_digest(&ring, subject(2), &value("a")));
-        assert_ne!(base, tried_digest(&ring, subject(1), &value("b")));
+        assert_eq!(base, secret_digest(&ring, subject(1), &value("a")));
+        assert_ne!(base, secret_digest(&ring, subject(2), &value("a")));
+        assert_ne!(base, secret_digest(&ring, subject(1), &value("b")));
         assert_ne!(pseudo_subject(&ring, "a"), pseudo_subject(&ring, "b"));
     }
 }

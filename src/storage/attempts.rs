@@ -81,7 +81,7 @@ fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime>
 }
 
 /// Reserves an attempt from an unknown address for each of the types that allow one, and returns
-/// these. A secret that was tried lately is not counted again.
+/// these. A recently attempted secret is not counted again.
 #[tracing::instrument(name = "db.attempts.reserve_attempt", skip_all)]
 pub(crate) async fn reserve_attempt(
     connection: &mut PgConnection,
@@ -115,7 +115,7 @@ const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authenti
 
 /// Reserves an attempt from a known address that has failures left; returns whether it was reserved.
 #[tracing::instrument(name = "db.attempts.reserve_known_attempt", skip_all)]
-pub(crate) async fn charge_known(
+pub(crate) async fn reserve_known_attempt(
     connection: &mut PgConnection,
     attempt: &Attempt,
 ) -> Result<bool, StorageError> {
@@ -133,10 +133,10 @@ pub(crate) async fn charge_known(
     Ok(is_reserved)
 }
 
-/// Counts an attempt that [`charge_known`] has reserved as a failure in a row, for lockout only:
+/// Counts an attempt that [`reserve_known_attempt`] has reserved as a failure in a row, for lockout only:
 /// throttling is for unknown addresses. Returns the counters as [`reserve_attempt`] does.
 #[tracing::instrument(name = "db.attempts.count_known_attempt", skip_all)]
-pub(crate) async fn count_known(
+pub(crate) async fn count_known_attempt(
     connection: &mut PgConnection,
     attempt: &Attempt,
     types: &[String],
@@ -237,7 +237,7 @@ pub(crate) async fn list(
 }
 
 /// Resets the failures of a user, of one type or of all; returns whether there were any.
-pub(crate) async fn forget(
+pub(crate) async fn reset(
     connection: &mut PgConnection,
     user_id: UserId,
     credential_type: Option<&str>,
@@ -255,7 +255,7 @@ pub(crate) async fn forget(
 /// Deletes failures of addresses that are older than `before`: up to `limit` rows of each of the two
 /// tables, without those of known addresses. Returns the larger number of deleted rows.
 #[tracing::instrument(name = "db.attempts.sweep", skip_all)]
-pub(crate) async fn delete_callers_before(
+pub(crate) async fn delete_stale_addresses(
     connection: &mut PgConnection,
     before: OffsetDateTime,
     limit: i64,

@@ -21,7 +21,7 @@ pub(crate) struct CredentialUse {
 /// Records uses, except for credentials whose last recorded use is less than `step` earlier. Locked rows
 /// are skipped.
 #[tracing::instrument(name = "db.credentials.record_uses", skip_all)]
-pub(crate) async fn note(
+pub(crate) async fn record(
     connection: &mut PgConnection,
     uses: &[CredentialUse],
     step: Duration,

@@ -207,7 +207,7 @@ pub(crate) async fn next_ids(
 }
 
 /// Lists those of these ids that are or were assigned.
-pub(crate) async fn given_ids(
+pub(crate) async fn assigned_ids(
     connection: &mut PgConnection,
     user_ids: &[i32],
 ) -> Result<Vec<i32>, StorageError> {
@@ -218,7 +218,7 @@ pub(crate) async fn given_ids(
 }
 
 /// True when the id is or was assigned.
-pub(crate) async fn was_given(
+pub(crate) async fn is_assigned(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<bool, StorageError> {

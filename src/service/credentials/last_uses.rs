@@ -97,7 +97,7 @@ impl LastUses {
 
 async fn write(database: &Database, uses: &[CredentialUse]) -> Result<(), StorageError> {
     let mut connection = database.connection().await?;
-    credential_uses::note(&mut connection, uses, INTERVAL).await?;
+    credential_uses::record(&mut connection, uses, INTERVAL).await?;
     connection.release();
     Ok(())
 }

@@ -117,7 +117,7 @@ impl BulkImport {
             imported.iter().filter_map(|user| user.user_id).map(UserId::as_i32).collect();
         let mut connection = self.database.connection().await?;
         let names = users::taken_names(&mut connection, &names, None).await?;
-        let ids = users::given_ids(&mut connection, &ids).await?;
+        let ids = users::assigned_ids(&mut connection, &ids).await?;
         connection.release();
         Ok(Taken { names, ids })
     }

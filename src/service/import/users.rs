@@ -110,7 +110,7 @@ impl UserImport {
     async fn require_free_id(&self, user_id: Option<UserId>) -> Result<(), ChangeUserError> {
         let Some(user_id) = user_id else { return Ok(()) };
         let mut connection = self.database.connection().await?;
-        if users::was_given(&mut connection, user_id).await? {
+        if users::is_assigned(&mut connection, user_id).await? {
             return Err(InvalidField::new("id", Reason::Taken).into());
         }
         Ok(())

@@ -55,7 +55,7 @@ impl Housekeeping {
         loop {
             let before = clock::now() - ADDRESS_WINDOW;
             let mut connection = self.database.connection().await?;
-            let deleted = attempts::delete_callers_before(&mut connection, before, BATCH).await?;
+            let deleted = attempts::delete_stale_addresses(&mut connection, before, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }

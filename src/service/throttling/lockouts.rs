@@ -57,7 +57,7 @@ impl Lockouts {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
-        if !attempts::forget(&mut transaction, user_id, type_name).await? {
+        if !attempts::reset(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }
         let change = AuditedChange {

@@ -15,7 +15,7 @@ use crate::{
         credential::CredentialValue,
     },
     security::{
-        attempt_digests::{address_digest, tried_digest},
+        attempt_digests::{address_digest, secret_digest},
         keyring::Keyring,
     },
     service::errors::AttemptError,
@@ -81,7 +81,7 @@ impl Throttling {
         Attempt {
             subject,
             address: self.address_digest(client_info),
-            secret: tried_digest(&self.keyring, subject, value),
+            secret: secret_digest(&self.keyring, subject, value),
             at,
         }
     }
@@ -129,8 +129,9 @@ impl Throttling {
         may_be_known_address: bool,
     ) -> Result<Vec<ReservedAttempt>, AttemptError> {
         let mut connection = self.database.connection().await?;
-        if may_be_known_address && attempts::charge_known(&mut connection, attempt).await? {
-            let counted = attempts::count_known(&mut connection, attempt, &types).await?;
+        if may_be_known_address && attempts::reserve_known_attempt(&mut connection, attempt).await?
+        {
+            let counted = attempts::count_known_attempt(&mut connection, attempt, &types).await?;
             connection.release();
             let mut reserved = self.reserved(attempt, counted);
             reserved.retain(|reserved| !reserved.is_locked);
