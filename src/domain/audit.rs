@@ -134,6 +134,6 @@ pub(crate) struct ChainHead {
     pub(crate) sequence: i64,
     pub(crate) mac: Vec<u8>,
     pub(crate) session_epoch: i64,
-    pub(crate) acts_on_anybody: bool,
+    pub(crate) may_administer_users: bool,
     pub(crate) is_retired: bool,
 }

@@ -83,8 +83,8 @@ impl Principal {
     }
 
     /// True for administrators and system users, who may act on every user.
-    pub(crate) fn may_act_on_anybody(&self) -> bool {
-        self.user.may_act_on_anybody()
+    pub(crate) fn may_administer_users(&self) -> bool {
+        self.user.may_administer_users()
     }
 
     /// True when the caller may call agents: onsite every caller; online trusted applications and the
@@ -101,7 +101,7 @@ impl Principal {
         user_id: UserId,
         credential_type: &CredentialType,
     ) -> bool {
-        self.may_act_on_anybody()
+        self.may_administer_users()
             || (self.user.may_act()
                 && self.user_id() == user_id
                 && credential_type.is_password()
@@ -110,25 +110,25 @@ impl Principal {
 
     /// True when the caller may replace that user's password with the old one as proof.
     pub(crate) fn may_change_password_of(&self, user: &UserReference) -> bool {
-        self.may_act_on_anybody() || (self.user.may_act() && user.is(&self.user))
+        self.may_administer_users() || (self.user.may_act() && user.is(&self.user))
     }
 
     /// True when the caller may read that user.
     pub(crate) fn may_read(&self, user: &UserReference) -> bool {
-        self.may_act_on_anybody() || user.is(&self.user)
+        self.may_administer_users() || user.is(&self.user)
     }
 
     /// True when the caller may list and end that user's tickets and sessions. Anonymous users may not:
     /// they share one account.
     pub(crate) fn may_end_sessions_of(&self, user: &UserReference) -> bool {
-        self.may_act_on_anybody()
+        self.may_administer_users()
             || (user.is(&self.user) && self.user.user_type != UserType::Anonymous)
     }
 
     /// The user that the caller refers to. A caller without rights on other users refers to themselves by
     /// id, even when their login name has changed meanwhile.
     pub(crate) fn meaning(&self, user: UserReference) -> UserReference {
-        if self.may_act_on_anybody() || !user.is(&self.user) {
+        if self.may_administer_users() || !user.is(&self.user) {
             user
         } else {
             UserReference::Id(self.user_id())
@@ -173,9 +173,9 @@ impl Actor<'_> {
     }
 
     /// True when the actor may act on every user.
-    pub(crate) fn may_act_on_anybody(self) -> bool {
+    pub(crate) fn may_administer_users(self) -> bool {
         match self {
-            Self::Principal(principal) => principal.may_act_on_anybody(),
+            Self::Principal(principal) => principal.may_administer_users(),
             Self::Command => true,
         }
     }

@@ -227,8 +227,8 @@ pub(crate) struct User {
 
 impl User {
     /// True for administrators and system users, who may act on every user.
-    pub(crate) fn may_act_on_anybody(&self) -> bool {
-        acts_on_anybody(self.user_type, self.is_administrator) && !self.is_retired
+    pub(crate) fn may_administer_users(&self) -> bool {
+        may_administer_users(self.user_type, self.is_administrator) && !self.is_retired
     }
 
     /// True for administrators. The flag alone is not enough: it gives external users no rights.
@@ -243,7 +243,7 @@ impl User {
 }
 
 /// True when a user with these properties may act on every user, unless retired.
-pub(crate) fn acts_on_anybody(user_type: UserType, is_administrator: bool) -> bool {
+pub(crate) fn may_administer_users(user_type: UserType, is_administrator: bool) -> bool {
     (is_administrator || user_type == UserType::System) && !user_type.is_outside()
 }
 

@@ -67,7 +67,7 @@ mod tests {
             sequence: 3,
             mac: vec![1; 32],
             session_epoch: 0,
-            acts_on_anybody: false,
+            may_administer_users: false,
             is_retired: false,
         };
         let anchor = Anchor::of(&ring, &head);

@@ -7,7 +7,7 @@ use super::error::StorageError;
 use crate::domain::{
     audit::{AuditEvent, AuditKind, ChainHead, ChainLink},
     principal::AuthenticationScheme,
-    user::{UserId, UserType, acts_on_anybody},
+    user::{UserId, UserType, may_administer_users},
 };
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "audit_events" };
@@ -34,7 +34,8 @@ impl TryFrom<HeadRow> for ChainHead {
             sequence: row.audit_sequence,
             mac: row.audit_mac,
             session_epoch: row.session_epoch,
-            acts_on_anybody: !row.is_deleted && acts_on_anybody(user_type, row.is_administrator),
+            may_administer_users: !row.is_deleted
+                && may_administer_users(user_type, row.is_administrator),
             is_retired: row.is_retired,
         })
     }

@@ -74,7 +74,7 @@ pub(in crate::http) async fn current_principal(
 }
 
 fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
-    let may_administer = principal.may_act_on_anybody();
+    let may_administer = principal.may_administer_users();
     let user = principal.user;
     SoPrincipalCarrier {
         user_type: user_type_name(user.user_type),

@@ -66,7 +66,7 @@ struct ChainState {
     sequence: i64,
     mac: Vec<u8>,
     session_epoch: i64,
-    acts_on_anybody: bool,
+    may_administer_users: bool,
     is_retired: bool,
     /// The version of each credential.
     credentials: BTreeMap<String, i64>,
@@ -90,12 +90,12 @@ impl ChainState {
             AuditKind::CredentialDeleted => {
                 self.credentials.remove(&credential_type);
             }
-            AuditKind::AdministratorGranted => self.acts_on_anybody = true,
-            AuditKind::AdministratorRevoked => self.acts_on_anybody = false,
+            AuditKind::AdministratorGranted => self.may_administer_users = true,
+            AuditKind::AdministratorRevoked => self.may_administer_users = false,
             AuditKind::UserRetired => self.is_retired = true,
             AuditKind::UserReactivated => self.is_retired = false,
             AuditKind::UserDeleted => {
-                self.acts_on_anybody = false;
+                self.may_administer_users = false;
                 self.is_retired = true;
                 self.credentials.clear();
             }
@@ -171,7 +171,7 @@ impl ChainVerifier {
             found.push(Discrepancy::HeadChanged(state.sequence));
         }
         for (differs, discrepancy) in [
-            (head.acts_on_anybody != state.acts_on_anybody, Discrepancy::RightsChanged),
+            (head.may_administer_users != state.may_administer_users, Discrepancy::RightsChanged),
             (head.is_retired != state.is_retired, Discrepancy::RetirementChanged),
             (head.session_epoch != state.session_epoch, Discrepancy::EpochChanged),
         ] {

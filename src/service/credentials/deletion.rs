@@ -26,7 +26,7 @@ impl Credentials {
         user_id: UserId,
         credential_type: &CredentialType,
     ) -> Result<bool, ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         let type_name = credential_type.as_str();

@@ -57,7 +57,7 @@ impl Passwords {
         context: ChangeContext<'_>,
         command: SetPassword,
     ) -> Result<(), SaveCredentialError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(SaveCredentialError::Forbidden);
         }
         let user_id = self.resolve(&command.user).await?.user_id;

@@ -84,7 +84,7 @@ impl Credentials {
                 credential.credential_type.as_str()
             ))?;
         let (head, stored_validity) = found.ok_or(SaveCredentialError::UnknownUser)?;
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             // An owner's save does not extend a validity that an operator or the type set.
             let is_renewed = credential.credential_type.lifetime().is_some();
             credential.validity = stored_validity.filter(|_| !is_renewed);

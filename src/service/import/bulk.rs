@@ -85,7 +85,7 @@ impl BulkImport {
         imported: Vec<ImportedUser>,
         report: impl Fn(usize, Outcome) + Send + Sync,
     ) -> Result<(), ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         let taken = self.find_taken(&imported).await?;

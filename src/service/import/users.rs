@@ -55,7 +55,7 @@ impl UserImport {
         context: ChangeContext<'_>,
         user: ImportedUser,
     ) -> Result<(Imported, UserId), ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         let found = self.directory.find_by_name(&user.login_name).await?;

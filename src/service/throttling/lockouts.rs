@@ -50,7 +50,7 @@ impl Lockouts {
         user_id: UserId,
         credential_type: Option<&CredentialType>,
     ) -> Result<bool, ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         let type_name = credential_type.map(CredentialType::as_str);
@@ -79,7 +79,7 @@ impl Lockouts {
         actor: Actor<'_>,
         user_id: UserId,
     ) -> Result<Option<Vec<FailedAttempts>>, ReadUserError> {
-        if !actor.may_act_on_anybody() {
+        if !actor.may_administer_users() {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.database.connection().await?;

@@ -22,7 +22,7 @@ impl UserDirectory {
         name: &NewLoginName,
         except: Option<UserId>,
     ) -> Result<bool, ChangeUserError> {
-        if !principal.may_act_on_anybody() {
+        if !principal.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         Ok(self.taken_names(std::slice::from_ref(name), except).await?.is_empty())

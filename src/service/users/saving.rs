@@ -19,7 +19,7 @@ use crate::{
         new_user::NewUser,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, User, UserId, UserType, acts_on_anybody},
+        user::{DisplayName, User, UserId, UserType, may_administer_users},
     },
     security::user_signature::user_signature,
     service::{
@@ -69,7 +69,7 @@ impl Users {
         context: ChangeContext<'_>,
         command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         match command.user_id {
@@ -88,7 +88,7 @@ impl Users {
         context: ChangeContext<'_>,
         command: &SaveUser,
     ) -> Result<Vec<InvalidField>, ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         let current = match command.user_id {
@@ -243,7 +243,7 @@ impl Users {
         context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<(), ChangeUserError> {
-        if !context.actor.may_act_on_anybody() {
+        if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
         let mut connection = self.database.connection().await?;
@@ -291,7 +291,7 @@ fn changed_user(before: &User, command: &SaveUser) -> User {
 
 /// The audited changes between two states of a user.
 fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'static>> {
-    let acts = |user: &User| acts_on_anybody(user.user_type, user.is_administrator);
+    let acts = |user: &User| may_administer_users(user.user_type, user.is_administrator);
     let is_changed = is_renamed
         || before.display_name != after.display_name
         // Has no effect on the rights, for example of an external user.

@@ -10,7 +10,7 @@ use crate::{
         audit::AuditKind,
         change_context::ChangeContext,
         new_user::NewUser,
-        user::{UserId, acts_on_anybody},
+        user::{UserId, may_administer_users},
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},
@@ -124,7 +124,10 @@ pub(in crate::service) fn changes_of_new_user(
     user: &NewUser,
 ) -> impl Iterator<Item = AuditedChange<'static>> {
     let all = [
-        (acts_on_anybody(user.user_type, user.is_administrator), AuditKind::AdministratorGranted),
+        (
+            may_administer_users(user.user_type, user.is_administrator),
+            AuditKind::AdministratorGranted,
+        ),
         (user.is_retired, AuditKind::UserRetired),
     ];
     all.into_iter()
