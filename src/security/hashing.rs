@@ -311,7 +311,7 @@ mod tests {
             value,
             row: Some(row),
             hash: Some(&hash),
-            lets_in: true,
+            is_login_allowed: true,
         };
         for (value, outcome) in
             [(&right, VerificationOutcome::Verified), (&wrong, VerificationOutcome::Wrong)]

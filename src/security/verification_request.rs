@@ -19,7 +19,7 @@ pub(crate) struct VerificationRequest<'request> {
     pub(crate) hash: Option<&'request StoredHash>,
     /// False when no secret is accepted, for example because the credential is locked. The result
     /// is that of a wrong secret, so that nothing shows whether the secret is right.
-    pub(crate) lets_in: bool,
+    pub(crate) is_login_allowed: bool,
 }
 
 /// The bytes that new hashes are made from.
@@ -74,7 +74,7 @@ impl<'request> RequestParts<'request> {
             secret: forms(self.request.value, self.other_form.as_ref()),
             row: self.stamp.as_ref().map(Stamp::as_row_stamp),
             hash: self.request.hash,
-            may_succeed: self.request.lets_in,
+            may_succeed: self.request.is_login_allowed,
         }
     }
 }

@@ -183,7 +183,7 @@ impl PasswordAuthenticator {
             }
             let request = target.request(presented);
             let outcome = self.hashing.verify(presented.client_info.caller(), &request).await?;
-            if !target.lets_in && target.row.is_some() {
+            if !target.is_login_allowed && target.row.is_some() {
                 // Applies to any password. A row of another type may still authenticate.
                 refusal = target.refusal(login);
             }

@@ -29,7 +29,7 @@ pub(super) struct Target<'login> {
     pub(super) hash: Option<StoredHash>,
     /// True when the right password authenticates: the row can be unsealed and is valid now, the
     /// user is active, and the credential is not locked.
-    pub(super) lets_in: bool,
+    pub(super) is_login_allowed: bool,
     /// True when the credential is locked.
     pub(super) is_locked: bool,
 }
@@ -46,8 +46,8 @@ impl<'login> Target<'login> {
         let candidate = login.candidate.as_ref();
         let is_active = candidate.is_some_and(|candidate| !candidate.user.is_retired);
         let is_valid = row.is_some_and(|row| row.validity.contains(now));
-        let lets_in = is_active && is_valid && hash.is_some();
-        Self { credential_type, row, hash, lets_in, is_locked: false }
+        let is_login_allowed = is_active && is_valid && hash.is_some();
+        Self { credential_type, row, hash, is_login_allowed, is_locked: false }
     }
 
     /// The verification of a password.
@@ -61,7 +61,7 @@ impl<'login> Target<'login> {
             value: presented.password,
             row: self.row,
             hash: self.hash.as_ref(),
-            lets_in: self.lets_in,
+            is_login_allowed: self.is_login_allowed,
         }
     }
 
@@ -70,12 +70,12 @@ impl<'login> Target<'login> {
         &'request self,
         presented: PresentedPassword<'request>,
     ) -> VerificationRequest<'request> {
-        VerificationRequest { lets_in: true, ..self.request(presented) }
+        VerificationRequest { is_login_allowed: true, ..self.request(presented) }
     }
 
     /// Marks the credential as locked.
     pub(super) fn lock(&mut self) {
-        (self.is_locked, self.lets_in) = (true, false);
+        (self.is_locked, self.is_login_allowed) = (true, false);
     }
 
     /// Why even the right password does not authenticate.

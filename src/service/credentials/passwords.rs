@@ -206,7 +206,7 @@ impl Passwords {
             value,
             row,
             hash,
-            lets_in: is_valid && hash.is_some(),
+            is_login_allowed: is_valid && hash.is_some(),
         };
         let outcome = self.hashing.verify(context.actor.caller(), &request).await?;
         Ok(outcome != VerificationOutcome::Wrong)
