@@ -25,7 +25,7 @@ pub(crate) struct Key {
     pub(super) seal: PurposeKey,
     pub(super) identifier: PurposeKey,
     pub(super) attempts: PurposeKey,
-    pub(super) derived: PurposeKey,
+    pub(super) ticket: PurposeKey,
     check: PurposeKey,
     pub(super) audit: PurposeKey,
     pub(super) token: PurposeKey,
@@ -188,7 +188,8 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         seal: purpose("seal")?,
         identifier: purpose("identifier")?,
         attempts: purpose("attempts")?,
-        derived: purpose("derived")?,
+        // The label is part of the stored format.
+        ticket: purpose("derived")?,
         check: purpose("check")?,
         audit: purpose("audit")?,
         token: purpose("token")?,
@@ -238,7 +239,7 @@ pub(crate) mod tests {
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
             let others = [*key.attempts, *key.check, *key.audit, *key.token, *key.xsrf];
-            let more = [*key.seal, *key.identifier, *key.derived, *key.application];
+            let more = [*key.seal, *key.identifier, *key.ticket, *key.application];
             all.extend(more.into_iter().chain(others));
         }
         let count = all.len();

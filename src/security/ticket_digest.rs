@@ -36,7 +36,7 @@ fn ticket_digest(key: &Key, kind: &str, user_id: UserId, digest: &[u8]) -> Vec<u
         .field(kind.as_bytes())
         .field(&user_id.as_i32().to_be_bytes())
         .field(digest);
-    hmac_sha256(&key.derived, text.as_bytes())
+    hmac_sha256(&key.ticket, text.as_bytes())
 }
 
 #[cfg(test)]
