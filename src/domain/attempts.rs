@@ -96,15 +96,15 @@ pub(crate) struct AddressFailureCount {
     /// The last successful login of the subject from the address.
     pub(crate) last_succeeded_at: Option<OffsetDateTime>,
     /// Wrong secrets for this subject from the address.
-    pub(crate) failures: u32,
+    pub(crate) subject_failures: u32,
     /// Wrong secrets from the address within [`ADDRESS_WINDOW`], for any subject.
-    pub(crate) of_address: u32,
+    pub(crate) total_failures: u32,
 }
 
 impl AddressFailureCount {
     /// True for a known address, which may attempt while others are delayed.
     pub(crate) fn is_privileged(&self) -> bool {
-        self.last_succeeded_at.is_some() && self.failures < KNOWN_ADDRESS_FAILURES
+        self.last_succeeded_at.is_some() && self.subject_failures < KNOWN_ADDRESS_FAILURES
     }
 }
 
@@ -146,7 +146,7 @@ impl AttemptLimits {
     /// Why an address is refused for all subjects.
     pub(crate) fn refuses_address(&self, address: &AddressFailureCount) -> Option<Refused> {
         let maximum = self.maximum_per_address;
-        let is_exceeded = maximum > 0 && address.of_address >= maximum;
+        let is_exceeded = maximum > 0 && address.total_failures >= maximum;
         is_exceeded.then_some(Refused::Delayed(ADDRESS_WINDOW))
     }
 }
@@ -192,10 +192,10 @@ mod tests {
 
     #[test]
     fn a_known_address_is_privileged_until_its_third_failure() {
-        let known = |failures| AddressFailureCount {
+        let known = |subject_failures| AddressFailureCount {
             last_succeeded_at: Some(OffsetDateTime::UNIX_EPOCH),
-            failures,
-            of_address: 0,
+            subject_failures,
+            total_failures: 0,
         };
         assert!(known(KNOWN_ADDRESS_FAILURES - 1).is_privileged());
         assert!(!known(KNOWN_ADDRESS_FAILURES).is_privileged());

@@ -21,8 +21,8 @@ pub(crate) struct Login {
     pub(crate) subject: Subject,
     pub(crate) candidate: Option<Candidate>,
     /// The failed attempts by type; types without one are left out.
-    pub(crate) tries: Vec<(String, FailureCount)>,
-    pub(crate) caller: AddressFailureCount,
+    pub(crate) failure_counts: Vec<(String, FailureCount)>,
+    pub(crate) address_failures: AddressFailureCount,
 }
 
 /// What a login looks up.
@@ -63,28 +63,28 @@ struct LoginRow {
     throttle_failures: Option<i32>,
     next_allowed_at: Option<OffsetDateTime>,
     last_succeeded_at: Option<OffsetDateTime>,
-    caller_failures: Option<i32>,
-    of_address: i64,
+    subject_failures: Option<i32>,
+    address_failures: i64,
 }
 
 impl LoginRow {
-    fn tries(&self) -> Result<Option<(String, FailureCount)>, StorageError> {
+    fn failure_count(&self) -> Result<Option<(String, FailureCount)>, StorageError> {
         let counted = self.failures.zip(self.throttle_failures);
         let Some((failures, throttle_failures)) = counted else { return Ok(None) };
-        let tries = FailureCount {
+        let failure_count = FailureCount {
             failures: count(failures)?,
             throttle_failures: count(throttle_failures)?,
             next_allowed_at: self.next_allowed_at,
         };
-        Ok(Some((self.asked_type.clone(), tries)))
+        Ok(Some((self.asked_type.clone(), failure_count)))
     }
 
-    fn caller(&self) -> AddressFailureCount {
+    fn address_failures(&self) -> AddressFailureCount {
         let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         AddressFailureCount {
             last_succeeded_at: self.last_succeeded_at,
-            failures: number(self.caller_failures.unwrap_or_default().into()),
-            of_address: number(self.of_address),
+            subject_failures: number(self.subject_failures.unwrap_or_default().into()),
+            total_failures: number(self.address_failures),
         }
     }
 
@@ -131,12 +131,12 @@ pub(crate) async fn find(
                   a.failures AS "failures?", a.throttle_failures AS "throttle_failures?",
                   a.next_allowed_at AS "next_allowed_at?",
                   k.last_succeeded_at AS "last_succeeded_at?",
-                  CASE WHEN k.last_failed_at > $5 THEN k.failures ELSE 0 END AS "caller_failures?",
+                  CASE WHEN k.last_failed_at > $5 THEN k.failures ELSE 0 END AS "subject_failures?",
                   (SELECT coalesce(sum(f.failures), 0) FROM (
                        SELECT failures FROM address_failures
                        WHERE address_digest = $4 AND failures > 0 AND last_failed_at > $5
                        LIMIT $6
-                   ) AS f) AS "of_address!"
+                   ) AS f) AS "address_failures!"
            FROM (SELECT coalesce(
                      (SELECT user_id FROM login_names WHERE canonical_name = $1), $3
                  ) AS subject_id) AS s
@@ -155,14 +155,15 @@ pub(crate) async fn find(
     )
     .fetch_all(connection)
     .await?;
-    let caller = rows.first().map(LoginRow::caller).unwrap_or_default();
-    let tries: Result<Vec<_>, _> = rows.iter().filter_map(|row| row.tries().transpose()).collect();
+    let address_failures = rows.first().map(LoginRow::address_failures).unwrap_or_default();
+    let failure_counts: Result<Vec<_>, _> =
+        rows.iter().filter_map(|row| row.failure_count().transpose()).collect();
     let candidate = candidate(rows.into_iter().filter_map(LoginRow::candidate_row).collect())?;
     let user = candidate.as_ref().map(|candidate| candidate.user.user_id);
     Ok(Login {
         subject: user.map_or(query.pseudo, |user_id: UserId| user_id.into()),
         candidate,
-        tries: tries?,
-        caller,
+        failure_counts: failure_counts?,
+        address_failures,
     })
 }

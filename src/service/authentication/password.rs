@@ -133,7 +133,8 @@ impl PasswordAuthenticator {
         presented: PresentedPassword<'_>,
     ) -> Result<Result<&'login StoredCredential, Refusal>, AuthenticationError> {
         let PresentedPassword { password, client_info, now, .. } = presented;
-        let counters = AttemptCounters { failures: &login.tries, address: login.caller };
+        let counters =
+            AttemptCounters { failures: &login.failure_counts, address: login.address_failures };
         let allowed = self.throttling.allowed_types(types, &counters, now)?;
         let attempt = self.throttling.attempt(login.subject, password, client_info, now);
         let mut unknown = Vec::new();
