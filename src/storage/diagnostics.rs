@@ -15,7 +15,7 @@ pub(crate) struct DatabaseFacts {
     /// True when the service's role is a superuser or a member of one.
     pub(crate) is_superuser: bool,
     /// True when the service's role may update or delete audit events.
-    pub(crate) can_change_evidence: bool,
+    pub(crate) can_change_audit_log: bool,
     /// True for a connection over a Unix socket or loopback.
     pub(crate) is_local: bool,
     pub(crate) is_encrypted: bool,
@@ -33,7 +33,8 @@ pub(crate) struct DatabaseFacts {
 pub(crate) async fn diagnose(
     connection: &mut PgConnection,
     writing_key: &str,
-    (maximum_failures, maximum_consecutive): (i32, i32),
+    maximum_failures: i32,
+    maximum_consecutive: i32,
 ) -> Result<DatabaseFacts, StorageError> {
     let facts = sqlx::query_as!(
         DatabaseFacts,
@@ -45,7 +46,7 @@ pub(crate) async fn diagnose(
                   (SELECT pg_has_role(current_user, relowner, 'MEMBER')
                        OR has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE')
                        OR has_table_privilege(oid, 'TRUNCATE')
-                   FROM pg_class WHERE oid = 'audit_events'::regclass) AS "can_change_evidence!",
+                   FROM pg_class WHERE oid = 'audit_events'::regclass) AS "can_change_audit_log!",
                   inet_server_addr() IS NULL OR inet_server_addr() << '127.0.0.0/8'
                       OR inet_server_addr() = '::1' AS "is_local!",
                   coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)

@@ -102,7 +102,7 @@ fn database(diagnostics: &DiagnosticReport, kind: Option<InstallationKind>) -> V
         Finding::advice(
             "ASVS 13.2.2",
             "the database role of the service cannot change audit events",
-            !facts.can_change_evidence,
+            !facts.can_change_audit_log,
             "set database.role to the role of the service, and run `migrate` as another role",
         ),
         Finding::new(

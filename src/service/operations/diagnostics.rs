@@ -42,8 +42,13 @@ impl Diagnostics {
         let mut connection = self.database.connection().await?;
         let writing = self.keyring.writing().id();
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let maxima = (number(self.limits.maximum_failures), number(MAXIMUM_CONSECUTIVE));
-        let facts = diagnostics::diagnose(&mut connection, writing, maxima).await?;
+        let facts = diagnostics::diagnose(
+            &mut connection,
+            writing,
+            number(self.limits.maximum_failures),
+            number(MAXIMUM_CONSECUTIVE),
+        )
+        .await?;
         let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
         let is_below = |(scheme, cost): &(HashScheme, HashParameters)| {
