@@ -171,7 +171,8 @@ pub(crate) async fn find_by_type(
 /// sealed under the key `not_sealed_under`.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
-    (user_id, credential_type): (i32, &str),
+    user_id: i32,
+    credential_type: &str,
     not_sealed_under: Option<&str>,
     limit: i64,
 ) -> Result<Vec<StoredCredential>, StorageError> {

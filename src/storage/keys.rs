@@ -28,7 +28,8 @@ pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<KnownKey>,
 /// Inserts a key, unless it is known.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    (key_id, check_mac): (&str, &[u8]),
+    key_id: &str,
+    check_mac: &[u8],
     now: OffsetDateTime,
 ) -> Result<(), StorageError> {
     sqlx::query!(

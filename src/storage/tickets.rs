@@ -172,7 +172,8 @@ pub(crate) async fn renew(
     connection: &mut PgConnection,
     user_id: UserId,
     before: &Ticket,
-    (digest, expires_at): (&[u8], OffsetDateTime),
+    digest: &[u8],
+    expires_at: OffsetDateTime,
 ) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE tickets SET digest = $4, expires_at = $5
@@ -227,7 +228,8 @@ pub(crate) async fn delete_live(
     connection: &mut PgConnection,
     user_id: UserId,
     digests: &[Vec<u8>],
-    (session_epoch, now): (i64, OffsetDateTime),
+    session_epoch: i64,
+    now: OffsetDateTime,
 ) -> Result<Option<TicketKind>, StorageError> {
     let ended = sqlx::query_scalar!(
         "DELETE FROM tickets

@@ -152,7 +152,7 @@ impl IssuedTickets {
         if is_recent && ticket.digest == digests.writing {
             return Ok(());
         }
-        tickets::renew(connection, *user_id, ticket, (&digests.writing, expires_at)).await
+        tickets::renew(connection, *user_id, ticket, &digests.writing, expires_at).await
     }
 
     /// Refuses tickets, sessions and tokens that were revoked since they were issued.

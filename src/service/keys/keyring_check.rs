@@ -56,11 +56,11 @@ pub(crate) async fn require_keyring(
     }
     if known.is_empty() {
         // A database from a version that did not record keys: check that one row can be unsealed.
-        let sample = credentials::list_after(&mut connection, (0, ""), None, 1).await?;
+        let sample = credentials::list_after(&mut connection, 0, "", None, 1).await?;
         if sample.first().is_some_and(|row| open(keyring, row).is_err()) {
             return Err(KeyringMismatch::Sealed);
         }
     }
     // A readable key that was never the writing key has written nothing and is not recorded.
-    Ok(keys::insert(&mut connection, (writing.id(), &writing.check_mac()), now).await?)
+    Ok(keys::insert(&mut connection, writing.id(), &writing.check_mac(), now).await?)
 }

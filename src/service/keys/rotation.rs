@@ -79,9 +79,11 @@ impl KeyRotation {
     pub(crate) async fn reseal_next(&self, pass: &mut ResealPass) -> Result<bool, ResealError> {
         let writing = self.keyring.writing();
         let mut connection = self.database.connection().await?;
-        let after = (pass.after.0, pass.after.1.as_str());
+        let (user_id, credential_type) = &pass.after;
+        let key_id = Some(writing.id());
         let rows =
-            credentials::list_after(&mut connection, after, Some(writing.id()), BATCH).await?;
+            credentials::list_after(&mut connection, *user_id, credential_type, key_id, BATCH)
+                .await?;
         let Some(last) = rows.last() else { return Ok(false) };
         pass.after = (last.user_id.as_i32(), last.credential_type.clone());
         let mut resealed = Vec::with_capacity(rows.len());

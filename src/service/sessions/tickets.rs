@@ -223,8 +223,10 @@ impl Tickets {
             Err(ChangeUserError::UnknownUser) => return Ok(false),
             locked => locked?,
         };
-        let live = (user.head.session_epoch, context.now);
-        let ended = tickets::delete_live(&mut transaction, user_id, digests, live).await?;
+        let session_epoch = user.head.session_epoch;
+        let now = context.now;
+        let ended =
+            tickets::delete_live(&mut transaction, user_id, digests, session_epoch, now).await?;
         let Some(kind) = ended else { return Ok(false) };
         let change = end_of(kind);
         self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
