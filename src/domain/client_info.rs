@@ -27,7 +27,7 @@ pub(crate) struct ClientInfo {
 
 impl ClientInfo {
     /// The share to use before authentication.
-    pub(crate) fn caller(&self) -> FairnessKey {
+    pub(crate) fn fairness_key(&self) -> FairnessKey {
         self.network().map_or(FairnessKey::Command, FairnessKey::Address)
     }
 

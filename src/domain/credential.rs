@@ -18,7 +18,7 @@ pub(crate) const MAXIMUM_VALUE: usize = 1024;
 const MAXIMUM_DISPLAY_VALUE: usize = 254;
 
 /// True when a text is not empty.
-pub(crate) fn is_said(text: &SecretString) -> bool {
+pub(crate) fn is_present(text: &SecretString) -> bool {
     !text.expose_secret().is_empty()
 }
 

@@ -168,7 +168,7 @@ impl Actor<'_> {
     }
 
     /// The share of the hashing queue.
-    pub(crate) fn caller(self) -> FairnessKey {
+    pub(crate) fn fairness_key(self) -> FairnessKey {
         self.user_id().map_or(FairnessKey::Command, FairnessKey::User)
     }
 

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::{
-    credential::{CredentialValue, DisplayValue, is_said},
+    credential::{CredentialValue, DisplayValue, is_present},
     credential_type::{CredentialType, CredentialTypes, TICKET},
     invalid_field::{InvalidField, Reason},
     user::UserId,
@@ -114,7 +114,7 @@ impl UncheckedCredential {
                 NewSecret::Value(value)
             }
             Some(hash) => {
-                let has_value = self.value.as_ref().is_some_and(is_said);
+                let has_value = self.value.as_ref().is_some_and(is_present);
                 if has_value || credential_type.is_identifier() {
                     // Identifiers are looked up by their value, which a hash does not contain.
                     return Err(InvalidField::new(format!("{field}.Hash"), Reason::Contradiction));
@@ -138,7 +138,7 @@ impl UncheckedCredential {
         field: &str,
         types: &CredentialTypes,
     ) -> Result<Option<NewCredential>, InvalidField> {
-        let has_value = self.hash.is_some() || self.value.as_ref().is_some_and(is_said);
+        let has_value = self.hash.is_some() || self.value.as_ref().is_some_and(is_present);
         if has_value { self.check(field, types).map(Some) } else { Ok(None) }
     }
 }

@@ -32,7 +32,7 @@ impl Admissions {
             Work::Light => Ok(None),
             Work::Hashing => {
                 let user = FairnessKey::User(named);
-                self.0.admit_unproven(client_info.caller(), user).map(Some)
+                self.0.admit_unproven(client_info.fairness_key(), user).map(Some)
             }
         }
     }

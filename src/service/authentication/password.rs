@@ -97,7 +97,7 @@ impl PasswordAuthenticator {
         client_info: &ClientInfo,
         name: &LoginName,
     ) -> Result<Option<Admission>, HashingError> {
-        let admitted = self.hashing.admit_login(client_info.caller(), name.canonical());
+        let admitted = self.hashing.admit_login(client_info.fairness_key(), name.canonical());
         if admitted.is_err() {
             tokio::time::sleep(REFUSED_LOGIN_DELAY).await;
         }
@@ -183,7 +183,8 @@ impl PasswordAuthenticator {
                 target.lock();
             }
             let request = target.request(presented);
-            let outcome = self.hashing.verify(presented.client_info.caller(), &request).await?;
+            let outcome =
+                self.hashing.verify(presented.client_info.fairness_key(), &request).await?;
             if !target.is_login_allowed && target.row.is_some() {
                 // Applies to any password. A row of another type may still authenticate.
                 refusal = target.refusal(login);

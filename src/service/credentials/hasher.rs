@@ -48,7 +48,7 @@ impl CredentialHasher {
         login_name: &str,
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
-        let caller = context.actor.caller();
+        let caller = context.actor.fairness_key();
         if let Some(password) = credential.password() {
             self.passwords.require(caller, login_name, password).await?;
         }
@@ -108,7 +108,7 @@ impl CredentialHasher {
             self.accept_hash(&credential.field, text)?;
         }
         if let Some(password) = credential.password() {
-            self.passwords.require(context.actor.caller(), login_name, password).await?;
+            self.passwords.require(context.actor.fairness_key(), login_name, password).await?;
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ impl Passwords {
         for _ in 0..MAXIMUM_GENERATED {
             let value = CredentialValue::parse("Password", &text)
                 .map_err(|_| SaveCredentialError::Unwritable)?;
-            if self.problems(context.actor.caller(), "", &value).await?.is_empty() {
+            if self.problems(context.actor.fairness_key(), "", &value).await?.is_empty() {
                 break;
             }
             text = generate_password()?;
@@ -208,7 +208,7 @@ impl Passwords {
             hash,
             is_login_allowed: is_valid && hash.is_some(),
         };
-        let outcome = self.hashing.verify(context.actor.caller(), &request).await?;
+        let outcome = self.hashing.verify(context.actor.fairness_key(), &request).await?;
         Ok(outcome != VerificationOutcome::Wrong)
     }
 

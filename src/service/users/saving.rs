@@ -138,7 +138,7 @@ impl Users {
         let mut problems = Vec::new();
         for value in command.credentials.iter().filter_map(NewCredential::password) {
             let reasons =
-                self.passwords.problems(context.actor.caller(), login_name, value).await?;
+                self.passwords.problems(context.actor.fairness_key(), login_name, value).await?;
             let refused = |reason| InvalidField::new("Credentials", reason);
             problems.extend(reasons.into_iter().map(refused));
         }

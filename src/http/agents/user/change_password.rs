@@ -13,7 +13,7 @@ use super::set_password::saving;
 use crate::{
     domain::{
         InvalidField,
-        credential::{CredentialValue, is_said},
+        credential::{CredentialValue, is_present},
         passwords::ChangePassword,
         user::UserReference,
     },
@@ -181,7 +181,7 @@ async fn is_allowed(
 fn optional_old_password(
     old: Option<&SecretString>,
 ) -> Result<Option<CredentialValue>, InvalidField> {
-    let old = old.filter(|text| is_said(text));
+    let old = old.filter(|text| is_present(text));
     old.map(|text| CredentialValue::parse("OldPassword", text)).transpose()
 }
 

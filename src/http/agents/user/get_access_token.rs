@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock,
-    domain::{InvalidField, Reason, credential::is_said},
+    domain::{InvalidField, Reason, credential::is_present},
     http::{
         error::ApiError,
         negotiation::{Body, Negotiated},
@@ -38,7 +38,7 @@ pub(in crate::http) async fn get_access_token(
     Body(request): Body<GetAccessTokenRequest>,
 ) -> Result<Negotiated<String>, ApiError> {
     let mut principal = context.principal().clone();
-    let app_token = request.app_token.filter(is_said);
+    let app_token = request.app_token.filter(is_present);
     if let Some(secret) = app_token {
         let known = context.capability::<Tokens>().find_application(&secret);
         let unknown = || InvalidField::new("AppToken", Reason::UnknownApplication);
