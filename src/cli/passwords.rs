@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use clap::Subcommand;
 
 use super::output::{self, Failure};
-use crate::{domain::encoding::length_of_mark, security::common_passwords::make_filter};
+use crate::{domain::encoding::bom_length, security::common_passwords::make_filter};
 
 /// The subcommands of `passwords`.
 #[derive(Subcommand)]
@@ -26,8 +26,8 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     // Password lists mix encodings. Skip lines that are not UTF-8: the API accepts only Unicode
     // text.
     let bytes = fs::read(list)?;
-    let mark = length_of_mark(&bytes)
-        .map_err(|error| Failure::new(format!("{} {error}", list.display())))?;
+    let mark =
+        bom_length(&bytes).map_err(|error| Failure::new(format!("{} {error}", list.display())))?;
     let lines = bytes.get(mark..).unwrap_or_default().split(|byte| *byte == b'\n');
     let lines = lines.filter_map(|line| std::str::from_utf8(line).ok());
     let content =

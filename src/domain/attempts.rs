@@ -25,7 +25,7 @@ pub(crate) const THROTTLE_DECAY: Duration = Duration::from_secs(6 * 60 * 60);
 /// The time for which the failures of an address count.
 pub(crate) const ADDRESS_WINDOW: Duration = Duration::from_secs(60 * 60);
 
-/// Pseudo users: too many to lock them all within a day, and few enough to keep.
+/// The number of pseudo users: too many to lock all within a day, and few enough to store.
 const PSEUDO_USERS: u32 = 1 << 20;
 
 /// The subject of an attempt: a user, or the pseudo user of an unknown name.
@@ -90,7 +90,7 @@ pub(crate) struct AttemptSummary {
     pub(crate) count: FailureCount,
 }
 
-/// The earlier attempts of an address, on one subject and in all.
+/// The failures from one address: for one subject, and in total.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AddressFailureCount {
     /// The last successful login of the subject from the address.
@@ -102,7 +102,7 @@ pub(crate) struct AddressFailureCount {
 }
 
 impl AddressFailureCount {
-    /// True for a known address, which may attempt while others are delayed.
+    /// True for a known address with failures left, which is exempt from throttling.
     pub(crate) fn is_privileged(&self) -> bool {
         self.last_succeeded_at.is_some() && self.subject_failures < KNOWN_ADDRESS_FAILURES
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_failures_in_a_row_lock_and_the_maximum_from_unknown_addresses_stops() {
+    fn a_hundred_consecutive_failures_lock_and_the_maximum_from_unknown_addresses_stops() {
         let count = |failures, throttle_failures| FailureCount {
             failures,
             throttle_failures,

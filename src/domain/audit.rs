@@ -41,7 +41,7 @@ stored_enum! {
 }
 
 impl AuditKind {
-    /// What the kind means, for documents.
+    /// The description of the kind, for reference pages.
     pub(crate) fn description(self) -> &'static str {
         match self {
             Self::UserAdded => "A user was added. The first event of every chain.",
@@ -66,7 +66,7 @@ impl AuditKind {
 }
 
 /// The fields of an audit event as columns of `audit_events`, with their descriptions, for
-/// documents.
+/// reference pages.
 pub(crate) const FIELDS: [(&str, &str); 11] = [
     ("user_id", "The user that the event is about."),
     ("sequence", "The position in the chain of the user, from 1."),

@@ -1,11 +1,11 @@
-//! The client of a request: for the fair share of hashing, and for audit events.
+//! The client of a request, for fair queuing and for audit events.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::user::UserId;
 
-/// The party whose share of the hashing queue a request uses: the address before authentication, the
-/// user after it.
+/// The client that a request is counted for in the fair hashing queue: the address before
+/// authentication, the user after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FairnessKey {
     /// A client address.
@@ -26,7 +26,7 @@ pub(crate) struct ClientInfo {
 }
 
 impl ClientInfo {
-    /// The share to use before authentication.
+    /// The key in the fair hashing queue before authentication.
     pub(crate) fn fairness_key(&self) -> FairnessKey {
         self.network().map_or(FairnessKey::Command, FairnessKey::Address)
     }
@@ -37,7 +37,7 @@ impl ClientInfo {
     }
 }
 
-/// The network that one party usually owns: a whole IPv4 address, the first 64 bits of an IPv6 address.
+/// The network that one client usually owns: a whole IPv4 address, the first 64 bits of an IPv6 address.
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_network_is_one_party_and_a_mapped_ipv4_address_equals_the_plain_one() {
+    fn an_ipv6_network_is_one_client_and_a_mapped_ipv4_address_equals_the_plain_one() {
         let network = |address: &str| {
             ClientInfo { address: address.parse().ok(), request_id: String::new() }.network()
         };

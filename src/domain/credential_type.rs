@@ -137,8 +137,8 @@ impl CredentialType {
         self.kind == CredentialKind::Secret { usable_for_basic: true }
     }
 
-    /// True when users of that type may have it.
-    pub(crate) fn is_for(&self, user_type: UserType) -> bool {
+    /// True when users of that type may have a credential of this type.
+    pub(crate) fn is_allowed_for(&self, user_type: UserType) -> bool {
         self.user_types.is_empty() || self.user_types.contains(&user_type)
     }
 

@@ -5,9 +5,8 @@ use url::Host;
 /// The longest host name (RFC 1035).
 const MAXIMUM_LENGTH: usize = 253;
 
-/// True for the host of a request: an ASCII name, an IPv4 address, or an IPv6 address in brackets, in any
-/// case and in the form that clients send: without port, with a full address, and with international
-/// names in `xn--` form.
+/// True for a host as clients send it, in any case and without a port: an ASCII name (international
+/// names in `xn--` form), a full IPv4 address, or an IPv6 address in brackets.
 pub(crate) fn is_host_name(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._[:]".contains(c);

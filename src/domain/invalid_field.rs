@@ -1,6 +1,6 @@
-//! The error of a value that cannot be parsed: which field, and why; never the rejected value.
+//! The error for a value that cannot be parsed: the field and the reason, never the rejected value.
 
-/// A value that was refused.
+/// A field with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub(crate) struct InvalidField {
@@ -10,7 +10,7 @@ pub(crate) struct InvalidField {
 }
 
 impl InvalidField {
-    /// A refusal of `field`.
+    /// The error for `field`.
     pub(crate) fn new(field: impl Into<String>, reason: Reason) -> Self {
         Self { field: field.into(), reason }
     }
@@ -28,7 +28,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason, with sample arguments; for documents and tests.
+            /// Every reason, with sample arguments; for reference pages and tests.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant $(($sample))?),+];
 
             /// The key of the text in `locales`.

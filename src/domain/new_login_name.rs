@@ -1,5 +1,5 @@
-//! Login names that users get. A look-up accepts any [`LoginName`], so that users keep names from before
-//! these rules.
+//! Login names of new and renamed users. A look-up accepts any [`LoginName`], so users keep names that
+//! are older than these rules.
 
 use super::{
     invalid_field::{InvalidField, Reason},

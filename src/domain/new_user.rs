@@ -1,11 +1,11 @@
-//! A user that is to be added.
+//! A user to add.
 
 use super::{
     new_login_name::NewLoginName,
     user::{DisplayName, UserId, UserType},
 };
 
-/// A user that is to be added.
+/// A user to add.
 #[derive(Debug, Clone)]
 pub(crate) struct NewUser {
     /// `None`: the next free id, from 1000 on.

@@ -11,8 +11,8 @@ pub(crate) const MINIMUM_CHARACTERS: usize = 15;
 /// The minimum length in code points when another system requires a second factor.
 pub(crate) const MINIMUM_WITH_SECOND_FACTOR: usize = 8;
 
-/// Letters and digits that a password must have besides context words.
-const BESIDE_CONTEXT: usize = 8;
+/// The minimum number of letters and digits outside context words.
+const MINIMUM_OUTSIDE_CONTEXT: usize = 8;
 
 /// The length in code points below which a word is not a context word.
 pub(crate) const SHORTEST_WORD: usize = 3;
@@ -32,7 +32,7 @@ impl PasswordPolicy {
         let folded = words.map(nfkc_case_fold);
         let mut words: Vec<_> =
             folded.filter(|word| word.chars().count() >= SHORTEST_WORD).collect();
-        // Longest first: of two words that start alike, the longer one is removed.
+        // Longest first, so that a word is removed before its own prefix.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
         words
     }
@@ -50,7 +50,7 @@ impl PasswordPolicy {
     }
 }
 
-/// True when few letters and digits are left without the words.
+/// True when too few letters and digits remain after the words are removed.
 fn is_mostly_context(password: &CredentialValue, words: &[String]) -> bool {
     let mut rest = password.folded();
     if !words.iter().any(|word| rest.contains(word.as_str())) {
@@ -59,7 +59,7 @@ fn is_mostly_context(password: &CredentialValue, words: &[String]) -> bool {
     for word in words {
         rest = Zeroizing::new(rest.replace(word.as_str(), ""));
     }
-    rest.chars().filter(|c| c.is_alphanumeric()).count() < BESIDE_CONTEXT
+    rest.chars().filter(|c| c.is_alphanumeric()).count() < MINIMUM_OUTSIDE_CONTEXT
 }
 
 #[cfg(test)]

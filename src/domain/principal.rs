@@ -11,7 +11,7 @@ use super::{
 };
 
 stored_enum! {
-    /// How a caller was authenticated; the spelling is that of logs and of the audit log.
+    /// The method that authenticated a caller, spelled as in the log and the audit log.
     AuthenticationScheme {
         /// A name and a password.
         Basic => "basic",
@@ -51,7 +51,7 @@ impl PresentedCredential {
     }
 }
 
-/// What was verified.
+/// The credential that was verified.
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
     /// A stored secret of this version.
@@ -82,7 +82,7 @@ impl Principal {
         self.user.user_id
     }
 
-    /// True for administrators and system users, who may act on every user.
+    /// True for administrators and system users, who may administer all users.
     pub(crate) fn may_administer_users(&self) -> bool {
         self.user.may_administer_users()
     }
@@ -105,30 +105,30 @@ impl Principal {
             || (self.user.may_act()
                 && self.user_id() == user_id
                 && credential_type.is_password()
-                && self.has_proven(credential_type))
+                && self.was_authenticated_with(credential_type))
     }
 
     /// True when the caller may replace that user's password with the old one as proof.
     pub(crate) fn may_change_password_of(&self, user: &UserReference) -> bool {
-        self.may_administer_users() || (self.user.may_act() && user.is(&self.user))
+        self.may_administer_users() || (self.user.may_act() && user.refers_to(&self.user))
     }
 
     /// True when the caller may read that user.
     pub(crate) fn may_read(&self, user: &UserReference) -> bool {
-        self.may_administer_users() || user.is(&self.user)
+        self.may_administer_users() || user.refers_to(&self.user)
     }
 
     /// True when the caller may list and end that user's tickets and sessions. Anonymous users may not:
     /// they share one account.
     pub(crate) fn may_end_sessions_of(&self, user: &UserReference) -> bool {
         self.may_administer_users()
-            || (user.is(&self.user) && self.user.user_type != UserType::Anonymous)
+            || (user.refers_to(&self.user) && self.user.user_type != UserType::Anonymous)
     }
 
-    /// The user that the caller refers to. A caller without rights on other users refers to themselves by
-    /// id, even when their login name has changed meanwhile.
-    pub(crate) fn meaning(&self, user: UserReference) -> UserReference {
-        if self.may_administer_users() || !user.is(&self.user) {
+    /// Replaces a reference by login name with the id when it refers to the caller, so that it stays valid
+    /// when the login name changes. References of administrators are unchanged.
+    pub(crate) fn normalize_reference(&self, user: UserReference) -> UserReference {
+        if self.may_administer_users() || !user.refers_to(&self.user) {
             user
         } else {
             UserReference::Id(self.user_id())
@@ -136,8 +136,8 @@ impl Principal {
     }
 
     /// True when this request was authenticated with a secret of that type.
-    fn has_proven(&self, asked: &CredentialType) -> bool {
-        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == asked.as_str())
+    fn was_authenticated_with(&self, secret_type: &CredentialType) -> bool {
+        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == secret_type.as_str())
     }
 }
 
@@ -167,12 +167,12 @@ impl Actor<'_> {
         }
     }
 
-    /// The share of the hashing queue.
+    /// The key of the actor in the fair hashing queue.
     pub(crate) fn fairness_key(self) -> FairnessKey {
         self.user_id().map_or(FairnessKey::Command, FairnessKey::User)
     }
 
-    /// True when the actor may act on every user.
+    /// True when the actor may administer all users.
     pub(crate) fn may_administer_users(self) -> bool {
         match self {
             Self::Principal(principal) => principal.may_administer_users(),
@@ -196,10 +196,10 @@ impl Actor<'_> {
         }
     }
 
-    /// As [`Principal::meaning`].
-    pub(crate) fn meaning(self, user: UserReference) -> UserReference {
+    /// As [`Principal::normalize_reference`].
+    pub(crate) fn normalize_reference(self, user: UserReference) -> UserReference {
         match self {
-            Self::Principal(principal) => principal.meaning(user),
+            Self::Principal(principal) => principal.normalize_reference(user),
             Self::Command => user,
         }
     }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn administrators_and_system_users_may_act_on_every_user() {
+    fn administrators_and_system_users_may_save_credentials_of_every_user() {
         assert!(may_save(&principal(UserType::Internal, true, Proof::Token), 8, ACTIVE_DIRECTORY));
         assert!(may_save(&principal(UserType::System, false, Proof::Token), 8, PASSWORD));
     }

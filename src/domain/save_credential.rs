@@ -17,10 +17,10 @@ pub(crate) struct SaveCredential {
     pub(crate) credential: NewCredential,
 }
 
-/// A credential that is to be saved.
+/// A credential to save.
 #[derive(Debug)]
 pub(crate) struct NewCredential {
-    /// Its place in the request, such as `Credentials[1]`, for later refusals.
+    /// Its path in the request, such as `Credentials[1]`, for error messages.
     pub(crate) field: String,
     pub(crate) credential_type: CredentialType,
     pub(crate) secret: NewSecret,
@@ -55,7 +55,7 @@ impl NewCredential {
         }
     }
 
-    /// True when both have the same type, so that one would replace the other.
+    /// True when both have the same type, so that one replaces the other.
     pub(super) fn has_type_of(&self, other: &Self) -> bool {
         self.credential_type == other.credential_type
     }
@@ -69,7 +69,7 @@ pub(crate) struct UncheckedCredential {
     /// Replaces the value; not in the vendor's carrier.
     pub(crate) hash: Option<SecretString>,
     pub(crate) display_value: Option<String>,
-    /// Checked already; not in the vendor's carrier.
+    /// Already checked; not in the vendor's carrier.
     pub(crate) validity: Option<Validity>,
 }
 
@@ -95,7 +95,7 @@ impl UncheckedSaveCredential {
 }
 
 impl UncheckedCredential {
-    /// Checks every member; `field` is the place of the credential.
+    /// Checks every member; `field` is the path of the credential.
     fn check(self, field: &str, types: &CredentialTypes) -> Result<NewCredential, InvalidField> {
         let value_field = format!("{field}.Value");
         if self.value.is_none() && self.hash.is_none() {

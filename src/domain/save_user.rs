@@ -41,12 +41,12 @@ impl SaveUser {
         current: Option<&str>,
     ) -> Result<Option<NewLoginName>, InvalidField> {
         let is_new = |name: &&LoginName| Some(name.as_str()) != current;
-        let mut asked = self.login_names.iter().filter(is_new);
-        let first = asked.next();
+        let mut new_names = self.login_names.iter().filter(is_new);
+        let first = new_names.next();
         if first.is_none() && current.is_none() {
             return Err(InvalidField::new("Name", Reason::Required));
         }
-        if asked.any(|other| Some(other) != first) {
+        if new_names.any(|other| Some(other) != first) {
             return Err(InvalidField::new("UserName", Reason::Contradiction));
         }
         first.cloned().map(NewLoginName::try_from).transpose()
@@ -60,7 +60,7 @@ pub(crate) struct UncheckedSaveUser {
     pub(crate) name: Option<String>,
     pub(crate) user_name: Option<String>,
     pub(crate) display_name: Option<String>,
-    /// Parsed already.
+    /// Already parsed.
     pub(crate) user_type: Option<Result<UserType, InvalidField>>,
     pub(crate) is_administrator: Option<Result<bool, InvalidField>>,
     pub(crate) is_retired: Option<bool>,
@@ -74,8 +74,8 @@ impl UncheckedSaveUser {
     /// # Errors
     /// Names all invalid members.
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveUser, Vec<InvalidField>> {
-        let mut refused = Vec::new();
-        let mut keep = |problem| refused.push(problem);
+        let mut problems = Vec::new();
+        let mut keep = |problem| problems.push(problem);
         // Clients send empty texts for members without a value.
         let present = |text: Option<String>| text.filter(|text| !text.is_empty());
         let id = self.associate_id.filter(|id| *id != 0);
@@ -106,11 +106,11 @@ impl UncheckedSaveUser {
             signature: present(self.signature),
             credentials,
         };
-        if refused.is_empty() { Ok(command) } else { Err(refused) }
+        if problems.is_empty() { Ok(command) } else { Err(problems) }
     }
 }
 
-/// The parsed value, if any; keeps a refusal.
+/// The parsed value, if any. Collects the problem of an invalid one.
 fn valid<T>(
     parsed: Option<Result<T, InvalidField>>,
     keep: &mut impl FnMut(InvalidField),

@@ -1,4 +1,4 @@
-//! Defines enums whose variants are stored as texts.
+//! Defines enums whose variants are stored as text.
 
 /// Defines an enum from one list of its variants and their stored spellings.
 macro_rules! stored_enum {

@@ -47,7 +47,8 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A login name for a look-up: the text as given, and its canonical form. A name that a user gets is a [`NewLoginName`](super::new_login_name::NewLoginName), which has stricter rules.
+/// A login name for a look-up: the text as given, and its canonical form. New names are a
+/// [`NewLoginName`](super::new_login_name::NewLoginName), which has stricter rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LoginName {
     text: String,
@@ -104,7 +105,7 @@ impl LoginName {
 /// The longest display name, in code points.
 const MAXIMUM_DISPLAY_NAME: usize = 254;
 
-/// The name that people read: 1 to 254 code points, with a visible character, and without terminal and
+/// The name that is shown to people: 1 to 254 code points, with a visible character, and without terminal and
 /// bidirectional control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DisplayName(String);
@@ -135,7 +136,7 @@ impl DisplayName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The display name of a user who has only a login name, whose rules are stricter.
+    /// The login name as the display name. The rules of login names are stricter.
     pub(super) fn from_login_name(name: &LoginName) -> Self {
         Self(name.as_str().to_owned())
     }
@@ -178,8 +179,8 @@ impl UserReference {
         LoginName::require(field, text).map(Self::Name)
     }
 
-    /// True when this refers to that user.
-    pub(crate) fn is(&self, user: &User) -> bool {
+    /// True when this reference is to that user.
+    pub(crate) fn refers_to(&self, user: &User) -> bool {
         match self {
             Self::Id(user_id) => *user_id == user.user_id,
             Self::Name(name) => {
@@ -206,7 +207,7 @@ stored_enum! {
 }
 
 impl UserType {
-    /// True for users who may change nothing, whatever their other rights.
+    /// True for users who may change nothing, even as administrators.
     fn is_outside(self) -> bool {
         matches!(self, Self::External | Self::Anonymous)
     }
@@ -226,7 +227,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// True for administrators and system users, who may act on every user.
+    /// True for administrators and system users, who may administer all users.
     pub(crate) fn may_administer_users(&self) -> bool {
         may_administer_users(self.user_type, self.is_administrator) && !self.is_retired
     }
@@ -242,7 +243,7 @@ impl User {
     }
 }
 
-/// True when a user with these properties may act on every user, unless retired.
+/// True when a user with these properties may administer all users, unless retired.
 pub(crate) fn may_administer_users(user_type: UserType, is_administrator: bool) -> bool {
     (is_administrator || user_type == UserType::System) && !user_type.is_outside()
 }
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn every_user_type_reads_back() {
+    fn every_user_type_round_trips() {
         for user_type in UserType::ALL {
             assert_eq!(UserType::parse(user_type.as_str()), Some(user_type));
         }

@@ -36,7 +36,7 @@ impl Validity {
         Ok(Self { from, to })
     }
 
-    /// The period of that length from now.
+    /// A period without start that ends `length` after `now`.
     pub(crate) fn starting(now: OffsetDateTime, length: std::time::Duration) -> Self {
         Self { from: None, to: Some((now + length).truncate_to_second()) }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::output::{self, Failure},
-    domain::{encoding::length_of_mark, user::UserId},
+    domain::{encoding::bom_length, user::UserId},
     security::anchor::Anchor,
     service::audit::anchors::Anchors,
 };
@@ -66,7 +66,7 @@ pub(super) fn read(
 ) -> Result<impl Iterator<Item = Result<(usize, Anchor), Failure>>, Failure> {
     let failed = |error| Failure::new(format!("cannot read {}: {error}", file.display()));
     let mut reader = BufReader::new(File::open(file).map_err(failed)?);
-    let mark = length_of_mark(reader.fill_buf().map_err(failed)?)
+    let mark = bom_length(reader.fill_buf().map_err(failed)?)
         .map_err(|error| Failure::new(format!("{} {error}", file.display())))?;
     reader.consume(mark);
     let lines = reader.lines();

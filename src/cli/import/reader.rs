@@ -17,7 +17,7 @@ use crate::{
     cli::{output::Failure, secret_input::read_secret},
     domain::{
         InvalidField, Reason,
-        encoding::{LONGEST_MARK, length_of_mark},
+        encoding::{MAXIMUM_BOM_LENGTH, bom_length},
     },
     security::archive::{ArchiveReader, LONGEST_HEAD, is_archive},
 };
@@ -85,9 +85,9 @@ impl Lines {
         // A read from a pipe can return fewer bytes than the signatures of archives and encodings
         // need.
         let mut head = Vec::new();
-        let longest = u64::try_from(LONGEST_HEAD.max(LONGEST_MARK)).unwrap_or(u64::MAX);
+        let longest = u64::try_from(LONGEST_HEAD.max(MAXIMUM_BOM_LENGTH)).unwrap_or(u64::MAX);
         (&mut reader).take(longest).read_to_end(&mut head).map_err(|error| failed(&error))?;
-        let mark = length_of_mark(&head)
+        let mark = bom_length(&head)
             .map_err(|error| Failure::new(format!("{} {error}", source.name())))?;
         let is_archive = is_archive(&head);
         head.drain(..mark);

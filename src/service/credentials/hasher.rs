@@ -84,7 +84,7 @@ impl CredentialHasher {
         if self.single_per_user && credentials.len() > 1 {
             return Err(InvalidField::new("Credentials", Reason::Contradiction).into());
         }
-        if credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
+        if credentials.iter().any(|new| !new.credential_type.is_allowed_for(user_type)) {
             return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
         }
         let mut hashed = Vec::with_capacity(credentials.len());

@@ -107,7 +107,7 @@ impl Passwords {
         if !context.actor.may_change_password_of(&user) {
             return Err(SaveCredentialError::Forbidden);
         }
-        let user = self.resolve(&context.actor.meaning(user)).await?;
+        let user = self.resolve(&context.actor.normalize_reference(user)).await?;
         let Some(proof) = self.verify(context, &user, &old).await? else {
             return Ok(false);
         };
@@ -128,7 +128,7 @@ impl Passwords {
         if !principal.may_change_password_of(&user) {
             return Ok(false);
         }
-        Ok(self.directory.find(&principal.meaning(user)).await?.is_some())
+        Ok(self.directory.find(&principal.normalize_reference(user)).await?.is_some())
     }
 
     /// Every reason why the user with that login name may not have this password.

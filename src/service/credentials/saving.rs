@@ -89,7 +89,7 @@ impl Credentials {
             let is_renewed = credential.credential_type.lifetime().is_some();
             credential.validity = stored_validity.filter(|_| !is_renewed);
         }
-        if !credential.credential_type.is_for(head.user_type) {
+        if !credential.credential_type.is_allowed_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;

@@ -92,7 +92,7 @@ impl CredentialWriter {
             return Err(SaveCredentialError::ProofOutdated);
         }
         // The type of the user may have changed since the hash was computed.
-        if !save.hashed.credential_type.is_for(head.user_type) {
+        if !save.hashed.credential_type.is_allowed_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser);
         }
         let removed_types = self.removed_types(connection, save).await?;

@@ -89,7 +89,7 @@ impl UserImport {
         };
         let user_type = members.user_type.or(found.as_ref().map(|found| found.user_type));
         let user_type = user_type.unwrap_or(UserType::Internal);
-        let is_allowed = |new: &NewCredential| new.credential_type.is_for(user_type);
+        let is_allowed = |new: &NewCredential| new.credential_type.is_allowed_for(user_type);
         if !user.members.credentials.iter().all(is_allowed) {
             return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
         }

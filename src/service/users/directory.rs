@@ -84,7 +84,7 @@ impl UserDirectory {
         if !principal.may_read(&user) {
             return Err(ReadUserError::Forbidden);
         }
-        let Some(user) = self.find(&principal.meaning(user)).await? else {
+        let Some(user) = self.find(&principal.normalize_reference(user)).await? else {
             return Ok(None);
         };
         Ok(on_connection!(self.database, |connection| find_with_credentials(

@@ -107,7 +107,7 @@ impl Users {
         problems.extend(self.problems_of_passwords(context, command, login_name).await?);
         let user_type = command.user_type.or(current.as_ref().map(|user| user.user_type));
         let user_type = user_type.unwrap_or(UserType::Internal);
-        if command.credentials.iter().any(|new| !new.credential_type.is_for(user_type)) {
+        if command.credentials.iter().any(|new| !new.credential_type.is_allowed_for(user_type)) {
             problems.push(InvalidField::new("Credentials", Reason::TypeNotForUser));
         }
         Ok(problems)
@@ -227,7 +227,7 @@ impl Users {
         let stored = credentials::list_by_user(connection, user.user_id).await?;
         let mut types =
             stored.iter().filter_map(|summary| self.types.find(&summary.credential_type));
-        if types.all(|credential_type| credential_type.is_for(user.user_type)) {
+        if types.all(|credential_type| credential_type.is_allowed_for(user.user_type)) {
             return Ok(());
         }
         Err(InvalidField::new("Type", Reason::Contradiction).into())

@@ -87,7 +87,7 @@ pub(in crate::http) async fn for_user_type(
     let required = || InvalidField::new("UserType", Reason::Required);
     let name = request.user_type.ok_or_else(required)?;
     let user_type = read_user_type("UserType", &name)?;
-    let types = context.types().iter().filter(|found| found.is_for(user_type));
+    let types = context.types().iter().filter(|found| found.is_allowed_for(user_type));
     let language = context.language();
     Ok(Negotiated(types.map(|found| CredentialTypeCarrier::new(found, language)).collect()))
 }
