@@ -1,15 +1,15 @@
 //! A macro that runs a single statement on a database connection.
 
 /// Runs one statement on a connection and releases the connection. A statement that was not
-/// executed because its connection was stale ([`StorageError::is_of_stale_connection`]) runs once
+/// executed because its connection was stale ([`StorageError::is_retryable`]) runs once
 /// more on another connection.
 ///
-/// [`StorageError::is_of_stale_connection`]: crate::storage::StorageError::is_of_stale_connection
+/// [`StorageError::is_retryable`]: crate::storage::StorageError::is_retryable
 macro_rules! on_connection {
     ($database:expr, |$connection:ident| $statement:expr) => {{
         let mut $connection = $database.connection().await?;
         let mut result = $statement.await;
-        if result.as_ref().err().is_some_and($crate::storage::StorageError::is_of_stale_connection)
+        if result.as_ref().err().is_some_and($crate::storage::StorageError::is_retryable)
         {
             drop($connection);
             $connection = $database.connection().await?;

@@ -66,8 +66,8 @@ pub(crate) enum SaveCredentialError {
 
 impl SaveCredentialError {
     /// True when nothing was executed because the connection was stale; another one may work.
-    pub(super) fn is_of_stale_connection(&self) -> bool {
-        matches!(self, Self::Storage(error) if error.is_of_stale_connection())
+    pub(super) fn is_retryable(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_retryable())
     }
 }
 

@@ -136,6 +136,6 @@ pub struct DatabaseError(StorageError);
 impl DatabaseError {
     /// True when a later attempt can succeed without a change of the configuration.
     pub(super) fn is_transient(&self) -> bool {
-        self.0.may_pass()
+        self.0.is_transient()
     }
 }

@@ -28,7 +28,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{error::StorageError, nodelay, trust};
+use super::{connection_generation, error::StorageError, nodelay};
 
 /// A connection that was idle for longer is checked before use.
 const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
@@ -244,7 +244,7 @@ impl Drop for Connection {
             drop(Object::take(lent));
             return;
         };
-        if lent.generation < trust::generation() {
+        if lent.generation < connection_generation::generation() {
             drop(Object::take(lent));
             return;
         }
@@ -292,7 +292,7 @@ impl Pooled {
         let is_read_only =
             sqlx::query_scalar!("SHOW transaction_read_only").fetch_one(&mut self.inner).await?;
         if is_read_only.as_deref() == Some("on") {
-            trust::invalidate_all();
+            connection_generation::invalidate_all();
             return Err(StorageError::ReadOnly);
         }
         Ok(())
@@ -315,14 +315,14 @@ pub(super) struct Connector {
 
 impl Connector {
     async fn open(&self) -> Result<Pooled, StorageError> {
-        let generation = trust::generation();
+        let generation = connection_generation::generation();
         let mut options = self.options.clone();
         if let Some(read) = &self.password {
             options = options.password(read().map_err(StorageError::NoPassword)?.expose_secret());
         }
         let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
         let port = is_tcp.then(|| options.get_port());
-        let connecting = nodelay::without_delay(options.connect(), port);
+        let connecting = nodelay::connect_with_nodelay(options.connect(), port);
         let mut pooled =
             Pooled { inner: connecting.await.map_err(StorageError::connecting)?, generation };
         self.begin_session(&mut pooled.inner).await?;
@@ -363,7 +363,7 @@ impl Manager for Connector {
         if metrics.age() > MAXIMUM_AGE {
             return Err(RecycleError::message("it reached its maximum age"));
         }
-        if connection.generation < trust::generation() {
+        if connection.generation < connection_generation::generation() {
             return Err(RecycleError::message("it was invalidated"));
         }
         if metrics.last_used() > UNCHECKED_IDLE {

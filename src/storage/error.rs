@@ -2,7 +2,7 @@
 
 use sqlx::error::DatabaseError;
 
-use super::{database_url::BadDatabaseUrl, trust};
+use super::{connection_generation, database_url::BadDatabaseUrl};
 
 /// A statement failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,18 +100,18 @@ impl StorageError {
     }
 
     /// True when the statement was not executed, and may succeed on another connection.
-    pub(crate) fn is_of_stale_connection(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, Self::NotExecuted(error) if is_stale(error))
     }
 
     /// True when a read-only statement may succeed on another connection.
-    pub(crate) fn is_of_lost_connection(&self) -> bool {
-        self.is_of_stale_connection() || matches!(self, Self::ConnectionLost(_))
+    pub(crate) fn is_retryable_read(&self) -> bool {
+        self.is_retryable() || matches!(self, Self::ConnectionLost(_))
     }
 
     /// True for transient errors: the server is not reachable yet, is starting, is a standby that may be
     /// promoted, or has too many connections.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             // An invalid certificate (invalid data) is not transient.
             Self::NoConnection(sqlx::Error::Io(error)) => {
@@ -142,11 +142,11 @@ impl StorageError {
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
         if is_connection_failure(&error) {
-            trust::invalidate_all();
+            connection_generation::invalidate_all();
             return Self::ConnectionLost(error);
         }
         if is_stale(&error) {
-            trust::invalidate_all();
+            connection_generation::invalidate_all();
             return Self::NotExecuted(error);
         }
         let Some(database) = error.as_database_error() else {
@@ -273,14 +273,14 @@ mod tests {
             ("0A000", "cached plan must not change result type"),
             ("26000", "prepared statement does not exist"),
         ] {
-            let before = trust::generation();
+            let before = connection_generation::generation();
             let error = server_error(code, text);
-            assert!(error.is_of_stale_connection() && trust::generation() > before, "{code}");
+            assert!(error.is_retryable() && connection_generation::generation() > before, "{code}");
             assert!(!matches!(error.in_doubt(), StorageError::OutcomeUnknown(_)), "{code}");
         }
         let lost = server_error("57P01", "terminating connection due to administrator command");
-        assert!(!lost.is_of_stale_connection() && lost.is_of_lost_connection());
+        assert!(!lost.is_retryable() && lost.is_retryable_read());
         assert!(matches!(lost.in_doubt(), StorageError::OutcomeUnknown(_)));
-        assert!(!server_error("53100", "disk full").is_of_lost_connection());
+        assert!(!server_error("53100", "disk full").is_retryable_read());
     }
 }

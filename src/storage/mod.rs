@@ -6,6 +6,7 @@ pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
+mod connection_generation;
 mod connections;
 pub(crate) mod credential_saves;
 pub(crate) mod credential_uses;
@@ -21,7 +22,6 @@ pub(crate) mod keys;
 pub(crate) mod logins;
 mod nodelay;
 pub(crate) mod tickets;
-mod trust;
 pub(crate) mod user_writes;
 pub(crate) mod users;
 

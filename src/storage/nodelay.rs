@@ -32,7 +32,7 @@ const DESCRIPTORS: &str = "/proc/self/fd";
 /// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before anything
 /// is written. Other sockets that are opened at the same time get it, too, which is harmless. `None`: the
 /// connection does not use TCP.
-pub(super) async fn without_delay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
+pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
     let mut connecting = pin!(connecting);
     let mut wanted = port;
     poll_fn(move |context| {
@@ -100,7 +100,7 @@ mod tests {
         let delayed = TcpStream::connect(address).await.unwrap();
         assert!(!delayed.nodelay().unwrap(), "the system default");
         let port = Some(address.port());
-        let prompt = without_delay(TcpStream::connect(address), port).await.unwrap();
+        let prompt = connect_with_nodelay(TcpStream::connect(address), port).await.unwrap();
         assert!(prompt.nodelay().unwrap());
         assert!(!delayed.nodelay().unwrap(), "earlier sockets are unchanged");
     }
@@ -111,7 +111,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let before = descriptors().unwrap().len();
         for _ in 0..20 {
-            drop(without_delay(TcpStream::connect(address), Some(0)).await.unwrap());
+            drop(connect_with_nodelay(TcpStream::connect(address), Some(0)).await.unwrap());
         }
         let after = descriptors().unwrap().len();
         assert!(after <= before + 2, "{after} and {before}");

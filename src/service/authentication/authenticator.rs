@@ -79,7 +79,7 @@ impl Authenticator {
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
         let found = self.authenticate_once(&attempt, now).await;
-        if found.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
+        if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
             // A retry with the same secret is not counted twice.
             return Box::pin(self.authenticate_once(&attempt, now)).await;
         }

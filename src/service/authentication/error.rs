@@ -87,10 +87,10 @@ impl AuthenticationError {
     }
 
     /// True when the connection was lost, so that a retry on another connection may succeed.
-    pub(in crate::service) fn is_of_lost_connection(&self) -> bool {
+    pub(in crate::service) fn is_retryable_read(&self) -> bool {
         match self {
             Self::Storage(error) | Self::Attempt(AttemptError::Storage(error)) => {
-                error.is_of_lost_connection()
+                error.is_retryable_read()
             }
             Self::Refused { .. }
             | Self::OnlineSession

@@ -102,7 +102,7 @@ impl Credentials {
         // A taken identifier rolls the write back, which needs a transaction.
         if save.hashed.identifier.is_none() {
             let mut outcome = self.write_at_once(save, head).await;
-            if outcome.as_ref().err().is_some_and(SaveCredentialError::is_of_stale_connection) {
+            if outcome.as_ref().err().is_some_and(SaveCredentialError::is_retryable) {
                 outcome = self.write_at_once(save, head).await;
             }
             let outcome = outcome?;
@@ -112,7 +112,7 @@ impl Credentials {
         }
         // Boxed so that this rare branch does not enlarge every waiting future.
         let mut written = Box::pin(self.write_in_turn(save)).await;
-        if written.as_ref().err().is_some_and(SaveCredentialError::is_of_stale_connection) {
+        if written.as_ref().err().is_some_and(SaveCredentialError::is_retryable) {
             written = Box::pin(self.write_in_turn(save)).await;
         }
         written

@@ -85,7 +85,7 @@ impl Sessions {
             return Err(AuthenticationError::scheme_off().into());
         }
         let mut found = self.passwords.authenticate(&name, &password, &client_info, now).await;
-        if found.as_ref().err().is_some_and(AuthenticationError::is_of_lost_connection) {
+        if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
             found = self.passwords.authenticate(&name, &password, &client_info, now).await;
         }
         let principal = found?;
