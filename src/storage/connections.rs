@@ -1,4 +1,4 @@
-//! The connection pool: opens connections to PostgreSQL on demand, keeps them and lends them.
+//! The connection pool: opens connections to PostgreSQL on demand, keeps them open and hands them out.
 //!
 //! It is built on `deadpool`. The pool of sqlx would check each connection whenever it is returned, which
 //! is one more round trip for each statement
@@ -33,14 +33,14 @@ use super::{connection_generation, error::StorageError, nodelay};
 /// A connection that was idle for longer is checked before use.
 const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
 
-/// Older connections are replaced, because the memory of a PostgreSQL session only grows.
+/// The maximum age of a connection: the memory of a PostgreSQL session only grows.
 const MAXIMUM_AGE: Duration = Duration::from_mins(30);
 
 /// A connection that was idle for longer is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
 
 /// The time limit for checking a returned connection. A statement of a canceled request may still wait
-/// for a lock, but a server that does not respond must not occupy the pool for ever.
+/// for a lock, but a server that does not respond must not occupy the pool forever.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The delay before another connection attempt when the server has too many connections.
@@ -50,8 +50,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
-    /// One permit for each connection that may be lent now. Waiters are served in order.
-    lending: Arc<Semaphore>,
+    /// One permit for each connection that may be in use now. Waiters are served in order.
+    permits: Arc<Semaphore>,
     /// Permits that were removed, because the server has too many connections.
     withheld: Arc<AtomicUsize>,
     maximum: usize,
@@ -66,9 +66,9 @@ pub(crate) struct ConnectionCounts {
     pub(crate) maximum: usize,
 }
 
-/// The kind of connection to the database.
+/// How connections to the database are protected.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Route {
+pub(crate) struct ConnectionSecurity {
     /// True for a Unix socket or a loopback address.
     pub(crate) is_local: bool,
     /// True when the server's certificate and host name are verified.
@@ -95,26 +95,26 @@ impl Database {
             .map_err(|error| {
                 StorageError::NoConnection(sqlx::Error::Configuration(error.into()))
             })?;
-        let (lending, withheld) = (Arc::new(Semaphore::new(maximum)), Arc::default());
-        Ok(Self { pool, lending, withheld, maximum, acquire_timeout })
+        let (permits, withheld) = (Arc::new(Semaphore::new(maximum)), Arc::default());
+        Ok(Self { pool, permits, withheld, maximum, acquire_timeout })
     }
 
-    /// Lends a connection. When the server has too many connections, waits for an open one.
+    /// Acquires a connection. When the server has too many connections, waits for an open one.
     ///
     /// # Errors
-    /// Why there is none in time.
+    /// When no connection is available within the time limit.
     pub(crate) async fn connection(&self) -> Result<Connection, StorageError> {
-        let lent = tokio::time::timeout(self.acquire_timeout, self.lend()).await;
-        lent.unwrap_or(Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
+        let acquired = tokio::time::timeout(self.acquire_timeout, self.acquire()).await;
+        acquired.unwrap_or(Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut)))
     }
 
-    async fn lend(&self) -> Result<Connection, StorageError> {
+    async fn acquire(&self) -> Result<Connection, StorageError> {
         loop {
             let closed = |_| StorageError::NoConnection(sqlx::Error::PoolClosed);
-            let permit = Arc::clone(&self.lending).acquire_owned().await.map_err(closed)?;
+            let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
             match self.pool.get().await {
                 Ok(object) => {
-                    return Ok(Connection { lent: Some((object, permit)), is_beginning: false });
+                    return Ok(Connection { held: Some((object, permit)), is_beginning: false });
                 }
                 Err(PoolError::Backend(error)) if error.is_too_many_connections() => {
                     self.reduce_limit(permit).await;
@@ -133,8 +133,8 @@ impl Database {
     /// Reduces the number of connections by one until [`Self::close_idle`]: the server has too many.
     async fn reduce_limit(&self, permit: OwnedSemaphorePermit) {
         let open = self.pool.status().size.max(1);
-        let lendable = self.maximum.saturating_sub(self.withheld.load(Ordering::Relaxed));
-        if lendable > open {
+        let usable = self.maximum.saturating_sub(self.withheld.load(Ordering::Relaxed));
+        if usable > open {
             permit.forget();
             let withheld = self.withheld.fetch_add(1, Ordering::Relaxed) + 1;
             tracing::warn!(
@@ -143,7 +143,7 @@ impl Database {
             );
             return;
         }
-        // No connection is open that could be waited for, or others are connecting right now.
+        // There is no open connection to wait for, or others are connecting right now.
         drop(permit);
         tokio::time::sleep(RETRY_DELAY).await;
     }
@@ -151,11 +151,11 @@ impl Database {
     /// Checks that the server accepts writes.
     ///
     /// # Errors
-    /// The reason why it does not.
+    /// When it does not, or no connection is available.
     pub(crate) async fn require_writable(&self) -> Result<(), StorageError> {
         let mut connection = self.connection().await?;
-        if let Some((lent, _)) = connection.lent.as_mut() {
-            lent.check().await?;
+        if let Some((held, _)) = connection.held.as_mut() {
+            held.check().await?;
         }
         connection.release();
         Ok(())
@@ -163,22 +163,22 @@ impl Database {
 
     /// Closes idle connections, and restores the maximum number of connections.
     pub(crate) async fn close_idle(&self) {
-        self.lending.add_permits(self.withheld.swap(0, Ordering::Relaxed));
-        self.close_those(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
+        self.permits.add_permits(self.withheld.swap(0, Ordering::Relaxed));
+        self.close_matching(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
 
-    /// Closes the pool: lends no more connections, and closes those that are returned.
+    /// Closes the pool: hands out no more connections, and closes those that are returned.
     pub(crate) async fn close(&self) {
-        self.close_those(|_| true).await;
+        self.close_matching(|_| true).await;
         self.pool.close();
     }
 
-    /// The kind of connection that is opened.
-    pub(crate) fn route(&self) -> Route {
+    /// How new connections are protected.
+    pub(crate) fn connection_security(&self) -> ConnectionSecurity {
         let options = &self.pool.manager().options;
         let host = options.get_host();
         let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
-        Route {
+        ConnectionSecurity {
             is_local: options.get_socket().is_some()
                 || host.starts_with('/')
                 || host == "localhost"
@@ -193,19 +193,19 @@ impl Database {
         ConnectionCounts { open: status.size, idle: status.available, maximum: self.maximum }
     }
 
-    async fn close_those(&self, should_close: impl Fn(Metrics) -> bool) {
+    async fn close_matching(&self, should_close: impl Fn(Metrics) -> bool) {
         for connection in self.pool.retain(|_, metrics| !should_close(metrics)).removed {
-            // It may be closed already.
+            // It may already be closed.
             let _ = connection.inner.close().await;
         }
     }
 }
 
-/// A borrowed connection. When it is dropped, it is checked in the background, which also rolls back an
+/// A connection in use. When it is dropped, it is checked in the background, which also rolls back an
 /// open transaction and waits for the statement of a canceled request.
 pub(crate) struct Connection {
     /// `None` only after it was returned. The permit is returned after the connection.
-    lent: Option<(Object<Connector>, OwnedSemaphorePermit)>,
+    held: Option<(Object<Connector>, OwnedSemaphorePermit)>,
     /// True while a transaction begins and sqlx does not know about it yet. If the connection were
     /// reused after a drop at that point, its next writes would be lost in the open transaction.
     is_beginning: bool,
@@ -214,49 +214,49 @@ pub(crate) struct Connection {
 impl Connection {
     /// Closes the connection.
     pub(super) async fn close(mut self) -> Result<(), StorageError> {
-        match self.lent.take() {
+        match self.held.take() {
             None => Ok(()),
-            Some((lent, _permit)) => Ok(Object::take(lent).inner.close().await?),
+            Some((held, _permit)) => Ok(Object::take(held).inner.close().await?),
         }
     }
 
     /// Begins a transaction; it is rolled back when it is dropped without a commit.
     #[expect(clippy::expect_used, reason = "returning it consumes self")]
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, StorageError> {
-        let Self { lent, is_beginning } = self;
+        let Self { held, is_beginning } = self;
         *is_beginning = true;
-        let (lent, _) = lent.as_mut().expect("a borrowed connection");
-        let transaction = lent.inner.begin().await?;
+        let (held, _) = held.as_mut().expect("a connection in use");
+        let transaction = held.inner.begin().await?;
         *is_beginning = false;
         Ok(transaction)
     }
 
     /// Returns the connection without a check: its last statement is complete.
     pub(crate) fn release(mut self) {
-        drop(self.lent.take());
+        drop(self.held.take());
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some((mut lent, permit)) = self.lent.take() else { return };
+        let Some((mut held, permit)) = self.held.take() else { return };
         let Some(runtime) = Handle::try_current().ok().filter(|_| !self.is_beginning) else {
-            drop(Object::take(lent));
+            drop(Object::take(held));
             return;
         };
-        if lent.generation < connection_generation::generation() {
-            drop(Object::take(lent));
+        if held.generation < connection_generation::generation() {
+            drop(Object::take(held));
             return;
         }
         runtime.spawn(async move {
-            let checked = tokio::time::timeout(CHECK_TIMEOUT, lent.check()).await;
+            let checked = tokio::time::timeout(CHECK_TIMEOUT, held.check()).await;
             let timed_out = || Err(StorageError::NoConnection(sqlx::Error::PoolTimedOut));
             if let Err(error) = checked.unwrap_or_else(|_| timed_out()) {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "a database connection was lost");
-                drop(Object::take(lent));
+                drop(Object::take(held));
             } else {
-                drop(lent);
+                drop(held);
             }
             drop(permit);
         });
@@ -268,14 +268,14 @@ impl Deref for Connection {
 
     #[expect(clippy::expect_used, reason = "returning it consumes self")]
     fn deref(&self) -> &PgConnection {
-        &self.lent.as_ref().expect("a borrowed connection").0.inner
+        &self.held.as_ref().expect("a connection in use").0.inner
     }
 }
 
 impl DerefMut for Connection {
     #[expect(clippy::expect_used, reason = "returning it consumes self")]
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.lent.as_mut().expect("a borrowed connection").0.inner
+        &mut self.held.as_mut().expect("a connection in use").0.inner
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) mod users;
 
 pub use self::connections::Database;
 pub(crate) use self::{
-    connections::{ConnectionCounts, PasswordSource, Route},
+    connections::{ConnectionCounts, ConnectionSecurity, PasswordSource},
     database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
     database_url::DatabaseUrl,
     error::StorageError,

@@ -51,8 +51,9 @@ async fn diagnose(
 /// Checks both ends of the connection: the server alone cannot distinguish a tunnel from a local
 /// connection, and encryption without a verified certificate does not authenticate the server.
 fn is_connection_protected(diagnostics: &DiagnosticReport) -> bool {
-    let DiagnosticReport { facts, route, .. } = diagnostics;
-    (facts.is_local && route.is_local) || (facts.is_encrypted && route.verifies_server)
+    let DiagnosticReport { facts, connection_security, .. } = diagnostics;
+    (facts.is_local && connection_security.is_local)
+        || (facts.is_encrypted && connection_security.verifies_server)
 }
 
 fn system() -> Finding {

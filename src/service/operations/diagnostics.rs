@@ -9,7 +9,7 @@ use crate::{
     },
     security::{hashing::HashingEngine, keyring::Keyring},
     storage::{
-        Database, Route, StorageError, credentials,
+        ConnectionSecurity, Database, StorageError, credentials,
         diagnostics::{self, DatabaseFacts},
         keys,
     },
@@ -18,7 +18,7 @@ use crate::{
 /// The findings about a database.
 pub(crate) struct DiagnosticReport {
     pub(crate) facts: DatabaseFacts,
-    pub(crate) route: Route,
+    pub(crate) connection_security: ConnectionSecurity,
     /// The number of credentials that are not sealed under the writing key.
     pub(crate) to_reseal: u64,
     /// The kinds of hashes that cost less than a new one or that another system computed.
@@ -55,7 +55,7 @@ impl Diagnostics {
             *scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(*cost)
         };
         let below_target = kinds.into_iter().filter(is_below).collect();
-        let route = self.database.route();
-        Ok(DiagnosticReport { facts, route, to_reseal, below_target })
+        let connection_security = self.database.connection_security();
+        Ok(DiagnosticReport { facts, connection_security, to_reseal, below_target })
     }
 }
