@@ -18,7 +18,7 @@ use crate::domain::{
     user::UserId,
 };
 
-/// An attempt to log in with a secret that is not verified yet.
+/// A login attempt whose secret is not verified yet.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) subject: Subject,
@@ -33,7 +33,7 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct ReservedType {
     pub(crate) credential_type: String,
-    /// Failures in a row, including this attempt; above [`MAXIMUM_CONSECUTIVE`] the credential is
+    /// Consecutive failures, including this attempt; above [`MAXIMUM_CONSECUTIVE`] the credential is
     /// locked and the secret must not be verified.
     pub(crate) failures: u32,
     /// Failures from unknown addresses, including this attempt.
@@ -67,11 +67,11 @@ fn parameter(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// The statements have the same number: 2^30 seconds are longer than any maximum.
+/// The SQL statements contain the same number. 2^30 seconds exceed every maximum.
 const LARGEST_DELAY_EXPONENT: u32 = 30;
 
-/// When the delay ends that a failure at `at` causes: by the number of failures beyond the first one
-/// that delays. The delay doubles from one second to the maximum.
+/// The ends of the delays after a failure at `at`, indexed by the number of failures beyond the first
+/// one that causes a delay. The delay doubles from one second to the maximum.
 fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime> {
     let delay = |exponent| Duration::from_secs(1_u64 << exponent).min(limits.maximum_delay);
     let end = |exponent| {
@@ -80,8 +80,7 @@ fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime>
     (0..=LARGEST_DELAY_EXPONENT).map(end).collect()
 }
 
-/// Reserves an attempt from an unknown address for each of the types that allow one, and returns
-/// these. A recently attempted secret is not counted again.
+/// Reserves an attempt from an unknown address for each type that allows one, and returns these types. A recently attempted secret is not counted again.
 #[tracing::instrument(name = "db.attempts.reserve_attempt", skip_all)]
 pub(crate) async fn reserve_attempt(
     connection: &mut PgConnection,
@@ -133,8 +132,8 @@ pub(crate) async fn reserve_known_attempt(
     Ok(is_reserved)
 }
 
-/// Counts an attempt that [`reserve_known_attempt`] has reserved as a failure in a row, for lockout only:
-/// throttling is for unknown addresses. Returns the counters as [`reserve_attempt`] does.
+/// Counts an attempt that [`reserve_known_attempt`] has reserved as a consecutive failure, for lockout
+/// only: throttling applies to unknown addresses. Returns the counters as [`reserve_attempt`] does.
 #[tracing::instrument(name = "db.attempts.count_known_attempt", skip_all)]
 pub(crate) async fn count_known_attempt(
     connection: &mut PgConnection,
@@ -169,8 +168,8 @@ pub(crate) async fn count_known_attempt(
     .collect()
 }
 
-/// Records that a secret was right: its address becomes a known one, the failures in a row of its type
-/// are reset, and its own reserved attempt is taken back for every type.
+/// Records a successful login: its address becomes a known address, the consecutive failures of its type
+/// are reset, and its own reserved attempt is released for every type.
 #[tracing::instrument(name = "db.attempts.record_success", skip_all)]
 pub(crate) async fn record_success(
     connection: &mut PgConnection,
@@ -208,7 +207,7 @@ impl TryFrom<AttemptRow> for AttemptSummary {
 
     fn try_from(row: AttemptRow) -> Result<Self, StorageError> {
         let count = FailureCount {
-            // The counter is one above the maximum when a locked credential was tried again.
+            // The counter is one above the maximum after an attempt on a locked credential.
             failures: count(row.failures)?.min(MAXIMUM_CONSECUTIVE),
             throttle_failures: count(row.throttle_failures)?,
             next_allowed_at: row.next_allowed_at,
@@ -252,8 +251,8 @@ pub(crate) async fn reset(
     Ok(had_failures)
 }
 
-/// Deletes failures of addresses that are older than `before`: up to `limit` rows of each of the two
-/// tables, without those of known addresses. Returns the larger number of deleted rows.
+/// Deletes the failures of addresses that are not later than `before`: up to `limit` rows of each of the
+/// two tables, except the rows of known addresses. Returns the larger number of deleted rows.
 #[tracing::instrument(name = "db.attempts.sweep", skip_all)]
 pub(crate) async fn delete_stale_addresses(
     connection: &mut PgConnection,

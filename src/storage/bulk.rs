@@ -1,6 +1,6 @@
 //! Inserts many new users at once by `COPY`, in its text format.
 //!
-//! Identifiers are not supported: the caller imports users with identifiers one at a time.
+//! It does not support identifiers: the caller imports users with identifiers one at a time.
 
 use sqlx::PgConnection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -141,22 +141,22 @@ pub(crate) async fn copy(
 struct Rows {
     text: String,
     count: usize,
-    is_inside: bool,
+    has_columns: bool,
 }
 
 impl Rows {
     fn column(&mut self) -> &mut String {
-        if self.is_inside {
+        if self.has_columns {
             self.text.push('\t');
         }
-        self.is_inside = true;
+        self.has_columns = true;
         &mut self.text
     }
 
     fn end(&mut self) {
         self.text.push('\n');
         self.count += 1;
-        self.is_inside = false;
+        self.has_columns = false;
     }
 
     fn number(&mut self, number: impl Into<i64>) -> &mut Self {

@@ -62,7 +62,7 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-/// Finds the heads of these users.
+/// Finds the heads of these users, including deleted users.
 pub(crate) async fn find(
     connection: &mut PgConnection,
     user_ids: &[i32],

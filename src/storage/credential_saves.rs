@@ -1,4 +1,4 @@
-//! Reads what a save needs to know of a user before it hashes.
+//! Reads the state of a user that a save needs before it computes a hash.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;

@@ -1,4 +1,4 @@
-//! Records when credentials were last used. A record may be lost.
+//! Records when credentials were last used. A crash may lose a record.
 
 use sqlx::{PgConnection, postgres::types::PgInterval};
 use time::{Duration, OffsetDateTime};
@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use super::error::StorageError;
 use crate::domain::user::UserId;
 
-/// One use of a credential. If the credential has another version by now, it was replaced and the use
+/// One use of a credential. If the credential now has a different version, it was replaced and the use
 /// is not recorded.
 #[derive(Debug)]
 pub(crate) struct CredentialUse {
@@ -18,18 +18,18 @@ pub(crate) struct CredentialUse {
     pub(crate) address: Option<String>,
 }
 
-/// Records uses, except for credentials whose last recorded use is less than `step` earlier. Locked rows
-/// are skipped.
+/// Records uses, except for credentials whose last recorded use is less than `interval` earlier. Locked
+/// rows are skipped.
 #[tracing::instrument(name = "db.credentials.record_uses", skip_all)]
 pub(crate) async fn record(
     connection: &mut PgConnection,
     uses: &[CredentialUse],
-    step: Duration,
+    interval: Duration,
 ) -> Result<(), StorageError> {
     let ids: Vec<_> = uses.iter().map(|used| used.user_id.as_i32()).collect();
     let types: Vec<_> = uses.iter().map(|used| used.credential_type.clone()).collect();
     let versions: Vec<_> = uses.iter().map(|used| used.version).collect();
-    let moments: Vec<_> = uses.iter().map(|used| used.at).collect();
+    let times: Vec<_> = uses.iter().map(|used| used.at).collect();
     let schemes: Vec<_> = uses.iter().map(|used| used.scheme.to_owned()).collect();
     let addresses: Vec<_> = uses.iter().map(|used| used.address.clone()).collect();
     sqlx::query!(
@@ -53,17 +53,17 @@ pub(crate) async fn record(
         &ids,
         &types,
         &versions,
-        &moments,
+        &times,
         &schemes,
         &addresses as &[Option<String>],
-        interval(step),
+        pg_interval(interval),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-fn interval(step: Duration) -> PgInterval {
-    let microseconds = i64::try_from(step.whole_microseconds()).unwrap_or(i64::MAX);
+fn pg_interval(duration: Duration) -> PgInterval {
+    let microseconds = i64::try_from(duration.whole_microseconds()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }
 }

@@ -61,10 +61,10 @@ pub(crate) enum WriteOutcome {
     /// Another transaction has locked the row of the user, the actor or the actor's ticket, or has
     /// moved the head that this write was computed from.
     HeadMoved,
-    /// Another user has this identifier. If the other user saved it at the same moment, the rest was
+    /// Another user has this identifier. If the other user saved it concurrently, the rest was
     /// written and must be rolled back: a write with an identifier needs a transaction.
     IdentifierTaken,
-    /// The credential that authenticated the actor was replaced, or the actor was changed.
+    /// The credential that authenticated the actor was replaced, or the actor changed.
     ProofOutdated,
 }
 

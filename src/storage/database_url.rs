@@ -14,22 +14,22 @@ use url::Url;
 pub(crate) enum BadDatabaseUrl {
     #[error("must be postgres://user@host/database")]
     NotPostgresql,
-    #[error("has a #; write %23 in a user name or password")]
+    #[error("contains a #; write %23 in a user name or password")]
     Fragment,
-    #[error("names several hosts; name one that always leads to the primary server")]
+    #[error("names several hosts; use one name that resolves to the primary server")]
     SeveralHosts,
-    #[error("has a parameter that is not a name; write %3F for ? and %26 for & in a password")]
-    NotAName,
+    #[error("has an unknown parameter; write %3F for ? and %26 for & in a password")]
+    UnknownParameter,
     #[error("has the parameter {0}, which this service ignores; remove it")]
     Ignored(&'static str),
-    #[error("has {0} twice; remove one")]
+    #[error("has duplicate values for {0}; remove one")]
     Repeated(&'static str),
-    #[error("has a value for the parameter {name} that cannot be used; {must}")]
-    Value { name: &'static str, must: &'static str },
-    #[error("has sslrootcert, which is used only with sslmode=verify-full; add that")]
+    #[error("has an invalid value for the parameter {name}; {requirement}")]
+    InvalidValue { name: &'static str, requirement: &'static str },
+    #[error("has sslrootcert without sslmode=verify-full; add sslmode=verify-full")]
     UnusedRootCertificate,
-    #[error("has one of sslcert and sslkey; give both")]
-    HalfClientCertificate,
+    #[error("has only one of sslcert and sslkey; set both")]
+    IncompleteClientCertificate,
 }
 
 /// A valid database URL.
@@ -138,7 +138,7 @@ impl DatabaseUrl {
     }
 }
 
-/// True when the authority is a list of hosts, as libpq accepts it.
+/// True when the authority is a list of hosts, which libpq accepts.
 fn has_several_hosts(text: &str) -> bool {
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -160,7 +160,7 @@ fn parameters(url: &Url) -> Result<Parameters, BadDatabaseUrl> {
             None => Err(IGNORED
                 .into_iter()
                 .find(|known| *known == name)
-                .map_or(BadDatabaseUrl::NotAName, BadDatabaseUrl::Ignored)),
+                .map_or(BadDatabaseUrl::UnknownParameter, BadDatabaseUrl::Ignored)),
         }
     };
     url.query_pairs().map(canonical).collect()
@@ -170,7 +170,7 @@ fn find<'parameters>(parameters: &'parameters Parameters, name: &str) -> Option<
     parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
-/// Refuses a value that is given twice, because only one would be used. A host may be given in the
+/// Refuses duplicate values, because only one would be used. A host may be given in the
 /// authority and as a parameter if the parameter is the directory of a Unix socket: a URL with a user
 /// name needs an authority.
 fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
@@ -202,7 +202,7 @@ fn check_value(name: &'static str, value: &str) -> Result<(), BadDatabaseUrl> {
         mode.is_ok_and(|mode| !matches!(mode, PgSslMode::Allow))
     };
     let is_host = || !value.is_empty() && (value.starts_with('/') || !value.contains(','));
-    let (is_usable, must) = match name {
+    let (is_valid, requirement) = match name {
         "sslmode" => {
             (is_ssl_mode(), "it must be disable, prefer, require, verify-ca or verify-full")
         }
@@ -211,12 +211,12 @@ fn check_value(name: &'static str, value: &str) -> Result<(), BadDatabaseUrl> {
         "host" => (is_host(), "it must be one host, or the directory of a socket"),
         "options" | "options[…]" => (
             !OWN_OPTIONS.iter().any(|option| value.contains(option)),
-            "timeouts are settings: database.lock_timeout_seconds and \
+            "set timeouts with database.lock_timeout_seconds and \
              database.statement_timeout_seconds",
         ),
         _ => (!value.is_empty(), "it must not be empty"),
     };
-    if is_usable { Ok(()) } else { Err(BadDatabaseUrl::Value { name, must }) }
+    if is_valid { Ok(()) } else { Err(BadDatabaseUrl::InvalidValue { name, requirement }) }
 }
 
 fn check_certificates(parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
@@ -225,7 +225,7 @@ fn check_certificates(parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
         return Err(BadDatabaseUrl::UnusedRootCertificate);
     }
     if find(parameters, "sslcert").is_some() != find(parameters, "sslkey").is_some() {
-        return Err(BadDatabaseUrl::HalfClientCertificate);
+        return Err(BadDatabaseUrl::IncompleteClientCertificate);
     }
     Ok(())
 }
@@ -279,7 +279,7 @@ mod tests {
             ("postgres://u@h/d#marker", BadDatabaseUrl::Fragment),
             ("postgres://u@h1:5432,h2:5432/d", BadDatabaseUrl::SeveralHosts),
             ("postgres://u@h1,h2/d", BadDatabaseUrl::SeveralHosts),
-            ("postgres://u:12?marker@h/d", BadDatabaseUrl::NotAName),
+            ("postgres://u:12?marker@h/d", BadDatabaseUrl::UnknownParameter),
             ("postgres://h/d?target_session_attrs=marker", ignored),
             ("postgres://h/d?connect_timeout=1", BadDatabaseUrl::Ignored("connect_timeout")),
             ("postgres://h/d?application_name=x", BadDatabaseUrl::Ignored("application_name")),
@@ -295,7 +295,7 @@ mod tests {
                 "postgres://h/d?sslmode=require&sslrootcert=/ca",
                 BadDatabaseUrl::UnusedRootCertificate,
             ),
-            ("postgres://h/d?sslcert=/c", BadDatabaseUrl::HalfClientCertificate),
+            ("postgres://h/d?sslcert=/c", BadDatabaseUrl::IncompleteClientCertificate),
         ] {
             let found = parse(text).err();
             assert_eq!(found.as_ref(), Some(&error), "{text}");
@@ -312,7 +312,7 @@ mod tests {
         ] {
             let error = parse(text).err().unwrap();
             let is_named =
-                matches!(error, BadDatabaseUrl::Value { name: found, .. } if found == name);
+                matches!(error, BadDatabaseUrl::InvalidValue { name: found, .. } if found == name);
             assert!(is_named, "{text}: {error:?}");
             assert!(!error.to_string().contains("marker"), "{error}");
         }

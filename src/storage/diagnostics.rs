@@ -25,7 +25,7 @@ pub(crate) struct DatabaseFacts {
     pub(crate) administrators: i64,
     /// When the writing key was first used.
     pub(crate) key_first_used_at: Option<OffsetDateTime>,
-    /// The number of credentials that are locked or throttled until an unlock.
+    /// The number of credentials that are locked, or throttled until they are unlocked.
     pub(crate) stopped: i64,
 }
 

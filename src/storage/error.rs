@@ -14,11 +14,11 @@ pub(crate) enum StorageError {
     #[error("the database server is read-only")]
     ReadOnly,
     /// The password file cannot be read; nothing was done.
-    #[error("the database password cannot be read")]
+    #[error("failed to read the database password")]
     NoPassword(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server did not execute the statement because of its own state or that of the connection;
     /// nothing was done.
-    #[error("the database server did not execute a statement")]
+    #[error("the database server could not execute a statement")]
     NotExecuted(#[source] sqlx::Error),
     /// The connection was lost during a statement; an open transaction is rolled back.
     #[error("the connection to the database was lost")]
@@ -33,16 +33,16 @@ pub(crate) enum StorageError {
     #[error("the row violates the constraint {0}")]
     Constraint(String),
     /// A row has values that this service never writes.
-    #[error("a row of the table {table} is invalid: the service never writes such values")]
+    #[error("the table {table} contains an invalid row that this service did not write")]
     Inconsistent { table: &'static str },
     /// The migrations of this binary and of the database differ.
-    #[error("the migrations could not be applied")]
+    #[error("failed to apply the migrations")]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// The connection settings cannot be used.
     #[error("database.url {0}")]
     BadUrl(BadDatabaseUrl),
-    /// The server refused the statement for any other reason.
-    #[error("the database refused a statement")]
+    /// The server rejected the statement for any other reason.
+    #[error("the database rejected a statement")]
     Refused(#[source] sqlx::Error),
 }
 
@@ -99,12 +99,12 @@ impl StorageError {
         }
     }
 
-    /// True when the statement was not executed, and may succeed on another connection.
+    /// True when the statement was not executed and may succeed on a new connection.
     pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, Self::NotExecuted(error) if is_stale(error))
     }
 
-    /// True when a read-only statement may succeed on another connection.
+    /// True when a read-only statement may succeed on a new connection.
     pub(crate) fn is_retryable_read(&self) -> bool {
         self.is_retryable() || matches!(self, Self::ConnectionLost(_))
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn server_states_are_not_refused_statements() {
+    fn server_states_are_not_rejected_statements() {
         for code in [
             "08006", "08P01", "25006", "26000", "28000", "28P01", "3D000", "3F000", "42501",
             "42703", "42883", "42P01", "42P05", "53000", "53100", "53200", "53300", "53400",

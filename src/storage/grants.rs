@@ -7,11 +7,13 @@ use super::{connections::Database, error::StorageError};
 pub(crate) enum GrantError {
     #[error("the role does not exist; create it with LOGIN and a password first")]
     NoRole,
-    #[error("is the role that migrates; connect `migrate` as another role, which owns the tables")]
+    #[error(
+        "is the role that runs `migrate`; run `migrate` as a different role that owns the tables"
+    )]
     OwnRole,
     #[error(
-        "already has every privilege on the tables; name a role that is no superuser and no member \
-         of their owner"
+        "already has every privilege on the tables; choose a role that is not a superuser and not \
+         a member of the table owner"
     )]
     Unrestricted,
     #[error(transparent)]

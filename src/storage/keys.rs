@@ -60,7 +60,7 @@ pub(crate) async fn retire(
     Ok(())
 }
 
-/// Counts the credentials that are sealed under that key.
+/// Counts the credentials that are sealed under this key.
 pub(crate) async fn count_sealed_under(
     connection: &mut PgConnection,
     key_id: &str,
@@ -90,15 +90,15 @@ pub(crate) async fn count_not_sealed_under(
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credentials" };
 
-/// A credential, sealed again under another key.
+/// A credential that was sealed again under the writing key.
 #[derive(Debug)]
 pub(crate) struct Resealed {
     pub(crate) user_id: UserId,
     pub(crate) credential_type: String,
-    /// The sealed hash that it replaces. If the row has another one by now, it is not replaced.
+    /// The sealed hash to replace. A row with a different one is left unchanged.
     pub(crate) former: Vec<u8>,
     pub(crate) sealed_hash: Vec<u8>,
-    /// The digest under the other key, for identifier types.
+    /// The digest under the new key, for identifier types.
     pub(crate) identifier: Option<Vec<u8>>,
 }
 

@@ -20,12 +20,12 @@ pub(crate) struct Login {
     /// The user, or the pseudo user of an unknown name.
     pub(crate) subject: Subject,
     pub(crate) candidate: Option<Candidate>,
-    /// The failed attempts by type; types without one are left out.
+    /// The failed attempts by type, without types that have none.
     pub(crate) failure_counts: Vec<(String, FailureCount)>,
     pub(crate) address_failures: AddressFailureCount,
 }
 
-/// What a login looks up.
+/// The input of [`find`].
 #[derive(Debug)]
 pub(crate) struct LoginQuery<'query> {
     pub(crate) canonical_name: &'query str,
@@ -39,7 +39,7 @@ pub(crate) struct LoginQuery<'query> {
     pub(crate) now: OffsetDateTime,
 }
 
-/// One row for each type that was asked for.
+/// One row for each requested credential type.
 struct LoginRow {
     asked_type: String,
     user_id: Option<i32>,
@@ -69,8 +69,8 @@ struct LoginRow {
 
 impl LoginRow {
     fn failure_count(&self) -> Result<Option<(String, FailureCount)>, StorageError> {
-        let counted = self.failures.zip(self.throttle_failures);
-        let Some((failures, throttle_failures)) = counted else { return Ok(None) };
+        let counters = self.failures.zip(self.throttle_failures);
+        let Some((failures, throttle_failures)) = counters else { return Ok(None) };
         let failure_count = FailureCount {
             failures: count(failures)?,
             throttle_failures: count(throttle_failures)?,

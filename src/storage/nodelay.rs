@@ -2,8 +2,8 @@
 //!
 //! sqlx 0.9.0 does not set it, and exposes neither its socket nor an option for it. Without it, a message
 //! that is written in two parts (a TLS handshake, COPY) waits 40 ms for a delayed acknowledgement. This
-//! module duplicates a descriptor by its number: it sends the descriptor to itself (`unix(7)`,
-//! `SCM_RIGHTS`). The duplicate is the same socket, and no unsafe code is needed
+//! module duplicates a descriptor by its number, without unsafe code: it sends the descriptor to itself
+//! (`unix(7)`, `SCM_RIGHTS`). The duplicate refers to the same socket
 //! ([ADR 34](../../../docs/adr/0034-tcp-nodelay.md)).
 
 use std::{
@@ -29,14 +29,14 @@ use rustix::{
 /// The open descriptors of this process.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before anything
-/// is written. Other sockets that are opened at the same time get it, too, which is harmless. `None`: the
-/// connection does not use TCP.
+/// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before the first
+/// write. Sockets that are opened at the same time also get the option, which is harmless. `port` is
+/// `None` when the connection does not use TCP.
 pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
     let mut connecting = pin!(connecting);
-    let mut wanted = port;
+    let mut pending = port;
     poll_fn(move |context| {
-        let Some(port) = wanted else { return connecting.as_mut().poll(context) };
+        let Some(port) = pending else { return connecting.as_mut().poll(context) };
         let before = descriptors();
         let polled = connecting.as_mut().poll(context);
         if let (Some(before), Some(now)) = (before, descriptors()) {
@@ -44,7 +44,7 @@ pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<
             // The call fails on other descriptors than TCP sockets.
             let mut set = copies.filter(|copy| set_tcp_nodelay(copy, true).is_ok());
             if set.any(|copy| peer_port(&copy) == Some(port)) {
-                wanted = None;
+                pending = None;
             }
         }
         polled
@@ -58,8 +58,8 @@ fn peer_port(socket: &OwnedFd) -> Option<u16> {
     SocketAddr::try_from(peer).ok().map(|peer| peer.port())
 }
 
-/// The numbers of all open descriptors, except that of the list itself; `None` where the system has no
-/// such list.
+/// The numbers of all open descriptors, except that of the list itself; `None` on a system without
+/// such a list.
 fn descriptors() -> Option<BTreeSet<RawFd>> {
     let folder = File::open(DESCRIPTORS).ok()?;
     let own = folder.as_raw_fd();

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{error::StorageError, users::UserRow};
 use crate::domain::user::{User, UserId};
 
-/// The kind of a row; the service never accepts one kind for the other.
+/// The kind of a row. The service never accepts one kind in place of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TicketKind {
     /// A login ticket.
@@ -34,7 +34,7 @@ impl TicketKind {
 #[derive(Debug)]
 pub(crate) struct TicketSummary {
     pub(crate) kind: TicketKind,
-    /// Identifies it; cannot be used to log in.
+    /// Identifies the ticket. Cannot be used to log in.
     pub(crate) digest: Vec<u8>,
     pub(crate) auth_time: OffsetDateTime,
     pub(crate) created_at: OffsetDateTime,
@@ -88,7 +88,7 @@ struct TicketRow {
     expires_at: OffsetDateTime,
 }
 
-/// Finds a ticket with its user, whatever their state.
+/// Finds a ticket with its user, including expired tickets and retired users.
 #[tracing::instrument(name = "db.tickets.find", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn find_with_user(
     connection: &mut PgConnection,

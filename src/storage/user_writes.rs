@@ -28,7 +28,7 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result
 /// Changes the login name of a user; the old name becomes free.
 ///
 /// # Errors
-/// When another user has the name; nothing is written then.
+/// When another user has the name. Nothing is written.
 pub(crate) async fn rename(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -58,8 +58,7 @@ pub(crate) async fn rename(
     if done.rows_affected() == 0 { Err(UserTakenError::LoginNameTaken) } else { Ok(()) }
 }
 
-/// Deletes a user except for the tombstone: the names become free, and everything that could log the
-/// user in is deleted.
+/// Replaces a user with a tombstone: frees the names, and deletes credentials, tickets and attempts.
 pub(crate) async fn tombstone(
     connection: &mut PgConnection,
     user_id: UserId,

@@ -136,7 +136,7 @@ pub(crate) async fn find_by_login_name(
     .transpose()
 }
 
-/// Finds those of these users that exist.
+/// Finds the existing users among these ids.
 pub(crate) async fn find_by_ids(
     connection: &mut PgConnection,
     user_ids: &[UserId],
@@ -156,7 +156,7 @@ pub(crate) async fn find_by_ids(
     .collect()
 }
 
-/// Lists those of these canonical names that belong to a user other than `except`.
+/// Lists the canonical names among these that belong to a user other than `except`.
 pub(crate) async fn taken_names(
     connection: &mut PgConnection,
     canonical_names: &[String],
@@ -206,29 +206,30 @@ pub(crate) async fn next_ids(
     Ok(found)
 }
 
-/// Lists those of these ids that are or were assigned.
+/// Lists the ids among these that are assigned, or were before their user was deleted.
 pub(crate) async fn assigned_ids(
     connection: &mut PgConnection,
     user_ids: &[i32],
 ) -> Result<Vec<i32>, StorageError> {
-    let given = sqlx::query_scalar!("SELECT user_id FROM users WHERE user_id = ANY($1)", user_ids)
-        .fetch_all(connection)
-        .await?;
-    Ok(given)
+    let assigned =
+        sqlx::query_scalar!("SELECT user_id FROM users WHERE user_id = ANY($1)", user_ids)
+            .fetch_all(connection)
+            .await?;
+    Ok(assigned)
 }
 
-/// True when the id is or was assigned.
+/// True when the id is assigned, or was before its user was deleted.
 pub(crate) async fn is_assigned(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<bool, StorageError> {
-    let given = sqlx::query_scalar!(
+    let is_assigned = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM users WHERE user_id = $1) AS "given!""#,
         user_id.as_i32(),
     )
     .fetch_one(connection)
     .await?;
-    Ok(given)
+    Ok(is_assigned)
 }
 
 /// Lists up to `limit` users with an id above `after`, by id.
@@ -252,7 +253,7 @@ pub(crate) async fn list_after(
     .collect()
 }
 
-/// Reads the user's head without a lock.
+/// Reads the head of the user without a lock.
 #[tracing::instrument(name = "db.users.find_head", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn find_head(
     connection: &mut PgConnection,

@@ -268,7 +268,7 @@ async fn migrate_names_a_role_that_it_cannot_grant_and_the_next_step() {
     for (role, message) in [
         ("nobody", "create it"),
         ("keeper_owner", "connect `migrate` as another"),
-        ("postgres", "no superuser"),
+        ("postgres", "not a superuser"),
     ] {
         let mut migrate = deployment.command("migrate", &["migrate"]);
         migrate.env("KEEPER__DATABASE__ROLE", role);
