@@ -267,7 +267,7 @@ async fn migrate_names_a_role_that_it_cannot_grant_and_the_next_step() {
     let deployment = Deployment::start();
     for (role, message) in [
         ("nobody", "create it"),
-        ("keeper_owner", "connect `migrate` as another"),
+        ("keeper_owner", "run `migrate` as a different role"),
         ("postgres", "not a superuser"),
     ] {
         let mut migrate = deployment.command("migrate", &["migrate"]);
