@@ -112,7 +112,7 @@ impl<W: Write> Write for ArchiveWriter<W> {
 }
 
 /// Number of bytes that [`is_archive`] needs.
-pub(crate) const LONGEST_HEAD: usize = MAGIC.len();
+pub(crate) const MAGIC_LENGTH: usize = MAGIC.len();
 
 /// True when a file starts like an archive.
 pub(crate) fn is_archive(start: &[u8]) -> bool {

@@ -9,7 +9,7 @@ use super::{
     access_token::{AccessTokenContent, AccessTokens},
     application_token::Applications,
     keyring::Keyring,
-    sealing::{Binding, Envelope, open, seal},
+    sealing::{Binding, Envelope, seal, unseal},
 };
 use crate::domain::{
     stored_credential::{HashParameters, HashScheme, StoredCredential},
@@ -79,7 +79,7 @@ impl KeyBench {
             version: 1,
             validity: Validity::default(),
         };
-        open(&self.keyring, &row).ok().map(drop)
+        unseal(&self.keyring, &row).ok().map(drop)
     }
 
     /// Issues a token that is valid from `now`.

@@ -73,7 +73,7 @@ pub(crate) enum SealError {
 
 /// A row could not be unsealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum OpenError {
+pub(crate) enum UnsealError {
     /// The keyring is wrong or incomplete.
     #[error("sealed under a key that is not in the keyring")]
     UnknownKey,
@@ -104,10 +104,10 @@ pub(crate) fn seal(
 /// Unseals the sealed hash of a row.
 ///
 /// # Errors
-/// [`OpenError::UnknownKey`] or [`OpenError::Damaged`].
-pub(crate) fn open(keyring: &Keyring, row: &StoredCredential) -> Result<Envelope, OpenError> {
-    let key = keyring.find(&row.key_id).ok_or(OpenError::UnknownKey)?;
-    decrypt(key, row).ok_or(OpenError::Damaged)
+/// [`UnsealError::UnknownKey`] or [`UnsealError::Damaged`].
+pub(crate) fn unseal(keyring: &Keyring, row: &StoredCredential) -> Result<Envelope, UnsealError> {
+    let key = keyring.find(&row.key_id).ok_or(UnsealError::UnknownKey)?;
+    decrypt(key, row).ok_or(UnsealError::Damaged)
 }
 
 fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
@@ -202,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_sealed_envelope_is_unsealed() {
-        let envelope = open(&ring(), &row()).unwrap();
+        let envelope = unseal(&ring(), &row()).unwrap();
         assert_eq!(envelope.phc.expose_secret(), "$argon2id$…");
         assert_eq!(envelope.identifier.unwrap().expose_secret(), "S-1-5");
     }
 
     #[test]
     fn a_row_is_unsealed_after_a_key_rotation() {
-        assert!(open(&ring(), &sealed_by(&ring_before())).is_ok());
+        assert!(unseal(&ring(), &sealed_by(&ring_before())).is_ok());
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
         for (field, edit) in edits {
             let mut row = row();
             edit(&mut row);
-            assert_eq!(open(&ring(), &row).unwrap_err(), OpenError::Damaged, "{field}");
+            assert_eq!(unseal(&ring(), &row).unwrap_err(), UnsealError::Damaged, "{field}");
         }
     }
 
@@ -242,9 +242,9 @@ mod tests {
         for index in 0..row.sealed_hash.len() {
             let mut changed = row.clone();
             changed.sealed_hash[index] ^= 1;
-            assert_eq!(open(&ring(), &changed).unwrap_err(), OpenError::Damaged);
+            assert_eq!(unseal(&ring(), &changed).unwrap_err(), UnsealError::Damaged);
             changed.sealed_hash.truncate(index);
-            assert_eq!(open(&ring(), &changed).unwrap_err(), OpenError::Damaged);
+            assert_eq!(unseal(&ring(), &changed).unwrap_err(), UnsealError::Damaged);
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
     fn an_unknown_or_retired_key_is_not_reported_as_damage() {
         for key_id in ["nobody", "gone"] {
             let row = StoredCredential { key_id: key_id.to_owned(), ..row() };
-            assert_eq!(open(&ring(), &row).unwrap_err(), OpenError::UnknownKey);
+            assert_eq!(unseal(&ring(), &row).unwrap_err(), UnsealError::UnknownKey);
         }
     }
 

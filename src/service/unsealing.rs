@@ -7,7 +7,7 @@ use crate::{
     security::{
         hashing::StoredHash,
         keyring::Keyring,
-        sealing::{Envelope, OpenError, open},
+        sealing::{self, Envelope, UnsealError},
     },
 };
 
@@ -19,13 +19,13 @@ pub(super) fn unseal(
     keyring: &Keyring,
     row: &StoredCredential,
 ) -> Result<Option<Envelope>, KeyUnavailable> {
-    match open(keyring, row) {
+    match sealing::unseal(keyring, row) {
         Ok(envelope) => Ok(Some(envelope)),
-        Err(OpenError::Damaged) => {
+        Err(UnsealError::Damaged) => {
             log_alarm(row, "failed to unseal a hash: it was changed or moved");
             Ok(None)
         }
-        Err(OpenError::UnknownKey) => {
+        Err(UnsealError::UnknownKey) => {
             log_alarm(row, "failed to unseal a hash: its key is not in the keyring");
             Err(KeyUnavailable)
         }

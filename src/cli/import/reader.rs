@@ -19,7 +19,7 @@ use crate::{
         InvalidField, Reason,
         encoding::{MAXIMUM_BOM_LENGTH, bom_length},
     },
-    security::archive::{ArchiveReader, LONGEST_HEAD, is_archive},
+    security::archive::{ArchiveReader, MAGIC_LENGTH, is_archive},
 };
 
 /// The maximum number of lines that are read ahead.
@@ -85,7 +85,7 @@ impl Lines {
         // A read from a pipe can return fewer bytes than the signatures of archives and encodings
         // need.
         let mut head = Vec::new();
-        let longest = u64::try_from(LONGEST_HEAD.max(MAXIMUM_BOM_LENGTH)).unwrap_or(u64::MAX);
+        let longest = u64::try_from(MAGIC_LENGTH.max(MAXIMUM_BOM_LENGTH)).unwrap_or(u64::MAX);
         (&mut reader).take(longest).read_to_end(&mut head).map_err(|error| failed(&error))?;
         let mark = bom_length(&head)
             .map_err(|error| Failure::new(format!("{} {error}", source.name())))?;

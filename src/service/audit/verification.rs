@@ -16,7 +16,7 @@ use crate::{
         anchor::Anchor,
         audit_chain::{START_OF_CHAIN, audit_mac},
         keyring::Keyring,
-        sealing::open,
+        sealing::unseal,
     },
     storage::{self, Database, StorageError, chain_heads, credentials},
 };
@@ -236,7 +236,7 @@ impl ChainVerifier {
                     let version = row.version;
                     found.push(Discrepancy::CredentialPutBack { credential_type, version });
                 }
-                Some(_) if open(&self.keyring, row).is_err() => {
+                Some(_) if unseal(&self.keyring, row).is_err() => {
                     found.push(Discrepancy::CredentialChanged(credential_type));
                 }
                 Some(_) => {}

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::{
     security::{
         keyring::{KeyState, Keyring},
-        sealing::open,
+        sealing::unseal,
     },
     storage::{Database, StorageError, credentials, keys},
 };
@@ -57,7 +57,7 @@ pub(crate) async fn require_keyring(
     if known.is_empty() {
         // A database from a version that did not record keys: check that one row can be unsealed.
         let sample = credentials::list_after(&mut connection, 0, "", None, 1).await?;
-        if sample.first().is_some_and(|row| open(keyring, row).is_err()) {
+        if sample.first().is_some_and(|row| unseal(keyring, row).is_err()) {
             return Err(KeyringMismatch::Sealed);
         }
     }
