@@ -29,7 +29,7 @@ pub(super) const MAXIMUM_TOKEN: usize = 8 * 1024;
 /// Issues and verifies the access tokens of this installation.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessTokens {
-    /// Names the installation. In front of the JWT, and in its `ctx` claim.
+    /// The name of the installation, in the prefix of the JWT and in its `ctx` claim.
     pub(crate) context: String,
     pub(crate) issuer: String,
     pub(crate) audience: String,
@@ -57,7 +57,7 @@ pub(crate) struct TokenRefused {
 }
 
 impl TokenRefused {
-    /// Without an error of the library.
+    /// A refusal without an error of the library.
     pub(super) fn new(reason: &'static str) -> Self {
         Self { reason, source: None }
     }
@@ -84,8 +84,8 @@ impl AccessTokens {
     /// Issues a token for a user who authenticated at `content.auth_time`.
     ///
     /// # Errors
-    /// When the application is not configured, or the library fails to sign, which it does not with
-    /// the pinned algorithm.
+    /// When the application is not configured. The library does not fail to sign with the pinned
+    /// algorithm.
     pub(crate) fn issue(
         &self,
         keyring: &Keyring,
@@ -161,7 +161,10 @@ impl AccessTokens {
     }
 }
 
-/// The key that the header names. Refuses a header that differs from those of issued tokens.
+/// The key that the header names.
+///
+/// # Errors
+/// When the header differs from the headers of issued tokens.
 fn signing_key<'keyring>(
     keyring: &'keyring Keyring,
     jwt: &str,
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_valid_after_a_key_rotation_and_invalid_under_a_foreign_key() {
+    fn a_token_is_valid_after_a_key_rotation_and_invalid_under_another_keyring() {
         let before = tokens()
             .issue(&ring_before(), &applications(SECRET), &content(), clock::now())
             .unwrap();

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{audit::ChainHead, user::UserId};
 
-/// States that the audit chain of a user had this link.
+/// A statement that the audit chain of a user had this link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Anchor {
     pub(crate) user_id: UserId,
@@ -34,7 +34,7 @@ impl Anchor {
         Self { user_id: *user_id, sequence: *sequence, mac: mac.clone(), key_id, signature }
     }
 
-    /// True when a key of this installation signed it, also a retired one.
+    /// True when a key of this installation signed it, including retired keys.
     pub(crate) fn is_genuine(&self, keyring: &Keyring) -> bool {
         keyring.find_any(&self.key_id).is_some_and(|key| {
             let expected = signature(key, self.user_id, self.sequence, &self.mac);

@@ -53,7 +53,7 @@ pub(crate) enum ArchiveError {
     Io(#[from] io::Error),
 }
 
-/// Encrypts what is written to it.
+/// A writer that encrypts its input.
 pub(crate) struct ArchiveWriter<W: Write> {
     out: W,
     header: Vec<u8>,
@@ -111,7 +111,7 @@ impl<W: Write> Write for ArchiveWriter<W> {
     }
 }
 
-/// Number of bytes that [`is_archive`] needs.
+/// The number of bytes that [`is_archive`] reads.
 pub(crate) const MAGIC_LENGTH: usize = MAGIC.len();
 
 /// True when a file starts like an archive.

@@ -1,8 +1,8 @@
 //! Keyed digests for the counters of failed attempts: of unknown names, addresses and attempted
 //! secrets. They cannot be reversed or computed without the keyring.
 //!
-//! The oldest readable key makes them, so that the counters survive a key rotation until that key
-//! is retired.
+//! They are computed with the oldest readable key, so that the counters survive a key rotation until
+//! that key is retired.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use super::{keyring::Keyring, length_prefixed::LengthPrefixed, mac::hmac_sha256};
 use crate::domain::{attempts::Subject, credential::CredentialValue};
 
-/// Stored bytes of the digest of an attempted secret.
+/// The stored length of the digest of an attempted secret, in bytes.
 const SECRET_DIGEST_LENGTH: usize = 16;
 
 /// The pseudo user whose failures count for an unknown name.

@@ -1,4 +1,4 @@
-//! The hashing engine in the terms of this service.
+//! Adapts the hashing engine to the types of this service.
 //!
 //! `crates/hashing-engine` does the work. It knows neither users nor stored credentials, so this
 //! module converts them, logs the engine's events, and names the reason for a rejected hash.
@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use super::verification_request::VerificationRequest;
-use super::verification_request::{RequestParts, bytes, forms};
+use super::verification_request::{OwnedRequest, bytes, forms};
 use crate::{
     domain::{
         Reason,
@@ -60,7 +60,7 @@ impl HashingEngine {
         self.0.hash(key, bytes(value)).await
     }
 
-    /// Hashes a value when no other job waits. `None` when that does not happen in time.
+    /// Hashes a value when no other job waits. `None` when the deadline passes first.
     ///
     /// # Errors
     /// When no random salt can be generated, or argon2 does not support the parameters.
@@ -92,16 +92,16 @@ impl HashingEngine {
         self.0.admit(key)
     }
 
-    /// As [`Self::admit`], for a request that only names its user so far.
+    /// As [`Self::admit`], for a request that names a user who is not authenticated yet.
     ///
     /// # Errors
     /// As [`Self::admit`].
-    pub(crate) fn admit_unproven(
+    pub(crate) fn admit_unauthenticated(
         &self,
         address: FairnessKey,
         named: FairnessKey,
     ) -> Result<Admission, HashingError> {
-        self.0.admit_unproven(address, named)
+        self.0.admit_unauthenticated(address, named)
     }
 
     /// Moves the admission of a request to the user who was authenticated.
@@ -130,7 +130,7 @@ impl HashingEngine {
 
     /// The cached result of a request, if there is one.
     pub(crate) fn cached_result(&self, request: &VerificationRequest<'_>) -> Option<bool> {
-        self.0.cached_result(&RequestParts::new(request).as_request())
+        self.0.cached_result(&OwnedRequest::new(request).as_request())
     }
 
     /// Verifies a request and caches the result. A refusal takes as long as any other.
@@ -142,7 +142,7 @@ impl HashingEngine {
         key: FairnessKey,
         request: &VerificationRequest<'_>,
     ) -> Result<VerificationOutcome, HashingError> {
-        self.0.verify(key, &RequestParts::new(request).as_request()).await
+        self.0.verify(key, &OwnedRequest::new(request).as_request()).await
     }
 
     /// True when the value matches the hash. Uses no cache.
@@ -159,10 +159,10 @@ impl HashingEngine {
         self.0.verify_hash(key, forms(value, other_form.as_ref()), stored).await
     }
 
-    /// Waits until a refusal of this value may be sent, from the time when its hash began.
-    pub(crate) async fn wait_as_refused(&self, value: &CredentialValue, began: Instant) {
+    /// Waits until a refusal of this value may be sent, from the time when its hash started.
+    pub(crate) async fn wait_before_refusal(&self, value: &CredentialValue, started: Instant) {
         let other_form = value.decomposed();
-        self.0.wait_as_refused(forms(value, other_form.as_ref()), began).await;
+        self.0.wait_before_refusal(forms(value, other_form.as_ref()), started).await;
     }
 
     /// Measures these kinds of stored hashes, so that every refusal takes as long as the most

@@ -32,7 +32,7 @@ pub(super) fn identifier(claims: &Claims, claim: &str) -> Result<SecretString, T
     identifier.ok_or(TokenRefused::new("the identifier claim is missing"))
 }
 
-/// True for `true`, also as a string, which some providers send.
+/// True for `true` and for the string `"true"`, which some providers send.
 fn is_true(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Bool(value)) => *value,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_a_number_of_seconds_perhaps_with_a_fraction() {
+    fn a_numeric_date_may_have_a_fraction() {
         assert_eq!(numeric_date(&json!(1_764_241_200)), Some(at(1_764_241_200)));
         let half = at(1_764_241_200) + time::Duration::milliseconds(500);
         assert_eq!(numeric_date(&json!(1_764_241_200.5)), Some(half));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_counts_from_its_issue_to_its_maximum_age_whatever_it_says_of_the_proof() {
+    fn a_token_is_valid_until_its_maximum_age_regardless_of_auth_time() {
         let now = at(1_800_000_000);
         for (issued_before, is_read) in [
             (0.0, true),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_counts_when_its_issuer_has_verified_it() {
+    fn an_email_or_phone_number_is_accepted_only_if_verified() {
         let of = |name: &str, verified: Value| {
             let given = json!({ name: "x", format!("{name}_verified"): verified });
             identifier(&claims(given), name).is_ok()
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_number_is_a_date_or_none(number: f64) {
+        fn any_number_is_parsed_without_a_panic(number: f64) {
             let _ = numeric_date(&json!(number));
         }
     }

@@ -1,8 +1,8 @@
 //! The keyring of this installation, and the keys that are derived from it.
 //!
 //! A key of the keyring is never used directly. HKDF-SHA-256 (RFC 5869) derives one key for each
-//! purpose, so that one use cannot affect another. The keyring is a file; the environment only
-//! names it.
+//! purpose, so that one use cannot affect another. The keyring is a file; the settings contain only
+//! its path.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use super::{
     mac::{PurposeKey, hmac_sha256},
 };
 
-/// A key of the keyring, as the keys derived for each purpose.
+/// A key of the keyring: the keys that were derived from it, one for each purpose.
 pub(crate) struct Key {
     id: String,
     state: KeyState,
@@ -160,7 +160,7 @@ impl Keyring {
         self.readable().next().unwrap_or_else(|| self.writing())
     }
 
-    /// The key with this id, also a retired one: the audit log stays verifiable.
+    /// The key with this id, including retired keys, which still verify the audit log.
     pub(crate) fn find_any(&self, id: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.id == id)
     }

@@ -24,7 +24,7 @@ impl LengthPrefixed {
         self
     }
 
-    /// Adds an optional field. Absent and empty differ.
+    /// Adds an optional field. An absent field differs from an empty one.
     pub(super) fn optional(self, bytes: Option<&[u8]>) -> Self {
         match bytes {
             Some(bytes) => self.field(&[1]).field(bytes),

@@ -1,6 +1,6 @@
 //! Reads files with secrets. Refuses a file that others can read or write.
 //!
-//! The permissions of the opened file count, not those of its path. A Kubernetes Secret is a
+//! It checks the permissions of the opened file, not of its path. A Kubernetes Secret is a
 //! symbolic link to a file of root and the group of `fsGroup`. A systemd credential may grant
 //! access to its service with an access control list (acl(5)).
 
@@ -36,9 +36,7 @@ pub(crate) enum SecretFileError {
     Unreadable(PathBuf, #[source] io::Error),
     #[error("permissions on {0} are too open; run `chmod 0400 {0}`")]
     TooOpen(PathBuf),
-    #[error(
-        "{0} belongs to another user; change its owner to root or to the account that reads it"
-    )]
+    #[error("{0} has the wrong owner; change its owner to root or to the account that reads it")]
     ForeignOwner(PathBuf),
     #[error("{0} is empty; write the secret into it")]
     Empty(PathBuf),

@@ -1,6 +1,6 @@
 //! Session cookies: the user id and 128 random bits in base64url (docs/reference/wire-contract.md).
 //!
-//! The user id makes every lookup one by user. The database stores a keyed digest
+//! The user id allows lookups by user. The database stores a keyed digest
 //! (`ticket_digest.rs`) of the digest of the cookie.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,7 +1,7 @@
 //! SoTicket texts: `7T:` and `guid;user-id` in UTF-16LE and Base64
 //! (docs/reference/wire-contract.md).
 //!
-//! The GUID holds 128 random bits. The user id makes every lookup one by user. The database stores
+//! The GUID holds 128 random bits. The user id allows lookups by user. The database stores
 //! a keyed digest (`ticket_digest.rs`) of the digest of the decoded bytes.
 
 use base64::{Engine, engine::general_purpose::STANDARD};

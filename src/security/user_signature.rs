@@ -1,7 +1,7 @@
-//! Signature of the state of a user, for optimistic locking: a save names the state that was read.
+//! The signature of the state of a user, for optimistic locking: a save sends the signature of the
+//! state that was read.
 //!
-//! It is an unkeyed digest. It authenticates nothing, and anybody who may read the user may know
-//! it.
+//! It is an unkeyed digest. It authenticates nothing and is not secret.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -29,7 +29,7 @@ mod tests {
     use crate::domain::user::{UserId, UserType};
 
     #[test]
-    fn it_changes_with_every_field_that_a_save_can_change() {
+    fn the_signature_changes_with_every_field_that_a_save_can_change() {
         let user = || User {
             user_id: UserId::try_from(7).unwrap(),
             login_name: "seven".to_owned(),

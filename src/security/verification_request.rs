@@ -17,17 +17,17 @@ pub(crate) struct VerificationRequest<'request> {
     pub(crate) row: Option<&'request StoredCredential>,
     /// The hash in the row. `None` also when the row cannot be unsealed.
     pub(crate) hash: Option<&'request StoredHash>,
-    /// False when no secret is accepted, for example because the credential is locked. The result
-    /// is that of a wrong secret, so that nothing shows whether the secret is right.
+    /// False when the login fails regardless of the secret, for example because the credential is
+    /// locked. The result equals that of a wrong secret, so it does not reveal a right one.
     pub(crate) is_login_allowed: bool,
 }
 
-/// The bytes that new hashes are made from.
+/// The bytes that new hashes are computed from.
 pub(super) fn bytes(value: &CredentialValue) -> &[u8] {
     value.secret().expose_secret().as_bytes()
 }
 
-/// NFC, and NFD where it differs: other systems hashed what a keyboard produced.
+/// NFC, and NFD if it differs: other systems hashed the keyboard input without normalization.
 pub(super) fn forms<'value>(
     value: &'value CredentialValue,
     other_form: Option<&'value CredentialValue>,
@@ -36,7 +36,7 @@ pub(super) fn forms<'value>(
 }
 
 /// A request, with the values that the engine's request borrows.
-pub(super) struct RequestParts<'request> {
+pub(super) struct OwnedRequest<'request> {
     request: &'request VerificationRequest<'request>,
     other_form: Option<CredentialValue>,
     stamp: Option<Stamp>,
@@ -54,7 +54,7 @@ impl Stamp {
     }
 }
 
-impl<'request> RequestParts<'request> {
+impl<'request> OwnedRequest<'request> {
     pub(super) fn new(request: &'request VerificationRequest<'request>) -> Self {
         let stamp = request.row.map(|row| Stamp {
             version: LengthPrefixed::of("version")

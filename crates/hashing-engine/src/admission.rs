@@ -43,12 +43,12 @@ impl<K: FairnessKey> AdmissionControl<K> {
 
     /// Admits a request of this client; `None` when there is no room.
     pub(crate) fn admit(&self, key: K) -> Option<Admission<K>> {
-        self.admit_unproven(key, key)
+        self.admit_unauthenticated(key, key)
     }
 
     /// Admits a request from `address` that names the user `named` without proof yet. The admission
     /// belongs to the address. A user who would be refused after authentication is refused now.
-    pub(crate) fn admit_unproven(&self, address: K, named: K) -> Option<Admission<K>> {
+    pub(crate) fn admit_unauthenticated(&self, address: K, named: K) -> Option<Admission<K>> {
         let mut taken = self.lock();
         let has_room =
             taken.total < self.maximum || (taken.is_behind(address) && taken.is_behind(named));
@@ -152,16 +152,20 @@ mod tests {
     fn a_named_user_holds_no_admission_until_authenticated() {
         let (control, address) = (AdmissionControl::new(3), Address(1));
         let forged: Vec<_> =
-            (0..3).map(|_| control.admit_unproven(address, User(1)).unwrap()).collect();
-        assert!(control.admit_unproven(address, User(1)).is_none());
+            (0..3).map(|_| control.admit_unauthenticated(address, User(1)).unwrap()).collect();
+        assert!(control.admit_unauthenticated(address, User(1)).is_none());
         let own = control.admit(User(1)).expect("the user has no admission yet");
         drop((forged, own));
         let authenticated: Vec<_> = (0..3)
-            .map(|_| control.admit_unproven(address, User(1)).unwrap().move_to(User(1)).unwrap())
+            .map(|_| {
+                control.admit_unauthenticated(address, User(1)).unwrap().move_to(User(1)).unwrap()
+            })
             .collect();
-        let again = control.admit_unproven(address, User(1));
+        let again = control.admit_unauthenticated(address, User(1));
         assert!(again.is_none(), "refused before authentication, as it would be after it");
-        assert!(control.admit_unproven(address, User(2)).unwrap().move_to(User(2)).is_some());
+        assert!(
+            control.admit_unauthenticated(address, User(2)).unwrap().move_to(User(2)).is_some()
+        );
         drop(authenticated);
         assert!(control.lock().by_key.is_empty());
     }
@@ -170,7 +174,7 @@ mod tests {
     fn a_user_with_more_than_their_share_releases_the_admission() {
         let control = AdmissionControl::new(2);
         let [first, second] = [(); 2].map(|()| control.admit(Address(1)).unwrap());
-        let late = control.admit_unproven(Address(2), User(1)).unwrap();
+        let late = control.admit_unauthenticated(Address(2), User(1)).unwrap();
         let first = first.move_to(User(1)).unwrap();
         assert!(second.move_to(User(1)).is_none(), "no other client has more");
         let late = late.move_to(User(1)).unwrap();

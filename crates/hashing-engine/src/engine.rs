@@ -41,7 +41,7 @@ use super::{
 pub(crate) struct Verified {
     pub(crate) is_right: bool,
     /// When the job left the queue.
-    pub(crate) began: Instant,
+    pub(crate) started: Instant,
 }
 
 /// The engine. It lives as long as the service; dropping it closes the queue.
@@ -180,8 +180,12 @@ impl<K: FairnessKey> HashingEngine<K> {
     ///
     /// # Errors
     /// As [`Self::admit`].
-    pub fn admit_unproven(&self, address: K, named: K) -> Result<Admission<K>, HashingError> {
-        self.admission.admit_unproven(address, named).ok_or_else(|| self.pool.refuse())
+    pub fn admit_unauthenticated(
+        &self,
+        address: K,
+        named: K,
+    ) -> Result<Admission<K>, HashingError> {
+        self.admission.admit_unauthenticated(address, named).ok_or_else(|| self.pool.refuse())
     }
 
     /// Moves the admission of a request to the user who was authenticated.
@@ -247,13 +251,13 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.refusal_timing.measure(kinds, self.pool.hasher(), self.maximum_memory_kib)
     }
 
-    /// Waits until a refusal of this secret may be sent, from the time when its hash began. Time in
+    /// Waits until a refusal of this secret may be sent, from the time when its hash started. Time in
     /// the queue does not count: it is the same for every request.
-    pub async fn wait_as_refused(&self, secret: SecretForms<'_>, began: Instant) {
+    pub async fn wait_before_refusal(&self, secret: SecretForms<'_>, started: Instant) {
         let time = self.refusal_timing.minimum_time(self.pool.hasher().target_time(), secret);
         // The timer would round zero up to a millisecond.
         if !time.is_zero() {
-            tokio::time::sleep_until((began + time).into()).await;
+            tokio::time::sleep_until((started + time).into()).await;
         }
     }
 

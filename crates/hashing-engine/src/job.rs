@@ -38,7 +38,7 @@ pub(crate) type JobResult = Result<Computed, HashingError>;
 /// The output of a job and its start time. It waited in the queue before that.
 pub(crate) struct Computed {
     pub(crate) output: Output,
-    pub(crate) began: Instant,
+    pub(crate) started: Instant,
 }
 
 /// The output of a task.

@@ -156,7 +156,7 @@ impl<K: FairnessKey> Pool<K> {
                 self.metrics.record_wait(start - job.queued);
                 self.hasher
                     .compute(job.task, &job.secret, memory)
-                    .map(|output| Computed { output, began: start })
+                    .map(|output| Computed { output, started: start })
             };
             // The receiver may be gone; then nobody needs the result.
             let _ = job.reply.send(result);

@@ -350,12 +350,12 @@ async fn an_idle_job_runs_after_all_others() {
     engine.pool.submit_idle(job);
     let earlier = [running, submit(ADDRESS), submit(User(1)), submit(User(1))];
 
-    let began = async |result: tokio::sync::oneshot::Receiver<JobResult>| -> Instant {
-        result.await.unwrap().unwrap().began
+    let started = async |result: tokio::sync::oneshot::Receiver<JobResult>| -> Instant {
+        result.await.unwrap().unwrap().started
     };
-    let idle = began(idle).await;
+    let idle = started(idle).await;
     for result in earlier {
-        assert!(began(result).await < idle);
+        assert!(started(result).await < idle);
     }
     assert!(engine.hash_when_idle(b"again").await.unwrap().is_some());
 }

@@ -47,7 +47,7 @@ impl<K: FairnessKey> HashingEngine<K> {
         match self.cached_result(request) {
             Some(true) => return Ok(VerificationOutcome::SharedResult),
             Some(false) => {
-                self.wait_as_refused(request.secret, Instant::now()).await;
+                self.wait_before_refusal(request.secret, Instant::now()).await;
                 return Ok(VerificationOutcome::Wrong);
             }
             None => {}
@@ -60,14 +60,14 @@ impl<K: FairnessKey> HashingEngine<K> {
             self.single_flight.join_or_start((key, digest), start).await;
         let counter = if is_first { &self.metrics.cache_misses } else { &self.metrics.shared };
         counter.inc();
-        let Verified { is_right, began } = value?;
+        let Verified { is_right, started } = value?;
         if is_right && request.may_succeed {
             self.verified.insert(digest, Instant::now());
             let name = self.verification_key.name_digest(request.name);
             self.returning.insert((key, name), Instant::now());
         } else {
             self.refused.insert(self.verification_key.refusal_digest(request), Instant::now());
-            self.wait_as_refused(request.secret, began).await;
+            self.wait_before_refusal(request.secret, started).await;
         }
         Ok(match (is_right, is_first) {
             (false, _) => VerificationOutcome::Wrong,
@@ -110,8 +110,8 @@ impl<K: FairnessKey> HashingEngine<K> {
         let other_form = secret.other_form.map(|form| Zeroizing::new(form.to_vec()));
         let computed = self.compute(key, secret.secret, Task::Match { hash, other_form });
         async move {
-            let Computed { output, began } = computed.await?;
-            Ok(Verified { is_right: !is_decoy && output.is_true(), began })
+            let Computed { output, started } = computed.await?;
+            Ok(Verified { is_right: !is_decoy && output.is_true(), started })
         }
         .boxed()
     }

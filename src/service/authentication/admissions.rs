@@ -22,7 +22,7 @@ impl Admissions {
     ///
     /// # Errors
     /// [`HashingError::Overloaded`].
-    pub(super) fn admit_unproven(
+    pub(super) fn admit_unauthenticated(
         &self,
         request: Requested<'_>,
         named: UserId,
@@ -32,7 +32,7 @@ impl Admissions {
             Work::Light => Ok(None),
             Work::Hashing => {
                 let user = FairnessKey::User(named);
-                self.0.admit_unproven(client_info.fairness_key(), user).map(Some)
+                self.0.admit_unauthenticated(client_info.fairness_key(), user).map(Some)
             }
         }
     }

@@ -155,7 +155,7 @@ impl PasswordAuthenticator {
             }
         }
         if unknown.is_empty() {
-            self.hashing.wait_as_refused(password, Instant::now()).await;
+            self.hashing.wait_before_refusal(password, Instant::now()).await;
             return Ok(Err(Refusal::WrongPassword));
         }
         self.verify_by_hash(login, unknown, presented, &attempt, &counters).await

@@ -52,7 +52,7 @@ impl SessionAuthenticator {
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedSession);
         let read = read_session(cookie).ok_or_else(malformed)?;
-        let admission = self.admissions.admit_unproven(request, read.user_id)?;
+        let admission = self.admissions.admit_unauthenticated(request, read.user_id)?;
         let mut connection = self.database.connection().await?;
         let reference = self.issued.reference(TicketKind::Session, read.user_id, &read.digest);
         let (user, session) = self.issued.find_live(&mut connection, &reference, now).await?;

@@ -38,7 +38,7 @@ impl TicketAuthenticator {
     ) -> Result<Authenticated, AuthenticationError> {
         let malformed = || AuthenticationError::refused(None, Refusal::MalformedTicket);
         let read = read_ticket(text).ok_or_else(malformed)?;
-        let admission = self.admissions.admit_unproven(request, read.user_id)?;
+        let admission = self.admissions.admit_unauthenticated(request, read.user_id)?;
         let mut connection = self.database.connection().await?;
         let reference = self.issued.reference(TicketKind::Ticket, read.user_id, &read.digest);
         let (user, ticket) = self.issued.find_live(&mut connection, &reference, now).await?;
