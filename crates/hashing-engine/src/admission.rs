@@ -1,7 +1,7 @@
 //! Admission control: refuses a request before any other work is done for it.
 //!
-//! A request that needs a hash holds an admission until it is answered. There are as many as the
-//! queue has places, so a refusal costs neither a database connection nor a statement. The rule is
+//! A request that needs a hash holds an admission until it is answered. The number of admissions
+//! equals the queue length, so a refusal costs neither a database connection nor a statement. The rule is
 //! that of the fair queue: when all admissions are taken, a client that holds fewer than another is
 //! still admitted.
 //!
@@ -41,17 +41,17 @@ impl<K: FairnessKey> AdmissionControl<K> {
         Self { taken: Arc::new(Mutex::new(taken)), maximum }
     }
 
-    /// Admits a request of this client; `None` when there is no room.
+    /// Admits a request of this client; `None` when all are taken.
     pub(crate) fn admit(&self, key: K) -> Option<Admission<K>> {
         self.admit_unauthenticated(key, key)
     }
 
-    /// Admits a request from `address` that names the user `named` without proof yet. The admission
-    /// belongs to the address. A user who would be refused after authentication is refused now.
+    /// Admits a request from `address` that names the user `named`, who is not authenticated yet.
+    /// The admission belongs to the address. A user who would be refused after authentication is refused now.
     pub(crate) fn admit_unauthenticated(&self, address: K, named: K) -> Option<Admission<K>> {
         let mut taken = self.lock();
-        let has_room =
-            taken.total < self.maximum || (taken.is_behind(address) && taken.is_behind(named));
+        let has_room = taken.total < self.maximum
+            || (taken.has_less_than_another(address) && taken.has_less_than_another(named));
         if !has_room {
             return None;
         }
@@ -72,7 +72,7 @@ impl<K: FairnessKey> Admission<K> {
     pub(crate) fn move_to(mut self, key: K) -> Option<Self> {
         let control = self.control.clone();
         let mut taken = control.lock();
-        if taken.total > control.maximum && !taken.is_behind(key) {
+        if taken.total > control.maximum && !taken.has_less_than_another(key) {
             // Dropping the admission takes the lock.
             drop(taken);
             return None;
@@ -92,7 +92,7 @@ impl<K: FairnessKey> Taken<K> {
     }
 
     /// True when another client would have more admissions even if this one got one more.
-    fn is_behind(&self, key: K) -> bool {
+    fn has_less_than_another(&self, key: K) -> bool {
         let own = self.by_key.get(&key).copied().unwrap_or_default();
         self.by_key.values().any(|taken| *taken > own + 1)
     }

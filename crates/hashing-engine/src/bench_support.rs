@@ -12,7 +12,7 @@ const PARAMETERS: HashParameters =
     HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 
 /// Computes hashes in the memory of one hashing thread.
-#[expect(missing_debug_implementations, reason = "the memory holds what is derived from a secret")]
+#[expect(missing_debug_implementations, reason = "the memory contains data derived from a secret")]
 pub struct HashBench {
     kernel: Kernel,
     memory: Vec<Block>,

@@ -1,4 +1,4 @@
-//! The engine: its threads, caches and limits, and what it does with one secret.
+//! The hashing engine: its threads, caches and limits, and the operations on one secret.
 
 use std::{
     sync::Arc,
@@ -53,12 +53,12 @@ pub struct HashingEngine<K: FairnessKey> {
     /// A hash that no secret matches, for accounts that do not exist.
     pub(crate) decoy: PhcHash,
     pub(crate) verification_key: VerificationKey,
-    /// Requests that were right.
+    /// Requests whose secret was right.
     pub(crate) verified: VerificationCache<VerificationDigest>,
-    /// Requests that were wrong.
+    /// Requests whose secret was wrong.
     pub(crate) refused: VerificationCache<VerificationDigest>,
-    /// Clients that verified a name.
-    pub(crate) returning: VerificationCache<(K, VerificationDigest)>,
+    /// Clients that recently verified a secret of a name.
+    pub(crate) returning_clients: VerificationCache<(K, VerificationDigest)>,
     pub(crate) single_flight: SingleFlight<(K, VerificationDigest), Result<Verified, HashingError>>,
     pub(crate) metrics: EngineMetrics,
     pub(crate) on_event: OnEvent,
@@ -96,7 +96,7 @@ impl<K: FairnessKey> HashingEngine<K> {
             verification_key: VerificationKey::generate()?,
             verified: VerificationCache::new(maximum, lifetime),
             refused: VerificationCache::new(maximum, lifetime),
-            returning: VerificationCache::new(maximum, lifetime),
+            returning_clients: VerificationCache::new(maximum, lifetime),
             single_flight: SingleFlight::new(),
             metrics,
             on_event,
@@ -176,7 +176,8 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.admission.admit(key).ok_or_else(|| self.pool.refuse())
     }
 
-    /// As [`Self::admit`], for a request from `address` that names the user `named` without proof.
+    /// As [`Self::admit`], for a request from `address` that names the user `named`, who is not
+    /// authenticated yet.
     ///
     /// # Errors
     /// As [`Self::admit`].
@@ -201,14 +202,14 @@ impl<K: FairnessKey> HashingEngine<K> {
     }
 
     /// Admits a login. A client that verified this name recently needs no admission, because most
-    /// of its logins need no hash. The secret does not matter, so nothing shows whether it is
-    /// right.
+    /// of its logins need no hash. The secret does not matter, so admission does not reveal a right
+    /// one.
     ///
     /// # Errors
     /// As [`Self::admit`].
     pub fn admit_login(&self, key: K, name: &str) -> Result<Option<Admission<K>>, HashingError> {
         let name = self.verification_key.name_digest(name);
-        if self.returning.contains((key, name), Instant::now()) {
+        if self.returning_clients.contains((key, name), Instant::now()) {
             return Ok(None);
         }
         self.admit(key).map(Some)
@@ -272,7 +273,7 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.pool.close();
     }
 
-    /// Registers the metrics. Gauges of sizes have the value of this moment.
+    /// Registers the metrics. Gauges of sizes have their current value.
     pub fn register_metrics(&self, registry: &mut Registry) {
         let Capacity { threads, hashes_per_second, queue_length, .. } = self.capacity;
         for (name, help, number) in [

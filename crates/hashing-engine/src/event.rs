@@ -1,11 +1,11 @@
-//! Events that an operator needs to know about.
+//! Operational problems that the engine reports.
 
 use std::fmt;
 
 /// Receives the events of an engine. Called on the thread where the event occurs.
 pub type OnEvent = fn(EngineEvent);
 
-/// An event that an operator needs to know about.
+/// A problem for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineEvent {
     /// The AVX2 kernel and the `argon2` crate disagree on this machine. The kernel is not used.

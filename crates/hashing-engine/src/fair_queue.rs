@@ -1,7 +1,7 @@
 //! A bounded queue that is fair between clients.
 //!
 //! Clients take turns with one job each, and a client without recent jobs comes first. A single
-//! client may fill the queue. When the queue is full, the newest job of the client with most
+//! client may fill the queue. When the queue is full, the newest job of the client with the most
 //! waiting jobs is refused. A client with a thousand jobs therefore delays an occasional client
 //! only by the jobs that are running, and a frequent one by at most one job a turn.
 //!
@@ -108,7 +108,7 @@ impl<K: FairnessKey, J> FairQueue<K, J> {
         job
     }
 
-    /// Removes the jobs that are no longer wanted.
+    /// Removes the jobs that do not satisfy the condition.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&J) -> bool) {
         for flow in self.flows.values_mut() {
             flow.retain(&is_wanted);
@@ -199,12 +199,12 @@ mod tests {
             queue.push('a', job);
         }
         assert_eq!(queue.push('b', 10), Some(3));
-        assert_eq!(queue.push('b', 11), Some(11), "equal shares displace nobody");
+        assert_eq!(queue.push('b', 11), Some(11), "equal shares displace no job");
         assert_eq!(drain(&mut queue), [1, 2, 10]);
     }
 
     #[test]
-    fn unwanted_jobs_make_room() {
+    fn removed_jobs_make_room() {
         let mut queue = FairQueue::new(3);
         for (key, job) in [('a', 1), ('b', 2), ('b', 3)] {
             queue.push(key, job);

@@ -1,6 +1,6 @@
-//! Computes jobs on a hashing thread, each at the cost of a new hash at least.
+//! Computes jobs on a hashing thread, each at the cost of a new hash or more.
 //!
-//! Timing must not show whether an account has a hash, a decoy or an imported hash. A job that
+//! Timing must not reveal whether an account has a hash, a decoy or an imported hash. A job that
 //! costs less than a new hash is padded with more argon2.
 
 use std::{
@@ -21,8 +21,8 @@ use super::{
     weight::{parameters_of_weight, weight},
 };
 
-/// How often the padding after an imported hash is computed. Each time the remaining time is known
-/// better.
+/// The number of padding rounds after an imported hash. Each round estimates the remaining time more
+/// accurately.
 const PADDING_ROUNDS: usize = 2;
 
 /// Computes jobs in memory that the caller owns.
@@ -115,7 +115,7 @@ impl Hasher {
         Ok(false)
     }
 
-    /// True when these bytes match, at the cost of a new hash at least.
+    /// True when these bytes match, at the cost of a new hash or more.
     fn matches(
         &self,
         secret: &[u8],

@@ -19,7 +19,7 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<JobResult>,
 }
 
-/// What a job computes from its secret.
+/// The computation of a job.
 pub(crate) enum Task {
     /// A new hash.
     Hash { salt: Vec<u8>, parameters: HashParameters },

@@ -45,7 +45,7 @@ impl Kernel {
     /// Chooses the fastest implementation that this processor supports and that agrees with the
     /// crate.
     pub(crate) fn choose(on_event: OnEvent) -> Self {
-        Self::choose_after_self_test(by_avx2, on_event)
+        Self::choose_after_self_test(argon2id_avx2, on_event)
     }
 
     fn choose_after_self_test(compute: Compute, on_event: OnEvent) -> Self {
@@ -55,7 +55,7 @@ impl Kernel {
             let Some(tag) = compute(b"self-test", &salt, parameters, &mut memory) else {
                 return Self::Portable;
             };
-            if Some(tag) != by_crate(b"self-test", &salt, parameters, &mut memory) {
+            if Some(tag) != argon2id_portable(b"self-test", &salt, parameters, &mut memory) {
                 on_event(EngineEvent::KernelMismatch);
                 return Self::Portable;
             }
@@ -84,10 +84,10 @@ impl Kernel {
         memory: &mut [Block],
     ) -> Result<Tag, HashingError> {
         let tag = match self {
-            Self::Avx2 => by_avx2(secret, salt, parameters, memory),
+            Self::Avx2 => argon2id_avx2(secret, salt, parameters, memory),
             Self::Portable => None,
         };
-        tag.or_else(|| by_crate(secret, salt, parameters, memory))
+        tag.or_else(|| argon2id_portable(secret, salt, parameters, memory))
             .ok_or(HashingError::InvalidParameters)
     }
 }
@@ -98,7 +98,7 @@ pub(crate) fn allocate(memory_kib: u32) -> Vec<Block> {
     avx2::allocate(blocks).unwrap_or_else(|_| vec![Block::new(); blocks])
 }
 
-fn by_avx2(
+fn argon2id_avx2(
     secret: &[u8],
     salt: &[u8],
     parameters: HashParameters,
@@ -115,7 +115,7 @@ fn by_avx2(
     Some(tag)
 }
 
-fn by_crate(
+fn argon2id_portable(
     secret: &[u8],
     salt: &[u8],
     parameters: HashParameters,
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_kernel_that_computes_wrong_hashes_is_not_used() {
         let wrong: Compute = |secret, salt, parameters, memory| {
-            let mut tag = by_crate(secret, salt, parameters, memory)?;
+            let mut tag = argon2id_portable(secret, salt, parameters, memory)?;
             // One wrong bit, and only with more than one block of addresses.
             tag[31] ^= u8::from(parameters.memory_kib == 2048);
             Some(tag)
@@ -145,7 +145,7 @@ mod tests {
         let choose = |compute| Kernel::choose_after_self_test(compute, |_| ());
         assert_eq!(choose(wrong), Kernel::Portable);
         assert_eq!(choose(|_, _, _, _| None), Kernel::Portable);
-        assert_eq!(choose(by_crate), Kernel::Avx2);
+        assert_eq!(choose(argon2id_portable), Kernel::Avx2);
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let mut memory = allocate(64);
         let four_lanes = HashParameters { memory_kib: 64, iterations: 1, parallelism: 4 };
         let tag = Kernel::Avx2.argon2id(b"secret", &[7; 16], four_lanes, &mut memory).unwrap();
-        assert_eq!(Some(tag), by_crate(b"secret", &[7; 16], four_lanes, &mut memory));
+        assert_eq!(Some(tag), argon2id_portable(b"secret", &[7; 16], four_lanes, &mut memory));
         for (parameters, salt) in [
             (HashParameters { memory_kib: 7, iterations: 1, parallelism: 1 }, 16),
             (HashParameters { memory_kib: 68, iterations: 1, parallelism: 1 }, 16),

@@ -1,6 +1,6 @@
-//! Password hashing on a bounded number of threads, with memory that is known at start.
+//! Password hashing on a bounded number of threads, with a fixed amount of memory.
 //!
-//! A password hash is expensive on purpose, so the engine bounds its cost in every direction:
+//! Password hashes are expensive on purpose, so the engine limits their cost in several ways:
 //!
 //! - a fixed number of threads, each with memory that is allocated once and reused;
 //! - a queue of bounded length, with a deadline for each job;
@@ -10,10 +10,10 @@
 //! - a cache of recent verifications.
 //!
 //! New hashes are argon2id in the PHC string format. The engine also verifies argon2, bcrypt and
-//! PBKDF2 hashes of other systems, at the cost of a new hash at least, so that response times do
-//! not show which hash an account has, or whether it exists.
+//! PBKDF2 hashes of other systems, at the cost of a new hash or more, so that response times do
+//! not reveal which hash an account has, or whether it exists.
 //!
-//! The engine logs nothing. It reports what operators need to know as an [`EngineEvent`], and
+//! The engine logs nothing. It reports operational problems as an [`EngineEvent`], and
 //! registers its metrics with [`HashingEngine::register_metrics`].
 //!
 //! ```

@@ -35,7 +35,7 @@ pub(crate) struct Pool<K> {
 
 struct State<K> {
     queue: FairQueue<K, Job>,
-    /// A job that nobody waits for. It runs when the queue is empty.
+    /// A background job, which runs when the queue is empty.
     idle: Option<Job>,
     is_closed: bool,
     hashes_per_second: f64,
@@ -72,7 +72,7 @@ impl<K: FairnessKey> Pool<K> {
                     let _ = report.send(pool.hasher.measure(&mut memory));
                     // The receiver stops when every sender is dropped.
                     drop(report);
-                    // A panic loses its own job, never the thread.
+                    // A panic loses its job, but the thread continues.
                     while catch_unwind(AssertUnwindSafe(|| pool.work(&mut memory))).is_err() {
                         on_event(EngineEvent::ThreadPanicked);
                     }
@@ -126,7 +126,7 @@ impl<K: FairnessKey> Pool<K> {
         HashingError::Overloaded { retry_after: self.lock().retry_after() }
     }
 
-    /// Queues a job for an idle thread. There is room for one; another is dropped without a reply.
+    /// Queues a background job. Only one can wait; another is dropped without a reply.
     pub(crate) fn submit_idle(&self, job: Job) {
         let mut state = self.lock();
         if state.is_closed || state.idle.is_some() {
@@ -158,15 +158,14 @@ impl<K: FairnessKey> Pool<K> {
                     .compute(job.task, &job.secret, memory)
                     .map(|output| Computed { output, started: start })
             };
-            // The receiver may be gone; then nobody needs the result.
+            // The receiver is gone when the client disconnected.
             let _ = job.reply.send(result);
         }
     }
 
-    /// The next job that somebody waits for. `None` when the pool is closed and the queue empty.
+    /// The next job whose receiver still waits. `None` when the pool is closed and the queue empty.
     ///
-    /// An idle thread wipes its memory before it sleeps. Between two jobs the next one overwrites
-    /// it.
+    /// An idle thread wipes its memory before it sleeps. While jobs wait, the next job overwrites it.
     fn next(&self, memory: &mut [Block]) -> Option<Job> {
         let mut is_wiped = false;
         let mut state = self.lock();

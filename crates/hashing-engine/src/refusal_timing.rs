@@ -1,7 +1,7 @@
 //! Delays refusals to the time of the most expensive kind of stored hash.
 //!
 //! A job is padded to the cost of a new hash, but a stored hash may cost more. Without a delay, the
-//! time of a refusal would show which kind of hash an account has, or that it exists.
+//! time of a refusal would reveal which kind of hash an account has, or that it exists.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -43,12 +43,12 @@ impl RefusalTiming {
         maximum_memory_kib: u32,
     ) -> Result<(), HashingError> {
         let target = hasher.target();
-        // Other schemes have no blocks, so only their time tells.
+        // Other schemes have no blocks, so their cost must be measured.
         let may_cost_more = |(scheme, cost): &&(HashScheme, HashParameters)| {
             *scheme != HashScheme::Argon2id || cost.blocks() > target.blocks()
         };
-        // The columns are not sealed, so anybody who writes to the database may have chosen them.
-        // Parameters that a new hash may not have are not measured.
+        // The columns are not sealed, so an attacker with write access to the database can choose
+        // them. Parameters outside the limits of imported hashes are not measured.
         let is_within_limits = |(scheme, cost): &&(HashScheme, HashParameters)| {
             check_cost(*scheme, *cost, maximum_memory_kib).is_ok()
         };
@@ -81,7 +81,7 @@ impl RefusalTiming {
     }
 }
 
-/// One kind of each scheme, so that few are measured whatever the number of kinds.
+/// One kind of each scheme, so that the number of measurements is bounded.
 fn most_expensive_by_scheme(
     kinds: &[(HashScheme, HashParameters)],
 ) -> Vec<(HashScheme, HashParameters)> {

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// A secret to verify, and its other normalization form if that has different bytes.
 ///
-/// Other systems hashed the bytes that a keyboard produced, and some keyboards produce decomposed
-/// characters. A secret with two forms is verified in both. `Debug` shows nothing of it.
+/// Other systems hashed keyboard input without normalization, and some keyboards produce decomposed
+/// characters. A secret with two forms is verified in both. `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub struct SecretForms<'secret> {
-    /// The bytes that new hashes are made from.
+    /// The bytes that new hashes are computed from.
     pub secret: &'secret [u8],
     /// The same text in the other normalization form, if its bytes differ.
     pub other_form: Option<&'secret [u8]>,

@@ -1,7 +1,7 @@
 //! Single flight: equal computations that are requested at the same time run once.
 //!
-//! The key of a flight includes its client. Across clients, the time of an answer would show one
-//! client that another presents the same secret, and both would share one place in the queue.
+//! The key of a flight includes its client. If clients shared a flight, the response time would
+//! reveal that another client presents the same secret, and both would share a place in the queue.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ pub(crate) struct FlightOutcome<T> {
 }
 
 impl<K: Copy + Eq + Hash, T: Clone> SingleFlight<K, T> {
-    /// Without running computations.
+    /// An instance without running computations.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }

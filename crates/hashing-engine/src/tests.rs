@@ -193,7 +193,7 @@ fn request<'request>(
     }
 }
 
-/// What a login does: reads the cache, and verifies on a miss.
+/// Logs in as the application does: reads the cache, and verifies on a miss.
 async fn log_in(
     engine: &HashingEngine<Client>,
     request: &VerificationRequest<'_>,
@@ -291,7 +291,7 @@ async fn wrong_secrets_do_not_evict_a_right_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn equal_requests_at_once_share_one_hash_for_known_and_unknown_names() {
+async fn concurrent_equal_requests_share_one_hash_for_known_and_unknown_names() {
     let engine = engine(SLOW, Duration::from_secs(3600));
     let hash = hash_of(&engine, "right").await;
     let row = Some((ROW, &hash));
@@ -319,7 +319,7 @@ async fn clients_do_not_share_a_hash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiters_get_their_result_when_the_first_one_is_cancelled() {
+async fn waiters_get_their_result_when_the_first_one_is_canceled() {
     let engine = engine(SLOW, Duration::from_secs(3600));
     let hash = hash_of(&engine, "right").await;
     let request = request("name", "right", Some((ROW, &hash)));
@@ -369,7 +369,7 @@ async fn a_closed_engine_accepts_no_job() {
 }
 
 #[tokio::test]
-async fn a_returning_client_needs_no_admission_whatever_its_secret_is() {
+async fn a_returning_client_needs_no_admission_regardless_of_its_secret() {
     let engine = engine(FAST, Duration::from_secs(30));
     let admitted: Vec<_> = std::iter::from_fn(|| engine.admit(ADDRESS).ok()).collect();
     assert_eq!(admitted.len(), engine.capacity().queue_length);

@@ -18,7 +18,7 @@ use super::{
 };
 
 impl<K: FairnessKey> HashingEngine<K> {
-    /// The cached result of a request. It saves the hash; throttling is up to the application.
+    /// The cached result of a request. The application throttles requests, whether cached or not.
     #[must_use]
     pub fn cached_result(&self, request: &VerificationRequest<'_>) -> Option<bool> {
         let (digest, now) = (self.verification_key.digest(request), Instant::now());
@@ -53,7 +53,7 @@ impl<K: FairnessKey> HashingEngine<K> {
             None => {}
         }
         let digest = self.verification_key.digest(request);
-        // A locked or retired user is verified against the decoy: no timing shows a right secret.
+        // A locked or retired user is verified against the decoy, so timing does not reveal a right secret.
         let hash = request.hash.filter(|_| request.may_succeed);
         let start = || self.start_verification(key, request.secret, hash);
         let FlightOutcome { value, is_first } =
@@ -64,7 +64,7 @@ impl<K: FairnessKey> HashingEngine<K> {
         if is_right && request.may_succeed {
             self.verified.insert(digest, Instant::now());
             let name = self.verification_key.name_digest(request.name);
-            self.returning.insert((key, name), Instant::now());
+            self.returning_clients.insert((key, name), Instant::now());
         } else {
             self.refused.insert(self.verification_key.refusal_digest(request), Instant::now());
             self.wait_before_refusal(request.secret, started).await;
@@ -91,8 +91,8 @@ impl<K: FairnessKey> HashingEngine<K> {
 
     /// Starts one job for all forms of a secret.
     ///
-    /// `None` stands for a row that does not exist: the decoy costs the same work, and the answer
-    /// is no. A hash above the memory limit is treated alike and not verified.
+    /// `None` stands for a missing row: verifying the decoy takes the same work, and the result is
+    /// false. A hash above the memory limit is treated as missing.
     fn start_verification(
         &self,
         key: K,

@@ -1,7 +1,7 @@
 //! A cache of recent results, so that a repeated request needs no hash.
 //!
 //! Right and wrong results are cached separately, so that guesses cannot evict the entries of
-//! legitimate clients. The entries expire, and end with the process.
+//! legitimate clients. The entries expire, and are never stored.
 
 use std::{
     hash::Hash,

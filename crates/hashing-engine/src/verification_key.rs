@@ -22,8 +22,8 @@ impl VerificationKey {
         Ok(Self(Zeroizing::new(random_bytes()?)))
     }
 
-    /// Covers everything that the answer depends on. That includes the contents of the row, so
-    /// after a save by any instance the same name and secret have another digest.
+    /// The digest of everything that the result depends on, including the contents of the row: after a
+    /// save by any instance, the same name and secret have a different digest.
     pub(crate) fn digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
         let fields = self.fields("request", request);
         match request.row {
@@ -33,8 +33,8 @@ impl VerificationKey {
         .finish()
     }
 
-    /// Covers everything that a wrong secret was compared with. A wrong secret stays wrong when the
-    /// same secret is rehashed or sealed again, but not after a save.
+    /// The digest of everything that a wrong secret was compared with. A wrong secret stays wrong when
+    /// the stored secret is rehashed or sealed again, but not after a save.
     pub(crate) fn refusal_digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
         let fields = self.fields("refusal", request);
         match request.row {
@@ -62,7 +62,7 @@ impl VerificationKey {
     }
 }
 
-/// A MAC over fields with their lengths, so that no byte can move from one field to another.
+/// A MAC over length-prefixed fields, so that no byte can move from one field to another.
 struct Fields(Hmac<Sha256>);
 
 impl Fields {

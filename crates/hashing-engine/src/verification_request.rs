@@ -7,7 +7,7 @@ use super::{formats::stored_hash::StoredHash, secret_forms::SecretForms};
 pub struct VerificationRequest<'request> {
     /// The canonical name of the account. It need not exist.
     pub name: &'request str,
-    /// What the secret is for, such as the type of the credential.
+    /// The purpose of the secret, such as the type of the credential.
     pub scope: &'request str,
     /// The secret to verify.
     pub secret: SecretForms<'request>,
@@ -15,8 +15,8 @@ pub struct VerificationRequest<'request> {
     pub row: Option<RowStamp<'request>>,
     /// The hash in the row. `None`: there is no row, or it is unreadable.
     pub hash: Option<&'request StoredHash>,
-    /// False when the request fails whatever the secret is, for example because the account is
-    /// locked. It is verified against the decoy, so that nothing shows whether the secret is right.
+    /// False when the request fails regardless of the secret, for example because the account is
+    /// locked. It is verified against the decoy, so that timing does not reveal a right secret.
     pub may_succeed: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct RowStamp<'request> {
 pub enum VerificationOutcome {
     /// The secret is wrong.
     Wrong,
-    /// The secret is right, as an equal request found at the same time or just before.
+    /// The secret is right, by the result of a concurrent or recent equal request.
     SharedResult,
     /// The secret is right, and this request computed the hash.
     Verified,

@@ -1,4 +1,4 @@
-//! Argon2 in the PHC string format, as any system writes it.
+//! Argon2 in the PHC string format, including variants that other systems write.
 
 use argon2::{
     Algorithm, Argon2, Block, MIN_SALT_LEN, Params, Version, password_hash::phc::PasswordHash,
@@ -11,7 +11,7 @@ use super::{
     rejection::HashRejection,
 };
 
-/// The first version of argon2, which texts do not name.
+/// The first version of argon2, which the format omits.
 const VERSION_1_0: u32 = 16;
 
 /// An argon2 hash that can be verified.
@@ -68,7 +68,7 @@ impl Argon2Hash {
         }
     }
 
-    /// True when the hash was made from this secret.
+    /// True when the hash was computed from this secret.
     pub(super) fn matches(&self, secret: &[u8], memory: &mut [Block]) -> bool {
         let output = self.compute(secret, memory);
         output.is_some_and(|output| output.ct_eq(&self.output).into())
@@ -89,7 +89,7 @@ impl Argon2Hash {
 }
 
 /// Checks the fields that the library accepts or rejects without a reason: it replaces a missing
-/// parameter by its default, and accepts a key and data that only the other system has.
+/// parameter with its default, and accepts the `keyid` and `data` of hashes that need both.
 fn check_fields(text: &str) -> Result<(), HashRejection> {
     let fields: Vec<_> = text.split('$').skip(2).filter(|field| !field.starts_with("v=")).collect();
     let [parameters, rest @ ..] = fields.as_slice() else {

@@ -1,7 +1,7 @@
-//! Hashes that other systems made, verified as they are.
+//! Hashes that other systems computed.
 //!
 //! Supported are argon2 in all variants, bcrypt, and PBKDF2 in the PHC string format and the
-//! formats of `passlib` and Django. A text is parsed once, into what the verifier uses, so every
+//! formats of `passlib` and Django. A text is parsed once, into the input of its verifier, so every
 //! accepted hash can be verified.
 
 use std::fmt;
@@ -20,7 +20,7 @@ use super::{
 /// The longest text of a hash, in bytes.
 const MAXIMUM_TEXT: usize = 512;
 
-/// A hash that another system made.
+/// A hash that another system computed.
 #[derive(Clone)]
 pub struct ForeignHash {
     scheme: HashScheme,
@@ -29,7 +29,7 @@ pub struct ForeignHash {
     components: HashComponents,
 }
 
-/// What each scheme is verified with.
+/// The parsed components of each scheme.
 #[derive(Clone)]
 enum HashComponents {
     /// The library parses the text itself.
@@ -123,7 +123,7 @@ impl ForeignHash {
         }
     }
 
-    /// True when the hash was made from this secret.
+    /// True when the hash was computed from this secret.
     pub(crate) fn matches(&self, secret: &[u8], memory: &mut [Block]) -> bool {
         match &self.components {
             HashComponents::Bcrypt => bcrypt_text::matches(self.text.expose_secret(), secret),

@@ -19,7 +19,7 @@ use super::{
 /// The longest salt. No system uses a longer one.
 const MAXIMUM_SALT: usize = 128;
 
-/// A shorter output would match by chance. Keycloak writes 64 bytes, whatever the digest is.
+/// A shorter output would match by chance. Keycloak writes 64 bytes for every digest.
 const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// A PBKDF2 hash that can be verified.
@@ -37,7 +37,7 @@ impl Pbkdf2Hash {
         HashParameters { memory_kib: 0, iterations: self.rounds, parallelism: 1 }
     }
 
-    /// True when the hash was made from this secret.
+    /// True when the hash was computed from this secret.
     pub(super) fn matches(&self, secret: &[u8]) -> bool {
         let mut output = Zeroizing::new(vec![0; self.first_block().len()]);
         let (salt, rounds) = (&self.salt, self.rounds);

@@ -1,4 +1,4 @@
-//! Our own hashes as PHC strings, which every argon2 implementation can read.
+//! Hashes of this engine as PHC strings, which every argon2 implementation can read.
 
 use argon2::{
     Params, Version,

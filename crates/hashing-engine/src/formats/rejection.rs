@@ -3,13 +3,13 @@
 /// Why a hash of another system is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashRejection {
-    /// The text is no hash in a known format.
+    /// The text is not a hash in a known format.
     #[error("not a supported hash")]
     Unrecognized,
     /// The format is known and not supported.
     #[error("{0} hashes are not supported; argon2, PBKDF2 and bcrypt are")]
     Unsupported(&'static str),
-    /// A `$2x$` hash of bcrypt, made with a bug that also accepts other passwords.
+    /// A `$2x$` hash of bcrypt, computed with a bug that also accepts other passwords.
     #[error("$2x$ hashes are not supported: they also accept other passwords")]
     BrokenBcrypt,
     /// The parameters of argon2 are not exactly m, t and p, or out of range.

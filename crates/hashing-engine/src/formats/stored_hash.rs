@@ -1,4 +1,4 @@
-//! A stored hash: our own, or of another system.
+//! A stored hash: computed by this engine, or by another system.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const BCRYPT_BYTES: usize = 72;
 pub enum StoredHash {
     /// Has the form of a new hash.
     Own(PhcHash),
-    /// Was made by another system.
+    /// Was computed by another system.
     Foreign(Arc<ForeignHash>),
 }
 
@@ -67,8 +67,8 @@ impl StoredHash {
         }
     }
 
-    /// True when a secret that matches may be a prefix of the right one. A new hash of the prefix
-    /// would lock the right one out.
+    /// True when a secret that matches may be a prefix of the right one. If the prefix were
+    /// rehashed, the right secret would no longer match.
     ///
     /// bcrypt reads 72 bytes, including a NUL at the end of a shorter secret, so only a secret that
     /// fills them can be a prefix.
