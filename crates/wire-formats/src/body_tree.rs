@@ -6,10 +6,10 @@ use secrecy::SecretString;
 
 use crate::error::{BodyError, ReadError};
 
-/// The members and items of one body.
+/// The maximum number of members and items of one body.
 const MAXIMUM_VALUES: usize = 1000;
 
-/// The nesting of XML and forms; `serde_json` has the same limit for JSON.
+/// The maximum nesting of XML and forms. `serde_json` has the same limit for JSON.
 pub(crate) const MAXIMUM_DEPTH: usize = 128;
 
 /// A value of a body. Every text is kept as a secret, because it may be one.
@@ -23,11 +23,11 @@ pub(crate) enum BodyTree {
     /// Any other number.
     OtherNumber,
     Text(Text),
-    /// Text of a format without types (XML, forms); the reader decides what it is.
+    /// Text of a format without types (XML, forms). The reader interprets it by the requested type.
     Untyped(Text),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
-    /// The children of an XML element: an object or a list, which the reader decides.
+    /// The children of an XML element. The reader interprets them as an object or a list.
     Elements(Vec<(String, Self)>),
 }
 
@@ -57,7 +57,7 @@ impl fmt::Debug for BodyTree {
 
 impl BodyTree {
     /// Checks the number of values, and that no object has two members with the same name, in any
-    /// spelling: parsers that disagree about which one counts are a vulnerability.
+    /// case: parsers that disagree about which one wins are a vulnerability.
     ///
     /// # Errors
     /// Without the name of the member, which may contain a part of a secret. The reader has already
@@ -79,7 +79,7 @@ impl BodyTree {
                 }
                 members.iter().try_for_each(|(_, value)| value.check_counting(values))
             }
-            // Repeated names may be a list, which the reader decides.
+            // Repeated names may be the items of a list.
             Self::Elements(children) => {
                 children.iter().try_for_each(|(_, value)| value.check_counting(values))
             }

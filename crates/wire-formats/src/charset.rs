@@ -15,7 +15,7 @@ pub enum Charset {
     Utf8,
     /// UTF-16 in little-endian order.
     Utf16,
-    /// Any other charset: read as ASCII, which most charsets have in common.
+    /// Any other charset. Read as ASCII, a subset of most charsets.
     Other,
 }
 
@@ -64,9 +64,9 @@ impl Charset {
         match self {
             Self::Utf8 | Self::Other => text.into_bytes(),
             Self::Utf16 => {
-                let marked = std::iter::once(BYTE_ORDER_MARK).chain(text.chars());
+                let with_mark = std::iter::once(BYTE_ORDER_MARK).chain(text.chars());
                 let mut units = [0; 2];
-                marked
+                with_mark
                     .flat_map(|c| c.encode_utf16(&mut units).to_vec())
                     .flat_map(u16::to_le_bytes)
                     .collect()
@@ -78,8 +78,8 @@ impl Charset {
 fn decode_utf16(bytes: &[u8]) -> Option<String> {
     let (pairs, odd) = bytes.as_chunks::<2>();
     let units = pairs.iter().copied().map(u16::from_le_bytes);
-    let marked = pairs.first() == Some(&[0xff, 0xfe]);
-    let text = char::decode_utf16(units.skip(usize::from(marked)));
+    let has_mark = pairs.first() == Some(&[0xff, 0xfe]);
+    let text = char::decode_utf16(units.skip(usize::from(has_mark)));
     if odd.is_empty() { text.collect::<Result<_, _>>().ok() } else { None }
 }
 

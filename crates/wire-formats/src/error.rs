@@ -13,7 +13,7 @@ pub enum ReadError {
     Member {
         /// The path of the member, such as `Credential.Names[1]`, in the spelling of the type.
         path: String,
-        /// What is wrong with it.
+        /// The problem with its value.
         error: MemberError,
     },
     /// A member is given more than once.
@@ -24,7 +24,7 @@ pub enum ReadError {
     },
 }
 
-/// What is wrong with a body as a whole.
+/// A problem with a body as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The body is not JSON, or is nested deeper than the JSON parser allows.
@@ -68,7 +68,7 @@ pub enum BodyError {
     NotList,
 }
 
-/// What is wrong with the value of a member.
+/// A problem with the value of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MemberError {
     /// The value is not an integer.

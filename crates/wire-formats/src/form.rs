@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use crate::body_tree::{BodyTree, MAXIMUM_DEPTH, Text};
 use crate::error::BodyError;
 
-/// The keys of one form.
+/// The maximum number of keys in one form.
 const MAXIMUM_KEYS: usize = 1000;
 
 /// Parses a body; an empty one is an object without members.
@@ -16,7 +16,7 @@ const MAXIMUM_KEYS: usize = 1000;
 /// When a percent sequence or a bracket is invalid, or there are too many keys. Duplicate keys are
 /// kept, so that they are refused as in every other format.
 pub(crate) fn parse(text: &str) -> Result<BodyTree, BodyError> {
-    // Not trimmed: a space may be part of a secret. Browsers encode line ends.
+    // The text is not trimmed: a space may be part of a secret. Browsers encode line endings.
     if text.chars().any(char::is_control) {
         return Err(BodyError::ControlCharacter);
     }
@@ -72,7 +72,7 @@ impl Branch {
         members.collect()
     }
 
-    /// A list when the names are the indexes of one, from 0 on in any order; else an object.
+    /// A list when the names are the indexes from 0 on, in any order; else an object.
     fn into_tree(self) -> BodyTree {
         let length = self.members.len();
         let is_list = (0..length).all(|index| self.positions.contains_key(&index.to_string()));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_trimmed() {
+    fn values_are_not_trimmed() {
         let value =
             |text| BodyTree::Object(vec![("a".to_owned(), BodyTree::Untyped(Text::from(text)))]);
         assert_eq!(parse("a= b ").unwrap(), value(" b "));

@@ -40,19 +40,19 @@ pub struct ResponseType {
 }
 
 /// Every media type of request bodies with its format.
-pub fn of_requests() -> impl Iterator<Item = (&'static str, Format)> {
+pub fn request_types() -> impl Iterator<Item = (&'static str, Format)> {
     MEDIA_TYPES.into_iter()
 }
 
 /// Every media type of responses.
-pub fn of_responses() -> impl Iterator<Item = ResponseType> {
+pub fn response_types() -> impl Iterator<Item = ResponseType> {
     MEDIA_TYPES.into_iter().filter_map(response_type)
 }
 
 /// Format and charset of a request body; `None` when its media type is missing or not supported.
 ///
 /// `content_type` is the value of the `Content-Type` header. Pass `None` when the header is repeated,
-/// because it would be a guess which value counts.
+/// because the value is ambiguous.
 #[must_use]
 pub fn body_format(content_type: Option<&[u8]>) -> Option<(Format, Charset)> {
     let (_, format) = media_type(content_type)?;
@@ -61,8 +61,7 @@ pub fn body_format(content_type: Option<&[u8]>) -> Option<(Format, Charset)> {
     Some((format, charset))
 }
 
-/// The media type of a response: the best one that `accept` lists, else that of the request, else
-/// JSON.
+/// The media type of a response: the best one in `accept`, else that of the request, else JSON.
 ///
 /// `accept` iterates over the elements of the `Accept` header.
 pub fn response_format<'header>(
@@ -73,8 +72,7 @@ pub fn response_format<'header>(
     accepted(&ranges).or_else(|| response_type(media_type(content_type)?)).unwrap_or(DEFAULT)
 }
 
-/// The charset of a response: the best one that `accept_charset` lists, else that of the request,
-/// else UTF-8.
+/// The charset of a response: the best one in `accept_charset`, else that of the request, else UTF-8.
 ///
 /// `accept_charset` iterates over the elements of the `Accept-Charset` header.
 pub fn response_charset<'header>(
@@ -83,7 +81,7 @@ pub fn response_charset<'header>(
 ) -> Charset {
     let accepted = accept_charset.map(Range::parse).filter(|range| range.quality > 0);
     let known = accepted.filter_map(|range| Some((range.quality, Charset::find(range.essence)?)));
-    // Of equal ones the first: a later one must be better.
+    // On a tie, the first one wins.
     let best = known.reduce(|best, other| if other.0 > best.0 { other } else { best });
     let of_request = || Charset::find(charset_parameter(content_type)?);
     best.map(|(_, charset)| charset).or_else(of_request).unwrap_or_default()
@@ -99,7 +97,7 @@ pub fn is_preferred_to_html<'header>(accept: impl Iterator<Item = &'header str>)
     };
     let is_html = |range: &Range<'_>| range.matches("text/html");
     let is_supported =
-        |range: &Range<'_>| of_responses().any(|supported| range.matches(supported.essence));
+        |range: &Range<'_>| response_types().any(|supported| range.matches(supported.essence));
     best(&is_supported) > best(&is_html)
 }
 
@@ -110,12 +108,12 @@ fn accepted(ranges: &[Range<'_>]) -> Option<ResponseType> {
         matching.max_by_key(|range| range.specificity()).is_some_and(|range| range.quality == 0)
     };
     let possible: Vec<_> =
-        of_responses().filter(|supported| !is_excluded(supported.essence)).collect();
+        response_types().filter(|supported| !is_excluded(supported.essence)).collect();
     let candidates = ranges.iter().filter(|range| range.quality > 0).filter_map(|range| {
         let found = *possible.iter().find(|supported| range.matches(supported.essence))?;
         Some(((range.quality, range.specificity(), found.format == Format::Json), found))
     });
-    // Of equal ones the first: a later one must be better.
+    // On a tie, the first one wins.
     let best = candidates.reduce(|best, other| if other.0 > best.0 { other } else { best });
     best.map(|(_, found)| found)
 }

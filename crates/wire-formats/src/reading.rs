@@ -1,7 +1,7 @@
 //! Reads the type of a request from a [`BodyTree`].
 //!
-//! Member names are case-insensitive, and unknown members are ignored. An error has the whole path of
-//! the member, in the spelling of the type.
+//! Member names are case-insensitive, and unknown members are ignored. An error has the full path of the
+//! member, in the spelling of the type.
 
 use secrecy::ExposeSecret;
 use serde::{
@@ -106,7 +106,7 @@ impl Text {
     }
 }
 
-/// What is wrong with which member. The path grows while the error passes each level.
+/// A problem with the path of its member. Each level of the tree prepends its name to the path.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem:?}")]
 struct Fault {

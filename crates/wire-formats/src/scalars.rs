@@ -51,7 +51,7 @@ pub(crate) fn boolean(value: &BodyTree) -> Result<bool, MemberError> {
 }
 
 /// A string; an integer or a boolean is read as it is written. A number with a fraction, an exponent
-/// or more than 64 bits is refused: its spelling is not kept, and a secret must not change silently.
+/// or more than 64 bits is refused: the parser does not keep its spelling, and a secret must not change silently.
 ///
 /// # Errors
 /// When the value is not one of these.

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 pub struct Selection(Vec<(String, Self)>);
 
 impl Selection {
-    /// The selection of a query string. `$select` and the names of members are case-insensitive.
+    /// Parses the selection of a query string. `$select` and the names of members are case-insensitive.
     #[must_use]
-    pub fn of_query(query: &str) -> Self {
+    pub fn from_query(query: &str) -> Self {
         let mut selection = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if name.eq_ignore_ascii_case("$select") {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn selected(query: &str, mut value: Value) -> Value {
-        Selection::of_query(query).apply(&mut value);
+        Selection::from_query(query).apply(&mut value);
         value
     }
 

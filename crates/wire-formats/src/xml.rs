@@ -21,7 +21,7 @@ use crate::{
 /// The namespace of `nil`.
 const SCHEMA_INSTANCE: Namespace<'_> = Namespace("http://www.w3.org/2001/XMLSchema-instance");
 
-/// The attributes of one element.
+/// The maximum number of attributes of one element.
 const MAXIMUM_ATTRIBUTES: usize = 32;
 
 /// Parses a body; an empty one is [`BodyTree::Null`].
@@ -60,8 +60,8 @@ pub(crate) fn parse(text: &str) -> Result<BodyTree, BodyError> {
     }
 }
 
-/// Checks that a declaration names an existing version and a supported charset. The charset need not
-/// be that of the body: programs declare UTF-16 and send UTF-8, and the two cannot be confused.
+/// Checks that a declaration names an existing version and a supported charset. The charset may differ
+/// from that of the body: some programs declare UTF-16 and send UTF-8, and the two are unambiguous.
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), BodyError> {
     let version = declaration.version().map_err(|_| BodyError::NotXml)?;
     if !matches!(version.as_ref(), "1.0" | "1.1") {
@@ -136,7 +136,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Text that must not stand outside the root, not even as white space.
+    /// Text that is not allowed outside the root, not even white space.
     fn inner_text(&mut self, text: &str) -> Result<(), BodyError> {
         if self.open.is_empty() { Err(BodyError::NotXml) } else { self.text(text) }
     }
@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn prefixes_namespaces_comments_and_instructions_are_ignored() {
         let plain = "<R><UserId>7</UserId><Credential><Value>a b</Value></Credential></R>";
-        let dressed = "<?xml version=\"1.0\"?><!-- c --><x:R xmlns:x='urn:x' xmlns='urn:y'>\n \
+        let decorated = "<?xml version=\"1.0\"?><!-- c --><x:R xmlns:x='urn:x' xmlns='urn:y'>\n \
              <?p i?><UserId xmlns='urn:z'>7</UserId>\n<x:Credential a='1'>\
              <x:Value>a<!-- c --> b</x:Value></x:Credential></x:R>\n";
-        assert_eq!(parse(plain).unwrap(), parse(dressed).unwrap());
+        assert_eq!(parse(plain).unwrap(), parse(decorated).unwrap());
     }
 
     #[test]

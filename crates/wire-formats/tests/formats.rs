@@ -1,4 +1,4 @@
-//! Tests of the formats against each other: the same request has the same meaning in each format.
+//! Compares the formats: the same request has the same meaning in each format.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 

@@ -18,7 +18,7 @@ impl<T: Serialize + XmlNames> Responder for Negotiated<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let selection = Selection::of_query(request.query_string());
+        let selection = Selection::from_query(request.query_string());
         answer(HttpResponse::Ok(), request.headers(), &self.0, &selection)
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
 fn request_body(operation: &Operation, typed: &Typed) -> RequestBody {
     let required = if operation.is_body_required { Required::True } else { Required::False };
     let mut body = RequestBodyBuilder::new().required(Some(required));
-    for (essence, format) in media_type::of_requests() {
+    for (essence, format) in media_type::request_types() {
         let is_form = format == Format::Form;
         if operation.has_form || !is_form {
             body = body.content(essence, body_content(operation, typed, is_form));
@@ -110,7 +110,7 @@ fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
             ("200".to_owned(), response.build())
         }
         Answer::Negotiated { status, typed, .. } => {
-            let mut response = media_type::of_responses().fold(
+            let mut response = media_type::response_types().fold(
                 response.description("Success."),
                 |response, supported| {
                     response.content(supported.essence, Content::new(Some(typed.schema.clone())))

@@ -32,7 +32,7 @@ pub(super) fn refusal(status: u16) -> ResponseBuilder {
     let codes: BTreeSet<_> = rows.map(|row| format!("`{}`", row.code)).collect();
     let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
     let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
-    for supported in media_type::of_responses() {
+    for supported in media_type::response_types() {
         response =
             response.content(supported.essence, Content::new(Some(Ref::from_schema_name("Error"))));
     }
