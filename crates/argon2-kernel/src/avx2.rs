@@ -70,7 +70,7 @@ pub fn argon2id(
     Some(())
 }
 
-/// Fills the lane (RFC 9106, section 3.2, steps 5 and 6). `None` stands for a failed bounds check,
+/// Fills the lane (RFC 9106, section 3.2, steps 5 and 6). `None` means that a bounds check failed,
 /// which cannot happen.
 #[target_feature(enable = "avx2")]
 fn fill(memory: &mut [Block], segment: usize, cost: Cost) -> Option<()> {
@@ -315,7 +315,7 @@ fn advise_huge_pages(memory: &mut [MaybeUninit<Block>]) {
     }
 }
 
-/// Other systems have no such advice.
+/// Huge pages are requested on Linux only.
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_memory: &mut [MaybeUninit<Block>]) {}
 

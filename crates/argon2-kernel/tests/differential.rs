@@ -14,7 +14,7 @@ fn plain<'a>(secret: &'a [u8], salt: &'a [u8]) -> Inputs<'a> {
 }
 
 /// The tag of the kernel, in memory with other contents.
-fn by_kernel(inputs: &Inputs<'_>, cost: Cost, spare_blocks: usize) -> Tag {
+fn kernel_tag(inputs: &Inputs<'_>, cost: Cost, spare_blocks: usize) -> Tag {
     let mut memory = vec![garbage(); cost.memory_kib as usize / 4 * 4 + spare_blocks];
     let mut tag = [0xaa; TAG_LENGTH];
     argon2id(inputs, cost, &mut memory, &mut tag).expect("AVX2, a valid cost, enough memory");
@@ -32,7 +32,7 @@ fn garbage() -> Block {
 }
 
 /// The tag of the `argon2` crate.
-fn by_crate(inputs: &Inputs<'_>, cost: Cost) -> Tag {
+fn crate_tag(inputs: &Inputs<'_>, cost: Cost) -> Tag {
     let parameters = ParamsBuilder::new()
         .m_cost(cost.memory_kib)
         .t_cost(cost.iterations)
@@ -72,7 +72,7 @@ fn the_kernel_matches_published_vectors_with_one_lane() {
         (65536, 2, "password", "diffsalt", VECTORS[5]),
     ] {
         let inputs = plain(secret.as_bytes(), salt.as_bytes());
-        assert_eq!(hex(&by_kernel(&inputs, Cost { memory_kib, iterations }, 0)), expected);
+        assert_eq!(hex(&kernel_tag(&inputs, Cost { memory_kib, iterations }, 0)), expected);
     }
 }
 
@@ -93,8 +93,8 @@ fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
 }
 
-/// Largest memory of the random costs: small under slow tools such as valgrind.
-fn most_memory() -> u32 {
+/// The maximum memory of the random costs, which is smaller under slow tools such as valgrind.
+fn maximum_memory() -> u32 {
     std::env::var("MOST_MEMORY").ok().and_then(|most| most.parse().ok()).unwrap_or(2048)
 }
 
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn it_agrees_with_the_argon2_crate(
-        memory_kib in 8..=most_memory(),
+        memory_kib in 8..=maximum_memory(),
         iterations in 1..=5u32,
         secret in bytes(0..=300),
         salt in bytes(8..=64),
@@ -118,7 +118,7 @@ proptest! {
             associated_data: &associated_data,
         };
         let cost = Cost { memory_kib, iterations };
-        prop_assert_eq!(by_kernel(&inputs, cost, spare_blocks), by_crate(&inputs, cost));
+        prop_assert_eq!(kernel_tag(&inputs, cost, spare_blocks), crate_tag(&inputs, cost));
     }
 }
 
@@ -127,7 +127,7 @@ fn every_small_memory_agrees_with_the_argon2_crate() {
     let inputs = plain(b"correct horse", b"battery staple");
     for memory_kib in 8..=160 {
         let cost = Cost { memory_kib, iterations: 2 };
-        assert_eq!(by_kernel(&inputs, cost, 1), by_crate(&inputs, cost), "m = {memory_kib}");
+        assert_eq!(kernel_tag(&inputs, cost, 1), crate_tag(&inputs, cost), "m = {memory_kib}");
     }
 }
 
@@ -137,13 +137,13 @@ fn segments_around_a_block_of_addresses_agree_with_the_argon2_crate() {
     let inputs = plain(b"correct horse", b"battery staple");
     for segment in [127, 128, 129, 130, 255, 256, 257] {
         let cost = Cost { memory_kib: 4 * segment, iterations: 2 };
-        assert_eq!(by_kernel(&inputs, cost, 0), by_crate(&inputs, cost), "segment of {segment}");
+        assert_eq!(kernel_tag(&inputs, cost, 0), crate_tag(&inputs, cost), "segment of {segment}");
     }
 }
 
 #[test]
-fn threads_do_not_disturb_each_other() {
-    let cost = Cost { memory_kib: most_memory(), iterations: 2 };
+fn concurrent_threads_compute_the_same_tags() {
+    let cost = Cost { memory_kib: maximum_memory(), iterations: 2 };
     std::thread::scope(|scope| {
         for number in 0..4u8 {
             scope.spawn(move || {
@@ -153,7 +153,7 @@ fn threads_do_not_disturb_each_other() {
                     let inputs = plain(&secret, b"battery staple");
                     let mut tag = [0; TAG_LENGTH];
                     argon2id(&inputs, cost, &mut memory, &mut tag).unwrap();
-                    assert_eq!(tag, by_crate(&inputs, cost));
+                    assert_eq!(tag, crate_tag(&inputs, cost));
                 }
             });
         }

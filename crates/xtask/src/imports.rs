@@ -1,4 +1,4 @@
-//! Finds which file uses items of which other file.
+//! Finds the imports between files.
 //!
 //! An import through a re-export counts for the file that defines the item, so that the `mod.rs` of a
 //! folder may collect names without importing anything itself.
@@ -15,10 +15,10 @@ use syn::{
 
 use crate::modules::{ModulePath, ModuleTree, is_visible};
 
-/// For each file the files that it uses items of.
+/// Each file with the files whose items it uses.
 pub(crate) type Imports = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 
-/// What a name that a module re-exports stands for.
+/// A re-exported name, or a glob, with its target.
 enum Reexport {
     Name { name: String, target: Vec<String> },
     Glob { target: Vec<String> },
@@ -73,7 +73,7 @@ fn reexports_of(path: &ModulePath, items: &[Item]) -> Vec<Reexport> {
     found
 }
 
-/// The paths of a `use` and the name that each gets; none for a glob.
+/// The paths of a `use`, each with the name that it binds; `None` for a glob.
 fn leaves(tree: &UseTree, mut prefix: Vec<String>) -> Vec<(Vec<String>, Option<String>)> {
     match tree {
         UseTree::Path(path) => {
@@ -101,7 +101,7 @@ fn leaves(tree: &UseTree, mut prefix: Vec<String>) -> Vec<(Vec<String>, Option<S
     }
 }
 
-/// A path from the crate root; none for one of another crate.
+/// A path from the crate root; `None` for a path of another crate.
 fn absolute(module: &ModulePath, path: &[String]) -> Option<Vec<String>> {
     let (first, rest) = path.split_first()?;
     let mut base = module.clone();
@@ -125,7 +125,7 @@ fn absolute(module: &ModulePath, path: &[String]) -> Option<Vec<String>> {
     Some([base, rest.to_vec()].concat())
 }
 
-/// The file that defines what a path names. Follows re-exports, at most a few deep.
+/// The file that defines the item of a path. Follows at most eight re-exports.
 fn defining_file(
     tree: &ModuleTree,
     reexports: &Reexports,
@@ -170,7 +170,7 @@ fn defines(tree: &ModuleTree, module: &[String], name: &str) -> bool {
     tree.get(module).is_some_and(|module| module.items.iter().any(is_named))
 }
 
-/// Collects the paths that a module's code names.
+/// Collects the paths in the code of a module.
 struct Paths<'module> {
     module: &'module ModulePath,
     found: Vec<Vec<String>>,

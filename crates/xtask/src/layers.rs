@@ -1,4 +1,4 @@
-//! Checks which layer of the service imports which.
+//! Checks the imports between the layers of the service.
 
 use std::path::Path;
 
@@ -59,14 +59,14 @@ pub(crate) fn violations(imports: &Imports) -> Vec<String> {
             let Some(to) = layer(target).filter(|to| *to != from) else { continue };
             if !allowed.is_some_and(|allowed| allowed.contains(&to)) {
                 let (file, target) = (file.display(), target.display());
-                problems.push(format!("{file} imports {target}: {from} must not know {to}"));
+                problems.push(format!("{file} imports {target}: {from} must not import {to}"));
             }
         }
     }
     problems
 }
 
-/// The layer of a file; none for the root of the crate, which only re-exports.
+/// The layer of a file; `None` for the root of the crate, which only re-exports.
 fn layer(file: &Path) -> Option<&str> {
     let below = file.strip_prefix("src").ok()?;
     let first = below.components().next()?.as_os_str().to_str()?;

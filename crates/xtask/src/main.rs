@@ -1,4 +1,4 @@
-//! Checks of this repository that no compiler makes. `script/lint` runs them from the top folder.
+//! Repository checks beyond those of the compiler. `script/lint` runs them from the root directory.
 
 mod capabilities;
 mod cycles;
@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-/// The root of the service; only its layers are checked.
+/// The root of the service, the only crate whose layers are checked.
 const SERVICE: &str = "src/lib.rs";
 
 fn main() -> ExitCode {

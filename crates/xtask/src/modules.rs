@@ -1,4 +1,4 @@
-//! Reads the files of a crate and the module that each of them holds.
+//! Reads the modules of a crate from its files.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use syn::{Attribute, Item, ItemMod, Visibility};
 /// A module path from the crate root, for example `["http", "routes"]`.
 pub(crate) type ModulePath = Vec<String>;
 
-/// A module: the file that holds it and its items, without those of tests.
+/// A module: its file and its items, without test code.
 pub(crate) struct Module {
     pub(crate) file: PathBuf,
     pub(crate) items: Vec<Item>,
@@ -31,7 +31,7 @@ pub(crate) fn read(root: &Path) -> io::Result<ModuleTree> {
     Ok(tree)
 }
 
-/// `folder` is where the files of child modules are.
+/// Reads the module of a file. `folder` contains the files of its child modules.
 fn read_file(
     file: &Path,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! The lint finds what it is there to find.
+//! Tests of the lint on small source trees.
 
 use std::{fs, path::Path, process::Command};
 
@@ -52,16 +52,16 @@ fn a_folder_whose_file_imports_its_parent_is_found() {
 }
 
 #[test]
-fn an_import_upward_is_found_for_telemetry_too() {
+fn an_import_of_a_higher_layer_is_found_also_in_telemetry() {
     let root = ("src/lib.rs", "mod domain; mod http; mod storage; mod telemetry;");
     let http = ("src/http.rs", "pub(crate) struct Span;");
     let telemetry = ("src/telemetry.rs", "use crate::http::Span;");
     let messages = lint(&[root, STORAGE, DOMAIN, http, telemetry]);
-    assert!(messages.contains("telemetry must not know http"), "{messages}");
+    assert!(messages.contains("telemetry must not import http"), "{messages}");
     let domain = ("src/domain.rs", "pub(crate) fn f() -> crate::storage::Row { todo!() }");
     let storage = ("src/storage.rs", "pub(crate) struct Row;");
     let messages = lint(&[root, storage, domain, http, ("src/telemetry.rs", "")]);
-    assert!(messages.contains("domain must not know storage"), "{messages}");
+    assert!(messages.contains("domain must not import storage"), "{messages}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn visibility_is_no_import() {
 }
 
 #[test]
-fn code_of_tests_does_not_count() {
+fn test_code_is_not_checked() {
     let http =
         ("src/http.rs", "pub(crate) struct State; #[cfg(test)] mod t { use crate::storage::Row; }");
     let storage = ("src/storage.rs", "pub(crate) struct Row;");
