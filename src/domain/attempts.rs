@@ -16,7 +16,8 @@ pub(crate) const MAXIMUM_KNOWN_ADDRESSES: u32 = 16;
 pub(crate) const KNOWN_ADDRESS_FAILURES: u32 = 3;
 
 /// Wrong secrets in a row for one subject and type, from all addresses together, after which the
-/// credential is locked (NIST SP 800-63B-4, 3.2.2). Also the maximum of `attempts.maximum_failures`.
+/// credential is locked (NIST SP 800-63B-4, 3.2.2). Also the maximum of
+/// `attempts.maximum_failures`.
 pub(crate) const MAXIMUM_CONSECUTIVE: u32 = 100;
 
 /// The time after which one failure from an unknown address no longer counts.
@@ -69,8 +70,8 @@ pub(crate) struct AttemptLimits {
 pub(crate) struct FailureCount {
     /// Wrong secrets since the last right one, from all addresses together.
     pub(crate) failures: u32,
-    /// Failures from unknown addresses, at the time of the last one. A success does not change them;
-    /// otherwise a login of the user would reveal that the name exists.
+    /// Failures from unknown addresses, at the time of the last one. A success does not change
+    /// them; otherwise a login of the user would reveal that the name exists.
     pub(crate) throttle_failures: u32,
     /// `None`: the next attempt need not wait.
     pub(crate) next_allowed_at: Option<OffsetDateTime>,
@@ -128,8 +129,8 @@ impl Refused {
 }
 
 impl AttemptLimits {
-    /// Why an attempt from an unknown address is refused, apart from the history of the address. A lock is
-    /// no reason: the refusal would reveal that the name exists.
+    /// Why an attempt from an unknown address is refused, apart from the history of the address. A
+    /// lock does not count: the refusal would reveal that the name exists.
     pub(crate) fn refuses(&self, count: FailureCount, now: OffsetDateTime) -> Option<Refused> {
         if count.throttle_failures >= self.maximum_failures {
             return Some(Refused::Stopped);
@@ -138,7 +139,8 @@ impl AttemptLimits {
         (!wait.is_zero()).then_some(Refused::Delayed(wait))
     }
 
-    /// True when attempts from unknown addresses fail until an administrator unlocks the credential.
+    /// True when attempts from unknown addresses fail until an administrator unlocks the
+    /// credential.
     pub(crate) fn stops(&self, count: FailureCount) -> bool {
         count.throttle_failures >= self.maximum_failures || count.is_locked()
     }

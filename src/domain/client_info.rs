@@ -37,7 +37,8 @@ impl ClientInfo {
     }
 }
 
-/// The network that one client usually owns: a whole IPv4 address, the first 64 bits of an IPv6 address.
+/// The network that one client usually owns: a whole IPv4 address, the first 64 bits of an IPv6
+/// address.
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -194,8 +194,8 @@ pub(crate) struct CredentialTypes {
 }
 
 impl CredentialTypes {
-    /// The built-in types and those of the settings, with the name of the default type. `None` when the
-    /// default is not one of the types.
+    /// The built-in types and those of the settings, with the name of the default type. `None` when
+    /// the default is not one of the types.
     pub(crate) fn new(additional: Vec<CredentialType>, default: &str) -> Option<Self> {
         let password =
             CredentialType::new(PASSWORD, CredentialKind::Secret { usable_for_basic: true });

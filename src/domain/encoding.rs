@@ -1,5 +1,6 @@
 //! Decodes files and the input of other programs: UTF-8 with or without a byte order mark (BOM).
-//! Windows editors and shells write the mark; without this module it would become part of the first word.
+//! Windows editors and shells write the mark; without this module it would become part of the first
+//! word.
 
 /// The maximum length of a byte order mark, in bytes.
 pub(crate) const MAXIMUM_BOM_LENGTH: usize = 4;

@@ -20,8 +20,8 @@ impl InvalidField {
 /// `locales`, and its English text.
 macro_rules! reasons {
     ($($variant:ident $(($argument:ident: $type:ty = $sample:literal))? => $key:literal, $text:literal;)+) => {
-        /// Why a value is invalid. `Display` is the English text, for commands; the API answers in the
-        /// language of the caller.
+        /// Why a value is invalid. `Display` is the English text, for commands; the API answers in
+        /// the language of the caller.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
         pub(crate) enum Reason {
             $(#[error($text)] $variant $(($type))?,)+

@@ -1,5 +1,5 @@
-//! Login names of new and renamed users. A look-up accepts any [`LoginName`], so users keep names that
-//! are older than these rules.
+//! Login names of new and renamed users. A look-up accepts any [`LoginName`], so users keep names
+//! that are older than these rules.
 
 use super::{
     invalid_field::{InvalidField, Reason},
@@ -7,8 +7,8 @@ use super::{
     user::{DisplayName, LoginName, MAXIMUM_LOGIN_NAME},
 };
 
-/// A login name that people can distinguish from others: it has a visible character, and no invisible or
-/// bidirectional control character.
+/// A login name that people can distinguish from others: it has a visible character, and no
+/// invisible or bidirectional control character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewLoginName(LoginName);
 

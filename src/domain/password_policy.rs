@@ -1,5 +1,5 @@
-//! The policy for new passwords (NIST SP 800-63B-4, 3.1.1.2): a minimum length and no context words. There
-//! are no composition rules, and passwords do not expire.
+//! The policy for new passwords (NIST SP 800-63B-4, 3.1.1.2): a minimum length and no context
+//! words. There are no composition rules, and passwords do not expire.
 
 use zeroize::Zeroizing;
 

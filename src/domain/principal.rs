@@ -87,8 +87,8 @@ impl Principal {
         self.user.may_administer_users()
     }
 
-    /// True when the caller may call agents: onsite every caller; online trusted applications and the
-    /// service's own pages, which have a session.
+    /// True when the caller may call agents: onsite every caller; online trusted applications and
+    /// the service's own pages, which have a session.
     pub(crate) fn may_call_agents(&self, installation: InstallationType) -> bool {
         installation == InstallationType::Onsite
             || self.scheme == AuthenticationScheme::Session
@@ -118,15 +118,15 @@ impl Principal {
         self.may_administer_users() || user.refers_to(&self.user)
     }
 
-    /// True when the caller may list and end that user's tickets and sessions. Anonymous users may not:
-    /// they share one account.
+    /// True when the caller may list and end that user's tickets and sessions. Anonymous users may
+    /// not: they share one account.
     pub(crate) fn may_end_sessions_of(&self, user: &UserReference) -> bool {
         self.may_administer_users()
             || (user.refers_to(&self.user) && self.user.user_type != UserType::Anonymous)
     }
 
-    /// Replaces a reference by login name with the id when it refers to the caller, so that it stays valid
-    /// when the login name changes. References of administrators are unchanged.
+    /// Replaces a reference by login name with the id when it refers to the caller, so that it
+    /// stays valid when the login name changes. References of administrators are unchanged.
     pub(crate) fn normalize_reference(&self, user: UserReference) -> UserReference {
         if self.may_administer_users() || !user.refers_to(&self.user) {
             user

@@ -1,8 +1,8 @@
 //! The fields of a stored credential that its verification needs.
 //!
 //! `HashParameters` and `HashScheme` are those of the hashing engine. They are plain values without
-//! behavior, so the domain re-exports them instead of copying them and converting at every boundary.
-//! The domain uses nothing else of that crate.
+//! behavior, so the domain re-exports them instead of copying them and converting at every
+//! boundary. The domain uses nothing else of that crate.
 
 pub(crate) use hashing_engine::{HashParameters, HashScheme};
 

@@ -19,8 +19,8 @@ pub(super) fn nfd(text: &str) -> String {
 
 /// NFKC with full case folding, the form in which names are compared.
 ///
-/// Each step can enable the other, so they alternate as in the compatibility caseless match of The Unicode
-/// Standard (D146).
+/// Each step can enable the other, so they alternate as in the compatibility caseless match of The
+/// Unicode Standard (D146).
 pub(super) fn nfkc_case_fold(text: &str) -> String {
     let fold = CaseMapper::new();
     let compatible = DecomposingNormalizer::new_nfkd();
@@ -43,8 +43,8 @@ pub(super) fn is_invisible(character: char) -> bool {
         || CodePointSetData::new::<NoncharacterCodePoint>().contains(character)
 }
 
-/// As [`is_invisible`], except for characters that ordinary text needs: joiners (Persian, emoji), direction
-/// marks (Hebrew and Arabic next to digits) and variation selectors.
+/// As [`is_invisible`], except for characters that ordinary text needs: joiners (Persian, emoji),
+/// direction marks (Hebrew and Arabic next to digits) and variation selectors.
 pub(crate) fn is_hidden_in_text(character: char) -> bool {
     let is_needed = matches!(
         character,

@@ -105,8 +105,8 @@ impl LoginName {
 /// The longest display name, in code points.
 const MAXIMUM_DISPLAY_NAME: usize = 254;
 
-/// The name that is shown to people: 1 to 254 code points, with a visible character, and without terminal and
-/// bidirectional control characters.
+/// The name that is shown to people: 1 to 254 code points, with a visible character, and without
+/// terminal and bidirectional control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DisplayName(String);
 
@@ -114,8 +114,9 @@ impl DisplayName {
     /// Checks a name.
     ///
     /// # Errors
-    /// Names `field` when the name is empty, blank or too long, or has a control or an invisible character.
-    /// Joiners, direction marks and variation selectors are accepted: some scripts need them.
+    /// Names `field` when the name is empty, blank or too long, or has a control or an invisible
+    /// character. Joiners, direction marks and variation selectors are accepted: some scripts need
+    /// them.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
         let refuse = |reason| Err(InvalidField::new(field, reason));
         if text.is_empty() {
@@ -237,7 +238,8 @@ impl User {
         self.is_administrator && self.may_act()
     }
 
-    /// False for external, anonymous and retired users, who may change neither credentials nor users.
+    /// False for external, anonymous and retired users, who may change neither credentials nor
+    /// users.
     pub(crate) fn may_act(&self) -> bool {
         !self.user_type.is_outside() && !self.is_retired
     }

@@ -21,8 +21,8 @@ impl Validity {
         from: Option<OffsetDateTime>,
         to: Option<OffsetDateTime>,
     ) -> Result<Self, InvalidField> {
-        // Stored and sealed times are in UTC and have no fractions. A time at the end of the calendar may
-        // not exist in UTC.
+        // Stored and sealed times are in UTC and have no fractions. A time at the end of the
+        // calendar may not exist in UTC.
         let whole = |at: OffsetDateTime| {
             let utc = at.checked_to_offset(UtcOffset::UTC).map(OffsetDateTime::truncate_to_second);
             // The years that both RFC 3339 and PostgreSQL accept.

@@ -1,8 +1,8 @@
 //! Keyed digests for the counters of failed attempts: of unknown names, addresses and attempted
 //! secrets. They cannot be reversed or computed without the keyring.
 //!
-//! They are computed with the oldest readable key, so that the counters survive a key rotation until
-//! that key is retired.
+//! They are computed with the oldest readable key, so that the counters survive a key rotation
+//! until that key is retired.
 
 use std::net::IpAddr;
 

@@ -41,7 +41,8 @@ pub(crate) fn is_listed(password: &CredentialValue) -> bool {
 }
 
 /// True when the estimate is weak for the start of the password and, if it is longer, for its end.
-/// `words` are the context words of the user and the service. Takes about as long as a hash at most.
+/// `words` are the context words of the user and the service. Takes about as long as a hash at
+/// most.
 pub(crate) fn is_guessable(password: &[u8], words: &[String]) -> bool {
     let Ok(password) = str::from_utf8(password) else { return true };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

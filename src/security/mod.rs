@@ -1,7 +1,7 @@
 //! Cryptography for this service. Depends on `domain` only.
 //!
-//! One file for each topic of a security review: hashing, sealing, keys, and the formats of tickets,
-//! tokens and the audit log. `crates/hashing-engine` computes the hashes.
+//! One file for each topic of a security review: hashing, sealing, keys, and the formats of
+//! tickets, tokens and the audit log. `crates/hashing-engine` computes the hashes.
 
 pub(crate) mod access_token;
 pub(crate) mod anchor;

@@ -20,8 +20,8 @@ pub(crate) struct TicketDigests {
 }
 
 impl TicketDigests {
-    /// The digests of a ticket or session of a user. `kind` is `ticket` or `session`; `digest` is the
-    /// digest of its text.
+    /// The digests of a ticket or session of a user. `kind` is `ticket` or `session`; `digest` is
+    /// the digest of its text.
     pub(crate) fn of(keyring: &Keyring, kind: &str, user_id: UserId, digest: &[u8]) -> Self {
         let keyed = |key| ticket_digest(key, kind, user_id, digest);
         Self {

@@ -33,8 +33,8 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct ReservedType {
     pub(crate) credential_type: String,
-    /// Consecutive failures, including this attempt; above [`MAXIMUM_CONSECUTIVE`] the credential is
-    /// locked and the secret must not be verified.
+    /// Consecutive failures, including this attempt; above [`MAXIMUM_CONSECUTIVE`] the credential
+    /// is locked and the secret must not be verified.
     pub(crate) failures: u32,
     /// Failures from unknown addresses, including this attempt.
     pub(crate) throttle_failures: u32,
@@ -70,8 +70,8 @@ fn parameter(number: u32) -> i32 {
 /// The SQL statements contain the same number. 2^30 seconds exceed every maximum.
 const LARGEST_DELAY_EXPONENT: u32 = 30;
 
-/// The ends of the delays after a failure at `at`, indexed by the number of failures beyond the first
-/// one that causes a delay. The delay doubles from one second to the maximum.
+/// The ends of the delays after a failure at `at`, indexed by the number of failures beyond the
+/// first one that causes a delay. The delay doubles from one second to the maximum.
 fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime> {
     let delay = |exponent| Duration::from_secs(1_u64 << exponent).min(limits.maximum_delay);
     let end = |exponent| {
@@ -80,7 +80,8 @@ fn delay_ends(at: OffsetDateTime, limits: &AttemptLimits) -> Vec<OffsetDateTime>
     (0..=LARGEST_DELAY_EXPONENT).map(end).collect()
 }
 
-/// Reserves an attempt from an unknown address for each type that allows one, and returns these types. A recently attempted secret is not counted again.
+/// Reserves an attempt from an unknown address for each type that allows one, and returns these
+/// types. A recently attempted secret is not counted again.
 #[tracing::instrument(name = "db.attempts.reserve_attempt", skip_all)]
 pub(crate) async fn reserve_attempt(
     connection: &mut PgConnection,
@@ -112,7 +113,8 @@ pub(crate) async fn reserve_attempt(
 
 const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "authentication_attempts" };
 
-/// Reserves an attempt from a known address that has failures left; returns whether it was reserved.
+/// Reserves an attempt from a known address that has failures left; returns whether it was
+/// reserved.
 #[tracing::instrument(name = "db.attempts.reserve_known_attempt", skip_all)]
 pub(crate) async fn reserve_known_attempt(
     connection: &mut PgConnection,
@@ -132,8 +134,9 @@ pub(crate) async fn reserve_known_attempt(
     Ok(is_reserved)
 }
 
-/// Counts an attempt that [`reserve_known_attempt`] has reserved as a consecutive failure, for lockout
-/// only: throttling applies to unknown addresses. Returns the counters as [`reserve_attempt`] does.
+/// Counts an attempt that [`reserve_known_attempt`] has reserved as a consecutive failure, for
+/// lockout only: throttling applies to unknown addresses. Returns the counters as
+/// [`reserve_attempt`] does.
 #[tracing::instrument(name = "db.attempts.count_known_attempt", skip_all)]
 pub(crate) async fn count_known_attempt(
     connection: &mut PgConnection,
@@ -168,8 +171,8 @@ pub(crate) async fn count_known_attempt(
     .collect()
 }
 
-/// Records a successful login: its address becomes a known address, the consecutive failures of its type
-/// are reset, and its own reserved attempt is released for every type.
+/// Records a successful login: its address becomes a known address, the consecutive failures of its
+/// type are reset, and its own reserved attempt is released for every type.
 #[tracing::instrument(name = "db.attempts.record_success", skip_all)]
 pub(crate) async fn record_success(
     connection: &mut PgConnection,
@@ -251,8 +254,9 @@ pub(crate) async fn reset(
     Ok(had_failures)
 }
 
-/// Deletes the failures of addresses that are not later than `before`: up to `limit` rows of each of the
-/// two tables, except the rows of known addresses. Returns the larger number of deleted rows.
+/// Deletes the failures of addresses that are not later than `before`: up to `limit` rows of each
+/// of the two tables, except the rows of known addresses. Returns the larger number of deleted
+/// rows.
 #[tracing::instrument(name = "db.attempts.sweep", skip_all)]
 pub(crate) async fn delete_stale_addresses(
     connection: &mut PgConnection,

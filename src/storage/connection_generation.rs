@@ -1,8 +1,8 @@
 //! Invalidates all open connections at once.
 //!
-//! When the server is demoted, restarted or changed, one statement fails, but every other connection is
-//! stale, too. Such an error starts a new generation. Connections of an earlier generation are replaced
-//! before their next use.
+//! When the server is demoted, restarted or changed, one statement fails, but every other
+//! connection is stale, too. Such an error starts a new generation. Connections of an earlier
+//! generation are replaced before their next use.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,9 @@
-//! The connection pool: opens connections to PostgreSQL on demand, keeps them open and hands them out.
+//! The connection pool: opens connections to PostgreSQL on demand, keeps them open and hands them
+//! out.
 //!
-//! It is built on `deadpool`. The pool of sqlx would check each connection whenever it is returned, which
-//! is one more round trip for each statement
-//! ([ADR 20](../../../docs/adr/0020-connection-pool.md)).
+//! It is built on `deadpool`. The pool of sqlx would check each connection whenever it is returned,
+//! which is one more round trip for each statement ([ADR
+//! 20](../../../docs/adr/0020-connection-pool.md)).
 
 use std::{
     error::Error,
@@ -39,8 +40,8 @@ const MAXIMUM_AGE: Duration = Duration::from_mins(30);
 /// A connection that was idle for longer is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
 
-/// The time limit for checking a returned connection. A statement of a canceled request may still wait
-/// for a lock, but a server that does not respond must not occupy the pool forever.
+/// The time limit for checking a returned connection. A statement of a canceled request may still
+/// wait for a lock, but a server that does not respond must not occupy the pool forever.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The delay before another connection attempt when the server has too many connections.
@@ -130,7 +131,8 @@ impl Database {
         }
     }
 
-    /// Reduces the number of connections by one until [`Self::close_idle`]: the server has too many.
+    /// Reduces the number of connections by one until [`Self::close_idle`]: the server has too
+    /// many.
     async fn reduce_limit(&self, permit: OwnedSemaphorePermit) {
         let open = self.pool.status().size.max(1);
         let usable = self.maximum.saturating_sub(self.withheld.load(Ordering::Relaxed));
@@ -201,8 +203,8 @@ impl Database {
     }
 }
 
-/// A connection in use. When it is dropped, it is checked in the background, which also rolls back an
-/// open transaction and waits for the statement of a canceled request.
+/// A connection in use. When it is dropped, it is checked in the background, which also rolls back
+/// an open transaction and waits for the statement of a canceled request.
 pub(crate) struct Connection {
     /// `None` only after it was returned. The permit is returned after the connection.
     held: Option<(Object<Connector>, OwnedSemaphorePermit)>,

@@ -6,8 +6,8 @@ use time::{Duration, OffsetDateTime};
 use super::error::StorageError;
 use crate::domain::user::UserId;
 
-/// One use of a credential. If the credential now has a different version, it was replaced and the use
-/// is not recorded.
+/// One use of a credential. If the credential now has a different version, it was replaced and the
+/// use is not recorded.
 #[derive(Debug)]
 pub(crate) struct CredentialUse {
     pub(crate) user_id: UserId,
@@ -18,8 +18,8 @@ pub(crate) struct CredentialUse {
     pub(crate) address: Option<String>,
 }
 
-/// Records uses, except for credentials whose last recorded use is less than `interval` earlier. Locked
-/// rows are skipped.
+/// Records uses, except for credentials whose last recorded use is less than `interval` earlier.
+/// Locked rows are skipped.
 #[tracing::instrument(name = "db.credentials.record_uses", skip_all)]
 pub(crate) async fn record(
     connection: &mut PgConnection,

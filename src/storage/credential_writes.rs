@@ -1,4 +1,5 @@
-//! Writes a saved credential with its identifier, audit events, chain head and epoch in one statement.
+//! Writes a saved credential with its identifier, audit events, chain head and epoch in one
+//! statement.
 
 use sqlx::PgConnection;
 
@@ -33,8 +34,8 @@ pub(crate) struct CredentialWrite {
     /// The credential type and version that authenticated the actor; the credential must still have
     /// this version.
     pub(crate) proven: Option<(String, i64)>,
-    /// The digests of the ticket or session that authenticated the actor; it must still exist. If it
-    /// belongs to the user, it is moved to the new epoch.
+    /// The digests of the ticket or session that authenticated the actor; it must still exist. If
+    /// it belongs to the user, it is moved to the new epoch.
     pub(crate) caller_ticket: Option<Vec<Vec<u8>>>,
 }
 
@@ -154,8 +155,8 @@ pub(crate) struct HashReplacement {
     pub(crate) hash_parameters: HashParameters,
 }
 
-/// Replaces the hash if the row is unchanged since it was read; returns whether it was. A concurrent
-/// save wins.
+/// Replaces the hash if the row is unchanged since it was read; returns whether it was. A
+/// concurrent save wins.
 #[tracing::instrument(name = "db.credentials.replace_hash", skip_all, fields(user.id = %new.row.user_id))]
 pub(crate) async fn replace_hash(
     connection: &mut PgConnection,
@@ -184,8 +185,9 @@ pub(crate) async fn replace_hash(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a credential, with its identifier and its failed attempts; returns whether there was one.
-/// The caller's transaction has locked the user's row, so no reseal changes the identifier meanwhile.
+/// Deletes a credential, with its identifier and its failed attempts; returns whether there was
+/// one. The caller's transaction has locked the user's row, so no reseal changes the identifier
+/// meanwhile.
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     user_id: UserId,

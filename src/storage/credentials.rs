@@ -167,8 +167,8 @@ pub(crate) async fn find_by_type(
     .transpose()
 }
 
-/// Lists up to `limit` credentials after that user and type, by user and type, except those that are
-/// sealed under the key `not_sealed_under`.
+/// Lists up to `limit` credentials after that user and type, by user and type, except those that
+/// are sealed under the key `not_sealed_under`.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,
     user_id: i32,

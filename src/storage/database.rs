@@ -11,8 +11,8 @@ use super::{
     error::{StorageError, is_connection_failure},
 };
 
-/// The migrations of this binary. A database with newer migrations is accepted, because migrations are
-/// compatible with the previous release.
+/// The migrations of this binary. A database with newer migrations is accepted, because migrations
+/// are compatible with the previous release.
 fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!();
     migrator.set_ignore_missing(true);
@@ -93,7 +93,8 @@ pub(crate) async fn pending_migrations(database: &Database) -> Result<usize, Sto
 /// Commits a transaction.
 ///
 /// # Errors
-/// [`StorageError::OutcomeUnknown`] when the connection is lost meanwhile, or the error of the commit.
+/// [`StorageError::OutcomeUnknown`] when the connection is lost meanwhile, or the error of the
+/// commit.
 pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(), StorageError> {
     transaction.commit().await.map_err(|error| {
         if is_connection_failure(&error) {
@@ -104,7 +105,8 @@ pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> Result<(),
     })
 }
 
-/// Makes a transaction read-only, with one snapshot for all its statements. Must be its first statement.
+/// Makes a transaction read-only, with one snapshot for all its statements. Must be its first
+/// statement.
 ///
 /// # Errors
 /// When the statement fails.

@@ -82,7 +82,8 @@ const IGNORED: [&str; 36] = [
     "tcp_user_timeout",
 ];
 
-/// The parameters that sqlx 0.9 supports and this service does not overwrite, each with its aliases.
+/// The parameters that sqlx 0.9 supports and this service does not overwrite, each with its
+/// aliases.
 const PARAMETERS: [(&str, &[&str]); 12] = [
     ("sslmode", &["ssl-mode"]),
     ("sslrootcert", &["ssl-root-cert", "ssl-ca"]),
@@ -170,9 +171,9 @@ fn find<'parameters>(parameters: &'parameters Parameters, name: &str) -> Option<
     parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
-/// Refuses duplicate values, because only one would be used. A host may be given in the
-/// authority and as a parameter if the parameter is the directory of a Unix socket: a URL with a user
-/// name needs an authority.
+/// Refuses duplicate values, because only one would be used. A host may be given in the authority
+/// and as a parameter if the parameter is the directory of a Unix socket: a URL with a user name
+/// needs an authority.
 fn check_repetition(url: &Url, parameters: &Parameters) -> Result<(), BadDatabaseUrl> {
     let in_authority = [
         ("user", !url.username().is_empty()),

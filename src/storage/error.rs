@@ -46,25 +46,27 @@ pub(crate) enum StorageError {
     Refused(#[source] sqlx::Error),
 }
 
-/// SQLSTATEs of conflicts and timeouts: lock not available, deadlock, serialization failure, statement
-/// timeout, idle-in-transaction timeout and transaction timeout. The transaction is rolled back.
+/// SQLSTATEs of conflicts and timeouts: lock not available, deadlock, serialization failure,
+/// statement timeout, idle-in-transaction timeout and transaction timeout. The transaction is
+/// rolled back.
 const BUSY: [&str; 6] = ["55P03", "40P01", "40001", "57014", "25P03", "25P04"];
 
-/// SQLSTATE classes and codes of a lost connection: connection exceptions, and shutdown or crash of the
-/// server or of this session.
+/// SQLSTATE classes and codes of a lost connection: connection exceptions, and shutdown or crash of
+/// the server or of this session.
 const LOST: [&str; 3] = ["08", "57P", "40003"];
 
 /// SQLSTATE classes and codes of a server that cannot execute any statement, in the order of
 /// PostgreSQL's appendix A: read-only transaction; invalid authorization; unknown database; unknown
-/// schema; insufficient privilege; unknown table, column or function (pending migrations: the statements
-/// are checked at build time); insufficient resources; object not in prerequisite state; cannot connect
-/// now; system error; configuration file error; internal error.
+/// schema; insufficient privilege; unknown table, column or function (pending migrations: the
+/// statements are checked at build time); insufficient resources; object not in prerequisite state;
+/// cannot connect now; system error; configuration file error; internal error.
 const SERVER_STATE: [&str; 14] = [
     "25006", "28", "3D", "3F", "42501", "42P01", "42703", "42883", "53", "55000", "57P03", "58",
     "F0", "XX",
 ];
 
-/// SQLSTATE classes of a server that refuses connections for now: starting up, or too many connections.
+/// SQLSTATE classes of a server that refuses connections for now: starting up, or too many
+/// connections.
 const TRANSIENT: [&str; 2] = ["57P", "53"];
 
 /// SQLSTATEs of a stale connection: it leads to a standby, or a connection pooler has mixed up its
@@ -109,8 +111,8 @@ impl StorageError {
         self.is_retryable() || matches!(self, Self::ConnectionLost(_))
     }
 
-    /// True for transient errors: the server is not reachable yet, is starting, is a standby that may be
-    /// promoted, or has too many connections.
+    /// True for transient errors: the server is not reachable yet, is starting, is a standby that
+    /// may be promoted, or has too many connections.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             // An invalid certificate (invalid data) is not transient.

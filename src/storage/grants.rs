@@ -26,8 +26,8 @@ impl From<sqlx::Error> for GrantError {
     }
 }
 
-/// Grants a role the privileges that the service needs, and revokes all others. The role may read and
-/// write the tables, but not update or delete audit events, nor write the tables of `migrate`.
+/// Grants a role the privileges that the service needs, and revokes all others. The role may read
+/// and write the tables, but not update or delete audit events, nor write the tables of `migrate`.
 ///
 /// # Errors
 /// See [`GrantError`].
@@ -57,8 +57,8 @@ pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantEr
     sqlx::query!("SELECT set_config('keeper.role', $1, false) AS role", role)
         .fetch_one(&mut *connection)
         .await?;
-    // A DO block is one transaction, so a running service never lacks a privilege meanwhile. New tables
-    // are found in the catalog.
+    // A DO block is one transaction, so a running service never lacks a privilege meanwhile. New
+    // tables are found in the catalog.
     sqlx::query!(
         "DO $$
          DECLARE

@@ -102,8 +102,8 @@ pub(crate) struct Resealed {
     pub(crate) identifier: Option<Vec<u8>>,
 }
 
-/// Replaces the credentials that are unchanged since they were read, with their identifiers; returns
-/// their number. A concurrent save wins.
+/// Replaces the credentials that are unchanged since they were read, with their identifiers;
+/// returns their number. A concurrent save wins.
 #[tracing::instrument(name = "db.keys.reseal", skip_all)]
 pub(crate) async fn reseal(
     connection: &mut PgConnection,

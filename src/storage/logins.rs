@@ -1,5 +1,5 @@
-//! Reads everything that a login with a name and a secret needs, in one statement: the user or pseudo
-//! user of the name, their credentials, and the failed attempts.
+//! Reads everything that a login with a name and a secret needs, in one statement: the user or
+//! pseudo user of the name, their credentials, and the failed attempts.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;

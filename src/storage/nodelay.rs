@@ -1,10 +1,10 @@
 //! Sets `TCP_NODELAY` on connections to PostgreSQL.
 //!
-//! sqlx 0.9.0 does not set it, and exposes neither its socket nor an option for it. Without it, a message
-//! that is written in two parts (a TLS handshake, COPY) waits 40 ms for a delayed acknowledgement. This
-//! module duplicates a descriptor by its number, without unsafe code: it sends the descriptor to itself
-//! (`unix(7)`, `SCM_RIGHTS`). The duplicate refers to the same socket
-//! ([ADR 34](../../../docs/adr/0034-tcp-nodelay.md)).
+//! sqlx 0.9.0 does not set it, and exposes neither its socket nor an option for it. Without it, a
+//! message that is written in two parts (a TLS handshake, COPY) waits 40 ms for a delayed
+//! acknowledgement. This module duplicates a descriptor by its number, without unsafe code: it
+//! sends the descriptor to itself (`unix(7)`, `SCM_RIGHTS`). The duplicate refers to the same
+//! socket ([ADR 34](../../../docs/adr/0034-tcp-nodelay.md)).
 
 use std::{
     collections::BTreeSet,
@@ -29,9 +29,9 @@ use rustix::{
 /// The open descriptors of this process.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before the first
-/// write. Sockets that are opened at the same time also get the option, which is harmless. `port` is
-/// `None` when the connection does not use TCP.
+/// Awaits `connecting` and sets `TCP_NODELAY` on the TCP socket to `port` that it opens, before the
+/// first write. Sockets that are opened at the same time also get the option, which is harmless.
+/// `port` is `None` when the connection does not use TCP.
 pub(super) async fn connect_with_nodelay<F: Future>(connecting: F, port: Option<u16>) -> F::Output {
     let mut connecting = pin!(connecting);
     let mut pending = port;

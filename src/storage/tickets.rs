@@ -1,5 +1,5 @@
-//! Login tickets and sessions, stored by a keyed digest under one key and looked up under every readable
-//! key.
+//! Login tickets and sessions, stored by a keyed digest under one key and looked up under every
+//! readable key.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -128,9 +128,9 @@ pub(crate) async fn find_with_user(
     Ok(Some((user, ticket)))
 }
 
-/// Inserts a ticket and deletes the user's oldest tickets of its kind beyond `maximum`, expired ones
-/// first; returns how many valid ones were deleted. The caller's transaction has locked the user's row,
-/// so concurrent logins cannot exceed the maximum.
+/// Inserts a ticket and deletes the user's oldest tickets of its kind beyond `maximum`, expired
+/// ones first; returns how many valid ones were deleted. The caller's transaction has locked the
+/// user's row, so concurrent logins cannot exceed the maximum.
 #[tracing::instrument(name = "db.tickets.insert", skip_all, fields(user.id = %row.user_id))]
 pub(crate) async fn insert(
     connection: &mut PgConnection,
@@ -165,8 +165,8 @@ pub(crate) async fn insert(
     Ok(ended)
 }
 
-/// Postpones the expiry of a ticket that is unchanged since it was read, and stores it under the digest
-/// of the writing key. Of several concurrent calls, one succeeds.
+/// Postpones the expiry of a ticket that is unchanged since it was read, and stores it under the
+/// digest of the writing key. Of several concurrent calls, one succeeds.
 #[tracing::instrument(name = "db.tickets.renew", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn renew(
     connection: &mut PgConnection,

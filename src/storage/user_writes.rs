@@ -58,7 +58,8 @@ pub(crate) async fn rename(
     if done.rows_affected() == 0 { Err(UserTakenError::LoginNameTaken) } else { Ok(()) }
 }
 
-/// Replaces a user with a tombstone: frees the names, and deletes credentials, tickets and attempts.
+/// Replaces a user with a tombstone: frees the names, and deletes credentials, tickets and
+/// attempts.
 pub(crate) async fn tombstone(
     connection: &mut PgConnection,
     user_id: UserId,

@@ -176,8 +176,8 @@ pub(crate) async fn taken_names(
 /// The largest number of ids to reserve in one statement.
 const MAXIMUM_STRIDE: usize = 10_000;
 
-/// Reserves `count` ids from 1000 on that were never assigned. Ids below 1000 are reserved for operators
-/// who choose the id.
+/// Reserves `count` ids from 1000 on that were never assigned. Ids below 1000 are reserved for
+/// operators who choose the id.
 pub(crate) async fn next_ids(
     connection: &mut PgConnection,
     count: usize,
@@ -271,7 +271,8 @@ pub(crate) async fn find_head(
     .transpose()
 }
 
-/// Locks the user's row for this transaction and reads the head, which stays the same until the commit.
+/// Locks the user's row for this transaction and reads the head, which stays the same until the
+/// commit.
 #[tracing::instrument(name = "db.users.lock", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn lock(
     connection: &mut PgConnection,
@@ -289,8 +290,8 @@ pub(crate) async fn lock(
     .transpose()
 }
 
-/// Locks the actor's row against changes for this transaction, and returns whether it still matches the
-/// snapshot.
+/// Locks the actor's row against changes for this transaction, and returns whether it still matches
+/// the snapshot.
 #[tracing::instrument(name = "db.users.lock_actor_snapshot", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn lock_actor_snapshot(
     connection: &mut PgConnection,

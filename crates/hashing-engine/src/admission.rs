@@ -1,9 +1,9 @@
 //! Admission control: refuses a request before any other work is done for it.
 //!
 //! A request that needs a hash holds an admission until it is answered. The number of admissions
-//! equals the queue length, so a refusal costs neither a database connection nor a statement. The rule is
-//! that of the fair queue: when all admissions are taken, a client that holds fewer than another is
-//! still admitted.
+//! equals the queue length, so a refusal costs neither a database connection nor a statement. The
+//! rule is that of the fair queue: when all admissions are taken, a client that holds fewer than
+//! another is still admitted.
 //!
 //! An admission belongs to the authenticated user. While a request only names a user, as a ticket
 //! does, it belongs to the address: nobody can take the admissions of another user by naming them.
@@ -47,7 +47,8 @@ impl<K: FairnessKey> AdmissionControl<K> {
     }
 
     /// Admits a request from `address` that names the user `named`, who is not authenticated yet.
-    /// The admission belongs to the address. A user who would be refused after authentication is refused now.
+    /// The admission belongs to the address. A user who would be refused after authentication is
+    /// refused now.
     pub(crate) fn admit_unauthenticated(&self, address: K, named: K) -> Option<Admission<K>> {
         let mut taken = self.lock();
         let has_room = taken.total < self.maximum

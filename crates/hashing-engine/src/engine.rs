@@ -252,8 +252,8 @@ impl<K: FairnessKey> HashingEngine<K> {
         self.refusal_timing.measure(kinds, self.pool.hasher(), self.maximum_memory_kib)
     }
 
-    /// Waits until a refusal of this secret may be sent, from the time when its hash started. Time in
-    /// the queue does not count: it is the same for every request.
+    /// Waits until a refusal of this secret may be sent, from the time when its hash started. Time
+    /// in the queue does not count: it is the same for every request.
     pub async fn wait_before_refusal(&self, secret: SecretForms<'_>, started: Instant) {
         let time = self.refusal_timing.minimum_time(self.pool.hasher().target_time(), secret);
         // The timer would round zero up to a millisecond.

@@ -21,8 +21,8 @@ use super::{
     weight::{parameters_of_weight, weight},
 };
 
-/// The number of padding rounds after an imported hash. Each round estimates the remaining time more
-/// accurately.
+/// The number of padding rounds after an imported hash. Each round estimates the remaining time
+/// more accurately.
 const PADDING_ROUNDS: usize = 2;
 
 /// Computes jobs in memory that the caller owns.

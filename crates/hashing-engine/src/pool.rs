@@ -165,7 +165,8 @@ impl<K: FairnessKey> Pool<K> {
 
     /// The next job whose receiver still waits. `None` when the pool is closed and the queue empty.
     ///
-    /// An idle thread wipes its memory before it sleeps. While jobs wait, the next job overwrites it.
+    /// An idle thread wipes its memory before it sleeps. While jobs wait, the next job overwrites
+    /// it.
     fn next(&self, memory: &mut [Block]) -> Option<Job> {
         let mut is_wiped = false;
         let mut state = self.lock();

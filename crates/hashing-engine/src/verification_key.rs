@@ -22,8 +22,8 @@ impl VerificationKey {
         Ok(Self(Zeroizing::new(random_bytes()?)))
     }
 
-    /// The digest of everything that the result depends on, including the contents of the row: after a
-    /// save by any instance, the same name and secret have a different digest.
+    /// The digest of everything that the result depends on, including the contents of the row:
+    /// after a save by any instance, the same name and secret have a different digest.
     pub(crate) fn digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
         let fields = self.fields("request", request);
         match request.row {
@@ -33,8 +33,8 @@ impl VerificationKey {
         .finish()
     }
 
-    /// The digest of everything that a wrong secret was compared with. A wrong secret stays wrong when
-    /// the stored secret is rehashed or sealed again, but not after a save.
+    /// The digest of everything that a wrong secret was compared with. A wrong secret stays wrong
+    /// when the stored secret is rehashed or sealed again, but not after a save.
     pub(crate) fn refusal_digest(&self, request: &VerificationRequest<'_>) -> VerificationDigest {
         let fields = self.fields("refusal", request);
         match request.row {

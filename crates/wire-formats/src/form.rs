@@ -1,4 +1,5 @@
-//! Parses forms. Nested names are written `a.b.c` or `a[b][c]`; `a[0].b` is a member of a list item.
+//! Parses forms. Nested names are written `a.b.c` or `a[b][c]`; `a[0].b` is a member of a list
+//! item.
 
 use std::{borrow::Cow, collections::HashMap};
 

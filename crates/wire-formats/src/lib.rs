@@ -4,8 +4,8 @@
 //! [`serde::Deserialize`] is read from that tree, so every format has the same rules:
 //!
 //! - Member names are case-insensitive, and unknown members are ignored.
-//! - A member that is given twice is an error: two parsers that disagree about which value wins are a
-//!   vulnerability.
+//! - A member that is given twice is an error: two parsers that disagree about which value wins are
+//!   a vulnerability.
 //! - Scalars are coerced as .NET's JSON reader does: `"278"` is an integer and `1` is a boolean.
 //! - An error names the path of the member in the spelling of the type, and never contains a value.
 //! - Strings are kept as secrets until they are read, and size and depth are limited.

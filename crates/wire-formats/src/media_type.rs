@@ -15,8 +15,8 @@ pub enum Format {
     Form,
 }
 
-/// Every media type of request bodies. All except forms are media types of responses too; a wildcard
-/// chooses the first one.
+/// Every media type of request bodies. All except forms are media types of responses too; a
+/// wildcard chooses the first one.
 const MEDIA_TYPES: [(&str, Format); 7] = [
     ("application/json", Format::Json),
     ("text/json", Format::Json),
@@ -51,8 +51,8 @@ pub fn response_types() -> impl Iterator<Item = ResponseType> {
 
 /// Format and charset of a request body; `None` when its media type is missing or not supported.
 ///
-/// `content_type` is the value of the `Content-Type` header. Pass `None` when the header is repeated,
-/// because the value is ambiguous.
+/// `content_type` is the value of the `Content-Type` header. Pass `None` when the header is
+/// repeated, because the value is ambiguous.
 #[must_use]
 pub fn body_format(content_type: Option<&[u8]>) -> Option<(Format, Charset)> {
     let (_, format) = media_type(content_type)?;
@@ -72,7 +72,8 @@ pub fn response_format<'header>(
     accepted(&ranges).or_else(|| response_type(media_type(content_type)?)).unwrap_or(DEFAULT)
 }
 
-/// The charset of a response: the best one in `accept_charset`, else that of the request, else UTF-8.
+/// The charset of a response: the best one in `accept_charset`, else that of the request, else
+/// UTF-8.
 ///
 /// `accept_charset` iterates over the elements of the `Accept-Charset` header.
 pub fn response_charset<'header>(

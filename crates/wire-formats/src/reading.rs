@@ -1,7 +1,7 @@
 //! Reads the type of a request from a [`BodyTree`].
 //!
-//! Member names are case-insensitive, and unknown members are ignored. An error has the full path of the
-//! member, in the spelling of the type.
+//! Member names are case-insensitive, and unknown members are ignored. An error has the full path
+//! of the member, in the spelling of the type.
 
 use secrecy::ExposeSecret;
 use serde::{

@@ -50,8 +50,9 @@ pub(crate) fn boolean(value: &BodyTree) -> Result<bool, MemberError> {
     boolean.ok_or(MemberError::NotBoolean)
 }
 
-/// A string; an integer or a boolean is read as it is written. A number with a fraction, an exponent
-/// or more than 64 bits is refused: the parser does not keep its spelling, and a secret must not change silently.
+/// A string; an integer or a boolean is read as it is written. A number with a fraction, an
+/// exponent or more than 64 bits is refused: the parser does not keep its spelling, and a secret
+/// must not change silently.
 ///
 /// # Errors
 /// When the value is not one of these.

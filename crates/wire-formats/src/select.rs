@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value};
 
-/// The selected members of an object and of the objects in it. An empty selection selects everything.
+/// The selected members of an object and of the objects in it. An empty selection selects
+/// everything.
 #[derive(Debug, Default)]
 pub struct Selection(Vec<(String, Self)>);
 
 impl Selection {
-    /// Parses the selection of a query string. `$select` and the names of members are case-insensitive.
+    /// Parses the selection of a query string. `$select` and the names of members are
+    /// case-insensitive.
     #[must_use]
     pub fn from_query(query: &str) -> Self {
         let mut selection = Self::default();

@@ -60,8 +60,9 @@ pub(crate) fn parse(text: &str) -> Result<BodyTree, BodyError> {
     }
 }
 
-/// Checks that a declaration names an existing version and a supported charset. The charset may differ
-/// from that of the body: some programs declare UTF-16 and send UTF-8, and the two are unambiguous.
+/// Checks that a declaration names an existing version and a supported charset. The charset may
+/// differ from that of the body: some programs declare UTF-16 and send UTF-8, and the two are
+/// unambiguous.
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), BodyError> {
     let version = declaration.version().map_err(|_| BodyError::NotXml)?;
     if !matches!(version.as_ref(), "1.0" | "1.1") {

@@ -306,8 +306,8 @@ fn xml_is_written_as_data_contract_serializer_does() {
     assert_eq!(written(&Vec::<Carrier>::new()), format!("<ArrayOfCarrier {namespaces}/>"));
 }
 
-/// A text that every format can represent. XML has only these control characters, and normalizes every
-/// line end to LF.
+/// A text that every format can represent. XML has only these control characters, and normalizes
+/// every line end to LF.
 fn any_text() -> impl Strategy<Value = String> {
     "[\t\n \\PC]{0,40}".prop_map(|text| text.replace(['\u{fffe}', '\u{ffff}'], ""))
 }

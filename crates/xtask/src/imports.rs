@@ -1,7 +1,7 @@
 //! Finds the imports between files.
 //!
-//! An import through a re-export counts for the file that defines the item, so that the `mod.rs` of a
-//! folder may collect names without importing anything itself.
+//! An import through a re-export counts for the file that defines the item, so that the `mod.rs` of
+//! a folder may collect names without importing anything itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,8 +7,8 @@ use super::{
     rejection::HashRejection,
 };
 
-/// A lower cost does not slow down a dictionary attack on a stolen hash. With a higher cost, one login
-/// would keep a thread busy for seconds.
+/// A lower cost does not slow down a dictionary attack on a stolen hash. With a higher cost, one
+/// login would keep a thread busy for seconds.
 const BCRYPT_COST: RangeInclusive<u64> = 8..=15;
 const PBKDF2_ROUNDS: RangeInclusive<u64> = 10_000..=2_000_000;
 const ARGON2_BLOCKS: RangeInclusive<u64> = 4_096..=4 * 1024 * 1024;

@@ -8,8 +8,8 @@ use super::{
     foreign_hash::ForeignHash, rejection::HashRejection,
 };
 
-/// Hashes of "correct horse", made by libxcrypt 4.4, Python 3.11's hashlib, and argon2-cffi 25.1
-/// over the reference implementation.
+/// Hashes of "correct horse", computed by libxcrypt 4.4, Python 3.11's hashlib, and argon2-cffi
+/// 25.1 over the reference implementation.
 const HASHES: [(&str, HashScheme); 13] = [
     ("$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe", HashScheme::Bcrypt),
     ("$2y$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe", HashScheme::Bcrypt),
@@ -141,7 +141,7 @@ fn argon2_parameters_may_have_any_order() {
 
 #[test]
 fn only_the_first_block_of_a_long_pbkdf2_output_is_compared() {
-    // The length of Keycloak, made with Python 3.11's hashlib. The bytes of the second block
+    // The length of Keycloak, computed with Python 3.11's hashlib. The bytes of the second block
     // differ.
     let text = "$pbkdf2-sha256$i=10000,l=64$c2FsdHNhbHQ$MBlX8O5tpAxXjnIZapIeuVCT5y+7lFYpNN3O3eK8oOsw\
                 GVfw7m2kDFeOchlqkh65UJPnL7uUVik03c7d4ryg6w";
