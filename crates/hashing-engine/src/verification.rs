@@ -53,8 +53,7 @@ impl<K: FairnessKey> HashingEngine<K> {
             None => {}
         }
         let digest = self.verification_key.digest(request);
-        // A locked or retired user is verified against the decoy, so timing does not reveal a right
-        // secret.
+        // A locked or retired user is verified against the decoy, which takes as long as their hash.
         let hash = request.hash.filter(|_| request.may_succeed);
         let start = || self.start_verification(key, request.secret, hash);
         let FlightOutcome { value, is_first } =
