@@ -56,9 +56,9 @@ impl HashRates {
 
 fn measure_rate(hash: fn(&mut [Block]), round: Duration) -> f64 {
     let start = Instant::now();
-    let hashers: Vec<_> =
+    let running: Vec<_> =
         (0..threads()).map(|_| thread::spawn(move || hash_until(hash, start, round))).collect();
-    let hashes: f64 = hashers.into_iter().map(|hasher| hasher.join().expect("a hasher")).sum();
+    let hashes: f64 = running.into_iter().map(|thread| thread.join().expect("a count")).sum();
     hashes / start.elapsed().as_secs_f64()
 }
 
