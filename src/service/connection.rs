@@ -9,8 +9,7 @@ macro_rules! on_connection {
     ($database:expr, |$connection:ident| $statement:expr) => {{
         let mut $connection = $database.connection().await?;
         let mut result = $statement.await;
-        if result.as_ref().err().is_some_and($crate::storage::StorageError::is_retryable)
-        {
+        if result.as_ref().err().is_some_and($crate::storage::StorageError::is_retryable) {
             drop($connection);
             $connection = $database.connection().await?;
             result = $statement.await;
