@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{
-    ADMINISTRATOR, Answer, CURRENT_TICKET, Credentials, PLAIN, SAVE, TICKETS, TestApp, WHO,
+    ADMINISTRATOR, Answer, CURRENT_TICKET, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp,
 };
 
 #[sqlx::test]
@@ -66,7 +66,7 @@ async fn a_save_fails_when_its_event_cannot_be_written(pool: PgPool) {
     let answer = app.save(&app.administrator(), PLAIN.0, "", "x").await;
     answer.assert_refused(500, "Exception", "internal");
     assert_eq!(answer.json()["Message"], "An error has occurred.");
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 /// All state that a change can affect, except for the audit log and the heads of its chains.
@@ -125,7 +125,7 @@ async fn delete(app: &TestApp, path: &str, credentials: &Credentials) -> u16 {
 /// Creates an identifier, a ticket and a counted failure, so that every change has an effect.
 async fn prepare(app: &TestApp, administrator: &Credentials) {
     app.save(administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
-    app.command(&["ticket", "issue", "--user", "278"], "").succeeded();
+    app.command(&["ticket", "issue", "--user", "278"], "").assert_success();
     execute_sql(
         app,
         "INSERT INTO authentication_attempts
@@ -193,7 +193,7 @@ async fn starting_or_ending_a_ticket_or_session_needs_its_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let plain = app.plain();
     // The first login counts an attempt and fills the verification cache, which is not under test.
-    app.get(WHO, &plain).await.assert_status(200);
+    app.get(PRINCIPAL, &plain).await.assert_status(200);
     let issue = async || app.post(TICKETS, &plain, &Value::Null).await.status.as_u16();
     assert_needs_event(&app, "a ticket", issue).await;
     let own = Credentials::Ticket(app.ticket(&plain).await);
@@ -218,7 +218,7 @@ async fn tickets_and_sessions_record_start_and_end_but_not_expiry(pool: PgPool) 
     let mut app =
         TestApp::spawn_with(pool, &[("KEEPER__TICKETS__MAXIMUM_PER_USER", "2")], "").await;
     let administrator = app.administrator();
-    let ticket = app.command(&["ticket", "issue", "--user", "paul"], "").succeeded();
+    let ticket = app.command(&["ticket", "issue", "--user", "paul"], "").assert_success();
     delete(&app, CURRENT_TICKET, &Credentials::Ticket(ticket)).await;
     for _ in 0..3 {
         app.ticket(&app.plain()).await;
@@ -268,7 +268,9 @@ async fn tickets_and_sessions_record_start_and_end_but_not_expiry(pool: PgPool) 
     ];
     assert_eq!(events, expected);
     assert!(
-        app.command(&["audit", "list", "--user", "paul"], "").succeeded().contains("ticket_ended")
+        app.command(&["audit", "list", "--user", "paul"], "")
+            .assert_success()
+            .contains("ticket_ended")
     );
 }
 
@@ -279,10 +281,10 @@ async fn a_login_appends_nothing_to_the_audit_chain(pool: PgPool) {
     let session = app.session(PLAIN.1).await;
     let before = chain_heads(&app).await;
     for credentials in [app.plain(), ticket, session] {
-        app.get(WHO, &credentials).await.assert_status(200);
+        app.get(PRINCIPAL, &credentials).await.assert_status(200);
         let token = Credentials::Bearer(app.token(&credentials).await);
-        app.get(WHO, &token).await.assert_status(200);
+        app.get(PRINCIPAL, &token).await.assert_status(200);
     }
-    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
     assert_eq!(chain_heads(&app).await, before);
 }

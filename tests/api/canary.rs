@@ -250,13 +250,13 @@ async fn call_every_route(recorder: &mut RecordingClient, administrator: &Creden
                 if path.contains("DeleteUser") { &Credentials::Anonymous } else { administrator };
             let request =
                 recorder.client.request(method.clone(), format!("{}{path}", recorder.url));
-            let request = caller.put_into(request).header("Content-Type", content_type);
+            let request = caller.apply_to(request).header("Content-Type", content_type);
             recorder.send(request.body(body)).await;
         }
         let secret = recorder.secret();
         for credentials in schemes(&secret) {
             let query = format!("{}{path}?Password={URL_MARKER}&x={URL_MARKER}", recorder.url);
-            let request = credentials.put_into(recorder.client.request(method.clone(), query));
+            let request = credentials.apply_to(recorder.client.request(method.clone(), query));
             let request = request
                 .header("SO-AppToken", MARKER)
                 .header("Cookie", format!("XSRF-TOKEN={MARKER}"));
@@ -273,19 +273,19 @@ async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &
     for index in [0, 1, 5, 8] {
         let secret = recorder.secret();
         let (content_type, body) = bodies(&secret, 278).remove(index);
-        let request = administrator.put_into(recorder.post(save, content_type)).body(body);
+        let request = administrator.apply_to(recorder.post(save, content_type)).body(body);
         let (status, answer) = recorder.send(request).await;
         assert_eq!(status, 200, "{content_type}: {answer}");
         let paul = Credentials::basic("paul", &secret);
         let principal_url = format!("{}/api/v1/User/currentPrincipal", recorder.url);
-        let request = paul.put_into(recorder.client.get(&principal_url));
+        let request = paul.apply_to(recorder.client.get(&principal_url));
         assert_eq!(recorder.send(request).await.0, 200);
         let login = json!({"UserName": "paul", "Password": secret});
         let request = recorder.post("/login", "application/json").body(login.to_string());
         assert_eq!(recorder.send(request).await.0, 200);
         let change = json!({"OldPassword": secret, "NewPassword": recorder.secret()});
         let path = "/api/v1/Agents/User/ChangeOwnPassword";
-        let request = paul.put_into(recorder.post(path, "application/json"));
+        let request = paul.apply_to(recorder.post(path, "application/json"));
         assert_eq!(recorder.send(request.body(change.to_string())).await.0, 200);
     }
 }

@@ -17,7 +17,7 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::support::{
-    Answer, Credentials, DatabaseContainer, Finished, SAVE, Server, TICKETS, TOKEN, WHO,
+    Answer, CommandOutput, Credentials, DatabaseContainer, PRINCIPAL, SAVE, Server, TICKETS, TOKEN,
     compose::{Compose, with_local_paths},
     keeper, run_successfully, run_with_input,
 };
@@ -41,7 +41,7 @@ impl Deployment {
         run_successfully(Command::new("script/compose-secrets").arg(&secrets));
         let keyring = secrets.join("keyring.json");
         run_with_input(keeper(&["keys", "generate", "--file", keyring.to_str().unwrap()]), "")
-            .succeeded();
+            .assert_success();
         let database =
             DatabaseContainer::start(&compose, &secrets, &folder.path().join("database"));
         Self { compose, database, folder }
@@ -67,7 +67,7 @@ impl Deployment {
         command
     }
 
-    fn run(&self, arguments: &[&str], input: &str) -> Finished {
+    fn run(&self, arguments: &[&str], input: &str) -> CommandOutput {
         run_with_input(self.command("keeper", arguments), input)
     }
 
@@ -105,7 +105,7 @@ impl ProxiedClient {
     ) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.url));
         let request = request.header("Host", "localhost").json(body);
-        Answer::read(credentials.put_into(request).send().await.unwrap()).await
+        Answer::read(credentials.apply_to(request).send().await.unwrap()).await
     }
 
     async fn post(&self, path: &str, credentials: &Credentials, body: &Value) -> Value {
@@ -119,10 +119,10 @@ impl ProxiedClient {
 async fn doctor_finds_no_fault_in_the_shipped_deployment() {
     let deployment = Deployment::start();
     for _ in 0..2 {
-        run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
+        run_with_input(deployment.command("migrate", &["migrate"]), "").assert_success();
     }
-    deployment.run(&["user", "add", "admin", "--administrator", "--generate"], "").succeeded();
-    let check = deployment.run(&["config", "check"], "").succeeded();
+    deployment.run(&["user", "add", "admin", "--administrator", "--generate"], "").assert_success();
+    let check = deployment.run(&["config", "check"], "").assert_success();
     assert_eq!(check, "the settings are valid");
     let finished = deployment.run(&["--json", "doctor"], "");
     let findings: Value = serde_json::from_str(&finished.stdout).unwrap();
@@ -145,8 +145,8 @@ async fn doctor_finds_no_fault_in_the_shipped_deployment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_role_can_do_its_work_but_cannot_change_the_audit_log() {
     let deployment = Deployment::start();
-    run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
-    let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).succeeded();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").assert_success();
+    let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).assert_success();
     run(&["user", "add", "admin", "--id", "1", "--administrator"], PASSWORD);
     run(&["user", "add", "paul", "--id", "278"], PASSWORD);
     let server = deployment.serve();
@@ -186,14 +186,17 @@ async fn call_the_api(client: &ProxiedClient) {
         { "Type": { "Type": "ActiveDirectory" }, "Value": "S-1-5-21" } });
     assert_eq!(client.post(SAVE, &admin, &identifier).await, true);
     let wrong = Credentials::basic("paul", "a wrong password");
-    assert_eq!(client.call(Method::GET, WHO, &wrong, &Value::Null).await.status, 401);
+    assert_eq!(client.call(Method::GET, PRINCIPAL, &wrong, &Value::Null).await.status, 401);
     let paul = Credentials::basic("paul", "another password here");
     let ticket = client.post(TICKETS, &paul, &Value::Null).await["Ticket"].clone();
     let ticket = Credentials::Ticket(ticket.as_str().unwrap().to_owned());
     let token = client.call(Method::GET, TOKEN, &ticket, &Value::Null).await.json();
     let token = Credentials::Bearer(token.as_str().unwrap().to_owned());
     for credentials in [&ticket, &token] {
-        assert_eq!(client.call(Method::GET, WHO, credentials, &Value::Null).await.status, 200);
+        assert_eq!(
+            client.call(Method::GET, PRINCIPAL, credentials, &Value::Null).await.status,
+            200
+        );
     }
     let login = json!({ "UserName": "paul", "Password": "another password here" });
     client.post("/login", &Credentials::Anonymous, &login).await;
@@ -210,7 +213,7 @@ async fn call_the_api(client: &ProxiedClient) {
 
 /// Makes every kind of write that commands have.
 fn run_the_commands(deployment: &Deployment) {
-    let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).succeeded();
+    let run = |arguments: &[&str], input: &str| deployment.run(arguments, input).assert_success();
     let import = deployment.folder.path().join("import.jsonl");
     let lines = ["eva", "uwe"].map(|name| format!("{{\"login_name\":\"{name}\"}}\n"));
     fs::write(&import, lines.concat()).unwrap();
@@ -230,19 +233,19 @@ fn run_the_commands(deployment: &Deployment) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_proves_its_name_and_rejects_other_roles() {
     let deployment = Deployment::start();
-    run_with_input(deployment.command("migrate", &["migrate"]), "").succeeded();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").assert_success();
     // The certificate is for another name.
     let mut wrong_name = deployment.command("migrate", &["migrate"]);
     let url = deployment.environment("migrate")["KEEPER__DATABASE__URL"].clone();
     wrong_name.env("KEEPER__DATABASE__URL", url.replace("@localhost", "@127.0.0.1"));
-    run_with_input(wrong_name, "").failed_saying("cannot be reached");
+    run_with_input(wrong_name, "").assert_error("cannot be reached");
     // Another certificate for the right name is rejected, too.
     let other_secrets = deployment.folder.path().join("others");
     run_successfully(Command::new("script/compose-secrets").arg(&other_secrets));
     let mut wrong_certificate = deployment.command("migrate", &["migrate"]);
     let url = url.replace(deployment.secrets().to_str().unwrap(), other_secrets.to_str().unwrap());
     wrong_certificate.env("KEEPER__DATABASE__URL", url);
-    run_with_input(wrong_certificate, "").failed_saying("cannot be reached");
+    run_with_input(wrong_certificate, "").assert_error("cannot be reached");
     let url = deployment.url("keeper");
     let (plain, _) = url.split_once("?sslmode").unwrap();
     for url in [
@@ -274,6 +277,6 @@ async fn migrate_names_a_role_that_it_cannot_grant_and_the_next_step() {
         migrate.env("KEEPER__DATABASE__ROLE", role);
         let finished = run_with_input(migrate, "");
         assert!(finished.stderr.contains("database.role: "), "{finished:?}");
-        finished.failed_saying(message);
+        finished.assert_error(message);
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Answer, Credentials, DatabaseProxy, PLAIN, SAVE, Server, TICKETS, TestApp, WHO, keeper,
+    Answer, Credentials, DatabaseProxy, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp, keeper,
     password_of,
 };
 
@@ -25,7 +25,7 @@ async fn blocked_save(
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "too late"}});
     let request = app.request(reqwest::Method::POST, SAVE, credentials).json(&body);
     let save = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
-    app.until_blocked(1).await;
+    app.wait_for_blocked_sessions(1).await;
     (held, save)
 }
 
@@ -62,7 +62,7 @@ async fn a_hundred_concurrent_saves_leave_one_row_and_an_unbroken_sequence(pool:
     let mut accepted = 0;
     for value in &values {
         sqlx::raw_sql("DELETE FROM authentication_attempts").execute(&app.pool).await.unwrap();
-        let answer = app.get(WHO, &Credentials::basic(PLAIN.1, value)).await;
+        let answer = app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, value)).await;
         accepted += i32::from(answer.status == 200);
     }
     assert_eq!(accepted, 1, "exactly one of the values must log in");
@@ -70,7 +70,7 @@ async fn a_hundred_concurrent_saves_leave_one_row_and_an_unbroken_sequence(pool:
 
 /// Starts `serve` on the database of `app`.
 fn serve(app: &TestApp) -> Server {
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut command = keeper(&["serve"]);
     command.envs(app.variables());
     Server::start(command).unwrap()
@@ -94,10 +94,10 @@ async fn assert_killed_save_writes_nothing(app: &TestApp, lock: &'static str) {
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "never acknowledged"}});
     let request = app
         .administrator()
-        .put_into(app.client.post(format!("{}{SAVE}", server.ready)))
+        .apply_to(app.client.post(format!("{}{SAVE}", server.ready)))
         .json(&body);
     let save = tokio::spawn(request.send());
-    app.until_blocked(1).await;
+    app.wait_for_blocked_sessions(1).await;
     server.signal(Signal::KILL);
     assert!(save.await.unwrap().is_err(), "a killed service must not acknowledge the save");
     drop(held.rollback().await);
@@ -114,7 +114,7 @@ async fn assert_killed_save_writes_nothing(app: &TestApp, lock: &'static str) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(state().fetch_one(&app.pool).await.unwrap(), before);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -150,7 +150,7 @@ async fn no_ticket_for_the_old_password_survives_a_concurrent_change(pool: PgPoo
             if answer.status == 201 {
                 issued += 1;
                 let ticket = answer.json()["Ticket"].as_str().unwrap().to_owned();
-                app.get(WHO, &Credentials::Ticket(ticket)).await.assert_unauthenticated();
+                app.get(PRINCIPAL, &Credentials::Ticket(ticket)).await.assert_unauthenticated();
             } else {
                 answer.assert_unauthenticated();
             }
@@ -188,7 +188,7 @@ async fn a_save_that_times_out_waiting_for_a_row_lock_answers_503(pool: PgPool) 
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "x"}});
     let request = app
         .administrator()
-        .put_into(app.client.post(format!("{}{SAVE}", server.ready)))
+        .apply_to(app.client.post(format!("{}{SAVE}", server.ready)))
         .json(&body);
     let answer = Answer::read(request.send().await.unwrap()).await;
     answer.assert_refused(503, "SoServiceUnavailableException", "overloaded");
@@ -225,7 +225,7 @@ async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
     let proxy = DatabaseProxy::start(&app.pool).await;
     let one_connection =
         [("KEEPER__DATABASE__URL", &*proxy.url), ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "1")];
-    let other = app.another(&one_connection).await;
+    let other = app.spawn_instance(&one_connection).await;
     let administrator = Credentials::Ticket(other.ticket(&other.administrator()).await);
     // Identifiers are always written in a transaction.
     let body = json!({
@@ -246,7 +246,7 @@ async fn a_request_canceled_during_begin_loses_no_other_save(pool: PgPool) {
     }
     proxy.release();
     other.save(&administrator, PLAIN.0, "", "acknowledged").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -290,10 +290,10 @@ async fn a_save_waits_for_the_revocation_of_its_right_and_is_then_refused(pool: 
         let mut revoking = app.pool.begin().await.unwrap();
         sqlx::raw_sql(revocation).execute(&mut *revoking).await.unwrap();
         let save = start_save(&app, &ticket);
-        app.until_blocked(1).await;
+        app.wait_for_blocked_sessions(1).await;
         revoking.commit().await.unwrap();
         save.await.unwrap().assert_unauthenticated();
-        app.get(WHO, &app.plain()).await.assert_status(200);
+        app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
         app.restore_administrator().await;
     }
 }
@@ -310,15 +310,15 @@ async fn a_revocation_of_rights_waits_for_a_save_in_progress(pool: PgPool) {
         let row = "SELECT 1 FROM credentials WHERE user_id = 278 FOR UPDATE";
         sqlx::raw_sql(row).execute(&mut *held).await.unwrap();
         let save = start_save(&app, &ticket);
-        app.until_blocked(1).await;
+        app.wait_for_blocked_sessions(1).await;
         let pool = app.pool.clone();
         let revoking = tokio::spawn(async move { sqlx::raw_sql(revocation).execute(&pool).await });
-        app.until_blocked(2).await;
+        app.wait_for_blocked_sessions(2).await;
         assert!(!revoking.is_finished());
         held.rollback().await.unwrap();
         save.await.unwrap().assert_saved();
         revoking.await.unwrap().unwrap();
-        app.get(WHO, &Credentials::basic(PLAIN.1, "another")).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "another")).await.assert_status(200);
     }
 }
 

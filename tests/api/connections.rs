@@ -11,7 +11,7 @@ use std::{
 use reqwest::Method;
 use sqlx::PgPool;
 
-use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper};
 
 /// Timeouts of one second each, so that tests that wait for them are short.
 const SHORT_TIMEOUTS: [(&str, &str); 3] = [
@@ -167,7 +167,7 @@ async fn idle_sockets_are_evicted_for_a_new_connection(pool: PgPool) {
             stream
         })
         .collect();
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     assert!(app.metric("keeper_http_connections_evicted_total").await >= 32.0);
     assert!(app.metric("keeper_http_connections").await <= 8.0);
     assert_eq!(app.metric("keeper_http_connections_maximum").await.to_string(), "8");
@@ -192,7 +192,7 @@ async fn a_request_to_upgrade_the_protocol_is_ignored(pool: PgPool) {
         .unwrap();
         let head = read_answer(&mut stream);
         assert!(head.starts_with("http/1.1 200"), "{upgrade}: {head}");
-        app.get(WHO, &Credentials::basic(PLAIN.1, &password)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &password)).await.assert_status(200);
     }
 }
 

@@ -341,8 +341,8 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
 
     let new = app.add_key();
     app.restart().await;
-    app.command(&["rotate-key", "use", &new], "").succeeded();
-    app.command(&["rotate-key", "reseal"], "").succeeded();
+    app.command(&["rotate-key", "use", &new], "").assert_success();
+    app.command(&["rotate-key", "reseal"], "").assert_success();
     assert_no_orphans(&app.pool, "reseal").await;
 
     for address in [HOME, ELSEWHERE] {
@@ -353,7 +353,7 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
                 assert_no_orphans(&app.pool, "failed attempt").await;
             }
         }
-        app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
+        app.command(&["credential", "unlock", "--user", "paul"], "").assert_success();
         assert_no_orphans(&app.pool, "unlock").await;
         login(&app, address, PLAIN.1, "guess").await;
         login_as_owner(&app, address, PLAIN.1).await.assert_status(200);
@@ -368,8 +368,8 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
     app.save(&app.administrator(), PLAIN.0, "", "password").await.assert_saved();
     assert_no_orphans(&app.pool, "remove the other types").await;
     app.save(&app.administrator(), PLAIN.0, sid, "S-1-5-8").await.assert_saved();
-    app.command(&["user", "delete", "paul"], "").succeeded();
-    app.command(&["user", "delete", "rita"], "").succeeded();
+    app.command(&["user", "delete", "paul"], "").assert_success();
+    app.command(&["user", "delete", "rita"], "").assert_success();
     assert_no_orphans(&app.pool, "delete users").await;
     let left = "SELECT (SELECT count(*) FROM credential_identifiers)
                        + (SELECT count(*) FROM login_names WHERE user_id <> 1)
@@ -387,7 +387,7 @@ async fn a_save_that_removes_an_identifier_waits_for_a_reseal_of_it(pool: PgPool
         app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", &sid).await.assert_saved();
         let new = app.add_key();
         app.restart().await;
-        app.command(&["rotate-key", "use", &new], "").succeeded();
+        app.command(&["rotate-key", "use", &new], "").assert_success();
         let mut reseal = crate::support::keeper(&["rotate-key", "reseal"]);
         reseal.envs(app.variables()).stderr(std::process::Stdio::null());
         let mut resealing = reseal.spawn().unwrap();

@@ -10,7 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::support::{Answer, PLAIN, Server, TestApp, WHO, keeper};
+use crate::support::{Answer, PLAIN, PRINCIPAL, Server, TestApp, keeper};
 
 /// A PostgreSQL of one test, which may change its settings.
 struct PrivateServer {
@@ -122,8 +122,8 @@ async fn requests_succeed_after_altered_tables_and_terminated_sessions() {
     let token =
         crate::support::Credentials::Raw(format!("Bearer {}", app.token(&administrator).await));
     let assert_all_succeed = async |step: &str| {
-        app.get(WHO, &administrator).await.assert_status(200);
-        app.get(WHO, &token).await.assert_status(200);
+        app.get(PRINCIPAL, &administrator).await.assert_status(200);
+        app.get(PRINCIPAL, &token).await.assert_status(200);
         app.save(&token, PLAIN.0, "", step).await.assert_saved();
         app.post("/api/v1/Agents/User/GetUser?userId=278", &token, &serde_json::Value::Null)
             .await

@@ -113,7 +113,7 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
     assert_eq!(health, [binary.as_str(), "health"]);
     for command in [&health[1..], &json("CMD")[..]] {
         let known = keeper(&[command[0].as_str(), "--help"]);
-        run_with_input(known, "").succeeded();
+        run_with_input(known, "").assert_success();
     }
     // The build needs a `COPY` for each of these folders; this finds a missing one early.
     let not_needed =

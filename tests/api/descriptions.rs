@@ -147,7 +147,7 @@ async fn the_openapi_document_describes_every_route_except_assets(pool: PgPool) 
 
 #[test]
 fn the_committed_openapi_document_is_up_to_date() {
-    let fresh = run_with_input(keeper(&["openapi"]), "").succeeded();
+    let fresh = run_with_input(keeper(&["openapi"]), "").assert_success();
     let committed = std::fs::read_to_string("docs/openapi.json").unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(&committed).unwrap(),
@@ -159,7 +159,7 @@ fn the_committed_openapi_document_is_up_to_date() {
 #[test]
 fn the_generated_reference_documents_are_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
-    run_with_input(keeper(&["reference", folder.path().to_str().unwrap()]), "").succeeded();
+    run_with_input(keeper(&["reference", folder.path().to_str().unwrap()]), "").assert_success();
     let mut count = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let name = entry.unwrap().file_name();

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO, password_of};
+use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, password_of};
 
 /// The tests act as a trusted proxy, so that they can choose the client address.
 pub(crate) const PROXY: (&str, &str) = ("KEEPER__HTTP__TRUSTED_PROXIES", "127.0.0.1");
@@ -24,7 +24,7 @@ const ATTEMPTS: &str = "/keeper/users/278/attempts";
 
 pub(crate) async fn login(app: &TestApp, from: &str, name: &str, password: &str) -> Answer {
     let credentials = Credentials::basic(name, password);
-    let request = app.request(Method::GET, WHO, &credentials).header("X-Forwarded-For", from);
+    let request = app.request(Method::GET, PRINCIPAL, &credentials).header("X-Forwarded-For", from);
     Answer::read(request.send().await.unwrap()).await
 }
 
@@ -93,7 +93,7 @@ async fn cache_hits(app: &TestApp) -> i64 {
 #[sqlx::test]
 async fn concurrent_guesses_over_two_instances_hash_only_the_allowed_number(pool: PgPool) {
     let first = TestApp::spawn_with(pool, &[PROXY], "").await;
-    let second = first.another(&[]).await;
+    let second = first.spawn_instance(&[]).await;
     for name in [PLAIN.1, "nobody"] {
         let before = hash_count(&first).await + hash_count(&second).await;
         let guesses = (0..500).map(|number| {
@@ -147,14 +147,14 @@ async fn a_command_a_route_and_a_save_unlock_a_credential_but_no_login_does(pool
     let administrator = app.administrator();
     let user = ["credential", "attempts", "--user", "paul"];
     let unlock = ["credential", "unlock", "--user", "paul"];
-    app.command(&unlock, "").answered_no();
+    app.command(&unlock, "").assert_negative_answer();
 
     lock_for_unknown_addresses(&app, PLAIN.1).await;
     login_as_owner(&app, ELSEWHERE, PLAIN.1).await.assert_status(429);
-    assert!(app.command(&user, "").succeeded().contains("50"));
-    app.command(&unlock, "").succeeded();
+    assert!(app.command(&user, "").assert_success().contains("50"));
+    app.command(&unlock, "").assert_success();
     assert_eq!(
-        app.command(&user, "").succeeded().lines().count(),
+        app.command(&user, "").assert_success().lines().count(),
         1,
         "the list must be empty but for its header"
     );
@@ -186,7 +186,7 @@ async fn a_command_a_route_and_a_save_unlock_a_credential_but_no_login_does(pool
 #[sqlx::test]
 async fn the_owner_can_log_in_during_an_attack_without_helping_the_attacker(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    let second = app.another(&[]).await;
+    let second = app.spawn_instance(&[]).await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     let mut verified = 0;
     for number in 0..200 {
@@ -205,7 +205,7 @@ async fn the_owner_can_log_in_during_an_attack_without_helping_the_attacker(pool
 async fn a_cached_verification_does_not_bypass_the_lock(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     lock_for_unknown_addresses(&app, PLAIN.1).await;
-    app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
+    app.command(&["credential", "unlock", "--user", "paul"], "").assert_success();
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     lock_for_unknown_addresses(&app, PLAIN.1).await;
     let hits = cache_hits(&app).await;
@@ -272,7 +272,7 @@ async fn a_user_has_sixteen_known_addresses_and_a_new_one_replaces_the_oldest(po
 #[sqlx::test]
 async fn a_repeated_wrong_secret_is_counted_once_and_hashed_once(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    let second = app.another(&[]).await;
+    let second = app.spawn_instance(&[]).await;
     for (name, condition) in [(PLAIN.1, "user_id = 278"), ("nobody", "user_id < 0")] {
         let before = hash_count(&app).await;
         for _ in 0..100 {
@@ -295,7 +295,7 @@ async fn a_repeated_wrong_secret_is_counted_once_and_hashed_once(pool: PgPool) {
 #[sqlx::test]
 async fn concurrent_logins_with_the_right_password_are_never_throttled(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
-    let second = app.another(&[]).await;
+    let second = app.spawn_instance(&[]).await;
     let logins = (0..40).map(|number| {
         let (app, from) =
             (if number % 2 == 0 { &app } else { &second }, format!("192.0.2.{number}"));
@@ -329,7 +329,7 @@ async fn an_address_with_many_failed_names_is_delayed_except_for_known_users(poo
 async fn ipv6_is_counted_by_64_bit_prefix_and_only_proxies_forward_addresses(pool: PgPool) {
     let limited = [PROXY, ("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "10")];
     let app = TestApp::spawn_with(pool, &limited, "").await;
-    let untrusting = app.another(&[("KEEPER__HTTP__TRUSTED_PROXIES", "")]).await;
+    let untrusting = app.spawn_instance(&[("KEEPER__HTTP__TRUSTED_PROXIES", "")]).await;
     for number in 0..10 {
         let from = format!("2001:db8:0:1::{number:x}");
         login(&app, &from, &format!("name {number}"), "guess").await.assert_unauthenticated();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{
-    ADMINISTRATOR, Answer, Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper,
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper,
 };
 
 /// A hash takes about a third of a second, so that a queue forms.
@@ -20,7 +20,7 @@ const SLOW: (&str, &str) = ("KEEPER__HASHING__ITERATIONS", "40");
 const ONE_THREAD: (&str, &str) = ("KEEPER__HASHING__THREADS", "1");
 
 fn serve(app: &TestApp, variables: &[(&str, &str)]) -> Server {
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut command = keeper(&["serve"]);
     command.envs(app.variables()).envs(variables.iter().copied());
     Server::start(command).unwrap()
@@ -37,8 +37,8 @@ fn stop_and_count_hashes(server: Server) -> u64 {
 }
 
 async fn status(app: &TestApp, server: &Server, credentials: &Credentials) -> StatusCode {
-    let request = app.client.get(format!("{}{WHO}", server.ready));
-    credentials.put_into(request).send().await.unwrap().status()
+    let request = app.client.get(format!("{}{PRINCIPAL}", server.ready));
+    credentials.apply_to(request).send().await.unwrap().status()
 }
 
 #[sqlx::test]
@@ -73,9 +73,9 @@ async fn logins_past_the_hashing_deadline_answer_503_and_none_is_dropped(pool: P
     let server = serve(&app, &settings);
     let logins: Vec<_> = (0..400)
         .map(|number| {
-            let request = app.client.get(format!("{}{WHO}", server.ready));
+            let request = app.client.get(format!("{}{PRINCIPAL}", server.ready));
             let guess = Credentials::basic(&format!("nobody {number}"), "wrong");
-            tokio::spawn(guess.put_into(request).send())
+            tokio::spawn(guess.apply_to(request).send())
         })
         .collect();
     let (mut hashed, mut refused) = (0, 0);
@@ -108,7 +108,7 @@ async fn no_database_connection_is_held_during_a_hash(pool: PgPool) {
     let server = serve(&app, &settings);
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "takes about a second"}});
-    let request = ticket.put_into(app.client.post(format!("{}{SAVE}", server.ready))).json(&body);
+    let request = ticket.apply_to(app.client.post(format!("{}{SAVE}", server.ready))).json(&body);
     let save = tokio::spawn(request.send());
     let mut answered = 0;
     while !save.is_finished() {
@@ -128,7 +128,7 @@ async fn canceled_requests_are_not_hashed(pool: PgPool) {
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let save = || {
         let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "x"}});
-        ticket.put_into(app.client.post(format!("{}{SAVE}", server.ready))).json(&body).send()
+        ticket.apply_to(app.client.post(format!("{}{SAVE}", server.ready))).json(&body).send()
     };
     let running = tokio::spawn(save());
     let abandoned: Vec<_> = (0..30).map(|_| tokio::spawn(save())).collect();
@@ -151,8 +151,8 @@ async fn log_in_concurrently(
 ) -> usize {
     let logins: Vec<_> = (0..count)
         .map(|_| {
-            let request = app.client.get(format!("{}{WHO}", server.ready));
-            tokio::spawn(credentials.put_into(request).send())
+            let request = app.client.get(format!("{}{PRINCIPAL}", server.ready));
+            tokio::spawn(credentials.apply_to(request).send())
         })
         .collect();
     let mut successes = 0;
@@ -269,7 +269,7 @@ async fn forged_tickets_use_no_queue_place_of_the_user_they_name(pool: PgPool) {
     assert!(!own.is_finished(), "the save must be admitted and wait for a connection");
     transaction.rollback().await.unwrap();
     Answer::read(own.await.unwrap().unwrap()).await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "by its owner")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "by its owner")).await.assert_status(200);
     for forged in forged {
         let status = forged.await.unwrap().unwrap().status();
         assert!(status == 401 || status == 503, "{status}");

@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder, header::HeaderValue};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, PLAIN, SAVE, TestApp, WHO};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
 
 /// Names and values of headers, one for each line.
 type HeaderLines<'test> = &'test [(&'test str, &'test [u8])];
@@ -35,7 +35,8 @@ async fn login(app: &TestApp, lines: HeaderLines<'_>) -> Answer {
 #[sqlx::test]
 async fn an_invalid_or_repeated_host_answers_400(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let get_principal = async |lines: HeaderLines<'_>| get(&app, WHO, &app.plain(), lines).await;
+    let get_principal =
+        async |lines: HeaderLines<'_>| get(&app, PRINCIPAL, &app.plain(), lines).await;
     for host in [&b"keeper.example:80"[..], b"[::1]:8080", b""] {
         get_principal(&[("Host", host)]).await.assert_status(200);
     }
@@ -51,9 +52,9 @@ async fn an_authorization_header_that_is_not_text_answers_401(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for value in [&b"Basic \xff"[..], b"\xff", b"Bearer \xc3\xa6", b"SOTicket \xff", b""] {
         let lines = [("Authorization", value)];
-        get(&app, WHO, &Credentials::Anonymous, &lines).await.assert_unauthenticated();
+        get(&app, PRINCIPAL, &Credentials::Anonymous, &lines).await.assert_unauthenticated();
         // A valid session does not replace an invalid `Authorization`.
-        get(&app, WHO, &app.session("anna").await, &lines).await.assert_unauthenticated();
+        get(&app, PRINCIPAL, &app.session("anna").await, &lines).await.assert_unauthenticated();
     }
 }
 
@@ -65,7 +66,7 @@ async fn invalid_cookies_do_not_hide_the_session(pool: PgPool) {
         let cookies = lines.iter().map(|line| ("Cookie", *line));
         let lines: Vec<_> =
             cookies.chain(xsrf.iter().map(|value| ("X-XSRF-TOKEN", *value))).collect();
-        get(&app, WHO, &Credentials::Anonymous, &lines).await
+        get(&app, PRINCIPAL, &Credentials::Anonymous, &lines).await
     };
     let session = format!("ASP.NET_SessionId={cookie}").into_bytes();
     let value = xsrf.as_bytes();
@@ -119,7 +120,7 @@ async fn an_unreadable_list_entry_does_not_hide_valid_ones(pool: PgPool) {
         (&[("SO-TimeZone", b"\xff")], None),
         (&[("SO-TimeZone", b"")], None),
     ] {
-        let answer = get(&app, WHO, &app.plain(), lines).await;
+        let answer = get(&app, PRINCIPAL, &app.plain(), lines).await;
         answer.assert_status(200);
         let named = answer.headers.get("so-timezone").map(|value| value.to_str().unwrap());
         assert_eq!(named, zone, "{lines:?}");
@@ -155,7 +156,7 @@ async fn a_body_with_an_ambiguous_type_or_encoding_answers_415(pool: PgPool) {
         let answer = Answer::read(request.send().await.unwrap()).await;
         if is_read {
             answer.assert_saved();
-            app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
+            app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
         } else {
             answer.assert_refused(415, "HttpResponseException", "unsupported_media_type");
         }
@@ -180,9 +181,9 @@ async fn a_login_with_an_unreadable_or_foreign_origin_is_refused(pool: PgPool) {
     }
     login(&app, &[("Sec-Fetch-Site", b"same-origin"), ("Origin", &own)]).await.assert_status(200);
     let cors = [("KEEPER__HTTP__CORS_ORIGINS", "https://app.example")];
-    let app = app.another(&cors).await;
+    let app = app.spawn_instance(&cors).await;
     for origin in [&b"\xff"[..], b"https://app.example\xff", b""] {
-        let answer = get(&app, WHO, &app.plain(), &[("Origin", origin)]).await;
+        let answer = get(&app, PRINCIPAL, &app.plain(), &[("Origin", origin)]).await;
         assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
     }
 }

@@ -17,7 +17,7 @@ async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
         assert_eq!(public.status(), 404);
     }
     let finished = app.command(&["health"], "");
-    assert_eq!(finished.succeeded(), "ready");
+    assert_eq!(finished.assert_success(), "ready");
 }
 
 #[sqlx::test]
@@ -38,7 +38,7 @@ async fn a_missing_migration_is_not_ready_but_a_newer_one_is_tolerated(pool: PgP
     .execute(&app.pool)
     .await
     .unwrap();
-    app.command(&["health"], "").failed_saying("503");
+    app.command(&["health"], "").assert_error("503");
 }
 
 #[sqlx::test]
@@ -53,7 +53,7 @@ async fn the_health_command_fails_when_no_server_answers(pool: PgPool) {
 async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: PgPool) {
     let address = format!("127.0.0.1:{}", free_port());
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut command = keeper(&["serve"]);
     command
         .envs(app.variables())
@@ -74,8 +74,11 @@ async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: 
         status = ready().await;
     }
     assert_eq!(status, 503);
-    let request =
-        app.plain().put_into(app.client.get(format!("{}{}", server.ready, crate::support::WHO)));
+    let request = app.plain().apply_to(app.client.get(format!(
+        "{}{}",
+        server.ready,
+        crate::support::PRINCIPAL
+    )));
     assert_eq!(request.send().await.unwrap().status(), 200);
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");

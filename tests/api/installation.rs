@@ -4,7 +4,7 @@ use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, SAVE, TICKETS, TOKEN, TestApp, WHO};
+use crate::support::{Answer, Credentials, PRINCIPAL, SAVE, TICKETS, TOKEN, TestApp};
 
 const SETTINGS: &str = r#"
     [installation]
@@ -88,9 +88,9 @@ async fn online_each_scheme_requires_its_kind_of_application(pool: PgPool) {
     }
     call(&app, Method::DELETE, "/keeper/users/278/tickets", &token, None).await.assert_status(403);
     // Other routes accept an untrusted application.
-    call(&app, Method::GET, WHO, &token, None).await.assert_status(200);
-    call(&app, Method::GET, WHO, &ticket, Some("the secret of two")).await.assert_status(200);
-    call(&app, Method::GET, WHO, &ticket, None).await.assert_unauthenticated();
+    call(&app, Method::GET, PRINCIPAL, &token, None).await.assert_status(200);
+    call(&app, Method::GET, PRINCIPAL, &ticket, Some("the secret of two")).await.assert_status(200);
+    call(&app, Method::GET, PRINCIPAL, &ticket, None).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -130,7 +130,7 @@ fn settings(trusted: &str, known: &str) -> String {
     let digest = |secret: &str| {
         let mut command = crate::support::keeper(&["application", "digest"]);
         command.env_remove("KEEPER_CONFIG");
-        crate::support::run_with_input(command, secret).succeeded()
+        crate::support::run_with_input(command, secret).assert_success()
     };
     SETTINGS.replace("TRUSTED", &digest(trusted)).replace("KNOWN", &digest(known))
 }
@@ -146,19 +146,19 @@ async fn changing_an_application_secret_ends_only_tokens_issued_to_it(pool: PgPo
     for installation in ["online", "onsite"] {
         app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", installation)]).await;
         for ended in [&trusted, &renewed] {
-            call(&app, Method::GET, WHO, ended, None).await.assert_unauthenticated();
+            call(&app, Method::GET, PRINCIPAL, ended, None).await.assert_unauthenticated();
             // The new secret does not make a token valid that was issued under the old one.
             let newer = Some("a newer secret of one");
             call(&app, Method::POST, SAVE, ended, newer).await.assert_unauthenticated();
         }
         for valid in [&known, &without_application] {
-            call(&app, Method::GET, WHO, valid, None).await.assert_status(200);
+            call(&app, Method::GET, PRINCIPAL, valid, None).await.assert_status(200);
         }
     }
     app.rewrite_settings("");
     app.reconfigure(&[]).await;
-    call(&app, Method::GET, WHO, &known, None).await.assert_unauthenticated();
-    call(&app, Method::GET, WHO, &without_application, None).await.assert_status(200);
+    call(&app, Method::GET, PRINCIPAL, &known, None).await.assert_unauthenticated();
+    call(&app, Method::GET, PRINCIPAL, &without_application, None).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -180,11 +180,11 @@ async fn online_external_and_anonymous_administrators_have_no_session(pool: PgPo
         assert_eq!(page.body.contains("You are signed in as anna."), may_log_in, "{user_type}");
         if may_log_in {
             answer.assert_status(200);
-            app.get(WHO, &before).await.assert_status(200);
+            app.get(PRINCIPAL, &before).await.assert_status(200);
         } else {
             answer.assert_forbidden();
             assert!(answer.headers.get("set-cookie").is_none());
-            app.get(WHO, &before).await.assert_forbidden();
+            app.get(PRINCIPAL, &before).await.assert_forbidden();
         }
     }
 }
@@ -194,7 +194,7 @@ async fn online_only_administrators_have_a_session(pool: PgPool) {
     let mut app = app_of_type(pool, "onsite").await;
     let before = app.session("paul").await;
     app.reconfigure(&[("KEEPER__INSTALLATION__TYPE", "online")]).await;
-    app.get(WHO, &before).await.assert_forbidden();
+    app.get(PRINCIPAL, &before).await.assert_forbidden();
     let body = json!({ "UserName": "paul", "Password": "paul-password" });
     let answer = app.post("/login", &Credentials::Anonymous, &body).await;
     answer.assert_forbidden();
@@ -208,7 +208,7 @@ async fn a_ticket_sent_as_the_basic_user_name_is_treated_as_a_ticket(pool: PgPoo
     let (ticket, _) = issue_then_go_online(&mut app).await;
     let Credentials::Ticket(text) = &ticket else { panic!("no ticket") };
     let basic = Credentials::basic(text, "");
-    call(&app, Method::GET, WHO, &basic, None).await.assert_unauthenticated();
+    call(&app, Method::GET, PRINCIPAL, &basic, None).await.assert_unauthenticated();
     call(&app, Method::POST, SAVE, &basic, Some("the secret of one")).await.assert_saved();
 }
 
@@ -219,7 +219,7 @@ fn an_application_secret_needs_at_least_16_bytes() {
             crate::support::keeper(&["application", "digest"]),
             secret,
         );
-        finished.failed_saying("at least 16 bytes");
+        finished.assert_error("at least 16 bytes");
     }
 }
 
@@ -230,7 +230,7 @@ async fn online_installations_do_not_offer_basic(pool: PgPool) {
         ("KEEPER__AUTHENTICATION__BASIC_CHALLENGE", "true"),
     ];
     let app = TestApp::spawn_with(pool, &settings, "").await;
-    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    let answer = app.get(PRINCIPAL, &Credentials::Anonymous).await;
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
     assert_eq!(challenges, ["SOTicket", r#"Bearer realm="Credential Keeper""#]);
 }

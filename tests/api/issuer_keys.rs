@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use jsonwebtoken::Algorithm;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, KeyServer, PLAIN, TestApp, TestIssuer, WHO};
+use crate::support::{Answer, Credentials, KeyServer, PLAIN, PRINCIPAL, TestApp, TestIssuer};
 
 const SUBJECT: &str = "subject-4711";
 
@@ -17,7 +17,7 @@ async fn app(pool: PgPool, server: &KeyServer) -> TestApp {
 }
 
 async fn login(app: &TestApp, token: String) -> Answer {
-    app.get(WHO, &Credentials::Bearer(token)).await
+    app.get(PRINCIPAL, &Credentials::Bearer(token)).await
 }
 
 #[sqlx::test]
@@ -25,7 +25,7 @@ async fn a_key_set_is_fetched_once_for_many_tokens_and_unknown_keys(pool: PgPool
     let issuer = TestIssuer::new();
     let server = KeyServer::start("200 OK", &issuer.key_set().to_string());
     let app = app(pool, &server).await;
-    assert_eq!(server.asked(), 0, "the start must not fetch the key set");
+    assert_eq!(server.request_count(), 0, "the start must not fetch the key set");
     let claims = TestIssuer::claims(SUBJECT);
     let logins = join_all((0..50).map(|_| login(&app, issuer.token(&claims)))).await;
     assert!(logins.iter().all(|answer| answer.status == 200));
@@ -36,7 +36,7 @@ async fn a_key_set_is_fetched_once_for_many_tokens_and_unknown_keys(pool: PgPool
     for answer in join_all(unknown).await {
         answer.assert_unauthenticated();
     }
-    assert_eq!(server.asked(), 1);
+    assert_eq!(server.request_count(), 1);
 }
 
 #[sqlx::test]
@@ -64,11 +64,15 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
             answer.assert_refused(503, "SoServiceUnavailableException", "key_unavailable");
             answer.header("retry-after");
         }
-        assert_eq!(server.asked(), number + 1, "a failed fetch must not be repeated at once");
+        assert_eq!(
+            server.request_count(),
+            number + 1,
+            "a failed fetch must not be repeated at once"
+        );
     }
-    assert_eq!(elsewhere.asked(), 0, "a redirect must not be followed");
+    assert_eq!(elsewhere.request_count(), 0, "a redirect must not be followed");
     // Passwords keep working, and tokens work again once the key set is available.
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     server.set_answer("200 OK", &issuer.key_set().to_string());
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     login(&app, token()).await.assert_status(200);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, TestIssuer, WHO};
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, TestApp, TestIssuer};
 
 const SUBJECT: &str = "subject-4711";
 
@@ -34,7 +34,7 @@ fn decode_token(token: &str) -> (Value, Value) {
 }
 
 async fn assert_token_refused(app: &TestApp, attack: &str, token: String) {
-    let answer = app.get(WHO, &Credentials::Bearer(token)).await;
+    let answer = app.get(PRINCIPAL, &Credentials::Bearer(token)).await;
     assert_eq!(answer.status, 401, "{attack}: {answer:?}");
     answer.assert_unauthenticated();
 }
@@ -97,7 +97,7 @@ async fn key_and_type_headers_of_an_issuer_token_are_not_trusted(pool: PgPool) {
     assert_token_refused(&app, "jku", attacker.token_with(&with_url, &claims)).await;
     // The same headers are ignored in a token that the issuer signed.
     let ignored = issuer.token_with(&with_url, &claims);
-    app.get(WHO, &Credentials::Bearer(ignored)).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::Bearer(ignored)).await.assert_status(200);
     for (typ, status) in [
         (Some("JWT"), 200),
         (Some("at+jwt"), 200),
@@ -113,7 +113,7 @@ async fn key_and_type_headers_of_an_issuer_token_are_not_trusted(pool: PgPool) {
         let mut header = valid_header();
         header.typ = typ.map(str::to_owned);
         let token = issuer.token_with(&header, &claims);
-        assert_eq!(app.get(WHO, &Credentials::Bearer(token)).await.status, status, "{typ:?}");
+        assert_eq!(app.get(PRINCIPAL, &Credentials::Bearer(token)).await.status, status, "{typ:?}");
     }
     for audience in [json!("other"), json!(["other"]), json!([]), json!(""), Value::Null] {
         let mut claims = claims.clone();
@@ -147,7 +147,7 @@ async fn the_same_subject_of_two_issuers_identifies_two_users(pool: PgPool) {
     let mut second_claims = claims.clone();
     second_claims["iss"] = json!("https://second.test");
     for (token, user_id) in [(first.token(&claims), 1), (second.token(&second_claims), 278)] {
-        let answer = app.get(WHO, &Credentials::Bearer(token)).await;
+        let answer = app.get(PRINCIPAL, &Credentials::Bearer(token)).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], user_id);
     }
@@ -237,7 +237,7 @@ async fn tokens_of_this_service_and_of_an_issuer_are_not_interchangeable(pool: P
     // Another installation has the same names but another key.
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("keyring.json");
-    app.command(&["keys", "generate", "--file", foreign.to_str().unwrap()], "").succeeded();
-    let other = app.another(&[("KEEPER__KEYRING__FILE", foreign.to_str().unwrap())]).await;
+    app.command(&["keys", "generate", "--file", foreign.to_str().unwrap()], "").assert_success();
+    let other = app.spawn_instance(&[("KEEPER__KEYRING__FILE", foreign.to_str().unwrap())]).await;
     assert_token_refused(&other, "a token of another installation", token).await;
 }

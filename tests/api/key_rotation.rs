@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::support::{
-    ADMINISTRATOR, Credentials, PLAIN, Server, TestApp, TestIssuer, WHO, keeper, password_of,
+    ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, Server, TestApp, TestIssuer, keeper, password_of,
 };
 
 const SUBJECT: &str = "subject-4711";
@@ -23,7 +23,7 @@ async fn sealing_keys(app: &TestApp) -> Vec<String> {
 }
 
 fn first_key(app: &TestApp) -> String {
-    let listed = app.command(&["--json", "keys", "list"], "").succeeded();
+    let listed = app.command(&["--json", "keys", "list"], "").assert_success();
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     listed[0]["key"].as_str().unwrap().to_owned()
 }
@@ -50,56 +50,67 @@ async fn keys_rotate_without_downtime_and_without_new_logins(pool: PgPool) {
     let old = first_key(&app);
 
     let new = app.add_key();
-    let mut second = app.another(&[]).await;
+    let mut second = app.spawn_instance(&[]).await;
     app.restart().await;
-    app.command(&["rotate-key", "use", &new], "").succeeded();
+    app.command(&["rotate-key", "use", &new], "").assert_success();
     // Instances restart one after the other, so for a while each of them seals with another key.
     second.restart().await;
     for instance in [&app, &second] {
         for credentials in [&token, &ticket, &session] {
-            instance.get(WHO, credentials).await.assert_status(200);
+            instance.get(PRINCIPAL, credentials).await.assert_status(200);
         }
         let fresh = Credentials::Bearer(instance.token(&instance.administrator()).await);
         for reader in [&app, &second] {
-            reader.get(WHO, &fresh).await.assert_status(200);
+            reader.get(PRINCIPAL, &fresh).await.assert_status(200);
         }
     }
     // Unused tickets and sessions are still stored under the old key, and can be ended.
-    app.command(&["ticket", "revoke"], &revoked).succeeded();
+    app.command(&["ticket", "revoke"], &revoked).assert_success();
     second.post("/logout", &logged_out, &Value::Null).await.assert_status(204);
     for instance in [&app, &second] {
-        instance.get(WHO, &Credentials::Ticket(revoked.clone())).await.assert_unauthenticated();
-        instance.get(WHO, &logged_out).await.assert_unauthenticated();
+        instance
+            .get(PRINCIPAL, &Credentials::Ticket(revoked.clone()))
+            .await
+            .assert_unauthenticated();
+        instance.get(PRINCIPAL, &logged_out).await.assert_unauthenticated();
     }
     second.save(&ticket, PLAIN.0, "", "saved by the second").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "saved by the second")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "saved by the second"))
+        .await
+        .assert_status(200);
     app.save(&ticket, PLAIN.0, "", "saved by the first").await.assert_saved();
-    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the first")).await.assert_status(200);
+    second
+        .get(PRINCIPAL, &Credentials::basic(PLAIN.1, "saved by the first"))
+        .await
+        .assert_status(200);
     app.restart().await;
 
     let retire = ["rotate-key", "retire", old.as_str()];
-    app.command(&retire, "").failed_saying("4 credentials are still sealed under key");
-    app.command(&["rotate-key", "retire", &new], "").failed_saying("exactly one key");
-    app.command(&["rotate-key", "reseal"], "").succeeded();
+    app.command(&retire, "").assert_error("4 credentials are still sealed under key");
+    app.command(&["rotate-key", "retire", &new], "").assert_error("exactly one key");
+    app.command(&["rotate-key", "reseal"], "").assert_success();
     assert_eq!(sealing_keys(&app).await, std::slice::from_ref(&new));
-    app.get(WHO, &issuer_token()).await.assert_status(200);
+    app.get(PRINCIPAL, &issuer_token()).await.assert_status(200);
     let taken = app.save(&ticket, ADMINISTRATOR.0, "OpenId", SUBJECT).await;
     taken.assert_refused(409, "ArgumentException", "identifier_taken");
 
-    app.command(&retire, "").succeeded();
+    app.command(&retire, "").assert_success();
     app.restart().await;
     second.restart().await;
-    app.get(WHO, &issuer_token()).await.assert_status(200);
-    app.get(WHO, &app.administrator()).await.assert_status(200);
-    second.get(WHO, &Credentials::basic(PLAIN.1, "saved by the first")).await.assert_status(200);
+    app.get(PRINCIPAL, &issuer_token()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
+    second
+        .get(PRINCIPAL, &Credentials::basic(PLAIN.1, "saved by the first"))
+        .await
+        .assert_status(200);
     // Tickets and sessions that were used are stored under the new key; the others end.
-    app.get(WHO, &ticket).await.assert_status(200);
-    app.get(WHO, &session).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
-    app.get(WHO, &reload_session(&app, &session).await).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &session).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
+    app.get(PRINCIPAL, &reload_session(&app, &session).await).await.assert_status(200);
     for ended in [&unused, &token] {
-        app.get(WHO, ended).await.assert_unauthenticated();
+        app.get(PRINCIPAL, ended).await.assert_unauthenticated();
     }
-    app.command(&["rotate-key", "use", &old], "").failed_saying("retired and cannot be used again");
+    app.command(&["rotate-key", "use", &old], "").assert_error("retired and cannot be used again");
     assert_eq!(fs::metadata(app.keyring()).unwrap().permissions().mode() & 0o777, 0o400);
 }
 
@@ -114,9 +125,9 @@ async fn a_killed_reseal_resumes_where_it_stopped(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("users.jsonl");
     fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
-    app.command(&["import", file.to_str().unwrap()], "").succeeded();
+    app.command(&["import", file.to_str().unwrap()], "").assert_success();
     let new = app.add_key();
-    app.command(&["rotate-key", "use", &new], "").succeeded();
+    app.command(&["rotate-key", "use", &new], "").assert_success();
     let remaining = async || {
         let statement = "SELECT count(*) FROM credentials WHERE key_id <> $1";
         let count: i64 =
@@ -130,7 +141,7 @@ async fn a_killed_reseal_resumes_where_it_stopped(pool: PgPool) {
     let mut command = keeper(&["rotate-key", "reseal"]);
     command.envs(app.variables()).stdin(Stdio::null()).stderr(Stdio::null());
     let mut running = command.spawn().unwrap();
-    app.until_blocked(1).await;
+    app.wait_for_blocked_sessions(1).await;
     running.kill().unwrap();
     running.wait().unwrap();
     drop(transaction);
@@ -144,7 +155,7 @@ async fn a_killed_reseal_resumes_where_it_stopped(pool: PgPool) {
     assert!(after_kill > 0 && after_kill < 403, "{after_kill} credentials remain");
     let resumed = app.command(&["rotate-key", "reseal"], "");
     assert!(resumed.stderr.contains("0 left"), "{resumed:?}");
-    resumed.succeeded();
+    resumed.assert_success();
     assert_eq!(remaining().await, 0);
 }
 
@@ -157,23 +168,23 @@ async fn a_damaged_credential_is_reported_and_prevents_retiring_its_key(pool: Pg
         .await
         .unwrap();
     let new = app.add_key();
-    app.command(&["rotate-key", "use", &new], "").succeeded();
+    app.command(&["rotate-key", "use", &new], "").assert_success();
     let reseal = app.command(&["rotate-key", "reseal"], "");
     assert_eq!(reseal.code, 1);
     assert!(reseal.stderr.contains("CRM5/PASSWORD of user 278 cannot be unsealed"), "{reseal:?}");
     assert!(reseal.stderr.contains("resealed 2 credentials, 1 left"), "{reseal:?}");
     let retire = app.command(&["rotate-key", "retire", &old], "");
-    retire.failed_saying("1 credentials are still sealed");
+    retire.assert_error("1 credentials are still sealed");
 }
 
 #[sqlx::test]
 async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("foreign.json");
     let foreign = foreign.to_str().unwrap();
-    app.command(&["keys", "generate", "--file", foreign], "").succeeded();
+    app.command(&["keys", "generate", "--file", foreign], "").assert_success();
     // The same key id with another secret: only the key check in the database tells them apart.
     let forged = folder.path().join("forged.json");
     let text = fs::read_to_string(foreign).unwrap();
@@ -192,7 +203,7 @@ async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
     assert!(error.contains("is not the one that the database was written with"), "{error}");
     let mut command = keeper(&["credential", "list", "--user", "paul"]);
     command.envs(app.variables()).env("KEEPER__KEYRING__FILE", foreign);
-    crate::support::run_with_input(command, "").failed_saying("which is not in the keyring");
+    crate::support::run_with_input(command, "").assert_error("which is not in the keyring");
     // A database from a version that did not store key checks.
     sqlx::raw_sql("DELETE FROM keys").execute(&app.pool).await.unwrap();
     let error = start(foreign);
@@ -206,11 +217,13 @@ async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
 async fn a_keyring_can_be_printed_instead_of_written(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let before = fs::read_to_string(app.keyring()).unwrap();
-    let printed = app.command(&["rotate-key", "add", "--stdout"], "").succeeded();
+    let printed = app.command(&["rotate-key", "add", "--stdout"], "").assert_success();
     assert_eq!(fs::read_to_string(app.keyring()).unwrap(), before);
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["keys"].as_array().unwrap().len(), 2);
     assert_eq!(printed["keys"][1]["state"], "readable");
-    app.command(&["rotate-key", "use", "nobody"], "").failed_saying("has no key nobody");
-    app.get(WHO, &Credentials::basic(PLAIN.1, &password_of(PLAIN.1))).await.assert_status(200);
+    app.command(&["rotate-key", "use", "nobody"], "").assert_error("has no key nobody");
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &password_of(PLAIN.1)))
+        .await
+        .assert_status(200);
 }

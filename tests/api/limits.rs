@@ -9,7 +9,7 @@ use std::{
 use reqwest::Method;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, SAVE, TYPES, TestApp, WHO};
+use crate::support::{Answer, Credentials, PRINCIPAL, SAVE, TYPES, TestApp};
 
 async fn send(app: &TestApp, content_type: &str, body: Vec<u8>) -> Answer {
     let request = app
@@ -101,12 +101,17 @@ async fn an_unsupported_media_type_answers_415(pool: PgPool) {
 #[sqlx::test]
 async fn too_large_headers_answer_431_and_a_too_long_url_414(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let request = app.request(Method::GET, WHO, &app.plain()).header("X-Large", "x".repeat(33_000));
+    let request =
+        app.request(Method::GET, PRINCIPAL, &app.plain()).header("X-Large", "x".repeat(33_000));
     let answer = Answer::read(request.send().await.unwrap()).await;
     answer.assert_refused(431, "HttpResponseException", "headers_too_large");
     let too_long = Credentials::Raw(format!("Bearer {}", "x".repeat(16 * 1024)));
-    app.get(WHO, &too_long).await.assert_refused(431, "HttpResponseException", "headers_too_large");
-    let answer = app.get(&format!("{WHO}?{}", "x".repeat(8 * 1024)), &app.plain()).await;
+    app.get(PRINCIPAL, &too_long).await.assert_refused(
+        431,
+        "HttpResponseException",
+        "headers_too_large",
+    );
+    let answer = app.get(&format!("{PRINCIPAL}?{}", "x".repeat(8 * 1024)), &app.plain()).await;
     answer.assert_refused(414, "HttpResponseException", "uri_too_long");
 }
 
@@ -132,7 +137,7 @@ async fn a_host_that_is_not_allowed_answers_421(pool: PgPool) {
     for (host, is_allowed) in
         [("localhost", true), ("LOCALHOST:99", true), ("127.0.0.1", true), ("evil.example", false)]
     {
-        let request = app.request(Method::GET, WHO, &app.plain()).header("Host", host);
+        let request = app.request(Method::GET, PRINCIPAL, &app.plain()).header("Host", host);
         let answer = Answer::read(request.send().await.unwrap()).await;
         if is_allowed {
             answer.assert_status(200);

@@ -85,7 +85,7 @@ async fn two_weeks_of_guessing_from_all_addresses_verify_only_100_secrets(pool: 
     for address in [HOME, WORK] {
         assert_locked(&login_as_owner(&app, address, PLAIN.1).await);
     }
-    app.command(&["credential", "unlock", "--user", "paul"], "").succeeded();
+    app.command(&["credential", "unlock", "--user", "paul"], "").assert_success();
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
     login_as_owner(&app, "203.0.113.1", PLAIN.1).await.assert_status(200);
 }
@@ -148,7 +148,7 @@ async fn a_login_from_any_address_resets_the_count_below_the_lock(pool: PgPool) 
 async fn concurrent_guesses_cannot_exceed_the_failures_left_before_the_lock(pool: PgPool) {
     let no_delays = [PROXY, ("KEEPER__ATTEMPTS__BEFORE_DELAY", "1000")];
     let app = TestApp::spawn_with(pool, &no_delays, "").await;
-    let second = app.another(&[]).await;
+    let second = app.spawn_instance(&[]).await;
     login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
     set_consecutive_failures(&app, 97).await;
     let guesses = (0..40).map(|number| {
@@ -202,7 +202,7 @@ async fn guess_until_locked(
 async fn logins_of_the_owner_do_not_reveal_to_others_that_a_name_exists(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     login_as_owner(&app, HOME, PLAIN.1).await.assert_status(200);
-    let other = app.another(&[]).await;
+    let other = app.spawn_instance(&[]).await;
     let known = guess_until_locked([&app, &other], PLAIN.1, true).await;
     let unknown = guess_until_locked([&app, &other], NOBODY, false).await;
     for (step, (known, unknown)) in known.iter().zip(&unknown).enumerate() {

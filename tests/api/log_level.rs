@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{PLAIN, RETIRED, SAVE, Server, TestApp, WHO, keeper};
+use crate::support::{PLAIN, PRINCIPAL, RETIRED, SAVE, Server, TestApp, keeper};
 
 /// Runs `serve` with this level and format, saves a credential and logs in with one that was
 /// tampered with; returns the log.
@@ -20,10 +20,10 @@ async fn log_of(app: &TestApp, level: &str, format: &str) -> String {
     let server = Server::start(serve).unwrap();
     let body = json!({"UserId": RETIRED.0, "Credential": {"Value": "another"}});
     let request = app.client.post(format!("{}{SAVE}", server.ready));
-    let saved = app.administrator().put_into(request).json(&body).send().await.unwrap();
+    let saved = app.administrator().apply_to(request).json(&body).send().await.unwrap();
     assert_eq!(saved.status(), 200);
     shift_version(app, 1).await;
-    let request = app.plain().put_into(app.client.get(format!("{}{WHO}", server.ready)));
+    let request = app.plain().apply_to(app.client.get(format!("{}{PRINCIPAL}", server.ready)));
     assert_eq!(request.send().await.unwrap().status(), 401);
     shift_version(app, -1).await;
     server.signal(Signal::TERM);
@@ -45,7 +45,7 @@ async fn shift_version(app: &TestApp, difference: i64) {
 #[sqlx::test]
 async fn anchors_and_alarms_are_logged_at_every_level_and_in_every_format(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     sqlx::raw_sql("UPDATE users SET is_retired = false").execute(&app.pool).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     for (level, format) in [
@@ -83,7 +83,7 @@ fn every_command_refuses_an_invalid_log_level() {
         command.env("KEEPER__DATABASE__URL", "postgres://nobody@127.0.0.1:1/x");
         crate::support::run_with_input(command, "")
     };
-    run(&["keys", "generate"], "info,sqlx=debug").succeeded();
+    run(&["keys", "generate"], "info,sqlx=debug").assert_success();
     for level in ["warning", "off", "info,marker", "marker=debug", "sqlx=marker", "info,warn"] {
         for arguments in
             [&["config", "check"][..], &["serve"], &["migrate"], &["doctor"], &["keys", "list"]]
@@ -95,5 +95,5 @@ fn every_command_refuses_an_invalid_log_level() {
             assert!(!output.contains("marker"), "{level} {arguments:?}: {output}");
         }
     }
-    assert!(run(&["config", "check"], "warn").succeeded().ends_with("the settings are valid"));
+    assert!(run(&["config", "check"], "warn").assert_success().ends_with("the settings are valid"));
 }

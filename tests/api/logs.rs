@@ -6,11 +6,11 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper};
 
 /// Runs requests against `serve` at the most verbose log level; returns its log lines.
 async fn log_of(app: &TestApp, requests: impl AsyncFnOnce(&str)) -> Vec<Value> {
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut command = keeper(&["serve"]);
     command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "trace,actix_server=trace,sqlx=trace");
     let server = Server::start(command).unwrap();
@@ -41,8 +41,8 @@ async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
     ];
     let log = log_of(&app, async |url| {
         for (id, credentials, _) in &cases {
-            let request = app.client.get(format!("{url}{WHO}")).header("X-Request-Id", *id);
-            let answer = credentials.put_into(request).send().await.unwrap();
+            let request = app.client.get(format!("{url}{PRINCIPAL}")).header("X-Request-Id", *id);
+            let answer = credentials.apply_to(request).send().await.unwrap();
             assert_eq!(answer.status(), 401);
         }
     })
@@ -90,7 +90,7 @@ async fn an_unreadable_credential_logs_its_cause_but_not_its_value(pool: PgPool)
     ];
     let log = log_of(&app, async |url| {
         for (id, lines, _) in &cases {
-            let request = app.client.get(format!("{url}{WHO}")).header("X-Request-Id", *id);
+            let request = app.client.get(format!("{url}{PRINCIPAL}")).header("X-Request-Id", *id);
             let request =
                 lines.iter().fold(request, |request, (name, value)| request.header(*name, value));
             Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
@@ -156,7 +156,7 @@ async fn a_credential_that_cannot_be_unsealed_raises_an_alarm(pool: PgPool) {
         .await
         .unwrap();
     let log = log_of(&app, async |url| {
-        let request = app.plain().put_into(app.client.get(format!("{url}{WHO}")));
+        let request = app.plain().apply_to(app.client.get(format!("{url}{PRINCIPAL}")));
         assert_eq!(request.send().await.unwrap().status(), 401);
     })
     .await;
@@ -191,11 +191,11 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
         let [cookie, xsrf] = cookies.map(Option::unwrap);
         issued.extend([cookie.clone(), xsrf.clone()]);
         let session = Credentials::Session { cookie, xsrf };
-        let request = session.put_into(app.client.get(format!("{url}{WHO}")));
+        let request = session.apply_to(app.client.get(format!("{url}{PRINCIPAL}")));
         assert_eq!(request.send().await.unwrap().status(), 200);
         let save = |credentials: Credentials, body: Value| {
             let request = app.client.request(Method::POST, format!("{url}{SAVE}?x=marker-query"));
-            credentials.put_into(request).json(&body).send()
+            credentials.apply_to(request).json(&body).send()
         };
         let body = |user: i32| json!({"UserId": user, "Credential": {"Value": "marker-value"}});
         for credentials in [
@@ -214,7 +214,7 @@ async fn no_secret_reaches_the_log_at_any_level(pool: PgPool) {
         assert_eq!(save(app.administrator(), body(4711)).await.unwrap().status(), 404);
         assert_eq!(save(app.administrator(), body(-1)).await.unwrap().status(), 400);
         let login = Credentials::basic(PLAIN.1, "marker-value");
-        let request = login.put_into(app.client.get(format!("{url}{WHO}")));
+        let request = login.apply_to(app.client.get(format!("{url}{PRINCIPAL}")));
         assert_eq!(request.send().await.unwrap().status(), 200);
     })
     .await;
@@ -250,7 +250,7 @@ async fn the_log_has_a_generated_request_id_and_a_valid_client_request_id(pool: 
     let mut ids = Vec::new();
     let log = log_of(&app, async |url| {
         for (lines, _) in cases {
-            let request = app.plain().put_into(app.client.get(format!("{url}{WHO}")));
+            let request = app.plain().apply_to(app.client.get(format!("{url}{PRINCIPAL}")));
             let request = lines.iter().fold(request, |request, line| {
                 request.header("X-Request-Id", HeaderValue::from_bytes(line).unwrap())
             });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::support::{Credentials, PLAIN, TestApp, WHO};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, TestApp};
 
 #[sqlx::test]
 async fn metrics_count_hashes_cache_hits_and_shed_requests(pool: PgPool) {
@@ -11,10 +11,10 @@ async fn metrics_count_hashes_cache_hits_and_shed_requests(pool: PgPool) {
     // The process that added the users of the test hashed their passwords.
     app.restart().await;
     for _ in 0..3 {
-        app.get(WHO, &app.plain()).await.assert_status(200);
+        app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     }
-    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
-    app.get(WHO, &Credentials::basic("nobody", "wrong")).await.assert_status(401);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+    app.get(PRINCIPAL, &Credentials::basic("nobody", "wrong")).await.assert_status(401);
     for (name, number) in [
         ("keeper_hashing_cache_hits_total", 2.0),
         ("keeper_hashing_cache_misses_total", 3.0),
@@ -79,9 +79,9 @@ async fn a_login_rehashes_a_password_with_outdated_parameters(pool: PgPool) {
         (row.hash_memory_kib, row.hash_iterations, row.version)
     };
     let (memory_kib, iterations, version) = parameters().await;
-    let stronger = app.another(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
-    stronger.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
-    stronger.get(WHO, &app.plain()).await.assert_status(200);
+    let stronger = app.spawn_instance(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
+    stronger.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+    stronger.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     for _ in 0..200 {
         if parameters().await.1 != iterations {
             break;
@@ -90,11 +90,11 @@ async fn a_login_rehashes_a_password_with_outdated_parameters(pool: PgPool) {
     }
     assert_eq!(parameters().await, (memory_kib, 3, version));
     for instance in [&app, &stronger] {
-        instance.get(WHO, &app.plain()).await.assert_status(200);
-        instance.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
+        instance.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+        instance.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "wrong")).await.assert_status(401);
     }
     // A login at an instance with lower parameters does not rehash.
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     assert_eq!(stronger.metric("keeper_hashing_idle_total").await.to_string(), "1");
     assert_eq!(app.metric("keeper_hashing_idle_total").await.to_string(), "0");
     assert_eq!(parameters().await, (memory_kib, 3, version));
@@ -103,7 +103,7 @@ async fn a_login_rehashes_a_password_with_outdated_parameters(pool: PgPool) {
 #[sqlx::test]
 async fn the_first_log_line_has_the_memory_ceiling_and_the_hashing_rate(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut command = crate::support::keeper(&["serve"]);
     command.envs(app.variables());
     let server = crate::support::Server::start(command).unwrap();

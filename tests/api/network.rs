@@ -4,7 +4,7 @@ use reqwest::{Method, header::HeaderValue};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+use crate::support::{Answer, Credentials, PRINCIPAL, SAVE, TestApp};
 
 /// Names and values of headers, one for each line.
 type HeaderLines<'test> = &'test [(&'test str, &'test [u8])];
@@ -42,9 +42,9 @@ async fn every_public_route_is_under_the_base_path(pool: PgPool) {
     let base = [("KEEPER__HTTP__BASE_PATH", "/SuperOffice")];
     let app = TestApp::spawn_with(pool, &base, "").await;
     for path in ["/SuperOffice", "/superoffice", "/SUPEROFFICE"] {
-        get(&app, &format!("{path}{WHO}"), &[]).await.assert_status(200);
+        get(&app, &format!("{path}{PRINCIPAL}"), &[]).await.assert_status(200);
     }
-    get(&app, WHO, &[]).await.assert_status(404);
+    get(&app, PRINCIPAL, &[]).await.assert_status(404);
     get(&app, "/SuperOffice2/api", &[]).await.assert_status(404);
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let answer = app.post("/SuperOffice/login", &Credentials::Anonymous, &body).await;
@@ -143,7 +143,7 @@ async fn an_invalid_forwarded_value_of_a_trusted_proxy_answers_400(pool: PgPool)
     let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
     assert_eq!(events.fetch_one(&app.pool).await.unwrap(), before);
     // The headers of an untrusted client are ignored, even invalid ones.
-    let app = app.another(&[("KEEPER__HTTP__TRUSTED_PROXIES", "192.0.2.1")]).await;
+    let app = app.spawn_instance(&[("KEEPER__HTTP__TRUSTED_PROXIES", "192.0.2.1")]).await;
     let lines = [("X-Forwarded-For", &b"\xff"[..]), ("X-Forwarded-Proto", b"\xff")];
     assert_eq!(audited_address(&app, &lines).await, "127.0.0.1");
 }
@@ -181,8 +181,8 @@ async fn forwarded_headers_of_other_clients_are_ignored(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &settings, "").await;
     let lines = [("X-Forwarded-For", &b"203.0.113.7"[..]), ("Forwarded", b"for=203.0.113.7")];
     assert_eq!(audited_address(&app, &lines).await, "127.0.0.1");
-    get(&app, WHO, &[("X-Forwarded-Host", "evil.example")]).await.assert_status(200);
-    get(&app, WHO, &[("Host", "evil.example")]).await.assert_status(421);
+    get(&app, PRINCIPAL, &[("X-Forwarded-Host", "evil.example")]).await.assert_status(200);
+    get(&app, PRINCIPAL, &[("Host", "evil.example")]).await.assert_status(421);
     let body = json!({ "UserName": "anna", "Password": "anna-password" });
     let request = app.request(Method::POST, "/login", &Credentials::Anonymous);
     let request = request.header("X-Forwarded-Proto", "https").json(&body);
@@ -197,9 +197,9 @@ async fn a_trusted_proxy_sets_scheme_and_host_together(pool: PgPool) {
         ("KEEPER__HTTP__ALLOWED_HOSTS", "keeper.example"),
     ];
     let app = TestApp::spawn_with(pool, &settings, "").await;
-    get(&app, WHO, &[]).await.assert_status(421);
+    get(&app, PRINCIPAL, &[]).await.assert_status(421);
     let headers = [("X-Forwarded-Host", "keeper.example"), ("X-Forwarded-Proto", "https")];
-    get(&app, WHO, &headers).await.assert_status(200);
+    get(&app, PRINCIPAL, &headers).await.assert_status(200);
     let mut headers = headers.to_vec();
     headers.push(("Accept", "application/json"));
     let version = get(&app, "/api", &headers).await.json();
@@ -256,7 +256,7 @@ async fn cors_allows_only_the_configured_origins(pool: PgPool) {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
             assert!(answer.header("access-control-allow-methods").contains(method));
         }
-        for (path, status) in [(WHO, 200), ("/nowhere", 404)] {
+        for (path, status) in [(PRINCIPAL, 200), ("/nowhere", 404)] {
             let answer = get(&app, path, &[("Origin", origin)]).await;
             answer.assert_status(status);
             assert_eq!(answer.header("access-control-allow-origin"), origin);
@@ -267,7 +267,7 @@ async fn cors_allows_only_the_configured_origins(pool: PgPool) {
         let answer = preflight(&app, origin).await;
         assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
         answer.assert_forbidden();
-        let answer = get(&app, WHO, &[("Origin", origin)]).await;
+        let answer = get(&app, PRINCIPAL, &[("Origin", origin)]).await;
         assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
     }
 }
@@ -276,6 +276,6 @@ async fn cors_allows_only_the_configured_origins(pool: PgPool) {
 async fn cors_is_disabled_without_configured_origins(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     preflight(&app, "https://app.example").await.assert_status(405);
-    let answer = get(&app, WHO, &[("Origin", "https://app.example")]).await;
+    let answer = get(&app, PRINCIPAL, &[("Origin", "https://app.example")]).await;
     assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{
-    Answer, Credentials, PLAIN, TestApp, WHO, keeper, password_of, run_with_input,
+    Answer, Credentials, PLAIN, PRINCIPAL, TestApp, keeper, password_of, run_with_input,
 };
 
 const NIST: (&str, &str) = ("KEEPER__PASSWORDS__POLICY", "nist");
@@ -90,7 +90,7 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
             let message = error["Message"].as_str().unwrap();
             assert_eq!(message, format!("{field}: {reason}"), "{name}: {password}");
         }
-        app.get(WHO, &plain).await.assert_status(200);
+        app.get(PRINCIPAL, &plain).await.assert_status(200);
         for arguments in [
             vec!["credential", "save", "--user", "paul"],
             vec!["user", "add", "paulpaul", "--id", "900"],
@@ -98,10 +98,10 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
             let mut command = keeper(&arguments);
             command.envs(app.variables());
             let finished = run_with_input(command, password);
-            finished.failed_saying(reason);
+            finished.assert_error(reason);
         }
     }
-    app.get(WHO, &Credentials::basic("paulpaul", "x")).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic("paulpaul", "x")).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -112,9 +112,9 @@ async fn long_passwords_of_any_characters_are_accepted_without_truncation(pool: 
         [GOOD, "ælv på øya spiser ål 🦉", "only lower case letters and spaces", &long[..1015]]
     {
         app.save(&app.administrator(), PLAIN.0, "", password).await.assert_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, password)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, password)).await.assert_status(200);
         let shorter: String = password.chars().take(password.chars().count() - 1).collect();
-        app.get(WHO, &Credentials::basic(PLAIN.1, &shorter)).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &shorter)).await.assert_unauthenticated();
     }
 }
 
@@ -206,8 +206,8 @@ async fn a_second_factor_allows_8_characters_and_policy_none_any_number(pool: Pg
             .await;
     answer.assert_status(200);
     let generated = answer.json();
-    app.get(WHO, &Credentials::basic(PLAIN.1, generated.as_str().unwrap()))
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, generated.as_str().unwrap()))
         .await
         .assert_status(200);
-    app.command(&["user", "add", "new", "--generate"], "").succeeded();
+    app.command(&["user", "add", "new", "--generate"], "").assert_success();
 }

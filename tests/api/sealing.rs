@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, PLAIN, TestApp, WHO, hex};
+use crate::support::{ADMINISTRATOR, PLAIN, PRINCIPAL, TestApp, hex};
 
 /// A change of every column that is bound to the seal.
 const TAMPERINGS: [&str; 6] = [
@@ -18,7 +18,7 @@ const TAMPERINGS: [&str; 6] = [
 async fn a_tampered_row_answers_like_a_wrong_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for tampering in TAMPERINGS {
-        app.get(WHO, &app.plain()).await.assert_status(200);
+        app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
         let original = sqlx::query!(
             "SELECT sealed_hash, version, hash_memory_kib, hash_iterations, hash_parallelism
              FROM credentials WHERE user_id = 278"
@@ -27,7 +27,7 @@ async fn a_tampered_row_answers_like_a_wrong_password(pool: PgPool) {
         .await
         .unwrap();
         sqlx::raw_sql(tampering).execute(&app.pool).await.unwrap();
-        app.get(WHO, &app.plain()).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
         sqlx::query!(
             "UPDATE credentials SET sealed_hash = $1, version = $2, hash_memory_kib = $3,
                                     hash_iterations = $4, hash_parallelism = $5
@@ -60,9 +60,9 @@ async fn a_row_moved_to_another_user_or_type_cannot_be_unsealed(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &app.plain()).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
     let moved = crate::support::Credentials::basic(ADMINISTRATOR.1, "rita-password");
-    app.get(WHO, &moved).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &moved).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -72,7 +72,7 @@ async fn a_credential_with_an_unknown_key_answers_503_instead_of_401(pool: PgPoo
         .execute(&app.pool)
         .await
         .unwrap();
-    let answer = app.get(WHO, &app.plain()).await;
+    let answer = app.get(PRINCIPAL, &app.plain()).await;
     answer.assert_refused(503, "SoServiceUnavailableException", "key_unavailable");
     answer.header("retry-after");
 }

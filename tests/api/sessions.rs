@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{
-    ADMINISTRATOR, Answer, Credentials, PLAIN, SAVE, TICKETS, TestApp, WHO, password_of,
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp, password_of,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -81,7 +81,7 @@ async fn the_login_page_starts_a_session_that_can_save(pool: PgPool) {
         xsrf: answer.cookie("XSRF-TOKEN").unwrap(),
     };
     app.save(&session, PLAIN.0, "", "by a session").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "by a session")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "by a session")).await.assert_status(200);
     let scheme = sqlx::query_scalar!(
         "SELECT scheme FROM audit_events WHERE user_id = 278 ORDER BY sequence DESC LIMIT 1"
     );
@@ -97,7 +97,7 @@ async fn the_login_page_has_the_hidden_xsrf_input_for_the_vendor_client(pool: Pg
     assert!(page.body.contains("You are signed in as anna."), "{page:?}");
     assert!(page.body.contains("<input type=\"hidden\" id=\"XSRF_TOKEN\""), "{page:?}");
     let xsrf = hidden_value(&page.body, "XSRF_TOKEN");
-    send(request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf)))
+    send(request_with_cookies(&app, Method::GET, PRINCIPAL, &cookies, Some(&xsrf)))
         .await
         .assert_status(200);
 }
@@ -109,14 +109,14 @@ async fn every_request_needs_the_xsrf_value_of_its_own_session(pool: PgPool) {
     let (_, foreign_xsrf) = session_values(&app.session("paul").await);
     let cookies = format!("ASP.NET_SessionId={cookie}; XSRF-TOKEN={xsrf}");
     for method in [Method::GET, Method::POST] {
-        let path = if method == Method::GET { WHO } else { SAVE };
+        let path = if method == Method::GET { PRINCIPAL } else { SAVE };
         let answer = |xsrf| send(request_with_cookies(&app, method.clone(), path, &cookies, xsrf));
         answer(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
         for wrong in [foreign_xsrf.as_str(), "", "x", &xsrf[1..]] {
             answer(Some(wrong)).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
         }
     }
-    send(request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf)))
+    send(request_with_cookies(&app, Method::GET, PRINCIPAL, &cookies, Some(&xsrf)))
         .await
         .assert_status(200);
 }
@@ -128,7 +128,7 @@ async fn an_authentication_time_at_the_maximum_date_is_accepted(pool: PgPool) {
     let statement =
         "UPDATE tickets SET auth_time = '9999-12-31 20:00Z', expires_at = now() + '1 min'";
     sqlx::query(statement).execute(&app.pool).await.unwrap();
-    app.get(WHO, &session).await.assert_status(200);
+    app.get(PRINCIPAL, &session).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -142,17 +142,19 @@ async fn repeated_cookies_and_repeated_xsrf_values_are_refused(pool: PgPool) {
         "ASP.NET_SessionId=AAAA".to_owned(),
         "other=1".to_owned(),
     ] {
-        send(request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf)))
+        send(request_with_cookies(&app, Method::GET, PRINCIPAL, &cookies, Some(&xsrf)))
             .await
             .assert_unauthenticated();
     }
     let cookies = format!("ASP.NET_SessionId={cookie}");
-    let twice = request_with_cookies(&app, Method::GET, WHO, &cookies, Some(&xsrf))
+    let twice = request_with_cookies(&app, Method::GET, PRINCIPAL, &cookies, Some(&xsrf))
         .header("X-XSRF-TOKEN", &xsrf);
     send(twice).await.assert_unauthenticated();
     // Malformed cookies with other names are ignored.
     let odd = format!("a=%zz; ;=; ASP.NET_SessionId={cookie}; b");
-    send(request_with_cookies(&app, Method::GET, WHO, &odd, Some(&xsrf))).await.assert_status(200);
+    send(request_with_cookies(&app, Method::GET, PRINCIPAL, &odd, Some(&xsrf)))
+        .await
+        .assert_status(200);
 }
 
 #[sqlx::test]
@@ -164,11 +166,11 @@ async fn logging_out_ends_the_session_and_needs_its_xsrf_value(pool: PgPool) {
     let log_out = |xsrf| send(request_with_cookies(&app, Method::POST, "/logout", &cookies, xsrf));
     log_out(None).await.assert_refused(401, "ArgumentException", "xsrf_missing");
     log_out(Some("x")).await.assert_refused(401, "SoSessionException", "xsrf_wrong");
-    app.get(WHO, &session).await.assert_status(200);
+    app.get(PRINCIPAL, &session).await.assert_status(200);
     let answer = log_out(Some(&xsrf)).await;
     answer.assert_status(204);
     assert_eq!(answer.cookie("ASP.NET_SessionId").unwrap(), "");
-    app.get(WHO, &session).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &session).await.assert_unauthenticated();
     let session = app.session("anna").await;
     let twice = format!("ASP.NET_SessionId={0}; ASP.NET_SessionId={0}", session_values(&session).0);
     let answer = send(request_with_cookies(
@@ -180,7 +182,7 @@ async fn logging_out_ends_the_session_and_needs_its_xsrf_value(pool: PgPool) {
     ))
     .await;
     answer.assert_unauthenticated();
-    app.get(WHO, &session).await.assert_status(200);
+    app.get(PRINCIPAL, &session).await.assert_status(200);
     // Logging out again, or without a session, succeeds and ends nothing.
     log_out(Some(&xsrf)).await.assert_status(204);
     send(request_with_cookies(&app, Method::POST, "/logout", "a=b", None)).await.assert_status(204);
@@ -210,7 +212,7 @@ async fn the_form_of_the_login_page_logs_out(pool: PgPool) {
     let answer = send(form).await;
     answer.assert_status(303);
     assert_eq!(answer.header("location"), "/login");
-    app.get(WHO, &session).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &session).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -225,7 +227,7 @@ async fn a_new_session_ends_the_previous_one(pool: PgPool) {
     assert_ne!(answer.cookie("ASP.NET_SessionId"), Some(session_values(&previous).0));
     assert_eq!(answer.json()["XsrfToken"], answer.cookie("XSRF-TOKEN").unwrap());
     assert_eq!(answer.json()["AssociateId"], ADMINISTRATOR.0);
-    app.get(WHO, &previous).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &previous).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -304,15 +306,15 @@ async fn revoking_everything_issued_to_a_user_ends_their_sessions(pool: PgPool) 
     let app = TestApp::spawn(pool).await;
     let session = app.session("paul").await;
     app.save(&app.administrator(), PLAIN.0, "", "new").await.assert_saved();
-    app.get(WHO, &session).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &session).await.assert_unauthenticated();
     // The session that the caller uses for the save continues.
     let own = app.session("anna").await;
     let other = app.session("anna").await;
     app.save(&own, ADMINISTRATOR.0, "", "new").await.assert_saved();
-    app.get(WHO, &own).await.assert_status(200);
-    app.get(WHO, &other).await.assert_unauthenticated();
-    app.command(&["ticket", "revoke", "--user", "anna"], "").succeeded();
-    app.get(WHO, &own).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &own).await.assert_status(200);
+    app.get(PRINCIPAL, &other).await.assert_unauthenticated();
+    app.command(&["ticket", "revoke", "--user", "anna"], "").assert_success();
+    app.get(PRINCIPAL, &own).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -334,12 +336,12 @@ async fn use_extends_a_session_up_to_twelve_hours(pool: PgPool) {
     };
     for (hours, minimum, maximum) in [(1.0, 59.0, 60.0), (11.5, 29.0, 30.0)] {
         set_age(hours).execute(&app.pool).await.unwrap();
-        app.get(WHO, &session).await.assert_status(200);
+        app.get(PRINCIPAL, &session).await.assert_status(200);
         let left = minutes_left().fetch_one(&app.pool).await.unwrap();
         assert!((minimum..=maximum).contains(&left), "{hours} hours: {left} minutes");
     }
     sqlx::query!("UPDATE tickets SET expires_at = now()").execute(&app.pool).await.unwrap();
-    app.get(WHO, &session).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &session).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -350,7 +352,7 @@ async fn a_session_does_not_count_as_proof_of_the_password(pool: PgPool) {
     // The ticket would outlive the logout.
     app.post(TICKETS, &session, &Value::Null).await.assert_forbidden();
     let token = app.token(&session).await;
-    app.get(WHO, &Credentials::Bearer(token)).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::Bearer(token)).await.assert_status(200);
 }
 
 #[sqlx::test]

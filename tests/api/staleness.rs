@@ -14,7 +14,9 @@ use reqwest::{Client, StatusCode};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Credentials, Finished, SAVE, TestApp, WHO, keeper, run_with_input};
+use crate::support::{
+    CommandOutput, Credentials, PRINCIPAL, SAVE, TestApp, keeper, run_with_input,
+};
 
 const CHANGES: usize = 10_000;
 const USERS: usize = 8;
@@ -36,7 +38,7 @@ struct Instances {
 
 impl Instances {
     async fn login(&self, url: &str, credentials: &Credentials) -> StatusCode {
-        let request = credentials.put_into(self.client.get(format!("{url}{WHO}")));
+        let request = credentials.apply_to(self.client.get(format!("{url}{PRINCIPAL}")));
         request.send().await.unwrap().status()
     }
 
@@ -44,7 +46,7 @@ impl Instances {
     async fn save(&self, user_id: i32, old: &Credentials, new: &str) -> StatusCode {
         let body = json!({"UserId": user_id, "Credential": {"Value": new}});
         let request = self.client.post(format!("{}{SAVE}", self.first)).json(&body);
-        old.put_into(request).send().await.unwrap().status()
+        old.apply_to(request).send().await.unwrap().status()
     }
 
     /// Changes a password repeatedly, each time while the second instance rehashes the row.
@@ -71,7 +73,7 @@ impl Instances {
 }
 
 /// The number of credentials that `rotate-key reseal` reports as resealed.
-fn resealed_count(finished: &Finished) -> u64 {
+fn resealed_count(finished: &CommandOutput) -> u64 {
     let line = finished.stderr.lines().find(|line| line.contains("resealed"));
     let line = line.unwrap_or_else(|| panic!("{finished:?}"));
     line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
@@ -89,9 +91,9 @@ async fn every_instance_refuses_a_replaced_password_while_its_row_is_rewritten(p
     let former = format!("{}.former", first.keyring());
     let key = first.add_key();
     fs::copy(first.keyring(), &former).unwrap();
-    first.command(&["rotate-key", "use", &key], "").succeeded();
-    let second = first.another(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
-    let first = first.another(&[("KEEPER__KEYRING__FILE", &former)]).await;
+    first.command(&["rotate-key", "use", &key], "").assert_success();
+    let second = first.spawn_instance(&[("KEEPER__HASHING__ITERATIONS", "3")]).await;
+    let first = first.spawn_instance(&[("KEEPER__KEYRING__FILE", &former)]).await;
     let instances = Arc::new(Instances {
         client: first.client.clone(),
         first: first.url.clone(),

@@ -6,7 +6,9 @@ use serde_json::Value;
 use sqlx::PgPool;
 use time::{Duration, OffsetDateTime, UtcDateTime};
 
-use crate::support::{Answer, CURRENT_TICKET, Credentials, PLAIN, TICKETS, TOKEN, TestApp, WHO};
+use crate::support::{
+    Answer, CURRENT_TICKET, Credentials, PLAIN, PRINCIPAL, TICKETS, TOKEN, TestApp,
+};
 
 async fn end_current(app: &TestApp, credentials: &Credentials) -> Answer {
     let request = app.request(Method::DELETE, CURRENT_TICKET, credentials);
@@ -38,9 +40,9 @@ async fn a_password_obtains_a_ticket_that_can_end_itself(pool: PgPool) {
     let ticket = app.ticket(&app.plain()).await;
     assert!(ticket.starts_with("7T:"));
     let ticket = Credentials::Ticket(ticket);
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     end_current(&app, &ticket).await.assert_status(204);
-    app.get(WHO, &ticket).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_unauthenticated();
     end_current(&app, &ticket).await.assert_unauthenticated();
     end_current(&app, &app.plain()).await.assert_forbidden();
 }
@@ -87,7 +89,7 @@ async fn a_ticket_inserted_into_the_database_is_not_accepted(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &ticket_from(&bytes)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket_from(&bytes)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -104,8 +106,8 @@ async fn a_ticket_row_moved_to_another_user_is_not_accepted(pool: PgPool) {
     .unwrap();
     let (guid, _) = own.split_at(own.len() - 2 * "278".len());
     let for_administrator = [guid, &ticket_bytes("1")].concat();
-    app.get(WHO, &ticket_from(&own)).await.assert_unauthenticated();
-    app.get(WHO, &ticket_from(&for_administrator)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket_from(&own)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket_from(&for_administrator)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -114,10 +116,10 @@ async fn a_new_password_ends_every_ticket_and_token(pool: PgPool) {
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     app.save(&app.administrator(), PLAIN.0, "", "new").await.assert_saved();
-    app.get(WHO, &ticket).await.assert_unauthenticated();
-    app.get(WHO, &token).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -127,9 +129,9 @@ async fn saving_ones_own_password_keeps_only_the_ticket_in_use(pool: PgPool) {
     let other = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let token = Credentials::Bearer(app.token(&app.administrator()).await);
     app.save(&own, 1, "", "new").await.assert_saved();
-    app.get(WHO, &own).await.assert_status(200);
-    app.get(WHO, &other).await.assert_unauthenticated();
-    app.get(WHO, &token).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &own).await.assert_status(200);
+    app.get(PRINCIPAL, &other).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -137,14 +139,14 @@ async fn use_extends_a_ticket_but_not_on_every_request(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
     let first = expiry(&app).await;
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     assert_eq!(expiry(&app).await, first, "a new ticket is not written again");
     age_tickets(&app, Duration::minutes(4)).await;
     let young = expiry(&app).await;
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     assert_eq!(expiry(&app).await, young, "a ticket of four minutes is not written again");
     age_tickets(&app, Duration::minutes(2)).await;
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     let renewed = expiry(&app).await;
     assert!(renewed > first, "{renewed} {first}");
     assert!(renewed - first < Duration::minutes(5), "the ticket expires 360 minutes after its use");
@@ -158,12 +160,12 @@ async fn a_ticket_and_its_token_end_with_the_absolute_lifetime(pool: PgPool) {
     let remaining = expiry(&app).await.unix_timestamp() - UtcDateTime::now().unix_timestamp();
     assert!(remaining <= 3600, "{remaining}");
     age_tickets(&app, Duration::minutes(50)).await;
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     let token = Credentials::Bearer(app.token(&ticket).await);
     // The token has the authentication time of the ticket, fifty minutes ago.
-    app.get(WHO, &token).await.assert_status(200);
+    app.get(PRINCIPAL, &token).await.assert_status(200);
     age_tickets(&app, Duration::minutes(11)).await;
-    app.get(WHO, &ticket).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -180,7 +182,7 @@ async fn a_token_from_an_old_ticket_expires_with_its_authentication(pool: PgPool
     });
     let mut status = 200;
     for _ in 0..1200 {
-        status = app.get(WHO, &renewed).await.status.as_u16();
+        status = app.get(PRINCIPAL, &renewed).await.status.as_u16();
         if status == 401 {
             break;
         }
@@ -197,7 +199,7 @@ async fn a_ticket_beyond_the_maximum_ends_the_oldest(pool: PgPool) {
         tickets.push(Credentials::Ticket(app.ticket(&app.plain()).await));
     }
     for (number, ticket) in tickets.iter().enumerate() {
-        app.get(WHO, ticket).await.assert_status(if number < 2 { 401 } else { 200 });
+        app.get(PRINCIPAL, ticket).await.assert_status(if number < 2 { 401 } else { 200 });
     }
     let count = sqlx::query_scalar!("SELECT count(*) FROM tickets");
     assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3));

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, Server, TestApp, WHO, keeper};
+use crate::support::{Answer, Credentials, PRINCIPAL, Server, TestApp, keeper};
 
 /// The cost of a new hash in these tests, in blocks of memory. Even in an unoptimized build, it
 /// exceeds PBKDF2 with few rounds, so that the service has a difference to fill up.
@@ -39,7 +39,7 @@ async fn app_with_all_names(pool: PgPool) -> TestApp {
     let cheap = [("KEEPER__HASHING__MEMORY_KIB", "1024"), ("KEEPER__HASHING__ITERATIONS", "1")];
     let mut command = keeper(&["user", "add", "cheap", "--id", "403"]);
     command.envs(app.variables()).envs(cheap);
-    crate::support::run_with_input(command, "cheap-password").succeeded();
+    crate::support::run_with_input(command, "cheap-password").assert_success();
     let argon2i =
         "$argon2i$v=19$m=4096,t=3,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let pbkdf2 =
@@ -51,9 +51,9 @@ async fn app_with_all_names(pool: PgPool) -> TestApp {
     };
     let lines = [line("argon2i", argon2i), line("pbkdf2", pbkdf2)];
     std::fs::write(&file, lines.join("\n")).unwrap();
-    app.command(&["import", file.to_str().unwrap()], "").succeeded();
+    app.command(&["import", file.to_str().unwrap()], "").assert_success();
     let ended = ["credential", "save", "--user", "ended", "--valid-to", "2020-01-01T00:00:00Z"];
-    app.command(&ended, "ended-password").succeeded();
+    app.command(&ended, "ended-password").assert_success();
     sqlx::raw_sql(
         "DELETE FROM credentials WHERE user_id = 400;
          UPDATE credentials SET version = version + 1 WHERE user_id = 401;
@@ -63,7 +63,7 @@ async fn app_with_all_names(pool: PgPool) -> TestApp {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     app
 }
 
@@ -114,8 +114,8 @@ async fn every_refused_login_does_the_same_work_and_looks_the_same(pool: PgPool)
     let operations = format!("http://{port}");
     // Exclude background work at the start, and the memory pages that the first request touches.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    let first = app.client.get(format!("{}{WHO}", server.ready));
-    Credentials::basic("first", "guess").put_into(first).send().await.unwrap();
+    let first = app.client.get(format!("{}{PRINCIPAL}", server.ready));
+    Credentials::basic("first", "guess").apply_to(first).send().await.unwrap();
     let mut refusals = Vec::new();
     for secret in ["wrong", "own", ACCENTED] {
         for (name, description) in NAMES {
@@ -133,8 +133,8 @@ async fn every_refused_login_does_the_same_work_and_looks_the_same(pool: PgPool)
             let before =
                 (counter(&app, &operations, jobs).await, counter(&app, &operations, blocks).await);
             let request =
-                app.client.get(format!("{}{WHO}", server.ready)).header("X-Request-Id", &id);
-            let request = Credentials::basic(name, &password).put_into(request);
+                app.client.get(format!("{}{PRINCIPAL}", server.ready)).header("X-Request-Id", &id);
+            let request = Credentials::basic(name, &password).apply_to(request);
             let answer = Answer::read(request.send().await.unwrap()).await;
             let jobs = counter(&app, &operations, jobs).await - before.0;
             let blocks = counter(&app, &operations, blocks).await - before.1;
@@ -198,11 +198,11 @@ async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPoo
     let file = folder.path().join("users.jsonl");
     let line = json!({"login_name": "slow", "credentials": [{"hash": slow}]});
     std::fs::write(&file, line.to_string()).unwrap();
-    app.command(&["import", file.to_str().unwrap()], "").succeeded();
-    let second = app.another(&[("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0")]).await;
+    app.command(&["import", file.to_str().unwrap()], "").assert_success();
+    let second = app.spawn_instance(&[("KEEPER__ATTEMPTS__MAXIMUM_PER_ADDRESS", "0")]).await;
     let time_login = async |name: &str, password: &str| {
         let start = std::time::Instant::now();
-        let status = second.get(WHO, &Credentials::basic(name, password)).await.status;
+        let status = second.get(PRINCIPAL, &Credentials::basic(name, password)).await.status;
         (start.elapsed(), status.as_u16())
     };
     // The service measures the slow hash in the background after its start.

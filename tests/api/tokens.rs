@@ -4,7 +4,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, TestIssuer, WHO};
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, TestApp, TestIssuer};
 
 const SUBJECT: &str = "subject-4711";
 
@@ -22,7 +22,7 @@ async fn every_scheme_obtains_a_token_for_the_same_user(pool: PgPool) {
     for credentials in [app.plain(), ticket, token] {
         let text = app.token(&credentials).await;
         assert!(text.starts_with("8A:Keeper."), "{text}");
-        let answer = app.get(WHO, &Credentials::Bearer(text)).await;
+        let answer = app.get(PRINCIPAL, &Credentials::Bearer(text)).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
     }
@@ -31,7 +31,7 @@ async fn every_scheme_obtains_a_token_for_the_same_user(pool: PgPool) {
 #[sqlx::test]
 async fn the_principal_has_the_members_of_the_vendor_api(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let answer = app.get(WHO, &app.administrator()).await;
+    let answer = app.get(PRINCIPAL, &app.administrator()).await;
     let carrier = answer.json();
     for (member, value) in [
         ("UserType", json!("InternalAssociate")),
@@ -48,7 +48,7 @@ async fn the_principal_has_the_members_of_the_vendor_api(pool: PgPool) {
     ] {
         assert_eq!(carrier[member], value, "{member}");
     }
-    assert_eq!(app.get(WHO, &app.plain()).await.json()["FunctionRights"], json!([]));
+    assert_eq!(app.get(PRINCIPAL, &app.plain()).await.json()["FunctionRights"], json!([]));
 }
 
 #[sqlx::test]
@@ -58,16 +58,16 @@ async fn an_issuer_token_authenticates_the_owner_of_its_subject(pool: PgPool) {
     let claims = TestIssuer::claims(SUBJECT);
     let edwards = TestIssuer::header(Algorithm::EdDSA, "edwards");
     for token in [issuer.token(&claims), issuer.token_with(&edwards, &claims)] {
-        let answer = app.get(WHO, &Credentials::Bearer(token.clone())).await;
+        let answer = app.get(PRINCIPAL, &Credentials::Bearer(token.clone())).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
         // It also obtains a token of this service.
         let issued = app.token(&Credentials::Bearer(token)).await;
-        app.get(WHO, &Credentials::Bearer(issued)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::Bearer(issued)).await.assert_status(200);
     }
     // Saving another subject takes effect at once.
     app.save(&app.administrator(), PLAIN.0, "OpenId", "another").await.assert_saved();
-    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::Bearer(issuer.token(&claims))).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -122,10 +122,10 @@ async fn an_issuer_token_with_any_defect_is_refused(pool: PgPool) {
         ("no signature", unsigned),
         ("too long", format!("{}.{}", issuer.token(&claims), "x".repeat(9000))),
     ] {
-        let answer = app.get(WHO, &Credentials::Bearer(token)).await;
+        let answer = app.get(PRINCIPAL, &Credentials::Bearer(token)).await;
         assert_eq!(answer.status, 401, "{defect}");
     }
-    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
 }
 
 /// A date as a number that can have a fraction.
@@ -148,7 +148,7 @@ async fn numeric_dates_of_an_issuer_may_have_fractions(pool: PgPool) {
     ] {
         let mut claims = TestIssuer::claims(SUBJECT);
         claims[member] = json!(date);
-        let answer = app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await;
+        let answer = app.get(PRINCIPAL, &Credentials::Bearer(issuer.token(&claims))).await;
         assert_eq!(answer.status, 200, "{member}: {date}");
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
     }
@@ -165,15 +165,17 @@ async fn a_token_without_a_key_id_uses_the_only_key_that_fits(pool: PgPool) {
         Credentials::Bearer(issuer.token_with(&header, &claims))
     };
     for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
-        let answer = app.get(WHO, &token_without_key_id(&issuer, algorithm)).await;
+        let answer = app.get(PRINCIPAL, &token_without_key_id(&issuer, algorithm)).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
-        app.get(WHO, &token_without_key_id(&other_issuer, algorithm))
+        app.get(PRINCIPAL, &token_without_key_id(&other_issuer, algorithm))
             .await
             .assert_unauthenticated();
     }
     // The key set contains a symmetric key, which is public and thus never used.
-    app.get(WHO, &token_without_key_id(&issuer, Algorithm::HS256)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &token_without_key_id(&issuer, Algorithm::HS256))
+        .await
+        .assert_unauthenticated();
     // With two keys that fit, the token is ambiguous.
     let mut key_set = issuer.key_set();
     let mut second = other_issuer.public_key();
@@ -182,17 +184,17 @@ async fn a_token_without_a_key_id_uses_the_only_key_that_fits(pool: PgPool) {
     issuer.publish(&key_set);
     app.restart().await;
     for signer in [&issuer, &other_issuer] {
-        app.get(WHO, &token_without_key_id(signer, Algorithm::ES256))
+        app.get(PRINCIPAL, &token_without_key_id(signer, Algorithm::ES256))
             .await
             .assert_unauthenticated();
     }
-    app.get(WHO, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::Bearer(issuer.token(&claims))).await.assert_status(200);
     // A key that is not for signatures is ignored.
     second["use"] = json!("enc");
     *key_set["keys"].as_array_mut().unwrap().last_mut().unwrap() = second;
     issuer.publish(&key_set);
     app.restart().await;
-    app.get(WHO, &token_without_key_id(&issuer, Algorithm::ES256)).await.assert_status(200);
+    app.get(PRINCIPAL, &token_without_key_id(&issuer, Algorithm::ES256)).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -210,9 +212,9 @@ async fn an_issuer_token_has_a_maximum_age_regardless_of_its_expiry(pool: PgPool
         claims["exp"] = json!(now + 10 * 365 * 86_400);
         Credentials::Bearer(issuer.token(&claims))
     };
-    app.get(WHO, &issued_ago(0)).await.assert_status(200);
-    app.get(WHO, &issued_ago(290)).await.assert_status(200);
-    app.get(WHO, &issued_ago(365)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &issued_ago(0)).await.assert_status(200);
+    app.get(PRINCIPAL, &issued_ago(290)).await.assert_status(200);
+    app.get(PRINCIPAL, &issued_ago(365)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -230,13 +232,13 @@ async fn an_email_identifies_a_user_only_if_the_issuer_verified_it(pool: PgPool)
         Credentials::Bearer(issuer.token(&claims))
     };
     for verified in [json!(true), json!("true")] {
-        let answer = app.get(WHO, &with(Some(verified))).await;
+        let answer = app.get(PRINCIPAL, &with(Some(verified))).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["AssociateId"], PLAIN.0);
     }
     let not_verified = [json!(false), json!("false"), json!(1), json!("1"), Value::Null];
     for verified in not_verified.into_iter().map(Some).chain([None]) {
-        app.get(WHO, &with(verified)).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &with(verified)).await.assert_unauthenticated();
     }
 }
 
@@ -261,6 +263,6 @@ async fn an_identifier_row_moved_to_another_user_is_not_accepted(pool: PgPool) {
         .unwrap();
     for subject in [SUBJECT, "the administrator"] {
         let token = issuer.token(&TestIssuer::claims(subject));
-        app.get(WHO, &Credentials::Bearer(token)).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::Bearer(token)).await.assert_unauthenticated();
     }
 }

@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use crate::{
     constraints::assert_no_orphans,
     guessing::{ELSEWHERE, PROXY, login},
-    support::{ADMINISTRATOR, Credentials, PLAIN, RETIRED, TestApp, WHO, password_of},
+    support::{ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, RETIRED, TestApp, password_of},
 };
 
 const IDENTIFIER: (&str, &str) = ("ActiveDirectory", "S-1-5-7");
@@ -66,13 +66,14 @@ async fn every_released_database_can_be_upgraded(pool: PgPool) {
         let mut app = TestApp::upgrade(pool.clone(), &keyring).await;
 
         for user in [ADMINISTRATOR, PLAIN] {
-            let answer = app.get(WHO, &Credentials::basic(user.1, &password_of(user.1))).await;
+            let answer =
+                app.get(PRINCIPAL, &Credentials::basic(user.1, &password_of(user.1))).await;
             answer.assert_status(200);
             assert_eq!(answer.json()["AssociateId"], user.0, "{version}");
         }
         let retired = Credentials::basic(RETIRED.1, &password_of(RETIRED.1));
-        app.get(WHO, &retired).await.assert_unauthenticated();
-        app.get(WHO, &Credentials::basic(PLAIN.1, "guess")).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &retired).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "guess")).await.assert_unauthenticated();
         let verified = app.command(&["audit", "verify"], "");
         assert_eq!(verified.code, 0, "{version}: {verified:?}");
         assert_no_orphans(&app.pool, &version).await;
@@ -83,10 +84,10 @@ async fn every_released_database_can_be_upgraded(pool: PgPool) {
         app.save(&administrator, PLAIN.0, IDENTIFIER.0, "S-1-5-8").await.assert_saved();
         app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
         let plain = Credentials::basic(PLAIN.1, "another password");
-        app.get(WHO, &plain).await.assert_status(200);
-        app.command(&["user", "delete", RETIRED.1], "").succeeded();
+        app.get(PRINCIPAL, &plain).await.assert_status(200);
+        app.command(&["user", "delete", RETIRED.1], "").assert_success();
         assert_no_orphans(&app.pool, &version).await;
-        app.command(&["audit", "verify"], "").succeeded();
+        app.command(&["audit", "verify"], "").assert_success();
         app.stop().await;
     }
 }
@@ -123,19 +124,19 @@ async fn dump(pool: PgPool) {
     let administrator = app.administrator();
     // The tests retire this user without an audit event.
     sqlx::raw_sql("UPDATE users SET is_retired = false").execute(&app.pool).await.unwrap();
-    app.command(&["user", "retire", RETIRED.1], "").succeeded();
+    app.command(&["user", "retire", RETIRED.1], "").assert_success();
     app.save(&administrator, PLAIN.0, IDENTIFIER.0, IDENTIFIER.1).await.assert_saved();
     app.ticket(&app.plain()).await;
     app.session(PLAIN.1).await;
-    app.command(&["user", "add", "dora"], "dora-password").succeeded();
-    app.command(&["user", "delete", "dora"], "").succeeded();
+    app.command(&["user", "add", "dora"], "dora-password").assert_success();
+    app.command(&["user", "delete", "dora"], "").assert_success();
     for name in [PLAIN.1, "nobody"] {
         for address in ["127.0.0.1", ELSEWHERE] {
             let guess = format!("guess from {address}");
             login(&app, address, name, &guess).await.assert_unauthenticated();
         }
     }
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     // The last uses of credentials are written in the background.
     app.stop().await;
 

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, WHO, password_of};
+use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, password_of};
 
 fn path(user_id: i32) -> String {
     format!("/keeper/users/{user_id}/tickets")
@@ -37,7 +37,7 @@ async fn valid_tickets_are_listed_newest_first_without_their_text(pool: PgPool) 
             assert!(!info.to_string().contains(&ticket));
             // The id in the list does not authenticate.
             let id = Credentials::Ticket(info["Id"].as_str().unwrap().to_owned());
-            app.get(WHO, &id).await.assert_unauthenticated();
+            app.get(PRINCIPAL, &id).await.assert_unauthenticated();
         }
     }
     sqlx::query!(
@@ -58,8 +58,8 @@ async fn ending_one_ticket_keeps_the_others(pool: PgPool) {
     let ticket_path = format!("{}/{newest}", path(PLAIN.0));
     delete(&app, &app.administrator(), &format!("{}/{newest}", path(1))).await.assert_status(404);
     delete(&app, &first, &ticket_path).await.assert_status(204);
-    app.get(WHO, &second).await.assert_unauthenticated();
-    app.get(WHO, &first).await.assert_status(200);
+    app.get(PRINCIPAL, &second).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &first).await.assert_status(200);
     delete(&app, &first, &ticket_path).await.assert_status(404);
     for wrong in ["x", &newest[1..], &"å".repeat(32)] {
         delete(&app, &first, &format!("{}/{wrong}", path(PLAIN.0))).await.assert_status(404);
@@ -73,13 +73,13 @@ async fn ending_all_tickets_keeps_the_one_in_use(pool: PgPool) {
     let other = Credentials::Ticket(app.ticket(&app.plain()).await);
     let token = Credentials::Bearer(app.token(&app.plain()).await);
     delete(&app, &own, &path(PLAIN.0)).await.assert_status(204);
-    app.get(WHO, &own).await.assert_status(200);
-    app.get(WHO, &other).await.assert_unauthenticated();
-    app.get(WHO, &token).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &own).await.assert_status(200);
+    app.get(PRINCIPAL, &other).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &token).await.assert_unauthenticated();
     assert_eq!(list(&app, &own, PLAIN.0).await.len(), 1);
     delete(&app, &app.administrator(), &path(PLAIN.0)).await.assert_status(204);
-    app.get(WHO, &own).await.assert_unauthenticated();
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &own).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     let event = sqlx::query!(
         "SELECT kind, actor_user_id FROM audit_events WHERE user_id = 278
          ORDER BY sequence DESC LIMIT 1"
@@ -104,7 +104,7 @@ async fn an_expired_ticket_is_not_ended_again(pool: PgPool) {
     .await
     .unwrap();
     delete(&app, &app.plain(), &ticket_path.replace('"', "")).await.assert_status(404);
-    app.get(WHO, &Credentials::Ticket(expired)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::Ticket(expired)).await.assert_unauthenticated();
     let ended =
         sqlx::query_scalar!("SELECT count(*) FROM audit_events WHERE kind = 'ticket_ended'");
     assert_eq!(ended.fetch_one(&app.pool).await.unwrap(), Some(0));
@@ -113,15 +113,16 @@ async fn an_expired_ticket_is_not_ended_again(pool: PgPool) {
 #[sqlx::test]
 async fn retiring_oneself_ends_the_ticket_in_use(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["user", "add", "second", "--administrator"], "a password of hers").succeeded();
+    app.command(&["user", "add", "second", "--administrator"], "a password of hers")
+        .assert_success();
     let own = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let body = json!({"AssociateId": ADMINISTRATOR.0, "Retired": true});
     let answer = app.request(Method::POST, "/api/v1/Agents/User/MakeRetired", &own).json(&body);
     assert_eq!(answer.send().await.unwrap().status(), 204);
-    app.get(WHO, &own).await.assert_unauthenticated();
-    app.command(&["user", "reactivate", ADMINISTRATOR.1], "").succeeded();
-    app.get(WHO, &app.administrator()).await.assert_status(200);
-    app.get(WHO, &own).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &own).await.assert_unauthenticated();
+    app.command(&["user", "reactivate", ADMINISTRATOR.1], "").assert_success();
+    app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
+    app.get(PRINCIPAL, &own).await.assert_unauthenticated();
 }
 
 #[sqlx::test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::support::{Credentials, PLAIN, TestApp, TestIssuer, WHO};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, TestApp, TestIssuer};
 
 /// The time that is this number of seconds from now, in RFC 3339.
 fn time_from_now(seconds: i64) -> String {
@@ -16,11 +16,12 @@ fn time_from_now(seconds: i64) -> String {
 /// Saves a credential of the plain user with the command and these options.
 fn save_with_options(app: &TestApp, type_name: &str, options: &[&str], value: &str) {
     let save = ["credential", "save", "--user", "paul", "--type", type_name];
-    app.command(&[&save, options].concat(), value).succeeded();
+    app.command(&[&save, options].concat(), value).assert_success();
 }
 
 fn credentials(app: &TestApp) -> Vec<Value> {
-    let listed = app.command(&["credential", "list", "--user", "paul", "--json"], "").succeeded();
+    let listed =
+        app.command(&["credential", "list", "--user", "paul", "--json"], "").assert_success();
     serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().clone()
 }
 
@@ -44,12 +45,12 @@ async fn a_password_is_valid_only_within_its_validity_period(pool: PgPool) {
         save_with_options(&app, "CRM5/PASSWORD", &options, "timed");
         // The second login uses the verification cache.
         for _ in 0..2 {
-            let answer = app.get(WHO, &login).await;
+            let answer = app.get(PRINCIPAL, &login).await;
             if is_valid { answer.assert_status(200) } else { answer.assert_unauthenticated() }
         }
     }
     save_with_options(&app, "CRM5/PASSWORD", &[], "timed");
-    app.get(WHO, &login).await.assert_status(200);
+    app.get(PRINCIPAL, &login).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -57,9 +58,9 @@ async fn a_cached_verification_ends_with_the_validity_period(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(3)], "short");
     let login = Credentials::basic(PLAIN.1, "short");
-    app.get(WHO, &login).await.assert_status(200);
+    app.get(PRINCIPAL, &login).await.assert_status(200);
     tokio::time::sleep(Duration::from_secs(4)).await;
-    app.get(WHO, &login).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &login).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -71,7 +72,7 @@ async fn a_tampered_validity_period_is_refused(pool: PgPool) {
         // A constraint of the table refuses an end before the start.
         let edit = edit.replace("valid_from = NULL, valid_from", "valid_to = NULL, valid_from");
         sqlx::raw_sql(sqlx::AssertSqlSafe(edit)).execute(&app.pool).await.unwrap();
-        app.get(WHO, &Credentials::basic(PLAIN.1, "ended")).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "ended")).await.assert_unauthenticated();
     }
 }
 
@@ -81,9 +82,9 @@ async fn an_issuer_token_is_valid_as_long_as_its_identifier(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
     let token = Credentials::Bearer(issuer.token(&TestIssuer::claims("subject")));
     save_with_options(&app, "OpenId", &["--valid-to", &time_from_now(100)], "subject");
-    app.get(WHO, &token).await.assert_status(200);
+    app.get(PRINCIPAL, &token).await.assert_status(200);
     save_with_options(&app, "OpenId", &["--valid-to", &time_from_now(-100)], "subject");
-    app.get(WHO, &token).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &token).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -114,9 +115,9 @@ async fn an_expired_credential_does_not_hide_one_of_another_type(pool: PgPool) {
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
     save_with_options(&app, "CRM5/PASSWORD", &["--valid-to", &time_from_now(-100)], "same");
-    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "same")).await.assert_unauthenticated();
     save_with_options(&app, "Pin", &[], "same");
-    app.get(WHO, &Credentials::basic(PLAIN.1, "same")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "same")).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -126,7 +127,7 @@ async fn a_credential_type_sets_the_validity_of_its_credentials(pool: PgPool) {
         additional_types = [{ name = "Pin", kind = "secret", usable_for_basic = true, validity_days = 30 }]"#;
     let app = TestApp::spawn_with(pool, &[], settings).await;
     app.save(&app.administrator(), PLAIN.0, "Pin", "1234").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "1234")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "1234")).await.assert_status(200);
     let pin = credentials(&app).into_iter().find(|credential| credential["type"] == "Pin").unwrap();
     let end = OffsetDateTime::parse(pin["valid_to"].as_str().unwrap(), &Rfc3339).unwrap();
     let days = (end - OffsetDateTime::now_utc()).as_seconds_f64() / 86400.0;
@@ -144,9 +145,9 @@ async fn an_invalid_validity_period_is_refused_with_the_option_name(pool: PgPool
         (vec!["--valid-to", "9999-12-31T23:59:59-01:00"], "--valid-to: is out of range"),
         (vec!["--valid-from", &later, "--valid-to", &sooner], "--valid-to: ends before it begins"),
     ] {
-        app.command(&[&save, &options[..]].concat(), "x").failed_saying(message);
+        app.command(&[&save, &options[..]].concat(), "x").assert_error(message);
     }
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 /// The recorded use of a credential.
@@ -179,13 +180,13 @@ async fn last_use(app: &TestApp) -> LastUse {
 #[sqlx::test]
 async fn the_last_use_is_recorded_at_most_once_a_minute(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let other = app.another(&[]).await;
-    app.get(WHO, &Credentials::basic(PLAIN.1, "wrong")).await.assert_unauthenticated();
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    let other = app.spawn_instance(&[]).await;
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "wrong")).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     let first = last_use(&app).await;
     assert_eq!((first.scheme.as_str(), first.address.as_deref()), ("basic", Some("127.0.0.1")));
     for app in [&app, &other] {
-        app.get(WHO, &app.plain()).await.assert_status(200);
+        app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(last_use(&app).await, first);
@@ -194,8 +195,8 @@ async fn the_last_use_is_recorded_at_most_once_a_minute(pool: PgPool) {
         .execute(&app.pool)
         .await
         .unwrap();
-    let third = app.another(&[]).await;
-    third.get(WHO, &app.plain()).await.assert_status(200);
+    let third = app.spawn_instance(&[]).await;
+    third.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     for _ in 0..100 {
         if last_use(&app).await.time >= first.time {
             break;
@@ -218,8 +219,8 @@ async fn recording_the_last_use_neither_waits_nor_delays_a_login(pool: PgPool) {
         .fetch_one(&mut *transaction)
         .await
         .unwrap();
-    app.get(WHO, &app.plain()).await.assert_status(200);
-    app.get(WHO, &app.administrator()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
     for _ in 0..200 {
         let is_recorded = sqlx::query_scalar!(
             r#"SELECT last_used_at IS NOT NULL AS "noted!" FROM credentials WHERE user_id = 1"#

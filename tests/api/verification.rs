@@ -43,7 +43,7 @@ async fn audit_verify_finds_nothing_after_changes_by_the_service(pool: PgPool) {
     let administrator = app.administrator();
     app.save(&administrator, PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
     app.save(&administrator, PLAIN.0, "", "another password").await.assert_saved();
-    let run = |arguments: &[&str]| app.command(arguments, "").succeeded();
+    let run = |arguments: &[&str]| app.command(arguments, "").assert_success();
     run(&["user", "grant-admin", "paul"]);
     run(&["user", "revoke-admin", "paul"]);
     run(&["user", "retire", "paul"]);
@@ -53,7 +53,7 @@ async fn audit_verify_finds_nothing_after_changes_by_the_service(pool: PgPool) {
     let new = app.add_key();
     run(&["rotate-key", "use", &new]);
     run(&["rotate-key", "reseal"]);
-    app.command(&["credential", "save", "--user", "paul"], "a third password").succeeded();
+    app.command(&["credential", "save", "--user", "paul"], "a third password").assert_success();
     assert_eq!(verify(&app, &[]), (0, Vec::new()));
     let table = app.command(&["audit", "verify"], "");
     assert!(table.stderr.contains("3 chains and 0 anchors verified, 0 findings"), "{table:?}");
@@ -149,13 +149,13 @@ async fn audit_verify_finds_every_change_made_in_the_database(pool: PgPool) {
 async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool: PgPool) {
     let app = app_with_intact_chains(pool).await;
     copy_tables(&app).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut serve = keeper(&["serve"]);
     serve.envs(app.variables()).env("KEEPER__AUDIT__ANCHOR_SECONDS", "1");
     let server = Server::start(serve).unwrap();
     let body = serde_json::json!({"UserId": PLAIN.0, "Credential": {"Value": "another"}});
     let request = app.client.post(format!("{}{}", server.ready, crate::support::SAVE));
-    let saved = app.administrator().put_into(request).json(&body).send().await.unwrap();
+    let saved = app.administrator().apply_to(request).json(&body).send().await.unwrap();
     assert_eq!(saved.status(), 200);
     server.signal(Signal::TERM);
     let (_, log) = server.wait();
@@ -197,7 +197,7 @@ async fn a_rolled_back_credential_is_found_and_a_whole_user_only_by_anchors(pool
     let finished = app.command(&["audit", "verify", anchors[0], anchors[1]], "");
     assert_eq!(finished.code, 1);
     assert!(finished.stderr.contains("belongs to another installation"), "{finished:?}");
-    let all = app.command(&["audit", "anchor"], "").succeeded();
+    let all = app.command(&["audit", "anchor"], "").assert_success();
     fs::write(&file, &all).unwrap();
     assert_eq!((all.lines().count(), verify(&app, &anchors).0), (3, 0));
 }

@@ -9,24 +9,24 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Method;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, SAVE, TestApp, WHO};
+use crate::support::{Answer, Credentials, PRINCIPAL, SAVE, TestApp};
 
 #[sqlx::test]
 async fn missing_credentials_are_answered_as_the_vendor_does(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    let answer = app.get(PRINCIPAL, &Credentials::Anonymous).await;
     answer.assert_refused(401, "ArgumentException", "xsrf_missing");
     let message = answer.json()["Message"].as_str().unwrap().to_owned();
     assert!(message.starts_with("X-XSRF-TOKEN HTTP header missing."), "{message}");
     let request =
-        app.request(Method::GET, WHO, &Credentials::Anonymous).header("X-XSRF-TOKEN", "x");
+        app.request(Method::GET, PRINCIPAL, &Credentials::Anonymous).header("X-XSRF-TOKEN", "x");
     Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
 async fn a_401_challenges_with_every_scheme_except_basic(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let answer = app.get(WHO, &Credentials::basic("anna", "wrong")).await;
+    let answer = app.get(PRINCIPAL, &Credentials::basic("anna", "wrong")).await;
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
     assert_eq!(challenges, ["SOTicket", r#"Bearer realm="Credential Keeper""#]);
 }
@@ -35,7 +35,7 @@ async fn a_401_challenges_with_every_scheme_except_basic(pool: PgPool) {
 async fn basic_is_offered_when_configured(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__AUTHENTICATION__BASIC_CHALLENGE", "true")], "").await;
-    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    let answer = app.get(PRINCIPAL, &Credentials::Anonymous).await;
     let challenges = answer.headers.get_all("www-authenticate").iter();
     let basic = r#"Basic realm="Credential Keeper", charset="UTF-8""#;
     assert!(challenges.into_iter().any(|challenge| challenge == basic));
@@ -48,7 +48,7 @@ async fn basic_is_offered_when_it_is_the_only_scheme(pool: PgPool) {
         ("KEEPER__AUTHENTICATION__BEARER", "false"),
     ];
     let app = TestApp::spawn_with(pool, &other_schemes_disabled, "").await;
-    let answer = app.get(WHO, &Credentials::Anonymous).await;
+    let answer = app.get(PRINCIPAL, &Credentials::Anonymous).await;
     assert!(answer.header("www-authenticate").starts_with("Basic "));
 }
 
@@ -57,7 +57,7 @@ async fn a_repeated_unknown_or_malformed_header_is_refused(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let valid = format!("Basic {}", STANDARD.encode("anna:anna-password"));
     let request = app
-        .request(Method::GET, WHO, &Credentials::Raw(valid.clone()))
+        .request(Method::GET, PRINCIPAL, &Credentials::Raw(valid.clone()))
         .header("Authorization", &valid);
     Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
     for header in [
@@ -71,11 +71,11 @@ async fn a_repeated_unknown_or_malformed_header_is_refused(pool: PgPool) {
         "Basic /zr/",
         "",
     ] {
-        app.get(WHO, &Credentials::Raw(header.to_owned())).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::Raw(header.to_owned())).await.assert_unauthenticated();
     }
     for spelling in ["bAsIc", "BASIC"] {
         let header = valid.replacen("Basic", spelling, 1);
-        app.get(WHO, &Credentials::Raw(header)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::Raw(header)).await.assert_status(200);
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_repeated_unknown_or_malformed_header_is_refused(pool: PgPool) {
 async fn a_header_never_falls_back_to_a_cookie(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let request = app
-        .request(Method::GET, WHO, &Credentials::basic("anna", "wrong"))
+        .request(Method::GET, PRINCIPAL, &Credentials::basic("anna", "wrong"))
         .header("Cookie", "ASP.NET_SessionId=x; XSRF-TOKEN=y")
         .header("X-XSRF-TOKEN", "y");
     Answer::read(request.send().await.unwrap()).await.assert_unauthenticated();
@@ -94,9 +94,9 @@ async fn a_ticket_is_accepted_as_the_basic_user_name(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let ticket = app.ticket(&app.plain()).await;
     let basic_header = |pair: String| Credentials::Raw(format!("Basic {}", STANDARD.encode(pair)));
-    app.get(WHO, &basic_header(format!("{ticket}:"))).await.assert_status(200);
-    app.get(WHO, &basic_header(format!("{ticket}:x"))).await.assert_unauthenticated();
-    app.get(WHO, &basic_header(ticket.clone())).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &basic_header(format!("{ticket}:"))).await.assert_status(200);
+    app.get(PRINCIPAL, &basic_header(format!("{ticket}:x"))).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &basic_header(ticket.clone())).await.assert_unauthenticated();
     // It authenticates as a ticket, so it cannot save as the current password could.
     app.save(&basic_header(format!("{ticket}:")), 278, "", "x").await.assert_forbidden();
 }
@@ -149,7 +149,7 @@ async fn unknown_and_invalid_names_are_answered_like_a_wrong_password(pool: PgPo
         (long.as_str(), "x"),
         ("anna", &"x".repeat(2000)),
     ] {
-        let answer = app.get(WHO, &Credentials::basic(name, password)).await;
+        let answer = app.get(PRINCIPAL, &Credentials::basic(name, password)).await;
         answer.assert_unauthenticated();
         let mut body = answer.json();
         body["RequestId"] = "".into();

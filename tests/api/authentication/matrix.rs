@@ -2,7 +2,9 @@
 
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Credentials, PLAIN, RETIRED, SAVE, TestApp, WHO, password_of};
+use crate::support::{
+    ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, RETIRED, SAVE, TestApp, password_of,
+};
 
 const USERS: [(i32, &str); 3] = [ADMINISTRATOR, PLAIN, RETIRED];
 
@@ -12,7 +14,7 @@ async fn assert_accepted_unless_retired(
     credentials: &Credentials,
     user: (i32, &str),
 ) {
-    let answer = app.get(WHO, credentials).await;
+    let answer = app.get(PRINCIPAL, credentials).await;
     if user == RETIRED {
         answer.assert_unauthenticated();
     } else {
@@ -50,12 +52,12 @@ async fn basic_accepts_only_current_passwords_of_active_users(pool: PgPool) {
             Credentials::basic(user.1, ""),
             Credentials::Raw("Basic ???".to_owned()),
         ] {
-            app.get(WHO, &wrong).await.assert_unauthenticated();
+            app.get(PRINCIPAL, &wrong).await.assert_unauthenticated();
         }
         // Revoked: another password has replaced it.
         if user != ADMINISTRATOR {
             app.save(&app.administrator(), user.0, "", "replaced").await.assert_saved();
-            app.get(WHO, &basic(user)).await.assert_unauthenticated();
+            app.get(PRINCIPAL, &basic(user)).await.assert_unauthenticated();
         }
     }
 }
@@ -70,13 +72,13 @@ async fn so_ticket_accepts_only_valid_tickets_of_active_users(pool: PgPool) {
         let (other, _) = issue_ticket_and_token(&app, user).await;
         let truncated = ticket[..ticket.len() - 4].to_owned();
         for malformed in [truncated, "7T:".to_owned(), "x".to_owned(), ticket.to_lowercase()] {
-            app.get(WHO, &Credentials::Ticket(malformed)).await.assert_unauthenticated();
+            app.get(PRINCIPAL, &Credentials::Ticket(malformed)).await.assert_unauthenticated();
         }
         // Revoked right after it was issued.
         let revoked_early =
-            app.command(&["ticket", "issue", "--user", ADMINISTRATOR.1], "").succeeded();
-        app.command(&["ticket", "revoke"], &revoked_early).succeeded();
-        app.get(WHO, &Credentials::Ticket(revoked_early)).await.assert_unauthenticated();
+            app.command(&["ticket", "issue", "--user", ADMINISTRATOR.1], "").assert_success();
+        app.command(&["ticket", "revoke"], &revoked_early).assert_success();
+        app.get(PRINCIPAL, &Credentials::Ticket(revoked_early)).await.assert_unauthenticated();
         // Expired.
         sqlx::query!(
             "UPDATE tickets SET created_at = now() - interval '2 days',
@@ -86,12 +88,12 @@ async fn so_ticket_accepts_only_valid_tickets_of_active_users(pool: PgPool) {
         .execute(&app.pool)
         .await
         .unwrap();
-        app.get(WHO, &valid).await.assert_unauthenticated();
-        app.get(WHO, &Credentials::Ticket(other)).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &valid).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::Ticket(other)).await.assert_unauthenticated();
         // Revoked.
         let (revoked, _) = issue_ticket_and_token(&app, user).await;
-        app.command(&["ticket", "revoke"], &revoked).succeeded();
-        app.get(WHO, &Credentials::Ticket(revoked)).await.assert_unauthenticated();
+        app.command(&["ticket", "revoke"], &revoked).assert_success();
+        app.get(PRINCIPAL, &Credentials::Ticket(revoked)).await.assert_unauthenticated();
     }
 }
 
@@ -111,12 +113,12 @@ async fn bearer_accepts_only_valid_tokens_of_active_users(pool: PgPool) {
             "x".to_owned(),
             token.replacen("8A:Keeper", "8A:Other", 1),
         ] {
-            app.get(WHO, &Credentials::Bearer(wrong)).await.assert_unauthenticated();
+            app.get(PRINCIPAL, &Credentials::Bearer(wrong)).await.assert_unauthenticated();
         }
         // Revoked: replacing the password ends every token that it issued.
         let new_password = password_of(user.1);
-        app.command(&["credential", "save", "--user", user.1], &new_password).succeeded();
-        app.get(WHO, &valid).await.assert_unauthenticated();
+        app.command(&["credential", "save", "--user", user.1], &new_password).assert_success();
+        app.get(PRINCIPAL, &valid).await.assert_unauthenticated();
     }
 }
 
@@ -126,14 +128,14 @@ async fn an_expired_token_is_refused(pool: PgPool) {
         TestApp::spawn_with(pool, &[("KEEPER__ACCESS_TOKENS__LIFETIME_SECONDS", "1")], "").await;
     for user in USERS {
         let token = Credentials::Bearer(issue_ticket_and_token(&app, user).await.1);
-        let mut answer = app.get(WHO, &token).await;
+        let mut answer = app.get(PRINCIPAL, &token).await;
         // Expiry is in whole seconds, so the token expires one to two seconds after it was issued.
         for _ in 0..200 {
             if answer.status == 401 {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            answer = app.get(WHO, &token).await;
+            answer = app.get(PRINCIPAL, &token).await;
         }
         answer.assert_unauthenticated();
     }
@@ -154,13 +156,13 @@ async fn a_disabled_scheme_authenticates_nobody(pool: PgPool) {
         .unwrap();
         let app = TestApp::spawn_with(pool.clone(), &[(setting, "false")], "").await;
         for user in [ADMINISTRATOR, PLAIN] {
-            let ticket = app.command(&["ticket", "issue", "--user", user.1], "").succeeded();
+            let ticket = app.command(&["ticket", "issue", "--user", user.1], "").assert_success();
             let enabled =
                 if disabled == 0 { Credentials::Ticket(ticket.clone()) } else { basic(user) };
             let token = app.token(&enabled).await;
             let all = [basic(user), Credentials::Ticket(ticket), Credentials::Bearer(token)];
             for (number, credentials) in all.iter().enumerate() {
-                let answer = app.get(WHO, credentials).await;
+                let answer = app.get(PRINCIPAL, credentials).await;
                 if number == disabled {
                     answer.assert_unauthenticated();
                 } else {

@@ -14,7 +14,7 @@ use std::{
 use reqwest::blocking;
 use rustix::process::{Pid, Signal};
 
-use crate::support::{SAVE, Server, WHO, keeper};
+use crate::support::{PRINCIPAL, SAVE, Server, keeper};
 
 /// A data folder that all accounts can access, and a private temporary folder that must be empty at
 /// the end.
@@ -92,7 +92,7 @@ fn save(server: &Server, value: &str) -> u16 {
 }
 
 fn log_in(server: &Server, password: &str) -> u16 {
-    let request = blocking::Client::new().get(format!("{}{WHO}", server.ready));
+    let request = blocking::Client::new().get(format!("{}{PRINCIPAL}", server.ready));
     request.basic_auth("demo", Some(password)).send().unwrap().status().as_u16()
 }
 
@@ -204,7 +204,7 @@ fn dev_listens_on_loopback_only_and_accepts_loopback_names_only() {
     assert!(message.contains("loopback only"), "{message}");
     let server = demo.start();
     let status = |host: &str| {
-        let request = blocking::Client::new().get(format!("{}{WHO}", server.ready));
+        let request = blocking::Client::new().get(format!("{}{PRINCIPAL}", server.ready));
         request.header("Host", host).basic_auth("demo", Some("demo")).send().unwrap().status()
     };
     for host in ["localhost:8080", "127.0.0.1", "[::1]:8080"] {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use crate::support::{Credentials, TestApp, WHO, keeper};
+use crate::support::{Credentials, PRINCIPAL, TestApp, keeper};
 
 /// A temporary folder with a file of these lines.
 pub(super) fn file(lines: &[String]) -> (TempDir, PathBuf) {
@@ -34,7 +34,7 @@ pub(super) fn user(name: &str, value: &str) -> String {
 }
 
 pub(super) async fn logs_in(app: &TestApp, name: &str, value: &str) -> bool {
-    app.get(WHO, &Credentials::basic(name, value)).await.status == 200
+    app.get(PRINCIPAL, &Credentials::basic(name, value)).await.status == 200
 }
 
 #[sqlx::test]
@@ -135,7 +135,7 @@ async fn a_dry_run_reports_the_same_and_writes_nothing(pool: PgPool) {
 async fn importing_an_export_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), 278, "ActiveDirectory", "S-1-5-7").await.assert_saved();
-    let exported = app.command(&["export"], "").succeeded();
+    let exported = app.command(&["export"], "").assert_success();
     let lines: Vec<_> = exported.lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 3);
     assert!(!exported.contains("S-1-5-7") && !exported.contains("argon2"), "{exported}");
@@ -315,7 +315,7 @@ async fn thousands_of_imported_hashes_are_written_in_batches_and_each_is_complet
     assert_eq!((row.version, row.audit_sequence), (4, 4));
     assert_eq!(row.kinds, "user_added administrator_granted user_retired credential_saved");
     // Users of a batch can be changed like others.
-    app.command(&["user", "reactivate", "whole"], "").succeeded();
+    app.command(&["user", "reactivate", "whole"], "").assert_success();
     assert!(logs_in(&app, "whole", "correct horse").await);
     app.save(&app.administrator(), 5000, "", "another").await.assert_saved();
     assert!(logs_in(&app, "whole", "another").await);
@@ -329,11 +329,11 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     assert_eq!(import(&app, &path, &[]).0, 0);
     let archive = folder.path().join("whole.keeper");
     let whole = ["export", "--whole", archive.to_str().unwrap()];
-    app.command(&whole, "too short").failed_saying("at least 12 bytes");
+    app.command(&whole, "too short").assert_error("at least 12 bytes");
     assert!(!archive.exists() && !archive.with_extension("keeper.unfinished").exists());
-    let said = app.command(&whole, "a long passphrase").succeeded();
+    let said = app.command(&whole, "a long passphrase").assert_success();
     assert_eq!(said, "");
-    app.command(&whole, "a long passphrase").failed_saying("already exists");
+    app.command(&whole, "a long passphrase").assert_error("already exists");
     let bytes = fs::read(&archive).unwrap();
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&archive).unwrap().permissions());
@@ -347,7 +347,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
         .await
         .unwrap();
     let keyring = folder.path().join("other.json");
-    let other = app.another(&[]).await;
+    let other = app.spawn_instance(&[]).await;
     let import_whole = |passphrase: &str| {
         let mut command = keeper(&["import", archive.to_str().unwrap()]);
         command.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
@@ -355,12 +355,12 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     };
     let mut generate = keeper(&["keys", "generate"]);
     generate.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
-    crate::support::run_with_input(generate, "").succeeded();
-    import_whole("another passphrase").failed_saying("the passphrase is wrong");
-    assert_eq!(import_whole("a long passphrase").succeeded().lines().count(), 4);
+    crate::support::run_with_input(generate, "").assert_success();
+    import_whole("another passphrase").assert_error("the passphrase is wrong");
+    assert_eq!(import_whole("a long passphrase").assert_success().lines().count(), 4);
     drop(other);
     let keyring = [("KEEPER__KEYRING__FILE", keyring.to_str().unwrap())];
-    let other = app.another(&keyring).await;
+    let other = app.spawn_instance(&keyring).await;
     for (name, password) in [("anna", "anna-password"), ("paul", "paul-password")] {
         assert!(logs_in(&other, name, password).await, "{name}");
     }
@@ -372,7 +372,7 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     let mut damaged = bytes.clone();
     *damaged.last_mut().unwrap() ^= 1;
     fs::write(&archive, damaged).unwrap();
-    import_whole("a long passphrase").failed_saying("damaged");
+    import_whole("a long passphrase").assert_error("damaged");
 }
 
 #[sqlx::test]
@@ -425,7 +425,7 @@ async fn a_few_lines_are_written_without_copy_in_file_order(pool: PgPool) {
     }
     for number in [0, 20, 39] {
         let shown = app.command(&["user", "show", &format!("pair-{number}"), "--json"], "");
-        let shown: Value = serde_json::from_str(&shown.succeeded()).unwrap();
+        let shown: Value = serde_json::from_str(&shown.assert_success()).unwrap();
         assert_eq!(shown["display_name"], format!("second {number}"));
         assert!(logs_in(&app, &format!("pair-{number}"), "correct horse").await);
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::import::{file, import, logs_in, user};
-use crate::support::{Finished, TestApp, keeper};
+use crate::support::{CommandOutput, TestApp, keeper};
 
 /// Starts an import, and signals it when it has told sixty results.
 fn stopped(app: &TestApp, path: &Path, signal: Signal) -> Vec<u64> {
@@ -82,7 +82,7 @@ async fn a_checkpoint_of_a_changed_file_is_rejected(pool: PgPool) {
     let (code, results, said) = import(&app, &path, &[]);
     assert_eq!((code, results.len()), (1, 0), "{said}");
     assert!(said.contains("the imported file has changed"), "{said}");
-    app.command(&["import", "/nowhere"], "").failed_saying("/nowhere: No such file");
+    app.command(&["import", "/nowhere"], "").assert_error("/nowhere: No such file");
 }
 
 /// Lines about existing users.
@@ -199,7 +199,7 @@ async fn standard_input_is_imported_and_a_blocked_pipe_stops_at_once(pool: PgPoo
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
     app.command(&["import", folder], "")
-        .failed_saying("resuming needs a regular file, not a pipe or a directory");
+        .assert_error("resuming needs a regular file, not a pipe or a directory");
 }
 
 #[sqlx::test]
@@ -211,9 +211,9 @@ async fn a_byte_order_mark_is_skipped_and_another_encoding_is_named(pool: PgPool
     assert!(logs_in(&app, "first", "v").await && logs_in(&app, "second", "v").await);
     let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(&path, utf_16).unwrap();
-    app.command(&["import", path.to_str().unwrap()], "").failed_saying("is UTF-16; convert it");
+    app.command(&["import", path.to_str().unwrap()], "").assert_error("is UTF-16; convert it");
     // The same applies to every other input.
-    app.command(&["credential", "save", "--user", "paul"], "\u{feff}typed\r\n").succeeded();
+    app.command(&["credential", "save", "--user", "paul"], "\u{feff}typed\r\n").assert_success();
     assert!(logs_in(&app, "paul", "typed").await);
     let marked = |name: &str, text: &str| {
         let file = folder.path().join(name);
@@ -228,7 +228,7 @@ async fn a_byte_order_mark_is_skipped_and_another_encoding_is_named(pool: PgPool
         .env("KEEPER__KEYRING__FILE", marked("keyring.json", &keyring))
         .env("KEEPER__DATABASE__PASSWORD_FILE", marked("password", "unused"))
         .env("KEEPER_CONFIG", marked("settings.toml", "[log]\nlevel = \"info\"\n"));
-    crate::support::run_with_input(command, "typed").succeeded();
+    crate::support::run_with_input(command, "typed").assert_success();
 }
 
 /// Starts a command, signals it while it waits for a lock, and releases the lock.
@@ -237,7 +237,7 @@ async fn signalled(
     arguments: &[&str],
     lock_statement: &'static str,
     signal: Signal,
-) -> Finished {
+) -> CommandOutput {
     let mut lock = app.pool.begin().await.unwrap();
     sqlx::raw_sql(lock_statement).execute(&mut *lock).await.unwrap();
     let mut command = keeper(arguments);
@@ -245,13 +245,13 @@ async fn signalled(
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"a long passphrase").unwrap();
-    app.until_blocked(1).await;
+    app.wait_for_blocked_sessions(1).await;
     kill_process(Pid::from_child(&child), signal).unwrap();
     // The signal arrives before the lock is released.
     tokio::time::sleep(Duration::from_millis(200)).await;
     lock.rollback().await.unwrap();
     let output = child.wait_with_output().unwrap();
-    Finished {
+    CommandOutput {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -268,14 +268,14 @@ async fn every_long_command_stops_gracefully_at_every_signal(pool: PgPool) {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let export = ["export", "--whole", archive.to_str().unwrap()];
         let exported = signalled(&app, &export, users, signal).await;
-        exported.failed_saying("stopped; no file was written");
+        exported.assert_error("stopped; no file was written");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{signal:?}");
         let verified = signalled(&app, &["audit", "verify"], users, signal).await;
-        verified.failed_saying("stopped before everything was verified");
+        verified.assert_error("stopped before everything was verified");
     }
     let added = app.add_key();
-    app.command(&["rotate-key", "use", &added], "").succeeded();
+    app.command(&["rotate-key", "use", &added], "").assert_success();
     let resealed = signalled(&app, &["rotate-key", "reseal"], credentials, Signal::TERM).await;
-    resealed.failed_saying("stopped; run the same command to resume");
-    app.command(&["rotate-key", "reseal"], "").succeeded();
+    resealed.assert_error("stopped; run the same command to resume");
+    app.command(&["rotate-key", "reseal"], "").assert_success();
 }

@@ -9,7 +9,7 @@ use rustix::{
 use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 
-use crate::support::{Credentials, PLAIN, SAVE, Server, TestApp, WHO, keeper, started};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper, started};
 
 fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, String> {
     let mut command = keeper(&["serve"]);
@@ -20,7 +20,7 @@ fn serve_with(app: &TestApp, variables: &[(&str, &str)]) -> Result<Server, Strin
 #[sqlx::test]
 async fn serve_rejects_unsafe_settings_with_a_reason(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     for (variable, value, reason) in [
         ("KEEPER__HTTP__LISTEN", "0.0.0.0:0", "http.listen"),
         ("KEEPER__HASHING__ITERATIONS", "1", "hashing"),
@@ -47,7 +47,7 @@ async fn serve_rejects_the_database_of_a_demo(pool: PgPool) {
         .unwrap();
     let message = serve_with(&app, &[]).err().unwrap();
     assert!(message.contains("development database"), "{message}");
-    app.command(&["migrate"], "").failed_saying("development database");
+    app.command(&["migrate"], "").assert_error("development database");
 }
 
 #[sqlx::test(migrations = false)]
@@ -66,12 +66,12 @@ async fn serve_requires_the_migrations_that_migrate_applies(pool: PgPool) {
         command
     };
     let run = |arguments: &[&str]| crate::support::run_with_input(command(arguments), "");
-    run(&["keys", "generate"]).succeeded();
+    run(&["keys", "generate"]).assert_success();
     let message = Server::start(command(&["serve"])).err().unwrap();
     assert!(message.contains("credential-keeper migrate"), "{message}");
-    run(&["user", "list"]).failed_saying("credential-keeper migrate");
+    run(&["user", "list"]).assert_error("credential-keeper migrate");
     for _ in 0..2 {
-        run(&["migrate"]).succeeded();
+        run(&["migrate"]).assert_success();
     }
     let kind = sqlx::query_scalar!("SELECT kind FROM installation");
     assert_eq!(kind.fetch_one(&pool).await.unwrap(), "production");
@@ -87,7 +87,7 @@ async fn serve_applies_migrations_if_configured(pool: PgPool) {
     let keyring = folder.path().join("keyring.json");
     let mut generate = keeper(&["keys", "generate", "--file"]);
     generate.arg(&keyring);
-    crate::support::run_with_input(generate, "").succeeded();
+    crate::support::run_with_input(generate, "").assert_success();
     let mut command = keeper(&["serve"]);
     command
         .env("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().as_str())
@@ -104,7 +104,7 @@ async fn serve_applies_migrations_if_configured(pool: PgPool) {
 #[sqlx::test]
 async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let server = serve_with(&app, &[]).unwrap();
     let url = format!("{}{SAVE}", server.ready);
     // All saves wait for the locked row, so all have been accepted.
@@ -116,11 +116,11 @@ async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
     let saves: Vec<_> = (0..10)
         .map(|number| {
             let body = json!({"UserId": PLAIN.0, "Credential": {"Value": format!("v{number}")}});
-            let request = app.administrator().put_into(app.client.post(&url)).json(&body);
+            let request = app.administrator().apply_to(app.client.post(&url)).json(&body);
             tokio::spawn(request.send())
         })
         .collect();
-    app.until_blocked(10).await;
+    app.wait_for_blocked_sessions(10).await;
     server.signal(Signal::TERM);
     tokio::time::sleep(Duration::from_millis(300)).await;
     held.rollback().await.unwrap();
@@ -136,15 +136,15 @@ async fn accepted_requests_finish_before_the_exit(pool: PgPool) {
 #[sqlx::test]
 async fn an_acknowledged_save_survives_a_kill(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let server = serve_with(&app, &[]).unwrap();
     let body = json!({"UserId": PLAIN.0, "Credential": {"Value": "acknowledged"}});
     let url = format!("{}{SAVE}", server.ready);
-    let request = app.administrator().put_into(app.client.post(url)).json(&body);
+    let request = app.administrator().apply_to(app.client.post(url)).json(&body);
     assert_eq!(request.send().await.unwrap().status(), 200);
     server.signal(Signal::KILL);
     server.wait();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "acknowledged")).await.assert_status(200);
 }
 
 /// The rest of the line of `/proc/<process>/<file>` that starts with `start`.
@@ -182,7 +182,7 @@ fn drop_the_capability() {
 #[sqlx::test]
 async fn core_dumps_are_disabled_and_memory_is_locked_if_allowed(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.command(&["migrate"], "").succeeded();
+    app.command(&["migrate"], "").assert_success();
     let mut rights = Vec::new();
     for change in [keep_rights, forbid_memory_locking, drop_the_capability] {
         change();

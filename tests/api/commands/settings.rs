@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{Finished, keeper, run_with_input};
+use crate::support::{CommandOutput, keeper, run_with_input};
 
 /// A folder with a keyring, and valid settings.
 struct Installation {
@@ -19,7 +19,7 @@ struct Installation {
 impl Installation {
     fn new() -> Self {
         let installation = Self { folder: tempfile::tempdir().unwrap() };
-        installation.run(&["keys", "generate"], &[]).succeeded();
+        installation.run(&["keys", "generate"], &[]).assert_success();
         installation
     }
 
@@ -36,7 +36,7 @@ impl Installation {
         path.to_str().unwrap().to_owned()
     }
 
-    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> CommandOutput {
         let mut command = keeper(arguments);
         command
             .env("KEEPER__KEYRING__FILE", self.path("keyring.json"))
@@ -114,7 +114,7 @@ fn every_command_rejects_a_secret_file_with_open_permissions() {
         for arguments in [&["serve"][..], &["migrate"], &["user", "list"]] {
             let finished = installation.run(arguments, &variables);
             assert!(!finished.stderr.contains("marker"), "{finished:?}");
-            finished.failed_saying(&format!("{setting}: permissions on "));
+            finished.assert_error(&format!("{setting}: permissions on "));
         }
         assert_eq!(installation.problems(&variables), [setting]);
     }
@@ -129,7 +129,7 @@ fn a_keyring_keeps_its_readers_when_a_key_is_added() {
     let path = installation.path("keyring.json");
     for mode in [0o440, 0o400] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        installation.run(&["rotate-key", "add"], &[]).succeeded();
+        installation.run(&["rotate-key", "add"], &[]).assert_success();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
     }
 }
@@ -154,12 +154,12 @@ fn every_command_rejects_a_database_url_with_ignored_or_ambiguous_parts() {
         for arguments in [&["serve"][..], &["migrate"], &["user", "list"]] {
             let finished = installation.run(arguments, &variables);
             assert!(!finished.stderr.contains("marker"), "{finished:?}");
-            finished.failed_saying("database.url: ");
+            finished.assert_error("database.url: ");
         }
     }
     let named =
         installation.run(&["migrate"], &[("KEEPER__DATABASE__URL", "postgres://h/d?sslcrl=z")]);
-    named.failed_saying("the parameter sslcrl");
+    named.assert_error("the parameter sslcrl");
     let password = installation.file("password", "p", 0o400);
     let twice = [
         ("KEEPER__DATABASE__URL", "postgres://u:p@h/d"),
@@ -176,7 +176,7 @@ fn a_database_is_reached_by_its_ipv6_address() {
     let called = std::thread::spawn(move || listener.accept().map(drop));
     let finished = installation.run(&["migrate"], &[("KEEPER__DATABASE__URL", &url)]);
     assert!(called.join().unwrap().is_ok());
-    finished.failed_saying("cannot be reached");
+    finished.assert_error("cannot be reached");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn shown_settings_are_a_valid_file_without_secrets() {
     "#;
     let file = installation.file("settings.toml", text, 0o400);
     let show = |variables: &[(&str, &str)]| {
-        installation.run(&["config", "check", "--show"], variables).succeeded()
+        installation.run(&["config", "check", "--show"], variables).assert_success()
     };
     let shown = show(&[
         ("KEEPER_CONFIG", &file),

@@ -63,13 +63,13 @@ async fn a_database_that_is_never_ready_is_reported_with_the_next_step(pool: PgP
         for part in ["waiting up to 1 s", "database.startup_wait_seconds", "database.url"] {
             assert!(finished.stderr.contains(part), "{command}: {finished:?}");
         }
-        finished.failed_saying("check that PostgreSQL is running");
+        finished.assert_error("check that PostgreSQL is running");
     }
     // Other commands fail at once.
     let started = Instant::now();
     let mut process = keeper(&["user", "list"]);
     process.envs(app.variables()).env("KEEPER__DATABASE__URL", &url);
-    crate::support::run_with_input(process, "").failed_saying("the database cannot be reached");
+    crate::support::run_with_input(process, "").assert_error("the database cannot be reached");
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::{RequestBody, save};
-use crate::support::{Credentials, PLAIN, TestApp, WHO};
+use crate::support::{Credentials, PLAIN, PRINCIPAL, TestApp};
 
 const JSON: &str = "application/json";
 const CALLS: &str = "/api/v1/Agents/User";
@@ -20,7 +20,7 @@ async fn a_quoted_number_is_accepted_as_an_id(pool: PgPool) {
         let value = format!("password {number}");
         let body = format!("{{\"UserId\":{id},\"Credential\":{{\"Value\":\"{value}\"}}}}");
         save(&app, &administrator, &RequestBody::new(JSON, body), &[]).await.assert_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
     }
     let ids = json!(["278", 1, " 300 "]);
     let path = format!("{CALLS}/GetUserInfoList");
@@ -41,7 +41,7 @@ async fn a_number_or_boolean_is_accepted_as_text(pool: PgPool) {
             "{{\"UserId\":278,\"Credential\":{{\"Value\":{value},\"DisplayValue\":{value}}}}}"
         );
         save(&app, &administrator, &RequestBody::new(JSON, body), &[]).await.assert_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, value)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, value)).await.assert_status(200);
         let displayed =
             sqlx::query_scalar!("SELECT display_value FROM credentials WHERE user_id = 278");
         assert_eq!(displayed.fetch_one(&app.pool).await.unwrap(), value);

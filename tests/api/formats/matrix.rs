@@ -7,7 +7,7 @@ use super::{
     RequestBody, save, stored,
     writing::{FORM_TYPE, SavedCredential, XML_TYPES},
 };
-use crate::support::{Answer, Credentials, PLAIN, SAVE, TestApp, WHO};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
 
 const ANSWER_TYPES: [&str; 6] = [
     "application/json",
@@ -97,8 +97,8 @@ async fn errors_of_every_layer_use_the_requested_format(pool: PgPool) {
     };
     for (path, credentials, status, code) in [
         ("/nowhere", Credentials::Anonymous, 404, "unknown_route"),
-        (WHO, Credentials::Anonymous, 401, "xsrf_missing"),
-        (WHO, Credentials::Bearer("x".repeat(20_000)), 431, "headers_too_large"),
+        (PRINCIPAL, Credentials::Anonymous, 401, "xsrf_missing"),
+        (PRINCIPAL, Credentials::Bearer("x".repeat(20_000)), 431, "headers_too_large"),
         ("/keeper/tickets", app.administrator(), 405, "method_not_allowed"),
     ] {
         let answer = Answer::read(request_xml(path, &credentials).await.unwrap()).await;
@@ -176,7 +176,7 @@ async fn every_format_saves_the_same_credential(pool: PgPool) {
                  WHERE user_id = 278 AND credential_type = 'CRM5/PASSWORD'"
             );
             assert_eq!(display_value.fetch_one(&app.pool).await.unwrap(), credential.display_value);
-            let answer = app.get(WHO, &Credentials::basic(PLAIN.1, &credential.value)).await;
+            let answer = app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &credential.value)).await;
             assert_eq!(answer.status, 200, "{credential:?} as {}", sent.content_type);
         }
     }

@@ -4,18 +4,18 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Credentials, SAVE, TYPES, TestApp, WHO};
+use crate::support::{Credentials, PRINCIPAL, SAVE, TYPES, TestApp};
 
 #[sqlx::test]
 async fn members_that_are_not_selected_are_null(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let whole = app.get(WHO, &app.plain()).await.json();
+    let whole = app.get(PRINCIPAL, &app.plain()).await.json();
     for (query, selected) in [
         ("?$select=AssociateId,fullname", vec!["AssociateId", "FullName"]),
         ("?%24SELECT=%20userName%20,nothing", vec!["UserName"]),
         ("?$select=nothing", vec![]),
     ] {
-        let answer = app.get(&format!("{WHO}{query}"), &app.plain()).await.json();
+        let answer = app.get(&format!("{PRINCIPAL}{query}"), &app.plain()).await.json();
         let members = answer.as_object().unwrap();
         assert_eq!(members.len(), whole.as_object().unwrap().len());
         for (name, value) in members {

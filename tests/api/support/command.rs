@@ -7,16 +7,16 @@ use std::{
 
 /// The exit code and the output of a command.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Finished {
+impl CommandOutput {
     /// Asserts success, and returns the printed text.
     #[track_caller]
-    pub(crate) fn succeeded(self) -> String {
+    pub(crate) fn assert_success(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.stdout.trim_end().to_owned()
     }
@@ -26,13 +26,13 @@ impl Finished {
     pub(crate) fn added_key(self) -> String {
         let (_, key) = self.stderr.split_once("added key ").unwrap_or_else(|| panic!("{self:?}"));
         let key = key.split(';').next().unwrap().to_owned();
-        self.succeeded();
+        self.assert_success();
         key
     }
 
     /// Asserts exit code 1 and an error message that contains `text` and no panic.
     #[track_caller]
-    pub(crate) fn failed_saying(self, text: &str) {
+    pub(crate) fn assert_error(self, text: &str) {
         assert_eq!(self.code, 1, "{self:?}");
         assert!(self.stderr.contains(text), "{self:?}");
         assert!(!self.stderr.contains("panicked"), "{self:?}");
@@ -40,13 +40,13 @@ impl Finished {
 
     /// Asserts a negative answer: exit code 1 without an error message.
     #[track_caller]
-    pub(crate) fn answered_no(self) {
+    pub(crate) fn assert_negative_answer(self) {
         assert_eq!((self.code, self.stderr.as_str()), (1, ""), "{self:?}");
     }
 
     /// Asserts exit code 2: the command line was invalid.
     #[track_caller]
-    pub(crate) fn failed_as_usage(self) {
+    pub(crate) fn assert_usage_error(self) {
         assert_eq!(self.code, 2, "{self:?}");
     }
 }
@@ -65,13 +65,13 @@ pub(crate) fn keeper(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command with `input` on stdin.
-pub(crate) fn run_with_input(mut command: Command, input: &str) -> Finished {
+pub(crate) fn run_with_input(mut command: Command, input: &str) -> CommandOutput {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that fails early may close stdin before everything is written.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    Finished {
+    CommandOutput {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),

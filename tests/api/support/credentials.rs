@@ -25,7 +25,7 @@ impl Credentials {
     }
 
     /// Adds the credentials to a request.
-    pub(crate) fn put_into(&self, request: RequestBuilder) -> RequestBuilder {
+    pub(crate) fn apply_to(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Anonymous => request,
             Self::Basic(name, password) => request.basic_auth(name, Some(password)),

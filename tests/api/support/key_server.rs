@@ -46,7 +46,7 @@ impl KeyServer {
     }
 
     /// The number of requests so far.
-    pub(crate) fn asked(&self) -> usize {
+    pub(crate) fn request_count(&self) -> usize {
         self.request_count.load(Ordering::SeqCst)
     }
 

@@ -13,7 +13,7 @@ mod test_app;
 
 pub(crate) use self::{
     assertions::Answer,
-    command::{Finished, keeper, run_with_input},
+    command::{CommandOutput, keeper, run_with_input},
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},
     database_proxy::DatabaseProxy,
@@ -28,7 +28,7 @@ pub(crate) const SAVE: &str = "/api/v1/Agents/User/SaveCredential";
 /// POST: lists the credential types.
 pub(crate) const TYPES: &str = "/api/v1/Agents/User/GetCredentialTypes";
 /// GET: the user who sent the request.
-pub(crate) const WHO: &str = "/api/v1/User/currentPrincipal";
+pub(crate) const PRINCIPAL: &str = "/api/v1/User/currentPrincipal";
 /// GET: issues a Bearer token for the user who sent the request.
 pub(crate) const TOKEN: &str = "/api/v1/User/currentToken";
 /// POST: issues a ticket.

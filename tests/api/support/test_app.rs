@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
-use super::{Answer, Credentials, Finished, SAVE, TICKETS, TOKEN, keeper, run_with_input};
+use super::{Answer, CommandOutput, Credentials, SAVE, TICKETS, TOKEN, keeper, run_with_input};
 
 /// A running application.
 pub(crate) struct TestApp {
@@ -65,7 +65,7 @@ impl TestApp {
         let mut app = Self::prepare(pool, tempfile::tempdir().unwrap(), &[], "");
         fs::write(app.keyring(), keyring).unwrap();
         fs::set_permissions(app.keyring(), PermissionsExt::from_mode(0o400)).unwrap();
-        app.command(&["migrate"], "").succeeded();
+        app.command(&["migrate"], "").assert_success();
         app.start().await;
         app
     }
@@ -141,7 +141,7 @@ impl TestApp {
     }
 
     /// Starts another instance with the same database and keys, and different settings.
-    pub(crate) async fn another(&self, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn spawn_instance(&self, variables: &[(&str, &str)]) -> Self {
         let mut app = Self {
             url: String::new(),
             operations: String::new(),
@@ -200,7 +200,7 @@ impl TestApp {
     }
 
     /// Waits until this many sessions on the test's database wait for a lock.
-    pub(crate) async fn until_blocked(&self, sessions: i64) {
+    pub(crate) async fn wait_for_blocked_sessions(&self, sessions: i64) {
         for _ in 0..600 {
             let blocked = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "count!" FROM pg_stat_activity
@@ -231,7 +231,7 @@ impl TestApp {
     }
 
     /// Runs the binary with this test's settings and `input` on stdin.
-    pub(crate) fn command(&self, arguments: &[&str], input: &str) -> Finished {
+    pub(crate) fn command(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = keeper(arguments);
         command.envs(&self.variables);
         run_with_input(command, input)
@@ -251,7 +251,7 @@ impl TestApp {
     pub(crate) fn add_user(&self, user: (i32, &str), options: &[&str]) {
         let (id, name) = (user.0.to_string(), user.1);
         let arguments = [&["user", "add", name, "--id", &id], options].concat();
-        self.command(&arguments, &password_of(name)).succeeded();
+        self.command(&arguments, &password_of(name)).assert_success();
     }
 
     /// A request with credentials and without a body.
@@ -261,7 +261,7 @@ impl TestApp {
         path: &str,
         credentials: &Credentials,
     ) -> RequestBuilder {
-        credentials.put_into(self.client.request(method, format!("{}{path}", self.url)))
+        credentials.apply_to(self.client.request(method, format!("{}{path}", self.url)))
     }
 
     /// Sends a GET request.

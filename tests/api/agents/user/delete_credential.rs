@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::agent;
-use crate::support::{Answer, Credentials, PLAIN, TestApp, WHO};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp};
 
 async fn delete(app: &TestApp, credentials: &Credentials, type_name: &str) -> Answer {
     let body = json!({"UserId": PLAIN.0, "CredentialType": type_name});
@@ -18,7 +18,7 @@ async fn deleting_a_password_ends_logins_tickets_and_tokens(pool: PgPool) {
     let token = Credentials::Bearer(app.token(&app.plain()).await);
     delete(&app, &app.administrator(), "crm5/password").await.assert_saved();
     for credentials in [app.plain(), ticket, token] {
-        app.get(WHO, &credentials).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &credentials).await.assert_unauthenticated();
     }
     let event = sqlx::query!(
         "SELECT kind, credential_type, actor_user_id, session_epoch FROM audit_events
@@ -49,7 +49,7 @@ async fn deleting_an_identifier_frees_it_and_keeps_tickets_valid(pool: PgPool) {
     app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.assert_status(409);
     delete(&app, &administrator, "ActiveDirectory").await.assert_saved();
     app.save(&administrator, 500, "ActiveDirectory", "S-1-5-7").await.assert_saved();
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -58,6 +58,6 @@ async fn an_administrators_ticket_survives_deleting_their_own_password(pool: PgP
     let ticket = Credentials::Ticket(app.ticket(&app.administrator()).await);
     let body = json!({"UserId": 1, "CredentialType": "CRM5/PASSWORD"});
     app.post(&agent("DeleteCredential"), &ticket, &body).await.assert_saved();
-    app.get(WHO, &ticket).await.assert_status(200);
-    app.get(WHO, &app.administrator()).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &app.administrator()).await.assert_unauthenticated();
 }

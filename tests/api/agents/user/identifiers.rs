@@ -3,7 +3,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO, hex};
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, TestApp, hex};
 
 const SID: &str = "S-1-5-21-1004336348-1177238915-682003330-512";
 
@@ -11,8 +11,8 @@ const SID: &str = "S-1-5-21-1004336348-1177238915-682003330-512";
 async fn an_identifier_is_not_accepted_as_a_password(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", SID).await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, SID)).await.assert_unauthenticated();
-    app.get(WHO, &Credentials::basic(SID, SID)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, SID)).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(SID, SID)).await.assert_unauthenticated();
 }
 
 #[sqlx::test]

@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::agent;
-use crate::support::{Credentials, TestApp, WHO};
+use crate::support::{Credentials, PRINCIPAL, TestApp};
 
 const UNREADABLE: [&str; 8] = [
     " ",
@@ -32,8 +32,10 @@ async fn an_unreadable_login_name_is_refused_everywhere(pool: PgPool) {
         assert_eq!(valid.json(), json!(false), "{name:?}");
         let proposed = app.post(&agent("GetValidUserName"), &app.administrator(), &body).await;
         save(json!({"Name": proposed.json()})).await.assert_status(200);
-        app.command(&["user", "add", name], "x").failed_saying("UserName: must");
-        app.get(WHO, &Credentials::basic(name, "anna-password")).await.assert_unauthenticated();
+        app.command(&["user", "add", name], "x").assert_error("UserName: must");
+        app.get(PRINCIPAL, &Credentials::basic(name, "anna-password"))
+            .await
+            .assert_unauthenticated();
     }
     let lines = UNREADABLE.map(|name| json!({ "login_name": name }).to_string());
     let folder = tempfile::tempdir().unwrap();
@@ -72,15 +74,17 @@ async fn an_existing_unreadable_name_works_until_it_is_changed(pool: PgPool) {
     .execute(&app.pool)
     .await
     .unwrap();
-    app.get(WHO, &Credentials::basic("paul\u{200b}", "paul-password")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic("paul\u{200b}", "paul-password"))
+        .await
+        .assert_status(200);
     let read = app.post(&agent("GetUser?userId=278"), &app.administrator(), &json!(null)).await;
     let mut user = read.json();
     user["Tooltip"] = json!("Paul");
     app.post(&agent("SaveUser"), &app.administrator(), &user).await.assert_status(200);
     // The list replaces the hidden character with a visible one.
-    let listed = app.command(&["user", "list"], "").succeeded();
+    let listed = app.command(&["user", "list"], "").assert_success();
     assert!(listed.contains("paul\u{fffd}") && !listed.contains('\u{200b}'), "{listed}");
     let body = json!({"AssociateId": 278, "UserName": "paul"});
     app.post(&agent("SaveUser"), &app.administrator(), &body).await.assert_status(200);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::agent;
-use crate::support::{Answer, Credentials, PLAIN, TestApp, WHO, password_of};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp, password_of};
 
 async fn call(app: &TestApp, name: &str, credentials: &Credentials, body: Value) -> Answer {
     app.post(&agent(name), credentials, &body).await
 }
 
 async fn logs_in(app: &TestApp, password: &str) -> bool {
-    app.get(WHO, &Credentials::basic(PLAIN.1, password)).await.status == 200
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, password)).await.status == 200
 }
 
 /// Kind, type and sequence of the plain user's newest event.
@@ -32,7 +32,7 @@ async fn an_administrator_sets_a_password_by_id_and_by_name(pool: PgPool) {
     let body = json!({"AssociateId": 278, "Password": "by id"});
     call(&app, "SetPassword", &administrator, body).await.assert_saved();
     assert!(logs_in(&app, "by id").await && !logs_in(&app, &password_of(PLAIN.1)).await);
-    app.get(WHO, &ticket).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_unauthenticated();
     let body = json!({"associateName": "PAUL", "password": "by name"});
     call(&app, "SetPasswordFromName", &administrator, body).await.assert_saved();
     assert!(logs_in(&app, "by name").await && !logs_in(&app, "by id").await);
@@ -53,7 +53,7 @@ async fn changing_ones_own_password_keeps_only_the_ticket_in_use(pool: PgPool) {
         let credentials = if number == 2 { Credentials::basic(PLAIN.1, &old) } else { credentials };
         if number == 1 {
             // The first change has ended the session.
-            app.get(WHO, &credentials).await.assert_refused(
+            app.get(PRINCIPAL, &credentials).await.assert_refused(
                 401,
                 "SoSessionException",
                 "unauthenticated",
@@ -65,7 +65,7 @@ async fn changing_ones_own_password_keeps_only_the_ticket_in_use(pool: PgPool) {
         call(&app, "ChangeOwnPassword", &credentials, body).await.assert_saved();
         assert!(logs_in(&app, &new).await && !logs_in(&app, &old).await);
         if number == 0 {
-            app.get(WHO, &credentials).await.assert_status(200);
+            app.get(PRINCIPAL, &credentials).await.assert_status(200);
         }
         old = new;
     }

@@ -2,13 +2,13 @@
 
 use sqlx::PgPool;
 
-use crate::support::{ADMINISTRATOR, Credentials, PLAIN, TestApp, WHO, password_of};
+use crate::support::{ADMINISTRATOR, Credentials, PLAIN, PRINCIPAL, TestApp, password_of};
 
 #[sqlx::test]
 async fn a_plain_user_saves_their_own_password_with_the_current_one(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.plain(), PLAIN.0, "", "my own choice").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "my own choice")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "my own choice")).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -54,7 +54,7 @@ async fn external_and_anonymous_users_cannot_save_credentials(pool: PgPool) {
     for (id, name, user_type) in [(400, "ext", "external"), (401, "ano", "anonymous")] {
         app.add_user((id, name), &["--type", user_type, "--administrator"]);
         let credentials = Credentials::basic(name, &password_of(name));
-        app.get(WHO, &credentials).await.assert_status(200);
+        app.get(PRINCIPAL, &credentials).await.assert_status(200);
         app.save(&credentials, id, "", "x").await.assert_forbidden();
         app.save(&credentials, PLAIN.0, "", "x").await.assert_forbidden();
     }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, PLAIN, SAVE, TestApp, WHO};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TestApp};
 
 /// The published sample's `Authorization`: tje0 with password Tje0.
 const SAMPLE_AUTHORIZATION: &str = "Basic dGplMDpUamUw";
@@ -26,7 +26,7 @@ async fn send_sample(app: &TestApp, query: &str) -> Answer {
 
 async fn spawn_with_sample_user(pool: PgPool) -> TestApp {
     let app = TestApp::spawn(pool).await;
-    app.command(&["user", "add", "tje0", "--administrator"], "Tje0").succeeded();
+    app.command(&["user", "add", "tje0", "--administrator"], "Tje0").assert_success();
     app
 }
 
@@ -35,8 +35,8 @@ async fn the_published_sample_request_works_verbatim(pool: PgPool) {
     let app = spawn_with_sample_user(pool).await;
     send_sample(&app, "").await.assert_saved();
     send_sample(&app, "?$select=name,department,category/id").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "fuga")).await.assert_status(200);
-    app.get(WHO, &app.plain()).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "fuga")).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
     let display_value = sqlx::query_scalar!(
         "SELECT display_value FROM credentials WHERE user_id = 278 AND credential_type = 'CRM5/PASSWORD'"
     );
@@ -62,8 +62,8 @@ async fn saving_again_replaces_the_value_and_keeps_other_types(pool: PgPool) {
     assert_eq!((before.sealed_hash, before.version), (after.sealed_hash, after.version));
     let rows = sqlx::query_scalar!("SELECT count(*) FROM credentials WHERE user_id = 278");
     assert_eq!(rows.fetch_one(&app.pool).await.unwrap(), Some(2));
-    app.get(WHO, &Credentials::basic(PLAIN.1, "third")).await.assert_status(200);
-    app.get(WHO, &Credentials::basic(PLAIN.1, "second")).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "third")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "second")).await.assert_unauthenticated();
 }
 
 #[sqlx::test]
@@ -75,7 +75,7 @@ async fn an_omitted_or_empty_type_means_the_password(pool: PgPool) {
         let value = format!("value-{number}");
         let body = json!({"UserId": 278, "Credential": {"Type": empty_type, "Value": value}});
         app.post(SAVE, &app.administrator(), &body).await.assert_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, &value)).await.assert_status(200);
     }
     let body = json!({"UserId": 278, "Credential": {"Value": "no type at all"}});
     app.post(SAVE, &app.administrator(), &body).await.assert_saved();
@@ -101,7 +101,7 @@ async fn names_are_case_insensitive_and_unknown_members_are_ignored(pool: PgPool
     });
     let path = "/API/v1/agents/USER/savecredential";
     app.post(path, &app.administrator(), &body).await.assert_saved();
-    app.get(WHO, &Credentials::basic("PAUL", "s3cret")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic("PAUL", "s3cret")).await.assert_status(200);
     let stored = sqlx::query_scalar!("SELECT credential_type FROM credentials WHERE user_id = 278");
     assert_eq!(stored.fetch_one(&app.pool).await.unwrap(), "CRM5/PASSWORD");
 }
@@ -137,8 +137,8 @@ async fn passwords_are_normalized_but_neither_trimmed_nor_truncated(pool: PgPool
         (longest.as_str(), longest.as_str(), nearly_longest.as_str()),
     ] {
         app.save(&administrator, PLAIN.0, "", saved).await.assert_saved();
-        app.get(WHO, &Credentials::basic(PLAIN.1, equivalent)).await.assert_status(200);
-        app.get(WHO, &Credentials::basic(PLAIN.1, different)).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, equivalent)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, different)).await.assert_unauthenticated();
     }
 }
 
@@ -147,7 +147,7 @@ async fn single_per_user_removes_the_other_types(pool: PgPool) {
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__CREDENTIALS__SINGLE_PER_USER", "true")], "").await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
-    app.get(WHO, &app.plain()).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
     let types = sqlx::query_scalar!("SELECT credential_type FROM credentials WHERE user_id = 278");
     assert_eq!(types.fetch_all(&app.pool).await.unwrap(), ["ActiveDirectory"]);
     // Removing the credential frees its identifier for another user.
@@ -166,7 +166,7 @@ async fn a_configured_secret_logs_in_only_when_usable_for_basic(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[], file).await;
     app.save(&app.administrator(), PLAIN.0, "pin", "4711").await.assert_saved();
     app.save(&app.administrator(), PLAIN.0, "answer", "blue").await.assert_saved();
-    app.get(WHO, &Credentials::basic(PLAIN.1, "4711")).await.assert_status(200);
-    app.get(WHO, &app.plain()).await.assert_status(200);
-    app.get(WHO, &Credentials::basic(PLAIN.1, "blue")).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "4711")).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, "blue")).await.assert_unauthenticated();
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, SAVE, TestApp, WHO};
+use crate::support::{Answer, PRINCIPAL, SAVE, TestApp};
 
 /// A value that must not appear in any answer.
 const MARKER: &str = "marker-5d2f";
@@ -74,7 +74,7 @@ async fn each_invalid_member_is_named_and_nothing_is_stored(pool: PgPool) {
         save(&app, &body).await.assert_field_refused(field);
     }
     assert_eq!(stored_versions(&app).await, before);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -112,7 +112,7 @@ async fn a_duplicate_member_is_refused_in_any_order_and_case(pool: PgPool) {
         answer.assert_refused(400, "ArgumentException", "duplicate_member");
         assert_eq!(answer.json()["Field"], field);
     }
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]

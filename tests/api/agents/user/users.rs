@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::agent;
-use crate::support::{Answer, Credentials, PLAIN, RETIRED, TestApp, WHO, password_of};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, RETIRED, TestApp, password_of};
 
 async fn call(app: &TestApp, name: &str, body: &Value) -> Answer {
     app.post(&agent(name), &app.administrator(), body).await
@@ -115,7 +115,7 @@ async fn a_new_user_is_saved_with_credentials_and_logs_in(pool: PgPool) {
     assert!(id >= 1000);
     assert_eq!((&saved["Tooltip"], &saved["UserName"]), (&json!("The robot"), &json!("Robot")));
     assert_eq!(saved["Credentials"].as_array().unwrap().len(), 2);
-    app.get(WHO, &Credentials::basic("robot", "beep")).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic("robot", "beep")).await.assert_status(200);
     let kinds = event_kinds(&app, id.try_into().unwrap()).await;
     let expected = ["user_added", "administrator_granted", "credential_saved", "credential_saved"];
     assert_eq!(kinds, expected);
@@ -140,7 +140,7 @@ async fn form_and_xml_bodies_save_a_user_with_credentials(pool: PgPool) {
         let saved = Answer::read(request.send().await.unwrap()).await;
         saved.assert_status(200);
         assert_eq!(saved.json()["Credentials"].as_array().unwrap().len(), credentials);
-        app.get(WHO, &Credentials::basic(name, value)).await.assert_status(200);
+        app.get(PRINCIPAL, &Credentials::basic(name, value)).await.assert_status(200);
     }
 }
 
@@ -152,7 +152,7 @@ async fn saving_a_user_as_read_changes_nothing(pool: PgPool) {
     let saved = call(&app, "SaveUser", &read).await.json();
     assert_eq!(without_last_login(saved), without_last_login(read));
     assert_eq!(event_kinds(&app, 278).await, before);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -164,17 +164,20 @@ async fn each_change_to_a_user_appends_its_own_event(pool: PgPool) {
     read["Role"]["Value"] = json!("Administrator");
     let saved = call(&app, "SaveUser", &read).await.json();
     assert_eq!((&saved["Name"], &saved["UserName"]), (&json!("Pål"), &json!("Pål")));
-    app.get(WHO, &Credentials::basic("PÅL", "paul-password")).await.assert_status(200);
-    app.get(WHO, &app.plain()).await.assert_unauthenticated();
-    app.get(WHO, &ticket).await.assert_status(200);
+    app.get(PRINCIPAL, &Credentials::basic("PÅL", "paul-password")).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
     let retired =
         call(&app, "SaveUser", &json!({"AssociateId": 278, "Deleted": true})).await.json();
     assert_eq!((&retired["Deleted"], &retired["Name"]), (&json!(true), &json!("Pål")));
-    app.get(WHO, &ticket).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &ticket).await.assert_unauthenticated();
     let events = event_kinds(&app, 278).await;
     let expected = ["ticket_issued", "user_changed", "administrator_granted", "user_retired"];
     assert_eq!(events[2..], expected);
-    assert_eq!(app.command(&["audit", "list", "--user", "278"], "").succeeded().lines().count(), 7);
+    assert_eq!(
+        app.command(&["audit", "list", "--user", "278"], "").assert_success().lines().count(),
+        7
+    );
 }
 
 #[sqlx::test]
@@ -199,7 +202,7 @@ async fn a_failed_save_is_rolled_back_completely(pool: PgPool) {
         "login_name_taken",
     );
     assert_eq!((without_last_login(user(&app, 278).await), event_kinds(&app, 278).await), before);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     let body = json!({"Name": "fresh", "Credentials": taken});
     call(&app, "SaveUser", &body).await.assert_refused(
         409,
@@ -220,12 +223,12 @@ async fn retiring_revokes_tickets_and_tokens_and_is_reversible(pool: PgPool) {
         call(&app, "MakeRetired", &retire(true)).await.assert_status(204);
     }
     for credentials in [&app.plain(), &ticket, &token] {
-        app.get(WHO, credentials).await.assert_unauthenticated();
+        app.get(PRINCIPAL, credentials).await.assert_unauthenticated();
     }
     call(&app, "MakeRetired", &retire(false)).await.assert_status(204);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
     for credentials in [&ticket, &token] {
-        app.get(WHO, credentials).await.assert_unauthenticated();
+        app.get(PRINCIPAL, credentials).await.assert_unauthenticated();
     }
     let expected = ["ticket_issued", "user_retired", "user_reactivated"];
     assert_eq!(event_kinds(&app, 278).await[2..], expected);
@@ -239,7 +242,7 @@ async fn deleting_revokes_everything_and_keeps_a_tombstone(pool: PgPool) {
     let token = Credentials::Bearer(app.token(&app.plain()).await);
     call(&app, "DeleteUser?UserId=278", &Value::Null).await.assert_status(204);
     for credentials in [app.plain(), ticket, token] {
-        app.get(WHO, &credentials).await.assert_unauthenticated();
+        app.get(PRINCIPAL, &credentials).await.assert_unauthenticated();
     }
     assert_eq!(user(&app, 278).await, Value::Null);
     call(&app, "DeleteUser?userId=278", &Value::Null).await.assert_status(404);
@@ -260,7 +263,7 @@ async fn deleting_revokes_everything_and_keeps_a_tombstone(pool: PgPool) {
     app.add_user((500, "paul"), &[]);
     app.save(&app.administrator(), 500, "ActiveDirectory", "S-1-5-7").await.assert_saved();
     let again = app.command(&["user", "add", "other", "--id", "278"], "x");
-    again.failed_saying("the user id is taken");
+    again.assert_error("the user id is taken");
 }
 
 /// Sends a call that waits while `revocation` ends the administrator's right; asserts a refusal.
@@ -275,7 +278,7 @@ async fn assert_refused_after_revocation(
     sqlx::raw_sql(revocation).execute(&mut *transaction).await.unwrap();
     let request = app.request(reqwest::Method::POST, &agent(name), &ticket).json(&body);
     let change = tokio::spawn(async move { Answer::read(request.send().await.unwrap()).await });
-    app.until_blocked(1).await;
+    app.wait_for_blocked_sessions(1).await;
     transaction.commit().await.unwrap();
     change.await.unwrap().assert_unauthenticated();
     app.restore_administrator().await;
@@ -302,7 +305,7 @@ async fn a_change_is_refused_when_its_right_ended_while_it_waited(pool: PgPool) 
         }
     }
     assert_eq!(event_kinds(&app, 278).await, ["user_added", "credential_saved"]);
-    app.get(WHO, &app.plain()).await.assert_status(200);
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
 }
 
 #[sqlx::test]
@@ -418,7 +421,7 @@ async fn an_unknown_application_token_is_refused(pool: PgPool) {
     for body in [Value::Null, json!({}), json!({"AppToken": "", "IncludeCsSession": false})] {
         let token = call(&app, "GetAccessToken", &body).await.json();
         let token = Credentials::Bearer(token.as_str().unwrap().to_owned());
-        app.get(WHO, &token).await.assert_status(200);
+        app.get(PRINCIPAL, &token).await.assert_status(200);
     }
     let unknown = json!({"AppToken": "not known to anybody"});
     call(&app, "GetAccessToken", &unknown).await.assert_field_refused("AppToken");
@@ -428,9 +431,9 @@ async fn an_unknown_application_token_is_refused(pool: PgPool) {
 async fn a_retired_user_is_shown_as_retired_and_cannot_log_in(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     assert_eq!(user(&app, RETIRED.0).await["Deleted"], json!(true));
-    let shown = app.command(&["user", "show", "rita", "--json"], "").succeeded();
+    let shown = app.command(&["user", "show", "rita", "--json"], "").assert_success();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((&shown["id"], &shown["state"]), (&json!(300), &json!("retired")));
     let password = Credentials::basic(RETIRED.1, &password_of(RETIRED.1));
-    app.get(WHO, &password).await.assert_unauthenticated();
+    app.get(PRINCIPAL, &password).await.assert_unauthenticated();
 }
