@@ -14,13 +14,13 @@ use super::{
     },
 };
 use crate::domain::{
-    attempts::MAXIMUM_CONSECUTIVE,
     credential_type::{CredentialTypes, TICKET},
     origin_pattern::OriginPattern,
     password_policy::{
         MINIMUM_CHARACTERS, MINIMUM_WITH_SECOND_FACTOR, PasswordPolicy, SHORTEST_WORD,
     },
     stored_credential::HashParameters,
+    throttling::MAXIMUM_CONSECUTIVE,
 };
 
 /// The upper bound of `hashing.maximum_verified`. That many entries take about 100 MB.

@@ -7,7 +7,6 @@
 mod stored_enum;
 
 pub(crate) mod application;
-pub(crate) mod attempts;
 pub(crate) mod audit;
 pub(crate) mod change_context;
 pub(crate) mod client_info;
@@ -22,10 +21,12 @@ pub(crate) mod origin_pattern;
 pub(crate) mod password_policy;
 pub(crate) mod passwords;
 pub(crate) mod principal;
+mod rights;
 pub(crate) mod save_credential;
 pub(crate) mod save_user;
 pub(crate) mod stored_credential;
 pub(crate) mod text;
+pub(crate) mod throttling;
 pub(crate) mod user;
 pub(crate) mod validity;
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use secrecy::ExposeSecret;
 
 use super::{keyring::Keyring, length_prefixed::LengthPrefixed, mac::hmac_sha256};
-use crate::domain::{attempts::Subject, credential::CredentialValue};
+use crate::domain::{credential::CredentialValue, throttling::Subject};
 
 /// The stored length of the digest of an attempted secret, in bytes.
 const SECRET_DIGEST_LENGTH: usize = 16;

@@ -1,7 +1,7 @@
 //! Errors that the use cases of several capabilities share.
 
 use crate::{
-    domain::{InvalidField, Reason, attempts::Refused},
+    domain::{InvalidField, Reason, throttling::Refused},
     security::{hashing::HashingError, random::RandomError, sealing::SealError},
     storage::{StorageError, users::UserTakenError},
 };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     configuration::Settings,
-    domain::{attempts::AttemptLimits, credential_type::CredentialTypes},
+    domain::{credential_type::CredentialTypes, throttling::AttemptLimits},
     key_sets::KeySets,
     security::{
         application_token::Applications, hashing::HashingEngine, issuer_token::Issuer,

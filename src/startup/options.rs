@@ -7,8 +7,8 @@ use crate::{
     configuration::{self, IssuerSettings, Settings},
     domain::{
         application::{Application, InstallationType},
-        attempts::AttemptLimits,
         credential_type::{CredentialType, CredentialTypes},
+        throttling::AttemptLimits,
     },
     security::{
         access_token::AccessTokens,

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::error::StorageError;
 use crate::domain::{
-    attempts::{
+    throttling::{
         ADDRESS_WINDOW, AttemptLimits, AttemptSummary, FailureCount, KNOWN_ADDRESS_FAILURES,
         MAXIMUM_CONSECUTIVE, MAXIMUM_KNOWN_ADDRESSES, Subject, THROTTLE_DECAY,
     },

@@ -10,7 +10,7 @@ use super::{
     error::StorageError,
 };
 use crate::domain::{
-    attempts::{ADDRESS_WINDOW, AddressFailureCount, FailureCount, Subject},
+    throttling::{ADDRESS_WINDOW, AddressFailureCount, FailureCount, Subject},
     user::UserId,
 };
 

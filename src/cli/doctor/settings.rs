@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 use super::finding::Finding;
 use crate::{
     configuration::{PolicyProfile, Settings},
-    domain::attempts::MAXIMUM_CONSECUTIVE,
+    domain::throttling::MAXIMUM_CONSECUTIVE,
     log_events, telemetry,
 };
 

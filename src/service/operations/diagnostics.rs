@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        attempts::{AttemptLimits, MAXIMUM_CONSECUTIVE},
         stored_credential::{HashParameters, HashScheme},
+        throttling::{AttemptLimits, MAXIMUM_CONSECUTIVE},
     },
     security::{hashing::HashingEngine, keyring::Keyring},
     storage::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::refusal_timing::RefusalTiming;
 use crate::{
     clock,
-    domain::attempts::ADDRESS_WINDOW,
+    domain::throttling::ADDRESS_WINDOW,
     storage::{Database, StorageError, attempts, tickets},
 };
 

@@ -6,11 +6,11 @@ use time::OffsetDateTime;
 
 use crate::{
     domain::{
-        attempts::{AttemptLimits, AttemptSummary},
         audit::AuditKind,
         change_context::ChangeContext,
         credential_type::CredentialType,
         principal::Actor,
+        throttling::{AttemptLimits, AttemptSummary},
         user::UserId,
     },
     service::{

@@ -8,11 +8,11 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     domain::{
-        attempts::{
-            AddressFailureCount, AttemptLimits, FailureCount, MAXIMUM_CONSECUTIVE, Refused, Subject,
-        },
         client_info::ClientInfo,
         credential::CredentialValue,
+        throttling::{
+            AddressFailureCount, AttemptLimits, FailureCount, MAXIMUM_CONSECUTIVE, Refused, Subject,
+        },
     },
     security::{
         attempt_digests::{address_digest, secret_digest},
