@@ -1,4 +1,4 @@
--- What this database is for. `serve` refuses a `dev` database, because its passwords are published,
+-- The purpose of this database. `serve` refuses a `dev` database, because its passwords are published,
 -- and `dev` refuses every other database. The table has at most one row.
 -- Distribution: reference table.
 

@@ -1,4 +1,4 @@
--- The directory from a login name to its user. It is keyed by what is looked up, so it has no foreign
+-- The directory from a login name to its user. It is keyed by the lookup value, so it has no foreign
 -- key to users: the statements that add, rename and delete users keep both tables consistent.
 -- users.canonical_name leads from the user back to the row here.
 -- Distribution: by canonical_name.

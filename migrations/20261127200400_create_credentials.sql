@@ -23,7 +23,7 @@ CREATE TABLE credentials (
     hash_iterations   integer     NOT NULL,
     -- argon2: lanes. Other schemes: 1.
     hash_parallelism  integer     NOT NULL,
-    -- What a user sees instead of the secret.
+    -- The text shown instead of the secret.
     display_value     text        NOT NULL,
     -- The sequence of the audit event that wrote the credential.
     version           bigint      NOT NULL,
@@ -39,7 +39,7 @@ CREATE TABLE credentials (
     valid_from        timestamptz,
     -- The credential expires at this moment. Null: it does not expire.
     valid_to          timestamptz,
-    -- When the credential last logged somebody in. Written at most once a minute, and not at all
+    -- The time of the last login with the credential. Written at most once a minute, and not at all
     -- while the row is locked.
     last_used_at      timestamptz,
     -- The authentication scheme of that login.

@@ -1,5 +1,5 @@
--- The directory from an identifier (a SID, an OpenID subject) to its user. It is keyed by what is
--- looked up, so it has no foreign key to credentials: the statements that save, reseal and delete
+-- The directory from an identifier (a SID, an OpenID subject) to its user. It is keyed by the
+-- lookup value, so it has no foreign key to credentials: the statements that save, reseal and delete
 -- credentials keep both tables consistent. credentials.identifier_digest leads from the credential
 -- back to the row here.
 -- Distribution: by digest.
@@ -9,7 +9,7 @@ CREATE TABLE credential_identifiers (
     credential_type text    NOT NULL,
     -- A keyed digest of the identifier: unique over all users, and useless without the keyring.
     digest          bytea   NOT NULL,
-    -- The user whose identifier it is.
+    -- The owner of the identifier.
     user_id         integer NOT NULL,
     CONSTRAINT credential_identifiers_pkey PRIMARY KEY (credential_type, digest),
     CONSTRAINT credential_identifiers_credential_type_check

@@ -1,4 +1,5 @@
--- The login tickets (`7T:…`) and the browser sessions. Only keyed digests of their secrets are stored.
+-- The login tickets (`7T:…`) and the browser sessions. Only keyed digests of their secrets are
+-- stored.
 -- Distribution: by user_id, colocated with users.
 
 CREATE TABLE tickets (
@@ -10,7 +11,8 @@ CREATE TABLE tickets (
     kind          text        NOT NULL,
     -- users.session_epoch at the moment when the user's credential was read for verification.
     session_epoch bigint      NOT NULL,
-    -- When the user was authenticated. `sessions.absolute_seconds` limits the lifetime from this moment.
+    -- When the user was authenticated. `sessions.absolute_seconds` limits the lifetime from this
+    -- moment.
     auth_time     timestamptz NOT NULL,
     -- When the ticket or session was issued.
     created_at    timestamptz NOT NULL,

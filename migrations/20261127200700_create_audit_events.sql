@@ -7,9 +7,9 @@ CREATE TABLE audit_events (
     user_id         integer     NOT NULL,
     -- The position in the user's chain, from 1, without gaps.
     sequence        bigint      NOT NULL,
-    -- When it happened.
+    -- The time of the event.
     occurred_at     timestamptz NOT NULL,
-    -- What happened.
+    -- The kind of the event.
     kind            text        NOT NULL,
     -- The user who made the change. Null: an operator's command.
     actor_user_id   integer,

@@ -1,6 +1,6 @@
--- The addresses of each user (or pseudo user): the known addresses, from which the user lately logged
--- in, and addresses with failed attempts only, until the sweeper deletes them. A user can log in from
--- a known address while other addresses are throttled.
+-- The addresses of each user (or pseudo user): the known addresses, from which the user recently
+-- logged in, and addresses with failed attempts only, until the sweeper deletes them. A user can log
+-- in from a known address while other addresses are throttled.
 -- Distribution: by user_id, colocated with users.
 
 CREATE TABLE known_addresses (
@@ -12,7 +12,7 @@ CREATE TABLE known_addresses (
     -- copy.
     failures          integer     NOT NULL,
     -- Keyed digests of the last secrets that were counted in failures; each is counted once.
-    tried             bytea[]     NOT NULL,
+    counted_secrets   bytea[]     NOT NULL,
     -- When the last failure was counted. Null: none was.
     last_failed_at    timestamptz,
     -- When the user last logged in from this address, to the hour. Null: never, so the address is not
@@ -22,7 +22,7 @@ CREATE TABLE known_addresses (
     CONSTRAINT known_addresses_user_id_check CHECK (user_id <> 0),
     CONSTRAINT known_addresses_address_digest_check CHECK (octet_length(address_digest) = 32),
     CONSTRAINT known_addresses_failures_check CHECK (failures >= 0),
-    CONSTRAINT known_addresses_tried_check CHECK (cardinality(tried) <= 16),
+    CONSTRAINT known_addresses_counted_secrets_check CHECK (cardinality(counted_secrets) <= 16),
     CONSTRAINT known_addresses_last_failed_at_check
         CHECK (last_failed_at IS NOT NULL OR last_succeeded_at IS NOT NULL)
 )

@@ -146,17 +146,18 @@ pub(crate) async fn count_known_attempt(
     sqlx::query_as!(
         ReservedRow,
         "INSERT INTO authentication_attempts AS a
-             (user_id, credential_type, failures, tried, throttle_failures, throttle_tried,
-              throttled_at)
+             (user_id, credential_type, failures, counted_secrets, throttle_failures,
+              throttle_secrets, throttled_at)
          SELECT $1, asked.name, 1, ARRAY[$3::bytea], 0, '{}', $5
          FROM unnest($2::text[]) AS asked(name)
          ORDER BY asked.name COLLATE \"C\"
          ON CONFLICT (user_id, credential_type) DO UPDATE SET
              failures = CASE WHEN a.failures >= $4 THEN $4 + 1
-                             WHEN $3 = ANY(a.tried) THEN a.failures
+                             WHEN $3 = ANY(a.counted_secrets) THEN a.failures
                              ELSE a.failures + 1 END,
-             tried = CASE WHEN a.failures >= $4 OR $3 = ANY(a.tried) THEN a.tried
-                          ELSE ($3 || a.tried)[1:16] END
+             counted_secrets = CASE WHEN a.failures >= $4 OR $3 = ANY(a.counted_secrets)
+                                    THEN a.counted_secrets
+                                    ELSE ($3 || a.counted_secrets)[1:16] END
          RETURNING credential_type, failures, throttle_failures",
         attempt.subject.as_i32(),
         types,

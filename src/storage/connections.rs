@@ -3,7 +3,7 @@
 //!
 //! It is built on `deadpool`. The pool of sqlx would check each connection whenever it is returned,
 //! which is one more round trip for each statement ([ADR
-//! 20](../../../docs/adr/0020-connection-pool.md)).
+//! 20](../../docs/adr/0020-connection-pool.md)).
 
 use std::{
     error::Error,

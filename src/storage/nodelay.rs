@@ -4,7 +4,7 @@
 //! message that is written in two parts (a TLS handshake, COPY) waits 40 ms for a delayed
 //! acknowledgement. This module duplicates a descriptor by its number, without unsafe code: it
 //! sends the descriptor to itself (`unix(7)`, `SCM_RIGHTS`). The duplicate refers to the same
-//! socket ([ADR 34](../../../docs/adr/0034-tcp-nodelay.md)).
+//! socket ([ADR 34](../../docs/adr/0034-tcp-nodelay.md)).
 
 use std::{
     collections::BTreeSet,

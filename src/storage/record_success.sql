@@ -1,8 +1,8 @@
--- Records that a secret was right. The failures in a row of its type are reset. The attempt itself was
+-- Records that a secret was right. The consecutive failures of its type are reset. The attempt itself was
 -- reserved as a failure, so it is taken back for every type, with the delay that it caused. Nothing else
--- of the throttling state changes: later refusals do not reveal that the user logged in. The secrets that
--- this address tried before are removed from the throttling state, but stay counted there. The address
--- becomes a known one, and the user's known addresses beyond the newest $5 others are forgotten.
+-- of the throttling state changes: later refusals do not reveal that the user logged in. Earlier
+-- secrets of this address are removed from the throttling state, but stay counted there. The address
+-- becomes known, and the user's known addresses beyond the newest $5 others are deleted.
 --
 -- Lock order: authentication_attempts by type, then known_addresses, then address_failures.
 WITH locked AS (
@@ -11,37 +11,38 @@ WITH locked AS (
 ),
 own AS (
     SELECT coalesce((
-        SELECT array_append(tried, $6::bytea) FROM known_addresses
+        SELECT array_append(counted_secrets, $6::bytea) FROM known_addresses
         WHERE user_id = $1 AND address_digest = $2
-    ), ARRAY[$6]) AS tried
+    ), ARRAY[$6]) AS counted_secrets
 ),
 reset AS (
     UPDATE authentication_attempts AS a
     SET failures = CASE WHEN a.credential_type = $3 THEN 0
-                        WHEN $6 = ANY(a.tried) AND a.failures <= $8
+                        WHEN $6 = ANY(a.counted_secrets) AND a.failures <= $8
                         THEN greatest(a.failures - 1, 0)
                         ELSE a.failures END,
-        tried = CASE WHEN a.credential_type = $3 THEN '{}' ELSE array_remove(a.tried, $6) END,
-        throttle_failures = CASE WHEN $6 = ANY(a.throttle_tried)
+        counted_secrets = CASE WHEN a.credential_type = $3 THEN '{}'
+                               ELSE array_remove(a.counted_secrets, $6) END,
+        throttle_failures = CASE WHEN $6 = ANY(a.throttle_secrets)
                                  THEN greatest(a.throttle_failures - 1, 0)
                                  ELSE a.throttle_failures END,
         -- $10 has the end of the delay that this attempt caused, as in reserve_attempt.sql.
         next_allowed_at = CASE
-            WHEN $6 = ANY(a.throttle_tried) AND (
+            WHEN $6 = ANY(a.throttle_secrets) AND (
                 a.throttle_failures <= $9
                 OR a.next_allowed_at
                     = ($10::timestamptz[])[least(a.throttle_failures - $9, 30) + 1]
             ) THEN NULL
             ELSE a.next_allowed_at
         END,
-        throttle_tried = ARRAY(
-            SELECT secret FROM unnest(a.throttle_tried) WITH ORDINALITY AS kept(secret, place)
-            WHERE secret <> ALL(own.tried) ORDER BY place
+        throttle_secrets = ARRAY(
+            SELECT secret FROM unnest(a.throttle_secrets) WITH ORDINALITY AS kept(secret, place)
+            WHERE secret <> ALL(own.counted_secrets) ORDER BY place
         )
     FROM own
     WHERE a.user_id = $1 AND (SELECT count(*) FROM locked) >= 0 AND (
-        (a.credential_type = $3 AND (a.failures > 0 OR a.tried <> '{}'))
-        OR $6 = ANY(a.tried) OR a.throttle_tried && own.tried
+        (a.credential_type = $3 AND (a.failures > 0 OR a.counted_secrets <> '{}'))
+        OR $6 = ANY(a.counted_secrets) OR a.throttle_secrets && own.counted_secrets
     )
     RETURNING 1
 ),
@@ -55,14 +56,16 @@ forgotten AS (
     RETURNING address_digest
 ),
 known AS (
-    INSERT INTO known_addresses AS k (user_id, address_digest, failures, tried, last_succeeded_at)
+    INSERT INTO known_addresses AS k
+        (user_id, address_digest, failures, counted_secrets, last_succeeded_at)
     SELECT $1, $2, 0, '{}', $4 FROM (SELECT count(*) FROM reset) AS first
     WHERE $2::bytea IS NOT NULL
     ON CONFLICT (user_id, address_digest) DO UPDATE SET
         failures = CASE WHEN k.last_failed_at <= $7 THEN 0
-                        WHEN $6 = ANY(k.tried) THEN greatest(k.failures - 1, 0)
+                        WHEN $6 = ANY(k.counted_secrets) THEN greatest(k.failures - 1, 0)
                         ELSE k.failures END,
-        tried = CASE WHEN k.last_failed_at <= $7 THEN '{}' ELSE array_remove(k.tried, $6) END,
+        counted_secrets = CASE WHEN k.last_failed_at <= $7 THEN '{}'
+                               ELSE array_remove(k.counted_secrets, $6) END,
         last_succeeded_at = $4
     RETURNING k.failures
 ),

@@ -12,24 +12,25 @@
 -- by the caller: an upsert on a distributed table must not add an interval to a timestamp.
 WITH reserved AS (
     INSERT INTO authentication_attempts AS a
-        (user_id, credential_type, failures, tried, throttle_failures, throttle_tried, throttled_at,
-         next_allowed_at)
+        (user_id, credential_type, failures, counted_secrets, throttle_failures, throttle_secrets,
+         throttled_at, next_allowed_at)
     SELECT $1, asked.name, 1, ARRAY[$3::bytea], 1, ARRAY[$3], $5::timestamptz,
            CASE WHEN $6 > 1 THEN NULL ELSE ($7::timestamptz[])[1] END
     FROM unnest($2::text[]) AS asked(name)
     ORDER BY asked.name COLLATE "C"
     ON CONFLICT (user_id, credential_type) DO UPDATE SET
         failures = CASE WHEN a.failures >= $8 THEN $8 + 1
-                        WHEN $3 = ANY(a.tried) THEN a.failures
+                        WHEN $3 = ANY(a.counted_secrets) THEN a.failures
                         ELSE a.failures + 1 END,
-        tried = CASE WHEN a.failures >= $8 OR $3 = ANY(a.tried) THEN a.tried
-                     ELSE ($3 || a.tried)[1:16] END,
-        (throttle_failures, throttle_tried, throttled_at, next_allowed_at) = (
-            SELECT a.throttle_failures, a.throttle_tried, a.throttled_at, a.next_allowed_at
-            WHERE $3 = ANY(a.throttle_tried)
+        counted_secrets = CASE WHEN a.failures >= $8 OR $3 = ANY(a.counted_secrets)
+                               THEN a.counted_secrets
+                               ELSE ($3 || a.counted_secrets)[1:16] END,
+        (throttle_failures, throttle_secrets, throttled_at, next_allowed_at) = (
+            SELECT a.throttle_failures, a.throttle_secrets, a.throttled_at, a.next_allowed_at
+            WHERE $3 = ANY(a.throttle_secrets)
             UNION ALL
             SELECT decayed.failures + 1,
-                   ($3 || a.throttle_tried)[1:16],
+                   ($3 || a.throttle_secrets)[1:16],
                    CASE WHEN decayed.failures = 0 THEN $5
                         ELSE to_timestamp(
                             extract(epoch FROM a.throttled_at - timestamptz '1970-01-01 00:00:00+00')
@@ -43,23 +44,24 @@ WITH reserved AS (
                     a.throttle_failures
                 )::integer AS failures
             ) AS decayed
-            WHERE NOT ($3 = ANY(a.throttle_tried))
+            WHERE NOT ($3 = ANY(a.throttle_secrets))
         )
     WHERE a.throttle_failures < $10
-      AND ($3 = ANY(a.throttle_tried) OR a.next_allowed_at IS NULL OR a.next_allowed_at <= $5)
+      AND ($3 = ANY(a.throttle_secrets) OR a.next_allowed_at IS NULL OR a.next_allowed_at <= $5)
     RETURNING a.credential_type, a.failures, a.throttle_failures
 ),
 counted AS (
-    INSERT INTO known_addresses AS k (user_id, address_digest, failures, tried, last_failed_at)
+    INSERT INTO known_addresses AS k
+        (user_id, address_digest, failures, counted_secrets, last_failed_at)
     SELECT $1, $4, 1, ARRAY[$3], $5
     FROM (SELECT count(*) AS types FROM reserved) AS first
     WHERE $4::bytea IS NOT NULL AND first.types > 0
     ON CONFLICT (user_id, address_digest) DO UPDATE SET
         failures = CASE WHEN k.last_failed_at IS NULL OR k.last_failed_at <= $11 THEN 1
                         ELSE k.failures + 1 END,
-        tried = coalesce(($3 || k.tried)[1:16], '{}'),
+        counted_secrets = coalesce(($3 || k.counted_secrets)[1:16], '{}'),
         last_failed_at = $5
-    WHERE NOT ($3 = ANY(k.tried))
+    WHERE NOT ($3 = ANY(k.counted_secrets))
     RETURNING k.failures, k.last_failed_at
 ),
 copied AS (

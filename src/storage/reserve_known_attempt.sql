@@ -4,11 +4,12 @@
 -- Lock order: known_addresses, then address_failures.
 WITH reserved AS (
     UPDATE known_addresses AS k
-    SET failures = CASE WHEN $3 = ANY(k.tried) THEN k.failures
+    SET failures = CASE WHEN $3 = ANY(k.counted_secrets) THEN k.failures
                         WHEN k.last_failed_at IS NULL OR k.last_failed_at <= $6 THEN 1
                         ELSE k.failures + 1 END,
-        tried = CASE WHEN $3 = ANY(k.tried) THEN k.tried ELSE ($3::bytea || k.tried)[1:16] END,
-        last_failed_at = CASE WHEN $3 = ANY(k.tried) THEN k.last_failed_at ELSE $4 END
+        counted_secrets = CASE WHEN $3 = ANY(k.counted_secrets) THEN k.counted_secrets
+                               ELSE ($3::bytea || k.counted_secrets)[1:16] END,
+        last_failed_at = CASE WHEN $3 = ANY(k.counted_secrets) THEN k.last_failed_at ELSE $4 END
     WHERE user_id = $1 AND address_digest = $2 AND last_succeeded_at IS NOT NULL
       AND (failures < $5 OR last_failed_at <= $6)
     RETURNING k.failures, k.last_failed_at

@@ -13,7 +13,7 @@ reset AS (
     RETURNING 1
 ),
 reset_addresses AS (
-    UPDATE known_addresses SET failures = 0, tried = '{}'
+    UPDATE known_addresses SET failures = 0, counted_secrets = '{}'
     WHERE user_id = $1 AND (SELECT count(*) FROM reset) >= 0
     RETURNING address_digest, last_failed_at
 ),

@@ -166,7 +166,7 @@ const CASES: [(&str, &str); 79] = [
         "INSERT INTO authentication_attempts VALUES (278, 'x', -1, '{}', 0, '{}', now(), NULL)",
     ),
     (
-        "authentication_attempts_tried_check",
+        "authentication_attempts_counted_secrets_check",
         "INSERT INTO authentication_attempts VALUES (278, 'x', 0, array_fill('x'::bytea, ARRAY[17]), 0, '{}', now(), NULL)",
     ),
     (
@@ -174,7 +174,7 @@ const CASES: [(&str, &str); 79] = [
         "INSERT INTO authentication_attempts VALUES (278, 'x', 0, '{}', -1, '{}', now(), NULL)",
     ),
     (
-        "authentication_attempts_throttle_tried_check",
+        "authentication_attempts_throttle_secrets_check",
         "INSERT INTO authentication_attempts VALUES (278, 'x', 0, '{}', 0, array_fill('x'::bytea, ARRAY[17]), now(), NULL)",
     ),
     (
@@ -194,7 +194,7 @@ const CASES: [(&str, &str); 79] = [
         "INSERT INTO known_addresses VALUES (278, sha256('x'), -1, '{}', now())",
     ),
     (
-        "known_addresses_tried_check",
+        "known_addresses_counted_secrets_check",
         "INSERT INTO known_addresses VALUES (278, sha256('x'), 0, array_fill('x'::bytea, ARRAY[17]), now())",
     ),
     (

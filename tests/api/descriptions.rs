@@ -123,7 +123,7 @@ async fn api_is_an_html_page_unless_another_format_is_preferred(pool: PgPool) {
 async fn api_v1_maps_each_url_to_its_methods(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let urls = get(&app, "/api/v1", "*/*").await.json();
-    assert!(urls[SAVE]["POST"].as_str().unwrap().starts_with("Saves"));
+    assert!(urls[SAVE]["POST"].as_str().unwrap().starts_with("Adds"));
     assert_eq!(urls[SAVE]["GET"], "Describes the call.");
     assert!(urls["/api/v1/User/currentPrincipal"]["GET"].is_string());
     let answer = get(&app, "/Api/V1", "application/json").await;

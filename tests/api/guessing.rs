@@ -449,7 +449,7 @@ async fn the_login_page_uses_the_same_failure_counter(pool: PgPool) {
 async fn a_login_and_a_save_erase_the_digests_of_failed_secrets(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     let digests = async || {
-        let statement = "SELECT coalesce(sum(cardinality(tried || throttle_tried)), 0)
+        let statement = "SELECT coalesce(sum(cardinality(counted_secrets || throttle_secrets)), 0)
                     FROM authentication_attempts WHERE user_id = 278";
         let count: i64 = sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap();
         count

@@ -181,6 +181,8 @@ async fn a_damaged_credential_is_reported_and_prevents_retiring_its_key(pool: Pg
 async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").assert_success();
+    // A command on the database records the keys of its keyring.
+    app.command(&["user", "list"], "").assert_success();
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("foreign.json");
     let foreign = foreign.to_str().unwrap();
