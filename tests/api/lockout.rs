@@ -40,8 +40,8 @@ async fn consecutive_failures(app: &TestApp) -> i32 {
 
 /// Sets the number of consecutive failures of everybody but the administrator.
 async fn set_consecutive_failures(app: &TestApp, failures: i32) {
-    let statement =
-        "UPDATE authentication_attempts SET failures = $1, counted_secrets = '{}' WHERE user_id <> 1";
+    let statement = "UPDATE authentication_attempts SET failures = $1, counted_secrets = '{}'
+                     WHERE user_id <> 1";
     sqlx::query(statement).bind(failures).execute(&app.pool).await.unwrap();
 }
 
