@@ -67,12 +67,16 @@ known AS (
         counted_secrets = CASE WHEN k.last_failed_at <= $7 THEN '{}'
                                ELSE array_remove(k.counted_secrets, $6) END,
         last_succeeded_at = $4
-    RETURNING k.failures
+    RETURNING k.failures, k.last_failed_at
 ),
 copies_of_forgotten AS (
     DELETE FROM address_failures f USING forgotten
     WHERE f.address_digest = forgotten.address_digest AND f.user_id = $1
 )
-UPDATE address_failures f SET failures = known.failures
-FROM known
-WHERE f.address_digest = $2 AND f.user_id = $1 AND f.failures <> known.failures
+-- This part must read `known`, whether or not there is a copy: otherwise PostgreSQL runs the parts above
+-- at the end and in reverse order, and `forgotten` locks addresses before the attempts are locked.
+INSERT INTO address_failures AS f (address_digest, user_id, failures, last_failed_at)
+SELECT $2, $1, known.failures, known.last_failed_at FROM known
+WHERE known.last_failed_at > $7
+ON CONFLICT (address_digest, user_id) DO UPDATE SET failures = excluded.failures
+WHERE f.failures <> excluded.failures

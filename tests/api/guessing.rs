@@ -465,3 +465,32 @@ async fn a_login_and_a_save_erase_the_digests_of_failed_secrets(pool: PgPool) {
     app.save(&app.administrator(), PLAIN.0, "", "another password").await.assert_saved();
     assert_eq!(digests().await, 0);
 }
+
+#[sqlx::test]
+async fn a_login_that_waits_for_the_attempts_has_locked_no_address(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[PROXY], "").await;
+    for address in [HOME, ELSEWHERE] {
+        login(&app, address, PLAIN.1, "guess").await.assert_unauthenticated();
+        login_as_owner(&app, address, PLAIN.1).await.assert_status(200);
+    }
+    // The next login is cached, is recorded although it reserves no attempt, and finds no copy.
+    let statement = "UPDATE known_addresses
+                     SET last_succeeded_at = last_succeeded_at - interval '2 hours';
+                     DELETE FROM address_failures";
+    sqlx::raw_sql(statement).execute(&app.pool).await.unwrap();
+    let mut holder = app.pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM authentication_attempts WHERE user_id = 278 FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let credentials = Credentials::basic(PLAIN.1, &password_of(PLAIN.1));
+    let request = app.request(Method::GET, PRINCIPAL, &credentials);
+    let waiting = tokio::spawn(request.header("X-Forwarded-For", HOME).send());
+    app.wait_for_blocked_sessions(1).await;
+    sqlx::query("SELECT 1 FROM known_addresses WHERE user_id = 278 FOR UPDATE NOWAIT")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    holder.commit().await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+}
