@@ -139,10 +139,10 @@ mod tests {
 
     #[test]
     fn a_plain_user_may_save_only_their_own_password_with_the_password_as_proof() {
-        let proven = principal(UserType::Internal, false, password());
-        assert!(may_save(&proven, 7, PASSWORD));
-        assert!(!may_save(&proven, 8, PASSWORD));
-        assert!(!may_save(&proven, 7, ACTIVE_DIRECTORY));
+        let user = principal(UserType::Internal, false, password());
+        assert!(may_save(&user, 7, PASSWORD));
+        assert!(!may_save(&user, 8, PASSWORD));
+        assert!(!may_save(&user, 7, ACTIVE_DIRECTORY));
         assert!(!may_save(&principal(UserType::Internal, false, Proof::Token), 7, PASSWORD));
         let pin = Proof::Password { credential_type: "Pin".to_owned(), version: 1 };
         assert!(!may_save(&principal(UserType::Internal, false, pin), 7, PASSWORD));

@@ -112,7 +112,7 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
         resource = resource.route(match access {
             Access::Anybody => limited,
             Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
-                authentication::authenticate((access, work), request, next)
+                authentication::authenticate(access, work, request, next)
             })),
         });
     }

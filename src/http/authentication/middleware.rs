@@ -45,12 +45,13 @@ const SCHEMES: [(&str, ReadScheme); 3] =
 /// Middleware of a route: answers 401 when authentication fails, 403 when the caller lacks access
 /// to the route, and 503 when hashing has no capacity.
 pub(in crate::http) async fn authenticate(
-    (access, work): (Access, Work),
+    access: Access,
+    work: Work,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let client_info = client_info(request.request());
-    match authenticated((access, work), &request, client_info.clone()).await {
+    match authenticated(access, work, &request, client_info.clone()).await {
         Ok(Authenticated { principal, admission: _until_answered }) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(client_info);
@@ -66,7 +67,8 @@ pub(in crate::http) async fn authenticate(
 }
 
 async fn authenticated(
-    (access, work): (Access, Work),
+    access: Access,
+    work: Work,
     request: &ServiceRequest,
     client_info: ClientInfo,
 ) -> Result<Authenticated, ApiError> {

@@ -98,7 +98,8 @@ async fn every_line_has_its_own_result(pool: PgPool) {
     assert_eq!(code, 1, "a line failed");
     assert!(said.contains("4 added, 2 changed, 5 failed"), "{said}");
     assert!(
-        !said.contains("marker") && results.iter().all(|of| !of.to_string().contains("marker"))
+        !said.contains("marker")
+            && results.iter().all(|result| !result.to_string().contains("marker"))
     );
     assert!(logs_in(&app, "new", "second").await && !logs_in(&app, "new", "first").await);
     assert!(logs_in(&app, "paul", "replaced").await && logs_in(&app, "whole", "whole").await);
@@ -237,10 +238,10 @@ async fn an_invalid_or_too_expensive_hash_is_rejected_and_never_computed(pool: P
         let (code, results, said) = import(&app, &path, more);
         let told: Vec<_> = results
             .iter()
-            .map(|of| {
+            .map(|result| {
                 (
-                    of["field"].as_str().unwrap_or_default(),
-                    of["reason"].as_str().unwrap_or_default(),
+                    result["field"].as_str().unwrap_or_default(),
+                    result["reason"].as_str().unwrap_or_default(),
                 )
             })
             .collect();
