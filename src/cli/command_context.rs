@@ -67,8 +67,8 @@ pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure>
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
     startup::require_migrations(&database).await?;
-    startup::require_keyring(&settings, &database).await?;
-    Ok(startup::build(&settings, database)?)
+    let keyring = startup::open_keyring(&settings, &database).await?;
+    Ok(startup::build(&settings, database, keyring)?)
 }
 
 /// Finds the user of an argument; see [`UserArgument`].

@@ -23,8 +23,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     }
     startup::require_migrations(&database).await?;
     startup::require_kind(&database, InstallationKind::Production).await?;
-    startup::require_keyring(&settings, &database).await?;
-    let application = Application::build(&settings, database)?;
+    let application = Application::build(&settings, database).await?;
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)

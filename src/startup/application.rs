@@ -16,6 +16,7 @@ use super::{
     descriptors,
     error::StartError,
     initial_users::{InitialUser, add_initial_user},
+    keyring::open_keyring,
     options::enabled_schemes,
     server::serve,
     systemd,
@@ -68,19 +69,21 @@ impl Application {
     /// called on the runtime that the database was opened on.
     ///
     /// # Errors
-    /// When an address is in use, or the keyring, an issuer or the hashing engine fails to load.
-    pub fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
-        Self::build_on(listen(settings.http.listen)?, settings, database)
+    /// When an address is in use, the keyring does not match the database, or the keyring, an
+    /// issuer or the hashing engine fails to load.
+    pub async fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
+        Self::build_on(listen(settings.http.listen)?, settings, database).await
     }
 
     /// Like [`Self::build`], on an open listener.
-    pub(crate) fn build_on(
+    pub(crate) async fn build_on(
         listener: TcpListener,
         settings: &Settings,
         database: Database,
     ) -> Result<Self, StartError> {
         let operations = settings.operations.listen.map(listen).transpose()?;
-        let components = build(settings, database)?;
+        let keyring = open_keyring(settings, &database).await?;
+        let components = build(settings, database, keyring)?;
         let state = Data::new(HttpState {
             service: ServiceHandle::on_current_runtime(
                 components.services,

@@ -100,10 +100,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(settings: &Settings, database: Database) -> Result<Self, StartError> {
-        let keyring_file = settings.keyring_file.as_ref();
-        let keyring_file = keyring_file.ok_or_else(|| missing("keyring.file"))?;
-        let keyring = Arc::new(Keyring::load(keyring_file)?);
+    fn new(settings: &Settings, database: Database, keyring: Keyring) -> Result<Self, StartError> {
+        let keyring = Arc::new(keyring);
         let types = settings.credential_types();
         let types = types.ok_or_else(|| missing("credentials.default_type"))?;
         let changed_chains = Arc::new(ChangedChains::default());
@@ -145,13 +143,16 @@ impl Parts {
     }
 }
 
-/// Reads the keyring, starts the hashing threads, and builds the capabilities.
+/// Starts the hashing threads, and builds the capabilities.
 ///
 /// # Errors
-/// When a required setting is missing, or the keyring, an issuer or the hashing engine fails to
-/// load.
-pub(crate) fn build(settings: &Settings, database: Database) -> Result<Components, StartError> {
-    let parts = Parts::new(settings, database)?;
+/// When a required setting is missing, or an issuer or the hashing engine fails to load.
+pub(crate) fn build(
+    settings: &Settings,
+    database: Database,
+    keyring: Keyring,
+) -> Result<Components, StartError> {
+    let parts = Parts::new(settings, database, keyring)?;
     let issuers = load_issuers(settings, &parts.types)?;
     let saving = Saving::new(&parts, settings, &issuers);
     let authentication = Authentication::new(&parts, settings, issuers)?;

@@ -1,4 +1,4 @@
-//! Opens the database of an installation and checks its schema, its kind and its keyring.
+//! Opens the database of an installation and checks its schema and its kind.
 
 use std::{
     path::PathBuf,
@@ -12,8 +12,6 @@ use super::{
 use crate::{
     clock,
     configuration::{Problems, Settings},
-    security::keyring::Keyring,
-    service::keys::keyring_check,
     storage::{
         self, ConnectOptions, Database, PasswordSource,
         installation::{self, InstallationKind},
@@ -117,13 +115,4 @@ pub(crate) async fn require_kind(
         Some(found) if found != kind => Err(StartError::WrongKind(found.as_str())),
         _ => Ok(()),
     }
-}
-
-/// Fails when the keyring of the settings does not match the database.
-pub(crate) async fn require_keyring(
-    settings: &Settings,
-    database: &Database,
-) -> Result<(), StartError> {
-    let Some(file) = settings.keyring_file.as_ref() else { return Ok(()) };
-    Ok(keyring_check::require_keyring(database, &Keyring::load(file)?, clock::now()).await?)
 }

@@ -2,11 +2,14 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use tokio::task::JoinError;
+
 use crate::{
     http::DocumentError,
     security::{hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError},
     service::{errors::AddUserError, keys::keyring_check::KeyringMismatch},
     storage::StorageError,
+    telemetry::task_failed,
 };
 
 /// Why the application did not start.
@@ -67,6 +70,10 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(super) fn interrupted(error: JoinError) -> Self {
+        Self::Server(task_failed(error))
+    }
+
     pub(super) fn client(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Client(Box::new(error))
     }

@@ -7,6 +7,7 @@ mod descriptors;
 mod error;
 mod files;
 mod initial_users;
+mod keyring;
 mod memory;
 mod options;
 mod prerequisites;
@@ -25,10 +26,11 @@ pub use self::{
 pub(crate) use self::{
     application::listen,
     components::{Components, build},
-    database::{connect_when_ready, migrate, require_keyring, require_kind, require_migrations},
+    database::{connect_when_ready, migrate, require_kind, require_migrations},
     files::problems_of_files,
     initial_users::add_initial_user,
     protection::{Protection, forbid_core_dumps, protect},
+    keyring::open_keyring,
     systemd::notify_ready,
     threads::waiting_threads,
 };

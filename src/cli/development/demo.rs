@@ -38,7 +38,8 @@ pub(super) async fn prepare(
     if !data.keyring().exists() {
         Keyring::generate(&data.keyring())?;
     }
-    let users = startup::build(settings, database.clone())?.services.users;
+    let keyring = startup::open_keyring(settings, database).await?;
+    let users = startup::build(settings, database.clone(), keyring)?.services.users;
     for user in DEMO_USERS {
         match add_initial_user(&users, &user).await {
             // A start that was killed before the marker was written has added the user.

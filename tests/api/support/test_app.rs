@@ -123,7 +123,7 @@ impl TestApp {
         let (report, started) = oneshot::channel();
         let run = async move {
             let database = credential_keeper::connect(&settings).await.unwrap();
-            let application = Application::build(&settings, database).unwrap();
+            let application = Application::build(&settings, database).await.unwrap();
             for &((id, login_name), is_administrator) in users {
                 let password = &password_of(login_name);
                 let user = InitialUser { id, login_name, password, is_administrator };
