@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
-use super::{command_context, output, output::Failure, stop::stop_signal};
+use super::{command_context, output, output::Failure, stop::stop_signal_of_serve};
 use crate::{
-    startup::{self, Application, Protection},
+    startup::{self, Application, Protection, ReloadSignal},
     storage::installation::InstallationKind,
 };
 
-/// Serves until SIGINT, SIGTERM or SIGHUP. Fails at startup if the settings are unsafe.
+/// Serves until SIGINT or SIGTERM, and reloads files at SIGHUP. Fails at startup if the settings are
+/// unsafe.
 pub(super) async fn run() -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     command_context::require(settings.problems_of_serving())?;
-    let stop = stop_signal()?;
+    let reload = ReloadSignal::listen()?;
+    let stop = stop_signal_of_serve()?;
     let mut stop = Box::pin(stop);
     let database = tokio::select! {
         () = &mut stop => return Ok(ExitCode::SUCCESS),
@@ -23,7 +25,7 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     }
     startup::require_migrations(&database).await?;
     startup::require_kind(&database, InstallationKind::Production).await?;
-    let application = Application::build(&settings, database).await?;
+    let application = Application::build(&settings, database).await?.reload_at(reload);
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! Signals that stop a long command: SIGINT (Ctrl-C), SIGTERM (a supervisor) and SIGHUP (a closed
-//! terminal). All commands handle them in the same way.
+//! terminal). All commands handle them in the same way, except that `serve` reloads its files at
+//! SIGHUP, as a daemon does.
 
 use std::{fs, pin::Pin};
 
@@ -10,8 +11,7 @@ use super::output::Failure;
 
 /// Completes at the first SIGINT, SIGTERM or SIGHUP. The handlers are installed when this returns.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = stop_signal_of_serve()?;
     let ignores_hang_up = is_ignored(SignalKind::hangup());
     let mut hang_up = (!ignores_hang_up).then(|| signal(SignalKind::hangup())).transpose()?;
     Ok(async move {
@@ -22,9 +22,20 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send + use<>, F
             }
         };
         tokio::select! {
+            () = stop => {}
+            _ = hang_up => {}
+        }
+    })
+}
+
+/// Completes at the first SIGINT or SIGTERM.
+pub(super) fn stop_signal_of_serve() -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hang_up => {}
         }
     })
 }

@@ -18,6 +18,7 @@ use super::{
     initial_users::{InitialUser, add_initial_user},
     keyring::open_keyring,
     options::enabled_schemes,
+    reload::{self, ReloadSignal, Reloadable},
     server::serve,
     systemd,
 };
@@ -25,7 +26,7 @@ use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
     http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
     security::hashing::{Capacity, HashingEngine},
-    service::{ServiceHandle, users::saving::Users},
+    service::{ServiceHandle, operations::reload_metrics::ReloadMetrics, users::saving::Users},
     storage::Database,
 };
 
@@ -62,6 +63,14 @@ pub struct Application {
     shutdown: ShutdownSettings,
     timeouts: PhaseTimeouts,
     anchor_period: Duration,
+    reloads: Reloads,
+}
+
+/// What is read again while the application runs.
+struct Reloads {
+    reloadables: Vec<Reloadable>,
+    metrics: Arc<ReloadMetrics>,
+    signal: Option<ReloadSignal>,
 }
 
 impl Application {
@@ -120,7 +129,14 @@ impl Application {
             shutdown: settings.shutdown.clone(),
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
+            reloads: Reloads { reloadables: Vec::new(), metrics: components.reloads, signal: None },
         })
+    }
+
+    /// Also reads files again at this signal, not only when they change.
+    pub(crate) fn reload_at(mut self, signal: ReloadSignal) -> Self {
+        self.reloads.signal = Some(signal);
+        self
     }
 
     /// Adds a user with a password, as a command of an operator does.
@@ -164,7 +180,7 @@ impl Application {
     /// When the web server fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self { listener, operations, state, shutdown, timeouts, anchor_period, .. } = self;
-        let Self { database, hashing, background, .. } = self;
+        let Self { database, hashing, background, reloads, .. } = self;
         let timeout = shutdown.timeout;
         let mut application = {
             let (state, registry) = (state.clone(), Arc::clone(&state.connections));
@@ -186,6 +202,8 @@ impl Application {
         };
         let anchors = Arc::clone(&background.anchors);
         let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
+        let Reloads { reloadables, metrics, signal } = reloads;
+        reload::spawn(&mut tasks, reloadables, &metrics, signal);
         application.run_until(stop).await?;
         systemd::notify_stopping();
         state.readiness.stop();

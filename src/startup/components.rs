@@ -42,7 +42,7 @@ use crate::{
         keys::rotation::KeyRotation,
         operations::{
             diagnostics::Diagnostics, housekeeping::Housekeeping, instance::Instance,
-            refusal_timing::RefusalTiming,
+            refusal_timing::RefusalTiming, reload_metrics::ReloadMetrics,
         },
         sessions::{sign_in::Sessions, tickets::Tickets},
         throttling::{lockouts::Lockouts, throttle::Throttling},
@@ -64,6 +64,7 @@ pub(crate) struct Components {
     pub(crate) administration: Administration,
     /// The background tasks.
     pub(crate) background: Background,
+    pub(crate) reloads: Arc<ReloadMetrics>,
 }
 
 /// The capabilities of commands.
@@ -97,6 +98,7 @@ struct Parts {
     last_uses: Arc<LastUses>,
     rehash_queue: Arc<RehashQueue>,
     throttling: Arc<Throttling>,
+    reloads: Arc<ReloadMetrics>,
 }
 
 impl Parts {
@@ -116,6 +118,7 @@ impl Parts {
             changed_chains,
             last_uses: Arc::default(),
             rehash_queue: Arc::default(),
+            reloads: Arc::default(),
             throttling: Arc::new(Throttling {
                 database: database.clone(),
                 keyring: Arc::clone(&keyring),
@@ -164,6 +167,7 @@ pub(crate) fn build(
         background: background(&parts),
         services: services(&parts, settings, saving, authentication, memory_ceiling_kib),
         memory_ceiling_kib,
+        reloads: parts.reloads,
         hashing: parts.hashing,
         database: parts.database,
     })
@@ -343,6 +347,7 @@ fn services(
         instance: Arc::new(Instance {
             database: parts.database(),
             hashing: parts.hashing(),
+            reloads: Arc::clone(&parts.reloads),
             memory_ceiling_kib,
         }),
     }

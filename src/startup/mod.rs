@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod prerequisites;
 mod protection;
+mod reload;
 mod server;
 mod systemd;
 mod threads;
@@ -29,8 +30,9 @@ pub(crate) use self::{
     database::{connect_when_ready, migrate, require_kind, require_migrations},
     files::problems_of_files,
     initial_users::add_initial_user,
-    protection::{Protection, forbid_core_dumps, protect},
     keyring::open_keyring,
+    protection::{Protection, forbid_core_dumps, protect},
+    reload::ReloadSignal,
     systemd::notify_ready,
     threads::waiting_threads,
 };

@@ -10,6 +10,15 @@ pub(crate) fn notify_ready() {
     notify(NotifyState::Ready);
 }
 
+/// Notifies systemd that the service reads its files again. [`notify_ready`] ends the reload
+/// (`Type=notify-reload`).
+pub(super) fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify_all(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "cannot read the monotonic clock for systemd"),
+    }
+}
+
 /// Notifies systemd that the service is stopping.
 pub(super) fn notify_stopping() {
     notify(NotifyState::Stopping);
@@ -30,7 +39,11 @@ pub(super) async fn feed_watchdog() {
 }
 
 fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+    notify_all(&[state]);
+}
+
+fn notify_all(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot notify systemd");
     }
 }

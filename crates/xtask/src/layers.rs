@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "configuration",
             "telemetry",
             "log_filter",
+            "log_events",
             "clock",
         ],
     ),

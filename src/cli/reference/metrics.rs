@@ -8,7 +8,7 @@ use crate::{
     domain::stored_credential::HashParameters,
     http,
     security::hashing::{HashingEngine, HashingOptions},
-    service::operations::metrics::encode_metrics,
+    service::operations::{metrics::encode_metrics, reload_metrics::ReloadMetrics},
     storage::ConnectionCounts,
 };
 
@@ -18,8 +18,14 @@ const INTRODUCTION: &str = "\
     `_count`.";
 
 /// Labels with their values. A family without samples does not show its labels.
-const LABELS: [(&str, &str); 1] =
-    [("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`")];
+const LABELS: [(&str, &str); 3] = [
+    ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
+    ("keeper_reload_failed", "`setting`: the setting that names the file"),
+    (
+        "keeper_reloads",
+        "`setting`: the setting that names the file; `outcome`: `success` or `failure`",
+    ),
+];
 
 /// The cheapest hash: the document needs an engine, but no hashes.
 const PARAMETERS: HashParameters = HashParameters { memory_kib: 8, iterations: 1, parallelism: 1 };
@@ -35,7 +41,8 @@ pub(super) fn document() -> Result<String, Failure> {
         verified_lifetime: Duration::ZERO,
     })?;
     let counts = ConnectionCounts { open: 0, idle: 0, maximum: 0 };
-    let text = encode_metrics(&engine, counts, 0, http::register_idle_metrics)?;
+    let text =
+        encode_metrics(&engine, counts, &ReloadMetrics::default(), 0, http::register_idle_metrics)?;
     engine.close();
     let mut document = Document::new("Metrics", INTRODUCTION);
     document.section("All metrics");

@@ -8,6 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::reload_metrics::ReloadMetrics;
 use crate::{security::hashing::HashingEngine, storage::ConnectionCounts};
 
 /// The prefix of every metric.
@@ -21,12 +22,14 @@ const PREFIX: &str = "keeper";
 pub(crate) fn encode_metrics(
     hashing: &HashingEngine,
     connections: ConnectionCounts,
+    reloads: &ReloadMetrics,
     memory_ceiling_kib: u64,
     register_http: impl FnOnce(&mut Registry),
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix(PREFIX);
     hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
     register_database(registry.sub_registry_with_prefix("database"), connections);
+    reloads.register(&mut registry);
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [

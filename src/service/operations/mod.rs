@@ -5,3 +5,4 @@ pub(crate) mod housekeeping;
 pub(crate) mod instance;
 pub(crate) mod metrics;
 pub(crate) mod refusal_timing;
+pub(crate) mod reload_metrics;

@@ -201,3 +201,18 @@ async fn core_dumps_are_disabled_and_memory_is_locked_if_allowed(pool: PgPool) {
     }
     assert_eq!(rights.last(), Some(&false));
 }
+
+#[sqlx::test]
+async fn serve_keeps_serving_at_sighup(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    let server = serve_with(&app, &[]).unwrap();
+    server.signal(Signal::HUP);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let request = app.client.get(format!("{}{PRINCIPAL}", server.ready));
+    let answer = app.administrator().apply_to(request).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    server.signal(Signal::TERM);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+}

@@ -1,0 +1,336 @@
+//! Reads the files of settings again while the service runs: when they change, and on SIGHUP.
+//!
+//! Files are polled, because change notifications (inotify) do not work on every volume and do not
+//! see a symbolic link that is swapped in another folder.
+
+use std::{
+    error::Error,
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::{BoxFuture, FutureExt, join_all};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Mutex,
+    task::JoinSet,
+};
+
+use super::systemd;
+use crate::{
+    log_events::alarm, service::operations::reload_metrics::ReloadMetrics, telemetry::task_failed,
+};
+
+/// The time between two looks at a file. A changed file is read when two looks found it the same,
+/// so that a file that is still being written is not read.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The time until a source that was unavailable is read again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Why a reload failed. The former content stays in use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The new content is not usable. It is read again when it changes, or on SIGHUP.
+    #[error(transparent)]
+    Unusable(Box<dyn Error + Send + Sync>),
+    /// A server that the reload needs did not answer. The reload is repeated until it succeeds.
+    #[error(transparent)]
+    Unavailable(Box<dyn Error + Send + Sync>),
+}
+
+impl ReloadError {
+    /// The new content is not usable.
+    pub(crate) fn unusable(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unusable(Box::new(error))
+    }
+
+    /// A server that the reload needs did not answer.
+    pub(crate) fn unavailable(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+/// Files with their state when they were last looked at. Create it before the files are read for
+/// the first time, so that no change is missed.
+pub(crate) struct WatchedFiles {
+    files: Vec<PathBuf>,
+    known: Fingerprints,
+}
+
+impl WatchedFiles {
+    /// Looks at the files. They need not exist.
+    pub(crate) fn new(files: Vec<PathBuf>) -> Self {
+        let known = fingerprints(&files);
+        Self { files, known }
+    }
+}
+
+type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<(), ReloadError>> + Send + Sync>;
+
+/// Something that is read from files and can be read again.
+pub(crate) struct Reloadable {
+    /// The setting that names the files, for the log and the metrics.
+    setting: &'static str,
+    files: Vec<PathBuf>,
+    reload: Reload,
+    /// Locked during a reload.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The files as they were before the last reload.
+    read: Fingerprints,
+    /// The files as they were at the last look.
+    seen: Fingerprints,
+    /// When a source that was unavailable is read again.
+    retry_at: Option<Instant>,
+}
+
+impl Reloadable {
+    /// Calls `reload` on a thread for blocking work. It must either replace the content or leave
+    /// it unchanged and fail.
+    pub(crate) fn new(
+        setting: &'static str,
+        files: WatchedFiles,
+        reload: impl Fn() -> Result<(), ReloadError> + Send + Sync + 'static,
+    ) -> Self {
+        let reload = Arc::new(reload);
+        let on_thread = move || {
+            let reload = Arc::clone(&reload);
+            async move {
+                let done = tokio::task::spawn_blocking(move || reload()).await;
+                done.unwrap_or_else(|error| Err(ReloadError::unusable(task_failed(error))))
+            }
+        };
+        Self::new_async(setting, files, on_thread)
+    }
+
+    /// Like [`Self::new`], for a reload that waits for a server. It must not block its thread.
+    pub(crate) fn new_async<F>(
+        setting: &'static str,
+        files: WatchedFiles,
+        reload: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), ReloadError>> + Send + 'static,
+    {
+        let WatchedFiles { files, known } = files;
+        let state = State { read: known.clone(), seen: known, retry_at: None };
+        let reload = Box::new(move || reload().boxed());
+        Self { setting, files, reload, state: Mutex::new(state) }
+    }
+
+    /// Looks at the files, and reads them if they changed.
+    async fn poll(&self, metrics: &ReloadMetrics) {
+        let seen = self.look().await;
+        let mut state = self.state.lock().await;
+        let is_complete = state.seen == seen;
+        state.seen = seen;
+        let is_changed = state.seen != state.read && is_complete;
+        let is_due = state.retry_at.is_some_and(|at| at <= Instant::now());
+        if is_changed || is_due {
+            self.run(&mut state, metrics, is_changed).await;
+        }
+    }
+
+    /// Reads the files, whether they changed or not.
+    async fn reload(&self, metrics: &ReloadMetrics) {
+        let seen = self.look().await;
+        let mut state = self.state.lock().await;
+        state.seen = seen;
+        self.run(&mut state, metrics, true).await;
+    }
+
+    /// Reads the files. `is_news` is false when only a repetition of a failure can follow, which is
+    /// not another alarm.
+    async fn run(&self, state: &mut State, metrics: &ReloadMetrics, is_news: bool) {
+        state.read = state.seen.clone();
+        let result = (self.reload)().await;
+        metrics.record(self.setting, result.is_ok());
+        state.retry_at = match &result {
+            Err(ReloadError::Unavailable(_)) => Some(Instant::now() + RETRY_INTERVAL),
+            Ok(()) | Err(ReloadError::Unusable(_)) => None,
+        };
+        match result {
+            Ok(()) => tracing::info!(setting = self.setting, "reloaded"),
+            Err(error) if is_news => {
+                alarm!(
+                    setting = self.setting,
+                    error = &error as &dyn Error,
+                    "failed to reload; the former content stays in use"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+
+    async fn look(&self) -> Fingerprints {
+        let files = self.files.clone();
+        // A volume on the network may not answer.
+        tokio::task::spawn_blocking(move || fingerprints(&files)).await.unwrap_or_default()
+    }
+}
+
+/// The requests of an operator to reload: SIGHUP.
+pub(crate) struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// Installs the handler. From now on, SIGHUP does not end the process.
+    ///
+    /// # Errors
+    /// When the operating system refuses the handler.
+    pub(crate) fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+}
+
+/// Spawns the tasks that look at the files, one for each setting, so that a slow server or volume
+/// delays no other setting, and the task that waits for SIGHUP.
+pub(super) fn spawn(
+    tasks: &mut JoinSet<()>,
+    reloadables: Vec<Reloadable>,
+    metrics: &Arc<ReloadMetrics>,
+    signal: Option<ReloadSignal>,
+) {
+    let reloadables: Arc<[Reloadable]> = reloadables.into();
+    for (index, reloadable) in reloadables.iter().enumerate() {
+        metrics.add_setting(reloadable.setting);
+        let (reloadables, metrics) = (Arc::clone(&reloadables), Arc::clone(metrics));
+        tasks.spawn(async move {
+            let Some(reloadable) = reloadables.get(index) else { return };
+            loop {
+                tokio::time::sleep(POLL_INTERVAL).await;
+                reloadable.poll(&metrics).await;
+            }
+        });
+    }
+    if let Some(ReloadSignal(mut signal)) = signal {
+        let metrics = Arc::clone(metrics);
+        tasks.spawn(async move {
+            while signal.recv().await.is_some() {
+                systemd::notify_reloading();
+                join_all(reloadables.iter().map(|reloadable| reloadable.reload(&metrics))).await;
+                systemd::notify_ready();
+            }
+        });
+    }
+}
+
+/// The state of each file; `None` for a file that cannot be found.
+type Fingerprints = Vec<Option<Fingerprint>>;
+
+/// What changes when a file is replaced, written or gets other permissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fingerprint {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+fn fingerprints(files: &[PathBuf]) -> Fingerprints {
+    files.iter().map(|file| fingerprint(file)).collect()
+}
+
+/// The state of the file that symbolic links lead to.
+fn fingerprint(file: &Path) -> Option<Fingerprint> {
+    let of = |metadata: Metadata| Fingerprint {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    };
+    fs::metadata(file).ok().map(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::fs::{PermissionsExt, symlink},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    /// Counts the reloads of a file, each of which ends with `result`.
+    fn counted(
+        files: Vec<PathBuf>,
+        result: fn() -> Result<(), ReloadError>,
+    ) -> (Reloadable, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let reload = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            result()
+        };
+        (Reloadable::new("a.file", WatchedFiles::new(files), reload), count)
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_once_when_it_stays_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        fs::write(&file, "one").unwrap();
+        let metrics = ReloadMetrics::default();
+        let (reloadable, count) = counted(vec![file.clone()], || Ok(()));
+        let polled = async |times: usize| {
+            for _ in 0..times {
+                reloadable.poll(&metrics).await;
+            }
+            count.load(Ordering::SeqCst)
+        };
+        assert_eq!(polled(3).await, 0);
+        fs::write(&file, "two!").unwrap();
+        assert_eq!(polled(1).await, 0, "it may still be written");
+        assert_eq!(polled(3).await, 1);
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o400)).unwrap();
+        assert_eq!(polled(3).await, 2, "other permissions may make it readable");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(polled(3).await, 3);
+        reloadable.reload(&metrics).await;
+        assert_eq!(polled(3).await, 4, "on request, an unchanged file is read");
+    }
+
+    #[tokio::test]
+    async fn a_swapped_folder_behind_symbolic_links_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for version in ["..1", "..2"] {
+            fs::create_dir(path(version)).unwrap();
+            fs::write(path(version).join("secret"), "same length").unwrap();
+        }
+        symlink("..1", path("..data")).unwrap();
+        symlink("..data/secret", path("secret")).unwrap();
+        let metrics = ReloadMetrics::default();
+        let (reloadable, count) = counted(vec![path("secret")], || Ok(()));
+        symlink("..2", path("..data_tmp")).unwrap();
+        fs::rename(path("..data_tmp"), path("..data")).unwrap();
+        for _ in 0..2 {
+            reloadable.poll(&metrics).await;
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn only_an_unavailable_source_is_read_again_without_a_change() {
+        let metrics = ReloadMetrics::default();
+        let (unavailable, count) =
+            counted(Vec::new(), || Err(ReloadError::unavailable(io::Error::other("down"))));
+        unavailable.reload(&metrics).await;
+        assert!(unavailable.state.lock().await.retry_at.is_some());
+        unavailable.state.lock().await.retry_at = Some(Instant::now());
+        unavailable.poll(&metrics).await;
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+        let (unusable, _) =
+            counted(Vec::new(), || Err(ReloadError::unusable(io::Error::other("bad"))));
+        unusable.reload(&metrics).await;
+        assert!(unusable.state.lock().await.retry_at.is_none());
+    }
+}
