@@ -68,6 +68,11 @@ fn register(registry: &mut Registry, counts: TransportCounts) {
             "Connections that were closed because the client did not read a response in time",
             counts.response_timeouts,
         ),
+        (
+            "tls_handshake_failures",
+            "Connections that were closed because the TLS handshake failed",
+            counts.failed_handshakes,
+        ),
     ] {
         registry.register(name, help, ConstCounter::new(number));
     }

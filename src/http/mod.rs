@@ -25,6 +25,7 @@ mod head_limits;
 mod headers;
 mod health;
 mod hosts;
+mod http2;
 mod keeper;
 mod localization;
 mod metrics;
@@ -51,9 +52,10 @@ pub(crate) use self::{
     build_documents::{build_documents, openapi_document},
     documents::DocumentError,
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
+    http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
     state::{HttpState, Readiness},
-    transport::{ConnectionLimits, ConnectionRegistry, PhaseTimeouts, TimedStream},
+    transport::{ConnectionLimits, ConnectionRegistry, LoggedStream, PhaseTimeouts, TimedStream},
 };
 pub use self::{
     route::Access,

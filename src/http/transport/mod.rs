@@ -5,15 +5,19 @@
 //! waits for the peer, and [`ConnectionRegistry`] counts all connections
 //! ([ADR 28](../../../docs/adr/0028-connection-deadlines.md)).
 
+mod logged;
 mod progress;
 mod registry;
 mod stream;
 
-pub(super) use self::{
-    progress::{read_body, track},
-    registry::TransportCounts,
-};
 pub(crate) use self::{
+    logged::LoggedStream,
+    progress::RequestProgress,
     registry::{ConnectionLimits, ConnectionRegistry},
     stream::{PhaseTimeouts, TimedStream},
+};
+pub(super) use self::{
+    progress::{read_body, track},
+    registry::{TimeoutPhase, TransportCounts},
+    stream::WRITE_STEP,
 };

@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use actix_http::{HttpMessage, Request};
 use actix_web::{
     Error, HttpRequest,
     body::MessageBody,
@@ -18,6 +19,8 @@ pub(crate) struct RequestProgress {
     reading: Cell<u32>,
     /// The number of requests that started since the stream last received bytes.
     since_read: Cell<u32>,
+    /// True for HTTP/2, which sends several requests at a time and limits their bodies itself.
+    is_multiplexed: Cell<bool>,
 }
 
 impl RequestProgress {
@@ -43,9 +46,37 @@ impl RequestProgress {
 
     fn start(self: &Rc<Self>) -> InProgress {
         self.started.set(self.started.get() + 1);
-        self.in_progress.set(self.in_progress.get() + 1);
         self.since_read.set(self.since_read.get() + 1);
+        self.open()
+    }
+
+    /// Records that a request of HTTP/2 is in progress, until its response is sent and the guard is
+    /// dropped.
+    pub(in crate::http) fn open(self: &Rc<Self>) -> InProgress {
+        self.in_progress.set(self.in_progress.get() + 1);
         InProgress(Rc::clone(self))
+    }
+
+    /// Records that the connection uses HTTP/2.
+    pub(in crate::http) fn multiplex(&self) {
+        self.is_multiplexed.set(true);
+    }
+
+    /// True for a connection that uses HTTP/2.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.is_multiplexed.get()
+    }
+
+    /// Adds the progress of the connection to a request of HTTP/2. Requests of HTTP/1.1 have it
+    /// from actix-web.
+    pub(in crate::http) fn attach(self: &Rc<Self>, request: &Request) {
+        request.extensions_mut().insert(Rc::clone(self));
+    }
+
+    /// The progress of the connection of a request.
+    fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        let attached = || request.extensions().get::<Rc<Self>>().cloned();
+        request.conn_data::<Rc<Self>>().cloned().or_else(attached)
     }
 
     /// True for a request that arrived together with the one before it.
@@ -56,9 +87,9 @@ impl RequestProgress {
 
 /// Records that the application waits for the body of a request, until the guard is dropped.
 pub(in crate::http) fn read_body(request: &HttpRequest) -> Option<Reading> {
-    let progress = request.conn_data::<Rc<RequestProgress>>()?;
+    let progress = RequestProgress::of(request)?;
     progress.reading.set(progress.reading.get() + 1);
-    Some(Reading(Rc::clone(progress)))
+    Some(Reading(progress))
 }
 
 /// The guard of [`read_body`].
@@ -71,7 +102,7 @@ impl Drop for Reading {
 }
 
 /// The guard of a request that the application handles.
-struct InProgress(Rc<RequestProgress>);
+pub(in crate::http) struct InProgress(Rc<RequestProgress>);
 
 impl Drop for InProgress {
     fn drop(&mut self) {
@@ -85,7 +116,7 @@ pub(crate) async fn track(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let progress = request.conn_data::<Rc<RequestProgress>>().cloned();
+    let progress = RequestProgress::of(request.request());
     let _in_progress = progress.as_ref().map(RequestProgress::start);
     if progress.is_some_and(|progress| progress.is_pipelined()) {
         // A connection with many requests in one packet must not starve other connections.

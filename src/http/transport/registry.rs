@@ -41,11 +41,13 @@ pub(crate) struct TransportCounts {
     pub(crate) request_timeouts: u64,
     /// Closed because the peer did not read a response in time.
     pub(crate) response_timeouts: u64,
+    /// Closed because the TLS handshake failed.
+    pub(crate) failed_handshakes: u64,
 }
 
 /// The phase in which a connection timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TimeoutPhase {
+pub(in crate::http) enum TimeoutPhase {
     /// The peer sent no request, or an incomplete one.
     Request,
     /// The peer did not read a response.
@@ -61,6 +63,7 @@ pub(crate) struct ConnectionRegistry {
     refused: AtomicU64,
     request_timeouts: AtomicU64,
     response_timeouts: AtomicU64,
+    failed_handshakes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +110,7 @@ impl ConnectionRegistry {
             refused: AtomicU64::new(0),
             request_timeouts: AtomicU64::new(0),
             response_timeouts: AtomicU64::new(0),
+            failed_handshakes: AtomicU64::new(0),
         })
     }
 
@@ -168,7 +172,22 @@ impl ConnectionRegistry {
             refused: self.refused.load(Ordering::Relaxed),
             request_timeouts: self.request_timeouts.load(Ordering::Relaxed),
             response_timeouts: self.response_timeouts.load(Ordering::Relaxed),
+            failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
         }
+    }
+
+    /// Counts a connection or a response that timed out.
+    pub(in crate::http) fn count_timeout(&self, phase: TimeoutPhase) {
+        let counter = match phase {
+            TimeoutPhase::Request => &self.request_timeouts,
+            TimeoutPhase::Response => &self.response_timeouts,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection whose TLS handshake failed.
+    pub(crate) fn count_failed_handshake(&self) {
+        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
@@ -240,11 +259,7 @@ impl Registration {
 
     /// Counts a connection that timed out.
     pub(super) fn count_timeout(&self, phase: TimeoutPhase) {
-        let counter = match phase {
-            TimeoutPhase::Request => &self.registry.request_timeouts,
-            TimeoutPhase::Response => &self.registry.response_timeouts,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.registry.count_timeout(phase);
     }
 }
 

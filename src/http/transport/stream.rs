@@ -45,7 +45,7 @@ pub(crate) struct PhaseTimeouts {
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The bytes of a response that one write deadline covers.
-const WRITE_STEP: usize = 128 * 1024;
+pub(in crate::http) const WRITE_STEP: usize = 128 * 1024;
 
 /// The read-ahead limit in bytes, while the application or the peer is busy. A full buffer of
 /// actix-web, which is a third larger, would keep its thread busy.
@@ -105,13 +105,6 @@ impl<S> TimedStream<S> {
         Rc::clone(&self.progress)
     }
 
-    /// True while no request that reached the application waits for its response.
-    fn is_unanswerable(&self) -> bool {
-        self.phase != Phase::Busy
-            && !self.progress.is_busy()
-            && self.progress.started() == self.seen
-    }
-
     /// Updates the phase from the progress of the application.
     fn observe(&mut self) {
         if self.progress.is_busy() {
@@ -131,6 +124,10 @@ impl<S> TimedStream<S> {
 
     /// True when the read-ahead limit is reached.
     fn is_far_ahead(&self) -> bool {
+        // HTTP/2 has its own flow control, and a client that is not read cannot allow to send.
+        if self.progress.is_multiplexed() {
+            return false;
+        }
         let is_in_progress = self.phase == Phase::Busy || self.write_deadline.is_some();
         is_in_progress && !self.progress.is_reading() && self.received >= READ_AHEAD
     }
@@ -201,13 +198,6 @@ impl<S> TimedStream<S> {
                 written.is_pending().then(|| Instant::now() + self.timeouts.write);
         }
     }
-
-    /// Logs a 408 that actix-web sends on its own, without a request.
-    fn log_own_answer(&self, bytes: &[u8]) {
-        if self.is_unanswerable() && bytes.starts_with(b"HTTP/1.1 408") {
-            tracing::info!(http.status = 408, "a request head timed out");
-        }
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
@@ -237,7 +227,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.log_own_answer(bytes);
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.note_written(&written);
         if written.is_pending() {

@@ -1,0 +1,150 @@
+//! One HTTP/2 connection: accepts streams, runs their requests, and ends gracefully.
+
+use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc};
+
+use actix_http::{Request, Response};
+use actix_service::Service;
+use actix_web::{
+    body::{BoxBody, MessageBody},
+    web::Bytes,
+};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use h2::{
+    Reason, RecvStream,
+    server::{Builder, SendResponse},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    request::convert_request,
+    response::{SendError, send_response},
+};
+use crate::http::transport::{ConnectionRegistry, PhaseTimeouts, RequestProgress, TimeoutPhase};
+
+/// The maximum number of requests in progress on one connection (RFC 9113, section 6.5.2,
+/// recommends at least 100).
+const MAXIMUM_STREAMS: u32 = 100;
+
+/// The bytes that a client may send on a stream, and on the connection, before the application
+/// reads them.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 128 * 1024;
+
+/// The maximum size of the headers of a request, as RFC 9113 counts them: 32 more bytes for each
+/// header. The limits of [`head_limits`](crate::http::head_limits) are lower.
+const HEADER_LIST: u32 = 64 * 1024;
+
+/// The maximum number of bytes of one response that wait for their turn on the connection.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// The connection that [`serve_http2`] serves.
+pub(crate) struct Http2Options {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) timeouts: PhaseTimeouts,
+    pub(crate) progress: Rc<RequestProgress>,
+    pub(crate) registry: Arc<ConnectionRegistry>,
+}
+
+/// Serves the requests of a connection until the client closes it, it is idle for too long, or
+/// `shutdown` completes. Requests in progress then finish first.
+///
+/// # Errors
+/// When the connection fails or the client violates the protocol.
+pub(crate) async fn serve_http2<I, S, B>(
+    stream: I,
+    options: Http2Options,
+    service: Rc<S>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), h2::Error>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request>,
+    S::Error: Into<Response<BoxBody>>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody,
+{
+    options.progress.multiplex();
+    let mut connection = builder().handshake::<_, Bytes>(stream).await?;
+    let mut requests = FuturesUnordered::new();
+    let mut shutdown = pin!(shutdown.fuse());
+    // A new connection has the time of a request head.
+    let mut idle = pin!(sleep_until(Instant::now() + options.timeouts.read));
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                None => return Ok(()),
+                Some(accepted) => {
+                    let (request, respond) = accepted?;
+                    requests.push(answer(request, respond, &options, &*service));
+                }
+            },
+            Some(()) = requests.next(), if !requests.is_empty() => {
+                if requests.is_empty() {
+                    idle.as_mut().reset(Instant::now() + options.timeouts.idle);
+                }
+            }
+            () = &mut shutdown, if !is_ending => {
+                connection.graceful_shutdown();
+                is_ending = true;
+            }
+            () = &mut idle, if requests.is_empty() && !is_ending => {
+                connection.graceful_shutdown();
+                is_ending = true;
+            }
+        }
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(MAXIMUM_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_LIST)
+        // Without a table of earlier headers, no secret stays in memory after its request.
+        .header_table_size(0)
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
+/// Runs one request and sends its response. Cancels the request when the client resets its stream.
+async fn answer<S, B>(
+    request: http::Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    options: &Http2Options,
+    service: &S,
+) where
+    S: Service<Request>,
+    S::Error: Into<Response<BoxBody>>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody,
+{
+    let Http2Options { peer, timeouts, progress, registry } = options;
+    let _open = progress.open();
+    let is_head = request.method() == http::Method::HEAD;
+    let Some(mut request) = convert_request(request) else {
+        respond.send_reset(Reason::PROTOCOL_ERROR);
+        return;
+    };
+    request.head_mut().peer_addr = *peer;
+    progress.attach(&request);
+    let response = tokio::select! {
+        response = service.call(request) => response,
+        _ = poll_fn(|context| respond.poll_reset(context)) => return,
+    };
+    let sent = match response {
+        Ok(response) => send_response(response.into(), &mut respond, is_head, timeouts.write).await,
+        Err(error) => send_response(error.into(), &mut respond, is_head, timeouts.write).await,
+    };
+    match sent {
+        // The client is gone.
+        Ok(()) | Err(SendError::Closed) => {}
+        Err(SendError::TimedOut) => registry.count_timeout(TimeoutPhase::Response),
+        Err(SendError::Body) => tracing::error!("the body of a response failed"),
+    }
+}
