@@ -29,7 +29,7 @@ pub(crate) struct SettingDescription {
 impl SettingDescription {
     /// The name of the environment variable.
     pub(crate) fn variable(&self) -> String {
-        format!("KEEPER__{}__{}", self.section.to_uppercase(), self.name.to_uppercase())
+        format!("KEEPER__{}", self.full_name().to_uppercase().replace('.', "__"))
     }
 
     /// The full name, as `section.name`.
@@ -45,14 +45,17 @@ pub(crate) fn describe_settings() -> Vec<SettingDescription> {
     let mut comments = scan_comments(DEFAULTS, &known);
     let scanned: BTreeSet<_> = comments.iter().map(Comment::full_name).collect();
     for name in known.difference(&scanned) {
-        let (section, name) = name.split_once('.').unwrap_or(("", name));
+        let (section, name) = name.rsplit_once('.').unwrap_or(("", name));
         let comment =
             Comment { section: section.to_owned(), name: name.to_owned(), text: String::new() };
         let last = comments.iter().rposition(|other| other.section == section);
         comments.insert(last.map_or(comments.len(), |last| last + 1), comment);
     }
     let describe = |comment: Comment| {
-        let default = defaults.get(&comment.section).and_then(|section| section.get(&comment.name));
+        let mut sections = comment.section.split('.');
+        let first = sections.next().and_then(|section| defaults.get(section));
+        let section = sections.fold(first, |defaults, section| defaults?.get(section));
+        let default = section.and_then(|section| section.get(&comment.name));
         SettingDescription {
             default: default.map(ToString::to_string),
             value_type: default.map_or("string", toml::Value::type_str),

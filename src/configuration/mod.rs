@@ -15,6 +15,7 @@ mod network;
 mod problem;
 mod reader;
 mod sections;
+mod tls;
 mod validation;
 
 pub(crate) use self::{
@@ -23,6 +24,7 @@ pub(crate) use self::{
     environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
     sections::{LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
+    tls::TlsSettings,
 };
 pub use self::{
     problem::{Problem, Problems},

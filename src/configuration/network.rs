@@ -1,25 +1,42 @@
 //! Validates the network settings: rejects values that would be ignored or could never match.
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::HashSet, net::SocketAddr};
 
 use ipnet::IpNet;
 
 use super::{problem::Problem, sections::Settings};
 use crate::domain::{host_name::is_host_name, origin_pattern::OriginPattern};
 
-/// The shortest allowed prefixes of trusted networks, as in `10.0.0.0/8` and `fc00::/7`. Every host
-/// in the network can forge the client address, which rate limits and audit events use.
-const WIDEST_V4: u8 = 8;
-const WIDEST_V6: u8 = 7;
+/// The shortest allowed prefixes of trusted networks. The networks of content delivery networks are
+/// narrower. Every host in the network can forge the client address, which rate limits and audit
+/// events use.
+const WIDEST_V4: u8 = 12;
+const WIDEST_V6: u8 = 28;
+
+/// Networks that are not routed on the Internet (RFC 6890), which may be trusted as a whole.
+const PRIVATE: [&str; 8] = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+/// IPv4 addresses in the form of IPv6 (RFC 4291, section 2.5.5.2). Clients never have them, because
+/// their addresses are converted.
+const MAPPED: &str = "::ffff:0:0/96";
 
 impl Settings {
     /// Problems of the network settings.
     pub(super) fn network_problems(&self) -> Vec<Problem> {
         let mut problems = self.host_problems();
         problems.extend(self.listener_problem());
+        problems.extend(self.http.tls.problems());
+        problems.extend(self.operations.tls.problems());
+        problems.extend(self.tls_proxy_problem());
         problems.extend(self.http.trusted_proxies.iter().filter_map(proxy_problem));
         problems.extend(self.application_problems());
         problems
@@ -62,6 +79,16 @@ impl Settings {
         })
     }
 
+    fn tls_proxy_problem(&self) -> Option<Problem> {
+        if !self.http.tls_terminated_by_proxy {
+            return None;
+        }
+        self.http.tls.is_enabled().then(|| {
+            let reason = "conflicts with http.tls.certificate_file; remove either one";
+            Problem::new("http.tls_terminated_by_proxy", reason)
+        })
+    }
+
     fn application_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut reject = |reason| problems.push(Problem::new("installation.applications", reason));
@@ -90,14 +117,15 @@ fn is_base_path(path: &str) -> bool {
 
 /// The problem of a trusted network, if any.
 fn proxy_problem(network: &IpNet) -> Option<Problem> {
-    let is_mapped = match network.addr() {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
-    };
+    let is_within = |wider: &str| wider.parse().is_ok_and(|wider: IpNet| wider.contains(network));
+    let is_mapped = MAPPED
+        .parse()
+        .is_ok_and(|mapped: IpNet| mapped.contains(network) || network.contains(&mapped));
     let widest = if network.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
-    let reason = if network.prefix_len() < widest {
-        "must not contain a network wider than /8 (IPv6: /7), because every host in it can forge \
-         client addresses; list the proxies"
+    let is_private = PRIVATE.into_iter().any(is_within);
+    let reason = if network.prefix_len() < widest && !is_private {
+        "must not contain a public network wider than /12 (IPv6: /28), because every host in it \
+         can forge client addresses; list the proxies"
     } else if network.addr().is_unspecified() || network.addr().is_multicast() {
         "must not contain an unspecified or multicast address; list the proxies"
     } else if is_mapped {

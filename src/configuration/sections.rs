@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     connections::ConnectionSettings, credential_types::TypeSettings, issuers::IssuerSettings,
-    reader::Reader,
+    reader::Reader, tls::TlsSettings,
 };
 use crate::domain::application::InstallationType;
 
@@ -42,6 +42,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
     pub(crate) listen: SocketAddr,
+    pub(crate) tls: TlsSettings,
     pub(crate) tls_terminated_by_proxy: bool,
     pub(crate) allowed_hosts: Vec<String>,
     /// Empty, or a path that starts with `/`.
@@ -75,6 +76,7 @@ pub(crate) struct ApplicationSettings {
 pub(crate) struct OperationsSettings {
     /// `None`: health is served on the listener of the API, as in `dev`.
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) tls: TlsSettings,
 }
 
 /// Section `database`.
@@ -215,6 +217,7 @@ impl Settings {
             installation: InstallationSettings::take(reader),
             operations: OperationsSettings {
                 listen: reader.parsed("operations.listen", ADDRESS, |text| text.parse().ok()),
+                tls: TlsSettings::take_operations(reader),
             },
             database: DatabaseSettings::take(reader),
             keyring_file: reader.optional("keyring.file"),
@@ -264,6 +267,7 @@ impl HttpSettings {
             listen: reader
                 .parsed("http.listen", ADDRESS, |text| text.parse().ok())
                 .unwrap_or(loopback),
+            tls: TlsSettings::take_http(reader),
             tls_terminated_by_proxy: reader.get("http.tls_terminated_by_proxy"),
             allowed_hosts: reader.words("http.allowed_hosts"),
             base_path: reader.get("http.base_path"),

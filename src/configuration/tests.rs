@@ -126,11 +126,50 @@ fn serving_rejects_unsafe_settings() {
     let with = |more: &[(&'static str, &'static str)]| serving(&[&base, more].concat());
     assert!(with(&[]).is_empty());
     assert_eq!(with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080")]), ["http.listen"]);
+    let everywhere = ("KEEPER__HTTP__LISTEN", "0.0.0.0:8080");
     let behind_proxy = ("KEEPER__HTTP__TLS_TERMINATED_BY_PROXY", "true");
-    assert!(with(&[("KEEPER__HTTP__LISTEN", "0.0.0.0:8080"), behind_proxy]).is_empty());
+    let named = ("KEEPER__HTTP__TRUSTED_PROXIES", "192.0.2.1");
+    assert!(with(&[everywhere, behind_proxy, named]).is_empty());
+    assert_eq!(with(&[everywhere, behind_proxy]), ["http.tls_terminated_by_proxy"]);
+    assert_eq!(with(&[behind_proxy]), ["http.tls_terminated_by_proxy"]);
+    let tls = [("KEEPER__HTTP__TLS__CERTIFICATE_FILE", "c"), ("KEEPER__HTTP__TLS__KEY_FILE", "k")];
+    assert!(with(&[&[everywhere][..], &tls].concat()).is_empty());
     assert_eq!(with(&[("KEEPER__HASHING__ITERATIONS", "1")]), ["hashing"]);
     let owasp = [("KEEPER__HASHING__MEMORY_KIB", "47104"), ("KEEPER__HASHING__ITERATIONS", "1")];
     assert!(with(&owasp).is_empty());
+}
+
+#[test]
+fn tls_settings_that_cannot_work_together_are_rejected() {
+    let certificate = ("KEEPER__HTTP__TLS__CERTIFICATE_FILE", "c");
+    let key = ("KEEPER__HTTP__TLS__KEY_FILE", "k");
+    let behind_proxy = ("KEEPER__HTTP__TLS_TERMINATED_BY_PROXY", "true");
+    let operations_key = ("KEEPER__OPERATIONS__TLS__KEY_FILE", "k");
+    let client_ca = ("KEEPER__OPERATIONS__TLS__CLIENT_CA_FILE", "c");
+    for (pairs, setting) in [
+        (&[certificate][..], "http.tls.key_file"),
+        (&[key], "http.tls.certificate_file"),
+        (&[certificate, key, behind_proxy], "http.tls_terminated_by_proxy"),
+        (&[operations_key], "operations.tls.certificate_file"),
+        (&[client_ca], "operations.tls.client_ca_file"),
+        (&[("KEEPER__HTTP__TLS__CLIENT_CA_FILE", "c")], "http.tls.client_ca_file"),
+        (&[("KEEPER__HTTP__TLS", "c")], "http.tls"),
+    ] {
+        let problems = read(pairs).unwrap_err();
+        assert_eq!(named(&problems), BTreeSet::from([setting]), "{pairs:?}: {problems}");
+    }
+    read(&[certificate, key]).unwrap();
+    for (additional, setting) in [
+        ("{ certificate_file = 'c' }", "http.tls.additional"),
+        ("{ certificate_file = 'c', key_file = 'k', name = 'n' }", "http.tls.additional"),
+        // Additional to nothing.
+        ("{ certificate_file = 'c', key_file = 'k' }", "http.tls.additional"),
+    ] {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        writeln!(file, "[http.tls]\nadditional = [{additional}]").unwrap();
+        let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
+        assert_eq!(named(&problems), BTreeSet::from([setting]), "{additional}: {problems}");
+    }
 }
 
 #[test]
@@ -171,6 +210,11 @@ fn values_that_never_match_are_rejected() {
         ("HTTP__TRUSTED_PROXIES", "::/0", "http.trusted_proxies"),
         ("HTTP__TRUSTED_PROXIES", "0.0.0.0/1 128.0.0.0/1", "http.trusted_proxies"),
         ("HTTP__TRUSTED_PROXIES", "2000::/3", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "8.0.0.0/8", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "2a00::/7", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "::ffff:0:0/96", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "::1/80", "http.trusted_proxies"),
+        ("HTTP__TRUSTED_PROXIES", "10.0.0.0/7", "http.trusted_proxies"),
         ("HTTP__TRUSTED_PROXIES", "0.0.0.0", "http.trusted_proxies"),
         ("HTTP__TRUSTED_PROXIES", "::ffff:10.0.0.1", "http.trusted_proxies"),
         ("HTTP__TRUSTED_PROXIES", "10.0.0.1,10.0.0.2", "http.trusted_proxies"),
@@ -193,7 +237,7 @@ fn values_that_never_match_are_rejected() {
     }
     for (name, value) in [
         ("HTTP__ALLOWED_HOSTS", "Keeper.example [2001:db8::1] 127.0.0.1"),
-        ("HTTP__TRUSTED_PROXIES", "10.0.0.0/8 fc00::/7 192.0.2.1"),
+        ("HTTP__TRUSTED_PROXIES", "10.0.0.0/8 fc00::/7 192.0.2.1 172.64.0.0/13 2a06:98c0::/29"),
         ("HTTP__LISTEN", "127.0.0.2:9090"),
         ("HTTP__BASE_PATH", "/Super.Office/~v1"),
     ] {

@@ -240,11 +240,19 @@ impl Settings {
     pub(crate) fn problems_of_serving(&self) -> Vec<Problem> {
         let mut problems = self.problems_of_commands();
         let mut reject = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
-        if !self.http.listen.ip().is_loopback() && !self.http.tls_terminated_by_proxy {
+        let is_encrypted = self.http.tls.is_enabled() || self.http.tls_terminated_by_proxy;
+        if !self.http.listen.ip().is_loopback() && !is_encrypted {
             reject(
                 "http.listen",
-                "plain HTTP is allowed on loopback only; set http.tls_terminated_by_proxy if a \
+                "plain HTTP is allowed on loopback only; set http.tls.certificate_file and \
+                 http.tls.key_file, or http.tls_terminated_by_proxy and http.trusted_proxies if a \
                  proxy terminates TLS",
+            );
+        }
+        if self.http.tls_terminated_by_proxy && self.http.trusted_proxies.is_empty() {
+            reject(
+                "http.tls_terminated_by_proxy",
+                "requires the address of the proxy in http.trusted_proxies",
             );
         }
         if !self.is_hashing_strong() {
