@@ -46,7 +46,7 @@ pub(super) fn announce(application: &Application, protection: Protection) -> Res
         operations = application.operations_address()?.map(tracing::field::display),
         "started"
     );
-    output::print_result(format_args!("ready http://{}", application.address()?))?;
+    output::print_result(format_args!("ready {}", application.url()?))?;
     startup::notify_ready();
     Ok(())
 }

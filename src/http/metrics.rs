@@ -7,14 +7,19 @@ use actix_web::{
 };
 
 use prometheus_client::{
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
-    registry::Registry,
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::ConstCounter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
+    registry::{Registry, Unit},
 };
 
 use super::{
     error::{ApiError, ErrorKind},
     route::answering,
-    state::HttpState,
+    state::{HttpState, ListenerCertificate},
     transport::TransportCounts,
 };
 use crate::service::operations::instance::Instance;
@@ -28,7 +33,10 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 
 /// `GET /metrics`: every metric, in the `OpenMetrics` format.
 async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
-    let register = |registry: &mut Registry| register(registry, state.connections.counts());
+    let register = |registry: &mut Registry| {
+        register(registry, state.connections.counts());
+        register_certificates(registry, &state.certificates);
+    };
     let text =
         state.service.get::<Instance>().metrics(register).map_err(|_| ErrorKind::Internal)?;
     Ok(HttpResponse::Ok().content_type(OPEN_METRICS).body(text))
@@ -37,6 +45,23 @@ async fn metrics(state: Data<HttpState>) -> Result<HttpResponse, ApiError> {
 /// Registers the metrics of an instance without connections, for documents.
 pub(crate) fn register_idle_metrics(registry: &mut Registry) {
     register(registry, TransportCounts::default());
+    register_certificates(registry, &[]);
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
+fn register_certificates(registry: &mut Registry, certificates: &[ListenerCertificate]) {
+    let expiry: Family<ListenerLabels, Gauge> = Family::default();
+    for ListenerCertificate { listener, expires_at } in certificates {
+        if let Some(end) = expires_at() {
+            expiry.get_or_create(&ListenerLabels { listener }).set(end.unix_timestamp());
+        }
+    }
+    let help = "Time when the first certificate of a listener expires";
+    registry.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, expiry);
 }
 
 fn register(registry: &mut Registry, counts: TransportCounts) {

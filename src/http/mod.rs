@@ -54,7 +54,7 @@ pub(crate) use self::{
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
-    state::{HttpState, Readiness},
+    state::{HttpState, ListenerCertificate, Readiness},
     transport::{ConnectionLimits, ConnectionRegistry, LoggedStream, PhaseTimeouts, TimedStream},
 };
 pub use self::{

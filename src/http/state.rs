@@ -10,6 +10,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use time::OffsetDateTime;
 
 use super::{documents::Documents, transport::ConnectionRegistry};
 use crate::{domain::origin_pattern::OriginPattern, service::ServiceHandle};
@@ -30,10 +31,12 @@ pub(crate) struct HttpState {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may call the API.
     pub(crate) cors_origins: Vec<OriginPattern>,
-    /// True when a proxy terminates TLS.
+    /// True when this service or a proxy in front of it terminates TLS.
     pub(crate) is_behind_tls: bool,
     /// True when this listener also serves health checks, as in `dev`.
     pub(crate) serves_health: bool,
+    /// The certificates of the listeners with TLS.
+    pub(crate) certificates: Vec<ListenerCertificate>,
     /// The timeout for receiving a body.
     pub(crate) read_timeout: Duration,
     /// The challenges of a 401, one for each offered scheme.
@@ -45,6 +48,14 @@ impl HttpState {
     pub(super) fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
+}
+
+/// The certificate of a listener, which changes when its file does.
+pub(crate) struct ListenerCertificate {
+    /// The section of its settings: `http` or `operations`.
+    pub(crate) listener: &'static str,
+    /// Returns the end of its validity.
+    pub(crate) expires_at: Box<dyn Fn() -> Option<OffsetDateTime> + Send + Sync>,
 }
 
 /// The readiness of this instance, which ends when a shutdown begins.

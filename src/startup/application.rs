@@ -19,8 +19,9 @@ use super::{
     keyring::open_keyring,
     options::enabled_schemes,
     reload::{self, ReloadSignal, Reloadable},
-    server::serve,
+    server::{Transport, serve},
     systemd,
+    tls::Certificates,
 };
 use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
@@ -55,6 +56,7 @@ const OPERATIONS_CONNECTIONS: usize = 128;
 pub struct Application {
     listener: TcpListener,
     operations: Option<TcpListener>,
+    certificates: Certificates,
     state: Data<HttpState>,
     database: Database,
     hashing: Arc<HashingEngine>,
@@ -91,6 +93,7 @@ impl Application {
         database: Database,
     ) -> Result<Self, StartError> {
         let operations = settings.operations.listen.map(listen).transpose()?;
+        let mut certificates = Certificates::load(settings)?;
         let keyring = open_keyring(settings, &database).await?;
         let components = build(settings, database, keyring)?;
         let state = Data::new(HttpState {
@@ -111,16 +114,19 @@ impl Application {
             base_path: settings.http.base_path.clone(),
             trusted_proxies: settings.http.trusted_proxies.clone(),
             cors_origins: settings.cors_origins(),
-            is_behind_tls: settings.http.tls_terminated_by_proxy,
+            is_behind_tls: settings.http.tls_terminated_by_proxy || certificates.http.is_some(),
+            certificates: certificates.by_listener(),
             read_timeout: settings.http.connections.read_timeout,
             challenges: http::challenges(
                 enabled_schemes(settings),
                 settings.authentication.basic_challenge,
             ),
         });
+        let reloadables = std::mem::take(&mut certificates.reloadables);
         Ok(Self {
             listener,
             operations,
+            certificates,
             state,
             database: components.database,
             hashing: components.hashing,
@@ -129,7 +135,7 @@ impl Application {
             shutdown: settings.shutdown.clone(),
             timeouts: timeouts(&settings.http.connections),
             anchor_period: settings.anchor_period,
-            reloads: Reloads { reloadables: Vec::new(), metrics: components.reloads, signal: None },
+            reloads: Reloads { reloadables, metrics: components.reloads, signal: None },
         })
     }
 
@@ -153,6 +159,15 @@ impl Application {
     /// When the operating system fails to return it.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The URL of the API with its actual port.
+    ///
+    /// # Errors
+    /// When the operating system fails to return the address.
+    pub fn url(&self) -> io::Result<String> {
+        let scheme = if self.certificates.http.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", self.address()?))
     }
 
     /// The address of the operations listener, if enabled.
@@ -180,12 +195,13 @@ impl Application {
     /// When the web server fails.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self { listener, operations, state, shutdown, timeouts, anchor_period, .. } = self;
-        let Self { database, hashing, background, reloads, .. } = self;
+        let Self { database, hashing, background, certificates, reloads, .. } = self;
         let timeout = shutdown.timeout;
         let mut application = {
             let (state, registry) = (state.clone(), Arc::clone(&state.connections));
             let build = move || http::application(state.clone());
-            serve(listener, timeout, timeouts, &registry, build)?
+            let transport = Transport { timeouts, registry, tls: certificates.http };
+            serve(listener, timeout, transport, build)?
         };
         let operations = match operations {
             None => None,
@@ -197,7 +213,8 @@ impl Application {
                     per_address: OPERATIONS_CONNECTIONS,
                     unlimited: Vec::new(),
                 });
-                Some(serve(listener, Duration::ZERO, timeouts, &registry, build)?)
+                let transport = Transport { timeouts, registry, tls: certificates.operations };
+                Some(serve(listener, Duration::ZERO, transport, build)?)
             }
         };
         let anchors = Arc::clone(&background.anchors);

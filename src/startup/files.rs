@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path};
 
 use secrecy::SecretString;
 
-use super::options::load_issuers;
+use super::{options::load_issuers, tls::problems_of_certificates};
 use crate::{
     configuration::{Problem, Settings},
     log_filter,
@@ -32,6 +32,7 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types)) {
         reject("authentication.issuers", &error);
     }
+    problems.extend(problems_of_certificates(settings));
     problems
 }
 

@@ -8,10 +8,14 @@ const BASE_KIB: u64 = 40 * 1024;
 /// The maximum memory of one connection, in KiB.
 const CONNECTION_KIB: u64 = 24;
 
+/// The maximum memory of one connection with TLS, in KiB.
+const TLS_CONNECTION_KIB: u64 = 96;
+
 /// The maximum memory of the process, in KiB: the base, the hashing threads, 10 % for the overhead
 /// of the allocator, and all connections.
-pub(super) fn ceiling_kib(hashing: Capacity, maximum_connections: usize) -> u64 {
+pub(super) fn ceiling_kib(hashing: Capacity, maximum_connections: usize, has_tls: bool) -> u64 {
     let fixed = BASE_KIB + hashing.memory_kib;
     let connections = u64::try_from(maximum_connections).unwrap_or(u64::MAX);
-    fixed + fixed / 10 + connections.saturating_mul(CONNECTION_KIB)
+    let connection = if has_tls { TLS_CONNECTION_KIB } else { CONNECTION_KIB };
+    fixed + fixed / 10 + connections.saturating_mul(connection)
 }

@@ -16,6 +16,7 @@ mod reload;
 mod server;
 mod systemd;
 mod threads;
+mod tls;
 
 pub use self::{
     application::Application,
@@ -35,4 +36,5 @@ pub(crate) use self::{
     reload::ReloadSignal,
     systemd::notify_ready,
     threads::waiting_threads,
+    tls::load_certificates,
 };

@@ -4,6 +4,7 @@ use std::{
     future::{Future, ready},
     io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -12,18 +13,27 @@ use actix_http::{
     HttpService,
     error::{DispatchError, ParseError},
 };
-use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_server::{GracefulShutdownSignal, ServerBuilder};
+use actix_service::{IntoServiceFactory, Service, ServiceFactoryExt, fn_factory, map_config};
 use actix_web::{
     App, Error,
     body::MessageBody,
     dev::{AppConfig, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse, fn_service},
 };
-use tokio::{net::TcpStream, task::JoinHandle};
+use futures_util::future::Either;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{error::StartError, threads::waiting_threads};
 use crate::{
-    http::{ConnectionRegistry, PhaseTimeouts, TimedStream},
+    http::{
+        ConnectionRegistry, Http2Options, LoggedStream, PhaseTimeouts, TimedStream, serve_http2,
+    },
+    security::tls::ServerTls,
     telemetry::task_failed,
 };
 
@@ -61,12 +71,20 @@ impl RunningServer {
     }
 }
 
-/// Starts a web server on a listener. `registry` tracks its connections.
+/// The connections of a listener: their limits, and TLS.
+#[derive(Clone)]
+pub(super) struct Transport {
+    pub(super) timeouts: PhaseTimeouts,
+    pub(super) registry: Arc<ConnectionRegistry>,
+    /// `None`: plain HTTP.
+    pub(super) tls: Option<Arc<ServerTls>>,
+}
+
+/// Starts a web server on a listener.
 pub(super) fn serve<F, A, B>(
     listener: TcpListener,
     shutdown_timeout: Duration,
-    timeouts: PhaseTimeouts,
-    registry: &Arc<ConnectionRegistry>,
+    transport: Transport,
     build: F,
 ) -> Result<RunningServer, StartError>
 where
@@ -80,59 +98,169 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let builder = ServerBuilder::new();
-    let shutdown = builder.graceful_shutdown_signal();
-    let registry = Arc::clone(registry);
-    let maximum = registry.maximum();
-    let accept = move || {
-        let shutdown = shutdown.clone();
-        let registry = Arc::clone(&registry);
-        let application = build().into_factory().map_err(|error| error.error_response());
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let shutdown = shutdown.clone();
-                async move { shutdown.notified().await }
-            })
-            .keep_alive(timeouts.idle)
-            .client_request_timeout(timeouts.read)
-            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            // A client that closes its side does not wait for the response; cancel its request.
-            .h1_allow_half_closed(false)
-            .on_connect_ext(|stream: &TimedStream<TcpStream>, data| {
-                data.insert(stream.progress());
-            })
-            .h1(map_config(application, |()| AppConfig::default()))
-            .map_err(log_failure);
-        fn_service(move |socket: TcpStream| ready(register(socket, timeouts, &registry)))
-            .and_then(http)
-    };
-    let server = builder
+    let builder = ServerBuilder::new()
         .disable_signals()
         .workers(waiting_threads())
         // The limit of the registry is smaller and evicts idle connections instead of queueing new
         // ones. This limit protects the file descriptors.
-        .max_concurrent_connections(maximum.div_ceil(waiting_threads()) + EXCESS)
-        .shutdown_timeout(shutdown_timeout.as_secs())
-        .listen("http", listener, accept)
-        .map_err(StartError::Server)?
-        .run();
+        .max_concurrent_connections(
+            transport.registry.maximum().div_ceil(waiting_threads()) + EXCESS,
+        )
+        .shutdown_timeout(shutdown_timeout.as_secs());
+    let shutdown = builder.graceful_shutdown_signal();
+    let builder = match transport.tls.clone() {
+        None => builder.listen("http", listener, move || {
+            let transport = transport.clone();
+            let http = http1(build(), &transport, &shutdown).map_err(log_failure);
+            fn_service(move |socket| ready(register(socket, &transport))).and_then(http)
+        }),
+        Some(tls) => builder.listen("https", listener, move || {
+            let (transport, tls) = (transport.clone(), Arc::clone(&tls));
+            let https = protocols(build.clone(), &transport, &shutdown).map_err(log_failure);
+            fn_service(move |socket| accept(socket, transport.clone(), Arc::clone(&tls)))
+                .and_then(https)
+        }),
+    };
+    let server = builder.map_err(StartError::Server)?.run();
     let handle = server.handle();
     Ok(RunningServer { handle, server: tokio::spawn(server) })
 }
 
-/// Registers a new connection and adds its timeouts. Closes it if the registry is full.
+/// Serves HTTP/1.1 on streams of any kind.
+fn http1<S, A, B>(
+    application: App<A>,
+    transport: &Transport,
+    shutdown: &GracefulShutdownSignal,
+) -> impl ServiceFactory<
+    (LoggedStream<S>, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> + use<S, A, B>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    A: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    let application = application.into_factory().map_err(|error| error.error_response());
+    let shutdown = shutdown.clone();
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let shutdown = shutdown.clone();
+            async move { shutdown.notified().await }
+        })
+        .keep_alive(transport.timeouts.idle)
+        .client_request_timeout(transport.timeouts.read)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        // A client that closes its side does not wait for the response; cancel its request.
+        .h1_allow_half_closed(false)
+        .on_connect_ext(|stream: &LoggedStream<S>, data| {
+            data.insert(stream.progress());
+        })
+        .h1(map_config(application, |()| AppConfig::default()))
+}
+
+/// A connection with TLS whose handshake is complete.
+struct SecureConnection {
+    stream: TlsStream<TimedStream<TcpStream>>,
+    peer: Option<SocketAddr>,
+}
+
+/// Serves HTTP/2 or HTTP/1.1, as the client and TLS agreed (ALPN).
+fn protocols<F, A, B>(
+    build: F,
+    transport: &Transport,
+    shutdown: &GracefulShutdownSignal,
+) -> impl ServiceFactory<
+    SecureConnection,
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> + use<F, A, B>
+where
+    F: Fn() -> App<A>,
+    A: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    let http1 = Rc::new(http1(build(), transport, shutdown));
+    let http2 = build().into_factory().map_err(|error| error.error_response());
+    let http2 = Rc::new(map_config(http2, |()| AppConfig::default()));
+    let (transport, shutdown) = (transport.clone(), shutdown.clone());
+    fn_factory(move || {
+        let (http1, http2) = (http1.new_service(()), http2.new_service(()));
+        let (transport, shutdown) = (transport.clone(), shutdown.clone());
+        async move {
+            let (http1, http2) = (Rc::new(http1.await?), Rc::new(http2.await?));
+            Ok(fn_service(move |connection: SecureConnection| {
+                let SecureConnection { stream, peer } = connection;
+                let progress = stream.get_ref().0.progress();
+                if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                    return Either::Left(http1.call((LoggedStream::new(stream, progress), peer)));
+                }
+                let Transport { timeouts, registry, .. } = transport.clone();
+                let options = Http2Options { peer, timeouts, progress, registry };
+                let (http2, shutdown) = (Rc::clone(&http2), shutdown.clone());
+                Either::Right(async move {
+                    let served = serve_http2(stream, options, http2, shutdown.notified()).await;
+                    served.map_err(|error| DispatchError::Io(io::Error::other(error)))
+                })
+            }))
+        }
+    })
+}
+
+/// Registers a new connection and completes its TLS handshake.
+async fn accept(
+    socket: TcpStream,
+    transport: Transport,
+    tls: Arc<ServerTls>,
+) -> Result<SecureConnection, DispatchError> {
+    let (stream, peer) = register_timed(socket, &transport)?;
+    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+    let stream = handshake.await.map_err(|error| {
+        transport.registry.count_failed_handshake();
+        tracing::debug!(error = &error as &dyn std::error::Error, "the TLS handshake failed");
+        DispatchError::Io(error)
+    })?;
+    Ok(SecureConnection { stream, peer })
+}
+
+/// Registers a new connection of plain HTTP.
 fn register(
     socket: TcpStream,
-    timeouts: PhaseTimeouts,
-    registry: &Arc<ConnectionRegistry>,
+    transport: &Transport,
+) -> Result<(LoggedStream<TimedStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
+    let (stream, peer) = register_timed(socket, transport)?;
+    let progress = stream.progress();
+    Ok((LoggedStream::new(stream, progress), peer))
+}
+
+/// Registers a new connection and adds its timeouts. Closes it if the registry is full.
+fn register_timed(
+    socket: TcpStream,
+    transport: &Transport,
 ) -> Result<(TimedStream<TcpStream>, Option<SocketAddr>), DispatchError> {
     let peer = socket.peer_addr().ok();
-    let registration = registry.register(peer.map(|peer| peer.ip()));
+    let registration = transport.registry.register(peer.map(|peer| peer.ip()));
     let registration =
         registration.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
     // Disable Nagle's algorithm, which delays short responses.
     let _ = socket.set_nodelay(true);
-    Ok((TimedStream::new(socket, timeouts, registration), peer))
+    Ok((TimedStream::new(socket, transport.timeouts, registration), peer))
 }
 
 /// Logs invalid requests, which the web server answers without the application.

@@ -47,6 +47,7 @@ mod staleness;
 mod support;
 mod tickets;
 mod timing;
+mod tls;
 mod tokens;
 mod upgrades;
 mod user_tickets;

@@ -1,6 +1,7 @@
 //! Helpers that the API tests share.
 
 mod assertions;
+mod certificates;
 mod command;
 pub(crate) mod compose;
 mod credentials;
@@ -13,6 +14,7 @@ mod test_app;
 
 pub(crate) use self::{
     assertions::Answer,
+    certificates::{TestAuthority, TestCertificate, tls_client},
     command::{CommandOutput, keeper, run_with_input},
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},

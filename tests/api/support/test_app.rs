@@ -130,13 +130,13 @@ impl TestApp {
                 application.add_user(&user).await.unwrap();
             }
             let operations = application.operations_address().unwrap().unwrap();
-            report.send((application.address().unwrap(), operations)).unwrap();
+            report.send((application.url().unwrap(), operations)).unwrap();
             application.run_until(async { drop(stopped.await) }).await.unwrap();
         };
         self.running = Some(self.runtime.as_ref().unwrap().spawn(run));
         self.stop = Some(stop);
-        let (address, operations) = started.await.unwrap();
-        self.url = format!("http://{address}");
+        let (url, operations) = started.await.unwrap();
+        self.url = url;
         self.operations = format!("http://{operations}");
     }
 
