@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use secrecy::SecretString;
 
-use super::{data_folder::DataFolder, demo, postgres::PrivatePostgres};
+use super::{certificate::enable_tls, data_folder::DataFolder, demo, postgres::PrivatePostgres};
 use crate::{
     cli::{
         command_context,
@@ -33,8 +33,11 @@ pub(in crate::cli) struct Arguments {
     /// Folder for the data.
     #[arg(long, default_value = "data", overrides_with = "data")]
     data: PathBuf,
-    /// Start only the database and print its URL.
+    /// Serve HTTPS with a self-signed certificate.
     #[arg(long)]
+    tls: bool,
+    /// Start only the database and print its URL.
+    #[arg(long, conflicts_with = "tls")]
     database_only: bool,
 }
 
@@ -71,6 +74,9 @@ async fn serve(
     // Listen first: this step is fast, and the most likely to fail.
     let listener = startup::listen(arguments.listen)?;
     let data = DataFolder::open(&arguments.data)?;
+    if arguments.tls {
+        enable_tls(&mut settings, &data)?;
+    }
     let mut postgres = PrivatePostgres::start(&data).await?;
     settings.database.url = Some(SecretString::from(postgres.url()));
     settings.database.password_file = None;

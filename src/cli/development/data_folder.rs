@@ -51,6 +51,16 @@ impl DataFolder {
         self.path.join("keyring.json")
     }
 
+    /// The certificate of `dev --tls`.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.path.join("tls-certificate.pem")
+    }
+
+    /// The key of [`Self::certificate`].
+    pub(super) fn certificate_key(&self) -> PathBuf {
+        self.path.join("tls-key.pem")
+    }
+
     /// A unique name for data that is stored outside of the folder. It is deleted with the folder,
     /// so that a new folder never uses the data of a deleted one.
     pub(super) fn identity(&self) -> Result<String, Failure> {

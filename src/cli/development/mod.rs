@@ -5,6 +5,7 @@
 
 mod account;
 mod binaries;
+mod certificate;
 mod cluster;
 mod command;
 mod data_folder;
