@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{
+    certificates::check_certificates,
     environment::check_environment,
     finding::{Finding, Verdict},
     settings::check_settings,
@@ -18,6 +19,7 @@ use crate::cli::{
 pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     let mut findings = check_settings(&settings);
+    findings.extend(check_certificates(&settings));
     findings.extend(check_environment(settings).await);
     let row = |finding: &Finding| {
         let (verdict, next_step) = match &finding.verdict {

@@ -104,8 +104,14 @@ fn network(settings: &Settings) -> Vec<Finding> {
         Finding::new(
             "ASVS 12.2.1, NIST 3.1.1.2 channel",
             "plain HTTP is served on loopback or behind a TLS proxy only",
-            is_loopback || http.tls_terminated_by_proxy,
-            "set http.listen to loopback, or http.tls_terminated_by_proxy behind a TLS proxy",
+            http.tls.is_enabled() || is_loopback || http.tls_terminated_by_proxy,
+            "set http.tls.certificate_file and http.tls.key_file",
+        ),
+        Finding::advice(
+            "ASVS 12.1.1",
+            "clients use TLS 1.2 or newer",
+            http.tls.is_enabled(),
+            "this service does not terminate TLS; verify that the proxy requires TLS 1.2 or newer",
         ),
         Finding::advice(
             "ASVS 12.2.1",
@@ -121,9 +127,10 @@ fn network(settings: &Settings) -> Vec<Finding> {
         ),
         Finding::advice(
             "ASVS 13.4.5 and 13.4.6",
-            "metrics and health are served on loopback only",
-            is_operations_local,
-            "operations.listen is not loopback; restrict access to your monitoring",
+            "metrics and health are served on loopback, or to clients with a certificate",
+            is_operations_local || settings.operations.tls.client_ca_file.is_some(),
+            "operations.listen is not loopback; set operations.tls, or restrict access to your \
+             monitoring",
         ),
         Finding::new(
             "ASVS 3.4.2",
