@@ -66,8 +66,8 @@ mod tests {
     fn an_error_has_the_same_members_in_every_language() {
         let reason = Reason::TooFewCharacters(15);
         let kind = ErrorKind::from(InvalidField::new("Credential.Value", reason));
-        let response = |tag: String| {
-            let message = Language::Known(tag.parse().unwrap()).error(&kind);
+        let response = |tag: &'static str| {
+            let message = Language::Known(tag).error(&kind);
             (tag, serde_json::to_value(ErrorResponse::new(&kind, message, "id")).unwrap())
         };
         let responses: BTreeMap<_, _> = Language::tags().into_iter().map(response).collect();

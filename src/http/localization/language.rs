@@ -3,26 +3,14 @@
 //! `SO-Language` overrides `Accept-Language`. Its value `*` or `x` disables translation, and then
 //! every text is its raw `[SR_…]` key. Unknown values are ignored.
 
-use std::{borrow::Cow, collections::HashMap};
-
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderName};
-use fluent_templates::{LanguageIdentifier, Loader, fluent_bundle::FluentValue, static_loader};
 
+use super::texts::{self, ENGLISH};
 use crate::{
     domain::{InvalidField, Reason},
     http::{error::ErrorKind, headers},
 };
 
-static_loader! {
-    static TEXTS = {
-        locales: "./locales",
-        fallback_language: "en",
-        // No bidirectional isolation marks around arguments, because programs also read the texts.
-        customise: |bundle| bundle.set_use_isolating(false),
-    };
-}
-
-const ENGLISH: &str = "en";
 const SO_LANGUAGE: HeaderName = HeaderName::from_static("so-language");
 
 /// The language that a request selects.
@@ -32,8 +20,8 @@ pub(in crate::http) enum Language {
     Unasked,
     /// Translation is disabled.
     Off,
-    /// A supported language.
-    Known(LanguageIdentifier),
+    /// The tag of a supported language.
+    Known(&'static str),
 }
 
 impl Language {
@@ -53,20 +41,16 @@ impl Language {
     pub(in crate::http) fn text(&self, key: &str) -> String {
         match self {
             Self::Unasked | Self::Off => raw(key),
-            Self::Known(language) => look_up(language, key, None),
+            Self::Known(tag) => look_up(tag, key, &[]),
         }
     }
 
     /// A text of a page or an error; in English unless the request asks for a language.
     pub(in crate::http) fn message(&self, key: &str, arguments: &[(&'static str, &str)]) -> String {
-        let arguments: HashMap<Cow<'static, str>, FluentValue<'_>> = arguments
-            .iter()
-            .map(|(name, value)| (Cow::Borrowed(*name), FluentValue::from(*value)))
-            .collect();
         match self {
             Self::Off => raw(key),
-            Self::Unasked => look_up(TEXTS.fallback(), key, Some(&arguments)),
-            Self::Known(language) => look_up(language, key, Some(&arguments)),
+            Self::Unasked => look_up(ENGLISH, key, arguments),
+            Self::Known(tag) => look_up(tag, key, arguments),
         }
     }
 
@@ -110,23 +94,21 @@ impl Language {
     }
 
     /// The tags of all supported languages, sorted.
-    pub(in crate::http) fn tags() -> Vec<String> {
-        let mut tags: Vec<_> = TEXTS.locales().map(ToString::to_string).collect();
-        tags.sort_unstable();
-        tags
+    pub(in crate::http) fn tags() -> Vec<&'static str> {
+        texts::tags().collect()
     }
 
     /// The language tag of a page.
-    pub(in crate::http) fn tag(&self) -> String {
+    pub(in crate::http) fn tag(&self) -> &'static str {
         match self {
-            Self::Unasked | Self::Off => ENGLISH.to_owned(),
-            Self::Known(language) => language.to_string(),
+            Self::Unasked | Self::Off => ENGLISH,
+            Self::Known(tag) => tag,
         }
     }
 }
 
 /// The best supported language of a list. A `*`, which some HTTP libraries always send, is ignored.
-fn find_best<'list>(list: impl Iterator<Item = &'list str>) -> Option<LanguageIdentifier> {
+fn find_best<'list>(list: impl Iterator<Item = &'list str>) -> Option<&'static str> {
     let mut ranges: Vec<_> = list.map(weighted).collect();
     // A stable sort: among equal weights, the first one wins.
     ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -141,18 +123,14 @@ fn weighted(entry: &str) -> (f32, &str) {
 }
 
 /// The supported language for a tag, regardless of its region; `nb` also for `no` and `nn`.
-pub(super) fn find(tag: &str) -> Option<LanguageIdentifier> {
+pub(super) fn find(tag: &str) -> Option<&'static str> {
     let primary = tag.split(['-', '_']).next()?.to_ascii_lowercase();
     let primary = if matches!(primary.as_str(), "no" | "nn") { "nb" } else { primary.as_str() };
-    TEXTS.locales().find(|locale| locale.language.as_str() == primary).cloned()
+    texts::tags().find(|tag| *tag == primary)
 }
 
-fn look_up(
-    language: &LanguageIdentifier,
-    key: &str,
-    arguments: Option<&HashMap<Cow<'static, str>, FluentValue<'_>>>,
-) -> String {
-    TEXTS.try_lookup_complete(language, key, arguments).unwrap_or_else(|| raw(key))
+fn look_up(tag: &str, key: &str, arguments: &[(&'static str, &str)]) -> String {
+    texts::find(tag, key, arguments).unwrap_or_else(|| raw(key))
 }
 
 /// The raw key of a text, in the vendor's notation.

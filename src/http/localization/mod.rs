@@ -3,6 +3,7 @@
 mod language;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod time_zone;
 
 pub(super) use self::{
