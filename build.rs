@@ -1,5 +1,5 @@
-//! Passes the build profile and the target platform to the binary for `--version`, and the names of
-//! its log targets for `log.level`.
+//! Passes the build profile, the target platform and the compiler to the binary for `--version`, and
+//! the names of its log targets for `log.level`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,6 +7,7 @@ use std::{
     error::Error,
     fs,
     path::Path,
+    process::Command,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,10 +17,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         let value = env::var(variable).unwrap_or_else(|_| "unknown".to_owned());
         println!("cargo::rustc-env={name}={value}");
     }
+    println!("cargo::rustc-env=CREDENTIAL_KEEPER_COMPILER={}", compiler()?);
     // The binary embeds the migrations and the locales, so a new file requires a build.
     println!("cargo::rerun-if-changed=migrations");
     println!("cargo::rerun-if-changed=locales");
     write_log_targets()
+}
+
+/// The name and version of the compiler, which somebody who repeats a build needs.
+fn compiler() -> Result<String, Box<dyn Error>> {
+    let compiler = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = String::from_utf8(Command::new(compiler).arg("--version").output()?.stdout)?;
+    // The rest of the line is the commit and its date.
+    Ok(version.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
 }
 
 /// Writes the list of targets that `log.level` accepts: the modules of this crate, and the libraries

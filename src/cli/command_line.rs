@@ -23,13 +23,15 @@ struct Arguments {
     command: Command,
 }
 
-/// The version, the build profile and the target platform.
+/// The version, the build profile, the target platform and the compiler.
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",
     env!("CREDENTIAL_KEEPER_PROFILE"),
     ", ",
     env!("CREDENTIAL_KEEPER_TARGET"),
+    ", ",
+    env!("CREDENTIAL_KEEPER_COMPILER"),
     ")"
 );
 

@@ -138,6 +138,7 @@ fn the_version_shows_the_build() {
         "{version}"
     );
     assert!(version.contains("debug") || version.contains("release"), "{version}");
+    assert!(version.contains("-linux-") && version.contains("rustc 1."), "{version}");
 }
 
 #[test]
