@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     application, audit, completions, config, credential, development, doctor, export, health,
-    import, keys, migrate, openapi,
+    import, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
     passwords, reference, rotate_key, serve, ticket, user,
 };
@@ -42,7 +42,7 @@ enum Command {
     /// Run the service with the settings of the configuration file and the environment.
     Serve,
     /// Apply pending database migrations and exit.
-    Migrate,
+    Migrate(migrate::Arguments),
     /// Generate and list the keys of the keyring.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -83,6 +83,9 @@ enum Command {
     /// Write the generated reference documents; see `script/reference`.
     #[command(hide = true)]
     Reference(reference::Arguments),
+    /// Write the manual pages; see `packaging/build-deb`.
+    #[command(hide = true)]
+    Manual(manual::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
     /// Check whether a running instance is ready, for container health checks.
@@ -121,7 +124,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
-            Command::Migrate => migrate::run().await,
+            Command::Migrate(arguments) => migrate::run(&arguments).await,
             Command::Keys(command) => keys::run(command, format),
             Command::RotateKey(command) => rotate_key::run(command).await,
             Command::User(command) => user::run(command, format).await,
@@ -136,6 +139,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Doctor => doctor::run(format).await,
             Command::Openapi => openapi::run(),
             Command::Reference(arguments) => reference::run(&arguments, Arguments::command()),
+            Command::Manual(arguments) => manual::run(&arguments, Arguments::command()),
             Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
             Command::Health(arguments) => health::run(&arguments).await,
         }

@@ -17,6 +17,7 @@ mod export;
 mod health;
 mod import;
 mod keys;
+mod manual;
 mod migrate;
 mod openapi;
 mod output;
