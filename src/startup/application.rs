@@ -20,6 +20,7 @@ use super::{
     options::enabled_schemes,
     reload::{self, ReloadSignal, Reloadable},
     server::{Transport, serve},
+    sockets::InheritedSockets,
     systemd,
     tls::Certificates,
 };
@@ -76,23 +77,29 @@ struct Reloads {
 }
 
 impl Application {
-    /// Builds the application on the addresses of the settings. Port 0 selects a free port. Must be
-    /// called on the runtime that the database was opened on.
+    /// Builds the application on the addresses of the settings, or on the sockets with these
+    /// addresses that systemd opened. Port 0 selects a free port. Must be called on the runtime that
+    /// the database was opened on.
     ///
     /// # Errors
     /// When an address is in use, the keyring does not match the database, or the keyring, an
     /// issuer or the hashing engine fails to load.
     pub async fn build(settings: &Settings, database: Database) -> Result<Self, StartError> {
-        Self::build_on(listen(settings.http.listen)?, settings, database).await
+        let mut sockets = InheritedSockets::take()?;
+        let mut open = |address| sockets.remove(address).map_or_else(|| listen(address), Ok);
+        let listener = open(settings.http.listen)?;
+        let operations = settings.operations.listen.map(open).transpose()?;
+        sockets.require_empty()?;
+        Self::build_on(listener, operations, settings, database).await
     }
 
-    /// Like [`Self::build`], on an open listener.
+    /// Like [`Self::build`], on open listeners for the API and for operations.
     pub(crate) async fn build_on(
         listener: TcpListener,
+        operations: Option<TcpListener>,
         settings: &Settings,
         database: Database,
     ) -> Result<Self, StartError> {
-        let operations = settings.operations.listen.map(listen).transpose()?;
         let mut certificates = Certificates::load(settings)?;
         let keyring = open_keyring(settings, &database).await?;
         let components = build(settings, database, keyring)?;

@@ -23,6 +23,17 @@ pub enum StartError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The socket unit passed a socket that no setting names.
+    #[error(
+        "the socket unit passed a socket for {0}, but no setting names this address; write the same \
+         address to http.listen or operations.listen and to ListenStream= of the unit"
+    )]
+    UnknownSocket(SocketAddr),
+    /// The socket unit passed a file descriptor that is not a listening TCP socket.
+    #[error(
+        "the socket unit passed an unusable socket; use ListenStream= with an address and a port"
+    )]
+    UnusableSocket(#[source] io::Error),
     /// A setting is missing or invalid.
     #[error("{0}")]
     Setting(String),

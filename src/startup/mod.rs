@@ -14,6 +14,7 @@ mod prerequisites;
 mod protection;
 mod reload;
 mod server;
+mod sockets;
 mod systemd;
 mod threads;
 mod tls;

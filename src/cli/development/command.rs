@@ -87,7 +87,7 @@ async fn serve(
     settings.shutdown.grace = std::time::Duration::ZERO;
     let database = startup::connect(&settings).await?;
     demo::prepare(&settings, &database, &data).await?;
-    let application = Application::build_on(listener, &settings, database).await?;
+    let application = Application::build_on(listener, None, &settings, database).await?;
     announce(&application, startup::protect())?;
     let result = tokio::select! {
         result = application.run_until(stop) => result.map_err(Failure::from),

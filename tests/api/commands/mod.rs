@@ -7,6 +7,7 @@ mod import;
 mod import_stopped;
 mod imported_passwords;
 mod operators;
+mod packaging;
 mod serve;
 mod settings;
 mod starting;
