@@ -1,0 +1,314 @@
+#!/usr/bin/env bash
+# Tests the Debian package in a fresh Debian that boots with systemd: follows
+# docs/how-to/install-on-debian.md, then upgrades, removes and purges the package.
+#   tests/acceptance/package.sh BINARY
+# ACCEPTANCE_DEBIAN names a folder that debootstrap made, to save time while you change this script.
+#
+# Needs root, Debian's package archive, and a kernel that lets systemd-nspawn boot a container. The
+# container has a network of its own with nothing but a loopback interface.
+set -euo pipefail
+binary=$(realpath "${1:?usage: tests/acceptance/package.sh BINARY}")
+cd "$(dirname "$0")/../.."
+document=docs/how-to/install-on-debian.md
+unit=packaging/debian/credential-keeper.service
+
+step() { printf '   package: %s\n' "$*" >&2; }
+fail() {
+    printf 'package: %s\n' "$*" >&2
+    [ ! -e "$work/output" ] || tail -n 30 "$work/output" >&2
+    exit 1
+}
+
+# The parent of the container's systemd.
+container=
+work=$(mktemp -d /var/tmp/keeper-package.XXXXXX)
+root=$work/root
+# A variable of the calling shell can change what a script in the container does.
+clean_environment=(env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
+
+stop() {
+    if [ -n "$container" ]; then
+        # SIGTERM asks systemd-nspawn to power the container off.
+        kill -TERM "$container" 2>/dev/null || true
+        timeout 30 tail --pid="$container" -f /dev/null || kill -KILL "$container" || true
+    fi
+    rm -rf --one-file-system "$work"
+}
+trap stop EXIT
+
+[ "$(id -u)" = 0 ] || fail 'permission denied; run this as root, because it boots a container'
+missing=()
+for tool in debootstrap systemd-nspawn:systemd-container lintian dpkg-shlibdeps:dpkg-dev strip:binutils; do
+    command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    apt-get update -q >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" >&2
+fi
+script/setup release
+
+# Runs a command in the container. Its output goes to the file that `fail` shows.
+run() {
+    nsenter --target "$init" --all -- "${clean_environment[@]}" "$@" >"$work/output" 2>&1
+}
+
+# Like `run`, and fails if the command fails.
+must() { run "$@" || fail "failed: $*"; }
+
+# Fails unless the output of the last command contains a text.
+expect() { grep -qF -- "$1" "$work/output" || fail "not in the output: $1"; }
+
+# A property of the service.
+property() {
+    nsenter --target "$init" --all -- systemctl show --property="$1" --value credential-keeper
+}
+
+# Waits for a condition. $1: seconds; the rest: a command of this script.
+within() {
+    local tries=$(($1 * 5))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || fail "timed out: $*"
+        sleep 0.2
+    done
+}
+
+is() { [ "$(property "$1")" = "$2" ]; }
+is_not() { [ "$(property "$1")" != "$2" ]; }
+must_be() { is "$1" "$2" || fail "$1 is $(property "$1"), not $2"; }
+is_on_disk() { [ -e "$root$1" ]; }
+
+# Logs in over HTTP. $1: name; $2: password; $3: the expected status.
+log_in() {
+    local status
+    status=$(nsenter --target "$init" --all -- curl --silent --output /dev/null --write-out '%{http_code}' \
+        --user "$1:$2" http://127.0.0.1:8080/api/v1/User/currentPrincipal)
+    [ "$status" = "$3" ] || fail "logging in as $1 answered $status, not $3"
+}
+
+# Runs the shell lines of a section of the document in the container, as a person would.
+# $1: its heading.
+follow() {
+    step "$1"
+    awk -v heading="## $1" '
+        /^## / { here = ($0 == heading) }
+        here && /^```sh/ { lines = 1; next }
+        /^```/ { lines = 0 }
+        here && lines' "$document" >"$work/lines"
+    [ -s "$work/lines" ] || fail "$document has no shell lines below: $1"
+    {
+        # Like sudo: as root, or with -u as another user.
+        echo 'sudo() {
+            if [ "$1" = -u ]; then runuser -u "$2" -- "${@:3}"; else "$@"; fi
+        }'
+        echo 'set -euo pipefail; [ ! -d /etc/credential-keeper ] || cd /etc/credential-keeper'
+        grep -q 'apt install ./' "$work/lines" && echo 'cd /packages/first'
+        cat "$work/lines"
+    } >"$root/root/lines.sh"
+    must bash /root/lines.sh
+}
+
+step 'build the package twice'
+# The shipped binary is stripped.
+strip -o "$work/credential-keeper" "$binary"
+packaging/build-deb "$work/credential-keeper" "$work/first"
+packaging/build-deb "$work/credential-keeper" "$work/again"
+package=$(basename "$work"/first/*.deb)
+cmp "$work/first/$package" "$work/again/$package" || fail 'two builds of the package differ'
+# The next version is the same package with another number.
+dpkg-deb --raw-extract "$work/first/$package" "$work/unpacked"
+sed -i 's/^Version: .*/Version: 99.0-1/' "$work/unpacked/DEBIAN/control"
+mkdir "$work/next"
+dpkg-deb --root-owner-group -Znone --build "$work/unpacked" "$work/next" >/dev/null
+lintian --allow-root --fail-on error,warning "$work/first/$package" || fail 'lintian found problems'
+
+step 'rate the unit'
+systemd-analyze security --offline=true --threshold=15 "$unit" >"$work/output" 2>&1 ||
+    fail 'the unit is rated worse than 1.5'
+
+step 'debootstrap'
+if [ -n "${ACCEPTANCE_DEBIAN:-}" ]; then
+    cp -a "$ACCEPTANCE_DEBIAN" "$root"
+else
+    debootstrap --variant=minbase --include=systemd-sysv,dbus,procps,postgresql,man-db,curl bookworm "$root" \
+        >"$work/output" 2>&1 || fail 'debootstrap failed'
+fi
+# Nobody answers the questions of apt.
+echo 'APT::Get::Assume-Yes "true";' >"$root/etc/apt/apt.conf.d/90yes"
+# The container needs its documents, which some images leave out.
+rm -f "$root"/etc/dpkg/dpkg.cfg.d/*
+mkdir "$root/packages"
+cp -r "$work/first" "$work/next" "$root/packages/"
+
+step 'boot'
+systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --private-network --boot \
+    >"$work/console" 2>&1 </dev/null &
+container=$!
+init=
+for _ in $(seq 100); do
+    init=$(pgrep --parent "$container" --oldest || true)
+    [ -z "$init" ] || break
+    sleep 0.1
+done
+[ -n "$init" ] || { cat "$work/console" >&2; fail 'the container did not start'; }
+has_booted() { run systemctl is-system-running --wait || grep -qE 'running|degraded' "$work/output"; }
+within 60 has_booted
+must systemctl is-active postgresql@15-main
+
+follow 'Install the package'
+expect 'installed, but not configured yet'
+must systemctl is-enabled credential-keeper
+must_be ActiveState inactive
+must systemctl start credential-keeper
+must_be ConditionResult no
+must_be SubState dead
+must stat --format=%a:%U:%G /etc/credential-keeper/keeper.toml /etc/credential-keeper/secrets
+[ "$(tr '\n' ' ' <"$work/output")" = '640:root:credential-keeper 700:root:root ' ] || fail 'wrong permissions'
+must man --where credential-keeper credential-keeper-user-add
+must runuser -u nobody -- credential-keeper --version
+must bash -c '. /usr/share/bash-completion/completions/credential-keeper; complete -p credential-keeper'
+must systemd-analyze verify credential-keeper.service
+[ ! -s "$work/output" ] || fail 'systemd-analyze verify has complaints'
+
+follow 'Create the database'
+follow 'Configure the service'
+password=$(tail -n 1 "$work/output" | sed 's/.* //')
+
+step 'serve'
+must_be ActiveState active
+must_be Type notify
+main=$(property MainPID)
+log_in admin "$password" 200
+log_in admin wrong 401
+must runuser -u credential-keeper -- cat /etc/credential-keeper/keeper.toml
+! run runuser -u credential-keeper -- cat /etc/credential-keeper/secrets/keyring.json ||
+    fail 'the service can read the keyring outside its credentials'
+must bash -c "printf 'another long passphrase' | credential-keeper credential save --user admin"
+log_in admin "$password" 401
+password='another long passphrase'
+log_in admin "$password" 200
+
+step 'confinement'
+must grep -E '^(Seccomp|NoNewPrivs|CapEff):' "/proc/$main/status"
+for line in 'Seccomp:	2' 'NoNewPrivs:	1' 'CapEff:	0000000000000000'; do expect "$line"; done
+must ps --no-headers -o user:32 -p "$main"
+expect credential-keeper
+must journalctl --unit=credential-keeper --output=cat
+expect 'core_dumps.off'
+# A denied setpriority(2) would leave the hashing threads at the priority of the others.
+must ps --no-headers -L -o ni -p "$main"
+grep -qE '[1-9]' "$work/output" || fail 'the hashing threads have not lowered their priority'
+
+step 'reload'
+must systemctl reload credential-keeper
+sleep 1
+must_be MainPID "$main"
+log_in admin "$password" 200
+
+step 'watchdog'
+# $1: lines of a drop-in.
+override() {
+    run mkdir -p /etc/systemd/system/credential-keeper.service.d
+    printf '[Service]\n%s\n' "$1" >"$root/etc/systemd/system/credential-keeper.service.d/test.conf"
+    must systemctl daemon-reload
+    must systemctl restart credential-keeper
+    main=$(property MainPID)
+}
+override 'WatchdogSec=2
+RestartSec=1'
+run kill -STOP "$main"
+within 30 is_not MainPID "$main"
+within 30 is ActiveState active
+must_be NRestarts 1
+
+step 'locked memory'
+# Where this machine does not allow LimitMEMLOCK=infinity, the capability takes its place.
+override ''
+must cat "/proc/$main/limits"
+if ! grep -qE '^Max locked memory +unlimited' "$work/output"; then
+    override 'CapabilityBoundingSet=CAP_IPC_LOCK
+AmbientCapabilities=CAP_IPC_LOCK
+PrivateUsers=no'
+fi
+must grep -E '^(Seccomp|VmLck):' "/proc/$main/status"
+expect 'Seccomp:	2'
+! grep -qE 'VmLck:\s+0 kB' "$work/output" || fail 'the memory is not locked under the filter of the unit'
+rm "$root/etc/systemd/system/credential-keeper.service.d/test.conf"
+must systemctl daemon-reload
+must systemctl restart credential-keeper
+
+follow 'Change a secret or a setting'
+# Requests during a restart wait, and none is refused.
+must bash -c '
+    systemctl --no-block restart credential-keeper
+    for _ in $(seq 40); do
+        curl --silent --fail --max-time 60 --output /dev/null http://127.0.0.1:8080/openapi.json || exit 1
+        sleep 0.2
+    done
+    [ "$(systemctl show --property=MainPID --value credential-keeper)" != '"$main"' ]'
+
+must systemctl disable --now credential-keeper.socket
+must systemctl restart credential-keeper
+
+step 'upgrade'
+printf '\n# An edit of the administrator.\n' >>"$root/etc/credential-keeper/keeper.toml"
+main=$(property MainPID)
+must bash -c 'dpkg --install /packages/next/*.deb'
+must_be ActiveState active
+is_not MainPID "$main" || fail 'the new version does not run'
+log_in admin "$password" 200
+must grep 'An edit of the administrator' /etc/credential-keeper/keeper.toml
+
+step 'upgrade with a pending migration, with invalid settings, and while stopped'
+sql() { must runuser -u postgres -- psql --quiet --no-align --tuples-only keeper --command "$1"; }
+# $1: the message.
+must_keep_running() {
+    main=$(property MainPID)
+    must bash -c 'dpkg --install /packages/next/*.deb'
+    expect "$1"
+    expect 'the previous version keeps running'
+    must_be MainPID "$main"
+    log_in admin "$password" 200
+}
+sql 'CREATE TABLE kept AS SELECT * FROM _sqlx_migrations ORDER BY version DESC LIMIT 1'
+sql 'DELETE FROM _sqlx_migrations WHERE version IN (SELECT version FROM kept)'
+must_keep_running 'migrations are pending'
+sql 'INSERT INTO _sqlx_migrations SELECT * FROM kept; DROP TABLE kept'
+printf '[unknown]\nsetting = 1\n' >>"$root/etc/credential-keeper/keeper.toml"
+must_keep_running 'unknown.setting'
+sed -i '/unknown/,$d' "$root/etc/credential-keeper/keeper.toml"
+must systemctl stop credential-keeper
+must bash -c 'dpkg --install /packages/next/*.deb'
+expect 'start it with: systemctl start credential-keeper'
+must_be ActiveState inactive
+
+step 'remove, and install again'
+must systemctl start credential-keeper
+must dpkg --remove credential-keeper
+must_be ActiveState inactive
+for kept in keeper.toml secrets/keyring.json secrets/database-password; do
+    is_on_disk "/etc/credential-keeper/$kept" || fail "removing the package deleted $kept"
+done
+must bash -c 'dpkg --install /packages/next/*.deb'
+must systemctl start credential-keeper
+log_in admin "$password" 200
+
+step 'purge'
+cp "$root/etc/credential-keeper/secrets/keyring.json" "$work/keyring"
+must dpkg --purge credential-keeper
+expect 'kept /etc/credential-keeper/secrets'
+cmp "$root/etc/credential-keeper/secrets/keyring.json" "$work/keyring" || fail 'purging changed the keyring'
+for gone in /etc/credential-keeper/keeper.toml /etc/credential-keeper/secrets/database-password \
+    /usr/bin/credential-keeper /usr/libexec/credential-keeper; do
+    ! is_on_disk "$gone" || fail "purging kept $gone"
+done
+! run getent passwd credential-keeper || fail 'purging kept the user'
+! run systemctl cat credential-keeper || fail 'purging kept the unit'
+rm -r "$root/etc/credential-keeper"
+must bash -c 'dpkg --install /packages/first/*.deb'
+must dpkg --purge credential-keeper
+! is_on_disk /etc/credential-keeper || fail 'purging an installation without secrets kept its folder'
+
+step 'passed'
