@@ -33,6 +33,7 @@ mod installation;
 mod issuer_keys;
 mod jwt_confusion;
 mod key_rotation;
+mod kubernetes;
 mod limits;
 mod lockout;
 mod log_level;
