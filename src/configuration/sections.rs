@@ -84,8 +84,12 @@ pub(crate) struct OperationsSettings {
 pub(crate) struct DatabaseSettings {
     pub(crate) url: Option<SecretString>,
     pub(crate) password_file: Option<PathBuf>,
+    /// True: a server off this host may be unverified.
+    pub(crate) allow_unverified_server: bool,
     /// The role to which `migrate` grants the privileges of `serve`. `None`: no grants.
     pub(crate) role: Option<String>,
+    /// The role to which `migrate` grants the privileges of `audit verify`. `None`: no grants.
+    pub(crate) auditor_role: Option<String>,
     pub(crate) maximum_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
@@ -318,7 +322,9 @@ impl DatabaseSettings {
         Self {
             url: reader.secret("database.url"),
             password_file: reader.optional("database.password_file"),
+            allow_unverified_server: reader.get("database.allow_unverified_server"),
             role: reader.optional("database.role"),
+            auditor_role: reader.optional("database.auditor_role"),
             maximum_connections: reader.get("database.maximum_connections"),
             acquire_timeout: reader.seconds("database.acquire_timeout_seconds"),
             lock_timeout: reader.seconds("database.lock_timeout_seconds"),

@@ -92,7 +92,7 @@ impl Settings {
             reject("tickets.maximum_per_user", "must be at least 1");
         }
         problems.extend(self.duration_problems());
-        problems.extend(self.role_problem());
+        problems.extend(self.role_problems());
         problems.extend(self.token_problems());
         problems.extend(self.challenge_problem());
         problems.extend(self.word_problem());
@@ -105,10 +105,22 @@ impl Settings {
         problems
     }
 
-    fn role_problem(&self) -> Option<Problem> {
-        let role = self.database.role.as_deref()?;
-        let is_valid = (1..=LONGEST_ROLE).contains(&role.len()) && !role.contains('\0');
-        (!is_valid).then(|| Problem::new("database.role", "must be a role name of 1 to 63 bytes"))
+    fn role_problems(&self) -> Vec<Problem> {
+        let (service, auditor) = (&self.database.role, &self.database.auditor_role);
+        let mut problems = Vec::new();
+        let mut reject = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        for (setting, role) in [("database.role", service), ("database.auditor_role", auditor)] {
+            let Some(role) = role else { continue };
+            if !(1..=LONGEST_ROLE).contains(&role.len()) || role.contains('\0') {
+                reject(setting, "must be a role name of 1 to 63 bytes");
+            } else if role.starts_with("pg_") {
+                reject(setting, "PostgreSQL reserves names that start with pg_; use another role");
+            }
+        }
+        if auditor.is_some() && service == auditor {
+            reject("database.auditor_role", "must differ from database.role; use two roles");
+        }
+        problems
     }
 
     fn token_problems(&self) -> Vec<Problem> {
