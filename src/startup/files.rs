@@ -12,7 +12,7 @@ use crate::{
         keyring::Keyring,
         secret_file::{self, SecretFileError},
     },
-    storage::DatabaseUrl,
+    storage::{ConnectionSecurity, DatabaseUrl},
     telemetry::error_chain,
 };
 
@@ -44,6 +44,8 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
         None => {}
         Some(Err(error)) => problems.push(problem("database.url", error.to_string())),
         Some(Ok(url)) => {
+            let is_allowed = settings.database.allow_unverified_server;
+            problems.extend(server_problem(url.security, is_allowed));
             if url.has_password && password_file.is_some() {
                 let reason =
                     "contains a password, and database.password_file is set; remove either one";
@@ -60,6 +62,23 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
         problems.push(problem("database.password_file", error_chain(&error)));
     }
     problems
+}
+
+/// The problem of a server that is not verified, or of a waiver that has no effect.
+fn server_problem(security: ConnectionSecurity, is_allowed: bool) -> Option<Problem> {
+    match (security.is_local || security.verifies_server, is_allowed) {
+        (true, false) | (false, true) => None,
+        (false, false) => Some(problem(
+            "database.url",
+            "the server is on another machine, and its certificate is not verified; add \
+             sslmode=verify-full, and sslrootcert=FILE for a private certificate authority. \
+             database.allow_unverified_server = true accepts the risk",
+        )),
+        (true, true) => Some(problem(
+            "database.allow_unverified_server",
+            "has no effect, because the server is verified or on this machine; remove it",
+        )),
+    }
 }
 
 fn problem(setting: &str, reason: impl Into<String>) -> Problem {

@@ -7,7 +7,6 @@
 
 use std::{
     error::Error,
-    net::IpAddr,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -22,14 +21,16 @@ use deadpool::managed::{
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgSslMode},
+    postgres::PgConnectOptions,
 };
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{connection_generation, error::StorageError, nodelay};
+use super::{
+    connection_generation, connection_security::ConnectionSecurity, error::StorageError, nodelay,
+};
 
 /// A connection that was idle for longer is checked before use.
 const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
@@ -65,15 +66,6 @@ pub(crate) struct ConnectionCounts {
     pub(crate) open: usize,
     pub(crate) idle: usize,
     pub(crate) maximum: usize,
-}
-
-/// How connections to the database are protected.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConnectionSecurity {
-    /// True for a Unix socket or a loopback address.
-    pub(crate) is_local: bool,
-    /// True when the server's certificate and host name are verified.
-    pub(crate) verifies_server: bool,
 }
 
 impl Database {
@@ -175,20 +167,6 @@ impl Database {
         self.pool.close();
     }
 
-    /// How new connections are protected.
-    pub(crate) fn connection_security(&self) -> ConnectionSecurity {
-        let options = &self.pool.manager().options;
-        let host = options.get_host();
-        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
-        ConnectionSecurity {
-            is_local: options.get_socket().is_some()
-                || host.starts_with('/')
-                || host == "localhost"
-                || host.parse().is_ok_and(is_loopback),
-            verifies_server: matches!(options.get_ssl_mode(), PgSslMode::VerifyFull),
-        }
-    }
-
     /// The current numbers of connections.
     pub(crate) fn counts(&self) -> ConnectionCounts {
         let status = self.pool.status();
@@ -231,6 +209,12 @@ impl Connection {
         let transaction = held.inner.begin().await?;
         *is_beginning = false;
         Ok(transaction)
+    }
+
+    /// How this connection is protected.
+    #[expect(clippy::expect_used, reason = "returning it consumes self")]
+    pub(crate) fn security(&self) -> ConnectionSecurity {
+        self.held.as_ref().expect("a connection in use").0.security
     }
 
     /// Returns the connection without a check: its last statement is complete.
@@ -286,6 +270,8 @@ pub(super) struct Pooled {
     inner: PgConnection,
     /// The generation at the time when it was opened.
     generation: u64,
+    /// How it was opened.
+    security: ConnectionSecurity,
 }
 
 impl Pooled {
@@ -324,9 +310,10 @@ impl Connector {
         }
         let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
         let port = is_tcp.then(|| options.get_port());
+        let security = ConnectionSecurity::of(&options);
         let connecting = nodelay::connect_with_nodelay(options.connect(), port);
-        let mut pooled =
-            Pooled { inner: connecting.await.map_err(StorageError::connecting)?, generation };
+        let inner = connecting.await.map_err(StorageError::connecting)?;
+        let mut pooled = Pooled { inner, generation, security };
         self.begin_session(&mut pooled.inner).await?;
         pooled.check().await?;
         Ok(pooled)

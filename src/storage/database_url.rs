@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
+use super::connection_security::ConnectionSecurity;
+
 /// Why a URL is refused. No variant contains a value of the URL.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadDatabaseUrl {
@@ -40,6 +42,8 @@ pub(crate) struct DatabaseUrl {
     pub(crate) certificates: Vec<PathBuf>,
     /// The file of the client certificate's private key.
     pub(crate) private_key: Option<PathBuf>,
+    /// How connections with this URL are protected.
+    pub(crate) security: ConnectionSecurity,
 }
 
 /// Parameters of libpq (PostgreSQL's manual, 34.1.2) that sqlx ignores or this service overwrites.
@@ -129,9 +133,11 @@ impl DatabaseUrl {
         check_certificates(&parameters)?;
         let options =
             PgConnectOptions::from_str(text).map_err(|_| BadDatabaseUrl::NotPostgresql)?;
+        let options = without_brackets(options);
         let file = |name| find(&parameters, name).filter(|value| !is_pem(value)).map(PathBuf::from);
         Ok(Self {
-            options: without_brackets(options),
+            security: ConnectionSecurity::of(&options),
+            options,
             has_password: url.password().is_some() || find(&parameters, "password").is_some(),
             certificates: ["sslrootcert", "sslcert"].into_iter().filter_map(file).collect(),
             private_key: file("sslkey"),

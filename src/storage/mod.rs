@@ -7,6 +7,7 @@ pub(crate) mod audit_events;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
 mod connection_generation;
+mod connection_security;
 mod connections;
 pub(crate) mod credential_saves;
 pub(crate) mod credential_uses;
@@ -27,7 +28,8 @@ pub(crate) mod users;
 
 pub use self::connections::Database;
 pub(crate) use self::{
-    connections::{ConnectionCounts, ConnectionSecurity, PasswordSource},
+    connection_security::ConnectionSecurity,
+    connections::{ConnectionCounts, PasswordSource},
     database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
     database_url::DatabaseUrl,
     error::StorageError,

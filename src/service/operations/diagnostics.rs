@@ -55,7 +55,7 @@ impl Diagnostics {
             *scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(*cost)
         };
         let below_target = kinds.into_iter().filter(is_below).collect();
-        let connection_security = self.database.connection_security();
+        let connection_security = connection.security();
         Ok(DiagnosticReport { facts, connection_security, to_reseal, below_target })
     }
 }

@@ -125,8 +125,8 @@ fn config_check_prints_every_problem_and_no_secret() {
     let file = folder.path().join("keyring.json");
     let file = file.to_str().unwrap();
     run_with_input(keeper(&["keys", "generate", "--file", file]), "").assert_success();
-    let valid =
-        check(&[("KEEPER__DATABASE__URL", "postgres://u@h/d"), ("KEEPER__KEYRING__FILE", file)]);
+    let url = "postgres://u@h/d?sslmode=verify-full";
+    let valid = check(&[("KEEPER__DATABASE__URL", url), ("KEEPER__KEYRING__FILE", file)]);
     assert!(valid.assert_success().ends_with("\n# the settings are valid"));
 }
 

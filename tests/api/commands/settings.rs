@@ -106,7 +106,7 @@ fn every_command_rejects_a_secret_file_with_open_permissions() {
     let open = installation.file("password", "marker", 0o444);
     let key = installation.file("key", "marker", 0o444);
     let certificate = installation.file("certificate", "marker", 0o444);
-    let url = format!("postgres://h/d?sslcert={certificate}&sslkey={key}");
+    let url = format!("postgres://h/d?sslmode=verify-full&sslcert={certificate}&sslkey={key}");
     for (setting, variables) in [
         ("database.password_file", [("KEEPER__DATABASE__PASSWORD_FILE", open.as_str())]),
         ("database.url", [("KEEPER__DATABASE__URL", url.as_str())]),
@@ -162,10 +162,80 @@ fn every_command_rejects_a_database_url_with_ignored_or_ambiguous_parts() {
     named.assert_error("the parameter sslcrl");
     let password = installation.file("password", "p", 0o400);
     let twice = [
-        ("KEEPER__DATABASE__URL", "postgres://u:p@h/d"),
+        ("KEEPER__DATABASE__URL", "postgres://u:p@localhost/d"),
         ("KEEPER__DATABASE__PASSWORD_FILE", password.as_str()),
     ];
     assert_eq!(installation.problems(&twice), ["database.url"]);
+}
+
+#[test]
+fn a_database_off_the_host_needs_a_verified_certificate_or_a_waiver() {
+    let installation = Installation::new();
+    let allowed = ("KEEPER__DATABASE__ALLOW_UNVERIFIED_SERVER", "true");
+    for url in [
+        "postgres://u:marker@db.example/d",
+        "postgres://u:marker@db.example/d?sslmode=prefer",
+        "postgres://u:marker@db.example/d?sslmode=require",
+        "postgres://u:marker@db.example/d?sslmode=verify-ca",
+        "postgres://u:marker@10.0.0.1/d?sslmode=disable",
+        "postgres://u:marker@[2001:db8::1]/d",
+        "postgres://u:marker@localhost.example/d",
+        "postgres:///d?user=u&password=marker&host=db.localhost",
+        "postgres://u:marker@h/d?hostaddr=10.0.0.1",
+    ] {
+        let url = ("KEEPER__DATABASE__URL", url);
+        if url.1.contains("hostaddr") {
+            assert_eq!(installation.problems(&[url]), ["database.url"], "{url:?}");
+            continue;
+        }
+        let check = installation.run(&["config", "check"], &[url]);
+        assert!(
+            check.stdout.contains("database.url: the server is on another machine"),
+            "{check:?}"
+        );
+        assert!(check.stdout.contains("add sslmode=verify-full") && check.code == 1, "{check:?}");
+        for arguments in [&["serve"][..], &["migrate"], &["user", "list"]] {
+            let finished = installation.run(arguments, &[url]);
+            assert!(!finished.stderr.contains("marker"), "{finished:?}");
+            finished.assert_error("add sslmode=verify-full");
+        }
+        assert!(installation.problems(&[url, allowed]).is_empty(), "{url:?}");
+    }
+    for url in [
+        "postgres://u@127.0.0.1/d",
+        "postgres://u@LOCALHOST/d?sslmode=disable",
+        "postgres://u@[::1]/d",
+        "postgres://u@[::ffff:127.0.0.1]/d",
+        "postgres://u@h/d?host=/run/postgresql",
+        "postgres://u@db.example/d?sslmode=verify-full",
+    ] {
+        let url = ("KEEPER__DATABASE__URL", url);
+        assert!(installation.problems(&[url]).is_empty(), "{url:?}");
+        // The waiver would have no effect, so the operator probably made a mistake.
+        let problems = installation.problems(&[url, allowed]);
+        assert_eq!(problems, ["database.allow_unverified_server"], "{url:?}");
+    }
+    let invalid = [("KEEPER__DATABASE__ALLOW_UNVERIFIED_SERVER", "marker")];
+    let check = installation.run(&["config", "check"], &invalid);
+    assert!(check.stdout.contains("database.allow_unverified_server"), "{check:?}");
+    assert!(!check.stdout.contains("marker"), "{check:?}");
+}
+
+#[test]
+fn names_of_database_roles_are_checked() {
+    let installation = Installation::new();
+    let (service, auditor) = ("KEEPER__DATABASE__ROLE", "KEEPER__DATABASE__AUDITOR_ROLE");
+    let long = "x".repeat(64);
+    for (variable, setting) in [(service, "database.role"), (auditor, "database.auditor_role")] {
+        for name in [long.as_str(), "pg_read_all_data"] {
+            assert_eq!(installation.problems(&[(variable, name)]), [setting], "{name}");
+        }
+        assert!(installation.problems(&[(variable, "Ö \"quoted\" name")]).is_empty());
+    }
+    let same = [(service, "keeper"), (auditor, "keeper")];
+    assert_eq!(installation.problems(&same), ["database.auditor_role"]);
+    let check = installation.run(&["config", "check"], &same);
+    assert!(check.stdout.contains("must differ from database.role; use two roles"), "{check:?}");
 }
 
 #[test]
