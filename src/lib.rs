@@ -41,5 +41,7 @@ pub mod bench_support {
 pub use cli::run;
 pub use configuration::{Problem, Problems, Settings};
 pub use http::{Access, RouteDescription, describe_routes};
-pub use startup::{Application, InitialUser, StartError, connect, generate_keyring, start_log};
+pub use startup::{
+    Application, InitialUser, StartError, connect, generate_keyring, grant_roles, start_log,
+};
 pub use storage::Database;

@@ -19,6 +19,7 @@ use crate::{
     },
     service::users::directory::UserDirectory,
     startup::{self, Components},
+    storage::privileges::GrantedRole,
 };
 
 /// Longer than any hash can wait in the queue.
@@ -51,7 +52,14 @@ pub(super) async fn open() -> Result<Components, Failure> {
     let mut settings = read_settings()?;
     // One hash at a time is enough for a command.
     settings.hashing.threads = 1;
-    open_with(settings).await
+    open_with(settings, GrantedRole::Service).await
+}
+
+/// Like [`open`], for a command that only reads what the auditor may read.
+pub(super) async fn open_for_audit() -> Result<Components, Failure> {
+    let mut settings = read_settings()?;
+    settings.hashing.threads = 1;
+    open_with(settings, GrantedRole::Auditor).await
 }
 
 /// Like [`open`], for a command that hashes on all threads. Hashes have no deadline: no caller
@@ -59,15 +67,19 @@ pub(super) async fn open() -> Result<Components, Failure> {
 pub(super) async fn open_for_import() -> Result<Components, Failure> {
     let mut settings = read_settings()?;
     settings.hashing.deadline = NO_DEADLINE;
-    open_with(settings).await
+    open_with(settings, GrantedRole::Service).await
 }
 
-/// Like [`open`], with settings that are already read.
-pub(super) async fn open_with(settings: Settings) -> Result<Components, Failure> {
+/// Like [`open`], with settings that are already read, and the database role that the command needs.
+pub(super) async fn open_with(
+    settings: Settings,
+    needed: GrantedRole,
+) -> Result<Components, Failure> {
     require(settings.problems_of_commands())?;
     let database = startup::connect(&settings).await?;
+    startup::require_privileges(&database, needed).await?;
     startup::require_migrations(&database).await?;
-    let keyring = startup::open_keyring(&settings, &database).await?;
+    let keyring = startup::open_keyring(&settings, &database, needed).await?;
     Ok(startup::build(&settings, database, keyring)?)
 }
 

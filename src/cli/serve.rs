@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{command_context, output, output::Failure, stop::stop_signal_of_serve};
 use crate::{
     startup::{self, Application, Protection, ReloadSignal},
-    storage::installation::InstallationKind,
+    storage::{installation::InstallationKind, privileges::GrantedRole},
 };
 
 /// Serves until SIGINT or SIGTERM, and reloads files at SIGHUP. Fails at startup if the settings are
@@ -23,8 +23,10 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     if settings.database.migrate_on_start {
         startup::migrate(&settings, &database, InstallationKind::Production).await?;
     }
+    startup::require_privileges(&database, GrantedRole::Service).await?;
     startup::require_migrations(&database).await?;
     startup::require_kind(&database, InstallationKind::Production).await?;
+    startup::warn_about_role(&database).await?;
     let application = Application::build(&settings, database).await?.reload_at(reload);
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;

@@ -29,7 +29,7 @@ use crate::{
     http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
     security::hashing::{Capacity, HashingEngine},
     service::{ServiceHandle, operations::reload_metrics::ReloadMetrics, users::saving::Users},
-    storage::Database,
+    storage::{Database, privileges::GrantedRole},
 };
 
 /// Listens on an address. Call this before slower steps, to report a conflict immediately.
@@ -101,7 +101,7 @@ impl Application {
         database: Database,
     ) -> Result<Self, StartError> {
         let mut certificates = Certificates::load(settings)?;
-        let keyring = open_keyring(settings, &database).await?;
+        let keyring = open_keyring(settings, &database, GrantedRole::Service).await?;
         let components = build(settings, database, keyring)?;
         let state = Data::new(HttpState {
             service: ServiceHandle::on_current_runtime(

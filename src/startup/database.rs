@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    database_roles::{grant_roles, require_roles_of_migrate},
     error::StartError,
     files::{problems_of_database, read_password},
 };
@@ -87,8 +88,8 @@ pub(crate) async fn require_migrations(database: &Database) -> Result<(), StartE
     }
 }
 
-/// Applies the pending migrations, records the kind of a new database, and grants `database.role`
-/// the privileges of `serve`.
+/// Applies the pending migrations, records the kind of a new database, and grants the roles of the
+/// settings their privileges.
 ///
 /// `dev` and `serve` never share a database, because the passwords of a demo are published.
 pub(crate) async fn migrate(
@@ -96,14 +97,11 @@ pub(crate) async fn migrate(
     database: &Database,
     kind: InstallationKind,
 ) -> Result<(), StartError> {
+    require_roles_of_migrate(settings, database).await?;
     require_kind(database, kind).await?;
     storage::migrate(database).await?;
     installation::insert_kind(database, kind, clock::now()).await?;
-    if let Some(role) = &settings.database.role {
-        let failed = |error| StartError::Setting(format!("database.role: {}", error_chain(&error)));
-        storage::grant(database, role).await.map_err(failed)?;
-    }
-    Ok(())
+    grant_roles(settings, database).await
 }
 
 /// Fails when the database is of another kind.

@@ -63,6 +63,14 @@ pub enum StartError {
     /// Migrations are pending.
     #[error("{0} database migrations are pending; run `credential-keeper migrate`")]
     PendingMigrations(usize),
+    /// The database role lacks privileges that the command needs.
+    #[error("permission denied: the role of database.url lacks {missing}; {next_step}")]
+    MissingPrivileges {
+        /// The first missing privileges.
+        missing: String,
+        /// Which role the command needs.
+        next_step: &'static str,
+    },
     /// The database belongs to the other kind of installation.
     #[error("this is a {0} database; use separate databases for dev and serve")]
     WrongKind(&'static str),

@@ -3,6 +3,7 @@
 mod application;
 mod components;
 mod database;
+mod database_roles;
 mod descriptors;
 mod error;
 mod files;
@@ -22,6 +23,7 @@ mod tls;
 pub use self::{
     application::Application,
     database::connect,
+    database_roles::grant_roles,
     error::StartError,
     initial_users::InitialUser,
     prerequisites::{generate_keyring, start_log},
@@ -30,6 +32,10 @@ pub(crate) use self::{
     application::listen,
     components::{Components, build},
     database::{connect_when_ready, migrate, require_kind, require_migrations},
+    database_roles::{
+        RoleInspection, RoleInspections, inspect_roles, require_privileges, summary,
+        warn_about_role,
+    },
     files::problems_of_files,
     initial_users::add_initial_user,
     keyring::open_keyring,

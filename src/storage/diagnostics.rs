@@ -6,17 +6,12 @@ use time::OffsetDateTime;
 use super::error::StorageError;
 
 /// Facts about the database server and its contents.
-#[expect(clippy::struct_excessive_bools, reason = "the facts are independent")]
 #[derive(Debug)]
 pub(crate) struct DatabaseFacts {
     /// The version as a number: 150004 is 15.4.
     pub(crate) server_version: i32,
     pub(crate) now: OffsetDateTime,
-    /// True when the service's role is a superuser or a member of one.
-    pub(crate) is_superuser: bool,
-    /// True when the service's role may update or delete audit events.
-    pub(crate) can_change_audit_log: bool,
-    /// True for a connection over a Unix socket or loopback.
+    /// True for a connection over a Unix socket or loopback, as the server sees it.
     pub(crate) is_local: bool,
     pub(crate) is_encrypted: bool,
     /// True when an acknowledged commit survives a crash.
@@ -40,13 +35,6 @@ pub(crate) async fn diagnose(
         DatabaseFacts,
         r#"SELECT current_setting('server_version_num')::int AS "server_version!",
                   clock_timestamp() AS "now!",
-                  EXISTS (SELECT FROM pg_roles
-                          WHERE rolsuper AND pg_has_role(current_user, oid, 'MEMBER'))
-                      AS "is_superuser!",
-                  (SELECT pg_has_role(current_user, relowner, 'MEMBER')
-                       OR has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE')
-                       OR has_table_privilege(oid, 'TRUNCATE')
-                   FROM pg_class WHERE oid = 'audit_events'::regclass) AS "can_change_audit_log!",
                   inet_server_addr() IS NULL OR inet_server_addr() << '127.0.0.0/8'
                       OR inet_server_addr() = '::1' AS "is_local!",
                   coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)

@@ -1,8 +1,16 @@
-//! Grants the service's role its privileges on tables that another role owns.
+//! Grants the roles of the service and of the auditor their privileges on tables that another role
+//! owns.
 
-use super::{connections::Database, error::StorageError};
+use serde_json::{Value, json};
 
-/// Why the privileges were not granted.
+use super::{
+    connections::Database,
+    error::StorageError,
+    privileges::{GrantedRole, TABLES, USER_ID_SEQUENCE},
+    role_powers::{self, RolePowers},
+};
+
+/// Why the privileges cannot be granted to a role.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
     #[error("the role does not exist; create it with LOGIN and a password first")]
@@ -12,84 +20,64 @@ pub(crate) enum GrantError {
     )]
     OwnRole,
     #[error(
-        "already has every privilege on the tables; choose a role that is not a superuser and not \
-         a member of the table owner"
+        "the role is too powerful: it {0}; choose a role that is not a superuser, not a member of \
+         the table owner, and has no other attribute than LOGIN"
     )]
-    Unrestricted,
+    TooPowerful(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-impl From<sqlx::Error> for GrantError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Storage(error.into())
-    }
-}
-
-/// Grants a role the privileges that the service needs, and revokes all others. The role may read
-/// and write the tables, but not update or delete audit events, nor write the tables of `migrate`.
+/// Fails when a role must not get the privileges.
 ///
 /// # Errors
 /// See [`GrantError`].
-pub(crate) async fn grant(database: &Database, role: &str) -> Result<(), GrantError> {
+pub(crate) async fn check_grantee(database: &Database, role: &str) -> Result<(), GrantError> {
     let mut connection = database.connection().await?;
-    let found = sqlx::query!(
-        r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!",
-                  current_user = $1 AS "is_own!",
-                  coalesce((
-                      SELECT r.rolsuper OR pg_has_role(r.oid, c.relowner, 'MEMBER')
-                      FROM pg_roles r, pg_class c
-                      WHERE r.rolname = $1 AND c.oid = 'users'::regclass
-                  ), false) AS "is_unrestricted!""#,
-        role,
+    if role_powers::session_roles(&mut connection).await?.contains(&role.to_owned()) {
+        return Err(GrantError::OwnRole);
+    }
+    let powers: Option<RolePowers> = role_powers::find(&mut connection, Some(role)).await?;
+    let powers = powers.ok_or(GrantError::NoRole)?.describe();
+    connection.release();
+    if powers.is_empty() { Ok(()) } else { Err(GrantError::TooPowerful(powers.join(", "))) }
+}
+
+/// Grants roles the privileges that they need, and revokes all others from them and from PUBLIC.
+///
+/// # Errors
+/// When a statement fails.
+pub(crate) async fn grant(
+    database: &Database,
+    roles: &[(GrantedRole, &str)],
+) -> Result<(), StorageError> {
+    let names: Vec<_> = roles.iter().map(|(_, name)| name).collect();
+    let grants: Vec<Value> = roles.iter().flat_map(|(role, name)| grants(*role, name)).collect();
+    let mut connection = database.connection().await?;
+    sqlx::query!(
+        "SELECT set_config('keeper.roles', $1, false) AS roles,
+                set_config('keeper.grants', $2, false) AS grants,
+                set_config('lock_timeout', '0', false) AS lock,
+                set_config('statement_timeout', '0', false) AS statement",
+        json!(names).to_string(),
+        json!(grants).to_string(),
     )
     .fetch_one(&mut *connection)
     .await?;
-    if !found.exists {
-        return Err(GrantError::NoRole);
-    }
-    if found.is_own {
-        return Err(GrantError::OwnRole);
-    }
-    if found.is_unrestricted {
-        return Err(GrantError::Unrestricted);
-    }
-    sqlx::query!("SELECT set_config('keeper.role', $1, false) AS role", role)
-        .fetch_one(&mut *connection)
-        .await?;
-    // A DO block is one transaction, so a running service never lacks a privilege meanwhile. New
-    // tables are found in the catalog.
-    sqlx::query!(
-        "DO $$
-         DECLARE
-             role name := current_setting('keeper.role');
-             relation record;
-         BEGIN
-             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
-             FOR relation IN
-                 SELECT oid::regclass AS name, relkind FROM pg_class
-                 WHERE relnamespace = current_schema()::regnamespace
-                     AND relkind IN ('r', 'p', 'S')
-                     -- Other tables of the schema belong to other programs.
-                     AND relowner = (SELECT relowner FROM pg_class WHERE oid = 'users'::regclass)
-             LOOP
-                 IF relation.relkind = 'S' THEN
-                     EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', relation.name, role);
-                 ELSE
-                     EXECUTE format('REVOKE ALL ON %s FROM %I', relation.name, role);
-                     EXECUTE format(
-                         'GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', relation.name, role);
-                 END IF;
-             END LOOP;
-             EXECUTE format('REVOKE UPDATE, DELETE ON audit_events FROM %I', role);
-             EXECUTE format('REVOKE DELETE ON users FROM %I', role);
-             EXECUTE format(
-                 'REVOKE INSERT, UPDATE, DELETE ON installation, _sqlx_migrations FROM %I', role);
-         END $$"
-    )
-    .execute(&mut *connection)
-    .await?;
+    sqlx::query_file!("src/storage/grant_privileges.sql").execute(&mut *connection).await?;
     // Its settings are changed, so it is not reused.
     connection.close().await?;
     Ok(())
+}
+
+/// The grants of a role, as `grant_privileges.sql` reads them.
+fn grants(role: GrantedRole, name: &str) -> Vec<Value> {
+    let grant = |kind: &str, object: &str, privileges: String| json!({ "role": name, "kind": kind, "name": object, "privileges": privileges });
+    let sequence = (role == GrantedRole::Service)
+        .then(|| grant("SEQUENCE", USER_ID_SEQUENCE, "USAGE".to_owned()));
+    let tables = TABLES.iter().filter(|table| !table.of(role).is_empty()).map(|table| {
+        let privileges: Vec<_> = table.of(role).iter().map(|one| one.to_sql()).collect();
+        grant("TABLE", table.table, privileges.join(", "))
+    });
+    tables.chain(sequence).collect()
 }

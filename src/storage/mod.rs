@@ -22,6 +22,9 @@ pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;
 mod nodelay;
+pub(crate) mod privileges;
+pub(crate) mod role_powers;
+pub(crate) mod role_privileges;
 pub(crate) mod tickets;
 pub(crate) mod user_writes;
 pub(crate) mod users;
@@ -33,5 +36,5 @@ pub(crate) use self::{
     database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
     database_url::DatabaseUrl,
     error::StorageError,
-    grants::grant,
+    grants::{GrantError, check_grantee, grant},
 };

@@ -39,15 +39,19 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let Components { services, administration, background, .. } = command_context::open().await?;
     match command {
         Command::List { user } => {
+            let Components { services, administration, .. } = command_context::open().await?;
             list(&administration.audit_log, &services.directory, &user, format).await
         }
         Command::Verify(arguments) => {
+            let Components { administration, .. } = command_context::open_for_audit().await?;
             verify::run(&administration.chain_verifier, &arguments, format).await
         }
-        Command::Anchor => anchors::print(&background.anchors).await,
+        Command::Anchor => {
+            let Components { background, .. } = command_context::open_for_audit().await?;
+            anchors::print(&background.anchors).await
+        }
     }
 }
 

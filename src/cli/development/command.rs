@@ -80,6 +80,7 @@ async fn serve(
     let mut postgres = PrivatePostgres::start(&data).await?;
     settings.database.url = Some(SecretString::from(postgres.url()));
     settings.database.password_file = None;
+    settings.database.allow_unverified_server = false;
     settings.keyring_file = Some(data.keyring());
     settings.operations.listen = None;
     settings.passwords.policy = PolicyProfile::None;

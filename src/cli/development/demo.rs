@@ -12,6 +12,7 @@ use crate::{
     storage::{
         self, Database,
         installation::{self, InstallationKind},
+        privileges::GrantedRole,
         users::UserTakenError,
     },
 };
@@ -38,7 +39,7 @@ pub(super) async fn prepare(
     if !data.keyring().exists() {
         Keyring::generate(&data.keyring())?;
     }
-    let keyring = startup::open_keyring(settings, database).await?;
+    let keyring = startup::open_keyring(settings, database, GrantedRole::Service).await?;
     let users = startup::build(settings, database.clone(), keyring)?.services.users;
     for user in DEMO_USERS {
         match add_initial_user(&users, &user).await {

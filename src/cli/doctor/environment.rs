@@ -2,14 +2,20 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::finding::{Finding, Verdict};
+use super::{
+    finding::{Finding, Verdict},
+    roles::check_roles,
+};
 use crate::{
     cli::{command_context, output::Failure},
     clock,
     configuration::Settings,
     service::operations::diagnostics::DiagnosticReport,
-    startup::{self, Components},
-    storage::installation::{self, InstallationKind},
+    startup::{self, Components, RoleInspections},
+    storage::{
+        installation::{self, InstallationKind},
+        privileges::GrantedRole,
+    },
 };
 
 /// The oldest supported PostgreSQL, as `server_version_num`.
@@ -24,11 +30,13 @@ const KEY_AGE: Duration = Duration::days(365);
 
 /// Checks the operating system, the keyring and the database of the settings.
 pub(super) async fn check_environment(settings: Settings) -> Vec<Finding> {
+    let has_auditor = settings.database.auditor_role.is_some();
     let diagnosed = diagnose(settings).await;
     let mut findings = vec![system()];
     match diagnosed {
-        Ok((diagnostics, kind)) => {
+        Ok(Diagnosis { diagnostics, kind, roles }) => {
             findings.extend(database(&diagnostics, kind));
+            findings.extend(check_roles(&roles, has_auditor));
             findings.extend(stored_data(&diagnostics));
         }
         Err(failure) => findings.push(Finding {
@@ -40,12 +48,21 @@ pub(super) async fn check_environment(settings: Settings) -> Vec<Finding> {
     findings
 }
 
-async fn diagnose(
-    settings: Settings,
-) -> Result<(DiagnosticReport, Option<InstallationKind>), Failure> {
-    let Components { database, administration, .. } = command_context::open_with(settings).await?;
-    let kind = installation::find_kind(&database).await?;
-    Ok((administration.diagnostics.diagnose().await?, kind))
+/// The facts about the keyring and the database.
+struct Diagnosis {
+    diagnostics: DiagnosticReport,
+    kind: Option<InstallationKind>,
+    roles: RoleInspections,
+}
+
+async fn diagnose(settings: Settings) -> Result<Diagnosis, Failure> {
+    let components = command_context::open_with(settings.clone(), GrantedRole::Auditor).await?;
+    let Components { database, administration, .. } = components;
+    Ok(Diagnosis {
+        kind: installation::find_kind(&database).await?,
+        roles: startup::inspect_roles(&settings, &database).await?,
+        diagnostics: administration.diagnostics.diagnose().await?,
+    })
 }
 
 /// Checks both ends of the connection: the server alone cannot distinguish a tunnel from a local
@@ -89,22 +106,10 @@ fn database(diagnostics: &DiagnosticReport, kind: Option<InstallationKind>) -> V
             "upgrade PostgreSQL",
         ),
         Finding::new(
-            "ASVS 13.2.2",
-            "the database role of the service is not a superuser",
-            !facts.is_superuser,
-            "create a role without SUPERUSER and set database.role to it",
-        ),
-        Finding::new(
             "ASVS 12.3.1 and 12.3.2",
             "the database connection is local, or encrypted with a verified certificate",
             is_connection_protected(diagnostics),
             "add sslmode=verify-full to database.url",
-        ),
-        Finding::advice(
-            "ASVS 13.2.2",
-            "the database role of the service cannot change audit events",
-            !facts.can_change_audit_log,
-            "set database.role to the role of the service, and run `migrate` as another role",
         ),
         Finding::new(
             "durability",

@@ -5,6 +5,7 @@ mod certificates;
 mod command;
 mod environment;
 mod finding;
+mod roles;
 mod settings;
 
 pub(super) use self::command::run;

@@ -2,6 +2,7 @@
 
 mod audit_events;
 mod commands;
+mod database_roles;
 mod errors;
 mod markdown;
 mod metrics;
@@ -26,6 +27,7 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command) -> Result<ExitC
     for (name, document) in [
         ("audit-events.md", audit_events::document()),
         ("commands.md", commands::document(command)),
+        ("database-roles.md", database_roles::document()),
         ("errors.md", errors::document()),
         ("metrics.md", metrics::document()?),
         ("routes.md", routes::document()?),

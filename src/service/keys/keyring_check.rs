@@ -28,15 +28,13 @@ pub(crate) enum KeyringMismatch {
     Storage(#[from] StorageError),
 }
 
-/// Fails unless the keyring has every key that the database was written with; records a new writing
-/// key.
+/// Fails unless the keyring has every key that the database was written with.
 ///
 /// # Errors
 /// See [`KeyringMismatch`].
 pub(crate) async fn require_keyring(
     database: &Database,
     keyring: &Keyring,
-    now: OffsetDateTime,
 ) -> Result<(), KeyringMismatch> {
     let mut connection = database.connection().await?;
     let known = keys::list(&mut connection).await?;
@@ -61,6 +59,20 @@ pub(crate) async fn require_keyring(
             return Err(KeyringMismatch::Sealed);
         }
     }
-    // A readable key that was never the writing key has written nothing and is not recorded.
-    Ok(keys::insert(&mut connection, writing.id(), &writing.check_mac(), now).await?)
+    Ok(())
+}
+
+/// Records the writing key before it is used. A readable key that was never the writing key has
+/// written nothing and is not recorded.
+///
+/// # Errors
+/// When the statement fails.
+pub(crate) async fn record_writing_key(
+    database: &Database,
+    keyring: &Keyring,
+    now: OffsetDateTime,
+) -> Result<(), StorageError> {
+    let mut connection = database.connection().await?;
+    let writing = keyring.writing();
+    keys::insert(&mut connection, writing.id(), &writing.check_mac(), now).await
 }
