@@ -1,10 +1,12 @@
 //! Runs the deployment of `docker-compose.yml` without containers and proxy: its files and
-//! settings, a real PostgreSQL with TLS and two roles, `migrate` as the owner, `doctor` and `serve`
+//! settings, a real PostgreSQL with TLS and three roles, `migrate` as the owner, `doctor` and `serve`
 //! as the service.
 
 use std::{
     collections::BTreeMap,
     fs::{self, Permissions},
+    io::{Read, Write},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::Command,
@@ -131,7 +133,12 @@ async fn doctor_finds_no_fault_in_the_shipped_deployment() {
     assert_eq!((finished.code, failed), (0, Vec::<&Value>::new()));
     for check in [
         "the database role of the service is not a superuser",
+        "the database role of the service does not own the tables",
+        "the database role of the service has no administrative attribute or role",
         "the database role of the service cannot change audit events",
+        "the database role of the service has only the privileges that it needs",
+        "the database role of the service can connect to one database only",
+        "the database role of the auditor can read what it needs, and nothing else",
         "the database connection is local, or encrypted with a verified certificate",
         "client addresses are known behind the proxy",
         "requests for other host names are rejected",
@@ -159,22 +166,190 @@ async fn the_service_role_can_do_its_work_but_cannot_change_the_audit_log() {
     assert!(log.contains("\"message\":\"anchor\""), "{log}");
 
     let mut service = PgConnection::connect(&deployment.url("keeper")).await.unwrap();
-    for statement in [
-        "UPDATE audit_events SET scheme = scheme",
-        "DELETE FROM audit_events",
-        "TRUNCATE audit_events",
-        "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check",
-        "DELETE FROM users",
-        "UPDATE installation SET kind = 'development'",
-        "DELETE FROM _sqlx_migrations",
-        "CREATE TABLE own (id integer)",
-        "CREATE ROLE other",
-        "SET ROLE keeper_owner",
-    ] {
-        let refused = sqlx::raw_sql(statement).execute(&mut service).await.unwrap_err();
-        let code = refused.as_database_error().unwrap().code().unwrap().into_owned();
-        assert_eq!(code, "42501", "{statement}: {refused}");
+    for statement in REFUSED {
+        assert_refused(&mut service, statement).await;
     }
+    let databases: Vec<String> = sqlx::query_scalar(
+        "SELECT datname::text FROM pg_database
+         WHERE datallowconn AND has_database_privilege(oid, 'CONNECT')",
+    )
+    .fetch_all(&mut service)
+    .await
+    .unwrap();
+    assert_eq!(databases, ["keeper"]);
+}
+
+/// Statements that an attacker with the service's password would try.
+const REFUSED: [&str; 44] = [
+    // Change the audit log.
+    "UPDATE audit_events SET scheme = scheme",
+    "UPDATE audit_events SET mac = mac WHERE false",
+    "DELETE FROM audit_events",
+    "TRUNCATE audit_events",
+    "TRUNCATE users CASCADE",
+    "MERGE INTO audit_events a USING users u ON a.user_id = u.user_id WHEN MATCHED THEN DELETE",
+    "INSERT INTO audit_events SELECT * FROM audit_events ON CONFLICT (user_id, sequence) DO UPDATE \
+     SET scheme = 'basic'",
+    "SELECT * FROM audit_events FOR UPDATE",
+    "DO $$ BEGIN LOCK TABLE audit_events IN ROW SHARE MODE; END $$",
+    // Change the schema.
+    "ALTER TABLE audit_events DROP CONSTRAINT audit_events_scheme_check",
+    "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+    "ALTER TABLE audit_events OWNER TO keeper",
+    "ALTER TABLE audit_events RENAME TO old",
+    "CREATE TRIGGER own BEFORE INSERT ON audit_events EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "CREATE RULE own AS ON INSERT TO audit_events DO INSTEAD NOTHING",
+    "CREATE INDEX own ON users (user_id)",
+    "DROP TABLE tickets",
+    "CREATE TABLE own (id integer)",
+    "CREATE TEMPORARY TABLE audit_events (id integer)",
+    "CREATE TABLE pg_temp.users (id integer)",
+    "CREATE VIEW own AS SELECT 1",
+    "CREATE SCHEMA own",
+    "CREATE SCHEMA AUTHORIZATION keeper",
+    "CREATE FUNCTION own() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE FUNCTION pg_temp.own() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    // Rows that only the owner writes, and rows that nobody deletes.
+    "DELETE FROM users",
+    "UPDATE users SET user_id = user_id",
+    "UPDATE users SET created_at = created_at",
+    "DELETE FROM keys",
+    "UPDATE keys SET check_mac = check_mac",
+    "UPDATE installation SET kind = 'development'",
+    "DELETE FROM _sqlx_migrations",
+    "SELECT setval('users_user_id_seq', 1)",
+    // Files, programs, passwords and settings of the server.
+    "COPY users TO '/tmp/users'",
+    "COPY keys FROM PROGRAM 'id'",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT * FROM pg_authid",
+    "SET session_replication_role = replica",
+    "ALTER SYSTEM SET fsync = off",
+    // Other roles.
+    "CREATE ROLE other",
+    "SET ROLE keeper_owner",
+    "GRANT keeper_owner TO keeper",
+    "GRANT UPDATE ON audit_events TO keeper",
+];
+
+/// Asserts that PostgreSQL refuses a statement for lack of privileges.
+async fn assert_refused(connection: &mut PgConnection, statement: &'static str) {
+    let refused = sqlx::raw_sql(statement).execute(connection).await;
+    let error = refused.map(|_| statement).unwrap_err();
+    let code = error.as_database_error().unwrap().code().unwrap().into_owned();
+    assert_eq!(code, "42501", "{statement}: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_auditor_of_the_deployment_verifies_the_audit_log() {
+    let deployment = Deployment::start();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").assert_success();
+    deployment.run(&["user", "add", "admin", "--administrator", "--generate"], "").assert_success();
+    let arguments = deployment.compose.service("auditor").texts("command");
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let verified = run_with_input(deployment.command("auditor", &arguments), "");
+    assert!(
+        verified.stderr.contains("1 chains and 0 anchors verified, 0 findings"),
+        "{verified:?}"
+    );
+    verified.assert_success();
+    let doctor = run_with_input(deployment.command("auditor", &["--json", "doctor"]), "");
+    let findings: Vec<Value> = serde_json::from_str(&doctor.stdout).unwrap();
+    let roles = findings.iter().filter(|one| one["what"].as_str().unwrap().contains("role of the"));
+    let verdicts: Vec<_> = roles.map(|finding| finding["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["pass"; 7]);
+    let mut auditor = PgConnection::connect(&deployment.url("auditor")).await.unwrap();
+    for statement in REFUSED {
+        assert_refused(&mut auditor, statement).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_of_an_earlier_release_are_completed_and_narrowed() {
+    let deployment = Deployment::start();
+    let owner = deployment.url("migrate");
+    // As version 0.1.0 left it: no auditor, and wider privileges of the service.
+    deployment.database.superuser("DROP OWNED BY keeper_auditor; DROP ROLE keeper_auditor");
+    deployment.database.superuser("GRANT CONNECT ON DATABASE postgres TO PUBLIC");
+    let mut migrate = deployment.command("migrate", &["migrate"]);
+    migrate.env_remove("KEEPER__DATABASE__AUDITOR_ROLE");
+    run_with_input(migrate, "").assert_success();
+    let mut connection = PgConnection::connect(&owner).await.unwrap();
+    sqlx::raw_sql(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO keeper;
+         GRANT TEMPORARY ON DATABASE keeper TO keeper",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+
+    let refused = run_with_input(deployment.command("migrate", &["migrate"]), "");
+    refused.assert_error("database.auditor_role: the role does not exist; create it");
+    deployment.database.create_roles();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").assert_success();
+    for (service, arguments) in [("auditor", ["audit", "verify"]), ("keeper", ["user", "list"])] {
+        run_with_input(deployment.command(service, &arguments), "").assert_success();
+    }
+    let mut service = PgConnection::connect(&deployment.url("keeper")).await.unwrap();
+    for statement in REFUSED {
+        assert_refused(&mut service, statement).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_asks_the_connection_whether_the_server_is_verified() {
+    let deployment = Deployment::start();
+    run_with_input(deployment.command("migrate", &["migrate"]), "").assert_success();
+    let url = deployment.environment("keeper")["KEEPER__DATABASE__URL"].clone();
+    let doctor = |url: &str, is_waived: bool| {
+        let mut command = deployment.command("keeper", &["--json", "doctor"]);
+        command.env("KEEPER__DATABASE__URL", url);
+        if is_waived {
+            command.env("KEEPER__DATABASE__ALLOW_UNVERIFIED_SERVER", "true");
+        }
+        let finished = run_with_input(command, "");
+        let findings: Vec<Value> = serde_json::from_str(&finished.stdout).unwrap();
+        findings.into_iter().find(|one| {
+            one["what"].as_str().unwrap().starts_with("the database connection is local, or enc")
+        })
+    };
+    assert_eq!(doctor(&url, false).unwrap()["verdict"], "pass");
+    // Linux connects to this host for 0.0.0.0, but it is no loopback address, so the certificate
+    // counts.
+    let elsewhere = url.replace("@localhost", "@0.0.0.0");
+    let (plain, _) = elsewhere.split_once('?').unwrap();
+    let unverified = doctor(&format!("{plain}?sslmode=require"), true).unwrap();
+    assert_eq!(unverified["verdict"], "FAIL");
+    assert!(unverified["next_step"].as_str().unwrap().contains("sslmode=verify-full"));
+    // Wrong name, wrong certificate authority, and no TLS: there is no connection to ask.
+    let other_secrets = deployment.folder.path().join("others");
+    run_successfully(Command::new("script/compose-secrets").arg(&other_secrets));
+    let other =
+        url.replace(deployment.secrets().to_str().unwrap(), other_secrets.to_str().unwrap());
+    let plain_server = server_without_tls();
+    let without_tls =
+        url.replace(&format!(":{}/", deployment.database.port), &format!(":{plain_server}/"));
+    for url in [url.replace("@localhost", "@127.0.0.1"), other, without_tls] {
+        assert_eq!(doctor(&url, false), None, "{url}");
+    }
+}
+
+/// The port of a server that refuses TLS, as PostgreSQL does with `ssl = off`.
+fn server_without_tls() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut request = [0; 8];
+            // SSLRequest: the length and 80877103.
+            connection.read_exact(&mut request).unwrap();
+            assert_eq!(request, [0, 0, 0, 8, 4, 210, 22, 47]);
+            connection.write_all(b"N").unwrap();
+        }
+    });
+    port
 }
 
 /// Makes every kind of write that the API has.
@@ -271,7 +446,7 @@ async fn migrate_names_a_role_that_it_cannot_grant_and_the_next_step() {
     for (role, message) in [
         ("nobody", "create it"),
         ("keeper_owner", "run `migrate` as a different role"),
-        ("postgres", "not a superuser"),
+        ("postgres", "is a superuser"),
     ] {
         let mut migrate = deployment.command("migrate", &["migrate"]);
         migrate.env("KEEPER__DATABASE__ROLE", role);

@@ -7,7 +7,7 @@ use crate::support::{compose::Compose, keeper, run_with_input};
 #[test]
 fn every_container_is_hardened_and_only_the_proxy_has_a_published_port() {
     let compose = Compose::read();
-    for name in ["database", "migrate", "keeper", "proxy"] {
+    for name in ["database", "migrate", "keeper", "auditor", "proxy"] {
         let service = compose.service(name);
         assert_eq!(service.member("read_only").as_bool(), Some(true), "{name}");
         assert_eq!(service.texts("cap_drop"), ["ALL"], "{name}");
@@ -19,7 +19,7 @@ fn every_container_is_hardened_and_only_the_proxy_has_a_published_port() {
     assert_eq!(compose.service("proxy").texts("ports"), ["127.0.0.1:8443:8443"]);
     assert_eq!(compose.yaml()["networks"]["database"]["internal"].as_bool(), Some(true));
     let services = compose.yaml()["services"].as_hash().unwrap();
-    assert_eq!(services.len(), 4);
+    assert_eq!(services.len(), 5);
 }
 
 #[test]
@@ -46,11 +46,12 @@ fn files_contain_no_secrets_and_services_mount_only_those_they_need() {
     for (service, secrets) in [
         ("migrate", &["owner_password", "database_certificate"][..]),
         ("keeper", &["keyring", "keeper_password", "database_certificate"]),
+        ("auditor", &["keyring", "auditor_password", "database_certificate"]),
         ("proxy", &["proxy_certificate", "proxy_key"]),
     ] {
         assert_eq!(compose.service(service).texts("secrets"), secrets, "{service}");
     }
-    for service in ["database", "migrate", "keeper"] {
+    for service in ["database", "migrate", "keeper", "auditor"] {
         for (name, value) in compose.service(service).environment() {
             assert!(!name.contains("PASSWORD") || name.ends_with("_FILE"), "{name}");
             let authority = value.split_once("://").map_or("", |(_, rest)| rest);

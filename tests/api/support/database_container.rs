@@ -21,6 +21,13 @@ use super::compose::{Compose, with_local_paths};
 pub(crate) struct DatabaseContainer {
     server: Child,
     pub(crate) port: u16,
+    account: Account,
+    /// The folder of the server's files.
+    folder: PathBuf,
+    /// The environment of the container, with local paths.
+    environment: Vec<(String, String)>,
+    /// The script that creates the roles.
+    roles: String,
 }
 
 impl DatabaseContainer {
@@ -63,21 +70,43 @@ impl DatabaseContainer {
             .stderr(log)
             .spawn()
             .unwrap();
-        let started = Self { server, port };
+        let environment = environment.iter();
+        let started = Self {
+            server,
+            port,
+            account,
+            folder: folder.to_owned(),
+            environment: environment
+                .map(|(name, value)| (name.clone(), with_local_paths(value, &files)))
+                .collect(),
+            roles: with_local_paths("/docker-entrypoint-initdb.d/roles.sh", &files),
+        };
         let port = port.to_string();
         for _ in 0..600 {
-            let mut ready = account.command("pg_isready");
+            let mut ready = started.account.command("pg_isready");
             ready.args(["--quiet", "--host=localhost", "--port", &port]);
             if ready.status().unwrap().success() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let mut roles = account.command("bash");
-        roles.arg(with_local_paths("/docker-entrypoint-initdb.d/roles.sh", &files));
-        roles.envs(environment.iter().map(|(name, value)| (name, with_local_paths(value, &files))));
-        run_successfully(roles.env("PGHOST", folder).env("PGPORT", port));
+        started.create_roles();
         started
+    }
+
+    /// Runs the script that creates the roles, as the container does at its first start.
+    pub(crate) fn create_roles(&self) {
+        let mut roles = self.account.command("bash");
+        roles.arg(&self.roles).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        run_successfully(roles.env("PGHOST", &self.folder).env("PGPORT", self.port.to_string()));
+    }
+
+    /// Runs statements as the superuser in the database of the service.
+    pub(crate) fn superuser(&self, statements: &str) {
+        let mut psql = self.account.command("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--username=postgres"]);
+        psql.args(["--dbname=keeper", "--command", statements]);
+        run_successfully(psql.env("PGHOST", &self.folder).env("PGPORT", self.port.to_string()));
     }
 }
 
