@@ -10,7 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::support::{Answer, PLAIN, PRINCIPAL, Server, TestApp, keeper};
+use crate::support::{Answer, PLAIN, PRINCIPAL, SERVICE_ROLE, Server, TestApp, keeper};
 
 /// A PostgreSQL of one test, which may change its settings.
 struct PrivateServer {
@@ -133,7 +133,7 @@ async fn requests_succeed_after_altered_tables_and_terminated_sessions() {
     // Every prepared statement that reads this column now has another result type.
     postgres.execute("ALTER TABLE users ALTER COLUMN login_name TYPE varchar(400)").await;
     assert_all_succeed("changed").await;
-    postgres.end_sessions_of("keeper").await;
+    postgres.end_sessions_of(SERVICE_ROLE).await;
     assert_all_succeed("ended").await;
     drop(app);
     postgres.stop().await;

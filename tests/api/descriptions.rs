@@ -172,7 +172,7 @@ fn the_generated_reference_documents_are_up_to_date() {
         );
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 #[sqlx::test]

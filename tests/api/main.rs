@@ -20,6 +20,7 @@ mod compose;
 mod concurrency;
 mod connections;
 mod constraints;
+mod database_roles;
 mod database_state;
 mod deployment;
 mod descriptions;

@@ -22,7 +22,7 @@ pub(crate) use self::{
     issuer::TestIssuer,
     key_server::KeyServer,
     server::{Server, started},
-    test_app::{ADMINISTRATOR, PLAIN, RETIRED, TestApp, password_of},
+    test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, password_of},
 };
 
 /// POST: saves a credential.

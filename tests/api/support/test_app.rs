@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use credential_keeper::{Application, InitialUser, Settings, generate_keyring, start_log};
+use credential_keeper::{
+    Application, InitialUser, Settings, generate_keyring, grant_roles, start_log,
+};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
@@ -34,6 +36,10 @@ pub(crate) struct TestApp {
     running: Option<JoinHandle<()>>,
 }
 
+/// The database role of every application in a test, with the privileges that `migrate` grants. Its
+/// password is its name.
+pub(crate) const SERVICE_ROLE: &str = "keeper_test_service";
+
 /// The administrator that every test has: id and name. The password is `<name>-password`.
 pub(crate) const ADMINISTRATOR: (i32, &str) = (1, "anna");
 /// A user without rights over others.
@@ -51,6 +57,7 @@ impl TestApp {
     pub(crate) async fn spawn_with(pool: PgPool, variables: &[(&str, &str)], file: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut app = Self::prepare(pool, folder, variables, file);
+        app.grant_service_role().await;
         generate_keyring(Path::new(app.keyring())).unwrap();
         app.start_with_users(&[(ADMINISTRATOR, true), (PLAIN, false), (RETIRED, true)]).await;
         sqlx::query!("UPDATE users SET is_retired = true WHERE user_id = $1", RETIRED.0)
@@ -63,6 +70,7 @@ impl TestApp {
     /// The application on a database of an earlier release with its keyring, after `migrate`.
     pub(crate) async fn upgrade(pool: PgPool, keyring: &str) -> Self {
         let mut app = Self::prepare(pool, tempfile::tempdir().unwrap(), &[], "");
+        app.create_service_role().await;
         fs::write(app.keyring(), keyring).unwrap();
         fs::set_permissions(app.keyring(), PermissionsExt::from_mode(0o400)).unwrap();
         app.command(&["migrate"], "").assert_success();
@@ -76,7 +84,7 @@ impl TestApp {
         fs::write(&settings_file, file).unwrap();
         let defaults: HashMap<String, String> = [
             ("KEEPER_CONFIG", settings_file.to_str().unwrap()),
-            ("KEEPER__DATABASE__URL", pool.connect_options().to_url_lossy().as_str()),
+            ("KEEPER__DATABASE__URL", service_url(&pool).as_str()),
             ("KEEPER__KEYRING__FILE", keyring.to_str().unwrap()),
             ("KEEPER__HTTP__LISTEN", "127.0.0.1:0"),
             ("KEEPER__OPERATIONS__LISTEN", "127.0.0.1:0"),
@@ -105,6 +113,33 @@ impl TestApp {
         };
         app.extend_variables(variables);
         app
+    }
+
+    /// Creates the service's role, which belongs to the whole server.
+    async fn create_service_role(&self) {
+        let statement = format!(
+            "DO $$ BEGIN CREATE ROLE {SERVICE_ROLE} LOGIN PASSWORD '{SERVICE_ROLE}';
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&self.pool).await.unwrap();
+    }
+
+    /// Grants the service's role its privileges, as `migrate` does.
+    async fn grant_service_role(&self) {
+        self.create_service_role().await;
+        let variables = [
+            ("KEEPER__DATABASE__URL", self.owner_url().as_str()),
+            ("KEEPER__DATABASE__ROLE", SERVICE_ROLE),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::read(None, variables.into()).unwrap();
+        let database = credential_keeper::connect(&settings).await.unwrap();
+        grant_roles(&settings, &database).await.unwrap();
+    }
+
+    /// The URL of the database for the owner of the tables, which is a superuser.
+    pub(crate) fn owner_url(&self) -> String {
+        self.pool.connect_options().to_url_lossy().into()
     }
 
     async fn start(&mut self) {
@@ -230,10 +265,15 @@ impl TestApp {
         &self.variables
     }
 
-    /// Runs the binary with this test's settings and `input` on stdin.
+    /// Runs the binary with this test's settings and `input` on stdin: `migrate` as the owner of the
+    /// tables, every other command as the service.
     pub(crate) fn command(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = keeper(arguments);
         command.envs(&self.variables);
+        if arguments == ["migrate"] {
+            command.env("KEEPER__DATABASE__URL", self.owner_url());
+            command.env("KEEPER__DATABASE__ROLE", SERVICE_ROLE);
+        }
         run_with_input(command, input)
     }
 
@@ -334,6 +374,12 @@ impl Drop for TestApp {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The URL of the test's database for the service's role.
+fn service_url(pool: &PgPool) -> String {
+    let options = pool.connect_options().as_ref().clone();
+    options.username(SERVICE_ROLE).password(SERVICE_ROLE).to_url_lossy().into()
 }
 
 /// The initial password of a user.
