@@ -1,4 +1,5 @@
-//! Finds the attributes and memberships with which a role escapes its privileges.
+//! Finds the attributes and memberships with which a role escapes its privileges. As in
+//! `role_privileges`, each function is qualified.
 
 use sqlx::PgConnection;
 
@@ -52,27 +53,29 @@ pub(crate) async fn find(
 ) -> Result<Option<RolePowers>, StorageError> {
     let powers = sqlx::query_as!(
         RolePowers,
-        r#"SELECT bool_or(r.rolsuper) AS "is_superuser!",
-                  bool_or(r.oid IN (
+        r#"SELECT pg_catalog.bool_or(r.rolsuper) AS "is_superuser!",
+                  pg_catalog.bool_or(r.oid IN (
                       -- Before the first migration, the role that runs it will own the tables.
-                      coalesce((SELECT relowner FROM pg_class WHERE oid = to_regclass('users')),
+                      coalesce((SELECT relowner FROM pg_class
+                                WHERE oid = pg_catalog.to_regclass('users')),
                                (SELECT oid FROM pg_roles WHERE rolname = current_user)),
-                      (SELECT datdba FROM pg_database WHERE datname = current_database()),
-                      coalesce((SELECT nspowner FROM pg_namespace WHERE nspname = current_schema()),
-                               0)
+                      (SELECT datdba FROM pg_database
+                       WHERE datname = pg_catalog.current_database()),
+                      coalesce((SELECT nspowner FROM pg_namespace
+                                WHERE nspname = pg_catalog.current_schema()), 0)
                   )) AS "is_owner!",
-                  bool_or(r.rolcreaterole) AS "can_create_roles!",
-                  bool_or(r.rolcreatedb) AS "can_create_databases!",
-                  bool_or(r.rolreplication) AS "can_replicate!",
-                  bool_or(r.rolbypassrls) AS "bypasses_row_security!",
+                  pg_catalog.bool_or(r.rolcreaterole) AS "can_create_roles!",
+                  pg_catalog.bool_or(r.rolcreatedb) AS "can_create_databases!",
+                  pg_catalog.bool_or(r.rolreplication) AS "can_replicate!",
+                  pg_catalog.bool_or(r.rolbypassrls) AS "bypasses_row_security!",
                   coalesce(
-                      array_agg(r.rolname::text ORDER BY r.rolname)
-                          FILTER (WHERE starts_with(r.rolname::text, 'pg_')
+                      pg_catalog.array_agg(r.rolname::text ORDER BY r.rolname)
+                          FILTER (WHERE pg_catalog.starts_with(r.rolname::text, 'pg_')
                                     -- The owner of the database is a member of it.
                                     AND r.rolname <> 'pg_database_owner'),
                       '{}'
                   ) AS "predefined_roles!"
-           FROM pg_roles e JOIN pg_roles r ON pg_has_role(e.oid, r.oid, 'MEMBER')
+           FROM pg_roles e JOIN pg_roles r ON pg_catalog.pg_has_role(e.oid, r.oid, 'MEMBER')
            WHERE e.rolname = coalesce($1, session_user)
            GROUP BY e.oid"#,
         role,
@@ -119,12 +122,14 @@ pub(crate) enum MigrateRoleError {
 pub(crate) async fn require_owner(connection: &mut PgConnection) -> Result<(), MigrateRoleError> {
     let found = sqlx::query!(
         r#"SELECT coalesce(
-                      (SELECT pg_has_role(current_user, relowner, 'USAGE') FROM pg_class
-                       WHERE oid = coalesce(to_regclass('users'), to_regclass('_sqlx_migrations'))),
+                      (SELECT pg_catalog.pg_has_role(current_user, relowner, 'USAGE') FROM pg_class
+                       WHERE oid = coalesce(pg_catalog.to_regclass('users'),
+                                            pg_catalog.to_regclass('_sqlx_migrations'))),
                       true
                   ) AS "is_owner!",
-                  coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
-                      AS "can_create!""#
+                  coalesce(
+                      pg_catalog.has_schema_privilege(pg_catalog.current_schema(), 'CREATE'), false
+                  ) AS "can_create!""#
     )
     .fetch_one(connection)
     .await

@@ -1,4 +1,7 @@
 //! Compares the privileges that a role has with those that it needs.
+//!
+//! The owner of the tables and superusers run these queries, too, so they call no function that
+//! another role may have created in the schema: each function is qualified.
 
 use std::collections::BTreeSet;
 
@@ -73,23 +76,22 @@ async fn list_on_tables(
         TableRow,
         r#"WITH tables AS (
                SELECT oid, relname::text AS relation FROM pg_class
-               WHERE relnamespace = (SELECT relnamespace FROM pg_class
-                                     WHERE oid = to_regclass('users'))
-                 AND relowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass('users'))
+               WHERE (relnamespace, relowner) = (SELECT relnamespace, relowner FROM pg_class
+                                                 WHERE oid = pg_catalog.to_regclass('users'))
                  AND relkind IN ('r', 'p', 'v', 'm', 'f')
            ),
            examined AS (SELECT coalesce($1, current_user)::name AS role)
            SELECT relation AS "relation!", attname::text AS "column", privilege AS "privilege!",
-                  has_column_privilege(role, t.oid, attnum, privilege) AS "is_held!"
+                  pg_catalog.has_column_privilege(role, t.oid, attnum, privilege) AS "is_held!"
            FROM examined, tables t
            JOIN pg_attribute ON attrelid = t.oid AND attnum > 0 AND NOT attisdropped,
-                unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS privilege
+                pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS privilege
            UNION ALL
-           SELECT relation, NULL, privilege, has_table_privilege(role, t.oid, privilege)
+           SELECT relation, NULL, privilege, pg_catalog.has_table_privilege(role, t.oid, privilege)
            FROM examined, tables t,
-                unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER']
-                       || CASE WHEN current_setting('server_version_num')::int >= 170000
-                               THEN ARRAY['MAINTAIN'] ELSE '{}' END) AS privilege"#,
+                pg_catalog.unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER', 'MAINTAIN']) AS privilege
+           WHERE privilege <> 'MAINTAIN'
+              OR pg_catalog.current_setting('server_version_num')::int >= 170000"#,
         role,
     )
     .fetch_all(connection)
@@ -104,38 +106,45 @@ async fn list_on_others(
 ) -> Result<Vec<(String, bool)>, StorageError> {
     let rows = sqlx::query!(
         r#"WITH examined AS (SELECT coalesce($1, current_user)::name AS role),
-           owner AS (SELECT relowner, relnamespace FROM pg_class WHERE oid = to_regclass('users'))
+           owner AS (SELECT relowner, relnamespace FROM pg_class
+                     WHERE oid = pg_catalog.to_regclass('users'))
            -- Without USAGE, the schema is not in the search path, and `users` is not found.
            SELECT 'USAGE ON the schema' AS "entry!",
-                  coalesce(has_schema_privilege(
-                      role, coalesce((SELECT relnamespace FROM owner),
-                                     current_schema()::regnamespace), 'USAGE'), false) AS "is_held!"
+                  coalesce(pg_catalog.has_schema_privilege(
+                      role,
+                      coalesce((SELECT relnamespace FROM owner),
+                               pg_catalog.current_schema()::regnamespace),
+                      'USAGE'
+                  ), false) AS "is_held!"
            FROM examined
            UNION ALL
-           SELECT format('%s ON SEQUENCE %s', privilege, relname),
-                  has_sequence_privilege(role, oid, privilege)
+           SELECT pg_catalog.format('%s ON SEQUENCE %s', privilege, relname),
+                  pg_catalog.has_sequence_privilege(role, oid, privilege)
            FROM examined, pg_class JOIN owner USING (relowner, relnamespace),
-                unnest(ARRAY['SELECT', 'UPDATE', 'USAGE']) AS privilege
+                pg_catalog.unnest(ARRAY['SELECT', 'UPDATE', 'USAGE']) AS privilege
            WHERE relkind = 'S'
            UNION ALL
-           SELECT format('CREATE ON SCHEMA %I', nspname), has_schema_privilege(role, oid, 'CREATE')
+           SELECT pg_catalog.format('CREATE ON SCHEMA %I', nspname),
+                  pg_catalog.has_schema_privilege(role, oid, 'CREATE')
            FROM examined, pg_namespace
-           WHERE NOT starts_with(nspname::text, 'pg_') AND nspname <> 'information_schema'
+           WHERE NOT pg_catalog.starts_with(nspname::text, 'pg_')
+             AND nspname <> 'information_schema'
            UNION ALL
            SELECT privilege || ' ON the database',
-                  has_database_privilege(role, current_database(), privilege)
-           FROM examined, unnest(ARRAY['CREATE', 'TEMPORARY']) AS privilege
+                  pg_catalog.has_database_privilege(role, pg_catalog.current_database(), privilege)
+           FROM examined, pg_catalog.unnest(ARRAY['CREATE', 'TEMPORARY']) AS privilege
            UNION ALL
            -- Such a function runs with the privileges of its owner.
-           SELECT format('EXECUTE ON SECURITY DEFINER %s', oid::regprocedure),
-                  has_function_privilege(role, oid, 'EXECUTE')
+           SELECT pg_catalog.format('EXECUTE ON SECURITY DEFINER %s', oid::regprocedure),
+                  pg_catalog.has_function_privilege(role, oid, 'EXECUTE')
            FROM examined, pg_proc
            WHERE prosecdef AND pronamespace <> 'pg_catalog'::regnamespace
            UNION ALL
-           SELECT format('ownership of %s', classid::regclass), true
+           SELECT pg_catalog.format('ownership of %s', classid::regclass), true
            FROM examined, pg_shdepend
            WHERE deptype = 'o' AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = role)
-             AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"#,
+             AND dbid = (SELECT oid FROM pg_database
+                         WHERE datname = pg_catalog.current_database())"#,
         role,
     )
     .fetch_all(connection)
@@ -154,8 +163,8 @@ pub(crate) async fn list_other_databases(
 ) -> Result<Vec<String>, StorageError> {
     let names = sqlx::query_scalar!(
         r#"SELECT datname::text AS "name!" FROM pg_database
-           WHERE datallowconn AND datname <> current_database()
-             AND has_database_privilege(coalesce($1, current_user), oid, 'CONNECT')
+           WHERE datallowconn AND datname <> pg_catalog.current_database()
+             AND pg_catalog.has_database_privilege(coalesce($1, current_user), oid, 'CONNECT')
            ORDER BY datname"#,
         role,
     )

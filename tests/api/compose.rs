@@ -177,10 +177,15 @@ async fn the_service_role_can_do_its_work_but_cannot_change_the_audit_log() {
     .await
     .unwrap();
     assert_eq!(databases, ["keeper"]);
+    // PostgreSQL answers with a warning that nothing was granted.
+    let grant = "GRANT UPDATE, DELETE ON audit_events TO keeper";
+    let _ = sqlx::raw_sql(grant).execute(&mut service).await;
+    let statement = "UPDATE audit_events SET scheme = scheme";
+    assert_refused(&mut service, statement).await;
 }
 
 /// Statements that an attacker with the service's password would try.
-const REFUSED: [&str; 44] = [
+const REFUSED: [&str; 43] = [
     // Change the audit log.
     "UPDATE audit_events SET scheme = scheme",
     "UPDATE audit_events SET mac = mac WHERE false",
@@ -230,7 +235,6 @@ const REFUSED: [&str; 44] = [
     "CREATE ROLE other",
     "SET ROLE keeper_owner",
     "GRANT keeper_owner TO keeper",
-    "GRANT UPDATE ON audit_events TO keeper",
 ];
 
 /// Asserts that PostgreSQL refuses a statement for lack of privileges.

@@ -8,8 +8,8 @@ const INTRODUCTION: &str = "\
     the other two the privileges below (`database.role` and `database.auditor_role`) and revokes \
     all others from them and from PUBLIC, also those of an earlier release. A role with several \
     rights in one hand works, too, but `serve` logs a warning, and `doctor` fails.\n\n\
-    [Deploy](../how-to/deploy.md) shows how to create the roles. \
-    [ADR 42](../adr/0042-three-database-roles.md) says why there are three.";
+    `docs/how-to/deploy.md` shows how to create the roles. \
+    `docs/adr/0042-three-database-roles.md` says why there are three.";
 
 const PRIVILEGES: &str = "\
     Column names limit a privilege to these columns. The auditor reads sealed hashes, because \

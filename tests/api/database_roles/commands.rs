@@ -64,7 +64,8 @@ async fn the_auditor_verifies_everything_and_can_do_nothing_else(pool: PgPool) {
     let url = roles.url(&auditor);
     let run = |arguments: &[&str]| run_as(&app, &url, &auditor, arguments);
 
-    // A key that nothing was written with yet is not recorded.
+    // The service records its key, and the auditor does not record the next one.
+    app.command(&["user", "list"], "").assert_success();
     let key = app.add_key();
     app.command(&["rotate-key", "use", &key], "").assert_success();
     let keys = async || -> i64 {

@@ -92,7 +92,7 @@ async fn serve_warns_about_a_powerful_role_and_doctor_fails(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_owner_and_whoever_can_become_it_are_reported(pool: PgPool) {
+async fn the_owner_and_its_members_are_reported(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut roles = Roles::new(&app.pool);
     let owner = roles.create("owner", "").await;

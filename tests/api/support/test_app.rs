@@ -36,8 +36,8 @@ pub(crate) struct TestApp {
     running: Option<JoinHandle<()>>,
 }
 
-/// The database role of every application in a test, with the privileges that `migrate` grants. Its
-/// password is its name.
+/// The database role of every application in a test, with the privileges that `migrate` grants. If
+/// the owner has a password, the role has the same.
 pub(crate) const SERVICE_ROLE: &str = "keeper_test_service";
 
 /// The administrator that every test has: id and name. The password is `<name>-password`.
@@ -117,8 +117,10 @@ impl TestApp {
 
     /// Creates the service's role, which belongs to the whole server.
     async fn create_service_role(&self) {
+        let url = self.pool.connect_options().to_url_lossy();
+        let password = url.password().map(|text| format!("PASSWORD '{text}'")).unwrap_or_default();
         let statement = format!(
-            "DO $$ BEGIN CREATE ROLE {SERVICE_ROLE} LOGIN PASSWORD '{SERVICE_ROLE}';
+            "DO $$ BEGIN CREATE ROLE {SERVICE_ROLE} LOGIN {password};
              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&self.pool).await.unwrap();
@@ -378,8 +380,9 @@ impl Drop for TestApp {
 
 /// The URL of the test's database for the service's role.
 fn service_url(pool: &PgPool) -> String {
-    let options = pool.connect_options().as_ref().clone();
-    options.username(SERVICE_ROLE).password(SERVICE_ROLE).to_url_lossy().into()
+    let mut url = pool.connect_options().to_url_lossy();
+    url.set_username(SERVICE_ROLE).unwrap();
+    url.into()
 }
 
 /// The initial password of a user.
