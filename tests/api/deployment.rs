@@ -16,10 +16,32 @@ fn every_container_is_hardened_and_only_the_proxy_has_a_published_port() {
         let is_published = !service.member("ports").is_badvalue();
         assert_eq!(is_published, name == "proxy", "{name}");
     }
-    assert_eq!(compose.service("proxy").texts("ports"), ["127.0.0.1:8443:8443"]);
+    let ports = compose.service("proxy").texts("ports");
+    assert_eq!(ports, ["${KEEPER_PUBLISH:-127.0.0.1:8443}:8443"]);
     assert_eq!(compose.yaml()["networks"]["database"]["internal"].as_bool(), Some(true));
     let services = compose.yaml()["services"].as_hash().unwrap();
     assert_eq!(services.len(), 5);
+}
+
+#[test]
+fn every_container_has_limits_and_every_server_a_health_check() {
+    let compose = Compose::read();
+    for (name, _) in compose.yaml()["services"].as_hash().unwrap() {
+        let name = name.as_str().unwrap();
+        let service = compose.service(name);
+        let memory = service.member("mem_limit").as_str().unwrap();
+        // No swap, where the system does not allow memory to be locked.
+        assert_eq!(service.member("memswap_limit").as_str(), Some(memory), "{name}");
+        assert!(service.member("pids_limit").as_i64().unwrap() > 0, "{name}");
+        assert!(!service.member("logging")["options"]["max-size"].is_badvalue(), "{name}");
+    }
+    for name in ["database", "keeper", "proxy"] {
+        let service = compose.service(name);
+        assert!(!service.member("stop_grace_period").is_badvalue(), "{name}");
+        // The image has the health check of the service.
+        let is_checked = !service.member("healthcheck")["test"].is_badvalue();
+        assert_eq!(is_checked, name != "keeper", "{name}");
+    }
 }
 
 #[test]
@@ -91,6 +113,9 @@ fn the_proxy_has_the_trusted_address_and_sets_all_forwarded_headers() {
     for (path, _) in files {
         assert!(directives.iter().any(|line| line.ends_with(&path)), "{path}");
     }
+    let health = compose.service("proxy").texts_of("healthcheck", "test");
+    let address = health.last().unwrap().trim_start_matches("http://").trim_end_matches('/');
+    assert!(directives.iter().any(|line| line == &format!("listen {address}")), "{address}");
     for (_, mounted) in
         [compose.service("proxy").mounts(), compose.service("database").mounts()].concat()
     {
@@ -101,8 +126,10 @@ fn the_proxy_has_the_trusted_address_and_sets_all_forwarded_headers() {
 #[test]
 fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
     let text = fs::read_to_string("Dockerfile").unwrap().replace("\\\n", " ");
+    assert!(text.contains("\nARG RUNTIME_IMAGE=gcr.io/distroless/"), "{text}");
+    assert!(text.contains("\nARG BINARY=compiled\n"), "{text}");
     let (_, last_stage) = text.rsplit_once("\nFROM ").unwrap();
-    assert!(last_stage.starts_with("gcr.io/distroless/"), "{last_stage}");
+    assert!(last_stage.starts_with("${RUNTIME_IMAGE}\n"), "{last_stage}");
     assert!(last_stage.contains("\nUSER nonroot\n"));
     assert!(!last_stage.contains("\nRUN "), "the final stage must not run a command");
     let json = |instruction: &str| -> Vec<String> {
@@ -131,7 +158,7 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
         let sources = copied.split_whitespace().filter(|word| !word.starts_with("--from"));
         let sources: Vec<&str> = sources.collect();
         for source in &sources[..sources.len() - 1] {
-            let is_built = source.starts_with("/source/");
+            let is_built = ["/source/", "target/"].iter().any(|folder| source.starts_with(folder));
             assert!(
                 is_built || Path::new(source).exists(),
                 "{source} is copied but does not exist"

@@ -45,6 +45,11 @@ impl<'file> Service<'file> {
         texts(self.member(name))
     }
 
+    /// A list of strings inside a member.
+    pub(crate) fn texts_of(&self, name: &str, inner: &str) -> Vec<String> {
+        texts(&self.member(name)[inner])
+    }
+
     /// The environment, with `${NAME:-default}` replaced by its default.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let environment = self.member("environment").as_hash().unwrap();
