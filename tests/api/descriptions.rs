@@ -210,20 +210,22 @@ async fn pages_need_no_script_and_no_other_host(pool: PgPool) {
 fn every_test_that_the_security_claims_cite_exists() {
     let text = std::fs::read_to_string("docs/reference/security-claims.md").unwrap();
     let mut file = String::new();
+    let mut keyword = "fn";
     let mut cited = 0;
     // Every second part is in backticks; `::name` alone refers to the file cited before it.
     for code in text.split('`').skip(1).step_by(2) {
         let (path, name) = code.split_once("::").unwrap_or((code, ""));
-        let is_file =
-            std::path::Path::new(path).extension().is_some_and(|extension| extension == "rs");
+        let extension = std::path::Path::new(path).extension().and_then(|text| text.to_str());
+        let is_file = matches!(extension, Some("rs" | "py"));
         if is_file {
+            keyword = if extension == Some("py") { "def" } else { "fn" };
             file =
                 std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{path} does not exist"));
         }
         let is_name = name.len() > 4
             && name.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
         if (path.is_empty() || is_file) && is_name {
-            assert!(file.contains(&format!("fn {name}(")), "{code} does not exist");
+            assert!(file.contains(&format!("{keyword} {name}(")), "{code} does not exist");
             cited += 1;
         }
     }
