@@ -20,8 +20,8 @@ COPY templates ./templates
 # Cargo requires the files of every declared target, although this build does not compile these.
 COPY tests ./tests
 COPY benches ./benches
-COPY script/release ./script/release
-RUN script/release
+COPY script/setup script/release ./script/
+RUN script/setup binary && script/release binary
 
 FROM scratch AS prebuilt
 COPY target/dist/credential-keeper /source/target/dist/credential-keeper
