@@ -6,14 +6,14 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
 /// A persistent connection. It sends requests verbatim and parses no more of an answer than needed,
 /// so that the load generator uses little CPU time.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
@@ -38,6 +38,13 @@ impl Connection {
         socket.bind((source, 0).into()).expect("a source address");
         let stream = socket.connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("no delay");
+        Self { stream, buffer: Vec::with_capacity(4096) }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection on an open stream.
+    pub(crate) fn on(stream: S) -> Self {
         Self { stream, buffer: Vec::with_capacity(4096) }
     }
 

@@ -65,6 +65,24 @@ pub(crate) fn peak_megabytes(process: u32) -> f64 {
     kib * 1024.0 / 1e6
 }
 
+/// The resident memory of a process, in KiB.
+pub(crate) fn resident_kib(process: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// The CPU seconds of a process and its descendants that still run, to the nanosecond.
+pub(crate) fn precise_cpu_seconds(process: u32) -> f64 {
+    let children = descendants(process).into_iter().filter_map(|id| u32::try_from(id).ok());
+    let threads = children.chain([process]).flat_map(|process| {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+    });
+    let nanoseconds = |text: String| text.split_whitespace().next()?.parse::<f64>().ok();
+    threads.filter_map(nanoseconds).sum::<f64>() / 1e9
+}
+
 /// A thread of the service.
 struct Thread {
     is_hashing: bool,

@@ -102,7 +102,10 @@ impl Installation {
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let address = |url: &str| url.trim_start_matches("http://").parse().expect("an address");
+        let address = |url: &str| {
+            let (_, address) = url.split_once("://").expect("a URL");
+            address.parse().expect("an address")
+        };
         self.instances.iter().map(|instance| address(&instance.ready)).collect()
     }
 

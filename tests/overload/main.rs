@@ -24,6 +24,9 @@ mod proxy;
 mod server;
 #[path = "../load/service.rs"]
 mod service;
+#[path = "../load/tls.rs"]
+mod tls;
+mod tls_memory;
 
 use std::time::{Duration, Instant};
 

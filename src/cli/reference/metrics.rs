@@ -18,8 +18,9 @@ const INTRODUCTION: &str = "\
     `_count`.";
 
 /// Labels with their values. A family without samples does not show its labels.
-const LABELS: [(&str, &str); 3] = [
+const LABELS: [(&str, &str); 4] = [
     ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
+    ("keeper_http_certificate_expiry_timestamp_seconds", "`listener`: `http` or `operations`"),
     ("keeper_reload_failed", "`setting`: the setting that names the file"),
     (
         "keeper_reloads",

@@ -220,6 +220,41 @@ fn dev_listens_on_loopback_only_and_accepts_loopback_names_only() {
 }
 
 #[test]
+fn dev_serves_https_with_a_certificate_that_survives_a_restart() {
+    let demo = Demo::new();
+    let file = demo.data().join("tls-certificate.pem");
+    let mut certificates = Vec::new();
+    for _ in 0..2 {
+        let command = demo.command(&["--listen", "127.0.0.1:0", "--tls"]);
+        let server = Server::start(command).unwrap();
+        let (scheme, address) = server.ready.split_once("://").unwrap();
+        assert_eq!(scheme, "https");
+        let certificate = fs::read(&file).unwrap();
+        let root = reqwest::Certificate::from_pem(&certificate).unwrap();
+        let client = blocking::Client::builder().tls_certs_only([root]).build().unwrap();
+        let port = address.rsplit(':').next().unwrap();
+        for host in ["localhost", "127.0.0.1"] {
+            let request = client.get(format!("https://{host}:{port}{PRINCIPAL}"));
+            let response = request.basic_auth("demo", Some("demo")).send().unwrap();
+            assert_eq!(response.status(), 200, "{host}");
+        }
+        certificates.push(certificate);
+        server.signal(Signal::INT);
+        let (ended_well, log) = server.wait();
+        assert!(ended_well && log.contains(&format!("--cacert {}", file.display())), "{log}");
+    }
+    assert_eq!(certificates[0], certificates[1]);
+    let key = fs::metadata(demo.data().join("tls-key.pem")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o400);
+    // A damaged certificate is replaced.
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    fs::write(&file, "damaged").unwrap();
+    let command = demo.command(&["--listen", "127.0.0.1:0", "--tls"]);
+    stop(Server::start(command).unwrap(), Signal::INT);
+    assert_ne!(fs::read(&file).unwrap(), certificates[0]);
+}
+
+#[test]
 fn damaged_data_and_a_missing_keyring_are_reported_in_one_line() {
     let demo = Demo::new();
     stop(demo.start(), Signal::INT);

@@ -12,7 +12,7 @@ use rcgen::{
 };
 use reqwest::{Certificate, Client, ClientBuilder};
 use time::OffsetDateTime;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 /// A certificate authority.
 pub(crate) struct TestAuthority(CertifiedIssuer<'static, KeyPair>);
@@ -74,9 +74,18 @@ impl TestAuthority {
 
     /// The TLS configuration of a client that trusts this authority.
     pub(crate) fn client_config(&self) -> ClientConfig {
+        self.client_config_for(ALL_VERSIONS)
+    }
+
+    /// As [`Self::client_config`], with these versions of TLS.
+    pub(crate) fn client_config_for(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+        let builder = ClientConfig::builder_with_protocol_versions(versions);
+        builder.with_root_certificates(roots).with_no_client_auth()
     }
 
     /// A client that trusts this authority.

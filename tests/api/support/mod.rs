@@ -14,14 +14,14 @@ mod test_app;
 
 pub(crate) use self::{
     assertions::Answer,
-    certificates::{TestAuthority, TestCertificate, tls_client},
+    certificates::{TestAuthority, TestCertificate, replace, tls_client},
     command::{CommandOutput, keeper, run_with_input},
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},
     database_proxy::DatabaseProxy,
     issuer::TestIssuer,
     key_server::KeyServer,
-    server::{Server, started},
+    server::{Server, free_address, started},
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, password_of},
 };
 

@@ -3,15 +3,27 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
 use reqwest::{Version, tls::TlsInfo};
 use serde_json::json;
 use sqlx::PgPool;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        HandshakeKind,
+        pki_types::ServerName,
+        version::{TLS12, TLS13},
+    },
+};
 
 use super::TlsApp;
-use crate::support::{Credentials, PLAIN, PRINCIPAL, password_of, tls_client};
+use crate::support::{
+    Credentials, PLAIN, PRINCIPAL, TestApp, TestAuthority, password_of, tls_client,
+};
 
 #[sqlx::test]
 async fn a_save_works_over_http_2_and_http_1_1_with_tls_1_2_and_1_3(pool: PgPool) {
@@ -89,4 +101,104 @@ async fn tls_1_1_and_plain_http_are_refused(pool: PgPool) {
         }
     }
     assert!((app.app.metric("keeper_http_tls_handshake_failures_total").await - 2.0).abs() < 0.1);
+}
+
+#[sqlx::test]
+async fn the_server_name_selects_the_certificate(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new();
+    let certificates = [
+        ("first", authority.issue(&["keeper.example", "localhost"])),
+        ("wildcard", authority.issue(&["*.apps.example"])),
+        ("exact", authority.issue(&["one.apps.example"])),
+    ];
+    let [first, wildcard, exact] = certificates.each_ref().map(|(name, certificate)| {
+        let (certificate, key) = certificate.write(folder.path(), name);
+        (certificate.display().to_string(), key.display().to_string())
+    });
+    app.rewrite_settings(&format!(
+        "[http.tls]\ncertificate_file = '{}'\nkey_file = '{}'\nadditional = [
+            {{ certificate_file = '{}', key_file = '{}' }},
+            {{ certificate_file = '{}', key_file = '{}' }},
+        ]",
+        first.0, first.1, wildcard.0, wildcard.1, exact.0, exact.1
+    ));
+    let app = TlsApp { app: app.spawn_instance(&[]).await, authority, folder };
+    for (host, expected) in [
+        ("keeper.example", "first"),
+        ("two.apps.example", "wildcard"),
+        ("one.apps.example", "exact"),
+        // A wildcard stands for one label.
+        ("a.b.apps.example", "first"),
+        ("apps.example", "first"),
+        ("unknown.example", "first"),
+        // Without a server name.
+        ("127.0.0.1", "first"),
+    ] {
+        let presented = presented(&app, host).await;
+        let found = certificates.iter().find(|(_, certificate)| certificate.der == presented);
+        assert_eq!(found.map(|(name, _)| *name), Some(expected), "{host}");
+    }
+}
+
+#[sqlx::test]
+async fn a_client_without_ecdsa_gets_the_rsa_certificate_of_the_same_name(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new();
+    authority.issue(&["localhost"]).write(folder.path(), "ecdsa");
+    super::refusals::rsa(2048).write(folder.path(), "rsa");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    app.rewrite_settings(&format!(
+        "[http.tls]\ncertificate_file = '{}'\nkey_file = '{}'
+         additional = [{{ certificate_file = '{}', key_file = '{}' }}]",
+        file("ecdsa.crt"),
+        file("ecdsa.key"),
+        file("rsa.crt"),
+        file("rsa.key")
+    ));
+    let app = app.spawn_instance(&[]).await;
+    for (algorithms, kind) in
+        [("RSA-PSS+SHA256", "rsaEncryption"), ("ECDSA+SHA256:RSA-PSS+SHA256", "id-ecPublicKey")]
+    {
+        let address = app.url.strip_prefix("https://").unwrap().to_owned();
+        let connect = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(format!(
+                "openssl s_client -connect {address} -servername localhost -sigalgs {algorithms} \
+                 </dev/null 2>/dev/null | openssl x509 -noout -text"
+            ))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(connect.stdout).unwrap();
+        assert!(text.contains(kind), "{algorithms}: {text}");
+    }
+}
+
+#[sqlx::test]
+async fn sessions_are_resumed_until_the_certificate_changes(pool: PgPool) {
+    let app = TlsApp::spawn(pool).await;
+    for version in [&TLS12, &TLS13] {
+        let config = Arc::new(app.authority.client_config_for(&[version]));
+        let connect = async || {
+            let socket = tokio::net::TcpStream::connect(app.address()).await.unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let connector = TlsConnector::from(Arc::clone(&config));
+            let mut stream = connector.connect(name, socket).await.unwrap();
+            // The tickets of TLS 1.3 arrive with the first answer.
+            stream.write_all(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+            stream.read_u8().await.unwrap();
+            stream.get_ref().1.handshake_kind().unwrap()
+        };
+        assert_eq!(connect().await, HandshakeKind::Full);
+        assert_eq!(connect().await, HandshakeKind::Resumed);
+        let renewed = app.authority.issue(&["localhost", "127.0.0.1"]);
+        renewed.write(app.folder.path(), "server");
+        while presented(&app, "localhost").await != renewed.der {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(connect().await, HandshakeKind::Full, "the old tickets are useless");
+        assert_eq!(connect().await, HandshakeKind::Resumed);
+    }
 }

@@ -1,12 +1,18 @@
 //! HTTP/2: the same answers as over HTTP/1.1, and the life of a connection.
 
+use std::time::Duration;
+
 use actix_web::web::Bytes;
+use h2::Reason;
 use reqwest::{Method, Version};
 use serde_json::json;
 use sqlx::PgPool;
 
 use super::TlsApp;
 use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, tls_client};
+
+/// How long a test waits for a timeout: longer than it takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The name and the password of the administrator.
 const ADMINISTRATOR_BASIC: &str = "Basic YW5uYTphbm5hLXBhc3N3b3Jk";
@@ -93,4 +99,112 @@ async fn many_requests_share_a_connection(pool: PgPool) {
         answer.assert_status(200);
     }
     assert!((app.app.metric("keeper_http_connections").await - 1.0).abs() < 0.1);
+}
+
+#[sqlx::test]
+async fn a_stream_with_two_hosts_is_reset_and_others_continue(pool: PgPool) {
+    let app = TlsApp::spawn_with(pool, &[("KEEPER__HTTP__ALLOWED_HOSTS", "127.0.0.1")]).await;
+    let mut client = app.http2().await;
+    let mut send = async |uri: String, host: Option<&str>| {
+        let mut request = http::Request::get(uri);
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        answer.await.map(|answer| answer.status().as_u16())
+    };
+    let own = format!("{}/docs", app.app.url);
+    let error = send(own.clone(), Some("other.example")).await.unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::PROTOCOL_ERROR));
+    assert_eq!(send(own.clone(), None).await.unwrap(), 200);
+    assert_eq!(send(own, Some(app.address())).await.unwrap(), 200);
+    assert_eq!(send("https://other.example/docs".to_owned(), None).await.unwrap(), 421);
+}
+
+#[sqlx::test]
+async fn an_idle_connection_ends_with_goaway_even_if_its_client_pings(pool: PgPool) {
+    let app = TlsApp::spawn_with(pool, &[("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "1")]).await;
+    let stream = app.connect(&[b"h2"]).await;
+    let (mut client, mut connection) = h2::client::handshake(stream).await.unwrap();
+    let mut pings = connection.ping_pong().unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get(format!("{}/docs", app.app.url)).body(()).unwrap();
+    let (answer, _) = client.send_request(request, true).unwrap();
+    assert_eq!(answer.await.unwrap().status().as_u16(), 200);
+    let pinged = async {
+        while pings.ping(h2::Ping::opaque()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let ended = async { connection.await.unwrap() };
+    let ended = tokio::time::timeout(PATIENCE, async { tokio::join!(pinged, ended).1 }).await;
+    // A clean end: GOAWAY with NO_ERROR.
+    assert!(ended.unwrap().is_ok());
+    assert!(app.app.metric("keeper_http_request_timeouts_total").await < 0.1);
+}
+
+#[sqlx::test]
+async fn a_client_that_opens_no_window_times_out_and_others_are_served(pool: PgPool) {
+    let app = TlsApp::spawn_with(pool, &[("KEEPER__HTTP__WRITE_TIMEOUT_SECONDS", "1")]).await;
+    let stream = app.connect(&[b"h2"]).await;
+    let client = h2::client::Builder::new()
+        .initial_window_size(100)
+        .handshake::<_, Bytes>(stream)
+        .await
+        .unwrap();
+    let (mut client, connection) = client;
+    tokio::spawn(connection);
+    let request = http::Request::get(format!("{}/openapi.json", app.app.url)).body(()).unwrap();
+    let (answer, _) = client.send_request(request, true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    assert_eq!(body.data().await.unwrap().unwrap().len(), 100);
+    // One byte at a time does not extend the timeout.
+    let error = loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let _ = body.flow_control().release_capacity(1);
+        match tokio::time::timeout(Duration::from_millis(50), body.data()).await {
+            Ok(Some(Err(error))) => break error,
+            Ok(None) => panic!("the body is complete"),
+            Ok(Some(Ok(_))) | Err(_) => {}
+        }
+    };
+    assert_eq!(error.reason(), Some(Reason::CANCEL));
+    app.app.get(PRINCIPAL, &app.app.plain()).await.assert_status(200);
+    assert!((app.app.metric("keeper_http_response_timeouts_total").await - 1.0).abs() < 0.1);
+}
+
+#[sqlx::test]
+async fn a_stopping_instance_finishes_the_requests_of_its_connections(pool: PgPool) {
+    let mut app = TlsApp::spawn(pool).await;
+    let mut client = app.http2().await;
+    let request = save_request(&app).body(()).unwrap();
+    let (answer, mut body) = client.send_request(request, false).unwrap();
+    // The request waits for its body while the instance stops.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let rest = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let text = r#"{"UserId":278,"Credential":{"Value":"a new password"}}"#;
+        body.send_data(Bytes::from_static(text.as_bytes()), true).unwrap();
+        answer.await.unwrap().status().as_u16()
+    };
+    let stopped = tokio::time::timeout(PATIENCE, app.app.stop());
+    let (status, stopped) = tokio::join!(rest, stopped);
+    assert_eq!(status, 200);
+    assert!(stopped.is_ok(), "the connection delays the stop");
+}
+
+#[sqlx::test]
+async fn a_request_whose_stream_is_reset_is_cancelled(pool: PgPool) {
+    let app = TlsApp::spawn(pool).await;
+    let mut client = app.http2().await;
+    for _ in 0..10 {
+        let (answer, mut body) =
+            client.send_request(save_request(&app).body(()).unwrap(), false).unwrap();
+        body.send_data(Bytes::from_static(b"{"), false).unwrap();
+        body.send_reset(Reason::CANCEL);
+        drop(answer);
+    }
+    let request = http::Request::get(format!("{}/docs", app.app.url)).body(()).unwrap();
+    let (answer, _) = client.send_request(request, true).unwrap();
+    assert_eq!(answer.await.unwrap().status().as_u16(), 200);
 }

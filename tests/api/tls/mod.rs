@@ -1,7 +1,11 @@
 //! TLS of the API and of the operations listener.
 
+mod deadlines;
 mod handshakes;
 mod http2;
+mod operations;
+mod refusals;
+mod reload;
 
 use std::{path::Path, sync::Arc};
 
