@@ -143,7 +143,8 @@ mkdir "$root/packages"
 cp -r "$work/first" "$work/next" "$root/packages/"
 
 step 'boot'
-systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --private-network --boot \
+systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --private-network \
+    --capability=CAP_IPC_LOCK --boot \
     >"$work/console" 2>&1 </dev/null &
 container=$!
 init=
@@ -196,7 +197,7 @@ for line in 'Seccomp:	2' 'NoNewPrivs:	1' 'CapEff:	0000000000000000'; do expect "
 must ps --no-headers -o user:32 -p "$main"
 expect credential-keeper
 must journalctl --unit=credential-keeper --output=cat
-expect 'core_dumps.off'
+expect '"core_dumps.off":true'
 # A denied setpriority(2) would leave the hashing threads at the priority of the others.
 must ps --no-headers -L -o ni -p "$main"
 grep -qE '[1-9]' "$work/output" || fail 'the hashing threads have not lowered their priority'
@@ -251,6 +252,25 @@ must bash -c '
 
 must systemctl disable --now credential-keeper.socket
 must systemctl restart credential-keeper
+
+# The document has copied the secrets for the group of the service.
+step 'an encrypted keyring, and secrets that the service reads itself'
+keep=/etc/credential-keeper
+must systemd-creds encrypt --name=keyring "$keep/secrets/keyring.json" "$keep/keyring.encrypted"
+override "LoadCredential=
+LoadCredential=database-password:$keep/secrets/database-password
+LoadCredentialEncrypted=keyring:$keep/keyring.encrypted"
+log_in admin "$password" 200
+override "LoadCredential=
+Environment=KEEPER__KEYRING__FILE=$keep/keyring.json
+Environment=KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password"
+log_in admin "$password" 200
+direct=(env "KEEPER__KEYRING__FILE=$keep/keyring.json"
+    "KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password" credential-keeper user list)
+must runuser -u credential-keeper -- "${direct[@]}"
+! run "${direct[@]}" || fail 'root read a secret of a foreign group'
+must rm "$keep/keyring.encrypted" "$keep/keyring.json" "$keep/database-password"
+override ''
 
 step 'upgrade'
 printf '\n# An edit of the administrator.\n' >>"$root/etc/credential-keeper/keeper.toml"
