@@ -293,15 +293,11 @@ def seeded_defects(objects, binary, folder):
         container = deployment_spec(objects)["containers"][0]
         container["env"] = [{"name": "KEEPER__HTTP__LISTENS", "value": "0.0.0.0:1"}]
 
-    def service_link(objects):
-        container = deployment_spec(objects)["containers"][0]
-        container["env"] = [{"name": "KEEPER_PORT", "value": "tcp://10.0.0.1:443"}]
-
     for check, defects in (
         (schema_problems, (unknown_member, wrong_type)),
         (restricted_problems, (writable, root_user, kept_capabilities, host_path)),
         (reference_problems, (readable_secret, other_port, missing_label, shared_label, short_grace)),
-        (lambda objects: settings_problems(objects, binary, folder), (unknown_setting, service_link)),
+        (lambda objects: settings_problems(objects, binary, folder), (unknown_setting,)),
     ):
         for defect in defects:
             if not list(check(seeded(objects, defect))):

@@ -144,8 +144,18 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
         run_with_input(known, "").assert_success();
     }
     // The build needs a `COPY` for each of these folders; this finds a missing one early.
-    let not_needed =
-        [".ci", ".config", ".git", "data", "deploy", "docs", "script", "secrets", "target"];
+    let not_needed = [
+        ".ci",
+        ".config",
+        ".git",
+        "data",
+        "deploy",
+        "docs",
+        "packaging",
+        "script",
+        "secrets",
+        "target",
+    ];
     let ignored = fs::read_to_string(".dockerignore").unwrap();
     for entry in fs::read_dir(".").unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
