@@ -153,7 +153,6 @@ fn tls_settings_that_cannot_work_together_are_rejected() {
         (&[operations_key], "operations.tls.certificate_file"),
         (&[client_ca], "operations.tls.client_ca_file"),
         (&[("KEEPER__HTTP__TLS__CLIENT_CA_FILE", "c")], "http.tls.client_ca_file"),
-        (&[("KEEPER__HTTP__TLS", "c")], "http.tls"),
     ] {
         let problems = read(pairs).unwrap_err();
         assert_eq!(named(&problems), BTreeSet::from([setting]), "{pairs:?}: {problems}");

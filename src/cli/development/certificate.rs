@@ -1,6 +1,6 @@
 //! The self-signed certificate of `dev --tls`, in the data folder.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) fn enable_tls(settings: &mut Settings, data: &DataFolder) -> Result<(
     Ok(())
 }
 
-fn explain(certificate: &PathBuf) {
+fn explain(certificate: &Path) {
     print_status(format_args!(
         "TLS: self-signed certificate; trust it with `curl --cacert {}`",
         certificate.display()

@@ -69,12 +69,14 @@ impl LoadedCertificate {
             return Err(TlsError::WeakKey(file.clone()));
         }
         let certified = CertifiedKey::from_der(chain, read_key(key)?, &provider());
-        let certified = certified.map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+        let certified = certified.map_err(|error| {
+            if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
                 TlsError::Mismatch { certificate: file.clone(), key: key.clone() }
+            } else if matches!(error, Error::InvalidCertificate(_)) {
+                invalid()
+            } else {
+                TlsError::UnsupportedKey(key.clone())
             }
-            Error::InvalidCertificate(_) => invalid(),
-            _ => TlsError::UnsupportedKey(key.clone()),
         })?;
         Ok(Self {
             certified: Arc::new(certified),
@@ -125,9 +127,12 @@ pub(super) fn read_certificates(
 /// Reads the private key of a PEM file, which only this service may read.
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let pem = secret_file::read(path)?;
-    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::NoKey(path.to_owned()),
-        _ => TlsError::NotPem(TlsFile::Key, path.to_owned()),
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            TlsError::NoKey(path.to_owned())
+        } else {
+            TlsError::NotPem(TlsFile::Key, path.to_owned())
+        }
     })
 }
 
@@ -135,9 +140,8 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.into_iter().flat_map(|extension| &extension.value.general_names);
-    let dns_name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(name.to_lowercase()),
-        _ => None,
+    let dns_name = |name: &GeneralName<'_>| {
+        if let GeneralName::DNSName(name) = name { Some(name.to_lowercase()) } else { None }
     };
     names.filter_map(dns_name).collect()
 }
