@@ -159,11 +159,7 @@ pub(crate) fn build(
     let issuers = load_issuers(settings, &parts.types)?;
     let saving = Saving::new(&parts, settings, &issuers);
     let authentication = Authentication::new(&parts, settings, issuers)?;
-    let memory_ceiling_kib = memory::ceiling_kib(
-        parts.hashing.capacity(),
-        settings.http.connections.maximum,
-        settings.http.tls.is_enabled(),
-    );
+    let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let limits = attempt_limits(settings);
     Ok(Components {
         administration: administration(&parts, &saving, limits),

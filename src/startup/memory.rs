@@ -1,6 +1,6 @@
 //! Calculates the memory ceiling of the process at startup.
 
-use crate::security::hashing::Capacity;
+use crate::{configuration::Settings, security::hashing::Capacity};
 
 /// The maximum memory without connections and hashing, in KiB.
 const BASE_KIB: u64 = 40 * 1024;
@@ -13,9 +13,10 @@ const TLS_CONNECTION_KIB: u64 = 96;
 
 /// The maximum memory of the process, in KiB: the base, the hashing threads, 10 % for the overhead
 /// of the allocator, and all connections.
-pub(super) fn ceiling_kib(hashing: Capacity, maximum_connections: usize, has_tls: bool) -> u64 {
+pub(super) fn ceiling_kib(hashing: Capacity, settings: &Settings) -> u64 {
     let fixed = BASE_KIB + hashing.memory_kib;
-    let connections = u64::try_from(maximum_connections).unwrap_or(u64::MAX);
-    let connection = if has_tls { TLS_CONNECTION_KIB } else { CONNECTION_KIB };
+    let connections = u64::try_from(settings.http.connections.maximum).unwrap_or(u64::MAX);
+    let connection =
+        if settings.http.tls.is_enabled() { TLS_CONNECTION_KIB } else { CONNECTION_KIB };
     fixed + fixed / 10 + connections.saturating_mul(connection)
 }

@@ -50,8 +50,9 @@ pub(super) fn convert_request(request: http::Request<RecvStream>) -> Option<Requ
 /// True unless `Host` names another host than `:authority` (RFC 9113, section 8.3.1).
 fn has_one_host(parts: &http::request::Parts) -> bool {
     let Some(authority) = parts.uri.authority() else { return true };
-    let mut hosts = parts.headers.get_all(http::header::HOST).iter();
-    hosts.all(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+    let is_same = |value: &[u8]| value.eq_ignore_ascii_case(authority.as_str().as_bytes());
+    let mut headers = parts.headers.iter();
+    headers.all(|(name, value)| name != http::header::HOST || is_same(value.as_bytes()))
 }
 
 /// The body of a request.
