@@ -18,6 +18,7 @@ use super::{
     error::{ApiError, ErrorKind},
     error_rendering, head_limits, health, hosts, metrics, path_case, request_id,
     request_span::RequestSpan,
+    response_headers,
     route::{Access, Route, answering},
     routes::routes,
     secret_headers,
@@ -52,6 +53,7 @@ pub(crate) fn application(
         .wrap(from_fn(connection::identify))
         .wrap(from_fn(request_id::assign))
         .wrap(from_fn(secret_headers::extract_secret_headers))
+        .wrap(from_fn(response_headers::add))
         .wrap(from_fn(transport::track))
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn operations_application(
         .default_service(web::to(unknown_route))
         .wrap(from_fn(error_rendering::render))
         .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(response_headers::add))
         .wrap(from_fn(transport::track))
 }
 

@@ -72,14 +72,16 @@ impl ConstantAnswer {
             // Caches must revalidate: a new release has new content.
             .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
             .append_header((VARY, HeaderValue::from_static("accept-encoding")))
-            .insert_header((ETAG, encoded.tag.to_string()));
+            .insert_header((ETAG, encoded.tag.to_string()))
+            // Also with 304, whose security headers replace those of the cached response.
+            .content_type(self.content_type);
         if is_known {
             return response.finish();
         }
         if gzip.is_some() {
             response.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip.as_str()));
         }
-        response.content_type(self.content_type).body(encoded.bytes.clone())
+        response.body(encoded.bytes.clone())
     }
 }
 

@@ -38,6 +38,7 @@ mod query;
 mod request_context;
 mod request_id;
 mod request_span;
+mod response_headers;
 mod route;
 mod routes;
 mod secret_headers;

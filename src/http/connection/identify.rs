@@ -70,14 +70,17 @@ impl Connection {
         request: &ServiceRequest,
         state: &HttpState,
     ) -> Result<(), &'static str> {
-        self.host = host(request)?;
+        let named = host(request);
         if let Some(peer) = self.address.filter(|peer| state.is_trusted(*peer)) {
             let is_trusted = |address| state.is_trusted(address);
             let forwarded = Forwarded::read(request.headers(), peer, is_trusted)?;
             self.address = Some(forwarded.address);
             self.is_https |= forwarded.is_https;
-            self.host = forwarded.host.or_else(|| self.host.take());
+            self.host = forwarded.host;
         }
+        // Last, so that a request with an invalid host still has the scheme of its caller.
+        let named = named?;
+        self.host = self.host.take().or(named);
         Ok(())
     }
 }

@@ -82,9 +82,8 @@ pub(in crate::http) async fn docs(request: HttpRequest, state: Data<HttpState>) 
 pub(in crate::http) fn page(
     request: &HttpRequest,
     state: &HttpState,
-    mut response: HttpResponseBuilder,
+    response: HttpResponseBuilder,
 ) -> HttpResponse {
-    html::protect(&mut response);
     state.documents.page.answer_with(request, response)
 }
 

@@ -1,0 +1,105 @@
+//! The security headers of every response, in one table (OWASP Secure Headers Project; ASVS 5.0,
+//! 3.4; docs/reference/wire-contract.md#d36-security-headers).
+//!
+//! The middleware applies the table to all responses of the application. `transport` applies it to
+//! those that are sent without the application.
+
+use actix_web::{
+    Error, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{
+        ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+        CROSS_ORIGIN_EMBEDDER_POLICY, CROSS_ORIGIN_OPENER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY,
+        HeaderMap, HeaderName, HeaderValue, PERMISSIONS_POLICY, REFERRER_POLICY,
+        STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL, X_FRAME_OPTIONS,
+    },
+    middleware::Next,
+};
+
+use super::{connection::Connection, headers};
+
+/// The kind of a response, which decides about its headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ResponseKind {
+    /// True for an HTML page.
+    pub(super) is_page: bool,
+    /// True if the caller uses TLS, to this service or to a proxy.
+    pub(super) is_https: bool,
+    /// True if CORS allows the origin of the request.
+    pub(super) is_cross_origin: bool,
+}
+
+type Value = fn(ResponseKind) -> Option<&'static str>;
+
+/// Allows only the style sheet and the forms of this service: no scripts, frames or other hosts.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
+                           base-uri 'none'; frame-ancestors 'none'";
+
+/// Allows nothing: a browser that displays the response of the API as a document loads and runs
+/// nothing.
+const API_POLICY: &str = "default-src 'none'; form-action 'none'; base-uri 'none'; \
+                          frame-ancestors 'none'; sandbox";
+
+/// Disables every feature of browsers. The pages of this service use none.
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), \
+                           clipboard-write=(), cross-origin-isolated=(), display-capture=(), \
+                           encrypted-media=(), fullscreen=(), gamepad=(), geolocation=(), \
+                           gyroscope=(), hid=(), idle-detection=(), magnetometer=(), \
+                           microphone=(), midi=(), payment=(), picture-in-picture=(), \
+                           publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), \
+                           web-share=(), xr-spatial-tracking=()";
+
+/// One year, which is the minimum of ASVS 3.4.1.
+const TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
+
+/// Every header with its value for each kind of response.
+const TABLE: [(HeaderName, Value); 11] = [
+    (X_CONTENT_TYPE_OPTIONS, |_| Some("nosniff")),
+    (CONTENT_SECURITY_POLICY, |kind| Some(if kind.is_page { PAGE_POLICY } else { API_POLICY })),
+    (X_FRAME_OPTIONS, |_| Some("DENY")),
+    // `no-referrer` would make browsers send `Origin: null` with the forms of a page.
+    (REFERRER_POLICY, |kind| Some(if kind.is_page { "same-origin" } else { "no-referrer" })),
+    (PERMISSIONS_POLICY, |_| Some(PERMISSIONS)),
+    (CROSS_ORIGIN_OPENER_POLICY, |_| Some("same-origin")),
+    (CROSS_ORIGIN_EMBEDDER_POLICY, |_| Some("require-corp")),
+    (CROSS_ORIGIN_RESOURCE_POLICY, |kind| {
+        Some(if kind.is_cross_origin { "cross-origin" } else { "same-origin" })
+    }),
+    (HeaderName::from_static("x-permitted-cross-domain-policies"), |_| Some("none")),
+    (X_DNS_PREFETCH_CONTROL, |_| Some("off")),
+    // RFC 6797, section 7.2: never over plain HTTP.
+    (STRICT_TRANSPORT_SECURITY, |kind| kind.is_https.then_some(TRANSPORT_SECURITY)),
+];
+
+/// The headers of a response of this kind.
+pub(super) fn headers_of(kind: ResponseKind) -> impl Iterator<Item = (HeaderName, &'static str)> {
+    TABLE.into_iter().filter_map(move |(name, value)| Some((name, value(kind)?)))
+}
+
+/// Middleware that adds the headers to every response.
+pub(super) async fn add(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    let kind = kind_of(response.headers(), response.request());
+    let headers = response.headers_mut();
+    for (name, value) in headers_of(kind) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Permissions, tickets and tokens must not be cached; documents set their own header.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}
+
+fn kind_of(headers: &HeaderMap, request: &HttpRequest) -> ResponseKind {
+    let content_type = headers::lines(headers, &CONTENT_TYPE).next();
+    ResponseKind {
+        is_page: content_type.is_some_and(|text| text.starts_with(b"text/html")),
+        is_https: Connection::of(request).is_https,
+        is_cross_origin: headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN),
+    }
+}
