@@ -51,6 +51,9 @@ pub(crate) struct HttpSettings {
     pub(crate) cors_origins: Vec<String>,
     pub(crate) connections: ConnectionSettings,
     pub(crate) answer_timeout: Duration,
+    /// False for `dev` over plain HTTP only, where some browsers refuse `Secure` cookies. Not a
+    /// setting.
+    pub(crate) has_secure_cookies: bool,
 }
 
 /// Section `installation`.
@@ -279,6 +282,7 @@ impl HttpSettings {
             cors_origins: reader.words("http.cors_origins"),
             connections: ConnectionSettings::take(reader),
             answer_timeout: reader.seconds("http.answer_timeout_seconds"),
+            has_secure_cookies: true,
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct HttpState {
     pub(crate) cors_origins: Vec<OriginPattern>,
     /// True when this service or a proxy in front of it terminates TLS.
     pub(crate) is_behind_tls: bool,
+    /// False for a demo over plain HTTP: some browsers refuse `Secure` cookies there.
+    pub(crate) has_secure_cookies: bool,
     /// True when this listener also serves health checks, as in `dev`.
     pub(crate) serves_health: bool,
     /// The certificates of the listeners with TLS.

@@ -121,6 +121,7 @@ impl Application {
             base_path: settings.http.base_path.clone(),
             trusted_proxies: settings.http.trusted_proxies.clone(),
             cors_origins: settings.cors_origins(),
+            has_secure_cookies: settings.http.has_secure_cookies,
             is_behind_tls: settings.http.tls_terminated_by_proxy || certificates.http.is_some(),
             certificates: certificates.by_listener(),
             read_timeout: settings.http.connections.read_timeout,

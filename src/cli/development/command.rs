@@ -84,6 +84,8 @@ async fn serve(
     settings.keyring_file = Some(data.keyring());
     settings.operations.listen = None;
     settings.passwords.policy = PolicyProfile::None;
+    // Over TLS, cookies are secure regardless of this.
+    settings.http.has_secure_cookies = false;
     settings.http.allowed_hosts = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
     settings.shutdown.grace = std::time::Duration::ZERO;
     let database = startup::connect(&settings).await?;

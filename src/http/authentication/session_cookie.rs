@@ -3,6 +3,7 @@
 //! docs/reference/wire-contract.md#d27-sessions).
 
 use actix_web::{
+    HttpRequest,
     cookie::{Cookie, SameSite},
     http::header::{COOKIE, HeaderValue},
 };
@@ -12,14 +13,19 @@ use super::unreadable::UnreadableCredential;
 use crate::{
     domain::principal::PresentedCredential,
     http::{
+        connection::Connection,
         error::{ApiError, ErrorKind},
         headers::{self, UnreadableHeader},
         secret_headers::{SecretHeaders, X_XSRF_TOKEN},
+        state::HttpState,
     },
 };
 
 /// The cookie of the session, which scripts cannot read.
 pub(in crate::http) const SESSION_COOKIE: &str = "ASP.NET_SessionId";
+/// The beginning of a name for which browsers require `Secure`, the path `/` and no `Domain`, so that
+/// no other host can set the cookie (RFC 6265bis, section 4.1.3.2).
+const HOST_PREFIX: &str = "__Host-";
 /// The cookie that a page's script copies into the header.
 pub(in crate::http) const XSRF_COOKIE: &str = "XSRF-TOKEN";
 
@@ -81,17 +87,24 @@ fn cookies<'headers>(
     })
 }
 
+/// True if the cookies of a response are `Secure`.
+pub(in crate::http) fn is_secure(request: &HttpRequest, state: &HttpState) -> bool {
+    state.has_secure_cookies || Connection::of(request).is_https
+}
+
 /// A cookie for the pages of this service. Without a value, it removes the cookie from the browser.
 pub(in crate::http) fn own_cookie<'cookie>(
     name: &'cookie str,
     value: &'cookie str,
-    path: &'cookie str,
-    is_https: bool,
+    request: &HttpRequest,
+    state: &'cookie HttpState,
 ) -> Cookie<'cookie> {
     let mut cookie = Cookie::new(name, value);
-    cookie.set_path(if path.is_empty() { "/" } else { path });
+    let path = state.base_path.as_str();
+    let is_of_host = path.is_empty() || name.starts_with(HOST_PREFIX);
+    cookie.set_path(if is_of_host { "/" } else { path });
     cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(is_https);
+    cookie.set_secure(is_secure(request, state));
     cookie.set_http_only(name != XSRF_COOKIE);
     if value.is_empty() {
         cookie.make_removal();

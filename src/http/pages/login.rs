@@ -17,9 +17,8 @@ use crate::{
     http::{
         authentication::{
             client_info, refused,
-            session_cookie::{SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie},
+            session_cookie::{SESSION_COOKIE, XSRF_COOKIE, is_secure, own_cookie, single_cookie},
         },
-        connection::Connection,
         error::{ApiError, ErrorKind, MissingRight},
         localization::Language,
         negotiation::{self, Body},
@@ -33,8 +32,11 @@ use crate::{
     },
 };
 
-/// The cookie that ties a form to the login page that it was sent from.
-const LOGIN_COOKIE: &str = "KEEPER-LOGIN";
+/// The name of the cookie that ties a form to the login page that it was sent from. The names of the
+/// other cookies are the vendor's.
+fn login_cookie(request: &HttpRequest, state: &HttpState) -> &'static str {
+    if is_secure(request, state) { "__Host-KEEPER-LOGIN" } else { "KEEPER-LOGIN" }
+}
 
 /// The credentials of a user.
 #[derive(Deserialize, ToSchema)]
@@ -109,7 +111,7 @@ pub(in crate::http) async fn show(
                 xsrf_token: xsrf.expose_secret(),
             };
             let mut response = HttpResponse::Ok();
-            response.cookie(cookie_of(&request, &state, XSRF_COOKIE, xsrf.expose_secret()));
+            response.cookie(own_cookie(XSRF_COOKIE, xsrf.expose_secret(), &request, &state));
             return html::page(response, &template);
         }
     }
@@ -159,9 +161,9 @@ pub(in crate::http) async fn sign_in(
     for (name, value) in [
         (SESSION_COOKIE, session.cookie.expose_secret()),
         (XSRF_COOKIE, session.xsrf.expose_secret()),
-        (LOGIN_COOKIE, ""),
+        (login_cookie(&request, &state), ""),
     ] {
-        let cookie = cookie_of(&request, &state, name, value);
+        let cookie = own_cookie(name, value, &request, &state);
         response.add_cookie(&cookie).map_err(|_| ErrorKind::Internal)?;
     }
     Ok(response)
@@ -187,7 +189,8 @@ fn check_page(
 ) -> Result<(), ApiError> {
     require_own_page(request)?;
     // Browsers send only forms to other origins without a CORS preflight.
-    let cookie = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
+    let name = login_cookie(request, state);
+    let cookie = single_cookie(&secret_headers(request), name).ok().flatten();
     let page = cookie.zip(token.cloned()).map(|(cookie, token)| LoginPage { cookie, token });
     let is_shown = page.is_some_and(|page| state.service.get::<Sessions>().is_of_login_page(&page));
     if is_form && !is_shown {
@@ -245,9 +248,10 @@ fn login_page(
     problem: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
     // Reuse the cookie, so that a login page in another tab remains valid.
-    let open = single_cookie(&secret_headers(request), LOGIN_COOKIE).ok().flatten();
+    let name = login_cookie(request, state);
+    let open = single_cookie(&secret_headers(request), name).ok().flatten();
     let page = state.service.get::<Sessions>().new_login_page(open)?;
-    response.cookie(cookie_of(request, state, LOGIN_COOKIE, page.cookie.expose_secret()));
+    response.cookie(own_cookie(name, page.cookie.expose_secret(), request, state));
     let template = LoginTemplate {
         base_path: &state.base_path,
         language: &Language::of(request.headers()),
@@ -255,13 +259,4 @@ fn login_page(
         problem,
     };
     html::page(response, &template)
-}
-
-fn cookie_of<'value>(
-    request: &HttpRequest,
-    state: &'value HttpState,
-    name: &'value str,
-    value: &'value str,
-) -> actix_web::cookie::Cookie<'value> {
-    own_cookie(name, value, &state.base_path, Connection::of(request).is_https)
 }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CLEAR_SITE_DATA, HeaderValue},
+    web::Data,
+};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,7 +18,6 @@ use crate::http::{
         client_info,
         session_cookie::{SESSION_COOKIE, XSRF_COOKIE, own_cookie, single_cookie, xsrf_header},
     },
-    connection::Connection,
     error::{ApiError, ErrorKind, MissingRight},
     negotiation::{self, Body},
     operation::Operation,
@@ -22,6 +25,10 @@ use crate::http::{
     state::HttpState,
 };
 use crate::service::sessions::sign_in::Sessions;
+
+/// What the browser deletes at sign-out. Not `"cookies"`, which would end the sessions of every other
+/// application on the same registrable domain.
+const SITE_DATA: HeaderValue = HeaderValue::from_static(r#""cache", "storage""#);
 
 /// The form of the page, which cannot set a header.
 #[derive(Deserialize, ToSchema)]
@@ -74,10 +81,10 @@ pub(in crate::http) async fn sign_out(
     } else {
         HttpResponse::NoContent().finish()
     };
-    let is_https = Connection::of(&request).is_https;
     for name in [SESSION_COOKIE, XSRF_COOKIE] {
-        let removal = own_cookie(name, "", &state.base_path, is_https);
+        let removal = own_cookie(name, "", &request, &state);
         response.add_cookie(&removal).map_err(|_| ErrorKind::Internal)?;
     }
+    response.headers_mut().insert(CLEAR_SITE_DATA, SITE_DATA);
     Ok(response)
 }
