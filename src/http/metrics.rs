@@ -98,6 +98,16 @@ fn register(registry: &mut Registry, counts: TransportCounts) {
             "Connections that were closed because the TLS handshake failed",
             counts.failed_handshakes,
         ),
+        (
+            "invalid_requests",
+            "Requests that were refused because they were malformed, ambiguous or too large",
+            counts.invalid_requests,
+        ),
+        (
+            "frame_floods",
+            "Connections that were closed because the client sent too many HTTP/2 frames",
+            counts.frame_floods,
+        ),
     ] {
         registry.register(name, help, ConstCounter::new(number));
     }

@@ -56,7 +56,10 @@ pub(crate) use self::{
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
     state::{HttpState, ListenerCertificate, Readiness},
-    transport::{ConnectionLimits, ConnectionRegistry, LoggedStream, PhaseTimeouts, TimedStream},
+    transport::{
+        CheckedStream, ConnectionLimits, ConnectionRegistry, CutOff, FrameLimitedStream,
+        PhaseTimeouts, TimedStream, limit_unsent,
+    },
 };
 pub use self::{
     route::Access,

@@ -207,8 +207,9 @@ impl Application {
         let timeout = shutdown.timeout;
         let mut application = {
             let (state, registry) = (state.clone(), Arc::clone(&state.connections));
+            let is_https = state.is_behind_tls;
             let build = move || http::application(state.clone());
-            let transport = Transport { timeouts, registry, tls: certificates.http };
+            let transport = Transport { timeouts, is_https, registry, tls: certificates.http };
             serve(listener, timeout, transport, build)?
         };
         let operations = match operations {
@@ -221,7 +222,8 @@ impl Application {
                     per_address: OPERATIONS_CONNECTIONS,
                     unlimited: Vec::new(),
                 });
-                let transport = Transport { timeouts, registry, tls: certificates.operations };
+                let transport =
+                    Transport { timeouts, is_https: false, registry, tls: certificates.operations };
                 Some(serve(listener, Duration::ZERO, transport, build)?)
             }
         };

@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{
-    HttpService,
-    error::{DispatchError, ParseError},
-};
+use actix_http::{HttpService, KeepAlive, error::DispatchError};
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{IntoServiceFactory, Service, ServiceFactoryExt, fn_factory, map_config};
 use actix_web::{
@@ -31,7 +28,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{error::StartError, threads::waiting_threads};
 use crate::{
     http::{
-        ConnectionRegistry, Http2Options, LoggedStream, PhaseTimeouts, TimedStream, serve_http2,
+        CheckedStream, ConnectionRegistry, CutOff, FrameLimitedStream, Http2Options, PhaseTimeouts,
+        TimedStream, limit_unsent, serve_http2,
     },
     security::tls::ServerTls,
     telemetry::task_failed,
@@ -75,6 +73,8 @@ impl RunningServer {
 #[derive(Clone)]
 pub(super) struct Transport {
     pub(super) timeouts: PhaseTimeouts,
+    /// True if responses say that the service uses HTTPS (HSTS).
+    pub(super) is_https: bool,
     pub(super) registry: Arc<ConnectionRegistry>,
     /// `None`: plain HTTP.
     pub(super) tls: Option<Arc<ServerTls>>,
@@ -111,12 +111,12 @@ where
     let builder = match transport.tls.clone() {
         None => builder.listen("http", listener, move || {
             let transport = transport.clone();
-            let http = http1(build(), &transport, &shutdown).map_err(log_failure);
+            let http = http1(build(), &shutdown);
             fn_service(move |socket| ready(register(socket, &transport))).and_then(http)
         }),
         Some(tls) => builder.listen("https", listener, move || {
             let (transport, tls) = (transport.clone(), Arc::clone(&tls));
-            let https = protocols(build.clone(), &transport, &shutdown).map_err(log_failure);
+            let https = protocols(build.clone(), &transport, &shutdown);
             fn_service(move |socket| accept(socket, transport.clone(), Arc::clone(&tls)))
                 .and_then(https)
         }),
@@ -129,10 +129,9 @@ where
 /// Serves HTTP/1.1 on streams of any kind.
 fn http1<S, A, B>(
     application: App<A>,
-    transport: &Transport,
     shutdown: &GracefulShutdownSignal,
 ) -> impl ServiceFactory<
-    (LoggedStream<S>, Option<SocketAddr>),
+    (CheckedStream<S>, Option<SocketAddr>),
     Config = (),
     Response = (),
     Error = DispatchError,
@@ -156,12 +155,13 @@ where
             let shutdown = shutdown.clone();
             async move { shutdown.notified().await }
         })
-        .keep_alive(transport.timeouts.idle)
-        .client_request_timeout(transport.timeouts.read)
+        // The stream has the deadlines.
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         // A client that closes its side does not wait for the response; cancel its request.
         .h1_allow_half_closed(false)
-        .on_connect_ext(|stream: &LoggedStream<S>, data| {
+        .on_connect_ext(|stream: &CheckedStream<S>, data| {
             data.insert(stream.progress());
         })
         .h1(map_config(application, |()| AppConfig::default()))
@@ -196,7 +196,7 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let http1 = Rc::new(http1(build(), transport, shutdown));
+    let http1 = Rc::new(http1(build(), shutdown));
     let http2 = build().into_factory().map_err(|error| error.error_response());
     let http2 = Rc::new(map_config(http2, |()| AppConfig::default()));
     let (transport, shutdown) = (transport.clone(), shutdown.clone());
@@ -209,10 +209,12 @@ where
                 let SecureConnection { stream, peer } = connection;
                 let progress = stream.get_ref().0.progress();
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-                    return Either::Left(http1.call((LoggedStream::new(stream, progress), peer)));
+                    let stream = CheckedStream::new(stream, progress, transport.is_https);
+                    return Either::Left(http1.call((stream, peer)));
                 }
-                let Transport { timeouts, registry, .. } = transport.clone();
-                let options = Http2Options { peer, timeouts, progress, registry };
+                let read = transport.timeouts.read;
+                let stream = FrameLimitedStream::new(stream, Rc::clone(&progress), read);
+                let options = Http2Options { peer, timeouts: transport.timeouts, progress };
                 let (http2, shutdown) = (Rc::clone(&http2), shutdown.clone());
                 Either::Right(async move {
                     let served = serve_http2(stream, options, http2, shutdown.notified()).await;
@@ -232,7 +234,8 @@ async fn accept(
     let (stream, peer) = register_timed(socket, &transport)?;
     let handshake = TlsAcceptor::from(tls.config()).accept(stream);
     let stream = handshake.await.map_err(|error| {
-        transport.registry.count_failed_handshake();
+        let peer = peer.map(|peer| peer.ip());
+        transport.registry.record(CutOff::FailedHandshake, peer);
         tracing::debug!(error = &error as &dyn std::error::Error, "the TLS handshake failed");
         DispatchError::Io(error)
     })?;
@@ -243,10 +246,10 @@ async fn accept(
 fn register(
     socket: TcpStream,
     transport: &Transport,
-) -> Result<(LoggedStream<TimedStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
+) -> Result<(CheckedStream<TimedStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
     let (stream, peer) = register_timed(socket, transport)?;
     let progress = stream.progress();
-    Ok((LoggedStream::new(stream, progress), peer))
+    Ok((CheckedStream::new(stream, progress, transport.is_https), peer))
 }
 
 /// Registers a new connection and adds its timeouts. Closes it if the registry is full.
@@ -260,18 +263,6 @@ fn register_timed(
         registration.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
     // Disable Nagle's algorithm, which delays short responses.
     let _ = socket.set_nodelay(true);
+    limit_unsent(&socket, transport.timeouts);
     Ok((TimedStream::new(socket, transport.timeouts, registration), peer))
-}
-
-/// Logs invalid requests, which the web server answers without the application.
-fn log_failure(error: DispatchError) -> DispatchError {
-    if let DispatchError::Parse(cause) = &error {
-        let status = if matches!(cause, ParseError::TooLarge) { 431 } else { 400 };
-        tracing::info!(
-            http.status = status,
-            cause = cause as &dyn std::error::Error,
-            "invalid HTTP request"
-        );
-    }
-    error
 }

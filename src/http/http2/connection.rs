@@ -1,6 +1,6 @@
 //! One HTTP/2 connection: accepts streams, runs their requests, and ends gracefully.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc};
 
 use actix_http::{Request, Response};
 use actix_service::Service;
@@ -22,7 +22,7 @@ use super::{
     request::convert_request,
     response::{SendError, send_response},
 };
-use crate::http::transport::{ConnectionRegistry, PhaseTimeouts, RequestProgress, TimeoutPhase};
+use crate::http::transport::{CutOff, PhaseTimeouts, RequestProgress};
 
 /// The maximum number of requests in progress on one connection (RFC 9113, section 6.5.2,
 /// recommends at least 100).
@@ -37,6 +37,10 @@ const CONNECTION_WINDOW: u32 = 128 * 1024;
 /// header. The limits of [`head_limits`](crate::http::head_limits) are lower.
 const HEADER_LIST: u32 = 64 * 1024;
 
+/// The maximum number of streams that the client resets before they are accepted, and of streams
+/// that this side resets because of errors of the client (CVE-2023-44487 and CVE-2025-8671).
+const MAXIMUM_RESETS: usize = 20;
+
 /// The maximum number of bytes of one response that wait for their turn on the connection.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -45,7 +49,6 @@ pub(crate) struct Http2Options {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) timeouts: PhaseTimeouts,
     pub(crate) progress: Rc<RequestProgress>,
-    pub(crate) registry: Arc<ConnectionRegistry>,
 }
 
 /// Serves the requests of a connection until the client closes it, it is idle for too long, or
@@ -66,18 +69,22 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody,
 {
-    options.progress.multiplex();
     let mut connection = builder().handshake::<_, Bytes>(stream).await?;
     let mut requests = FuturesUnordered::new();
     let mut shutdown = pin!(shutdown.fuse());
     // A new connection has the time of a request head.
     let mut idle = pin!(sleep_until(Instant::now() + options.timeouts.read));
-    let mut is_ending = false;
+    let (mut is_ending, mut is_flooded) = (false, false);
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 None => return Ok(()),
                 Some(accepted) => {
+                    let accepted = accepted.inspect_err(|error| {
+                        if !is_flooded {
+                            record_error(error, &options.progress);
+                        }
+                    });
                     let (request, respond) = accepted?;
                     requests.push(answer(request, respond, &options, &*service));
                 }
@@ -91,11 +98,23 @@ where
                 connection.graceful_shutdown();
                 is_ending = true;
             }
+            () = options.progress.flooded(), if !is_flooded => {
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                is_flooded = true;
+            }
             () = &mut idle, if requests.is_empty() && !is_ending => {
                 connection.graceful_shutdown();
                 is_ending = true;
             }
         }
+    }
+}
+
+/// Counts a connection that the h2 crate ended because of what the client sent.
+fn record_error(error: &h2::Error, progress: &RequestProgress) {
+    if error.is_library() {
+        let is_flood = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        progress.record(if is_flood { CutOff::FrameFlood } else { CutOff::InvalidRequest });
     }
 }
 
@@ -106,6 +125,8 @@ fn builder() -> Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST)
+        .max_pending_accept_reset_streams(MAXIMUM_RESETS)
+        .max_local_error_reset_streams(Some(MAXIMUM_RESETS))
         // Without a table of earlier headers, no secret stays in memory after its request.
         .header_table_size(0)
         .max_send_buffer_size(SEND_BUFFER);
@@ -124,7 +145,7 @@ async fn answer<S, B>(
     S::Response: Into<Response<B>>,
     B: MessageBody,
 {
-    let Http2Options { peer, timeouts, progress, registry } = options;
+    let Http2Options { peer, timeouts, progress } = options;
     let _open = progress.open();
     let is_head = request.method() == http::Method::HEAD;
     let Some(mut request) = convert_request(request) else {
@@ -142,9 +163,9 @@ async fn answer<S, B>(
         Err(error) => send_response(error.into(), &mut respond, is_head, timeouts.write).await,
     };
     match sent {
-        // The client is gone.
-        Ok(()) | Err(SendError::Closed) => {}
-        Err(SendError::TimedOut) => registry.count_timeout(TimeoutPhase::Response),
+        Ok(()) => progress.note_answered(),
+        Err(SendError::Closed) => {}
+        Err(SendError::TimedOut) => progress.record(CutOff::ResponseTimeout),
         Err(SendError::Body) => tracing::error!("the body of a response failed"),
     }
 }

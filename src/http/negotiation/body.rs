@@ -69,13 +69,14 @@ fn extract<T>(
         let timeout = request
             .app_data::<Data<HttpState>>()
             .map_or_else(Default::default, |state| state.read_timeout);
-        let _reading = read_body(&request);
-        let bytes = tokio::time::timeout(
-            timeout,
-            receive(payload, length_despite_upgrade(request.headers())?),
-        )
-        .await
-        .map_err(|_| ErrorKind::RequestTimeout)??;
+        let reading = read_body(&request);
+        let received = receive(payload, length_despite_upgrade(request.headers())?);
+        let bytes = tokio::select! {
+            received = tokio::time::timeout(timeout, received) => {
+                received.map_err(|_| ErrorKind::RequestTimeout)??
+            }
+            () = reading.malformed() => return Err(BodyFault::Framework.into()),
+        };
         Ok(read(&bytes, format, charset).map_err(ErrorKind::from)?)
     }
 }

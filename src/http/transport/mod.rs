@@ -1,23 +1,35 @@
-//! Limits on connections: their number, and the duration of each phase.
+//! Limits on connections: their number, the duration of each phase, and what they may send.
 //!
-//! actix-web limits only the time of the first request head and the idle time after a complete
-//! exchange. So its sockets are wrapped: [`TimedStream`] has a deadline for every phase in which it
-//! waits for the peer, and [`ConnectionRegistry`] counts all connections
-//! ([ADR 28](../../../docs/adr/0028-connection-deadlines.md)).
+//! actix-http limits only the time of the first request head and the idle time after a complete
+//! exchange, and accepts some messages that a proxy may read differently. So its sockets are
+//! wrapped: [`TimedStream`] has a deadline for every phase in which it waits for the peer,
+//! [`CheckedStream`] passes on only well-formed requests, one at a time, and [`ConnectionRegistry`]
+//! counts all connections
+//! ([ADR 28](../../../docs/adr/0028-connection-deadlines.md),
+//! [ADR 41](../../../docs/adr/0041-strict-http-framing.md)).
 
-mod logged;
+mod checked;
+mod cut_offs;
+mod deadlines;
+mod frames;
+mod http1;
+mod inbound;
+mod own_answer;
 mod progress;
 mod registry;
 mod stream;
 
 pub(crate) use self::{
-    logged::LoggedStream,
+    checked::CheckedStream,
+    cut_offs::CutOff,
+    deadlines::{PhaseTimeouts, limit_unsent},
+    frames::FrameLimitedStream,
     progress::RequestProgress,
     registry::{ConnectionLimits, ConnectionRegistry},
-    stream::{PhaseTimeouts, TimedStream},
+    stream::TimedStream,
 };
 pub(super) use self::{
+    deadlines::WRITE_STEP,
     progress::{read_body, track},
-    registry::{TimeoutPhase, TransportCounts},
-    stream::WRITE_STEP,
+    registry::TransportCounts,
 };

@@ -1,29 +1,73 @@
 //! Tracks the requests of a connection, so that its stream knows the current phase.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::Rc,
+    task::{Poll, Waker},
+};
 
-use actix_http::{HttpMessage, Request};
+use actix_http::{ConnectionType, HttpMessage, Request};
 use actix_web::{
     Error, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
 };
+use tokio::time::Instant;
+
+use super::{cut_offs::CutOff, registry::Recorder};
 
 /// The requests of one connection. Its stream and its requests share it; they stay on one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RequestProgress {
+    cut_offs: Recorder,
     started: Cell<u64>,
     in_progress: Cell<u32>,
     /// The number of bodies that the application waits for.
     reading: Cell<u32>,
-    /// The number of requests that started since the stream last received bytes.
-    since_read: Cell<u32>,
-    /// True for HTTP/2, which sends several requests at a time and limits their bodies itself.
-    is_multiplexed: Cell<bool>,
+    /// True when the rest of a body is malformed.
+    is_malformed: Cell<bool>,
+    /// True while a part of a response waits for the peer.
+    is_sending: Cell<bool>,
+    /// The time at which the connection is closed.
+    end: Cell<Option<Instant>>,
+    /// Wakes the reader of a malformed body.
+    reader: RefCell<Option<Waker>>,
+    /// The number of responses that were sent completely over HTTP/2.
+    answered: Cell<u64>,
+    /// The deadline of an incomplete frame of HTTP/2.
+    partial_until: Cell<Option<Instant>>,
+    /// True when the peer sent too many frames of HTTP/2.
+    is_flooded: Cell<bool>,
+    /// Wakes the dispatcher of HTTP/2.
+    dispatcher: RefCell<Option<Waker>>,
 }
 
 impl RequestProgress {
+    /// A connection without requests.
+    pub(super) fn new(cut_offs: Recorder) -> Self {
+        Self {
+            cut_offs,
+            started: Cell::default(),
+            in_progress: Cell::default(),
+            reading: Cell::default(),
+            is_malformed: Cell::default(),
+            is_sending: Cell::default(),
+            end: Cell::default(),
+            reader: RefCell::default(),
+            answered: Cell::default(),
+            partial_until: Cell::default(),
+            is_flooded: Cell::default(),
+            dispatcher: RefCell::default(),
+        }
+    }
+
+    /// Counts and logs that the connection, or a request of it, is cut off.
+    pub(in crate::http) fn record(&self, cut_off: CutOff) {
+        self.cut_offs.record(cut_off);
+    }
+
     /// The number of requests that have reached the application.
     pub(super) fn started(&self) -> u64 {
         self.started.get()
@@ -39,14 +83,77 @@ impl RequestProgress {
         self.reading.get() > 0
     }
 
-    /// Records that the stream received bytes.
-    pub(super) fn note_read(&self) {
-        self.since_read.set(0);
+    /// True while a request is handled or its response is sent.
+    pub(super) fn is_answering(&self) -> bool {
+        self.is_busy() || self.is_sending.get()
+    }
+
+    /// Records whether a part of a response waits for the peer.
+    pub(super) fn set_sending(&self, is_sending: bool) {
+        self.is_sending.set(is_sending);
+    }
+
+    /// The time at which the connection is closed; `None` while it may receive requests.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.end.get()
+    }
+
+    /// Closes the connection at a time.
+    pub(super) fn end_at(&self, end: Instant) {
+        self.end.set(Some(end));
+    }
+
+    /// The number of responses that were sent completely over HTTP/2.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered.get()
+    }
+
+    /// Records that a response was sent completely over HTTP/2.
+    pub(in crate::http) fn note_answered(&self) {
+        self.answered.set(self.answered.get() + 1);
+    }
+
+    /// The deadline of an incomplete frame of HTTP/2.
+    pub(super) fn partial_until(&self) -> Option<Instant> {
+        self.partial_until.get()
+    }
+
+    /// Sets the deadline of an incomplete frame of HTTP/2.
+    pub(super) fn set_partial_until(&self, deadline: Option<Instant>) {
+        self.partial_until.set(deadline);
+    }
+
+    /// Records that the peer sent too many frames of HTTP/2. Nothing more is received.
+    pub(super) fn set_flooded(&self) {
+        self.record(CutOff::FrameFlood);
+        self.is_flooded.set(true);
+        if let Some(dispatcher) = self.dispatcher.take() {
+            dispatcher.wake();
+        }
+    }
+
+    /// Completes when the peer sent too many frames of HTTP/2.
+    pub(in crate::http) async fn flooded(&self) {
+        poll_fn(|context| {
+            if self.is_flooded.get() {
+                return Poll::Ready(());
+            }
+            self.dispatcher.replace(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Records that the rest of the body is malformed and will not be received.
+    pub(super) fn set_malformed(&self) {
+        self.is_malformed.set(true);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     fn start(self: &Rc<Self>) -> InProgress {
         self.started.set(self.started.get() + 1);
-        self.since_read.set(self.since_read.get() + 1);
         self.open()
     }
 
@@ -55,16 +162,6 @@ impl RequestProgress {
     pub(in crate::http) fn open(self: &Rc<Self>) -> InProgress {
         self.in_progress.set(self.in_progress.get() + 1);
         InProgress(Rc::clone(self))
-    }
-
-    /// Records that the connection uses HTTP/2.
-    pub(in crate::http) fn multiplex(&self) {
-        self.is_multiplexed.set(true);
-    }
-
-    /// True for a connection that uses HTTP/2.
-    pub(super) fn is_multiplexed(&self) -> bool {
-        self.is_multiplexed.get()
     }
 
     /// Adds the progress of the connection to a request of HTTP/2. Requests of HTTP/1.1 have it
@@ -78,26 +175,40 @@ impl RequestProgress {
         let attached = || request.extensions().get::<Rc<Self>>().cloned();
         request.conn_data::<Rc<Self>>().cloned().or_else(attached)
     }
-
-    /// True for a request that arrived together with the one before it.
-    fn is_pipelined(&self) -> bool {
-        self.since_read.get() > 1
-    }
 }
 
 /// Records that the application waits for the body of a request, until the guard is dropped.
-pub(in crate::http) fn read_body(request: &HttpRequest) -> Option<Reading> {
-    let progress = RequestProgress::of(request)?;
-    progress.reading.set(progress.reading.get() + 1);
-    Some(Reading(progress))
+pub(in crate::http) fn read_body(request: &HttpRequest) -> Reading {
+    let progress = RequestProgress::of(request);
+    if let Some(progress) = &progress {
+        progress.reading.set(progress.reading.get() + 1);
+    }
+    Reading(progress)
 }
 
 /// The guard of [`read_body`].
-pub(in crate::http) struct Reading(Rc<RequestProgress>);
+pub(in crate::http) struct Reading(Option<Rc<RequestProgress>>);
+
+impl Reading {
+    /// Completes when the rest of the body is malformed.
+    pub(in crate::http) async fn malformed(&self) {
+        poll_fn(|context| match &self.0 {
+            Some(progress) if progress.is_malformed.get() => Poll::Ready(()),
+            Some(progress) => {
+                progress.reader.replace(Some(context.waker().clone()));
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        })
+        .await;
+    }
+}
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.reading.set(self.0.reading.get().saturating_sub(1));
+        if let Some(progress) = &self.0 {
+            progress.reading.set(progress.reading.get().saturating_sub(1));
+        }
     }
 }
 
@@ -118,9 +229,9 @@ pub(crate) async fn track(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let progress = RequestProgress::of(request.request());
     let _in_progress = progress.as_ref().map(RequestProgress::start);
-    if progress.is_some_and(|progress| progress.is_pipelined()) {
-        // A connection with many requests in one packet must not starve other connections.
-        tokio::task::yield_now().await;
+    let mut response = next.call(request).await?;
+    if progress.is_some_and(|progress| progress.is_malformed.get()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    next.call(request).await
+    Ok(response)
 }

@@ -8,13 +8,14 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::Waker,
 };
 
 use ipnet::IpNet;
 
+use super::cut_offs::{CutOff, CutOffs};
 use crate::domain::client_info::network_of;
 
 /// The maximum number of connections.
@@ -41,17 +42,12 @@ pub(crate) struct TransportCounts {
     pub(crate) request_timeouts: u64,
     /// Closed because the peer did not read a response in time.
     pub(crate) response_timeouts: u64,
+    /// Closed because of a request that is malformed, ambiguous or too large.
+    pub(crate) invalid_requests: u64,
+    /// Closed because of too many HTTP/2 frames.
+    pub(crate) frame_floods: u64,
     /// Closed because the TLS handshake failed.
     pub(crate) failed_handshakes: u64,
-}
-
-/// The phase in which a connection timed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum TimeoutPhase {
-    /// The peer sent no request, or an incomplete one.
-    Request,
-    /// The peer did not read a response.
-    Response,
 }
 
 /// The open connections.
@@ -59,11 +55,7 @@ pub(in crate::http) enum TimeoutPhase {
 pub(crate) struct ConnectionRegistry {
     limits: ConnectionLimits,
     open: Mutex<OpenConnections>,
-    evicted: AtomicU64,
-    refused: AtomicU64,
-    request_timeouts: AtomicU64,
-    response_timeouts: AtomicU64,
-    failed_handshakes: AtomicU64,
+    cut_offs: CutOffs,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +69,7 @@ struct OpenConnections {
 
 #[derive(Debug)]
 struct OpenConnection {
+    address: Option<IpAddr>,
     network: Option<IpAddr>,
     /// False for a connection from a proxy.
     is_limited: bool,
@@ -97,21 +90,21 @@ struct ConnectionHandle {
 pub(crate) struct Registration {
     registry: Arc<ConnectionRegistry>,
     id: u64,
+    address: Option<IpAddr>,
     handle: Arc<ConnectionHandle>,
+}
+
+/// Counts and logs what is cut off of one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    registry: Arc<ConnectionRegistry>,
+    address: Option<IpAddr>,
 }
 
 impl ConnectionRegistry {
     /// A registry without connections.
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            open: Mutex::default(),
-            evicted: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            request_timeouts: AtomicU64::new(0),
-            response_timeouts: AtomicU64::new(0),
-            failed_handshakes: AtomicU64::new(0),
-        })
+        Arc::new(Self { limits, open: Mutex::default(), cut_offs: CutOffs::default() })
     }
 
     /// Registers a new connection, and evicts a waiting one if a limit is reached; `None` when all
@@ -124,22 +117,26 @@ impl ConnectionRegistry {
         let network = address.map(network_of);
         let mut open = self.lock();
         let same_network = open.by_network.get(&network).map_or(0, BTreeSet::len);
-        if is_limited && same_network >= self.limits.per_address {
-            let oldest = open.oldest_waiting_of(network);
-            self.evict(&mut open, oldest)?;
-        }
-        if open.all.len() >= self.limits.maximum {
-            let oldest = open.oldest_waiting();
-            self.evict(&mut open, oldest)?;
+        let is_room = (!is_limited
+            || same_network < self.limits.per_address
+            || self.evict(&mut open, OpenConnections::oldest_waiting_of, network))
+            && (open.all.len() < self.limits.maximum
+                || self.evict(&mut open, |open, _| open.oldest_waiting(), network));
+        if !is_room {
+            drop(open);
+            self.cut_offs.record(CutOff::Refused, address);
+            return None;
         }
         let handle = Arc::new(ConnectionHandle {
             is_waiting: AtomicBool::new(true),
             is_evicted: AtomicBool::new(false),
             waker: Mutex::new(None),
         });
-        let id = open.add(OpenConnection { network, is_limited, handle: Arc::clone(&handle) });
+        let connection =
+            OpenConnection { address, network, is_limited, handle: Arc::clone(&handle) };
+        let id = open.add(connection);
         drop(open);
-        Some(Registration { registry: Arc::clone(self), id, handle })
+        Some(Registration { registry: Arc::clone(self), id, address, handle })
     }
 
     /// The maximum number of connections.
@@ -147,19 +144,22 @@ impl ConnectionRegistry {
         self.limits.maximum
     }
 
-    /// Closes a connection to make room; `None` when there is no connection to close.
-    fn evict(&self, open: &mut OpenConnections, id: Option<u64>) -> Option<()> {
-        let Some(connection) = id.and_then(|id| open.remove(id)) else {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
+    /// Closes a waiting connection to make room; false when there is none.
+    fn evict(
+        &self,
+        open: &mut OpenConnections,
+        oldest: impl Fn(&OpenConnections, Option<IpAddr>) -> Option<u64>,
+        network: Option<IpAddr>,
+    ) -> bool {
+        let id = oldest(open, network);
+        let Some(connection) = id.and_then(|id| open.remove(id)) else { return false };
         connection.handle.is_evicted.store(true, Ordering::Release);
         let waker = lock(&connection.handle.waker).take();
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.evicted.fetch_add(1, Ordering::Relaxed);
-        Some(())
+        self.cut_offs.record(CutOff::Evicted, connection.address);
+        true
     }
 
     /// Counts of connections since the start.
@@ -168,26 +168,19 @@ impl ConnectionRegistry {
         TransportCounts {
             open: number(self.lock().all.len()),
             maximum: number(self.limits.maximum),
-            evicted: self.evicted.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            request_timeouts: self.request_timeouts.load(Ordering::Relaxed),
-            response_timeouts: self.response_timeouts.load(Ordering::Relaxed),
-            failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
+            evicted: self.cut_offs.total(CutOff::Evicted),
+            refused: self.cut_offs.total(CutOff::Refused),
+            request_timeouts: self.cut_offs.total(CutOff::RequestTimeout),
+            response_timeouts: self.cut_offs.total(CutOff::ResponseTimeout),
+            invalid_requests: self.cut_offs.total(CutOff::InvalidRequest),
+            frame_floods: self.cut_offs.total(CutOff::FrameFlood),
+            failed_handshakes: self.cut_offs.total(CutOff::FailedHandshake),
         }
     }
 
-    /// Counts a connection or a response that timed out.
-    pub(in crate::http) fn count_timeout(&self, phase: TimeoutPhase) {
-        let counter = match phase {
-            TimeoutPhase::Request => &self.request_timeouts,
-            TimeoutPhase::Response => &self.response_timeouts,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a connection whose TLS handshake failed.
-    pub(crate) fn count_failed_handshake(&self) {
-        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+    /// Counts and logs a connection that is cut off before it is served.
+    pub(crate) fn record(&self, cut_off: CutOff, address: Option<IpAddr>) {
+        self.cut_offs.record(cut_off, address);
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
@@ -257,9 +250,16 @@ impl Registration {
         self.handle.is_evicted.load(Ordering::Acquire)
     }
 
-    /// Counts a connection that timed out.
-    pub(super) fn count_timeout(&self, phase: TimeoutPhase) {
-        self.registry.count_timeout(phase);
+    /// The recorder of this connection.
+    pub(super) fn recorder(&self) -> Recorder {
+        Recorder { registry: Arc::clone(&self.registry), address: self.address }
+    }
+}
+
+impl Recorder {
+    /// Counts and logs that the connection, or a request of it, is cut off.
+    pub(super) fn record(&self, cut_off: CutOff) {
+        self.registry.cut_offs.record(cut_off, self.address);
     }
 }
 
