@@ -42,6 +42,7 @@ mod logs;
 mod metrics;
 mod network;
 mod password_policy;
+mod raw_http;
 mod routes;
 mod sealing;
 mod sessions;
