@@ -122,12 +122,12 @@ async fn logins_by_form_and_by_json_are_logged(pool: PgPool) {
     ];
     let log = log_of(&app, async |url| {
         let page = Answer::read(app.client.get(format!("{url}/login")).send().await.unwrap()).await;
-        let cookie = page.cookie("KEEPER-LOGIN").unwrap();
+        let cookie = page.cookie("__Host-KEEPER-LOGIN").unwrap();
         let (_, token) = page.body.split_once("name=\"LoginToken\" value=\"").unwrap();
         let token = token.split('"').next().unwrap();
         for (id, content_type, body, _) in cases {
             let request = app.client.post(format!("{url}/login")).header("X-Request-Id", id);
-            let request = request.header("Cookie", format!("KEEPER-LOGIN={cookie}"));
+            let request = request.header("Cookie", format!("__Host-KEEPER-LOGIN={cookie}"));
             let request = request.header("Content-Type", content_type);
             request.body(body.replace("TOKEN", token)).send().await.unwrap();
         }

@@ -43,6 +43,7 @@ mod metrics;
 mod network;
 mod password_policy;
 mod raw_http;
+mod response_headers;
 mod routes;
 mod sealing;
 mod sessions;

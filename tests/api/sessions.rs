@@ -30,10 +30,10 @@ async fn submit_login_form(app: &TestApp, name: &str, password: &str) -> Answer 
     let page = send(browser().get(format!("{}/login", app.url))).await;
     page.assert_status(200);
     let token = hidden_value(&page.body, "LoginToken");
-    let cookie = page.cookie("KEEPER-LOGIN").unwrap();
+    let cookie = page.cookie("__Host-KEEPER-LOGIN").unwrap();
     let request = browser()
         .post(format!("{}/login", app.url))
-        .header("Cookie", format!("KEEPER-LOGIN={cookie}"))
+        .header("Cookie", format!("__Host-KEEPER-LOGIN={cookie}"))
         .header("Content-Type", FORM)
         .header("Accept-Language", "nb")
         .header("Origin", &app.url)
@@ -68,10 +68,10 @@ async fn the_login_page_starts_a_session_that_can_save(pool: PgPool) {
         answer.headers.get_all("set-cookie").iter().map(|text| text.to_str().unwrap()).collect();
     let cookie_text = |name: &str| *cookies.iter().find(|text| text.starts_with(name)).unwrap();
     assert!(
-        cookie_text("ASP.NET_SessionId=").ends_with("; HttpOnly; SameSite=Lax; Path=/"),
+        cookie_text("ASP.NET_SessionId=").ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/"),
         "{cookies:?}"
     );
-    assert!(cookie_text("XSRF-TOKEN=").ends_with("; SameSite=Lax; Path=/"), "{cookies:?}");
+    assert!(cookie_text("XSRF-TOKEN=").ends_with("; SameSite=Lax; Secure; Path=/"), "{cookies:?}");
     assert!(
         !cookie_text("XSRF-TOKEN=").contains("HttpOnly"),
         "scripts must be able to read the XSRF cookie"
@@ -250,9 +250,9 @@ async fn a_wrong_password_answers_in_the_format_and_language_of_the_caller(pool:
 async fn two_open_login_pages_both_work(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let first = send(browser().get(format!("{}/login", app.url))).await;
-    let cookies = format!("KEEPER-LOGIN={}", first.cookie("KEEPER-LOGIN").unwrap());
+    let cookies = format!("__Host-KEEPER-LOGIN={}", first.cookie("__Host-KEEPER-LOGIN").unwrap());
     let second = send(request_with_cookies(&app, Method::GET, "/login", &cookies, None)).await;
-    assert_eq!(second.cookie("KEEPER-LOGIN"), first.cookie("KEEPER-LOGIN"));
+    assert_eq!(second.cookie("__Host-KEEPER-LOGIN"), first.cookie("__Host-KEEPER-LOGIN"));
     for page in [&first, &second] {
         let token = hidden_value(&page.body, "LoginToken");
         let form = request_with_cookies(&app, Method::POST, "/login", &cookies, None)
@@ -288,8 +288,8 @@ async fn only_a_same_origin_page_can_log_in(pool: PgPool) {
     let fields = "UserName=anna&Password=anna-password";
     for (cookie, token) in [
         ("", ""),
-        ("KEEPER-LOGIN=x", "&LoginToken=x"),
-        ("KEEPER-LOGIN=x; KEEPER-LOGIN=y", "&LoginToken=x"),
+        ("__Host-KEEPER-LOGIN=x", "&LoginToken=x"),
+        ("__Host-KEEPER-LOGIN=x; __Host-KEEPER-LOGIN=y", "&LoginToken=x"),
     ] {
         let form = request_with_cookies(&app, Method::POST, "/login", cookie, None)
             .header("Content-Type", FORM)

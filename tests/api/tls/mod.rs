@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod handshakes;
+mod headers;
 mod http2;
 mod operations;
 mod refusals;
