@@ -53,7 +53,7 @@ async fn a_silent_or_slow_handshake_times_out(pool: PgPool) {
 async fn a_connection_without_a_request_times_out_in_both_protocols(pool: PgPool) {
     let app = TlsApp::spawn_with(pool, &SHORT_TIMEOUTS).await;
     let answer = read_until_closed(app.connect(&[b"http/1.1"]).await).await;
-    assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
     read_until_closed(app.connect(&[b"h2"]).await).await;
     // The preface of HTTP/2, and nothing more.
     let mut stream = app.connect(&[b"h2"]).await;

@@ -1,9 +1,11 @@
 //! TLS of the API and of the operations listener.
 
 mod deadlines;
+mod frames;
 mod handshakes;
 mod headers;
 mod http2;
+mod http2_abuse;
 mod operations;
 mod refusals;
 mod reload;
