@@ -88,8 +88,8 @@ def containers_are_hardened():
     for service in SERVICES:
         status = process_status(service)
         expect(status["Uid"].split() == [str(os.getuid())] * 4, f"{service} runs as {status['Uid']}")
-        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-            expect(int(status[name], 16) == 0, f"{service} has capabilities: {name} {status[name]}")
+        sets = {name: int(value, 16) for name, value in status.items() if name.startswith("Cap")}
+        expect(len(sets) == 5 and not any(sets.values()), f"{service} has capabilities: {sets}")
         expect(status["NoNewPrivs"] == "1", f"{service} can gain privileges")
         host = inspect(service)["HostConfig"]
         expect(host["ReadonlyRootfs"], f"{service} can write its root")
@@ -218,14 +218,21 @@ def an_upgrade_keeps_the_data():
     # Bytes behind its end make another file of the same program.
     with open("target/dist/credential-keeper", "ab") as binary:
         binary.write(b"upgrade")
+    # As git does, write another file in place of the old one.
+    configuration = Path("deploy/roles.sh").read_text() + "# upgrade\n"
+    Path("roles").write_text(configuration)
+    Path("roles").chmod(0o755)
+    Path("roles").replace("deploy/roles.sh")
     started = time.monotonic()
     with Load() as load:
         documented("script/compose-up")
-    statuses = {failure[2] for failure in load.failures}
-    expect(statuses <= {502, 504}, f"failed requests: {load.failures[:5]}")
+    statuses = {failure[2] if isinstance(failure, tuple) else failure for failure in load.failures}
+    expect(statuses <= {502, 503, 504}, f"failed requests: {statuses}")
     note(f"   {len(load.failures)} of {load.answers} requests failed in {time.monotonic() - started:.0f} s")
     after = inspect("keeper")
     expect(after["Image"] != before["Image"], "the container has the image of before")
+    mounted = in_container("database", "cat", "/docker-entrypoint-initdb.d/roles.sh").stdout
+    expect(mounted == configuration, "the container has the file of before")
     check_login()
     expect(call("GET", PRINCIPAL, USER, PASSWORDS.user, headers={"Host": "other.example"})[0] == 421,
            "the second start forgot the host names")
@@ -264,7 +271,8 @@ def it_keeps_its_data_when_removed_and_started():
 
 def it_runs_with_docker_compose_1():
     """Debian 12 has docker-compose 1.29, and no plugin."""
-    plain = {"DOCKER_CONFIG": "/nonexistent"}
+    # The client of Debian 12 needs no plugin to build.
+    plain = {"DOCKER_CONFIG": "/nonexistent", "PATH": f"/usr/bin:{os.environ['PATH']}"}
     has_plugin = attempt("docker", "compose", "version", environment=plain).returncode == 0
     if has_plugin or not shutil.which("docker-compose"):
         note("   not run: docker-compose 1.29 not found, or a plugin for every account")
