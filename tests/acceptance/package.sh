@@ -4,8 +4,9 @@
 #   tests/acceptance/package.sh BINARY
 # ACCEPTANCE_DEBIAN names a folder that debootstrap made, to save time while you change this script.
 #
-# Needs root, Debian's package archive, and a kernel that lets systemd-nspawn boot a container. The
-# container has a network of its own with nothing but a loopback interface.
+# Exits with 77, and writes the reason to the file of ACCEPTANCE_SKIPPED, if this system cannot boot a
+# container. Needs root, Debian's package archive, and a kernel that lets systemd-nspawn boot a
+# container, which has a network of its own with nothing but a loopback interface.
 set -euo pipefail
 binary=$(realpath "${1:?usage: tests/acceptance/package.sh BINARY}")
 cd "$(dirname "$0")/../.."
@@ -17,6 +18,12 @@ fail() {
     printf 'package: %s\n' "$*" >&2
     [ ! -e "$work/output" ] || tail -n 30 "$work/output" >&2
     exit 1
+}
+
+# $*: the reason.
+skip() {
+    printf '%s\n' "$*" >"${ACCEPTANCE_SKIPPED:-/dev/stderr}"
+    exit 77
 }
 
 # The parent of the container's systemd.
@@ -153,7 +160,7 @@ for _ in $(seq 100); do
     [ -z "$init" ] || break
     sleep 0.1
 done
-[ -n "$init" ] || { cat "$work/console" >&2; fail 'the container did not start'; }
+[ -n "$init" ] || skip "systemd-nspawn cannot boot a container: $(tail -n 1 "$work/console")"
 has_booted() { run systemctl is-system-running --wait || grep -qE 'running|degraded' "$work/output"; }
 within 60 has_booted
 must systemctl is-active postgresql@15-main
