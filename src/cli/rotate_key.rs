@@ -19,14 +19,14 @@ use crate::{
 /// The subcommands of `rotate-key`.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Step 1: add a key, which instances use to unseal only. Distribute the keyring and restart
-    /// every instance.
+    /// Step 1: add a key, which instances use to unseal only. Distribute the keyring, and wait until
+    /// every instance has it.
     Add {
         #[command(flatten)]
         keyring: Output,
     },
-    /// Step 2: make a key the writing key, which seals new data. Distribute the keyring and restart
-    /// every instance.
+    /// Step 2: make a key the writing key, which seals new data. Distribute the keyring, and wait
+    /// until every instance uses it.
     Use {
         /// Key id.
         key: String,
@@ -70,8 +70,8 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             let (text, key) = Keyring::add_key(&path)?;
             keyring.write(&path, &text)?;
             output::print_status(format_args!(
-                "added key {key}; next, restart every instance with this keyring and run \
-                 `rotate-key use {key}`"
+                "added key {key}; next, wait until every instance has this keyring (metric \
+                 keeper_keyring_key) and run `rotate-key use {key}`"
             ));
         }
         Command::Use { key, keyring } => {
@@ -79,8 +79,8 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             let text = Keyring::change_key(&path, &key, KeyState::Writing)?;
             keyring.write(&path, &text)?;
             output::print_status(format_args!(
-                "key {key} is the writing key; next, restart every instance with this keyring and \
-                 run `rotate-key reseal`"
+                "key {key} is the writing key; next, wait until every instance has this keyring \
+                 (metric keeper_keyring_key) and run `rotate-key reseal`"
             ));
         }
         Command::Reseal => {
@@ -124,8 +124,8 @@ async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Fail
         output::print_status("stopped; run the same command to resume");
     } else if pass.unopened.is_empty() {
         output::print_status(
-            "an instance still seals under another key; restart every instance with this keyring \
-             and run `rotate-key reseal` again",
+            "an instance still seals under another key; wait until every instance has this \
+             keyring (metric keeper_keyring_key) and run `rotate-key reseal` again",
         );
     }
     Ok(ExitCode::FAILURE)

@@ -4,7 +4,7 @@
 //! purpose, so that one use cannot affect another. The keyring is a file; the settings contain only
 //! its path.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hkdf::Hkdf;
@@ -52,7 +52,7 @@ impl Key {
 
 /// All keys. Exactly one is in state writing.
 pub(crate) struct Keyring {
-    keys: Vec<Key>,
+    keys: Arc<[Key]>,
     writing: usize,
 }
 
@@ -85,7 +85,7 @@ impl Keyring {
         if keys.iter().filter(|key| is_writing(key)).count() > 1 {
             return Err(KeyringError::NotOneWriting);
         }
-        Ok(Self { keys, writing })
+        Ok(Self { keys: keys.into(), writing })
     }
 
     /// Generates a keyring with one key, in a new file with mode 0400.
@@ -139,6 +139,13 @@ impl Keyring {
         KeyringFile::replace(path, text)
     }
 
+    /// The same keys with another writing key; `None` when the keyring cannot read with it.
+    pub(crate) fn with_writing(&self, id: &str) -> Option<Self> {
+        let is_readable = |key: &Key| key.id == id && key.state != KeyState::Retired;
+        let writing = self.keys.iter().position(is_readable)?;
+        Some(Self { keys: Arc::clone(&self.keys), writing })
+    }
+
     /// The key that new data is sealed and signed with.
     #[expect(clippy::indexing_slicing, reason = "from_file found it at this position")]
     pub(crate) fn writing(&self) -> &Key {
@@ -148,6 +155,19 @@ impl Keyring {
     /// Every key, in any state.
     pub(crate) fn all(&self) -> &[Key] {
         &self.keys
+    }
+
+    /// The id and the state of every key.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (&str, KeyState)> {
+        self.keys.iter().enumerate().map(|(index, key)| {
+            let state = match key.state {
+                _ if index == self.writing => KeyState::Writing,
+                // See `with_writing`.
+                KeyState::Writing => KeyState::Readable,
+                state @ (KeyState::Readable | KeyState::Retired) => state,
+            };
+            (key.id(), state)
+        })
     }
 
     /// The keys that may unseal and verify.
@@ -253,6 +273,15 @@ pub(crate) mod tests {
         assert!(ring().find("old").is_some());
         assert!(ring().find("gone").is_none());
         assert_eq!(ring().writing().id(), "new");
+    }
+
+    #[test]
+    fn a_readable_key_can_take_the_place_of_the_writing_key() {
+        let before = ring().with_writing("old").unwrap();
+        assert_eq!(before.writing().id(), "old");
+        assert!(before.find("new").is_some());
+        assert!(ring().with_writing("gone").is_none());
+        assert!(ring().with_writing("none").is_none());
     }
 
     #[test]

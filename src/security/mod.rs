@@ -20,6 +20,7 @@ pub(crate) mod issuer_keys;
 pub(crate) mod issuer_token;
 pub(crate) mod keyring;
 mod keyring_file;
+pub(crate) mod keyring_handle;
 mod length_prefixed;
 mod mac;
 pub(crate) mod random;

@@ -10,6 +10,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 use tracing::Instrument;
 
 use super::services::{Capability, Services};
+use crate::security::keyring_handle::KeyringHandle;
 
 /// The use case did not complete.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +28,19 @@ pub(crate) enum Interrupted {
 #[derive(Clone)]
 pub(crate) struct ServiceHandle {
     services: Arc<Services>,
+    keyring: KeyringHandle,
     runtime: Handle,
     limit: Duration,
 }
 
 impl ServiceHandle {
     /// Runs use cases on the current runtime, each for `limit` at most.
-    pub(crate) fn on_current_runtime(services: Services, limit: Duration) -> Self {
-        Self { services: Arc::new(services), runtime: Handle::current(), limit }
+    pub(crate) fn on_current_runtime(
+        services: Services,
+        keyring: KeyringHandle,
+        limit: Duration,
+    ) -> Self {
+        Self { services: Arc::new(services), keyring, runtime: Handle::current(), limit }
     }
 
     /// Returns a capability, for calls that need neither the database nor hashing.
@@ -42,7 +48,7 @@ impl ServiceHandle {
         C::of(&self.services)
     }
 
-    /// Starts a use case and waits for its end. When the request is dropped, the use case is
+    /// Starts a use case and waits for its end. It uses one keyring from start to end. When the request is dropped, the use case is
     /// canceled at its next await.
     ///
     /// # Errors
@@ -59,7 +65,8 @@ impl ServiceHandle {
         // A set of one task: dropping it cancels the task, which dropping a join handle does not.
         let mut task = JoinSet::new();
         let capability = Arc::clone(C::of(&self.services));
-        task.spawn_on(use_case(capability).in_current_span(), &self.runtime);
+        let use_case = self.keyring.run_use_case(use_case(capability));
+        task.spawn_on(use_case.in_current_span(), &self.runtime);
         let limit = self.limit;
         // The waiting future holds only the handle of the task, not its state.
         async move {

@@ -14,7 +14,7 @@ use crate::{
         principal::{Actor, Proof},
         user::UserId,
     },
-    security::{audit_chain::audit_mac, keyring::Keyring},
+    security::{audit_chain::audit_mac, keyring_handle::KeyringHandle},
     storage::{
         StorageError, audit_events, tickets,
         users::{self, ActorSnapshot, UserHead},
@@ -163,7 +163,7 @@ pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
 
 /// Appends audit events in transactions.
 pub(crate) struct UserTransactions {
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
 }
 
@@ -184,7 +184,8 @@ impl UserTransactions {
         self.changed_chains.push(*user_id);
         let event = change.event(context, *user_id, head);
         let session_epoch = event.session_epoch;
-        let key = self.keyring.writing();
+        let keyring = self.keyring.current();
+        let key = keyring.writing();
         let mac = audit_mac(key, &head.audit_mac, &event);
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;

@@ -22,7 +22,9 @@ use tokio::{
 
 use super::systemd;
 use crate::{
-    log_events::alarm, service::operations::reload_metrics::ReloadMetrics, telemetry::task_failed,
+    log_events::alarm,
+    service::operations::reload_metrics::ReloadMetrics,
+    telemetry::{error_chain, task_failed},
 };
 
 /// The time between two looks at a file. A changed file is read when two looks found it the same,
@@ -30,7 +32,7 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time until a source that was unavailable is read again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a reload failed. The former content stays in use.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,11 @@ impl WatchedFiles {
     pub(crate) fn new(files: Vec<PathBuf>) -> Self {
         let known = fingerprints(&files);
         Self { files, known }
+    }
+
+    /// True when there is no file.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 }
 
@@ -161,7 +168,7 @@ impl Reloadable {
             Err(error) if is_news => {
                 alarm!(
                     setting = self.setting,
-                    error = &error as &dyn Error,
+                    error = error_chain(&error),
                     "failed to reload; the former content stays in use"
                 );
             }

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use crate::support::{Server, TestApp, keeper};
+use crate::support::{Server, TestApp, free_port, keeper};
 
 #[sqlx::test]
 async fn health_routes_exist_only_on_the_operations_listener(pool: PgPool) {
@@ -82,9 +82,4 @@ async fn a_stopping_instance_is_not_ready_but_answers_in_its_grace_period(pool: 
     assert_eq!(request.send().await.unwrap().status(), 200);
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");
-}
-
-/// A port that no process listened on at the time of the call.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

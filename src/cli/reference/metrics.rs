@@ -21,6 +21,7 @@ const INTRODUCTION: &str = "\
 const LABELS: [(&str, &str); 4] = [
     ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
     ("keeper_http_certificate_expiry_timestamp_seconds", "`listener`: `http` or `operations`"),
+    ("keeper_keyring_key", "`key`: key id; `state`: `writing`, `readable` or `retired`"),
     ("keeper_reload_failed", "`setting`: the setting that names the file"),
     (
         "keeper_reloads",
@@ -42,8 +43,14 @@ pub(super) fn document() -> Result<String, Failure> {
         verified_lifetime: Duration::ZERO,
     })?;
     let counts = ConnectionCounts { open: 0, idle: 0, maximum: 0 };
-    let text =
-        encode_metrics(&engine, counts, &ReloadMetrics::default(), 0, http::register_idle_metrics)?;
+    let text = encode_metrics(
+        &engine,
+        counts,
+        None,
+        &ReloadMetrics::default(),
+        0,
+        http::register_idle_metrics,
+    )?;
     engine.close();
     let mut document = Document::new("Metrics", INTRODUCTION);
     document.section("All metrics");

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use super::changed_chains::ChangedChains;
 use crate::{
     log_events::anchor,
-    security::{anchor::Anchor, keyring::Keyring},
+    security::{anchor::Anchor, keyring_handle::KeyringHandle},
     storage::{Database, StorageError, chain_heads},
 };
 
@@ -21,7 +21,7 @@ const PAGE: i64 = 500;
 /// Lists anchors, and logs the anchors of changed chains.
 pub(crate) struct Anchors {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
 }
 
@@ -60,8 +60,9 @@ impl Anchors {
         let mut connection = self.database.connection().await?;
         let heads = chain_heads::find(&mut connection, user_ids).await?;
         connection.release();
+        let keyring = self.keyring.current();
         for head in &heads {
-            let anchor = Anchor::of(&self.keyring, head);
+            let anchor = Anchor::of(&keyring, head);
             anchor!(
                 user.id = anchor.user_id.as_i32(),
                 audit.sequence = anchor.sequence,
@@ -80,6 +81,7 @@ impl Anchors {
     pub(crate) async fn list_after(&self, after: i32) -> Result<Vec<Anchor>, StorageError> {
         let mut connection = self.database.connection().await?;
         let heads = chain_heads::list_after(&mut connection, after, PAGE).await?;
-        Ok(heads.iter().map(|head| Anchor::of(&self.keyring, head)).collect())
+        let keyring = self.keyring.current();
+        Ok(heads.iter().map(|head| Anchor::of(&keyring, head)).collect())
     }
 }

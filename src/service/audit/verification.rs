@@ -1,7 +1,7 @@
 //! Verifies the database against the audit log: every chain link by link, and then the current
 //! state of users and credentials against the state that the chain describes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
@@ -15,7 +15,7 @@ use crate::{
     security::{
         anchor::Anchor,
         audit_chain::{START_OF_CHAIN, audit_mac},
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
         sealing::unseal,
     },
     storage::{self, Database, StorageError, chain_heads, credentials},
@@ -114,7 +114,7 @@ impl ChainState {
 /// Verifies chains and anchors.
 pub(crate) struct ChainVerifier {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
 }
 
 impl ChainVerifier {
@@ -215,7 +215,8 @@ impl ChainVerifier {
         if sequence != state.sequence + 1 {
             return Some(Discrepancy::EventMissing(state.sequence + 1));
         }
-        let Some(key) = self.keyring.find_any(&link.key_id) else {
+        let keyring = self.keyring.current();
+        let Some(key) = keyring.find_any(&link.key_id) else {
             return Some(Discrepancy::UnknownKey(sequence, link.key_id.clone()));
         };
         let is_equal = audit_mac(key, &state.mac, &link.event).ct_eq(&link.mac);
@@ -236,7 +237,7 @@ impl ChainVerifier {
                     let version = row.version;
                     found.push(Discrepancy::CredentialPutBack { credential_type, version });
                 }
-                Some(_) if unseal(&self.keyring, row).is_err() => {
+                Some(_) if unseal(&self.keyring.current(), row).is_err() => {
                     found.push(Discrepancy::CredentialChanged(credential_type));
                 }
                 Some(_) => {}
@@ -247,7 +248,7 @@ impl ChainVerifier {
 
     /// True when an anchor was signed with a key of this installation.
     pub(crate) fn is_genuine(&self, anchor: &Anchor) -> bool {
-        anchor.is_genuine(&self.keyring)
+        anchor.is_genuine(&self.keyring.current())
     }
 
     /// Compares an anchor with its chain.

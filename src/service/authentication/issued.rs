@@ -2,15 +2,13 @@
 //! by use, and end with the epoch of their user (docs/reference/wire-contract.md#d8-issuing-tickets
 //! and docs/reference/wire-contract.md#d16-session-epoch).
 
-use std::sync::Arc;
-
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 
 use super::error::{AuthenticationError, Refusal};
 use crate::{
     domain::user::{User, UserId},
-    security::{keyring::Keyring, ticket_digest::TicketDigests},
+    security::{keyring_handle::KeyringHandle, ticket_digest::TicketDigests},
     storage::{
         StorageError,
         tickets::{self, Ticket, TicketKind},
@@ -87,7 +85,7 @@ pub(in crate::service) struct Reference {
 
 /// Finds, checks and renews tickets and sessions.
 pub(crate) struct IssuedTickets {
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) lifetimes: Lifetimes,
 }
 
@@ -99,7 +97,7 @@ impl IssuedTickets {
         user_id: UserId,
         digest: &[u8],
     ) -> Reference {
-        let digests = TicketDigests::of(&self.keyring, kind.as_str(), user_id, digest);
+        let digests = TicketDigests::of(&self.keyring.current(), kind.as_str(), user_id, digest);
         Reference { kind, user_id, digests }
     }
 

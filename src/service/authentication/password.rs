@@ -30,7 +30,7 @@ use crate::{
     security::{
         attempt_digests::pseudo_subject,
         hashing::{Admission, HashingEngine, HashingError, VerificationOutcome},
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::{
         credentials::{last_uses::LastUses, rehashing::RehashQueue},
@@ -51,7 +51,7 @@ const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 /// Authenticates with passwords.
 pub(crate) struct PasswordAuthenticator {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) types: Arc<CredentialTypes>,
     pub(crate) throttling: Arc<Throttling>,
@@ -114,7 +114,7 @@ impl PasswordAuthenticator {
         let query = LoginQuery {
             canonical_name,
             types,
-            pseudo: pseudo_subject(&self.keyring, canonical_name),
+            pseudo: pseudo_subject(&self.keyring.current(), canonical_name),
             address: address.as_deref(),
             maximum_per_address: self.throttling.maximum_per_address(),
             now: presented.now,
@@ -208,7 +208,7 @@ impl PasswordAuthenticator {
         let candidate = login.candidate.as_ref();
         let rows = candidate.map(|candidate| candidate.credentials.as_slice()).unwrap_or_default();
         let row = rows.iter().find(|row| row.credential_type == credential_type);
-        let hash = row.map(|row| unseal_hash(&self.keyring, row)).transpose()?.flatten();
+        let hash = row.map(|row| unseal_hash(&self.keyring.current(), row)).transpose()?.flatten();
         Ok(Target::new(login, credential_type, row, hash, now))
     }
 

@@ -19,7 +19,7 @@ use crate::{
         user::User,
     },
     security::{
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
         session_cookie::{SessionReference, read_session},
         xsrf::{XsrfScope, is_xsrf_token},
     },
@@ -32,7 +32,7 @@ use crate::{
 /// Authenticates with session cookies.
 pub(crate) struct SessionAuthenticator {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) installation: InstallationType,
     pub(crate) issued: Arc<IssuedTickets>,
     pub(crate) admissions: Admissions,
@@ -56,7 +56,7 @@ impl SessionAuthenticator {
         let mut connection = self.database.connection().await?;
         let reference = self.issued.reference(TicketKind::Session, read.user_id, &read.digest);
         let (user, session) = self.issued.find_live(&mut connection, &reference, now).await?;
-        if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
+        if !is_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest), xsrf) {
             return Err(AuthenticationError::refused(Some(&user), Refusal::WrongXsrf));
         }
         if !self.may_have_session(&user) {

@@ -10,13 +10,13 @@ use crate::{
     security::{
         access_token::{AccessTokenContent, AccessTokens, TokenRefused},
         application_token::Applications,
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
 };
 
 /// Issues and verifies access tokens.
 pub(crate) struct Tokens {
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) applications: Arc<Applications>,
     pub(crate) access_tokens: AccessTokens,
 }
@@ -39,7 +39,7 @@ impl Tokens {
             auth_time: principal.auth_time,
             application: principal.application.clone(),
         };
-        self.access_tokens.issue(&self.keyring, &self.applications, &content, now)
+        self.access_tokens.issue(&self.keyring.current(), &self.applications, &content, now)
     }
 
     /// Verifies a token of this service.
@@ -47,7 +47,7 @@ impl Tokens {
     /// # Errors
     /// When it is not a valid token of this installation.
     pub(super) fn verify(&self, text: &SecretString) -> Result<AccessTokenContent, TokenRefused> {
-        self.access_tokens.verify(&self.keyring, &self.applications, text)
+        self.access_tokens.verify(&self.keyring.current(), &self.applications, text)
     }
 
     /// The application with that secret.

@@ -22,7 +22,7 @@ use crate::{
         hashing::{
             HashingEngine, HashingError, StoredHash, VerificationOutcome, VerificationRequest,
         },
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::{
         errors::{AttemptError, SaveCredentialError},
@@ -39,7 +39,7 @@ const MAXIMUM_GENERATED: usize = 5;
 /// Sets, changes and checks passwords.
 pub(crate) struct Passwords {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) checker: Arc<PasswordChecker>,
@@ -172,7 +172,11 @@ impl Passwords {
             user_id,
             type_name
         ))?;
-        let hash = row.as_ref().map(|row| unseal_hash(&self.keyring, row)).transpose()?.flatten();
+        let hash = row
+            .as_ref()
+            .map(|row| unseal_hash(&self.keyring.current(), row))
+            .transpose()?
+            .flatten();
         let attempt =
             self.throttling.attempt(user_id.into(), value, context.client_info, context.now);
         let types = vec![type_name.to_owned()];

@@ -15,7 +15,7 @@ use crate::{
     },
     security::{
         hashing::HashingEngine,
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
         sealing::{Binding, Envelope, seal},
     },
     service::unsealing::unseal,
@@ -57,7 +57,7 @@ impl RehashQueue {
 /// Replaces outdated hashes.
 pub(crate) struct Rehashing {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) queue: Arc<RehashQueue>,
 }
@@ -86,9 +86,10 @@ impl Rehashing {
         rehash: Rehash,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let Rehash { row, value } = rehash;
-        let Some(envelope) = unseal(&self.keyring, &row)? else { return Ok(false) };
+        let keyring = self.keyring.current();
+        let Some(envelope) = unseal(&keyring, &row)? else { return Ok(false) };
         let Some(hash) = self.hashing.hash_when_idle(&value).await? else { return Ok(false) };
-        let key = self.keyring.writing();
+        let key = keyring.writing();
         let hash_parameters = hash.parameters();
         // The value is unchanged, so the version stays.
         let binding =

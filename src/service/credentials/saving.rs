@@ -16,7 +16,7 @@ use crate::{
         save_credential::SaveCredential,
         user::UserId,
     },
-    security::{hashing::HashingEngine, keyring::Keyring},
+    security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     service::{
         errors::{SaveCredentialError, VerifyCredentialError},
         unsealing::unseal_hash,
@@ -33,7 +33,7 @@ use crate::{
 /// Saves, deletes, lists and verifies credentials.
 pub(crate) struct Credentials {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) types: Arc<CredentialTypes>,
     pub(crate) hasher: Arc<CredentialHasher>,
@@ -169,7 +169,7 @@ impl Credentials {
             let mut connection = self.database.connection().await?;
             credentials::find_by_type(&mut connection, user_id, credential_type.as_str()).await?
         };
-        let hash = row.map(|row| unseal_hash(&self.keyring, &row)).transpose()?.flatten();
+        let hash = row.map(|row| unseal_hash(&self.keyring.current(), &row)).transpose()?.flatten();
         Ok(self.hashing.verify_hash(FairnessKey::Command, value, hash.as_ref()).await?)
     }
 }

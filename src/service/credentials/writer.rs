@@ -15,7 +15,8 @@ use crate::{
     security::{
         audit_chain::audit_mac,
         identifier::{identifier_digest, identifier_digests},
-        keyring::{Key, Keyring},
+        keyring::Key,
+        keyring_handle::KeyringHandle,
         sealing::{Binding, Envelope, seal},
     },
     service::{
@@ -59,7 +60,7 @@ pub(in crate::service) struct Save<'save> {
 
 /// Writes credentials.
 pub(crate) struct CredentialWriter {
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
     /// The types of identifiers that a configured issuer proves.
     pub(crate) issuer_types: Vec<String>,
@@ -137,11 +138,12 @@ impl CredentialWriter {
         self.changed_chains.push(save.user_id);
         let event = self.saved_event(save, head);
         let Save { context: ChangeContext { actor, .. }, hashed, precondition, .. } = save;
-        let key = self.keyring.writing();
+        let keyring = self.keyring.current();
+        let key = keyring.writing();
         let credential_type = hashed.credential_type.as_str();
         let identifier = hashed.identifier.as_ref().map(|value| IdentifierWrite {
             digest: identifier_digest(key, credential_type, value),
-            all_digests: identifier_digests(&self.keyring, credential_type, value),
+            all_digests: identifier_digests(&keyring, credential_type, value),
         });
         let binding = Binding {
             user_id: event.user_id,

@@ -16,7 +16,7 @@ use crate::{
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::{
         credentials::{
@@ -66,7 +66,7 @@ impl Taken {
 /// Imports users in bulk.
 pub(crate) struct BulkImport {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) single: Arc<UserImport>,
     pub(crate) hasher: Arc<CredentialHasher>,
     pub(crate) credentials: Arc<CredentialWriter>,
@@ -256,7 +256,8 @@ impl BulkImport {
         head: &mut UserHead,
         event: &AuditEvent,
     ) -> Result<(), StorageError> {
-        let key = self.keyring.writing();
+        let keyring = self.keyring.current();
+        let key = keyring.writing();
         let mac = audit_mac(key, &head.audit_mac, event);
         rows.add_event(event, key.id(), &mac)?;
         head.audit_sequence = event.sequence;

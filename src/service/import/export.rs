@@ -1,13 +1,13 @@
 //! Reads users with their credentials for an export, page by page.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use crate::{
     domain::{credential::CredentialSummary, user::UserId},
-    security::{keyring::Keyring, sealing::Envelope},
+    security::{keyring_handle::KeyringHandle, sealing::Envelope},
     service::{
         errors::VerifyCredentialError, unsealing::unseal, users::directory::UserWithCredentials,
     },
@@ -43,7 +43,7 @@ impl From<Envelope> for OpenedSecret {
 /// Exports users.
 pub(crate) struct Export {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
 }
 
 impl Export {
@@ -80,7 +80,7 @@ impl Export {
         drop(snapshot);
         let mut secrets = Vec::with_capacity(rows.len());
         for row in rows {
-            let secret = unseal(&self.keyring, &row)?.map(OpenedSecret::from);
+            let secret = unseal(&self.keyring.current(), &row)?.map(OpenedSecret::from);
             let (user_id, credential_type) = (row.user_id, row.credential_type);
             secrets.push(ExportedSecret { user_id, credential_type, secret });
         }

@@ -1,14 +1,13 @@
 //! Rotates keys: reseals credentials under the writing key, and retires keys.
 
-use std::sync::Arc;
-
 use time::OffsetDateTime;
 
 use crate::{
     domain::{stored_credential::StoredCredential, user::UserId},
     security::{
         identifier::identifier_digest,
-        keyring::{KeyState, Keyring},
+        keyring::KeyState,
+        keyring_handle::KeyringHandle,
         sealing::{Binding, SealError, seal},
     },
     service::unsealing::unseal,
@@ -58,7 +57,7 @@ pub(crate) struct ResealPass {
 /// Reseals credentials and retires keys.
 pub(crate) struct KeyRotation {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
 }
 
 impl KeyRotation {
@@ -68,7 +67,8 @@ impl KeyRotation {
     /// When the database does not answer.
     pub(crate) async fn count_to_reseal(&self) -> Result<u64, StorageError> {
         let mut connection = self.database.connection().await?;
-        keys::count_not_sealed_under(&mut connection, self.keyring.writing().id()).await
+        let keyring = self.keyring.current();
+        keys::count_not_sealed_under(&mut connection, keyring.writing().id()).await
     }
 
     /// Reseals the next batch of a pass under the writing key; false at the end. A concurrent save
@@ -77,7 +77,8 @@ impl KeyRotation {
     /// # Errors
     /// See [`ResealError`].
     pub(crate) async fn reseal_next(&self, pass: &mut ResealPass) -> Result<bool, ResealError> {
-        let writing = self.keyring.writing();
+        let keyring = self.keyring.current();
+        let writing = keyring.writing();
         let mut connection = self.database.connection().await?;
         let (user_id, credential_type) = &pass.after;
         let key_id = Some(writing.id());
@@ -101,8 +102,9 @@ impl KeyRotation {
 
     /// The credential under the writing key; `None`, with an alarm, when it cannot be unsealed.
     fn reseal(&self, row: &StoredCredential) -> Result<Option<Resealed>, SealError> {
-        let Ok(Some(envelope)) = unseal(&self.keyring, row) else { return Ok(None) };
-        let key = self.keyring.writing();
+        let keyring = self.keyring.current();
+        let Ok(Some(envelope)) = unseal(&keyring, row) else { return Ok(None) };
+        let key = keyring.writing();
         let identifier = envelope.identifier.as_ref();
         let digest = identifier.map(|value| identifier_digest(key, &row.credential_type, value));
         Ok(Some(Resealed {
@@ -123,7 +125,8 @@ impl KeyRotation {
         key_id: &str,
         now: OffsetDateTime,
     ) -> Result<(), RetireError> {
-        let key = self.keyring.find_any(key_id);
+        let keyring = self.keyring.current();
+        let key = keyring.find_any(key_id);
         let key = key.ok_or_else(|| RetireError::Unknown(key_id.to_owned()))?;
         if key.state() == KeyState::Writing {
             return Err(RetireError::Writing(key_id.to_owned()));

@@ -7,7 +7,7 @@ use crate::{
         stored_credential::{HashParameters, HashScheme},
         throttling::{AttemptLimits, MAXIMUM_CONSECUTIVE},
     },
-    security::{hashing::HashingEngine, keyring::Keyring},
+    security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     storage::{
         ConnectionSecurity, Database, StorageError, credentials,
         diagnostics::{self, DatabaseFacts},
@@ -28,7 +28,7 @@ pub(crate) struct DiagnosticReport {
 /// Diagnoses the database.
 pub(crate) struct Diagnostics {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) limits: AttemptLimits,
 }
@@ -40,7 +40,8 @@ impl Diagnostics {
     /// When the database does not answer.
     pub(crate) async fn diagnose(&self) -> Result<DiagnosticReport, StorageError> {
         let mut connection = self.database.connection().await?;
-        let writing = self.keyring.writing().id();
+        let keyring = self.keyring.current();
+        let writing = keyring.writing().id();
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let facts = diagnostics::diagnose(
             &mut connection,

@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 
 use super::{metrics::encode_metrics, reload_metrics::ReloadMetrics};
 use crate::{
-    security::hashing::HashingEngine,
+    security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     storage::{self, Database, StorageError},
 };
 
@@ -23,6 +23,7 @@ pub(crate) enum NotReady {
 pub(crate) struct Instance {
     pub(crate) database: Database,
     pub(crate) hashing: Arc<HashingEngine>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) reloads: Arc<ReloadMetrics>,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
@@ -51,6 +52,14 @@ impl Instance {
         register_http: impl FnOnce(&mut Registry),
     ) -> Result<String, fmt::Error> {
         let counts = self.database.counts();
-        encode_metrics(&self.hashing, counts, &self.reloads, self.memory_ceiling_kib, register_http)
+        let keyring = self.keyring.current();
+        encode_metrics(
+            &self.hashing,
+            counts,
+            Some(&keyring),
+            &self.reloads,
+            self.memory_ceiling_kib,
+            register_http,
+        )
     }
 }

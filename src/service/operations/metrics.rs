@@ -3,13 +3,19 @@
 use std::fmt;
 
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::gauge::{ConstGauge, Gauge},
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
     registry::{Registry, Unit},
 };
 
 use super::reload_metrics::ReloadMetrics;
-use crate::{security::hashing::HashingEngine, storage::ConnectionCounts};
+use crate::{
+    security::{hashing::HashingEngine, keyring::Keyring},
+    storage::ConnectionCounts,
+};
 
 /// The prefix of every metric.
 const PREFIX: &str = "keeper";
@@ -22,6 +28,7 @@ const PREFIX: &str = "keeper";
 pub(crate) fn encode_metrics(
     hashing: &HashingEngine,
     connections: ConnectionCounts,
+    keyring: Option<&Keyring>,
     reloads: &ReloadMetrics,
     memory_ceiling_kib: u64,
     register_http: impl FnOnce(&mut Registry),
@@ -29,6 +36,7 @@ pub(crate) fn encode_metrics(
     let mut registry = Registry::with_prefix(PREFIX);
     hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
     register_database(registry.sub_registry_with_prefix("database"), connections);
+    registry.register("keyring_key", "1 for each key of the keyring in use", key_gauges(keyring));
     reloads.register(&mut registry);
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
@@ -41,6 +49,22 @@ pub(crate) fn encode_metrics(
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// Labels of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    key: String,
+    state: &'static str,
+}
+
+fn key_gauges(keyring: Option<&Keyring>) -> Family<KeyLabels, Gauge> {
+    let family = Family::<KeyLabels, Gauge>::default();
+    for (id, state) in keyring.iter().flat_map(|keyring| keyring.states()) {
+        let labels = KeyLabels { key: id.to_owned(), state: state.as_str() };
+        family.get_or_create(&labels).set(1);
+    }
+    family
 }
 
 fn register_database(registry: &mut Registry, connections: ConnectionCounts) {

@@ -17,7 +17,7 @@ use crate::{
         user::User,
     },
     security::{
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
         random::RandomError,
         session_cookie::{SessionReference, new_session, read_session},
         xsrf::{XsrfScope, is_xsrf_token, new_login_page, new_xsrf_token},
@@ -58,7 +58,7 @@ pub(crate) struct LoginPage {
 pub(crate) struct Sessions {
     /// False when the installation does not accept sessions.
     pub(crate) is_enabled: bool,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) passwords: Arc<PasswordAuthenticator>,
     pub(crate) authenticator: Arc<SessionAuthenticator>,
     pub(crate) issued: Arc<IssuedTickets>,
@@ -95,7 +95,7 @@ impl Sessions {
         let actor = Actor::Principal(&principal);
         let context = ChangeContext { actor, client_info: &client_info, now };
         let session = new_session(principal.user_id()).map_err(TicketError::from)?;
-        let xsrf = new_xsrf_token(&self.keyring, XsrfScope::Session(&session.digest));
+        let xsrf = new_xsrf_token(&self.keyring.current(), XsrfScope::Session(&session.digest));
         let xsrf = xsrf.map_err(TicketError::from)?;
         let kind = TicketKind::Session;
         let new = NewTicket { kind, digest: &session.digest, auth_time: principal.auth_time };
@@ -123,7 +123,7 @@ impl Sessions {
         if !self.authenticator.may_have_session(&user) {
             return Ok(None);
         }
-        let xsrf = new_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest))?;
+        let xsrf = new_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest))?;
         Ok(Some((user, xsrf)))
     }
 
@@ -140,7 +140,7 @@ impl Sessions {
     ) -> Result<bool, TicketError> {
         let Some(read) = read_session(cookie) else { return Ok(true) };
         let Some(principal) = self.find_live(&read, now).await? else { return Ok(true) };
-        if !is_xsrf_token(&self.keyring, XsrfScope::Session(&read.digest), xsrf) {
+        if !is_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest), xsrf) {
             return Ok(false);
         }
         let context = ChangeContext { actor: Actor::Principal(&principal), client_info, now };
@@ -195,12 +195,12 @@ impl Sessions {
         open: Option<SecretString>,
     ) -> Result<LoginPage, RandomError> {
         let cookie = open.map_or_else(new_login_page, Ok)?;
-        let token = new_xsrf_token(&self.keyring, XsrfScope::LoginPage(&cookie))?;
+        let token = new_xsrf_token(&self.keyring.current(), XsrfScope::LoginPage(&cookie))?;
         Ok(LoginPage { cookie, token })
     }
 
     /// True when a form belongs to the login page with that cookie.
     pub(crate) fn is_of_login_page(&self, page: &LoginPage) -> bool {
-        is_xsrf_token(&self.keyring, XsrfScope::LoginPage(&page.cookie), &page.token)
+        is_xsrf_token(&self.keyring.current(), XsrfScope::LoginPage(&page.cookie), &page.token)
     }
 }

@@ -2,8 +2,6 @@
 //! (docs/reference/wire-contract.md#d26-throttling-and-lockout). One statement counts and admits an
 //! attempt, so that parallel attempts on any number of instances cannot exceed the limits.
 
-use std::sync::Arc;
-
 use time::{Duration, OffsetDateTime};
 
 use crate::{
@@ -16,7 +14,7 @@ use crate::{
     },
     security::{
         attempt_digests::{address_digest, secret_digest},
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::errors::AttemptError,
     storage::{
@@ -60,7 +58,7 @@ pub(in crate::service) struct ReservedAttempt {
 /// Counts and limits attempts.
 pub(crate) struct Throttling {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) limits: AttemptLimits,
 }
 
@@ -81,14 +79,14 @@ impl Throttling {
         Attempt {
             subject,
             address: self.address_digest(client_info),
-            secret: secret_digest(&self.keyring, subject, value),
+            secret: secret_digest(&self.keyring.current(), subject, value),
             at,
         }
     }
 
     /// The digest under which attempts from an address are counted; `None` for commands.
     pub(in crate::service) fn address_digest(&self, client_info: &ClientInfo) -> Option<Vec<u8>> {
-        client_info.network().map(|network| address_digest(&self.keyring, network))
+        client_info.network().map(|network| address_digest(&self.keyring.current(), network))
     }
 
     /// The credential types that may be attempted, according to counters that were read earlier.

@@ -14,7 +14,7 @@ use crate::{
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::{
         credentials::{
@@ -33,7 +33,7 @@ use crate::{
 /// Writes new users and the credentials of users.
 pub(crate) struct UserWriter {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) transactions: Arc<UserTransactions>,
     pub(crate) credentials: Arc<CredentialWriter>,
 }
@@ -74,7 +74,8 @@ impl UserWriter {
         user_id: UserId,
         user: &NewUser,
     ) -> Result<(), AddUserError> {
-        let key = self.keyring.writing();
+        let keyring = self.keyring.current();
+        let key = keyring.writing();
         let event = context.event(user_id, AuditKind::UserAdded, 0, 0);
         let mac = audit_mac(key, &START_OF_CHAIN, &event);
         users::insert(connection, user_id, user, &mac, context.now).await?;

@@ -109,7 +109,7 @@ async fn an_impossible_hashing_cost_blocks_neither_the_cpu_nor_the_shutdown(pool
 }
 
 #[sqlx::test]
-async fn systemd_is_notified_of_start_liveness_and_stop(pool: PgPool) {
+async fn systemd_is_notified_of_start_liveness_reload_and_stop(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
@@ -126,6 +126,13 @@ async fn systemd_is_notified_of_start_liveness_and_stop(pool: PgPool) {
     assert_eq!(receive(), "READY=1");
     assert_eq!(receive(), "WATCHDOG=1");
     assert_eq!(receive(), "WATCHDOG=1");
+    server.signal(Signal::HUP);
+    let mut message = receive();
+    while message == "WATCHDOG=1" {
+        message = receive();
+    }
+    assert!(message.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{message}");
+    while receive() != "READY=1" {}
     server.signal(Signal::TERM);
     while receive() != "STOPPING=1" {}
     assert!(server.wait().0);

@@ -1,0 +1,125 @@
+//! A `serve` process, with requests to its two listeners.
+
+use std::{net::TcpListener, process::Command, time::Duration};
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use super::{Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, keeper};
+
+/// A running `serve`.
+pub(crate) struct Instance {
+    pub(crate) server: Server,
+    operations: String,
+    client: Client,
+}
+
+impl Instance {
+    /// Starts `serve` on the database and with the settings of a test. The variables have
+    /// precedence.
+    pub(crate) fn start(app: &TestApp, variables: &[(&str, &str)]) -> Self {
+        app.command(&["migrate"], "").assert_success();
+        let operations = format!("127.0.0.1:{}", free_port());
+        let mut command = keeper(&["serve"]);
+        command
+            .envs(app.variables())
+            .env("KEEPER__OPERATIONS__LISTEN", &operations)
+            .envs(variables.iter().copied());
+        Self::attach(command, &operations)
+    }
+
+    /// Runs `serve`, whose settings name the address of the operations listener.
+    pub(crate) fn attach(command: Command, operations: &str) -> Self {
+        let server = Server::start(command).unwrap();
+        Self { server, operations: format!("http://{operations}"), client: Client::new() }
+    }
+
+    /// The status of the readiness check.
+    pub(crate) async fn readiness(&self) -> u16 {
+        let url = format!("{}/health/ready", self.operations);
+        self.client.get(url).send().await.unwrap().status().as_u16()
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        credentials: &Credentials,
+        body: &Value,
+    ) -> Answer {
+        let request = self.client.request(method, format!("{}{path}", self.server.ready));
+        let request = credentials.apply_to(request);
+        let request = if body.is_null() { request } else { request.json(body) };
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// Sends a GET request.
+    pub(crate) async fn get(&self, path: &str, credentials: &Credentials) -> Answer {
+        self.send(Method::GET, path, credentials, &Value::Null).await
+    }
+
+    /// Saves a credential of the default type.
+    pub(crate) async fn save(
+        &self,
+        credentials: &Credentials,
+        user_id: i32,
+        value: &str,
+    ) -> Answer {
+        let body = json!({ "UserId": user_id, "Credential": { "Value": value } });
+        self.send(Method::POST, SAVE, credentials, &body).await
+    }
+
+    /// Issues a ticket.
+    pub(crate) async fn ticket(&self, credentials: &Credentials) -> Credentials {
+        let answer = self.send(Method::POST, TICKETS, credentials, &Value::Null).await;
+        answer.assert_status(201);
+        Credentials::Ticket(answer.json()["Ticket"].as_str().unwrap().to_owned())
+    }
+
+    /// Issues a Bearer token.
+    pub(crate) async fn token(&self, credentials: &Credentials) -> Credentials {
+        let answer = self.get(TOKEN, credentials).await;
+        answer.assert_status(200);
+        Credentials::Bearer(answer.json().as_str().unwrap().to_owned())
+    }
+
+    /// The value of one metric, if it exists.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let answer = self.client.get(format!("{}/metrics", self.operations)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.map(|value| value.parse().unwrap())
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn wait_for_metric(&self, name: &str, value: f64) {
+        let mut found = None;
+        for _ in 0..600 {
+            found = self.metric(name).await;
+            if found.is_some_and(|found| (found - value).abs() < f64::EPSILON) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("timed out before {name} was {value}; it is {found:?}");
+    }
+
+    /// Waits until a key of the keyring in use has a state.
+    pub(crate) async fn wait_for_key(&self, key: &str, state: &str) {
+        let name = format!(r#"keeper_keyring_key{{key="{key}",state="{state}"}}"#);
+        self.wait_for_metric(&name, 1.0).await;
+    }
+
+    /// Stops the process; returns its log.
+    pub(crate) fn stop(self) -> String {
+        self.server.signal(rustix::process::Signal::TERM);
+        let (ended_well, log) = self.server.wait();
+        assert!(ended_well, "{log}");
+        log
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
