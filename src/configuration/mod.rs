@@ -23,7 +23,7 @@ pub(crate) use self::{
     descriptions::{SettingDescription, describe_settings},
     environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
-    sections::{LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
+    sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
 };
 pub use self::{

@@ -1,20 +1,18 @@
 //! Opens the database of an installation and checks its schema and its kind.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
+    database_files::{DatabaseFiles, files_source},
     database_roles::{grant_roles, require_roles_of_migrate},
     error::StartError,
-    files::{problems_of_database, read_password},
+    files::problems_of_database,
 };
 use crate::{
     clock,
     configuration::{Problems, Settings},
     storage::{
-        self, ConnectOptions, Database, PasswordSource,
+        self, ConnectOptions, Database,
         installation::{self, InstallationKind},
     },
     telemetry::error_chain,
@@ -66,18 +64,13 @@ pub async fn connect(settings: &Settings) -> Result<Database, StartError> {
     let url = settings.url.as_ref().ok_or_else(missing)?;
     let options = ConnectOptions {
         url,
-        password: settings.password_file.clone().map(password_source),
+        files: DatabaseFiles::of(settings).map(files_source),
         maximum_connections: settings.maximum_connections,
         acquire_timeout: settings.acquire_timeout,
         lock_timeout: settings.lock_timeout,
         statement_timeout: settings.statement_timeout,
     };
     Ok(storage::connect(options).await?)
-}
-
-/// Reads the file for each connection, so that a rotated password takes effect without a restart.
-fn password_source(file: PathBuf) -> PasswordSource {
-    Box::new(move || Ok(read_password(&file)?))
 }
 
 /// Fails unless all migrations of this binary are applied.

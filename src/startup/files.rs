@@ -2,9 +2,9 @@
 
 use std::{fs::File, io, path::Path};
 
-use secrecy::SecretString;
-
-use super::{options::load_issuers, tls::problems_of_certificates};
+use super::{
+    database_files::read_password, options::load_issuers, tls::problems_of_certificates,
+};
 use crate::{
     configuration::{Problem, Settings},
     log_filter,
@@ -51,9 +51,9 @@ pub(super) fn problems_of_database(settings: &Settings) -> Vec<Problem> {
                     "contains a password, and database.password_file is set; remove either one";
                 problems.push(problem("database.url", reason));
             }
-            let unreadable =
-                url.certificates.iter().filter_map(|file| require_readable(file).err());
-            let insecure = url.private_key.iter().filter_map(|file| secret_file::open(file).err());
+            let certificates = url.root_certificate.iter().chain(&url.client_certificate);
+            let unreadable = certificates.filter_map(|file| require_readable(file).err());
+            let insecure = url.client_key.iter().filter_map(|file| secret_file::open(file).err());
             let reasons = unreadable.chain(insecure).map(|error| error_chain(&error));
             problems.extend(reasons.map(|reason| problem("database.url", reason)));
         }
@@ -89,10 +89,4 @@ fn problem(setting: &str, reason: impl Into<String>) -> Problem {
 fn require_readable(file: &Path) -> Result<(), SecretFileError> {
     let unreadable = |error: io::Error| SecretFileError::Unreadable(file.to_owned(), error);
     File::open(file).map(drop).map_err(unreadable)
-}
-
-/// Reads the password of a file, without the line end.
-pub(super) fn read_password(file: &Path) -> Result<SecretString, SecretFileError> {
-    let text = secret_file::read(file)?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }

@@ -3,6 +3,7 @@
 mod application;
 mod components;
 mod database;
+mod database_files;
 mod database_roles;
 mod descriptors;
 mod error;
@@ -11,6 +12,7 @@ mod initial_users;
 mod keyring;
 mod memory;
 mod options;
+mod parts;
 mod prerequisites;
 mod protection;
 mod reload;

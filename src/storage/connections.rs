@@ -6,37 +6,25 @@
 //! 20](../../docs/adr/0020-connection-pool.md)).
 
 use std::{
-    error::Error,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use deadpool::managed::{
-    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
-};
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction,
-    postgres::PgConnectOptions,
-};
+use deadpool::managed::{Metrics, Object, Pool, PoolError, QueueMode};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
 use super::{
-    connection_generation, connection_security::ConnectionSecurity, error::StorageError, nodelay,
+    connection_generation, connection_security::ConnectionSecurity, connector::Connector,
+    error::StorageError,
 };
-
-/// A connection that was idle for longer is checked before use.
-const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
-
-/// The maximum age of a connection: the memory of a PostgreSQL session only grows.
-const MAXIMUM_AGE: Duration = Duration::from_mins(30);
 
 /// A connection that was idle for longer is closed.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
@@ -44,6 +32,13 @@ const MAXIMUM_IDLE: Duration = Duration::from_mins(10);
 /// The time limit for checking a returned connection. A statement of a canceled request may still
 /// wait for a lock, but a server that does not respond must not occupy the pool forever.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time between two connections that are renewed.
+const RENEWAL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The time limit for renewing connections. Those that were in use all the time keep their former
+/// credentials until they reach their maximum age.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The delay before another connection attempt when the server has too many connections.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
@@ -161,6 +156,41 @@ impl Database {
         self.close_matching(|metrics| metrics.last_used() >= MAXIMUM_IDLE).await;
     }
 
+    /// Opens a connection with the present contents of the files of the URL and closes it again.
+    ///
+    /// # Errors
+    /// When the files or the credentials in them are not usable, or the server does not respond.
+    pub(crate) async fn check_files(&self) -> Result<(), StorageError> {
+        let opening = tokio::time::timeout(CHECK_TIMEOUT, self.pool.manager().open_with_files());
+        let timed_out = |_| StorageError::NoConnection(sqlx::Error::PoolTimedOut);
+        let opened = opening.await.map_err(timed_out)??;
+        // It may already be closed.
+        let _ = opened.inner.close().await;
+        Ok(())
+    }
+
+    /// Closes the connections that are open now, one after the other, so that those that replace
+    /// them have the present credentials. No request waits for more than one of them.
+    pub(crate) async fn renew(&self) {
+        let begin = Instant::now();
+        while begin.elapsed() < RENEWAL_TIMEOUT {
+            let mut is_found = false;
+            let mut is_next = |metrics: Metrics| {
+                let is_next = !is_found && metrics.created < begin;
+                is_found |= is_next;
+                is_next
+            };
+            for connection in self.pool.retain(|_, metrics| !is_next(metrics)).removed {
+                let _ = connection.inner.close().await;
+            }
+            let status = self.pool.status();
+            if !is_found && status.available == status.size {
+                return;
+            }
+            tokio::time::sleep(RENEWAL_INTERVAL).await;
+        }
+    }
+
     /// Closes the pool: hands out no more connections, and closes those that are returned.
     pub(crate) async fn close(&self) {
         self.close_matching(|_| true).await;
@@ -262,102 +292,5 @@ impl DerefMut for Connection {
     #[expect(clippy::expect_used, reason = "returning it consumes self")]
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.held.as_mut().expect("a connection in use").0.inner
-    }
-}
-
-/// A connection in the pool.
-pub(super) struct Pooled {
-    inner: PgConnection,
-    /// The generation at the time when it was opened.
-    generation: u64,
-    /// How it was opened.
-    security: ConnectionSecurity,
-}
-
-impl Pooled {
-    /// Fails unless the connection works and the server accepts writes.
-    async fn check(&mut self) -> Result<(), StorageError> {
-        let is_read_only =
-            sqlx::query_scalar!("SHOW transaction_read_only").fetch_one(&mut self.inner).await?;
-        if is_read_only.as_deref() == Some("on") {
-            connection_generation::invalidate_all();
-            return Err(StorageError::ReadOnly);
-        }
-        Ok(())
-    }
-}
-
-/// Reads the database password; called for each new connection.
-pub(crate) type PasswordSource =
-    Box<dyn Fn() -> Result<SecretString, Box<dyn Error + Send + Sync>> + Send + Sync>;
-
-/// Opens connections, and checks them before reuse.
-pub(super) struct Connector {
-    pub(super) options: PgConnectOptions,
-    pub(super) password: Option<PasswordSource>,
-    /// The time limit for waiting for a lock.
-    pub(super) lock_timeout: Duration,
-    /// The time limit for a statement, and for an idle transaction.
-    pub(super) statement_timeout: Duration,
-}
-
-impl Connector {
-    async fn open(&self) -> Result<Pooled, StorageError> {
-        let generation = connection_generation::generation();
-        let mut options = self.options.clone();
-        if let Some(read) = &self.password {
-            options = options.password(read().map_err(StorageError::NoPassword)?.expose_secret());
-        }
-        let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
-        let port = is_tcp.then(|| options.get_port());
-        let security = ConnectionSecurity::of(&options);
-        let connecting = nodelay::connect_with_nodelay(options.connect(), port);
-        let inner = connecting.await.map_err(StorageError::connecting)?;
-        let mut pooled = Pooled { inner, generation, security };
-        self.begin_session(&mut pooled.inner).await?;
-        pooled.check().await?;
-        Ok(pooled)
-    }
-
-    /// Sets the timeouts of the session. Connection poolers refuse them as startup parameters.
-    async fn begin_session(&self, connection: &mut PgConnection) -> Result<(), StorageError> {
-        let milliseconds = |duration: Duration| duration.as_millis().to_string();
-        sqlx::query!(
-            "SELECT set_config('lock_timeout', $1, false) AS lock,
-                    set_config('statement_timeout', $2, false) AS statement,
-                    set_config('idle_in_transaction_session_timeout', $2, false) AS idle",
-            milliseconds(self.lock_timeout),
-            milliseconds(self.statement_timeout),
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(())
-    }
-}
-
-impl Manager for Connector {
-    type Type = Pooled;
-    type Error = StorageError;
-
-    async fn create(&self) -> Result<Pooled, StorageError> {
-        // Boxed: this rare branch is seven times as large as the rest of the future.
-        Box::pin(self.open()).await
-    }
-
-    async fn recycle(
-        &self,
-        connection: &mut Pooled,
-        metrics: &Metrics,
-    ) -> RecycleResult<StorageError> {
-        if metrics.age() > MAXIMUM_AGE {
-            return Err(RecycleError::message("it reached its maximum age"));
-        }
-        if connection.generation < connection_generation::generation() {
-            return Err(RecycleError::message("it was invalidated"));
-        }
-        if metrics.last_used() > UNCHECKED_IDLE {
-            Box::pin(connection.check()).await?;
-        }
-        Ok(())
     }
 }

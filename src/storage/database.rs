@@ -1,12 +1,13 @@
 //! Opens the database, applies migrations and commits transactions.
 
-use std::time::Duration;
+use std::{sync::RwLock, time::Duration};
 
 use secrecy::SecretString;
 use sqlx::{PgConnection, Postgres, Transaction, migrate::Migrator};
 
 use super::{
-    connections::{Connector, Database, PasswordSource},
+    connections::Database,
+    connector::{ConnectionFilesSource, Connector},
     database_url::DatabaseUrl,
     error::{StorageError, is_connection_failure},
 };
@@ -22,8 +23,8 @@ fn migrator() -> Migrator {
 /// How to connect to the database.
 pub(crate) struct ConnectOptions<'settings> {
     pub(crate) url: &'settings SecretString,
-    /// Replaces the password of the URL; read for each new connection.
-    pub(crate) password: Option<PasswordSource>,
+    /// The files with the password and the certificates.
+    pub(crate) files: Option<ConnectionFilesSource>,
     pub(crate) maximum_connections: u32,
     /// The time limit for getting a connection.
     pub(crate) acquire_timeout: Duration,
@@ -41,7 +42,8 @@ pub(crate) async fn connect(options: ConnectOptions<'_>) -> Result<Database, Sto
     let connection = DatabaseUrl::parse(options.url).map_err(StorageError::BadUrl)?.options;
     let connector = Connector {
         options: connection.application_name("credential-keeper").extra_float_digits(None),
-        password: options.password,
+        files: options.files,
+        last_good: RwLock::default(),
         lock_timeout: options.lock_timeout,
         statement_timeout: options.statement_timeout,
     };

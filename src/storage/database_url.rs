@@ -38,10 +38,12 @@ pub(crate) enum BadDatabaseUrl {
 pub(crate) struct DatabaseUrl {
     pub(super) options: PgConnectOptions,
     pub(crate) has_password: bool,
-    /// The certificate files that it names.
-    pub(crate) certificates: Vec<PathBuf>,
-    /// The file of the client certificate's private key.
-    pub(crate) private_key: Option<PathBuf>,
+    /// The file of `sslrootcert`.
+    pub(crate) root_certificate: Option<PathBuf>,
+    /// The file of `sslcert`.
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// The file of `sslkey`.
+    pub(crate) client_key: Option<PathBuf>,
     /// How connections with this URL are protected.
     pub(crate) security: ConnectionSecurity,
 }
@@ -139,8 +141,9 @@ impl DatabaseUrl {
             security: ConnectionSecurity::of(&options),
             options,
             has_password: url.password().is_some() || find(&parameters, "password").is_some(),
-            certificates: ["sslrootcert", "sslcert"].into_iter().filter_map(file).collect(),
-            private_key: file("sslkey"),
+            root_certificate: file("sslrootcert"),
+            client_certificate: file("sslcert"),
+            client_key: file("sslkey"),
         })
     }
 }
@@ -337,8 +340,9 @@ mod tests {
         let url = parse("postgres://u:p@h/d?sslmode=verify-ca&ssl-ca=/ca&sslcert=/c&sslkey=/k");
         let url = url.unwrap();
         assert!(url.has_password);
-        assert_eq!(url.certificates, [PathBuf::from("/ca"), PathBuf::from("/c")]);
-        assert_eq!(url.private_key, Some(PathBuf::from("/k")));
+        assert_eq!(url.root_certificate, Some(PathBuf::from("/ca")));
+        assert_eq!(url.client_certificate, Some(PathBuf::from("/c")));
+        assert_eq!(url.client_key, Some(PathBuf::from("/k")));
         assert!(!parse("postgres://u@h/d").unwrap().has_password);
     }
 }

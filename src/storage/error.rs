@@ -13,9 +13,9 @@ pub(crate) enum StorageError {
     /// The server is a standby or read-only; nothing was done.
     #[error("the database server is read-only")]
     ReadOnly,
-    /// The password file cannot be read; nothing was done.
-    #[error("failed to read the database password")]
-    NoPassword(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file with the password or a certificate cannot be read; nothing was done.
+    #[error("failed to read the database credentials")]
+    NoCredentials(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server did not execute the statement because of its own state or that of the connection;
     /// nothing was done.
     #[error("the database server could not execute a statement")]
@@ -89,7 +89,7 @@ impl StorageError {
             Self::ConnectionLost(error) => Self::OutcomeUnknown(error),
             Self::NoConnection(_)
             | Self::ReadOnly
-            | Self::NoPassword(_)
+            | Self::NoCredentials(_)
             | Self::NotExecuted(_)
             | Self::Busy(_)
             | Self::OutcomeUnknown(_)
@@ -123,8 +123,30 @@ impl StorageError {
                 matches!(error, sqlx::Error::PoolTimedOut) || has_code(error, &TRANSIENT)
             }
             Self::ReadOnly | Self::ConnectionLost(_) => true,
-            Self::NoPassword(_)
+            Self::NoCredentials(_)
             | Self::NotExecuted(_)
+            | Self::Busy(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Constraint(_)
+            | Self::Inconsistent { .. }
+            | Self::Migration(_)
+            | Self::BadUrl(_)
+            | Self::Refused(_) => false,
+        }
+    }
+
+    /// True when a connection may succeed with another password or certificate.
+    pub(super) fn concerns_credentials(&self) -> bool {
+        match self {
+            Self::NoCredentials(_)
+            | Self::NoConnection(sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => true,
+            Self::NoConnection(sqlx::Error::Io(error)) => {
+                error.kind() == std::io::ErrorKind::InvalidData
+            }
+            Self::NoConnection(error) => has_code(error, &["28"]),
+            Self::ReadOnly
+            | Self::NotExecuted(_)
+            | Self::ConnectionLost(_)
             | Self::Busy(_)
             | Self::OutcomeUnknown(_)
             | Self::Constraint(_)

@@ -9,6 +9,7 @@ pub(crate) mod chain_heads;
 mod connection_generation;
 mod connection_security;
 mod connections;
+mod connector;
 pub(crate) mod credential_saves;
 pub(crate) mod credential_uses;
 pub(crate) mod credential_writes;
@@ -32,7 +33,8 @@ pub(crate) mod users;
 pub use self::connections::Database;
 pub(crate) use self::{
     connection_security::ConnectionSecurity,
-    connections::{ConnectionCounts, PasswordSource},
+    connections::ConnectionCounts,
+    connector::{ConnectionFiles, ConnectionFilesSource},
     database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
     database_url::DatabaseUrl,
     error::StorageError,

@@ -1,81 +1,11 @@
 //! Changes of the database server while the service runs: read-only mode, altered tables, ended
 //! sessions, too few connections, a new password. The service answers 503 and then recovers.
 
-use std::{fs, os::unix::fs::PermissionsExt, str::FromStr};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use futures_util::future::join_all;
-use rustix::process::Signal;
-use sqlx::{
-    Connection, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
 
-use crate::support::{Answer, PLAIN, PRINCIPAL, SERVICE_ROLE, Server, TestApp, keeper};
-
-/// A PostgreSQL of one test, which may change its settings.
-struct PrivateServer {
-    server: Server,
-    pool: PgPool,
-    options: PgConnectOptions,
-    folder: tempfile::TempDir,
-}
-
-impl PrivateServer {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let mut command = keeper(&["dev", "--database-only", "--data"]);
-        command.arg(folder.path().join("data"));
-        let server = Server::start(command).unwrap();
-        let options = PgConnectOptions::from_str(&server.ready).unwrap();
-        let pool = PgPoolOptions::new().max_connections(3).connect_with(options.clone());
-        let pool = pool.await.unwrap();
-        sqlx::migrate!().run(&pool).await.unwrap();
-        Self { server, pool, options, folder }
-    }
-
-    /// Runs a statement on a new connection, which has the current settings of the server.
-    async fn execute(&self, statement: &str) {
-        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    }
-
-    async fn is_read_only(&self) -> bool {
-        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
-        let setting: String = sqlx::query_scalar("SHOW default_transaction_read_only")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        setting == "on"
-    }
-
-    /// Turns read-only mode `on` or `off` for all sessions, and waits until it is in force.
-    async fn set_read_only(&self, value: &str) {
-        self.execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await;
-        self.execute("SELECT pg_reload_conf()").await;
-        while self.is_read_only().await != (value == "on") {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn end_sessions_of(&self, role: &str) {
-        self.execute(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE usename = '{role}' AND application_name = 'credential-keeper'"
-        ))
-        .await;
-    }
-
-    async fn stop(self) {
-        self.pool.close().await;
-        self.server.signal(Signal::INT);
-        let (ended_well, log) = self.server.wait();
-        assert!(ended_well, "{log}");
-    }
-}
+use crate::support::{Answer, PLAIN, PRINCIPAL, PrivateServer, SERVICE_ROLE, TestApp};
 
 fn assert_unavailable(answer: &Answer) {
     answer.assert_refused(503, "SoServiceUnavailableException", "database_unavailable");
@@ -149,13 +79,7 @@ async fn requests_queue_for_few_connections_and_a_new_password_is_read_at_once()
          GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO service;",
         )
         .await;
-    let mut connection = PgConnection::connect_with(&postgres.options).await.unwrap();
-    let rules: String =
-        sqlx::query_scalar("SHOW hba_file").fetch_one(&mut connection).await.unwrap();
-    let former_rules = fs::read_to_string(&rules).unwrap();
-    fs::write(&rules, format!("local all service scram-sha-256\n{former_rules}")).unwrap();
-    postgres.execute("SELECT pg_reload_conf()").await;
-
+    postgres.require_password_of("service").await;
     let password = postgres.folder.path().join("password");
     fs::write(&password, "first\n").unwrap();
     fs::set_permissions(&password, PermissionsExt::from_mode(0o400)).unwrap();

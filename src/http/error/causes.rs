@@ -18,7 +18,7 @@ impl From<StorageError> for ApiError {
         let kind = match &error {
             StorageError::NoConnection(_)
             | StorageError::ReadOnly
-            | StorageError::NoPassword(_)
+            | StorageError::NoCredentials(_)
             | StorageError::NotExecuted(_)
             | StorageError::ConnectionLost(_) => ErrorKind::DatabaseUnavailable,
             StorageError::Busy(_) => ErrorKind::Overloaded { retry_after: RETRY_SOON },

@@ -7,8 +7,10 @@ pub(crate) mod compose;
 mod credentials;
 mod database_container;
 mod database_proxy;
+mod instance;
 mod issuer;
 mod key_server;
+mod private_server;
 mod server;
 mod test_app;
 
@@ -19,8 +21,10 @@ pub(crate) use self::{
     credentials::Credentials,
     database_container::{DatabaseContainer, run_successfully},
     database_proxy::DatabaseProxy,
+    instance::{Instance, free_port},
     issuer::TestIssuer,
     key_server::KeyServer,
+    private_server::PrivateServer,
     server::{Server, free_address, started},
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, password_of},
 };

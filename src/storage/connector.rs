@@ -1,0 +1,175 @@
+//! Opens the connections of the pool, with the password and the certificates of the moment, and
+//! checks them before reuse.
+
+use std::{
+    error::Error,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+
+use super::{
+    connection_generation, connection_security::ConnectionSecurity, error::StorageError, nodelay,
+};
+
+/// A connection that was idle for longer is checked before use.
+const UNCHECKED_IDLE: Duration = Duration::from_secs(1);
+
+/// The maximum age of a connection: the memory of a PostgreSQL session only grows.
+const MAXIMUM_AGE: Duration = Duration::from_mins(30);
+
+/// The contents of the files that a connection needs.
+#[derive(Default)]
+pub(crate) struct ConnectionFiles {
+    /// Replaces the password of the URL.
+    pub(crate) password: Option<SecretString>,
+    /// The certificates of `sslrootcert`, in PEM.
+    pub(crate) root_certificate: Option<Vec<u8>>,
+    /// The certificate of `sslcert`, in PEM.
+    pub(crate) client_certificate: Option<Vec<u8>>,
+    /// The private key of `sslkey`, in PEM.
+    pub(crate) client_key: Option<SecretBox<Vec<u8>>>,
+}
+
+/// Reads the files; called for each new connection.
+pub(crate) type ConnectionFilesSource =
+    Box<dyn Fn() -> Result<ConnectionFiles, Box<dyn Error + Send + Sync>> + Send + Sync>;
+
+/// A connection in the pool.
+pub(super) struct Pooled {
+    pub(super) inner: PgConnection,
+    /// The generation at the time when it was opened.
+    pub(super) generation: u64,
+    /// How it was opened.
+    pub(super) security: ConnectionSecurity,
+}
+
+impl Pooled {
+    /// Fails unless the connection works and the server accepts writes.
+    pub(super) async fn check(&mut self) -> Result<(), StorageError> {
+        let is_read_only =
+            sqlx::query_scalar!("SHOW transaction_read_only").fetch_one(&mut self.inner).await?;
+        if is_read_only.as_deref() == Some("on") {
+            connection_generation::invalidate_all();
+            return Err(StorageError::ReadOnly);
+        }
+        Ok(())
+    }
+}
+
+/// Opens connections, and checks them before reuse.
+pub(super) struct Connector {
+    /// The options of the URL.
+    pub(super) options: PgConnectOptions,
+    /// `None` when the URL names no files.
+    pub(super) files: Option<ConnectionFilesSource>,
+    /// The options of the last connection that was opened with the files.
+    pub(super) last_good: RwLock<Option<PgConnectOptions>>,
+    /// The time limit for waiting for a lock.
+    pub(super) lock_timeout: Duration,
+    /// The time limit for a statement, and for an idle transaction.
+    pub(super) statement_timeout: Duration,
+}
+
+impl Connector {
+    /// Opens a connection. When the files are not usable, opens it with their last good contents:
+    /// a wrong file must not end a service whose former password is still valid.
+    async fn open(&self) -> Result<Pooled, StorageError> {
+        match self.open_with_files().await {
+            Err(error) if error.concerns_credentials() => {
+                let Some(former) = self.last_good() else { return Err(error) };
+                self.open_with(&former).await.map_err(|_| error)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens a connection with the present contents of the files.
+    pub(super) async fn open_with_files(&self) -> Result<Pooled, StorageError> {
+        let Some(read) = &self.files else { return self.open_with(&self.options).await };
+        let files = read().map_err(StorageError::NoCredentials)?;
+        let options = with_files(self.options.clone(), files);
+        let opened = self.open_with(&options).await?;
+        *self.last_good.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
+        Ok(opened)
+    }
+
+    fn last_good(&self) -> Option<PgConnectOptions> {
+        self.last_good.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn open_with(&self, options: &PgConnectOptions) -> Result<Pooled, StorageError> {
+        let generation = connection_generation::generation();
+        let is_tcp = options.get_socket().is_none() && !options.get_host().starts_with('/');
+        let port = is_tcp.then(|| options.get_port());
+        let connecting = nodelay::connect_with_nodelay(options.connect(), port);
+        let inner = connecting.await.map_err(StorageError::connecting)?;
+        let security = ConnectionSecurity::of(options);
+        let mut pooled = Pooled { inner, generation, security };
+        self.begin_session(&mut pooled.inner).await?;
+        pooled.check().await?;
+        Ok(pooled)
+    }
+
+    /// Sets the timeouts of the session. Connection poolers refuse them as startup parameters.
+    async fn begin_session(&self, connection: &mut PgConnection) -> Result<(), StorageError> {
+        let milliseconds = |duration: Duration| duration.as_millis().to_string();
+        sqlx::query!(
+            "SELECT set_config('lock_timeout', $1, false) AS lock,
+                    set_config('statement_timeout', $2, false) AS statement,
+                    set_config('idle_in_transaction_session_timeout', $2, false) AS idle",
+            milliseconds(self.lock_timeout),
+            milliseconds(self.statement_timeout),
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+fn with_files(mut options: PgConnectOptions, files: ConnectionFiles) -> PgConnectOptions {
+    let ConnectionFiles { password, root_certificate, client_certificate, client_key } = files;
+    if let Some(password) = password {
+        options = options.password(password.expose_secret());
+    }
+    if let Some(pem) = root_certificate {
+        options = options.ssl_root_cert_from_pem(pem);
+    }
+    if let Some(pem) = client_certificate {
+        options = options.ssl_client_cert_from_pem(pem);
+    }
+    if let Some(pem) = client_key {
+        options = options.ssl_client_key_from_pem(pem.expose_secret());
+    }
+    options
+}
+
+impl Manager for Connector {
+    type Type = Pooled;
+    type Error = StorageError;
+
+    async fn create(&self) -> Result<Pooled, StorageError> {
+        // Boxed: this rare branch is seven times as large as the rest of the future.
+        Box::pin(self.open()).await
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Pooled,
+        metrics: &Metrics,
+    ) -> RecycleResult<StorageError> {
+        if metrics.age() > MAXIMUM_AGE {
+            return Err(RecycleError::message("it reached its maximum age"));
+        }
+        if connection.generation < connection_generation::generation() {
+            return Err(RecycleError::message("it was invalidated"));
+        }
+        if metrics.last_used() > UNCHECKED_IDLE {
+            Box::pin(connection.check()).await?;
+        }
+        Ok(())
+    }
+}
