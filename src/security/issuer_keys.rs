@@ -1,9 +1,9 @@
-//! The key set of an OpenID Connect issuer (RFC 7517), read from a file at start or fetched from a
-//! URL on demand.
+//! The key set of an OpenID Connect issuer (RFC 7517), read from a file or fetched from a URL on
+//! demand.
 
 use std::{
-    path::PathBuf,
-    sync::{PoisonError, RwLock},
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use crate::domain::encoding::{self, EncodingError};
 /// The source of a key set.
 #[derive(Debug, Clone)]
 pub(crate) enum KeySource {
-    /// Read once, at start.
+    /// Read at start, and again when the file changes.
     File(PathBuf),
     /// Fetched on demand.
     Url(Url),
@@ -61,24 +61,28 @@ impl IssuerKeys {
     ) -> Result<Self, IssuerError> {
         let keys = match &source {
             KeySource::Url(_) => JwkSet { keys: Vec::new() },
-            KeySource::File(path) => {
-                let bytes = std::fs::read(path)
-                    .map_err(|error| IssuerError::Unreadable(path.clone(), error))?;
-                let text = encoding::text(&bytes)
-                    .map_err(|error| IssuerError::Encoding(path.clone(), error))?;
-                let keys: JwkSet = serde_json::from_str(text)
-                    .map_err(|error| IssuerError::Malformed(path.clone(), error))?;
-                if !is_usable(&keys) {
-                    return Err(IssuerError::Unusable(path.clone()));
-                }
-                keys
-            }
+            KeySource::File(path) => read_file(path, is_usable)?,
         };
         Ok(Self {
             source,
             known: RwLock::new(Known { keys, since: None }),
             next_fetch: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Reads the file again. Keys of a URL stay as they are.
+    ///
+    /// # Errors
+    /// The errors of [`Self::load`]. The former keys stay in use.
+    pub(super) fn reload(
+        &self,
+        is_usable: impl FnOnce(&JwkSet) -> bool,
+    ) -> Result<(), IssuerError> {
+        if let KeySource::File(path) = &self.source {
+            let keys = read_file(path, is_usable)?;
+            self.write().keys = keys;
+        }
+        Ok(())
     }
 
     /// The URL of the key set, unless it is a file.
@@ -102,8 +106,7 @@ impl IssuerKeys {
     /// Replaces the keys with a fetched key set. False when the text is not a key set.
     pub(crate) fn replace(&self, text: &[u8]) -> bool {
         let Ok(keys) = serde_json::from_slice::<JwkSet>(text) else { return false };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        *known = Known { keys, since: Some(Instant::now()) };
+        *self.write() = Known { keys, since: Some(Instant::now()) };
         true
     }
 
@@ -120,8 +123,21 @@ impl IssuerKeys {
         fitting.next().is_none().then(|| only.clone())
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
-        // The data is consistent after a panic of another holder.
+    // The data is consistent after a panic of another holder.
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read_file(path: &Path, is_usable: impl FnOnce(&JwkSet) -> bool) -> Result<JwkSet, IssuerError> {
+    let path = || path.to_owned();
+    let bytes = std::fs::read(path()).map_err(|error| IssuerError::Unreadable(path(), error))?;
+    let text = encoding::text(&bytes).map_err(|error| IssuerError::Encoding(path(), error))?;
+    let keys: JwkSet =
+        serde_json::from_str(text).map_err(|error| IssuerError::Malformed(path(), error))?;
+    if is_usable(&keys) { Ok(keys) } else { Err(IssuerError::Unusable(path())) }
 }

@@ -85,6 +85,14 @@ impl Issuer {
         })
     }
 
+    /// Reads the keys again if they are in a file.
+    ///
+    /// # Errors
+    /// When the file is missing or invalid. The former keys stay in use.
+    pub(crate) fn reload(&self) -> Result<(), IssuerError> {
+        self.keys.reload(can_verify)
+    }
+
     /// The keys and their source.
     pub(crate) fn keys(&self) -> &IssuerKeys {
         &self.keys

@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 
 use super::{
     components::{Background, build},
+    database_files::reloadable_files,
     descriptors,
     error::StartError,
     initial_users::{InitialUser, add_initial_user},
-    keyring::open_keyring,
-    options::enabled_schemes,
+    keyring::{open_keyring, reloadable_keyring, watch_keyring},
+    options::{enabled_schemes, reloadable_issuers, watch_issuers},
     reload::{self, ReloadSignal, Reloadable},
     server::{Transport, serve},
     sockets::InheritedSockets,
@@ -101,11 +102,20 @@ impl Application {
         database: Database,
     ) -> Result<Self, StartError> {
         let mut certificates = Certificates::load(settings)?;
+        let keyring_files = watch_keyring(settings);
         let keyring = open_keyring(settings, &database, GrantedRole::Service).await?;
+        let issuer_files = watch_issuers(settings);
         let components = build(settings, database, keyring)?;
+        let (database, keyring) = (components.database.clone(), components.keyring.clone());
+        let mut reloadables = reloadable_files(&settings.database, &database);
+        reloadables.push(reloadable_keyring(keyring_files, settings, database, keyring));
+        if !issuer_files.is_empty() {
+            reloadables.push(reloadable_issuers(issuer_files, components.issuers));
+        }
         let state = Data::new(HttpState {
             service: ServiceHandle::on_current_runtime(
                 components.services,
+                components.keyring,
                 settings.http.answer_timeout,
             ),
             readiness: Readiness::default(),

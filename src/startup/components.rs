@@ -5,37 +5,28 @@ use std::sync::Arc;
 use super::{
     error::StartError,
     memory,
-    options::{
-        access_tokens, applications, attempt_limits, enabled_schemes, lifetimes, load_issuers,
-        missing, start_hashing,
-    },
+    options::{access_tokens, attempt_limits, enabled_schemes, lifetimes, load_issuers},
+    parts::Parts,
 };
 use crate::{
     configuration::Settings,
-    domain::{credential_type::CredentialTypes, throttling::AttemptLimits},
+    domain::throttling::AttemptLimits,
     key_sets::KeySets,
     security::{
-        application_token::Applications, hashing::HashingEngine, issuer_token::Issuer,
-        keyring::Keyring,
+        hashing::HashingEngine, issuer_token::Issuer, keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::{
         Services,
-        audit::{
-            anchors::Anchors, audit_log::AuditLog, changed_chains::ChangedChains,
-            verification::ChainVerifier,
-        },
+        audit::{anchors::Anchors, audit_log::AuditLog, verification::ChainVerifier},
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
             issuer_token::IssuerTokenAuthenticator, password::PasswordAuthenticator,
             session::SessionAuthenticator, ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{
-            hasher::CredentialHasher,
-            last_uses::LastUses,
-            password_checker::PasswordChecker,
-            passwords::Passwords,
-            rehashing::{RehashQueue, Rehashing},
-            saving::Credentials,
+            hasher::CredentialHasher, last_uses::LastUses, password_checker::PasswordChecker,
+            passwords::Passwords, rehashing::Rehashing, saving::Credentials,
             writer::CredentialWriter,
         },
         import::{bulk::BulkImport, export::Export, users::UserImport},
@@ -45,8 +36,7 @@ use crate::{
             refusal_timing::RefusalTiming, reload_metrics::ReloadMetrics,
         },
         sessions::{sign_in::Sessions, tickets::Tickets},
-        throttling::{lockouts::Lockouts, throttle::Throttling},
-        user_transaction::UserTransactions,
+        throttling::lockouts::Lockouts,
         users::{directory::UserDirectory, saving::Users, writer::UserWriter},
     },
     storage::Database,
@@ -55,6 +45,7 @@ use crate::{
 /// The components of a process of the service, without listeners.
 pub(crate) struct Components {
     pub(crate) database: Database,
+    pub(crate) keyring: KeyringHandle,
     pub(crate) hashing: Arc<HashingEngine>,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
@@ -65,6 +56,7 @@ pub(crate) struct Components {
     /// The background tasks.
     pub(crate) background: Background,
     pub(crate) reloads: Arc<ReloadMetrics>,
+    pub(crate) issuers: Arc<[Issuer]>,
 }
 
 /// The capabilities of commands.
@@ -86,66 +78,6 @@ pub(crate) struct Background {
     pub(crate) rehashing: Rehashing,
 }
 
-/// The shared components that the capabilities are built from.
-struct Parts {
-    database: Database,
-    keyring: Arc<Keyring>,
-    hashing: Arc<HashingEngine>,
-    types: Arc<CredentialTypes>,
-    applications: Arc<Applications>,
-    changed_chains: Arc<ChangedChains>,
-    transactions: Arc<UserTransactions>,
-    last_uses: Arc<LastUses>,
-    rehash_queue: Arc<RehashQueue>,
-    throttling: Arc<Throttling>,
-    reloads: Arc<ReloadMetrics>,
-}
-
-impl Parts {
-    fn new(settings: &Settings, database: Database, keyring: Keyring) -> Result<Self, StartError> {
-        let keyring = Arc::new(keyring);
-        let types = settings.credential_types();
-        let types = types.ok_or_else(|| missing("credentials.default_type"))?;
-        let changed_chains = Arc::new(ChangedChains::default());
-        Ok(Self {
-            hashing: Arc::new(start_hashing(settings)?),
-            types: Arc::new(types),
-            applications: Arc::new(applications(settings)),
-            transactions: Arc::new(UserTransactions {
-                keyring: Arc::clone(&keyring),
-                changed_chains: Arc::clone(&changed_chains),
-            }),
-            changed_chains,
-            last_uses: Arc::default(),
-            rehash_queue: Arc::default(),
-            reloads: Arc::default(),
-            throttling: Arc::new(Throttling {
-                database: database.clone(),
-                keyring: Arc::clone(&keyring),
-                limits: attempt_limits(settings),
-            }),
-            keyring,
-            database,
-        })
-    }
-
-    fn database(&self) -> Database {
-        self.database.clone()
-    }
-
-    fn keyring(&self) -> Arc<Keyring> {
-        Arc::clone(&self.keyring)
-    }
-
-    fn hashing(&self) -> Arc<HashingEngine> {
-        Arc::clone(&self.hashing)
-    }
-
-    fn transactions(&self) -> Arc<UserTransactions> {
-        Arc::clone(&self.transactions)
-    }
-}
-
 /// Starts the hashing threads, and builds the capabilities.
 ///
 /// # Errors
@@ -156,9 +88,9 @@ pub(crate) fn build(
     keyring: Keyring,
 ) -> Result<Components, StartError> {
     let parts = Parts::new(settings, database, keyring)?;
-    let issuers = load_issuers(settings, &parts.types)?;
+    let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types)?.into();
     let saving = Saving::new(&parts, settings, &issuers);
-    let authentication = Authentication::new(&parts, settings, issuers)?;
+    let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers))?;
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let limits = attempt_limits(settings);
     Ok(Components {
@@ -167,6 +99,8 @@ pub(crate) fn build(
         services: services(&parts, settings, saving, authentication, memory_ceiling_kib),
         memory_ceiling_kib,
         reloads: parts.reloads,
+        issuers,
+        keyring: parts.keyring,
         hashing: parts.hashing,
         database: parts.database,
     })
@@ -233,7 +167,7 @@ struct Authentication {
 }
 
 impl Authentication {
-    fn new(parts: &Parts, settings: &Settings, issuers: Vec<Issuer>) -> Result<Self, StartError> {
+    fn new(parts: &Parts, settings: &Settings, issuers: Arc<[Issuer]>) -> Result<Self, StartError> {
         let installation = settings.installation.installation_type;
         let admissions = Admissions::new(parts.hashing());
         let lifetimes = lifetimes(settings);
@@ -346,6 +280,7 @@ fn services(
         instance: Arc::new(Instance {
             database: parts.database(),
             hashing: parts.hashing(),
+            keyring: parts.keyring(),
             reloads: Arc::clone(&parts.reloads),
             memory_ceiling_kib,
         }),

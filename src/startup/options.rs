@@ -1,8 +1,11 @@
 //! Converts settings to the option types of the capabilities.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::error::StartError;
+use super::{
+    error::StartError,
+    reload::{ReloadError, Reloadable, WatchedFiles},
+};
 use crate::{
     configuration::{self, IssuerSettings, Settings},
     domain::{
@@ -39,6 +42,28 @@ pub(super) fn start_hashing(settings: &Settings) -> Result<HashingEngine, StartE
         maximum_verified: settings.hashing.maximum_verified,
         verified_lifetime: settings.hashing.verified_lifetime,
     })?)
+}
+
+/// The issuers with a key set in a file, as something that can be reloaded.
+pub(super) fn reloadable_issuers(files: WatchedFiles, issuers: Arc<[Issuer]>) -> Reloadable {
+    Reloadable::new("authentication.issuers", files, move || {
+        // All of them: one unusable file must not keep the others from being read.
+        let results: Vec<_> = issuers.iter().map(Issuer::reload).collect();
+        results.into_iter().collect::<Result<(), _>>().map_err(ReloadError::unusable)
+    })
+}
+
+/// The files with the key sets of issuers.
+pub(super) fn watch_issuers(settings: &Settings) -> WatchedFiles {
+    let issuers = settings.authentication.issuers.iter();
+    WatchedFiles::new(
+        issuers
+            .filter_map(|entry| match entry.key_source() {
+                Some(configuration::KeySource::File(file)) => Some(file.to_owned()),
+                Some(configuration::KeySource::Url(_)) | None => None,
+            })
+            .collect(),
+    )
 }
 
 /// Loads the configured token issuers.

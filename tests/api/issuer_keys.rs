@@ -3,6 +3,7 @@
 
 use futures_util::future::join_all;
 use jsonwebtoken::Algorithm;
+use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::{Answer, Credentials, KeyServer, PLAIN, PRINCIPAL, TestApp, TestIssuer};
@@ -76,4 +77,21 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
     server.set_answer("200 OK", &issuer.key_set().to_string());
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     login(&app, token()).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn a_changed_key_set_file_is_read_again(pool: PgPool) {
+    let (issuer, successor) = (TestIssuer::new(), TestIssuer::new());
+    let app = TestApp::spawn_with(pool, &[], &issuer.settings()).await;
+    app.save(&app.administrator(), PLAIN.0, "OpenId", SUBJECT).await.assert_saved();
+    let claims = TestIssuer::claims(SUBJECT);
+    let failed = r#"keeper_reload_failed{setting="authentication.issuers"}"#;
+    issuer.publish(&json!({ "keys": [] }));
+    app.wait_for_metric(failed, 1.0).await;
+    login(&app, issuer.token(&claims)).await.assert_status(200);
+    // The keys of the successor have the same ids.
+    issuer.publish(&successor.key_set());
+    app.wait_for_metric(failed, 0.0).await;
+    login(&app, successor.token(&claims)).await.assert_status(200);
+    login(&app, issuer.token(&claims)).await.assert_unauthenticated();
 }

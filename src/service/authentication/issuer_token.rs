@@ -21,7 +21,7 @@ use crate::{
     security::{
         identifier::{identifier_digests, same_identifier},
         issuer_token::{Issuer, IssuerIdentity, read_issuer_token},
-        keyring::Keyring,
+        keyring_handle::KeyringHandle,
     },
     service::{credentials::last_uses::LastUses, unsealing::unseal},
     storage::{
@@ -33,8 +33,8 @@ use crate::{
 /// Authenticates with tokens of configured issuers.
 pub(crate) struct IssuerTokenAuthenticator {
     pub(crate) database: Database,
-    pub(crate) keyring: Arc<Keyring>,
-    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) keyring: KeyringHandle,
+    pub(crate) issuers: Arc<[Issuer]>,
     pub(crate) key_sets: KeySets,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) admissions: Admissions,
@@ -97,7 +97,7 @@ impl IssuerTokenAuthenticator {
         credential_type: &str,
         identifier: &SecretString,
     ) -> Result<Option<Candidate>, StorageError> {
-        let digests = identifier_digests(&self.keyring, credential_type, identifier);
+        let digests = identifier_digests(&self.keyring.current(), credential_type, identifier);
         let mut connection = self.database.connection().await?;
         let found =
             credentials::find_by_identifier(&mut connection, credential_type, &digests).await?;
@@ -113,8 +113,9 @@ impl IssuerTokenAuthenticator {
         candidate: &'rows Candidate,
         identifier: &SecretString,
     ) -> Result<Option<&'rows StoredCredential>, AuthenticationError> {
+        let keyring = self.keyring.current();
         for row in &candidate.credentials {
-            let sealed = unseal(&self.keyring, row)?.and_then(|envelope| envelope.identifier);
+            let sealed = unseal(&keyring, row)?.and_then(|envelope| envelope.identifier);
             if sealed.is_some_and(|sealed| same_identifier(&sealed, identifier)) {
                 return Ok(Some(row));
             }

@@ -37,7 +37,7 @@ impl TestIssuer {
         issuer
     }
 
-    /// Replaces the published key set; the service reads it at its next start.
+    /// Replaces the published key set.
     pub(crate) fn publish(&self, key_set: &Value) {
         fs::write(self.jwks_file(), key_set.to_string()).unwrap();
     }

@@ -213,6 +213,17 @@ impl TestApp {
         line.unwrap_or_else(|| panic!("the metric {name} is missing: {text}")).parse().unwrap()
     }
 
+    /// Waits until a metric has a value.
+    pub(crate) async fn wait_for_metric(&self, name: &str, value: f64) {
+        for _ in 0..600 {
+            if (self.metric(name).await - value).abs() < f64::EPSILON {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("timed out before {name} was {value}");
+    }
+
     /// Stops the application gracefully, and waits until it has stopped.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
