@@ -35,11 +35,20 @@ pub(super) fn to_toml(reader: &Reader) -> String {
     let mut section = String::new();
     for setting in describe_settings() {
         let name = setting.full_name();
-        let Some(value) = reader.merged(&name) else { continue };
+        let found = reader.found(&name);
+        if reader.merged(&name).is_none() && found.is_none() {
+            continue;
+        }
         if setting.section != section {
             section.clone_from(&setting.section);
             lines.push(format!("\n[{section}]"));
         }
+        if let Some(file) = found {
+            lines.push("# From $CREDENTIALS_DIRECTORY:".to_owned());
+            let file = toml::Value::String(file.display().to_string());
+            lines.push(format!("{} = {file}", setting.name));
+        }
+        let Some(value) = reader.merged(&name) else { continue };
         match redact(&name, typed(value, reader.default(&name))) {
             Some(value) => lines.push(format!("{} = {value}", setting.name)),
             None => lines.push(format!("# {} is invalid and not shown.", setting.name)),

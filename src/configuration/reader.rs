@@ -1,8 +1,8 @@
 //! Reads typed values from layered sources and collects every problem.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -15,12 +15,23 @@ use super::problem::{Problem, Problems};
 /// The file with the defaults and the documentation of the settings.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
+/// The variable with the folder of a systemd service's credentials (systemd.exec(5)).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// The merged sources, the settings that were read, and the problems.
 pub(super) struct Reader {
     settings: Config,
     defaults: Config,
     known: BTreeSet<String>,
     problems: Vec<Problem>,
+    /// The settings with a secret as their value.
+    secrets: BTreeSet<String>,
+    /// The settings that name a file with a secret.
+    secret_files: BTreeSet<String>,
+    /// The folder with the credentials of a systemd service.
+    credentials: Option<PathBuf>,
+    /// The settings whose file is a credential of systemd.
+    found: BTreeMap<String, PathBuf>,
 }
 
 /// A list of words: a TOML list, or text with spaces.
@@ -44,6 +55,7 @@ impl Reader {
         variables: HashMap<String, String>,
     ) -> Result<Self, Problems> {
         let defaults = || File::from_str(DEFAULTS, FileFormat::Toml);
+        let credentials = variables.get(CREDENTIALS).map(PathBuf::from);
         // The prefix excludes the variables of other programs. An empty variable counts as unset.
         let environment = Environment::with_prefix("KEEPER")
             .prefix_separator("__")
@@ -57,7 +69,16 @@ impl Reader {
         let unreadable = |error: ConfigError| Problems(vec![unreadable_source(file, &error)]);
         let settings = builder.add_source(environment).build().map_err(unreadable)?;
         let defaults = Config::builder().add_source(defaults()).build().map_err(unreadable)?;
-        Ok(Self { settings, defaults, known: BTreeSet::new(), problems: Vec::new() })
+        Ok(Self {
+            settings,
+            defaults,
+            known: BTreeSet::new(),
+            problems: Vec::new(),
+            secrets: BTreeSet::new(),
+            secret_files: BTreeSet::new(),
+            credentials: credentials.filter(|folder| folder.is_absolute()),
+            found: BTreeMap::new(),
+        })
     }
 
     /// The value of a setting that has a default.
@@ -108,8 +129,29 @@ impl Reader {
         }
     }
 
-    /// An optional secret.
+    /// The path of a file with a secret. Without a value, the credential of systemd that has the
+    /// name of the setting, if it exists.
+    pub(super) fn secret_file(&mut self, setting: &str) -> Option<PathBuf> {
+        self.secret_files.insert(setting.to_owned());
+        if let Some(file) = self.optional(setting) {
+            return Some(file);
+        }
+        let file = self.credentials.as_ref()?.join(setting);
+        if !file.exists() {
+            return None;
+        }
+        self.found.insert(setting.to_owned(), file.clone());
+        Some(file)
+    }
+
+    /// The file of a setting that was found among the credentials of systemd.
+    pub(super) fn found(&self, setting: &str) -> Option<&Path> {
+        self.found.get(setting).map(PathBuf::as_path)
+    }
+
+    /// An optional secret. Each needs a setting that names a file instead.
     pub(super) fn secret(&mut self, setting: &str) -> Option<SecretString> {
+        self.secrets.insert(setting.to_owned());
         self.optional::<String>(setting).map(SecretString::from)
     }
 
@@ -126,6 +168,12 @@ impl Reader {
     /// The names of all settings that were read, as `section.name`.
     pub(super) fn known(&self) -> &BTreeSet<String> {
         &self.known
+    }
+
+    /// The settings with a secret as their value, and those that name a file with a secret.
+    #[cfg(test)]
+    pub(super) fn secret_settings(&self) -> (&BTreeSet<String>, &BTreeSet<String>) {
+        (&self.secrets, &self.secret_files)
     }
 
     /// The value of a setting from the sources.

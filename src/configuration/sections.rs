@@ -227,7 +227,7 @@ impl Settings {
                 tls: TlsSettings::take_operations(reader),
             },
             database: DatabaseSettings::take(reader),
-            keyring_file: reader.optional("keyring.file"),
+            keyring_file: reader.secret_file("keyring.file"),
             authentication: AuthenticationSettings::take(reader),
             attempts: AttemptSettings {
                 before_delay: reader.get("attempts.before_delay"),
@@ -325,7 +325,7 @@ impl DatabaseSettings {
     fn take(reader: &mut Reader) -> Self {
         Self {
             url: reader.secret("database.url"),
-            password_file: reader.optional("database.password_file"),
+            password_file: reader.secret_file("database.password_file"),
             allow_unverified_server: reader.get("database.allow_unverified_server"),
             role: reader.optional("database.role"),
             auditor_role: reader.optional("database.auditor_role"),

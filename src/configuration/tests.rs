@@ -3,10 +3,10 @@
 use std::{
     collections::{BTreeSet, HashMap},
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::*;
+use super::{reader::Reader, *};
 
 fn variables(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -272,4 +272,36 @@ fn an_issuer_that_never_matches_a_token_is_rejected() {
         let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
         assert_eq!(named(&problems), BTreeSet::from(["authentication.issuers"]), "{problems}");
     }
+}
+
+#[test]
+fn every_secret_can_come_from_a_file_and_every_secret_file_is_checked() {
+    let mut reader = Reader::open(None, HashMap::new()).unwrap();
+    Settings::take(&mut reader);
+    let (secrets, files) = reader.secret_settings();
+    // The password is the only secret of the URL that has no file of its own.
+    let of_url = ("database.url", "database.password_file");
+    for secret in secrets {
+        let twin = if secret == of_url.0 { of_url.1.to_owned() } else { format!("{secret}_file") };
+        assert!(files.contains(&twin), "{secret} needs the setting {twin}");
+    }
+    let is_public = |name: &str| name.ends_with("certificate_file") || name.ends_with("ca_file");
+    let named = reader.known().iter().filter(|name| name.ends_with("file"));
+    let secret: BTreeSet<_> = named.filter(|name| !is_public(name)).cloned().collect();
+    assert_eq!(secret, *files, "read the setting with Reader::secret_file");
+}
+
+#[test]
+fn a_secret_file_is_found_among_the_credentials_of_systemd() {
+    let folder = tempfile::tempdir().unwrap();
+    let credential = folder.path().join("database.password_file");
+    std::fs::write(&credential, "secret").unwrap();
+    let directory = folder.path().to_str().unwrap();
+    let found = |variables: &[(&str, &str)]| read(variables).unwrap().database.password_file;
+    assert_eq!(found(&[("CREDENTIALS_DIRECTORY", directory)]), Some(credential));
+    let own = ("KEEPER__DATABASE__PASSWORD_FILE", "/own");
+    let own = found(&[("CREDENTIALS_DIRECTORY", directory), own]);
+    assert_eq!(own, Some(PathBuf::from("/own")), "a setting has precedence");
+    assert_eq!(found(&[("CREDENTIALS_DIRECTORY", "relative")]), None);
+    assert_eq!(found(&[("CREDENTIALS_DIRECTORY", "/no/such/folder")]), None);
 }

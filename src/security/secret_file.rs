@@ -34,7 +34,10 @@ const WRITE: u32 = 2;
 pub(crate) enum SecretFileError {
     #[error("failed to read {0}")]
     Unreadable(PathBuf, #[source] io::Error),
-    #[error("permissions on {0} are too open; run `chmod 0400 {0}`")]
+    #[error(
+        "permissions on {0} are too open; run `chmod 0400 {0}` (for a Kubernetes Secret, set \
+         `defaultMode: 0440` and `fsGroup`)"
+    )]
     TooOpen(PathBuf),
     #[error("{0} has the wrong owner; change its owner to root or to the account that reads it")]
     ForeignOwner(PathBuf),
