@@ -52,10 +52,7 @@ pub(crate) fn describe_settings() -> Vec<SettingDescription> {
         comments.insert(last.map_or(comments.len(), |last| last + 1), comment);
     }
     let describe = |comment: Comment| {
-        let mut sections = comment.section.split('.');
-        let first = sections.next().and_then(|section| defaults.get(section));
-        let section = sections.fold(first, |defaults, section| defaults?.get(section));
-        let default = section.and_then(|section| section.get(&comment.name));
+        let default = find(&defaults, &comment.section).and_then(|table| table.get(&comment.name));
         SettingDescription {
             default: default.map(ToString::to_string),
             value_type: default.map_or("string", toml::Value::type_str),
@@ -65,6 +62,11 @@ pub(crate) fn describe_settings() -> Vec<SettingDescription> {
         }
     };
     comments.into_iter().map(describe).collect()
+}
+
+/// The table of a section, such as `keyring.transit`.
+fn find<'toml>(defaults: &'toml toml::Table, section: &str) -> Option<&'toml toml::Table> {
+    section.split('.').try_fold(defaults, |table, name| table.get(name)?.as_table())
 }
 
 /// The names of all settings, as `section.name`.
@@ -173,7 +175,12 @@ mod tests {
         assert_eq!((listen.value_type, listen.text.is_empty()), ("string", false));
         assert_eq!(listen.variable(), "KEEPER__HTTP__LISTEN");
         assert_eq!(find("hashing.memory_kib").value_type, "integer");
-        for optional in ["database.url", "database.password_file", "keyring.file"] {
+        let timeout = find("keyring.transit.timeout_seconds");
+        assert_eq!((timeout.default.as_deref(), timeout.value_type), (Some("5"), "integer"));
+        assert_eq!(timeout.variable(), "KEEPER__KEYRING__TRANSIT__TIMEOUT_SECONDS");
+        for optional in
+            ["database.url", "database.password_file", "keyring.file", "keyring.pkcs11.token"]
+        {
             let setting = find(optional);
             assert_eq!(setting.default, None, "{optional}");
             assert!(!setting.text.is_empty(), "{optional}");

@@ -84,15 +84,20 @@ pub(super) fn is_claim_text(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
 }
 
-/// A URL whose response cannot be modified in transit: https, or http on loopback.
+/// A URL whose response cannot be modified in transit.
 fn key_set_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let is_loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
+    Url::parse(text).ok().filter(is_protected_in_transit)
+}
+
+/// True for https, and for http on loopback.
+pub(super) fn is_protected_in_transit(url: &Url) -> bool {
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
     };
-    (url.scheme() == "https" || (url.scheme() == "http" && is_loopback)).then_some(url)
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
 /// Problems of the issuers.

@@ -11,6 +11,7 @@ mod durations;
 mod effective;
 mod environment;
 mod issuers;
+mod master_keys;
 mod network;
 mod problem;
 mod reader;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     descriptions::{SettingDescription, describe_settings},
     environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
+    master_keys::MasterKeySettings,
     sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
 };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     connections::ConnectionSettings, credential_types::TypeSettings, issuers::IssuerSettings,
-    reader::Reader, tls::TlsSettings,
+    master_keys::MasterKeySettings, reader::Reader, tls::TlsSettings,
 };
 use crate::domain::application::InstallationType;
 
@@ -24,6 +24,7 @@ pub struct Settings {
     pub(crate) operations: OperationsSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) keyring_file: Option<PathBuf>,
+    pub(crate) master_keys: MasterKeySettings,
     pub(crate) authentication: AuthenticationSettings,
     pub(crate) attempts: AttemptSettings,
     /// The period of audit anchors. Zero: disabled.
@@ -228,6 +229,7 @@ impl Settings {
             },
             database: DatabaseSettings::take(reader),
             keyring_file: reader.secret_file("keyring.file"),
+            master_keys: MasterKeySettings::take(reader),
             authentication: AuthenticationSettings::take(reader),
             attempts: AttemptSettings {
                 before_delay: reader.get("attempts.before_delay"),

@@ -27,6 +27,7 @@ pub(crate) mod save_user;
 pub(crate) mod stored_credential;
 pub(crate) mod text;
 pub(crate) mod throttling;
+pub(crate) mod transit_path;
 pub(crate) mod user;
 pub(crate) mod validity;
 
