@@ -22,8 +22,7 @@ fn hash(criterion: &mut Criterion) {
 }
 
 fn keys(criterion: &mut Criterion) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let keys = KeyBench::new(&folder.path().join("keyring.json")).expect("a keyring");
+    let keys = KeyBench::new().expect("a keyring");
     #[expect(clippy::disallowed_methods, reason = "a token is verified against the real clock")]
     let now = OffsetDateTime::now_utc();
     let token = keys.issue_token(now).expect("a token");

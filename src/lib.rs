@@ -7,6 +7,7 @@
 //! | `http` | the HTTP API; the only module that uses the web framework |
 //! | `service` | use cases and transactions |
 //! | `storage`, `key_sets` | SQL; the HTTP client of OpenID key sets |
+//! | `key_wrapping` | the master keys of a wrapped keyring: transit engines and PKCS#11 tokens |
 //! | `security` | cryptography |
 //! | `domain` | types and rules without I/O |
 //! | `configuration`, `telemetry`, `clock` | settings, logs, the current time |
@@ -21,6 +22,7 @@ mod configuration;
 mod domain;
 mod http;
 mod key_sets;
+mod key_wrapping;
 mod log_events;
 mod log_filter;
 mod security;

@@ -42,8 +42,8 @@ fn invalid_settings(problems: &Problems) -> Failure {
 }
 
 /// The keyring file of the settings.
-pub(super) fn keyring_file() -> Result<PathBuf, Failure> {
-    let file = read_settings()?.keyring_file;
+pub(super) fn keyring_file(settings: &Settings) -> Result<PathBuf, Failure> {
+    let file = settings.keyring_file.clone();
     file.ok_or_else(|| Failure::new("keyring.file: is required; set it to the keyring file"))
 }
 

@@ -43,7 +43,7 @@ enum Command {
     Serve,
     /// Apply pending database migrations and exit.
     Migrate(migrate::Arguments),
-    /// Generate and list the keys of the keyring.
+    /// Generate, list and wrap the keys of the keyring.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Rotate the sealing key: `add`, `use`, `reseal`, then `retire`.
@@ -125,7 +125,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
             Command::Migrate(arguments) => migrate::run(&arguments).await,
-            Command::Keys(command) => keys::run(command, format),
+            Command::Keys(command) => keys::run(command, format).await,
             Command::RotateKey(command) => rotate_key::run(command).await,
             Command::User(command) => user::run(command, format).await,
             Command::Credential(command) => credential::run(command, format).await,

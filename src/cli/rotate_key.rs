@@ -1,8 +1,12 @@
 //! `rotate-key`: replaces the sealing key and reseals stored credentials. Users need not log in.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
 use super::{
     command_context,
@@ -12,8 +16,10 @@ use super::{
 };
 use crate::{
     clock,
-    security::keyring::{KeyState, Keyring},
+    configuration::Settings,
+    security::keyring::{KeyState, Keyring, KeyringFile},
     service::keys::rotation::{KeyRotation, ResealPass},
+    startup,
 };
 
 /// The subcommands of `rotate-key`.
@@ -58,7 +64,7 @@ impl Output {
         if self.stdout {
             return output::print_or_fail(text.trim_end());
         }
-        Ok(Keyring::replace_file(path, text)?)
+        Ok(KeyringFile::replace(path, text)?)
     }
 }
 
@@ -66,17 +72,18 @@ impl Output {
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Add { keyring } => {
-            let path = command_context::keyring_file()?;
-            let (text, key) = Keyring::add_key(&path)?;
-            keyring.write(&path, &text)?;
+            let (settings, path) = settings()?;
+            let mut file = startup::open_keyring_file(&settings, &path).await?;
+            let key = Keyring::add_key(&mut file)?;
+            keyring.write(&path, &file.to_json()?)?;
             output::print_status(format_args!(
                 "added key {key}; next, wait until every instance has this keyring (metric \
                  keeper_keyring_key) and run `rotate-key use {key}`"
             ));
         }
         Command::Use { key, keyring } => {
-            let path = command_context::keyring_file()?;
-            let text = Keyring::change_key(&path, &key, KeyState::Writing)?;
+            let (settings, path) = settings()?;
+            let text = changed(&settings, &path, &key, KeyState::Writing).await?;
             keyring.write(&path, &text)?;
             output::print_status(format_args!(
                 "key {key} is the writing key; next, wait until every instance has this keyring \
@@ -88,18 +95,37 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             return reseal(&command_context::open().await?.administration.key_rotation, stop).await;
         }
         Command::Retire { key, keyring } => {
-            let path = command_context::keyring_file()?;
-            Keyring::change_key(&path, &key, KeyState::Retired)?;
+            let (settings, path) = settings()?;
+            changed(&settings, &path, &key, KeyState::Retired).await?;
             let rotation = command_context::open().await?.administration.key_rotation;
             rotation.retire(&key, clock::now()).await?;
             // Read again: another process may have added a key in the meantime.
-            keyring.write(&path, &Keyring::change_key(&path, &key, KeyState::Retired)?)?;
+            let text = changed(&settings, &path, &key, KeyState::Retired).await?;
+            keyring.write(&path, &text)?;
             output::print_status(format_args!(
                 "retired key {key}; keep it in the keyring, because it verifies audit events"
             ));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn settings() -> Result<(Settings, PathBuf), Failure> {
+    let settings = command_context::read_settings()?;
+    let path = command_context::keyring_file(&settings)?;
+    Ok((settings, path))
+}
+
+/// The text of the keyring with a key in another state. A wrapped keyring keeps its data key.
+async fn changed(
+    settings: &Settings,
+    path: &Path,
+    key: &str,
+    state: KeyState,
+) -> Result<Zeroizing<String>, Failure> {
+    let mut file = startup::open_keyring_file(settings, path).await?;
+    Keyring::change_key(&mut file, key, state)?;
+    Ok(file.to_json()?)
 }
 
 async fn reseal(rotation: &KeyRotation, mut stop: Stop) -> Result<ExitCode, Failure> {

@@ -27,7 +27,10 @@ pub(super) async fn run() -> Result<ExitCode, Failure> {
     startup::require_migrations(&database).await?;
     startup::require_kind(&database, InstallationKind::Production).await?;
     startup::warn_about_role(&database).await?;
-    let application = Application::build(&settings, database).await?.reload_at(reload);
+    let application = tokio::select! {
+        () = &mut stop => return Ok(ExitCode::SUCCESS),
+        application = Application::build(&settings, database) => application?.reload_at(reload),
+    };
     announce(&application, startup::protect())?;
     application.run_until(stop).await?;
     Ok(ExitCode::SUCCESS)

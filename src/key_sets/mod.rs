@@ -1,6 +1,4 @@
 //! The HTTP client that fetches the key sets (RFC 7517) of token issuers.
-//!
-//! No other module of the server uses `reqwest`.
 
 mod client;
 mod refresh;

@@ -1,6 +1,6 @@
 //! Operations with keys, for `script/bench components`.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{
     access_token::{AccessTokenContent, AccessTokens},
     application_token::Applications,
-    keyring::Keyring,
+    keyring::{Keyring, KeyringFile},
     sealing::{Binding, Envelope, seal, unseal},
 };
 use crate::domain::{
@@ -37,10 +37,9 @@ pub struct KeyBench {
 }
 
 impl KeyBench {
-    /// Generates a keyring in a new file. `None` when that fails.
+    /// Generates a keyring. `None` when that fails.
     #[must_use]
-    pub fn new(file: &Path) -> Option<Self> {
-        Keyring::generate(file).ok()?;
+    pub fn new() -> Option<Self> {
         let tokens = AccessTokens {
             context: "Keeper".to_owned(),
             issuer: "issuer".to_owned(),
@@ -49,7 +48,7 @@ impl KeyBench {
         };
         let user_id = UserId::try_from(1).ok()?;
         Some(Self {
-            keyring: Keyring::load(file).ok()?,
+            keyring: Keyring::from_file(&KeyringFile::generate().ok()?).ok()?,
             tokens,
             applications: Applications::default(),
             user_id,

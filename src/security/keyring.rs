@@ -6,16 +6,18 @@
 
 use std::{path::Path, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-pub(crate) use super::keyring_file::{KeyState, KeyringError};
 use super::{
-    keyring_file::{KeyEntry, KeyringFile},
+    key_entry::KeyEntry,
     length_prefixed::LengthPrefixed,
     mac::{PurposeKey, hmac_sha256},
+};
+pub(crate) use super::{
+    key_entry::{KeyState, KeyringError},
+    keyring_file::{KeyringFile, StoredKeyring},
 };
 
 /// A key of the keyring: the keys that were derived from it, one for each purpose.
@@ -63,16 +65,11 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Reads and checks the file.
+    /// Checks the keys and derives their purpose keys.
     ///
     /// # Errors
-    /// When the file is missing, malformed or accessible to others, or does not have exactly one
-    /// writing key.
-    pub(crate) fn load(path: &Path) -> Result<Self, KeyringError> {
-        Self::from_file(&KeyringFile::read(path)?)
-    }
-
-    fn from_file(file: &KeyringFile) -> Result<Self, KeyringError> {
+    /// When an id or a secret is invalid, or not exactly one key is in state writing.
+    pub(crate) fn from_file(file: &KeyringFile) -> Result<Self, KeyringError> {
         let mut keys: Vec<Key> = Vec::with_capacity(file.keys.len());
         for entry in &file.keys {
             if keys.iter().any(|key| key.id == entry.id) {
@@ -93,50 +90,29 @@ impl Keyring {
     /// # Errors
     /// When the file exists or cannot be written.
     pub(crate) fn generate(path: &Path) -> Result<(), KeyringError> {
-        KeyringFile::generate()?.write_new(path)
+        KeyringFile::write_new(path, &KeyringFile::generate()?.to_json()?)
     }
 
-    /// Generates the text of a keyring with one key, for an external secret store.
-    ///
-    /// # Errors
-    /// When the operating system returns no random bytes.
-    pub(crate) fn generate_text() -> Result<Zeroizing<String>, KeyringError> {
-        Ok(KeyringFile::generate()?.to_json())
-    }
-
-    /// Returns the text of the file with one more readable key, and the id of that key.
+    /// Adds a readable key to a file, and returns its id.
     ///
     /// # Errors
     /// When the file is invalid, or the operating system returns no random bytes.
-    pub(crate) fn add_key(path: &Path) -> Result<(Zeroizing<String>, String), KeyringError> {
-        let mut file = KeyringFile::read(path)?;
-        Self::from_file(&file)?;
-        let id = file.add()?;
-        Ok((file.to_json(), id))
+    pub(crate) fn add_key(file: &mut KeyringFile) -> Result<String, KeyringError> {
+        Self::from_file(file)?;
+        file.add()
     }
 
-    /// Returns the text of the file with a key in another state. A new writing key makes the
-    /// previous one readable.
+    /// Changes the state of a key in a file. A new writing key makes the previous one readable.
     ///
     /// # Errors
-    /// When the file is invalid before or after the change.
+    /// When the file is invalid after the change.
     pub(crate) fn change_key(
-        path: &Path,
+        file: &mut KeyringFile,
         id: &str,
         state: KeyState,
-    ) -> Result<Zeroizing<String>, KeyringError> {
-        let mut file = KeyringFile::read(path)?;
+    ) -> Result<(), KeyringError> {
         file.change(id, state)?;
-        Self::from_file(&file)?;
-        Ok(file.to_json())
-    }
-
-    /// Replaces the file atomically.
-    ///
-    /// # Errors
-    /// When writing fails. The old file is then unchanged.
-    pub(crate) fn replace_file(path: &Path, text: &str) -> Result<(), KeyringError> {
-        KeyringFile::replace(path, text)
+        Self::from_file(file).map(drop)
     }
 
     /// The same keys with another writing key; `None` when the keyring cannot read with it.
@@ -153,6 +129,7 @@ impl Keyring {
     }
 
     /// Every key, in any state.
+    #[cfg(test)]
     pub(crate) fn all(&self) -> &[Key] {
         &self.keys
     }
@@ -197,11 +174,8 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         return Err(KeyringError::BadId(entry.id.clone()));
     }
     let bad_secret = || KeyringError::BadSecret(entry.id.clone());
-    let secret = Zeroizing::new(STANDARD.decode(&entry.secret).map_err(|_| bad_secret())?);
-    if secret.len() != 32 {
-        return Err(bad_secret());
-    }
-    let purpose = |name: &str| purpose_key(&secret, name).ok_or_else(bad_secret);
+    let secret = entry.secret()?;
+    let purpose = |name: &str| purpose_key(secret.as_slice(), name).ok_or_else(bad_secret);
     Ok(Key {
         id: entry.id.clone(),
         state: entry.state,
@@ -230,11 +204,13 @@ fn purpose_key(secret: &[u8], purpose: &str) -> Option<PurposeKey> {
 pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
     use super::*;
     use crate::security::secret_file::SecretFileError;
 
     fn entry(id: &str, state: KeyState, byte: u8) -> KeyEntry {
-        KeyEntry { id: id.to_owned(), state, secret: STANDARD.encode([byte; 32]) }
+        KeyEntry::new(id.to_owned(), state, &[byte; 32])
     }
 
     /// A keyring whose writing key is `new`, with `old` readable and `gone` retired.
@@ -244,13 +220,13 @@ pub(crate) mod tests {
             entry("new", KeyState::Writing, 2),
             entry("gone", KeyState::Retired, 3),
         ];
-        Keyring::from_file(&KeyringFile { keys }).unwrap()
+        Keyring::from_file(&KeyringFile::plain(keys)).unwrap()
     }
 
     /// The keyring before the rotation: `old` is the writing key.
     pub(crate) fn ring_before() -> Keyring {
         let keys = vec![entry("old", KeyState::Writing, 1)];
-        Keyring::from_file(&KeyringFile { keys }).unwrap()
+        Keyring::from_file(&KeyringFile::plain(keys)).unwrap()
     }
 
     #[test]
@@ -286,7 +262,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_keyring_has_exactly_one_writing_key_and_unique_ids() {
-        let refused = |keys: Vec<KeyEntry>| Keyring::from_file(&KeyringFile { keys }).unwrap_err();
+        let refused =
+            |keys: Vec<KeyEntry>| Keyring::from_file(&KeyringFile::plain(keys)).unwrap_err();
         let readable = || entry("a", KeyState::Readable, 1);
         let writing = |id| entry(id, KeyState::Writing, 1);
         assert!(matches!(refused(vec![readable()]), KeyringError::NotOneWriting));
@@ -304,11 +281,11 @@ pub(crate) mod tests {
         let path = folder.path().join("keyring.json");
         Keyring::generate(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
-        assert!(Keyring::load(&path).is_ok());
+        assert!(StoredKeyring::read(&path).is_ok());
         assert!(matches!(Keyring::generate(&path), Err(KeyringError::Exists(_))));
         for mode in [0o404, 0o402, 0o420] {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let refused = Keyring::load(&path).err().unwrap();
+            let refused = StoredKeyring::read(&path).err().unwrap();
             let is_too_open = matches!(refused, KeyringError::File(SecretFileError::TooOpen(_)));
             assert!(is_too_open, "{mode:o}: {refused:?}");
         }

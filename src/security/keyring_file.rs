@@ -1,106 +1,133 @@
-//! The file of the keyring: JSON that only its owner and group may read.
+//! The file of the keyring: JSON that only its owner and group may read. The keys are in it as they
+//! are, or wrapped.
 
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::{
-    random::{RandomError, random_bytes},
-    secret_file::{self, SecretFileError},
+    key_entry::{KeyEntry, KeyState, KeyringError},
+    secret_file,
+    wrapped_keyring::{DataKey, WrappedDataKey, WrappedKeyring},
 };
 
-/// The state of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KeyState {
-    /// Unseals and verifies; not used for new data.
-    Readable,
-    /// Also seals and signs new data. Exactly one key has this state.
-    Writing,
-    /// Verifies the audit log only.
-    Retired,
-}
-
-impl KeyState {
-    /// The name in the file and in tables.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Readable => "readable",
-            Self::Writing => "writing",
-            Self::Retired => "retired",
-        }
-    }
-}
-
-/// A key in the file.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyEntry {
-    pub(super) id: String,
-    #[zeroize(skip)]
-    pub(super) state: KeyState,
-    /// 32 bytes in Base64.
-    pub(super) secret: String,
-}
-
-/// The contents of the file.
+/// The contents of the file, with its keys in plain text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct KeyringFile {
+pub(crate) struct KeyringFile {
     pub(super) keys: Vec<KeyEntry>,
+    /// `None`: the keys are written as they are.
+    #[serde(skip)]
+    wrapping: Option<Wrapping>,
 }
 
-/// A keyring is invalid or cannot be written. No variant contains secret bytes.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyringError {
-    #[error("failed to read the keyring")]
-    File(#[from] SecretFileError),
-    #[error(
-        "the keyring {0} is not valid; it must be JSON with a list of keys, each with id, state \
-         and secret"
-    )]
-    Malformed(PathBuf),
-    #[error("key {0} of the keyring is not 32 bytes in Base64")]
-    BadSecret(String),
-    #[error("duplicate key {0} in the keyring")]
-    Duplicate(String),
-    #[error("key id {0} of the keyring must have 1 to 64 of the characters A-Z a-z 0-9 - _")]
-    BadId(String),
-    #[error("the keyring has no key {0}")]
-    Unknown(String),
-    #[error("key {0} of the keyring is retired and cannot be used again; add a new key")]
-    Retired(String),
-    #[error("exactly one key of the keyring must be in state writing")]
-    NotOneWriting,
-    #[error("the keyring {0} already exists; nothing was changed")]
-    Exists(PathBuf),
-    #[error("failed to write the keyring {0}")]
-    Unwritable(PathBuf, #[source] io::Error),
-    #[error(transparent)]
-    Random(#[from] RandomError),
+/// The data key that the keys are written under.
+struct Wrapping {
+    wrapped: WrappedDataKey,
+    data_key: DataKey,
 }
 
-impl KeyEntry {
-    fn generate(state: KeyState) -> Result<Self, KeyringError> {
-        let secret = Zeroizing::new(random_bytes::<32>()?);
-        let id = HEXLOWER.encode(&random_bytes::<6>()?);
-        Ok(Self { id, state, secret: STANDARD.encode(secret.as_slice()) })
+/// A file as it was read.
+pub(crate) enum StoredKeyring {
+    /// The keys are readable.
+    Plain(KeyringFile),
+    /// The keys are encrypted under a data key.
+    Wrapped(WrappedKeyring),
+}
+
+impl StoredKeyring {
+    /// Reads the file. Refuses a file that others can read or write.
+    ///
+    /// # Errors
+    /// When the file is missing, malformed or accessible to others.
+    pub(crate) fn read(path: &Path) -> Result<Self, KeyringError> {
+        let text = secret_file::read(path)?;
+        Self::parse(&text).ok_or_else(|| KeyringError::Malformed(path.to_owned()))
+    }
+
+    /// Parses the text of a file; `None` if it is malformed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Kind {
+            wrap: Option<IgnoredAny>,
+        }
+        let kind: Kind = serde_json::from_str(text).ok()?;
+        match kind.wrap {
+            Some(_) => serde_json::from_str(text).map(Self::Wrapped).ok(),
+            None => serde_json::from_str(text).map(Self::Plain).ok(),
+        }
+    }
+
+    /// The encrypted data key; `None` for a plain file.
+    pub(crate) fn data_key(&self) -> Option<&WrappedDataKey> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Wrapped(wrapped) => Some(wrapped.data_key()),
+        }
+    }
+
+    /// The ids and states of the keys. Those of a wrapped file are not verified.
+    pub(crate) fn keys(&self) -> Vec<(&str, KeyState)> {
+        match self {
+            Self::Plain(file) => {
+                file.keys.iter().map(|entry| (entry.id.as_str(), entry.state)).collect()
+            }
+            Self::Wrapped(wrapped) => wrapped.keys().collect(),
+        }
     }
 }
 
 impl KeyringFile {
     /// Generates a keyring with one writing key.
-    pub(super) fn generate() -> Result<Self, KeyringError> {
-        Ok(Self { keys: vec![KeyEntry::generate(KeyState::Writing)?] })
+    ///
+    /// # Errors
+    /// When the operating system returns no random bytes.
+    pub(crate) fn generate() -> Result<Self, KeyringError> {
+        Ok(Self::plain(vec![KeyEntry::generate(KeyState::Writing)?]))
+    }
+
+    /// A file with these keys in plain text.
+    pub(super) fn plain(keys: Vec<KeyEntry>) -> Self {
+        Self { keys, wrapping: None }
+    }
+
+    /// Decrypts the keys of a wrapped file.
+    ///
+    /// # Errors
+    /// When a key cannot be decrypted: the file was changed, or the data key is another.
+    pub(crate) fn open(wrapped: &WrappedKeyring, data_key: DataKey) -> Result<Self, KeyringError> {
+        let keys = wrapped.unseal(&data_key)?;
+        Ok(Self {
+            keys,
+            wrapping: Some(Wrapping { wrapped: wrapped.data_key().clone(), data_key }),
+        })
+    }
+
+    /// Writes the keys under this data key from now on.
+    pub(crate) fn wrap_with(&mut self, wrapped: WrappedDataKey, data_key: DataKey) {
+        self.wrapping = Some(Wrapping { wrapped, data_key });
+    }
+
+    /// Writes the keys in plain text from now on.
+    pub(crate) fn remove_wrap(&mut self) {
+        self.wrapping = None;
+    }
+
+    /// True if both files have the same keys in the same states and order.
+    pub(crate) fn has_same_keys(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&KeyEntry, &KeyEntry)| {
+            let is_same_secret = one.secret.as_bytes().ct_eq(other.secret.as_bytes());
+            one.id == other.id && one.state == other.state && bool::from(is_same_secret)
+        };
+        self.keys.len() == other.keys.len() && self.keys.iter().zip(&other.keys).all(is_same)
     }
 
     /// Appends a readable key, and returns its id.
@@ -128,33 +155,44 @@ impl KeyringFile {
         Ok(())
     }
 
-    /// Reads the file. Refuses a file that others can read or write.
-    pub(super) fn read(path: &Path) -> Result<Self, KeyringError> {
-        let text = secret_file::read(path)?;
-        serde_json::from_str(&text).map_err(|_| KeyringError::Malformed(path.to_owned()))
-    }
-
     /// The text of the file.
-    pub(super) fn to_json(&self) -> Zeroizing<String> {
-        // Serializing strings and an enum cannot fail.
-        Zeroizing::new(serde_json::to_string_pretty(self).unwrap_or_default() + "\n")
+    ///
+    /// # Errors
+    /// When a key is invalid, or the operating system returns no random bytes.
+    pub(crate) fn to_json(&self) -> Result<Zeroizing<String>, KeyringError> {
+        // Serializing strings and enums cannot fail.
+        let text = match &self.wrapping {
+            None => serde_json::to_string_pretty(self).unwrap_or_default(),
+            Some(Wrapping { wrapped, data_key }) => {
+                let sealed = WrappedKeyring::seal(wrapped, data_key, &self.keys)?;
+                serde_json::to_string_pretty(&sealed).unwrap_or_default()
+            }
+        };
+        Ok(Zeroizing::new(text + "\n"))
     }
 
     /// Writes a new file with mode 0400. Never overwrites.
-    pub(super) fn write_new(&self, path: &Path) -> Result<(), KeyringError> {
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), KeyringError> {
         // link(2) never replaces an existing file.
-        write_atomically(path, &self.to_json(), |_, temporary| fs::hard_link(temporary, path))
-            .map_err(|error| {
+        write_atomically(path, text, |_, temporary| fs::hard_link(temporary, path)).map_err(
+            |error| {
                 if error.kind() == io::ErrorKind::AlreadyExists {
                     KeyringError::Exists(path.to_owned())
                 } else {
                     KeyringError::Unwritable(path.to_owned(), error)
                 }
-            })
+            },
+        )
     }
 
-    /// Replaces a file. Its owner and group keep their access.
-    pub(super) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
+    /// Replaces a file atomically. Its owner and group keep their access.
+    ///
+    /// # Errors
+    /// When writing fails. The old file is then unchanged.
+    pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
         let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
         // Replace the target of a symbolic link, not the link.
         let path = fs::canonicalize(path).map_err(unwritable)?;

@@ -17,7 +17,7 @@ use super::{
     descriptors,
     error::StartError,
     initial_users::{InitialUser, add_initial_user},
-    keyring::{open_keyring, reloadable_keyring, watch_keyring},
+    keyring::{open_keyring_when_ready, reloadable_keyring, watch_keyring},
     options::{enabled_schemes, reloadable_issuers, watch_issuers},
     reload::{self, ReloadSignal, Reloadable},
     server::{Transport, serve},
@@ -103,7 +103,7 @@ impl Application {
     ) -> Result<Self, StartError> {
         let mut certificates = Certificates::load(settings)?;
         let keyring_files = watch_keyring(settings);
-        let keyring = open_keyring(settings, &database, GrantedRole::Service).await?;
+        let keyring = open_keyring_when_ready(settings, &database).await?;
         let issuer_files = watch_issuers(settings);
         let components = build(settings, database, keyring)?;
         let (database, keyring) = (components.database.clone(), components.keyring.clone());

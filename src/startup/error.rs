@@ -6,7 +6,10 @@ use tokio::task::JoinError;
 
 use crate::{
     http::DocumentError,
-    security::{hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError},
+    key_wrapping::MasterKeyError,
+    security::{
+        hashing::HashingError, issuer_keys::IssuerError, keyring::KeyringError, random::RandomError,
+    },
     service::{errors::AddUserError, keys::keyring_check::KeyringMismatch},
     storage::StorageError,
     telemetry::task_failed,
@@ -40,6 +43,23 @@ pub enum StartError {
     /// The keyring is invalid or does not match the database.
     #[error(transparent)]
     Keyring(Box<dyn std::error::Error + Send + Sync>),
+    /// The master key of a wrapped keyring could not be used.
+    #[error(transparent)]
+    MasterKey(MasterKeyFailure),
+    /// The master key was not available within the configured wait.
+    #[error(
+        "timed out after {} s waiting for the master key of the keyring \
+         (keyring.startup_wait_seconds)", .wait.as_secs()
+    )]
+    MasterKeyNotReady {
+        /// The configured wait.
+        wait: Duration,
+        /// The error of the last attempt.
+        source: MasterKeyFailure,
+    },
+    /// A keyring that was just wrapped has other keys than before.
+    #[error("the wrapped keyring cannot be read back; nothing was changed")]
+    WrappedDiffers,
     /// The key set of an issuer is invalid.
     #[error(transparent)]
     Issuer(Box<dyn std::error::Error + Send + Sync>),
@@ -111,6 +131,18 @@ impl From<KeyringError> for StartError {
     }
 }
 
+impl From<MasterKeyError> for StartError {
+    fn from(error: MasterKeyError) -> Self {
+        Self::MasterKey(MasterKeyFailure(error))
+    }
+}
+
+impl From<MasterKeyFailure> for StartError {
+    fn from(error: MasterKeyFailure) -> Self {
+        Self::MasterKey(error)
+    }
+}
+
 impl From<KeyringMismatch> for StartError {
     fn from(error: KeyringMismatch) -> Self {
         match error {
@@ -163,5 +195,23 @@ impl DatabaseError {
     /// True when a later attempt can succeed without a change of the configuration.
     pub(super) fn is_transient(&self) -> bool {
         self.0.is_transient()
+    }
+}
+
+/// Why a master key could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct MasterKeyFailure(MasterKeyError);
+
+impl MasterKeyFailure {
+    /// True for an outage: a later attempt can succeed without a change of the configuration.
+    pub(super) fn is_outage(&self) -> bool {
+        self.0.is_outage()
+    }
+}
+
+impl From<RandomError> for MasterKeyFailure {
+    fn from(error: RandomError) -> Self {
+        Self(error.into())
     }
 }

@@ -3,13 +3,16 @@
 use std::{fs::File, io, path::Path};
 
 use super::{
-    database_files::read_password, options::load_issuers, tls::problems_of_certificates,
+    database_files::read_password,
+    keyring_file::{SETTING, mismatch},
+    options::load_issuers,
+    tls::problems_of_certificates,
 };
 use crate::{
-    configuration::{Problem, Settings},
-    log_filter,
+    configuration::{MasterKeySettings, Problem, Settings},
+    key_wrapping, log_filter,
     security::{
-        keyring::Keyring,
+        keyring::{Keyring, StoredKeyring},
         secret_file::{self, SecretFileError},
     },
     storage::{ConnectionSecurity, DatabaseUrl},
@@ -25,14 +28,52 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     if let Err(error) = log_filter::parse(&settings.log.level) {
         reject("log.level", &error);
     }
-    if let Some(Err(error)) = settings.keyring_file.as_deref().map(Keyring::load) {
-        reject("keyring.file", &error);
-    }
     let types = settings.credential_types();
     if let Some(Err(error)) = types.map(|types| load_issuers(settings, &types)) {
         reject("authentication.issuers", &error);
     }
     problems.extend(problems_of_certificates(settings));
+    problems.extend(problems_of_keyring(settings));
+    problems.extend(problems_of_master_keys(&settings.master_keys));
+    problems
+}
+
+/// Problems of the keyring file. Does not ask for its master key.
+fn problems_of_keyring(settings: &Settings) -> Option<Problem> {
+    let stored = match StoredKeyring::read(settings.keyring_file.as_deref()?) {
+        Ok(stored) => stored,
+        Err(error) => return Some(problem(SETTING, error_chain(&error))),
+    };
+    if let Some(reason) = mismatch(settings, &stored) {
+        return Some(problem(SETTING, reason));
+    }
+    let StoredKeyring::Plain(file) = stored else { return None };
+    let error = Keyring::from_file(&file).err()?;
+    Some(problem(SETTING, error_chain(&error)))
+}
+
+/// Problems of the files that the master keys need.
+fn problems_of_master_keys(settings: &MasterKeySettings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut reject = |setting: &str, error: &(dyn std::error::Error + 'static)| {
+        problems.push(problem(setting, error_chain(error)));
+    };
+    if let Some(transit) = &settings.transit {
+        if let Err(error) = secret_file::read(&transit.token_file) {
+            reject("keyring.transit.token_file", &error);
+        }
+        if let Some(Err(error)) = transit.ca_file.as_deref().map(key_wrapping::certificates) {
+            reject("keyring.transit.ca_file", &error);
+        }
+    }
+    if let Some(pkcs11) = &settings.pkcs11 {
+        if let Err(error) = require_readable(&pkcs11.module) {
+            reject("keyring.pkcs11.module", &error);
+        }
+        if let Err(error) = secret_file::read(&pkcs11.pin_file) {
+            reject("keyring.pkcs11.pin_file", &error);
+        }
+    }
     problems
 }
 

@@ -1,9 +1,10 @@
 //! Loads the keyring of the settings. No other code loads it for a process that uses the database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     error::StartError,
+    keyring_file::{SETTING, open_keyring_file},
     options::missing,
     reload::{ReloadError, Reloadable, WatchedFiles},
 };
@@ -13,16 +14,18 @@ use crate::{
     security::{keyring::Keyring, keyring_handle::KeyringHandle},
     service::keys::keyring_check,
     storage::{Database, privileges::GrantedRole},
+    telemetry::error_chain,
 };
 
-/// The setting that names the file.
-const SETTING: &str = "keyring.file";
+/// The delay between two attempts to use a master key that is not available.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Loads the keyring, and checks that it is the one that the database was written with. Records a new
 /// writing key, unless the process runs as the auditor, who writes nothing.
 ///
 /// # Errors
-/// When the setting is missing, the keyring is invalid, or it does not match the database.
+/// When the setting is missing, the keyring is invalid, it cannot be decrypted, or it does not match
+/// the database.
 pub(crate) async fn open_keyring(
     settings: &Settings,
     database: &Database,
@@ -39,11 +42,39 @@ pub(crate) async fn open_keyring(
     Ok(keyring)
 }
 
+/// Like [`open_keyring`], and waits for a master key that is not available, for
+/// `keyring.startup_wait_seconds`. Never repeats a call that the master key refused.
+///
+/// # Errors
+/// The errors of [`open_keyring`], after the wait.
+pub(crate) async fn open_keyring_when_ready(
+    settings: &Settings,
+    database: &Database,
+) -> Result<Keyring, StartError> {
+    let wait = settings.master_keys.startup_wait;
+    let until = Instant::now() + wait;
+    let mut is_announced = false;
+    loop {
+        let source = match open_keyring(settings, database, GrantedRole::Service).await {
+            Err(StartError::MasterKey(error)) if error.is_outage() => error,
+            result => return result,
+        };
+        if Instant::now() >= until {
+            return Err(StartError::MasterKeyNotReady { wait, source });
+        }
+        if !is_announced {
+            let (seconds, reason) = (wait.as_secs(), error_chain(&source));
+            tracing::warn!("waiting up to {seconds} s for the master key of the keyring: {reason}");
+            is_announced = true;
+        }
+        tokio::time::sleep(RETRY_DELAY).await;
+    }
+}
+
 /// Loads the keyring from the source that the settings name.
 async fn load_keyring(settings: &Settings) -> Result<Keyring, StartError> {
-    let file = settings.keyring_file.clone().ok_or_else(|| missing(SETTING))?;
-    let loaded = tokio::task::spawn_blocking(move || Keyring::load(&file)).await;
-    Ok(loaded.map_err(StartError::interrupted)??)
+    let path = settings.keyring_file.clone().ok_or_else(|| missing(SETTING))?;
+    Ok(Keyring::from_file(&open_keyring_file(settings, &path).await?)?)
 }
 
 /// The files whose change reloads the keyring.
@@ -70,11 +101,9 @@ pub(super) fn reloadable_keyring(
 }
 
 fn reload_error(error: StartError) -> ReloadError {
-    if matches!(error, StartError::Database(_)) {
-        ReloadError::unavailable(error)
-    } else {
-        ReloadError::unusable(error)
-    }
+    let is_outage = matches!(&error, StartError::Database(_))
+        || matches!(&error, StartError::MasterKey(failure) if failure.is_outage());
+    if is_outage { ReloadError::unavailable(error) } else { ReloadError::unusable(error) }
 }
 
 /// Replaces the keyring in use. Requests in progress cannot read with a key that they do not know,

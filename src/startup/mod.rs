@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod initial_users;
 mod keyring;
+mod keyring_file;
 mod memory;
 mod options;
 mod parts;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     files::problems_of_files,
     initial_users::add_initial_user,
     keyring::open_keyring,
+    keyring_file::{configured_kinds, open_keyring_file, wrap_keyring},
     protection::{Protection, forbid_core_dumps, protect},
     reload::ReloadSignal,
     systemd::notify_ready,

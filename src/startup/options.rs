@@ -13,6 +13,7 @@ use crate::{
         credential_type::{CredentialType, CredentialTypes},
         throttling::AttemptLimits,
     },
+    key_wrapping::{MasterKeys, Pkcs11Options, TransitOptions},
     security::{
         access_token::AccessTokens,
         application_token::Applications,
@@ -93,6 +94,26 @@ pub(super) fn load_issuers(
         })
     };
     settings.authentication.issuers.iter().map(load).collect()
+}
+
+/// The master keys of a wrapped keyring.
+pub(super) fn master_keys(settings: &Settings) -> MasterKeys {
+    let transit = settings.master_keys.transit.clone().map(|transit| TransitOptions {
+        address: transit.address,
+        mount: transit.mount,
+        key: transit.key,
+        namespace: transit.namespace,
+        token_file: transit.token_file,
+        ca_file: transit.ca_file,
+        timeout: transit.timeout,
+    });
+    let pkcs11 = settings.master_keys.pkcs11.clone().map(|pkcs11| Pkcs11Options {
+        module: pkcs11.module,
+        token: pkcs11.token,
+        key: pkcs11.key,
+        pin_file: pkcs11.pin_file,
+    });
+    MasterKeys { transit, pkcs11 }
 }
 
 /// The applications that may call the service.

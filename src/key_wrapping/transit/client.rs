@@ -1,0 +1,125 @@
+//! The HTTP client of a transit engine.
+
+use std::{fs, path::Path};
+
+use reqwest::{Certificate, Client, Response, header::HeaderValue, redirect::Policy, tls::Version};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use super::{error::TransitError, options::TransitOptions};
+use crate::security::secret_file;
+
+/// The maximum size of an answer, in bytes. Real answers are far smaller.
+const MAXIMUM_LENGTH: usize = 64 * 1024;
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    data: T,
+}
+
+#[derive(Default, Deserialize)]
+struct Errors {
+    #[serde(default)]
+    errors: Vec<String>,
+}
+
+/// A client for one server.
+pub(super) struct TransitClient<'options> {
+    client: Client,
+    options: &'options TransitOptions,
+}
+
+impl<'options> TransitClient<'options> {
+    /// Builds a client that uses no proxy and follows no redirects.
+    ///
+    /// # Errors
+    /// When TLS is not available, or the file with the certificates is unusable.
+    pub(super) fn new(options: &'options TransitOptions) -> Result<Self, TransitError> {
+        let mut builder = Client::builder()
+            .timeout(options.timeout)
+            .tls_version_min(Version::TLS_1_2)
+            // Send the token only to the configured address, not to a redirect target or a proxy.
+            .redirect(Policy::none())
+            .no_proxy();
+        if let Some(file) = &options.ca_file {
+            builder = builder.tls_certs_only(certificates(file)?);
+        }
+        Ok(Self { client: builder.build().map_err(TransitError::Tls)?, options })
+    }
+
+    /// Calls `path` of the API.
+    ///
+    /// # Errors
+    /// See [`TransitError`].
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, TransitError> {
+        let host = self.options.host();
+        let malformed = || TransitError::Malformed { host: host.clone(), path: path.to_owned() };
+        let unanswered = |error| TransitError::of_request(host.clone(), error);
+        let url = self.options.address.join(&format!("v1/{path}")).map_err(|_| malformed())?;
+        // Serializing strings cannot fail.
+        let body = Zeroizing::new(serde_json::to_string(body).unwrap_or_default());
+        let mut request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .header("X-Vault-Request", "true")
+            .header("X-Vault-Token", self.token()?)
+            .body(body.as_bytes().to_vec());
+        if let Some(namespace) = &self.options.namespace {
+            request = request.header("X-Vault-Namespace", namespace);
+        }
+        let response = request.send().await.map_err(unanswered)?;
+        let status = response.status();
+        let text = read(response).await.map_err(unanswered)?.ok_or_else(malformed)?;
+        if !status.is_success() {
+            let Errors { errors } = serde_json::from_slice(&text).unwrap_or_default();
+            return Err(TransitError::of_status(status, host, path.to_owned(), &errors));
+        }
+        let answer: Answer<T> = serde_json::from_slice(&text).map_err(|_| malformed())?;
+        Ok(answer.data)
+    }
+
+    /// Reads the token. Line breaks around it are not part of it.
+    fn token(&self) -> Result<HeaderValue, TransitError> {
+        let file = &self.options.token_file;
+        let text = secret_file::read(file).map_err(TransitError::Token)?;
+        let is_token = |token: &&str| token.chars().all(|c| c.is_ascii_graphic());
+        let token = Some(text.trim()).filter(is_token);
+        let token = token.and_then(|token| HeaderValue::from_str(token).ok());
+        let mut token = token.ok_or_else(|| TransitError::InvalidToken(file.clone()))?;
+        token.set_sensitive(true);
+        Ok(token)
+    }
+}
+
+/// The body; `None` if it is too long.
+async fn read(mut response: Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAXIMUM_LENGTH {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
+}
+
+/// Reads the certificates of a PEM file.
+///
+/// # Errors
+/// When the file cannot be read, or contains no valid certificate.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>, TransitError> {
+    let text = fs::read(file)
+        .map_err(|error| TransitError::UnreadableCertificates(file.to_owned(), error))?;
+    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
+    // An invalid certificate fails only when a client is built with it.
+    let is_usable = !certificates.is_empty()
+        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
+    is_usable
+        .then_some(certificates)
+        .ok_or_else(|| TransitError::InvalidCertificates(file.to_owned()))
+}
