@@ -8,7 +8,7 @@ use super::finding::Finding;
 use crate::{
     configuration::{PolicyProfile, Settings},
     domain::throttling::MAXIMUM_CONSECUTIVE,
-    log_events, telemetry,
+    log_events, startup, telemetry,
 };
 
 /// The longest acceptable lifetime of an access token. Access tokens cannot be revoked
@@ -21,10 +21,17 @@ const LONGEST_ANCHOR_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
 /// Checks the requirements that need no database.
 pub(super) fn check_settings(settings: &Settings) -> Vec<Finding> {
-    [passwords(settings), guessing(settings), network(settings), lifetimes(settings), log(settings)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        passwords(settings),
+        guessing(settings),
+        network(settings),
+        lifetimes(settings),
+        vec![master_key(settings)],
+        log(settings),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn passwords(settings: &Settings) -> Vec<Finding> {
@@ -156,6 +163,17 @@ fn lifetimes(settings: &Settings) -> Vec<Finding> {
             "lower access_tokens.lifetime_seconds",
         ),
     ]
+}
+
+/// Every command that opens the keyring rejects a plain one if the settings name a master key.
+fn master_key(settings: &Settings) -> Finding {
+    Finding::advice(
+        "ASVS 13.3.1",
+        "a master key outside the service wraps the keyring",
+        !startup::configured_kinds(settings).is_empty(),
+        "the keyring file contains its keys; set keyring.transit or keyring.pkcs11 and run \
+         `keys wrap`",
+    )
 }
 
 /// Checks the log of this process, which has the same settings as the log of `serve`.
