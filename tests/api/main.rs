@@ -41,6 +41,7 @@ mod limits;
 mod lockout;
 mod log_level;
 mod logs;
+mod master_keys;
 mod metrics;
 mod network;
 mod password_policy;

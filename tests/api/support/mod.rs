@@ -1,5 +1,11 @@
 //! Helpers that the API tests share.
 
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
 mod assertions;
 mod certificates;
 mod command;
@@ -10,8 +16,10 @@ mod database_proxy;
 mod instance;
 mod issuer;
 mod key_server;
+mod open_bao;
 mod private_server;
 mod server;
+mod soft_hsm;
 mod test_app;
 
 pub(crate) use self::{
@@ -24,8 +32,10 @@ pub(crate) use self::{
     instance::{Instance, free_port},
     issuer::TestIssuer,
     key_server::KeyServer,
+    open_bao::OpenBao,
     private_server::PrivateServer,
     server::{Server, free_address, started},
+    soft_hsm::{PIN, SoftHsm},
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, password_of},
 };
 
@@ -41,6 +51,11 @@ pub(crate) const TOKEN: &str = "/api/v1/User/currentToken";
 pub(crate) const TICKETS: &str = "/keeper/tickets";
 /// The ticket that authenticates the request.
 pub(crate) const CURRENT_TICKET: &str = "/keeper/tickets/current";
+
+/// Makes a file a secret file: only its owner may read it.
+pub(crate) fn restrict(file: &Path) {
+    fs::set_permissions(file, Permissions::from_mode(0o400)).unwrap();
+}
 
 /// The bytes of a text in the hex format of PostgreSQL.
 pub(crate) fn hex(text: &str) -> String {

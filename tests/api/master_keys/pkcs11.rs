@@ -1,0 +1,116 @@
+//! A master key on a real PKCS#11 token: SoftHSM.
+
+use std::fs;
+
+use serde_json::Value;
+use sqlx::PgPool;
+
+use super::{
+    Variables, assert_rotates, assert_serves, command, listed, replace, secrets, serve, with,
+    wrapped,
+};
+use crate::support::{PIN, SoftHsm, TestApp};
+
+/// The requirement of `doctor`.
+const MASTER_KEY_REQUIREMENT: &str = "a master key outside the service wraps the keyring";
+
+/// An application whose keyring a token wraps, and the settings for it.
+async fn wrapped_by(tokens: &SoftHsm, pool: PgPool) -> (TestApp, Variables) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    let settings = tokens.settings();
+    command(&app, &settings, &["keys", "wrap"]).assert_success();
+    (app, settings)
+}
+
+#[sqlx::test]
+async fn a_keyring_wrapped_by_a_token_serves_rotates_and_moves_to_another_key(pool: PgPool) {
+    let tokens = SoftHsm::new();
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    let plain = fs::read_to_string(app.keyring()).unwrap();
+    let settings = tokens.settings();
+    command(&app, &settings, &["keys", "wrap"]).assert_success();
+    let text = fs::read_to_string(app.keyring()).unwrap();
+    assert!(secrets(&plain).iter().all(|secret| !text.contains(secret)), "{text}");
+    assert_eq!(listed(&app, &settings)[0]["wrapped_by"], "pkcs11:keyring");
+    assert_serves(&app, &serve(&app, &settings).unwrap()).await;
+    assert_rotates(&app, &settings).await;
+    for (settings, verdict) in [(&settings, "pass"), (&Vec::new(), "note")] {
+        let findings = command(&app, settings, &["--json", "doctor"]).stdout;
+        let findings: Value = serde_json::from_str(&findings).unwrap();
+        let is_ours = |finding: &&Value| finding["what"] == MASTER_KEY_REQUIREMENT;
+        let finding = findings.as_array().unwrap().iter().find(is_ours).unwrap();
+        assert_eq!(finding["verdict"], verdict, "{finding}");
+    }
+
+    tokens.add_key("next");
+    let next = with(&settings, "KEEPER__KEYRING__PKCS11__KEY", "next");
+    // The keyring names its key, so an instance with other settings still starts.
+    assert_serves(&app, &serve(&app, &next).unwrap()).await;
+    command(&app, &next, &["keys", "rewrap"]).assert_success();
+    assert_eq!(listed(&app, &settings)[0]["wrapped_by"], "pkcs11:next");
+    assert_serves(&app, &serve(&app, &settings).unwrap()).await;
+}
+
+#[sqlx::test]
+async fn each_refusal_of_a_token_says_what_to_do(pool: PgPool) {
+    let tokens = SoftHsm::new();
+    let (app, settings) = wrapped_by(&tokens, pool).await;
+    let refused = |more: &Variables, message: &str| {
+        // The default wait: a refusal does not wait.
+        let error = serve(&app, more).err().unwrap();
+        assert!(error.contains(message), "{message}: {error}");
+        assert!(!error.contains("waiting up to") && !error.contains("panicked"), "{error}");
+    };
+    tokens.write_pin("999999");
+    refused(&settings, "incorrect PIN for PKCS#11 token keeper; correct the file of");
+    let error = serve(&app, &settings).err().unwrap();
+    assert!(!error.contains("999999"), "{error}");
+    tokens.write_pin("1");
+    refused(&settings, "incorrect PIN");
+    tokens.write_pin(PIN);
+
+    let setting = |name: &str, value: &str| {
+        with(&settings, &format!("KEEPER__KEYRING__PKCS11__{name}"), value)
+    };
+    refused(&setting("MODULE", "/etc/passwd"), "keyring.pkcs11.module: cannot load /etc/passwd");
+    let libc = "/lib/x86_64-linux-gnu/libz.so.1";
+    if fs::exists(libc).unwrap() {
+        refused(&setting("MODULE", libc), "keyring.pkcs11.module: cannot load");
+    }
+    let without_wait =
+        with(&setting("TOKEN", "absent"), "KEEPER__KEYRING__STARTUP_WAIT_SECONDS", "0");
+    refused(&without_wait, "PKCS#11 token absent not found");
+    let waiting = with(&setting("TOKEN", "absent"), "KEEPER__KEYRING__STARTUP_WAIT_SECONDS", "1");
+    let error = serve(&app, &waiting).err().unwrap();
+    assert!(error.contains("waiting up to 1 s for the master key"), "{error}");
+    assert!(error.contains("timed out after 1 s"), "{error}");
+
+    let sound = wrapped(&app);
+    let mut damaged = sound.clone();
+    let ciphertext = sound["wrap"]["ciphertext"].as_str().unwrap();
+    damaged["wrap"]["ciphertext"] = ciphertext.replacen(&ciphertext[20..24], "AAAA", 1).into();
+    replace(&app, &damaged);
+    refused(&settings, "cannot decrypt the data key of the keyring");
+    let mut other = sound.clone();
+    other["wrap"]["key"] = "absent".into();
+    replace(&app, &other);
+    refused(&settings, "AES key absent not found on PKCS#11 token keeper");
+    replace(&app, &sound);
+    tokens.add_key("keyring");
+    refused(&settings, "several AES keys on PKCS#11 token keeper have the label keyring");
+    tokens.add_token("keeper");
+    refused(&settings, "several PKCS#11 tokens have the label keeper");
+}
+
+#[sqlx::test]
+async fn a_removed_token_does_not_stop_a_running_service(pool: PgPool) {
+    let tokens = SoftHsm::new();
+    let (app, settings) = wrapped_by(&tokens, pool).await;
+    let server = serve(&app, &settings).unwrap();
+    tokens.delete_token("keeper");
+    assert_serves(&app, &server).await;
+    let error = command(&app, &settings, &["keys", "unwrap", "--stdout"]);
+    error.assert_error("PKCS#11 token keeper not found");
+}
