@@ -16,7 +16,7 @@ HTML comments in a document say how it runs. At its top, one of:
     <!-- run: shell -->       nothing runs; the document starts what it needs
 
 Anywhere, `<!-- given: COMMAND -->` runs a command that readers need not see, such as adding a user whom
-the text takes for granted. Directly before a fenced block:
+the text takes for granted; $ACCEPTANCE is the folder of this file. Directly before a fenced block:
 
     <!-- not run: REASON -->    this sh block is not run; the summary names it and the reason
     <!-- server -->             this sh block is the other terminal: it stops the previous such block
@@ -223,6 +223,7 @@ class Run:
     def environment(self):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KEEPER")}
         environment["PATH"] = f"{self.runner / 'bin'}:{environment['PATH']}"
+        environment["ACCEPTANCE"] = str(ROOT / "tests" / "acceptance")
         environment["RUNNER"] = str(self.runner)
         environment["KEEPER__LOG__FORMAT"] = "json"
         if 8080 in self.ports:
