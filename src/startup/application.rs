@@ -30,7 +30,7 @@ use crate::{
     http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
     security::hashing::{Capacity, HashingEngine},
     service::{ServiceHandle, operations::reload_metrics::ReloadMetrics, users::saving::Users},
-    storage::{Database, privileges::GrantedRole},
+    storage::Database,
 };
 
 /// Listens on an address. Call this before slower steps, to report a conflict immediately.

@@ -93,7 +93,9 @@ pub(super) fn reloadable_keyring(
     Reloadable::new_async(SETTING, files, move || {
         let (settings, database, keyring) = (settings.clone(), database.clone(), keyring.clone());
         async move {
-            let new = open_keyring(&settings, &database, GrantedRole::Service).await.map_err(reload_error)?;
+            let new = open_keyring(&settings, &database, GrantedRole::Service)
+                .await
+                .map_err(reload_error)?;
             replace(&keyring, new, settings.http.answer_timeout).await;
             Ok(())
         }

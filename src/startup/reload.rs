@@ -156,7 +156,7 @@ impl Reloadable {
     /// Reads the files. `is_news` is false when only a repetition of a failure can follow, which is
     /// not another alarm.
     async fn run(&self, state: &mut State, metrics: &ReloadMetrics, is_news: bool) {
-        state.read = state.seen.clone();
+        state.read.clone_from(&state.seen);
         let result = (self.reload)().await;
         metrics.record(self.setting, result.is_ok());
         state.retry_at = match &result {

@@ -18,7 +18,7 @@ const INTRODUCTION: &str = "\
     `_count`.";
 
 /// Labels with their values. A family without samples does not show its labels.
-const LABELS: [(&str, &str); 4] = [
+const LABELS: [(&str, &str); 5] = [
     ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
     ("keeper_http_certificate_expiry_timestamp_seconds", "`listener`: `http` or `operations`"),
     ("keeper_keyring_key", "`key`: key id; `state`: `writing`, `readable` or `retired`"),
