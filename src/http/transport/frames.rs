@@ -29,7 +29,7 @@ const RESET_PRICE: u32 = 10;
 /// The refill for a request whose response was sent.
 const REQUEST_REFILL: u32 = 20;
 
-/// The bytes of responses for which a peer may send one more WINDOW_UPDATE.
+/// The bytes of responses for which a peer may send one more `WINDOW_UPDATE`.
 const BYTES_PER_UPDATE: usize = 4096;
 
 /// The size below which a DATA frame counts as empty, in bytes.
@@ -213,14 +213,14 @@ impl Frames {
                 self.header.clear();
                 let length = u32::from_be_bytes([0, one, two, three]);
                 self.rest = usize::try_from(length).unwrap_or(usize::MAX);
-                self.begin(kind, flags)?;
+                self.pay(kind, flags)?;
             }
         }
         Ok(())
     }
 
     /// Pays for a frame.
-    fn begin(&mut self, kind: u8, flags: u8) -> Result<(), Flood> {
+    fn pay(&mut self, kind: u8, flags: u8) -> Result<(), Flood> {
         if matches!(kind, HEADERS | CONTINUATION) {
             self.has_open_headers = flags & END_HEADERS == 0;
         }

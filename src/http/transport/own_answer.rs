@@ -1,5 +1,7 @@
 //! Responses that the transport sends itself, because no request reaches the application.
 
+use std::fmt::Write;
+
 use actix_web::http::StatusCode;
 use time::format_description::well_known::Rfc2822;
 
@@ -29,7 +31,8 @@ pub(super) fn own_answer(status: StatusCode, is_https: bool) -> String {
     let date = date.as_deref().map(|date| ("date".to_owned(), date));
     let headers = headers_of(kind).map(|(name, value)| (name.to_string(), value));
     for (name, value) in date.into_iter().chain(headers) {
-        answer.push_str(&format!("{name}: {value}\r\n"));
+        // Writing to a string does not fail.
+        let _ = write!(answer, "{name}: {value}\r\n");
     }
     answer + "\r\n"
 }

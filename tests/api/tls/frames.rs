@@ -41,7 +41,7 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 pub(super) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| {
         let length = u8::try_from(text.len()).ok().filter(|length| *length < 127);
-        [&[length.expect("a short text")], text.as_bytes()].concat()
+        [&[length.unwrap()], text.as_bytes()].concat()
     };
     fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
@@ -65,7 +65,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// The error code of RST_STREAM or GOAWAY.
+    /// The error code of `RST_STREAM` or `GOAWAY`.
     pub(super) fn error(&self) -> u32 {
         let start = if self.kind == GOAWAY { 4 } else { 0 };
         u32::from_be_bytes(self.payload[start..start + 4].try_into().unwrap())
@@ -95,7 +95,7 @@ impl FrameClient {
 
     /// The next frame; `None` at the end of the connection.
     pub(super) async fn receive(&mut self) -> Option<Received> {
-        timeout(PATIENCE, self.read()).await.expect("neither a frame nor the end")
+        timeout(PATIENCE, self.read()).await.unwrap()
     }
 
     async fn read(&mut self) -> Option<Received> {

@@ -1,6 +1,6 @@
 //! Checks the chunks of a body (RFC 9112, section 7.1).
 
-use super::{Violation, head::is_token};
+use super::syntax::{Violation, is_token};
 
 /// The maximum number of bytes in all chunk extensions and trailers of a body. They are ignored.
 const MAXIMUM_EXTRA: u16 = 4096;
@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn extensions_and_trailers_are_limited() {
         let fits = "x".repeat(usize::from(MAXIMUM_EXTRA) - 4);
-        let extension = format!("0;{}", fits);
+        let extension = format!("0;{fits}");
         assert_eq!(check(&extension), Ok((extension.len(), false)));
-        let trailer = format!("{extension}\r\na: {}", "yy");
+        let trailer = format!("{extension}\r\na: yy");
         assert_eq!(check(&trailer), Err(Violation::Malformed));
     }
 }

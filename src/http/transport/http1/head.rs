@@ -2,10 +2,18 @@
 
 use std::mem::MaybeUninit;
 
-use actix_web::http::{Method, Uri};
+use actix_web::http::{Method, Uri, uri::Authority};
 use httparse::{Header, Request, Status};
 
-use super::{Expected, MAXIMUM_HEAD, Violation, chunked::ChunkedBody};
+use super::{
+    chunked::ChunkedBody,
+    expected::Expected,
+    syntax::{Violation, is_token},
+};
+
+/// The maximum size of a request head in bytes. The application refuses a smaller head by its parts
+/// (docs/reference/wire-contract.md#d25-limits), in the format of the client.
+pub(super) const MAXIMUM_HEAD: usize = 64 * 1024;
 
 /// The maximum number of headers, which is that of actix-http.
 const MAXIMUM_HEADERS: usize = 96;
@@ -109,7 +117,7 @@ fn is_target(request: &Request<'_, '_>, host: Option<&[u8]>) -> bool {
         return true;
     }
     let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let authority = uri.authority().map(|authority| authority.as_str());
+    let authority = uri.authority().map(Authority::as_str);
     is_web
         && authority.is_some_and(|authority| {
             !authority.contains('@')
@@ -120,9 +128,4 @@ fn is_target(request: &Request<'_, '_>, host: Option<&[u8]>) -> bool {
 /// True if the line ends in a version that actix-http reads.
 fn is_request_line(line: &[u8]) -> bool {
     line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
-}
-
-/// True for a character of a method or a header name (RFC 9110, section 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

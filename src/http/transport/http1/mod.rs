@@ -5,22 +5,12 @@
 //! request is passed on when its whole head has arrived and the request before it was answered.
 
 mod chunked;
+mod expected;
 mod head;
+mod syntax;
 
-use self::chunked::ChunkedBody;
-
-/// The maximum size of a request head in bytes. The application refuses a smaller head by its parts
-/// (docs/reference/wire-contract.md#d25-limits), in the format of the client.
-const MAXIMUM_HEAD: usize = 64 * 1024;
-
-/// A request that is not passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Violation {
-    /// Its framing is invalid or ambiguous.
-    Malformed,
-    /// Its head is too large, or has too many headers.
-    HeadTooLarge,
-}
+use self::expected::Expected;
+pub(in crate::http) use self::syntax::Violation;
 
 /// The position in a stream of requests.
 #[derive(Debug, Default)]
@@ -29,16 +19,6 @@ pub(super) struct RequestFraming {
     /// The number of bytes of an incomplete head whose lines were checked.
     checked: usize,
     begun: u64,
-}
-
-/// The next part of a request.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Expected {
-    #[default]
-    Head,
-    /// A body with this number of bytes left.
-    Sized(u64),
-    Chunked(ChunkedBody),
 }
 
 impl RequestFraming {
@@ -93,7 +73,7 @@ impl RequestFraming {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{head::MAXIMUM_HEAD, *};
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
