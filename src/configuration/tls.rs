@@ -33,7 +33,7 @@ impl TlsSettings {
         Self {
             section: "http.tls",
             certificate_file: reader.optional("http.tls.certificate_file"),
-            key_file: reader.optional("http.tls.key_file"),
+            key_file: reader.secret_file("http.tls.key_file"),
             additional: reader.get("http.tls.additional"),
             client_ca_file: None,
         }
@@ -44,7 +44,7 @@ impl TlsSettings {
         Self {
             section: "operations.tls",
             certificate_file: reader.optional("operations.tls.certificate_file"),
-            key_file: reader.optional("operations.tls.key_file"),
+            key_file: reader.secret_file("operations.tls.key_file"),
             additional: Vec::new(),
             client_ca_file: reader.optional("operations.tls.client_ca_file"),
         }
