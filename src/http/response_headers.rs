@@ -1,5 +1,5 @@
 //! The security headers of every response, in one table (OWASP Secure Headers Project; ASVS 5.0,
-//! 3.4; docs/reference/wire-contract.md#d36-security-headers).
+//! 3.4; docs/reference/wire-contract.md#d37-security-headers).
 //!
 //! The middleware applies the table to all responses of the application. `transport` applies it to
 //! those that are sent without the application.

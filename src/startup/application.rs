@@ -107,7 +107,8 @@ impl Application {
         let issuer_files = watch_issuers(settings);
         let components = build(settings, database, keyring)?;
         let (database, keyring) = (components.database.clone(), components.keyring.clone());
-        let mut reloadables = reloadable_files(&settings.database, &database);
+        let mut reloadables = std::mem::take(&mut certificates.reloadables);
+        reloadables.extend(reloadable_files(&settings.database, &database));
         reloadables.push(reloadable_keyring(keyring_files, settings, database, keyring));
         if !issuer_files.is_empty() {
             reloadables.push(reloadable_issuers(issuer_files, components.issuers));
@@ -140,7 +141,6 @@ impl Application {
                 settings.authentication.basic_challenge,
             ),
         });
-        let reloadables = std::mem::take(&mut certificates.reloadables);
         Ok(Self {
             listener,
             operations,

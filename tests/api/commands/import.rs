@@ -348,7 +348,6 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
         .await
         .unwrap();
     let keyring = folder.path().join("other.json");
-    let other = app.spawn_instance(&[]).await;
     let import_whole = |passphrase: &str| {
         let mut command = keeper(&["import", archive.to_str().unwrap()]);
         command.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
@@ -359,7 +358,6 @@ async fn a_whole_export_moves_everything_to_another_installation(pool: PgPool) {
     crate::support::run_with_input(generate, "").assert_success();
     import_whole("another passphrase").assert_error("the passphrase is wrong");
     assert_eq!(import_whole("a long passphrase").assert_success().lines().count(), 4);
-    drop(other);
     let keyring = [("KEEPER__KEYRING__FILE", keyring.to_str().unwrap())];
     let other = app.spawn_instance(&keyring).await;
     for (name, password) in [("anna", "anna-password"), ("paul", "paul-password")] {
