@@ -238,6 +238,8 @@ async fn tokens_of_this_service_and_of_an_issuer_are_not_interchangeable(pool: P
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("keyring.json");
     app.command(&["keys", "generate", "--file", foreign.to_str().unwrap()], "").assert_success();
+    // An instance does not start on a database that was written with another keyring.
+    sqlx::raw_sql("TRUNCATE credentials, keys CASCADE").execute(&app.pool).await.unwrap();
     let other = app.spawn_instance(&[("KEEPER__KEYRING__FILE", foreign.to_str().unwrap())]).await;
     assert_token_refused(&other, "a token of another installation", token).await;
 }

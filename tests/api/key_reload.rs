@@ -93,7 +93,7 @@ impl Load {
     }
 }
 
-const USERS: [(i32, &str); 3] = [(2001, "uma"), (2002, "udo"), (2003, "una")];
+const USERS: [(i32, &str); 3] = [(2001, "uma"), (2002, "ulla"), (2003, "una")];
 
 async fn app_with_users(pool: PgPool, variables: &[(&str, &str)]) -> TestApp {
     let app = TestApp::spawn_with(pool, variables, "").await;

@@ -32,6 +32,7 @@ const ALWAYS: [(&str, &str); 7] = [
 ];
 
 /// What the headers of a response depend on.
+#[expect(clippy::struct_excessive_bools, reason = "independent properties")]
 #[derive(Debug, Clone, Copy, Default)]
 struct Kind {
     is_page: bool,
