@@ -171,6 +171,9 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
     if matches!(namespace, ResolveResult::Unknown(_)) || !is_name(start.name().as_ref()) {
         return Err(BodyError::NotXml);
     }
+    if !are_attributes_separated(start.attributes_raw()) {
+        return Err(BodyError::NotXml);
+    }
     let mut is_nil = false;
     for (index, attribute) in start.attributes().enumerate() {
         let attribute = attribute.map_err(|_| BodyError::NotXml)?;
@@ -194,6 +197,22 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
     }
     let name = name.as_ref().to_owned();
     Ok(Element { name, is_nil, text: Zeroizing::default(), children: Vec::new() })
+}
+
+/// True when white space precedes every attribute (XML 1.0, section 3.1), which quick-xml does not
+/// check.
+fn are_attributes_separated(attributes: &str) -> bool {
+    let mut open_quote = None;
+    let mut is_after_value = false;
+    attributes.chars().all(|c| {
+        let is_separated = !is_after_value || c.is_ascii_whitespace();
+        is_after_value = open_quote == Some(c);
+        open_quote = match open_quote {
+            Some(quote) => Some(quote).filter(|quote| *quote != c),
+            None => Some(c).filter(|c| matches!(c, '"' | '\'')),
+        };
+        is_separated
+    })
 }
 
 /// True for a name with at most one prefix (Namespaces in XML, section 4). Characters outside ASCII
@@ -276,6 +295,8 @@ mod tests {
             "<R>\u{0}</R>",
             "<R>\u{1}</R>",
             "<R a='1' a='2'/>",
+            "<R a='1'b='2'/>",
+            "<R a=\"1\"b='2'></R>",
             "<R a=1/>",
             "<R>x<V/></R>",
             "{}",
