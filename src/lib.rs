@@ -40,6 +40,21 @@ pub mod bench_support {
     };
 }
 
+/// Parsers for the targets in `fuzz/`.
+#[cfg(feature = "fuzz")]
+pub mod fuzz_support {
+    pub use crate::{
+        cli::fuzz_support::*, configuration::fuzz_support::*, domain::fuzz_support::*,
+        http::fuzz_support::*, security::fuzz_support::*, storage::fuzz_support::*,
+    };
+
+    /// True for a valid log filter.
+    #[must_use]
+    pub fn is_log_filter(text: &str) -> bool {
+        crate::log_filter::parse(text).is_ok()
+    }
+}
+
 pub use cli::run;
 pub use configuration::{Problem, Problems, Settings};
 pub use http::{Access, RouteDescription, describe_routes};

@@ -33,3 +33,5 @@ mod user;
 mod user_argument;
 
 pub use self::command_line::run;
+#[cfg(feature = "fuzz")]
+pub(crate) use self::import::fuzz_support;

@@ -42,7 +42,7 @@ pub(crate) fn effective_settings() -> Result<String, Problems> {
     Ok(effective::to_toml(&reader))
 }
 
-fn read(
+pub(super) fn read(
     file: Option<&Path>,
     variables: HashMap<String, String>,
 ) -> Result<(Settings, Reader), Problems> {

@@ -10,6 +10,8 @@ mod descriptions;
 mod durations;
 mod effective;
 mod environment;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 mod issuers;
 mod master_keys;
 mod network;

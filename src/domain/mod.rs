@@ -13,6 +13,8 @@ pub(crate) mod client_info;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod encoding;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 pub(crate) mod host_name;
 pub(crate) mod invalid_field;
 pub(crate) mod new_login_name;

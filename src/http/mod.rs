@@ -21,6 +21,8 @@ mod documents;
 mod error;
 mod error_descriptions;
 mod error_rendering;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 mod head_limits;
 mod headers;
 mod health;

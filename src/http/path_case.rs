@@ -27,7 +27,7 @@ pub(super) fn folded_path(path: &str) -> String {
 }
 
 /// The URI with a normalized path; `None` when the path is already normalized.
-fn folded(uri: &Uri) -> Option<Uri> {
+pub(super) fn folded(uri: &Uri) -> Option<Uri> {
     let mut target = folded_path(uri.path());
     if target == uri.path() {
         return None;

@@ -46,6 +46,12 @@ impl SecretHeaders {
         self.0.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value)
     }
 
+    /// Headers of a fuzz target. Names without secrets are ignored.
+    #[cfg(feature = "fuzz")]
+    pub(super) fn of(lines: impl Iterator<Item = (&'static str, HeaderValue)>) -> Self {
+        Self(lines.filter(|(name, _)| SECRETS.contains(name)).collect())
+    }
+
     /// Every header with its name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValue)> {
         self.0.iter().map(|(name, value)| (*name, value))

@@ -66,14 +66,23 @@ impl<W: Write> ArchiveWriter<W> {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    pub(crate) fn new(mut out: W, passphrase: &SecretString) -> Result<Self, ArchiveError> {
+    pub(crate) fn new(out: W, passphrase: &SecretString) -> Result<Self, ArchiveError> {
+        Self::with_cost(out, passphrase, COST)
+    }
+
+    /// As [`Self::new`], with another cost of a guess.
+    pub(super) fn with_cost(
+        mut out: W,
+        passphrase: &SecretString,
+        cost: HashParameters,
+    ) -> Result<Self, ArchiveError> {
         if passphrase.expose_secret().len() < MINIMUM_PASSPHRASE {
             return Err(ArchiveError::ShortPassphrase);
         }
         let (salt, nonce) = (random_bytes::<SALT_LENGTH>()?, random_bytes::<NONCE_LENGTH>()?);
-        let numbers = [COST.memory_kib, COST.iterations, COST.parallelism].map(u32::to_be_bytes);
+        let numbers = [cost.memory_kib, cost.iterations, cost.parallelism].map(u32::to_be_bytes);
         let header = [MAGIC, &numbers.concat(), &salt, &nonce].concat();
-        let stream = EncryptorBE32::from_aead(cipher(passphrase, &salt, COST)?, &nonce.into());
+        let stream = EncryptorBE32::from_aead(cipher(passphrase, &salt, cost)?, &nonce.into());
         out.write_all(&header)?;
         let chunk = Zeroizing::new(Vec::with_capacity(CHUNK));
         Ok(Self { out, header, stream, chunk })

@@ -12,6 +12,8 @@ pub(crate) mod audit_chain;
 #[cfg(feature = "bench")]
 pub(crate) mod bench_support;
 pub(crate) mod common_passwords;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 pub(crate) mod generated_password;
 pub(crate) mod hashing;
 pub(crate) mod identifier;

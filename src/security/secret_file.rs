@@ -193,6 +193,13 @@ fn read_acl(owner: u32, group: u32, list: &[u8]) -> Option<Vec<Grant>> {
     Some(grants)
 }
 
+/// True when a file with this access control list is refused; `None` when the list is invalid.
+#[cfg(feature = "fuzz")]
+pub(super) fn refuses_acl(owner: u32, group: u32, list: &[u8]) -> Option<bool> {
+    let process = Process { user: 1000, groups: vec![1000] };
+    Some(process.refuse(&read_acl(owner, group, list)?).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,8 @@ mod database;
 mod database_url;
 pub(crate) mod diagnostics;
 mod error;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 mod grants;
 pub(crate) mod installation;
 pub(crate) mod keys;

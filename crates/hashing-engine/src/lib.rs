@@ -56,6 +56,8 @@ mod event;
 mod fair_queue;
 mod fairness_key;
 mod formats;
+#[cfg(feature = "fuzz")]
+pub mod fuzz_support;
 mod hash_parameters;
 mod hasher;
 mod job;

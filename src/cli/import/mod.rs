@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod command;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz_support;
 mod line;
 mod problem;
 mod reader;

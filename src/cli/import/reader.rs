@@ -141,7 +141,7 @@ impl Lines {
     }
 
     /// Reads the next line that is not blank.
-    fn next(&mut self) -> Result<Option<RawLine>, Failure> {
+    pub(super) fn next(&mut self) -> Result<Option<RawLine>, Failure> {
         while let Some(text) = self.read()? {
             let is_blank = text.as_ref().is_ok_and(|text| text.trim_ascii().is_empty());
             if !is_blank {

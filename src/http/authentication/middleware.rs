@@ -104,7 +104,9 @@ pub(in crate::http) fn refused(error: AuthenticationError) -> ApiError {
 
 /// The credential that the request presents: one header of a supported scheme, or the session
 /// cookie.
-fn credential(headers: &SecretHeaders) -> Result<PresentedCredential, ApiError> {
+pub(in crate::http) fn credential(
+    headers: &SecretHeaders,
+) -> Result<PresentedCredential, ApiError> {
     let authorization = headers.single(AUTHORIZATION.as_str());
     match authorization.map_err(|error| UnreadableCredential::Header("Authorization", error))? {
         Some(text) => Ok(read(text)?),

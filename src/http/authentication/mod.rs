@@ -8,4 +8,6 @@ mod so_ticket;
 mod unreadable;
 
 pub(crate) use self::middleware::challenges;
+#[cfg(feature = "fuzz")]
+pub(super) use self::middleware::credential;
 pub(super) use self::middleware::{authenticate, client_info, refused};

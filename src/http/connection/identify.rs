@@ -87,7 +87,7 @@ impl Connection {
 
 /// The host of the request (RFC 9112, section 3.2): that of the request target, else that of
 /// `Host`, which may be empty.
-fn host(request: &ServiceRequest) -> Result<Option<String>, &'static str> {
+pub(super) fn host(request: &ServiceRequest) -> Result<Option<String>, &'static str> {
     let named = headers::single(request.headers(), &HOST).map_err(|_| "Host")?;
     let named = named.filter(|host| !host.is_empty()).map(parse_host);
     let named = named.map(|host| host.ok_or("Host")).transpose()?;

@@ -85,7 +85,7 @@ pub(in crate::http) async fn save_credential(
 }
 
 impl SaveCredentialRequest {
-    fn into_unchecked(self) -> Result<UncheckedSaveCredential, InvalidField> {
+    pub(in crate::http) fn into_unchecked(self) -> Result<UncheckedSaveCredential, InvalidField> {
         let required = || InvalidField::new("Credential", Reason::Required);
         let credential = self.credential.ok_or_else(required)?.into_unchecked();
         Ok(UncheckedSaveCredential { user_id: self.user_id, credential })

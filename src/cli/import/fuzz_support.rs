@@ -1,0 +1,63 @@
+//! Lines and files of an import, for fuzz targets.
+
+use std::path::Path;
+
+use super::{
+    checkpoint::Checkpoint,
+    line,
+    reader::{Lines, Source},
+};
+use crate::domain::credential_type::{CredentialTypes, PASSWORD};
+
+/// What a line says about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedLine {
+    /// The login name as given.
+    pub login_name: String,
+    /// The id.
+    pub user_id: Option<i32>,
+    /// The types of the credentials with a value or a hash.
+    pub credential_types: Vec<String>,
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// The text of the error.
+pub fn read_line(text: &[u8]) -> Result<ImportedLine, String> {
+    let types = CredentialTypes::new(Vec::new(), PASSWORD).ok_or("no types")?;
+    let user = line::parse(text, &types).map_err(|error| error.to_string())?;
+    let credentials = user.members.credentials.iter();
+    Ok(ImportedLine {
+        login_name: user.login_name.as_str().to_owned(),
+        user_id: user.user_id.map(|id| id.as_i32()),
+        credential_types: credentials
+            .map(|credential| credential.credential_type.as_str().to_owned())
+            .collect(),
+    })
+}
+
+/// The numbers and the texts of the lines of a file that are not blank; `None` for a line that is
+/// too long. The last number is that of the bytes.
+///
+/// # Errors
+/// The text of the error.
+pub fn read_file(path: &Path, after: u64) -> Result<(Vec<(u64, Option<Vec<u8>>)>, u64), String> {
+    let failed = |error: crate::cli::output::Failure| error.to_string();
+    let mut lines = Lines::open(&Source::File(path.to_owned()), after).map_err(failed)?;
+    let mut read = Vec::new();
+    while let Some(line) = lines.next().map_err(failed)? {
+        read.push((line.number, line.text.ok().map(|text| text.to_vec())));
+    }
+    Ok((read, lines.position()))
+}
+
+/// The number of lines that the checkpoint beside an imported file has as completed.
+///
+/// # Errors
+/// The text of the error.
+pub fn read_checkpoint(imported: &Path) -> Result<u64, String> {
+    let source = Source::File(imported.to_owned());
+    let opened = Checkpoint::open(&source).map_err(|error| error.to_string())?;
+    Ok(opened.map_or(0, |checkpoint| checkpoint.lines()))
+}

@@ -1,0 +1,48 @@
+//! Names, hosts, origins and texts, for fuzz targets.
+
+use super::{
+    host_name::is_host_name, new_login_name::NewLoginName, origin_pattern::OriginPattern,
+    text::nfkc_case_fold, user::LoginName,
+};
+
+/// The canonical form of a login name.
+///
+/// # Errors
+/// The text of the error.
+pub fn login_name(text: &str) -> Result<String, String> {
+    let name = LoginName::parse(text).map_err(|error| error.to_string())?;
+    Ok(name.canonical().to_owned())
+}
+
+/// A new login name with a number appended.
+///
+/// # Errors
+/// The text of the error.
+pub fn new_login_name(text: &str, number: u32) -> Result<String, String> {
+    let name = NewLoginName::parse(text).map_err(|error| error.to_string())?;
+    Ok(name.variant(number).as_str().to_owned())
+}
+
+/// The valid login name that is most similar to a text.
+#[must_use]
+pub fn similar_login_name(text: &str) -> Option<String> {
+    NewLoginName::similar_to(text).map(|name| name.as_str().to_owned())
+}
+
+/// The form in which names are compared.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    nfkc_case_fold(text)
+}
+
+/// True for the name of a host.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    is_host_name(text)
+}
+
+/// True when an origin matches a pattern; `None` when the pattern is invalid.
+#[must_use]
+pub fn origin_matches(pattern: &str, origin: &str) -> Option<bool> {
+    OriginPattern::parse(pattern).map(|pattern| pattern.matches(origin))
+}

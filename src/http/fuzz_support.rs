@@ -1,0 +1,179 @@
+//! The parsers of request heads and bodies, for fuzz targets.
+
+use std::{error::Error, net::IpAddr};
+
+use actix_web::{
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    test::TestRequest,
+};
+use ipnet::IpNet;
+use secrecy::SecretString;
+use time::OffsetDateTime;
+use wire_formats::{Charset, Format};
+
+use super::{
+    agents::user::save_credential::SaveCredentialRequest,
+    authentication, connection, hosts,
+    localization::{Language, TimeZone, format_moment},
+    path_case, query,
+    secret_headers::SecretHeaders,
+};
+use crate::domain::{
+    credential_type::{CredentialTypes, PASSWORD},
+    principal::PresentedCredential,
+    save_credential::{NewSecret, SaveCredential},
+};
+
+/// A header line: name and value.
+pub type Line<'head> = (&'static str, &'head [u8]);
+
+/// The credential that a request presents.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Presented {
+    Password { name: String, password: SecretString },
+    Ticket(SecretString),
+    Token(SecretString),
+    Session { cookie: SecretString, xsrf: SecretString },
+}
+
+/// The caller of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The address.
+    pub address: IpAddr,
+    /// True when a hop used TLS.
+    pub is_https: bool,
+    /// The host with its port, as a proxy forwarded it.
+    pub host: Option<String>,
+}
+
+/// A checked request to save a credential.
+#[derive(Debug)]
+pub struct CheckedSave {
+    /// The user.
+    pub user_id: i32,
+    /// The name of the credential type.
+    pub credential_type: String,
+    /// The value in the form that is hashed.
+    pub value: SecretString,
+    /// The text that is shown.
+    pub display_value: Option<String>,
+}
+
+/// Reads the credential from the header lines of a request.
+///
+/// # Errors
+/// The texts of the error and of its causes, as they are logged.
+pub fn credential(lines: &[Line<'_>]) -> Result<Presented, String> {
+    let lines = lines.iter().filter_map(|(name, value)| {
+        HeaderValue::from_bytes(value).ok().map(|value| (*name, value))
+    });
+    match authentication::credential(&SecretHeaders::of(lines)) {
+        Ok(PresentedCredential::Password { name, password }) => {
+            Ok(Presented::Password { name, password })
+        }
+        Ok(PresentedCredential::Ticket(ticket)) => Ok(Presented::Ticket(ticket)),
+        Ok(PresentedCredential::Token(token)) => Ok(Presented::Token(token)),
+        Ok(PresentedCredential::Session { cookie, xsrf }) => {
+            Ok(Presented::Session { cookie, xsrf })
+        }
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+/// Identifies the caller behind trusted proxies.
+///
+/// # Errors
+/// The name of the invalid header.
+pub fn caller(lines: &[Line<'_>], peer: IpAddr, trusted: &[IpNet]) -> Result<Caller, &'static str> {
+    let is_trusted = |address| trusted.iter().any(|network| network.contains(&address));
+    let (address, is_https, host) =
+        connection::fuzz_support::forwarded(&map(lines), peer, is_trusted)?;
+    Ok(Caller { address, is_https, host })
+}
+
+/// The host of a request with these lines, and without its port.
+///
+/// # Errors
+/// The name of the invalid header.
+pub fn host(lines: &[Line<'_>]) -> Result<Option<(String, String)>, &'static str> {
+    let mut request = TestRequest::default();
+    for (name, value) in &map(lines) {
+        request = request.append_header((name, value));
+    }
+    let host = connection::fuzz_support::host(&request.to_srv_request())?;
+    Ok(host.map(|host| (host.clone(), hosts::without_port(&host).to_owned())))
+}
+
+/// The tag of the language that a request selects, and a text in it.
+#[must_use]
+pub fn language(lines: &[Line<'_>]) -> (String, String) {
+    let language = Language::of(&map(lines));
+    (language.tag(), language.page("error-unauthenticated", &[]))
+}
+
+/// The name of the time zone that a request selects, and a moment in it.
+#[must_use]
+pub fn time_zone(lines: &[Line<'_>], moment: OffsetDateTime) -> (Option<String>, String) {
+    let zone = TimeZone::of(&map(lines));
+    let text = format_moment(moment, zone.as_ref());
+    (zone.map(|zone| zone.name().to_owned()), text)
+}
+
+/// The user id in the query of a request target, and the target with a normalized path. `None` when
+/// the target is not a URI.
+#[must_use]
+pub fn target(text: &str) -> Option<(Result<i32, String>, String)> {
+    let uri: actix_web::http::Uri = text.parse().ok().filter(|_| text.starts_with('/'))?;
+    let request = TestRequest::with_uri(text).to_http_request();
+    let user_id = query::user_id(&request, "userId");
+    let folded = path_case::folded(&uri).unwrap_or(uri);
+    let user_id = user_id.map(|id| id.as_i32()).map_err(|error| error.to_string());
+    Some((user_id, folded.to_string()))
+}
+
+/// Reads and checks a body of `SaveCredential`.
+///
+/// # Errors
+/// The text of the error.
+pub fn read_save(body: &[u8], format: Format, charset: Charset) -> Result<CheckedSave, String> {
+    let request: SaveCredentialRequest =
+        wire_formats::read(body, format, charset).map_err(|error| error.to_string())?;
+    let types = CredentialTypes::new(Vec::new(), PASSWORD).ok_or("no types")?;
+    let checked = request.into_unchecked().and_then(|unchecked| unchecked.check(&types));
+    let SaveCredential { user_id, credential } = checked.map_err(|error| error.to_string())?;
+    let value = match credential.secret {
+        NewSecret::Value(value) => value.secret().clone(),
+        NewSecret::Hash(hash) => hash,
+    };
+    Ok(CheckedSave {
+        user_id: user_id.as_i32(),
+        credential_type: credential.credential_type.as_str().to_owned(),
+        value,
+        display_value: credential.display_value.map(|text| text.as_str().to_owned()),
+    })
+}
+
+/// A header map of the lines that are valid.
+fn map(lines: &[Line<'_>]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in lines {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            map.append(HeaderName::from_static(name), value);
+        }
+    }
+    map
+}
+
+/// The texts of an error and of its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
