@@ -60,17 +60,32 @@ pub(crate) fn parse(text: &str) -> Result<BodyTree, BodyError> {
     }
 }
 
-/// Checks that a declaration names an existing version and a supported charset. The charset may
-/// differ from that of the body: some programs declare UTF-16 and send UTF-8, and the two are
-/// unambiguous.
+/// Checks a declaration (XML 1.0, section 2.8), which must name an existing version and may name a
+/// supported charset. The charset may differ from that of the body: some programs declare UTF-16 and
+/// send UTF-8, and the two are unambiguous.
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), BodyError> {
-    let version = declaration.version().map_err(|_| BodyError::NotXml)?;
-    if !matches!(version.as_ref(), "1.0" | "1.1") {
-        return Err(BodyError::NotXml);
+    let content = BytesStart::from_content(&**declaration, "xml".len());
+    let mut remaining = ["version", "encoding", "standalone"].into_iter();
+    let mut has_version = false;
+    for attribute in content.attributes() {
+        let attribute = attribute.map_err(|_| BodyError::NotXml)?;
+        let (name, value) = (attribute.key.as_ref(), attribute.value.as_ref());
+        let is_valid = match remaining.find(|known| *known == name) {
+            Some("version") => matches!(value, "1.0" | "1.1"),
+            Some("encoding") if Charset::find(value).is_none() => {
+                return Err(BodyError::UnsupportedCharset);
+            }
+            Some("encoding") => true,
+            Some(_) => matches!(value, "yes" | "no"),
+            None => false,
+        };
+        has_version |= name == "version";
+        if !is_valid {
+            return Err(BodyError::NotXml);
+        }
     }
-    let encoding = declaration.encoding().transpose().map_err(|_| BodyError::NotXml)?;
-    let is_supported = encoding.is_none_or(|name| Charset::find(&name).is_some());
-    if is_supported { Ok(()) } else { Err(BodyError::UnsupportedCharset) }
+    let is_valid = has_version && are_attributes_separated(content.attributes_raw());
+    if is_valid { Ok(()) } else { Err(BodyError::NotXml) }
 }
 
 /// True for the name of a processing instruction.
@@ -329,6 +344,12 @@ mod tests {
             "<? ?>",
             "<?xml version='9.9'?>",
             "<?xml foo?>",
+            "<?xml encoding='utf-8'?>",
+            "<?xml version='1.0'?x='1'?>",
+            "<?xml version='1.0' xmlns='urn:x'?>",
+            "<?xml version='1.0'encoding='utf-8'?>",
+            "<?xml version='1.0' standalone='maybe'?>",
+            "<?xml version='1.0' standalone='yes' encoding='utf-8'?>",
         ] {
             assert_eq!(parse(&format!("{before}<R/>")), Err(BodyError::NotXml), "{before}");
         }
