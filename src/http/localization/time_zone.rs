@@ -57,7 +57,8 @@ impl TimeZone {
     fn local(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         let zone = tzdb::tz_by_name(&self.database_name)?;
         let seconds = zone.find_local_time_type(moment.unix_timestamp()).ok()?.ut_offset();
-        Some(moment.to_offset(UtcOffset::from_whole_seconds(seconds).ok()?))
+        // RFC 3339 has no seconds of an offset. Local mean time had them before time zones.
+        Some(moment.to_offset(UtcOffset::from_whole_seconds(seconds / 60 * 60).ok()?))
     }
 }
 
@@ -100,5 +101,14 @@ mod tests {
         assert_eq!(format(summer, None), "2025-06-15T15:06:40Z");
         assert_eq!(format(summer, new_york.as_ref()), "2025-06-15T11:06:40-04:00");
         assert_eq!(format(winter, new_york.as_ref()), "2025-12-06T00:46:40-05:00");
+    }
+
+    #[test]
+    fn local_mean_time_is_written_with_whole_minutes() {
+        // New York was 4:56:02 behind Greenwich; RFC 3339 has no seconds of an offset.
+        let before_zones = OffsetDateTime::from_unix_timestamp(-3_000_000_000).unwrap();
+        let text = format(before_zones, zone("460").as_ref());
+        assert_eq!(text, "1874-12-07T13:44:00-04:56");
+        assert_eq!(OffsetDateTime::parse(&text, &Rfc3339), Ok(before_zones));
     }
 }
