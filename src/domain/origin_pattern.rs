@@ -25,7 +25,7 @@ impl OriginPattern {
         if pattern == "*" {
             return Some(Self { parts: None });
         }
-        let pattern = pattern.to_lowercase();
+        let pattern = pattern.to_ascii_lowercase();
         let (scheme, authority) = pattern.split_once("://")?;
         let (authority, any_port) = match authority.strip_suffix('*') {
             Some(rest) => (rest.strip_suffix(':').unwrap_or(rest), true),
@@ -53,7 +53,7 @@ impl OriginPattern {
     /// True when the origin matches.
     pub(crate) fn matches(&self, origin: &str) -> bool {
         let Some(parts) = &self.parts else { return true };
-        let origin = origin.to_lowercase();
+        let origin = origin.to_ascii_lowercase();
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let (host, port) = split_port(authority);
         let is_own_host = if parts.with_subdomains {
@@ -87,6 +87,8 @@ mod tests {
             ("https://app.example", "https://app.example:8443", false),
             ("https://app.example", "https://app.example.evil", false),
             ("https://app.example", "null", false),
+            // U+212A, the Kelvin sign, is not a spelling of k.
+            ("https://keeper.example", "https://\u{212a}eeper.example", false),
             ("https://app.example:8443", "https://app.example:8443", true),
             ("https://app.example:443", "https://app.example", true),
             ("http://localhost*", "http://localhost", true),
@@ -122,6 +124,7 @@ mod tests {
             "https://a:b:1",
             "https://[::1",
             "https://bücher.example",
+            "https://\u{212a}eeper.example",
             "https://user@a.example",
         ] {
             assert_eq!(OriginPattern::parse(pattern), None, "{pattern}");
