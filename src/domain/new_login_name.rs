@@ -66,6 +66,8 @@ impl NewLoginName {
         let valid: String = text.chars().filter(is_valid).collect();
         let mut valid: String = valid.trim().chars().take(MAXIMUM_LOGIN_NAME).collect();
         while !valid.is_empty() {
+            // A shorter name may end with a space inside the longer one.
+            valid.truncate(valid.trim_end().len());
             if let Ok(name) = Self::parse(&valid) {
                 return Some(name);
             }
@@ -132,6 +134,10 @@ mod tests {
             let found = NewLoginName::similar_to(text);
             assert_eq!(found.as_ref().map(NewLoginName::as_str), near, "{text:?}");
         }
+        // Cut behind a space.
+        let letters = "a".repeat(238);
+        let found = NewLoginName::similar_to(&format!("{letters} b"));
+        assert_eq!(found.as_ref().map(NewLoginName::as_str), Some(letters.as_str()));
         let long = NewLoginName::parse(&"å".repeat(239)).unwrap();
         assert_eq!(long.variant(7).as_str(), format!("{}7", "å".repeat(238)));
     }
