@@ -1,8 +1,12 @@
 //! Settings of a file and of variables, for fuzz targets.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use super::{descriptions::describe_settings, effective, environment, problem::Problems};
+use super::{
+    descriptions::{SettingDescription, describe_settings},
+    effective, environment,
+    problem::Problems,
+};
 
 /// Reads settings, and writes the effective ones as TOML.
 ///
@@ -10,14 +14,14 @@ use super::{descriptions::describe_settings, effective, environment, problem::Pr
 /// All problems.
 pub fn effective(
     file: Option<&Path>,
-    variables: HashMap<String, String>,
+    variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<String, Problems> {
-    let (_, reader) = environment::read(file, variables)?;
+    let (_, reader) = environment::read(file, variables.into_iter().collect())?;
     Ok(effective::to_toml(&reader))
 }
 
 /// The names of all settings, as `section.name`.
 #[must_use]
 pub fn setting_names() -> Vec<String> {
-    describe_settings().iter().map(|setting| setting.full_name()).collect()
+    describe_settings().iter().map(SettingDescription::full_name).collect()
 }

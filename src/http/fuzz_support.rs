@@ -22,6 +22,7 @@ use crate::domain::{
     credential_type::{CredentialTypes, PASSWORD},
     principal::PresentedCredential,
     save_credential::{NewSecret, SaveCredential},
+    user::UserId,
 };
 
 /// A header line: name and value.
@@ -129,7 +130,7 @@ pub fn target(text: &str) -> Option<(Result<i32, String>, String)> {
     let request = TestRequest::with_uri(text).to_http_request();
     let user_id = query::user_id(&request, "userId");
     let folded = path_case::folded(&uri).unwrap_or(uri);
-    let user_id = user_id.map(|id| id.as_i32()).map_err(|error| error.to_string());
+    let user_id = user_id.map(UserId::as_i32).map_err(|error| error.to_string());
     Some((user_id, folded.to_string()))
 }
 

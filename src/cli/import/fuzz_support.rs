@@ -7,7 +7,13 @@ use super::{
     line,
     reader::{Lines, Source},
 };
-use crate::domain::credential_type::{CredentialTypes, PASSWORD};
+use crate::{
+    cli::output::Failure,
+    domain::{
+        credential_type::{CredentialTypes, PASSWORD},
+        user::UserId,
+    },
+};
 
 /// What a line says about a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,20 +36,22 @@ pub fn read_line(text: &[u8]) -> Result<ImportedLine, String> {
     let credentials = user.members.credentials.iter();
     Ok(ImportedLine {
         login_name: user.login_name.as_str().to_owned(),
-        user_id: user.user_id.map(|id| id.as_i32()),
+        user_id: user.user_id.map(UserId::as_i32),
         credential_types: credentials
             .map(|credential| credential.credential_type.as_str().to_owned())
             .collect(),
     })
 }
 
-/// The numbers and the texts of the lines of a file that are not blank; `None` for a line that is
-/// too long. The last number is that of the bytes.
+/// The number and the text of a line; `None` when it is too long.
+pub type NumberedLine = (u64, Option<Vec<u8>>);
+
+/// The lines of a file that are not blank, and the number of bytes.
 ///
 /// # Errors
 /// The text of the error.
-pub fn read_file(path: &Path, after: u64) -> Result<(Vec<(u64, Option<Vec<u8>>)>, u64), String> {
-    let failed = |error: crate::cli::output::Failure| error.to_string();
+pub fn read_file(path: &Path, after: u64) -> Result<(Vec<NumberedLine>, u64), String> {
+    let failed = |error: Failure| error.to_string();
     let mut lines = Lines::open(&Source::File(path.to_owned()), after).map_err(failed)?;
     let mut read = Vec::new();
     while let Some(line) = lines.next().map_err(failed)? {
