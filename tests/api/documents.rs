@@ -7,8 +7,8 @@ use std::{
 };
 
 /// Folders that hold no text of this repository.
-const SKIPPED: [&str; 7] =
-    [".git", ".venv", "__pycache__", "data", "node_modules", "secrets", "target"];
+const SKIPPED: [&str; 8] =
+    [".git", ".venv", "__pycache__", "corpus", "data", "node_modules", "secrets", "target"];
 
 /// Documents that are not part of this repository, without their extension.
 const OUTSIDE: [&str; 6] =

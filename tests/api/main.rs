@@ -27,6 +27,7 @@ mod deployment;
 mod descriptions;
 mod documents;
 mod formats;
+mod fuzzing;
 mod guessing;
 mod hashing;
 mod headers;
