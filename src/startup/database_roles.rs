@@ -43,14 +43,16 @@ pub async fn grant_roles(settings: &Settings, database: &Database) -> Result<(),
     let mut connection = database.connection().await?;
     for (role, name) in roles {
         let left = role_privileges::compare(&mut connection, Some(name), role).await?;
-        // Privileges on the schema or the database, or those that a third role granted.
+        // Privileges on the schema or the database, those that a third role granted, or those of a
+        // role that it is a member of.
         if left != PrivilegeDifference::default() {
             tracing::warn!(
                 setting = setting(role),
                 excess = summary(left.excess.iter()),
                 missing = summary(left.missing.iter()),
                 "the privileges of a database role cannot be set completely; set these as the owner \
-                 of the schema and the database, or as a superuser"
+                 of the schema and the database, or as a superuser, or revoke its memberships in \
+                 other roles"
             );
         }
     }

@@ -20,17 +20,38 @@ pub(crate) struct PrivilegeDifference {
     pub(crate) excess: BTreeSet<String>,
 }
 
+impl PrivilegeDifference {
+    fn add(&mut self, entry: String, is_needed: bool, is_held: bool, is_reachable: bool) {
+        if is_needed && !is_held {
+            self.missing.insert(entry);
+        } else if !is_needed && is_reachable {
+            self.excess.insert(entry);
+        }
+    }
+}
+
 /// A privilege that a role has or lacks on a table of the service.
 struct TableRow {
     relation: String,
     /// `None`: a privilege on the whole table.
     column: Option<String>,
     privilege: String,
+    /// Applies to the connection, or to statements of the role.
     is_held: bool,
+    /// Applies now, or after `SET ROLE` or `RESET ROLE`.
+    is_reachable: bool,
 }
 
-/// Compares the privileges of a role, by default those that apply to the connection, with those
-/// that `needed` has. Privileges of PUBLIC and of inherited roles count.
+/// A privilege that a role has or lacks on anything else.
+struct OtherRow {
+    entry: String,
+    is_held: bool,
+    is_reachable: bool,
+}
+
+/// Compares the privileges of a role, by default those of the connection, with those that `needed`
+/// has. Privileges of PUBLIC and of inherited roles count. Privileges that the role or the session
+/// can use only after `SET ROLE` or `RESET ROLE` are excessive, but do not replace missing ones.
 ///
 /// # Errors
 /// When a query fails.
@@ -47,22 +68,14 @@ pub(crate) async fn compare(
             granted.iter().any(|one| one.includes(&row.privilege, row.column.as_deref()));
         let column = row.column.map(|column| format!(" ({column})")).unwrap_or_default();
         let entry = format!("{}{column} ON {}", row.privilege, row.relation);
-        match (is_needed, row.is_held) {
-            (true, false) => drop(difference.missing.insert(entry)),
-            (false, true) => drop(difference.excess.insert(entry)),
-            (true, true) | (false, false) => {}
-        }
+        difference.add(entry, is_needed, row.is_held, row.is_reachable);
     }
     let others = list_on_others(connection, role).await?;
     let of_sequence = format!("USAGE ON SEQUENCE {USER_ID_SEQUENCE}");
-    for (entry, is_held) in others {
+    for OtherRow { entry, is_held, is_reachable } in others {
         let is_needed = entry == "USAGE ON the schema"
             || (needed == GrantedRole::Service && entry == of_sequence);
-        match (is_needed, is_held) {
-            (true, false) => drop(difference.missing.insert(entry)),
-            (false, true) => drop(difference.excess.insert(entry)),
-            (true, true) | (false, false) => {}
-        }
+        difference.add(entry, is_needed, is_held, is_reachable);
     }
     Ok(difference)
 }
@@ -80,18 +93,32 @@ async fn list_on_tables(
                                                  WHERE oid = pg_catalog.to_regclass('users'))
                  AND relkind IN ('r', 'p', 'v', 'm', 'f')
            ),
-           examined AS (SELECT coalesce($1, current_user)::name AS role)
-           SELECT relation AS "relation!", attname::text AS "column", privilege AS "privilege!",
-                  pg_catalog.has_column_privilege(role, t.oid, attnum, privilege) AS "is_held!"
-           FROM examined, tables t
-           JOIN pg_attribute ON attrelid = t.oid AND attnum > 0 AND NOT attisdropped,
-                pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS privilege
-           UNION ALL
-           SELECT relation, NULL, privilege, pg_catalog.has_table_privilege(role, t.oid, privilege)
-           FROM examined, tables t,
-                pg_catalog.unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER', 'MAINTAIN']) AS privilege
-           WHERE privilege <> 'MAINTAIN'
-              OR pg_catalog.current_setting('server_version_num')::int >= 170000"#,
+           examined AS (
+               -- A superuser has every privilege already.
+               SELECT r.oid AS role, r.rolname = coalesce($1, current_user) AS applies
+               FROM pg_roles e JOIN pg_roles r ON pg_catalog.pg_has_role(e.oid, r.oid, 'MEMBER')
+               WHERE e.rolname = coalesce($1, session_user)
+                 AND (r.oid = e.oid OR r.rolname = coalesce($1, current_user) OR NOT e.rolsuper)
+           ),
+           privileges AS (
+               SELECT relation, attname::text AS column_name, privilege, applies,
+                      pg_catalog.has_column_privilege(role, t.oid, attnum, privilege) AS held
+               FROM examined, tables t
+               JOIN pg_attribute ON attrelid = t.oid AND attnum > 0 AND NOT attisdropped,
+                    pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS privilege
+               UNION ALL
+               SELECT relation, NULL, privilege, applies,
+                      pg_catalog.has_table_privilege(role, t.oid, privilege)
+               FROM examined, tables t,
+                    pg_catalog.unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER', 'MAINTAIN'])
+                        AS privilege
+               WHERE privilege <> 'MAINTAIN'
+                  OR pg_catalog.current_setting('server_version_num')::int >= 170000
+           )
+           SELECT relation AS "relation!", column_name AS "column?", privilege AS "privilege!",
+                  pg_catalog.bool_or(held AND applies) AS "is_held!",
+                  pg_catalog.bool_or(held) AS "is_reachable!"
+           FROM privileges GROUP BY relation, column_name, privilege"#,
         role,
     )
     .fetch_all(connection)
@@ -103,53 +130,67 @@ async fn list_on_tables(
 async fn list_on_others(
     connection: &mut PgConnection,
     role: Option<&str>,
-) -> Result<Vec<(String, bool)>, StorageError> {
-    let rows = sqlx::query!(
-        r#"WITH examined AS (SELECT coalesce($1, current_user)::name AS role),
+) -> Result<Vec<OtherRow>, StorageError> {
+    let rows = sqlx::query_as!(
+        OtherRow,
+        r#"WITH examined AS (
+               -- A superuser has every privilege already.
+               SELECT r.oid AS role, r.rolname = coalesce($1, current_user) AS applies
+               FROM pg_roles e JOIN pg_roles r ON pg_catalog.pg_has_role(e.oid, r.oid, 'MEMBER')
+               WHERE e.rolname = coalesce($1, session_user)
+                 AND (r.oid = e.oid OR r.rolname = coalesce($1, current_user) OR NOT e.rolsuper)
+           ),
            owner AS (SELECT relowner, relnamespace FROM pg_class
-                     WHERE oid = pg_catalog.to_regclass('users'))
-           -- Without USAGE, the schema is not in the search path, and `users` is not found.
-           SELECT 'USAGE ON the schema' AS "entry!",
-                  coalesce(pg_catalog.has_schema_privilege(
-                      role,
-                      coalesce((SELECT relnamespace FROM owner),
-                               pg_catalog.current_schema()::regnamespace),
-                      'USAGE'
-                  ), false) AS "is_held!"
-           FROM examined
-           UNION ALL
-           SELECT pg_catalog.format('%s ON SEQUENCE %s', privilege, relname),
-                  pg_catalog.has_sequence_privilege(role, oid, privilege)
-           FROM examined, pg_class JOIN owner USING (relowner, relnamespace),
-                pg_catalog.unnest(ARRAY['SELECT', 'UPDATE', 'USAGE']) AS privilege
-           WHERE relkind = 'S'
-           UNION ALL
-           SELECT pg_catalog.format('CREATE ON SCHEMA %I', nspname),
-                  pg_catalog.has_schema_privilege(role, oid, 'CREATE')
-           FROM examined, pg_namespace
-           WHERE NOT pg_catalog.starts_with(nspname::text, 'pg_')
-             AND nspname <> 'information_schema'
-           UNION ALL
-           SELECT privilege || ' ON the database',
-                  pg_catalog.has_database_privilege(role, pg_catalog.current_database(), privilege)
-           FROM examined, pg_catalog.unnest(ARRAY['CREATE', 'TEMPORARY']) AS privilege
-           UNION ALL
-           -- Such a function runs with the privileges of its owner.
-           SELECT pg_catalog.format('EXECUTE ON SECURITY DEFINER %s', oid::regprocedure),
-                  pg_catalog.has_function_privilege(role, oid, 'EXECUTE')
-           FROM examined, pg_proc
-           WHERE prosecdef AND pronamespace <> 'pg_catalog'::regnamespace
-           UNION ALL
-           SELECT pg_catalog.format('ownership of %s', classid::regclass), true
-           FROM examined, pg_shdepend
-           WHERE deptype = 'o' AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = role)
-             AND dbid = (SELECT oid FROM pg_database
-                         WHERE datname = pg_catalog.current_database())"#,
+                     WHERE oid = pg_catalog.to_regclass('users')),
+           privileges (entry, applies, held) AS (
+               -- Without USAGE, the schema is not in the search path, and `users` is not found.
+               SELECT 'USAGE ON the schema', applies,
+                      coalesce(pg_catalog.has_schema_privilege(
+                          role,
+                          coalesce((SELECT relnamespace FROM owner),
+                                   pg_catalog.current_schema()::regnamespace),
+                          'USAGE'
+                      ), false)
+               FROM examined
+               UNION ALL
+               SELECT pg_catalog.format('%s ON SEQUENCE %s', privilege, relname), applies,
+                      pg_catalog.has_sequence_privilege(role, oid, privilege)
+               FROM examined, pg_class JOIN owner USING (relowner, relnamespace),
+                    pg_catalog.unnest(ARRAY['SELECT', 'UPDATE', 'USAGE']) AS privilege
+               WHERE relkind = 'S'
+               UNION ALL
+               SELECT pg_catalog.format('CREATE ON SCHEMA %I', nspname), applies,
+                      pg_catalog.has_schema_privilege(role, oid, 'CREATE')
+               FROM examined, pg_namespace
+               WHERE NOT pg_catalog.starts_with(nspname::text, 'pg_')
+                 AND nspname <> 'information_schema'
+               UNION ALL
+               SELECT privilege || ' ON the database', applies,
+                      pg_catalog.has_database_privilege(
+                          role, pg_catalog.current_database(), privilege
+                      )
+               FROM examined, pg_catalog.unnest(ARRAY['CREATE', 'TEMPORARY']) AS privilege
+               UNION ALL
+               -- Such a function runs with the privileges of its owner.
+               SELECT pg_catalog.format('EXECUTE ON SECURITY DEFINER %s', oid::regprocedure),
+                      applies, pg_catalog.has_function_privilege(role, oid, 'EXECUTE')
+               FROM examined, pg_proc
+               WHERE prosecdef AND pronamespace <> 'pg_catalog'::regnamespace
+               UNION ALL
+               SELECT pg_catalog.format('ownership of %s', classid::regclass), applies, true
+               FROM examined, pg_shdepend
+               WHERE deptype = 'o' AND refobjid = role
+                 AND dbid = (SELECT oid FROM pg_database
+                             WHERE datname = pg_catalog.current_database())
+           )
+           SELECT entry AS "entry!", pg_catalog.bool_or(held AND applies) AS "is_held!",
+                  pg_catalog.bool_or(held) AS "is_reachable!"
+           FROM privileges GROUP BY entry"#,
         role,
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.entry, row.is_held)).collect())
+    Ok(rows)
 }
 
 /// Lists the other databases of the server that the role can connect to, as far as PostgreSQL's

@@ -74,7 +74,8 @@ fn service(role: &RoleInspection) -> Vec<Finding> {
             "the database role of the service has only the privileges that it needs",
             difference.excess.is_empty(),
             &format!(
-                "it also has {}; run `migrate` as the owner of the database, with database.role",
+                "it also has {}; run `migrate` as the owner of the database, with database.role, and \
+                 revoke its memberships in other roles",
                 summary(difference.excess.iter())
             ),
         ),
@@ -99,7 +100,10 @@ fn auditor(role: Option<&RoleInspection>) -> Finding {
             if !powers.is_empty() {
                 format!("it {}; choose another database.auditor_role", powers.join(", "))
             } else if !excess.is_empty() {
-                format!("it also has {}; run `migrate`", summary(excess.iter()))
+                format!(
+                    "it also has {}; run `migrate`, and revoke its memberships in other roles",
+                    summary(excess.iter())
+                )
             } else if !missing.is_empty() {
                 format!("it lacks {}; run `migrate`", summary(missing.iter()))
             } else {

@@ -1,9 +1,9 @@
 //! A role of the service that can do too much: `serve` logs a warning, and `doctor` fails.
 
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
-use super::{Roles, documented, execute, quote};
+use super::{Roles, documented, execute, migrate, quote};
 use crate::support::{SERVICE_ROLE, Server, TestApp, keeper, run_with_input};
 
 const SUPERUSER: &str = "the database role of the service is not a superuser";
@@ -146,6 +146,62 @@ async fn every_excessive_privilege_is_reported(pool: PgPool) {
     assert_eq!(failed(&app, &url), (0, Vec::new()));
     assert_reported_after(&app, &url, "GRANT TEMPORARY ON DATABASE", "TEMPORARY ON the database")
         .await;
+    roles.drop().await;
+}
+
+#[sqlx::test]
+async fn privileges_that_need_set_role_are_reported(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let owner = app.owner_url();
+    let mut roles = Roles::new(&app.pool);
+    // PostgreSQL 16 and newer decide when the membership is granted whether it is inherited.
+    let service = roles.create("service", "NOINHERIT").await;
+    let auditor = roles.create("auditor", "NOINHERIT").await;
+    let archiver = roles.create("archiver", "NOINHERIT").await;
+    let group = roles.create("group", "").await;
+    execute(
+        &app.pool,
+        &format!(
+            "GRANT DELETE, TRUNCATE ON audit_events TO {group};
+             GRANT CREATE ON SCHEMA public TO {group};
+             GRANT {group} TO {archiver};
+             GRANT {archiver} TO {service}, {auditor}",
+            group = quote(&group),
+            archiver = quote(&archiver),
+            service = quote(&service),
+            auditor = quote(&auditor),
+        ),
+    )
+    .await;
+    let migrated = migrate(&owner, Some(&service), Some(&auditor));
+    let told = migrated.stderr.matches("CREATE ON SCHEMA public, DELETE ON audit_events").count();
+    assert_eq!(told, 2, "{migrated:?}");
+    assert!(migrated.stderr.contains("revoke its memberships in other roles"), "{migrated:?}");
+    migrated.assert_success();
+
+    let url = roles.url(&service);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("DELETE FROM audit_events").execute(&mut connection).await.unwrap_err();
+    let escape = format!("SET ROLE {}; DELETE FROM audit_events", quote(&group));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(escape)).execute(&mut connection).await.unwrap();
+    assert_reported(&app, &url, "DELETE ON audit_events", &[EVENTS, PRIVILEGES]);
+    assert_reported_briefly(&app, &url, "CREATE ON SCHEMA public", &[EVENTS, PRIVILEGES]);
+
+    // SET ROLE hides a privilege, and RESET ROLE brings it back.
+    execute(&app.pool, &format!("REVOKE {} FROM {}", quote(&archiver), quote(&service))).await;
+    assert_eq!(failed(&app, &url), (0, Vec::new()));
+    let member = roles.create("member", &format!("NOINHERIT IN ROLE {}", quote(&service))).await;
+    let as_service = format!("{}&options=-c%20role%3D{SERVICE_ROLE}", roles.url(&member));
+    execute(&app.pool, &format!("GRANT {SERVICE_ROLE} TO {}", quote(&member))).await;
+    assert_eq!(failed(&app, &as_service), (0, Vec::new()));
+    execute(&app.pool, &format!("GRANT TRUNCATE ON audit_events TO {}", quote(&member))).await;
+    assert_reported(&app, &as_service, "TRUNCATE ON audit_events", &[EVENTS, PRIVILEGES]);
+
+    // A privilege that the role has only after SET ROLE is missing.
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables()).env("KEEPER__DATABASE__URL", roles.url(&member));
+    let error = Server::start(command).err().unwrap();
+    assert!(error.contains("the role of database.url lacks"), "{error}");
     roles.drop().await;
 }
 
