@@ -8,8 +8,8 @@ use super::{problem::Problem, sections::Settings};
 /// The longest duration of most settings. Much longer durations overflow clocks and timers.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The longest timeout that is passed to PostgreSQL.
-const LONGEST_FOR_POSTGRESQL: Duration = Duration::from_secs(24 * 3600);
+/// The longest wait of a request or of a start. PostgreSQL's timeouts overflow after 24 days.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 impl Settings {
     /// Problems of durations.
@@ -41,8 +41,9 @@ impl Settings {
             ("database.statement_timeout_seconds", self.database.statement_timeout),
             ("hashing.deadline_seconds", self.hashing.deadline),
             ("database.startup_wait_seconds", self.database.startup_wait),
+            ("keyring.startup_wait_seconds", self.master_keys.startup_wait),
         ] {
-            if duration > LONGEST_FOR_POSTGRESQL {
+            if duration > LONGEST_WAIT {
                 reject(setting, "must be at most 86400 (a day)");
             }
         }

@@ -195,6 +195,35 @@ fn the_attempt_limits_cannot_be_disabled() {
 }
 
 #[test]
+fn every_duration_has_an_upper_bound() {
+    let mut section = "";
+    let mut count = 0;
+    for line in include_str!("../../config/default.toml").lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name;
+        }
+        let Some((name, _)) = line.split_once("_seconds = ") else { continue };
+        if name.starts_with('#') {
+            continue;
+        }
+        let setting = format!("{section}.{name}_seconds");
+        let variable = format!("KEEPER__{}", setting.replace('.', "__").to_uppercase());
+        for value in [u64::MAX, i64::MAX.unsigned_abs(), 315_360_001] {
+            let problems = read(&[(&variable, &value.to_string())]).err();
+            let problems = problems.unwrap_or_else(|| panic!("{setting} = {value} is accepted"));
+            let found = problems.0.iter().find(|problem| problem.setting == setting);
+            assert!(found.unwrap().to_string().contains("must be "), "{setting}: {problems}");
+        }
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+    for value in ["0", "86400"] {
+        read(&[("KEEPER__KEYRING__STARTUP_WAIT_SECONDS", value)]).unwrap();
+    }
+    read(&[("KEEPER__KEYRING__STARTUP_WAIT_SECONDS", "86401")]).unwrap_err();
+}
+
+#[test]
 fn values_that_never_match_are_rejected() {
     for (name, value, setting) in [
         ("HTTP__ALLOWED_HOSTS", "a.example,b.example", "http.allowed_hosts"),
