@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock,
-    configuration::Settings,
+    configuration::{MasterKeySettings, Settings},
     security::{keyring::Keyring, keyring_handle::KeyringHandle},
     service::keys::keyring_check,
     storage::{Database, privileges::GrantedRole},
@@ -77,9 +77,15 @@ async fn load_keyring(settings: &Settings) -> Result<Keyring, StartError> {
     Ok(Keyring::from_file(&open_keyring_file(settings, &path).await?)?)
 }
 
-/// The files whose change reloads the keyring.
+/// The files whose change reloads the keyring: the file itself, and those that give access to its
+/// master key, so that a master key that refused is asked again when its token or PIN is corrected.
 pub(super) fn watch_keyring(settings: &Settings) -> WatchedFiles {
-    WatchedFiles::new(settings.keyring_file.iter().cloned().collect())
+    let MasterKeySettings { transit, pkcs11, .. } = &settings.master_keys;
+    let of_transit =
+        transit.iter().flat_map(|transit| [Some(&transit.token_file), transit.ca_file.as_ref()]);
+    let of_pkcs11 = pkcs11.iter().map(|pkcs11| Some(&pkcs11.pin_file));
+    let files = [settings.keyring_file.as_ref()].into_iter().chain(of_transit).chain(of_pkcs11);
+    WatchedFiles::new(files.flatten().cloned().collect())
 }
 
 /// The keyring in use as something that can be reloaded. The same checks as at start apply.

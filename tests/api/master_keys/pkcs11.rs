@@ -9,7 +9,7 @@ use super::{
     Variables, assert_rotates, assert_serves, command, listed, replace, secrets, serve, with,
     wrapped,
 };
-use crate::support::{PIN, SoftHsm, TestApp};
+use crate::support::{Instance, PIN, PRINCIPAL, SoftHsm, TestApp};
 
 /// The requirement of `doctor`.
 const MASTER_KEY_REQUIREMENT: &str = "a master key outside the service wraps the keyring";
@@ -113,4 +113,22 @@ async fn a_removed_token_does_not_stop_a_running_service(pool: PgPool) {
     assert_serves(&app, &server).await;
     let error = command(&app, &settings, &["keys", "unwrap", "--stdout"]);
     error.assert_error("PKCS#11 token keeper not found");
+}
+
+#[sqlx::test]
+async fn a_running_service_takes_a_corrected_pin(pool: PgPool) {
+    const FAILED: &str = r#"keeper_reload_failed{setting="keyring.file"}"#;
+    let tokens = SoftHsm::new();
+    let (app, settings) = wrapped_by(&tokens, pool).await;
+    let variables: Vec<_> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let instance = Instance::start(&app, &variables);
+    tokens.write_pin("999999");
+    instance.wait_for_metric(FAILED, 1.0).await;
+    instance.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    // Nobody touches the keyring or sends a signal.
+    tokens.write_pin(PIN);
+    instance.wait_for_metric(FAILED, 0.0).await;
+    let log = instance.stop();
+    assert_eq!(log.matches("incorrect PIN").count(), 1, "tried once: {log}");
 }

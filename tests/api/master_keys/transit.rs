@@ -197,6 +197,13 @@ async fn a_running_service_takes_a_rewrapped_keyring_and_survives_an_outage(pool
     replace(&app, &wrapped(&app));
     instance.wait_for_metric(FAILED, 1.0).await;
     instance.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    // Only the token is corrected: nobody touches the keyring or sends a signal.
+    server.renew_token("keeper").await;
+    instance.wait_for_metric(FAILED, 0.0).await;
+    server.write_authority("no certificate");
+    instance.wait_for_metric(FAILED, 1.0).await;
+    server.restore_authority();
+    instance.wait_for_metric(FAILED, 0.0).await;
     let log = instance.stop();
     assert!(log.contains("cannot reach the transit engine at 127.0.0.1:"), "{log}");
     assert!(log.contains("permission denied for transit/decrypt/keeper"), "{log}");

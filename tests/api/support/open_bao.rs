@@ -58,6 +58,7 @@ impl OpenBao {
         server.post("transit/keys/keeper", &json!({})).await;
         server.post("sys/policies/acl/keeper", &json!({"policy": POLICY})).await;
         server.renew_token("keeper").await;
+        server.restore_authority();
         server
     }
 
@@ -70,7 +71,7 @@ impl OpenBao {
             setting("ADDRESS", self.address.clone()),
             setting("KEY", "keeper".to_owned()),
             setting("TOKEN_FILE", path("token")),
-            setting("CA_FILE", path("certificate.pem")),
+            setting("CA_FILE", path("authority.pem")),
         ]
     }
 
@@ -91,6 +92,17 @@ impl OpenBao {
         fs::write(&new, format!("{token}\n")).unwrap();
         super::restrict(&new);
         fs::rename(new, path).unwrap();
+    }
+
+    /// Writes this text as the certificates that the service trusts.
+    pub(crate) fn write_authority(&self, text: &str) {
+        fs::write(self.folder.path().join("authority.pem"), text).unwrap();
+    }
+
+    /// Makes the service trust the server again.
+    pub(crate) fn restore_authority(&self) {
+        let certificate = fs::read_to_string(self.folder.path().join("certificate.pem")).unwrap();
+        self.write_authority(&certificate);
     }
 
     /// POST as the administrator of the server.
