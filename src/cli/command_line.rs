@@ -107,7 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             output::print_status(&failure);
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

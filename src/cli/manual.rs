@@ -34,6 +34,7 @@ const SECTIONS: [(&str, &[(&str, &str)]); 3] = [
             ("0", "Success."),
             ("1", "Failure, or a negative result such as a failed check."),
             ("2", "Invalid command line."),
+            ("78", "A token refused its PIN. Correct it before you try again, or the token locks."),
         ],
     ),
     (

@@ -2,7 +2,7 @@
 //!
 //! Secrets come from standard input or a prompt, never from arguments, because other processes can
 //! read the arguments of a process. Exit codes: 0 success, 1 failure or a negative result, 2
-//! invalid command line.
+//! invalid command line, 78 a failure that must not be repeated.
 
 mod application;
 mod audit;

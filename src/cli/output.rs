@@ -1,24 +1,36 @@
 //! Output of commands: results on standard output, everything else on standard error.
 
 use std::{
+    any::Any,
     fmt::{self, Display},
     io::{self, Write},
+    process::ExitCode,
 };
 
 use serde_json::Value;
 
-use crate::{domain::text::is_hidden_in_text, telemetry::error_chain};
+use crate::{domain::text::is_hidden_in_text, startup::StartError, telemetry::error_chain};
+
+/// The exit code of a failure that a supervisor must not repeat (`EX_CONFIG` of sysexits.h). The
+/// systemd unit names it, too.
+const DO_NOT_REPEAT: u8 = 78;
 
 /// The failure of a command, as a message for the operator.
 #[derive(Debug)]
 pub(super) struct Failure {
     message: String,
+    must_not_repeat: bool,
 }
 
 impl Failure {
     /// A failure with this message.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self { message: message.into(), must_not_repeat: false }
+    }
+
+    /// The exit code of the command.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        if self.must_not_repeat { ExitCode::from(DO_NOT_REPEAT) } else { ExitCode::FAILURE }
     }
 }
 
@@ -30,7 +42,10 @@ impl Display for Failure {
 
 impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(error_chain(&error))
+        let any: &dyn Any = &error;
+        let must_not_repeat =
+            any.downcast_ref::<StartError>().is_some_and(StartError::must_not_repeat);
+        Self { message: error_chain(&error), must_not_repeat }
     }
 }
 

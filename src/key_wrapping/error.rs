@@ -27,4 +27,9 @@ impl MasterKeyError {
             Self::NotConfigured(_) | Self::Random(_) => false,
         }
     }
+
+    /// True when nobody may repeat the call before an operator acts: it can lock a token.
+    pub(crate) fn must_not_repeat(&self) -> bool {
+        matches!(self, Self::Pkcs11(error) if error.must_not_repeat())
+    }
 }

@@ -109,6 +109,11 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// True when a supervisor must not start the process again before an operator acts.
+    pub(crate) fn must_not_repeat(&self) -> bool {
+        matches!(self, Self::MasterKey(failure) if failure.must_not_repeat())
+    }
+
     pub(super) fn interrupted(error: JoinError) -> Self {
         Self::Server(task_failed(error))
     }
@@ -207,6 +212,11 @@ impl MasterKeyFailure {
     /// True for an outage: a later attempt can succeed without a change of the configuration.
     pub(super) fn is_outage(&self) -> bool {
         self.0.is_outage()
+    }
+
+    /// True when nobody may repeat the call before an operator acts.
+    fn must_not_repeat(&self) -> bool {
+        self.0.must_not_repeat()
     }
 }
 

@@ -14,8 +14,13 @@ pub(super) fn document(mut command: Command) -> String {
     document.section("Exit codes");
     document.table(
         ["Exit code", "Meaning"],
-        &[["0", "success"], ["1", "failure, or a negative result"], ["2", "invalid command line"]]
-            .map(|row| row.map(str::to_owned)),
+        &[
+            ["0", "success"],
+            ["1", "failure, or a negative result"],
+            ["2", "invalid command line"],
+            ["78", "a token refused its PIN; correct it before you try again, or the token locks"],
+        ]
+        .map(|row| row.map(str::to_owned)),
     );
     command.build();
     add_commands(&mut document, &mut command);

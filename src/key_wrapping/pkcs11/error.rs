@@ -90,6 +90,11 @@ impl Pkcs11Error {
         }
     }
 
+    /// True when each repetition brings the token closer to locking, until an operator acts.
+    pub(crate) fn must_not_repeat(&self) -> bool {
+        matches!(self, Self::IncorrectPin { .. } | Self::FinalTry { .. } | Self::PinLocked { .. })
+    }
+
     /// The reason of a failed login.
     pub(super) fn of_login(token: String, error: Error) -> Self {
         match return_value(&error) {
@@ -135,4 +140,25 @@ pub(super) fn is_connection_lost(error: &Error) -> bool {
                 | RvError::SessionCount
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_pin_is_neither_an_outage_nor_repeated() {
+        let token = || "keeper".to_owned();
+        for (error, must_not_repeat) in [
+            (Pkcs11Error::IncorrectPin { token: token() }, true),
+            (Pkcs11Error::FinalTry { token: token() }, true),
+            (Pkcs11Error::PinLocked { token: token() }, true),
+            (Pkcs11Error::PinNotInitialized { token: token() }, false),
+            (Pkcs11Error::TokenNotFound { token: token() }, false),
+            (Pkcs11Error::TimedOut, false),
+        ] {
+            assert_eq!(error.must_not_repeat(), must_not_repeat, "{error}");
+            assert!(!(error.must_not_repeat() && error.is_outage()), "{error}");
+        }
+    }
 }

@@ -14,6 +14,9 @@ use crate::support::{Instance, PIN, PRINCIPAL, SoftHsm, TestApp};
 /// The requirement of `doctor`.
 const MASTER_KEY_REQUIREMENT: &str = "a master key outside the service wraps the keyring";
 
+/// The exit code of a refusal that a supervisor must not repeat (sysexits.h: `EX_CONFIG`).
+const DO_NOT_REPEAT: i32 = 78;
+
 /// An application whose keyring a token wraps, and the settings for it.
 async fn wrapped_by(tokens: &SoftHsm, pool: PgPool) -> (TestApp, Variables) {
     let app = TestApp::spawn(pool).await;
@@ -113,6 +116,31 @@ async fn a_removed_token_does_not_stop_a_running_service(pool: PgPool) {
     assert_serves(&app, &server).await;
     let error = command(&app, &settings, &["keys", "unwrap", "--stdout"]);
     error.assert_error("PKCS#11 token keeper not found");
+}
+
+#[sqlx::test]
+async fn an_incorrect_pin_has_an_exit_code_that_no_unit_repeats(pool: PgPool) {
+    let tokens = SoftHsm::new();
+    let (app, settings) = wrapped_by(&tokens, pool).await;
+    tokens.write_pin("999999");
+    for arguments in [&["serve"][..], &["user", "list"], &["keys", "unwrap"]] {
+        let refused = command(&app, &settings, arguments);
+        assert_eq!(refused.code, DO_NOT_REPEAT, "{arguments:?}: {refused:?}");
+        assert!(refused.stderr.contains("incorrect PIN"), "{refused:?}");
+    }
+    // Every other failure may be repeated.
+    tokens.write_pin(PIN);
+    let absent = with(&settings, "KEEPER__KEYRING__PKCS11__TOKEN", "absent");
+    let absent = with(&absent, "KEEPER__KEYRING__STARTUP_WAIT_SECONDS", "0");
+    command(&app, &absent, &["serve"]).assert_error("PKCS#11 token absent not found");
+    let other = with(&settings, "KEEPER__KEYRING__PKCS11__MODULE", "/etc/passwd");
+    command(&app, &other, &["serve"]).assert_error("cannot load /etc/passwd");
+
+    let unit = fs::read_to_string("packaging/debian/credential-keeper.service").unwrap();
+    assert!(unit.contains("\nRestart=on-failure\n"), "{unit}");
+    assert!(unit.contains(&format!("\nRestartPreventExitStatus={DO_NOT_REPEAT}\n")), "{unit}");
+    let guide = fs::read_to_string("docs/how-to/keep-the-master-key-outside.md").unwrap();
+    assert!(guide.contains(&format!("RestartPreventExitStatus={DO_NOT_REPEAT}")), "{guide}");
 }
 
 #[sqlx::test]
