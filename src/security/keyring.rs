@@ -286,7 +286,8 @@ pub(crate) mod tests {
         for mode in [0o404, 0o402, 0o420] {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
             let refused = StoredKeyring::read(&path).err().unwrap();
-            let is_too_open = matches!(refused, KeyringError::File(SecretFileError::TooOpen(_)));
+            let is_too_open =
+                matches!(refused, KeyringError::File(SecretFileError::TooOpen { .. }));
             assert!(is_too_open, "{mode:o}: {refused:?}");
         }
     }

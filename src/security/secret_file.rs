@@ -35,10 +35,15 @@ pub(crate) enum SecretFileError {
     #[error("failed to read {0}")]
     Unreadable(PathBuf, #[source] io::Error),
     #[error(
-        "permissions on {0} are too open; run `chmod 0400 {0}` (for a Kubernetes Secret, set \
-         `defaultMode: 0440` and `fsGroup`)"
+        "permissions on {path} are too open; run `chmod {mode} {path}` (for a Kubernetes Secret, \
+         set `defaultMode: 0440` and `fsGroup`)"
     )]
-    TooOpen(PathBuf),
+    TooOpen {
+        /// The file.
+        path: PathBuf,
+        /// The narrowest change that makes it acceptable.
+        mode: &'static str,
+    },
     #[error("{0} has the wrong owner; change its owner to root or to the account that reads it")]
     ForeignOwner(PathBuf),
     #[error("{0} is empty; write the secret into it")]
@@ -48,7 +53,7 @@ pub(crate) enum SecretFileError {
 }
 
 /// Reads a text file that only root and the account and groups of this process may read, and only
-/// its owner may write.
+/// its owner may write. Root also reads the files of other accounts and groups.
 ///
 /// # Errors
 /// See [`SecretFileError`].
@@ -74,10 +79,13 @@ pub(crate) fn open(path: &Path) -> Result<File, SecretFileError> {
     let file = File::open(path).map_err(unreadable)?;
     let grants = grants(&file).map_err(unreadable)?;
     let process = Process::current().map_err(unreadable)?;
+    let path = path.to_owned();
     match process.refuse(&grants) {
         None => Ok(file),
-        Some(Refusal::TooOpen) => Err(SecretFileError::TooOpen(path.to_owned())),
-        Some(Refusal::ForeignOwner) => Err(SecretFileError::ForeignOwner(path.to_owned())),
+        // Accounts that may read the file keep this right.
+        Some(Refusal::TooOpen) => Err(SecretFileError::TooOpen { path, mode: "g-w,o=" }),
+        Some(Refusal::ForeignReader) => Err(SecretFileError::TooOpen { path, mode: "0400" }),
+        Some(Refusal::ForeignOwner) => Err(SecretFileError::ForeignOwner(path)),
     }
 }
 
@@ -97,10 +105,14 @@ enum Holder {
 /// A party and its permissions, as the three bits of a mode.
 type Grant = (Holder, u32);
 
-/// The reason to refuse a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The reason to refuse a file. A later one needs a greater change of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
+    /// A group or another user may write it, or others have access.
     TooOpen,
+    /// Another group or user may read it.
+    ForeignReader,
+    /// Another account owns it.
     ForeignOwner,
 }
 
@@ -116,24 +128,37 @@ impl Process {
         Ok(Self { user: geteuid().as_raw(), groups })
     }
 
+    /// The reason that needs the greatest change.
+    fn refuse(&self, grants: &[Grant]) -> Option<Refusal> {
+        grants.iter().filter_map(|grant| self.refuse_grant(grant)).max()
+    }
+
     /// Root and this account may have any permission, the groups of this account may read, and
     /// others may have none.
-    fn refuse(&self, grants: &[Grant]) -> Option<Refusal> {
-        grants.iter().find_map(|(holder, permissions)| {
-            let (may_read, may_write) = (permissions & READ != 0, permissions & WRITE != 0);
-            let is_ours = |user: &u32| *user == 0 || *user == self.user;
-            match holder {
-                Holder::Owner(user) => (!is_ours(user)).then_some(Refusal::ForeignOwner),
-                Holder::User(user) => {
-                    ((may_read || may_write) && !is_ours(user)).then_some(Refusal::TooOpen)
-                }
-                Holder::Group(group) => {
-                    let is_foreign = may_read && !self.groups.contains(group);
-                    (is_foreign || may_write).then_some(Refusal::TooOpen)
-                }
-                Holder::Others => (may_read || may_write).then_some(Refusal::TooOpen),
+    ///
+    /// Root runs commands for a service with another account, and can read its files whatever their
+    /// mode. It is no member of their groups and does not know which account serves, so it cannot
+    /// tell a foreign reader from the service. It therefore accepts an owner, a group or a user in
+    /// the access control list that somebody chose by name to read the file, as PostgreSQL and libpq
+    /// accept any group for a key of root. Nobody but the owner may write, and others have no access.
+    /// The same holds for a service that runs as root, so that `config check` and `serve` agree.
+    fn refuse_grant(&self, (holder, permissions): &Grant) -> Option<Refusal> {
+        let (may_read, may_write) = (permissions & READ != 0, permissions & WRITE != 0);
+        let is_root = self.user == 0;
+        let is_ours = |user: &u32| *user == 0 || *user == self.user;
+        let is_known = match holder {
+            Holder::Owner(user) => {
+                return (!is_root && !is_ours(user)).then_some(Refusal::ForeignOwner);
             }
-        })
+            Holder::User(user) if is_ours(user) => return None,
+            Holder::User(_) => is_root,
+            Holder::Group(group) => is_root || self.groups.contains(group),
+            Holder::Others => return (may_read || may_write).then_some(Refusal::TooOpen),
+        };
+        if may_read && !is_known {
+            return Some(Refusal::ForeignReader);
+        }
+        may_write.then_some(Refusal::TooOpen)
     }
 }
 
@@ -227,8 +252,10 @@ mod tests {
             (0, 2000, 0o640, None),
             (0, 0, 0o400, None),
             (1000, 0, 0o400, None),
-            (1000, 3000, 0o440, Some(Refusal::TooOpen)),
-            (0, 0, 0o440, Some(Refusal::TooOpen)),
+            (1000, 3000, 0o440, Some(Refusal::ForeignReader)),
+            (1000, 3000, 0o464, Some(Refusal::ForeignReader)),
+            (1000, 3000, 0o420, Some(Refusal::TooOpen)),
+            (0, 0, 0o440, Some(Refusal::ForeignReader)),
             (1000, 1000, 0o404, Some(Refusal::TooOpen)),
             (1000, 1000, 0o402, Some(Refusal::TooOpen)),
             (1000, 1000, 0o460, Some(Refusal::TooOpen)),
@@ -239,6 +266,41 @@ mod tests {
         ] {
             let found = service.refuse(&mode_grants_of(owner, group, mode));
             assert_eq!(found, refusal, "{owner}:{group} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn root_reads_the_files_of_a_service_that_others_cannot_read_or_write() {
+        // Root is not a member of any of these groups.
+        let root = Process { user: 0, groups: vec![0] };
+        for (owner, group, mode, refusal) in [
+            (0, 0, 0o400, None),
+            (0, 0, 0o440, None),
+            // A keyring for the group of the service, and a key of `ssl-cert`.
+            (0, 2000, 0o440, None),
+            (0, 2000, 0o640, None),
+            // The token that an agent writes for the service.
+            (1000, 1000, 0o400, None),
+            (1000, 2000, 0o640, None),
+            (0, 2000, 0o444, Some(Refusal::TooOpen)),
+            (0, 2000, 0o442, Some(Refusal::TooOpen)),
+            (0, 2000, 0o460, Some(Refusal::TooOpen)),
+            (0, 0, 0o420, Some(Refusal::TooOpen)),
+            (1000, 1000, 0o404, Some(Refusal::TooOpen)),
+            (1000, 1000, 0o660, Some(Refusal::TooOpen)),
+        ] {
+            let found = root.refuse(&mode_grants_of(owner, group, mode));
+            assert_eq!(found, refusal, "{owner}:{group} {mode:o}");
+        }
+        for (holder, permissions, refusal) in [
+            (Holder::User(1000), 4, None),
+            (Holder::User(1000), 6, Some(Refusal::TooOpen)),
+            (Holder::User(1000), 2, Some(Refusal::TooOpen)),
+            (Holder::Group(2000), 4, None),
+            (Holder::Group(2000), 6, Some(Refusal::TooOpen)),
+        ] {
+            let found = root.refuse(&[(Holder::Owner(0), 6), (holder, permissions)]);
+            assert_eq!(found, refusal, "{holder:?} {permissions}");
         }
     }
 
@@ -262,9 +324,9 @@ mod tests {
         };
         // A systemd credential grants its service read access.
         assert_eq!(with(&[(0x02, 4, 1000), (0x10, 4, nobody)]), None);
-        assert_eq!(with(&[(0x02, 4, 1001), (0x10, 4, nobody)]), Some(Refusal::TooOpen));
+        assert_eq!(with(&[(0x02, 4, 1001), (0x10, 4, nobody)]), Some(Refusal::ForeignReader));
         assert_eq!(with(&[(0x02, 4, 1001), (0x10, 0, nobody)]), None, "the mask limits it");
-        assert_eq!(with(&[(0x08, 4, 50), (0x10, 4, nobody)]), Some(Refusal::TooOpen));
+        assert_eq!(with(&[(0x08, 4, 50), (0x10, 4, nobody)]), Some(Refusal::ForeignReader));
         for damaged in [&b""[..], b"\x02\0\0\0x", &list(&[(0x40, 4, 0)]), b"\x01\0\0\0"] {
             assert_eq!(read_acl(0, 0, damaged), None, "{damaged:?}");
         }

@@ -272,10 +272,19 @@ override "LoadCredential=
 Environment=KEEPER__KEYRING__FILE=$keep/keyring.json
 Environment=KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password"
 log_in admin "$password" 200
-direct=(env "KEEPER__KEYRING__FILE=$keep/keyring.json"
-    "KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password" credential-keeper user list)
-must runuser -u credential-keeper -- "${direct[@]}"
-! run "${direct[@]}" || fail 'root read a secret of a foreign group'
+must cp -p "$keep/keeper.toml" /root/keeper.toml
+sed -i 's|/secrets/|/|' "$root$keep/keeper.toml"
+as_service=(runuser -u credential-keeper -- credential-keeper)
+must credential-keeper config check
+must "${as_service[@]}" config check
+
+step 'upgrade with secrets that the service reads itself'
+main=$(property MainPID)
+must bash -c 'dpkg --install /packages/next/*.deb'
+must_be ActiveState active
+is_not MainPID "$main" || fail 'the new version does not run'
+log_in admin "$password" 200
+must cp -p /root/keeper.toml "$keep/keeper.toml"
 must rm "$keep/keyring.encrypted" "$keep/keyring.json" "$keep/database-password"
 override ''
 

@@ -122,7 +122,7 @@ async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
     }
     let log = Arc::into_inner(instance).unwrap().stop();
     assert!(log.contains("password authentication failed"), "{log}");
-    assert!(log.contains("chmod 0400") && log.contains("is empty"), "{log}");
+    assert!(log.contains("chmod g-w,o=") && log.contains("is empty"), "{log}");
     assert_eq!(log.matches("the former content stays in use").count(), 4, "{log}");
     drop(app);
     postgres.stop().await;

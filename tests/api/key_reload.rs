@@ -237,7 +237,7 @@ async fn an_unusable_keyring_is_refused_and_the_former_one_stays(pool: PgPool) {
     for reason in ["which is not in the keyring", "must be JSON", "exactly one key", "is empty"] {
         assert_eq!(log.matches(reason).count(), 1, "{reason}: {log}");
     }
-    assert!(log.contains("chmod 0400"), "{log}");
+    assert!(log.contains("chmod g-w,o="), "{log}");
     assert_eq!(log.matches("the former content stays in use").count(), 5, "{log}");
 }
 

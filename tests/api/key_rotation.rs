@@ -212,7 +212,7 @@ async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
     assert!(error.contains("cannot unseal the credentials in the database"), "{error}");
     fs::set_permissions(&forged, PermissionsExt::from_mode(0o404)).unwrap();
     let error = start(forged.to_str().unwrap());
-    assert!(error.contains("chmod 0400"), "{error}");
+    assert!(error.contains("chmod g-w,o="), "{error}");
 }
 
 #[sqlx::test]

@@ -116,18 +116,80 @@ fn a_volume_with_fs_group_is_accepted_and_a_wider_one_is_refused() {
     for (number, mode) in [0o444, 0o460, 0o446].into_iter().enumerate() {
         platform.publish(&format!("wide_{number}"), &text, (0, GROUP, mode));
         let told = platform.check(&group);
-        let next_step = format!("run `chmod 0400 {}`", platform.keyring().display());
+        let next_step = format!("run `chmod g-w,o= {}`", platform.keyring().display());
         assert!(told.starts_with("keyring.file: ") && told.contains(&next_step), "{told}");
         assert!(told.contains("`defaultMode: 0440` and `fsGroup`"), "{told}");
     }
     if platform.is_root {
         platform.publish("foreign_group", &text, (SERVICE, FOREIGN_GROUP, 0o440));
-        assert!(platform.check(&group).contains("are too open"), "{}", platform.check(&group));
+        assert!(platform.check(&group).contains("run `chmod 0400"), "{}", platform.check(&group));
         platform.publish("no_group", &text, (0, GROUP, 0o440));
         assert!(platform.check("").contains("failed to read"), "{}", platform.check(""));
         platform.publish("foreign_owner", &text, (SERVICE + 5, GROUP, 0o440));
         assert!(platform.check(&group).contains("wrong owner"), "{}", platform.check(&group));
     }
+}
+
+#[test]
+fn root_checks_files_that_only_the_service_reads_and_its_advice_keeps_them_readable() {
+    let platform = Platform::new();
+    if !platform.is_root {
+        return;
+    }
+    let text = new_keyring();
+    let group = GROUP.to_string();
+    let check_as_root = || {
+        let mut command = keeper(&["config", "check"]);
+        command
+            .env("KEEPER__KEYRING__FILE", platform.keyring())
+            .env("KEEPER__DATABASE__URL", "postgres://keeper@127.0.0.1:1/keeper");
+        run_with_input(command, "").stdout.trim_end().to_owned()
+    };
+    for (number, (owner, group_id, mode)) in
+        [(0, GROUP, 0o440), (0, GROUP, 0o640), (SERVICE, SERVICE, 0o400), (SERVICE, GROUP, 0o440)]
+            .into_iter()
+            .enumerate()
+    {
+        platform.publish(&format!("service_{number}"), &text, (owner, group_id, mode));
+        assert_eq!(check_as_root(), VALID, "{owner}:{group_id} {mode:o}");
+        assert_eq!(platform.check(&group), VALID, "{owner}:{group_id} {mode:o}");
+    }
+    for mode in [0o444, 0o464] {
+        platform.publish(&format!("wide_{mode}"), &text, (0, GROUP, mode));
+        let told = check_as_root();
+        let (_, advice) = told.split_once("run `").unwrap();
+        let (advice, _) = advice.split_once('`').unwrap();
+        assert!(Command::new("sh").args(["-c", advice]).status().unwrap().success(), "{told}");
+        assert_eq!(check_as_root(), VALID, "{mode:o}");
+        assert_eq!(platform.check(&group), VALID, "the service reads it after `{advice}`");
+    }
+}
+
+#[test]
+fn root_checks_a_token_that_an_agent_writes_for_the_service() {
+    let platform = Platform::new();
+    platform.publish("1", &new_keyring(), (0, 0, 0o400));
+    let token = platform.folder.path().join("token");
+    fs::write(&token, "a token\n").unwrap();
+    let problem_for_mode = |mode| {
+        fs::set_permissions(&token, Permissions::from_mode(mode)).unwrap();
+        if platform.is_root {
+            chown(&token, Some(SERVICE), Some(SERVICE)).unwrap();
+        }
+        let mut command = keeper(&["config", "check"]);
+        command
+            .env("KEEPER__KEYRING__FILE", platform.keyring())
+            .env("KEEPER__KEYRING__TRANSIT__ADDRESS", "https://127.0.0.1:1")
+            .env("KEEPER__KEYRING__TRANSIT__KEY", "keeper")
+            .env("KEEPER__KEYRING__TRANSIT__TOKEN_FILE", &token)
+            .env("KEEPER__DATABASE__URL", "postgres://keeper@127.0.0.1:1/keeper");
+        run_with_input(command, "").stdout
+    };
+    let accepted = problem_for_mode(0o400);
+    // The keyring of this test is not wrapped.
+    assert!(accepted.contains("keyring.file: ") && !accepted.contains("token_file"), "{accepted}");
+    let refused = problem_for_mode(0o404);
+    assert!(refused.contains("keyring.transit.token_file: permissions on"), "{refused}");
 }
 
 #[sqlx::test]

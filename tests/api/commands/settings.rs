@@ -72,7 +72,7 @@ fn a_secret_file_with_open_permissions_is_rejected() {
             let path = installation.file("secret", text, mode);
             assert_eq!(check(&path), [setting], "{mode:o}");
             let told = installation.run(&["config", "check"], &[(variable, &path)]).stdout;
-            assert!(told.contains(&format!("run `chmod 0400 {path}`")), "{told}");
+            assert!(told.contains(&format!("run `chmod g-w,o= {path}`")), "{told}");
         }
         // Kubernetes: a link to a link. The permissions of the target count.
         let path = installation.file("secret", text, 0o440);
@@ -84,9 +84,10 @@ fn a_secret_file_with_open_permissions_is_rejected() {
         assert_eq!(check(link.to_str().unwrap()), [setting]);
         if rustix::process::geteuid().is_root() {
             for (owner, group, mode, is_used) in [
-                (0, 4711, 0o440, false),
-                (0, 4711, 0o400, true),
-                (4711, 0, 0o440, false),
+                (0, 4711, 0o440, true),
+                (0, 4711, 0o460, false),
+                (4711, 4711, 0o400, true),
+                (4711, 4711, 0o404, false),
                 (0, 0, 0o440, true),
             ] {
                 fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();

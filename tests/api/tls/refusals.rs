@@ -64,7 +64,7 @@ async fn each_unusable_file_is_refused_with_its_setting_and_the_next_step(pool: 
             (Some(chain), Some(encrypted), 0o400, "key_file", "openssl pkey"),
             (Some(chain), Some(""), 0o400, "key_file", "is empty"),
             (Some(chain), Some(other.key.as_str()), 0o400, "key_file", "does not match"),
-            (Some(chain), Some(own_key), 0o444, "key_file", "chmod 0400"),
+            (Some(chain), Some(own_key), 0o444, "key_file", "chmod g-w,o="),
             (
                 Some(weak.certificate.as_str()),
                 Some(weak.key.as_str()),
