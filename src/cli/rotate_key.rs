@@ -66,6 +66,11 @@ impl Output {
         }
         Ok(KeyringFile::replace(path, text)?)
     }
+
+    /// Fails if the file could not be written.
+    fn require_writable(&self, path: &Path) -> Result<(), Failure> {
+        if self.stdout { Ok(()) } else { Ok(KeyringFile::require_replaceable(path)?) }
+    }
 }
 
 /// Runs a subcommand.
@@ -94,20 +99,33 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
             let stop = Stop::listen()?;
             return reseal(&command_context::open().await?.administration.key_rotation, stop).await;
         }
-        Command::Retire { key, keyring } => {
-            let (settings, path) = settings()?;
-            changed(&settings, &path, &key, KeyState::Retired).await?;
-            let rotation = command_context::open().await?.administration.key_rotation;
-            rotation.retire(&key, clock::now()).await?;
-            // Read again: another process may have added a key in the meantime.
-            let text = changed(&settings, &path, &key, KeyState::Retired).await?;
-            keyring.write(&path, &text)?;
-            output::print_status(format_args!(
-                "retired key {key}; keep it in the keyring, because it verifies audit events"
-            ));
-        }
+        Command::Retire { key, keyring } => retire(&key, &keyring).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn retire(key: &str, keyring: &Output) -> Result<(), Failure> {
+    let (settings, path) = settings()?;
+    changed(&settings, &path, key, KeyState::Retired).await?;
+    keyring.require_writable(&path)?;
+    let rotation = command_context::open().await?.administration.key_rotation;
+    // First the database: instances refuse a key that is retired in the keyring only.
+    rotation.retire(key, clock::now()).await?;
+    let written = async {
+        // Read again: another process may have added a key in the meantime.
+        let text = changed(&settings, &path, key, KeyState::Retired).await?;
+        keyring.write(&path, &text)
+    };
+    written.await.map_err(|failure: Failure| {
+        Failure::new(format!(
+            "key {key} is retired in the database, but not in the keyring; nothing is lost; run \
+             `rotate-key retire {key}` again after correcting this: {failure}"
+        ))
+    })?;
+    output::print_status(format_args!(
+        "retired key {key}; keep it in the keyring, because it verifies audit events"
+    ));
+    Ok(())
 }
 
 fn settings() -> Result<(Settings, PathBuf), Failure> {

@@ -96,8 +96,11 @@ pub(crate) enum KeyringError {
     Damaged(String),
     #[error("the keyring {0} already exists; nothing was changed")]
     Exists(PathBuf),
-    #[error("failed to write the keyring {0}")]
-    Unwritable(PathBuf, #[source] io::Error),
+    #[error(
+        "failed to write the keyring {0}: {1}; run the command as an account that may write into \
+         its folder, or with `--stdout`, and replace the file yourself"
+    )]
+    Unwritable(PathBuf, io::Error),
     #[error(transparent)]
     Random(#[from] RandomError),
 }

@@ -3,12 +3,13 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use rustix::fs::{XattrFlags, fsetxattr};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -188,24 +189,62 @@ impl KeyringFile {
         )
     }
 
-    /// Replaces a file atomically. Its owner and group keep their access.
+    /// Replaces a file atomically. The new one has the same owner, group, mode and access control
+    /// list, so the accounts that read the file can still read it.
     ///
     /// # Errors
     /// When writing fails. The old file is then unchanged.
     pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
         let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
-        // Replace the target of a symbolic link, not the link.
-        let path = fs::canonicalize(path).map_err(unwritable)?;
-        let former = fs::metadata(&path).map_err(unwritable)?;
-        write_atomically(&path, text, |file, temporary| {
-            let new = file.metadata()?;
-            if (new.uid(), new.gid()) != (former.uid(), former.gid()) {
-                fchown(file, Some(former.uid()), Some(former.gid()))?;
-            }
-            file.set_permissions(Permissions::from_mode(0o400 | former.mode() & 0o040))?;
-            fs::rename(temporary, &path)
+        let former = Former::find(path).map_err(unwritable)?;
+        write_atomically(&former.path, text, |file, temporary| {
+            former.copy_access(file)?;
+            fs::rename(temporary, &former.path)
         })
         .map_err(unwritable)
+    }
+
+    /// Fails if [`replace`](Self::replace) would. Leaves nothing behind.
+    ///
+    /// # Errors
+    /// When the folder, or a file with the owner of the former one, cannot be written.
+    pub(crate) fn require_replaceable(path: &Path) -> Result<(), KeyringError> {
+        let unwritable = |error| KeyringError::Unwritable(path.to_owned(), error);
+        let former = Former::find(path).map_err(unwritable)?;
+        write_atomically(&former.path, "", |file, _| former.copy_access(file)).map_err(unwritable)
+    }
+}
+
+/// A file that is about to be replaced.
+struct Former {
+    /// The target of symbolic links: it is replaced, not the link.
+    path: PathBuf,
+    metadata: Metadata,
+    access_list: Option<Vec<u8>>,
+}
+
+impl Former {
+    fn find(path: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(path)?;
+        let file = File::open(&path)?;
+        let access_list = secret_file::access_list(&file)?;
+        Ok(Self { path, metadata: file.metadata()?, access_list })
+    }
+
+    /// Gives a new file the owner, group and permissions of this one.
+    fn copy_access(&self, file: &File) -> io::Result<()> {
+        let (new, former) = (file.metadata()?, &self.metadata);
+        if (new.uid(), new.gid()) != (former.uid(), former.gid()) {
+            fchown(file, Some(former.uid()), Some(former.gid()))?;
+        }
+        match &self.access_list {
+            // It contains the mode. The mode alone would give the owning group what the list gives
+            // to others: its group bits are the mask of the list.
+            Some(list) => {
+                Ok(fsetxattr(file, secret_file::ACL_ATTRIBUTE, list, XattrFlags::empty())?)
+            }
+            None => file.set_permissions(Permissions::from_mode(0o400 | former.mode() & 0o640)),
+        }
     }
 }
 
@@ -232,4 +271,61 @@ fn write_atomically(
     // Removes the temporary name. It does not exist if the file was not created or was renamed.
     let _ = fs::remove_file(&temporary);
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_keeps_owner_group_and_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        fs::write(&path, "former").unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        let own = fs::metadata(&path).unwrap();
+        let foreign = if is_root { (47_110, 47_111) } else { (own.uid(), own.gid()) };
+        for (owner, group) in [(own.uid(), own.gid()), (own.uid(), foreign.1), foreign] {
+            for mode in [0o400, 0o440, 0o600, 0o640] {
+                std::os::unix::fs::chown(&path, Some(owner), Some(group)).unwrap();
+                fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+                KeyringFile::require_replaceable(&path).unwrap();
+                KeyringFile::replace(&path, "new").unwrap();
+                let new = fs::metadata(&path).unwrap();
+                assert_eq!((new.uid(), new.gid(), new.mode() & 0o7777), (owner, group, mode));
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+            }
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_access_control_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.json");
+        fs::write(&path, "former").unwrap();
+        let entry = |tag: u16, permissions: u16, id: u32| {
+            [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        // The owner and one user may read, the group may not. The mask gives mode 0440.
+        let list = [
+            2_u32.to_le_bytes().to_vec(),
+            entry(0x01, 4, u32::MAX),
+            entry(0x02, 4, 47_110),
+            entry(0x04, 0, u32::MAX),
+            entry(0x10, 4, u32::MAX),
+            entry(0x20, 0, u32::MAX),
+        ]
+        .concat();
+        let file = File::open(&path).unwrap();
+        match fsetxattr(&file, secret_file::ACL_ATTRIBUTE, &list, XattrFlags::empty()) {
+            // A file system without access control lists.
+            Err(rustix::io::Errno::OPNOTSUPP) => return,
+            set => set.unwrap(),
+        }
+        KeyringFile::replace(&path, "new").unwrap();
+        let new = File::open(&path).unwrap();
+        assert_eq!(secret_file::access_list(&new).unwrap(), Some(list));
+        assert_eq!(new.metadata().unwrap().mode() & 0o777, 0o440);
+    }
 }

@@ -24,7 +24,7 @@ use crate::domain::encoding::{self, EncodingError};
 const MAXIMUM_LENGTH: u64 = 1024 * 1024;
 
 /// The extended attribute with the access control list of a file.
-const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
+pub(super) const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
 
 const READ: u32 = 4;
 const WRITE: u32 = 2;
@@ -165,14 +165,20 @@ impl Process {
 /// The parties that may access an opened file.
 fn grants(file: &File) -> io::Result<Vec<Grant>> {
     let metadata = file.metadata()?;
-    let mut list = [0; 4096];
+    let Some(list) = access_list(file)? else { return Ok(mode_grants(&metadata)) };
+    read_acl(metadata.uid(), metadata.gid(), &list)
+        .ok_or_else(|| io::Error::other("unknown format of the access control list"))
+}
+
+/// The access control list of an opened file, as Linux stores it.
+pub(super) fn access_list(file: &File) -> io::Result<Option<Vec<u8>>> {
+    let mut list = vec![0; 4096];
     match fgetxattr(file, ACL_ATTRIBUTE, list.as_mut_slice()) {
         Ok(length) => {
-            let list = list.get(..length).unwrap_or_default();
-            read_acl(metadata.uid(), metadata.gid(), list)
-                .ok_or_else(|| io::Error::other("unknown format of the access control list"))
+            list.truncate(length);
+            Ok(Some(list))
         }
-        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(mode_grants(&metadata)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -278,7 +278,11 @@ as_service=(runuser -u credential-keeper -- credential-keeper)
 must credential-keeper config check
 must "${as_service[@]}" config check
 
-step 'upgrade with secrets that the service reads itself'
+step 'rotate the keyring as root, and upgrade, with secrets that the service reads itself'
+must credential-keeper rotate-key add
+must stat --format=%a:%U:%G "$keep/keyring.json"
+expect '440:root:credential-keeper'
+must "${as_service[@]}" user list
 main=$(property MainPID)
 must bash -c 'dpkg --install /packages/next/*.deb'
 must_be ActiveState active

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -213,6 +214,50 @@ async fn a_keyring_of_another_installation_is_detected_at_start(pool: PgPool) {
     fs::set_permissions(&forged, PermissionsExt::from_mode(0o404)).unwrap();
     let error = start(forged.to_str().unwrap());
     assert!(error.contains("chmod g-w,o="), "{error}");
+}
+
+#[sqlx::test]
+async fn rotating_keeps_the_owner_the_group_and_the_mode_of_the_keyring(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let keyring = Path::new(app.keyring());
+    // The keyring of root that the group of the service may read; no group has this id.
+    if rustix::process::geteuid().is_root() {
+        chown(keyring, Some(0), Some(47_111)).unwrap();
+    }
+    let access = || {
+        let metadata = fs::metadata(keyring).unwrap();
+        (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
+    };
+    fs::set_permissions(keyring, PermissionsExt::from_mode(0o640)).unwrap();
+    let before = access();
+    let old = first_key(&app);
+    let new = app.add_key();
+    assert_eq!(access(), before);
+    app.command(&["rotate-key", "use", &new], "").assert_success();
+    assert_eq!(access(), before);
+    app.command(&["rotate-key", "reseal"], "").assert_success();
+    app.command(&["rotate-key", "retire", &old], "").assert_success();
+    assert_eq!(access(), before);
+}
+
+#[sqlx::test]
+async fn a_key_that_could_not_be_retired_in_the_keyring_can_be_retired_again(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let old = first_key(&app);
+    let new = app.add_key();
+    app.command(&["rotate-key", "use", &new], "").assert_success();
+    app.command(&["rotate-key", "reseal"], "").assert_success();
+    let mut command = keeper(&["rotate-key", "retire", &old, "--stdout"]);
+    // Every write to this device fails.
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let failed = command.envs(app.variables()).stdout(full).output().unwrap();
+    let told = String::from_utf8(failed.stderr).unwrap();
+    assert!(!failed.status.success(), "{told}");
+    assert!(told.contains(&format!("key {old} is retired in the database, but not")), "{told}");
+    assert!(told.contains(&format!("run `rotate-key retire {old}` again")), "{told}");
+    app.command(&["rotate-key", "retire", &old], "").assert_success();
+    let listed = app.command(&["keys", "list"], "").assert_success();
+    assert!(listed.contains("retired"), "{listed}");
 }
 
 #[sqlx::test]

@@ -229,6 +229,48 @@ async fn a_swapped_volume_is_read_again_by_a_service_without_root(pool: PgPool) 
 }
 
 #[sqlx::test]
+async fn a_key_is_not_retired_when_its_keyring_cannot_be_written(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let platform = Platform::new();
+    let old = app.command(&["--json", "keys", "list"], "").assert_success();
+    let old = old.split('"').nth(3).unwrap().to_owned();
+    let new = app.add_key();
+    app.command(&["rotate-key", "use", &new], "").assert_success();
+    app.command(&["rotate-key", "reseal"], "").assert_success();
+    let text = fs::read_to_string(app.keyring()).unwrap();
+    platform.publish("1", &text, (0, GROUP, 0o440));
+    let folder = fs::canonicalize(platform.keyring()).unwrap().parent().unwrap().to_owned();
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+    let proxy = DatabaseProxy::start(&app.pool).await;
+    let settings = platform.folder.path().join("settings.toml");
+    fs::write(&settings, "").unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = platform.command(&GROUP.to_string(), arguments);
+        command
+            .current_dir("/")
+            .envs(app.variables())
+            .env("KEEPER_CONFIG", &settings)
+            .env("KEEPER__KEYRING__FILE", platform.keyring())
+            .env("KEEPER__DATABASE__URL", &proxy.url);
+        // The proxy runs on the thread of this test.
+        tokio::task::spawn_blocking(move || run_with_input(command, "")).await.unwrap()
+    };
+    let retired = async || -> i64 {
+        let count = "SELECT count(*) FROM keys WHERE retired_at IS NOT NULL";
+        sqlx::query_scalar(count).fetch_one(&app.pool).await.unwrap()
+    };
+    let refused = run(&["rotate-key", "retire", &old]).await;
+    assert!(refused.stderr.contains("with `--stdout`"), "{refused:?}");
+    assert!(refused.stderr.contains("Permission denied"), "{refused:?}");
+    refused.assert_error("failed to write the keyring");
+    assert_eq!(retired().await, 0);
+    let printed = run(&["rotate-key", "retire", &old, "--stdout"]).await.assert_success();
+    assert!(printed.contains("retired"), "{printed}");
+    assert_eq!(retired().await, 1);
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+}
+
+#[sqlx::test]
 async fn credentials_of_systemd_are_found_by_the_names_of_their_settings(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();

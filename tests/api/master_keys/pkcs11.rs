@@ -1,6 +1,9 @@
 //! A master key on a real PKCS#11 token: SoftHSM.
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+};
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -33,7 +36,18 @@ async fn a_keyring_wrapped_by_a_token_serves_rotates_and_moves_to_another_key(po
     app.command(&["migrate"], "").assert_success();
     let plain = fs::read_to_string(app.keyring()).unwrap();
     let settings = tokens.settings();
+    // The group of the service reads the keyring; no group has this id.
+    if rustix::process::geteuid().is_root() {
+        chown(app.keyring(), Some(0), Some(47_111)).unwrap();
+    }
+    fs::set_permissions(app.keyring(), PermissionsExt::from_mode(0o440)).unwrap();
+    let access = || {
+        let metadata = fs::metadata(app.keyring()).unwrap();
+        (metadata.uid(), metadata.gid(), metadata.mode())
+    };
+    let before = access();
     command(&app, &settings, &["keys", "wrap"]).assert_success();
+    assert_eq!(access(), before);
     let text = fs::read_to_string(app.keyring()).unwrap();
     assert!(secrets(&plain).iter().all(|secret| !text.contains(secret)), "{text}");
     assert_eq!(listed(&app, &settings)[0]["wrapped_by"], "pkcs11:keyring");
