@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     request::convert_request,
-    response::{SendError, send_response},
+    response::{SendError, Window, send_response},
 };
 use crate::http::transport::{CutOff, PhaseTimeouts, RequestProgress};
 
@@ -77,18 +77,8 @@ where
     let (mut is_ending, mut is_flooded) = (false, false);
     loop {
         tokio::select! {
-            accepted = connection.accept() => match accepted {
-                None => return Ok(()),
-                Some(accepted) => {
-                    let accepted = accepted.inspect_err(|error| {
-                        if !is_flooded {
-                            record_error(error, &options.progress);
-                        }
-                    });
-                    let (request, respond) = accepted?;
-                    requests.push(answer(request, respond, &options, &*service));
-                }
-            },
+            // Requests come before the connection, whose stream then knows whether they wait.
+            biased;
             Some(()) = requests.next(), if !requests.is_empty() => {
                 if requests.is_empty() {
                     idle.as_mut().reset(Instant::now() + options.timeouts.idle);
@@ -106,6 +96,18 @@ where
                 connection.graceful_shutdown();
                 is_ending = true;
             }
+            accepted = connection.accept() => match accepted {
+                None => return Ok(()),
+                Some(accepted) => {
+                    let accepted = accepted.inspect_err(|error| {
+                        if !is_flooded {
+                            record_error(error, &options.progress);
+                        }
+                    });
+                    let (request, respond) = accepted?;
+                    requests.push(answer(request, respond, &options, &*service));
+                }
+            },
         }
     }
 }
@@ -146,21 +148,22 @@ async fn answer<S, B>(
     B: MessageBody,
 {
     let Http2Options { peer, timeouts, progress } = options;
-    let _open = progress.open();
     let is_head = request.method() == http::Method::HEAD;
     let Some(mut request) = convert_request(request) else {
         respond.send_reset(Reason::PROTOCOL_ERROR);
         return;
     };
+    let _in_progress = progress.start();
     request.head_mut().peer_addr = *peer;
     progress.attach(&request);
     let response = tokio::select! {
         response = service.call(request) => response,
         _ = poll_fn(|context| respond.poll_reset(context)) => return,
     };
+    let window = Window::new(timeouts.write, progress);
     let sent = match response {
-        Ok(response) => send_response(response.into(), &mut respond, is_head, timeouts.write).await,
-        Err(error) => send_response(error.into(), &mut respond, is_head, timeouts.write).await,
+        Ok(response) => send_response(response.into(), &mut respond, is_head, window).await,
+        Err(error) => send_response(error.into(), &mut respond, is_head, window).await,
     };
     match sent {
         Ok(()) => progress.note_answered(),

@@ -1,6 +1,6 @@
 //! Sends a response of actix-web with the h2 crate.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{future::poll_fn, pin::pin, rc::Rc, time::Duration};
 
 use actix_http::{Response, header::HttpDate};
 use actix_web::{
@@ -14,7 +14,10 @@ use actix_web::{
 use h2::{Reason, SendStream, server::SendResponse};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{clock, http::transport::WRITE_STEP};
+use crate::{
+    clock,
+    http::transport::{RequestProgress, WRITE_STEP},
+};
 
 /// Headers of HTTP/1.1 connections, which HTTP/2 forbids (RFC 9113, section 8.2.2).
 const CONNECTION_HEADERS: [HeaderName; 5] = [
@@ -39,7 +42,8 @@ pub(super) enum SendError {
     Body,
 }
 
-/// Sends a response. The client may take `timeout` to accept each [`WRITE_STEP`] of the body.
+/// Sends a response. The client may take the timeout of the window to accept each [`WRITE_STEP`] of
+/// the body.
 ///
 /// # Errors
 /// See [`SendError`].
@@ -47,7 +51,7 @@ pub(super) async fn send_response<B: MessageBody>(
     response: Response<B>,
     respond: &mut SendResponse<Bytes>,
     is_head: bool,
-    timeout: Duration,
+    window: Window<'_>,
 ) -> Result<(), SendError> {
     let (response, body) = response.into_parts();
     let size = body.size();
@@ -57,7 +61,7 @@ pub(super) async fn send_response<B: MessageBody>(
     if !has_body {
         return Ok(());
     }
-    let sent = send_body(body, &mut stream, timeout).await;
+    let sent = send_body(body, &mut stream, window).await;
     match sent {
         Ok(()) | Err(SendError::Closed) => {}
         Err(SendError::TimedOut) => stream.send_reset(Reason::CANCEL),
@@ -69,10 +73,9 @@ pub(super) async fn send_response<B: MessageBody>(
 async fn send_body<B: MessageBody>(
     body: B,
     stream: &mut SendStream<Bytes>,
-    timeout: Duration,
+    mut window: Window<'_>,
 ) -> Result<(), SendError> {
     let mut body = pin!(body);
-    let mut window = Window { timeout, deadline: Instant::now() + timeout, sent: 0 };
     while let Some(chunk) = poll_fn(|context| body.as_mut().poll_next(context)).await {
         let mut chunk = chunk.map_err(|_| SendError::Body)?;
         while !chunk.is_empty() {
@@ -86,14 +89,20 @@ async fn send_body<B: MessageBody>(
 }
 
 /// The flow control of a response, with a deadline that single bytes do not extend.
-struct Window {
+pub(super) struct Window<'a> {
+    progress: &'a Rc<RequestProgress>,
     timeout: Duration,
     deadline: Instant,
     /// The bytes that were sent since the deadline was set.
     sent: usize,
 }
 
-impl Window {
+impl<'a> Window<'a> {
+    /// The window of a response that begins now. `progress` records while it is closed.
+    pub(super) fn new(timeout: Duration, progress: &'a Rc<RequestProgress>) -> Self {
+        Self { progress, timeout, deadline: Instant::now() + timeout, sent: 0 }
+    }
+
     /// Waits until the client accepts up to `wanted` bytes; the number that it accepts.
     async fn reserve(
         &mut self,
@@ -104,6 +113,7 @@ impl Window {
             self.sent = 0;
             self.deadline = Instant::now() + self.timeout;
         }
+        let _waiting = self.progress.wait();
         stream.reserve_capacity(wanted);
         let capacity = poll_fn(|context| stream.poll_capacity(context));
         let capacity = timeout_at(self.deadline, capacity).await;

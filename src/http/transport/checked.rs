@@ -83,7 +83,7 @@ impl<S> CheckedStream<S> {
 
     /// True when the read-ahead limit is reached.
     fn is_far_ahead(&self) -> bool {
-        self.progress.is_answering() && !self.progress.is_reading() && self.received >= READ_AHEAD
+        self.progress.is_answering() && !self.progress.is_waiting() && self.received >= READ_AHEAD
     }
 
     /// Makes actix-http wait until the current response was sent.

@@ -24,8 +24,8 @@ pub(crate) struct RequestProgress {
     cut_offs: Recorder,
     started: Cell<u64>,
     in_progress: Cell<u32>,
-    /// The number of bodies that the application waits for.
-    reading: Cell<u32>,
+    /// The number of them that wait for their peer: for a body, or for a window of HTTP/2.
+    waiting: Cell<u32>,
     /// True when the rest of a body is malformed.
     is_malformed: Cell<bool>,
     /// True while a part of a response waits for the peer.
@@ -51,7 +51,7 @@ impl RequestProgress {
             cut_offs,
             started: Cell::default(),
             in_progress: Cell::default(),
-            reading: Cell::default(),
+            waiting: Cell::default(),
             is_malformed: Cell::default(),
             is_sending: Cell::default(),
             end: Cell::default(),
@@ -78,9 +78,9 @@ impl RequestProgress {
         self.in_progress.get() > 0
     }
 
-    /// True while the application waits for a body.
-    pub(super) fn is_reading(&self) -> bool {
-        self.reading.get() > 0
+    /// True while every request in progress waits for its peer.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_busy() && self.waiting.get() >= self.in_progress.get()
     }
 
     /// True while a request is handled or its response is sent.
@@ -152,16 +152,18 @@ impl RequestProgress {
         }
     }
 
-    fn start(self: &Rc<Self>) -> InProgress {
+    /// Records that a request is in progress, until the guard is dropped. [`track`] does this for
+    /// requests of HTTP/1.1; those of HTTP/2 are in progress until their response is sent.
+    pub(in crate::http) fn start(self: &Rc<Self>) -> InProgress {
         self.started.set(self.started.get() + 1);
-        self.open()
-    }
-
-    /// Records that a request of HTTP/2 is in progress, until its response is sent and the guard is
-    /// dropped.
-    pub(in crate::http) fn open(self: &Rc<Self>) -> InProgress {
         self.in_progress.set(self.in_progress.get() + 1);
         InProgress(Rc::clone(self))
+    }
+
+    /// Records that a request in progress waits for its peer, until the guard is dropped.
+    pub(in crate::http) fn wait(self: &Rc<Self>) -> Waiting {
+        self.waiting.set(self.waiting.get() + 1);
+        Waiting(Some(Rc::clone(self)))
     }
 
     /// Adds the progress of the connection to a request of HTTP/2. Requests of HTTP/1.1 have it
@@ -178,18 +180,14 @@ impl RequestProgress {
 }
 
 /// Records that the application waits for the body of a request, until the guard is dropped.
-pub(in crate::http) fn read_body(request: &HttpRequest) -> Reading {
-    let progress = RequestProgress::of(request);
-    if let Some(progress) = &progress {
-        progress.reading.set(progress.reading.get() + 1);
-    }
-    Reading(progress)
+pub(in crate::http) fn read_body(request: &HttpRequest) -> Waiting {
+    RequestProgress::of(request).map_or(Waiting(None), |progress| progress.wait())
 }
 
-/// The guard of [`read_body`].
-pub(in crate::http) struct Reading(Option<Rc<RequestProgress>>);
+/// The guard of a request that waits for its peer.
+pub(in crate::http) struct Waiting(Option<Rc<RequestProgress>>);
 
-impl Reading {
+impl Waiting {
     /// Completes when the rest of the body is malformed.
     pub(in crate::http) async fn malformed(&self) {
         poll_fn(|context| match &self.0 {
@@ -204,15 +202,15 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(progress) = &self.0 {
-            progress.reading.set(progress.reading.get().saturating_sub(1));
+            progress.waiting.set(progress.waiting.get().saturating_sub(1));
         }
     }
 }
 
-/// The guard of a request that the application handles.
+/// The guard of a request in progress.
 pub(in crate::http) struct InProgress(Rc<RequestProgress>);
 
 impl Drop for InProgress {
@@ -221,13 +219,13 @@ impl Drop for InProgress {
     }
 }
 
-/// Middleware that runs before all others and records when a request arrives and when it is
-/// answered.
+/// Middleware that runs before all others and records when a request of HTTP/1.1 arrives and when
+/// it is answered.
 pub(crate) async fn track(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let progress = RequestProgress::of(request.request());
+    let progress = request.request().conn_data::<Rc<RequestProgress>>().cloned();
     let _in_progress = progress.as_ref().map(RequestProgress::start);
     let mut response = next.call(request).await?;
     if progress.is_some_and(|progress| progress.is_malformed.get()) {

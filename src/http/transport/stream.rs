@@ -41,7 +41,7 @@ impl<S> TimedStream<S> {
 
     /// True while the connection waits for its peer.
     fn is_waiting(&self) -> bool {
-        !self.deadlines.is_busy() || self.progress.is_reading()
+        !self.deadlines.is_busy() || self.progress.is_waiting()
     }
 
     /// Fails when the deadline has passed or the connection was evicted. Otherwise the task is

@@ -6,6 +6,7 @@ mod handshakes;
 mod headers;
 mod http2;
 mod http2_abuse;
+mod http2_eviction;
 mod operations;
 mod refusals;
 mod reload;
