@@ -50,6 +50,8 @@ pub(crate) struct FrameLimitedStream<S> {
     /// The bytes that were sent since the last refill.
     sent: usize,
     is_flooded: bool,
+    /// True when the headers of a request are complete, and not yet accepted.
+    is_paused: bool,
 }
 
 impl<S> FrameLimitedStream<S> {
@@ -63,6 +65,7 @@ impl<S> FrameLimitedStream<S> {
             seen: 0,
             sent: 0,
             is_flooded: false,
+            is_paused: false,
         }
     }
 
@@ -98,16 +101,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameLimitedStream<S> {
             // The connection is about to be closed.
             return Poll::Pending;
         }
-        let start = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        if std::mem::take(&mut self.is_paused) {
+            // The h2 crate would decode every request that has arrived before one is accepted, or
+            // refused.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let limit = self.frames.missing().min(buffer.remaining());
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(limit));
+        ready!(Pin::new(&mut self.inner).poll_read(context, &mut piece))?;
         self.refill();
-        let received = buffer.filled().get(start..).unwrap_or_default();
+        let received = piece.filled();
         if self.frames.count(received).is_err() {
             self.is_flooded = true;
-            buffer.set_filled(start);
             self.progress.set_flooded();
             return Poll::Pending;
         }
+        self.is_paused = !received.is_empty() && self.frames.has_new_headers();
+        let received = received.len();
+        buffer.advance(received);
         self.set_deadline();
         Poll::Ready(Ok(()))
     }
@@ -161,6 +173,8 @@ struct Frames {
     header: Vec<u8>,
     /// True between HEADERS and the frame that ends the headers.
     has_open_headers: bool,
+    /// True if the current frame ends the headers of a request.
+    ends_headers: bool,
     budget: u32,
 }
 
@@ -178,6 +192,7 @@ impl Default for Frames {
             rest: PREFACE,
             header: Vec::with_capacity(HEADER),
             has_open_headers: false,
+            ends_headers: false,
             budget: MAXIMUM_BUDGET,
         }
     }
@@ -191,6 +206,16 @@ impl Frames {
     /// True between two frames, unless headers are incomplete.
     fn is_complete(&self) -> bool {
         self.rest == 0 && self.header.is_empty() && !self.has_open_headers
+    }
+
+    /// True directly after the frame that ends the headers of a request.
+    fn has_new_headers(&self) -> bool {
+        self.ends_headers && self.is_complete()
+    }
+
+    /// The bytes that are missing from the header of a frame, or from its payload.
+    fn missing(&self) -> usize {
+        if self.rest > 0 { self.rest } else { HEADER - self.header.len() }
     }
 
     /// Counts the frames that begin in these bytes.
@@ -221,8 +246,10 @@ impl Frames {
 
     /// Pays for a frame.
     fn pay(&mut self, kind: u8, flags: u8) -> Result<(), Flood> {
-        if matches!(kind, HEADERS | CONTINUATION) {
-            self.has_open_headers = flags & END_HEADERS == 0;
+        let is_headers = matches!(kind, HEADERS | CONTINUATION);
+        self.ends_headers = is_headers && flags & END_HEADERS != 0;
+        if is_headers {
+            self.has_open_headers = !self.ends_headers;
         }
         let price = match kind {
             HEADERS => 0,
@@ -289,5 +316,6 @@ mod tests {
         assert!(frames.is_complete());
         frames.count(&[0, 0]).unwrap();
         assert!(!frames.is_complete());
+        assert_eq!(frames.missing(), HEADER - 2);
     }
 }

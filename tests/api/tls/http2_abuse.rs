@@ -279,6 +279,30 @@ async fn every_slow_phase_ends_at_its_deadline(pool: PgPool) {
     }
 }
 
+/// The deadline of a frame ends with it, also when the next one follows at once.
+#[sqlx::test]
+async fn requests_whose_frames_are_divided_continue(pool: PgPool) {
+    let app = TlsApp::spawn_with(pool, &SHORT_TIMEOUTS).await;
+    let mut client = FrameClient::connect(&app, &[]).await;
+    let started = Instant::now();
+    let mut stream = 1;
+    let mut next = get(stream, "/assets/keeper.css");
+    client.send(&next[..5]).await;
+    while started.elapsed() < Duration::from_secs(5) {
+        let rest = next.split_off(5);
+        next = get(stream + 2, "/assets/keeper.css");
+        assert!(client.send(&[&rest, &next[..5]].concat()).await, "{:?}", started.elapsed());
+        loop {
+            let frame = client.receive().await.expect("the connection was closed");
+            if (frame.kind, frame.stream) == (DATA, stream) {
+                break;
+            }
+        }
+        stream += 2;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 #[sqlx::test]
 async fn a_slow_body_answers_408(pool: PgPool) {
     let app = TlsApp::spawn_with(pool, &SHORT_TIMEOUTS).await;
