@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    held::{Held, Share},
     request::convert_request,
     response::{SendError, Window, send_response},
 };
@@ -34,8 +35,10 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 128 * 1024;
 
 /// The maximum size of the headers of a request, as RFC 9113 counts them: 32 more bytes for each
-/// header. The limits of [`head_limits`](crate::http::head_limits) are lower.
-const HEADER_LIST: u32 = 64 * 1024;
+/// header. It leaves room for every request that [`head_limits`](crate::http::head_limits) accepts:
+/// 8 KiB of path, 32 KiB of headers, and 28 more bytes for each of up to 290 headers. The h2 crate
+/// answers 431 to larger ones.
+const HEADER_LIST: u32 = 48 * 1024;
 
 /// The maximum number of streams that the client resets before they are accepted, and of streams
 /// that this side resets because of errors of the client (CVE-2023-44487 and CVE-2025-8671).
@@ -71,6 +74,7 @@ where
 {
     let mut connection = builder().handshake::<_, Bytes>(stream).await?;
     let mut requests = FuturesUnordered::new();
+    let held = Held::default();
     let mut shutdown = pin!(shutdown.fuse());
     // A new connection has the time of a request head.
     let mut idle = pin!(sleep_until(Instant::now() + options.timeouts.read));
@@ -96,18 +100,16 @@ where
                 connection.graceful_shutdown();
                 is_ending = true;
             }
-            accepted = connection.accept() => match accepted {
-                None => return Ok(()),
-                Some(accepted) => {
-                    let accepted = accepted.inspect_err(|error| {
-                        if !is_flooded {
-                            record_error(error, &options.progress);
-                        }
-                    });
-                    let (request, respond) = accepted?;
-                    requests.push(answer(request, respond, &options, &*service));
+            accepted = connection.accept() => {
+                let Some(accepted) = accepted else { return Ok(()) };
+                if let (Err(error), false) = (&accepted, is_flooded) {
+                    record_error(error, &options.progress);
                 }
-            },
+                let (request, mut respond) = accepted?;
+                if let Some(share) = held.admit(&request, &mut respond) {
+                    requests.push(answer(request, respond, share, &options, &*service));
+                }
+            }
         }
     }
 }
@@ -139,6 +141,7 @@ fn builder() -> Builder {
 async fn answer<S, B>(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    _share: Share,
     options: &Http2Options,
     service: &S,
 ) where

@@ -5,6 +5,7 @@
 //! itself ([ADR 40](../../../docs/adr/0040-tls-in-the-binary.md)).
 
 mod connection;
+mod held;
 mod request;
 mod response;
 

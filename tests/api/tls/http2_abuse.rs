@@ -83,8 +83,8 @@ fn floods() -> Vec<Flood> {
     ]
 }
 
-/// The resident memory of this process in KiB.
-fn memory_kib() -> u64 {
+/// The resident memory of this process, which contains the server, in KiB.
+pub(super) fn memory_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -163,8 +163,8 @@ async fn too_many_streams_are_refused_and_the_first_hundred_are_served(pool: PgP
     let mut client = FrameClient::connect(&app, &[]).await;
     for number in 0..110 {
         let open = request("POST", "/login");
-        let content_type = fields(&[("content-type", "application/json")]);
-        let head = [open, content_type].concat();
+        let body = fields(&[("content-type", "application/json"), ("content-length", "2")]);
+        let head = [open, body].concat();
         client.send(&frame(HEADERS, END_HEADERS, 2 * number + 1, &head)).await;
     }
     let mut refused = 0;

@@ -7,6 +7,7 @@ mod headers;
 mod http2;
 mod http2_abuse;
 mod http2_eviction;
+mod http2_memory;
 mod operations;
 mod refusals;
 mod reload;
