@@ -196,6 +196,23 @@ async fn a_request_to_upgrade_the_protocol_is_ignored(pool: PgPool) {
     }
 }
 
+/// A connection that ends while it is idle is neither counted nor logged.
+#[sqlx::test]
+async fn the_end_of_an_idle_connection_is_no_failure(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables()).env("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "1");
+    let server = Server::start(command).unwrap();
+    let mut stream = TcpStream::connect(server.ready.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(GET_DESCRIPTION).unwrap();
+    read_answer(&mut stream);
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the connection ends");
+    server.signal(rustix::process::Signal::TERM);
+    let (_, log) = server.wait();
+    assert!(!log.contains("timed out"), "{log}");
+}
+
 /// Requests that are cut off are logged with the address of the peer, but not so often that they
 /// fill the log, and without their content.
 #[sqlx::test]

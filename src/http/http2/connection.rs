@@ -72,6 +72,7 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody,
 {
+    options.progress.set_http2();
     let mut connection = builder().handshake::<_, Bytes>(stream).await?;
     let mut requests = FuturesUnordered::new();
     let held = Held::default();

@@ -38,7 +38,8 @@ pub(crate) struct PhaseTimeouts {
 /// The bytes of a response that one write deadline covers.
 pub(in crate::http) const WRITE_STEP: usize = 128 * 1024;
 
-/// The additional time in which the dispatchers can end a connection cleanly.
+/// The additional time in which the dispatcher of HTTP/2, which has timers of its own, ends a
+/// connection cleanly. In HTTP/1.1, the deadline itself does that.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Limits the time for which the system keeps what the peer does not acknowledge, also after the
@@ -65,6 +66,8 @@ pub(super) struct Deadlines {
     written: usize,
     /// The deadline of an incomplete frame of HTTP/2.
     partial: Option<Instant>,
+    /// The additional time in which the dispatcher ends the connection cleanly.
+    grace: Duration,
     /// The end of a connection whose last response was sent.
     end: Option<Instant>,
     /// Armed for a deadline that may be outdated, because a reset for every change would cost more.
@@ -85,10 +88,11 @@ impl Deadlines {
             timeouts,
             phase: Phase::Receiving,
             seen: 0,
-            read: Instant::now() + timeouts.read + GRACE,
+            read: Instant::now() + timeouts.read,
             write: None,
             written: 0,
             partial: None,
+            grace: Duration::ZERO,
             end: None,
             timer: None,
         }
@@ -100,10 +104,11 @@ impl Deadlines {
             self.phase = Phase::Busy;
         } else if self.phase == Phase::Busy || progress.started() != self.seen {
             self.phase = Phase::Idle;
-            self.read = Instant::now() + self.timeouts.idle + GRACE;
+            self.read = Instant::now() + self.timeouts.idle;
         }
         self.seen = progress.started();
         self.end = progress.end();
+        self.grace = if progress.is_http2() { GRACE } else { Duration::ZERO };
         self.partial = progress.partial_until();
         progress.set_sending(self.write.is_some());
     }
@@ -166,9 +171,11 @@ impl Deadlines {
             (Some(at), _) => Some((at, None)),
             (None, Some(at)) => Some((at, Some(CutOff::ResponseTimeout))),
             (None, None) => {
-                let phase = (self.phase != Phase::Busy).then_some(self.read);
-                let deadline = phase.into_iter().chain(self.partial).min()?;
-                Some((deadline, Some(CutOff::RequestTimeout)))
+                let cut_off = (self.phase != Phase::Idle).then_some(CutOff::RequestTimeout);
+                let phase =
+                    (self.phase != Phase::Busy).then_some((self.read + self.grace, cut_off));
+                let partial = self.partial.map(|at| (at, Some(CutOff::RequestTimeout)));
+                phase.into_iter().chain(partial).min_by_key(|(deadline, _)| *deadline)
             }
         }
     }

@@ -34,6 +34,7 @@ pub(crate) struct RequestProgress {
     end: Cell<Option<Instant>>,
     /// Wakes the reader of a malformed body.
     reader: RefCell<Option<Waker>>,
+    is_http2: Cell<bool>,
     /// The number of responses that were sent completely over HTTP/2.
     answered: Cell<u64>,
     /// The deadline of an incomplete frame of HTTP/2.
@@ -56,6 +57,7 @@ impl RequestProgress {
             is_sending: Cell::default(),
             end: Cell::default(),
             reader: RefCell::default(),
+            is_http2: Cell::default(),
             answered: Cell::default(),
             partial_until: Cell::default(),
             is_flooded: Cell::default(),
@@ -101,6 +103,16 @@ impl RequestProgress {
     /// Closes the connection at a time.
     pub(super) fn end_at(&self, end: Instant) {
         self.end.set(Some(end));
+    }
+
+    /// True if the connection uses HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2.get()
+    }
+
+    /// Records that the connection uses HTTP/2.
+    pub(in crate::http) fn set_http2(&self) {
+        self.is_http2.set(true);
     }
 
     /// The number of responses that were sent completely over HTTP/2.

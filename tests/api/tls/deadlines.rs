@@ -89,4 +89,6 @@ async fn an_idle_connection_is_closed_with_close_notify(pool: PgPool) {
     let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received)).await;
     assert!(end.unwrap().is_ok());
     assert!(received.starts_with(b"HTTP/1.1 404"));
+    // This is no failure.
+    assert_eq!(app.app.metric("keeper_http_request_timeouts_total").await.to_string(), "0");
 }
