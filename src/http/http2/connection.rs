@@ -73,7 +73,8 @@ where
     B: MessageBody,
 {
     options.progress.set_http2();
-    let mut connection = builder().handshake::<_, Bytes>(stream).await?;
+    let connection = builder().handshake::<_, Bytes>(stream).await;
+    let mut connection = connection.inspect_err(|error| record_error(error, &options.progress))?;
     let mut requests = FuturesUnordered::new();
     let held = Held::default();
     let mut shutdown = pin!(shutdown.fuse());
@@ -154,6 +155,7 @@ async fn answer<S, B>(
     let Http2Options { peer, timeouts, progress } = options;
     let is_head = request.method() == http::Method::HEAD;
     let Some(mut request) = convert_request(request) else {
+        progress.record(CutOff::InvalidRequest);
         respond.send_reset(Reason::PROTOCOL_ERROR);
         return;
     };

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     TlsApp,
@@ -319,6 +320,21 @@ async fn a_slow_body_answers_408(pool: PgPool) {
     });
     assert_eq!(answer.await.unwrap().status().as_u16(), 408);
     dripping.abort();
+}
+
+/// What this side refuses is counted, also before the first request.
+#[sqlx::test]
+async fn invalid_connections_and_requests_are_counted(pool: PgPool) {
+    let app = TlsApp::spawn(pool).await;
+    let mut stream = app.connect(&[b"h2"]).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+    assert_eq!(app.app.metric("keeper_http_invalid_requests_total").await.to_string(), "1");
+    let mut client = FrameClient::connect(&app, &[]).await;
+    let two_hosts = [request("GET", "/docs"), fields(&[("host", "other.example")])].concat();
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &two_hosts)).await;
+    while client.receive().await.unwrap().kind != RST_STREAM {}
+    assert_eq!(app.app.metric("keeper_http_invalid_requests_total").await.to_string(), "2");
 }
 
 /// Messages that RFC 9113 (sections 8.1.1 to 8.3) calls malformed. A proxy that translates them into
