@@ -191,7 +191,11 @@ impl Reader {
         let mut present = BTreeSet::new();
         collect_names("", &self.settings.cache, &mut present);
         for name in present.difference(&self.known) {
-            self.problems.push(Problem::new(name, "unknown setting; check the spelling"));
+            let problem = match name.as_str() {
+                "" => Problem::new("KEEPER__", "has no name of a setting; remove it"),
+                name => Problem::new(name, "unknown setting; check the spelling"),
+            };
+            self.problems.push(problem);
         }
         let problems = std::mem::take(&mut self.problems);
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }

@@ -287,6 +287,16 @@ fn a_variable_with_a_missing_underscore_is_reported() {
 }
 
 #[test]
+fn a_setting_with_an_empty_name_is_reported() {
+    let problems = read(&[("KEEPER__", "x")]).unwrap_err();
+    assert_eq!(named(&problems), BTreeSet::from(["KEEPER__"]));
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    writeln!(file, "\"\" = 1").unwrap();
+    let problems = Settings::read(Some(file.path()), HashMap::new()).unwrap_err();
+    assert_eq!(named(&problems), BTreeSet::from(["KEEPER__"]));
+}
+
+#[test]
 fn an_issuer_that_never_matches_a_token_is_rejected() {
     for (issuer, audience, claim) in
         [("", "a", "sub"), ("i", "", "sub"), ("i", "a", ""), ("i ", "a", "sub")]
