@@ -68,7 +68,7 @@ pub fn assert_reads_from_form(request: &Request) {
         form.push_str(if form.is_empty() { "" } else { "&" });
         form.push_str(name);
         form.push('=');
-        value.bytes().for_each(|byte| form.push_str(&format!("%{byte:02X}")));
+        form.extend(value.bytes().map(|byte| format!("%{byte:02X}")));
     };
     if let Some(number) = request.user_id {
         add("UserId", &number.to_string());
