@@ -139,8 +139,8 @@ impl Process {
     /// Root runs commands for a service with another account, and can read its files whatever their
     /// mode. It is no member of their groups and does not know which account serves, so it cannot
     /// tell a foreign reader from the service. It therefore accepts an owner, a group or a user in
-    /// the access control list that somebody chose by name to read the file, as PostgreSQL and libpq
-    /// accept any group for a key of root. Nobody but the owner may write, and others have no access.
+    /// the access control list that somebody chose by name to read the file. PostgreSQL does the
+    /// same for a key of root and its group. Only the owner may write, and others have no access.
     /// The same holds for a service that runs as root, so that `config check` and `serve` agree.
     fn refuse_grant(&self, (holder, permissions): &Grant) -> Option<Refusal> {
         let (may_read, may_write) = (permissions & READ != 0, permissions & WRITE != 0);

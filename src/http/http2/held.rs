@@ -71,7 +71,8 @@ fn body_size(request: &http::Request<RecvStream>) -> usize {
         return 0;
     }
     let lengths = request.headers().iter().filter(|(name, _)| name == &CONTENT_LENGTH);
-    let lengths = lengths.map(|(_, length)| str::from_utf8(length.as_bytes()).ok()?.parse().ok());
+    let lengths =
+        lengths.map(|(_, length)| str::from_utf8(length.as_bytes()).ok()?.parse::<usize>().ok());
     lengths.max().flatten().unwrap_or(MAXIMUM_BODY).min(MAXIMUM_BODY)
 }
 

@@ -1,7 +1,7 @@
 //! A role of the service that can do too much: `serve` logs a warning, and `doctor` fails.
 
 use serde_json::Value;
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use super::{Roles, documented, execute, migrate, quote};
 use crate::support::{SERVICE_ROLE, Server, TestApp, keeper, run_with_input};
