@@ -73,14 +73,16 @@ impl ServerTls {
     /// use the new certificates, and earlier sessions cannot be resumed.
     ///
     /// # Errors
-    /// As [`Self::load`], and when a certificate is not valid at `now`. The old certificates then
-    /// stay in use.
+    /// As [`Self::load`], and when a new certificate is not valid at `now`. The old certificates
+    /// then stay in use. One that stays may have expired, so that it does not block the renewal of
+    /// another.
     pub(crate) fn reload(&self, now: OffsetDateTime) -> Result<(), TlsError> {
         let loaded = Loaded::read(&self.files)?;
-        if loaded.has_same_content(&self.loaded()) {
+        let current = self.loaded();
+        if loaded.has_same_content(&current) {
             return Ok(());
         }
-        loaded.require_valid(now)?;
+        loaded.require_new_valid(&current, now)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
         Ok(())
     }
@@ -129,6 +131,14 @@ impl Loaded {
 
     fn require_valid(&self, now: OffsetDateTime) -> Result<(), TlsError> {
         self.certificates.iter().try_for_each(|loaded| loaded.require_valid(now))
+    }
+
+    /// As [`Self::require_valid`], for the certificates that `current` does not have.
+    fn require_new_valid(&self, current: &Self, now: OffsetDateTime) -> Result<(), TlsError> {
+        let is_new = |new: &&LoadedCertificate| {
+            !current.certificates.iter().any(|old| old.certified.cert == new.certified.cert)
+        };
+        self.certificates.iter().filter(is_new).try_for_each(|loaded| loaded.require_valid(now))
     }
 }
 

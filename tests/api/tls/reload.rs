@@ -19,6 +19,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
 
+use super::TlsApp;
 use crate::support::{
     Server, TestApp, TestAuthority, TestCertificate, free_address, keeper, replace,
 };
@@ -247,6 +248,35 @@ async fn a_secret_of_kubernetes_is_reloaded_when_its_link_is_swapped(pool: PgPoo
         let response = authority.client().get(format!("{}/docs", app.url)).send().await.unwrap();
         let info = response.extensions().get::<reqwest::tls::TlsInfo>().unwrap();
         if info.peer_certificate().unwrap() == renewed.der {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the new certificate is not in use");
+}
+
+#[sqlx::test]
+async fn an_expired_certificate_does_not_block_the_renewal_of_another(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new();
+    authority.issue(&["localhost", "127.0.0.1"]).write(folder.path(), "server");
+    authority.issue_expired(&["old.example"]).write(folder.path(), "old");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    app.rewrite_settings(&format!(
+        "[http.tls]\ncertificate_file = '{}'\nkey_file = '{}'
+         additional = [{{ certificate_file = '{}', key_file = '{}' }}]",
+        file("server.crt"),
+        file("server.key"),
+        file("old.crt"),
+        file("old.key")
+    ));
+    let app = TlsApp { app: app.spawn_instance(&[]).await, authority, folder };
+    let renewed = app.authority.issue(&["localhost", "127.0.0.1"]);
+    renewed.write(app.folder.path(), "server");
+    for _ in 0..200 {
+        let stream = app.connect(&[]).await;
+        if stream.get_ref().1.peer_certificates().unwrap()[0].to_vec() == renewed.der {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
