@@ -13,6 +13,7 @@ error-body-too-large = Indholdet af anmodningen er større end 64 KiB.
 error-uri-too-long = URL-adressen er længere end 8 KiB.
 error-unsupported-media-type = Medietypen for indholdet af anmodningen understøttes ikke.
 error-misdirected-request = Denne tjeneste håndterer ikke dette værtsnavn.
+error-proxy-required = Denne adresse er kun til tjenestens proxy. Brug tjenestens HTTPS-adresse.
 error-headers-too-large = Anmodningens HTTP-headere er for store.
 error-too-many-attempts = For mange mislykkede forsøg. Vent, eller bed en administrator om at låse kontoen op.
 error-overloaded = Tjenesten er overbelastet. Prøv igen senere.

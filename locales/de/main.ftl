@@ -13,6 +13,7 @@ error-body-too-large = Der Inhalt der Anfrage ist größer als 64 KiB.
 error-uri-too-long = Die URL ist länger als 8 KiB.
 error-unsupported-media-type = Der Medientyp des Inhalts der Anfrage wird nicht unterstützt.
 error-misdirected-request = Dieser Dienst ist für diesen Host nicht zuständig.
+error-proxy-required = Diese Adresse ist nur für den Proxy dieses Dienstes bestimmt. Verwenden Sie die HTTPS-Adresse des Dienstes.
 error-headers-too-large = Die HTTP-Header der Anfrage sind zu groß.
 error-too-many-attempts = Zu viele Fehlversuche. Warten Sie, oder bitten Sie einen Administrator, das Konto zu entsperren.
 error-overloaded = Der Dienst ist überlastet. Versuchen Sie es später erneut.

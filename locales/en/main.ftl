@@ -16,6 +16,7 @@ error-body-too-large = The request body is larger than 64 KiB.
 error-uri-too-long = The URL is longer than 8 KiB.
 error-unsupported-media-type = The media type of the request body is not supported.
 error-misdirected-request = This service does not serve this host.
+error-proxy-required = This address is for the proxy of this service only. Use the HTTPS address of the service.
 error-headers-too-large = The request headers are too large.
 error-too-many-attempts = Too many failed attempts. Wait, or ask an administrator to unlock the account.
 error-overloaded = The service is overloaded. Try again later.

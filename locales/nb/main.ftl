@@ -13,6 +13,7 @@ error-body-too-large = Innholdet i forespørselen er større enn 64 KiB.
 error-uri-too-long = URL-adressen er lengre enn 8 KiB.
 error-unsupported-media-type = Medietypen til innholdet i forespørselen støttes ikke.
 error-misdirected-request = Denne tjenesten håndterer ikke dette vertsnavnet.
+error-proxy-required = Denne adressen er bare for tjenestens proxy. Bruk tjenestens HTTPS-adresse.
 error-headers-too-large = HTTP-hodene i forespørselen er for store.
 error-too-many-attempts = For mange mislykkede forsøk. Vent, eller be en administrator om å låse opp kontoen.
 error-overloaded = Tjenesten er overbelastet. Prøv igjen senere.

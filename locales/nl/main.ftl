@@ -13,6 +13,7 @@ error-body-too-large = De inhoud van het verzoek is groter dan 64 KiB.
 error-uri-too-long = De URL is langer dan 8 KiB.
 error-unsupported-media-type = Het mediatype van de inhoud van het verzoek wordt niet ondersteund.
 error-misdirected-request = Deze service bedient deze host niet.
+error-proxy-required = Dit adres is alleen bedoeld voor de proxy van deze service. Gebruik het HTTPS-adres van de service.
 error-headers-too-large = De HTTP-headers van het verzoek zijn te groot.
 error-too-many-attempts = Te veel mislukte pogingen. Wacht, of vraag een beheerder om het account te ontgrendelen.
 error-overloaded = De service is overbelast. Probeer het later opnieuw.

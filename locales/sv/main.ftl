@@ -13,6 +13,7 @@ error-body-too-large = Innehållet i begäran är större än 64 KiB.
 error-uri-too-long = URL:en är längre än 8 KiB.
 error-unsupported-media-type = Medietypen för innehållet i begäran stöds inte.
 error-misdirected-request = Den här tjänsten hanterar inte det här värdnamnet.
+error-proxy-required = Den här adressen är endast avsedd för tjänstens proxy. Använd tjänstens HTTPS-adress.
 error-headers-too-large = HTTP-huvudena i begäran är för stora.
 error-too-many-attempts = För många misslyckade försök. Vänta, eller be en administratör att låsa upp kontot.
 error-overloaded = Tjänsten är överbelastad. Försök igen senare.

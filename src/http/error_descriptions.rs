@@ -94,6 +94,9 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::UriTooLong => "The URL exceeds 8 KiB.",
         ErrorKind::UnsupportedMediaType => "The media type of the request body is not supported.",
         ErrorKind::MisdirectedRequest => "The host is not in http.allowed_hosts.",
+        ErrorKind::ProxyRequired => {
+            "With http.tls_terminated_by_proxy: the peer is neither a trusted proxy nor on loopback."
+        }
         ErrorKind::HeadersTooLarge => "The request headers are too large.",
         ErrorKind::TooManyAttempts { .. } => {
             "Too many failed attempts: delayed until Retry-After, or locked if it is absent."

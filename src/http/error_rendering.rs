@@ -72,7 +72,10 @@ fn log(error: &ApiError) {
         tracing::error!(code, cause, "the request failed");
     } else if matches!(
         status,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::MISDIRECTED_REQUEST
+            | StatusCode::TOO_MANY_REQUESTS
     ) {
         tracing::warn!(code, cause, "the request was refused");
     } else {

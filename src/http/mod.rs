@@ -57,10 +57,10 @@ pub(crate) use self::{
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
-    state::{HttpState, ListenerCertificate, Readiness},
+    state::{HttpState, ListenerCertificate, Readiness, TlsTermination},
     transport::{
         CheckedStream, ConnectionLimits, ConnectionRegistry, CutOff, FrameLimitedStream,
-        PhaseTimeouts, TimedStream, limit_unsent,
+        PhaseTimeouts, RequestProgress, TimedStream, limit_unsent,
     },
 };
 pub use self::{

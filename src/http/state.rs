@@ -31,8 +31,8 @@ pub(crate) struct HttpState {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may call the API.
     pub(crate) cors_origins: Vec<OriginPattern>,
-    /// True when this service or a proxy in front of it terminates TLS.
-    pub(crate) is_behind_tls: bool,
+    /// Who terminates the TLS of the API.
+    pub(crate) tls: TlsTermination,
     /// False for a demo over plain HTTP: some browsers refuse `Secure` cookies there.
     pub(crate) has_secure_cookies: bool,
     /// True when this listener also serves health checks, as in `dev`.
@@ -50,6 +50,38 @@ impl HttpState {
     pub(super) fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
+
+    /// True if clients reach this service over TLS when they connect from this address. A header of
+    /// a trusted proxy may say so as well.
+    pub(crate) fn is_https(&self, peer: Option<IpAddr>) -> bool {
+        match self.tls {
+            TlsTermination::Nobody => false,
+            TlsTermination::Service => true,
+            TlsTermination::Proxy => self.is_proxy(peer),
+        }
+    }
+
+    /// False for a peer that would send its secrets in clear text: with TLS at a proxy, a host that
+    /// is neither a trusted proxy nor this machine.
+    pub(super) fn admits(&self, peer: Option<IpAddr>) -> bool {
+        let is_loopback = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        self.tls != TlsTermination::Proxy || is_loopback || self.is_proxy(peer)
+    }
+
+    fn is_proxy(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.is_trusted(peer.to_canonical()))
+    }
+}
+
+/// Who terminates the TLS of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsTermination {
+    /// Clients use plain HTTP, on loopback only.
+    Nobody,
+    /// This service.
+    Service,
+    /// The trusted proxies, which use plain HTTP themselves.
+    Proxy,
 }
 
 /// The certificate of a listener, which changes when its file does.

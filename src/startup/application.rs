@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
@@ -27,7 +27,10 @@ use super::{
 };
 use crate::{
     configuration::{ConnectionSettings, Settings, ShutdownSettings},
-    http::{self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness},
+    http::{
+        self, ConnectionLimits, ConnectionRegistry, HttpState, PhaseTimeouts, Readiness,
+        TlsTermination,
+    },
     security::hashing::{Capacity, HashingEngine},
     service::{ServiceHandle, operations::reload_metrics::ReloadMetrics, users::saving::Users},
     storage::Database,
@@ -133,7 +136,7 @@ impl Application {
             trusted_proxies: settings.http.trusted_proxies.clone(),
             cors_origins: settings.cors_origins(),
             has_secure_cookies: settings.http.has_secure_cookies,
-            is_behind_tls: settings.http.tls_terminated_by_proxy || certificates.http.is_some(),
+            tls: tls_termination(settings),
             certificates: certificates.by_listener(),
             read_timeout: settings.http.connections.read_timeout,
             challenges: http::challenges(
@@ -217,7 +220,10 @@ impl Application {
         let timeout = shutdown.timeout;
         let mut application = {
             let (state, registry) = (state.clone(), Arc::clone(&state.connections));
-            let is_https = state.is_behind_tls;
+            let is_https = {
+                let state = state.clone();
+                Arc::new(move |peer| state.is_https(peer))
+            };
             let build = move || http::application(state.clone());
             let transport = Transport { timeouts, is_https, registry, tls: certificates.http };
             serve(listener, timeout, transport, build)?
@@ -232,8 +238,9 @@ impl Application {
                     per_address: OPERATIONS_CONNECTIONS,
                     unlimited: Vec::new(),
                 });
+                let is_https = Arc::new(|_: Option<IpAddr>| false);
                 let transport =
-                    Transport { timeouts, is_https: false, registry, tls: certificates.operations };
+                    Transport { timeouts, is_https, registry, tls: certificates.operations };
                 Some(serve(listener, Duration::ZERO, transport, build)?)
             }
         };
@@ -262,6 +269,16 @@ impl Application {
             tracing::warn!("timed out closing the database connections");
         }
         Ok(())
+    }
+}
+
+fn tls_termination(settings: &Settings) -> TlsTermination {
+    if settings.http.tls.is_enabled() {
+        TlsTermination::Service
+    } else if settings.http.tls_terminated_by_proxy {
+        TlsTermination::Proxy
+    } else {
+        TlsTermination::Nobody
     }
 }
 

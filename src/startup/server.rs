@@ -3,7 +3,7 @@
 use std::{
     future::{Future, ready},
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -29,7 +29,7 @@ use super::{error::StartError, threads::waiting_threads};
 use crate::{
     http::{
         CheckedStream, ConnectionRegistry, CutOff, FrameLimitedStream, Http2Options, PhaseTimeouts,
-        TimedStream, limit_unsent, serve_http2,
+        RequestProgress, TimedStream, limit_unsent, serve_http2,
     },
     security::tls::ServerTls,
     telemetry::task_failed,
@@ -73,11 +73,24 @@ impl RunningServer {
 #[derive(Clone)]
 pub(super) struct Transport {
     pub(super) timeouts: PhaseTimeouts,
-    /// True if responses say that the service uses HTTPS (HSTS).
-    pub(super) is_https: bool,
+    /// True if responses to this peer say that the service uses HTTPS (HSTS).
+    pub(super) is_https: Arc<dyn Fn(Option<IpAddr>) -> bool + Send + Sync>,
     pub(super) registry: Arc<ConnectionRegistry>,
     /// `None`: plain HTTP.
     pub(super) tls: Option<Arc<ServerTls>>,
+}
+
+impl Transport {
+    /// A stream of HTTP/1.1 that passes on only well-formed requests.
+    fn checked<S>(
+        &self,
+        stream: S,
+        peer: Option<SocketAddr>,
+        progress: Rc<RequestProgress>,
+    ) -> CheckedStream<S> {
+        let is_https = (self.is_https)(peer.map(|peer| peer.ip()));
+        CheckedStream::new(stream, progress, is_https)
+    }
 }
 
 /// Starts a web server on a listener.
@@ -209,7 +222,7 @@ where
                 let SecureConnection { stream, peer } = connection;
                 let progress = stream.get_ref().0.progress();
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-                    let stream = CheckedStream::new(stream, progress, transport.is_https);
+                    let stream = transport.checked(stream, peer, progress);
                     return Either::Left(http1.call((stream, peer)));
                 }
                 let read = transport.timeouts.read;
@@ -249,7 +262,7 @@ fn register(
 ) -> Result<(CheckedStream<TimedStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
     let (stream, peer) = register_timed(socket, transport)?;
     let progress = stream.progress();
-    Ok((CheckedStream::new(stream, progress, transport.is_https), peer))
+    Ok((transport.checked(stream, peer, progress), peer))
 }
 
 /// Registers a new connection and adds its timeouts. Closes it if the registry is full.

@@ -34,8 +34,36 @@ pub(in crate::http) struct Connection {
     pub(in crate::http) is_https: bool,
     /// The host of the request, with its port.
     pub(in crate::http) host: Option<String>,
-    /// The header that is invalid; [`check`] refuses the request.
-    invalid_header: Option<&'static str>,
+    /// Why [`check`] refuses the request.
+    fault: Option<Fault>,
+}
+
+/// Why the connection of a request is refused.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// The peer is not a trusted proxy, and only proxies have TLS.
+    NotProxied,
+    /// This header is invalid.
+    InvalidHeader(&'static str),
+}
+
+/// The cause of [`Fault::NotProxied`], for the log.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the peer is not a proxy of http.trusted_proxies; connect through the proxy, or add the address \
+     of the peer if it is one"
+)]
+struct UntrustedPeer;
+
+impl Fault {
+    fn error(self) -> ApiError {
+        match self {
+            Self::NotProxied => ApiError::caused(ErrorKind::ProxyRequired, UntrustedPeer),
+            Self::InvalidHeader(name) => {
+                ErrorKind::from(InvalidField::new(name, Reason::InvalidHeader)).into()
+            }
+        }
+    }
 }
 
 impl Connection {
@@ -55,9 +83,12 @@ impl Connection {
     fn read(request: &ServiceRequest, state: &HttpState) -> Self {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let mut connection =
-            Self { address: peer, is_https: state.is_behind_tls, ..Self::default() };
-        let read = connection.read_headers(request, state);
-        connection.invalid_header = read.err();
+            Self { address: peer, is_https: state.is_https(peer), ..Self::default() };
+        if !state.admits(peer) {
+            connection.fault = Some(Fault::NotProxied);
+        } else if let Err(name) = connection.read_headers(request, state) {
+            connection.fault = Some(Fault::InvalidHeader(name));
+        }
         connection
     }
 
@@ -105,14 +136,13 @@ pub(in crate::http) async fn identify(
     next.call(request).await
 }
 
-/// Middleware that refuses requests with an invalid header, which [`identify`] found.
+/// Middleware that refuses requests that [`identify`] found a fault in.
 pub(in crate::http) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Some(name) = Connection::of(request.request()).invalid_header {
-        let refused = ErrorKind::from(InvalidField::new(name, Reason::InvalidHeader));
-        return Ok(request.error_response(ApiError::from(refused)));
+    if let Some(fault) = Connection::of(request.request()).fault {
+        return Ok(request.error_response(fault.error()));
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }

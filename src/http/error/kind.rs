@@ -42,6 +42,7 @@ pub(in crate::http) enum ErrorKind {
     UriTooLong,
     UnsupportedMediaType,
     MisdirectedRequest,
+    ProxyRequired,
     HeadersTooLarge,
     /// `None` when an administrator must unlock the account.
     TooManyAttempts {
@@ -128,6 +129,7 @@ error_table! {
     UriTooLong => URI_TOO_LONG, HTTP, "uri_too_long";
     UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE, HTTP, "unsupported_media_type";
     MisdirectedRequest => MISDIRECTED_REQUEST, HTTP, "misdirected_request";
+    ProxyRequired => MISDIRECTED_REQUEST, HTTP, "proxy_required";
     HeadersTooLarge => REQUEST_HEADER_FIELDS_TOO_LARGE, HTTP, "headers_too_large";
     TooManyAttempts { retry_after: Some(RETRY_SOON) } => TOO_MANY_REQUESTS, UNAVAILABLE, "too_many_attempts";
     Overloaded { retry_after: RETRY_SOON } => SERVICE_UNAVAILABLE, UNAVAILABLE, "overloaded";

@@ -132,6 +132,7 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
         ErrorKind::UriTooLong,
         ErrorKind::HeadersTooLarge,
         ErrorKind::MisdirectedRequest,
+        ErrorKind::ProxyRequired,
         ErrorKind::Internal,
         ErrorKind::DatabaseUnavailable,
         ErrorKind::ShuttingDown,

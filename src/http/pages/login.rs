@@ -221,7 +221,8 @@ async fn start(
         })
 }
 
-/// The login page with the error of a form; `None` when the request was not a form.
+/// The login page with the error of a form; `None` when the request was not a form, or when the page
+/// would ask for a password that crosses the network in clear text.
 pub(in crate::http) fn page_of(
     kind: &ErrorKind,
     response: HttpResponseBuilder,
@@ -229,7 +230,8 @@ pub(in crate::http) fn page_of(
     state: &HttpState,
 ) -> Option<HttpResponse> {
     let is_login = request.match_pattern().is_some_and(|pattern| pattern.ends_with("/login"));
-    if !(is_login && is_form(request)) || *kind == ErrorKind::UnknownRoute {
+    let has_no_page = matches!(kind, ErrorKind::UnknownRoute | ErrorKind::ProxyRequired);
+    if !(is_login && is_form(request)) || has_no_page {
         return None;
     }
     let language = Language::of(request.headers());
