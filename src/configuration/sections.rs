@@ -52,9 +52,10 @@ pub(crate) struct HttpSettings {
     pub(crate) cors_origins: Vec<String>,
     pub(crate) connections: ConnectionSettings,
     pub(crate) answer_timeout: Duration,
-    /// False for `dev` over plain HTTP only, where some browsers refuse `Secure` cookies. Not a
-    /// setting.
+    /// False for `dev`: some browsers refuse `Secure` cookies over plain HTTP. Not a setting.
     pub(crate) has_secure_cookies: bool,
+    /// False for `dev`, where HSTS would hold for every service on localhost. Not a setting.
+    pub(crate) sends_hsts: bool,
 }
 
 /// Section `installation`.
@@ -285,6 +286,7 @@ impl HttpSettings {
             connections: ConnectionSettings::take(reader),
             answer_timeout: reader.seconds("http.answer_timeout_seconds"),
             has_secure_cookies: true,
+            sends_hsts: true,
         }
     }
 }

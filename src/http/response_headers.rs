@@ -15,17 +15,18 @@ use actix_web::{
         STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL, X_FRAME_OPTIONS,
     },
     middleware::Next,
+    web::Data,
 };
 
-use super::{connection::Connection, headers};
+use super::{connection::Connection, headers, state::HttpState};
 
 /// The kind of a response, which decides about its headers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ResponseKind {
     /// True for an HTML page.
     pub(super) is_page: bool,
-    /// True if the caller uses TLS, to this service or to a proxy.
-    pub(super) is_https: bool,
+    /// True if the response tells browsers to use HTTPS only (HSTS).
+    pub(super) has_hsts: bool,
     /// True if CORS allows the origin of the request.
     pub(super) is_cross_origin: bool,
 }
@@ -69,7 +70,7 @@ const TABLE: [(HeaderName, Value); 11] = [
     (HeaderName::from_static("x-permitted-cross-domain-policies"), |_| Some("none")),
     (X_DNS_PREFETCH_CONTROL, |_| Some("off")),
     // RFC 6797, section 7.2: never over plain HTTP.
-    (STRICT_TRANSPORT_SECURITY, |kind| kind.is_https.then_some(TRANSPORT_SECURITY)),
+    (STRICT_TRANSPORT_SECURITY, |kind| kind.has_hsts.then_some(TRANSPORT_SECURITY)),
 ];
 
 /// The headers of a response of this kind.
@@ -97,9 +98,10 @@ pub(super) async fn add(
 
 fn kind_of(headers: &HeaderMap, request: &HttpRequest) -> ResponseKind {
     let content_type = headers::lines(headers, &CONTENT_TYPE).next();
+    let sends_hsts = request.app_data::<Data<HttpState>>().is_some_and(|state| state.sends_hsts);
     ResponseKind {
         is_page: content_type.is_some_and(|text| text.starts_with(b"text/html")),
-        is_https: Connection::of(request).is_https,
+        has_hsts: sends_hsts && Connection::of(request).is_https,
         is_cross_origin: headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct HttpState {
     pub(crate) cors_origins: Vec<OriginPattern>,
     /// Who terminates the TLS of the API.
     pub(crate) tls: TlsTermination,
+    /// False in `dev`: HSTS would hold for every service on localhost, and outlast the demo.
+    pub(crate) sends_hsts: bool,
     /// False for a demo over plain HTTP: some browsers refuse `Secure` cookies there.
     pub(crate) has_secure_cookies: bool,
     /// True when this listener also serves health checks, as in `dev`.
@@ -53,12 +55,17 @@ impl HttpState {
 
     /// True if clients reach this service over TLS when they connect from this address. A header of
     /// a trusted proxy may say so as well.
-    pub(crate) fn is_https(&self, peer: Option<IpAddr>) -> bool {
+    pub(super) fn is_https(&self, peer: Option<IpAddr>) -> bool {
         match self.tls {
             TlsTermination::Nobody => false,
             TlsTermination::Service => true,
             TlsTermination::Proxy => self.is_proxy(peer),
         }
+    }
+
+    /// True if responses that the application does not make have HSTS for this peer.
+    pub(crate) fn has_hsts(&self, peer: Option<IpAddr>) -> bool {
+        self.sends_hsts && self.is_https(peer)
     }
 
     /// False for a peer that would send its secrets in clear text: with TLS at a proxy, a host that

@@ -136,6 +136,7 @@ impl Application {
             trusted_proxies: settings.http.trusted_proxies.clone(),
             cors_origins: settings.cors_origins(),
             has_secure_cookies: settings.http.has_secure_cookies,
+            sends_hsts: settings.http.sends_hsts,
             tls: tls_termination(settings),
             certificates: certificates.by_listener(),
             read_timeout: settings.http.connections.read_timeout,
@@ -220,12 +221,12 @@ impl Application {
         let timeout = shutdown.timeout;
         let mut application = {
             let (state, registry) = (state.clone(), Arc::clone(&state.connections));
-            let is_https = {
+            let has_hsts = {
                 let state = state.clone();
-                Arc::new(move |peer| state.is_https(peer))
+                Arc::new(move |peer| state.has_hsts(peer))
             };
             let build = move || http::application(state.clone());
-            let transport = Transport { timeouts, is_https, registry, tls: certificates.http };
+            let transport = Transport { timeouts, has_hsts, registry, tls: certificates.http };
             serve(listener, timeout, transport, build)?
         };
         let operations = match operations {
@@ -238,9 +239,9 @@ impl Application {
                     per_address: OPERATIONS_CONNECTIONS,
                     unlimited: Vec::new(),
                 });
-                let is_https = Arc::new(|_: Option<IpAddr>| false);
+                let has_hsts = Arc::new(|_: Option<IpAddr>| false);
                 let transport =
-                    Transport { timeouts, is_https, registry, tls: certificates.operations };
+                    Transport { timeouts, has_hsts, registry, tls: certificates.operations };
                 Some(serve(listener, Duration::ZERO, transport, build)?)
             }
         };

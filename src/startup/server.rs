@@ -73,8 +73,8 @@ impl RunningServer {
 #[derive(Clone)]
 pub(super) struct Transport {
     pub(super) timeouts: PhaseTimeouts,
-    /// True if responses to this peer say that the service uses HTTPS (HSTS).
-    pub(super) is_https: Arc<dyn Fn(Option<IpAddr>) -> bool + Send + Sync>,
+    /// True if responses that the application does not make have HSTS for this peer.
+    pub(super) has_hsts: Arc<dyn Fn(Option<IpAddr>) -> bool + Send + Sync>,
     pub(super) registry: Arc<ConnectionRegistry>,
     /// `None`: plain HTTP.
     pub(super) tls: Option<Arc<ServerTls>>,
@@ -88,8 +88,8 @@ impl Transport {
         peer: Option<SocketAddr>,
         progress: Rc<RequestProgress>,
     ) -> CheckedStream<S> {
-        let is_https = (self.is_https)(peer.map(|peer| peer.ip()));
-        CheckedStream::new(stream, progress, is_https)
+        let has_hsts = (self.has_hsts)(peer.map(|peer| peer.ip()));
+        CheckedStream::new(stream, progress, has_hsts)
     }
 }
 

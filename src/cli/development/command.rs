@@ -86,6 +86,7 @@ async fn serve(
     settings.passwords.policy = PolicyProfile::None;
     // Over TLS, cookies are secure regardless of this.
     settings.http.has_secure_cookies = false;
+    settings.http.sends_hsts = false;
     settings.http.allowed_hosts = LOOPBACK_HOSTS.map(str::to_owned).to_vec();
     settings.shutdown.grace = std::time::Duration::ZERO;
     let database = startup::connect(&settings).await?;

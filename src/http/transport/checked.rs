@@ -38,7 +38,7 @@ pub(crate) struct CheckedStream<S> {
     inner: S,
     progress: Rc<RequestProgress>,
     /// True if the caller uses TLS, to this service or to a proxy.
-    is_https: bool,
+    has_hsts: bool,
     inbound: Inbound,
     state: State,
     /// The bytes that were received since the connection was last idle.
@@ -59,11 +59,11 @@ enum State {
 
 impl<S> CheckedStream<S> {
     /// Checks a stream whose deadlines belong to `progress`.
-    pub(crate) fn new(inner: S, progress: Rc<RequestProgress>, is_https: bool) -> Self {
+    pub(crate) fn new(inner: S, progress: Rc<RequestProgress>, has_hsts: bool) -> Self {
         Self {
             inner,
             progress,
-            is_https,
+            has_hsts,
             inbound: Inbound::default(),
             state: State::Open,
             received: 0,
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CheckedStream<S> {
     /// Sends a response without the application, as far as it fits into the buffer of the socket.
     fn answer(&mut self, status: StatusCode, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.progress.end_at(Instant::now() + LINGER);
-        let answer = own_answer(status, self.is_https);
+        let answer = own_answer(status, self.has_hsts);
         let _ = Pin::new(&mut self.inner).poll_write(context, answer.as_bytes());
         let _ = Pin::new(&mut self.inner).poll_flush(context);
         self.linger(context)

@@ -20,11 +20,11 @@ pub(super) fn status_of(violation: Violation) -> StatusCode {
 }
 
 /// A response without a body, after which the connection is closed.
-pub(super) fn own_answer(status: StatusCode, is_https: bool) -> String {
+pub(super) fn own_answer(status: StatusCode, has_hsts: bool) -> String {
     let mut answer = format!(
         "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\ncache-control: no-store\r\n"
     );
-    let kind = ResponseKind { is_https, ..ResponseKind::default() };
+    let kind = ResponseKind { has_hsts, ..ResponseKind::default() };
     let date = clock::now().format(&Rfc2822).ok();
     // RFC 9110 names the zone GMT.
     let date = date.and_then(|date| Some(format!("{} GMT", date.strip_suffix(" +0000")?)));
