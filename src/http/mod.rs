@@ -59,8 +59,8 @@ pub(crate) use self::{
     metrics::register_idle_metrics,
     state::{HttpState, ListenerCertificate, Readiness, TlsTermination},
     transport::{
-        CheckedStream, ConnectionLimits, ConnectionRegistry, CutOff, FrameLimitedStream,
-        PhaseTimeouts, RequestProgress, TimedStream, limit_unsent,
+        CheckedStream, ConnectionLimits, ConnectionRegistry, FrameLimitedStream, PhaseTimeouts,
+        RequestProgress, TimedStream, limit_unsent,
     },
 };
 pub use self::{

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, ready},
-    io,
+    io::{self, ErrorKind},
     net::{IpAddr, SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
@@ -23,12 +23,12 @@ use tokio::{
     net::TcpStream,
     task::JoinHandle,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor, server::TlsStream};
 
 use super::{error::StartError, threads::waiting_threads};
 use crate::{
     http::{
-        CheckedStream, ConnectionRegistry, CutOff, FrameLimitedStream, Http2Options, PhaseTimeouts,
+        CheckedStream, ConnectionRegistry, FrameLimitedStream, Http2Options, PhaseTimeouts,
         RequestProgress, TimedStream, limit_unsent, serve_http2,
     },
     security::tls::ServerTls,
@@ -245,14 +245,30 @@ async fn accept(
     tls: Arc<ServerTls>,
 ) -> Result<SecureConnection, DispatchError> {
     let (stream, peer) = register_timed(socket, &transport)?;
-    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-    let stream = handshake.await.map_err(|error| {
-        let peer = peer.map(|peer| peer.ip());
-        transport.registry.record(CutOff::FailedHandshake, peer);
-        tracing::debug!(error = &error as &dyn std::error::Error, "the TLS handshake failed");
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+    let is_begun = begun.is_ok();
+    let accepted = match begun {
+        Ok(handshake) => handshake.into_stream(tls.config()).await,
+        Err(error) => Err(error),
+    };
+    let stream = accepted.map_err(|error| {
+        if is_failed_handshake(&error, is_begun) {
+            let peer = peer.map(|peer| peer.ip());
+            transport.registry.record_failed_handshake(&error, peer);
+        }
         DispatchError::Io(error)
     })?;
     Ok(SecureConnection { stream, peer })
+}
+
+/// False for a connection that ended before a ClientHello was received, as load balancers and port
+/// scanners do, and for one that was evicted or timed out, which its stream records.
+fn is_failed_handshake(error: &io::Error, is_begun: bool) -> bool {
+    match error.kind() {
+        ErrorKind::ConnectionAborted | ErrorKind::TimedOut => false,
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => is_begun,
+        _ => true,
+    }
 }
 
 /// Registers a new connection of plain HTTP.

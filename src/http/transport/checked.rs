@@ -37,7 +37,7 @@ const DISCARDED_READS: usize = 16;
 pub(crate) struct CheckedStream<S> {
     inner: S,
     progress: Rc<RequestProgress>,
-    /// True if the caller uses TLS, to this service or to a proxy.
+    /// True if own answers tell browsers to use HTTPS only (HSTS).
     has_hsts: bool,
     inbound: Inbound,
     state: State,

@@ -1,9 +1,10 @@
 //! Counts the requests and connections that are cut off, and logs them.
 //!
-//! A line names the kind and the peer, and nothing from the request. Each kind has one line in ten
+//! A line names the kind and the peer, and why a TLS handshake failed, but nothing from the request. Each kind has one line in ten
 //! seconds, with the number of those in between, so that an attacker cannot fill the log.
 
 use std::{
+    io,
     net::IpAddr,
     sync::{
         Mutex, PoisonError,
@@ -13,6 +14,8 @@ use std::{
 };
 
 use tokio::time::Instant;
+
+use crate::telemetry::error_chain;
 
 /// The period between two lines of one kind.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
@@ -33,7 +36,7 @@ pub(crate) enum CutOff {
     InvalidRequest,
     /// The peer sent more HTTP/2 frames than its requests need.
     FrameFlood,
-    /// The peer completed no TLS handshake.
+    /// The TLS handshake with the peer failed.
     FailedHandshake,
 }
 
@@ -82,11 +85,22 @@ struct LogState {
 impl CutOffs {
     /// Counts one, and logs it unless a line of this kind was logged recently.
     pub(super) fn record(&self, cut_off: CutOff, address: Option<IpAddr>) {
+        self.record_caused(cut_off, address, None);
+    }
+
+    /// As [`Self::record`], with the cause.
+    pub(super) fn record_caused(
+        &self,
+        cut_off: CutOff,
+        address: Option<IpAddr>,
+        cause: Option<&io::Error>,
+    ) {
         let Some(counter) = self.counter(cut_off) else { return };
         counter.total.fetch_add(1, Ordering::Relaxed);
         let Some(unlogged) = counter.take_line(Instant::now()) else { return };
         let address = address.map(|address| address.to_string());
-        tracing::warn!(client.address = address, unlogged, "{}", cut_off.message());
+        let error = cause.map(|error| error_chain(error));
+        tracing::warn!(client.address = address, unlogged, error, "{}", cut_off.message());
     }
 
     /// The number of cut-offs since the start.

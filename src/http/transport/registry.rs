@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    io,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -178,9 +179,9 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Counts and logs a connection that is cut off before it is served.
-    pub(crate) fn record(&self, cut_off: CutOff, address: Option<IpAddr>) {
-        self.cut_offs.record(cut_off, address);
+    /// Counts and logs a TLS handshake that failed.
+    pub(crate) fn record_failed_handshake(&self, error: &io::Error, address: Option<IpAddr>) {
+        self.cut_offs.record_caused(CutOff::FailedHandshake, address, Some(error));
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use reqwest::{Version, tls::TlsInfo};
+use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +21,7 @@ use tokio_rustls::{
     },
 };
 
-use super::TlsApp;
+use super::{TlsApp, reload::Served};
 use crate::support::{
     Credentials, PLAIN, PRINCIPAL, TestApp, TestAuthority, password_of, tls_client,
 };
@@ -101,6 +102,47 @@ async fn tls_1_1_and_plain_http_are_refused(pool: PgPool) {
         }
     }
     assert!((app.app.metric("keeper_http_tls_handshake_failures_total").await - 2.0).abs() < 0.1);
+}
+
+#[sqlx::test]
+async fn only_a_handshake_that_failed_is_counted_as_one(pool: PgPool) {
+    let limits = [
+        ("KEEPER__HTTP__READ_TIMEOUT_SECONDS", "1"),
+        ("KEEPER__HTTP__MAXIMUM_CONNECTIONS_PER_ADDRESS", "2"),
+    ];
+    let app = TlsApp::spawn_with(pool, &limits).await;
+    let connect = || TcpStream::connect(app.address()).unwrap();
+    // One is evicted, and the others time out.
+    let silent = [(); 3].map(|()| connect());
+    app.app.wait_for_metric("keeper_http_connections_evicted_total", 1.0).await;
+    app.app.wait_for_metric("keeper_http_request_timeouts_total", 2.0).await;
+    drop(silent);
+    // As the health check of a load balancer.
+    for _ in 0..5 {
+        drop(connect());
+    }
+    app.app.wait_for_metric("keeper_http_connections", 0.0).await;
+    connect().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let failures = "keeper_http_tls_handshake_failures_total";
+    app.app.wait_for_metric(failures, 1.0).await;
+    app.app.wait_for_metric("keeper_http_connections", 0.0).await;
+    assert!((app.app.metric(failures).await - 1.0).abs() < 0.1);
+}
+
+#[sqlx::test]
+async fn the_log_says_why_a_handshake_failed(pool: PgPool) {
+    let served = Served::start(pool).await;
+    let address = served.server.ready.strip_prefix("https://").unwrap();
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    // This client trusts another authority.
+    let connector = TlsConnector::from(Arc::new(TestAuthority::new().client_config()));
+    let name = ServerName::try_from("localhost").unwrap();
+    assert!(connector.connect(name, socket).await.is_err());
+    served.wait_for_metric("keeper_http_tls_handshake_failures_total", 1.0..=1.0).await;
+    served.server.signal(Signal::TERM);
+    let (_, log) = served.server.wait();
+    let line = log.lines().find(|line| line.contains("a TLS handshake failed")).unwrap();
+    assert!(line.contains("received fatal alert: "), "{line}");
 }
 
 #[sqlx::test]

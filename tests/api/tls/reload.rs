@@ -28,8 +28,8 @@ const REQUEST: &[u8] =
     b"GET /api/v1/Agents/User/SaveCredential HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A process of `serve` with TLS, whose certificate changes.
-struct Served {
-    server: Server,
+pub(super) struct Served {
+    pub(super) server: Server,
     authority: TestAuthority,
     operations: String,
     folder: tempfile::TempDir,
@@ -38,7 +38,7 @@ struct Served {
 }
 
 impl Served {
-    async fn start(pool: PgPool) -> Self {
+    pub(super) async fn start(pool: PgPool) -> Self {
         let app = TestApp::spawn(pool).await;
         app.command(&["migrate"], "").assert_success();
         let folder = tempfile::tempdir().unwrap();
@@ -90,7 +90,7 @@ impl Served {
     }
 
     /// Waits until a metric is in a range.
-    async fn wait_for_metric(&self, name: &str, range: RangeInclusive<f64>) {
+    pub(super) async fn wait_for_metric(&self, name: &str, range: RangeInclusive<f64>) {
         for _ in 0..200 {
             if range.contains(&self.metric(name).await) {
                 return;
