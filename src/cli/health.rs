@@ -10,7 +10,11 @@ use clap::Args;
 use reqwest::{ClientBuilder, Identity};
 
 use super::{command_context, output, output::Failure};
-use crate::{configuration::TlsSettings, security::secret_file, startup::load_certificates};
+use crate::{
+    configuration::{Problems, TlsSettings},
+    security::secret_file,
+    startup::load_certificates,
+};
 
 /// How long the instance may take to respond.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +64,7 @@ fn operations(client: ClientBuilder) -> Result<(String, ClientBuilder), Failure>
 
 /// The certificate of the listener itself, which it accepts from a client, too.
 fn own_identity(tls: &TlsSettings) -> Result<Identity, Failure> {
-    load_certificates(tls).map_err(|problem| Failure::new(problem.to_string()))?;
+    load_certificates(tls).map_err(|problems| Failure::new(Problems(problems).to_string()))?;
     let mut pem = zeroize::Zeroizing::new(Vec::new());
     if let (Some(certificate), Some(key)) = (&tls.certificate_file, &tls.key_file) {
         pem.extend_from_slice(secret_file::read(key)?.as_bytes());

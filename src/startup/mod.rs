@@ -47,5 +47,5 @@ pub(crate) use self::{
     reload::ReloadSignal,
     systemd::notify_ready,
     threads::waiting_threads,
-    tls::load_certificates,
+    tls::{load_certificates, validity_problems},
 };

@@ -2,15 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use time::OffsetDateTime;
+
 use super::{
     error::StartError,
     reload::{ReloadError, Reloadable, WatchedFiles},
 };
 use crate::{
     clock,
-    configuration::{Problem, Settings, TlsSettings},
+    configuration::{Problem, Problems, Settings, TlsSettings},
     http::ListenerCertificate,
-    security::tls::{CertificateFiles, ServerTls, TlsError, TlsFile, TlsFiles},
+    security::tls::{CertificateFiles, ServerTls, TlsFile, TlsFiles, TlsProblem, TlsProblems},
     telemetry::error_chain,
 };
 
@@ -37,7 +39,7 @@ impl Certificates {
             }
             let watched = WatchedFiles::new(files(section).paths());
             let tls = load_section(section)?;
-            reloadables.push(reloadable(section.section, watched, Arc::clone(&tls)));
+            reloadables.push(reloadable(section.clone(), watched, Arc::clone(&tls)));
             Ok::<_, StartError>(Some(tls))
         };
         let http = load(&settings.http.tls)?;
@@ -61,23 +63,22 @@ impl Certificates {
 }
 
 fn load_section(settings: &TlsSettings) -> Result<Arc<ServerTls>, StartError> {
-    let loaded = ServerTls::load(files(settings));
-    let failed = |error: TlsError| StartError::Setting(problem(settings, &error).to_string());
-    let loaded = loaded.map_err(failed)?;
-    if let Err(error) = loaded.require_valid(clock::now()) {
-        let setting = setting_of(settings, error.file());
-        tracing::warn!(
-            setting,
-            error = &error as &dyn std::error::Error,
-            "clients refuse the certificate"
-        );
+    let failed = |problems| StartError::Setting(Problems(problems).to_string());
+    let loaded = load_certificates(settings).map_err(failed)?;
+    for problem in validity_problems(settings, &loaded, clock::now()) {
+        let Problem { setting, reason } = problem;
+        tracing::warn!(setting, error = reason, "clients refuse the certificate");
     }
     Ok(Arc::new(loaded))
 }
 
-fn reloadable(section: &'static str, watched: WatchedFiles, tls: Arc<ServerTls>) -> Reloadable {
-    Reloadable::new(section, watched, move || {
-        tls.reload(clock::now()).map_err(ReloadError::unusable)
+fn reloadable(settings: TlsSettings, watched: WatchedFiles, tls: Arc<ServerTls>) -> Reloadable {
+    Reloadable::new(settings.section, watched, move || {
+        tls.reload(clock::now()).map_err(|problems| {
+            let problems = problems_of(&settings, problems);
+            let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            ReloadError::Unusable(texts.join("; ").into())
+        })
     })
 }
 
@@ -85,15 +86,25 @@ fn reloadable(section: &'static str, watched: WatchedFiles, tls: Arc<ServerTls>)
 pub(super) fn problems_of_certificates(settings: &Settings) -> Vec<Problem> {
     let sections = [&settings.http.tls, &settings.operations.tls];
     let enabled = sections.into_iter().filter(|section| section.is_enabled());
-    enabled.filter_map(|section| load_certificates(section).err()).collect()
+    enabled.filter_map(|section| load_certificates(section).err()).flatten().collect()
 }
 
 /// Loads the certificates of a section to check them.
 ///
 /// # Errors
-/// The problem of a file that cannot be used.
-pub(crate) fn load_certificates(settings: &TlsSettings) -> Result<ServerTls, Problem> {
-    ServerTls::load(files(settings)).map_err(|error| problem(settings, &error))
+/// The problems of all files that cannot be used.
+pub(crate) fn load_certificates(settings: &TlsSettings) -> Result<ServerTls, Vec<Problem>> {
+    ServerTls::load(files(settings)).map_err(|problems| problems_of(settings, problems))
+}
+
+/// The certificates that clients refuse at `now` because of their validity.
+pub(crate) fn validity_problems(
+    settings: &TlsSettings,
+    tls: &ServerTls,
+    now: OffsetDateTime,
+) -> Vec<Problem> {
+    let problems = tls.require_valid(now).err();
+    problems.map(|problems| problems_of(settings, problems)).unwrap_or_default()
 }
 
 /// The files of a listener.
@@ -105,16 +116,22 @@ fn files(settings: &TlsSettings) -> TlsFiles {
     }
 }
 
-fn problem(settings: &TlsSettings, error: &TlsError) -> Problem {
-    Problem { setting: setting_of(settings, error.file()), reason: error_chain(error) }
+fn problems_of(settings: &TlsSettings, TlsProblems(problems): TlsProblems) -> Vec<Problem> {
+    problems.iter().map(|problem| describe(settings, problem)).collect()
 }
 
-/// The setting that names a file.
-fn setting_of(settings: &TlsSettings, file: TlsFile) -> String {
-    let member = match file {
+/// The problem with the setting that names its file.
+fn describe(settings: &TlsSettings, TlsProblem { position, error }: &TlsProblem) -> Problem {
+    let section = settings.section;
+    let reason = error_chain(error);
+    let member = match error.file() {
         TlsFile::Certificate => "certificate_file",
         TlsFile::Key => "key_file",
         TlsFile::ClientCa => "client_ca_file",
     };
-    format!("{}.{member}", settings.section)
+    if *position > 0 {
+        let setting = format!("{section}.additional");
+        return Problem { setting, reason: format!("entry {position}, {member}: {reason}") };
+    }
+    Problem { setting: format!("{section}.{member}"), reason }
 }

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 use super::finding::{Finding, Verdict};
 use crate::{
     clock,
-    configuration::{Settings, TlsSettings},
+    configuration::{Problem, Settings, TlsSettings},
     startup,
 };
 
@@ -31,17 +31,23 @@ pub(super) fn check_certificates(settings: &Settings) -> Vec<Finding> {
 fn verdict(section: &TlsSettings, now: OffsetDateTime) -> Verdict {
     let tls = match startup::load_certificates(section) {
         Ok(tls) => tls,
-        Err(problem) => return Verdict::Fail(problem.to_string()),
+        Err(problems) => return failed(&problems),
     };
-    if let Err(error) = tls.require_valid(now) {
-        return Verdict::Fail(format!("{}.certificate_file: {error}", section.section));
+    let problems = startup::validity_problems(section, &tls, now);
+    if !problems.is_empty() {
+        return failed(&problems);
     }
     match tls.expires_at() {
         Some(end) if end - now < RENEWAL => Verdict::Note(format!(
-            "{}.certificate_file: expires in {} days; renew it",
+            "{}: a certificate expires in {} days; renew it",
             section.section,
             (end - now).whole_days()
         )),
         Some(_) | None => Verdict::Pass,
     }
+}
+
+fn failed(problems: &[Problem]) -> Verdict {
+    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    Verdict::Fail(texts.join("; "))
 }

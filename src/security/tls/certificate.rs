@@ -56,10 +56,23 @@ impl LoadedCertificate {
     /// Reads the files of a certificate.
     ///
     /// # Errors
-    /// When a file is unreadable or invalid, the key is too short, or the files do not match.
-    pub(super) fn read(files: &CertificateFiles) -> Result<Self, TlsError> {
+    /// When a file is unreadable or invalid, the key is too short, or the files do not match. Both
+    /// files may have an error.
+    pub(super) fn read(files: &CertificateFiles) -> Result<Self, Vec<TlsError>> {
+        let chain = read_certificates(TlsFile::Certificate, &files.certificate);
+        match (chain, read_key(&files.key)) {
+            (Ok(chain), Ok(key)) => Self::join(files, chain, key).map_err(|error| vec![error]),
+            (chain, key) => Err(chain.err().into_iter().chain(key.err()).collect()),
+        }
+    }
+
+    /// Joins a certificate chain and its key.
+    fn join(
+        files: &CertificateFiles,
+        chain: Vec<CertificateDer<'static>>,
+        own_key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
         let CertificateFiles { certificate: file, key } = files;
-        let chain = read_certificates(TlsFile::Certificate, file)?;
         let invalid = || TlsError::InvalidCertificate(TlsFile::Certificate, file.clone());
         let own = chain.first().ok_or_else(invalid)?.clone();
         let (_, parsed) = X509Certificate::from_der(&own).map_err(|_| invalid())?;
@@ -68,7 +81,7 @@ impl LoadedCertificate {
         {
             return Err(TlsError::WeakKey(file.clone()));
         }
-        let certified = CertifiedKey::from_der(chain, read_key(key)?, &provider());
+        let certified = CertifiedKey::from_der(chain, own_key, &provider());
         let certified = certified.map_err(|error| {
             if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
                 TlsError::Mismatch { certificate: file.clone(), key: key.clone() }
@@ -85,6 +98,14 @@ impl LoadedCertificate {
             not_after: parsed.validity().not_after.to_datetime(),
             file: file.clone(),
         })
+    }
+
+    /// Fails if no server name can select the certificate.
+    ///
+    /// # Errors
+    /// When it has no DNS name.
+    pub(super) fn require_name(&self) -> Result<(), TlsError> {
+        if self.names.is_empty() { Err(TlsError::NoName(self.file.clone())) } else { Ok(()) }
     }
 
     /// Fails if clients refuse the certificate because of its validity.

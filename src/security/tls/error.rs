@@ -18,8 +18,10 @@ pub(crate) enum TlsFile {
 /// Certificates or keys were refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
-    #[error("failed to read {1}")]
-    Unreadable(TlsFile, PathBuf, #[source] io::Error),
+    #[error(
+        "failed to read {1}: {2}; correct the path, or allow the account of the service to read it"
+    )]
+    Unreadable(TlsFile, PathBuf, io::Error),
     #[error("{1} is not a valid PEM file; it must contain text between BEGIN and END lines")]
     NotPem(TlsFile, PathBuf),
     #[error("{1} contains no certificate; write the certificate chain into it as PEM")]
@@ -42,12 +44,36 @@ pub(crate) enum TlsError {
          file"
     )]
     Mismatch { certificate: PathBuf, key: PathBuf },
+    #[error(
+        "the additional certificate in {0} has no DNS name, so that no client can select it; issue \
+         one with its host names (subjectAltName)"
+    )]
+    NoName(PathBuf),
     #[error("the certificate in {0} has expired; renew it")]
     Expired(PathBuf),
     #[error("the certificate in {0} is not valid yet; check the clock, or issue a new one")]
     NotYetValid(PathBuf),
     #[error("cannot initialize TLS")]
     Setup(#[source] tokio_rustls::rustls::Error),
+}
+
+/// An error and its certificate.
+#[derive(Debug)]
+pub(crate) struct TlsProblem {
+    /// The position of the certificate among those of the listener. 0 for the listener itself.
+    pub(crate) position: usize,
+    pub(crate) error: TlsError,
+}
+
+/// The problems of all files of a listener.
+#[derive(Debug)]
+pub(crate) struct TlsProblems(pub(crate) Vec<TlsProblem>);
+
+impl From<TlsError> for TlsProblems {
+    /// A problem of the listener itself.
+    fn from(error: TlsError) -> Self {
+        Self(vec![TlsProblem { position: 0, error }])
+    }
 }
 
 impl TlsError {
@@ -61,9 +87,11 @@ impl TlsError {
             Self::KeyFile(_) | Self::NoKey(_) | Self::UnsupportedKey(_) | Self::Mismatch { .. } => {
                 TlsFile::Key
             }
-            Self::WeakKey(_) | Self::Expired(_) | Self::NotYetValid(_) | Self::Setup(_) => {
-                TlsFile::Certificate
-            }
+            Self::WeakKey(_)
+            | Self::NoName(_)
+            | Self::Expired(_)
+            | Self::NotYetValid(_)
+            | Self::Setup(_) => TlsFile::Certificate,
         }
     }
 

@@ -12,7 +12,7 @@ mod server;
 
 pub(crate) use self::{
     certificate::CertificateFiles,
-    error::{TlsError, TlsFile},
+    error::{TlsFile, TlsProblem, TlsProblems},
     self_signed::write_self_signed,
     server::{ServerTls, TlsFiles},
 };

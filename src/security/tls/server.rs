@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
 use super::{
     certificate::{CertificateFiles, LoadedCertificate, read_certificates},
     client_certificates::ClientCertificates,
-    error::{TlsError, TlsFile},
+    error::{TlsError, TlsFile, TlsProblem, TlsProblems},
     provider,
     resolver::CertificateTable,
 };
@@ -63,8 +63,9 @@ impl ServerTls {
     /// can read its renewal later.
     ///
     /// # Errors
-    /// When a file is unreadable or invalid, or a key does not match its certificate.
-    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    /// When a file is unreadable or invalid, a key does not match its certificate, or no server name
+    /// can select a certificate after the first.
+    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsProblems> {
         let current = RwLock::new(Arc::new(Loaded::read(&files)?));
         Ok(Self { files, current })
     }
@@ -76,7 +77,7 @@ impl ServerTls {
     /// As [`Self::load`], and when a new certificate is not valid at `now`. The old certificates
     /// then stay in use. One that stays may have expired, so that it does not block the renewal of
     /// another.
-    pub(crate) fn reload(&self, now: OffsetDateTime) -> Result<(), TlsError> {
+    pub(crate) fn reload(&self, now: OffsetDateTime) -> Result<(), TlsProblems> {
         let loaded = Loaded::read(&self.files)?;
         let current = self.loaded();
         if loaded.has_same_content(&current) {
@@ -100,8 +101,8 @@ impl ServerTls {
     /// Fails if clients refuse a certificate at `now`.
     ///
     /// # Errors
-    /// When a certificate has expired or is not valid yet.
-    pub(crate) fn require_valid(&self, now: OffsetDateTime) -> Result<(), TlsError> {
+    /// When certificates have expired or are not valid yet.
+    pub(crate) fn require_valid(&self, now: OffsetDateTime) -> Result<(), TlsProblems> {
         self.loaded().require_valid(now)
     }
 
@@ -111,14 +112,26 @@ impl ServerTls {
 }
 
 impl Loaded {
-    fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let certificates = files.certificates.iter().map(LoadedCertificate::read);
-        let certificates: Vec<_> = certificates.collect::<Result<_, _>>()?;
+    fn read(files: &TlsFiles) -> Result<Self, TlsProblems> {
+        let (mut certificates, mut problems) = (Vec::new(), Vec::new());
+        for (position, files) in files.certificates.iter().enumerate() {
+            match read_certificate(position, files) {
+                Ok(loaded) => certificates.push(loaded),
+                Err(errors) => problems.extend(at(position, errors)),
+            }
+        }
         let client_ca = files.client_ca.as_deref();
         let client_ca = client_ca.map(|path| read_certificates(TlsFile::ClientCa, path));
-        let client_ca = client_ca.transpose()?.unwrap_or_default();
-        let config = Arc::new(configure(files, &certificates)?);
-        Ok(Self { config, certificates, client_ca })
+        match client_ca.transpose() {
+            Ok(client_ca) if problems.is_empty() => {
+                let config = Arc::new(configure(files, &certificates)?);
+                Ok(Self { config, certificates, client_ca: client_ca.unwrap_or_default() })
+            }
+            client_ca => {
+                problems.extend(at(0, client_ca.err()));
+                Err(TlsProblems(problems))
+            }
+        }
     }
 
     /// Compares certificates only: a certificate with another key differs, too.
@@ -129,17 +142,51 @@ impl Loaded {
         chains(self) == chains(other) && self.client_ca == other.client_ca
     }
 
-    fn require_valid(&self, now: OffsetDateTime) -> Result<(), TlsError> {
-        self.certificates.iter().try_for_each(|loaded| loaded.require_valid(now))
+    fn require_valid(&self, now: OffsetDateTime) -> Result<(), TlsProblems> {
+        self.require_valid_where(now, |_| true)
     }
 
     /// As [`Self::require_valid`], for the certificates that `current` does not have.
-    fn require_new_valid(&self, current: &Self, now: OffsetDateTime) -> Result<(), TlsError> {
-        let is_new = |new: &&LoadedCertificate| {
-            !current.certificates.iter().any(|old| old.certified.cert == new.certified.cert)
-        };
-        self.certificates.iter().filter(is_new).try_for_each(|loaded| loaded.require_valid(now))
+    fn require_new_valid(&self, current: &Self, now: OffsetDateTime) -> Result<(), TlsProblems> {
+        self.require_valid_where(now, |new| {
+            let is_same = |old: &LoadedCertificate| old.certified.cert == new.certified.cert;
+            !current.certificates.iter().any(is_same)
+        })
     }
+
+    fn require_valid_where(
+        &self,
+        now: OffsetDateTime,
+        is_checked: impl Fn(&LoadedCertificate) -> bool,
+    ) -> Result<(), TlsProblems> {
+        let checked = self.certificates.iter().enumerate().filter(|(_, loaded)| is_checked(loaded));
+        let invalid = |(position, loaded): (usize, &LoadedCertificate)| {
+            let error = loaded.require_valid(now).err()?;
+            Some(TlsProblem { position, error })
+        };
+        let problems: Vec<_> = checked.filter_map(invalid).collect();
+        if problems.is_empty() { Ok(()) } else { Err(TlsProblems(problems)) }
+    }
+}
+
+/// Reads a certificate. A server name must select it, unless it is the first one.
+fn read_certificate(
+    position: usize,
+    files: &CertificateFiles,
+) -> Result<LoadedCertificate, Vec<TlsError>> {
+    let loaded = LoadedCertificate::read(files)?;
+    if position > 0 {
+        loaded.require_name().map_err(|error| vec![error])?;
+    }
+    Ok(loaded)
+}
+
+/// Errors of the certificate at a position.
+fn at(
+    position: usize,
+    errors: impl IntoIterator<Item = TlsError>,
+) -> impl Iterator<Item = TlsProblem> {
+    errors.into_iter().map(move |error| TlsProblem { position, error })
 }
 
 /// TLS 1.2 and 1.3 with the safe defaults of rustls. Tickets resume sessions; their keys rotate

@@ -96,6 +96,50 @@ async fn each_unusable_file_is_refused_with_its_setting_and_the_next_step(pool: 
 }
 
 #[sqlx::test]
+async fn every_problem_of_every_certificate_is_named_with_its_setting(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new();
+    for (name, names) in [
+        ("first", &["localhost"][..]),
+        ("second", &["second.example"]),
+        ("third", &["third.example"]),
+        ("nameless", &["192.0.2.1"]),
+    ] {
+        authority.issue(names).write(folder.path(), name);
+    }
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    app.rewrite_settings(&format!(
+        "[http.tls]\ncertificate_file = '{}'\nkey_file = '{}'\nadditional = [
+            {{ certificate_file = '{}', key_file = '{}' }},
+            {{ certificate_file = '{}', key_file = '{}' }},
+            {{ certificate_file = '{}', key_file = '{}' }},
+        ]",
+        file("missing.crt"),
+        file("missing.key"),
+        file("second.crt"),
+        file("second.key"),
+        file("third.crt"),
+        file("second.key"),
+        file("nameless.crt"),
+        file("nameless.key"),
+    ));
+    let finished = app.command(&["config", "check"], "");
+    assert_eq!(finished.code, 1, "{finished:?}");
+    let printed = finished.stdout;
+    for (setting, cause) in [
+        ("http.tls.certificate_file: ", "allow the account of the service to read it"),
+        ("http.tls.key_file: ", "failed to read"),
+        ("http.tls.additional: entry 2, key_file: ", "does not match"),
+        ("http.tls.additional: entry 3, certificate_file: ", "has no DNS name"),
+    ] {
+        let is_named = |line: &str| line.contains(setting) && line.contains(cause);
+        assert!(printed.lines().any(is_named), "{setting}{cause}: {printed}");
+    }
+    assert!(!printed.contains("entry 1"), "{printed}");
+}
+
+#[sqlx::test]
 async fn serve_refuses_a_key_of_another_certificate(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.command(&["migrate"], "").assert_success();
