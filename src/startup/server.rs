@@ -261,14 +261,13 @@ async fn accept(
     Ok(SecureConnection { stream, peer })
 }
 
-/// False for a connection that ended before a ClientHello was received, as load balancers and port
-/// scanners do, and for one that was evicted or timed out, which its stream records.
+/// False for a connection that ended before its first message, as load balancers and port scanners
+/// do, and for one that was evicted or timed out, which its stream records.
 fn is_failed_handshake(error: &io::Error, is_begun: bool) -> bool {
-    match error.kind() {
-        ErrorKind::ConnectionAborted | ErrorKind::TimedOut => false,
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => is_begun,
-        _ => true,
-    }
+    let kind = error.kind();
+    let is_recorded = matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::TimedOut);
+    let is_ended = matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
+    !is_recorded && (is_begun || !is_ended)
 }
 
 /// Registers a new connection of plain HTTP.
