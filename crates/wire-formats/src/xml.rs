@@ -202,6 +202,9 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
             return Err(BodyError::NotXml);
         }
         let value = unescape(value).map_err(|_| BodyError::NotXml)?;
+        if !value.chars().all(is_xml_char) {
+            return Err(BodyError::NotXml);
+        }
         if namespace == ResolveResult::Bound(SCHEMA_INSTANCE) && local.as_ref() == "nil" {
             is_nil = match value.trim_ascii() {
                 "true" | "1" => true,
@@ -329,6 +332,7 @@ mod tests {
             "<R><!-- a -- b --></R>",
             "<R a='<'/>",
             "<R a='&bogus;'/>",
+            "<R a='&#25;'/>",
             "<R :a='1'/>",
         ] {
             assert_eq!(parse(body), Err(BodyError::NotXml), "{body}");
