@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -57,6 +59,13 @@ pub(crate) struct TokenRefused {
 }
 
 impl TokenRefused {
+    /// A refusal with the error of the library, except one of JSON, whose text repeats a value of
+    /// the token.
+    pub(super) fn caused(reason: &'static str, error: jsonwebtoken::errors::Error) -> Self {
+        let is_shown = !matches!(error.kind(), ErrorKind::Json(_));
+        Self { reason, source: Some(error).filter(|_| is_shown) }
+    }
+
     /// A refusal without an error of the library.
     pub(super) fn new(reason: &'static str) -> Self {
         Self { reason, source: None }
@@ -117,7 +126,7 @@ impl AccessTokens {
             app_binding,
         };
         let jwt = encode(&header, &claims, &EncodingKey::from_secret(key.token.as_slice()))
-            .map_err(|error| TokenRefused { reason: "signing failed", source: Some(error) })?;
+            .map_err(|error| TokenRefused::caused("signing failed", error))?;
         Ok(SecretString::from(format!("{PREFIX}{}.{jwt}", self.context)))
     }
 
@@ -141,7 +150,7 @@ impl AccessTokens {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(jwt, &decoding_key, &validation)
-            .map_err(|error| TokenRefused { reason: "invalid or expired", source: Some(error) })?
+            .map_err(|error| TokenRefused::caused("invalid or expired", error))?
             .claims;
         if claims.ctx != self.context {
             return Err(TokenRefused::new("the context and the ctx claim differ"));
@@ -170,7 +179,7 @@ fn signing_key<'keyring>(
     jwt: &str,
 ) -> Result<&'keyring Key, TokenRefused> {
     let header = jsonwebtoken::decode_header(jwt)
-        .map_err(|error| TokenRefused { reason: "invalid header", source: Some(error) })?;
+        .map_err(|error| TokenRefused::caused("invalid header", error))?;
     if header.typ.as_deref() != Some(TOKEN_TYPE) || header.crit.is_some() {
         return Err(TokenRefused::new("not an access token of this service (typ)"));
     }
@@ -297,6 +306,15 @@ mod tests {
         let text = issue(&other);
         let moved = text.expose_secret().replacen("Cust2", "Cust1", 1);
         assert!(verify(&tokens(), &ring(), &SecretString::from(moved)).is_err());
+    }
+
+    #[test]
+    fn a_refusal_repeats_nothing_from_the_token() {
+        // {"alg":"marker"}, whose error of the library names the unknown algorithm.
+        let text = SecretString::from("8A:Cust1.eyJhbGciOiJtYXJrZXIifQ.e30.AAAA");
+        let refused = verify(&tokens(), &ring(), &text).unwrap_err();
+        assert_eq!(refused.reason, "invalid header");
+        assert!(!format!("{refused:?}").contains("marker"), "{refused:?}");
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl<'token> UnverifiedToken<'token> {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         let claims = decode::<Claims>(self.text, &key, &validation)
-            .map_err(|error| TokenRefused { reason: "invalid or expired", source: Some(error) })?
+            .map_err(|error| TokenRefused::caused("invalid or expired", error))?
             .claims;
         Ok(IssuerIdentity {
             credential_type: credential_type.clone(),
@@ -154,8 +154,7 @@ impl<'token> UnverifiedToken<'token> {
         if !is_for(&jwk, self.header.alg) {
             return Err(TokenRefused::new("the key is not for this algorithm"));
         }
-        DecodingKey::from_jwk(&jwk)
-            .map_err(|error| TokenRefused { reason: "unusable key", source: Some(error) })
+        DecodingKey::from_jwk(&jwk).map_err(|error| TokenRefused::caused("unusable key", error))
     }
 }
 
@@ -171,7 +170,7 @@ pub(crate) fn read_issuer_token<'token>(
     if text.len() > MAXIMUM_TOKEN {
         return Err(TokenRefused::new("too long"));
     }
-    let malformed = |error| TokenRefused { reason: "malformed", source: Some(error) };
+    let malformed = |error| TokenRefused::caused("malformed", error);
     let header = decode_header(text).map_err(malformed)?;
     if !is_type_of_issuers(header.typ.as_deref()) || header.crit.is_some() {
         return Err(TokenRefused::new("unsupported token type (typ)"));
