@@ -27,7 +27,7 @@ fuzz_target!(|text: &[u8]| {
     match &loaded {
         // A file may start with a byte order mark.
         Ok(_) => {
-            assert!(is_replaced || text.starts_with(b"\xef\xbb\xbf"), "refused from a URL only")
+            assert!(is_replaced || text.starts_with(b"\xef\xbb\xbf"), "refused from a URL only");
         }
         Err(message) => private_parts(text).iter().for_each(|part| assert_hides(message, part)),
     }

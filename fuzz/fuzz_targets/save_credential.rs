@@ -70,7 +70,9 @@ fn members(case: &Case<'_>) -> Vec<(Vec<&'static str>, String)> {
         None => {}
     }
     for (name, text) in [("Value", case.value), ("DisplayValue", case.display_value)] {
-        text.iter().for_each(|text| add(&["Credential", name], (*text).to_owned()));
+        if let Some(text) = text {
+            add(&["Credential", name], text.to_owned());
+        }
     }
     members
 }
@@ -94,8 +96,8 @@ fn json(members: &[(Vec<&str>, String)]) -> String {
 
 fn form(members: &[(Vec<&str>, String)]) -> String {
     let pair = |(path, text): &(Vec<&str>, String)| {
-        let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        format!("{}={encoded}", path.join("."))
+        let encoded: Vec<_> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        format!("{}={}", path.join("."), encoded.concat())
     };
     members.iter().map(pair).collect::<Vec<_>>().join("&")
 }
