@@ -50,6 +50,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(crate) async fn send(&mut self, request: &str) -> Answer {
         self.stream.write_all(request.as_bytes()).await.expect("a request sent");
+        // A stream with TLS may have buffered it.
+        self.stream.flush().await.expect("a request sent");
         self.buffer.clear();
         loop {
             if let Some(answer) = parse_answer(&self.buffer) {

@@ -27,7 +27,7 @@ async fn an_idle_tls_connection_of_http_1_1_takes_at_most_96_kib() {
         let mut open = Vec::new();
         while open.len() < connections {
             let (config, address) = (&config, bed.address());
-            let batch = (0..100).map(|_| async move {
+            let batch = (0..20).map(|_| async move {
                 let mut connection = Connection::on(connect(config, address).await);
                 for path in PATHS {
                     let answer = connection.send(&request("GET", path, "", "")).await;
@@ -52,7 +52,7 @@ async fn an_idle_tls_connection_of_http_2_takes_at_most_96_kib() {
         let mut open = Vec::new();
         while open.len() < connections {
             let (config, address) = (&config, bed.address());
-            let batch = (0..100).map(|_| async move {
+            let batch = (0..20).map(|_| async move {
                 let stream = connect(config, address).await;
                 let (mut client, driver) = h2::client::handshake(stream).await.unwrap();
                 tokio::spawn(driver);

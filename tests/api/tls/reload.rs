@@ -108,6 +108,8 @@ impl Served {
 /// Sends a request and reads its answer, which must be 200.
 async fn request(stream: &mut TlsStream<TcpStream>) {
     stream.write_all(REQUEST).await.unwrap();
+    // The TLS stream may have buffered it.
+    stream.flush().await.unwrap();
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     loop {
