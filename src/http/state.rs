@@ -56,11 +56,7 @@ impl HttpState {
     /// True if clients reach this service over TLS when they connect from this address. A header of
     /// a trusted proxy may say so as well.
     pub(super) fn is_https(&self, peer: Option<IpAddr>) -> bool {
-        match self.tls {
-            TlsTermination::Nobody => false,
-            TlsTermination::Service => true,
-            TlsTermination::Proxy => self.is_proxy(peer),
-        }
+        self.tls.is_https(self.is_proxy(peer))
     }
 
     /// True if responses that the application does not make have HSTS for this peer.
@@ -68,11 +64,9 @@ impl HttpState {
         self.sends_hsts && self.is_https(peer)
     }
 
-    /// False for a peer that would send its secrets in clear text: with TLS at a proxy, a host that
-    /// is neither a trusted proxy nor this machine.
+    /// See [`TlsTermination::admits`].
     pub(super) fn admits(&self, peer: Option<IpAddr>) -> bool {
-        let is_loopback = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
-        self.tls != TlsTermination::Proxy || is_loopback || self.is_proxy(peer)
+        self.tls.admits(peer, self.is_proxy(peer))
     }
 
     fn is_proxy(&self, peer: Option<IpAddr>) -> bool {
@@ -89,6 +83,24 @@ pub(crate) enum TlsTermination {
     Service,
     /// The trusted proxies, which use plain HTTP themselves.
     Proxy,
+}
+
+impl TlsTermination {
+    /// True if a client uses TLS that connects itself, or through a trusted proxy.
+    fn is_https(self, is_proxy: bool) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Service => true,
+            Self::Proxy => is_proxy,
+        }
+    }
+
+    /// False for a peer that would send its secrets in clear text: with TLS at a proxy, a host that
+    /// is neither a trusted proxy nor this machine.
+    fn admits(self, peer: Option<IpAddr>, is_proxy: bool) -> bool {
+        let is_loopback = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        self != Self::Proxy || is_loopback || is_proxy
+    }
 }
 
 /// The certificate of a listener, which changes when its file does.
@@ -114,5 +126,32 @@ impl Readiness {
     /// True after [`Self::stop`].
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_and_this_machine_may_bypass_tls() {
+        use TlsTermination::{Nobody, Proxy, Service};
+        for (tls, peer, is_proxy, is_admitted, is_https) in [
+            (Proxy, "192.0.2.7", true, true, true),
+            (Proxy, "192.0.2.7", false, false, false),
+            (Proxy, "2001:db8::7", false, false, false),
+            (Proxy, "::ffff:192.0.2.7", false, false, false),
+            // Health checks and operators of this machine.
+            (Proxy, "127.0.0.1", false, true, false),
+            (Proxy, "::1", false, true, false),
+            (Proxy, "::ffff:127.0.0.1", false, true, false),
+            (Service, "192.0.2.7", false, true, true),
+            (Nobody, "127.0.0.1", false, true, false),
+        ] {
+            let address = Some(peer.parse().unwrap());
+            assert_eq!(tls.admits(address, is_proxy), is_admitted, "{tls:?} {peer}");
+            assert_eq!(tls.is_https(is_proxy), is_https, "{tls:?} {peer}");
+        }
+        assert!(!Proxy.admits(None, false), "a peer without an address");
     }
 }

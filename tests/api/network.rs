@@ -1,10 +1,5 @@
 //! Reverse proxies, the base path, and CORS.
 
-use std::{
-    io::{Read, Write},
-    net::{IpAddr, UdpSocket},
-};
-
 use reqwest::{Method, header::HeaderValue};
 use serde_json::json;
 use sqlx::PgPool;
@@ -220,84 +215,6 @@ async fn a_trusted_proxy_sets_scheme_and_host_together(pool: PgPool) {
     answer.assert_status(200);
     let cookies = answer.headers.get_all("set-cookie").iter();
     assert!(cookies.into_iter().all(|text| text.to_str().unwrap().contains("; Secure")));
-}
-
-/// The address of a network interface. Connections to it do not come from loopback.
-fn interface_address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    // Chooses the interface, and sends nothing.
-    socket.connect("198.51.100.1:9").expect("this test needs a network interface");
-    socket.local_addr().unwrap().ip()
-}
-
-/// An application behind a proxy that terminates TLS, and its URL at an interface of the network.
-async fn spawn_behind_proxy(app: &TestApp, proxy: &str) -> (TestApp, String) {
-    let settings = [
-        ("KEEPER__HTTP__LISTEN", "0.0.0.0:0"),
-        ("KEEPER__HTTP__TLS_TERMINATED_BY_PROXY", "true"),
-        ("KEEPER__HTTP__TRUSTED_PROXIES", proxy),
-    ];
-    let app = app.spawn_instance(&settings).await;
-    let port = app.url.rsplit(':').next().unwrap();
-    let url = format!("http://{}:{port}", interface_address());
-    (app, url)
-}
-
-#[sqlx::test]
-async fn a_host_that_bypasses_the_proxy_is_refused_before_it_is_authenticated(pool: PgPool) {
-    let first = TestApp::spawn(pool).await;
-    let (app, url) = spawn_behind_proxy(&first, "192.0.2.77").await;
-    let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
-    let before = events.fetch_one(&app.pool).await.unwrap();
-    let body = json!({ "UserName": "anna", "Password": "wrong" });
-    for (path, credentials) in [
-        ("/login", Credentials::Anonymous),
-        (SAVE, Credentials::basic("anna", "wrong")),
-        ("/nowhere", Credentials::Anonymous),
-    ] {
-        let request = app.client.post(format!("{url}{path}")).json(&body);
-        let request = request.header("X-Forwarded-Proto", "https");
-        let answer = Answer::read(credentials.apply_to(request).send().await.unwrap()).await;
-        answer.assert_refused(421, "HttpResponseException", "proxy_required");
-        assert!(!answer.headers.contains_key("strict-transport-security"), "{answer:?}");
-        assert!(!answer.headers.contains_key("set-cookie"), "{answer:?}");
-    }
-    // The refusal does not wait for the body.
-    let mut stream = std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-    let head = format!("POST {SAVE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 421");
-    let events = sqlx::query_scalar!("SELECT count(*) FROM audit_events");
-    assert_eq!(events.fetch_one(&app.pool).await.unwrap(), before);
-}
-
-#[sqlx::test]
-async fn only_a_trusted_proxy_is_served_as_https(pool: PgPool) {
-    let first = TestApp::spawn(pool).await;
-    let own = interface_address().to_string();
-    for (proxy, is_proxy) in [(own.as_str(), true), ("192.0.2.77", false)] {
-        let (app, url) = spawn_behind_proxy(&first, proxy).await;
-        let port = app.url.rsplit(':').next().unwrap();
-        // This machine may always connect, as health checks and operators do.
-        let local = format!("http://127.0.0.1:{port}");
-        for (url, status, is_https) in
-            [(&url, if is_proxy { 200 } else { 421 }, is_proxy), (&local, 200, false)]
-        {
-            let answer = app.client.get(format!("{url}/docs")).send().await.unwrap();
-            assert_eq!(answer.status().as_u16(), status, "{proxy}: {url}");
-            let has_hsts = answer.headers().contains_key("strict-transport-security");
-            assert_eq!(has_hsts, is_https, "{proxy}: {url}");
-        }
-        // A trusted proxy cannot remove what the settings say.
-        if is_proxy {
-            let request = app.client.get(format!("{url}/docs"));
-            let answer = request.header("X-Forwarded-Proto", "http").send().await.unwrap();
-            assert!(answer.headers().contains_key("strict-transport-security"), "{answer:?}");
-        }
-    }
 }
 
 async fn preflight(app: &TestApp, origin: &str) -> Answer {
