@@ -310,8 +310,8 @@ mod tests {
 
     #[test]
     fn a_refusal_repeats_nothing_from_the_token() {
-        // {"alg":"marker"}, whose error of the library names the unknown algorithm.
-        let text = SecretString::from("8A:Cust1.eyJhbGciOiJtYXJrZXIifQ.e30.AAAA");
+        // {"alg":"marker" }, whose error of the library names the unknown algorithm.
+        let text = SecretString::from("8A:Cust1.eyJhbGciOiJtYXJrZXIiIH0.e30.AAAA");
         let refused = verify(&tokens(), &ring(), &text).unwrap_err();
         assert_eq!(refused.reason, "invalid header");
         assert!(!format!("{refused:?}").contains("marker"), "{refused:?}");
