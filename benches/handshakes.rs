@@ -202,7 +202,7 @@ impl Nginx {
                      ssl_certificate {certificate};
                      ssl_certificate_key {key};
                      ssl_protocols TLSv1.2 TLSv1.3;
-                     ssl_ecdh_curve X25519;
+                     ssl_ecdh_curve X25519:prime256v1;
                      ssl_session_tickets on;
                      return 404;
                  }}

@@ -53,7 +53,7 @@ impl ServerCertificate {
         self.client_for(protocol, ALL_VERSIONS)
     }
 
-    /// As [`Self::client`], with these versions of TLS. It offers X25519 only, so that every server
+    /// As [`Self::client`], with these versions of TLS. It prefers X25519, so that every server
     /// does the same work.
     pub(crate) fn client_for(
         &self,
@@ -63,7 +63,8 @@ impl ServerCertificate {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).expect("a certificate");
         let provider = CryptoProvider {
-            kx_groups: vec![aws_lc_rs::kx_group::X25519],
+            // The curve of the certificate must be there for TLS 1.2.
+            kx_groups: vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1],
             ..aws_lc_rs::default_provider()
         };
         let builder = ClientConfig::builder_with_provider(Arc::new(provider));
