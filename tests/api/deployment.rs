@@ -151,6 +151,7 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
         "data",
         "deploy",
         "docs",
+        "fuzz",
         "packaging",
         "script",
         "secrets",
@@ -173,6 +174,8 @@ fn the_image_has_neither_shell_nor_root_and_checks_its_own_health() {
                 is_built || Path::new(source).exists(),
                 "{source} is copied but does not exist"
             );
+            let is_sent = ignored.lines().any(|line| line.strip_prefix('!') == Some(source));
+            assert!(is_sent || source.starts_with("/source/"), "{source} is ignored");
         }
     }
 }
