@@ -172,5 +172,5 @@ async fn a_running_service_takes_a_corrected_pin(pool: PgPool) {
     tokens.write_pin(PIN);
     instance.wait_for_metric(FAILED, 0.0).await;
     let log = instance.stop();
-    assert_eq!(log.matches("incorrect PIN").count(), 1, "tried once: {log}");
+    assert_eq!(log.matches("incorrect PIN for").count(), 1, "tried once: {log}");
 }
