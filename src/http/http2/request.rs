@@ -65,7 +65,7 @@ impl Stream for Body {
         let Some(data) = ready!(self.0.poll_data(context)) else { return Poll::Ready(None) };
         let failed = |error: h2::Error| PayloadError::Io(io::Error::other(error));
         Poll::Ready(Some(data.map_err(failed).and_then(|data| {
-            // Lets the client send as many more bytes.
+            // Returns the bytes to the flow-control window of the client.
             self.0.flow_control().release_capacity(data.len()).map_err(failed)?;
             Ok(data)
         })))
