@@ -113,8 +113,8 @@ follow() {
         echo 'set -euo pipefail; [ ! -d /etc/credential-keeper ] || cd /etc/credential-keeper'
         grep -q 'apt install ./' "$work/lines" && echo 'cd /packages/first'
         cat "$work/lines"
-    } >"$root/root/lines.sh"
-    must bash /root/lines.sh
+    } >"$root/var/tmp/lines.sh"
+    must bash /var/tmp/lines.sh
 }
 
 step 'build the package twice'
@@ -272,7 +272,7 @@ override "LoadCredential=
 Environment=KEEPER__KEYRING__FILE=$keep/keyring.json
 Environment=KEEPER__DATABASE__PASSWORD_FILE=$keep/database-password"
 log_in admin "$password" 200
-must cp -p "$keep/keeper.toml" /root/keeper.toml
+must cp -p "$keep/keeper.toml" /var/tmp/keeper.toml
 sed -i 's|/secrets/|/|' "$root$keep/keeper.toml"
 as_service=(runuser -u credential-keeper -- credential-keeper)
 must credential-keeper config check
@@ -288,7 +288,7 @@ must bash -c 'dpkg --install /packages/next/*.deb'
 must_be ActiveState active
 is_not MainPID "$main" || fail 'the new version does not run'
 log_in admin "$password" 200
-must cp -p /root/keeper.toml "$keep/keeper.toml"
+must cp -p /var/tmp/keeper.toml "$keep/keeper.toml"
 must rm "$keep/keyring.encrypted" "$keep/keyring.json" "$keep/database-password"
 override ''
 
