@@ -76,14 +76,18 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Opens a connection. When the files are not usable, opens it with their last good contents:
-    /// a wrong file must not end a service whose former password is still valid.
+    /// a wrong file must not end a service whose former password is still valid. When those are
+    /// refused as well, the server may have changed the password between the two attempts.
     async fn open(&self) -> Result<Pooled, StorageError> {
-        match self.open_with_files().await {
-            Err(error) if error.concerns_credentials() => {
-                let Some(former) = self.last_good() else { return Err(error) };
-                self.open_with(&former).await.map_err(|_| error)
-            }
-            opened => opened,
+        let error = match self.open_with_files().await {
+            Err(error) if error.concerns_credentials() => error,
+            opened => return opened,
+        };
+        let Some(former) = self.last_good() else { return Err(error) };
+        match self.open_with(&former).await {
+            Ok(opened) => Ok(opened),
+            Err(refused) if refused.concerns_credentials() => self.open_with_files().await,
+            Err(_) => Err(error),
         }
     }
 

@@ -17,12 +17,15 @@ use sqlx::Row;
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Credentials, DatabaseContainer, Instance, PLAIN, PRINCIPAL, PrivateServer, TestApp,
-    compose::Compose, free_port, keeper, run_successfully, run_with_input,
+    Credentials, DatabaseContainer, DatabaseProxy, Instance, PLAIN, PRINCIPAL, PrivateServer,
+    TestApp, compose::Compose, free_port, keeper, run_successfully, run_with_input,
 };
 
 const PASSWORD_FAILED: &str = r#"keeper_reload_failed{setting="database.password_file"}"#;
 const URL_FAILED: &str = r#"keeper_reload_failed{setting="database.url"}"#;
+
+/// A part of the message with the proof of a password (SCRAM's `client-final-message`, RFC 5802).
+const CLIENT_PROOF: &str = "c=biws";
 
 /// Replaces a file as an operator does: a new file with the name of the former one.
 fn replace(target: &Path, text: &str, mode: u32) {
@@ -69,8 +72,8 @@ async fn sessions_before(postgres: &PrivateServer, role: &str, time: &str) -> i6
     row.await.unwrap().get(0)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
+/// A server that asks the role `service` for its password, `first`.
+async fn server_with_password() -> PrivateServer {
     let postgres = PrivateServer::start().await;
     postgres
         .execute(
@@ -80,6 +83,12 @@ async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
         )
         .await;
     postgres.require_password_of("service").await;
+    postgres
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
+    let postgres = server_with_password().await;
     let password = postgres.folder.path().join("password");
     replace(&password, "first\n", 0o400);
     let app = TestApp::spawn(postgres.pool.clone()).await;
@@ -124,6 +133,40 @@ async fn a_rotated_database_password_needs_no_restart_and_fails_no_request() {
     assert!(log.contains("password authentication failed"), "{log}");
     assert!(log.contains("chmod g-w,o=") && log.contains("is empty"), "{log}");
     assert_eq!(log.matches("the former content stays in use").count(), 4, "{log}");
+    drop(app);
+    postgres.stop().await;
+}
+
+/// A new connection is refused with the new password, because the role has the former one. Before
+/// it tries that one, the role gets the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_changes_between_two_attempts_fails_no_request() {
+    let postgres = server_with_password().await;
+    let proxy = DatabaseProxy::start(&postgres.pool).await;
+    let url = proxy.url.replace("//keeper@", "//service@");
+    let password = postgres.folder.path().join("password");
+    replace(&password, "first", 0o400);
+    let app = TestApp::spawn(postgres.pool.clone()).await;
+    let variables = [
+        ("KEEPER__DATABASE__URL", url.as_str()),
+        ("KEEPER__DATABASE__PASSWORD_FILE", password.to_str().unwrap()),
+    ];
+    let instance = Arc::new(Instance::start(&app, &variables));
+    let token = instance.token(&app.administrator()).await;
+    replace(&password, "second", 0o400);
+    instance.wait_for_metric(PASSWORD_FAILED, 1.0).await;
+
+    proxy.hold_reply_to(CLIENT_PROOF);
+    postgres.end_sessions_of("service").await;
+    let request = {
+        let (instance, token) = (Arc::clone(&instance), token.clone());
+        tokio::spawn(async move { instance.get(PRINCIPAL, &token).await.assert_status(200) })
+    };
+    proxy.wait_until_held().await;
+    postgres.execute("ALTER ROLE service PASSWORD 'second'").await;
+    proxy.release();
+    request.await.unwrap();
+    Arc::into_inner(instance).unwrap().stop();
     drop(app);
     postgres.stop().await;
 }
