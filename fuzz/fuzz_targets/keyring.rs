@@ -1,9 +1,9 @@
-//! The file of the keyring.
+//! The file of the keyring, plain and wrapped.
 #![no_main]
 
 use std::collections::BTreeSet;
 
-use credential_keeper::fuzz_support::{add_key, read_keyring, write_with_key};
+use credential_keeper::fuzz_support::{add_key, read_keyring, wrap_keyring, write_with_key};
 use credential_keeper_fuzz::{InputFile, Limits, assert_hides, within};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -25,6 +25,9 @@ fuzz_target!(|text: &[u8]| {
             let read = read_keyring(rotated.path()).expect("a rotated keyring");
             assert!(read.contains(&(id, "writing")), "the new key does not write");
             assert!(write_with_key(file.path(), "no such key").is_err());
+            let wrapped = wrap_keyring(file.path()).expect("a wrapped keyring");
+            let wrapped = InputFile::new("wrapped", wrapped.as_bytes());
+            assert_eq!(read_keyring(wrapped.path()).expect("the wrapped keyring"), keys);
         }
     }
 });

@@ -111,7 +111,7 @@ pub fn host(lines: &[Line<'_>]) -> Result<Option<(String, String)>, &'static str
 #[must_use]
 pub fn language(lines: &[Line<'_>]) -> (String, String) {
     let language = Language::of(&map(lines));
-    (language.tag(), language.page("error-unauthenticated", &[]))
+    (language.tag().to_owned(), language.page("error-unauthenticated", &[]))
 }
 
 /// The name of the time zone that a request selects, and a moment in it.

@@ -12,7 +12,9 @@ use super::{
     issuer_keys::KeySource,
     issuer_token::{Issuer, IssuerOptions, read_issuer_token},
     keyring::{KeyState, Keyring},
+    keyring_file::{KeyringFile, StoredKeyring},
     secret_file, session_cookie, so_ticket,
+    wrapped_keyring::{DataKey, MasterKeyKind, WrappedDataKey},
     xsrf::{XsrfScope, is_xsrf_token, new_xsrf_token},
 };
 use crate::domain::{stored_credential::HashParameters, user::UserId};
@@ -61,14 +63,31 @@ pub fn issue(user_id: i32) -> Option<(SecretString, SecretString)> {
     Some((ticket.text, session_cookie::new_session(user_id).ok()?.text))
 }
 
+/// The data key of every wrapped keyring here.
+const DATA_KEY: [u8; 32] = [7; 32];
+
+/// Reads a keyring, plain or wrapped under [`DATA_KEY`].
+fn open_keyring(path: &Path) -> Result<KeyringFile, String> {
+    match StoredKeyring::read(path).map_err(|error| texts(&error))? {
+        StoredKeyring::Plain(file) => Ok(file),
+        StoredKeyring::Wrapped(wrapped) => {
+            let data_key = DataKey::from_bytes(&DATA_KEY).ok_or("a data key has 32 bytes")?;
+            KeyringFile::open(&wrapped, data_key).map_err(|error| texts(&error))
+        }
+    }
+}
+
+fn text_of(file: &KeyringFile) -> Result<String, String> {
+    file.to_json().map(|text| text.to_string()).map_err(|error| texts(&error))
+}
+
 /// The ids and states of the keys of a keyring in a file.
 ///
 /// # Errors
 /// The texts of the error and of its causes.
 pub fn read_keyring(path: &Path) -> Result<Vec<(String, &'static str)>, String> {
-    let keyring = Keyring::load(path).map_err(|error| texts(&error))?;
-    let keys = keyring.all().iter();
-    Ok(keys.map(|key| (key.id().to_owned(), key.state().as_str())).collect())
+    let keyring = Keyring::from_file(&open_keyring(path)?).map_err(|error| texts(&error))?;
+    Ok(keyring.states().map(|(id, state)| (id.to_owned(), state.as_str())).collect())
 }
 
 /// The text of a keyring with another key, and the id of that key.
@@ -76,8 +95,9 @@ pub fn read_keyring(path: &Path) -> Result<Vec<(String, &'static str)>, String> 
 /// # Errors
 /// The texts of the error and of its causes.
 pub fn add_key(path: &Path) -> Result<(String, String), String> {
-    let (text, id) = Keyring::add_key(path).map_err(|error| texts(&error))?;
-    Ok((text.to_string(), id))
+    let mut file = open_keyring(path)?;
+    let id = Keyring::add_key(&mut file).map_err(|error| texts(&error))?;
+    Ok((text_of(&file)?, id))
 }
 
 /// The text of a keyring with this key as the writing one.
@@ -85,8 +105,25 @@ pub fn add_key(path: &Path) -> Result<(String, String), String> {
 /// # Errors
 /// The texts of the error and of its causes.
 pub fn write_with_key(path: &Path, id: &str) -> Result<String, String> {
-    let text = Keyring::change_key(path, id, KeyState::Writing).map_err(|error| texts(&error))?;
-    Ok(text.to_string())
+    let mut file = open_keyring(path)?;
+    Keyring::change_key(&mut file, id, KeyState::Writing).map_err(|error| texts(&error))?;
+    text_of(&file)
+}
+
+/// The text of a keyring whose keys are wrapped.
+///
+/// # Errors
+/// The texts of the error and of its causes.
+pub fn wrap_keyring(path: &Path) -> Result<String, String> {
+    let mut file = open_keyring(path)?;
+    let data_key = DataKey::from_bytes(&DATA_KEY).ok_or("a data key has 32 bytes")?;
+    let wrapped = WrappedDataKey {
+        kind: MasterKeyKind::Transit,
+        key: "transit/keeper".to_owned(),
+        ciphertext: "vault:v1:AA==".to_owned(),
+    };
+    file.wrap_with(wrapped, data_key);
+    text_of(&file)
 }
 
 /// A keyring in a file, and what is signed with it.
@@ -107,7 +144,7 @@ impl Signing {
             audience: "audience".to_owned(),
             lifetime: Duration::from_secs(3600),
         };
-        let keyring = Keyring::load(keyring).ok()?;
+        let keyring = Keyring::from_file(&open_keyring(keyring).ok()?).ok()?;
         Some(Self { keyring, tokens, applications: Applications::default() })
     }
 

@@ -12,5 +12,6 @@ use super::database_url::DatabaseUrl;
 /// The text of the error.
 pub fn database_url(text: &SecretString) -> Result<(bool, Vec<PathBuf>), String> {
     let url = DatabaseUrl::parse(text).map_err(|error| error.to_string())?;
-    Ok((url.has_password, url.certificates.into_iter().chain(url.private_key).collect()))
+    let files = [url.root_certificate, url.client_certificate, url.client_key];
+    Ok((url.has_password, files.into_iter().flatten().collect()))
 }
