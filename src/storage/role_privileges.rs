@@ -149,7 +149,7 @@ pub(crate) async fn list_other_databases(
     let names = sqlx::query_scalar!(
         r#"SELECT datname::text AS "name!" FROM pg_database
            WHERE datallowconn AND datname <> pg_catalog.current_database()
-             AND pg_catalog.has_database_privilege(coalesce($1, current_user), oid, 'CONNECT')
+             AND pg_catalog.has_database_privilege(coalesce($1, session_user), oid, 'CONNECT')
            ORDER BY datname"#,
         role,
     )

@@ -205,6 +205,29 @@ async fn privileges_that_need_set_role_are_reported(pool: PgPool) {
     roles.drop().await;
 }
 
+/// SET ROLE hides a database that the role of the connection can connect to.
+#[sqlx::test]
+async fn other_databases_of_the_connecting_role_are_reported(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut roles = Roles::new(&app.pool);
+    let member = roles.create("member", &format!("IN ROLE {SERVICE_ROLE}")).await;
+    let (role, database) = (quote(&member), quote(&format!("other_{member}")));
+    for statement in [
+        format!("CREATE DATABASE {database}"),
+        format!("REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"),
+        format!("GRANT CONNECT ON DATABASE {database} TO {role}"),
+    ] {
+        execute(&app.pool, &statement).await;
+    }
+    let url = format!("{}&options=-c%20role%3D{SERVICE_ROLE}", roles.url(&member));
+    let mut command = keeper(&["--json", "doctor"]);
+    command.envs(app.variables()).env("KEEPER__DATABASE__URL", url);
+    let finished = run_with_input(command, "");
+    execute(&app.pool, &format!("DROP DATABASE {database}")).await;
+    roles.drop().await;
+    assert!(finished.stdout.contains(&format!("other_{member}")), "{finished:?}");
+}
+
 /// Asserts that `doctor` fails these requirements with the privilege in its next step.
 fn assert_reported_briefly(app: &TestApp, url: &str, excess: &str, requirements: &[&str]) {
     let mut command = keeper(&["--json", "doctor"]);
