@@ -12,6 +12,7 @@ mod effective;
 mod environment;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
+mod http;
 mod issuers;
 mod master_keys;
 mod network;
