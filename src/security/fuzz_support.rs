@@ -14,6 +14,7 @@ use super::{
     keyring::{KeyState, Keyring},
     keyring_file::{KeyringFile, StoredKeyring},
     secret_file, session_cookie, so_ticket,
+    tls::{CertificateFiles, ServerTls, TlsFiles, TlsProblems},
     wrapped_keyring::{DataKey, MasterKeyKind, WrappedDataKey},
     xsrf::{XsrfScope, is_xsrf_token, new_xsrf_token},
 };
@@ -61,6 +62,23 @@ pub fn issue(user_id: i32) -> Option<(SecretString, SecretString)> {
     let user_id = UserId::try_from(user_id).ok()?;
     let ticket = so_ticket::new_ticket(user_id).ok()?;
     Some((ticket.text, session_cookie::new_session(user_id).ok()?.text))
+}
+
+/// Reads a file with a certificate chain, its key, and the authorities of client certificates. The
+/// latest time at which a certificate of the chain is valid.
+///
+/// # Errors
+/// The texts of the error and of its causes.
+pub fn certificates(path: &Path) -> Result<Option<OffsetDateTime>, String> {
+    let pair = CertificateFiles { certificate: path.to_owned(), key: path.to_owned() };
+    let files = TlsFiles { certificates: vec![pair], client_ca: Some(path.to_owned()) };
+    let of_problems = |TlsProblems(problems): TlsProblems| {
+        problems.iter().map(|problem| texts(&problem.error)).collect::<String>()
+    };
+    let loaded = ServerTls::load(files).map_err(of_problems)?;
+    // Nothing changed, so the time does not matter.
+    loaded.reload(OffsetDateTime::UNIX_EPOCH).map_err(of_problems)?;
+    Ok(loaded.expires_at())
 }
 
 /// The data key of every wrapped keyring here.

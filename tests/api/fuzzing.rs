@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Every parser that reads the network or a file, with the targets that cover it.
-const PARSERS: [(&str, &[&str]); 25] = [
+const PARSERS: [(&str, &[&str]); 26] = [
     ("JSON bodies", &["body_json", "save_credential"]),
     ("XML bodies", &["body_xml", "save_credential"]),
     ("form bodies", &["body_form", "save_credential"]),
@@ -22,6 +22,7 @@ const PARSERS: [(&str, &[&str]); 25] = [
     ("import lines", &["import_line", "import_file"]),
     ("archives", &["archive"]),
     ("keyring", &["keyring"]),
+    ("certificates and keys of listeners", &["certificates"]),
     ("key sets", &["key_set"]),
     ("tokens", &["access_token", "issuer_token"]),
     ("settings", &["settings_file", "settings_variables", "log_filter"]),
