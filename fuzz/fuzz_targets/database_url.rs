@@ -11,7 +11,9 @@ fuzz_target!(|text: &str| {
     let read = within(Limits::PARSER, text.len(), || database_url(&secret));
     match read {
         Err(message) => {
-            // Messages have names and samples without a capital letter or a number, except in %23.
+            // Messages have names and samples without a capital letter or a number, except in %23,
+            // and an ellipsis in the name of an option.
+            let message = message.replace("options[…]", "options");
             let is_special = |b: &u8| b.is_ascii_digit() || b.is_ascii_uppercase() || !b.is_ascii();
             let parts = text.as_bytes().windows(12).filter(|part| part.iter().any(is_special));
             parts.for_each(|part| assert_hides(&message, part));
