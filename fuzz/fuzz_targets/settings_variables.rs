@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 /// The defaults are merged into every file.
 const LIMITS: Limits = Limits { bytes_in_all: 8 * 1024 * 1024, ..Limits::PARSER };
 
-/// Values in messages, which have the names of settings, too.
+/// Values in messages, which name settings and their sections, too.
 const SAMPLES: [&str; 2] = ["https://app.example", "127.0.0.1:8080"];
 
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(setting_names);
@@ -36,7 +36,10 @@ fuzz_target!(|case: Case<'_>| {
     let Err(problems) = read else { return };
     for problem in &problems.0 {
         let hide = |reason: String, sample: &str| reason.replace(sample, "");
-        let names = NAMES.iter().map(String::as_str);
+        let names = NAMES.iter().flat_map(|name| {
+            let section = name.rsplit_once('.').map(|(section, _)| section);
+            [Some(name.as_str()), section].into_iter().flatten()
+        });
         let reason = SAMPLES.into_iter().chain(names).fold(problem.reason.clone(), hide);
         assert!(!problem.setting.is_empty() && !problem.reason.is_empty(), "{problem}");
         for word in variables.values().flat_map(|value| value.split_whitespace()) {
