@@ -1,6 +1,7 @@
 //! Contents of the log: causes of refusals, alarms and request ids, but no secrets.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, header::HeaderValue};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -54,6 +55,51 @@ async fn a_refused_login_logs_its_cause_once_with_the_request_id(pool: PgPool) {
         assert!(refusals[0]["cause"].as_str().unwrap().contains(reason), "{id}: {refusals:?}");
         assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{id}: {lines:?}");
     }
+}
+
+/// A line break and a terminal sequence, then text that looks like a line of the log.
+const FORGED: &str = "x\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[2J\u{2028}";
+
+#[sqlx::test]
+async fn values_of_requests_are_not_logged_and_cannot_forge_lines(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.command(&["migrate"], "").assert_success();
+    let mut command = keeper(&["serve"]);
+    command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "trace,actix_server=trace,sqlx=trace");
+    command.env("KEEPER__LOG__FORMAT", "text");
+    let server = Server::start(command).unwrap();
+    let url = &server.ready;
+    let administrator = app.administrator();
+    let encoded = utf8_percent_encode(FORGED, NON_ALPHANUMERIC).to_string();
+    for credentials in [Credentials::basic(FORGED, FORGED), administrator.clone()] {
+        for path in [
+            format!("/{encoded}"),
+            format!("/api/v1/User/{encoded}"),
+            format!("{PRINCIPAL}?$select={encoded}&{encoded}=1"),
+        ] {
+            let request = app.client.get(format!("{url}{path}"));
+            credentials.apply_to(request).send().await.unwrap();
+        }
+        let bodies = [
+            json!({"UserId": 278, "Credential": {"Value": "x", "Type": {"Type": FORGED}}}),
+            json!({"UserId": 278, "Credential": {"Value": FORGED, "DisplayValue": FORGED}}),
+            json!({"UserId": FORGED, "Credential": FORGED}),
+            json!({FORGED: FORGED}),
+        ];
+        for body in bodies {
+            let request = app.client.post(format!("{url}{SAVE}")).json(&body);
+            credentials.apply_to(request).send().await.unwrap();
+        }
+    }
+    let login =
+        app.client.post(format!("{url}/login")).json(&json!({"Name": FORGED, "Password": "x"}));
+    login.send().await.unwrap();
+    server.signal(Signal::TERM);
+    let (ended_well, log) = server.wait();
+    assert!(ended_well, "{log}");
+    assert!(log.lines().count() > 20, "{log}");
+    // No value is logged, so none needs escaping.
+    assert!(!log.contains("forged"), "{log}");
 }
 
 #[sqlx::test]
