@@ -143,7 +143,7 @@ def it_survives_crashes():
         check_login()
         save()
     run("docker", "kill", container("keeper"))
-    documented("docker compose up --detach")
+    documented("script/compose-up")
     wait_until_healthy()
     save()
 
