@@ -87,14 +87,14 @@ field-not-a-user = beskriver ikke en bruger
 field-line-too-long = er længere end 64 KiB
 field-busy = fik timeout, mens der blev ventet på en anden ændring af denne bruger; prøv igen
 field-unknown-hash = er ikke en hash, der kan verificeres
-field-unsupported-hash = er en { $name }-hash, som ikke understøttes; brug argon2, PBKDF2 eller bcrypt
+field-unsupported-hash = er en { $name }-hash, som ikke understøttes; udelad legitimationsoplysningen, og angiv en ny adgangskode
 field-broken-bcrypt = er en $2x$-hash fra en implementering med en fejl, der også accepterer forkerte adgangskoder
-field-hash-parameters = skal have parametrene m, t og p netop én gang hver og ingen andre
+field-hash-parameters = skal have parametrene { $names } netop én gang hver og inden for det tilladte område og ingen andre
 field-keyed-hash = har keyid eller data, som ikke understøttes
 field-padded-hash = har udfyldningstegn (=) i Base64-delen, hvilket PHC-strenge ikke har
-field-hash-too-much-memory = kræver mere hukommelse, end hashing.maximum_memory_kib tillader
-field-hash-too-cheap = har for lav omkostning: Minimum er omkostningsfaktor 8 for bcrypt, 10.000 iterationer for PBKDF2 og 4 MiB blokke for argon2
-field-hash-too-expensive = har for høj omkostning: Maksimum er omkostningsfaktor 15 for bcrypt, 2.000.000 iterationer for PBKDF2 og 4 GiB blokke for argon2
+field-hash-too-much-memory = kræver mere hukommelse til { $name }, end hashing.maximum_memory_kib tillader; forhøj denne indstilling
+field-hash-too-cheap = har for lav omkostning: Minimum er { $limit }; udelad legitimationsoplysningen, og angiv en ny adgangskode
+field-hash-too-expensive = har for høj omkostning: Maksimum er { $limit }; udelad legitimationsoplysningen, og angiv en ny adgangskode
 field-damaged = henviser til beskadigede data; se loggen
 field-unknown-application = er ikke et kendt program
 

@@ -87,14 +87,14 @@ field-not-a-user = beschreibt keinen Benutzer
 field-line-too-long = ist länger als 64 KiB
 field-busy = hat beim Warten auf eine andere Änderung an diesem Benutzer das Zeitlimit überschritten; versuchen Sie es erneut
 field-unknown-hash = ist kein Hash, der überprüft werden kann
-field-unsupported-hash = ist ein Hash vom Typ { $name }, der nicht unterstützt wird; verwenden Sie argon2, PBKDF2 oder bcrypt
+field-unsupported-hash = ist ein Hash vom Typ { $name }, der nicht unterstützt wird; lassen Sie die Anmeldedaten weg und legen Sie ein neues Passwort fest
 field-broken-bcrypt = ist ein $2x$-Hash aus einer fehlerhaften Implementierung, die auch falsche Passwörter akzeptiert
-field-hash-parameters = muss die Parameter m, t und p jeweils genau einmal und keine weiteren haben
+field-hash-parameters = muss die Parameter { $names } jeweils genau einmal und im zulässigen Bereich und keine weiteren haben
 field-keyed-hash = enthält keyid oder data, die nicht unterstützt werden
 field-padded-hash = enthält Füllzeichen (=) im Base64-Teil, die in PHC-Zeichenfolgen nicht vorkommen
-field-hash-too-much-memory = benötigt mehr Speicher, als hashing.maximum_memory_kib zulässt
-field-hash-too-cheap = hat zu geringe Kosten: Das Minimum ist Kostenfaktor 8 bei bcrypt, 10.000 Iterationen bei PBKDF2 und 4 MiB an Blöcken bei argon2
-field-hash-too-expensive = hat zu hohe Kosten: Das Maximum ist Kostenfaktor 15 bei bcrypt, 2.000.000 Iterationen bei PBKDF2 und 4 GiB an Blöcken bei argon2
+field-hash-too-much-memory = benötigt für { $name } mehr Speicher, als hashing.maximum_memory_kib zulässt; erhöhen Sie diese Einstellung
+field-hash-too-cheap = hat zu geringe Kosten: Das Minimum ist { $limit }; lassen Sie die Anmeldedaten weg und legen Sie ein neues Passwort fest
+field-hash-too-expensive = hat zu hohe Kosten: Das Maximum ist { $limit }; lassen Sie die Anmeldedaten weg und legen Sie ein neues Passwort fest
 field-damaged = verweist auf beschädigte Daten; siehe Protokoll
 field-unknown-application = ist keine bekannte Anwendung
 

@@ -90,14 +90,14 @@ field-not-a-user = does not describe a user
 field-line-too-long = is longer than 64 KiB
 field-busy = timed out waiting for another change to this user; try again
 field-unknown-hash = is not a hash that can be verified
-field-unsupported-hash = is a { $name } hash, which is not supported; use argon2, PBKDF2 or bcrypt
+field-unsupported-hash = is a { $name } hash, which is not supported; leave the credential out, and set a new password
 field-broken-bcrypt = is a $2x$ hash, whose faulty implementation also accepts wrong passwords
-field-hash-parameters = must have each of the parameters m, t and p exactly once, and no others
+field-hash-parameters = must have each of the parameters { $names } exactly once and in range, and no others
 field-keyed-hash = has keyid or data, which are not supported
 field-padded-hash = has padding (=) in its Base64, which PHC strings do not have
-field-hash-too-much-memory = needs more memory than hashing.maximum_memory_kib allows
-field-hash-too-cheap = costs too little: the minimum is cost 8 for bcrypt, 10,000 iterations for PBKDF2 and 4 MiB of blocks for argon2
-field-hash-too-expensive = costs too much: the maximum is cost 15 for bcrypt, 2,000,000 iterations for PBKDF2 and 4 GiB of blocks for argon2
+field-hash-too-much-memory = needs more memory for { $name } than hashing.maximum_memory_kib allows; raise that setting
+field-hash-too-cheap = costs too little: the minimum is { $limit }; leave the credential out, and set a new password
+field-hash-too-expensive = costs too much: the maximum is { $limit }; leave the credential out, and set a new password
 field-damaged = refers to damaged data; see the log
 field-unknown-application = is not a known application
 

@@ -87,14 +87,14 @@ field-not-a-user = beskriver ikke en bruker
 field-line-too-long = er lengre enn 64 KiB
 field-busy = fikk tidsavbrudd under venting på en annen endring av denne brukeren; prøv igjen
 field-unknown-hash = er ikke en hash som kan verifiseres
-field-unsupported-hash = er en { $name }-hash, som ikke støttes; bruk argon2, PBKDF2 eller bcrypt
+field-unsupported-hash = er en { $name }-hash, som ikke støttes; utelat legitimasjonen, og angi et nytt passord
 field-broken-bcrypt = er en $2x$-hash, fra en implementering med en feil som også godtar feil passord
-field-hash-parameters = må ha parameterne m, t og p nøyaktig én gang hver, og ingen andre
+field-hash-parameters = må ha parameterne { $names } nøyaktig én gang hver og innenfor tillatt område, og ingen andre
 field-keyed-hash = har keyid eller data, som ikke støttes
 field-padded-hash = har utfyllingstegn (=) i Base64-delen, noe PHC-strenger ikke har
-field-hash-too-much-memory = trenger mer minne enn hashing.maximum_memory_kib tillater
-field-hash-too-cheap = har for lav kostnad: minimum er kostnadsfaktor 8 for bcrypt, 10 000 iterasjoner for PBKDF2 og 4 MiB med blokker for argon2
-field-hash-too-expensive = har for høy kostnad: maksimum er kostnadsfaktor 15 for bcrypt, 2 000 000 iterasjoner for PBKDF2 og 4 GiB med blokker for argon2
+field-hash-too-much-memory = trenger mer minne til { $name } enn hashing.maximum_memory_kib tillater; øk denne innstillingen
+field-hash-too-cheap = har for lav kostnad: minimum er { $limit }; utelat legitimasjonen, og angi et nytt passord
+field-hash-too-expensive = har for høy kostnad: maksimum er { $limit }; utelat legitimasjonen, og angi et nytt passord
 field-damaged = viser til skadede data; se loggen
 field-unknown-application = er ikke et kjent program
 

@@ -87,14 +87,14 @@ field-not-a-user = beschrijft geen gebruiker
 field-line-too-long = is langer dan 64 KiB
 field-busy = kreeg een time-out tijdens het wachten op een andere wijziging van deze gebruiker; probeer het opnieuw
 field-unknown-hash = is geen hash die kan worden geverifieerd
-field-unsupported-hash = is een { $name }-hash, die niet wordt ondersteund; gebruik argon2, PBKDF2 of bcrypt
+field-unsupported-hash = is een { $name }-hash, die niet wordt ondersteund; laat de inloggegevens weg en stel een nieuw wachtwoord in
 field-broken-bcrypt = is een $2x$-hash, uit een implementatie met een fout die ook onjuiste wachtwoorden accepteert
-field-hash-parameters = moet de parameters m, t en p elk precies één keer hebben, en geen andere
+field-hash-parameters = moet de parameters { $names } elk precies één keer en binnen het toegestane bereik hebben, en geen andere
 field-keyed-hash = bevat keyid of data, die niet worden ondersteund
 field-padded-hash = bevat opvultekens (=) in het Base64-deel, die in PHC-tekenreeksen niet voorkomen
-field-hash-too-much-memory = heeft meer geheugen nodig dan hashing.maximum_memory_kib toestaat
-field-hash-too-cheap = heeft te lage kosten: het minimum is kostenfactor 8 voor bcrypt, 10.000 iteraties voor PBKDF2 en 4 MiB aan blokken voor argon2
-field-hash-too-expensive = heeft te hoge kosten: het maximum is kostenfactor 15 voor bcrypt, 2.000.000 iteraties voor PBKDF2 en 4 GiB aan blokken voor argon2
+field-hash-too-much-memory = heeft voor { $name } meer geheugen nodig dan hashing.maximum_memory_kib toestaat; verhoog die instelling
+field-hash-too-cheap = heeft te lage kosten: het minimum is { $limit }; laat de inloggegevens weg en stel een nieuw wachtwoord in
+field-hash-too-expensive = heeft te hoge kosten: het maximum is { $limit }; laat de inloggegevens weg en stel een nieuw wachtwoord in
 field-damaged = verwijst naar beschadigde gegevens; zie het logboek
 field-unknown-application = is geen bekende toepassing
 

@@ -87,14 +87,14 @@ field-not-a-user = beskriver inte en användare
 field-line-too-long = är längre än 64 KiB
 field-busy = överskred tidsgränsen i väntan på en annan ändring av den här användaren; försök igen
 field-unknown-hash = är inte en hash som kan verifieras
-field-unsupported-hash = är en { $name }-hash, som inte stöds; använd argon2, PBKDF2 eller bcrypt
+field-unsupported-hash = är en { $name }-hash, som inte stöds; utelämna autentiseringsuppgiften och ange ett nytt lösenord
 field-broken-bcrypt = är en $2x$-hash, från en implementering med ett fel som även godtar felaktiga lösenord
-field-hash-parameters = måste ha parametrarna m, t och p exakt en gång var, och inga andra
+field-hash-parameters = måste ha parametrarna { $names } exakt en gång var och inom tillåtet intervall, och inga andra
 field-keyed-hash = har keyid eller data, som inte stöds
 field-padded-hash = har utfyllnadstecken (=) i Base64-delen, vilket PHC-strängar inte har
-field-hash-too-much-memory = kräver mer minne än hashing.maximum_memory_kib tillåter
-field-hash-too-cheap = har för låg kostnad: minimum är kostnadsfaktor 8 för bcrypt, 10 000 iterationer för PBKDF2 och 4 MiB block för argon2
-field-hash-too-expensive = har för hög kostnad: maximum är kostnadsfaktor 15 för bcrypt, 2 000 000 iterationer för PBKDF2 och 4 GiB block för argon2
+field-hash-too-much-memory = kräver mer minne för { $name } än hashing.maximum_memory_kib tillåter; höj den inställningen
+field-hash-too-cheap = har för låg kostnad: minimum är { $limit }; utelämna autentiseringsuppgiften och ange ett nytt lösenord
+field-hash-too-expensive = har för hög kostnad: maximum är { $limit }; utelämna autentiseringsuppgiften och ange ett nytt lösenord
 field-damaged = refererar till skadade data; se loggen
 field-unknown-application = är inte ett känt program
 

@@ -85,21 +85,21 @@ reasons! {
     UnknownApplication => "field-unknown-application", "is not a known application";
     NotMoment => "field-not-moment", "must be a date and time such as 2027-01-01T00:00:00Z";
     UnknownHash => "field-unknown-hash", "is not a hash that can be verified";
-    UnsupportedHash(name: &'static str = "scrypt") => "field-unsupported-hash",
-        "is a {0} hash, which is not supported; use argon2, PBKDF2 or bcrypt";
+    UnsupportedHash(name: &'static str = "yescrypt") => "field-unsupported-hash",
+        "is a {0} hash, which is not supported; leave the credential out, and set a new password";
     BrokenBcrypt => "field-broken-bcrypt",
         "is a $2x$ hash, whose faulty implementation also accepts wrong passwords";
-    HashParameters => "field-hash-parameters",
-        "must have each of the parameters m, t and p exactly once, and no others";
+    HashParameters(names: &'static str = "m, t, p") => "field-hash-parameters",
+        "must have each of the parameters {0} exactly once and in range, and no others";
     KeyedHash => "field-keyed-hash", "has keyid or data, which are not supported";
     PaddedHash => "field-padded-hash",
         "has padding (=) in its Base64, which PHC strings do not have";
-    HashTooMuchMemory => "field-hash-too-much-memory",
-        "needs more memory than hashing.maximum_memory_kib allows";
-    HashTooCheap => "field-hash-too-cheap",
-        "costs too little: the minimum is cost 8 for bcrypt, 10,000 iterations for PBKDF2 and 4 MiB of blocks for argon2";
-    HashTooExpensive => "field-hash-too-expensive",
-        "costs too much: the maximum is cost 15 for bcrypt, 2,000,000 iterations for PBKDF2 and 4 GiB of blocks for argon2";
+    HashTooMuchMemory(name: &'static str = "argon2") => "field-hash-too-much-memory",
+        "needs more memory for {0} than hashing.maximum_memory_kib allows; raise that setting";
+    HashTooCheap(limit: &'static str = "bcrypt cost=8") => "field-hash-too-cheap",
+        "costs too little: the minimum is {0}; leave the credential out, and set a new password";
+    HashTooExpensive(limit: &'static str = "bcrypt cost=15") => "field-hash-too-expensive",
+        "costs too much: the maximum is {0}; leave the credential out, and set a new password";
     Damaged => "field-damaged", "refers to damaged data; see the log";
     Busy => "field-busy", "timed out waiting for another change to this user; try again";
     NotJson => "field-not-json", "is not valid JSON";

@@ -24,7 +24,7 @@ use crate::{
 #[cfg(feature = "bench")]
 pub use hashing_engine::HashBench;
 pub(crate) use hashing_engine::{
-    Capacity, HashingError, HashingOptions, StoredHash, VerificationOutcome,
+    AcceptedHash, Capacity, HashingError, HashingOptions, StoredHash, VerificationOutcome, WeakHash,
 };
 
 /// Admits one request to the engine until it is dropped.
@@ -181,8 +181,20 @@ impl HashingEngine {
     ///
     /// # Errors
     /// When the hash cannot be verified, or costs too little or too much.
-    pub(crate) fn accept(&self, text: &SecretString) -> Result<StoredHash, Reason> {
+    pub(crate) fn accept(&self, text: &SecretString) -> Result<AcceptedHash, Reason> {
         self.0.accept(text).map_err(Reason::from)
+    }
+
+    /// Wraps a hash that is fast or weak in argon2id.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub(crate) async fn wrap(
+        &self,
+        key: FairnessKey,
+        weak: WeakHash,
+    ) -> Result<StoredHash, HashingError> {
+        self.0.wrap(key, weak).await
     }
 
     /// True when a hash costs less than a new one or is imported, and `value`, which matches it, is
@@ -244,12 +256,12 @@ impl From<HashRejection> for Reason {
             HashRejection::Unrecognized => Self::UnknownHash,
             HashRejection::Unsupported(name) => Self::UnsupportedHash(name),
             HashRejection::BrokenBcrypt => Self::BrokenBcrypt,
-            HashRejection::InvalidParameters => Self::HashParameters,
+            HashRejection::InvalidParameters(names) => Self::HashParameters(names),
             HashRejection::Keyed => Self::KeyedHash,
             HashRejection::Padded => Self::PaddedHash,
-            HashRejection::TooMuchMemory => Self::HashTooMuchMemory,
-            HashRejection::TooCheap => Self::HashTooCheap,
-            HashRejection::TooExpensive => Self::HashTooExpensive,
+            HashRejection::TooMuchMemory(family) => Self::HashTooMuchMemory(family),
+            HashRejection::TooCheap(minimum) => Self::HashTooCheap(minimum),
+            HashRejection::TooExpensive(maximum) => Self::HashTooExpensive(maximum),
         }
     }
 }

@@ -15,7 +15,7 @@ async fn assert_refused_by(pool: &PgPool, statement: &'static str, constraint: &
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 79] = [
+const CASES: [(&str, &str); 83] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -86,6 +86,20 @@ const CASES: [(&str, &str); 79] = [
         "credentials_hash_iterations_check",
         "UPDATE credentials
          SET hash_scheme = 'pbkdf2-sha1', hash_memory_kib = 0, hash_iterations = 10000001",
+    ),
+    (
+        "credentials_hash_memory_kib_check",
+        "UPDATE credentials SET hash_scheme = 'scrypt', hash_memory_kib = 0",
+    ),
+    ("credentials_hash_memory_kib_check", "UPDATE credentials SET hash_scheme = 'sha512-crypt'"),
+    (
+        "credentials_hash_iterations_check",
+        "UPDATE credentials
+         SET hash_scheme = 'sha256-crypt', hash_memory_kib = 0, hash_iterations = 10000001",
+    ),
+    (
+        "credentials_hash_iterations_check",
+        "UPDATE credentials SET hash_scheme = 'argon2id-over-digest', hash_iterations = 1000000",
     ),
     ("credentials_hash_parallelism_check", "UPDATE credentials SET hash_parallelism = 16777216"),
     ("credentials_hash_parallelism_check", "UPDATE credentials SET hash_parallelism = 0"),

@@ -29,6 +29,8 @@ mod documents;
 mod formats;
 mod fuzzing;
 mod guessing;
+#[path = "../load/hash_families.rs"]
+mod hash_families;
 mod hashing;
 mod headers;
 mod health;

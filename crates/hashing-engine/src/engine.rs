@@ -19,7 +19,8 @@ use super::{
     formats::{
         phc::{PhcHash, SALT_LENGTH},
         rejection::HashRejection,
-        stored_hash::StoredHash,
+        stored_hash::{AcceptedHash, StoredHash},
+        wrapped_hash::WeakHash,
     },
     hash_parameters::{HashParameters, HashScheme},
     hasher::Hasher,
@@ -220,7 +221,7 @@ impl<K: FairnessKey> HashingEngine<K> {
     pub fn is_below_target(&self, hash: &StoredHash) -> bool {
         match hash {
             StoredHash::Own(own) => self.is_cheaper_than_new(own.parameters()),
-            StoredHash::Foreign(_) => true,
+            StoredHash::Foreign(_) | StoredHash::Wrapped(_) => true,
         }
     }
 
@@ -234,10 +235,19 @@ impl<K: FairnessKey> HashingEngine<K> {
     ///
     /// # Errors
     /// When the hash cannot be verified, or costs too little or too much.
-    pub fn accept(&self, text: &SecretString) -> Result<StoredHash, HashRejection> {
-        let hash = StoredHash::parse(text)?;
+    pub fn accept(&self, text: &SecretString) -> Result<AcceptedHash, HashRejection> {
+        let hash = AcceptedHash::parse(text)?;
         hash.check_cost(self.maximum_memory_kib)?;
         Ok(hash)
+    }
+
+    /// Wraps a weak hash: its output is hashed like a new secret.
+    ///
+    /// # Errors
+    /// As [`Self::hash`].
+    pub async fn wrap(&self, key: K, weak: WeakHash) -> Result<StoredHash, HashingError> {
+        let outer = self.hash(key, weak.output()).await?;
+        Ok(StoredHash::Wrapped(Arc::new(weak.wrapped_in(outer))))
     }
 
     /// Measures these kinds of stored hashes, so that every refusal takes as long as the most

@@ -13,7 +13,10 @@ use subtle::ConstantTimeEq;
 
 use super::{
     error::HashingError,
-    formats::{phc::SALT_LENGTH, stored_hash::StoredHash},
+    formats::{
+        phc::{PhcHash, SALT_LENGTH},
+        stored_hash::StoredHash,
+    },
     hash_parameters::HashParameters,
     job::{Output, Task},
     kernel::{Kernel, Tag},
@@ -70,6 +73,29 @@ impl Hasher {
         self.hashed.load(Ordering::Relaxed)
     }
 
+    /// Computes a hash without padding and metrics, for measurements.
+    pub(crate) fn compute_unpadded(
+        &self,
+        secret: &[u8],
+        hash: &StoredHash,
+        memory: &mut [Block],
+    ) -> Result<(), HashingError> {
+        let argon2id = |secret: &[u8], own: &PhcHash, memory: &mut [Block]| {
+            self.kernel.argon2id(secret, own.salt(), own.parameters(), memory).map(drop)
+        };
+        match hash {
+            StoredHash::Own(own) => argon2id(secret, own, memory),
+            StoredHash::Foreign(foreign) => {
+                foreign.matches(secret, memory);
+                Ok(())
+            }
+            StoredHash::Wrapped(wrapped) => {
+                let output = wrapped.function().compute(secret).unwrap_or_default();
+                argon2id(&output, wrapped.outer(), memory)
+            }
+        }
+    }
+
     /// Computes one task.
     pub(crate) fn compute(
         &self,
@@ -123,9 +149,12 @@ impl Hasher {
         memory: &mut [Block],
     ) -> Result<bool, HashingError> {
         match hash {
-            StoredHash::Own(own) => {
-                let tag = self.padded_tag(secret, own.salt(), own.parameters(), memory)?;
-                Ok(tag.as_slice().ct_eq(own.tag()).into())
+            StoredHash::Own(own) => self.matches_own(secret, own, memory),
+            StoredHash::Wrapped(wrapped) => {
+                let output = wrapped.function().compute(secret);
+                let input = output.as_ref().map_or(&[][..], |output| output.as_slice());
+                let is_match = self.matches_own(input, wrapped.outer(), memory)?;
+                Ok(is_match && output.is_some())
             }
             StoredHash::Foreign(foreign) => {
                 let start = Instant::now();
@@ -137,6 +166,17 @@ impl Hasher {
                 Ok(is_match)
             }
         }
+    }
+
+    /// True when argon2id of these bytes matches.
+    fn matches_own(
+        &self,
+        secret: &[u8],
+        own: &PhcHash,
+        memory: &mut [Block],
+    ) -> Result<bool, HashingError> {
+        let tag = self.padded_tag(secret, own.salt(), own.parameters(), memory)?;
+        Ok(tag.as_slice().ct_eq(own.tag()).into())
     }
 
     /// Argon2id, padded to the cost of a new hash.

@@ -9,9 +9,10 @@
 //! - single flight: equal requests of one client at the same time share one hash;
 //! - a cache of recent verifications.
 //!
-//! New hashes are argon2id in the PHC string format. The engine also verifies argon2, bcrypt and
-//! PBKDF2 hashes of other systems, at the cost of a new hash or more, so that response times do
-//! not reveal which hash an account has, or whether it exists.
+//! New hashes are argon2id in the PHC string format. The engine also verifies hashes of other
+//! systems (argon2, bcrypt, scrypt, PBKDF2 and SHA-crypt), at the cost of a new hash or more, so
+//! that response times do not reveal which hash an account has, or whether it exists. A hash that
+//! is fast or weak ([`WeakHash`]) is wrapped in argon2id before it is stored.
 //!
 //! The engine logs nothing. It reports operational problems as an [`EngineEvent`], and
 //! registers its metrics with [`HashingEngine::register_metrics`].
@@ -67,6 +68,7 @@ mod options;
 mod pool;
 mod random;
 mod refusal_timing;
+mod scrypt;
 mod secret_forms;
 mod single_flight;
 mod verification;
@@ -89,7 +91,8 @@ pub use self::{
         foreign_hash::ForeignHash,
         phc::{NotPhc, PhcHash},
         rejection::HashRejection,
-        stored_hash::StoredHash,
+        stored_hash::{AcceptedHash, StoredHash},
+        wrapped_hash::{WeakHash, WrappedHash},
     },
     hash_parameters::{HashParameters, HashScheme},
     kernel::Tag,
@@ -101,3 +104,5 @@ pub use self::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrapping_tests;

@@ -82,6 +82,12 @@ impl EngineMetrics {
         self.shed.get_or_create(&ShedLabels { reason: "deadline" }).inc();
     }
 
+    /// Blocks of memory that jobs filled.
+    #[cfg(test)]
+    pub(crate) fn blocks(&self) -> u64 {
+        self.blocks.get()
+    }
+
     /// Counts blocks of memory that a job filled.
     pub(crate) fn record_blocks(&self, blocks: u64) {
         self.blocks.inc_by(blocks);
@@ -112,7 +118,7 @@ impl EngineMetrics {
             ("repeated", "Verifications answered from the cache: no match", &self.repeated),
             ("cache_misses", "Verifications that needed a hash", &self.cache_misses),
             ("shared", "Verifications that shared the hash of an equal one", &self.shared),
-            ("blocks", "Memory filled by argon2, in blocks of 1 KiB", &self.blocks),
+            ("blocks", "Memory filled by argon2 and scrypt, in blocks of 1 KiB", &self.blocks),
             ("idle", "Hashes computed while idle, to rehash rows", &self.idle),
         ] {
             registry.register(name, help, counter.clone());

@@ -26,11 +26,7 @@ use crate::{
         progress,
         stop::Stop,
     },
-    domain::{
-        InvalidField,
-        save_credential::{NewCredential, NewSecret},
-        user::UserId,
-    },
+    domain::{InvalidField, user::UserId},
     service::{
         errors::ChangeUserError,
         import::{
@@ -77,7 +73,7 @@ struct Import {
     in_progress: JoinSet<Result<(), ChangeUserError>>,
     result_sender: ResultSender,
     results: mpsc::UnboundedReceiver<(u64, Outcome)>,
-    /// Lines without clear-text values, which are written in batches.
+    /// Lines with nothing to hash, which are written in batches.
     batch: Vec<(u64, ImportedUser)>,
     unfinished: Unfinished,
     /// Number of the last line that was read.
@@ -183,7 +179,8 @@ impl Import {
             }
         }
         self.unfinished.start(number, &user);
-        if !self.is_dry_run && has_nothing_to_hash(&user) {
+        let needs_hash = self.components.administration.bulk_import.needs_hash(&user);
+        if !self.is_dry_run && !needs_hash {
             self.batch.push((number, user));
             if self.batch.len() >= BATCH {
                 self.flush();
@@ -355,10 +352,4 @@ async fn import_batch(
         }
     };
     import.import(command_context::change_context(&client_info), users, send).await
-}
-
-/// True for a line without clear-text values.
-fn has_nothing_to_hash(user: &ImportedUser) -> bool {
-    let is_hash = |credential: &NewCredential| matches!(credential.secret, NewSecret::Hash(_));
-    user.members.credentials.iter().all(is_hash)
 }

@@ -14,7 +14,7 @@ use crate::{
         user::UserType,
         validity::Validity,
     },
-    security::hashing::{HashingEngine, StoredHash},
+    security::hashing::{AcceptedHash, HashingEngine, StoredHash},
     service::errors::{ChangeUserError, SaveCredentialError},
 };
 
@@ -55,7 +55,10 @@ impl CredentialHasher {
         let NewCredential { field, credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => StoredHash::Own(self.hashing.hash(caller, value).await?),
-            NewSecret::Hash(text) => self.accept_hash(&field, text)?,
+            NewSecret::Hash(text) => match self.accept_hash(&field, text)? {
+                AcceptedHash::Stored(hash) => hash,
+                AcceptedHash::Weak(weak) => self.hashing.wrap(caller, weak).await?,
+            },
         };
         let lifetime = credential_type.lifetime();
         let default = lifetime.map(|lifetime| Validity::starting(context.now, lifetime));
@@ -113,12 +116,21 @@ impl CredentialHasher {
         Ok(())
     }
 
+    /// True when saving this credential needs a hash: it has a clear-text value, or a hash that is
+    /// fast or weak.
+    pub(in crate::service) fn needs_hash(&self, credential: &NewCredential) -> bool {
+        match &credential.secret {
+            NewSecret::Value(_) => true,
+            NewSecret::Hash(text) => matches!(self.hashing.accept(text), Ok(AcceptedHash::Weak(_))),
+        }
+    }
+
     /// Reads a hash that another system computed; `field` names its credential in the request.
     fn accept_hash(
         &self,
         field: &str,
         text: &SecretString,
-    ) -> Result<StoredHash, SaveCredentialError> {
+    ) -> Result<AcceptedHash, SaveCredentialError> {
         self.hashing.accept(text).map_err(|reason| {
             let field = format!("{field}.Hash");
             SaveCredentialError::UnacceptableHash(InvalidField::new(field, reason))

@@ -110,6 +110,11 @@ impl BulkImport {
         Ok(())
     }
 
+    /// True when importing this user needs a hash, so that bulk would slow down the others.
+    pub(crate) fn needs_hash(&self, user: &ImportedUser) -> bool {
+        user.members.credentials.iter().any(|credential| self.hasher.needs_hash(credential))
+    }
+
     async fn find_taken(&self, imported: &[ImportedUser]) -> Result<Taken, StorageError> {
         let names: Vec<_> =
             imported.iter().map(|user| user.login_name.canonical().to_owned()).collect();

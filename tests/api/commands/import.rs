@@ -246,16 +246,20 @@ async fn an_invalid_or_too_expensive_hash_is_rejected_and_never_computed(pool: P
             })
             .collect();
         let expected = [
-            ("credentials[0].hash", "needs more memory than hashing.maximum_memory_kib allows"),
             (
                 "credentials[0].hash",
-                "costs too little: the minimum is cost 8 for bcrypt, 10,000 iterations for PBKDF2 and \
-                 4 MiB of blocks for argon2",
+                "needs more memory for argon2 than hashing.maximum_memory_kib allows; raise that \
+                 setting",
             ),
             (
                 "credentials[0].hash",
-                "costs too much: the maximum is cost 15 for bcrypt, 2,000,000 iterations for PBKDF2 \
-                 and 4 GiB of blocks for argon2",
+                "costs too little: the minimum is bcrypt cost=8; leave the credential out, and set a \
+                 new password",
+            ),
+            (
+                "credentials[0].hash",
+                "costs too much: the maximum is bcrypt cost=15; leave the credential out, and set a \
+                 new password",
             ),
             ("credentials[0].hash", "is not a hash that can be verified"),
             ("credentials[0].hash", "contradicts another member"),

@@ -3,6 +3,7 @@
 mod development;
 mod doctor;
 mod field_cases;
+mod hash_families;
 mod import;
 mod import_stopped;
 mod imported_passwords;

@@ -14,6 +14,9 @@ use super::{
 /// The first version of argon2, which the format omits.
 const VERSION_1_0: u32 = 16;
 
+/// The mandatory parameters.
+const PARAMETERS: &str = "m, t, p";
+
 /// An argon2 hash that can be verified.
 #[derive(Clone)]
 pub(crate) struct Argon2Hash {
@@ -41,7 +44,8 @@ impl Argon2Hash {
         };
         let version = Version::try_from(hash.version.unwrap_or(VERSION_1_0));
         let version = version.map_err(|_| HashRejection::Unrecognized)?;
-        let params = Params::try_from(&hash).map_err(|_| HashRejection::InvalidParameters)?;
+        let params =
+            Params::try_from(&hash).map_err(|_| HashRejection::InvalidParameters(PARAMETERS))?;
         let salt = hash.salt.ok_or(HashRejection::Unrecognized)?.as_ref().to_vec();
         let output = hash.hash.ok_or(HashRejection::Unrecognized)?.as_bytes().to_vec();
         if salt.len() < MIN_SALT_LEN {
@@ -102,7 +106,7 @@ fn check_fields(text: &str) -> Result<(), HashRejection> {
     }
     names.sort_unstable();
     if names != ["m", "p", "t"] {
-        return Err(HashRejection::InvalidParameters);
+        return Err(HashRejection::InvalidParameters(PARAMETERS));
     }
     if rest.iter().any(|field| field.contains('=')) {
         return Err(HashRejection::Padded);

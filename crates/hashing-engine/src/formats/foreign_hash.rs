@@ -1,8 +1,7 @@
-//! Hashes that other systems computed.
+//! Hashes that other systems computed, and that are strong enough to be stored as they are.
 //!
-//! Supported are argon2 in all variants, bcrypt, and PBKDF2 in the PHC string format and the
-//! formats of `passlib` and Django. A text is parsed once, into the input of its verifier, so every
-//! accepted hash can be verified.
+//! A text is parsed once, into the input of its verifier, so every accepted hash can be verified.
+//! `docs/reference/import-format.md` lists the families.
 
 use std::fmt;
 
@@ -12,13 +11,16 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     super::hash_parameters::{HashParameters, HashScheme},
     argon2_text::Argon2Hash,
-    bcrypt_text,
-    pbkdf2_text::{self, Pbkdf2Hash},
+    bcrypt_text::BcryptHash,
+    crypt_text,
+    function_output::FunctionOutput,
+    hash_function::HashFunction,
+    pbkdf2_text,
     rejection::HashRejection,
+    scheme_prefix::{self, Unprefixed},
+    scrypt_text::{self, ScryptHash},
+    wrapped_hash::WeakHash,
 };
-
-/// The longest text of a hash, in bytes.
-const MAXIMUM_TEXT: usize = 512;
 
 /// A hash that another system computed.
 #[derive(Clone)]
@@ -32,10 +34,16 @@ pub struct ForeignHash {
 /// The parsed components of each scheme.
 #[derive(Clone)]
 enum HashComponents {
-    /// The library parses the text itself.
-    Bcrypt,
-    Pbkdf2(Pbkdf2Hash),
+    Bcrypt(BcryptHash),
+    Function(FunctionOutput),
+    Scrypt(ScryptHash),
     Argon2(Argon2Hash),
+}
+
+/// A hash of another system: strong enough to be stored as it is, or not.
+pub(super) enum ParsedForeign {
+    Strong(ForeignHash),
+    Weak(WeakHash),
 }
 
 impl fmt::Debug for ForeignHash {
@@ -53,48 +61,60 @@ impl ForeignHash {
     ///
     /// # Errors
     /// When the hash cannot be verified.
-    pub(crate) fn parse(text: &SecretString) -> Result<Self, HashRejection> {
-        let plain = text.expose_secret();
-        if plain.len() > MAXIMUM_TEXT {
-            return Err(HashRejection::Unrecognized);
-        }
-        let (scheme, parameters, components) = if plain.starts_with("$argon2") {
-            let hash = Argon2Hash::parse(plain)?;
-            (hash.scheme(), hash.parameters(), HashComponents::Argon2(hash))
-        } else if let Some(hash) = pbkdf2_text::parse(plain)? {
-            (hash.scheme, hash.parameters(), HashComponents::Pbkdf2(hash))
-        } else {
-            (HashScheme::Bcrypt, bcrypt_text::parse_cost(plain)?, HashComponents::Bcrypt)
+    pub(super) fn parse(text: &SecretString) -> Result<ParsedForeign, HashRejection> {
+        let components = match scheme_prefix::strip(text.expose_secret())? {
+            Unprefixed::Digest(digest) => HashComponents::Function(digest),
+            Unprefixed::BcryptSha256(bcrypt) => {
+                HashComponents::Bcrypt(BcryptHash::parse(bcrypt, true)?)
+            }
+            Unprefixed::Text(plain) => HashComponents::parse(&plain)?,
         };
-        Ok(Self { scheme, parameters, text: text.clone(), components })
+        Ok(match components.scheme() {
+            Some(scheme) => {
+                let (parameters, text) = (components.parameters(), text.clone());
+                ParsedForeign::Strong(Self { scheme, parameters, text, components })
+            }
+            None => ParsedForeign::Weak(components.into_weak()?),
+        })
     }
 
-    /// A hash of this scheme and cost that no secret matches, for measurements.
-    pub(crate) fn sample(scheme: HashScheme, parameters: HashParameters) -> Self {
-        let algorithm = match scheme {
-            HashScheme::Argon2i => Some(Algorithm::Argon2i),
-            HashScheme::Argon2d => Some(Algorithm::Argon2d),
-            HashScheme::Argon2id => Some(Algorithm::Argon2id),
-            HashScheme::Bcrypt
-            | HashScheme::Pbkdf2Sha1
-            | HashScheme::Pbkdf2Sha256
-            | HashScheme::Pbkdf2Sha512 => None,
-        };
-        let (salt, output) = (vec![0; 16], vec![0; 20]);
+    /// A hash of this scheme and cost that no secret matches, for measurements. `None` when the
+    /// cost is not supported, or the scheme is argon2id over a function.
+    pub(crate) fn sample(scheme: HashScheme, parameters: HashParameters) -> Option<Self> {
         let HashParameters { memory_kib, iterations, parallelism } = parameters;
-        // Stored hashes have parameters that argon2 supports.
-        let params = Params::new(memory_kib, iterations, parallelism, Some(output.len()));
-        let params = params.unwrap_or_default();
-        let components = match algorithm {
-            Some(algorithm) => {
-                let version = Version::V0x13;
-                HashComponents::Argon2(Argon2Hash { algorithm, version, params, salt, output })
-            }
-            None if scheme == HashScheme::Bcrypt => HashComponents::Bcrypt,
-            None => HashComponents::Pbkdf2(Pbkdf2Hash { scheme, rounds: iterations, salt, output }),
+        let argon2 = |algorithm| {
+            let (salt, output, version) = (vec![0; 16], vec![0; 20], Version::V0x13);
+            let params = Params::new(memory_kib, iterations, parallelism, Some(output.len()));
+            let params = params.ok()?;
+            Some(HashComponents::Argon2(Argon2Hash { algorithm, version, params, salt, output }))
         };
-        let text = SecretString::from(format!("$2b${iterations:02}${}", ".".repeat(53)));
-        Self { scheme, parameters, text, components }
+        let components = match scheme {
+            HashScheme::Argon2id => argon2(Algorithm::Argon2id)?,
+            HashScheme::Argon2i => argon2(Algorithm::Argon2i)?,
+            HashScheme::Argon2d => argon2(Algorithm::Argon2d)?,
+            HashScheme::Bcrypt | HashScheme::BcryptSha256 => {
+                let is_over_sha256 = scheme == HashScheme::BcryptSha256;
+                HashComponents::Bcrypt(BcryptHash::sample(iterations, is_over_sha256))
+            }
+            HashScheme::Scrypt | HashScheme::FirebaseScrypt => {
+                HashComponents::Scrypt(ScryptHash::sample(parameters)?)
+            }
+            HashScheme::Pbkdf2Sha1
+            | HashScheme::Pbkdf2Sha256
+            | HashScheme::Pbkdf2Sha512
+            | HashScheme::Sha256Crypt
+            | HashScheme::Sha512Crypt => {
+                let function = HashFunction::sample(scheme, iterations)?;
+                let output = vec![0; function.length()];
+                HashComponents::Function(FunctionOutput { function, output })
+            }
+            HashScheme::OverDigest
+            | HashScheme::OverMd5Crypt
+            | HashScheme::OverShaCrypt
+            | HashScheme::OverPhpass
+            | HashScheme::OverPbkdf2 => return None,
+        };
+        Some(Self { scheme, parameters, text: SecretString::from(""), components })
     }
 
     /// The algorithm.
@@ -119,16 +139,68 @@ impl ForeignHash {
     pub(super) fn argon2(&self) -> Option<&Argon2Hash> {
         match &self.components {
             HashComponents::Argon2(hash) => Some(hash),
-            HashComponents::Bcrypt | HashComponents::Pbkdf2(_) => None,
+            HashComponents::Bcrypt(_) | HashComponents::Function(_) | HashComponents::Scrypt(_) => {
+                None
+            }
         }
     }
 
     /// True when the hash was computed from this secret.
     pub(crate) fn matches(&self, secret: &[u8], memory: &mut [Block]) -> bool {
         match &self.components {
-            HashComponents::Bcrypt => bcrypt_text::matches(self.text.expose_secret(), secret),
-            HashComponents::Pbkdf2(hash) => hash.matches(secret),
+            HashComponents::Bcrypt(hash) => hash.matches(secret),
+            HashComponents::Function(hash) => hash.matches(secret),
+            HashComponents::Scrypt(hash) => hash.matches(secret, memory),
             HashComponents::Argon2(hash) => hash.matches(secret, memory),
+        }
+    }
+}
+
+impl HashComponents {
+    /// Parses a text without a prefix.
+    fn parse(text: &str) -> Result<Self, HashRejection> {
+        if text.starts_with("$argon2") {
+            return Argon2Hash::parse(text).map(Self::Argon2);
+        }
+        if let Some(hash) = scrypt_text::parse(text)? {
+            return Ok(Self::Scrypt(hash));
+        }
+        if let Some(hash) = crypt_text::parse(text)? {
+            return Ok(Self::Function(hash));
+        }
+        match pbkdf2_text::parse(text)? {
+            Some(hash) => Ok(Self::Function(hash)),
+            None => BcryptHash::parse(text, false).map(Self::Bcrypt),
+        }
+    }
+
+    /// `None` for a function that must be wrapped.
+    fn scheme(&self) -> Option<HashScheme> {
+        match self {
+            Self::Bcrypt(hash) if hash.is_over_sha256() => Some(HashScheme::BcryptSha256),
+            Self::Bcrypt(_) => Some(HashScheme::Bcrypt),
+            Self::Function(hash) => hash.function.scheme(),
+            Self::Scrypt(hash) => Some(hash.scheme()),
+            Self::Argon2(hash) => Some(hash.scheme()),
+        }
+    }
+
+    fn parameters(&self) -> HashParameters {
+        match self {
+            Self::Bcrypt(hash) => hash.parameters(),
+            Self::Function(hash) => {
+                let iterations = hash.function.rounds();
+                HashParameters { memory_kib: 0, iterations, parallelism: 1 }
+            }
+            Self::Scrypt(hash) => hash.parameters(),
+            Self::Argon2(hash) => hash.parameters(),
+        }
+    }
+
+    fn into_weak(self) -> Result<WeakHash, HashRejection> {
+        match self {
+            Self::Function(hash) => Ok(WeakHash::from(hash)),
+            Self::Bcrypt(_) | Self::Scrypt(_) | Self::Argon2(_) => Err(HashRejection::Unrecognized),
         }
     }
 }

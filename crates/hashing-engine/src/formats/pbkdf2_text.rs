@@ -1,72 +1,20 @@
-//! PBKDF2 in the PHC string format, and in the formats of `passlib` and Django.
+//! PBKDF2 in the PHC string format, and in the formats of `passlib`, Django, LDAP and ASP.NET.
 
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
 };
 
-use pbkdf2::pbkdf2_hmac;
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use super::{function_output::FunctionOutput, hash_function::Algorithm, rejection::HashRejection};
 
-use super::{
-    super::hash_parameters::{HashParameters, HashScheme},
-    rejection::HashRejection,
-};
-
-/// The longest salt. No system uses a longer one.
-const MAXIMUM_SALT: usize = 128;
-
-/// A shorter output would match by chance. Keycloak writes 64 bytes for every digest.
-const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
-
-/// A PBKDF2 hash that can be verified.
-#[derive(Clone)]
-pub(super) struct Pbkdf2Hash {
-    pub(super) scheme: HashScheme,
-    pub(super) rounds: u32,
-    pub(super) salt: Vec<u8>,
-    pub(super) output: Vec<u8>,
-}
-
-impl Pbkdf2Hash {
-    /// The cost parameters.
-    pub(super) fn parameters(&self) -> HashParameters {
-        HashParameters { memory_kib: 0, iterations: self.rounds, parallelism: 1 }
-    }
-
-    /// True when the hash was computed from this secret.
-    pub(super) fn matches(&self, secret: &[u8]) -> bool {
-        let mut output = Zeroizing::new(vec![0; self.first_block().len()]);
-        let (salt, rounds) = (&self.salt, self.rounds);
-        match self.scheme {
-            HashScheme::Pbkdf2Sha1 => pbkdf2_hmac::<Sha1>(secret, salt, rounds, &mut output),
-            HashScheme::Pbkdf2Sha512 => pbkdf2_hmac::<Sha512>(secret, salt, rounds, &mut output),
-            HashScheme::Pbkdf2Sha256
-            | HashScheme::Argon2id
-            | HashScheme::Argon2i
-            | HashScheme::Argon2d
-            | HashScheme::Bcrypt => pbkdf2_hmac::<Sha256>(secret, salt, rounds, &mut output),
-        }
-        output.ct_eq(self.first_block()).into()
-    }
-
-    /// The first block of the output (RFC 8018, section 5.2). Every block depends on the secret
-    /// alone and is as long as the digest. The first one is enough; the others would cost the
-    /// rounds again.
-    fn first_block(&self) -> &[u8] {
-        let digest = digest_bytes(self.scheme).unwrap_or(self.output.len());
-        self.output.get(..digest).unwrap_or(&self.output)
-    }
-}
+/// Keycloak writes 64 bytes for every digest.
+const MAXIMUM_OUTPUT: usize = 64;
 
 /// Parses a hash. `None` when it is not PBKDF2.
 ///
 /// # Errors
 /// When a PBKDF2 hash is invalid or not supported.
-pub(super) fn parse(text: &str) -> Result<Option<Pbkdf2Hash>, HashRejection> {
+pub(super) fn parse(text: &str) -> Result<Option<FunctionOutput>, HashRejection> {
     let fields: Vec<_> = text.split('$').collect();
     match fields.as_slice() {
         ["", name, costs, salt, output] if name.starts_with("pbkdf2") => {
@@ -82,16 +30,15 @@ pub(super) fn parse(text: &str) -> Result<Option<Pbkdf2Hash>, HashRejection> {
             if length.is_some_and(|length| length != output.len()) {
                 return Err(HashRejection::Unrecognized);
             }
-            checked(name, rounds, salt, output).map(Some)
+            checked(name, rounds, &salt, output).map(Some)
         }
         // Django uses the text of the salt as its bytes.
         [name, rounds, salt, output] if name.starts_with("pbkdf2_") => {
             let rounds = rounds.parse().map_err(|_| HashRejection::Unrecognized)?;
             let output = STANDARD.decode(output).map_err(|_| HashRejection::Unrecognized)?;
-            let salt = salt.as_bytes().to_vec();
-            checked(&name.replace('_', "-"), rounds, salt, output).map(Some)
+            checked(&name.replace('_', "-"), rounds, salt.as_bytes(), output).map(Some)
         }
-        _ => Ok(None),
+        _ => parse_aspnet(text),
     }
 }
 
@@ -109,27 +56,51 @@ fn parse_costs(costs: &str) -> Option<(u32, Option<usize>)> {
 fn checked(
     name: &str,
     rounds: u32,
-    salt: Vec<u8>,
+    salt: &[u8],
     output: Vec<u8>,
-) -> Result<Pbkdf2Hash, HashRejection> {
-    let scheme = HashScheme::parse(name).filter(|scheme| digest_bytes(*scheme).is_some());
-    let scheme = scheme.ok_or(HashRejection::Unsupported("PBKDF2 (with that digest)"))?;
-    let has_valid_lengths =
-        OUTPUT_BYTES.contains(&output.len()) && (1..=MAXIMUM_SALT).contains(&salt.len());
-    if !has_valid_lengths {
+) -> Result<FunctionOutput, HashRejection> {
+    let algorithm = match name {
+        "pbkdf2-sha1" => Algorithm::Pbkdf2Sha1,
+        "pbkdf2-sha256" => Algorithm::Pbkdf2Sha256,
+        "pbkdf2-sha512" => Algorithm::Pbkdf2Sha512,
+        _ => return Err(HashRejection::Unsupported("PBKDF2 (with that digest)")),
+    };
+    if output.len() > MAXIMUM_OUTPUT {
         return Err(HashRejection::Unrecognized);
     }
-    Ok(Pbkdf2Hash { scheme, rounds, salt, output })
+    FunctionOutput::new(algorithm, rounds, salt, output)
 }
 
-/// Length of the digest of a PBKDF2 scheme.
-fn digest_bytes(scheme: HashScheme) -> Option<usize> {
-    match scheme {
-        HashScheme::Pbkdf2Sha1 => Some(20),
-        HashScheme::Pbkdf2Sha256 => Some(32),
-        HashScheme::Pbkdf2Sha512 => Some(64),
-        HashScheme::Argon2id | HashScheme::Argon2i | HashScheme::Argon2d | HashScheme::Bcrypt => {
-            None
+/// Parses a hash of ASP.NET Identity: Base64 without a prefix. Version 2 is a zero byte, a salt of
+/// 16 bytes and an output of 32. Version 3 is a byte of one; PRF, rounds and salt length as
+/// big-endian numbers of 32 bits; salt and output.
+fn parse_aspnet(text: &str) -> Result<Option<FunctionOutput>, HashRejection> {
+    let bytes = STANDARD.decode(text).unwrap_or_default();
+    match bytes.split_first() {
+        Some((0, rest)) if rest.len() == 16 + 32 => {
+            let (salt, output) = rest.split_at(16);
+            FunctionOutput::new(Algorithm::Pbkdf2Sha1, 1_000, salt, output.to_vec()).map(Some)
         }
+        Some((1, rest)) => parse_aspnet_3(rest).transpose(),
+        _ => Ok(None),
     }
+}
+
+/// `None` when the lengths are not those of ASP.NET Identity.
+fn parse_aspnet_3(bytes: &[u8]) -> Option<Result<FunctionOutput, HashRejection>> {
+    let (header, rest) = bytes.split_first_chunk::<12>()?;
+    let [prf, rounds, salt_length] = header.as_chunks::<4>().0 else { return None };
+    let [prf, rounds, salt_length] =
+        [prf, rounds, salt_length].map(|word| u32::from_be_bytes(*word));
+    let (salt, output) = rest.split_at_checked(usize::try_from(salt_length).ok()?)?;
+    if salt.len() < 16 || !(16..=MAXIMUM_OUTPUT).contains(&output.len()) {
+        return None;
+    }
+    let algorithm = match prf {
+        0 => Algorithm::Pbkdf2Sha1,
+        1 => Algorithm::Pbkdf2Sha256,
+        2 => Algorithm::Pbkdf2Sha512,
+        _ => return None,
+    };
+    Some(FunctionOutput::new(algorithm, rounds, salt, output.to_vec()))
 }

@@ -1,8 +1,8 @@
-//! A stored hash: computed by this engine, or by another system.
+//! A stored hash: computed by this engine or by another system, or wrapped by this engine.
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     super::{
@@ -10,10 +10,14 @@ use super::{
         secret_forms::SecretForms,
     },
     cost_limits,
-    foreign_hash::ForeignHash,
+    foreign_hash::{ForeignHash, ParsedForeign},
     phc::{NotPhc, PhcHash},
     rejection::HashRejection,
+    wrapped_hash::{WeakHash, WrappedHash},
 };
+
+/// The longest text of a hash, in bytes.
+const MAXIMUM_TEXT: usize = 768;
 
 /// bcrypt reads this many bytes of a secret.
 const BCRYPT_BYTES: usize = 72;
@@ -25,17 +29,20 @@ pub enum StoredHash {
     Own(PhcHash),
     /// Was computed by another system.
     Foreign(Arc<ForeignHash>),
+    /// Is argon2id over the output of a function of another system.
+    Wrapped(Arc<WrappedHash>),
 }
 
 impl StoredHash {
     /// Parses a hash.
     ///
     /// # Errors
-    /// When the hash cannot be verified.
+    /// When the hash cannot be verified, or is weak: such a hash is never stored.
     pub fn parse(text: &SecretString) -> Result<Self, HashRejection> {
-        let foreign = ForeignHash::parse(text)?;
-        let own = foreign.argon2().and_then(PhcHash::from_argon2);
-        Ok(own.map_or_else(|| Self::Foreign(Arc::new(foreign)), Self::Own))
+        match AcceptedHash::parse(text)? {
+            AcceptedHash::Stored(hash) => Ok(hash),
+            AcceptedHash::Weak(_) => Err(HashRejection::Unrecognized),
+        }
     }
 
     /// Formats the hash so that [`Self::parse`] reads it.
@@ -46,6 +53,7 @@ impl StoredHash {
         match self {
             Self::Own(own) => own.to_phc_string(),
             Self::Foreign(foreign) => Ok(foreign.text().clone()),
+            Self::Wrapped(wrapped) => wrapped.to_text(),
         }
     }
 
@@ -55,6 +63,7 @@ impl StoredHash {
         match self {
             Self::Own(_) => HashScheme::Argon2id,
             Self::Foreign(foreign) => foreign.scheme(),
+            Self::Wrapped(wrapped) => wrapped.scheme(),
         }
     }
 
@@ -64,6 +73,7 @@ impl StoredHash {
         match self {
             Self::Own(own) => own.parameters(),
             Self::Foreign(foreign) => foreign.parameters(),
+            Self::Wrapped(wrapped) => wrapped.outer().parameters(),
         }
     }
 
@@ -80,6 +90,47 @@ impl StoredHash {
     /// Rejects a hash that costs too little or too much.
     pub(crate) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), HashRejection> {
         cost_limits::check_cost(self.scheme(), self.parameters(), maximum_memory_kib)
+    }
+}
+
+/// A hash that can be verified.
+#[derive(Debug, Clone)]
+pub enum AcceptedHash {
+    /// It may be stored as it is.
+    Stored(StoredHash),
+    /// It is fast or weak, so it is stored wrapped in argon2id.
+    Weak(WeakHash),
+}
+
+impl AcceptedHash {
+    /// Parses a hash.
+    ///
+    /// # Errors
+    /// When the hash cannot be verified.
+    pub(crate) fn parse(text: &SecretString) -> Result<Self, HashRejection> {
+        let plain = text.expose_secret();
+        if plain.len() > MAXIMUM_TEXT {
+            return Err(HashRejection::Unrecognized);
+        }
+        if let Some(wrapped) = WrappedHash::parse(plain)? {
+            return Ok(Self::Stored(StoredHash::Wrapped(Arc::new(wrapped))));
+        }
+        Ok(match ForeignHash::parse(text)? {
+            ParsedForeign::Weak(weak) => Self::Weak(weak),
+            ParsedForeign::Strong(foreign) => {
+                let own = foreign.argon2().and_then(PhcHash::from_argon2);
+                let own = own.map(StoredHash::Own);
+                Self::Stored(own.unwrap_or_else(|| StoredHash::Foreign(Arc::new(foreign))))
+            }
+        })
+    }
+
+    /// Rejects a hash that costs too little or too much. Nothing is computed.
+    pub(crate) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), HashRejection> {
+        match self {
+            Self::Stored(hash) => hash.check_cost(maximum_memory_kib),
+            Self::Weak(weak) => cost_limits::check_function(weak.function()),
+        }
     }
 }
 

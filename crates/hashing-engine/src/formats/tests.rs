@@ -1,59 +1,116 @@
 //! Hashes of other systems, and texts that are rejected.
 
 use argon2::Block;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    super::hash_parameters::HashScheme, argon2_text::Argon2Hash, cost_limits::check_cost,
-    foreign_hash::ForeignHash, rejection::HashRejection,
+    super::hash_parameters::{HashParameters, HashScheme},
+    argon2_text::Argon2Hash,
+    cost_limits::check_cost,
+    foreign_hash::{ForeignHash, ParsedForeign},
+    phc::PhcHash,
+    rejection::HashRejection,
+    stored_hash::{AcceptedHash, StoredHash},
+    vectors::{HASHES, OTHER_SYSTEMS, WEAK},
+    wrapped_hash::WeakHash,
 };
 
-/// Hashes of "correct horse", computed by libxcrypt 4.4, Python 3.11's hashlib, and argon2-cffi
-/// 25.1 over the reference implementation.
-const HASHES: [(&str, HashScheme); 13] = [
-    ("$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe", HashScheme::Bcrypt),
-    ("$2y$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe", HashScheme::Bcrypt),
-    ("$pbkdf2-sha1$i=10000,l=20$c2FsdHNhbHQ$IF4UejPH5Sni7s7H89KLJHixSw8", HashScheme::Pbkdf2Sha1),
-    (
-        "$pbkdf2-sha256$i=10000,l=32$c2FsdHNhbHQ$MBlX8O5tpAxXjnIZapIeuVCT5y+7lFYpNN3O3eK8oOs",
-        HashScheme::Pbkdf2Sha256,
-    ),
-    (
-        "$pbkdf2-sha512$i=10000,l=64$c2FsdHNhbHQ$SRl9U3XB4V6sE0qgj2kNlpHjNAF/t80nzn08MIK9MikE4\
-         0sYmo1/mbJe3iZlysoMZPTMtHWle6aKFgnsaKsZNA",
-        HashScheme::Pbkdf2Sha512,
-    ),
-    (
-        "$pbkdf2-sha256$12000$.//.MDEyMzQ1Njc4OWFiYw$EltpNJM/jMpVkXjA8jPybML/FjFZ4iWH6gMgeqxs3\
-         ZY",
-        HashScheme::Pbkdf2Sha256,
-    ),
-    ("$pbkdf2$10000$c2FsdHNhbHQ$IF4UejPH5Sni7s7H89KLJHixSw8", HashScheme::Pbkdf2Sha1),
-    (
-        "pbkdf2_sha256$26000$Django5Salt$NOGVWoUQTyBCLCAZn+sWotpiDWR9II7cjfkE1pMOGs4=",
-        HashScheme::Pbkdf2Sha256,
-    ),
-    ("pbkdf2_sha1$26000$Django5Salt$9QUCimG0W8iLrVjlN/vlrBn0GeM=", HashScheme::Pbkdf2Sha1),
-    (
-        "$argon2i$v=19$m=4096,t=2,p=2$c2FsdHNhbHQ$aRgIhWvUJG5CeQ62n8Ov6zRMGD9MRS+k",
-        HashScheme::Argon2i,
-    ),
-    (
-        "$argon2d$v=19$m=4096,t=2,p=2$c2FsdHNhbHQ$6euInv0H9QT6yjzZjUMIfevBi3TAjib4",
-        HashScheme::Argon2d,
-    ),
-    (
-        "$argon2id$v=19$m=4096,t=2,p=2$c2FsdHNhbHQ$lK2g3EYkhEQ4UanSkEli/ZD3NHwkaz1h",
-        HashScheme::Argon2id,
-    ),
-    (
-        "$argon2i$v=16$m=4096,t=2,p=1$c2FsdHNhbHQ$Fm7NCzoABzNkID5elb5ooCjJsz7jMojPVySA+HIABCs",
-        HashScheme::Argon2i,
-    ),
-];
+fn accept(text: &str) -> Result<AcceptedHash, HashRejection> {
+    let hash = AcceptedHash::parse(&SecretString::from(text))?;
+    hash.check_cost(65_536)?;
+    Ok(hash)
+}
 
 fn parse(text: &str) -> Result<ForeignHash, HashRejection> {
-    ForeignHash::parse(&SecretString::from(text))
+    match ForeignHash::parse(&SecretString::from(text))? {
+        ParsedForeign::Strong(hash) => Ok(hash),
+        ParsedForeign::Weak(_) => panic!("{text} is weak"),
+    }
+}
+
+#[test]
+fn a_hash_of_every_other_system_matches_its_secret_and_no_other() {
+    let mut memory = vec![Block::new(); 4096];
+    for (source, scheme, text) in OTHER_SYSTEMS {
+        let hash = parse(text).unwrap_or_else(|reason| panic!("{source}: {reason}"));
+        assert_eq!(hash.scheme(), scheme, "{source}");
+        assert_eq!(check_cost(scheme, hash.parameters(), 4096), Ok(()), "{source}");
+        assert!(hash.matches(b"correct horse battery", &mut memory), "{source}");
+        assert!(!hash.matches(b"correct horse batterz", &mut memory), "{source}");
+        assert_eq!(hash.text().expose_secret(), text);
+    }
+}
+
+#[test]
+fn a_fast_or_weak_hash_is_never_parsed_as_one_to_store() {
+    for (source, scheme, text) in WEAK {
+        let weak = accept(text).unwrap_or_else(|reason| panic!("{source}: {reason}"));
+        let AcceptedHash::Weak(weak) = weak else { panic!("{source} would be stored as it is") };
+        let function = weak.function();
+        assert_eq!(function.wrapped_scheme(), scheme, "{source}");
+        let output = |secret: &[u8]| function.compute(secret).unwrap().to_vec();
+        assert_eq!(output(b"correct horse battery"), weak.output(), "{source}");
+        assert_ne!(output(b"correct horse batterz"), weak.output(), "{source}");
+        let stored = StoredHash::parse(&SecretString::from(text));
+        assert_eq!(stored.err(), Some(HashRejection::Unrecognized), "{source}");
+        assert!(!format!("{weak:?}").contains(|c: char| c.is_ascii_digit()), "{source}");
+    }
+}
+
+/// A weak hash that is wrapped in an output that no secret has.
+fn wrapped(weak: WeakHash) -> StoredHash {
+    let parameters = HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
+    let outer = PhcHash::new(parameters, vec![9; 16], [9; 32]);
+    StoredHash::Wrapped(std::sync::Arc::new(weak.wrapped_in(outer)))
+}
+
+#[test]
+fn a_wrapped_hash_reads_back_and_contains_no_output_of_the_other_system() {
+    for (source, scheme, text) in WEAK {
+        let Ok(AcceptedHash::Weak(weak)) = accept(text) else { panic!("{source}") };
+        let output = STANDARD_NO_PAD.encode(weak.output());
+        let written = wrapped(weak).to_text().unwrap();
+        let written = written.expose_secret();
+        assert!(written.starts_with("$wrapped$") && !written.contains(&output), "{written}");
+        let Ok(AcceptedHash::Stored(read)) = accept(written) else { panic!("{written}") };
+        assert_eq!(read.scheme(), scheme, "{source}");
+        assert_eq!(read.to_text().unwrap().expose_secret(), written);
+        assert!(!format!("{read:?}").contains(written.rsplit('$').next().unwrap()), "{source}");
+    }
+}
+
+#[test]
+fn a_damaged_wrapped_hash_is_rejected() {
+    let Ok(AcceptedHash::Weak(weak)) = accept(WEAK[13].2) else { panic!("not weak") };
+    let text = wrapped(weak).to_text().unwrap();
+    let text = text.expose_secret();
+    for (part, other) in [
+        ("sha1,", "sha2,"),
+        ("i=1,", "i=2,"),
+        ("i=1,", "i=01,"),
+        ("l=20,", "l=19,"),
+        ("l=20,", ""),
+        (",s=", ",s=_"),
+        ("argon2id", "argon2i"),
+        ("v=19", "v=16"),
+        ("$wrapped$", "$wrapped"),
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+        let damaged = text.replacen(part, other, 1);
+        assert!(accept(&damaged).is_err(), "{damaged}");
+    }
+}
+
+#[test]
+fn only_secrets_that_crypt_can_have_hashed_are_computed() {
+    for (source, _, text) in WEAK {
+        let Ok(AcceptedHash::Weak(weak)) = accept(text) else { panic!("{source}") };
+        let is_of_crypt = text.contains("$1$") || "$a$P$H$5$6".contains(&text[..2]);
+        let is_limited = is_of_crypt && !text.starts_with("AD");
+        assert_eq!(weak.function().compute(&[b'x'; 512]).is_none(), is_limited, "{source}");
+        assert!(weak.function().compute(&[b'x'; 511]).is_some(), "{source}");
+    }
 }
 
 #[test]
@@ -79,6 +136,7 @@ fn an_unsupported_hash_is_rejected_with_its_reason() {
     use HashRejection::{
         BrokenBcrypt, InvalidParameters, Keyed, Padded, Unrecognized, Unsupported,
     };
+    let argon2_parameters = InvalidParameters("m, t, p");
     let bcrypt = "$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
     for (text, reason) in [
         (String::new(), Unrecognized),
@@ -86,9 +144,6 @@ fn an_unsupported_hash_is_rejected_with_its_reason() {
         ("plain text".to_owned(), Unrecognized),
         (format!("$2x{bcrypt}"), BrokenBcrypt),
         ("$2b$08$tooshort".to_owned(), Unrecognized),
-        (format!("bcrypt$$2b{bcrypt}"), Unsupported("Django bcrypt")),
-        ("$1$abcdefgh$aaaaaaaaaaaaaaaaaaaaa.".to_owned(), Unsupported("md5crypt")),
-        ("$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh".to_owned(), Unsupported("scrypt")),
         (
             "$pbkdf2-md5$i=10000$c2FsdHNhbHQ$IF4UejPH5Sni7s7H89KLJHixSw8".to_owned(),
             Unsupported("PBKDF2 (with that digest)"),
@@ -114,20 +169,51 @@ fn an_unsupported_hash_is_rejected_with_its_reason() {
         (argon2("m=4096,t=2,p=2,keyid=YQ"), Keyed),
         (argon2("m=4096,t=2,p=2,data=YQ"), Keyed),
         (argon2("m=4096,t=2,p=2,keyid=,data="), Keyed),
-        (argon2("m=4096,t=2"), InvalidParameters),
-        (argon2("m=4096,p=2"), InvalidParameters),
-        (argon2("t=2,p=2"), InvalidParameters),
-        (argon2("m=4096,t=2,p=2,x=1"), InvalidParameters),
-        (argon2("m=4096,m=4096,t=2,p=2"), InvalidParameters),
-        (argon2("m=4096,t=x,p=2"), InvalidParameters),
-        (argon2("m=4096,t=0,p=2"), InvalidParameters),
-        (argon2("m=8,t=2,p=2"), InvalidParameters),
+        (argon2("m=4096,t=2"), argon2_parameters),
+        (argon2("m=4096,p=2"), argon2_parameters),
+        (argon2("t=2,p=2"), argon2_parameters),
+        (argon2("m=4096,t=2,p=2,x=1"), argon2_parameters),
+        (argon2("m=4096,m=4096,t=2,p=2"), argon2_parameters),
+        (argon2("m=4096,t=x,p=2"), argon2_parameters),
+        (argon2("m=4096,t=0,p=2"), argon2_parameters),
+        (argon2("m=8,t=2,p=2"), argon2_parameters),
         (argon2("m=4096,t=2,p=2") + "=", Padded),
         (argon2("m=4096,t=2,p=2").replace("c2FsdHNhbHQ", "c2FsdHNhbHQ="), Padded),
     ] {
-        assert_eq!(parse(&text).err(), Some(reason), "{text}");
+        assert_eq!(accept(&text).err(), Some(reason), "{text}");
     }
     assert!(parse(&"$2b$08$".repeat(100)).is_err());
+}
+
+#[test]
+fn an_invalid_hash_of_another_system_is_rejected_with_its_reason() {
+    use HashRejection::{BrokenBcrypt, InvalidParameters, Padded, Unrecognized, Unsupported};
+    let scrypt = InvalidParameters("ln=1…31, r=1, 2, 4, 8, 16, 32, p=1…16");
+    let firebase = InvalidParameters("ln, r, p, ss, sk");
+    for (text, reason) in [
+        ("bcrypt$$2x$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe", BrokenBcrypt),
+        ("$y$j9T$F5Jx5fExrKuPp53xLKQ..1$tnSY", Unsupported("yescrypt")),
+        ("{CRYPT}$y$j9T$F5Jx5fExrKuPp53xLKQ..1$tnSY", Unsupported("yescrypt")),
+        ("{CRYPT}abhfCpXqd4GrI", Unsupported("DES-crypt")),
+        ("{SASL}anna@example.org", Unsupported("LDAP (with that scheme)")),
+        ("{PBKDF2_SHA256}AAAIAA==", Unsupported("LDAP (with that scheme)")),
+        ("md5$saltsaltsalt$f5b882f7d8b17f9f6783280eb772a156", Unsupported("Django MD5")),
+        ("$1$abcdefgh$aaaaaaaaaaaaaaaaaaaaaz", Unrecognized),
+        ("$1$abcdefghi$E2IUOVGWn4QIROUcRm1wO/", Unrecognized),
+        ("$P$6abcdefgh", Unrecognized),
+        ("$5$salt$short", Unrecognized),
+        ("{SSHA}mN7MYuzjmaIu0w1JDvMzvn/ec4U=", Unrecognized),
+        ("{SHA}bWuy9AZq/qHEl1Ca3nvTXSVCXz/P4lZf", Unrecognized),
+        ("{MD5}AAAA", Unrecognized),
+        ("$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh", Unrecognized),
+        ("$scrypt$ln=16,r=8,p=1$c2FsdA==$c2FsdHNhbHRzYWx0c2FsdA", Padded),
+        ("$scrypt$ln=16,r=8$c2FsdA$c2FsdHNhbHRzYWx0c2FsdA", scrypt),
+        ("$scrypt$ln=16,r=3,p=1$c2FsdA$c2FsdHNhbHRzYWx0c2FsdA", scrypt),
+        ("$firebase-scrypt$ln=14,r=8,p=1$c2FsdA$c2FsdHNhbHQ", firebase),
+        ("$firebase-scrypt$ln=14,r=8,p=1,ss=Bw,sk=AAAA$c2FsdA$c2FsdHNhbHQ", Unrecognized),
+    ] {
+        assert_eq!(accept(text).err(), Some(reason), "{text}");
+    }
 }
 
 #[test]
@@ -173,6 +259,7 @@ proptest::proptest! {
 
 #[test]
 fn a_hash_that_costs_too_little_or_too_much_is_rejected_without_computing_it() {
+    use HashRejection::{TooCheap, TooExpensive, TooMuchMemory};
     let bcrypt =
         |cost: &str| format!("$2b${cost}$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe");
     let django = |rounds: u64| format!("pbkdf2_sha1${rounds}$salt$9QUCimG0W8iLrVjlN/vlrBn0GeM=");
@@ -181,21 +268,62 @@ fn a_hash_that_costs_too_little_or_too_much_is_rejected_without_computing_it() {
             "$argon2i$v=19$m={memory},t={passes},p=1$c2FsdHNhbHQ$Fm7NCzoABzNkID5elb5ooCjJsz7jMojPVySA+HIABCs"
         )
     };
+    let scrypt = |log_n: u8, p: u8| {
+        format!("$scrypt$ln={log_n},r=8,p={p}$c2FsdA$Fm7NCzoABzNkID5elb5ooCjJsz7jMojPVySA+HIABCs")
+    };
+    let sha_crypt = |rounds: u64| {
+        format!("$5$rounds={rounds}$abcdefgh$OpB/8fJQ47uyYAN2sib75tkcwYjCEvnQIUeQoJ.Mpf8")
+    };
+    let phpass = |digit: char| format!("$P${digit}abcdefghyRBpe.F2TfPI.IUb.3wEn0");
     for (text, expected) in [
-        (bcrypt("07"), Err(HashRejection::TooCheap)),
-        (bcrypt("08"), Ok(())),
-        (bcrypt("15"), Ok(())),
-        (bcrypt("16"), Err(HashRejection::TooExpensive)),
-        (bcrypt("31"), Err(HashRejection::TooExpensive)),
-        (django(9_999), Err(HashRejection::TooCheap)),
-        (django(10_000), Ok(())),
-        (django(4_294_967_295), Err(HashRejection::TooExpensive)),
-        (argon2(1_024, 3), Err(HashRejection::TooCheap)),
-        (argon2(4_096, 1), Ok(())),
-        (argon2(4_194_304, 1), Err(HashRejection::TooMuchMemory)),
-        (argon2(4_096, 2_000), Err(HashRejection::TooExpensive)),
+        (bcrypt("07"), Some(TooCheap("bcrypt cost=8"))),
+        (bcrypt("08"), None),
+        (bcrypt("15"), None),
+        (bcrypt("16"), Some(TooExpensive("bcrypt cost=15"))),
+        (format!("bcrypt_sha256${}", bcrypt("07")), Some(TooCheap("bcrypt cost=8"))),
+        (format!("{{CRYPT}}{}", bcrypt("31")), Some(TooExpensive("bcrypt cost=15"))),
+        (django(999), Some(TooCheap("PBKDF2 rounds=1000"))),
+        (django(1_000), None),
+        (django(2_000_000), None),
+        (django(4_294_967_295), Some(TooExpensive("PBKDF2 rounds=2000000"))),
+        (argon2(1_024, 3), Some(TooCheap("argon2 m·t=4096"))),
+        (argon2(4_096, 1), None),
+        (argon2(4_194_304, 1), Some(TooMuchMemory("argon2"))),
+        (argon2(4_096, 2_000), Some(TooExpensive("argon2 m·t=4194304"))),
+        (scrypt(11, 1), Some(TooCheap("scrypt 128·N·r·p=4194304"))),
+        (scrypt(11, 2), None),
+        (scrypt(16, 16), None),
+        (scrypt(17, 1), Some(TooMuchMemory("scrypt"))),
+        (scrypt(31, 16), Some(TooMuchMemory("scrypt"))),
+        (sha_crypt(999), Some(TooCheap("SHA-crypt rounds=1000"))),
+        (sha_crypt(1_000), None),
+        (sha_crypt(1_000_000), None),
+        (sha_crypt(1_000_001), Some(TooExpensive("SHA-crypt rounds=1000000"))),
+        (phpass('4'), Some(TooCheap("phpass rounds=2^7"))),
+        (phpass('5'), None),
+        (phpass('D'), None),
+        (phpass('E'), Some(TooExpensive("phpass rounds=2^15"))),
     ] {
-        let hash = parse(&text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
-        assert_eq!(check_cost(hash.scheme(), hash.parameters(), 19_456), expected, "{text}");
+        assert_eq!(accept(&text).err(), expected, "{text}");
     }
+    // More memory is allowed, so the time counts.
+    let cost = HashParameters { memory_kib: 1 << 19, iterations: 3, parallelism: 1 };
+    let too_expensive = TooExpensive("scrypt 128·N·r·p=1073741824");
+    assert_eq!(check_cost(HashScheme::Scrypt, cost, 1 << 19), Err(too_expensive));
+}
+
+#[test]
+fn few_rounds_are_wrapped_and_many_are_stored_as_they_are() {
+    let text = |rounds: u32| {
+        format!(
+            "$6$rounds={rounds}$abcdefgh${}",
+            "nz6vYNWxlpLl2Ke/kVCfVdQz/cz8xo06iQyN0Ifd7dqqrYZln\
+                 GZt3KCNNYHbmxLYWEpqNetagvgDzzWnuW2Xr."
+        )
+    };
+    assert!(matches!(accept(&text(19_999)), Ok(AcceptedHash::Weak(_))));
+    assert!(matches!(accept(&text(20_000)), Ok(AcceptedHash::Stored(_))));
+    let text = |rounds: u32| format!("pbkdf2_sha1${rounds}$salt$9QUCimG0W8iLrVjlN/vlrBn0GeM=");
+    assert!(matches!(accept(&text(9_999)), Ok(AcceptedHash::Weak(_))));
+    assert!(matches!(accept(&text(10_000)), Ok(AcceptedHash::Stored(_))));
 }
