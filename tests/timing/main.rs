@@ -18,6 +18,8 @@
 )]
 #![expect(dead_code, reason = "only the benches use the rest of the load generator")]
 
+#[path = "../load/hash_families.rs"]
+mod hash_families;
 #[path = "../load/load.rs"]
 mod load;
 #[path = "../load/process.rs"]
@@ -29,6 +31,7 @@ mod service;
 
 use std::time::{Duration, Instant};
 
+use hash_families::{FAMILIES, Family};
 use load::{Connection, request};
 use service::{Installation, basic};
 use sqlx::{Executor, PgConnection};
@@ -187,6 +190,20 @@ async fn response_times_do_not_distinguish_refused_logins() {
     let installation = start_installation(&imported).await;
     let times = measure(&installation, &KINDS, rounds()).await;
     assert_eq!(distinguishable(&KINDS, &times), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn response_times_do_not_distinguish_the_families_of_imported_hashes() {
+    let hash = |family: &Family| (family.name, family.hash.to_owned());
+    let imported: Vec<_> = FAMILIES.iter().map(hash).collect();
+    let installation = start_installation(&imported).await;
+    // The service measures the families after the start.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let families = FAMILIES.iter().map(|family| (family.name, family.name));
+    let kinds: Vec<_> = KINDS.into_iter().take(2).chain(families).collect();
+    // Every refusal waits, so send fewer requests.
+    let times = measure(&installation, &kinds, rounds() / 5).await;
+    assert_eq!(distinguishable(&kinds, &times), Vec::<&str>::new());
 }
 
 /// The kinds to compare when one stored hash is slower than a new one.
