@@ -1,5 +1,6 @@
-//! Measures `import`: a million existing hashes relative to a plain `COPY` of the same bytes, and
-//! clear-text values relative to the baseline hash rate.
+//! Measures `import`: a million existing hashes relative to a plain `COPY` of the same bytes, a
+//! million hashes of all families, and clear-text values and weak hashes relative to the baseline
+//! hash rate.
 
 use std::{
     fmt::Write as _,
@@ -9,10 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{baseline, process::peak_megabytes, service::Installation};
+use crate::{
+    baseline,
+    hash_families::{FAMILIES, Family},
+    process::peak_megabytes,
+    service::Installation,
+};
 
 const HASHED_LINES: u64 = 1_000_000;
 const CLEAR_TEXT_LINES: u64 = 3_000;
+const WEAK_LINES: u64 = 3_000;
+/// In the mixture of families, one in so many lines has a weak hash, which is wrapped in argon2id.
+const LINES_PER_WEAK: u64 = 200;
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// A bcrypt hash that is valid in form only.
@@ -28,15 +37,21 @@ pub(crate) async fn measure() {
     write_lines(&file, CLEAR_TEXT_LINES, |number| {
         format!(r#"{{"login_name":"clear{number}","credentials":[{{"value":"value {number}"}}]}}"#)
     });
-    let (elapsed, _) = run_import(&installation, &file).await;
+    let (clear_text, _) = run_import(&installation, &file).await;
+    write_lines(&file, WEAK_LINES, |number| weak_line("weak", number));
+    let (weak, _) = run_import(&installation, &file).await;
     baseline.measure(Duration::from_secs(4));
-    let rate = count(CLEAR_TEXT_LINES) / elapsed.as_secs_f64();
     let kernel_rate = baseline.medians().kernel;
-    println!(
-        "{CLEAR_TEXT_LINES} clear-text values: {rate:.0} lines/s, {:.2} of the kernel's \
-         baseline rate",
-        rate / kernel_rate
-    );
+    for (lines, what, elapsed) in [
+        (CLEAR_TEXT_LINES, "clear-text values", clear_text),
+        (WEAK_LINES, "weak hashes, wrapped", weak),
+    ] {
+        let rate = count(lines) / elapsed.as_secs_f64();
+        println!(
+            "{lines} {what}: {rate:.0} lines/s, {:.2} of the kernel's baseline rate",
+            rate / kernel_rate
+        );
+    }
     write_lines(&file, HASHED_LINES, |number| {
         format!(r#"{{"login_name":"ready{number}","credentials":[{{"hash":"{HASH}"}}]}}"#)
     });
@@ -48,6 +63,35 @@ pub(crate) async fn measure() {
         count(HASHED_LINES) / elapsed.as_secs_f64(),
         plain_copy.as_secs_f64() / elapsed.as_secs_f64(),
     );
+    write_lines(&file, HASHED_LINES, mixed_line);
+    let (elapsed, peak) = run_import(&installation, &file).await;
+    println!(
+        "{HASHED_LINES} hashes of {} families, one of {LINES_PER_WEAK} wrapped: {:.0} lines/s in \
+         {elapsed:.1?}; peak memory {peak:.0} MB",
+        FAMILIES.len(),
+        count(HASHED_LINES) / elapsed.as_secs_f64(),
+    );
+}
+
+/// A line of the mixture: the families in turn, and a weak one now and then.
+fn mixed_line(number: u64) -> String {
+    if number.is_multiple_of(LINES_PER_WEAK) {
+        return weak_line("mixed", number / LINES_PER_WEAK);
+    }
+    family_line("strong", number, |family| !family.is_wrapped())
+}
+
+fn weak_line(name: &str, number: u64) -> String {
+    family_line(name, number, Family::is_wrapped)
+}
+
+/// A line with one of these families in turn.
+fn family_line(name: &str, number: u64, is_included: fn(&Family) -> bool) -> String {
+    let families: Vec<_> = FAMILIES.iter().filter(|family| is_included(family)).collect();
+    let families_count = u64::try_from(families.len()).expect("a small number");
+    let index = usize::try_from(number % families_count).expect("a small number");
+    let hash = families.get(index).expect("a family").hash;
+    format!(r#"{{"login_name":"{name}{number}","credentials":[{{"hash":"{hash}"}}]}}"#)
 }
 
 fn write_lines(file: &Path, lines: u64, line: impl Fn(u64) -> String) {

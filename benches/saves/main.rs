@@ -5,7 +5,7 @@
 //!   --quick        Bearer and Basic at 64 connections
 //!   guessing       a returning caller while others guess passwords
 //!   fairness       one user while another user saves on 500 connections
-//!   import         a million existing hashes, and clear-text values
+//!   import         a million existing hashes, a million of all families, and clear-text values
 //!   growth         1 thousand, 1 million and 10 million credentials; 1 to 4 instances
 //!
 //! Rounds of every row alternate with rounds of the baseline, so that other load on the machine
@@ -26,6 +26,8 @@
 mod baseline;
 mod contention;
 mod growth;
+#[path = "../../tests/load/hash_families.rs"]
+mod hash_families;
 mod import;
 #[path = "../../tests/load/load.rs"]
 mod load;
