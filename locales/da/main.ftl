@@ -46,6 +46,7 @@ body-too-deep = Indholdet af anmodningen er indlejret i for mange niveauer.
 body-too-many-values = Indholdet af anmodningen har for mange felter.
 body-not-object = Indholdet af anmodningen er ikke et objekt.
 body-not-list = Indholdet af anmodningen er ikke en liste.
+body-missing = Indholdet i anmodningen mangler: den bruger, der skal gemmes, er ikke med.
 body-ended-early = Indholdet af anmodningen er ufuldstændigt.
 body-repeated-member = Indholdet af anmodningen har et felt mere end én gang.
 body-framework = Anmodningen er ugyldig.

@@ -46,6 +46,7 @@ body-too-deep = Der Inhalt der Anfrage ist zu tief verschachtelt.
 body-too-many-values = Der Inhalt der Anfrage hat zu viele Felder.
 body-not-object = Der Inhalt der Anfrage ist kein Objekt.
 body-not-list = Der Inhalt der Anfrage ist keine Liste.
+body-missing = Der Inhalt der Anfrage fehlt: Der zu speichernde Benutzer ist nicht enthalten.
 body-ended-early = Der Inhalt der Anfrage ist unvollständig.
 body-repeated-member = Der Inhalt der Anfrage enthält ein Feld mehrfach.
 body-framework = Die Anfrage ist fehlerhaft.

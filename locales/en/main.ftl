@@ -49,6 +49,7 @@ body-too-deep = The request body is nested too deeply.
 body-too-many-values = The request body has too many members.
 body-not-object = The request body is not an object.
 body-not-list = The request body is not a list.
+body-missing = The request body is missing: the user to save is not in it.
 body-ended-early = The request body ended before it was complete.
 body-repeated-member = The request body contains a member more than once.
 body-framework = The request is malformed.

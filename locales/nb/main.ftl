@@ -46,6 +46,7 @@ body-too-deep = Innholdet i forespørselen er nøstet for dypt.
 body-too-many-values = Innholdet i forespørselen har for mange felt.
 body-not-object = Innholdet i forespørselen er ikke et objekt.
 body-not-list = Innholdet i forespørselen er ikke en liste.
+body-missing = Innholdet i forespørselen mangler: brukeren som skal lagres, er ikke med.
 body-ended-early = Innholdet i forespørselen er ufullstendig.
 body-repeated-member = Innholdet i forespørselen har et felt mer enn én gang.
 body-framework = Forespørselen er ugyldig.

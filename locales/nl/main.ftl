@@ -46,6 +46,7 @@ body-too-deep = De inhoud van het verzoek is te diep genest.
 body-too-many-values = De inhoud van het verzoek heeft te veel velden.
 body-not-object = De inhoud van het verzoek is geen object.
 body-not-list = De inhoud van het verzoek is geen lijst.
+body-missing = De inhoud van het verzoek ontbreekt: de op te slaan gebruiker staat er niet in.
 body-ended-early = De inhoud van het verzoek is onvolledig.
 body-repeated-member = De inhoud van het verzoek bevat een veld meer dan één keer.
 body-framework = Het verzoek is onjuist opgemaakt.

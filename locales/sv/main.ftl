@@ -46,6 +46,7 @@ body-too-deep = Innehållet i begäran är för djupt kapslat.
 body-too-many-values = Innehållet i begäran har för många fält.
 body-not-object = Innehållet i begäran är inte ett objekt.
 body-not-list = Innehållet i begäran är inte en lista.
+body-missing = Innehållet i begäran saknas: användaren som ska sparas finns inte med.
 body-ended-early = Innehållet i begäran är ofullständigt.
 body-repeated-member = Innehållet i begäran har ett fält mer än en gång.
 body-framework = Begäran är felaktig.

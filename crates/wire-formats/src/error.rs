@@ -66,6 +66,9 @@ pub enum BodyError {
     /// The body is not a list.
     #[error("the body is not a list")]
     NotList,
+    /// The body is empty or null, and an object is required.
+    #[error("the body is missing")]
+    Missing,
 }
 
 /// A problem with the value of a member.

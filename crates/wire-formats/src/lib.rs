@@ -54,7 +54,7 @@ pub use self::{
     charset::Charset,
     error::{BodyError, MemberError, ReadError, WriteError},
     media_type::Format,
-    reading::{read, read_list},
+    reading::{read, read_list, read_required},
     select::Selection,
     writing::write,
     xml_writing::{Texts, XmlNames},

@@ -34,6 +34,23 @@ pub fn read<T: DeserializeOwned>(
     read_with(bytes, format, charset, read_object)
 }
 
+/// As [`read`], for a body that must not be empty or null.
+///
+/// # Errors
+/// When the body is missing or invalid.
+pub fn read_required<T: DeserializeOwned>(
+    bytes: &[u8],
+    format: Format,
+    charset: Charset,
+) -> Result<T, ReadError> {
+    let read = match format {
+        Format::Json | Format::Xml => read_present,
+        // An empty form is an object without members.
+        Format::Form => read_form,
+    };
+    read_with(bytes, format, charset, read)
+}
+
 /// Reads the items of a body that is a list. An empty body and `null` are an empty list.
 ///
 /// # Errors
@@ -67,17 +84,26 @@ fn read_with<T>(
 fn read_object<T: DeserializeOwned>(tree: &BodyTree) -> Result<T, ReadError> {
     let empty = BodyTree::Object(Vec::new());
     let tree = match tree {
-        BodyTree::Null => &empty,
+        tree if tree.is_blank() => &empty,
         BodyTree::Object(_) | BodyTree::Elements(_) => tree,
-        BodyTree::Untyped(text) if text.is_blank() => &empty,
         BodyTree::Boolean(_)
         | BodyTree::Integer(_)
         | BodyTree::OtherNumber
         | BodyTree::Text(_)
         | BodyTree::Untyped(_)
+        | BodyTree::Null
         | BodyTree::List(_) => return Err(BodyError::NotObject.into()),
     };
     T::deserialize(Value(tree)).map_err(ReadError::from)
+}
+
+fn read_present<T: DeserializeOwned>(tree: &BodyTree) -> Result<T, ReadError> {
+    if tree.is_blank() { Err(BodyError::Missing.into()) } else { read_object(tree) }
+}
+
+fn read_form<T: DeserializeOwned>(tree: &BodyTree) -> Result<T, ReadError> {
+    let is_empty = matches!(tree, BodyTree::Object(members) if members.is_empty());
+    if is_empty { Err(BodyError::Missing.into()) } else { read_present(tree) }
 }
 
 fn read_items<T: DeserializeOwned>(tree: &BodyTree) -> Result<Vec<T>, ReadError> {
@@ -98,6 +124,23 @@ fn read_items<T: DeserializeOwned>(tree: &BodyTree) -> Result<Vec<T>, ReadError>
         return Err(BodyError::NotList.into());
     }
     Vec::<T>::deserialize(Value(tree)).map_err(ReadError::from)
+}
+
+impl BodyTree {
+    /// True for an empty body and for null.
+    fn is_blank(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Untyped(text) => text.is_blank(),
+            Self::Boolean(_)
+            | Self::Integer(_)
+            | Self::OtherNumber
+            | Self::Text(_)
+            | Self::Object(_)
+            | Self::Elements(_)
+            | Self::List(_) => false,
+        }
+    }
 }
 
 impl Text {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wire_formats::{
-    BodyError, Charset, Format, MemberError, ReadError, Selection, XmlNames, write,
+    BodyError, Charset, Format, MemberError, ReadError, Selection, XmlNames, read_required, write,
 };
 
 /// The namespace of the types of these tests.
@@ -67,6 +67,30 @@ fn every_format_has_the_same_meaning() {
         assert_eq!(credential.value.unwrap().expose_secret(), "a b");
         assert_eq!(credential.r#type.unwrap().r#type.unwrap(), "t");
     }
+}
+
+#[test]
+fn a_required_body_is_neither_empty_nor_null() {
+    let nil = "<R xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:nil='true'/>";
+    for (body, format) in [
+        ("", Format::Json),
+        (" ", Format::Json),
+        ("null", Format::Json),
+        ("", Format::Xml),
+        ("<R/>", Format::Xml),
+        ("<R> </R>", Format::Xml),
+        (nil, Format::Xml),
+        ("", Format::Form),
+    ] {
+        let missing = read_required::<Request>(body.as_bytes(), format, Charset::Utf8).unwrap_err();
+        assert_eq!(missing, BodyError::Missing.into(), "{body}");
+    }
+    for (body, format) in [("{}", Format::Json), ("<R><X/></R>", Format::Xml), ("x=", Format::Form)]
+    {
+        read_required::<Request>(body.as_bytes(), format, Charset::Utf8).unwrap();
+    }
+    let list = read_required::<Request>(b"[]", Format::Json, Charset::Utf8).unwrap_err();
+    assert_eq!(list, BodyError::NotObject.into());
 }
 
 #[test]

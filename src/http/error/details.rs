@@ -44,6 +44,7 @@ text_keys! {
         Format(BodyError::TooManyValues) => "body-too-many-values",
         Format(BodyError::NotObject) => "body-not-object",
         Format(BodyError::NotList) => "body-not-list",
+        Format(BodyError::Missing) => "body-missing",
         EndedEarly => "body-ended-early",
         Framework => "body-framework",
     }

@@ -26,6 +26,9 @@ pub(in crate::http) const MAXIMUM_BODY: usize = 64 * 1024;
 /// A request body that is an object.
 pub(in crate::http) struct Body<T>(pub(in crate::http) T);
 
+/// A request body that is an object and must not be missing.
+pub(in crate::http) struct RequiredBody<T>(pub(in crate::http) T);
+
 /// A request body that is a list.
 pub(in crate::http) struct ListBody<T>(pub(in crate::http) Vec<T>);
 
@@ -40,6 +43,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let read = extract(request, payload, wire_formats::read::<T>);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for RequiredBody<T> {
+    type Error = ApiError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let read = extract(request, payload, wire_formats::read_required::<T>);
         Box::pin(async move { read.await.map(Self) })
     }
 }
