@@ -31,6 +31,7 @@ pub(crate) mod text;
 pub(crate) mod throttling;
 pub(crate) mod transit_path;
 pub(crate) mod user;
+pub(crate) mod user_list;
 pub(crate) mod validity;
 
 pub(crate) use invalid_field::{InvalidField, Reason};

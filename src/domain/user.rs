@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The longest login name, in code points (docs/reference/wire-contract.md#d25-limits).
-pub(super) const MAXIMUM_LOGIN_NAME: usize = 239;
+pub(crate) const MAXIMUM_LOGIN_NAME: usize = 239;
 
 /// The prefix of every ticket, which no login name may have.
 const TICKET_PREFIX: &str = "7T:";

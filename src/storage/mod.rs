@@ -29,6 +29,7 @@ pub(crate) mod privileges;
 pub(crate) mod role_powers;
 pub(crate) mod role_privileges;
 pub(crate) mod tickets;
+pub(crate) mod user_list;
 pub(crate) mod user_writes;
 pub(crate) mod users;
 
