@@ -18,7 +18,7 @@ use crate::{
         new_login_name::NewLoginName,
         new_user::NewUser,
         save_user::SaveUser,
-        user::{DisplayName, User, UserId, UserType},
+        user::{DisplayName, User, UserId, UserReference, UserType},
     },
     security::generated_password::generate_password,
     service::Services,
@@ -144,7 +144,8 @@ async fn change(services: &Services, target: &Target, change: SaveUser) -> Resul
 async fn delete(services: &Services, target: &Target) -> Result<(), Failure> {
     let user = command_context::find_user(&services.directory, &target.user).await?;
     let client_info = command_context::client_info();
-    services.users.delete(command_context::change_context(&client_info), user.user_id).await?;
+    let context = command_context::change_context(&client_info);
+    services.users.delete(context, &UserReference::Id(user.user_id), None).await?;
     output::print_status(format_args!("deleted user {}", user.user_id));
     Ok(())
 }

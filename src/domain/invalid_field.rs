@@ -108,6 +108,7 @@ reasons! {
     EndsBeforeItBegins => "field-ends-before-it-begins", "ends before it begins";
     Taken => "field-taken", "belongs to another user";
     Contradiction => "field-contradiction", "contradicts another member";
+    NotInPath => "field-not-in-path", "must be 0, omitted, or the id of the user in the path";
     InvalidHeader => "field-invalid-header",
         "is not a valid value of this header; correct the proxy or the client that sends it";
 }

@@ -1,6 +1,8 @@
 //! The command that adds a user or changes one (docs/reference/wire-contract.md#user-calls,
 //! `SaveUser`).
 
+use time::OffsetDateTime;
+
 use super::{
     credential_type::CredentialTypes,
     invalid_field::{InvalidField, Reason},
@@ -22,6 +24,8 @@ pub(crate) struct SaveUser {
     pub(crate) is_retired: Option<bool>,
     /// The signature of the user when they were read; `None`: no check for changes.
     pub(crate) signature: Option<String>,
+    /// The save fails if the user was changed after this time; `None`: no check for changes.
+    pub(crate) unmodified_since: Option<OffsetDateTime>,
     /// Credentials to add or replace; others stay.
     pub(crate) credentials: Vec<NewCredential>,
 }
@@ -104,6 +108,7 @@ impl UncheckedSaveUser {
             is_administrator: valid(self.is_administrator, &mut keep),
             is_retired: self.is_retired,
             signature: present(self.signature),
+            unmodified_since: None,
             credentials,
         };
         if problems.is_empty() { Ok(command) } else { Err(problems) }

@@ -69,7 +69,9 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::PasswordRefused { .. } => {
             "The new password violates the password policy. The message has every reason."
         }
-        ErrorKind::DuplicateMember { .. } => "A member of the request body occurs more than once.",
+        ErrorKind::DuplicateMember { .. } => {
+            "A member of the request body, or a parameter, occurs more than once."
+        }
         ErrorKind::Unauthenticated => {
             "The credentials are missing, wrong, expired or revoked, or the user is disabled."
         }
@@ -90,6 +92,9 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::IdentifierTaken => "Another user has the identifier.",
         ErrorKind::LoginNameTaken => "Another user has the login name.",
         ErrorKind::Outdated => "The user was changed after the caller read them.",
+        ErrorKind::PreconditionFailed => {
+            "If-Unmodified-Since: the user was changed after that time."
+        }
         ErrorKind::BodyTooLarge => "The request body exceeds 64 KiB.",
         ErrorKind::UriTooLong => "The URL exceeds 8 KiB.",
         ErrorKind::UnsupportedMediaType => "The media type of the request body is not supported.",

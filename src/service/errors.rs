@@ -107,6 +107,8 @@ pub(crate) enum ChangeUserError {
     LoginNameTaken,
     #[error("the user has changed since the last read")]
     Outdated,
+    #[error("the user has changed since the time that the caller names")]
+    ModifiedSince,
     #[error(transparent)]
     Invalid(#[from] InvalidField),
     /// Since the request was authenticated, the actor was retired or logged out everywhere.

@@ -67,6 +67,20 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// The time of the user's last event.
+pub(crate) async fn find_last_time(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Option<OffsetDateTime>, StorageError> {
+    let occurred_at = sqlx::query_scalar!(
+        "SELECT occurred_at FROM audit_events WHERE user_id = $1 ORDER BY sequence DESC LIMIT 1",
+        user_id.as_i32(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(occurred_at)
+}
+
 /// Lists up to `limit` events of a user after the sequence `after`, in order.
 pub(crate) async fn list_after(
     connection: &mut PgConnection,

@@ -31,6 +31,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         // Another transaction locked or deleted the user.
         ChangeUserError::UnknownUser
         | ChangeUserError::Outdated
+        | ChangeUserError::ModifiedSince
         | ChangeUserError::Storage(StorageError::Busy(_))
         | ChangeUserError::Credential(
             SaveCredentialError::UnknownUser | SaveCredentialError::Storage(StorageError::Busy(_)),

@@ -119,6 +119,7 @@ impl From<ChangeUserError> for ApiError {
             ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),
             ChangeUserError::LoginNameTaken => ErrorKind::LoginNameTaken.into(),
             ChangeUserError::Outdated => ErrorKind::Outdated.into(),
+            ChangeUserError::ModifiedSince => ErrorKind::PreconditionFailed.into(),
             ChangeUserError::Invalid(refused) => refused.into(),
             ChangeUserError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
             ChangeUserError::Credential(error) => error.into(),

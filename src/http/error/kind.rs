@@ -38,6 +38,7 @@ pub(in crate::http) enum ErrorKind {
     IdentifierTaken,
     LoginNameTaken,
     Outdated,
+    PreconditionFailed,
     BodyTooLarge,
     UriTooLong,
     UnsupportedMediaType,
@@ -125,6 +126,7 @@ error_table! {
     IdentifierTaken => CONFLICT, ARGUMENT, "identifier_taken";
     LoginNameTaken => CONFLICT, ARGUMENT, "login_name_taken";
     Outdated => CONFLICT, ARGUMENT, "outdated";
+    PreconditionFailed => PRECONDITION_FAILED, HTTP, "precondition_failed";
     BodyTooLarge => PAYLOAD_TOO_LARGE, HTTP, "body_too_large";
     UriTooLong => URI_TOO_LONG, HTTP, "uri_too_long";
     UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE, HTTP, "unsupported_media_type";

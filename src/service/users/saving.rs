@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use super::{
     directory::{UserDirectory, UserWithCredentials, find_with_credentials},
     writer::UserWriter,
 };
 use crate::{
+    clock,
     domain::{
         InvalidField, Reason,
         audit::AuditKind,
@@ -19,7 +21,7 @@ use crate::{
         new_user::NewUser,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, User, UserId, UserType, may_administer_users},
+        user::{DisplayName, User, UserId, UserReference, UserType, may_administer_users},
     },
     security::user_signature::user_signature,
     service::{
@@ -27,7 +29,7 @@ use crate::{
         errors::{AddUserError, ChangeUserError, SaveCredentialError},
         user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_user},
     },
-    storage::{self, Database, credentials, user_writes, users},
+    storage::{self, Database, audit_events, credentials, user_writes, users},
 };
 
 /// Adds, changes and deletes users.
@@ -75,6 +77,41 @@ impl Users {
         match command.user_id {
             None => self.create(context, None, command).await,
             Some(user_id) => self.change(context, user_id, command).await,
+        }
+    }
+
+    /// Changes an existing user, as [`Self::save`] does. A command that names a user names this one.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn save_existing(
+        &self,
+        context: ChangeContext<'_>,
+        user: &UserReference,
+        command: SaveUser,
+    ) -> Result<UserWithCredentials, ChangeUserError> {
+        let user_id = self.find_to_change(context, user).await?;
+        if command.user_id.is_some_and(|named| named != user_id) {
+            return Err(InvalidField::new("AssociateId", Reason::NotInPath).into());
+        }
+        self.change(context, user_id, command).await
+    }
+
+    /// The id of a user whom the actor may change.
+    async fn find_to_change(
+        &self,
+        context: ChangeContext<'_>,
+        user: &UserReference,
+    ) -> Result<UserId, ChangeUserError> {
+        if !context.actor.may_administer_users() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        match user {
+            UserReference::Id(user_id) => Ok(*user_id),
+            UserReference::Name(name) => {
+                let found = self.directory.find_by_name(name).await?;
+                Ok(found.ok_or(ChangeUserError::UnknownUser)?.user_id)
+            }
         }
     }
 
@@ -183,6 +220,9 @@ impl Users {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut locked = lock_user(&mut transaction, context, user_id).await?;
+        // The wait for hashes and the lock may be long. A time from before it could be earlier than
+        // that of a change which a reader has already seen.
+        let context = ChangeContext { now: clock::now(), ..context };
         self.write_changes(&mut transaction, context, &mut locked, &command).await?;
         self.writer.write_credentials(&mut transaction, context, user_id, &hashed).await?;
         let changed = find_with_credentials(&mut transaction, user_id).await?;
@@ -201,6 +241,7 @@ impl Users {
         let user_id = locked.user_id;
         let before = users::find_by_id(connection, user_id).await?;
         let before = before.ok_or(ChangeUserError::UnknownUser)?;
+        require_unmodified(connection, user_id, command.unmodified_since).await?;
         if command.signature.as_ref().is_some_and(|sent| *sent != user_signature(&before)) {
             return Err(ChangeUserError::Outdated);
         }
@@ -234,26 +275,39 @@ impl Users {
     }
 
     /// Deletes a user: revokes everything issued to them and frees their login name. The id and the
-    /// audit chain stay.
+    /// audit chain stay. Fails if the user was changed after `unmodified_since`.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
     pub(crate) async fn delete(
         &self,
         context: ChangeContext<'_>,
-        user_id: UserId,
+        user: &UserReference,
+        unmodified_since: Option<OffsetDateTime>,
     ) -> Result<(), ChangeUserError> {
-        if !context.actor.may_administer_users() {
-            return Err(ChangeUserError::Forbidden);
-        }
+        let user_id = self.find_to_change(context, user).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
+        require_unmodified(&mut transaction, user_id, unmodified_since).await?;
         let change = AuditedChange::to_user(AuditKind::UserDeleted, true);
         self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         user_writes::tombstone(&mut transaction, user_id, context.now).await?;
         Ok(storage::commit(transaction).await?)
     }
+}
+
+/// Fails if the user, whose row this transaction has locked, was changed after a time. The time of
+/// an event is exact and the limit is a whole second, so a change in the second of the limit counts.
+async fn require_unmodified(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    limit: Option<OffsetDateTime>,
+) -> Result<(), ChangeUserError> {
+    let Some(limit) = limit else { return Ok(()) };
+    let changed_at = audit_events::find_last_time(connection, user_id).await?;
+    let is_unmodified = changed_at.is_some_and(|changed_at| changed_at <= limit);
+    if is_unmodified { Ok(()) } else { Err(ChangeUserError::ModifiedSince) }
 }
 
 /// The new user that a command describes.

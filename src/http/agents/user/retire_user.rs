@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::{InvalidField, Reason, save_user::SaveUser, user::UserId},
+    domain::{
+        InvalidField, Reason,
+        save_user::SaveUser,
+        user::{UserId, UserReference},
+    },
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::Body,
@@ -39,8 +44,12 @@ pub(in crate::http) fn retire_operation() -> Operation {
 
 /// Describes [`delete`].
 pub(in crate::http) fn delete_operation() -> Operation {
+    deleting().asks("userId", "The user's id.")
+}
+
+/// Describes the deletion of a user.
+pub(in crate::http) fn deleting() -> Operation {
     changing("Deletes a user and all credentials, tickets and sessions of the user.")
-        .asks("userId", "The user's id.")
 }
 
 fn changing(summary: &'static str) -> Operation {
@@ -73,9 +82,18 @@ pub(in crate::http) async fn delete(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id(&request, "UserId")?;
+    delete_unmodified(context, UserReference::Id(user_id), None).await
+}
+
+/// Deletes a user, unless the user was changed after a time.
+pub(in crate::http) async fn delete_unmodified(
+    context: RequestContext,
+    user: UserReference,
+    unmodified_since: Option<OffsetDateTime>,
+) -> Result<HttpResponse, ApiError> {
     context
         .run(|users: Arc<Users>, caller| async move {
-            users.delete(caller.change_context(), user_id).await
+            users.delete(caller.change_context(), &user, unmodified_since).await
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())
