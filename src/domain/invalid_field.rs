@@ -109,6 +109,23 @@ reasons! {
     Taken => "field-taken", "belongs to another user";
     Contradiction => "field-contradiction", "contradicts another member";
     NotInPath => "field-not-in-path", "must be 0, omitted, or the id of the user in the path";
+    NotNew => "field-not-new", "must be 0 or omitted for a new user; use PUT to change a user";
+    UnknownFilter => "field-unknown-filter",
+        "must be one to three conditions, joined by and, on different fields: name eq 'text', name startswith 'text', type eq 'name', retired eq true or false";
+    UnknownOrder => "field-unknown-order",
+        "must be id, name or type, optionally followed by asc or desc";
+    NotOrderOfNames => "field-not-order-of-names",
+        "must be name, or omitted, when $filter has name startswith";
+    NotPageSize(limit: u16 = 1000) => "field-not-page-size", "must be an integer from 1 to {0}";
+    NotSkip(limit: u16 = 10_000) => "field-not-skip",
+        "must be an integer from 0 to {0}; follow odata.nextLink to read further";
+    NotSkipToken => "field-not-skip-token",
+        "does not continue this list; use odata.nextLink unchanged";
+    UnknownParameter => "field-unknown-parameter",
+        "has an unknown parameter; those that start with $ are $select, $filter, $orderby, $top, $skip and $skiptoken";
+    NotHttpDate => "field-not-http-date",
+        "must be given once, as a date such as Fri, 01 Jan 2027 00:00:00 GMT";
+    NotUtf8 => "field-not-utf8", "must be percent-encoded UTF-8";
     InvalidHeader => "field-invalid-header",
         "is not a valid value of this header; correct the proxy or the client that sends it";
 }

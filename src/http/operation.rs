@@ -2,12 +2,16 @@
 
 use utoipa::{
     ToSchema,
-    openapi::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+    openapi::{
+        ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type, path::Parameter,
+    },
 };
 
 use super::{
     error::ErrorKind,
-    openapi::schemas::{Schemas, Typed, reference, typed, with_selectable_schemas_of},
+    openapi::schemas::{
+        Schemas, Typed, reference, typed, with_schemas_of, with_selectable_schemas_of,
+    },
 };
 
 /// The description of one operation.
@@ -20,11 +24,15 @@ pub(super) struct Operation {
     pub(super) has_form: bool,
     /// The ids in the query, each with name and description.
     pub(super) query: Vec<(&'static str, &'static str)>,
+    /// Optional parameters of this operation only.
+    pub(super) parameters: Vec<Parameter>,
     pub(super) answer: Answer,
     /// True when browsers get a page instead.
     pub(super) may_be_a_page: bool,
     /// True when a form is answered with a redirect.
     pub(super) redirects_forms: bool,
+    /// True when `If-Modified-Since` can be answered with 304.
+    pub(super) may_be_unmodified: bool,
     pub(super) refusals: Vec<ErrorKind>,
 }
 
@@ -47,9 +55,11 @@ impl Operation {
             is_body_required: true,
             has_form: true,
             query: Vec::new(),
+            parameters: Vec::new(),
             answer: Answer::Nothing,
             may_be_a_page: false,
             redirects_forms: false,
+            may_be_unmodified: false,
             refusals: Vec::new(),
         }
     }
@@ -83,6 +93,18 @@ impl Operation {
     /// Requires an id in the query.
     pub(super) fn asks(mut self, name: &'static str, description: &'static str) -> Self {
         self.query.push((name, description));
+        self
+    }
+
+    /// Accepts a parameter.
+    pub(super) fn accepts(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// Answers 304 if the resource was not changed since `If-Modified-Since`.
+    pub(super) fn may_be_unmodified(mut self) -> Self {
+        self.may_be_unmodified = true;
         self
     }
 
@@ -121,6 +143,15 @@ impl Operation {
     pub(super) fn answers_list<T: ToSchema>(self) -> Self {
         let list = Schema::Array(ArrayBuilder::new().items(reference::<T>()).build());
         let typed = Typed::new::<T>(list.into(), with_selectable_schemas_of::<T>);
+        self.negotiated(200, typed, true)
+    }
+
+    /// Answers 200 with a page of rows, of which `$select` applies to the rows only.
+    pub(super) fn answers_page<P: ToSchema, T: ToSchema>(self) -> Self {
+        let typed = Typed::new::<P>(reference::<P>(), |schemas| {
+            with_selectable_schemas_of::<T>(schemas);
+            with_schemas_of::<P>(schemas);
+        });
         self.negotiated(200, typed, true)
     }
 

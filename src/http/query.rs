@@ -1,11 +1,14 @@
-//! Reads user ids from the URL: from the path of a resource, or from the query of an agent call
+//! Reads users from the URL: from the path of a resource, or from the query of an agent call
 //! (`?userId=`, docs/reference/wire-contract.md#request-bodies).
 
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
 use super::error::ErrorKind;
-use crate::domain::{InvalidField, Reason, user::UserId};
+use crate::domain::{
+    InvalidField, Reason,
+    user::{LoginName, UserId, UserReference},
+};
 
 /// The value of an id parameter in the query; its name is case-insensitive.
 ///
@@ -27,6 +30,18 @@ pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, Error
     let number = digits.parse::<i128>().map_err(|_| refuse(Reason::NotInteger))?;
     let id = i32::try_from(number).map_err(|_| refuse(Reason::OutOfRange))?;
     Ok(UserId::require(name, Some(id))?)
+}
+
+/// The user in a path: an id if it has digits only, else a login name
+/// (docs/reference/wire-contract.md#d33-rest).
+///
+/// # Errors
+/// [`ErrorKind::UnknownUser`] when no user can have that id or name.
+pub(super) fn user_of_path(text: &str) -> Result<UserReference, ErrorKind> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return user_id_of_path(text).map(UserReference::Id);
+    }
+    LoginName::parse(text).map(UserReference::Name).map_err(|_| ErrorKind::UnknownUser)
 }
 
 /// The user id in a path.

@@ -3,23 +3,30 @@
 
 use super::{
     agents,
-    agents::user::credential_types,
+    agents::user::{credential_types, save_user},
     api,
     keeper::{tickets, user_attempts, user_tickets},
     pages::{assets, docs, login, logout},
     route::{Access, Route, route_table},
-    user::{current_principal, current_token, current_user},
+    user::{current_principal, current_token, current_user, list, resource},
 };
 
 /// Every route except health and metrics, which have a listener of their own.
 pub(super) fn routes() -> Vec<Route> {
-    [agents::user::routes::routes(), user_routes(), keeper_routes(), page_routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let vendor = [agents::user::routes::routes(), users_routes(), user_routes()];
+    vendor.into_iter().chain([keeper_routes(), page_routes()]).flatten().collect()
 }
 
-/// The REST routes of users. `{id}` is last, because it would match the other names, too.
+/// The REST routes of all users.
+fn users_routes() -> Vec<Route> {
+    route_table! {
+        "/api/v1/";
+        GET "User" Agent list::{list, operation};
+        POST "User" Agent resource::{create, create_operation} hashing;
+    }
+}
+
+/// The REST routes of users. `{user}` is last, because it would match the other names, too.
 fn user_routes() -> Vec<Route> {
     route_table! {
         "/api/v1/User/";
@@ -28,7 +35,11 @@ fn user_routes() -> Vec<Route> {
         GET "currentToken" Authenticated current_token::{current_token, operation};
         GET "current" Agent current_user::{current, current_operation};
         GET "currentAssociate" Authenticated current_user::{current_associate, associate_operation};
-        GET "{id}" Agent current_user::{by_id, by_id_operation};
+        GET "Default" Agent save_user::{default, default_operation};
+        POST "Validate" Agent resource::{validate, validate_operation};
+        GET "{user}" Agent resource::{read, read_operation};
+        PUT "{user}" Agent resource::{change, change_operation} hashing;
+        DELETE "{user}" Agent resource::{delete, delete_operation};
     }
 }
 

@@ -242,12 +242,14 @@ fn schemes(secret: &str) -> Vec<Credentials> {
 async fn call_every_route(recorder: &mut RecordingClient, administrator: &Credentials) {
     for route in describe_routes() {
         let path = route.path.replace("{id}", "278").replace("{ticket}", &"0".repeat(64));
+        let path = path.replace("{user}", "paul");
         let bodies = bodies(&recorder.secret(), 278);
         let method: Method = route.method.parse().unwrap();
+        let deletes_user = path.ends_with("/DeleteUser")
+            || (method == Method::DELETE && route.path.ends_with("{user}"));
         for (content_type, body) in bodies {
-            // The administrator would delete their own account.
-            let caller =
-                if path.contains("DeleteUser") { &Credentials::Anonymous } else { administrator };
+            // The users of this test would be gone.
+            let caller = if deletes_user { &Credentials::Anonymous } else { administrator };
             let request =
                 recorder.client.request(method.clone(), format!("{}{path}", recorder.url));
             let request = caller.apply_to(request).header("Content-Type", content_type);
@@ -255,7 +257,10 @@ async fn call_every_route(recorder: &mut RecordingClient, administrator: &Creden
         }
         let secret = recorder.secret();
         for credentials in schemes(&secret) {
-            let query = format!("{}{path}?Password={URL_MARKER}&x={URL_MARKER}", recorder.url);
+            let query = format!(
+                "{}{path}?Password={URL_MARKER}&x={URL_MARKER}&$filter={URL_MARKER}",
+                recorder.url
+            );
             let request = credentials.apply_to(recorder.client.request(method.clone(), query));
             let request = request
                 .header("SO-AppToken", MARKER)

@@ -82,11 +82,26 @@ async fn online_each_scheme_requires_its_kind_of_application(pool: PgPool) {
         }
     }
     // Routes that return data of users have the same rule as the agents.
-    for path in ["/api/v1/User/current", "/api/v1/User/278", "/keeper/users/278/tickets"] {
+    for path in [
+        "/api/v1/User",
+        "/api/v1/User/current",
+        "/api/v1/User/278",
+        "/api/v1/User/paul",
+        "/api/v1/User/Default",
+        "/keeper/users/278/tickets",
+    ] {
         call(&app, Method::GET, path, &token, None).await.assert_status(403);
         call(&app, Method::GET, path, &token, Some("the secret of one")).await.assert_status(200);
     }
-    call(&app, Method::DELETE, "/keeper/users/278/tickets", &token, None).await.assert_status(403);
+    for (method, path) in [
+        (Method::DELETE, "/keeper/users/278/tickets"),
+        (Method::POST, "/api/v1/User"),
+        (Method::POST, "/api/v1/User/Validate"),
+        (Method::PUT, "/api/v1/User/278"),
+        (Method::DELETE, "/api/v1/User/278"),
+    ] {
+        call(&app, method, path, &token, None).await.assert_status(403);
+    }
     // Other routes accept an untrusted application.
     call(&app, Method::GET, PRINCIPAL, &token, None).await.assert_status(200);
     call(&app, Method::GET, PRINCIPAL, &ticket, Some("the secret of two")).await.assert_status(200);

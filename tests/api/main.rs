@@ -50,6 +50,7 @@ mod network;
 mod password_policy;
 mod raw_http;
 mod response_headers;
+mod rest;
 mod routes;
 mod sealing;
 mod secret_files;

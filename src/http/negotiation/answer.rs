@@ -18,9 +18,18 @@ impl<T: Serialize + XmlNames> Responder for Negotiated<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let selection = Selection::from_query(request.query_string());
-        answer(HttpResponse::Ok(), request.headers(), &self.0, &selection)
+        write_selected(HttpResponse::Ok(), request, &self.0)
     }
+}
+
+/// Writes the members of a value that the request selects.
+pub(in crate::http) fn write_selected<T: Serialize + XmlNames>(
+    response: HttpResponseBuilder,
+    request: &HttpRequest,
+    value: &T,
+) -> HttpResponse {
+    let selection = Selection::from_query(request.query_string());
+    answer(response, request.headers(), value, &selection)
 }
 
 /// Writes a value with all members into the response to a request with these headers.

@@ -9,7 +9,7 @@ mod body;
 mod media_type;
 
 pub(super) use self::{
-    answer::{Negotiated, write},
-    body::{Body, ListBody, MAXIMUM_BODY},
+    answer::{Negotiated, write, write_selected},
+    body::{Body, ListBody, MAXIMUM_BODY, RequiredBody},
     media_type::{is_form, is_preferred_to_page},
 };

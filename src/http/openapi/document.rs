@@ -65,6 +65,7 @@ fn method(route: &Route) -> Option<HttpMethod> {
     match route.method.as_str() {
         "GET" => Some(HttpMethod::Get),
         "POST" => Some(HttpMethod::Post),
+        "PUT" => Some(HttpMethod::Put),
         "DELETE" => Some(HttpMethod::Delete),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document.
 
 mod document;
-mod parameters;
+pub(super) mod parameters;
 mod paths;
 mod responses;
 pub(super) mod schemas;

@@ -16,14 +16,15 @@ pub(super) fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
     segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// A required id: an integer for users, a string for tickets.
+/// A required id: an integer for users, a string for tickets and for users who may also be named.
 pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
     let number = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(1))
         .maximum(Some(i32::MAX))
         .build();
-    let schema = if name == "ticket" { Object::with_type(Type::String) } else { number };
+    let is_text = matches!(name, "ticket" | "user");
+    let schema = if is_text { Object::with_type(Type::String) } else { number };
     ParameterBuilder::new()
         .name(name)
         .parameter_in(parameter_in)
@@ -33,16 +34,51 @@ pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &
         .build()
 }
 
+/// An optional text in the query.
+pub(in crate::http) fn text(name: &str, description: &str) -> Parameter {
+    optional(name, ParameterIn::Query, description, Object::with_type(Type::String))
+}
+
+/// An optional integer in the query.
+pub(in crate::http) fn number(name: &str, description: &str, from: u16, to: u16) -> Parameter {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(from))
+        .maximum(Some(to))
+        .build();
+    optional(name, ParameterIn::Query, description, number)
+}
+
+/// `If-Unmodified-Since`.
+pub(in crate::http) fn if_unmodified_since() -> Parameter {
+    let description = "A date, as `Last-Modified` has it. The request fails with 412 if the user \
+                       was changed later, or in the same second.";
+    let text = Object::with_type(Type::String);
+    optional("If-Unmodified-Since", ParameterIn::Header, description, text)
+}
+
+/// `If-Modified-Since`.
+pub(in crate::http) fn if_modified_since() -> Parameter {
+    let description = "A date, as `Last-Modified` has it. The answer is 304 if the user was not \
+                       changed later.";
+    let text = Object::with_type(Type::String);
+    optional("If-Modified-Since", ParameterIn::Header, description, text)
+}
+
+fn optional(name: &str, parameter_in: ParameterIn, description: &str, schema: Object) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(parameter_in)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
 /// The parameters of every operation with a negotiated answer.
 pub(super) fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
     let parameter = |name: &str, parameter_in, description: &str| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(parameter_in)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(Object::with_type(Type::String)))
-            .build()
+        optional(name, parameter_in, description, Object::with_type(Type::String))
     };
     let header = |name, description: &str| parameter(name, ParameterIn::Header, description);
     let tags = Language::tags().join("`, `");

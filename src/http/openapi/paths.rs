@@ -33,13 +33,19 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     if let Some(typed) = &operation.body {
         described = described.request_body(Some(request_body(operation, typed)));
     }
-    let ids = ids_in_path(route).map(|name| id_parameter(name, ParameterIn::Path, "")).chain(
+    let in_path = ids_in_path(route).map(|name| {
+        let description = if name == "user" { "The user's id or login name." } else { "" };
+        id_parameter(name, ParameterIn::Path, description)
+    });
+    let ids = in_path.chain(
         operation
             .query
             .iter()
             .map(|(name, description)| id_parameter(name, ParameterIn::Query, description)),
     );
     described = ids.fold(described, OperationBuilder::parameter);
+    let own = operation.parameters.iter().cloned();
+    described = own.fold(described, OperationBuilder::parameter);
     if let Answer::Negotiated { is_selectable, .. } = operation.answer {
         described = parameters(route, is_selectable)
             .into_iter()
@@ -61,6 +67,10 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     if operation.redirects_forms {
         let response = ResponseBuilder::new().description("Redirects a form to the next page.");
         described = described.response("303", response.build());
+    }
+    if operation.may_be_unmodified {
+        let response = ResponseBuilder::new().description("Not changed since If-Modified-Since.");
+        described = described.response("304", response.build());
     }
     described.build()
 }
@@ -137,7 +147,8 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
         ErrorKind::DatabaseUnavailable,
         ErrorKind::ShuttingDown,
     ];
-    if operation.body.is_some() || !operation.query.is_empty() {
+    if operation.body.is_some() || !(operation.query.is_empty() && operation.parameters.is_empty())
+    {
         kinds.extend(ErrorKind::of_bodies());
     }
     if route.access != Access::Anybody {
@@ -161,7 +172,7 @@ fn tag(route: &Route) -> &'static str {
     let is_under = |prefix: &str| route.path.starts_with(prefix);
     if is_under("/api/v1/Agents/") {
         "User agent"
-    } else if is_under("/api/v1/User/") {
+    } else if is_under("/api/v1/User") {
         "User"
     } else if is_under("/keeper/") {
         "Additions of this service"

@@ -85,5 +85,10 @@ pub(in crate::http) fn typed<T: ToSchema>() -> Typed {
 
 /// True for a carrier. The schemas of scalars and lists are written inline.
 fn is_named<T: PartialSchema>() -> bool {
-    matches!(T::schema(), RefOr::T(Schema::Object(object)) if !object.properties.is_empty())
+    match T::schema() {
+        RefOr::T(Schema::Object(object)) => !object.properties.is_empty(),
+        // A carrier that has the members of another one.
+        RefOr::T(Schema::AllOf(_)) => true,
+        RefOr::T(_) | RefOr::Ref(_) => false,
+    }
 }

@@ -1,7 +1,6 @@
-//! `GET /api/v1/User/current`, `currentAssociate` and `/{id}`: read users
+//! `GET /api/v1/User/current` and `currentAssociate`: read the user who is authenticated
 //! (docs/reference/wire-contract.md#other-endpoints).
 
-use actix_web::web::Path;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -12,10 +11,9 @@ use crate::{
     http::{
         agents::user::{get_user, user_carrier::UserCarrier},
         carriers::{FieldProperties, TableRight},
-        error::{ApiError, ErrorKind, MissingRight},
+        error::{ApiError, ErrorKind},
         negotiation::Negotiated,
         operation::Operation,
-        query,
         request_context::RequestContext,
         vendor_names::{CARRIERS, user_type_name},
     },
@@ -60,14 +58,6 @@ pub(in crate::http) fn associate_operation() -> Operation {
         .answers_carrier::<Associate>()
 }
 
-/// Describes [`by_id`].
-pub(in crate::http) fn by_id_operation() -> Operation {
-    Operation::new("Returns the user with the given id.")
-        .answers_carrier::<UserCarrier>()
-        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
-        .refuses(ErrorKind::UnknownUser)
-}
-
 /// Returns the caller's user.
 pub(in crate::http) async fn current(
     context: RequestContext,
@@ -79,15 +69,6 @@ pub(in crate::http) async fn current(
 /// Returns a summary of the caller's user.
 pub(in crate::http) async fn current_associate(context: RequestContext) -> Negotiated<Associate> {
     Negotiated(associate(context.principal().user.clone()))
-}
-
-/// Returns the user with an id.
-pub(in crate::http) async fn by_id(
-    context: RequestContext,
-    id: Path<String>,
-) -> Result<Negotiated<UserCarrier>, ApiError> {
-    let user_id = query::user_id_of_path(&id)?;
-    found(get_user::read(context, UserReference::Id(user_id)).await?)
 }
 
 fn found(user: Option<UserCarrier>) -> Result<Negotiated<UserCarrier>, ApiError> {

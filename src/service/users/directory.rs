@@ -1,16 +1,18 @@
 //! Finds and reads users.
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use crate::{
     domain::{
         credential::CredentialSummary,
         principal::Principal,
         user::{LoginName, User, UserId, UserReference},
+        user_list::{UserListQuery, UserPage},
     },
     security::user_signature::user_signature,
     service::errors::ReadUserError,
-    storage::{Database, StorageError, credentials, users},
+    storage::{Database, StorageError, audit_events, credentials, user_list, users},
 };
 
 /// The maximum number of users per page.
@@ -27,6 +29,20 @@ impl UserWithCredentials {
     pub(crate) fn signature(&self) -> String {
         user_signature(&self.user)
     }
+
+    /// When a credential of the user was last used to log in; recorded with a delay.
+    pub(crate) fn last_use(&self) -> Option<OffsetDateTime> {
+        let uses = self.credentials.iter().filter_map(|credential| credential.last_use.as_ref());
+        uses.map(|last_use| last_use.at).max()
+    }
+}
+
+/// A user with the time of the last change.
+pub(crate) struct DatedUser {
+    pub(crate) found: UserWithCredentials,
+    /// The time of the user's last audit event. It is never later than the state that was read, so
+    /// that a check for changes since errs towards a change.
+    pub(crate) changed_at: OffsetDateTime,
 }
 
 /// Finds and reads users.
@@ -81,16 +97,51 @@ impl UserDirectory {
         principal: &Principal,
         user: UserReference,
     ) -> Result<Option<UserWithCredentials>, ReadUserError> {
-        if !principal.may_read(&user) {
-            return Err(ReadUserError::Forbidden);
-        }
-        let Some(user) = self.find(&principal.normalize_reference(user)).await? else {
-            return Ok(None);
-        };
+        let Some(user) = self.find_readable(principal, user).await? else { return Ok(None) };
         Ok(on_connection!(self.database, |connection| find_with_credentials(
             &mut connection,
             user.user_id
         ))?)
+    }
+
+    /// As [`Self::read`], with the time of the last change.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn read_dated(
+        &self,
+        principal: &Principal,
+        user: UserReference,
+    ) -> Result<Option<DatedUser>, ReadUserError> {
+        let Some(user) = self.find_readable(principal, user).await? else { return Ok(None) };
+        Ok(on_connection!(self.database, |connection| find_dated(&mut connection, user.user_id))?)
+    }
+
+    /// The user, if the caller may read them.
+    async fn find_readable(
+        &self,
+        principal: &Principal,
+        user: UserReference,
+    ) -> Result<Option<User>, ReadUserError> {
+        if !principal.may_read(&user) {
+            return Err(ReadUserError::Forbidden);
+        }
+        Ok(self.find(&principal.normalize_reference(user)).await?)
+    }
+
+    /// A page of the list of users. For administrators and system users.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn list(
+        &self,
+        principal: &Principal,
+        query: &UserListQuery,
+    ) -> Result<UserPage, ReadUserError> {
+        if !principal.may_administer_users() {
+            return Err(ReadUserError::Forbidden);
+        }
+        Ok(on_connection!(self.database, |connection| user_list::list(&mut connection, query))?)
     }
 
     /// The users with these ids, in this order, if the caller may read all; unknown ids are
@@ -138,4 +189,15 @@ pub(in crate::service) async fn find_with_credentials(
     let Some(user) = users::find_by_id(connection, user_id).await? else { return Ok(None) };
     let credentials = credentials::list_by_user(connection, user_id).await?;
     Ok(Some(UserWithCredentials { user, credentials }))
+}
+
+/// A user with credentials and the time of the last change, which is read first.
+async fn find_dated(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Option<DatedUser>, StorageError> {
+    let changed_at = audit_events::find_last_time(connection, user_id).await?;
+    let changed_at = changed_at.ok_or(StorageError::Inconsistent { table: "audit_events" })?;
+    let found = find_with_credentials(connection, user_id).await?;
+    Ok(found.map(|found| DatedUser { found, changed_at }))
 }

@@ -13,7 +13,12 @@ use super::{
     user_carrier::{CarrierWriting, UserCarrier},
 };
 use crate::{
-    domain::{InvalidField, Reason, save_user::UncheckedSaveUser, user::UserType},
+    domain::{
+        InvalidField, Reason,
+        credential_type::CredentialTypes,
+        save_user::{SaveUser, UncheckedSaveUser},
+        user::UserType,
+    },
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{self, Body, Negotiated},
@@ -89,9 +94,13 @@ pub(in crate::http) fn default_from_type_operation() -> Operation {
 
 /// Describes [`save`].
 pub(in crate::http) fn save_operation() -> Operation {
-    Operation::new("Adds or changes a user, including credentials.")
+    saving("Adds or changes a user, including credentials.").answers_carrier::<UserCarrier>()
+}
+
+/// Describes the change of a user.
+pub(in crate::http) fn saving(summary: &'static str) -> Operation {
+    Operation::new(summary)
         .takes::<SaveUserRequest>()
-        .answers_carrier::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::LoginNameTaken)
@@ -103,8 +112,12 @@ pub(in crate::http) fn save_operation() -> Operation {
 
 /// Describes [`validate`].
 pub(in crate::http) fn validate_operation() -> Operation {
+    validating().takes::<ValidateUserRequest>()
+}
+
+/// Describes the validation of a user.
+pub(in crate::http) fn validating() -> Operation {
     Operation::new("Validates a user without saving it; returns a reason for each invalid member.")
-        .takes::<ValidateUserRequest>()
         .answers_whole::<BTreeMap<String, String>>(200)
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
@@ -129,10 +142,7 @@ pub(in crate::http) async fn save(
     context: RequestContext,
     Body(request): Body<SaveUserRequest>,
 ) -> Result<Negotiated<UserCarrier>, ApiError> {
-    let checked = request.into_unchecked().check(context.types());
-    let first = |problems: Vec<InvalidField>| problems.into_iter().next();
-    let command =
-        checked.map_err(|problems| first(problems).map_or(ErrorKind::Internal, ErrorKind::from))?;
+    let command = request.into_command(context.types())?;
     let as_carrier = CarrierWriting::of(&context);
     let saved = context.run(|users: Arc<Users>, caller| async move {
         users.save(caller.change_context(), command).await
@@ -147,7 +157,17 @@ pub(in crate::http) async fn validate(
     Body(request): Body<ValidateUserRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let required = || InvalidField::new("User", Reason::Required);
-    let unchecked = request.user.ok_or_else(required)?.into_unchecked();
+    let user = request.user.ok_or_else(required)?;
+    write_problems(context, head, user).await
+}
+
+/// Returns a reason for each invalid member of a user.
+pub(in crate::http) async fn write_problems(
+    context: RequestContext,
+    head: HttpRequest,
+    user: SaveUserRequest,
+) -> Result<HttpResponse, ApiError> {
+    let unchecked = user.into_unchecked();
     let language = context.language().clone();
     let problems = match unchecked.check(context.types()) {
         Err(problems) => problems,
@@ -166,6 +186,19 @@ pub(in crate::http) async fn validate(
 }
 
 impl SaveUserRequest {
+    /// The command with these members.
+    ///
+    /// # Errors
+    /// Names the first invalid member.
+    pub(in crate::http) fn into_command(
+        self,
+        types: &CredentialTypes,
+    ) -> Result<SaveUser, ErrorKind> {
+        self.into_unchecked().check(types).map_err(|problems| {
+            problems.into_iter().next().map_or(ErrorKind::Internal, ErrorKind::from)
+        })
+    }
+
     fn into_unchecked(self) -> UncheckedSaveUser {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let role = given(self.role.and_then(|role| role.value));

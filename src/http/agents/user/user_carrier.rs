@@ -129,7 +129,7 @@ impl XmlNames for UserInfo {
 }
 
 /// Writes carriers in the language and the time zone of a request.
-pub(super) struct CarrierWriting {
+pub(in crate::http) struct CarrierWriting {
     types: CredentialTypes,
     language: Language,
     zone: Option<TimeZone>,
@@ -137,7 +137,7 @@ pub(super) struct CarrierWriting {
 
 impl CarrierWriting {
     /// Takes the types, the language and the time zone from the context of a request.
-    pub(super) fn of(context: &RequestContext) -> Self {
+    pub(in crate::http) fn of(context: &RequestContext) -> Self {
         Self {
             types: context.types().clone(),
             language: context.language().clone(),
@@ -146,11 +146,9 @@ impl CarrierWriting {
     }
 
     /// The carrier of a stored user.
-    pub(super) fn user(&self, found: UserWithCredentials) -> UserCarrier {
-        let signature = found.signature();
+    pub(in crate::http) fn user(&self, found: UserWithCredentials) -> UserCarrier {
+        let (signature, last_use) = (found.signature(), found.last_use());
         let UserWithCredentials { user, credentials } = found;
-        let uses = credentials.iter().filter_map(|credential| credential.last_use.as_ref());
-        let last_use = uses.map(|last_use| last_use.at).max();
         let credentials = credentials.iter().map(|summary| self.credential(summary)).collect();
         UserCarrier {
             associate_id: user.user_id.as_i32(),
