@@ -13,16 +13,20 @@ use wire_formats::{Charset, Format};
 
 use super::{
     agents::user::save_credential::SaveCredentialRequest,
-    authentication, connection, hosts,
+    authentication, connection,
+    error::ErrorKind,
+    hosts,
     localization::{Language, TimeZone, format_moment},
     path_case, query,
     secret_headers::SecretHeaders,
+    user::list_query::Parameters,
 };
 use crate::domain::{
     credential_type::{CredentialTypes, PASSWORD},
     principal::PresentedCredential,
     save_credential::{NewSecret, SaveCredential},
-    user::UserId,
+    user::{LoginName, UserId, UserType},
+    user_list::UserOrder,
 };
 
 /// A header line: name and value.
@@ -153,6 +157,65 @@ pub fn read_save(body: &[u8], format: Format, charset: Charset) -> Result<Checke
         credential_type: credential.credential_type.as_str().to_owned(),
         value,
         display_value: credential.display_value.map(|text| text.as_str().to_owned()),
+    })
+}
+
+/// A query of the list of users.
+#[derive(Debug)]
+pub struct ListQuery {
+    /// The size of the page.
+    pub top: u16,
+    /// The number of users to skip.
+    pub skip: u16,
+    /// The condition on the canonical login name, as Rust writes it.
+    pub names: String,
+    /// The other conditions, and whether the order is descending.
+    pub others: String,
+    /// The order, with its position.
+    pub order: String,
+    /// The order with the position of a user.
+    pub next_order: String,
+    /// The query string of the page after that user.
+    pub next: String,
+}
+
+/// Reads the query string of the list of users, and writes the one of the page after a user.
+///
+/// # Errors
+/// The text of the error, and the parameter that it names.
+pub fn list_query(text: &str, id: u32, name: &str) -> Result<ListQuery, (String, String)> {
+    let refused = |kind: ErrorKind| {
+        (Language::Unasked.error(&kind), kind.field().unwrap_or_default().to_owned())
+    };
+    let parameters = Parameters::read(text).map_err(refused)?;
+    let query = parameters.to_query().map_err(|error| refused(error.into()))?;
+    let (names, next) =
+        after_user(&query.order, id, name).ok_or_else(|| refused(ErrorKind::Internal))?;
+    Ok(ListQuery {
+        top: query.top,
+        skip: query.skip,
+        names,
+        others: format!("{:?} {}", query.filter, query.is_descending),
+        order: format!("{:?}", query.order),
+        next_order: format!("{next:?}"),
+        next: parameters.next(&next),
+    })
+}
+
+/// The condition of an order on names, and the order after a user.
+fn after_user(order: &UserOrder, id: u32, name: &str) -> Option<(String, UserOrder)> {
+    let id = i32::try_from(id % (1 << 31)).ok().and_then(|id| UserId::try_from(id.max(1)).ok())?;
+    Some(match order {
+        UserOrder::Id { .. } => (String::new(), UserOrder::Id { after: Some(id) }),
+        UserOrder::Type { .. } => {
+            let after = Some((UserType::System, id));
+            (String::new(), UserOrder::Type { after })
+        }
+        UserOrder::Name { names, .. } => {
+            let name = LoginName::parse(name).or_else(|_| LoginName::parse("name")).ok()?;
+            let after = Some(name.canonical().to_owned());
+            (format!("{names:?}"), UserOrder::Name { names: names.clone(), after })
+        }
     })
 }
 

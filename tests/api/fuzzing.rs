@@ -11,6 +11,7 @@ const PARSERS: [(&str, &[&str]); 26] = [
     ("charsets", &["body_json", "body_xml", "body_form"]),
     ("media types and `Accept`", &["media_types"]),
     ("`$select`", &["select"]),
+    ("`$filter` and `$orderby`", &["odata_query"]),
     ("`Authorization`", &["authorization"]),
     ("cookies and XSRF tokens", &["cookies", "tickets"]),
     ("tickets", &["tickets"]),
