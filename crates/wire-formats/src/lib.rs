@@ -48,6 +48,8 @@ mod scalars;
 mod select;
 mod writing;
 mod xml;
+mod xml_element;
+mod xml_reader;
 mod xml_writing;
 
 pub use self::{
@@ -57,5 +59,6 @@ pub use self::{
     reading::{read, read_list, read_required},
     select::Selection,
     writing::write,
-    xml_writing::{Texts, XmlNames},
+    xml_element::{XmlAttribute, XmlElement, XmlNamespace},
+    xml_writing::{Texts, XmlNames, xml_text},
 };

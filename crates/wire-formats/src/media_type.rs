@@ -56,9 +56,21 @@ pub fn response_types() -> impl Iterator<Item = ResponseType> {
 #[must_use]
 pub fn body_format(content_type: Option<&[u8]>) -> Option<(Format, Charset)> {
     let (_, format) = media_type(content_type)?;
-    let charset = charset_parameter(content_type)
-        .map_or_else(Charset::default, |name| Charset::find(name).unwrap_or(Charset::Other));
-    Some((format, charset))
+    Some((format, body_charset(content_type)))
+}
+
+/// The charset of a request body; UTF-8 when `Content-Type` names none.
+#[must_use]
+pub fn body_charset(content_type: Option<&[u8]>) -> Charset {
+    parameter(content_type, "charset")
+        .map_or_else(Charset::default, |name| Charset::find(name).unwrap_or(Charset::Other))
+}
+
+/// True when `Content-Type` has this type and subtype.
+#[must_use]
+pub fn is_essence(content_type: Option<&[u8]>, essence: &str) -> bool {
+    let given = content_type.and_then(|value| parts(value).next());
+    given.is_some_and(|given| given.eq_ignore_ascii_case(essence.as_bytes()))
 }
 
 /// The media type of a response: the best one in `accept`, else that of the request, else JSON.
@@ -84,7 +96,7 @@ pub fn response_charset<'header>(
     let known = accepted.filter_map(|range| Some((range.quality, Charset::find(range.essence)?)));
     // On a tie, the first one wins.
     let best = known.reduce(|best, other| if other.0 > best.0 { other } else { best });
-    let of_request = || Charset::find(charset_parameter(content_type)?);
+    let of_request = || Charset::find(parameter(content_type, "charset")?);
     best.map(|(_, charset)| charset).or_else(of_request).unwrap_or_default()
 }
 
@@ -129,12 +141,13 @@ fn media_type(content_type: Option<&[u8]>) -> Option<(&'static str, Format)> {
     MEDIA_TYPES.into_iter().find(|(name, _)| essence.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// The charset parameter of a `Content-Type` header; empty when it is not text.
-fn charset_parameter(content_type: Option<&[u8]>) -> Option<&str> {
+/// A parameter of a `Content-Type` header without its quotation marks; empty when it is not text.
+#[must_use]
+pub fn parameter<'header>(content_type: Option<&'header [u8]>, name: &str) -> Option<&'header str> {
     let value = parts(content_type?).skip(1).find_map(|parameter| {
         let mut pair = parameter.splitn(2, |byte| *byte == b'=');
-        let name = pair.next()?.trim_ascii();
-        pair.next().filter(|_| name.eq_ignore_ascii_case(b"charset"))
+        let given = pair.next()?.trim_ascii();
+        pair.next().filter(|_| given.eq_ignore_ascii_case(name.as_bytes()))
     });
     Some(str::from_utf8(value?).unwrap_or_default().trim().trim_matches('"'))
 }

@@ -10,7 +10,7 @@ use quick_xml::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::xml::is_xml_char;
+use crate::xml_reader::is_xml_char;
 
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const ARRAYS: &str = "http://schemas.microsoft.com/2003/10/Serialization/Arrays";
@@ -145,7 +145,7 @@ impl Writing {
             Value::Array(items) => return self.list(start, items, item),
             Value::Bool(value) => Cow::Owned(value.to_string()),
             Value::Number(number) => Cow::Owned(number.to_string()),
-            Value::String(text) => printable(text),
+            Value::String(text) => xml_text(text),
         };
         if text.is_empty() {
             return self.writer.write_event(Event::Empty(start));
@@ -203,8 +203,9 @@ impl Writing {
     }
 }
 
-/// A text with characters that XML cannot represent replaced by U+FFFD.
-fn printable(text: &str) -> Cow<'_, str> {
+/// A text with characters that XML cannot represent replaced by U+FFFD. Markup is not escaped.
+#[must_use]
+pub fn xml_text(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_xml_char) {
         return Cow::Borrowed(text);
     }
