@@ -25,7 +25,6 @@ use super::{
     request_id::RequestId,
     state::HttpState,
 };
-use crate::telemetry::error_chain;
 
 /// Middleware that renders failed responses.
 pub(super) async fn render(
@@ -49,38 +48,17 @@ pub(super) async fn render(
 fn failure(response: &ServiceResponse<BoxBody>) -> Option<ErrorKind> {
     let error = response.response().error()?;
     if let Some(error) = error.as_error::<ApiError>() {
-        log(error);
+        error.log();
         return Some(error.kind.clone());
     }
     if error.as_error::<CorsError>().is_some() {
         let refused = ApiError::from(ErrorKind::Forbidden(MissingRight::CrossOrigin));
-        log(&refused);
+        refused.log();
         return Some(refused.kind);
     }
     let status = response.status();
     tracing::error!(http.status = status.as_u16(), %error, "actix-web returned an unexpected error");
     Some(if status.is_client_error() { BodyFault::Framework.into() } else { ErrorKind::Internal })
-}
-
-/// Logs a failure with the chain of its causes, at a level that depends on the status.
-fn log(error: &ApiError) {
-    let row = error.kind.row();
-    let (status, code) = (row.status, row.code);
-    let field = error.kind.field();
-    let cause = error.cause.as_deref().map(|cause| error_chain(cause));
-    if status.is_server_error() {
-        tracing::error!(code, cause, "the request failed");
-    } else if matches!(
-        status,
-        StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::MISDIRECTED_REQUEST
-            | StatusCode::TOO_MANY_REQUESTS
-    ) {
-        tracing::warn!(code, cause, "the request was refused");
-    } else {
-        tracing::info!(code, field, cause, "the request was invalid");
-    }
 }
 
 fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {

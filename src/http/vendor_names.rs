@@ -64,6 +64,11 @@ pub(super) fn role_name(may_administer: bool) -> &'static str {
     if may_administer { ADMINISTRATOR } else { USER }
 }
 
+/// The `FunctionRights` of a user.
+pub(super) fn function_rights(may_administer: bool) -> &'static [&'static str] {
+    if may_administer { &["user-administrator"] } else { &[] }
+}
+
 /// Parses the name of a role, which is case-insensitive; true for administrators.
 ///
 /// # Errors

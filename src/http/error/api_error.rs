@@ -5,6 +5,7 @@ use std::error::Error;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::kind::ErrorKind;
+use crate::telemetry::error_chain;
 
 /// A failed request: the error for the client, and its cause for the log.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,27 @@ impl ApiError {
             *field = name;
         }
         self
+    }
+
+    /// Logs the failure with the chain of its causes, at a level that depends on the status.
+    pub(in crate::http) fn log(&self) {
+        let row = self.kind.row();
+        let (status, code) = (row.status, row.code);
+        let field = self.kind.field();
+        let cause = self.cause.as_deref().map(|cause| error_chain(cause));
+        if status.is_server_error() {
+            tracing::error!(code, cause, "the request failed");
+        } else if matches!(
+            status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::MISDIRECTED_REQUEST
+                | StatusCode::TOO_MANY_REQUESTS
+        ) {
+            tracing::warn!(code, cause, "the request was refused");
+        } else {
+            tracing::info!(code, field, cause, "the request was invalid");
+        }
     }
 }
 

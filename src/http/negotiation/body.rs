@@ -78,34 +78,70 @@ fn extract<T>(
         let Some((format, charset)) = format(&request)? else {
             return Ok(read(&[], Format::Json, Charset::Utf8).map_err(ErrorKind::from)?);
         };
-        let payload = payload.map_err(|_| BodyFault::EndedEarly)?;
-        let timeout = request
-            .app_data::<Data<HttpState>>()
-            .map_or_else(Default::default, |state| state.read_timeout);
-        let reading = read_body(&request);
-        let received = receive(payload, length_despite_upgrade(request.headers())?);
-        let bytes = tokio::select! {
-            received = tokio::time::timeout(timeout, received) => {
-                received.map_err(|_| ErrorKind::RequestTimeout)??
-            }
-            () = reading.malformed() => return Err(BodyFault::Framework.into()),
-        };
+        let bytes = receive_in_time(&request, payload).await?;
         Ok(read(&bytes, format, charset).map_err(ErrorKind::from)?)
+    }
+}
+
+/// The bytes of the body of a request whose media type `is_supported`. Without a body, they are
+/// empty.
+pub(in crate::http) fn received(
+    request: &HttpRequest,
+    payload: &mut dev::Payload,
+    is_supported: bool,
+) -> impl Future<Output = Result<Bytes, ApiError>> + use<> {
+    let payload = Payload::from_request(request, payload).into_inner();
+    let request = request.clone();
+    async move {
+        if !has_body(&request) {
+            return Ok(Bytes::new());
+        }
+        if !is_supported || !is_plain(&request) {
+            return Err(ErrorKind::UnsupportedMediaType.into());
+        }
+        receive_in_time(&request, payload).await
+    }
+}
+
+/// Receives a body within the timeout.
+async fn receive_in_time(
+    request: &HttpRequest,
+    payload: Result<Payload, actix_web::Error>,
+) -> Result<Bytes, ApiError> {
+    let payload = payload.map_err(|_| BodyFault::EndedEarly)?;
+    let timeout = request
+        .app_data::<Data<HttpState>>()
+        .map_or_else(Default::default, |state| state.read_timeout);
+    let reading = read_body(request);
+    let received = receive(payload, length_despite_upgrade(request.headers())?);
+    tokio::select! {
+        received = tokio::time::timeout(timeout, received) => {
+            Ok(received.map_err(|_| ErrorKind::RequestTimeout)??)
+        }
+        () = reading.malformed() => Err(BodyFault::Framework.into()),
     }
 }
 
 /// The format of the body; `None` when there is no body.
 fn format(request: &HttpRequest) -> Result<Option<(Format, Charset)>, ErrorKind> {
-    let headers = request.headers();
-    let mut lengths = headers::lines(headers, &CONTENT_LENGTH);
-    let has_length = lengths.any(|length| length.trim_ascii() != b"0");
-    if !has_length && !headers.contains_key(TRANSFER_ENCODING) {
+    if !has_body(request) {
         return Ok(None);
     }
-    let mut codings = headers::elements(headers, &CONTENT_ENCODING);
-    let is_plain = codings.all(|coding| coding.eq_ignore_ascii_case(b"identity"));
-    let format = body_format(headers).filter(|_| is_plain);
+    let format = body_format(request.headers()).filter(|_| is_plain(request));
     format.map(Some).ok_or(ErrorKind::UnsupportedMediaType)
+}
+
+/// True for a request with a body.
+fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let mut lengths = headers::lines(headers, &CONTENT_LENGTH);
+    lengths.any(|length| length.trim_ascii() != b"0") || headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// True for a body that is not compressed.
+fn is_plain(request: &HttpRequest) -> bool {
+    let mut codings = headers::elements(request.headers(), &CONTENT_ENCODING);
+    codings.all(|coding| coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// The length of the body of a request with an `Upgrade` header. actix-web treats everything that

@@ -34,7 +34,7 @@ pub(in crate::http) fn is_form(headers: &HeaderMap) -> bool {
 }
 
 /// The value of `Content-Type`; `None` when the header is missing or repeated.
-fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
+pub(in crate::http) fn content_type(headers: &HeaderMap) -> Option<&[u8]> {
     let mut lines = headers::lines(headers, &CONTENT_TYPE);
     let line = lines.next()?;
     lines.next().is_none().then_some(line)

@@ -10,6 +10,6 @@ mod media_type;
 
 pub(super) use self::{
     answer::{Negotiated, write, write_selected},
-    body::{Body, ListBody, MAXIMUM_BODY, RequiredBody},
-    media_type::{is_form, is_preferred_to_page},
+    body::{Body, ListBody, MAXIMUM_BODY, RequiredBody, received},
+    media_type::{content_type, is_form, is_preferred_to_page},
 };

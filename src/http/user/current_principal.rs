@@ -12,7 +12,7 @@ use crate::{
         negotiation::Negotiated,
         operation::Operation,
         state::HttpState,
-        vendor_names::{CARRIERS, role_name, role_type_name, user_type_name},
+        vendor_names::{CARRIERS, function_rights, role_name, role_type_name, user_type_name},
     },
     service::authentication::tokens::Tokens,
 };
@@ -96,7 +96,7 @@ fn carrier(principal: Principal, context: String) -> SoPrincipalCarrier {
         licenses: Vec::new(),
         full_name: user.display_name,
         e_mail_address: "",
-        function_rights: if may_administer { vec!["user-administrator"] } else { Vec::new() },
+        function_rights: function_rights(may_administer).to_vec(),
         ej_user_id: 0,
         ej_access_level: 0,
         ej_user_status: "Unknown",
