@@ -9,6 +9,9 @@ use super::{
     user::{User, UserId, UserReference},
 };
 
+/// The prefix of the access tokens of this service.
+pub(crate) const ACCESS_TOKEN_PREFIX: &str = "8A:";
+
 stored_enum! {
     /// The method that authenticated a caller, spelled as in the log and the audit log.
     AuthenticationScheme {
@@ -32,7 +35,7 @@ pub(crate) enum PresentedCredential {
     Password { name: String, password: SecretString },
     /// A ticket (SoTicket, or Basic with the ticket as name).
     Ticket(SecretString),
-    /// A token (Bearer).
+    /// A token (Bearer, or an access token of this service as SoTicket).
     Token(SecretString),
     /// The session cookie, with the value of `X-XSRF-TOKEN`.
     Session { cookie: SecretString, xsrf: SecretString },

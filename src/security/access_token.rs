@@ -17,10 +17,10 @@ use super::{
     application_token::Applications,
     keyring::{Key, Keyring},
 };
-use crate::domain::{application::Application, user::UserId};
+use crate::domain::{application::Application, principal::ACCESS_TOKEN_PREFIX, user::UserId};
 
 /// Prefix of every access token of this service.
-pub(crate) const PREFIX: &str = "8A:";
+pub(crate) const PREFIX: &str = ACCESS_TOKEN_PREFIX;
 
 /// The `typ` of these tokens. Tokens of OpenID Connect issuers must not have it.
 pub(super) const TOKEN_TYPE: &str = "keeper-access+jwt";
