@@ -45,7 +45,8 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let Services { directory, tickets, .. } = command_context::open().await?.services;
+    let Services { directory, ticket_logins, .. } = command_context::open().await?.services;
+    let tickets = &ticket_logins.tickets;
     match command {
         Command::Issue { user } => {
             let user = command_context::find_user(&directory, &user).await?;

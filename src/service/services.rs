@@ -6,7 +6,7 @@ use super::{
     authentication::{authenticator::Authenticator, tokens::Tokens},
     credentials::{passwords::Passwords, saving::Credentials},
     operations::instance::Instance,
-    sessions::{sign_in::Sessions, tickets::Tickets},
+    sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
     throttling::lockouts::Lockouts,
     users::{directory::UserDirectory, saving::Users},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Services {
     pub(crate) directory: Arc<UserDirectory>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) ticket_logins: Arc<TicketLogins>,
     pub(crate) lockouts: Arc<Lockouts>,
     pub(crate) instance: Arc<Instance>,
 }
@@ -32,10 +32,10 @@ pub(crate) trait Capability {
 }
 
 macro_rules! capabilities {
-    ($($capability:ident: $field:ident,)+) => {
+    ($($capability:ident: $field:ident $(. $inner:ident)?,)+) => {
         $(impl Capability for $capability {
             fn of(services: &Services) -> &Arc<Self> {
-                &services.$field
+                &services.$field $(.$inner)?
             }
         })+
     };
@@ -49,7 +49,8 @@ capabilities! {
     UserDirectory: directory,
     Users: users,
     Sessions: sessions,
-    Tickets: tickets,
+    Tickets: ticket_logins.tickets,
+    TicketLogins: ticket_logins,
     Lockouts: lockouts,
     Instance: instance,
 }

@@ -35,7 +35,7 @@ use crate::{
             diagnostics::Diagnostics, housekeeping::Housekeeping, instance::Instance,
             refusal_timing::RefusalTiming, reload_metrics::ReloadMetrics,
         },
-        sessions::{sign_in::Sessions, tickets::Tickets},
+        sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
         users::{directory::UserDirectory, saving::Users, writer::UserWriter},
     },
@@ -248,6 +248,11 @@ fn services(
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,
     });
+    let ticket_logins = Arc::new(TicketLogins {
+        authenticator: Arc::clone(&authenticator),
+        tickets: Arc::clone(&tickets),
+        tokens: Arc::clone(&tokens),
+    });
     Services {
         authenticator,
         tokens,
@@ -269,9 +274,9 @@ fn services(
             passwords,
             authenticator: sessions,
             issued,
-            tickets: Arc::clone(&tickets),
+            tickets,
         }),
-        tickets,
+        ticket_logins,
         lockouts: Arc::new(Lockouts {
             database: parts.database(),
             transactions: parts.transactions(),

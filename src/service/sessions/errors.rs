@@ -1,7 +1,7 @@
 //! Errors of tickets and sessions.
 
 use crate::{
-    security::random::RandomError,
+    security::{access_token::TokenRefused, random::RandomError},
     service::{authentication::error::AuthenticationError, errors::ChangeUserError},
     storage::StorageError,
 };
@@ -37,4 +37,15 @@ pub(crate) enum SignInError {
     Authentication(#[from] AuthenticationError),
     #[error(transparent)]
     Session(#[from] TicketError),
+}
+
+/// An error from logging in for a ticket.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TicketLoginError {
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error(transparent)]
+    Token(#[from] TokenRefused),
 }

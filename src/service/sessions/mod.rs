@@ -2,4 +2,5 @@
 
 pub(crate) mod errors;
 pub(crate) mod sign_in;
+pub(crate) mod ticket_logins;
 pub(crate) mod tickets;
