@@ -49,6 +49,7 @@ pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
             header_name("so-culture"),
             header_name("so-timezone"),
             header_name("so-browser-tz-offset"),
+            header_name("soapaction"),
         ])
         .expose_headers([RETRY_AFTER, header_name("x-request-id"), header_name("so-timezone")])
         .max_age(MAXIMUM_AGE)

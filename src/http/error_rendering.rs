@@ -23,6 +23,7 @@ use super::{
     negotiation,
     pages::login,
     request_id::RequestId,
+    soap::faults,
     state::HttpState,
 };
 
@@ -71,6 +72,11 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
         return page;
     }
     let challenges = state.map(|state| state.challenges.as_slice()).unwrap_or_default();
+    let fault = state
+        .and_then(|state| faults::fault_of(kind, head(kind, challenges.iter()), request, state));
+    if let Some(fault) = fault {
+        return fault;
+    }
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     let message = Language::of(request.headers()).error(kind);

@@ -44,6 +44,7 @@ mod response_headers;
 mod route;
 mod routes;
 mod secret_headers;
+mod soap;
 mod state;
 mod transport;
 mod user;

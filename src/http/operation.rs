@@ -33,6 +33,8 @@ pub(super) struct Operation {
     pub(super) redirects_forms: bool,
     /// True when `If-Modified-Since` can be answered with 304.
     pub(super) may_be_unmodified: bool,
+    /// True for an exchange of SOAP messages, whose errors are faults.
+    pub(super) is_soap: bool,
     pub(super) refusals: Vec<ErrorKind>,
 }
 
@@ -60,6 +62,7 @@ impl Operation {
             may_be_a_page: false,
             redirects_forms: false,
             may_be_unmodified: false,
+            is_soap: false,
             refusals: Vec::new(),
         }
     }
@@ -118,6 +121,12 @@ impl Operation {
     pub(super) fn redirects_forms(mut self) -> Self {
         self.redirects_forms = true;
         self
+    }
+
+    /// Takes a SOAP message and answers with one.
+    pub(super) fn exchanges_soap(mut self) -> Self {
+        self.is_soap = true;
+        self.answers_text("text/xml")
     }
 
     /// Answers 200 with this scalar, in any format.

@@ -8,12 +8,13 @@ use super::{
     keeper::{tickets, user_attempts, user_tickets},
     pages::{assets, docs, login, logout},
     route::{Access, Route, route_table},
+    soap::{principal_service, wsdl},
     user::{current_principal, current_token, current_user, list, resource},
 };
 
 /// Every route except health and metrics, which have a listener of their own.
 pub(super) fn routes() -> Vec<Route> {
-    let vendor = [agents::user::routes::routes(), users_routes(), user_routes()];
+    let vendor = [agents::user::routes::routes(), users_routes(), user_routes(), soap_routes()];
     vendor.into_iter().chain([keeper_routes(), page_routes()]).flatten().collect()
 }
 
@@ -54,6 +55,15 @@ fn keeper_routes() -> Vec<Route> {
         DELETE "users/{id}/tickets/{ticket}" Agent user_tickets::{end_one, end_one_operation};
         GET "users/{id}/attempts" Agent user_attempts::{list, list_operation};
         DELETE "users/{id}/attempts" Agent user_attempts::{unlock, unlock_operation};
+    }
+}
+
+/// The vendor's SOAP login. A message has its credentials in the body, not in a header.
+fn soap_routes() -> Vec<Route> {
+    route_table! {
+        "/Remote/Services88/";
+        POST "SoPrincipal.svc" Anybody principal_service::{call, operation};
+        GET "SoPrincipal.svc" Anybody wsdl::{wsdl, operation};
     }
 }
 

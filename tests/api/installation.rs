@@ -141,7 +141,7 @@ async fn a_token_carries_the_application_it_was_issued_to(pool: PgPool) {
 }
 
 /// [`SETTINGS`] with the digests of these secrets for `trusted` and `known`.
-fn settings(trusted: &str, known: &str) -> String {
+pub(crate) fn settings(trusted: &str, known: &str) -> String {
     let digest = |secret: &str| {
         let mut command = crate::support::keeper(&["application", "digest"]);
         command.env_remove("KEEPER_CONFIG");

@@ -55,6 +55,7 @@ mod routes;
 mod sealing;
 mod secret_files;
 mod sessions;
+mod soap;
 mod staleness;
 mod support;
 mod tickets;

@@ -27,6 +27,29 @@ pub(in crate::http) enum BodyFault {
     EndedEarly,
     /// actix-web refused the request.
     Framework,
+    /// The XML is not a SOAP envelope that this service understands.
+    Envelope(EnvelopeFault),
+}
+
+/// The reason why a well-formed envelope is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum EnvelopeFault {
+    NoEnvelope,
+    EnvelopeNamespace,
+    VersionOfMediaType,
+    UnexpectedElement,
+    RepeatedHeader,
+    NoBody,
+    RepeatedBody,
+    EmptyBody,
+    RepeatedOperation,
+    OperationNamespace,
+    UnknownOperation,
+    OtherAction,
+    NotUnderstood,
+    MustUnderstandValue,
+    RepeatedApplicationToken,
+    ParameterNamespace,
 }
 
 text_keys! {
@@ -47,6 +70,22 @@ text_keys! {
         Format(BodyError::Missing) => "body-missing",
         EndedEarly => "body-ended-early",
         Framework => "body-framework",
+        Envelope(EnvelopeFault::NoEnvelope) => "soap-no-envelope",
+        Envelope(EnvelopeFault::EnvelopeNamespace) => "soap-envelope-namespace",
+        Envelope(EnvelopeFault::VersionOfMediaType) => "soap-version-of-media-type",
+        Envelope(EnvelopeFault::UnexpectedElement) => "soap-unexpected-element",
+        Envelope(EnvelopeFault::RepeatedHeader) => "soap-repeated-header",
+        Envelope(EnvelopeFault::NoBody) => "soap-no-body",
+        Envelope(EnvelopeFault::RepeatedBody) => "soap-repeated-body",
+        Envelope(EnvelopeFault::EmptyBody) => "soap-empty-body",
+        Envelope(EnvelopeFault::RepeatedOperation) => "soap-repeated-operation",
+        Envelope(EnvelopeFault::OperationNamespace) => "soap-operation-namespace",
+        Envelope(EnvelopeFault::UnknownOperation) => "soap-unknown-operation",
+        Envelope(EnvelopeFault::OtherAction) => "soap-other-action",
+        Envelope(EnvelopeFault::NotUnderstood) => "soap-not-understood",
+        Envelope(EnvelopeFault::MustUnderstandValue) => "soap-must-understand-value",
+        Envelope(EnvelopeFault::RepeatedApplicationToken) => "soap-repeated-application-token",
+        Envelope(EnvelopeFault::ParameterNamespace) => "soap-parameter-namespace",
     }
 }
 

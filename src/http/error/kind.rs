@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use actix_web::http::StatusCode;
 use wire_formats::{BodyError, MemberError, ReadError};
 
-use super::details::{BodyFault, MissingRight};
+use super::details::{BodyFault, EnvelopeFault, MissingRight};
 use crate::domain::{InvalidField, Reason};
 
 /// An error as the client sees it. `localization` has the messages; `Display` writes the code, for
@@ -219,10 +219,22 @@ impl From<BodyFault> for ErrorKind {
     }
 }
 
+impl From<EnvelopeFault> for ErrorKind {
+    fn from(fault: EnvelopeFault) -> Self {
+        Self::MalformedBody(BodyFault::Envelope(fault))
+    }
+}
+
+impl From<BodyError> for ErrorKind {
+    fn from(error: BodyError) -> Self {
+        BodyFault::Format(error).into()
+    }
+}
+
 impl From<ReadError> for ErrorKind {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Body(error) => BodyFault::Format(error).into(),
+            ReadError::Body(error) => error.into(),
             ReadError::Member { path, error } => InvalidField::new(path, reason(error)).into(),
             ReadError::DuplicateMember { path } => Self::DuplicateMember { field: path },
         }

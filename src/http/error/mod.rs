@@ -9,6 +9,6 @@ pub(super) mod response;
 
 pub(super) use self::{
     api_error::ApiError,
-    details::{BodyFault, MissingRight},
+    details::{BodyFault, EnvelopeFault, MissingRight},
     kind::{ErrorKind, ErrorRow},
 };

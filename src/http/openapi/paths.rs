@@ -13,7 +13,7 @@ use wire_formats::{Format, media_type};
 
 use super::{
     parameters::{id_parameter, ids_in_path, parameters},
-    responses::{refusal, refusal_name, text_content},
+    responses::{fault, refusal, refusal_name, text_content},
     schemas::Typed,
     schemes::requirements,
 };
@@ -32,6 +32,10 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
         .tag(tag(route));
     if let Some(typed) = &operation.body {
         described = described.request_body(Some(request_body(operation, typed)));
+    }
+    if operation.is_soap {
+        let body = RequestBodyBuilder::new().content("text/xml", text_content());
+        described = described.request_body(Some(body.required(Some(Required::True)).build()));
     }
     let in_path = ids_in_path(route).map(|name| {
         let description = if name == "user" { "The user's id or login name." } else { "" };
@@ -57,7 +61,9 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     let (status, response) = success(operation);
     described = described.response(status, response);
     for status in refused_statuses(operation, route) {
-        let response = if operation.may_be_a_page && matches!(status, 401 | 403 | 429) {
+        let response = if operation.is_soap {
+            fault(status).into()
+        } else if operation.may_be_a_page && matches!(status, 401 | 403 | 429) {
             refusal(status).content("text/html", text_content()).build().into()
         } else {
             RefOr::Ref(Ref::from_response_name(refusal_name(status)))
@@ -147,8 +153,8 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
         ErrorKind::DatabaseUnavailable,
         ErrorKind::ShuttingDown,
     ];
-    if operation.body.is_some() || !(operation.query.is_empty() && operation.parameters.is_empty())
-    {
+    let has_parameters = !(operation.query.is_empty() && operation.parameters.is_empty());
+    if operation.body.is_some() || operation.is_soap || has_parameters {
         kinds.extend(ErrorKind::of_bodies());
     }
     if route.access != Access::Anybody {
@@ -164,13 +170,21 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
     if route.access == Access::Agent {
         kinds.push(ErrorKind::ApplicationNotTrusted);
     }
-    kinds.iter().chain(&operation.refusals).map(|kind| kind.row().status.as_u16()).collect()
+    let kinds = kinds.iter().chain(&operation.refusals);
+    let mut statuses: BTreeSet<_> = kinds.map(|kind| kind.row().status.as_u16()).collect();
+    if operation.is_soap {
+        // Faults about messages have status 500.
+        statuses.remove(&400);
+    }
+    statuses
 }
 
 /// The tag that groups a route in the document.
 fn tag(route: &Route) -> &'static str {
     let is_under = |prefix: &str| route.path.starts_with(prefix);
-    if is_under("/api/v1/Agents/") {
+    if is_under("/Remote/") {
+        "SOAP"
+    } else if is_under("/api/v1/Agents/") {
         "User agent"
     } else if is_under("/api/v1/User") {
         "User"

@@ -27,15 +27,32 @@ pub(super) fn refusal_name(status: u16) -> String {
 
 /// The error response with a status; its description lists the codes.
 pub(super) fn refusal(status: u16) -> ResponseBuilder {
+    let described = described(status, format!("Code {}.", codes(&[status])));
+    media_type::response_types().fold(described, |response, supported| {
+        response.content(supported.essence, Content::new(Some(Ref::from_schema_name("Error"))))
+    })
+}
+
+/// The SOAP fault with a status.
+pub(super) fn fault(status: u16) -> Response {
+    // Faults about messages have status 500 instead of 400.
+    let codes = if status == 500 { codes(&[400, 500]) } else { codes(&[status]) };
+    let description = format!("A SOAP fault with code {codes}.");
+    described(status, description).content("text/xml", text_content()).build()
+}
+
+/// The codes of some statuses.
+fn codes(statuses: &[u16]) -> String {
     let samples = ErrorKind::samples();
-    let rows = samples.iter().map(ErrorKind::row).filter(|row| row.status.as_u16() == status);
+    let rows = samples.iter().map(ErrorKind::row);
+    let rows = rows.filter(|row| statuses.contains(&row.status.as_u16()));
     let codes: BTreeSet<_> = rows.map(|row| format!("`{}`", row.code)).collect();
-    let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
-    let mut response = ResponseBuilder::new().description(format!("Code {codes}."));
-    for supported in media_type::response_types() {
-        response =
-            response.content(supported.essence, Content::new(Some(Ref::from_schema_name("Error"))));
-    }
+    codes.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A response with the headers of errors with this status.
+fn described(status: u16, description: String) -> ResponseBuilder {
+    let mut response = ResponseBuilder::new().description(description);
     for (_, header) in HEADERS.into_iter().filter(|(owner, _)| *owner == status) {
         let text = Object::with_type(Type::String);
         response = response.header(header, HeaderBuilder::new().schema(Some(text)).build());
