@@ -16,7 +16,10 @@ use rustix::process::Signal;
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
-use crate::support::{Credentials, Server, keeper, run_with_input, started};
+use crate::{
+    soap,
+    support::{Credentials, Server, keeper, run_with_input, started},
+};
 
 /// Prefix of every secret of this test; nothing else contains it.
 const MARKER: &str = "CANARYq7Zk";
@@ -219,6 +222,11 @@ fn bodies(secret: &str, user_id: i64) -> Vec<(&'static str, Vec<u8>)> {
         ("application/x-www-form-urlencoded", form.into_bytes()),
         ("application/x-www-form-urlencoded", format!("x%ZZ={encoded}").into_bytes()),
         ("text/unknown", secret.as_bytes().to_vec()),
+        ("text/xml", soap::login(&escaped, &escaped).into_bytes()),
+        ("application/soap+xml", soap::login("paul", &escaped).into_bytes()),
+        ("text/xml", soap::access_token_login(&escaped).into_bytes()),
+        ("text/xml", soap::login("paul", &format!("<{MARKER}>{escaped}</{MARKER}>")).into_bytes()),
+        ("text/xml", soap::login("paul", &escaped).replace("Body>", &format!("{MARKER}>")).into()),
     ]
 }
 
@@ -288,6 +296,9 @@ async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &
         let login = json!({"UserName": "paul", "Password": secret});
         let request = recorder.post("/login", "application/json").body(login.to_string());
         assert_eq!(recorder.send(request).await.0, 200);
+        let message = soap::login("paul", &secret.replace('&', "&amp;"));
+        let request = recorder.post(soap::SERVICE, "text/xml").body(message);
+        assert!(recorder.send(request).await.1.contains(">true</AuthenticationSucceeded>"));
         let change = json!({"OldPassword": secret, "NewPassword": recorder.secret()});
         let path = "/api/v1/Agents/User/ChangeOwnPassword";
         let request = paul.apply_to(recorder.post(path, "application/json"));

@@ -1,12 +1,14 @@
 //! User enumeration: every refused login does the same work, whatever its name: the same hashing
 //! jobs, memory, statements and answer. `tests/timing` measures the response times.
 
+use reqwest::RequestBuilder;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
     hash_families::{FAMILIES, Family, import_lines},
+    soap,
     support::{Answer, Credentials, PRINCIPAL, Server, TestApp, keeper},
 };
 
@@ -113,15 +115,47 @@ struct Refusal {
     work: Work,
 }
 
+/// How a login reaches the service.
+#[derive(Clone, Copy)]
+enum Transport {
+    Basic,
+    Soap,
+}
+
+impl Transport {
+    /// A login with this name and password.
+    fn login(self, app: &TestApp, url: &str, name: &str, password: &str) -> RequestBuilder {
+        match self {
+            Self::Basic => {
+                let request = app.client.get(format!("{url}{PRINCIPAL}"));
+                Credentials::basic(name, password).apply_to(request)
+            }
+            Self::Soap => {
+                let request = app.client.post(format!("{url}{}", soap::SERVICE));
+                request.header("Content-Type", "text/xml").body(soap::login(name, password))
+            }
+        }
+    }
+
+    /// The status of a refused login.
+    fn refusal(self) -> u16 {
+        match self {
+            Self::Basic => 401,
+            Self::Soap => 200,
+        }
+    }
+}
+
 /// A running service whose work can be counted.
 struct Observed<'app> {
     app: &'app TestApp,
+    transport: Transport,
     server: Server,
     operations: String,
 }
 
 impl<'app> Observed<'app> {
-    async fn start(app: &'app TestApp) -> Self {
+    async fn start(app: &'app TestApp, transport: Transport) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = keeper(&["serve"]);
         command
@@ -133,9 +167,8 @@ impl<'app> Observed<'app> {
         // Exclude background work at the start, and the memory pages that the first request
         // touches.
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        let first = app.client.get(format!("{}{PRINCIPAL}", server.ready));
-        Credentials::basic("first", "guess").apply_to(first).send().await.unwrap();
-        Self { app, server, operations }
+        transport.login(app, &server.ready, "first", "guess").send().await.unwrap();
+        Self { app, transport, server, operations }
     }
 
     /// Logs in with a wrong password. The id of the request starts with the name.
@@ -150,9 +183,8 @@ impl<'app> Observed<'app> {
         let blocks = "keeper_hashing_blocks_total";
         let count = async |metric| counter(self.app, &self.operations, metric).await;
         let before = (count(jobs).await, count(blocks).await);
-        let url = format!("{}{PRINCIPAL}", self.server.ready);
-        let request = self.app.client.get(url).header("X-Request-Id", &id);
-        let request = Credentials::basic(name, password).apply_to(request);
+        let request = self.transport.login(self.app, &self.server.ready, name, password);
+        let request = request.header("X-Request-Id", &id);
         let answer = Answer::read(request.send().await.unwrap()).await;
         let jobs = count(jobs).await - before.0;
         let blocks = count(blocks).await - before.1;
@@ -180,7 +212,7 @@ impl<'app> Observed<'app> {
             refusal.work.statements = statements(&log, &refusal.id);
         }
         let expected = &refusals[0].work;
-        assert_eq!((expected.jobs, expected.status), (1, 401));
+        assert_eq!((expected.jobs, expected.status), (1, self.transport.refusal()));
         assert_eq!(
             expected.statements.len(),
             2,
@@ -195,8 +227,17 @@ impl<'app> Observed<'app> {
 
 #[sqlx::test]
 async fn every_refused_login_does_the_same_work_and_looks_the_same(pool: PgPool) {
+    assert_refused_logins_are_alike(pool, Transport::Basic).await;
+}
+
+#[sqlx::test]
+async fn every_refused_soap_login_does_the_same_work_and_looks_the_same(pool: PgPool) {
+    assert_refused_logins_are_alike(pool, Transport::Soap).await;
+}
+
+async fn assert_refused_logins_are_alike(pool: PgPool, transport: Transport) {
     let app = app_with_all_names(pool).await;
-    let observed = Observed::start(&app).await;
+    let observed = Observed::start(&app, transport).await;
     let mut refusals = Vec::new();
     for secret in ["wrong", "own", ACCENTED] {
         for case in NAMES {
@@ -244,7 +285,7 @@ async fn a_refused_login_with_a_hash_of_any_family_does_the_same_work(pool: PgPo
     let file = folder.path().join("families.jsonl");
     std::fs::write(&file, import_lines().join("\n")).unwrap();
     app.command(&["import", file.to_str().unwrap()], "").assert_success();
-    let observed = Observed::start(&app).await;
+    let observed = Observed::start(&app, Transport::Basic).await;
     let mut refusals = Vec::new();
     let unknown = [("nobody", "an unknown name")];
     let families = FAMILIES.iter().map(|family| (family.name, family.scheme));
