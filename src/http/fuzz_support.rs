@@ -19,6 +19,10 @@ use super::{
     localization::{Language, TimeZone, format_moment},
     path_case, query,
     secret_headers::SecretHeaders,
+    soap::{
+        envelope::{self, Call, Message},
+        version::{Binding, SoapVersion},
+    },
     user::list_query::Parameters,
 };
 use crate::domain::{
@@ -64,6 +68,50 @@ pub struct CheckedSave {
     pub value: SecretString,
     /// The text that is shown.
     pub display_value: Option<String>,
+}
+
+/// A call in a SOAP message.
+#[derive(Debug)]
+pub struct SoapCall {
+    /// True for an envelope of SOAP 1.2.
+    pub is_soap_1_2: bool,
+    /// The application token.
+    pub application_token: Option<SecretString>,
+    /// The element of the operation.
+    pub operation: &'static str,
+    /// The parameters, in the order of the WSDL.
+    pub parameters: Vec<(&'static str, SecretString)>,
+}
+
+/// Reads a SOAP message: `text/xml`, or the media type of SOAP 1.2.
+///
+/// # Errors
+/// The message of the fault.
+pub fn soap_call(
+    bytes: &[u8],
+    charset: Charset,
+    is_soap_1_2: bool,
+    action: Option<&str>,
+) -> Result<SoapCall, String> {
+    let binding = if is_soap_1_2 { Binding::V1_2 } else { Binding::V1_1 };
+    let read = envelope::read(&Message { bytes, charset, binding, action });
+    let read = read.map_err(|refused| Language::Unasked.error(&refused.kind))?;
+    let (operation, parameters) = match read.call {
+        Call::AuthenticateUsernamePassword { user_name, password } => (
+            "AuthenticateUsernamePassword",
+            vec![("UserName", SecretString::from(user_name)), ("Password", password)],
+        ),
+        Call::AuthenticateWithAccessToken { access_token } => {
+            ("AuthenticateWithAccessToken", vec![("AccessToken", access_token)])
+        }
+        Call::GetSystemInfo => ("GetSystemInfo", Vec::new()),
+    };
+    Ok(SoapCall {
+        is_soap_1_2: read.version == SoapVersion::V1_2,
+        application_token: read.application_token,
+        operation,
+        parameters,
+    })
 }
 
 /// Reads the credential from the header lines of a request.

@@ -7,6 +7,7 @@ const PARSERS: [(&str, &[&str]); 26] = [
     ("JSON bodies", &["body_json", "save_credential"]),
     ("XML bodies", &["body_xml", "save_credential"]),
     ("form bodies", &["body_form", "save_credential"]),
+    ("SOAP messages", &["soap_envelope"]),
     ("writers of bodies", &["body_round_trip"]),
     ("charsets", &["body_json", "body_xml", "body_form"]),
     ("media types and `Accept`", &["media_types"]),
