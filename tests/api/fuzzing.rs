@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Every parser that reads the network or a file, with the targets that cover it.
-const PARSERS: [(&str, &[&str]); 26] = [
+const PARSERS: &[(&str, &[&str])] = &[
     ("JSON bodies", &["body_json", "save_credential"]),
     ("XML bodies", &["body_xml", "save_credential"]),
     ("form bodies", &["body_form", "save_credential"]),
