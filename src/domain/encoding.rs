@@ -39,6 +39,24 @@ pub(crate) fn bom_length(start: &[u8]) -> Result<usize, EncodingError> {
     }
 }
 
+/// Checks that text in ASCII is not UTF-16 or UTF-32 without a byte order mark: JSON, CSV and LDIF
+/// start with two ASCII characters, whose other bytes are NUL in these encodings (RFC 4627,
+/// section 3).
+///
+/// # Errors
+/// When it is.
+pub(crate) fn require_no_other_encoding(start: &[u8]) -> Result<(), EncodingError> {
+    let Some(start) = start.first_chunk::<4>() else { return Ok(()) };
+    let name = match start.map(|byte| byte == 0) {
+        [true, true, true, false] => "UTF-32BE",
+        [false, true, true, true] => "UTF-32LE",
+        [true, false, true, false] => "UTF-16BE",
+        [false, true, false, true] => "UTF-16LE",
+        _ => return Ok(()),
+    };
+    Err(EncodingError::OtherEncoding(name))
+}
+
 /// The text in bytes, without a byte order mark.
 ///
 /// # Errors
@@ -67,6 +85,23 @@ mod tests {
             (b"\xe9", Err(EncodingError::NotUtf8)),
         ] {
             assert_eq!(text(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn other_encodings_without_a_mark_are_recognized_by_their_nul_bytes() {
+        for (bytes, name) in [
+            (&b"{\0\"\0"[..], Some("UTF-16LE")),
+            (b"\0{\0\"\0", Some("UTF-16BE")),
+            (b"{\0\0\0\"", Some("UTF-32LE")),
+            (b"\0\0\0{", Some("UTF-32BE")),
+            (b"{\"a\"", None),
+            (b"{\0", None),
+            (b"\0\0\0\0", None),
+            (b"", None),
+        ] {
+            let expected = name.map_or(Ok(()), |name| Err(EncodingError::OtherEncoding(name)));
+            assert_eq!(require_no_other_encoding(bytes), expected, "{bytes:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The checkpoint of an import: a file next to the imported file that records the completed lines,
-//! so that a stopped import can resume.
+//! The checkpoint of an import: a file next to the imported file that records the completed lines
+//! or entries, so that a stopped import can resume.
 
 use std::{
     fs::{self, OpenOptions},
@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::reader::Source;
+use super::input::Source;
 use crate::cli::output::Failure;
 
 /// The message for input that an import cannot resume.
@@ -25,20 +25,29 @@ pub(super) struct Checkpoint {
     content: Content,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Content {
     /// SHA-256 of the imported file.
     sha256: String,
-    /// Number of completed lines from the start of the file.
+    /// The format that the file was read as.
+    #[serde(default = "json_lines")]
+    format: String,
+    /// Number of completed lines or entries from the start of the file.
     lines: u64,
+}
+
+/// The format of a checkpoint without one, which an earlier version wrote.
+fn json_lines() -> String {
+    "JSON lines".to_owned()
 }
 
 impl Checkpoint {
     /// Opens the checkpoint of an earlier run, or a new one. Standard input has none.
     ///
     /// # Errors
-    /// When the file has changed since the earlier run, or is not a regular file.
-    pub(super) fn open(source: &Source) -> Result<Option<Self>, Failure> {
+    /// When the file has changed since the earlier run or was read as another format, or is not a
+    /// regular file.
+    pub(super) fn open(source: &Source, format: &str) -> Result<Option<Self>, Failure> {
         let Source::File(imported) = source else { return Ok(None) };
         let unreadable = |error| failed("read", imported, &error);
         if !fs::metadata(imported).map_err(unreadable)?.is_file() {
@@ -49,7 +58,8 @@ impl Checkpoint {
         let mut name = imported.as_os_str().to_owned();
         name.push(".progress");
         let file = PathBuf::from(name);
-        let content = Content { sha256: digest(imported).map_err(unreadable)?, lines: 0 };
+        let sha256 = digest(imported).map_err(unreadable)?;
+        let content = Content { sha256, format: format.to_owned(), lines: 0 };
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -71,10 +81,19 @@ impl Checkpoint {
                 file.display()
             )));
         }
+        if found.lines > 0 && found.format != content.format {
+            return Err(Failure::new(format!(
+                "outdated checkpoint {}: the earlier run read the file as {}, and this one reads it \
+                 as {format}; pass the same arguments, or remove the checkpoint to import from the \
+                 first line",
+                file.display(),
+                shown(&found.format)
+            )));
+        }
         Ok(Some(Self { file, content: Content { lines: found.lines, ..content } }))
     }
 
-    /// Number of completed lines.
+    /// Number of completed lines or entries.
     pub(super) fn lines(&self) -> u64 {
         self.content.lines
     }
@@ -91,7 +110,7 @@ impl Checkpoint {
         if lines == self.content.lines {
             return Ok(());
         }
-        let content = Content { sha256: self.content.sha256.clone(), lines };
+        let content = Content { lines, ..self.content.clone() };
         self.write(&content)?;
         self.content = content;
         Ok(())
@@ -115,6 +134,13 @@ impl Checkpoint {
             _ => Ok(()),
         }
     }
+}
+
+/// A format for a message. The file may have been changed.
+fn shown(format: &str) -> &str {
+    let is_plain =
+        format.len() < 40 && format.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_plain { format } else { "another format" }
 }
 
 fn failed(action: &str, file: &Path, error: &io::Error) -> Failure {

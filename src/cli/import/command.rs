@@ -1,22 +1,23 @@
-//! Runs an import: reads, hashes and writes the users, and prints the result of each line.
+//! Runs an import: reads, hashes and writes the users, and prints the result of each entry.
 
 use std::{
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use indicatif::ProgressBar;
-use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     checkpoint::{Checkpoint, NEEDS_REGULAR_FILE},
+    entry::{Content, Entry},
+    format::InputArguments,
+    input::Input,
     line,
     problem::problem_of_line,
-    reader::{Lines, RawLine, Source},
+    reading::{Entries, Reading, check_whole},
+    results::Results,
     unfinished::Unfinished,
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
         progress,
         stop::Stop,
     },
-    domain::{InvalidField, user::UserId},
+    domain::user::UserId,
     service::{
         errors::ChangeUserError,
         import::{
@@ -50,9 +51,9 @@ const BATCH: usize = 500;
 /// The arguments of `import`.
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// File with one user as JSON per line; `-` is standard input.
-    file: PathBuf,
-    /// Report the changes of every line without making them.
+    #[command(flatten)]
+    input: InputArguments,
+    /// Report the changes of every entry without making them.
     #[arg(long)]
     dry_run: bool,
 }
@@ -76,37 +77,37 @@ struct Import {
     /// Lines with nothing to hash, which are written in batches.
     batch: Vec<(u64, ImportedUser)>,
     unfinished: Unfinished,
-    /// Number of the last line that was read.
+    /// Number of the last entry that was read.
     number: u64,
-    progress: ProgressBar,
-    counts: Counts,
+    printed: Results,
     flushed_at: Instant,
     saved_at: Instant,
 }
 
-#[derive(Default)]
-struct Counts {
-    added: u64,
-    changed: u64,
-    failed: u64,
-}
-
 /// Runs the command.
 pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let format = Arc::new(arguments.input.format());
     let components = Arc::new(command_context::open_for_import().await?);
-    let source = Source::from(arguments.file.as_path());
-    let stop = Stop::listen()?;
-    let checkpoint = Checkpoint::open(&source)?.filter(|_| !arguments.dry_run);
+    let source = arguments.input.source();
+    let mut stop = Stop::listen()?;
+    let checkpoint = Checkpoint::open(&source, format.name())?.filter(|_| !arguments.dry_run);
     let done = checkpoint.as_ref().map_or(0, Checkpoint::lines);
-    let lines = Lines::open(&source, done)?;
-    checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
-    if done > 0 {
-        output::print_status(format_args!("resuming after line {done}"));
-    }
-    let progress = match lines.length() {
-        Some(length) => progress::bar(length, "{msg}").with_position(lines.position()),
+    let input = Input::open(&source)?;
+    let progress = match input.length {
+        Some(length) => progress::bar(length, "{msg}"),
         None => progress::open_ended("{msg}"),
     };
+    if !input.is_archive {
+        tokio::select! {
+            biased;
+            () = stop.requested() => return Err(Failure::new("stopped; nothing was imported")),
+            checked = check_whole(&format, &source) => checked?,
+        }
+    }
+    checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
+    if done > 0 {
+        output::print_status(format_args!("resuming after {} {done}", format.unit()));
+    }
     let (result_sender, results) = mpsc::unbounded_channel();
     let mut import = Import {
         components,
@@ -117,21 +118,22 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
         results,
         batch: Vec::new(),
         unfinished: Unfinished::default(),
-        number: lines.number(),
-        progress,
-        counts: Counts::default(),
+        number: done,
+        printed: Results::new(format.unit(), arguments.dry_run, progress),
         flushed_at: Instant::now(),
         saved_at: Instant::now(),
     };
-    let ended = import.run(lines, stop).await;
+    let ended = match Entries::read_ahead(format, input, done) {
+        Ok(entries) => import.run(entries, stop).await,
+        Err(failure) => Err(failure),
+    };
     import.finish(ended).await
 }
 
 impl Import {
-    /// Processes lines until the end of input, a signal, or a failure that affects more than one
-    /// line. Returns true at the end of input.
-    async fn run(&mut self, lines: Lines, mut stop: Stop) -> Result<bool, Failure> {
-        let mut lines = lines.read_ahead()?;
+    /// Processes entries until the end of input, a signal, or a failure that affects more than one
+    /// entry. Returns true at the end of input.
+    async fn run(&mut self, mut entries: Entries, mut stop: Stop) -> Result<bool, Failure> {
         loop {
             let next = tokio::select! {
                 biased;
@@ -139,7 +141,7 @@ impl Import {
                     self.flush();
                     return Ok(false);
                 }
-                next = lines.recv() => next.transpose()?,
+                next = entries.next() => next,
                 // Input from a pipe can be slow; results are printed in the meantime.
                 Some((number, outcome)) = self.results.recv() => {
                     self.record_outcome(number, outcome)?;
@@ -151,20 +153,49 @@ impl Import {
                     continue;
                 }
             };
-            let Some(RawLine { number, text, position }) = next else {
-                self.flush();
-                while self.wait_for_next().await? {}
-                return Ok(true);
-            };
-            self.number = number;
-            self.unfinished.insert(number);
-            let types = self.components.services.credentials.types();
-            match text.and_then(|text| line::parse(&text, types)) {
-                Ok(user) => self.start(number, user).await?,
-                Err(problem) => self.record_failure(number, &problem)?,
+            match next {
+                Ok(Reading::Entry(entry, position)) => self.process(entry, position).await?,
+                Ok(Reading::End) => {
+                    self.flush();
+                    while self.wait_for_next().await? {}
+                    return Ok(true);
+                }
+                Err(failure) => {
+                    // What was read is imported, so that all entries up to here have a result.
+                    self.flush();
+                    return Err(failure);
+                }
             }
-            self.update_progress(position)?;
         }
+    }
+
+    /// Starts an entry, or prints why there is nothing to import.
+    async fn process(&mut self, entry: Entry, position: u64) -> Result<(), Failure> {
+        let Entry { number, name, content, dropped } = entry;
+        self.number = number;
+        self.printed.count_dropped(dropped);
+        self.unfinished.insert(number, name);
+        let entry = self.unfinished.id(number);
+        let types = self.components.services.credentials.types();
+        match content {
+            Content::Line(text) => match line::parse(&text, types) {
+                Ok(user) => self.start(number, user).await?,
+                Err(problem) => {
+                    self.printed.print_failed(&entry, &problem.into())?;
+                    self.unfinished.finish(number);
+                }
+            },
+            Content::Invalid(problem) => {
+                self.printed.print_failed(&entry, &problem)?;
+                self.unfinished.finish(number);
+            }
+            Content::Skipped(reason) => {
+                self.printed.print_skipped(&entry, reason)?;
+                self.unfinished.finish(number);
+            }
+            Content::None => self.unfinished.finish(number),
+        }
+        self.update_progress(position)
     }
 
     /// Starts a line when a slot is free and no other line of the same user is in progress.
@@ -231,50 +262,31 @@ impl Import {
         while !matches!(self.wait_for_next().await, Ok(false)) {}
     }
 
-    /// Prints the result of a line. A failure that affects more than this line ends the import.
+    /// Prints the result of a line, which completes it. A failure that affects more than this line
+    /// ends the import.
     fn record_outcome(&mut self, number: u64, outcome: Outcome) -> Result<(), Failure> {
-        let (imported, user_id) = match outcome {
-            Ok(imported) => imported,
+        let entry = self.unfinished.id(number);
+        match outcome {
+            Ok((imported, user_id)) => self.printed.print_imported(&entry, imported, user_id)?,
             Err(error) => {
                 let problem = problem_of_line(error)?;
-                return self.record_failure(number, &problem);
+                self.printed.print_failed(&entry, &problem.into())?;
             }
-        };
-        let (result, count) = match (imported, self.is_dry_run) {
-            (Imported::Added, false) => ("added", &mut self.counts.added),
-            (Imported::Added, true) => ("would_be_added", &mut self.counts.added),
-            (Imported::Changed, false) => ("changed", &mut self.counts.changed),
-            (Imported::Changed, true) => ("would_be_changed", &mut self.counts.changed),
-        };
-        *count += 1;
-        let user_id = user_id.map(UserId::as_i32);
-        self.print_result(number, &json!({ "line": number, "result": result, "user_id": user_id }))
-    }
-
-    fn record_failure(&mut self, number: u64, problem: &InvalidField) -> Result<(), Failure> {
-        self.counts.failed += 1;
-        let (field, reason) = (&problem.field, problem.reason.to_string());
-        let result =
-            json!({ "line": number, "result": "failed", "field": field, "reason": reason });
-        self.print_result(number, &result)
-    }
-
-    /// Prints the result of a line, which completes the line.
-    fn print_result(&mut self, number: u64, result: &Value) -> Result<(), Failure> {
-        self.progress.suspend(|| output::print_or_fail(result))?;
+        }
         self.unfinished.finish(number);
         Ok(())
     }
 
     /// Updates the progress bar, flushes the batch and saves the checkpoint when they are due.
     fn update_progress(&mut self, position: u64) -> Result<(), Failure> {
-        self.progress.set_position(position);
+        let progress = &self.printed.progress;
+        progress.set_position(position);
         if self.flushed_at.elapsed() >= CHECKPOINT_PERIOD {
+            let (number, unit) = (self.number, self.printed.units());
+            let rate = progress.per_sec() * lines_per_byte(number, position);
+            progress.set_message(format!("{number} {unit}, {rate:.0}/s"));
             // Lines that wait in the batch would keep the checkpoint from advancing.
             self.flush();
-            let number = self.number;
-            let rate = self.progress.per_sec() * lines_per_byte(number, position);
-            self.progress.set_message(format!("{number} lines, {rate:.0}/s"));
         }
         self.save_checkpoint_if_due()
     }
@@ -295,25 +307,23 @@ impl Import {
 
     async fn finish(mut self, ended: Result<bool, Failure>) -> Result<ExitCode, Failure> {
         self.finish_in_progress().await;
-        self.progress.finish_and_clear();
-        let Counts { added, changed, failed } = self.counts;
-        let suffix = if self.is_dry_run { " (dry run)" } else { "" };
-        output::print_status(format_args!(
-            "{added} added, {changed} changed, {failed} failed{suffix}"
-        ));
+        self.printed.progress.finish_and_clear();
+        self.printed.print_summary();
         if matches!(ended, Ok(true)) {
             self.checkpoint.map_or(Ok(()), Checkpoint::remove)?;
-            return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            let has_failures = self.printed.has_failures();
+            return Ok(if has_failures { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         let saved = self.save_checkpoint();
+        let unit = self.printed.unit();
         match &self.checkpoint {
             Some(checkpoint) => output::print_status(format_args!(
-                "stopped; run the same command to resume after line {}",
+                "stopped; run the same command to resume after {unit} {}",
                 checkpoint.lines()
             )),
             None if self.is_dry_run => {}
             None => output::print_status(format_args!(
-                "stopped after line {}; {NEEDS_REGULAR_FILE}",
+                "stopped after {unit} {}; {NEEDS_REGULAR_FILE}",
                 self.unfinished.completed_up_to(self.number)
             )),
         }

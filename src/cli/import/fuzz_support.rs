@@ -1,11 +1,13 @@
 //! Lines and files of an import, for fuzz targets.
 
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 use super::{
     checkpoint::Checkpoint,
+    entry::{Content, Entry},
+    format::Format,
+    input::{Input, Source},
     line,
-    reader::{Lines, Source},
 };
 use crate::{
     cli::output::Failure,
@@ -52,12 +54,21 @@ pub type NumberedLine = (u64, Option<Vec<u8>>);
 /// The text of the error.
 pub fn read_file(path: &Path, after: u64) -> Result<(Vec<NumberedLine>, u64), String> {
     let failed = |error: Failure| error.to_string();
-    let mut lines = Lines::open(&Source::File(path.to_owned()), after).map_err(failed)?;
+    let input = Input::open(&Source::File(path.to_owned())).map_err(failed)?;
+    let position = input.position();
     let mut read = Vec::new();
-    while let Some(line) = lines.next().map_err(failed)? {
-        read.push((line.number, line.text.ok().map(|text| text.to_vec())));
-    }
-    Ok((read, lines.position()))
+    let mut keep = |entry: Entry| {
+        if entry.number > after {
+            let Content::Line(text) = entry.content else {
+                read.push((entry.number, None));
+                return ControlFlow::Continue(());
+            };
+            read.push((entry.number, Some(text.to_vec())));
+        }
+        ControlFlow::Continue(())
+    };
+    Format::JsonLines.read(input, &mut keep).map_err(failed)?;
+    Ok((read, position.load(std::sync::atomic::Ordering::Relaxed)))
 }
 
 /// The number of lines that the checkpoint beside an imported file has as completed.
@@ -66,6 +77,7 @@ pub fn read_file(path: &Path, after: u64) -> Result<(Vec<NumberedLine>, u64), St
 /// The text of the error.
 pub fn read_checkpoint(imported: &Path) -> Result<u64, String> {
     let source = Source::File(imported.to_owned());
-    let opened = Checkpoint::open(&source).map_err(|error| error.to_string())?;
+    let opened = Checkpoint::open(&source, Format::JsonLines.name());
+    let opened = opened.map_err(|error| error.to_string())?;
     Ok(opened.map_or(0, |checkpoint| checkpoint.lines()))
 }

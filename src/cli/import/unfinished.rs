@@ -1,15 +1,22 @@
-//! Lines in progress: read, but without a printed result.
+//! Entries in progress: read, but without a printed result.
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::results::EntryId;
 use crate::{domain::user::UserId, service::import::users::ImportedUser};
 
-/// Unfinished lines with their users, once the line is parsed.
+/// Unfinished entries with their users, once the line is parsed.
 #[derive(Default)]
 pub(super) struct Unfinished {
-    lines: BTreeMap<u64, Option<LineUser>>,
+    entries: BTreeMap<u64, Unresolved>,
     names: HashSet<String>,
     ids: HashSet<i32>,
+}
+
+/// An entry without a result.
+struct Unresolved {
+    name: Option<String>,
+    user: Option<LineUser>,
 }
 
 /// The user of a line.
@@ -19,9 +26,9 @@ struct LineUser {
 }
 
 impl Unfinished {
-    /// Adds a line that was read.
-    pub(super) fn insert(&mut self, number: u64) {
-        self.lines.insert(number, None);
+    /// Adds an entry that was read.
+    pub(super) fn insert(&mut self, number: u64, name: Option<String>) {
+        self.entries.insert(number, Unresolved { name, user: None });
     }
 
     /// True when a started line may be about the same user.
@@ -36,20 +43,28 @@ impl Unfinished {
         let line_user = LineUser::new(user);
         self.names.insert(line_user.canonical_name.clone());
         self.ids.extend(line_user.user_id);
-        self.lines.insert(number, Some(line_user));
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.user = Some(line_user);
+        }
     }
 
-    /// Removes a line after its result was printed.
+    /// The number and the name of an entry.
+    pub(super) fn id(&self, number: u64) -> EntryId {
+        let name = self.entries.get(&number).and_then(|entry| entry.name.clone());
+        EntryId { number, name }
+    }
+
+    /// Removes an entry after its result was printed.
     pub(super) fn finish(&mut self, number: u64) {
-        if let Some(Some(line_user)) = self.lines.remove(&number) {
+        if let Some(Unresolved { user: Some(line_user), .. }) = self.entries.remove(&number) {
             self.names.remove(&line_user.canonical_name);
             line_user.user_id.map(|id| self.ids.remove(&id));
         }
     }
 
-    /// Number of the last line up to which all lines are finished, at most `number`.
+    /// Number of the last entry up to which all entries are finished, at most `number`.
     pub(super) fn completed_up_to(&self, number: u64) -> u64 {
-        self.lines.keys().next().map_or(number, |first| first - 1)
+        self.entries.keys().next().map_or(number, |first| first - 1)
     }
 }
 

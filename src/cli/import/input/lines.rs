@@ -1,0 +1,40 @@
+//! Reads lines of bounded length.
+
+use std::io::{self, BufRead, Read};
+
+use zeroize::Zeroizing;
+
+/// A line of a text.
+pub(in crate::cli::import) struct PhysicalLine {
+    /// The bytes without the line feed: all of them, or the first ones of a line that is too long.
+    pub(in crate::cli::import) text: Zeroizing<Vec<u8>>,
+    /// True when the line is longer than the limit.
+    pub(in crate::cli::import) is_too_long: bool,
+    /// False for a last line without a line feed.
+    pub(in crate::cli::import) is_ended: bool,
+}
+
+/// Reads a line of at most `limit` bytes, and skips the rest of a longer one.
+///
+/// # Errors
+/// When the reader fails.
+pub(in crate::cli::import) fn read_line(
+    reader: &mut dyn BufRead,
+    limit: usize,
+) -> io::Result<Option<PhysicalLine>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(limit + 1));
+    let bytes = u64::try_from(limit).unwrap_or(u64::MAX - 1);
+    let read = (&mut *reader).take(bytes + 1).read_until(b'\n', &mut text)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if text.last() == Some(&b'\n') {
+        text.pop();
+        return Ok(Some(PhysicalLine { text, is_too_long: false, is_ended: true }));
+    }
+    let is_too_long = read > limit;
+    if is_too_long {
+        reader.skip_until(b'\n')?;
+    }
+    Ok(Some(PhysicalLine { text, is_too_long, is_ended: is_too_long }))
+}

@@ -1,0 +1,13 @@
+//! The text of an import: a file or standard input, decrypted, decompressed, and checked to be
+//! UTF-8.
+
+mod compression;
+mod lines;
+mod source;
+mod text;
+mod zstandard;
+
+pub(super) use self::{
+    lines::{PhysicalLine, read_line},
+    source::{Input, Source},
+};
