@@ -61,8 +61,10 @@ enum Command {
     /// List and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Import users and their credentials from a file of JSON lines.
+    /// Import users and their credentials from JSON lines, CSV, or an export of another system.
     Import(import::Arguments),
+    /// Print the JSON lines that `import` would read from a file, with their hashes.
+    Convert(import::ConvertArguments),
     /// Export users and their credentials: as JSON lines without secrets, or in full to an
     /// encrypted file.
     Export(export::Arguments),
@@ -132,6 +134,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Ticket(command) => ticket::run(command, format).await,
             Command::Audit(command) => audit::run(command, format).await,
             Command::Import(arguments) => import::run(arguments).await,
+            Command::Convert(arguments) => import::run_convert(&arguments),
             Command::Export(arguments) => export::run(arguments).await,
             Command::Passwords(command) => passwords::run(&command),
             Command::Application(command) => application::run(&command),

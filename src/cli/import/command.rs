@@ -86,7 +86,7 @@ struct Import {
 
 /// Runs the command.
 pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let format = Arc::new(arguments.input.format());
+    let format = Arc::new(arguments.input.format()?);
     let components = Arc::new(command_context::open_for_import().await?);
     let source = arguments.input.source();
     let mut stop = Stop::listen()?;

@@ -1,10 +1,16 @@
-//! Lines and files of an import, for fuzz targets.
+//! Lines, files and exports of an import, for fuzz targets.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    io::{BufReader, Cursor},
+    ops::ControlFlow,
+    path::Path,
+};
 
 use super::{
     checkpoint::Checkpoint,
+    csv::CsvOptions,
     entry::{Content, Entry},
+    exports::{Export, HashConfig},
     format::Format,
     input::{Input, Source},
     line,
@@ -69,6 +75,55 @@ pub fn read_file(path: &Path, after: u64) -> Result<(Vec<NumberedLine>, u64), St
     };
     Format::JsonLines.read(input, &mut keep).map_err(failed)?;
     Ok((read, position.load(std::sync::atomic::Ordering::Relaxed)))
+}
+
+/// An entry of CSV or of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedEntry {
+    /// The number of its line or in its list.
+    pub number: u64,
+    /// The line that it became, or the field and the reason why it has none.
+    pub line: Result<Vec<u8>, String>,
+}
+
+/// The formats that [`read_entries`] reads, in the order of their numbers.
+pub const FORMATS: [&str; 7] =
+    ["csv", "keycloak", "kratos", "zitadel", "firebase", "ldif", "django"];
+
+/// The entries of a text in one of [`FORMATS`].
+///
+/// # Errors
+/// The text of the error.
+pub fn read_entries(format: &str, text: &[u8]) -> Result<Vec<ImportedEntry>, String> {
+    let format = match format {
+        "csv" => Format::Csv(CsvOptions::default()),
+        "keycloak" => Format::Export(Export::Keycloak),
+        "kratos" => Format::Export(Export::Kratos),
+        "zitadel" => Format::Export(Export::Zitadel),
+        "firebase" => Format::Export(Export::Firebase(hash_config()?)),
+        "ldif" => Format::Export(Export::Ldif),
+        _ => Format::Export(Export::Django { user_model: "auth.user".to_owned() }),
+    };
+    let input = Input::of_text(Box::new(BufReader::new(Cursor::new(text.to_vec()))));
+    let mut entries = Vec::new();
+    let mut keep = |entry: Entry| {
+        let line = match entry.content {
+            Content::Line(line) => Ok(line.to_vec()),
+            Content::Invalid(problem) => Err(format!("{}: {}", problem.field, problem.reason)),
+            Content::Skipped(reason) => Err(reason.to_owned()),
+            Content::None => return ControlFlow::Continue(()),
+        };
+        entries.push(ImportedEntry { number: entry.number, line });
+        ControlFlow::Continue(())
+    };
+    format.read(input, &mut keep).map_err(|error| error.to_string())?;
+    Ok(entries)
+}
+
+fn hash_config() -> Result<HashConfig, String> {
+    let text = "algorithm: SCRYPT, base64_signer_key: c2lnbmVy, base64_salt_separator: Bw==, \
+                rounds: 8, mem_cost: 14";
+    HashConfig::parse(text).map_err(|error| error.to_string())
 }
 
 /// The number of lines that the checkpoint beside an imported file has as completed.

@@ -84,7 +84,7 @@ pub(super) async fn check_whole(format: &Arc<Format>, source: &Source) -> Result
     }
     let (format, source) = (Arc::clone(format), source.clone());
     let check = move || {
-        let input = Input::open(&source)?;
+        let input = Input::open_text(&source)?;
         format.read(input, &mut |_| ControlFlow::Continue(()))
     };
     tokio::task::spawn_blocking(check).await.map_err(task_failed)?

@@ -2,6 +2,7 @@
 //! UTF-8.
 
 mod compression;
+mod error;
 mod lines;
 mod source;
 mod text;

@@ -65,6 +65,24 @@ impl Input {
     /// # Errors
     /// When the source cannot be read, is empty, or has another encoding or an unknown compression.
     pub(in crate::cli::import) fn open(source: &Source) -> Result<Self, Failure> {
+        Self::open_with(source, decrypt)
+    }
+
+    /// Opens a source that is not encrypted.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the source is an archive.
+    pub(in crate::cli::import) fn open_text(source: &Source) -> Result<Self, Failure> {
+        Self::open_with(source, |source, _| {
+            let next_step = "pass it to `import`, which encrypts its secrets again";
+            Err(Failure::new(format!("{source} is an encrypted archive; {next_step}")))
+        })
+    }
+
+    fn open_with(
+        source: &Source,
+        decrypt: impl FnOnce(&Source, Reader) -> Result<Reader, Failure>,
+    ) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::new(format!("{source}: {error}"));
         let position = Arc::new(AtomicU64::new(0));
         let (reader, length): (Box<dyn Read + Send>, _) = match source {
@@ -77,16 +95,23 @@ impl Input {
         };
         let counted = Counted { inner: reader, position: Arc::clone(&position) };
         let (head, reader) = peek(Box::new(BufReader::new(counted))).map_err(failed)?;
-        if head.is_empty() {
-            return Err(Failure::new(format!("{source} is empty; pass a file with users")));
-        }
+        require_content(source, &head)?;
         let compression = Compression::detect(&head)
             .map_err(|error| Failure::new(format!("{source} {error}")))?;
         let (head, reader) = peek(compression::decompress(compression, reader)).map_err(failed)?;
+        require_content(source, &head)?;
         let is_archive = is_archive(&head);
         let reader =
             if is_archive { decrypt(source, reader)? } else { decode(source, &head, reader)? };
         Ok(Self { source: source.clone(), reader, length, is_archive, position })
+    }
+
+    /// Text that is in memory.
+    #[cfg(feature = "fuzz")]
+    pub(in crate::cli::import) fn of_text(reader: Reader) -> Self {
+        let reader = Box::new(BufReader::with_capacity(BUFFER, TextReader::new(reader)));
+        let position = Arc::new(AtomicU64::new(0));
+        Self { source: Source::Stdin, reader, length: None, is_archive: false, position }
     }
 
     /// Number of bytes of the source that were read.
@@ -98,6 +123,20 @@ impl Input {
     pub(in crate::cli::import) fn failure(&self, problem: impl Display) -> Failure {
         Failure::new(format!("{}: {problem}", self.source))
     }
+
+    /// The first bytes, which are not consumed.
+    pub(in crate::cli::import) fn head(&mut self) -> Result<&[u8], Failure> {
+        let source = &self.source;
+        self.reader.fill_buf().map_err(|error| Failure::new(format!("{source}: {error}")))
+    }
+}
+
+/// Refuses an empty source, also a compressed one.
+fn require_content(source: &Source, head: &[u8]) -> Result<(), Failure> {
+    if head.is_empty() {
+        return Err(Failure::new(format!("{source} is empty; pass a file with users")));
+    }
+    Ok(())
 }
 
 /// Decrypts an archive.

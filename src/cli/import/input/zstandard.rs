@@ -7,7 +7,7 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, FrameHeaderError, ReadFrameHeaderError},
 };
 
-use super::compression::CompressedDataError;
+use super::error::CompressedDataError;
 
 /// The largest window in bytes, which is the limit of the zstd command, too.
 const MAXIMUM_WINDOW: u64 = 128 * 1024 * 1024;

@@ -22,10 +22,11 @@ fn zstandard(text: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
+type Compress = fn(&[u8]) -> Vec<u8>;
+
 #[sqlx::test]
 async fn gzip_and_zstandard_are_recognized_in_files_and_on_standard_input(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    type Compress = fn(&[u8]) -> Vec<u8>;
     let compressions: [(&str, Compress); 2] = [("gz", gzip), ("zst", zstandard)];
     for (name, compress) in compressions {
         let line = |number: usize| user(&format!("{name}{number}"), "v") + "\n";
@@ -38,6 +39,9 @@ async fn gzip_and_zstandard_are_recognized_in_files_and_on_standard_input(pool: 
         let output = import_bytes(&app, &compress(line(3).as_bytes()), &[]);
         assert_eq!(told(&results(&output)), [(1, "added", "")], "{output:?}");
         assert!(logs_in(&app, &format!("{name}2"), "v").await);
+        let csv = compress("\u{feff}login,value\nx,y\n".as_bytes());
+        let (_folder, path) = file_named(&format!("users.csv.{name}"), &csv);
+        assert_eq!(told(&import(&app, &path, &["--dry-run"]).1), [(2, "would_be_added", "")]);
     }
 }
 
@@ -52,6 +56,10 @@ async fn a_truncated_or_damaged_file_changes_nothing(pool: PgPool) {
         assert_refused(&app, &path, &[], " decompressed bytes; copy the file again");
         let (_folder, path) = file_named("users.jsonl.gz", &[&whole[..], b"marker"].concat());
         assert_refused(&app, &path, &[], "other data follows the ");
+    }
+    for empty in [gzip(b""), zstandard(b"")] {
+        let (_folder, path) = file_named("users.jsonl.gz", &empty);
+        assert_refused(&app, &path, &[], "is empty; pass a file with users");
     }
     let mut damaged = gzip(text.as_bytes());
     let middle = damaged.len() / 2;
@@ -96,7 +104,7 @@ async fn a_line_that_expands_to_many_megabytes_fails_alone(pool: PgPool) {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     writeln!(encoder, "{}", user("before", "v")).unwrap();
     for _ in 0..64 {
-        encoder.write_all(&[b'x'; 1024 * 1024]).unwrap();
+        encoder.write_all(&vec![b'x'; 1024 * 1024]).unwrap();
     }
     write!(encoder, "\n{}\n", user("after", "v")).unwrap();
     let compressed = encoder.finish().unwrap();

@@ -1,7 +1,11 @@
-//! What `import` reads besides plain JSON lines: compressed files and other encodings.
+//! What `import` reads besides plain JSON lines: CSV, compressed files, other encodings, and exports
+//! of other systems.
 
 mod compression;
+mod csv;
 mod encodings;
+mod exports;
+mod wrong_files;
 
 use std::{
     fs,
@@ -20,6 +24,12 @@ fn file_named(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
     let path = folder.path().join(name);
     fs::write(&path, content).unwrap();
     (folder, path)
+}
+
+/// A sample file of this folder.
+fn sample(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/commands");
+    folder.join("import_formats/samples").join(name)
 }
 
 /// Imports a file. Returns its exit code, the results in the order of their numbers, and the status.
@@ -68,6 +78,21 @@ fn with_bytes(mut command: std::process::Command, bytes: &[u8]) -> CommandOutput
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Runs `convert`, which needs neither settings nor a database.
+fn convert(path: &Path, more: &[&str]) -> CommandOutput {
+    let mut command = keeper(&[&["convert", path.to_str().unwrap()], more].concat());
+    command.env_remove("DATABASE_URL");
+    with_bytes(command, b"")
+}
+
+/// A user as `export` prints it.
+fn exported(app: &TestApp, name: &str) -> Value {
+    let lines = app.command(&["export"], "").assert_success();
+    let users = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut users = users.filter(|user| user["login_name"] == name);
+    users.next().unwrap()
 }
 
 /// The number of users.

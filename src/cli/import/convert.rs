@@ -1,0 +1,56 @@
+//! Converts an input into lines of the import format, without a database.
+
+use std::{ops::ControlFlow, process::ExitCode};
+
+use clap::Args;
+
+use super::{
+    entry::{Content, Entry},
+    format::InputArguments,
+    input::Input,
+    results::DroppedNames,
+};
+use crate::{
+    cli::output::{self, Failure},
+    domain::text::is_hidden_in_text,
+};
+
+/// The arguments of `convert`.
+#[derive(Args)]
+pub(in crate::cli) struct ConvertArguments {
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+/// Prints each entry as a line; on standard error, what is not converted.
+pub(in crate::cli) fn run(arguments: &ConvertArguments) -> Result<ExitCode, Failure> {
+    let format = arguments.input.format()?;
+    let input = Input::open_text(&arguments.input.source())?;
+    let mut dropped_names = DroppedNames::default();
+    let mut printed = Ok(());
+    let mut has_failures = false;
+    let read = format.read(input, &mut |entry| {
+        let Entry { number, name, content, dropped } = entry;
+        dropped_names.count(dropped);
+        let name = name.map(|name| format!(" ({})", name.replace(is_hidden_in_text, "\u{fffd}")));
+        let entry = format!("{} {number}{}", format.unit(), name.unwrap_or_default());
+        match content {
+            Content::Line(line) => {
+                printed = output::print_or_fail(String::from_utf8_lossy(&line));
+            }
+            Content::Invalid(problem) => {
+                has_failures = true;
+                let (field, reason) = (problem.field, problem.reason);
+                output::print_status(format_args!("{entry}: failed: {field} {reason}"));
+            }
+            Content::Skipped(reason) => {
+                output::print_status(format_args!("{entry}: skipped: {reason}"));
+            }
+            Content::None => {}
+        }
+        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    dropped_names.print();
+    printed.and(read)?;
+    Ok(if has_failures { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

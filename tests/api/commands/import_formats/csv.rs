@@ -1,0 +1,160 @@
+//! CSV.
+
+use std::fs;
+
+use data_encoding::HEXLOWER;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+
+use super::{
+    assert_refused, convert, exported, file_named, import, import_bytes, results, told, users,
+};
+use crate::{commands::import::logs_in, support::TestApp};
+
+const BCRYPT: &str = "$2b$08$abcdefghijklmnopqrstuubAvJmxpQuyV3jn7x.SUSPxe.DearCPe";
+
+#[sqlx::test]
+async fn csv_as_databases_and_spreadsheets_write_it_is_imported(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // CRLF, a byte order mark, quoted delimiters, quotes and line ends, and a formula.
+    let comma = format!(
+        "\u{feff}Username,Password,\"Password Hash\",Full Name,Disabled,ID\r\n\
+         ada,\"a, \"\"quoted\"\" value\",,Ada,no,\r\n\
+         \"multi\nline\",x,,,,\r\n\
+         formula,=1+1,,=cmd|' /C calc'!A0,,700\r\n\
+         \r\n\
+         grace,,{BCRYPT},\"Grace\r\n\tHopper\",yes,\r\n\
+         spaces,\"  kept  \",,Sp\u{e9}cial,FALSE,"
+    );
+    let (_folder, path) = file_named("users.csv", comma.as_bytes());
+    let (code, found, said) = import(&app, &path, &[]);
+    let expected = [
+        (2, "added", ""),
+        (3, "failed", "login_name"),
+        (5, "added", ""),
+        (7, "failed", "display_name"),
+        (9, "added", ""),
+    ];
+    assert_eq!((code, told(&found)), (1, expected.to_vec()), "{said}");
+    assert!(logs_in(&app, "ada", "a, \"quoted\" value").await);
+    assert!(logs_in(&app, "formula", "=1+1").await);
+    assert!(logs_in(&app, "spaces", "  kept  ").await && !logs_in(&app, "spaces", "kept").await);
+    assert_eq!(exported(&app, "formula")["display_name"], "=cmd|' /C calc'!A0");
+    assert!(!std::path::Path::new(&format!("{}.progress", path.display())).exists());
+}
+
+#[sqlx::test]
+async fn the_delimiter_is_that_of_the_header_or_of_an_argument(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (number, delimiter) in [",", ";", "\t"].into_iter().enumerate() {
+        let value = if delimiter == "\t" { "a b,c;d" } else { "a b" };
+        let text = format!("login{delimiter}value\nuser{number}{delimiter}{value}\n");
+        // The name of the file says what it is, and `-` needs the argument.
+        let (_folder, path) = file_named("users.tsv", text.as_bytes());
+        assert_eq!(import(&app, &path, &["--dry-run"]).0, 0, "{text}");
+        let output = import_bytes(&app, text.as_bytes(), &["--from", "csv"]);
+        assert_eq!(told(&results(&output)), [(2, "added", "")], "{output:?}");
+    }
+    for (name, value) in [("user0", "a b"), ("user1", "a b"), ("user2", "a b,c;d")] {
+        assert!(logs_in(&app, name, value).await, "{name}");
+    }
+    let (_folder, path) = file_named("users.csv", b"login;value,hash\nada;x,\n");
+    assert_refused(&app, &path, &[], "more than one of comma, semicolon and tab");
+    assert_refused(&app, &path, &["--delimiter", "semicolon"], "unknown column \"value,hash\"");
+    let mapped = ["--delimiter", "semicolon", "--column", "value=value,hash"];
+    assert_eq!(told(&import(&app, &path, &mapped).1), [(2, "added", "")]);
+    assert!(logs_in(&app, "ada", "x,").await);
+}
+
+#[sqlx::test]
+async fn a_wrong_header_is_refused_before_anything_is_imported(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (text, expected) in [
+        ("login,value,shoe size\nada,marker,40\n", "unknown column \"shoe size\"; pass `--column"),
+        ("login,value,Username\nada,marker,x\n", "two columns for login_name: \"login\" and"),
+        ("value,id\nmarker,1\n", "no column with the login name; name it `login_name`"),
+        ("marker1,marker2\nada,v\n", "no column with the login name"),
+        ("login,valid_to\nada,\n", "the column valid_to, but neither `value` nor `hash`"),
+        ("login,value\n", "has only a header; add a line for each user"),
+        ("\n\r\n", "has no header"),
+        ("login,\"value\n", "the record in line 1 does not end"),
+        ("login,value\nada,x\nbob,\"marker\nc,d\n", "the record in line 3 does not end"),
+    ] {
+        let (_folder, path) = file_named("users.csv", text.as_bytes());
+        assert_refused(&app, &path, &[], expected);
+    }
+    let (_folder, path) = file_named("users.csv", b"login,value\nada,x\n");
+    let missing = ["--column", "display_name=Full name"];
+    assert_refused(&app, &path, &missing, "no column \"Full name\", which an argument names");
+    let ignored = ["--ignore-column", "age"];
+    assert_refused(&app, &path, &ignored, "no column \"age\", which an argument names");
+    let wrong = ["--from", "json-lines", "--delimiter", "tab"];
+    assert_refused(&app, &path, &wrong, "--delimiter needs the format csv; add `--from csv`");
+    assert_eq!(users(&app).await, 3);
+}
+
+#[sqlx::test]
+async fn a_wrong_record_fails_alone_and_is_never_repeated(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = format!(
+        "login;value;id;admin;valid_to\n\
+         short;marker\n\
+         long;marker;;;;more\n\
+         \"a\"b;marker;;;\n\
+         number;marker;7a;;\n\
+         boolean;marker;;perhaps;\n\
+         moment;marker;;;tomorrow\n\
+         {};marker;;;\n\
+         ok;v;;;2090-01-01T00:00:00Z\n",
+        "x".repeat(70_000)
+    );
+    let (_folder, path) = file_named("users.csv", text.as_bytes());
+    let (code, found, said) = import(&app, &path, &[]);
+    let expected = [
+        (2, "failed", "line"),
+        (3, "failed", "line"),
+        (4, "failed", "line"),
+        (5, "failed", "id"),
+        (6, "failed", "administrator"),
+        (7, "failed", "credentials[0].valid_to"),
+        (8, "failed", "line"),
+        (9, "added", ""),
+    ];
+    assert_eq!((code, told(&found)), (1, expected.to_vec()), "{said}");
+    assert_eq!(found[0]["reason"], "has 2 fields, but the header has 5");
+    assert!(!format!("{found:?}{said}").contains("marker"));
+}
+
+#[sqlx::test]
+async fn an_import_of_csv_resumes_behind_the_last_complete_record(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = "login,value,name\na,v,\"two\nlines\"\nb,v,B\nc,v,C\n";
+    let (folder, path) = file_named("users.csv", text.as_bytes());
+    let checkpoint = folder.path().join("users.csv.progress");
+    let sha256 = HEXLOWER.encode(&Sha256::digest(text));
+    let write = |format: &str, lines: u64| {
+        let content = json!({"sha256": sha256, "format": format, "lines": lines});
+        fs::write(&checkpoint, content.to_string()).unwrap();
+    };
+    // Lines 2 and 3 are the first record.
+    write("CSV", 3);
+    let (code, found, said) = import(&app, &path, &[]);
+    assert_eq!((code, told(&found)), (0, vec![(4, "added", ""), (5, "added", "")]), "{said}");
+    assert!(said.contains("resuming after line 3") && !checkpoint.exists(), "{said}");
+    write("LDIF", 3);
+    let (code, found, said) = import(&app, &path, &[]);
+    assert_eq!((code, found.len()), (1, 0), "{said}");
+    assert!(said.contains("the earlier run read the file as LDIF"), "{said}");
+}
+
+#[test]
+fn csv_is_converted_without_a_database() {
+    let text = b"login,value,admin\nada,\"a\nb\",1\nbob,x\n";
+    let (_folder, path) = file_named("users.csv", text);
+    let output = convert(&path, &[]);
+    let line = r#"{"login_name":"ada","administrator":true,"credentials":[{"value":"a\nb"}]}"#;
+    assert_eq!((output.code, output.stdout.trim_end()), (1, line), "{output:?}");
+    let expected = "line 4: failed: line has 2 fields, but the header has 3";
+    assert!(output.stderr.contains(expected), "{output:?}");
+}
