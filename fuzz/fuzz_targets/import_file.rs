@@ -11,8 +11,15 @@ const MAXIMUM_LINE: usize = 64 * 1024;
 /// A reader has buffers of 64 KiB.
 const LIMITS: Limits = Limits { bytes_in_all: 1024 * 1024, ..Limits::PARSER };
 
+/// Compressed input may need a window of 128 MiB.
+const COMPRESSED: Limits = Limits { bytes_in_all: 256 * 1024 * 1024, ..Limits::PARSER };
+
 /// The start of an archive, whose passphrase comes from a terminal.
 const ARCHIVE: &[u8] = b"keeper-archive 1\n";
+
+/// The start of gzip, and the second to fourth byte of Zstandard.
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTANDARD: [&[u8]; 2] = [b"\xb5\x2f\xfd", b"\x2a\x4d\x18"];
 
 fuzz_target!(|input: (u8, u16, u8, &[u8])| {
     let (after, long_line, checkpoint, content) = input;
@@ -24,10 +31,16 @@ fuzz_target!(|input: (u8, u16, u8, &[u8])| {
         return;
     }
     let file = InputFile::new("import", &content);
+    let rest = content.get(1..).unwrap_or_default();
+    if content.starts_with(GZIP) || ZSTANDARD.iter().any(|magic| rest.starts_with(magic)) {
+        let _ = within(COMPRESSED, content.len(), || read_file(file.path(), 0));
+        return;
+    }
     let read = within(LIMITS, content.len(), || read_file(file.path(), 0));
     if let Ok((lines, position)) = &read {
+        assert_eq!(usize::try_from(*position), Ok(content.len()), "bytes are missing");
+        assert!(std::str::from_utf8(&content).is_ok(), "another encoding");
         let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
-        assert_eq!(usize::try_from(*position), Ok(text.len()), "bytes are missing");
         assert_eq!(lines, &expected(text), "other lines");
         let (rest, _) = read_file(file.path(), after.into()).expect("the rest of a readable file");
         let expected: Vec<_> = lines.iter().filter(|(number, _)| *number > after.into()).collect();
