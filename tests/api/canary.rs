@@ -312,6 +312,12 @@ fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<Str
     let passphrase = secret(number);
     let line = json!({"login_name": "imported", "credentials": [{"value": secret(number)}]});
     fs::write(file("users.jsonl"), line.to_string()).unwrap();
+    let (first, second) = (secret(number), secret(number));
+    let table = format!("username,password,id\ntable,\"{first}\",\nwrong,\"{second}\",x\n");
+    fs::write(file("users.csv"), table).unwrap();
+    fs::write(file("headless.csv"), format!("somebody,{}\n", secret(number))).unwrap();
+    let entry = format!("dn: uid=entry\nuid: entry\nuserPassword: {}\n", secret(number));
+    fs::write(file("users.ldif"), entry).unwrap();
     let outputs = [
         installation.run(&["user", "add", "another"], &secret(number)),
         installation.run(&["credential", "save", "--user", "paul"], &secret(number)),
@@ -325,13 +331,18 @@ fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<Str
         installation.run(&["ticket", "end"], &secret(number)),
         installation.run(&["application", "digest"], &secret(number)),
         installation.run(&["import", &file("users.jsonl")], ""),
+        installation.run(&["import", &file("users.csv")], ""),
+        installation.run(&["import", &file("headless.csv")], ""),
+        installation.run(&["import", "--from", "ldif", &file("users.ldif")], ""),
         installation.run(&["export", "--whole", &file("whole.keeper")], &passphrase),
         installation.run(&["import", &file("whole.keeper")], &secret(number)),
         installation.run(&["export"], ""),
         installation.run(&["rotate-key", "add"], ""),
         installation.run(&["audit", "verify"], ""),
     ];
-    fs::remove_file(file("users.jsonl")).unwrap();
+    for name in ["users.jsonl", "users.csv", "headless.csv", "users.ldif"] {
+        fs::remove_file(file(name)).unwrap();
+    }
     // The refusal of an unknown credential type repeats its name, which is not a secret.
     outputs.into_iter().filter(|text| !text.contains("is not a known credential type")).collect()
 }
