@@ -7,6 +7,7 @@
 mod connections;
 mod credential_types;
 mod descriptions;
+mod directory;
 mod durations;
 mod effective;
 mod environment;
@@ -25,6 +26,7 @@ mod validation;
 pub(crate) use self::{
     connections::ConnectionSettings,
     descriptions::{SettingDescription, describe_settings},
+    directory::{DirectoryEncryption, DirectorySettings},
     environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
     master_keys::MasterKeySettings,
@@ -36,5 +38,7 @@ pub use self::{
     sections::Settings,
 };
 
+#[cfg(test)]
+mod directory_tests;
 #[cfg(test)]
 mod tests;

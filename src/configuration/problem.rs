@@ -11,7 +11,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+    /// A problem of a setting.
+    pub(crate) fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { setting: setting.into(), reason: reason.into() }
     }
 }

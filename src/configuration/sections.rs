@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     credential_types::TypeSettings,
+    directory::DirectorySettings,
     http::{ADDRESS, HttpSettings},
     issuers::IssuerSettings,
     master_keys::MasterKeySettings,
@@ -24,6 +25,8 @@ pub struct Settings {
     pub(crate) database: DatabaseSettings,
     pub(crate) keyring_file: Option<PathBuf>,
     pub(crate) master_keys: MasterKeySettings,
+    /// `None`: the installation has no directory.
+    pub(crate) directory: Option<DirectorySettings>,
     pub(crate) authentication: AuthenticationSettings,
     pub(crate) attempts: AttemptSettings,
     /// The period of audit anchors. Zero: disabled.
@@ -209,6 +212,7 @@ impl Settings {
             database: DatabaseSettings::take(reader),
             keyring_file: reader.secret_file("keyring.file"),
             master_keys: MasterKeySettings::take(reader),
+            directory: DirectorySettings::take(reader),
             authentication: AuthenticationSettings::take(reader),
             attempts: AttemptSettings {
                 before_delay: reader.get("attempts.before_delay"),

@@ -99,6 +99,7 @@ impl Settings {
         problems.extend(self.http.connections.problems());
         problems.extend(self.attempt_problems());
         problems.extend(self.answer_problem());
+        problems.extend(self.directory_problem());
         problems.extend(self.hashing_problems());
         problems.extend(self.network_problems());
         problems.extend(self.type_problems());
@@ -193,6 +194,19 @@ impl Settings {
                 "http.answer_timeout_seconds",
                 "must be greater than 2 * database.acquire_timeout_seconds + \
                  hashing.deadline_seconds + database.lock_timeout_seconds",
+            )
+        })
+    }
+
+    /// A search must time out by itself, so that the response says that the directory is slow.
+    fn directory_problem(&self) -> Option<Problem> {
+        let directory = self.directory.as_ref()?;
+        let longest = directory.connect_timeout + directory.search_timeout;
+        (self.http.answer_timeout <= longest).then(|| {
+            Problem::new(
+                "directory.search_timeout_seconds",
+                "directory.connect_timeout_seconds + directory.search_timeout_seconds must be less \
+                 than http.answer_timeout_seconds",
             )
         })
     }
