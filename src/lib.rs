@@ -7,6 +7,7 @@
 //! | `http` | the HTTP API; the only module that uses the web framework |
 //! | `service` | use cases and transactions |
 //! | `storage`, `key_sets` | SQL; the HTTP client of OpenID key sets |
+//! | `directory` | the LDAP client of a directory |
 //! | `key_wrapping` | the master keys of a wrapped keyring: transit engines and PKCS#11 tokens |
 //! | `security` | cryptography |
 //! | `domain` | types and rules without I/O |
@@ -19,6 +20,7 @@
 mod cli;
 mod clock;
 mod configuration;
+mod directory;
 mod domain;
 mod http;
 mod key_sets;
@@ -44,8 +46,9 @@ pub mod bench_support {
 #[cfg(feature = "fuzz")]
 pub mod fuzz_support {
     pub use crate::{
-        cli::fuzz_support::*, configuration::fuzz_support::*, domain::fuzz_support::*,
-        http::fuzz_support::*, security::fuzz_support::*, storage::fuzz_support::*,
+        cli::fuzz_support::*, configuration::fuzz_support::*, directory::fuzz_support::*,
+        domain::fuzz_support::*, http::fuzz_support::*, security::fuzz_support::*,
+        storage::fuzz_support::*,
     };
 
     /// True for a valid log filter.

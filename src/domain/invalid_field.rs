@@ -80,6 +80,9 @@ reasons! {
     UnknownType => "field-unknown-type", "is not a known credential type";
     Ticket => "field-ticket", "is a ticket, which cannot be saved";
     TypeNotForUser => "field-type-not-for-user", "is not available to users of this type";
+    NoChoice => "field-no-choice", "is a credential type whose values are not chosen from a directory";
+    TooManyMatches(limit: usize = 1000) => "field-too-many-matches",
+        "matches more than {0} entries of the directory; make it narrower";
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
     UnknownApplication => "field-unknown-application", "is not a known application";

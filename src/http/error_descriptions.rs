@@ -113,6 +113,9 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::KeyUnavailable => {
             "A sealing key is not in the keyring, or an issuer's key set cannot be fetched."
         }
+        ErrorKind::DirectoryUnavailable => {
+            "The directory (`directory.url`) does not respond, or refuses the account of the service. See the log."
+        }
         ErrorKind::ShuttingDown => "The instance is shutting down.",
         ErrorKind::OutcomeUnknown => {
             "The response of the database was lost or timed out. The request can be repeated."

@@ -54,6 +54,7 @@ pub(in crate::http) enum ErrorKind {
     },
     DatabaseUnavailable,
     KeyUnavailable,
+    DirectoryUnavailable,
     ShuttingDown,
     OutcomeUnknown,
     Internal,
@@ -137,6 +138,7 @@ error_table! {
     Overloaded { retry_after: RETRY_SOON } => SERVICE_UNAVAILABLE, UNAVAILABLE, "overloaded";
     DatabaseUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "database_unavailable";
     KeyUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "key_unavailable";
+    DirectoryUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "directory_unavailable";
     ShuttingDown => SERVICE_UNAVAILABLE, UNAVAILABLE, "shutting_down";
     OutcomeUnknown => SERVICE_UNAVAILABLE, UNAVAILABLE, "outcome_unknown";
     Internal => INTERNAL_SERVER_ERROR, INTERNAL, "internal";

@@ -23,7 +23,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 /// The cryptographic provider. It prefers the hybrid key exchange with ML-KEM, so that recorded
 /// connections stay secret when quantum computers break X25519.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     Arc::new(CryptoProvider {
         kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],

@@ -1,0 +1,235 @@
+//! Opens connections to the server: TCP, TLS, bind.
+
+use std::{
+    fs, io,
+    net::IpAddr,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex as TrialLock};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, pki_types::ServerName},
+};
+
+use super::{
+    connection::{Connection, describe},
+    error::{DirectoryError, RETRY_REFUSED},
+    message::{self, START_TLS},
+    metrics::DirectoryMetrics,
+    options::{Encryption, ServerOptions},
+    relay::{self, Fault, ReadError, ServerStream},
+    result_code,
+};
+use crate::{log_events::alarm, security::secret_file};
+
+/// A connection that was idle for longer is closed. Servers close idle connections, too.
+const MAXIMUM_IDLE: Duration = Duration::from_mins(1);
+
+/// Opens connections, and checks them before reuse.
+pub(super) struct Connector {
+    options: ServerOptions,
+    /// `None` without encryption.
+    tls: Option<Arc<ClientConfig>>,
+    metrics: Arc<DirectoryMetrics>,
+    /// Held while a password is tried for the first time, so that concurrent connections do not send
+    /// a wrong one several times.
+    trial: TrialLock<()>,
+    accepted: Mutex<Option<FileVersion>>,
+    refused: Mutex<Option<RefusedPassword>>,
+}
+
+/// A password file that the server refused, and when.
+#[derive(Debug)]
+struct RefusedPassword {
+    file: FileVersion,
+    at: Instant,
+}
+
+/// What changes when a file is replaced or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileVersion {
+    inode: u64,
+    modified: Option<SystemTime>,
+}
+
+impl FileVersion {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self { inode: metadata.ino(), modified: metadata.modified().ok() })
+    }
+}
+
+impl Connector {
+    /// A connector for the server.
+    pub(super) fn new(
+        options: ServerOptions,
+        tls: Option<Arc<ClientConfig>>,
+        metrics: Arc<DirectoryMetrics>,
+    ) -> Self {
+        Self {
+            options,
+            tls,
+            metrics,
+            trial: TrialLock::default(),
+            accepted: Mutex::default(),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// Opens a connection and binds, within the time limit.
+    pub(super) async fn open(&self) -> Result<Connection, DirectoryError> {
+        let opened = tokio::time::timeout(self.options.connect_timeout, self.connect_and_bind());
+        opened.await.unwrap_or(Err(DirectoryError::TimedOut))
+    }
+
+    async fn connect_and_bind(&self) -> Result<Connection, DirectoryError> {
+        let file = FileVersion::of(&self.options.password_file);
+        let is_accepted = file.is_some() && *lock(&self.accepted) == file;
+        let _trial = if is_accepted { None } else { Some(self.trial.lock().await) };
+        if self.is_suspended(file) {
+            return Err(DirectoryError::BindSuspended);
+        }
+        // The service reads the file for each connection, so an agent may replace it. An empty one
+        // is refused: a bind without a password succeeds without authentication (RFC 4513, 5.1.2).
+        let password = secret_file::read(&self.options.password_file);
+        let password = password.map_err(DirectoryError::Password)?;
+        let address = (self.options.host.as_str(), self.options.port);
+        let stream = TcpStream::connect(address).await.map_err(DirectoryError::Unreachable)?;
+        // Requests are small, and each waits for its answer.
+        stream.set_nodelay(true).map_err(DirectoryError::System)?;
+        let stream = self.protect(stream).await?;
+        let (near, fault) = relay::start(stream).map_err(DirectoryError::System)?;
+        let connection = attach(near, fault).await?;
+        self.bind(connection, &password, file).await
+    }
+
+    /// Negotiates TLS.
+    async fn protect(
+        &self,
+        mut stream: TcpStream,
+    ) -> Result<Box<dyn ServerStream>, DirectoryError> {
+        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        if self.options.encryption == Encryption::StartTls {
+            start_tls(&mut stream).await?;
+        }
+        let name = server_name(&self.options.host)?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector.connect(name, stream).await.map_err(DirectoryError::Tls)?;
+        Ok(Box::new(stream))
+    }
+
+    async fn bind(
+        &self,
+        mut connection: Connection,
+        password: &str,
+        file: Option<FileVersion>,
+    ) -> Result<Connection, DirectoryError> {
+        let password = password.trim_end_matches(['\r', '\n']);
+        let bound = connection.bind(&self.options.bind_dn, password).await?;
+        match bound {
+            result_code::SUCCESS => {
+                self.metrics.set_bind_refused(false);
+                *lock(&self.accepted) = file;
+                *lock(&self.refused) = None;
+                Ok(connection)
+            }
+            result_code::INVALID_CREDENTIALS => {
+                self.suspend(file);
+                Err(DirectoryError::BindRefused)
+            }
+            result_code::REFERRAL => Err(DirectoryError::Referral),
+            code => Err(DirectoryError::BindFailed(code)),
+        }
+    }
+
+    fn is_suspended(&self, file: Option<FileVersion>) -> bool {
+        let is_same = |refused: &RefusedPassword| {
+            Some(refused.file) == file && refused.at.elapsed() < RETRY_REFUSED
+        };
+        lock(&self.refused).as_ref().is_some_and(is_same)
+    }
+
+    fn suspend(&self, file: Option<FileVersion>) {
+        alarm!(
+            directory.bind_dn = self.options.bind_dn,
+            "the directory refused the password of the service; correct directory.bind_dn or \
+             directory.password_file"
+        );
+        self.metrics.set_bind_refused(true);
+        *lock(&self.accepted) = None;
+        *lock(&self.refused) = file.map(|file| RefusedPassword { file, at: Instant::now() });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Attaches `ldap3` to the near end of the relay.
+async fn attach(
+    near: std::os::unix::net::UnixStream,
+    fault: Fault,
+) -> Result<Connection, DirectoryError> {
+    let system = |error| DirectoryError::System(io::Error::other(error));
+    let url = url::Url::parse("ldapi:///").map_err(system)?;
+    let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(near));
+    let opened = LdapConnAsync::from_url_with_settings(settings, &url).await;
+    let (driver, ldap) = opened.map_err(|error| describe(&error, &fault))?;
+    // It ends when the handle is dropped or the relay closes. Its error reaches the handle, too.
+    tokio::spawn(async move { drop(driver.drive().await) });
+    Ok(Connection::new(ldap, fault))
+}
+
+/// Asks the server for TLS. Bytes that follow the answer are read as TLS, so that nobody can insert
+/// answers before the negotiation.
+async fn start_tls(stream: &mut TcpStream) -> Result<(), DirectoryError> {
+    stream.write_all(START_TLS).await.map_err(DirectoryError::Unreachable)?;
+    let answer = relay::read_message(stream).await.map_err(|error| match error {
+        ReadError::Message(error) => DirectoryError::InvalidMessage(error),
+        ReadError::Io(error) => DirectoryError::Unreachable(error),
+    })?;
+    let answer = answer.ok_or(DirectoryError::Closed)?;
+    match message::start_tls_result(&answer).map_err(DirectoryError::InvalidMessage)? {
+        result_code::SUCCESS => Ok(()),
+        code => Err(DirectoryError::StartTlsRefused(code)),
+    }
+}
+
+/// The name that the certificate must have.
+fn server_name(host: &str) -> Result<ServerName<'static>, DirectoryError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(ServerName::from(address));
+    }
+    let invalid = |error| DirectoryError::Tls(io::Error::other(error));
+    ServerName::try_from(host.to_owned()).map_err(invalid)
+}
+
+impl Manager for Connector {
+    type Type = Connection;
+    type Error = DirectoryError;
+
+    async fn create(&self) -> Result<Connection, DirectoryError> {
+        // Boxed: this rare branch is much larger than the rest of the future.
+        Box::pin(self.open()).await
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<DirectoryError> {
+        if !connection.is_reusable() {
+            return Err(RecycleError::message("it is closed, or a search was not finished"));
+        }
+        if metrics.last_used() > MAXIMUM_IDLE {
+            return Err(RecycleError::message("it was idle for too long"));
+        }
+        Ok(())
+    }
+}
