@@ -139,7 +139,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Passwords(command) => passwords::run(&command),
             Command::Application(command) => application::run(&command),
             Command::Config(command) => config::run(&command),
-            Command::Doctor => doctor::run(format).await,
+            Command::Doctor => Box::pin(doctor::run(format)).await,
             Command::Openapi => openapi::run(),
             Command::Reference(arguments) => reference::run(&arguments, Arguments::command()),
             Command::Manual(arguments) => manual::run(&arguments, Arguments::command()),

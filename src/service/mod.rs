@@ -9,6 +9,7 @@ mod connection;
 pub(crate) mod audit;
 pub(crate) mod authentication;
 pub(crate) mod credentials;
+pub(crate) mod directory;
 pub(crate) mod errors;
 mod handle;
 pub(crate) mod import;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     authentication::{authenticator::Authenticator, tokens::Tokens},
     credentials::{passwords::Passwords, saving::Credentials},
+    directory::search::DirectorySearch,
     operations::instance::Instance,
     sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
     throttling::lockouts::Lockouts,
@@ -18,6 +19,7 @@ pub(crate) struct Services {
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) directory: Arc<UserDirectory>,
+    pub(crate) directory_search: Arc<DirectorySearch>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) ticket_logins: Arc<TicketLogins>,
@@ -47,6 +49,7 @@ capabilities! {
     Credentials: credentials,
     Passwords: passwords,
     UserDirectory: directory,
+    DirectorySearch: directory_search,
     Users: users,
     Sessions: sessions,
     Tickets: ticket_logins.tickets,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    directory::open_directory,
     error::StartError,
     memory,
     options::{access_tokens, attempt_limits, enabled_schemes, lifetimes, load_issuers},
@@ -29,6 +30,7 @@ use crate::{
             passwords::Passwords, rehashing::Rehashing, saving::Credentials,
             writer::CredentialWriter,
         },
+        directory::search::DirectorySearch,
         import::{bulk::BulkImport, export::Export, users::UserImport},
         keys::rotation::KeyRotation,
         operations::{
@@ -91,12 +93,13 @@ pub(crate) fn build(
     let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types)?.into();
     let saving = Saving::new(&parts, settings, &issuers);
     let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers))?;
+    let directory_search = open_directory(settings)?;
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let limits = attempt_limits(settings);
     Ok(Components {
         administration: administration(&parts, &saving, limits),
         background: background(&parts),
-        services: services(&parts, settings, saving, authentication, memory_ceiling_kib),
+        services: services(&parts, settings, saving, authentication, directory_search),
         memory_ceiling_kib,
         reloads: parts.reloads,
         issuers,
@@ -230,7 +233,7 @@ fn services(
     settings: &Settings,
     saving: Saving,
     authentication: Authentication,
-    memory_ceiling_kib: u64,
+    directory_search: Arc<DirectorySearch>,
 ) -> Services {
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let credentials = Arc::new(Credentials {
@@ -287,8 +290,10 @@ fn services(
             hashing: parts.hashing(),
             keyring: parts.keyring(),
             reloads: Arc::clone(&parts.reloads),
-            memory_ceiling_kib,
+            directory: Arc::clone(&directory_search),
+            memory_ceiling_kib: memory::ceiling_kib(parts.hashing.capacity(), settings),
         }),
+        directory_search,
     }
 }
 

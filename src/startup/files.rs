@@ -4,6 +4,7 @@ use std::{fs::File, io, path::Path};
 
 use super::{
     database_files::read_password,
+    directory::problems_of_directory,
     keyring_file::{SETTING, mismatch},
     options::load_issuers,
     tls::problems_of_certificates,
@@ -35,6 +36,7 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     problems.extend(problems_of_certificates(settings));
     problems.extend(problems_of_keyring(settings));
     problems.extend(problems_of_master_keys(&settings.master_keys));
+    problems.extend(settings.directory.as_ref().map(problems_of_directory).unwrap_or_default());
     problems
 }
 

@@ -6,6 +6,7 @@ mod database;
 mod database_files;
 mod database_roles;
 mod descriptors;
+mod directory;
 mod error;
 mod files;
 mod initial_users;
@@ -39,6 +40,7 @@ pub(crate) use self::{
         RoleInspection, RoleInspections, inspect_roles, require_privileges, summary,
         warn_about_role,
     },
+    directory::check_directory,
     files::problems_of_files,
     initial_users::add_initial_user,
     keyring::open_keyring,

@@ -25,6 +25,7 @@ mod database_roles;
 mod database_state;
 mod deployment;
 mod descriptions;
+mod directory;
 mod documents;
 mod formats;
 mod fuzzing;

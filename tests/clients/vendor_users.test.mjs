@@ -134,6 +134,15 @@ test("the credential types of a user type are all types", async () => {
   assert.equal(systemTypes[0].valueControl, CredentialControlType.Password);
 });
 
+test("without a directory there is one group without users", async () => {
+  const [group, ...more] = await agent(asAdmin).findCredentialsGroupsAsync("ActiveDirectory", "dom");
+  assert.deepEqual([group.name, group.displayName, more], ["", "", []]);
+  const found = await agent(asAdmin).findCredentialUsersAsync("ActiveDirectory", "ol");
+  assert.deepEqual([found.headings, found.users], [[], []]);
+  const inGroup = await agent(asAdmin).getCredentialUsersInGroupAsync("ActiveDirectory", group.name);
+  assert.deepEqual([inGroup.headings, inGroup.users], [[], []]);
+});
+
 test("an administrator sets passwords by id and by name", async () => {
   const user = await createUser();
   assert.equal(await agent(asAdmin).setPasswordAsync(user.id, "set by id"), true);

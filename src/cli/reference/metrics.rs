@@ -8,7 +8,13 @@ use crate::{
     domain::stored_credential::HashParameters,
     http,
     security::hashing::{HashingEngine, HashingOptions},
-    service::operations::{metrics::encode_metrics, reload_metrics::ReloadMetrics},
+    service::{
+        directory::search::DirectorySearch,
+        operations::{
+            metrics::{MetricSources, encode_metrics},
+            reload_metrics::ReloadMetrics,
+        },
+    },
     storage::ConnectionCounts,
 };
 
@@ -18,7 +24,11 @@ const INTRODUCTION: &str = "\
     `_count`.";
 
 /// Labels with their values. A family without samples does not show its labels.
-const LABELS: [(&str, &str); 5] = [
+const LABELS: [(&str, &str); 6] = [
+    (
+        "keeper_directory_searches",
+        "`outcome`: `success`, `unreachable`, `timed_out`, `busy`, `tls_failed`, `bind_failed`, `search_refused`, `not_found`, `too_many_entries`, `invalid_message` or `failed`",
+    ),
     ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
     ("keeper_http_certificate_expiry_timestamp_seconds", "`listener`: `http` or `operations`"),
     ("keeper_keyring_key", "`key`: key id; `state`: `writing`, `readable` or `retired`"),
@@ -43,14 +53,15 @@ pub(super) fn document() -> Result<String, Failure> {
         verified_lifetime: Duration::ZERO,
     })?;
     let counts = ConnectionCounts { open: 0, idle: 0, maximum: 0 };
-    let text = encode_metrics(
-        &engine,
-        counts,
-        None,
-        &ReloadMetrics::default(),
-        0,
-        http::register_idle_metrics,
-    )?;
+    let sources = MetricSources {
+        hashing: &engine,
+        connections: counts,
+        keyring: None,
+        reloads: &ReloadMetrics::default(),
+        directory: &DirectorySearch::default(),
+        memory_ceiling_kib: 0,
+    };
+    let text = encode_metrics(&sources, http::register_idle_metrics)?;
     engine.close();
     let mut document = Document::new("Metrics", INTRODUCTION);
     document.section("All metrics");

@@ -4,9 +4,13 @@ use std::{fmt, sync::Arc};
 
 use prometheus_client::registry::Registry;
 
-use super::{metrics::encode_metrics, reload_metrics::ReloadMetrics};
+use super::{
+    metrics::{MetricSources, encode_metrics},
+    reload_metrics::ReloadMetrics,
+};
 use crate::{
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
+    service::directory::search::DirectorySearch,
     storage::{self, Database, StorageError},
 };
 
@@ -25,6 +29,7 @@ pub(crate) struct Instance {
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) keyring: KeyringHandle,
     pub(crate) reloads: Arc<ReloadMetrics>,
+    pub(crate) directory: Arc<DirectorySearch>,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
 }
@@ -51,15 +56,15 @@ impl Instance {
         &self,
         register_http: impl FnOnce(&mut Registry),
     ) -> Result<String, fmt::Error> {
-        let counts = self.database.counts();
         let keyring = self.keyring.current();
-        encode_metrics(
-            &self.hashing,
-            counts,
-            Some(&keyring),
-            &self.reloads,
-            self.memory_ceiling_kib,
-            register_http,
-        )
+        let sources = MetricSources {
+            hashing: &self.hashing,
+            connections: self.database.counts(),
+            keyring: Some(&keyring),
+            reloads: &self.reloads,
+            directory: &self.directory,
+            memory_ceiling_kib: self.memory_ceiling_kib,
+        };
+        encode_metrics(&sources, register_http)
     }
 }

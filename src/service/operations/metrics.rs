@@ -14,11 +14,23 @@ use prometheus_client::{
 use super::reload_metrics::ReloadMetrics;
 use crate::{
     security::{hashing::HashingEngine, keyring::Keyring},
+    service::directory::search::DirectorySearch,
     storage::ConnectionCounts,
 };
 
 /// The prefix of every metric.
 const PREFIX: &str = "keeper";
+
+/// The sources of the metrics of an instance.
+pub(crate) struct MetricSources<'sources> {
+    pub(crate) hashing: &'sources HashingEngine,
+    pub(crate) connections: ConnectionCounts,
+    pub(crate) keyring: Option<&'sources Keyring>,
+    pub(crate) reloads: &'sources ReloadMetrics,
+    pub(crate) directory: &'sources DirectorySearch,
+    /// The maximum memory of the process, in KiB.
+    pub(crate) memory_ceiling_kib: u64,
+}
 
 /// Encodes all metrics in the text format of `OpenMetrics`, which Prometheus reads. `register_http`
 /// adds the metrics of HTTP.
@@ -26,18 +38,17 @@ const PREFIX: &str = "keeper";
 /// # Errors
 /// Never in practice: writing to a string does not fail.
 pub(crate) fn encode_metrics(
-    hashing: &HashingEngine,
-    connections: ConnectionCounts,
-    keyring: Option<&Keyring>,
-    reloads: &ReloadMetrics,
-    memory_ceiling_kib: u64,
+    sources: &MetricSources<'_>,
     register_http: impl FnOnce(&mut Registry),
 ) -> Result<String, fmt::Error> {
+    let MetricSources { hashing, connections, keyring, reloads, directory, memory_ceiling_kib } =
+        *sources;
     let mut registry = Registry::with_prefix(PREFIX);
     hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
     register_database(registry.sub_registry_with_prefix("database"), connections);
     registry.register("keyring_key", "1 for each key of the keyring in use", key_gauges(keyring));
     reloads.register(&mut registry);
+    directory.register_metrics(registry.sub_registry_with_prefix("directory"));
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [

@@ -18,7 +18,9 @@ mod issuer;
 mod key_server;
 mod open_bao;
 mod private_server;
+mod raw_directory;
 mod server;
+mod slapd;
 mod soft_hsm;
 mod test_app;
 
@@ -34,7 +36,9 @@ pub(crate) use self::{
     key_server::KeyServer,
     open_bao::OpenBao,
     private_server::PrivateServer,
+    raw_directory::{BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, result},
     server::{Server, free_address, started},
+    slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},
     test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, password_of},
 };

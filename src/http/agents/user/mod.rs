@@ -3,6 +3,7 @@
 pub(in crate::http) mod change_password;
 pub(in crate::http) mod credential_types;
 pub(in crate::http) mod delete_credential;
+pub(in crate::http) mod directory;
 pub(in crate::http) mod get_access_token;
 pub(in crate::http) mod get_user;
 pub(in crate::http) mod retire_user;

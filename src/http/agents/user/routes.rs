@@ -1,8 +1,8 @@
 //! The calls of the User agent, as part of the route table.
 
 use super::{
-    change_password, credential_types, delete_credential, get_access_token, get_user, retire_user,
-    save_credential, save_user, set_password, validity,
+    change_password, credential_types, delete_credential, directory, get_access_token, get_user,
+    retire_user, save_credential, save_user, set_password, validity,
 };
 use crate::http::route::{Route, route_table};
 
@@ -18,6 +18,9 @@ fn credentials() -> Vec<Route> {
         POST "DeleteCredential" Agent delete_credential::{delete_credential, operation};
         POST "GetCredentialTypes" Agent credential_types::{credential_types, operation};
         POST "GetCredentialTypesForUserType" Agent credential_types::{for_user_type, for_user_type_operation};
+        POST "FindCredentialsGroups" Agent directory::{find_groups, find_groups_operation};
+        POST "FindCredentialUsers" Agent directory::{find_users, find_users_operation};
+        POST "GetCredentialUsersInGroup" Agent directory::{users_in_group, users_in_group_operation};
         POST "GetAccessToken" Agent get_access_token::{get_access_token, operation};
     }
 }

@@ -33,7 +33,7 @@ fn empty_request(_: i32, _: &str) -> (String, Value) {
 }
 
 /// Every call of the agent. Other tests cover the content of its answers.
-const CALLS: [(&str, Callers, Request); 29] = [
+const CALLS: [(&str, Callers, Request); 32] = [
     ("SaveCredential", Callers::CredentialOwner, |id, name| {
         (String::new(), json!({"UserId": id, "Credential": {"Value": password_of(name)}}))
     }),
@@ -43,6 +43,15 @@ const CALLS: [(&str, Callers, Request); 29] = [
     ("GetCredentialTypes", Callers::AnyUser, empty_request),
     ("GetCredentialTypesForUserType", Callers::AnyUser, |_, _| {
         (String::new(), json!({"UserType": "InternalAssociate"}))
+    }),
+    ("FindCredentialsGroups", Callers::Administrators, |_, _| {
+        (String::new(), json!({"Type": "ActiveDirectory", "SearchString": ""}))
+    }),
+    ("FindCredentialUsers", Callers::Administrators, |_, _| {
+        (String::new(), json!({"Type": "ActiveDirectory", "SearchString": ""}))
+    }),
+    ("GetCredentialUsersInGroup", Callers::Administrators, |_, _| {
+        (String::new(), json!({"Type": "ActiveDirectory", "GroupName": "g"}))
     }),
     ("GetAccessToken", Callers::AnyUser, empty_request),
     ("SetPassword", Callers::Administrators, |id, name| {
