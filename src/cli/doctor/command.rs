@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     certificates::check_certificates,
+    directory::check_directory,
     environment::check_environment,
     finding::{Finding, Verdict},
     settings::check_settings,
@@ -20,6 +21,9 @@ pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
     let mut findings = check_settings(&settings);
     findings.extend(check_certificates(&settings));
+    if let Some(directory) = &settings.directory {
+        findings.extend(check_directory(directory).await);
+    }
     findings.extend(check_environment(settings).await);
     let row = |finding: &Finding| {
         let (verdict, next_step) = match &finding.verdict {

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod command;
+mod directory;
 mod environment;
 mod finding;
 mod roles;
