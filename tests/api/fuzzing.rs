@@ -32,6 +32,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("tokens", &["access_token", "issuer_token"]),
     ("settings", &["settings_file", "settings_variables", "log_filter"]),
     ("database URLs", &["database_url"]),
+    ("messages, SIDs and filters of a directory", &["directory"]),
     ("login names", &["login_name"]),
     ("hosts and origins", &["origins"]),
     ("access control lists", &["secret_file_acl"]),
