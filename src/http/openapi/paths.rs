@@ -153,8 +153,7 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
         ErrorKind::DatabaseUnavailable,
         ErrorKind::ShuttingDown,
     ];
-    let has_parameters = !(operation.query.is_empty() && operation.parameters.is_empty());
-    if operation.body.is_some() || operation.is_soap || has_parameters {
+    if operation.body.is_some() || operation.is_soap || !operation.query.is_empty() {
         kinds.extend(ErrorKind::of_bodies());
     }
     if route.access != Access::Anybody {
