@@ -115,7 +115,7 @@ async fn save(
     display_value: Option<String>,
     validity: Option<Validity>,
 ) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credential = UncheckedCredential {
         type_name: target.credential_type,
         value: Some(read_secret("Value")?),
@@ -143,7 +143,7 @@ fn validity(from: Option<&str>, to: Option<&str>) -> Result<Option<Validity>, In
 }
 
 async fn list(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(&services.directory, user).await?;
+    let user = command_context::find_user(&services.users.directory, user).await?;
     let credentials = services.credentials.list(user.user_id).await?;
     print(format, &credentials)?;
     Ok(ExitCode::SUCCESS)
@@ -196,7 +196,7 @@ fn row(summary: &CredentialSummary) -> [Value; 13] {
 }
 
 async fn delete(services: &Services, target: Target) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credential_type = credential_type(&services.credentials, &target)?;
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
@@ -205,7 +205,7 @@ async fn delete(services: &Services, target: Target) -> Result<ExitCode, Failure
 }
 
 async fn attempts(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(&services.directory, user).await?;
+    let user = command_context::find_user(&services.users.directory, user).await?;
     let listed = services.lockouts.list(Actor::Command, user.user_id).await?.unwrap_or_default();
     let row = |failed: &FailedAttempts| {
         let next = failed.next_allowed_at.map_or(Value::Null, timestamp);
@@ -217,7 +217,7 @@ async fn attempts(services: &Services, user: &str, format: Format) -> Result<Exi
 }
 
 async fn unlock(services: &Services, target: Target) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let has_type = target.credential_type.is_some();
     let only = has_type.then(|| credential_type(&services.credentials, &target)).transpose()?;
     let client_info = command_context::client_info();
@@ -229,7 +229,7 @@ async fn unlock(services: &Services, target: Target) -> Result<ExitCode, Failure
 }
 
 async fn verify(services: &Services, target: &Target) -> Result<ExitCode, Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credential_type = credential_type(&services.credentials, target)?;
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
     let is_match = services.credentials.verify(user.user_id, credential_type, &value).await?;

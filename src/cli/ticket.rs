@@ -45,11 +45,11 @@ pub(super) enum Command {
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
-    let Services { directory, ticket_logins, .. } = command_context::open().await?.services;
+    let Services { users, ticket_logins, .. } = command_context::open().await?.services;
     let tickets = &ticket_logins.tickets;
     match command {
         Command::Issue { user } => {
-            let user = command_context::find_user(&directory, &user).await?;
+            let user = command_context::find_user(&users.directory, &user).await?;
             let client_info = command_context::client_info();
             let issued =
                 tickets.issue_for(command_context::change_context(&client_info), &user).await?;
@@ -57,7 +57,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             Ok(ExitCode::SUCCESS)
         }
         Command::List { user } => {
-            let user = command_context::find_user(&directory, &user).await?;
+            let user = command_context::find_user(&users.directory, &user).await?;
             let listed = tickets.list(Actor::Command, user.user_id, clock::now()).await?;
             let listed = listed.unwrap_or_default();
             let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
@@ -65,7 +65,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             Ok(ExitCode::SUCCESS)
         }
         Command::Revoke { user: Some(user) } => {
-            let user = command_context::find_user(&directory, &user).await?;
+            let user = command_context::find_user(&users.directory, &user).await?;
             let client_info = command_context::client_info();
             let ended = tickets
                 .end_all(command_context::change_context(&client_info), user.user_id)

@@ -133,7 +133,7 @@ async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure
 }
 
 async fn change(services: &Services, target: &Target, change: SaveUser) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let command = SaveUser { user_id: Some(user.user_id), ..change };
     let client_info = command_context::client_info();
     services.users.save(command_context::change_context(&client_info), command).await?;
@@ -142,7 +142,7 @@ async fn change(services: &Services, target: &Target, change: SaveUser) -> Resul
 }
 
 async fn delete(services: &Services, target: &Target) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
     services.users.delete(context, &UserReference::Id(user.user_id), None).await?;
@@ -169,7 +169,8 @@ fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
 async fn list(services: &Services, format: Format) -> Result<(), Failure> {
     let mut users: Vec<User> = Vec::new();
     loop {
-        let page = services.directory.list_after(users.last().map(|user| user.user_id)).await?;
+        let page =
+            services.users.directory.list_after(users.last().map(|user| user.user_id)).await?;
         if page.is_empty() {
             break;
         }
@@ -179,7 +180,7 @@ async fn list(services: &Services, format: Format) -> Result<(), Failure> {
 }
 
 async fn show(services: &Services, target: &Target, format: Format) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.directory, &target.user).await?;
+    let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credentials = services.credentials.list(user.user_id).await?;
     if format == Format::Table {
         output::print_record(HEADING, &row(&user))?;

@@ -265,11 +265,10 @@ fn services(
             hashing: parts.hashing(),
             credentials: Arc::clone(&credentials),
             checker: saving.checker,
-            directory: Arc::clone(&saving.directory),
+            directory: saving.directory,
             throttling: Arc::clone(&parts.throttling),
         }),
         credentials,
-        directory: saving.directory,
         users: saving.users,
         sessions: Arc::new(Sessions {
             is_enabled: settings.authentication.session,

@@ -42,7 +42,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
     match command {
         Command::List { user } => {
             let Components { services, administration, .. } = command_context::open().await?;
-            list(&administration.audit_log, &services.directory, &user, format).await
+            list(&administration.audit_log, &services.users.directory, &user, format).await
         }
         Command::Verify(arguments) => {
             let Components { administration, .. } = command_context::open_for_audit().await?;
