@@ -64,7 +64,9 @@ impl FilterTemplate {
         {
             return Err(FilterError::MissingPlaceholder(first.as_str()));
         }
-        let filled = template.fill(|_| "1".to_owned());
+        // Escaped, this is a value and nothing else: no name of an attribute, and no escape sequence
+        // together with the text before it.
+        let filled = template.fill(|_| "\\".to_owned());
         let is_filter = filled.starts_with('(') && parse_filter(&filled).is_ok();
         if is_filter { Ok(template) } else { Err(FilterError::Invalid) }
     }
@@ -157,6 +159,10 @@ mod tests {
             ("(memberOf={search})", FilterError::UnknownPlaceholder),
             ("(memberOf={group)", FilterError::UnknownPlaceholder),
             ("(memberOf={group}})", FilterError::UnknownPlaceholder),
+            ("({group}=x)", FilterError::Invalid),
+            ("(memberOf:{group}:=x)", FilterError::Invalid),
+            ("(memberOf=\\{group})", FilterError::Invalid),
+            ("(memberOf=\\4{group})", FilterError::Invalid),
         ] {
             assert_eq!(parse(text), Err(error), "{text}");
         }

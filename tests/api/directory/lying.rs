@@ -1,6 +1,9 @@
 //! A directory that sends something other than LDAP, or too much of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde_json::json;
@@ -18,11 +21,22 @@ pub(super) fn user(id: u8) -> Vec<u8> {
     entry(id, "cn=ola", &[("OBJECTSID", SID), ("samaccountname", b"ola")])
 }
 
-async fn assert_invalid(app: &TestApp, name: &str) {
+/// An application, and the answer that its directory gives to each search.
+async fn spawn_with_answer(
+    pool: PgPool,
+    start: impl Fn(Arc<Mutex<Vec<u8>>>) -> RawDirectory,
+) -> (TestApp, Arc<Mutex<Vec<u8>>>, RawDirectory) {
+    let answer = Arc::default();
+    let server = start(Arc::clone(&answer));
+    (spawn(pool, &server.variables(), &[]).await, answer, server)
+}
+
+/// Asserts that `count` messages were invalid, the last one in the answer to this search.
+async fn assert_invalid(app: &TestApp, count: u32, name: &str) {
     let answer = find(app, FIND_USERS, "").await;
     answer.assert_refused(503, "SoServiceUnavailableException", "directory_unavailable");
-    let count = app.metric("keeper_directory_searches_total{outcome=\"invalid_message\"}").await;
-    assert!((count - 1.0).abs() < f64::EPSILON, "{name}");
+    let found = app.metric("keeper_directory_searches_total{outcome=\"invalid_message\"}").await;
+    assert!((found - f64::from(count)).abs() < f64::EPSILON, "{name}: {found}");
 }
 
 #[sqlx::test]
@@ -49,12 +63,14 @@ async fn an_invalid_message_is_refused(pool: PgPool) {
         ("a page without a cookie", page_without_cookie()),
         ("a request", message(2, &element(SEARCH, b""))),
     ];
-    let app = TestApp::spawn(pool).await;
-    for (name, bytes) in cases {
-        let server = RawDirectory::answering(move |_| Some(bytes.clone()));
-        let app = instance(&app, &server.variables(), &[]).await;
+    let (app, answer, _server) = spawn_with_answer(pool, |answer| {
+        RawDirectory::answering(move |_| Some(answer.lock().unwrap().clone()))
+    })
+    .await;
+    for (count, (name, bytes)) in (1..).zip(cases) {
+        *answer.lock().unwrap() = bytes;
         let started = Instant::now();
-        assert_invalid(&app, name).await;
+        assert_invalid(&app, count, name).await;
         assert!(started.elapsed() < Duration::from_secs(1), "{name}");
         app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);
     }
@@ -73,12 +89,14 @@ fn page_without_cookie() -> Vec<u8> {
 
 #[sqlx::test]
 async fn a_connection_that_ends_within_a_message_is_refused(pool: PgPool) {
+    let (app, answer, _server) = spawn_with_answer(pool, |answer| {
+        RawDirectory::closing(move |_| answer.lock().unwrap().clone())
+    })
+    .await;
     let whole = user(2);
-    let app = TestApp::spawn(pool).await;
-    for length in [1, 3, 6, 20, whole.len() - 1] {
-        let cut = whole[..length].to_vec();
-        let server = RawDirectory::closing(move |_| cut.clone());
-        assert_invalid(&instance(&app, &server.variables(), &[]).await, &length.to_string()).await;
+    for (count, length) in (1..).zip([1, 3, 6, 20, whole.len() - 1]) {
+        *answer.lock().unwrap() = whole[..length].to_vec();
+        assert_invalid(&app, count, &length.to_string()).await;
     }
 }
 
@@ -116,7 +134,7 @@ async fn an_answer_of_another_kind_ends_the_connection_only(pool: PgPool) {
     let bind = RawDirectory::start(|_, id| Some(user(id)));
     let app = TestApp::spawn(pool).await;
     for server in [search, bind] {
-        let app = instance(&app, &server.variables(), &[]).await;
+        let app = instance(&app, &server.variables()).await;
         let answer = find(&app, FIND_USERS, "").await;
         answer.assert_refused(503, "SoServiceUnavailableException", "directory_unavailable");
         app.get(PRINCIPAL, &app.administrator()).await.assert_status(200);

@@ -34,10 +34,9 @@ async fn spawn_with_file(
 }
 
 /// Another instance of an application, with the variables of another directory.
-async fn instance(app: &TestApp, variables: &[(String, String)], more: &[(&str, &str)]) -> TestApp {
+async fn instance(app: &TestApp, variables: &[(String, String)]) -> TestApp {
     let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let all: Vec<_> = variables.chain(more.iter().copied()).collect();
-    app.spawn_instance(&all).await
+    app.spawn_instance(&variables.collect::<Vec<_>>()).await
 }
 
 /// Searches as the administrator.

@@ -2,6 +2,10 @@
 
 use std::{
     net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::{FIND_USERS, display_values, find, instance, spawn};
+use super::{FIND_USERS, display_values, find, spawn};
 use crate::support::{
     Answer, BIND, BIND_PASSWORD, EXTENDED, Instance, PRINCIPAL, RawDirectory, Slapd, TestApp,
     TestAuthority, done, entry, replace, result,
@@ -168,23 +172,24 @@ async fn an_empty_password_is_never_sent(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_server_that_refuses_start_tls_never_gets_the_password(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
-    for code in [52, 0] {
-        let server = RawDirectory::start(move |tag, id| match tag {
-            EXTENDED => Some(result(id, 0x78, code)),
-            _ => Some(result(id, 0x61, 0)),
-        });
-        let variables: Vec<_> = server
-            .variables()
-            .into_iter()
-            .filter(|(name, _)| !name.ends_with("START_TLS"))
-            .collect();
-        let authority = ca_file();
-        let trusted = ("KEEPER__DIRECTORY__CA_FILE", authority.path().to_str().unwrap());
-        let app = instance(&app, &variables, &[trusted]).await;
+    let code = Arc::new(AtomicU8::new(52));
+    let current = Arc::clone(&code);
+    let server = RawDirectory::start(move |tag, id| match tag {
+        EXTENDED => Some(result(id, 0x78, current.load(Ordering::SeqCst))),
+        _ => Some(result(id, 0x61, 0)),
+    });
+    let mut variables = server.variables();
+    variables.retain(|(name, _)| !name.ends_with("START_TLS"));
+    let authority = ca_file();
+    let trusted = ("CA_FILE", authority.path().to_str().unwrap());
+    let app = spawn(pool, &variables, &[trusted]).await;
+    // Then it agrees, and speaks no TLS.
+    for value in [52, 0] {
+        code.store(value, Ordering::SeqCst);
         assert_unavailable(&find(&app, FIND_USERS, "").await);
         assert_eq!(server.binds(), 0);
     }
+    assert!((searches(&app, "tls_failed").await - 2.0).abs() < f64::EPSILON);
 }
 
 #[sqlx::test]
@@ -215,15 +220,19 @@ async fn a_referral_is_not_followed(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_bind_that_is_answered_with_another_code_fails(pool: PgPool) {
-    let app = TestApp::spawn(pool).await;
-    for (code, outcome) in [(8, "bind_failed"), (10, "search_refused"), (53, "bind_failed")] {
-        let server = RawDirectory::start(move |tag, id| match tag {
-            BIND => Some(result(id, 0x61, code)),
-            _ => None,
-        });
-        let app = instance(&app, &server.variables(), &[]).await;
+    let code = Arc::new(AtomicU8::new(0));
+    let current = Arc::clone(&code);
+    let server = RawDirectory::start(move |tag, id| match tag {
+        BIND => Some(result(id, 0x61, current.load(Ordering::SeqCst))),
+        _ => None,
+    });
+    let app = spawn(pool, &server.variables(), &[]).await;
+    for (value, outcome, count) in
+        [(8, "bind_failed", 1.0), (10, "search_refused", 1.0), (53, "bind_failed", 2.0)]
+    {
+        code.store(value, Ordering::SeqCst);
         assert_unavailable(&find(&app, FIND_USERS, "").await);
-        assert!((searches(&app, outcome).await - 1.0).abs() < f64::EPSILON, "{code}");
+        assert!((searches(&app, outcome).await - count).abs() < f64::EPSILON, "{value}");
     }
 }
 
