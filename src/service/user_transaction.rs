@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::{audit::changed_chains::ChangedChains, errors::ChangeUserError};
 use crate::{
+    clock,
     domain::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
@@ -46,8 +47,24 @@ impl AuditedChange<'_> {
         let session_epoch = head.session_epoch + i64::from(self.revokes_issued);
         AuditEvent {
             credential_type: self.credential_type.map(str::to_owned),
-            ..context.event(user_id, self.kind, head.audit_sequence, session_epoch)
+            ..next_event(context, user_id, self.kind, head, session_epoch)
         }
+    }
+}
+
+/// The next audit event of a user whose row is locked. Its time is that of the lock, so that the
+/// times of a user's events rise: a request may have begun long before, and its early time would
+/// hide a change that a reader has not seen.
+pub(super) fn next_event(
+    context: ChangeContext<'_>,
+    user_id: UserId,
+    kind: AuditKind,
+    head: &UserHead,
+    session_epoch: i64,
+) -> AuditEvent {
+    AuditEvent {
+        occurred_at: clock::now(),
+        ..context.event(user_id, kind, head.audit_sequence, session_epoch)
     }
 }
 

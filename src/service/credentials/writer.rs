@@ -22,7 +22,9 @@ use crate::{
     service::{
         audit::changed_chains::ChangedChains,
         errors::SaveCredentialError,
-        user_transaction::{ChangeLocks, actor_snapshot, caller_ticket, lock_for_change},
+        user_transaction::{
+            ChangeLocks, actor_snapshot, caller_ticket, lock_for_change, next_event,
+        },
     },
     storage::{
         StorageError,
@@ -188,7 +190,7 @@ impl CredentialWriter {
         let kind = AuditKind::CredentialSaved;
         AuditEvent {
             credential_type: Some(credential_type.as_str().to_owned()),
-            ..save.context.event(save.user_id, kind, head.audit_sequence, session_epoch)
+            ..next_event(save.context, save.user_id, kind, head, session_epoch)
         }
     }
 }

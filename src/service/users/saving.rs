@@ -10,7 +10,6 @@ use super::{
     writer::UserWriter,
 };
 use crate::{
-    clock,
     domain::{
         InvalidField, Reason,
         audit::AuditKind,
@@ -220,9 +219,6 @@ impl Users {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut locked = lock_user(&mut transaction, context, user_id).await?;
-        // The wait for hashes and the lock may be long. A time from before it could be earlier than
-        // that of a change which a reader has already seen.
-        let context = ChangeContext { now: clock::now(), ..context };
         self.write_changes(&mut transaction, context, &mut locked, &command).await?;
         self.writer.write_credentials(&mut transaction, context, user_id, &hashed).await?;
         let changed = find_with_credentials(&mut transaction, user_id).await?;

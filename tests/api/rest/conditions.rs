@@ -1,5 +1,7 @@
 //! Conditional requests: no change that a caller has not seen is overwritten.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -78,6 +80,35 @@ async fn the_date_of_a_change_in_this_second_permits_no_write(pool: PgPool) {
         sqlx::query_scalar(changed).bind(PLAIN.0).bind(seconds).fetch_one(&app.pool).await.unwrap();
     let answer = change(&app, &date, "second").await;
     if is_within { assert_stale(&answer) } else { answer.assert_status(200) }
+}
+
+/// A change that waits for the user's row counts from the time at which it had it: its request may
+/// have begun before a change that another caller has seen.
+#[sqlx::test]
+async fn the_time_of_a_change_is_not_before_the_wait_for_the_user(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut held = app.pool.begin().await.unwrap();
+    let lock = "SELECT FROM users WHERE user_id = $1 FOR UPDATE";
+    sqlx::query(lock).bind(PLAIN.0).execute(&mut *held).await.unwrap();
+    let administrator = app.administrator();
+    let saving = app.save(&administrator, PLAIN.0, "", "another password");
+    let releasing = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&app.pool).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let now = "SELECT clock_timestamp()::text";
+        let released: String = sqlx::query_scalar(now).fetch_one(&app.pool).await.unwrap();
+        held.rollback().await.unwrap();
+        released
+    };
+    let (saved, released) = tokio::join!(saving, releasing);
+    saved.assert_saved();
+    let is_later = "SELECT occurred_at >= $2::timestamptz FROM audit_events WHERE user_id = $1
+                    ORDER BY sequence DESC LIMIT 1";
+    let is_later = sqlx::query_scalar::<_, bool>(is_later).bind(PLAIN.0).bind(&released);
+    assert!(is_later.fetch_one(&app.pool).await.unwrap(), "the event is before {released}");
 }
 
 /// The seconds of a date in HTTP since 1970, as PostgreSQL reads it.
