@@ -14,10 +14,11 @@ const TARGETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/log_targets.rs"));
 const NAMED_TARGETS: [&str; 3] = ["sqlx", "sqlx::query", "sqlx::postgres::notice"];
 
 /// Libraries with a less verbose default level: they log details for their developers, or errors
-/// that any client can cause. `log.level` can enable these events.
-const REDUCED: [(&str, LevelFilter); 3] = [
+/// that any client or a directory can cause. `log.level` can enable these events.
+const REDUCED: [(&str, LevelFilter); 4] = [
     ("actix_server", LevelFilter::WARN),
     ("actix_http", LevelFilter::OFF),
+    ("ldap3", LevelFilter::OFF),
     ("sqlx", LevelFilter::WARN),
 ];
 

@@ -139,9 +139,8 @@ async fn a_refused_password_is_sent_once_and_raises_an_alarm_without_it(pool: Pg
     let service = Instance::start(&app, &[("KEEPER__LOG__LEVEL", "trace")]);
     let body = json!({ "Type": "ActiveDirectory", "SearchString": "marker" });
     let search = async || {
-        let request = app.client.post(format!("{}{FIND_USERS}", service.server.ready));
-        let request = app.administrator().apply_to(request).json(&body);
-        assert_unavailable(&Answer::read(request.send().await.unwrap()).await);
+        let answer = service.post(FIND_USERS, &app.administrator(), &body).await;
+        assert_unavailable(&answer);
     };
     join_all((0..4).map(|_| search())).await;
     search().await;

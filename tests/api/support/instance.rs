@@ -58,6 +58,11 @@ impl Instance {
         self.send(Method::GET, path, credentials, &Value::Null).await
     }
 
+    /// Sends a POST request.
+    pub(crate) async fn post(&self, path: &str, credentials: &Credentials, body: &Value) -> Answer {
+        self.send(Method::POST, path, credentials, body).await
+    }
+
     /// Saves a credential of the default type.
     pub(crate) async fn save(
         &self,
