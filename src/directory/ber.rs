@@ -18,7 +18,7 @@ pub(crate) enum MessageError {
     NotUtf8,
     #[error("a message is longer than {MAXIMUM_MESSAGE} bytes")]
     TooLong,
-    #[error("the answers to one request are longer than {MAXIMUM_ANSWER} bytes")]
+    #[error("the answers to one operation are longer than {MAXIMUM_ANSWER} bytes")]
     TooMuch,
     #[error("the connection ended within a message")]
     CutMessage,
@@ -27,7 +27,7 @@ pub(crate) enum MessageError {
 /// The longest message, in bytes. An entry with the attributes of a search is far shorter.
 pub(super) const MAXIMUM_MESSAGE: usize = 256 * 1024;
 
-/// The longest answer to one request, in bytes: one page of a search.
+/// The longest answer to one operation, in bytes: to all pages of a search.
 pub(super) const MAXIMUM_ANSWER: usize = 16 * 1024 * 1024;
 
 pub(super) const BOOLEAN: u8 = 0x01;

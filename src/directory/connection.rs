@@ -1,11 +1,13 @@
 //! One connection to the server: binds, and searches page by page.
 
+use std::sync::Arc;
+
 use ldap3::{
-    Ldap, LdapError, LdapResult, Scope, SearchEntry, SearchOptions,
+    Ldap, LdapError, LdapResult, Scope, SearchOptions,
     controls::{Control, ControlType, PagedResults},
 };
 
-use super::{entry::Entry, error::DirectoryError, relay::Fault, result_code};
+use super::{entry::Entry, error::DirectoryError, relay::Answers, result_code};
 
 /// A search. The names are as the server expects them.
 pub(super) struct SearchRequest {
@@ -23,14 +25,14 @@ pub(super) struct SearchRequest {
 /// A connection.
 pub(super) struct Connection {
     ldap: Ldap,
-    fault: Fault,
+    answers: Arc<Answers>,
     /// False during a search, and after one that was not finished.
     is_idle: bool,
 }
 
 impl Connection {
-    pub(super) fn new(ldap: Ldap, fault: Fault) -> Self {
-        Self { ldap, fault, is_idle: true }
+    pub(super) fn new(ldap: Ldap, answers: Arc<Answers>) -> Self {
+        Self { ldap, answers, is_idle: true }
     }
 
     /// True when another search can use the connection.
@@ -41,7 +43,7 @@ impl Connection {
     /// Binds with a password, and returns the result code.
     pub(super) async fn bind(&mut self, dn: &str, password: &str) -> Result<u32, DirectoryError> {
         let bound = self.ldap.simple_bind(dn, password).await;
-        bound.map(|result| result.rc).map_err(|error| describe(&error, &self.fault))
+        bound.map(|result| result.rc).map_err(|error| describe(&error, &self.answers))
     }
 
     /// Searches all pages. After an error or a cancellation, the connection is not reusable.
@@ -50,6 +52,7 @@ impl Connection {
         request: &SearchRequest,
     ) -> Result<Vec<Entry>, DirectoryError> {
         self.is_idle = false;
+        self.answers.begin_operation();
         let mut entries = Vec::new();
         let mut cookie = Vec::new();
         loop {
@@ -64,7 +67,8 @@ impl Connection {
         Ok(entries)
     }
 
-    /// Searches the page after `cookie`, and appends its entries.
+    /// Searches the page after `cookie`, and appends its entries. Each keeps only what was requested,
+    /// because the server can send more.
     async fn search_page(
         &mut self,
         request: &SearchRequest,
@@ -78,8 +82,8 @@ impl Connection {
         let page = PagedResults { size: i32::from(request.page_size), cookie };
         self.ldap.with_search_options(options).with_controls(page);
         let SearchRequest { base_dn, filter, attributes, .. } = request;
-        let fault = Fault::clone(&self.fault);
-        let failed = |error: LdapError| describe(&error, &fault);
+        let answers = Arc::clone(&self.answers);
+        let failed = |error: LdapError| describe(&error, &answers);
         let searching = self.ldap.streaming_search(base_dn, scope, filter, attributes);
         let mut stream = searching.await.map_err(failed)?;
         while let Some(found) = stream.next().await.map_err(failed)? {
@@ -90,7 +94,7 @@ impl Connection {
             if entries.len() >= maximum {
                 return Err(DirectoryError::TooManyEntries(maximum));
             }
-            entries.push(Entry(SearchEntry::construct(found)));
+            entries.push(Entry::select(found, attributes));
         }
         Ok(stream.finish().await)
     }
@@ -117,9 +121,9 @@ fn next_cookie(result: &LdapResult) -> Vec<u8> {
 }
 
 /// The reason of an error of `ldap3`. A fault of the relay is the cause of what follows it.
-pub(super) fn describe(error: &LdapError, fault: &Fault) -> DirectoryError {
-    if let Some(fault) = fault.get() {
-        return DirectoryError::InvalidMessage(*fault);
+pub(super) fn describe(error: &LdapError, answers: &Answers) -> DirectoryError {
+    if let Some(fault) = answers.fault() {
+        return DirectoryError::InvalidMessage(fault);
     }
     tracing::debug!(error = error as &dyn std::error::Error, "the LDAP client failed");
     DirectoryError::Closed

@@ -23,7 +23,7 @@ use super::{
     message::{self, START_TLS},
     metrics::DirectoryMetrics,
     options::{Encryption, ServerOptions},
-    relay::{self, Fault, ReadError, ServerStream},
+    relay::{self, Answers, ReadError, ServerStream},
     result_code,
 };
 use crate::{log_events::alarm, security::secret_file};
@@ -104,8 +104,8 @@ impl Connector {
         // Requests are small, and each waits for its answer.
         stream.set_nodelay(true).map_err(DirectoryError::System)?;
         let stream = self.protect(stream).await?;
-        let (near, fault) = relay::start(stream).map_err(DirectoryError::System)?;
-        let connection = attach(near, fault).await?;
+        let (near, answers) = relay::start(stream).map_err(DirectoryError::System)?;
+        let connection = attach(near, answers).await?;
         self.bind(connection, &password, file).await
     }
 
@@ -174,16 +174,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Attaches `ldap3` to the near end of the relay.
 async fn attach(
     near: std::os::unix::net::UnixStream,
-    fault: Fault,
+    answers: Arc<Answers>,
 ) -> Result<Connection, DirectoryError> {
     let system = |error| DirectoryError::System(io::Error::other(error));
     let url = url::Url::parse("ldapi:///").map_err(system)?;
     let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(near));
     let opened = LdapConnAsync::from_url_with_settings(settings, &url).await;
-    let (driver, ldap) = opened.map_err(|error| describe(&error, &fault))?;
+    let (driver, ldap) = opened.map_err(|error| describe(&error, &answers))?;
     // It ends when the handle is dropped or the relay closes. Its error reaches the handle, too.
     tokio::spawn(async move { drop(driver.drive().await) });
-    Ok(Connection::new(ldap, fault))
+    Ok(Connection::new(ldap, answers))
 }
 
 /// Asks the server for TLS. Bytes that follow the answer are read as TLS, so that nobody can insert

@@ -1,6 +1,6 @@
 //! Reads the attributes of an entry as the groups and users that callers choose from.
 
-use ldap3::SearchEntry;
+use ldap3::{ResultEntry, SearchEntry};
 
 use super::{options::UserOptions, sid::Sid};
 use crate::domain::{
@@ -11,29 +11,45 @@ use crate::domain::{
 /// The attribute with a security identifier. Its value is binary.
 pub(super) const OBJECT_SID: &str = "objectSid";
 
-/// An entry of the directory.
-pub(super) struct Entry(pub(super) SearchEntry);
+/// An entry of the directory, with the first value of each attribute that was requested.
+pub(super) struct Entry {
+    dn: String,
+    values: Vec<(String, Vec<u8>)>,
+}
 
 impl Entry {
+    /// Keeps the first value of each of these attributes. Names compare without regard to case.
+    pub(super) fn select(found: ResultEntry, attributes: &[String]) -> Self {
+        let SearchEntry { dn, attrs: texts, bin_attrs: binary } = SearchEntry::construct(found);
+        let value = |name: &String| {
+            let mut binary = binary.iter();
+            let mut texts = texts.iter();
+            match binary.find(|(found, _)| found.eq_ignore_ascii_case(name)) {
+                Some((_, values)) => values.first().cloned(),
+                None => texts
+                    .find(|(found, _)| found.eq_ignore_ascii_case(name))
+                    .and_then(|(_, values)| values.first().map(|text| text.clone().into_bytes())),
+            }
+        };
+        let values = attributes.iter().filter_map(|name| Some((name.clone(), value(name)?)));
+        Self { values: values.collect(), dn }
+    }
+
     /// The distinguished name.
     pub(super) fn dn(&self) -> &str {
-        &self.0.dn
+        &self.dn
     }
 
-    /// The first value of an attribute that is a text. Names compare without regard to case.
+    /// The value of an attribute if it is a text.
     fn text(&self, name: &str) -> Option<&str> {
-        let mut attributes = self.0.attrs.iter();
-        let (_, values) = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
-        values.first().map(String::as_str)
+        str::from_utf8(self.bytes(name)?).ok()
     }
 
-    /// The first value of an attribute, text or not.
+    /// The value of an attribute, text or not.
     fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let mut binary = self.0.bin_attrs.iter();
-        match binary.find(|(found, _)| found.eq_ignore_ascii_case(name)) {
-            Some((_, values)) => values.first().map(Vec::as_slice),
-            None => self.text(name).map(str::as_bytes),
-        }
+        let mut values = self.values.iter();
+        let (_, value) = values.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        Some(value)
     }
 
     /// The security identifier, if it is valid.
@@ -66,5 +82,39 @@ impl Entry {
         let column = |attribute: &String| self.text(attribute).unwrap_or_default().to_owned();
         let columns = options.columns.iter().map(column).collect();
         Some(DirectoryUser { value, display_value, columns })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ldap3::asn1::parse_tag;
+
+    use super::*;
+
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+    }
+
+    fn attribute(name: &str, values: &[&[u8]]) -> Vec<u8> {
+        let values: Vec<u8> = values.iter().flat_map(|value| element(4, value)).collect();
+        element(0x30, &[element(4, name.as_bytes()), element(0x31, &values)].concat())
+    }
+
+    #[test]
+    fn an_entry_keeps_the_first_values_of_requested_attributes_only() {
+        let attributes = [
+            attribute("CN", &[b"a", b"b"]),
+            attribute("other", &[b"c"]),
+            attribute("objectSid", &[b"\xff", b"\xfe"]),
+            attribute("mail", &[]),
+        ];
+        let content = [element(4, b"cn=x"), element(0x30, &attributes.concat())].concat();
+        let message = element(0x64, &content);
+        let (_, tag) = parse_tag(&message).unwrap();
+        let requested = ["cn", "mail", "objectSid"].map(str::to_owned);
+        let entry = Entry::select(ResultEntry::new(tag), &requested);
+        assert_eq!(entry.dn(), "cn=x");
+        let values = [("cn", &b"a"[..]), ("objectSid", &b"\xff"[..])];
+        assert_eq!(entry.values, values.map(|(name, value)| (name.to_owned(), value.to_vec())));
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     io,
     os::unix::net::UnixStream as StdUnixStream,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -22,8 +25,36 @@ pub(super) trait ServerStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ServerStream for T {}
 
-/// The reason why the relay ended, if the server is at fault.
-pub(super) type Fault = Arc<OnceLock<MessageError>>;
+/// What the relay knows of the answers of the server. Shared with the connection.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The bytes since the operation began.
+    length: AtomicUsize,
+    /// The reason why the relay ended, if the server is at fault.
+    fault: OnceLock<MessageError>,
+}
+
+impl Answers {
+    /// Begins another operation, which may have several requests.
+    pub(super) fn begin_operation(&self) {
+        self.length.store(0, Ordering::Relaxed);
+    }
+
+    /// The reason why the relay ended, if the server is at fault.
+    pub(super) fn fault(&self) -> Option<MessageError> {
+        self.fault.get().copied()
+    }
+
+    /// Counts a message.
+    ///
+    /// # Errors
+    /// When the answers to the operation are too long.
+    fn count(&self, message: &[u8]) -> Result<(), MessageError> {
+        let before = self.length.fetch_add(message.len(), Ordering::Relaxed);
+        let is_short = before.saturating_add(message.len()) <= MAXIMUM_ANSWER;
+        if is_short { Ok(()) } else { Err(MessageError::TooMuch) }
+    }
+}
 
 /// A message was not read.
 #[derive(Debug, thiserror::Error)]
@@ -39,70 +70,59 @@ pub(super) enum ReadError {
 ///
 /// # Errors
 /// When the system has no more sockets.
-pub(super) fn start(stream: Box<dyn ServerStream>) -> io::Result<(StdUnixStream, Fault)> {
+pub(super) fn start(stream: Box<dyn ServerStream>) -> io::Result<(StdUnixStream, Arc<Answers>)> {
     let (near, far) = StdUnixStream::pair()?;
     far.set_nonblocking(true)?;
     let far = UnixStream::from_std(far)?;
-    let fault = Fault::default();
-    tokio::spawn(relay(stream, far, Arc::clone(&fault)));
-    Ok((near, fault))
-}
-
-/// The request that the server answers, and the length of the answers so far.
-#[derive(Clone, Copy)]
-struct Current {
-    request: Head,
-    answered: usize,
+    let answers = Arc::<Answers>::default();
+    tokio::spawn(relay(stream, far, Arc::clone(&answers)));
+    Ok((near, answers))
 }
 
 /// Passes messages on until either side ends.
-async fn relay(stream: Box<dyn ServerStream>, client: UnixStream, fault: Fault) {
+async fn relay(stream: Box<dyn ServerStream>, client: UnixStream, answers: Arc<Answers>) {
     let (mut from_server, mut to_server) = tokio::io::split(stream);
     let (mut from_client, mut to_client) = client.into_split();
     let current = Mutex::new(None);
-    let requests = async {
+    let pass_requests = async {
         while let Some(request) = read_message(&mut from_client).await? {
             let request = Zeroizing::new(request);
             let head = Head::of_request(&request)?;
-            *lock(&current) = Some(Current { request: head, answered: 0 });
+            *lock(&current) = Some(head);
             to_server.write_all(&request).await?;
             to_server.flush().await?;
         }
         Ok(to_server.shutdown().await?)
     };
-    let answers = async {
+    let pass_answers = async {
         while let Some(message) = read_message(&mut from_server).await? {
-            if is_answer(&current, &message)? {
+            answers.count(&message)?;
+            if is_answer(*lock(&current), &message)? {
                 to_client.write_all(&message).await?;
             }
         }
         Ok(())
     };
     let ended: Result<(), ReadError> = tokio::select! {
-        ended = requests => ended,
-        ended = answers => ended,
+        ended = pass_requests => ended,
+        ended = pass_answers => ended,
     };
     // The reason must be there before the ends of the socket pair close.
     if let Err(ReadError::Message(error)) = ended {
         // It is set once only.
-        let _ = fault.set(error);
+        let _ = answers.fault.set(error);
     }
 }
 
 /// Checks a message of the server. False for one that answers another request or none: `ldap3` sends
 /// one request at a time.
-fn is_answer(current: &Mutex<Option<Current>>, message: &[u8]) -> Result<bool, MessageError> {
+fn is_answer(request: Option<Head>, message: &[u8]) -> Result<bool, MessageError> {
     let head = message::check(message)?;
-    let mut current = lock(current);
-    let Some(current) = current.as_mut() else { return Ok(false) };
-    current.answered += message.len();
-    if current.answered > MAXIMUM_ANSWER {
-        return Err(MessageError::TooMuch);
-    }
-    head.answers(current.request)
+    request.map_or(Ok(false), |request| head.answers(request))
 }
 
-fn lock(current: &Mutex<Option<Current>>) -> MutexGuard<'_, Option<Current>> {
+/// The request that the server answers.
+fn lock(current: &Mutex<Option<Head>>) -> MutexGuard<'_, Option<Head>> {
     current.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

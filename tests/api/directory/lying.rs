@@ -1,7 +1,10 @@
 //! A directory that sends something other than LDAP, or too much of it.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,7 +15,7 @@ use sqlx::PgPool;
 use super::{FIND_GROUPS, FIND_USERS, IN_GROUP, display_values, find, instance, spawn};
 use crate::support::{
     Answer, Instance, PRINCIPAL, RawDirectory, SEARCH, TestApp, done, element, entry, message,
-    result,
+    page_done, result,
 };
 
 const SID: &[u8] = b"\x01\x02\0\0\0\0\0\x05\x20\0\0\0\x20\x02\0\0";
@@ -121,6 +124,30 @@ async fn a_hundred_thousand_entries_are_refused(pool: PgPool) {
     assert_eq!(service.metric(name).await, Some(3.0));
     let log = service.stop();
     assert!(log.lines().count() < 100, "{} lines", log.lines().count());
+}
+
+#[sqlx::test]
+async fn pages_that_are_too_long_together_are_refused(pool: PgPool) {
+    let pages = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&pages);
+    // Each page has half a megabyte that nobody requested.
+    let junk = vec![b'x'; 250_000];
+    let server = RawDirectory::answering(move |id| {
+        let attributes: [(&str, &[u8]); 3] =
+            [("objectSid", SID), ("sAMAccountName", b"ola"), ("junk", &junk)];
+        let is_last = left.fetch_sub(1, Ordering::SeqCst) == 1;
+        let cookie: &[u8] = if is_last { b"" } else { b"more" };
+        Some([entry(id, "cn=ola", &attributes).repeat(2), page_done(id, cookie)].concat())
+    });
+    let app = spawn(pool, &server.variables(), &[("SEARCH_TIMEOUT_SECONDS", "5")]).await;
+    // The limit of 16 MiB counts for each search, not for each connection.
+    for _ in 0..2 {
+        pages.store(30, Ordering::SeqCst);
+        assert_eq!(display_values(&find(&app, FIND_USERS, "").await), ["ola"; 60]);
+    }
+    assert_eq!(server.binds(), 1, "the connection is reused");
+    pages.store(40, Ordering::SeqCst);
+    assert_invalid(&app, 1, "40 pages").await;
 }
 
 #[sqlx::test]

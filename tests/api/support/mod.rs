@@ -36,7 +36,9 @@ pub(crate) use self::{
     key_server::KeyServer,
     open_bao::OpenBao,
     private_server::PrivateServer,
-    raw_directory::{BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, result},
+    raw_directory::{
+        BIND, EXTENDED, RawDirectory, SEARCH, done, element, entry, message, page_done, result,
+    },
     server::{Server, free_address, started},
     slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},

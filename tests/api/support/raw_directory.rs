@@ -152,6 +152,14 @@ pub(crate) fn done(id: u8, code: u8) -> Vec<u8> {
     result(id, 0x65, code)
 }
 
+/// The end of a page of a search; with an empty cookie, of the last one.
+pub(crate) fn page_done(id: u8, cookie: &[u8]) -> Vec<u8> {
+    let value = element(0x30, &[&[2, 1, 0], &element(4, cookie)[..]].concat());
+    let control = [element(4, b"1.2.840.113556.1.4.319"), element(4, &value)].concat();
+    let done = element(0x65, &[0x0a, 1, 0, 4, 0, 4, 0]);
+    message(id, &[done, element(0xa0, &element(0x30, &control))].concat())
+}
+
 /// An entry with attributes of one value each.
 pub(crate) fn entry(id: u8, dn: &str, attributes: &[(&str, &[u8])]) -> Vec<u8> {
     let attribute = |(name, value): &(&str, &[u8])| {
