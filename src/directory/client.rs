@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use deadpool::managed::{Object, Pool, PoolError};
+use deadpool::managed::{Pool, PoolError};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -16,6 +16,7 @@ use super::{
     filter::{FilterTemplate, Placeholder},
     metrics::{DirectoryConnections, DirectoryMetrics},
     options::{DirectoryOptions, Encryption},
+    pooled_connection::PooledConnection,
     tls::client_config,
 };
 use crate::domain::directory::{DirectoryGroup, DirectoryUsers, GroupName, SearchString};
@@ -226,18 +227,18 @@ impl Directory {
         request: &SearchRequest,
     ) -> Result<Vec<Entry>, DirectoryError> {
         let mut connection = self.connection().await?;
-        let was_idle = Object::metrics(&connection).recycle_count > 0;
+        let was_idle = connection.was_idle();
         match connection.search(request).await {
             Err(DirectoryError::Closed) if was_idle => {
-                drop(Object::take(connection));
+                drop(connection);
                 self.connection().await?.search(request).await
             }
             found => found,
         }
     }
 
-    async fn connection(&self) -> Result<Object<Connector>, DirectoryError> {
-        self.pool.get().await.map_err(|error| match error {
+    async fn connection(&self) -> Result<PooledConnection, DirectoryError> {
+        self.pool.get().await.map(PooledConnection::new).map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Closed
             | PoolError::Timeout(_)

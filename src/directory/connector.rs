@@ -28,7 +28,8 @@ use super::{
 };
 use crate::{log_events::alarm, security::secret_file};
 
-/// A connection that was idle for longer is closed. Servers close idle connections, too.
+/// A connection that was idle for longer is not used again, but closed before the next search.
+/// Servers close idle connections, too.
 const MAXIMUM_IDLE: Duration = Duration::from_mins(1);
 
 /// Opens connections, and checks them before reuse.

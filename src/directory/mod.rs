@@ -13,6 +13,7 @@ pub(crate) mod fuzz_support;
 mod message;
 mod metrics;
 mod options;
+mod pooled_connection;
 mod relay;
 mod result_code;
 mod sid;

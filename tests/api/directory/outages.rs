@@ -83,6 +83,15 @@ async fn a_search_without_an_end_times_out(pool: PgPool) {
     assert_unavailable(&find(&app, FIND_USERS, "").await);
     assert!(started.elapsed() < Duration::from_secs(5));
     assert!((searches(&app, "timed_out").await - 1.0).abs() < f64::EPSILON);
+    // The connection does not wait for the next search.
+    for _ in 0..100 {
+        if server.closed() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.closed(), 1);
+    assert!(app.metric("keeper_directory_connections").await.abs() < f64::EPSILON);
 }
 
 #[sqlx::test]

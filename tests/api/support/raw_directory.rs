@@ -30,6 +30,7 @@ pub(crate) struct RawDirectory {
     address: SocketAddr,
     folder: TempDir,
     binds: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
 }
 
 impl RawDirectory {
@@ -40,13 +41,18 @@ impl RawDirectory {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let folder = tempfile::tempdir().unwrap();
         replace(&folder.path().join("password"), BIND_PASSWORD, 0o400);
-        let server =
-            Self { address: listener.local_addr().unwrap(), folder, binds: Arc::default() };
-        let (respond, binds): (Arc<Respond>, _) = (Arc::new(respond), Arc::clone(&server.binds));
+        let address = listener.local_addr().unwrap();
+        let server = Self { address, folder, binds: Arc::default(), closed: Arc::default() };
+        let respond: Arc<Respond> = Arc::new(respond);
+        let (binds, closed) = (Arc::clone(&server.binds), Arc::clone(&server.closed));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let (respond, binds) = (Arc::clone(&respond), Arc::clone(&binds));
-                std::thread::spawn(move || serve(connection.unwrap(), &*respond, &binds));
+                let closed = Arc::clone(&closed);
+                std::thread::spawn(move || {
+                    serve(connection.unwrap(), &*respond, &binds);
+                    closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         server
@@ -73,6 +79,11 @@ impl RawDirectory {
     /// The number of binds so far.
     pub(crate) fn binds(&self) -> usize {
         self.binds.load(Ordering::SeqCst)
+    }
+
+    /// The number of connections that ended so far.
+    pub(crate) fn closed(&self) -> usize {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// The file with the password of the service.
