@@ -11,11 +11,12 @@ use std::{
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex as TrialLock};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Mutex as BindLock};
 use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, pki_types::ServerName},
 };
+use zeroize::Zeroizing;
 
 use super::{
     connection::{Connection, describe},
@@ -38,10 +39,9 @@ pub(super) struct Connector {
     /// `None` without encryption.
     tls: Option<Arc<ClientConfig>>,
     metrics: Arc<DirectoryMetrics>,
-    /// Held while a password is tried for the first time, so that concurrent connections do not send
-    /// a wrong one several times.
-    trial: TrialLock<()>,
-    accepted: Mutex<Option<FileVersion>>,
+    /// Held during each bind, so that concurrent connections do not send a wrong password several
+    /// times. A password that was accepted can be changed in the directory.
+    binding: BindLock<()>,
     refused: Mutex<Option<RefusedPassword>>,
 }
 
@@ -50,6 +50,12 @@ pub(super) struct Connector {
 struct RefusedPassword {
     file: FileVersion,
     at: Instant,
+}
+
+/// The content of the password file, and which version of the file it is.
+struct Password {
+    text: Zeroizing<String>,
+    file: Option<FileVersion>,
 }
 
 /// What changes when a file is replaced or written.
@@ -73,14 +79,7 @@ impl Connector {
         tls: Option<Arc<ClientConfig>>,
         metrics: Arc<DirectoryMetrics>,
     ) -> Self {
-        Self {
-            options,
-            tls,
-            metrics,
-            trial: TrialLock::default(),
-            accepted: Mutex::default(),
-            refused: Mutex::default(),
-        }
+        Self { options, tls, metrics, binding: BindLock::default(), refused: Mutex::default() }
     }
 
     /// Opens a connection and binds, within the time limit.
@@ -90,16 +89,8 @@ impl Connector {
     }
 
     async fn connect_and_bind(&self) -> Result<Connection, DirectoryError> {
-        let file = FileVersion::of(&self.options.password_file);
-        let is_accepted = file.is_some() && *lock(&self.accepted) == file;
-        let _trial = if is_accepted { None } else { Some(self.trial.lock().await) };
-        if self.is_suspended(file) {
-            return Err(DirectoryError::BindSuspended);
-        }
-        // The service reads the file for each connection, so an agent may replace it. An empty one
-        // is refused: a bind without a password succeeds without authentication (RFC 4513, 5.1.2).
-        let password = secret_file::read(&self.options.password_file);
-        let password = password.map_err(DirectoryError::Password)?;
+        // Without a usable password, no connection is opened.
+        drop(self.read_password()?);
         let address = (self.options.host.as_str(), self.options.port);
         let stream = TcpStream::connect(address).await.map_err(DirectoryError::Unreachable)?;
         // Requests are small, and each waits for its answer.
@@ -107,7 +98,21 @@ impl Connector {
         let stream = self.protect(stream).await?;
         let (near, answers) = relay::start(stream).map_err(DirectoryError::System)?;
         let connection = attach(near, answers).await?;
-        self.bind(connection, &password, file).await
+        let _binding = self.binding.lock().await;
+        let password = self.read_password()?;
+        self.bind(connection, &password).await
+    }
+
+    /// Reads the password, unless the server refused it. The service reads the file for each
+    /// connection, so an agent may replace it. An empty one is refused: a bind without a password
+    /// succeeds without authentication (RFC 4513, 5.1.2).
+    fn read_password(&self) -> Result<Password, DirectoryError> {
+        let file = FileVersion::of(&self.options.password_file);
+        if self.is_suspended(file) {
+            return Err(DirectoryError::BindSuspended);
+        }
+        let text = secret_file::read(&self.options.password_file);
+        Ok(Password { text: text.map_err(DirectoryError::Password)?, file })
     }
 
     /// Negotiates TLS.
@@ -128,20 +133,18 @@ impl Connector {
     async fn bind(
         &self,
         mut connection: Connection,
-        password: &str,
-        file: Option<FileVersion>,
+        password: &Password,
     ) -> Result<Connection, DirectoryError> {
-        let password = password.trim_end_matches(['\r', '\n']);
-        let bound = connection.bind(&self.options.bind_dn, password).await?;
+        let text = password.text.trim_end_matches(['\r', '\n']);
+        let bound = connection.bind(&self.options.bind_dn, text).await?;
         match bound {
             result_code::SUCCESS => {
                 self.metrics.set_bind_refused(false);
-                *lock(&self.accepted) = file;
                 *lock(&self.refused) = None;
                 Ok(connection)
             }
             result_code::INVALID_CREDENTIALS => {
-                self.suspend(file);
+                self.suspend(password.file);
                 Err(DirectoryError::BindRefused)
             }
             result_code::REFERRAL => Err(DirectoryError::Referral),
@@ -163,7 +166,6 @@ impl Connector {
              directory.password_file"
         );
         self.metrics.set_bind_refused(true);
-        *lock(&self.accepted) = None;
         *lock(&self.refused) = file.map(|file| RefusedPassword { file, at: Instant::now() });
     }
 }

@@ -4,7 +4,7 @@ use std::{
     net::TcpListener,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -162,6 +162,29 @@ async fn a_refused_password_is_sent_once_and_raises_an_alarm_without_it(pool: Pg
     for secret in [BIND_PASSWORD, "marker"] {
         assert!(!log.contains(secret), "{secret}");
     }
+}
+
+#[sqlx::test]
+async fn a_password_that_is_changed_in_the_directory_is_refused_once(pool: PgPool) {
+    let binds = AtomicUsize::new(0);
+    // The first bind is accepted, and the other ones are refused late. The first search is answered,
+    // and the other ones end the connection.
+    let server = RawDirectory::start(move |tag, id| match (tag, id) {
+        (BIND, _) if binds.fetch_add(1, Ordering::SeqCst) == 0 => Some(result(id, 0x61, 0)),
+        (BIND, _) => {
+            std::thread::sleep(Duration::from_millis(300));
+            Some(result(id, 0x61, 49))
+        }
+        (_, 2) => Some(done(id, 0)),
+        _ => None,
+    });
+    let app = spawn(pool, &server.variables(), &[]).await;
+    assert!(display_values(&find(&app, FIND_USERS, "").await).is_empty());
+    for answer in join_all((0..4).map(|_| find(&app, FIND_USERS, ""))).await {
+        assert_unavailable(&answer);
+    }
+    assert_unavailable(&find(&app, FIND_USERS, "").await);
+    assert_eq!(server.binds(), 2, "one accepted, one refused");
 }
 
 #[sqlx::test]
