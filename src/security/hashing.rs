@@ -24,7 +24,8 @@ use crate::{
 #[cfg(feature = "bench")]
 pub use hashing_engine::HashBench;
 pub(crate) use hashing_engine::{
-    AcceptedHash, Capacity, HashingError, HashingOptions, StoredHash, VerificationOutcome, WeakHash,
+    AcceptedHash, Capacity, DES_CRYPT, HashingError, HashingOptions, StoredHash,
+    VerificationOutcome, WeakHash,
 };
 
 /// Admits one request to the engine until it is dropped.
@@ -248,6 +249,25 @@ fn log_event(event: EngineEvent) {
 fn may_truncate(hash: &StoredHash, value: &CredentialValue) -> bool {
     let other_form = value.decomposed();
     hash.may_truncate(forms(value, other_form.as_ref()))
+}
+
+/// What a text is that should be a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    Password,
+    /// A hash, also one that is not supported.
+    Hash,
+    /// A password, or a hash of DES-crypt, which is 13 letters and digits.
+    PossibleHash,
+}
+
+/// Tells a hash from a password.
+pub(crate) fn text_kind(text: &SecretString) -> TextKind {
+    match AcceptedHash::parse(text) {
+        Err(HashRejection::Unrecognized) => TextKind::Password,
+        Err(HashRejection::Unsupported(DES_CRYPT)) => TextKind::PossibleHash,
+        Ok(_) | Err(_) => TextKind::Hash,
+    }
 }
 
 impl From<HashRejection> for Reason {

@@ -92,6 +92,7 @@ pub use self::{
         phc::{NotPhc, PhcHash},
         rejection::HashRejection,
         stored_hash::{AcceptedHash, StoredHash},
+        unsupported::DES_CRYPT,
         wrapped_hash::{WeakHash, WrappedHash},
     },
     hash_parameters::{HashParameters, HashScheme},

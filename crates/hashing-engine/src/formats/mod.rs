@@ -16,7 +16,7 @@ pub(crate) mod rejection;
 mod scheme_prefix;
 mod scrypt_text;
 pub(crate) mod stored_hash;
-mod unsupported;
+pub(crate) mod unsupported;
 pub(crate) mod wrapped_hash;
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl AcceptedHash {
     ///
     /// # Errors
     /// When the hash cannot be verified.
-    pub(crate) fn parse(text: &SecretString) -> Result<Self, HashRejection> {
+    pub fn parse(text: &SecretString) -> Result<Self, HashRejection> {
         let plain = text.expose_secret();
         if plain.len() > MAXIMUM_TEXT {
             return Err(HashRejection::Unrecognized);

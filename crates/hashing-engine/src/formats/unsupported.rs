@@ -18,8 +18,11 @@ const FORMATS: [(&str, &str); 12] = [
     ("$3$", "Windows NT"),
 ];
 
-/// The length of a hash of DES-crypt, which has no prefix.
-const DES_CRYPT: usize = 13;
+/// The name of DES-crypt, whose hashes have no prefix: any 13 letters and digits may be one.
+pub const DES_CRYPT: &str = "DES-crypt";
+
+/// The length of a hash of DES-crypt.
+const DES_CRYPT_LENGTH: usize = 13;
 
 /// The rejection of a text in no supported format.
 pub(super) fn reject(text: &str) -> HashRejection {
@@ -28,7 +31,7 @@ pub(super) fn reject(text: &str) -> HashRejection {
     }
     let format = FORMATS.iter().find(|(prefix, _)| text.starts_with(prefix));
     let name = format.map(|(_, name)| *name);
-    match name.or_else(|| is_des_crypt(text).then_some("DES-crypt")) {
+    match name.or_else(|| is_des_crypt(text).then_some(DES_CRYPT)) {
         Some(name) => HashRejection::Unsupported(name),
         None => HashRejection::Unrecognized,
     }
@@ -37,5 +40,5 @@ pub(super) fn reject(text: &str) -> HashRejection {
 /// True for a text that may be a hash of DES-crypt, which ignores everything after eight bytes.
 fn is_des_crypt(text: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"./".contains(&byte);
-    text.len() == DES_CRYPT && text.bytes().all(is_digit)
+    text.len() == DES_CRYPT_LENGTH && text.bytes().all(is_digit)
 }

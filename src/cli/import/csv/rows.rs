@@ -1,5 +1,6 @@
 //! The fields of a record as a line of the import format.
 
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -7,7 +8,8 @@ use crate::{
         entry::Problem,
         new_line::{NewLine, NewLineCredential},
     },
-    domain::{InvalidField, Reason},
+    domain::{InvalidField, Reason, credential_type::PASSWORD},
+    security::hashing::{TextKind, text_kind},
 };
 
 /// The members of one user, field by field.
@@ -47,13 +49,32 @@ impl Row {
     /// The line.
     ///
     /// # Errors
-    /// When it is too long.
+    /// When it is too long, or has a hash as a value.
     pub(super) fn line(mut self) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        require_no_hash(&self.credential)?;
         if self.credential.value.is_some() || self.credential.hash.is_some() {
             self.line.credentials.push(self.credential);
         }
         Ok(self.line.write()?)
     }
+}
+
+/// Refuses a hash as a value: whoever knows the hash would log in with it.
+fn require_no_hash(credential: &NewLineCredential) -> Result<(), Problem> {
+    let Some(value) = &credential.value else { return Ok(()) };
+    let type_name = credential.type_name.as_deref().unwrap_or(PASSWORD);
+    let reason = match text_kind(&SecretString::from(value.as_str())) {
+        TextKind::Hash => {
+            "is a hash; name its column `hash`, or pass `--column hash=NAME`, as \
+             `--column hash=Password`"
+        }
+        TextKind::PossibleHash if type_name.eq_ignore_ascii_case(PASSWORD) => {
+            "may be a hash of DES-crypt, which is not supported; reset this password, or import it \
+             as JSON lines if it is no hash"
+        }
+        TextKind::Password | TextKind::PossibleHash => return Ok(()),
+    };
+    Err(Problem::new("value", reason))
 }
 
 fn integer(member: &str, field: &str) -> Result<i32, Problem> {

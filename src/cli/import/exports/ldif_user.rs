@@ -1,13 +1,18 @@
 //! Converts the entry of a directory into a user: `uid` is the login name, and `userPassword` the
 //! password (RFC 4519, RFC 2307).
 
+use secrecy::SecretString;
+
 use super::{
     entries::{Converted, User, retired_if},
     ldif::Record,
 };
-use crate::cli::import::{
-    entry::Problem,
-    new_line::{NewLine, NewLineCredential},
+use crate::{
+    cli::import::{
+        entry::Problem,
+        new_line::{NewLine, NewLineCredential},
+    },
+    security::hashing::{TextKind, text_kind},
 };
 
 /// Attributes that say nothing about a user that this service could keep.
@@ -65,7 +70,7 @@ fn user(record: &Record, dropped: &mut Vec<String>) -> Result<User, Problem> {
     if password.as_ref().is_some_and(is_sasl) {
         return Ok(User::Skipped("is verified through SASL by another system"));
     }
-    let credential = password.and_then(credential);
+    let credential = password.map_or(Ok(None), credential)?;
     if credential.is_none() {
         dropped.push("no password".to_owned());
     }
@@ -92,24 +97,36 @@ fn has_scheme(password: &str, scheme: &str) -> bool {
 }
 
 /// The credential of a password: a hash with its scheme, or clear text. `None` for a locked one.
-fn credential(password: String) -> Option<NewLineCredential> {
+///
+/// # Errors
+/// When it is a hash without a scheme: whoever knows the hash would log in with it.
+fn credential(password: String) -> Result<Option<NewLineCredential>, Problem> {
     let is_locked = ["{CRYPT}!", "{CRYPT}*"].iter().any(|start| {
         password.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
     });
     if is_locked || password.is_empty() {
-        return None;
+        return Ok(None);
     }
-    if has_scheme(&password, "CLEARTEXT") {
-        let (_, value) = password.split_once('}')?;
-        return Some(NewLineCredential::with_value(value.to_owned()));
+    let scheme = password.strip_prefix('{').and_then(|text| text.split_once('}'));
+    if let Some((name, value)) = scheme
+        && name.eq_ignore_ascii_case("CLEARTEXT")
+    {
+        return Ok(Some(NewLineCredential::with_value(value.to_owned())));
     }
     let is_scheme = |name: &str| {
         !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
     };
-    let scheme = password.strip_prefix('{').and_then(|text| text.split_once('}'));
     if scheme.is_some_and(|(name, _)| is_scheme(name)) {
-        return Some(NewLineCredential::with_hash(password));
+        return Ok(Some(NewLineCredential::with_hash(password)));
     }
-    Some(NewLineCredential::with_value(password))
+    let reason = match text_kind(&SecretString::from(password.as_str())) {
+        TextKind::Password => return Ok(Some(NewLineCredential::with_value(password))),
+        TextKind::Hash => "is a hash without a scheme; prefix {CRYPT}",
+        TextKind::PossibleHash => {
+            "may be a hash of DES-crypt, which is not supported; prefix {CLEARTEXT} if it is a \
+             password, or reset it"
+        }
+    };
+    Err(Problem::new("userPassword", reason))
 }

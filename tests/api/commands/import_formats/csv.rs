@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use super::{
-    assert_refused, convert, exported, file_named, import, import_bytes, results, told, users,
+    SHA_CRYPT, assert_refused, convert, exported, file_named, import, import_bytes, results, told,
+    users,
 };
 use crate::{commands::import::logs_in, support::TestApp};
 
@@ -146,6 +147,36 @@ async fn an_import_of_csv_resumes_behind_the_last_complete_record(pool: PgPool) 
     let (code, found, said) = import(&app, &path, &[]);
     assert_eq!((code, found.len()), (1, 0), "{said}");
     assert!(said.contains("the earlier run read the file as LDIF"), "{said}");
+}
+
+#[sqlx::test]
+async fn a_hash_in_a_column_of_passwords_fails(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = format!(
+        "login,password,credential_type\n\
+         sha,{SHA_CRYPT},\n\
+         bcrypt,{BCRYPT},\n\
+         ldap,{{SSHA}}DkMTwBl+l/vAQ9D8YCsGvwxv2aj6dGJo,\n\
+         yescrypt,$y$j9T$F5Jx5fExrKuPp53xLKQ..1$tnSY,\n\
+         des,abcdefghijklm,\n\
+         clear,$6$ is my password,\n\
+         identifier,administrator,ActiveDirectory\n"
+    );
+    let (_folder, path) = file_named("users.csv", text.as_bytes());
+    let (code, found, said) = import(&app, &path, &[]);
+    let failed = |line| (line, "failed", "value");
+    let mut expected = (2..=6).map(failed).collect::<Vec<_>>();
+    expected.extend([(7, "added", ""), (8, "added", "")]);
+    assert_eq!((code, told(&found)), (1, expected), "{said}");
+    let reason = found[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("is a hash;") && reason.contains("`--column hash=Password`"));
+    assert!(found[4]["reason"].as_str().unwrap().contains("may be a hash of DES-crypt"));
+    assert!(!logs_in(&app, "sha", SHA_CRYPT).await);
+    assert!(logs_in(&app, "clear", "$6$ is my password").await);
+    let (_folder, path) =
+        file_named("users.csv", format!("login,Pass\nsha,{SHA_CRYPT}\n").as_bytes());
+    assert_eq!(told(&import(&app, &path, &["--column", "hash=Pass"]).1), [(2, "added", "")]);
+    assert!(logs_in(&app, "sha", "correct horse").await && !logs_in(&app, "sha", SHA_CRYPT).await);
 }
 
 #[test]

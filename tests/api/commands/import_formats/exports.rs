@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use super::{convert, exported, file_named, import, sample, told, users};
+use super::{
+    SHA_CRYPT, convert, exported, file_named, import, import_bytes, results, sample, told, users,
+};
 use crate::{commands::import::logs_in, support::TestApp};
 
 /// The password of the hashes in the samples.
@@ -225,6 +227,33 @@ async fn the_people_of_a_directory_are_imported(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_directory_password_that_is_a_hash_without_a_scheme_fails(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let entry = |name: &str, password: &str| {
+        format!("dn: uid={name}\nuid: {name}\nuserPassword: {password}\n\n")
+    };
+    let text = [
+        entry("bare", SHA_CRYPT),
+        entry("bcrypt", BCRYPT),
+        entry("yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$tnSY"),
+        entry("des", "abcdefghijklm"),
+        entry("prefixed", &format!("{{CRYPT}}{SHA_CRYPT}")),
+        entry("clear", "{CLEARTEXT}abcdefghijklm"),
+    ];
+    let (_folder, path) = file_named("directory.ldif", text.concat().as_bytes());
+    let (code, found, said) = import(&app, &path, &["--from", "ldif"]);
+    let failed = |line| (line, "failed", "userPassword");
+    let expected =
+        [failed(1), failed(5), failed(9), failed(13), (17, "added", ""), (21, "added", "")];
+    assert_eq!((code, told(&found)), (1, expected.to_vec()), "{said}");
+    assert_eq!(found[0]["reason"], "is a hash without a scheme; prefix {CRYPT}");
+    assert!(
+        found[3]["reason"].as_str().unwrap().contains("prefix {CLEARTEXT} if it is a password")
+    );
+    assert!(!logs_in(&app, "bare", SHA_CRYPT).await && logs_in(&app, "prefixed", PASSWORD).await);
+    assert!(logs_in(&app, "clear", "abcdefghijklm").await);
+}
+
 async fn the_users_of_django_are_imported_without_their_rights(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (_folder, path) = copy("django.json");

@@ -18,6 +18,10 @@ use tempfile::TempDir;
 
 use crate::support::{CommandOutput, TestApp, keeper};
 
+/// SHA-crypt of "correct horse", made with `openssl passwd -6`.
+const SHA_CRYPT: &str = "$6$saltstring$.r0X7ub5wGR2v4Xz7svCIozfnlorFh19V89t8KC9Umd81uGhFgsyTRNyzQDX\
+                         DIm17fFcR9z3z7oBNdsyYBbtm/";
+
 /// A temporary folder with a file of these bytes.
 fn file_named(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
