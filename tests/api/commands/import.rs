@@ -118,9 +118,9 @@ async fn a_dry_run_reports_the_same_and_writes_nothing(pool: PgPool) {
     let (_folder, path) = file(&[
         user("new", "v"),
         user("paul", "v"),
+        "{".to_owned(),
         json!({"login_name": "paul", "id": 9}).to_string(),
         json!({"login_name": "x", "id": 1}).to_string(),
-        "{".to_owned(),
     ]);
     let (code, results, said) = import(&app, &path, &["--dry-run"]);
     let results: Vec<_> = results.iter().map(|entry| entry["result"].as_str().unwrap()).collect();

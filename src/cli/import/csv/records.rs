@@ -31,6 +31,8 @@ pub(super) enum RecordError {
     Unreadable(io::Error),
     /// The line where the record begins.
     OpenQuote(u64),
+    /// The line where the record begins.
+    NoLineEnd(u64),
 }
 
 impl fmt::Display for RecordError {
@@ -40,6 +42,11 @@ impl fmt::Display for RecordError {
             Self::OpenQuote(line) => write!(
                 formatter,
                 "a quoted field of the record in line {line} does not end; close it with a quote"
+            ),
+            Self::NoLineEnd(line) => write!(
+                formatter,
+                "the last record, in line {line}, has no line end; the file may be cut: export it \
+                 again, or add a line feed if it is whole"
             ),
         }
     }
@@ -79,7 +86,7 @@ impl Records {
     /// Reads the next record that is not blank.
     ///
     /// # Errors
-    /// When the input cannot be read, or ends within quotes.
+    /// When the input cannot be read, or ends within a record: its last field may be cut.
     pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> Result<Option<Record>, RecordError> {
         while let Some(record) = self.read(reader)? {
             let is_blank = record.text.as_ref().is_ok_and(|text| text.trim_ascii().is_empty());
@@ -101,10 +108,11 @@ impl Records {
                 bytes => bytes.map_err(RecordError::Unreadable)?,
             };
             if bytes.is_empty() {
-                if place == Place::Quoted {
-                    return Err(RecordError::OpenQuote(line));
+                match place {
+                    Place::Quoted => return Err(RecordError::OpenQuote(line)),
+                    _ if text.trim_ascii().is_empty() && length == text.len() => return Ok(None),
+                    _ => return Err(RecordError::NoLineEnd(line)),
                 }
-                break;
             }
             let (used, is_complete) = self.scan(bytes, &mut place);
             let part = bytes.get(..used).unwrap_or_default();
@@ -116,9 +124,6 @@ impl Records {
             if is_complete {
                 break;
             }
-        }
-        if length == 0 {
-            return Ok(None);
         }
         let text = if length > MAXIMUM_LINE {
             Err(InvalidField::new("line", Reason::LineTooLong).into())
@@ -221,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_record_may_span_lines_and_has_the_number_of_its_first_one() {
-        let text = b"a,\"b\r\n\"\"c\"\"\"\r\n\r\n,\n \nlast,\"\"";
+        let text = b"a,\"b\r\n\"\"c\"\"\"\r\n\r\n,\n \nlast,\"\"\n";
         let expected =
             [record(1, &["a", "b\r\n\"c\""]), record(4, &["", ""]), record(6, &["last", ""])];
         assert_eq!(read(text).unwrap(), expected);
@@ -237,8 +242,18 @@ mod tests {
     }
 
     #[test]
+    fn a_last_record_without_a_line_end_may_be_cut() {
+        let long = format!("a\n{}", "x".repeat(2 * MAXIMUM_LINE));
+        for text in ["a\nb", "a\nb,", "a\n\"b\"", "a\nb\r", &long] {
+            let error = read(text.as_bytes()).unwrap_err();
+            assert!(error.contains("in line 2, has no line end"), "{error}");
+        }
+        assert_eq!(read(b"a\n \r").unwrap(), [record(1, &["a"])]);
+    }
+
+    #[test]
     fn a_record_that_is_too_long_is_skipped_up_to_its_end() {
-        let long = format!("a,\"{}\n\",b\nnext", "x\n".repeat(MAXIMUM_LINE / 2));
+        let long = format!("a,\"{}\n\",b\nnext\n", "x\n".repeat(MAXIMUM_LINE / 2));
         let found = read(long.as_bytes()).unwrap();
         assert_eq!(found[0].1, Err("is longer than 64 KiB".to_owned()));
         assert_eq!(found[1..], [record(32_771, &["next"])]);

@@ -131,8 +131,10 @@ pub(super) fn read(mut input: Input, sink: &mut Sink<'_>) -> Result<(), Failure>
         let problem = "ends without a line feed: the file was cut; export it again";
         return Err(input.failure(format_args!("line {number} {problem}")));
     }
-    if let Some((number, record)) = record {
-        let _ = sink(number, &record);
+    if let Some((number, _)) = record {
+        let problem = "has no blank line after it: the file was cut; export it again, or add a \
+                       blank line if it is whole";
+        return Err(input.failure(format_args!("the last entry, in line {number}, {problem}")));
     }
     Ok(())
 }

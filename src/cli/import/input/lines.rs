@@ -33,8 +33,25 @@ pub(in crate::cli::import) fn read_line(
         return Ok(Some(PhysicalLine { text, is_too_long: false, is_ended: true }));
     }
     let is_too_long = read > limit;
-    if is_too_long {
-        reader.skip_until(b'\n')?;
+    let is_ended = is_too_long && skip_line(reader)?;
+    Ok(Some(PhysicalLine { text, is_too_long, is_ended }))
+}
+
+/// Skips the rest of a line. Returns false when the text ends before it.
+fn skip_line(reader: &mut dyn BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(bytes.len(), |end| end + 1);
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
     }
-    Ok(Some(PhysicalLine { text, is_too_long, is_ended: is_too_long }))
 }

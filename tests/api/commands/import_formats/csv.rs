@@ -26,7 +26,7 @@ async fn csv_as_databases_and_spreadsheets_write_it_is_imported(pool: PgPool) {
          formula,=1+1,,=cmd|' /C calc'!A0,,700\r\n\
          \r\n\
          grace,,{BCRYPT},\"Grace\r\n\tHopper\",yes,\r\n\
-         spaces,\"  kept  \",,Sp\u{e9}cial,FALSE,"
+         spaces,\"  kept  \",,Sp\u{e9}cial,FALSE,\n"
     );
     let (_folder, path) = file_named("users.csv", comma.as_bytes());
     let (code, found, said) = import(&app, &path, &[]);

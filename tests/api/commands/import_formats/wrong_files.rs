@@ -61,6 +61,39 @@ async fn an_export_that_was_cut_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn plain_text_that_was_cut_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let line = user("first", "v");
+    let long = format!("{line}\n{{\"login_name\":\"{}", "x".repeat(200_000));
+    let entry = "dn: uid=first\nuid: first\n";
+    for (format, content, expected) in [
+        ("csv", "login,value\nfirst,v\nlast,mark".to_owned(), "in line 3, has no line end"),
+        ("csv", "login,value\nfirst,v\nlast,\"mark\"".to_owned(), "in line 3, has no line end"),
+        ("csv", "login,val".to_owned(), "in line 1, has no line end"),
+        (
+            "json-lines",
+            format!("{line}\n{}", &line[..40]),
+            "line 2 is no JSON and has no line feed",
+        ),
+        ("json-lines", long, "line 2 is no JSON and has no line feed"),
+        ("json-lines", "\n \n\t".to_owned(), "has no line; pass a file with users"),
+        ("ldif", format!("{entry}\n{entry}"), "in line 4, has no blank line after it"),
+        ("ldif", format!("{entry}\ndn: uid=last\n"), "in line 4, has no blank line after it"),
+    ] {
+        let (_folder, path) = file_named("users", content.as_bytes());
+        assert_refused(&app, &path, &["--from", format], expected);
+        assert_eq!(convert(&path, &["--from", format]).code, 1, "{content}");
+    }
+    assert_eq!(users(&app).await, 3);
+    // A pipe is read once, and what may be cut is not imported from it, either.
+    let output = import_bytes(&app, b"login,value\nfirst,v\nlast,mark", &["--from", "csv"]);
+    assert_eq!((output.code, told(&results(&output))), (1, vec![(2, "added", "")]), "{output:?}");
+    // A whole line needs no line feed.
+    let (_folder, path) = file_named("users", user("last", "v").as_bytes());
+    assert_eq!(told(&import(&app, &path, &[]).1), [(1, "added", "")]);
+}
+
+#[sqlx::test]
 async fn what_precedes_the_end_of_a_cut_pipe_is_imported_and_reported(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let whole = fs::read(sample("kratos.json")).unwrap();
@@ -152,7 +185,7 @@ async fn changes_and_other_text_are_no_ldif(pool: PgPool) {
         assert_refused(&app, &path, &["--from", "ldif"], expected);
     }
     let content =
-        "dn: uid=a\nuid: a\nuserPassword:: !!\n\ndn: uid=b\nuid:: /w==\n\ndn: uid=a\nuid: A\n";
+        "dn: uid=a\nuid: a\nuserPassword:: !!\n\ndn: uid=b\nuid:: /w==\n\ndn: uid=a\nuid: c\n\n";
     let (_folder, path) = file_named("directory.ldif", content.as_bytes());
     let (_, found, said) = import(&app, &path, &["--from", "ldif"]);
     let expected = [(1, "failed", "userPassword"), (5, "failed", "uid"), (8, "added", "")];
