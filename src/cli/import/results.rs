@@ -15,7 +15,10 @@ use crate::{
 /// The most names of dropped members that are counted one by one.
 const MAXIMUM_NAMES: usize = 1000;
 
-/// The longest part of a name that is shown, in characters.
+/// Stands for the names that are not counted one by one.
+const OTHERS: &str = "others";
+
+/// The longest part of a name that is kept and shown, in characters.
 const SHOWN: usize = 100;
 
 /// An entry for its result.
@@ -124,6 +127,21 @@ impl Results {
     }
 }
 
+/// The part of a name that is kept: it may have megabytes.
+pub(super) fn shortened(name: String) -> String {
+    if name.len() <= SHOWN { name } else { name.chars().take(SHOWN).collect() }
+}
+
+/// The part of the dropped names of an entry that is kept.
+pub(super) fn shortened_names(mut names: Vec<String>) -> Vec<String> {
+    if names.len() > MAXIMUM_NAMES {
+        names.truncate(MAXIMUM_NAMES);
+        names.push(OTHERS.to_owned());
+        names.shrink_to_fit();
+    }
+    names.into_iter().map(shortened).collect()
+}
+
 /// The names of dropped members with the number of their entries.
 #[derive(Default)]
 pub(super) struct DroppedNames(BTreeMap<String, u64>);
@@ -132,7 +150,7 @@ impl DroppedNames {
     pub(super) fn count(&mut self, names: Vec<String>) {
         for name in names {
             let is_countable = self.0.len() < MAXIMUM_NAMES || self.0.contains_key(&name);
-            let name = if is_countable { name } else { "others".to_owned() };
+            let name = if is_countable { name } else { OTHERS.to_owned() };
             *self.0.entry(name).or_default() += 1;
         }
     }
@@ -140,7 +158,6 @@ impl DroppedNames {
     /// Prints one line for each name.
     pub(super) fn print(&self) {
         for (name, count) in &self.0 {
-            let name: String = name.chars().take(SHOWN).collect();
             let name = name.replace(is_hidden_in_text, "\u{fffd}");
             output::print_status(format_args!("not imported: {name} ({count})"));
         }

@@ -10,6 +10,7 @@ use crate::{
     cli::import::{
         entry::{Content, Entry, Problem, Sink},
         new_line::NewLine,
+        results::{shortened, shortened_names},
     },
     domain::user::LoginName,
 };
@@ -94,6 +95,7 @@ impl<'sink, 'inner> Entries<'sink, 'inner> {
             },
         };
         self.has_users |= !matches!(content, Content::None);
+        let (name, dropped) = (name.map(shortened), shortened_names(dropped));
         (self.sink)(Entry { number, name, content, dropped })
     }
 
@@ -119,4 +121,29 @@ pub(super) fn full_name(first: Option<String>, last: Option<String>) -> Option<S
 /// not reactivate a user who was retired here.
 pub(super) fn retired_if(is_disabled: bool) -> Option<bool> {
     is_disabled.then_some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_many_names_are_shortened_before_they_are_passed_on() {
+        let mut entries = Vec::new();
+        let mut keep = |entry: Entry| {
+            entries.push(entry);
+            ControlFlow::Continue(())
+        };
+        let long = "\u{e9}".repeat(1_000_000);
+        let dropped = vec!["\u{e9}".repeat(5_000); 5000];
+        let converted =
+            || Converted { name: Some(long), user: User::Skipped("has no name"), dropped };
+        let _ = Entries::new(&mut keep).convert(converted);
+        let Entry { name, dropped, .. } = &entries[0];
+        let shown = "\u{e9}".repeat(100);
+        assert_eq!(name.as_ref(), Some(&shown));
+        assert_eq!((dropped.len(), &dropped[0], dropped[1000].as_str()), (1001, &shown, "others"));
+        let kept = dropped.iter().map(String::capacity).sum::<usize>();
+        assert!(kept < 1001 * 400 && dropped.capacity() < 2000, "{kept}");
+    }
 }
