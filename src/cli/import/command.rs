@@ -11,12 +11,13 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     checkpoint::{Checkpoint, NEEDS_REGULAR_FILE},
-    entry::{Content, Entry},
+    entry::{Content, Entry, Problem},
     format::InputArguments,
     input::Input,
     line,
     problem::problem_of_line,
     reading::{Entries, Reading, check_whole},
+    repeated::Repeated,
     results::Results,
     unfinished::Unfinished,
 };
@@ -97,13 +98,15 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
         Some(length) => progress::bar(length, "{msg}"),
         None => progress::open_ended("{msg}"),
     };
-    if !input.is_archive {
+    let repeated = if input.is_archive {
+        Repeated::default()
+    } else {
         tokio::select! {
             biased;
             () = stop.requested() => return Err(Failure::new("stopped; nothing was imported")),
             checked = check_whole(&format, &source) => checked?,
         }
-    }
+    };
     checkpoint.as_ref().map_or(Ok(()), Checkpoint::begin)?;
     if done > 0 {
         output::print_status(format_args!("resuming after {} {done}", format.unit()));
@@ -123,7 +126,7 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
         flushed_at: Instant::now(),
         saved_at: Instant::now(),
     };
-    let ended = match Entries::read_ahead(format, input, done) {
+    let ended = match Entries::read_ahead(format, input, done, repeated) {
         Ok(entries) => import.run(entries, stop).await,
         Err(failure) => Err(failure),
     };
@@ -186,6 +189,11 @@ impl Import {
                 }
             },
             Content::Invalid(problem) => {
+                self.printed.print_failed(&entry, &problem)?;
+                self.unfinished.finish(number);
+            }
+            Content::Repeated { other } => {
+                let problem = Problem::repeated(self.printed.unit(), other);
                 self.printed.print_failed(&entry, &problem)?;
                 self.unfinished.finish(number);
             }

@@ -5,9 +5,10 @@ use std::{ops::ControlFlow, process::ExitCode};
 use clap::Args;
 
 use super::{
-    entry::{Content, Entry},
+    entry::{Content, Entry, Problem},
     format::InputArguments,
     input::Input,
+    reading::check,
     results::DroppedNames,
 };
 use crate::{
@@ -25,23 +26,30 @@ pub(in crate::cli) struct ConvertArguments {
 /// Prints each entry as a line; on standard error, what is not converted.
 pub(in crate::cli) fn run(arguments: &ConvertArguments) -> Result<ExitCode, Failure> {
     let format = arguments.input.format()?;
-    let input = Input::open_text(&arguments.input.source())?;
+    let source = arguments.input.source();
+    let repeated = check(&format, &source)?;
+    let input = Input::open_text(&source)?;
     let mut dropped_names = DroppedNames::default();
     let mut printed = Ok(());
     let mut has_failures = false;
-    let read = format.read(input, &mut |entry| {
+    let read = format.read(input, &mut |mut entry| {
+        repeated.mark(&mut entry);
         let Entry { number, name, content, dropped } = entry;
         dropped_names.count(dropped);
         let name = name.map(|name| format!(" ({})", name.replace(is_hidden_in_text, "\u{fffd}")));
         let entry = format!("{} {number}{}", format.unit(), name.unwrap_or_default());
+        let mut print_failed = |problem: Problem| {
+            has_failures = true;
+            let Problem { field, reason } = problem;
+            output::print_status(format_args!("{entry}: failed: {field} {reason}"));
+        };
         match content {
             Content::Line(line) => {
                 printed = output::print_or_fail(String::from_utf8_lossy(&line));
             }
-            Content::Invalid(problem) => {
-                has_failures = true;
-                let (field, reason) = (problem.field, problem.reason);
-                output::print_status(format_args!("{entry}: failed: {field} {reason}"));
+            Content::Invalid(problem) => print_failed(problem),
+            Content::Repeated { other } => {
+                print_failed(Problem::repeated(format.unit(), other));
             }
             Content::Skipped(reason) => {
                 output::print_status(format_args!("{entry}: skipped: {reason}"));

@@ -23,6 +23,8 @@ pub(super) enum Content {
     Line(Zeroizing<Vec<u8>>),
     /// The entry cannot be imported.
     Invalid(Problem),
+    /// Another entry of the file, with this number, has the same login name.
+    Repeated { other: u64 },
     /// The entry is no user who can log in here, for this reason.
     Skipped(&'static str),
     /// The entry is no user and has no result, but its `dropped` names count.
@@ -39,6 +41,12 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(field: impl Into<String>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), reason: reason.into() }
+    }
+
+    /// The problem of a login name that another entry has, too.
+    pub(super) fn repeated(unit: &str, other: u64) -> Self {
+        let reason = format!("is also the name of {unit} {other} of this file; remove one");
+        Self::new("login_name", reason)
     }
 }
 

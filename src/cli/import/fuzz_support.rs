@@ -110,6 +110,7 @@ pub fn read_entries(format: &str, text: &[u8]) -> Result<Vec<ImportedEntry>, Str
         let line = match entry.content {
             Content::Line(line) => Ok(line.to_vec()),
             Content::Invalid(problem) => Err(format!("{}: {}", problem.field, problem.reason)),
+            Content::Repeated { other } => Err(format!("has the name of {other}")),
             Content::Skipped(reason) => Err(reason.to_owned()),
             Content::None => return ControlFlow::Continue(()),
         };

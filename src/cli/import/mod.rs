@@ -21,6 +21,7 @@ mod line;
 mod new_line;
 mod problem;
 mod reading;
+mod repeated;
 mod results;
 mod unfinished;
 

@@ -13,6 +13,7 @@ use super::{
     entry::Entry,
     format::Format,
     input::{Input, Source},
+    repeated::Repeated,
 };
 use crate::{cli::output::Failure, telemetry::task_failed};
 
@@ -39,14 +40,16 @@ impl Entries {
         format: Arc<Format>,
         input: Input,
         after: u64,
+        repeated: Repeated,
     ) -> Result<Self, Failure> {
         let (sender, receiver) = mpsc::channel(ENTRIES_AHEAD);
         let read = move || {
             let position = input.position();
-            let mut pass_on = |entry: Entry| {
+            let mut pass_on = |mut entry: Entry| {
                 if entry.number <= after {
                     return ControlFlow::Continue(());
                 }
+                repeated.mark(&mut entry);
                 let reading = Reading::Entry(entry, position.load(Ordering::Relaxed));
                 match sender.blocking_send(Ok(reading)) {
                     Ok(()) => ControlFlow::Continue(()),
@@ -76,16 +79,31 @@ impl Entries {
 /// or of another format or encoding changes nothing. Other sources can be read only once, and an
 /// archive is authenticated while it is read.
 ///
+/// Returns the entries of a file that have one login name. None is known of other sources.
+///
 /// # Errors
 /// When the file cannot be read.
-pub(super) async fn check_whole(format: &Arc<Format>, source: &Source) -> Result<(), Failure> {
-    if !matches!(source, Source::File(path) if path.is_file()) {
-        return Ok(());
+pub(super) fn check(format: &Format, source: &Source) -> Result<Repeated, Failure> {
+    let mut repeated = Repeated::default();
+    if matches!(source, Source::File(path) if path.is_file()) {
+        let input = Input::open_text(source)?;
+        format.read(input, &mut |entry| {
+            repeated.note(&entry);
+            ControlFlow::Continue(())
+        })?;
     }
+    Ok(repeated)
+}
+
+/// [`check`] on a thread of its own.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) async fn check_whole(
+    format: &Arc<Format>,
+    source: &Source,
+) -> Result<Repeated, Failure> {
     let (format, source) = (Arc::clone(format), source.clone());
-    let check = move || {
-        let input = Input::open_text(&source)?;
-        format.read(input, &mut |_| ControlFlow::Continue(()))
-    };
+    let check = move || check(&format, &source);
     tokio::task::spawn_blocking(check).await.map_err(task_failed)?
 }

@@ -1,4 +1,4 @@
-//! Numbers the entries of an export, and refuses a user who appears twice.
+//! Numbers the entries of an export, and finds users who appear twice.
 
 use std::{
     collections::HashMap,
@@ -87,10 +87,7 @@ impl<'sink, 'inner> Entries<'sink, 'inner> {
             User::Skipped(reason) => Content::Skipped(reason),
             User::Invalid(problem) => Content::Invalid(problem),
             User::Line(line) => match self.first_with_name(&line.login_name, number) {
-                Some(first) => Content::Invalid(Problem::new(
-                    "login_name",
-                    format!("is also the name of entry {first} of this file; remove one"),
-                )),
+                Some(other) => Content::Repeated { other },
                 None => Content::from(line.write()),
             },
         };

@@ -49,7 +49,7 @@ async fn a_keycloak_realm_is_imported_with_a_result_for_each_user(pool: PgPool) 
         "not imported: groups (1)",
         "not imported: email (1)",
         "not imported: requiredActions.UPDATE_PROFILE (1)",
-        "3 added, 0 changed, 3 failed, 3 skipped (dry run)",
+        "3 added, 0 changed, 4 failed, 3 skipped (dry run)",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -65,6 +65,7 @@ async fn a_keycloak_realm_is_imported_with_a_result_for_each_user(pool: PgPool) 
         (7, "failed", "credentials.credentialData.algorithm"),
         (8, "failed", "login_name"),
         (9, "failed", "entry"),
+        (10, "failed", "login_name"),
     ];
     assert_eq!((code, told(&found)), (1, expected.to_vec()), "{said}");
     assert_eq!(dry.len(), found.len());
@@ -75,7 +76,9 @@ async fn a_keycloak_realm_is_imported_with_a_result_for_each_user(pool: PgPool) 
     ];
     assert_eq!(reasons(&found)[..3], expected);
     assert_eq!(found[0]["name"], "ada");
-    assert_eq!(found[7]["reason"], "is also the name of entry 1 of this file; remove one");
+    // Neither of two users with one name is preferred.
+    assert_eq!(found[7]["reason"], "is also the name of entry 10 of this file; remove one");
+    assert_eq!(found[9]["reason"], "is also the name of entry 8 of this file; remove one");
     assert!(logs_in(&app, "ada", PASSWORD).await && !logs_in(&app, "ada", "wrong").await);
     // The account is disabled there, and therefore retired here.
     assert!(!logs_in(&app, "linus", PASSWORD).await);
@@ -254,6 +257,23 @@ async fn a_directory_password_that_is_a_hash_without_a_scheme_fails(pool: PgPool
     assert!(logs_in(&app, "clear", "abcdefghijklm").await);
 }
 
+#[sqlx::test]
+async fn of_two_entries_with_one_name_standard_input_imports_the_first(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = "dn: uid=a\nuid: a\n\ndn: uid=b\nuid: b\n\ndn: uid=A\nuid: A\n\n";
+    let (_folder, path) = file_named("directory.ldif", text.as_bytes());
+    let (_, found, said) = import(&app, &path, &["--from", "ldif"]);
+    let expected = [(1, "failed", "login_name"), (4, "added", ""), (7, "failed", "login_name")];
+    assert_eq!(told(&found), expected, "{said}");
+    assert_eq!(found[0]["reason"], "is also the name of line 7 of this file; remove one");
+    let output = convert(&path, &["--from", "ldif"]);
+    assert_eq!((output.code, output.stdout.trim_end()), (1, r#"{"login_name":"b"}"#));
+    let output = import_bytes(&app, text.as_bytes(), &["--from", "ldif"]);
+    let expected = [(1, "added", ""), (4, "changed", ""), (7, "failed", "login_name")];
+    assert_eq!(told(&results(&output)), expected, "{output:?}");
+}
+
+#[sqlx::test]
 async fn the_users_of_django_are_imported_without_their_rights(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let (_folder, path) = copy("django.json");
