@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::input::Source;
+use super::{format::Format, input::Source};
 use crate::cli::output::Failure;
 
 /// The message for input that an import cannot resume.
@@ -32,6 +32,9 @@ struct Content {
     /// The format that the file was read as.
     #[serde(default = "json_lines")]
     format: String,
+    /// SHA-256 of its options. A format without options has none, nor has one with its defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    options: Option<String>,
     /// Number of completed lines or entries from the start of the file.
     lines: u64,
 }
@@ -45,9 +48,9 @@ impl Checkpoint {
     /// Opens the checkpoint of an earlier run, or a new one. Standard input has none.
     ///
     /// # Errors
-    /// When the file has changed since the earlier run or was read as another format, or is not a
-    /// regular file.
-    pub(super) fn open(source: &Source, format: &str) -> Result<Option<Self>, Failure> {
+    /// When the file has changed since the earlier run or was read as another format or with
+    /// other options, or is not a regular file.
+    pub(super) fn open(source: &Source, format: &Format) -> Result<Option<Self>, Failure> {
         let Source::File(imported) = source else { return Ok(None) };
         let unreadable = |error| failed("read", imported, &error);
         if !fs::metadata(imported).map_err(unreadable)?.is_file() {
@@ -59,7 +62,9 @@ impl Checkpoint {
         name.push(".progress");
         let file = PathBuf::from(name);
         let sha256 = digest(imported).map_err(unreadable)?;
-        let content = Content { sha256, format: format.to_owned(), lines: 0 };
+        let options = digest_of_options(&format.options())?;
+        let format = format.name();
+        let content = Content { sha256, format: format.to_owned(), options, lines: 0 };
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -88,6 +93,14 @@ impl Checkpoint {
                  first line",
                 file.display(),
                 shown(&found.format)
+            )));
+        }
+        if found.lines > 0 && found.options != content.options {
+            return Err(Failure::new(format!(
+                "outdated checkpoint {}: the earlier run read the file as {format} with other \
+                 options; pass the same arguments, or remove the checkpoint to import from the \
+                 first line",
+                file.display()
             )));
         }
         Ok(Some(Self { file, content: Content { lines: found.lines, ..content } }))
@@ -159,6 +172,14 @@ fn write_new(new: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// SHA-256 of options, in hexadecimal digits.
+fn digest_of_options(options: &[String]) -> Result<Option<String>, Failure> {
+    if options.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(HEXLOWER.encode(&Sha256::digest(serde_json::to_vec(options)?))))
 }
 
 /// SHA-256 of a file, in hexadecimal digits.

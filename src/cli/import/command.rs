@@ -91,7 +91,7 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
     let components = Arc::new(command_context::open_for_import().await?);
     let source = arguments.input.source();
     let mut stop = Stop::listen()?;
-    let checkpoint = Checkpoint::open(&source, format.name())?.filter(|_| !arguments.dry_run);
+    let checkpoint = Checkpoint::open(&source, &format)?.filter(|_| !arguments.dry_run);
     let done = checkpoint.as_ref().map_or(0, Checkpoint::lines);
     let input = Input::open(&source)?;
     let progress = match input.length {

@@ -150,6 +150,16 @@ impl Format {
         }
     }
 
+    /// The options that decide on what is read, without secrets. Those of two runs are equal if they
+    /// read a file alike.
+    pub(super) fn options(&self) -> Vec<String> {
+        match self {
+            Self::JsonLines => Vec::new(),
+            Self::Csv(options) => options.texts(),
+            Self::Export(export) => export.options(),
+        }
+    }
+
     /// Passes on every entry of the input.
     ///
     /// # Errors

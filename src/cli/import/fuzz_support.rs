@@ -133,7 +133,7 @@ fn hash_config() -> Result<HashConfig, String> {
 /// The text of the error.
 pub fn read_checkpoint(imported: &Path) -> Result<u64, String> {
     let source = Source::File(imported.to_owned());
-    let opened = Checkpoint::open(&source, Format::JsonLines.name());
+    let opened = Checkpoint::open(&source, &Format::JsonLines);
     let opened = opened.map_err(|error| error.to_string())?;
     Ok(opened.map_or(0, |checkpoint| checkpoint.lines()))
 }

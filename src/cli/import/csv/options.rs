@@ -62,6 +62,17 @@ impl CsvOptions {
         Ok(Self { delimiter, mapped, ignored: ignored.to_vec() })
     }
 
+    /// The options that were given, in an order that does not depend on that of the arguments.
+    pub(in crate::cli::import) fn texts(&self) -> Vec<String> {
+        let delimiter = self.delimiter.map(|delimiter| format!("delimiter={delimiter:?}"));
+        let mapped = self.mapped.iter().map(|(member, name)| format!("column {member}={name}"));
+        let ignored = self.ignored.iter().map(|name| format!("ignored={name}"));
+        let mut texts: Vec<_> = delimiter.into_iter().chain(mapped).chain(ignored).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        texts
+    }
+
     /// The delimiter: the given one, or the one in the header. A header without any has one column.
     ///
     /// # Errors

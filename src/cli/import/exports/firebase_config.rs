@@ -56,6 +56,11 @@ impl HashConfig {
         Ok(Self { prefix: Zeroizing::new(prefix) })
     }
 
+    /// The parameters without the signer key.
+    pub(super) fn public_part(&self) -> &str {
+        self.prefix.split_once(",sk=").map_or("", |(public, _)| public)
+    }
+
     /// The start of every hash text of the project, up to the salt.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
@@ -93,7 +98,9 @@ mod tests {
     #[test]
     fn the_text_of_the_console_becomes_the_start_of_a_hash() {
         let expected = "$firebase-scrypt$ln=14,r=8,p=1,ss=Bw,sk=c2lnbmVy";
-        assert_eq!(HashConfig::parse(CONFIG).unwrap().prefix(), expected);
+        let config = HashConfig::parse(CONFIG).unwrap();
+        assert_eq!(config.prefix(), expected);
+        assert_eq!(config.public_part(), "$firebase-scrypt$ln=14,r=8,p=1,ss=Bw");
         let json =
             CONFIG.replace("base64_signer_key: c2lnbmVy", "\"base64_signer_key\": \"c2lnbmVy\"");
         assert_eq!(HashConfig::parse(&json).unwrap().prefix(), expected);

@@ -49,6 +49,15 @@ impl Export {
         }
     }
 
+    /// The options that decide on what is read, without secrets.
+    pub(super) fn options(&self) -> Vec<String> {
+        match self {
+            Self::Firebase(config) => vec![config.public_part().to_owned()],
+            Self::Django { user_model } => vec![user_model.clone()],
+            Self::Keycloak | Self::Kratos | Self::Zitadel | Self::Ldif => Vec::new(),
+        }
+    }
+
     /// How to make an export that has users.
     fn hint(&self) -> &'static str {
         match self {

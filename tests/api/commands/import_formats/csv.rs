@@ -150,6 +150,36 @@ async fn an_import_of_csv_resumes_behind_the_last_complete_record(pool: PgPool) 
 }
 
 #[sqlx::test]
+async fn a_resumed_import_has_the_same_options(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let text = "login,value,mail\na,v,x\nb,v,y\n";
+    let (folder, path) = file_named("users.csv", text.as_bytes());
+    let checkpoint = folder.path().join("users.csv.progress");
+    let digest = |text: &str| HEXLOWER.encode(&Sha256::digest(text));
+    let write = |options: Option<String>| {
+        let mut content = json!({"sha256": digest(text), "format": "CSV", "lines": 2});
+        content["options"] = json!(options);
+        fs::write(&checkpoint, content.to_string()).unwrap();
+    };
+    let by_mail = ["--column", "login_name=mail", "--ignore-column", "login"];
+    let options = digest(r#"["column login_name=mail","ignored=login"]"#);
+    for (earlier, arguments) in
+        [(None, &by_mail[..]), (Some(options.clone()), &["--ignore-column", "mail"])]
+    {
+        write(earlier);
+        let (code, found, said) = import(&app, &path, arguments);
+        assert_eq!((code, found.len()), (1, 0), "{said}");
+        let expected = "the earlier run read the file as CSV with other options; pass the same";
+        assert!(said.contains(expected) && checkpoint.exists(), "{said}");
+    }
+    assert_eq!(users(&app).await, 3);
+    write(Some(options));
+    let swapped = ["--ignore-column", "login", "--column", "login_name=mail"];
+    let (code, found, said) = import(&app, &path, &swapped);
+    assert_eq!((code, told(&found)), (0, vec![(3, "added", "")]), "{said}");
+}
+
+#[sqlx::test]
 async fn a_hash_in_a_column_of_passwords_fails(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let text = format!(
