@@ -240,6 +240,7 @@ pub(crate) fn derive_key(
 fn log_event(event: EngineEvent) {
     match event {
         EngineEvent::KernelMismatch | EngineEvent::ThreadPanicked => alarm!("{event}"),
+        EngineEvent::FunctionLimitExceeded => tracing::error!("{event}"),
         EngineEvent::MemoryLimitExceeded => tracing::error!(
             "a stored hash needs more memory than hashing.maximum_memory_kib; it is not verified"
         ),

@@ -237,7 +237,7 @@ impl<K: FairnessKey> HashingEngine<K> {
     /// When the hash cannot be verified, or costs too little or too much.
     pub fn accept(&self, text: &SecretString) -> Result<AcceptedHash, HashRejection> {
         let hash = AcceptedHash::parse(text)?;
-        hash.check_cost(self.maximum_memory_kib)?;
+        hash.check_cost(self.maximum_memory_kib, self.parameters)?;
         Ok(hash)
     }
 

@@ -16,6 +16,9 @@ pub enum EngineEvent {
     ///
     /// [`maximum_memory_kib`]: crate::HashingOptions::maximum_memory_kib
     MemoryLimitExceeded,
+    /// A stored hash is argon2id over a function outside the limits of imported hashes. It is not
+    /// verified.
+    FunctionLimitExceeded,
 }
 
 impl fmt::Display for EngineEvent {
@@ -25,6 +28,9 @@ impl fmt::Display for EngineEvent {
                 "the AVX2 kernel computes wrong hashes on this machine; it is not used"
             }
             Self::ThreadPanicked => "a hashing thread panicked; it continues with the next job",
+            Self::FunctionLimitExceeded => {
+                "a stored hash is over a function outside the limits; it is not verified"
+            }
             Self::MemoryLimitExceeded => {
                 "a stored hash needs more memory than the maximum; it is not verified"
             }

@@ -31,7 +31,8 @@ pub fn parse(text: &SecretString) -> Result<AcceptedHash, HashRejection> {
 /// # Errors
 /// The limit that the hash exceeds.
 pub fn check_cost(hash: &AcceptedHash, maximum_memory_kib: u32) -> Result<(), HashRejection> {
-    hash.check_cost(maximum_memory_kib)
+    let new = HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
+    hash.check_cost(maximum_memory_kib, new)
 }
 
 /// A weak hash as it is stored, over an output of argon2id that no secret matches.

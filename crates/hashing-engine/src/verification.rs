@@ -92,18 +92,17 @@ impl<K: FairnessKey> HashingEngine<K> {
     /// Starts one job for all forms of a secret.
     ///
     /// `None` stands for a missing row: verifying the decoy takes the same work, and the result is
-    /// false. A hash above the memory limit is treated as missing.
+    /// false. A hash outside the limits is treated as missing.
     fn start_verification(
         &self,
         key: K,
         secret: SecretForms<'_>,
         stored: Option<&StoredHash>,
     ) -> Flight<Result<Verified, HashingError>> {
-        let is_within_limit =
-            |hash: &&StoredHash| hash.parameters().memory_kib <= self.maximum_memory_kib;
-        let verifiable = stored.filter(is_within_limit);
-        if stored.is_some() && verifiable.is_none() {
-            (self.on_event)(EngineEvent::MemoryLimitExceeded);
+        let problem = stored.and_then(|hash| self.limit_exceeded(hash));
+        let verifiable = stored.filter(|_| problem.is_none());
+        if let Some(event) = problem {
+            (self.on_event)(event);
         }
         let is_decoy = verifiable.is_none();
         let hash = verifiable.cloned().unwrap_or_else(|| StoredHash::Own(self.decoy.clone()));
@@ -114,5 +113,15 @@ impl<K: FairnessKey> HashingEngine<K> {
             Ok(Verified { is_right: !is_decoy && output.is_true(), started })
         }
         .boxed()
+    }
+
+    /// Why a stored hash must not be computed. Import refuses such a hash, but the verifier does
+    /// not rely on that.
+    fn limit_exceeded(&self, hash: &StoredHash) -> Option<EngineEvent> {
+        if hash.parameters().memory_kib > self.maximum_memory_kib {
+            return Some(EngineEvent::MemoryLimitExceeded);
+        }
+        let StoredHash::Wrapped(wrapped) = hash else { return None };
+        wrapped.check_function().is_err().then_some(EngineEvent::FunctionLimitExceeded)
     }
 }

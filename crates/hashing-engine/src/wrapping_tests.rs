@@ -5,7 +5,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{
-    engine::HashingEngine, formats::stored_hash::AcceptedHash, hash_parameters::HashParameters,
+    engine::HashingEngine,
+    formats::stored_hash::{AcceptedHash, StoredHash},
+    hash_parameters::HashParameters,
     options::HashingOptions,
 };
 
@@ -48,4 +50,21 @@ async fn a_secret_that_crypt_cannot_have_hashed_costs_the_same_and_does_not_matc
     let (blocks, long) = (engine.metrics.blocks(), "x".repeat(1024));
     assert!(!engine.verify_hash(CLIENT, long.as_str().into(), Some(&hash)).await.unwrap());
     assert_eq!(engine.metrics.blocks() - blocks, FAST.blocks());
+}
+
+#[tokio::test]
+async fn a_stored_wrapped_hash_outside_the_limits_is_not_computed() {
+    let engine = engine();
+    let outer = "$argon2id$v=19$m=64,t=1,p=1$CQkJCQkJCQkJCQkJCQkJCQ$\
+                 CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk";
+    for function in ["pbkdf2-sha512,i=4294967295,l=64", "phpass,i=2147483648,l=16"] {
+        let text = SecretString::from(format!("$wrapped${function},s=YWJjZGVmZ2g{outer}"));
+        let hash = StoredHash::parse(&text).unwrap();
+        let blocks = engine.metrics.blocks();
+        let is_right = engine.verify_hash(CLIENT, "correct horse".into(), Some(&hash));
+        // It would take hours.
+        let is_right = tokio::time::timeout(Duration::from_secs(60), is_right).await;
+        assert!(!is_right.expect("the function is computed").unwrap(), "{function}");
+        assert_eq!(engine.metrics.blocks() - blocks, FAST.blocks(), "{function}");
+    }
 }

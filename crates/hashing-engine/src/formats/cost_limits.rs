@@ -27,7 +27,8 @@ const ARGON2: Limits = Limits {
     maximum: "argon2 m·t=4194304",
 };
 
-/// Argon2id over a function has the parameters of an installation of this service.
+/// Argon2id over a function has the parameters of an installation of this service. An import also
+/// needs [`check_outer`].
 const WRAPPED: Limits = Limits { work: 8..=4 * 1024 * 1024, ..ARGON2 };
 
 /// KiB in all lanes. A block takes three times as long as with argon2.
@@ -95,6 +96,12 @@ pub(super) fn check_function(function: &HashFunction) -> Result<(), HashRejectio
         Family::Phpass => PHPASS.check(rounds),
         Family::Pbkdf2 => PBKDF2.check(rounds),
     }
+}
+
+/// Rejects argon2id over a function when it costs less than the minimum of argon2, or than a new
+/// hash where that is even cheaper: an archive returns to the installation that wrote it.
+pub(super) fn check_outer(outer: HashParameters, new: HashParameters) -> Result<(), HashRejection> {
+    if outer.blocks() < new.blocks() { ARGON2.check(outer.blocks()) } else { Ok(()) }
 }
 
 /// The family of a hash that needs memory.

@@ -87,9 +87,18 @@ impl StoredHash {
         self.scheme() == HashScheme::Bcrypt && secret.longest() >= BCRYPT_BYTES
     }
 
-    /// Rejects a hash that costs too little or too much.
-    pub(crate) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), HashRejection> {
-        cost_limits::check_cost(self.scheme(), self.parameters(), maximum_memory_kib)
+    /// Rejects a hash that costs too little or too much where new hashes have the cost `new`.
+    pub(crate) fn check_cost(
+        &self,
+        maximum_memory_kib: u32,
+        new: HashParameters,
+    ) -> Result<(), HashRejection> {
+        cost_limits::check_cost(self.scheme(), self.parameters(), maximum_memory_kib)?;
+        match self {
+            Self::Wrapped(wrapped) => cost_limits::check_outer(self.parameters(), new)
+                .and_then(|()| wrapped.check_function()),
+            Self::Own(_) | Self::Foreign(_) => Ok(()),
+        }
     }
 }
 
@@ -125,10 +134,15 @@ impl AcceptedHash {
         })
     }
 
-    /// Rejects a hash that costs too little or too much. Nothing is computed.
-    pub(crate) fn check_cost(&self, maximum_memory_kib: u32) -> Result<(), HashRejection> {
+    /// Rejects a hash that costs too little or too much where new hashes have the cost `new`.
+    /// Nothing is computed.
+    pub(crate) fn check_cost(
+        &self,
+        maximum_memory_kib: u32,
+        new: HashParameters,
+    ) -> Result<(), HashRejection> {
         match self {
-            Self::Stored(hash) => hash.check_cost(maximum_memory_kib),
+            Self::Stored(hash) => hash.check_cost(maximum_memory_kib, new),
             Self::Weak(weak) => cost_limits::check_function(weak.function()),
         }
     }

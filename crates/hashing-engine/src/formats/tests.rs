@@ -16,9 +16,12 @@ use super::{
     wrapped_hash::WeakHash,
 };
 
+/// The default cost of a new hash.
+const NEW: HashParameters = HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
+
 fn accept(text: &str) -> Result<AcceptedHash, HashRejection> {
     let hash = AcceptedHash::parse(&SecretString::from(text))?;
-    hash.check_cost(65_536)?;
+    hash.check_cost(65_536, NEW)?;
     Ok(hash)
 }
 
@@ -60,8 +63,7 @@ fn a_fast_or_weak_hash_is_never_parsed_as_one_to_store() {
 
 /// A weak hash that is wrapped in an output that no secret has.
 fn wrapped(weak: WeakHash) -> StoredHash {
-    let parameters = HashParameters { memory_kib: 19_456, iterations: 2, parallelism: 1 };
-    let outer = PhcHash::new(parameters, vec![9; 16], [9; 32]);
+    let outer = PhcHash::new(NEW, vec![9; 16], [9; 32]);
     StoredHash::Wrapped(std::sync::Arc::new(weak.wrapped_in(outer)))
 }
 
@@ -99,6 +101,61 @@ fn a_damaged_wrapped_hash_is_rejected() {
         assert!(text.contains(part), "{part} in {text}");
         let damaged = text.replacen(part, other, 1);
         assert!(accept(&damaged).is_err(), "{damaged}");
+    }
+}
+
+#[test]
+fn an_imported_wrapped_hash_has_the_limits_of_its_function() {
+    use HashRejection::{TooCheap, TooExpensive, Unrecognized};
+    let salt = "s=YWJjZGVmZ2g";
+    let outer = "$argon2id$v=19$m=19456,t=2,p=1$CQkJCQkJCQkJCQkJCQkJCQ$\
+                 CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk";
+    for (function, expected) in [
+        ("sha1,i=1,l=20", None),
+        ("sha1,i=2,l=20", Some(Unrecognized)),
+        ("md5-crypt,i=1000,l=16", None),
+        ("md5-crypt,i=1001,l=16", Some(Unrecognized)),
+        ("apr1-crypt,i=4294967295,l=16", Some(Unrecognized)),
+        ("sha256-crypt,i=999,l=32", Some(Unrecognized)),
+        ("sha256-crypt,i=1000,l=32", None),
+        ("sha512-crypt,i=19999,l=64", None),
+        ("sha512-crypt,i=20000,l=64", Some(Unrecognized)),
+        ("sha512-crypt,i=999999999,l=64", Some(TooExpensive("SHA-crypt rounds=1000000"))),
+        ("phpass,i=64,l=16", Some(TooCheap("phpass rounds=2^7"))),
+        ("phpass,i=128,l=16", None),
+        ("phpass,i=32768,l=16", None),
+        ("phpass,i=65536,l=16", Some(TooExpensive("phpass rounds=2^15"))),
+        ("phpass,i=2147483648,l=16", Some(TooExpensive("phpass rounds=2^15"))),
+        ("pbkdf2-sha1,i=999,l=20", Some(TooCheap("PBKDF2 rounds=1000"))),
+        ("pbkdf2-sha1,i=1000,l=20", None),
+        ("pbkdf2-sha256,i=9999,l=32", None),
+        ("pbkdf2-sha256,i=10000,l=32", Some(Unrecognized)),
+        ("pbkdf2-sha512,i=4294967295,l=64", Some(TooExpensive("PBKDF2 rounds=2000000"))),
+    ] {
+        let text = format!("$wrapped${function},{salt}{outer}");
+        assert_eq!(accept(&text).err(), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_imported_wrapped_hash_costs_the_minimum_of_argon2_or_as_much_as_a_new_one() {
+    let text = |memory_kib: u32| {
+        SecretString::from(format!(
+            "$wrapped$sha1,i=1,l=20,s=YWJjZGVmZ2g$argon2id$v=19$m={memory_kib},t=1,p=1$\
+             CQkJCQkJCQkJCQkJCQkJCQ$CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk"
+        ))
+    };
+    let low = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
+    let too_cheap = Err(HashRejection::TooCheap("argon2 m·t=4096"));
+    for (memory_kib, new, expected) in [
+        (4_096, NEW, Ok(())),
+        (4_095, NEW, too_cheap),
+        (8, NEW, too_cheap),
+        (64, low, Ok(())),
+        (63, low, too_cheap),
+    ] {
+        let hash = AcceptedHash::parse(&text(memory_kib)).unwrap();
+        assert_eq!(hash.check_cost(65_536, new), expected, "{memory_kib}, {new:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::{
     super::hash_parameters::{HashParameters, HashScheme},
     argon2_text::Argon2Hash,
+    cost_limits::check_function,
     function_output::FunctionOutput,
     hash_function::HashFunction,
     phc::{NotPhc, PhcHash},
@@ -109,6 +110,16 @@ impl WrappedHash {
     #[must_use]
     pub fn scheme(&self) -> HashScheme {
         self.function.wrapped_scheme()
+    }
+
+    /// Rejects a function that costs too little or too much, or is never wrapped: it is strong
+    /// enough to be stored as it is.
+    pub(crate) fn check_function(&self) -> Result<(), HashRejection> {
+        check_function(&self.function)?;
+        if self.function.scheme().is_some() {
+            return Err(HashRejection::Unrecognized);
+        }
+        Ok(())
     }
 
     /// The function that computes the input of argon2id.
