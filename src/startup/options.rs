@@ -40,9 +40,22 @@ pub(super) fn start_hashing(settings: &Settings) -> Result<HashingEngine, StartE
         maximum_memory_kib: settings.hashing.maximum_memory_kib,
         threads: (threads > 0).then_some(threads),
         deadline: settings.hashing.deadline,
+        longest_delay: longest_delay(settings),
         maximum_verified: settings.hashing.maximum_verified,
         verified_lifetime: settings.hashing.verified_lifetime,
     })?)
+}
+
+/// How long a refusal may be delayed: a part of what the queue leaves of the time for an answer. The
+/// rest is for the database. Each credential type that Basic may verify has its own delay.
+fn longest_delay(settings: &Settings) -> Duration {
+    let additional = settings.credentials.additional_types.iter();
+    let types = 1 + additional.filter(|entry| entry.usable_for_basic).count();
+    share_of_delay(settings.http.answer_timeout, settings.hashing.deadline, types)
+}
+
+fn share_of_delay(answer_timeout: Duration, deadline: Duration, types: usize) -> Duration {
+    answer_timeout.saturating_sub(deadline) * 3 / 4 / u32::try_from(types).unwrap_or(u32::MAX)
 }
 
 /// The issuers with a key set in a file, as something that can be reloaded.
@@ -164,5 +177,21 @@ pub(super) fn attempt_limits(settings: &Settings) -> AttemptLimits {
         maximum_delay: settings.attempts.maximum_delay,
         maximum_failures: settings.attempts.maximum_failures,
         maximum_per_address: settings.attempts.maximum_per_address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_and_the_delays_of_all_types_end_before_the_answer_times_out() {
+        let [answer_timeout, deadline] = [9, 2].map(Duration::from_secs);
+        assert_eq!(share_of_delay(answer_timeout, deadline, 1), Duration::from_millis(5_250));
+        for types in 1..=5 {
+            let delays =
+                share_of_delay(answer_timeout, deadline, types) * u32::try_from(types).unwrap();
+            assert!(deadline + delays < answer_timeout - Duration::from_secs(1), "{types}");
+        }
     }
 }

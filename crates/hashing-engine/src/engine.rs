@@ -111,7 +111,7 @@ impl<K: FairnessKey> HashingEngine<K> {
                 memory_kib: u64::from(memory_kib) * u64::try_from(threads).unwrap_or(u64::MAX),
             },
             admission: AdmissionControl::new(queue_length),
-            refusal_timing: RefusalTiming::default(),
+            refusal_timing: RefusalTiming::new(options.longest_delay),
         })
     }
 

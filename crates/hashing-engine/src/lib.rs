@@ -31,6 +31,7 @@
 //!     maximum_memory_kib: 64,
 //!     threads: Some(1),
 //!     deadline: Duration::from_secs(1),
+//!     longest_delay: Duration::from_secs(5),
 //!     maximum_verified: 100,
 //!     verified_lifetime: Duration::from_secs(60),
 //! };

@@ -16,6 +16,9 @@ pub struct HashingOptions {
     pub threads: Option<usize>,
     /// How long a job may wait in the queue.
     pub deadline: Duration,
+    /// How long a refusal may be delayed, from the start of its hash. A longer delay would be worse
+    /// than what it hides: nobody would get an answer.
+    pub longest_delay: Duration,
     /// Capacity of each verification cache. Zero disables caching.
     pub maximum_verified: usize,
     /// How long a cached verification is valid.

@@ -43,6 +43,7 @@ fn engine(parameters: HashParameters, deadline: Duration) -> Arc<HashingEngine<C
         maximum_memory_kib: 0,
         threads: Some(1),
         deadline,
+        longest_delay: Duration::from_secs(30),
         maximum_verified: 10,
         verified_lifetime: Duration::from_secs(3600),
     };

@@ -21,6 +21,7 @@ fn engine() -> HashingEngine<&'static str> {
         maximum_memory_kib: 0,
         threads: Some(1),
         deadline: Duration::from_secs(30),
+        longest_delay: Duration::from_secs(30),
         maximum_verified: 10,
         verified_lifetime: Duration::from_secs(3600),
     };

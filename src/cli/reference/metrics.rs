@@ -49,6 +49,7 @@ pub(super) fn document() -> Result<String, Failure> {
         maximum_memory_kib: PARAMETERS.memory_kib,
         threads: Some(1),
         deadline: Duration::from_secs(1),
+        longest_delay: Duration::ZERO,
         maximum_verified: 0,
         verified_lifetime: Duration::ZERO,
     })?;

@@ -24,6 +24,11 @@ const MAXIMUM_SALT: usize = 128;
 /// crypt(3) refuses a longer secret, in bytes. The time of these functions grows with the secret.
 const LONGEST_CRYPT_SECRET: usize = 511;
 
+/// Rounds of a function of crypt(3), times bytes of the secret. A longer secret matches no hash of so
+/// many rounds, so that it keeps no thread busy for many seconds: 64 bytes with the highest number of
+/// rounds, 97 bytes with 656,000 rounds, and every secret up to 125,000 rounds.
+const MAXIMUM_CRYPT_WORK: usize = 64_000_000;
+
 /// A secret that is longer by this many bytes takes as much time again, or less. The functions of
 /// crypt(3) hash a secret of 8 bytes in one block of 64 bytes, and read it at most twice for each
 /// round.
@@ -204,9 +209,10 @@ impl HashFunction {
         }
     }
 
-    /// The output for this secret. `None` when the other system could not have hashed it.
+    /// The output for this secret. `None` when the other system could not have hashed it, or when
+    /// it is too long for so many rounds.
     pub(crate) fn compute(&self, secret: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        if self.grows_with_the_secret() && secret.len() > LONGEST_CRYPT_SECRET {
+        if self.longest_secret().is_some_and(|longest| secret.len() > longest) {
             return None;
         }
         let mut output = Zeroizing::new(self.compute_all(secret)?);
@@ -251,9 +257,17 @@ impl HashFunction {
         output
     }
 
-    /// True when a long secret takes more time than a short one.
-    pub(crate) fn grows_with_the_secret(&self) -> bool {
-        matches!(self.family(), Family::Md5Crypt | Family::ShaCrypt | Family::Phpass)
+    /// The longest secret that is computed, in bytes. `None` when a long secret takes no more time
+    /// than a short one.
+    pub(crate) fn longest_secret(&self) -> Option<usize> {
+        let rounds = usize::try_from(self.rounds).unwrap_or(usize::MAX);
+        let longest = MAXIMUM_CRYPT_WORK.checked_div(rounds).unwrap_or_default();
+        match self.family() {
+            Family::Md5Crypt | Family::ShaCrypt | Family::Phpass => {
+                Some(longest.min(LONGEST_CRYPT_SECRET))
+            }
+            Family::Digest | Family::Pbkdf2 => None,
+        }
     }
 
     /// Writes the function so that [`Self::parse`] reads it.
@@ -289,4 +303,24 @@ pub(crate) fn growth(secret_length: usize) -> f64 {
 
 fn digest<D: Digest>(secret: &[u8], salt: &[u8]) -> Vec<u8> {
     D::new().chain_update(secret).chain_update(salt).finalize().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_times_length_of_a_secret_are_bounded() {
+        let function =
+            |rounds| HashFunction::new(Algorithm::Sha512Crypt, rounds, b"salt", 64).unwrap();
+        for (rounds, longest) in
+            [(1_000, 511), (125_000, 511), (128_000, 500), (656_000, 97), (1_000_000, 64)]
+        {
+            assert_eq!(function(rounds).longest_secret(), Some(longest), "{rounds}");
+        }
+        // Few enough rounds to compute, in a test, what is not computed with more of them.
+        assert!(function(1_000).compute(&[b'x'; 98]).is_some());
+        assert!(function(656_000).compute(&[b'x'; 98]).is_none());
+        assert!(function(1_000_000).compute(&[b'x'; 65]).is_none());
+    }
 }
