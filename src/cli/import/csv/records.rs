@@ -108,11 +108,11 @@ impl Records {
                 bytes => bytes.map_err(RecordError::Unreadable)?,
             };
             if bytes.is_empty() {
-                match place {
-                    Place::Quoted => return Err(RecordError::OpenQuote(line)),
-                    _ if text.trim_ascii().is_empty() && length == text.len() => return Ok(None),
-                    _ => return Err(RecordError::NoLineEnd(line)),
+                if place == Place::Quoted {
+                    return Err(RecordError::OpenQuote(line));
                 }
+                let is_blank = text.trim_ascii().is_empty() && length == text.len();
+                return if is_blank { Ok(None) } else { Err(RecordError::NoLineEnd(line)) };
             }
             let (used, is_complete) = self.scan(bytes, &mut place);
             let part = bytes.get(..used).unwrap_or_default();

@@ -59,7 +59,7 @@ impl Row {
     }
 }
 
-/// Refuses a hash as a value: whoever knows the hash would log in with it.
+/// Refuses a hash as a value: anyone who knows the hash would log in with it.
 fn require_no_hash(credential: &NewLineCredential) -> Result<(), Problem> {
     let Some(value) = &credential.value else { return Ok(()) };
     let type_name = credential.type_name.as_deref().unwrap_or(PASSWORD);

@@ -99,7 +99,7 @@ fn has_scheme(password: &str, scheme: &str) -> bool {
 /// The credential of a password: a hash with its scheme, or clear text. `None` for a locked one.
 ///
 /// # Errors
-/// When it is a hash without a scheme: whoever knows the hash would log in with it.
+/// When it is a hash without a scheme: anyone who knows the hash would log in with it.
 fn credential(password: String) -> Result<Option<NewLineCredential>, Problem> {
     let is_locked = ["{CRYPT}!", "{CRYPT}*"].iter().any(|start| {
         password.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
