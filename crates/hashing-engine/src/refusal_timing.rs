@@ -263,7 +263,7 @@ mod tests {
         let timing = RefusalTiming::new(maximum);
         timing.set_multiples(sha_crypt(1_000_000), Duration::from_secs(1));
         let forms = ["x".repeat(511), "y".repeat(511)];
-        let [secret, other] = forms.each_ref().map(|form| form.as_bytes());
+        let [secret, other] = forms.each_ref().map(String::as_bytes);
         let secret = SecretForms { secret, other_form: Some(other) };
         for (new, expected) in [(0, Duration::ZERO), (1, maximum), (60, maximum)] {
             assert_eq!(timing.minimum_time(Duration::from_secs(new), secret), expected, "{new}");
