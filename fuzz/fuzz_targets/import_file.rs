@@ -25,7 +25,11 @@ fuzz_target!(|input: (u8, u16, u8, &[u8])| {
     let (after, long_line, checkpoint, content) = input;
     // One line may be longer than the inputs of the fuzzer.
     let (checkpoint, rest) = content.split_at(usize::from(checkpoint).min(content.len()));
-    let padding = vec![b'x'; usize::from(long_line % 4) * (MAXIMUM_LINE / 2 - 1)];
+    let mut padding = vec![b'x'; usize::from(long_line % 4) * (MAXIMUM_LINE / 2 - 1)];
+    if !padding.is_empty() {
+        // A last line that is no JSON would be refused without its line feed.
+        padding.push(b'\n');
+    }
     let content = [rest, &padding].concat();
     if content.starts_with(ARCHIVE) {
         return;
