@@ -12,9 +12,9 @@ const MAXIMUM_QUERY: usize = 8 * 1024;
 const FIELDS: [&str; 7] =
     ["$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "query string"];
 
-// Tables that the first call makes and keeps.
+// Loads the texts of errors, which stay.
 fn prepare() {
-    drop(list_query("$filter=name eq 'ada'", 1, "ada"));
+    drop(list_query("$top=none", 1, "ada"));
 }
 
 fuzz_target!(init: prepare(), |input: (u32, &str, &str, &str)| {
