@@ -1,6 +1,6 @@
 //! The parsers of request heads and bodies, for fuzz targets.
 
-use std::{error::Error, net::IpAddr};
+use std::net::IpAddr;
 
 use actix_web::{
     http::header::{HeaderMap, HeaderName, HeaderValue},
@@ -25,12 +25,15 @@ use super::{
     },
     user::list_query::Parameters,
 };
-use crate::domain::{
-    credential_type::{CredentialTypes, PASSWORD},
-    principal::PresentedCredential,
-    save_credential::{NewSecret, SaveCredential},
-    user::{LoginName, UserId, UserType},
-    user_list::UserOrder,
+use crate::{
+    domain::{
+        credential_type::{CredentialTypes, PASSWORD},
+        principal::PresentedCredential,
+        save_credential::{NewSecret, SaveCredential},
+        user::{LoginName, UserId, UserType},
+        user_list::UserOrder,
+    },
+    telemetry::error_chain,
 };
 
 /// A header line: name and value.
@@ -131,7 +134,7 @@ pub fn credential(lines: &[Line<'_>]) -> Result<Presented, String> {
         Ok(PresentedCredential::Session { cookie, xsrf }) => {
             Ok(Presented::Session { cookie, xsrf })
         }
-        Err(error) => Err(chain(&error)),
+        Err(error) => Err(error_chain(&error)),
     }
 }
 
@@ -276,16 +279,4 @@ fn map(lines: &[Line<'_>]) -> HeaderMap {
         }
     }
     map
-}
-
-/// The texts of an error and of its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
