@@ -23,7 +23,7 @@ use super::{
     request::convert_request,
     response::{SendError, Window, send_response},
 };
-use crate::http::transport::{CutOff, PhaseTimeouts, RequestProgress};
+use crate::http::transport::{CutOff, PhaseTimeouts, RequestProgress, linger};
 
 /// The maximum number of requests in progress on one connection (RFC 9113, section 6.5.2,
 /// recommends at least 100).
@@ -55,14 +55,34 @@ pub(crate) struct Http2Options {
 }
 
 /// Serves the requests of a connection until the client closes it, it is idle for too long, or
-/// `shutdown` completes. Requests in progress then finish first.
+/// `shutdown` completes. Requests in progress then finish first. A client that still sends can read
+/// the reason of the end.
 ///
 /// # Errors
 /// When the connection fails or the client violates the protocol.
 pub(crate) async fn serve_http2<I, S, B>(
-    stream: I,
+    mut stream: I,
     options: Http2Options,
     service: Rc<S>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), h2::Error>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request>,
+    S::Error: Into<Response<BoxBody>>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody,
+{
+    let served = serve_streams(&mut stream, &options, &*service, shutdown).await;
+    linger(&mut stream, &options.progress).await;
+    served
+}
+
+/// Serves the requests of a connection until GOAWAY was sent, or the connection failed.
+async fn serve_streams<I, S, B>(
+    stream: I,
+    options: &Http2Options,
+    service: &S,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), h2::Error>
 where
@@ -109,7 +129,7 @@ where
                 }
                 let (request, mut respond) = accepted?;
                 if let Some(share) = held.admit(&request, &mut respond) {
-                    requests.push(answer(request, respond, share, &options, &*service));
+                    requests.push(answer(request, respond, share, options, service));
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use actix_web::http::StatusCode;
@@ -18,13 +17,10 @@ use super::{
     cut_offs::CutOff,
     http1::Violation,
     inbound::{Inbound, Passed},
+    linger::LINGER,
     own_answer::{own_answer, status_of},
     progress::RequestProgress,
 };
-
-/// The time in which the peer can read the last response before the connection is closed. Closing
-/// at once would discard a response that is still on its way.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// The read-ahead limit in bytes, while the application or the peer is busy. A full buffer of
 /// actix-web, which is a third larger, would keep its thread busy.

@@ -101,6 +101,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameLimitedStream<S> {
             // The connection is about to be closed.
             return Poll::Pending;
         }
+        if self.progress.end().is_some() {
+            // What arrives after the end is discarded.
+            return Pin::new(&mut self.inner).poll_read(context, buffer);
+        }
         if std::mem::take(&mut self.is_paused) {
             // The h2 crate would decode every request that has arrived before one is accepted, or
             // refused.

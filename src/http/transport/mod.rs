@@ -14,6 +14,7 @@ mod deadlines;
 mod frames;
 mod http1;
 mod inbound;
+mod linger;
 mod own_answer;
 mod progress;
 mod registry;
@@ -30,6 +31,7 @@ pub(crate) use self::{
 };
 pub(super) use self::{
     deadlines::WRITE_STEP,
+    linger::linger,
     progress::{read_body, track},
     registry::TransportCounts,
 };

@@ -8,7 +8,10 @@ use reqwest::{Method, Version};
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::TlsApp;
+use super::{
+    TlsApp,
+    frames::{FrameClient, GOAWAY, PING, frame},
+};
 use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, tls_client};
 
 /// How long a test waits for a timeout: longer than it takes on a busy machine.
@@ -141,6 +144,24 @@ async fn an_idle_connection_ends_with_goaway_even_if_its_client_pings(pool: PgPo
     // A clean end: GOAWAY with NO_ERROR.
     assert!(ended.unwrap().is_ok());
     assert!(app.app.metric("keeper_http_request_timeouts_total").await < 0.1);
+}
+
+#[sqlx::test]
+async fn a_frame_that_crosses_the_end_of_a_connection_does_not_reset_it(pool: PgPool) {
+    let app = TlsApp::spawn_with(pool, &[("KEEPER__HTTP__IDLE_TIMEOUT_SECONDS", "1")]).await;
+    let mut client = FrameClient::connect(&app, &[]).await;
+    let mut received = Vec::new();
+    while let Some(next) = client.receive().await {
+        if next.kind == PING {
+            client.send(&frame(PING, 1, 0, &next.payload)).await;
+        }
+        received.push((next.kind, next.kind == GOAWAY && next.error() == 0));
+    }
+    assert_eq!(received.last(), Some(&(GOAWAY, true)), "{received:?}");
+    // A reset would make the second one fail.
+    assert!(client.send(&frame(PING, 0, 0, &[7; 8])).await);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(client.send(&frame(PING, 0, 0, &[7; 8])).await);
 }
 
 #[sqlx::test]
