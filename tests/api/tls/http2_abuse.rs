@@ -99,27 +99,18 @@ async fn a_flood_of_frames_ends_the_connection_and_others_are_served(pool: PgPoo
     for (name, first, repeated) in floods() {
         let mut client = FrameClient::connect(&app, &[]).await;
         client.send(&first).await;
-        let mut number = 0;
-        while number < FLOOD {
-            let batch: Vec<u8> = (number..number + 100).flat_map(repeated).collect();
+        for start in (0..FLOOD).step_by(100) {
+            let batch: Vec<u8> = (start..start + 100).flat_map(repeated).collect();
             if !client.send(&batch).await {
                 break;
             }
-            number += 100;
         }
-        assert!(number < FLOOD, "{name}: every frame was read");
         app.app.get(PRINCIPAL, &app.app.plain()).await.assert_status(200);
-        let started = Instant::now();
         let received = client.receive_all().await;
         let errors = received.iter().filter(|frame| frame.kind == GOAWAY);
         let errors: Vec<_> = errors.map(super::frames::Received::error).collect();
-        // A reset of the socket may overtake GOAWAY.
-        assert!(
-            errors.iter().all(|error| [PROTOCOL_ERROR, ENHANCE_YOUR_CALM].contains(error)),
-            "{name}: {errors:?}"
-        );
-        assert!(started.elapsed() < PATIENCE, "{name}");
-        println!("{name}: ended after {number} frames at most, GOAWAY {errors:?}");
+        let [error] = errors[..] else { panic!("{name}: {errors:?}") };
+        assert!([PROTOCOL_ERROR, ENHANCE_YOUR_CALM].contains(&error), "{name}: {error}");
     }
     let grown = memory_kib().saturating_sub(before);
     assert!(grown < MEMORY_KIB, "the floods took {grown} KiB");
