@@ -18,7 +18,7 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::{
     soap,
-    support::{Credentials, Server, keeper, run_with_input, started},
+    support::{Credentials, Server, client_builder, keeper, run_with_input, started},
 };
 
 /// Prefix of every secret of this test; nothing else contains it.
@@ -418,7 +418,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     serve.envs(installation.variables()).env("KEEPER__OPERATIONS__LISTEN", port.to_string());
     let server = Server::start(serve).unwrap();
     let administrator = Credentials::basic("anna", administrator);
-    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = client_builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let url = server.ready.clone();
     let mut recorder = RecordingClient { client: client.clone(), url, number, answers: Vec::new() };
     log_in_in_every_format(&mut recorder, &administrator).await;

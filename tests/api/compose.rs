@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     Answer, CommandOutput, Credentials, DatabaseContainer, PRINCIPAL, SAVE, Server, TICKETS, TOKEN,
+    client_builder,
     compose::{Compose, with_local_paths},
     keeper, run_successfully, run_with_input,
 };
@@ -157,7 +158,8 @@ async fn the_service_role_can_do_its_work_but_cannot_change_the_audit_log() {
     run(&["user", "add", "admin", "--id", "1", "--administrator"], PASSWORD);
     run(&["user", "add", "paul", "--id", "278"], PASSWORD);
     let server = deployment.serve();
-    let client = ProxiedClient { client: Client::new(), url: server.ready.clone() };
+    let client =
+        ProxiedClient { client: client_builder().build().unwrap(), url: server.ready.clone() };
     call_the_api(&client).await;
     run_the_commands(&deployment);
     server.signal(Signal::TERM);

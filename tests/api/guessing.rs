@@ -4,6 +4,7 @@
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
 };
 
 use futures_util::future::join_all;
@@ -101,15 +102,21 @@ async fn concurrent_guesses_over_two_instances_hash_only_the_allowed_number(pool
             let from = format!("198.51.{}.{}", number / 250, number % 250 + 1);
             async move { login(app, &from, name, &format!("guess {number}")).await }
         });
+        let started = Instant::now();
         let answers = join_all(guesses).await;
+        // On a busy machine, the first delays may end meanwhile: after 1, 2, 4… seconds.
+        let ended = (started.elapsed().as_secs() + 1).ilog2();
         let verified = answers.iter().filter(|answer| answer.status == 401).count();
         for answer in answers.iter().filter(|answer| answer.status != 401) {
             answer.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
-            assert!(["1", "2"].contains(&answer.header("retry-after")), "{answer:?}");
+            let seconds: u32 = answer.header("retry-after").parse().unwrap();
+            assert!((1..=2 << ended).contains(&seconds), "{answer:?}");
         }
-        assert_eq!(verified, 5, "{name}: the number of attempts before the first delay");
+        let verified = i64::try_from(verified).unwrap();
+        let allowed = 5..=5 + i64::from(ended);
+        assert!(allowed.contains(&verified), "{name}: {verified} attempts, allowed: {allowed:?}");
         let after = hash_count(&first).await + hash_count(&second).await;
-        assert_eq!(after - before, 5, "{name}");
+        assert_eq!(after - before, verified, "{name}");
     }
 }
 

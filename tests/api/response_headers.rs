@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::{
     raw_http::client::RawClient,
-    support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp},
+    support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp, client_builder},
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -98,7 +98,7 @@ fn assert_answer(name: &str, answer: &Answer, kind: Kind) {
 }
 
 fn client() -> Client {
-    Client::builder().redirect(Policy::none()).build().unwrap()
+    client_builder().redirect(Policy::none()).build().unwrap()
 }
 
 async fn send(request: RequestBuilder) -> Answer {

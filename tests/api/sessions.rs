@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::{
-    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp, password_of,
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, SAVE, TICKETS, TestApp, client_builder,
+    password_of,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -16,7 +17,7 @@ async fn send(request: RequestBuilder) -> Answer {
 
 /// A client that does not follow redirects, so that tests can examine them.
 fn browser() -> Client {
-    Client::builder().redirect(Policy::none()).build().unwrap()
+    client_builder().redirect(Policy::none()).build().unwrap()
 }
 
 /// The value of a hidden input of a page.

@@ -4,7 +4,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rcgen::{
@@ -13,6 +12,8 @@ use rcgen::{
 use reqwest::{Certificate, Client, ClientBuilder};
 use time::OffsetDateTime;
 use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
+
+use super::client_builder;
 
 /// A certificate authority.
 pub(crate) struct TestAuthority(CertifiedIssuer<'static, KeyPair>);
@@ -97,11 +98,7 @@ impl TestAuthority {
 /// The builder of a client that trusts an authority.
 pub(crate) fn tls_client(authority: &TestAuthority) -> ClientBuilder {
     let root = Certificate::from_pem(authority.certificate().as_bytes()).unwrap();
-    Client::builder()
-        .timeout(Duration::from_secs(60))
-        .tls_info(true)
-        .tls_certs_only([root])
-        .no_proxy()
+    client_builder().tls_info(true).tls_certs_only([root]).no_proxy()
 }
 
 impl TestCertificate {

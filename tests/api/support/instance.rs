@@ -5,7 +5,7 @@ use std::{net::TcpListener, process::Command, time::Duration};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, keeper};
+use super::{Answer, Credentials, SAVE, Server, TICKETS, TOKEN, TestApp, client_builder, keeper};
 
 /// A running `serve`.
 pub(crate) struct Instance {
@@ -31,7 +31,11 @@ impl Instance {
     /// Runs `serve`, whose settings name the address of the operations listener.
     pub(crate) fn attach(command: Command, operations: &str) -> Self {
         let server = Server::start(command).unwrap();
-        Self { server, operations: format!("http://{operations}"), client: Client::new() }
+        Self {
+            server,
+            operations: format!("http://{operations}"),
+            client: client_builder().build().unwrap(),
+        }
     }
 
     /// The status of the readiness check.

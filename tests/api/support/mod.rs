@@ -42,7 +42,7 @@ pub(crate) use self::{
     server::{Server, free_address, started},
     slapd::{BIND_PASSWORD, Slapd},
     soft_hsm::{PIN, SoftHsm},
-    test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, password_of},
+    test_app::{ADMINISTRATOR, PLAIN, RETIRED, SERVICE_ROLE, TestApp, client_builder, password_of},
 };
 
 /// POST: saves a credential.

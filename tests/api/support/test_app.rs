@@ -12,7 +12,7 @@ use std::{
 use credential_keeper::{
     Application, InitialUser, Settings, generate_keyring, grant_roles, start_log,
 };
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
@@ -104,7 +104,7 @@ impl TestApp {
             url: String::new(),
             operations: String::new(),
             pool,
-            client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
+            client: client_builder().build().unwrap(),
             folder: Arc::new(folder),
             variables: defaults,
             runtime: Some(Runtime::new().unwrap()),
@@ -394,6 +394,12 @@ fn service_url(pool: &PgPool) -> String {
     let mut url = pool.connect_options().to_url_lossy();
     url.set_username(SERVICE_ROLE).unwrap();
     url.into()
+}
+
+/// The builder of a client. Three seconds after its last answer it closes a connection, before the
+/// service does: a request that crosses the end of its connection fails.
+pub(crate) fn client_builder() -> ClientBuilder {
+    Client::builder().timeout(Duration::from_secs(60)).pool_idle_timeout(Duration::from_secs(3))
 }
 
 /// The initial password of a user.
