@@ -330,7 +330,7 @@ async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPoo
     };
     // The service measures the slow hash in the background after its start.
     let mut number = 0;
-    let least = loop {
+    let mut least = loop {
         number += 1;
         let (time, status) = time_login(&format!("nobody {number}"), "guess").await;
         assert_eq!(status, 401);
@@ -342,6 +342,10 @@ async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPoo
         assert!(number < 600, "refusals were never lengthened");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
+    // A busy machine lengthens single answers, but hardly the shortest of several.
+    for number in 0..10 {
+        least = least.min(time_login(&format!("nobody else {number}"), "guess").await.0);
+    }
     for name in ["slow", "paul", "bare", "rita", "pbkdf2"] {
         let (time, status) = time_login(name, "guess").await;
         assert_eq!(status, 401, "{name}");
