@@ -143,7 +143,7 @@ fn line<'secret>(
 ) -> Value {
     let UserWithCredentials { user, credentials } = exported;
     let credential = |summary: &CredentialSummary| credential(summary, secret(summary));
-    json!({
+    let mut line = json!({
         "id": user.user_id.as_i32(),
         "login_name": user.login_name,
         "display_name": user.display_name,
@@ -151,7 +151,19 @@ fn line<'secret>(
         "administrator": user.is_administrator,
         "retired": user.is_retired,
         "credentials": credentials.iter().map(credential).collect::<Vec<_>>(),
-    })
+    });
+    let ids = user.vendor_ids;
+    // Omitted when there is none, so that earlier releases can import the line.
+    let numbers = [("person_id", ids.person), ("role_id", ids.role), ("ej_user_id", ids.ej_user)];
+    if let Value::Object(members) = &mut line {
+        for (name, id) in numbers.into_iter().filter(|(_, id)| !id.is_none()) {
+            members.insert(name.to_owned(), id.as_i32().into());
+        }
+        if !user.nick_name.is_empty() {
+            members.insert("nick_name".to_owned(), user.nick_name.as_str().into());
+        }
+    }
+    line
 }
 
 fn credential(summary: &CredentialSummary, secret: Option<&OpenedSecret>) -> Value {

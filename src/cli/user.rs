@@ -17,8 +17,10 @@ use crate::{
         credential::CredentialValue,
         new_login_name::NewLoginName,
         new_user::NewUser,
+        nick_name::NickName,
         save_user::SaveUser,
         user::{DisplayName, User, UserId, UserReference, UserType},
+        vendor_ids::VendorIds,
     },
     security::generated_password::generate_password,
     service::Services,
@@ -163,6 +165,8 @@ fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
         user_type: arguments.user_type.into(),
         is_administrator: arguments.administrator,
         is_retired: false,
+        vendor_ids: VendorIds::default(),
+        nick_name: NickName::default(),
     })
 }
 

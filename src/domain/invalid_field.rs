@@ -55,6 +55,7 @@ reasons! {
     Required => "field-required", "is required";
     Empty => "field-empty", "must not be empty";
     NotPositive => "field-not-positive", "must be positive";
+    Negative => "field-negative", "must not be negative";
     NotInteger => "field-not-integer", "must be an integer";
     OutOfRange => "field-out-of-range", "is out of range";
     NotBoolean => "field-not-boolean", "must be true or false";

@@ -20,6 +20,7 @@ pub(crate) mod host_name;
 pub(crate) mod invalid_field;
 pub(crate) mod new_login_name;
 pub(crate) mod new_user;
+pub(crate) mod nick_name;
 pub(crate) mod origin_pattern;
 pub(crate) mod password_policy;
 pub(crate) mod passwords;
@@ -34,5 +35,6 @@ pub(crate) mod transit_path;
 pub(crate) mod user;
 pub(crate) mod user_list;
 pub(crate) mod validity;
+pub(crate) mod vendor_ids;
 
 pub(crate) use invalid_field::{InvalidField, Reason};

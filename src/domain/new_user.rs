@@ -2,7 +2,9 @@
 
 use super::{
     new_login_name::NewLoginName,
+    nick_name::NickName,
     user::{DisplayName, UserId, UserType},
+    vendor_ids::VendorIds,
 };
 
 /// A user to add.
@@ -15,4 +17,6 @@ pub(crate) struct NewUser {
     pub(crate) user_type: UserType,
     pub(crate) is_administrator: bool,
     pub(crate) is_retired: bool,
+    pub(crate) vendor_ids: VendorIds,
+    pub(crate) nick_name: NickName,
 }

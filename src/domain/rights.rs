@@ -105,6 +105,7 @@ mod tests {
     use crate::domain::{
         credential_type::{ACTIVE_DIRECTORY, CredentialTypes, PASSWORD},
         user::User,
+        vendor_ids::VendorIds,
     };
 
     fn principal(user_type: UserType, is_administrator: bool, proof: Proof) -> Principal {
@@ -116,6 +117,8 @@ mod tests {
             is_administrator,
             is_retired: false,
             session_epoch: 0,
+            vendor_ids: VendorIds::default(),
+            nick_name: String::new(),
         };
         let scheme = AuthenticationScheme::Basic;
         Principal { user, scheme, proof, auth_time: OffsetDateTime::UNIX_EPOCH, application: None }

@@ -7,8 +7,10 @@ use super::{
     credential_type::CredentialTypes,
     invalid_field::{InvalidField, Reason},
     new_login_name::NewLoginName,
+    nick_name::NickName,
     save_credential::{NewCredential, UncheckedCredential},
     user::{DisplayName, LoginName, UserId, UserType},
+    vendor_ids::{VendorId, VendorIds},
 };
 
 /// The new state of a user. `None` keeps a member, or means the default for a new user.
@@ -22,6 +24,10 @@ pub(crate) struct SaveUser {
     pub(crate) user_type: Option<UserType>,
     pub(crate) is_administrator: Option<bool>,
     pub(crate) is_retired: Option<bool>,
+    pub(crate) person_id: Option<VendorId>,
+    pub(crate) role_id: Option<VendorId>,
+    pub(crate) ej_user_id: Option<VendorId>,
+    pub(crate) nick_name: Option<NickName>,
     /// The signature of the user when they were read; `None`: no check for changes.
     pub(crate) signature: Option<String>,
     /// The save fails if the user was changed after this time; `None`: no check for changes.
@@ -34,6 +40,20 @@ impl SaveUser {
     /// A command for that user that changes nothing yet.
     pub(crate) fn of(user_id: UserId) -> Self {
         Self { user_id: Some(user_id), ..Self::default() }
+    }
+
+    /// The vendor's ids after the change.
+    pub(crate) fn vendor_ids(&self, current: VendorIds) -> VendorIds {
+        VendorIds {
+            person: self.person_id.unwrap_or(current.person),
+            role: self.role_id.unwrap_or(current.role),
+            ej_user: self.ej_user_id.unwrap_or(current.ej_user),
+        }
+    }
+
+    /// The new nickname, if it differs from `current`.
+    pub(crate) fn new_nick_name(&self, current: &str) -> Option<&NickName> {
+        self.nick_name.as_ref().filter(|name| name.as_str() != current)
     }
 
     /// The new login name, if it differs from `current`.
@@ -68,6 +88,12 @@ pub(crate) struct UncheckedSaveUser {
     pub(crate) user_type: Option<Result<UserType, InvalidField>>,
     pub(crate) is_administrator: Option<Result<bool, InvalidField>>,
     pub(crate) is_retired: Option<bool>,
+    /// 0 removes it, as in the next two members.
+    pub(crate) person_id: Option<i32>,
+    pub(crate) role_id: Option<i32>,
+    pub(crate) ej_user_id: Option<i32>,
+    /// Empty removes it.
+    pub(crate) nick_name: Option<String>,
     pub(crate) signature: Option<String>,
     pub(crate) credentials: Vec<UncheckedCredential>,
 }
@@ -89,6 +115,7 @@ impl UncheckedSaveUser {
             names.map(|(field, text)| text.map(|text| LoginName::require(field, Some(&text))));
         let display_name =
             present(self.display_name).map(|text| DisplayName::parse("Tooltip", &text));
+        let vendor_id = |field: &str, id: Option<i32>| id.map(|id| VendorId::parse(field, id));
         let mut credentials: Vec<NewCredential> = Vec::new();
         for (index, unchecked) in self.credentials.into_iter().enumerate() {
             let field = format!("Credentials[{index}]");
@@ -107,6 +134,13 @@ impl UncheckedSaveUser {
             user_type: valid(self.user_type, &mut keep),
             is_administrator: valid(self.is_administrator, &mut keep),
             is_retired: self.is_retired,
+            person_id: valid(vendor_id("Person.PersonId", self.person_id), &mut keep),
+            role_id: valid(vendor_id("Role.Id", self.role_id), &mut keep),
+            ej_user_id: valid(vendor_id("EjUserId", self.ej_user_id), &mut keep),
+            nick_name: valid(
+                self.nick_name.map(|text| NickName::parse("NickName", &text)),
+                &mut keep,
+            ),
             signature: present(self.signature),
             unmodified_since: None,
             credentials,

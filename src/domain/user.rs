@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     invalid_field::{InvalidField, Reason},
     text::{is_blank, is_hidden_in_text, nfkc_case_fold},
+    vendor_ids::VendorIds,
 };
 
 /// The longest login name, in code points (docs/reference/wire-contract.md#d25-limits).
@@ -225,6 +226,9 @@ pub(crate) struct User {
     pub(crate) is_retired: bool,
     /// Incremented by each change that revokes all issued tickets, sessions and tokens.
     pub(crate) session_epoch: i64,
+    pub(crate) vendor_ids: VendorIds,
+    /// Empty: none.
+    pub(crate) nick_name: String,
 }
 
 impl User {

@@ -91,6 +91,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::RequestTimeout => "The request body was not received in time.",
         ErrorKind::IdentifierTaken => "Another user has the identifier.",
         ErrorKind::LoginNameTaken => "Another user has the login name.",
+        ErrorKind::NickNameTaken => "Another user has the nickname.",
         ErrorKind::Outdated => "The user was changed after the caller read them.",
         ErrorKind::PreconditionFailed => {
             "If-Unmodified-Since: the user was changed after that time."

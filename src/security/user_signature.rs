@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::length_prefixed::LengthPrefixed;
-use crate::domain::user::User;
+use crate::domain::{user::User, vendor_ids::VendorIds};
 
 /// The signature of the current state of a user.
 pub(crate) fn user_signature(user: &User) -> String {
@@ -19,6 +19,17 @@ pub(crate) fn user_signature(user: &User) -> String {
         .field(user.user_type.as_str().as_bytes())
         .field(&flag(user.is_administrator))
         .field(&flag(user.is_retired));
+    // Without these values, the signature is that of the releases that do not know them.
+    let (ids, nick_name) = (user.vendor_ids, &user.nick_name);
+    let fields = if ids == VendorIds::default() && nick_name.is_empty() {
+        fields
+    } else {
+        fields
+            .field(&ids.person.as_i32().to_be_bytes())
+            .field(&ids.role.as_i32().to_be_bytes())
+            .field(&ids.ej_user.as_i32().to_be_bytes())
+            .field(nick_name.as_bytes())
+    };
     let digest = Sha256::digest(fields.as_bytes());
     HEXLOWER.encode(digest.get(..16).unwrap_or(&digest))
 }
@@ -26,7 +37,10 @@ pub(crate) fn user_signature(user: &User) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::user::{UserId, UserType};
+    use crate::domain::{
+        user::{UserId, UserType},
+        vendor_ids::VendorId,
+    };
 
     #[test]
     fn the_signature_changes_with_every_field_that_a_save_can_change() {
@@ -38,7 +52,11 @@ mod tests {
             is_administrator: false,
             is_retired: false,
             session_epoch: 0,
+            vendor_ids: VendorIds::default(),
+            nick_name: String::new(),
         };
+        let id = VendorId::parse("f", 7).unwrap();
+        let none = VendorIds::default();
         let others = [
             User { user_id: UserId::try_from(8).unwrap(), ..user() },
             User { login_name: "eight".to_owned(), ..user() },
@@ -46,6 +64,10 @@ mod tests {
             User { user_type: UserType::System, ..user() },
             User { is_administrator: true, ..user() },
             User { is_retired: true, ..user() },
+            User { vendor_ids: VendorIds { person: id, ..none }, ..user() },
+            User { vendor_ids: VendorIds { role: id, ..none }, ..user() },
+            User { vendor_ids: VendorIds { ej_user: id, ..none }, ..user() },
+            User { nick_name: "VII".to_owned(), ..user() },
         ];
         for other in others {
             assert_ne!(user_signature(&other), user_signature(&user()), "{other:?}");

@@ -105,6 +105,8 @@ pub(crate) enum ChangeUserError {
     UnknownUser,
     #[error("another user has this login name")]
     LoginNameTaken,
+    #[error("another user has this nickname")]
+    NickNameTaken,
     #[error("the user has changed since the last read")]
     Outdated,
     #[error("the user has changed since the time that the caller names")]
@@ -124,6 +126,7 @@ impl From<UserTakenError> for ChangeUserError {
     fn from(error: UserTakenError) -> Self {
         match error {
             UserTakenError::LoginNameTaken => Self::LoginNameTaken,
+            UserTakenError::NickNameTaken => Self::NickNameTaken,
             // Only operators choose ids.
             UserTakenError::UserIdTaken => InvalidField::new("id", Reason::Taken).into(),
             UserTakenError::Storage(error) => error.into(),

@@ -12,8 +12,10 @@ use crate::{
         credential::CredentialValue,
         new_login_name::NewLoginName,
         new_user::NewUser,
+        nick_name::NickName,
         principal::Actor,
         user::{DisplayName, UserId, UserType},
+        vendor_ids::VendorIds,
     },
     service::{
         errors::{AddUserError, ChangeUserError},
@@ -57,6 +59,8 @@ fn parse(initial: &InitialUser<'_>) -> Result<(NewUser, CredentialValue), Invali
         user_type: UserType::Internal,
         is_administrator: initial.is_administrator,
         is_retired: false,
+        vendor_ids: VendorIds::default(),
+        nick_name: NickName::default(),
     };
     let password = CredentialValue::parse("Password", &SecretString::from(initial.password))?;
     Ok((user, password))

@@ -9,8 +9,10 @@ use super::{credential_writes::CredentialWrite, error::StorageError};
 use crate::domain::{audit::AuditEvent, new_user::NewUser, user::UserId};
 
 const USERS: &str = "COPY users (user_id, login_name, canonical_name, display_name, user_type, \
-    is_administrator, is_retired, session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";
+    is_administrator, is_retired, person_id, role_id, ej_user_id, nick_name, canonical_nick_name, \
+    session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";
 const LOGIN_NAMES: &str = "COPY login_names (canonical_name, user_id) FROM STDIN";
+const NICK_NAMES: &str = "COPY nick_names (canonical_name, user_id) FROM STDIN";
 const CREDENTIALS: &str = "COPY credentials (user_id, credential_type, sealed_hash, key_id, \
     hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, \
     registered_at, registered_by, updated_at, updated_by, valid_from, valid_to) FROM STDIN";
@@ -31,6 +33,7 @@ pub(crate) struct ChainEnd<'mac> {
 pub(crate) struct BulkRows {
     users: Rows,
     login_names: Rows,
+    nick_names: Rows,
     credentials: Rows,
     audit_events: Rows,
 }
@@ -53,12 +56,20 @@ impl BulkRows {
             .text(user.user_type.as_str())
             .flag(user.is_administrator)
             .flag(user.is_retired)
+            .number(user.vendor_ids.person.as_i32())
+            .number(user.vendor_ids.role.as_i32())
+            .number(user.vendor_ids.ej_user.as_i32())
+            .text(user.nick_name.as_str())
+            .text(user.nick_name.canonical())
             .number(end.session_epoch)
             .number(end.audit_sequence)
             .bytes(end.audit_mac)
             .timestamp(now)?
             .end();
         self.login_names.text(user.login_name.canonical()).number(user_id.as_i32()).end();
+        if !user.nick_name.canonical().is_empty() {
+            self.nick_names.text(user.nick_name.canonical()).number(user_id.as_i32()).end();
+        }
         Ok(())
     }
 
@@ -126,6 +137,7 @@ pub(crate) async fn copy(
     for (statement, rows) in [
         (USERS, rows.users),
         (LOGIN_NAMES, rows.login_names),
+        (NICK_NAMES, rows.nick_names),
         (CREDENTIALS, rows.credentials),
         (AUDIT_EVENTS, rows.audit_events),
     ] {

@@ -66,6 +66,10 @@ pub(super) struct CandidateRow {
     pub(super) is_administrator: bool,
     pub(super) is_retired: bool,
     pub(super) session_epoch: i64,
+    pub(super) person_id: i32,
+    pub(super) role_id: i32,
+    pub(super) ej_user_id: i32,
+    pub(super) nick_name: String,
     pub(super) credential_type: Option<String>,
     pub(super) sealed_hash: Option<Vec<u8>>,
     pub(super) key_id: Option<String>,
@@ -104,6 +108,10 @@ impl CandidateRow {
             is_administrator: self.is_administrator,
             is_retired: self.is_retired,
             session_epoch: self.session_epoch,
+            person_id: self.person_id,
+            role_id: self.role_id,
+            ej_user_id: self.ej_user_id,
+            nick_name: self.nick_name,
         })
     }
 }
@@ -128,7 +136,8 @@ pub(crate) async fn find_by_identifier(
     let rows = sqlx::query_as!(
         CandidateRow,
         r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                  u.is_retired, u.session_epoch, c.credential_type AS "credential_type?",
+                  u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id,
+                  u.nick_name, c.credential_type AS "credential_type?",
                   c.sealed_hash AS "sealed_hash?", c.key_id AS "key_id?",
                   c.hash_scheme AS "hash_scheme?",
                   c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",

@@ -24,6 +24,7 @@ mod grants;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;
+pub(crate) mod nick_names;
 mod nodelay;
 pub(crate) mod privileges;
 pub(crate) mod role_powers;

@@ -87,7 +87,7 @@ use Privilege::{Delete, Insert, Select, Update};
 
 /// The privileges on every table. Only the owner writes `installation` and `_sqlx_migrations`;
 /// nobody changes or deletes an event; the service never deletes a user.
-pub(crate) const TABLES: [TablePrivileges; 12] = [
+pub(crate) const TABLES: [TablePrivileges; 13] = [
     TablePrivileges {
         table: "_sqlx_migrations",
         service: &[Select(Only(&["version", "success"]))],
@@ -191,6 +191,11 @@ pub(crate) const TABLES: [TablePrivileges; 12] = [
         auditor: &[],
     },
     TablePrivileges {
+        table: "nick_names",
+        service: &[Select(All), Insert, Update(&["user_id"]), Delete],
+        auditor: &[],
+    },
+    TablePrivileges {
         table: "tickets",
         service: &[Select(All), Insert, Update(&["digest", "session_epoch", "expires_at"]), Delete],
         auditor: &[],
@@ -208,6 +213,11 @@ pub(crate) const TABLES: [TablePrivileges; 12] = [
                 "is_administrator",
                 "is_retired",
                 "session_epoch",
+                "person_id",
+                "role_id",
+                "ej_user_id",
+                "nick_name",
+                "canonical_nick_name",
                 "audit_sequence",
                 "audit_mac",
                 "deleted_at",

@@ -82,6 +82,10 @@ struct TicketRow {
     is_administrator: bool,
     is_retired: bool,
     session_epoch: i64,
+    person_id: i32,
+    role_id: i32,
+    ej_user_id: i32,
+    nick_name: String,
     digest: Vec<u8>,
     ticket_epoch: i64,
     auth_time: OffsetDateTime,
@@ -99,7 +103,8 @@ pub(crate) async fn find_with_user(
     let row = sqlx::query_as!(
         TicketRow,
         "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                u.is_retired, u.session_epoch, t.digest, t.session_epoch AS ticket_epoch,
+                u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name,
+                t.digest, t.session_epoch AS ticket_epoch,
                 t.auth_time, t.expires_at
          FROM tickets t JOIN users u ON u.user_id = t.user_id
          WHERE t.user_id = $1 AND t.digest = ANY($2) AND t.kind = $3",
@@ -124,6 +129,10 @@ pub(crate) async fn find_with_user(
         is_administrator: row.is_administrator,
         is_retired: row.is_retired,
         session_epoch: row.session_epoch,
+        person_id: row.person_id,
+        role_id: row.role_id,
+        ej_user_id: row.ej_user_id,
+        nick_name: row.nick_name,
     })?;
     Ok(Some((user, ticket)))
 }

@@ -25,6 +25,10 @@ struct ListedRow {
     is_administrator: bool,
     is_retired: bool,
     session_epoch: i64,
+    person_id: i32,
+    role_id: i32,
+    ej_user_id: i32,
+    nick_name: String,
 }
 
 /// Lists a page of users.
@@ -194,6 +198,10 @@ impl TryFrom<ListedRow> for User {
             is_administrator: row.is_administrator,
             is_retired: row.is_retired,
             session_epoch: row.session_epoch,
+            person_id: row.person_id,
+            role_id: row.role_id,
+            ej_user_id: row.ej_user_id,
+            nick_name: row.nick_name,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Changes users whose row the caller's transaction has locked.
+//! Inserts users, and changes users whose row the caller's transaction has locked.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -6,19 +6,89 @@ use time::OffsetDateTime;
 use super::{error::StorageError, users::UserTakenError};
 use crate::domain::{
     new_login_name::NewLoginName,
+    new_user::NewUser,
     user::{User, UserId},
 };
 
-/// Writes the columns of a user that are neither the login name nor the audit chain.
+/// The constraints that valid input can violate.
+const LOGIN_NAME_TAKEN: &str = "login_names_pkey";
+const NICK_NAME_TAKEN: &str = "nick_names_pkey";
+const USER_ID_TAKEN: &str = "users_pkey";
+
+/// Inserts a user with the names and the head of an audit chain of one event.
+///
+/// # Errors
+/// When a name or the id is taken.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    user: &NewUser,
+    audit_mac: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), UserTakenError> {
+    sqlx::query!(
+        "WITH inserted AS (
+             INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
+                                is_administrator, audit_sequence, audit_mac, created_at, is_retired,
+                                person_id, role_id, ej_user_id, nick_name, canonical_nick_name)
+             VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9, $10, $11, $12, $13, $14)
+         ),
+         nick_named AS (
+             INSERT INTO nick_names (canonical_name, user_id) SELECT $14, $1 WHERE $14 <> ''
+         )
+         INSERT INTO login_names (canonical_name, user_id) VALUES ($8, $1)",
+        user_id.as_i32(),
+        user.login_name.as_str(),
+        user.display_name.as_str(),
+        user.user_type.as_str(),
+        user.is_administrator,
+        audit_mac,
+        now,
+        user.login_name.canonical(),
+        user.is_retired,
+        user.vendor_ids.person.as_i32(),
+        user.vendor_ids.role.as_i32(),
+        user.vendor_ids.ej_user.as_i32(),
+        user.nick_name.as_str(),
+        user.nick_name.canonical(),
+    )
+    .execute(connection)
+    .await
+    .map_err(StorageError::from)
+    .map_err(name_taken)?;
+    Ok(())
+}
+
+/// Maps the violation of a unique constraint to the value that is taken.
+fn name_taken(error: StorageError) -> UserTakenError {
+    if let StorageError::Constraint(name) = &error {
+        if name == LOGIN_NAME_TAKEN {
+            return UserTakenError::LoginNameTaken;
+        }
+        if name == NICK_NAME_TAKEN {
+            return UserTakenError::NickNameTaken;
+        }
+        if name == USER_ID_TAKEN {
+            return UserTakenError::UserIdTaken;
+        }
+    }
+    error.into()
+}
+
+/// Writes the columns of a user that are neither login name nor nickname nor the audit chain.
 pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result<(), StorageError> {
     sqlx::query!(
-        "UPDATE users SET display_name = $2, user_type = $3, is_administrator = $4, is_retired = $5
+        "UPDATE users SET display_name = $2, user_type = $3, is_administrator = $4, is_retired = $5,
+                          person_id = $6, role_id = $7, ej_user_id = $8
          WHERE user_id = $1",
         user.user_id.as_i32(),
         user.display_name,
         user.user_type.as_str(),
         user.is_administrator,
         user.is_retired,
+        user.vendor_ids.person.as_i32(),
+        user.vendor_ids.role.as_i32(),
+        user.vendor_ids.ej_user.as_i32(),
     )
     .execute(connection)
     .await?;
@@ -70,6 +140,10 @@ pub(crate) async fn tombstone(
              DELETE FROM login_names n USING users u
              WHERE u.user_id = $1 AND n.canonical_name = u.canonical_name AND n.user_id = $1
          ),
+         nick_name AS (
+             DELETE FROM nick_names n USING users u
+             WHERE u.user_id = $1 AND n.canonical_name = u.canonical_nick_name AND n.user_id = $1
+         ),
          issued AS (DELETE FROM tickets WHERE user_id = $1),
          secrets AS (
              DELETE FROM credentials WHERE user_id = $1
@@ -94,7 +168,8 @@ pub(crate) async fn tombstone(
          )
          UPDATE users
          SET login_name = '', canonical_name = '', display_name = '', is_retired = true,
-             is_administrator = false, deleted_at = $2
+             is_administrator = false, person_id = 0, role_id = 0, ej_user_id = 0, nick_name = '',
+             canonical_nick_name = '', deleted_at = $2
          WHERE user_id = $1",
         user_id.as_i32(),
         now,

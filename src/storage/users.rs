@@ -1,18 +1,13 @@
-//! Reads and inserts users, with the directory of their login names.
+//! Reads users, with the directory of their login names.
 
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 
 use super::error::StorageError;
 use crate::domain::{
     audit::AuditEvent,
-    new_user::NewUser,
     user::{User, UserId, UserType},
+    vendor_ids::{VendorId, VendorIds},
 };
-
-/// The constraints that valid input can violate.
-const LOGIN_NAME_TAKEN: &str = "login_names_pkey";
-const USER_ID_TAKEN: &str = "users_pkey";
 
 /// The columns of [`User`].
 pub(super) struct UserRow {
@@ -23,6 +18,10 @@ pub(super) struct UserRow {
     pub(super) is_administrator: bool,
     pub(super) is_retired: bool,
     pub(super) session_epoch: i64,
+    pub(super) person_id: i32,
+    pub(super) role_id: i32,
+    pub(super) ej_user_id: i32,
+    pub(super) nick_name: String,
 }
 
 impl TryFrom<UserRow> for User {
@@ -30,9 +29,14 @@ impl TryFrom<UserRow> for User {
 
     fn try_from(row: UserRow) -> Result<Self, StorageError> {
         let inconsistent = StorageError::Inconsistent { table: "users" };
-        let (Ok(user_id), Some(user_type)) =
-            (UserId::try_from(row.user_id), UserType::parse(&row.user_type))
-        else {
+        let vendor_id = |id| VendorId::parse("users", id);
+        let (Ok(user_id), Some(user_type), Ok(person), Ok(role), Ok(ej_user)) = (
+            UserId::try_from(row.user_id),
+            UserType::parse(&row.user_type),
+            vendor_id(row.person_id),
+            vendor_id(row.role_id),
+            vendor_id(row.ej_user_id),
+        ) else {
             return Err(inconsistent);
         };
         Ok(Self {
@@ -43,6 +47,8 @@ impl TryFrom<UserRow> for User {
             is_administrator: row.is_administrator,
             is_retired: row.is_retired,
             session_epoch: row.session_epoch,
+            vendor_ids: VendorIds { person, role, ej_user },
+            nick_name: row.nick_name,
         })
     }
 }
@@ -88,11 +94,13 @@ pub(crate) struct ActorSnapshot {
     pub(crate) user_type: UserType,
 }
 
-/// Why a login name or user id was refused.
+/// Why a login name, a nickname or a user id was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UserTakenError {
     #[error("the login name is taken")]
     LoginNameTaken,
+    #[error("the nickname is taken")]
+    NickNameTaken,
     #[error("the user id is taken")]
     UserIdTaken,
     #[error(transparent)]
@@ -107,7 +115,7 @@ pub(crate) async fn find_by_id(
     sqlx::query_as!(
         UserRow,
         "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
-                session_epoch
+                session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE user_id = $1 AND deleted_at IS NULL",
         user_id.as_i32(),
     )
@@ -125,7 +133,7 @@ pub(crate) async fn find_by_login_name(
     sqlx::query_as!(
         UserRow,
         "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                u.is_retired, u.session_epoch
+                u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name
          FROM login_names n JOIN users u ON u.user_id = n.user_id
          WHERE n.canonical_name = $1",
         canonical_name,
@@ -145,7 +153,7 @@ pub(crate) async fn find_by_ids(
     sqlx::query_as!(
         UserRow,
         "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
-                session_epoch
+                session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE user_id = ANY($1) AND deleted_at IS NULL",
         &user_ids,
     )
@@ -241,7 +249,7 @@ pub(crate) async fn list_after(
     sqlx::query_as!(
         UserRow,
         "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
-                session_epoch
+                session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE user_id > $1 AND deleted_at IS NULL ORDER BY user_id LIMIT $2",
         after,
         limit,
@@ -329,52 +337,4 @@ pub(crate) async fn advance(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Inserts a user with the login name and the head of an audit chain of one event.
-///
-/// # Errors
-/// When the name or the id is taken.
-pub(crate) async fn insert(
-    connection: &mut PgConnection,
-    user_id: UserId,
-    user: &NewUser,
-    audit_mac: &[u8],
-    now: OffsetDateTime,
-) -> Result<(), UserTakenError> {
-    sqlx::query!(
-        "WITH inserted AS (
-             INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
-                                is_administrator, audit_sequence, audit_mac, created_at, is_retired)
-             VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9)
-         )
-         INSERT INTO login_names (canonical_name, user_id) VALUES ($8, $1)",
-        user_id.as_i32(),
-        user.login_name.as_str(),
-        user.display_name.as_str(),
-        user.user_type.as_str(),
-        user.is_administrator,
-        audit_mac,
-        now,
-        user.login_name.canonical(),
-        user.is_retired,
-    )
-    .execute(connection)
-    .await
-    .map_err(StorageError::from)
-    .map_err(name_taken)?;
-    Ok(())
-}
-
-/// Maps the violation of a unique constraint to the value that is taken.
-fn name_taken(error: StorageError) -> UserTakenError {
-    if let StorageError::Constraint(name) = &error {
-        if name == LOGIN_NAME_TAKEN {
-            return UserTakenError::LoginNameTaken;
-        }
-        if name == USER_ID_TAKEN {
-            return UserTakenError::UserIdTaken;
-        }
-    }
-    error.into()
 }

@@ -15,7 +15,7 @@ async fn assert_refused_by(pool: &PgPool, statement: &'static str, constraint: &
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 83] = [
+const CASES: [(&str, &str); 94] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -57,6 +57,28 @@ const CASES: [(&str, &str); 83] = [
         "UPDATE users
          SET deleted_at = now(), login_name = '', canonical_name = '', display_name = ''",
     ),
+    ("users_person_id_check", "UPDATE users SET person_id = -1"),
+    (
+        "users_person_id_check",
+        "UPDATE users SET deleted_at = now(), is_retired = true, is_administrator = false,
+             login_name = '', canonical_name = '', display_name = '', person_id = 1
+         WHERE user_id = 300",
+    ),
+    ("users_role_id_check", "UPDATE users SET role_id = -1"),
+    ("users_ej_user_id_check", "UPDATE users SET ej_user_id = -1"),
+    (
+        "users_nick_name_check",
+        "UPDATE users SET nick_name = repeat('x', 240), canonical_nick_name = 'x'",
+    ),
+    (
+        "users_nick_name_check",
+        "UPDATE users SET deleted_at = now(), is_retired = true, is_administrator = false,
+             login_name = '', canonical_name = '', display_name = '', nick_name = 'x',
+             canonical_nick_name = 'x'
+         WHERE user_id = 300",
+    ),
+    ("users_canonical_nick_name_check", "UPDATE users SET canonical_nick_name = 'x'"),
+    ("users_canonical_nick_name_check", "UPDATE users SET nick_name = 'x'"),
     ("users_user_type_check", "UPDATE users SET user_type = 'other'"),
     ("users_session_epoch_check", "UPDATE users SET session_epoch = -1"),
     ("users_audit_sequence_check", "UPDATE users SET audit_sequence = 0"),
@@ -64,6 +86,9 @@ const CASES: [(&str, &str); 83] = [
     ("login_names_pkey", "INSERT INTO login_names VALUES ('anna', 278)"),
     ("login_names_canonical_name_check", "INSERT INTO login_names VALUES ('', 278)"),
     ("login_names_user_id_check", "INSERT INTO login_names VALUES ('x', 0)"),
+    ("nick_names_pkey", "INSERT INTO nick_names VALUES ('x', 1), ('x', 278)"),
+    ("nick_names_canonical_name_check", "INSERT INTO nick_names VALUES ('', 278)"),
+    ("nick_names_user_id_check", "INSERT INTO nick_names VALUES ('x', 0)"),
     ("credentials_pkey", "UPDATE credentials SET user_id = 1 WHERE user_id = 278"),
     ("credentials_user_id_fkey", "UPDATE credentials SET user_id = 4711 WHERE user_id = 278"),
     ("credentials_credential_type_check", "UPDATE credentials SET credential_type = ''"),
@@ -285,6 +310,16 @@ const ORPHANS: &str = "
         FROM users u LEFT JOIN login_names n USING (user_id, canonical_name)
         WHERE n.user_id IS NULL AND u.deleted_at IS NULL
         UNION ALL
+        SELECT 'nicknames without a user', count(*)
+        FROM nick_names n LEFT JOIN users u
+            ON u.user_id = n.user_id AND u.canonical_nick_name = n.canonical_name
+        WHERE u.user_id IS NULL OR u.deleted_at IS NOT NULL
+        UNION ALL
+        SELECT 'users without their nickname', count(*)
+        FROM users u LEFT JOIN nick_names n
+            ON n.user_id = u.user_id AND n.canonical_name = u.canonical_nick_name
+        WHERE n.user_id IS NULL AND u.canonical_nick_name <> ''
+        UNION ALL
         SELECT 'identifiers without a credential', count(*)
         FROM credential_identifiers i LEFT JOIN credentials c
             ON c.user_id = i.user_id AND c.credential_type = i.credential_type
@@ -314,11 +349,15 @@ pub(crate) async fn assert_no_orphans(pool: &PgPool, step: &str) {
 async fn orphans_are_detected(pool: PgPool) {
     let app = TestApp::spawn_with(pool, &[PROXY], "").await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-7").await.assert_saved();
+    let body = json!({"AssociateId": PLAIN.0, "NickName": "Lin"});
+    app.post("/api/v1/Agents/User/SaveUser", &app.administrator(), &body).await.assert_status(200);
     login(&app, ELSEWHERE, PLAIN.1, "guess").await.assert_unauthenticated();
     assert_no_orphans(&app.pool, "before").await;
     for (statement, kind) in [
         ("UPDATE login_names SET user_id = 4711", "login names without a user: 3"),
         ("DELETE FROM login_names WHERE user_id = 300", "users without a login name: 1"),
+        ("UPDATE nick_names SET user_id = 1", "nicknames without a user: 1"),
+        ("DELETE FROM nick_names", "users without their nickname: 1"),
         ("UPDATE credential_identifiers SET user_id = 1", "identifiers without a credential: 1"),
         ("DELETE FROM credential_identifiers", "credentials without their identifier: 1"),
         ("DELETE FROM address_failures", "failures of an address that differ from their copy: 1"),
@@ -350,6 +389,21 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
         let body = json!({"AssociateId": PLAIN.0, "UserName": name});
         let renamed = app.post("/api/v1/Agents/User/SaveUser", &administrator, &body).await;
         renamed.assert_status(status);
+        assert_no_orphans(&app.pool, name).await;
+    }
+
+    for (user, name, status) in [
+        (PLAIN.0, "Lin", 200),
+        (PLAIN.0, "LIN", 200),
+        (PLAIN.0, "Pal", 200),
+        (RETIRED.0, "Lin", 200),
+        (RETIRED.0, "pal", 409),
+        (RETIRED.0, "", 200),
+        (RETIRED.0, "Rit", 200),
+    ] {
+        let body = json!({"AssociateId": user, "NickName": name});
+        let saved = app.post("/api/v1/Agents/User/SaveUser", &administrator, &body).await;
+        saved.assert_status(status);
         assert_no_orphans(&app.pool, name).await;
     }
 
@@ -387,6 +441,7 @@ async fn no_change_of_users_or_credentials_leaves_an_orphan(pool: PgPool) {
     assert_no_orphans(&app.pool, "delete users").await;
     let left = "SELECT (SELECT count(*) FROM credential_identifiers)
                        + (SELECT count(*) FROM login_names WHERE user_id <> 1)
+                       + (SELECT count(*) FROM nick_names)
                        + (SELECT count(*) FROM address_failures WHERE user_id > 1)";
     let left: i64 = sqlx::query_scalar(left).fetch_one(&app.pool).await.unwrap();
     assert_eq!(left, 0);

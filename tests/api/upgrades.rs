@@ -10,6 +10,7 @@ use std::{
     process::Command,
 };
 
+use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{
@@ -19,9 +20,10 @@ use crate::{
 };
 
 /// The tables of users. `keys` gets its rows when a process starts, `installation` only in `dev`.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "users",
     "login_names",
+    "nick_names",
     "credentials",
     "credential_identifiers",
     "tickets",
@@ -142,6 +144,11 @@ async fn a_dump_of_this_version_has_rows_of_every_table(pool: PgPool) {
     sqlx::raw_sql("UPDATE users SET is_retired = false").execute(&app.pool).await.unwrap();
     app.command(&["user", "retire", RETIRED.1], "").assert_success();
     app.save(&administrator, PLAIN.0, IDENTIFIER.0, IDENTIFIER.1).await.assert_saved();
+    let kept = json!({
+        "AssociateId": PLAIN.0, "NickName": "Lin", "EjUserId": 5, "Person": {"PersonId": 7},
+        "Role": {"Id": 3},
+    });
+    app.post("/api/v1/Agents/User/SaveUser", &administrator, &kept).await.assert_status(200);
     app.ticket(&app.plain()).await;
     app.session(PLAIN.1).await;
     app.command(&["user", "add", "dora"], "dora-password").assert_success();

@@ -31,6 +31,10 @@ struct Line {
     user_type: Option<String>,
     administrator: Option<bool>,
     retired: Option<bool>,
+    person_id: Option<i32>,
+    role_id: Option<i32>,
+    ej_user_id: Option<i32>,
+    nick_name: Option<String>,
     #[serde(default)]
     credentials: Vec<LineCredential>,
 }
@@ -64,6 +68,10 @@ pub(super) fn parse(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser
         }),
         is_administrator: line.administrator.map(Ok),
         is_retired: line.retired,
+        person_id: line.person_id,
+        role_id: line.role_id,
+        ej_user_id: line.ej_user_id,
+        nick_name: line.nick_name,
         credentials: credentials
             .map(|(index, credential)| credential.into_unchecked(index))
             .collect::<Result<_, _>>()?,
@@ -118,6 +126,10 @@ pub(super) fn with_line_names(problem: InvalidField) -> InvalidField {
         (".Hash", ".hash"),
         (".DisplayValue", ".display_value"),
         ("Tooltip", "display_name"),
+        ("Person.PersonId", "person_id"),
+        ("Role.Id", "role_id"),
+        ("EjUserId", "ej_user_id"),
+        ("NickName", "nick_name"),
         ("UserName", "login_name"),
         ("Type", "type"),
     ];
@@ -150,6 +162,10 @@ mod tests {
             (r#"{"login_name": "a", "id": 0}"#, "id"),
             (r#"{"login_name": "a", "type": "marker"}"#, "type"),
             (r#"{"login_name": "a", "display_name": "\u0001"}"#, "display_name"),
+            (r#"{"login_name": "a", "person_id": -1}"#, "person_id"),
+            (r#"{"login_name": "a", "role_id": -1}"#, "role_id"),
+            (r#"{"login_name": "a", "ej_user_id": -1}"#, "ej_user_id"),
+            (r#"{"login_name": "a", "nick_name": "marker\u0001"}"#, "nick_name"),
             (
                 r#"{"login_name": "a", "credentials": [{}, {"type": "marker", "value": "v"}]}"#,
                 "credentials[1].type",

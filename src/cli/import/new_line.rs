@@ -21,6 +21,14 @@ pub(super) struct NewLine {
     pub(super) administrator: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retired: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) person_id: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role_id: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ej_user_id: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nick_name: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) credentials: Vec<NewLineCredential>,
 }

@@ -14,6 +14,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
     match error {
         ChangeUserError::Invalid(problem) => Ok(with_line_names(problem)),
         ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
+        ChangeUserError::NickNameTaken => Ok(InvalidField::new("nick_name", Reason::Taken)),
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }

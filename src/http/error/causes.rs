@@ -118,6 +118,7 @@ impl From<ChangeUserError> for ApiError {
             }
             ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),
             ChangeUserError::LoginNameTaken => ErrorKind::LoginNameTaken.into(),
+            ChangeUserError::NickNameTaken => ErrorKind::NickNameTaken.into(),
             ChangeUserError::Outdated => ErrorKind::Outdated.into(),
             ChangeUserError::ModifiedSince => ErrorKind::PreconditionFailed.into(),
             ChangeUserError::Invalid(refused) => refused.into(),

@@ -37,6 +37,7 @@ pub(in crate::http) enum ErrorKind {
     RequestTimeout,
     IdentifierTaken,
     LoginNameTaken,
+    NickNameTaken,
     Outdated,
     PreconditionFailed,
     BodyTooLarge,
@@ -126,6 +127,7 @@ error_table! {
     RequestTimeout => REQUEST_TIMEOUT, HTTP, "request_timeout";
     IdentifierTaken => CONFLICT, ARGUMENT, "identifier_taken";
     LoginNameTaken => CONFLICT, ARGUMENT, "login_name_taken";
+    NickNameTaken => CONFLICT, ARGUMENT, "nick_name_taken";
     Outdated => CONFLICT, ARGUMENT, "outdated";
     PreconditionFailed => PRECONDITION_FAILED, HTTP, "precondition_failed";
     BodyTooLarge => PAYLOAD_TOO_LARGE, HTTP, "body_too_large";

@@ -79,7 +79,7 @@ fn associate(user: User) -> Associate {
     Associate {
         associate_id: user.user_id.as_i32(),
         name: user.login_name.clone(),
-        person_id: 0,
+        person_id: user.vendor_ids.person.as_i32(),
         rank: 0,
         tooltip: user.display_name.clone(),
         r#type: user_type_name(user.user_type),
@@ -87,7 +87,7 @@ fn associate(user: User) -> Associate {
         full_name: user.display_name.clone(),
         formal_name: user.display_name,
         deleted: user.is_retired,
-        ej_user_id: 0,
+        ej_user_id: user.vendor_ids.ej_user.as_i32(),
         user_name: user.login_name,
         extra_fields: BTreeMap::new(),
         custom_fields: BTreeMap::new(),

@@ -156,6 +156,7 @@ impl BulkImport {
         match inserted {
             Err(
                 ChangeUserError::LoginNameTaken
+                | ChangeUserError::NickNameTaken
                 | ChangeUserError::Invalid(_)
                 | ChangeUserError::Storage(
                     StorageError::Constraint(_)

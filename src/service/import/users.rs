@@ -85,6 +85,7 @@ impl UserImport {
             user_id: found.as_ref().map(|found| found.user_id),
             login_names: vec![user.login_name.clone()],
             user_type: user.members.user_type,
+            nick_name: user.members.nick_name.clone(),
             ..SaveUser::default()
         };
         let user_type = members.user_type.or(found.as_ref().map(|found| found.user_type));

@@ -1,10 +1,12 @@
-//! Checks whether login names are free, and suggests free ones.
+//! Checks whether login names and nicknames are free, and suggests free login names.
 
 use super::directory::UserDirectory;
 use crate::{
-    domain::{new_login_name::NewLoginName, principal::Principal, user::UserId},
+    domain::{
+        new_login_name::NewLoginName, nick_name::NickName, principal::Principal, user::UserId,
+    },
     service::errors::ChangeUserError,
-    storage::{StorageError, users},
+    storage::{StorageError, nick_names, users},
 };
 
 /// The number of name variants per lookup.
@@ -51,6 +53,22 @@ impl UserDirectory {
             }
         }
         Err(ChangeUserError::LoginNameTaken)
+    }
+
+    /// True when a user other than `except` has this nickname.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn is_nick_name_taken(
+        &self,
+        nick_name: &NickName,
+        except: Option<UserId>,
+    ) -> Result<bool, StorageError> {
+        on_connection!(self.database, |connection| nick_names::is_taken(
+            &mut connection,
+            nick_name,
+            except
+        ))
     }
 
     /// The canonical forms of those names that users other than `except` have.

@@ -21,6 +21,7 @@ use crate::{
         save_credential::NewCredential,
         save_user::SaveUser,
         user::{DisplayName, User, UserId, UserReference, UserType, may_administer_users},
+        vendor_ids::VendorIds,
     },
     security::user_signature::user_signature,
     service::{
@@ -28,7 +29,7 @@ use crate::{
         errors::{AddUserError, ChangeUserError, SaveCredentialError},
         user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_user},
     },
-    storage::{self, Database, audit_events, credentials, user_writes, users},
+    storage::{self, Database, audit_events, credentials, nick_names, user_writes, users},
 };
 
 /// Adds, changes and deletes users.
@@ -137,6 +138,12 @@ impl Users {
         let current_name = current.as_ref().map(|user| user.login_name.as_str());
         let new_name = command.new_login_name(current_name);
         let mut problems = self.problems_of_name(command, &new_name).await?;
+        let current_nick_name = current.as_ref().map_or("", |user| user.nick_name.as_str());
+        if let Some(nick_name) = command.new_nick_name(current_nick_name)
+            && self.directory.is_nick_name_taken(nick_name, command.user_id).await?
+        {
+            problems.push(InvalidField::new("NickName", Reason::Taken));
+        }
         let new_name = new_name.ok().flatten();
         let login_name =
             new_name.as_ref().map(NewLoginName::as_str).or(current_name).unwrap_or_default();
@@ -245,11 +252,15 @@ impl Users {
         if let Some(name) = &name {
             user_writes::rename(connection, user_id, name).await?;
         }
+        let nick_name = command.new_nick_name(&before.nick_name);
+        if let Some(nick_name) = nick_name {
+            nick_names::set(connection, user_id, nick_name).await?;
+        }
         let after = changed_user(&before, command);
         if before.user_type != after.user_type {
             self.require_types_for(connection, &after).await?;
         }
-        for change in changes(&before, &after, name.is_some()) {
+        for change in changes(&before, &after, name.is_some() || nick_name.is_some()) {
             self.transactions.append_audit_event(connection, context, locked, change).await?;
         }
         Ok(user_writes::update(connection, &after).await?)
@@ -324,10 +335,12 @@ pub(in crate::service) fn new_user(
         user_type: command.user_type.unwrap_or(UserType::Internal),
         is_administrator: command.is_administrator.unwrap_or_default(),
         is_retired: command.is_retired.unwrap_or_default(),
+        vendor_ids: command.vendor_ids(VendorIds::default()),
+        nick_name: command.nick_name.take().unwrap_or_default(),
     })
 }
 
-/// The user after the change, except for the login name.
+/// The user after the change, except for the login name and the nickname.
 fn changed_user(before: &User, command: &SaveUser) -> User {
     let display_name = command.display_name.as_ref().map(|name| name.as_str().to_owned());
     User {
@@ -335,6 +348,7 @@ fn changed_user(before: &User, command: &SaveUser) -> User {
         user_type: command.user_type.unwrap_or(before.user_type),
         is_administrator: command.is_administrator.unwrap_or(before.is_administrator),
         is_retired: command.is_retired.unwrap_or(before.is_retired),
+        vendor_ids: command.vendor_ids(before.vendor_ids),
         ..before.clone()
     }
 }
@@ -344,6 +358,7 @@ fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'
     let acts = |user: &User| may_administer_users(user.user_type, user.is_administrator);
     let is_changed = is_renamed
         || before.display_name != after.display_name
+        || before.vendor_ids != after.vendor_ids
         // Has no effect on the rights, for example of an external user.
         || (before.is_administrator != after.is_administrator && acts(before) == acts(after))
         || before.user_type != after.user_type;

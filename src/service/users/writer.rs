@@ -25,7 +25,7 @@ use crate::{
         user_transaction::{AuditedChange, LockedUser, UserTransactions, require_current_actor},
     },
     storage::{
-        self, Database, StorageError, audit_events,
+        self, Database, StorageError, audit_events, user_writes,
         users::{self, UserHead},
     },
 };
@@ -78,7 +78,7 @@ impl UserWriter {
         let key = keyring.writing();
         let event = context.event(user_id, AuditKind::UserAdded, 0, 0);
         let mac = audit_mac(key, &START_OF_CHAIN, &event);
-        users::insert(connection, user_id, user, &mac, context.now).await?;
+        user_writes::insert(connection, user_id, user, &mac, context.now).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
         let head = UserHead {
             session_epoch: event.session_epoch,

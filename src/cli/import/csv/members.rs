@@ -2,13 +2,17 @@
 
 /// The members of a line, with the names that people give their columns. The first name is that of
 /// the member.
-const MEMBERS: [(&str, &[&str]); 12] = [
+const MEMBERS: [(&str, &[&str]); 16] = [
     ("login_name", &["login_name", "login", "username", "user_name"]),
     ("id", &["id", "user_id"]),
     ("display_name", &["display_name", "full_name", "name"]),
     ("type", &["type", "user_type"]),
     ("administrator", &["administrator", "admin", "is_admin"]),
     ("retired", &["retired", "disabled"]),
+    ("person_id", &["person_id"]),
+    ("role_id", &["role_id"]),
+    ("ej_user_id", &["ej_user_id"]),
+    ("nick_name", &["nick_name", "nickname"]),
     ("value", &["value", "password"]),
     ("hash", &["hash", "password_hash", "hashed_password"]),
     ("credential_type", &["credential_type"]),
@@ -36,6 +40,6 @@ pub(super) fn member_named(name: &str) -> Option<&'static str> {
 }
 
 /// The names of all members.
-pub(super) fn member_names() -> [&'static str; 12] {
+pub(super) fn member_names() -> [&'static str; 16] {
     MEMBERS.map(|(member, _)| member)
 }

@@ -37,12 +37,24 @@ pub(in crate::http) struct DefaultUserRequest {
     user_type: Option<String>,
 }
 
-/// The name of a role; other members of the vendor's carrier are ignored.
+/// A role; other members of the vendor's carrier are ignored.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct RoleName {
+struct NewRole {
+    /// The vendor's id of the role, which gives no rights; 0 removes it.
+    #[schema(minimum = 0)]
+    id: Option<i32>,
     /// `Administrator` or `User`.
     value: Option<String>,
+}
+
+/// A person; other members of the vendor's carrier are ignored.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct NewPerson {
+    /// The vendor's id of the person; 0 removes it.
+    #[schema(minimum = 0)]
+    person_id: Option<i32>,
 }
 
 /// The members of a user that can be saved. Omitted, null and empty members are not changed.
@@ -63,7 +75,14 @@ pub(in crate::http) struct SaveUserRequest {
     tooltip: Option<String>,
     /// For example `InternalAssociate`.
     r#type: Option<String>,
-    role: Option<RoleName>,
+    role: Option<NewRole>,
+    person: Option<NewPerson>,
+    /// The vendor's id of the user in its customer service system; 0 removes it.
+    #[schema(minimum = 0)]
+    ej_user_id: Option<i32>,
+    /// The nickname, which is unique; an empty text removes it.
+    #[schema(max_length = 239)]
+    nick_name: Option<String>,
     /// True disables the user.
     deleted: Option<bool>,
     /// The signature from the last read. The save fails if the user has changed since.
@@ -104,6 +123,7 @@ pub(in crate::http) fn saving(summary: &'static str) -> Operation {
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::LoginNameTaken)
+        .refuses(ErrorKind::NickNameTaken)
         .refuses(ErrorKind::Outdated)
         .refuses(ErrorKind::IdentifierTaken)
         .refuses(ErrorKind::Overloaded { retry_after: Duration::ZERO })
@@ -201,7 +221,7 @@ impl SaveUserRequest {
 
     fn into_unchecked(self) -> UncheckedSaveUser {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let role = given(self.role.and_then(|role| role.value));
+        let (role_id, role) = self.role.map_or((None, None), |role| (role.id, given(role.value)));
         let credentials = self.credentials.unwrap_or_default();
         UncheckedSaveUser {
             associate_id: self.associate_id,
@@ -211,6 +231,10 @@ impl SaveUserRequest {
             user_type: given(self.r#type).map(|name| read_user_type("Type", &name)),
             is_administrator: role.map(|name| read_role("Role.Value", &name)),
             is_retired: self.deleted,
+            person_id: self.person.and_then(|person| person.person_id),
+            role_id,
+            ej_user_id: self.ej_user_id,
+            nick_name: self.nick_name,
             signature: self.request_signature,
             credentials: credentials.into_iter().map(CredentialCarrier::into_unchecked).collect(),
         }

@@ -14,6 +14,7 @@ use crate::{
         credential::CredentialSummary,
         credential_type::CredentialTypes,
         user::{User, UserType},
+        vendor_ids::VendorId,
     },
     http::{
         carriers::{Absent, FieldProperties, TableRight},
@@ -24,11 +25,12 @@ use crate::{
     service::users::directory::UserWithCredentials,
 };
 
-/// The role of a user: administrator or not.
+/// The role of a user.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = UserRole)]
 pub(super) struct RoleCarrier {
+    /// The vendor's id of the role, as it was saved; 0: none. It gives no rights.
     id: i32,
     /// `Administrator` or `User`.
     value: &'static str,
@@ -51,6 +53,18 @@ pub(super) struct StoredCredentialCarrier {
     field_properties: Option<FieldProperties>,
 }
 
+/// The person of a user. This service has no persons: it stores the id.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = UserPerson)]
+pub(super) struct PersonCarrier {
+    person_id: i32,
+    /// The user's display name.
+    full_name: String,
+    table_right: Option<TableRight>,
+    field_properties: Option<FieldProperties>,
+}
+
 /// A user.
 #[expect(clippy::struct_excessive_bools, reason = "the vendor's members")]
 #[derive(Serialize, ToSchema)]
@@ -68,7 +82,8 @@ pub(in crate::http) struct UserCarrier {
     role: Option<RoleCarrier>,
     user_group: Option<Absent>,
     other_groups: Vec<String>,
-    person: Option<Absent>,
+    /// Null when the user has no person id.
+    person: Option<PersonCarrier>,
     /// True for a disabled user.
     deleted: bool,
     /// When a credential of the user was last used to log in; recorded with a delay.
@@ -85,7 +100,7 @@ pub(in crate::http) struct UserCarrier {
     /// The login name.
     user_name: String,
     ticket_categories: Vec<String>,
-    nick_name: &'static str,
+    nick_name: String,
     waiting_for_approval: bool,
     extra_fields: BTreeMap<String, String>,
     custom_fields: BTreeMap<String, String>,
@@ -153,10 +168,13 @@ impl CarrierWriting {
         UserCarrier {
             associate_id: user.user_id.as_i32(),
             name: user.login_name.clone(),
-            tooltip: user.display_name,
-            role: Some(role(user.is_administrator)),
+            role: Some(role(user.is_administrator, user.vendor_ids.role)),
+            person: PersonCarrier::of(&user),
+            ej_user_id: user.vendor_ids.ej_user.as_i32(),
+            nick_name: user.nick_name,
             deleted: user.is_retired,
             is_person_retired: user.is_retired,
+            tooltip: user.display_name,
             credentials,
             lastlogin: last_use.map(|at| format_moment(at, self.zone.as_ref())),
             user_name: user.login_name,
@@ -190,7 +208,7 @@ impl UserCarrier {
             rank: 0,
             tooltip: String::new(),
             license_owners: Vec::new(),
-            role: Some(role(false)),
+            role: Some(role(false, VendorId::default())),
             user_group: None,
             other_groups: Vec::new(),
             person: None,
@@ -205,7 +223,7 @@ impl UserCarrier {
             credentials: Vec::new(),
             user_name: String::new(),
             ticket_categories: Vec::new(),
-            nick_name: "",
+            nick_name: String::new(),
             waiting_for_approval: false,
             extra_fields: BTreeMap::new(),
             custom_fields: BTreeMap::new(),
@@ -222,11 +240,11 @@ impl From<User> for UserInfo {
             deleted: user.is_retired,
             user_info_id: user.user_id.as_i32(),
             user_name: user.login_name,
-            person_id: 0,
+            person_id: user.vendor_ids.person.as_i32(),
             rank: 0,
             tooltip: user.display_name,
             user_group_id: 0,
-            ej_user_id: 0,
+            ej_user_id: user.vendor_ids.ej_user.as_i32(),
             user_type: user_type_name(user.user_type),
             granted_licenses: Vec::new(),
             can_logon: !user.is_retired,
@@ -240,9 +258,21 @@ impl From<User> for UserInfo {
     }
 }
 
-fn role(is_administrator: bool) -> RoleCarrier {
+impl PersonCarrier {
+    fn of(user: &User) -> Option<Self> {
+        let person_id = user.vendor_ids.person;
+        (!person_id.is_none()).then(|| Self {
+            person_id: person_id.as_i32(),
+            full_name: user.display_name.clone(),
+            table_right: Some(TableRight::READ_ONLY),
+            field_properties: None,
+        })
+    }
+}
+
+fn role(is_administrator: bool, id: VendorId) -> RoleCarrier {
     RoleCarrier {
-        id: i32::from(is_administrator),
+        id: id.as_i32(),
         value: role_name(is_administrator),
         tooltip: "",
         table_right: Some(TableRight::READ_ONLY),

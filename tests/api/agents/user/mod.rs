@@ -12,6 +12,7 @@ mod save_credential;
 mod save_credential_refusals;
 mod users;
 mod validity;
+mod vendor_ids;
 
 /// The path of one call of the User agent.
 fn agent(name: &str) -> String {
