@@ -12,6 +12,7 @@ pub(crate) mod credentials;
 pub(crate) mod directory;
 pub(crate) mod errors;
 mod handle;
+mod identifier_owner;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod operations;

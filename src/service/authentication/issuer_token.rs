@@ -15,19 +15,17 @@ use crate::{
     domain::{
         credential::CredentialValue,
         principal::{AuthenticationScheme, Principal, Proof},
-        stored_credential::StoredCredential,
     },
     key_sets::KeySets,
     security::{
-        identifier::{identifier_digests, same_identifier},
         issuer_token::{Issuer, IssuerIdentity, read_issuer_token},
         keyring_handle::KeyringHandle,
     },
-    service::{credentials::last_uses::LastUses, unsealing::unseal},
-    storage::{
-        Database, StorageError,
-        credentials::{self, Candidate},
+    service::{
+        credentials::last_uses::LastUses,
+        identifier_owner::{find_candidate, row_of},
     },
+    storage::Database,
 };
 
 /// Authenticates with tokens of configured issuers.
@@ -58,9 +56,10 @@ impl IssuerTokenAuthenticator {
         let identifier = CredentialValue::parse("identifier", &identifier)
             .map_err(|_| refuse(Refusal::UnknownIdentifier))?;
         let identifier = identifier.secret();
-        let candidate = self.find(&credential_type, identifier).await?;
+        let candidate =
+            find_candidate(&self.database, &self.keyring, &credential_type, identifier).await?;
         let candidate = candidate.ok_or_else(|| refuse(Refusal::UnknownIdentifier))?;
-        let row = self.row_of(&candidate, identifier)?;
+        let row = row_of(&self.keyring.current(), &candidate, identifier)?;
         let refuse = |reason| AuthenticationError::refused(Some(&candidate.user), reason);
         let row = row.ok_or_else(|| refuse(Refusal::IdentifierMismatch))?;
         if candidate.user.is_retired {
@@ -90,36 +89,5 @@ impl IssuerTokenAuthenticator {
         let token = read_issuer_token(&self.issuers, text).map_err(refuse)?;
         self.key_sets.refresh_for(&token).await?;
         token.verify(now).map_err(refuse)
-    }
-
-    async fn find(
-        &self,
-        credential_type: &str,
-        identifier: &SecretString,
-    ) -> Result<Option<Candidate>, StorageError> {
-        let digests = identifier_digests(&self.keyring.current(), credential_type, identifier);
-        let mut connection = self.database.connection().await?;
-        let found =
-            credentials::find_by_identifier(&mut connection, credential_type, &digests).await?;
-        connection.release();
-        Ok(found)
-    }
-
-    /// The candidate's credential with that identifier. An attacker with write access to the
-    /// database could assign a digest to another user, but could not seal the identifier into a row
-    /// of that user.
-    fn row_of<'rows>(
-        &self,
-        candidate: &'rows Candidate,
-        identifier: &SecretString,
-    ) -> Result<Option<&'rows StoredCredential>, AuthenticationError> {
-        let keyring = self.keyring.current();
-        for row in &candidate.credentials {
-            let sealed = unseal(&keyring, row)?.and_then(|envelope| envelope.identifier);
-            if sealed.is_some_and(|sealed| same_identifier(&sealed, identifier)) {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
     }
 }
