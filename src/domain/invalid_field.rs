@@ -112,7 +112,8 @@ reasons! {
     EndsBeforeItBegins => "field-ends-before-it-begins", "ends before it begins";
     Taken => "field-taken", "belongs to another user";
     Contradiction => "field-contradiction", "contradicts another member";
-    NotInPath => "field-not-in-path", "must be 0, omitted, or the id of the user in the path";
+    OtherUser => "field-other-user",
+        "must be 0, omitted, or the id of the user that the request names";
     NotNew => "field-not-new", "must be 0 or omitted for a new user; use PUT to change a user";
     UnknownFilter => "field-unknown-filter",
         "must be one to three conditions, joined by and, on different fields: name eq 'text', name startswith 'text', type eq 'name', retired eq true or false";

@@ -25,6 +25,7 @@ pub(crate) mod origin_pattern;
 pub(crate) mod password_policy;
 pub(crate) mod passwords;
 pub(crate) mod principal;
+pub(crate) mod resolve_user;
 mod rights;
 pub(crate) mod save_credential;
 pub(crate) mod save_user;

@@ -76,6 +76,18 @@ impl NewLoginName {
         None
     }
 
+    /// The name that the first of these texts suggests which has a valid character: a name of a
+    /// person (`Ola Nord` suggests `ola.nord`), an account of a domain (`DOM\\ola` suggests `ola`) or
+    /// an e-mail address.
+    pub(crate) fn suggested_by<'texts>(texts: impl IntoIterator<Item = &'texts str>) -> Self {
+        let suggested = |text: &str| {
+            let account = text.rsplit('\\').next().unwrap_or(text);
+            let words: Vec<_> = account.split_whitespace().collect();
+            Self::similar_to(&words.join(".").to_lowercase())
+        };
+        texts.into_iter().find_map(suggested).unwrap_or_else(Self::default_suggestion)
+    }
+
     /// The name to suggest when none was given.
     pub(crate) fn default_suggestion() -> Self {
         Self(LoginName::default_suggestion())
@@ -120,6 +132,21 @@ mod tests {
         for name in ["anna", "Anna Berg", "žluťoučký", "安娜", "آنا", "a🦀", "e\u{301}"]
         {
             assert!(NewLoginName::parse(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_about_a_person_suggests_a_name() {
+        for (texts, name) in [
+            (&["Ola Nord"][..], "ola.nord"),
+            (&["  Ola \u{3000} Nord "], "ola.nord"),
+            (&["DOM\\Ola"], "ola"),
+            (&["DOM\\", "ola@example.com"], "ola@example.com"),
+            (&["a:b"], "ab"),
+            (&["", " ", ":", "\u{200b}"], "user"),
+            (&[], "user"),
+        ] {
+            assert_eq!(NewLoginName::suggested_by(texts.iter().copied()).as_str(), name);
         }
     }
 

@@ -96,7 +96,14 @@ impl UncheckedSaveCredential {
 
 impl UncheckedCredential {
     /// Checks every member; `field` is the path of the credential.
-    fn check(self, field: &str, types: &CredentialTypes) -> Result<NewCredential, InvalidField> {
+    ///
+    /// # Errors
+    /// Names the first missing or invalid member.
+    pub(crate) fn check(
+        self,
+        field: &str,
+        types: &CredentialTypes,
+    ) -> Result<NewCredential, InvalidField> {
         let value_field = format!("{field}.Value");
         if self.value.is_none() && self.hash.is_none() {
             return Err(InvalidField::new(value_field, Reason::Required));

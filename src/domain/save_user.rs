@@ -96,6 +96,9 @@ pub(crate) struct UncheckedSaveUser {
     pub(crate) nick_name: Option<String>,
     pub(crate) signature: Option<String>,
     pub(crate) credentials: Vec<UncheckedCredential>,
+    /// True: a credential of a new user without a value is invalid. A user who was read has none of
+    /// the values, so those of an existing user may lack it.
+    pub(crate) requires_values: bool,
 }
 
 impl UncheckedSaveUser {
@@ -122,6 +125,9 @@ impl UncheckedSaveUser {
             match unchecked.check_if_present(&field, types) {
                 Ok(Some(new)) if credentials.iter().any(|other| other.has_type_of(&new)) => {
                     keep(InvalidField::new(format!("{field}.Type.Type"), Reason::Contradiction));
+                }
+                Ok(None) if self.requires_values && id.is_none() => {
+                    keep(InvalidField::new(format!("{field}.Value"), Reason::Required));
                 }
                 Ok(new) => credentials.extend(new),
                 Err(problem) => keep(problem),

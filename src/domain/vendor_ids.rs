@@ -16,6 +16,15 @@ impl VendorId {
         if id < 0 { Err(InvalidField::new(field, Reason::Negative)) } else { Ok(Self(id)) }
     }
 
+    /// Checks a required id, which is not 0.
+    ///
+    /// # Errors
+    /// Names `field` when the id is missing or not positive.
+    pub(crate) fn require(field: &str, id: Option<i32>) -> Result<Self, InvalidField> {
+        let id = id.ok_or_else(|| InvalidField::new(field, Reason::Required))?;
+        if id > 0 { Ok(Self(id)) } else { Err(InvalidField::new(field, Reason::NotPositive)) }
+    }
+
     /// The id as stored and sent.
     pub(crate) fn as_i32(self) -> i32 {
         self.0
@@ -46,5 +55,10 @@ mod tests {
         assert!(VendorId::parse("f", 0).unwrap().is_none());
         assert_eq!(VendorId::parse("f", i32::MAX).unwrap().as_i32(), i32::MAX);
         assert_eq!(VendorId::parse("f", -1).unwrap_err().reason, Reason::Negative);
+        assert_eq!(VendorId::require("f", None).unwrap_err().reason, Reason::Required);
+        for id in [0, -1] {
+            assert_eq!(VendorId::require("f", Some(id)).unwrap_err().reason, Reason::NotPositive);
+        }
+        assert_eq!(VendorId::require("f", Some(7)).unwrap().as_i32(), 7);
     }
 }

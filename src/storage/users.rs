@@ -164,6 +164,48 @@ pub(crate) async fn find_by_ids(
     .collect()
 }
 
+/// Lists up to `limit` users with that person id of the vendor, by id.
+pub(crate) async fn list_by_person_id(
+    connection: &mut PgConnection,
+    person_id: VendorId,
+    limit: i64,
+) -> Result<Vec<User>, StorageError> {
+    sqlx::query_as!(
+        UserRow,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+                session_epoch, person_id, role_id, ej_user_id, nick_name
+         FROM users WHERE person_id = $1 AND person_id > 0 ORDER BY user_id LIMIT $2",
+        person_id.as_i32(),
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(User::try_from)
+    .collect()
+}
+
+/// Lists up to `limit` users with that EJ user id of the vendor, by id.
+pub(crate) async fn list_by_ej_user_id(
+    connection: &mut PgConnection,
+    ej_user_id: VendorId,
+    limit: i64,
+) -> Result<Vec<User>, StorageError> {
+    sqlx::query_as!(
+        UserRow,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+                session_epoch, person_id, role_id, ej_user_id, nick_name
+         FROM users WHERE ej_user_id = $1 AND ej_user_id > 0 ORDER BY user_id LIMIT $2",
+        ej_user_id.as_i32(),
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(User::try_from)
+    .collect()
+}
+
 /// Lists the canonical names among these that belong to a user other than `except`.
 pub(crate) async fn taken_names(
     connection: &mut PgConnection,

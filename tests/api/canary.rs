@@ -191,7 +191,10 @@ fn bodies(secret: &str, user_id: i64) -> Vec<(&'static str, Vec<u8>)> {
     let members = json!({
         "UserId": user_id, "AssociateId": user_id, "AssociateName": "paul", "Name": "paul",
         "UserName": "paul", "Password": secret, "OldPassword": secret, "NewPassword": secret,
-        "Credential": {"Type": {"Type": "CRM5/PASSWORD"}, "Value": secret},
+        "Credential": {"Type": {"Type": "CRM5/PASSWORD"}, "Value": secret, "DisplayValue": "resolved"},
+        "ContactId": 2, "PersonId": 7, "EjUserId": 7, "UserType": "InternalAssociate",
+        "User": {"AssociateId": user_id, "Credentials": [{"Value": secret}]},
+        "CredentialType": "ActiveDirectory", "CredentialValue": secret,
         "Credentials": [{"Type": {"Type": "ActiveDirectory"}, "Value": secret}],
     });
     let json = members.to_string();
@@ -253,7 +256,7 @@ async fn call_every_route(recorder: &mut RecordingClient, administrator: &Creden
         let path = path.replace("{user}", "paul");
         let bodies = bodies(&recorder.secret(), 278);
         let method: Method = route.method.parse().unwrap();
-        let deletes_user = path.ends_with("/DeleteUser")
+        let deletes_user = path.contains("/DeleteUser")
             || (method == Method::DELETE && route.path.ends_with("{user}"));
         for (content_type, body) in bodies {
             // The users of this test would be gone.

@@ -33,6 +33,14 @@ impl ApiError {
         self
     }
 
+    /// Names the member of an invalid field within `parent`; other errors are unchanged.
+    pub(in crate::http) fn within(mut self, parent: &str) -> Self {
+        if let ErrorKind::InvalidField(invalid) = &mut self.kind {
+            invalid.field = format!("{parent}.{}", invalid.field);
+        }
+        self
+    }
+
     /// Logs the failure with the chain of its causes, at a level that depends on the status.
     pub(in crate::http) fn log(&self) {
         let row = self.kind.row();

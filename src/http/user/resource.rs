@@ -112,7 +112,7 @@ pub(in crate::http) async fn change(
 ) -> Result<Negotiated<UserWithLinks>, ApiError> {
     let user = query::user_of_path(&user)?;
     let unmodified_since = unmodified_since(request.headers())?;
-    let command = SaveUser { unmodified_since, ..body.into_command(context.types())? };
+    let command = SaveUser { unmodified_since, ..body.into_change(context.types())? };
     save(context, &request, Some(user), command).await
 }
 

@@ -1,15 +1,15 @@
 //! Reads users with their credentials for an export, page by page.
 
-use std::collections::HashMap;
-
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use crate::{
-    domain::{credential::CredentialSummary, user::UserId},
+    domain::user::UserId,
     security::{keyring_handle::KeyringHandle, sealing::Envelope},
     service::{
-        errors::VerifyCredentialError, unsealing::unseal, users::directory::UserWithCredentials,
+        errors::VerifyCredentialError,
+        unsealing::unseal,
+        users::directory::{UserWithCredentials, with_credentials},
     },
     storage::{self, Database, StorageError, credentials, users},
 };
@@ -93,14 +93,5 @@ async fn page_after(
     after: Option<UserId>,
 ) -> Result<Vec<UserWithCredentials>, StorageError> {
     let users = users::list_after(connection, after.map_or(0, UserId::as_i32), PAGE).await?;
-    let user_ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
-    let mut by_user: HashMap<UserId, Vec<CredentialSummary>> = HashMap::new();
-    for summary in credentials::list_by_users(connection, &user_ids).await? {
-        by_user.entry(summary.user_id).or_default().push(summary);
-    }
-    let page = users.into_iter().map(|user| {
-        let credentials = by_user.remove(&user.user_id).unwrap_or_default();
-        UserWithCredentials { user, credentials }
-    });
-    Ok(page.collect())
+    with_credentials(connection, users).await
 }

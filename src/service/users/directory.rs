@@ -1,5 +1,7 @@
 //! Finds and reads users.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -9,6 +11,7 @@ use crate::{
         principal::Principal,
         user::{LoginName, User, UserId, UserReference},
         user_list::{UserListQuery, UserPage},
+        vendor_ids::VendorId,
     },
     security::user_signature::user_signature,
     service::errors::ReadUserError,
@@ -59,7 +62,17 @@ impl UserDirectory {
         &self,
         name: &LoginName,
     ) -> Result<Option<User>, StorageError> {
-        let canonical_name = name.canonical();
+        self.find_by_canonical_name(name.canonical()).await
+    }
+
+    /// The user with that canonical login name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn find_by_canonical_name(
+        &self,
+        canonical_name: &str,
+    ) -> Result<Option<User>, StorageError> {
         on_connection!(self.database, |connection| users::find_by_login_name(
             &mut connection,
             canonical_name
@@ -144,6 +157,44 @@ impl UserDirectory {
         Ok(on_connection!(self.database, |connection| user_list::list(&mut connection, query))?)
     }
 
+    /// The users with that person id, by id; at most one page. For administrators and system users.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn read_by_person_id(
+        &self,
+        principal: &Principal,
+        person_id: VendorId,
+    ) -> Result<Vec<UserWithCredentials>, ReadUserError> {
+        if !principal.may_administer_users() {
+            return Err(ReadUserError::Forbidden);
+        }
+        let mut connection = self.database.connection().await?;
+        let found = users::list_by_person_id(&mut connection, person_id, PAGE).await?;
+        let found = with_credentials(&mut connection, found).await?;
+        connection.release();
+        Ok(found)
+    }
+
+    /// The users with that EJ user id, by id; at most one page. For administrators and system users.
+    ///
+    /// # Errors
+    /// See [`ReadUserError`].
+    pub(crate) async fn read_by_ej_user_id(
+        &self,
+        principal: &Principal,
+        ej_user_id: VendorId,
+    ) -> Result<Vec<UserWithCredentials>, ReadUserError> {
+        if !principal.may_administer_users() {
+            return Err(ReadUserError::Forbidden);
+        }
+        let mut connection = self.database.connection().await?;
+        let found = users::list_by_ej_user_id(&mut connection, ej_user_id, PAGE).await?;
+        let found = with_credentials(&mut connection, found).await?;
+        connection.release();
+        Ok(found)
+    }
+
     /// The users with these ids, in this order, if the caller may read all; unknown ids are
     /// omitted.
     ///
@@ -189,6 +240,26 @@ pub(in crate::service) async fn find_with_credentials(
     let Some(user) = users::find_by_id(connection, user_id).await? else { return Ok(None) };
     let credentials = credentials::list_by_user(connection, user_id).await?;
     Ok(Some(UserWithCredentials { user, credentials }))
+}
+
+/// Users with their credentials, without the values.
+///
+/// # Errors
+/// When the database does not answer.
+pub(in crate::service) async fn with_credentials(
+    connection: &mut PgConnection,
+    users: Vec<User>,
+) -> Result<Vec<UserWithCredentials>, StorageError> {
+    let user_ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
+    let mut by_user: HashMap<UserId, Vec<CredentialSummary>> = HashMap::new();
+    for summary in credentials::list_by_users(connection, &user_ids).await? {
+        by_user.entry(summary.user_id).or_default().push(summary);
+    }
+    let users = users.into_iter().map(|user| {
+        let credentials = by_user.remove(&user.user_id).unwrap_or_default();
+        UserWithCredentials { user, credentials }
+    });
+    Ok(users.collect())
 }
 
 /// A user with credentials and the time of the last change, which is read first.

@@ -1,6 +1,8 @@
-//! Users: finding, saving and deleting them, and their login names.
+//! Users: finding, saving and deleting them, and their names.
 
 pub(crate) mod directory;
+mod licenses;
 pub(crate) mod names;
+pub(crate) mod resolving;
 pub(crate) mod saving;
 pub(crate) mod writer;

@@ -40,7 +40,22 @@ impl UserDirectory {
         name: NewLoginName,
         except: Option<UserId>,
     ) -> Result<NewLoginName, ChangeUserError> {
-        if self.is_name_free(principal, &name, except).await? {
+        if !principal.may_administer_users() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        self.free_variant(name, except).await
+    }
+
+    /// As [`Self::free_name`], for an actor who may ask.
+    ///
+    /// # Errors
+    /// [`ChangeUserError::LoginNameTaken`], or when the database does not answer.
+    pub(in crate::service) async fn free_variant(
+        &self,
+        name: NewLoginName,
+        except: Option<UserId>,
+    ) -> Result<NewLoginName, ChangeUserError> {
+        if self.taken_names(std::slice::from_ref(&name), except).await?.is_empty() {
             return Ok(name);
         }
         for first in (2..).step_by(VARIANTS as usize) {
@@ -53,6 +68,25 @@ impl UserDirectory {
             }
         }
         Err(ChangeUserError::LoginNameTaken)
+    }
+
+    /// True when the nickname is valid and no user but `except` has it. For administrators only.
+    ///
+    /// # Errors
+    /// [`ChangeUserError::Forbidden`], or when the database does not answer.
+    pub(crate) async fn is_nick_name_free(
+        &self,
+        principal: &Principal,
+        nick_name: Option<&NickName>,
+        except: Option<UserId>,
+    ) -> Result<bool, ChangeUserError> {
+        if !principal.may_administer_users() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        match nick_name {
+            None => Ok(false),
+            Some(nick_name) => Ok(!self.is_nick_name_taken(nick_name, except).await?),
+        }
     }
 
     /// True when a user other than `except` has this nickname.

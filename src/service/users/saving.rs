@@ -92,7 +92,7 @@ impl Users {
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user_id = self.find_to_change(context, user).await?;
         if command.user_id.is_some_and(|named| named != user_id) {
-            return Err(InvalidField::new("AssociateId", Reason::NotInPath).into());
+            return Err(InvalidField::new("AssociateId", Reason::OtherUser).into());
         }
         self.change(context, user_id, command).await
     }

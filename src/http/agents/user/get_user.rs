@@ -1,5 +1,5 @@
-//! `GetUser`, `GetUserFromName`, `GetUserInfo` and `GetUserInfoList` read users. Only
-//! administrators may read other users (docs/reference/wire-contract.md#user-calls and
+//! `GetUser`, `GetUserFromName`, `GetUserFromPersonId`, `GetUserFromEjUserId`, `GetUserInfo` and
+//! `GetUserInfoList` read users. Only administrators may read other users (docs/reference/wire-contract.md#user-calls and
 //! docs/reference/wire-contract.md#d18-missing-entities).
 
 use std::sync::Arc;
@@ -10,7 +10,10 @@ use utoipa::ToSchema;
 
 use super::user_carrier::{CarrierWriting, UserCarrier, UserInfo};
 use crate::{
-    domain::user::{UserId, UserReference},
+    domain::{
+        user::{UserId, UserReference},
+        vendor_ids::VendorId,
+    },
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::{Body, ListBody, Negotiated},
@@ -29,6 +32,24 @@ pub(in crate::http) struct GetUserFromNameRequest {
     user_name: Option<String>,
 }
 
+/// The person of the users to read.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct GetUserFromPersonIdRequest {
+    /// The vendor's id of the person.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    person_id: Option<i32>,
+}
+
+/// The EJ user of the users to read.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct GetUserFromEjUserIdRequest {
+    /// The vendor's id of the user in its customer service system.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    ej_user_id: Option<i32>,
+}
+
 /// Describes [`get_user`].
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Returns the user with the given id; null when the user does not exist.")
@@ -42,6 +63,22 @@ pub(in crate::http) fn from_name_operation() -> Operation {
     Operation::new("Returns the user with the given login name; null when the user does not exist.")
         .takes::<GetUserFromNameRequest>()
         .answers_carrier_or_null::<UserCarrier>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+}
+
+/// Describes [`from_person_id`].
+pub(in crate::http) fn from_person_id_operation() -> Operation {
+    Operation::new("Returns the users with the given person id, at most 500.")
+        .takes::<GetUserFromPersonIdRequest>()
+        .answers_list::<UserCarrier>()
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
+}
+
+/// Describes [`from_ej_user_id`].
+pub(in crate::http) fn from_ej_user_id_operation() -> Operation {
+    Operation::new("Returns the users with the given EJ user id, at most 500.")
+        .takes::<GetUserFromEjUserIdRequest>()
+        .answers_list::<UserCarrier>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
@@ -79,6 +116,32 @@ pub(in crate::http) async fn from_name(
 ) -> Result<Negotiated<Option<UserCarrier>>, ApiError> {
     let user = UserReference::require_name("UserName", request.user_name.as_deref())?;
     read(context, user).await.map(Negotiated)
+}
+
+/// Returns the users with a person id.
+pub(in crate::http) async fn from_person_id(
+    context: RequestContext,
+    Body(request): Body<GetUserFromPersonIdRequest>,
+) -> Result<Negotiated<Vec<UserCarrier>>, ApiError> {
+    let person_id = VendorId::require("PersonId", request.person_id)?;
+    let as_carrier = CarrierWriting::of(&context);
+    let found = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.read_by_person_id(&caller.principal, person_id).await
+    });
+    Ok(Negotiated(found.await?.into_iter().map(|found| as_carrier.user(found)).collect()))
+}
+
+/// Returns the users with an EJ user id.
+pub(in crate::http) async fn from_ej_user_id(
+    context: RequestContext,
+    Body(request): Body<GetUserFromEjUserIdRequest>,
+) -> Result<Negotiated<Vec<UserCarrier>>, ApiError> {
+    let ej_user_id = VendorId::require("EjUserId", request.ej_user_id)?;
+    let as_carrier = CarrierWriting::of(&context);
+    let found = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.read_by_ej_user_id(&caller.principal, ej_user_id).await
+    });
+    Ok(Negotiated(found.await?.into_iter().map(|found| as_carrier.user(found)).collect()))
 }
 
 /// Returns a summary of the user with an id.

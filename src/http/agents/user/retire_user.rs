@@ -1,5 +1,5 @@
-//! `MakeRetired` disables or enables a user, and `DeleteUser` deletes one
-//! (docs/reference/wire-contract.md#user-calls).
+//! `MakeRetired` disables or enables a user, `DeleteUser` deletes one, and `RemoveLicenses` changes
+//! nothing (docs/reference/wire-contract.md#user-calls).
 
 use std::sync::Arc;
 
@@ -36,6 +36,15 @@ pub(in crate::http) struct MakeRetiredRequest {
     retired: Option<bool>,
 }
 
+/// The user whose licenses are removed.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct RemoveLicensesRequest {
+    /// The user's id.
+    #[schema(required = true, nullable = false, minimum = 1)]
+    associate_id: Option<i32>,
+}
+
 /// Describes [`retire`].
 pub(in crate::http) fn retire_operation() -> Operation {
     changing("Disables a user and revokes everything issued to them, or enables the user again.")
@@ -47,12 +56,19 @@ pub(in crate::http) fn delete_operation() -> Operation {
     deleting().asks("userId", "The user's id.")
 }
 
+/// Describes [`remove_licenses`].
+pub(in crate::http) fn remove_licenses_operation() -> Operation {
+    changing("Changes nothing: this service has no licenses to remove from a user.")
+        .takes::<RemoveLicensesRequest>()
+}
+
 /// Describes the deletion of a user.
 pub(in crate::http) fn deleting() -> Operation {
     changing("Deletes a user and all credentials, tickets and sessions of the user.")
 }
 
-fn changing(summary: &'static str) -> Operation {
+/// Describes the change of a user as a whole.
+pub(super) fn changing(summary: &'static str) -> Operation {
     Operation::new(summary)
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
@@ -71,6 +87,20 @@ pub(in crate::http) async fn retire(
     context
         .run(|users: Arc<Users>, caller| async move {
             users.save(caller.change_context(), command).await
+        })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Removes the licenses of a user, who has none.
+pub(in crate::http) async fn remove_licenses(
+    context: RequestContext,
+    Body(request): Body<RemoveLicensesRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = UserId::require("AssociateId", request.associate_id)?;
+    context
+        .read(|users: Arc<Users>, caller| async move {
+            users.remove_licenses(caller.change_context(), user_id).await
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

@@ -1,14 +1,18 @@
 //! The calls of the User agent, as part of the route table.
 
 use super::{
-    change_password, credential_types, delete_credential, directory, get_access_token, get_user,
-    retire_user, save_credential, save_user, set_password, validity,
+    change_password, credential_types, default_user, delete_credential, directory,
+    get_access_token, get_user, named_user, resolve_user, retire_user, save_credential, save_user,
+    set_password, user_names, validity,
 };
 use crate::http::route::{Route, route_table};
 
 /// Every call.
 pub(in crate::http) fn routes() -> Vec<Route> {
-    [credentials(), passwords(), validity_checks(), users()].into_iter().flatten().collect()
+    [credentials(), passwords(), validity_checks(), users(), further_users(), user_names()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn credentials() -> Vec<Route> {
@@ -64,5 +68,30 @@ fn users() -> Vec<Route> {
         POST "ValidateUser" Agent save_user::{validate, validate_operation};
         POST "MakeRetired" Agent retire_user::{retire, retire_operation};
         POST "DeleteUser" Agent retire_user::{delete, delete_operation};
+    }
+}
+
+/// Users by other keys than their id.
+fn further_users() -> Vec<Route> {
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "GetUserFromPersonId" Agent get_user::{from_person_id, from_person_id_operation};
+        POST "GetUserFromEjUserId" Agent get_user::{from_ej_user_id, from_ej_user_id_operation};
+        POST "CreateDefaultUserFromUserTypeAndPersonId" Agent default_user::{of_person, of_person_operation};
+        POST "CreateDefaultUserFromUserTypeAndCredential" Agent default_user::{of_credential, of_credential_operation};
+        POST "SaveUserFromName" Agent named_user::{save, save_operation} hashing;
+        POST "ChangeUserType" Agent named_user::{change_type, change_type_operation} hashing;
+        POST "DeleteUserFromName" Agent named_user::{delete, delete_operation};
+        POST "ResolveUserFromInfo" Agent resolve_user::{resolve, operation} hashing;
+        POST "RemoveLicenses" Agent retire_user::{remove_licenses, remove_licenses_operation};
+    }
+}
+
+fn user_names() -> Vec<Route> {
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "GetValidUserNameForNewUser" Agent user_names::{for_new_user, for_new_user_operation};
+        POST "GetDefaultAssociateUserName" Agent user_names::{default_name, default_name_operation};
+        POST "IsNickNameUnique" Agent user_names::{is_nick_name_unique, is_nick_name_unique_operation};
     }
 }

@@ -93,6 +93,11 @@ impl SaveCredentialRequest {
 }
 
 impl CredentialCarrier {
+    /// The display value as received.
+    pub(super) fn display_value(&self) -> Option<&str> {
+        self.display_value.as_deref()
+    }
+
     pub(super) fn into_unchecked(self) -> UncheckedCredential {
         let Self { r#type, value, display_value } = self;
         let type_name = r#type.and_then(|carrier| carrier.r#type);

@@ -87,7 +87,8 @@ pub(in crate::http) struct SaveUserRequest {
     deleted: Option<bool>,
     /// The signature from the last read. The save fails if the user has changed since.
     request_signature: Option<String>,
-    /// Credentials with a value are added or replaced; all others are not changed.
+    /// Credentials with a value are added or replaced; all others are not changed. Those of a new user
+    /// need a value.
     credentials: Option<Vec<CredentialCarrier>>,
 }
 
@@ -116,10 +117,14 @@ pub(in crate::http) fn save_operation() -> Operation {
     saving("Adds or changes a user, including credentials.").answers_carrier::<UserCarrier>()
 }
 
-/// Describes the change of a user.
+/// Describes a call that takes a user and saves it.
 pub(in crate::http) fn saving(summary: &'static str) -> Operation {
+    changing(summary).takes::<SaveUserRequest>()
+}
+
+/// Describes the change of a user.
+pub(super) fn changing(summary: &'static str) -> Operation {
     Operation::new(summary)
-        .takes::<SaveUserRequest>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::LoginNameTaken)
@@ -214,9 +219,36 @@ impl SaveUserRequest {
         self,
         types: &CredentialTypes,
     ) -> Result<SaveUser, ErrorKind> {
-        self.into_unchecked().check(types).map_err(|problems| {
-            problems.into_iter().next().map_or(ErrorKind::Internal, ErrorKind::from)
-        })
+        self.into_unchecked().check(types).map_err(first)
+    }
+
+    /// The command that changes a user whom the request names otherwise than by `AssociateId`.
+    ///
+    /// # Errors
+    /// Names the first invalid member.
+    pub(in crate::http) fn into_change(
+        self,
+        types: &CredentialTypes,
+    ) -> Result<SaveUser, ErrorKind> {
+        let unchecked = UncheckedSaveUser { requires_values: false, ..self.into_unchecked() };
+        unchecked.check(types).map_err(first)
+    }
+
+    /// The id as received.
+    pub(super) fn associate_id(&self) -> Option<i32> {
+        self.associate_id
+    }
+
+    /// The login names as received.
+    pub(super) fn login_names(&self) -> impl Iterator<Item = &str> {
+        [&self.user_name, &self.name].into_iter().filter_map(Option::as_deref)
+    }
+
+    /// The texts that describe the person: the display name, and those of the credentials.
+    pub(super) fn descriptions(&self) -> impl Iterator<Item = &str> {
+        let credentials = self.credentials.iter().flatten();
+        let shown = credentials.filter_map(CredentialCarrier::display_value);
+        self.tooltip.as_deref().into_iter().chain(shown)
     }
 
     fn into_unchecked(self) -> UncheckedSaveUser {
@@ -236,7 +268,13 @@ impl SaveUserRequest {
             ej_user_id: self.ej_user_id,
             nick_name: self.nick_name,
             signature: self.request_signature,
+            requires_values: true,
             credentials: credentials.into_iter().map(CredentialCarrier::into_unchecked).collect(),
         }
     }
+}
+
+/// The first of several problems.
+fn first(problems: Vec<InvalidField>) -> ErrorKind {
+    problems.into_iter().next().map_or(ErrorKind::Internal, ErrorKind::from)
 }

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         credential::CredentialSummary,
         credential_type::CredentialTypes,
+        save_credential::NewCredential,
         user::{User, UserType},
         vendor_ids::VendorId,
     },
@@ -164,12 +165,15 @@ impl CarrierWriting {
     pub(in crate::http) fn user(&self, found: UserWithCredentials) -> UserCarrier {
         let (signature, last_use) = (found.signature(), found.last_use());
         let UserWithCredentials { user, credentials } = found;
-        let credentials = credentials.iter().map(|summary| self.credential(summary)).collect();
+        let as_carrier = |summary: &CredentialSummary| {
+            self.credential(&summary.credential_type, &summary.display_value)
+        };
+        let credentials = credentials.iter().map(as_carrier).collect();
         UserCarrier {
             associate_id: user.user_id.as_i32(),
             name: user.login_name.clone(),
             role: Some(role(user.is_administrator, user.vendor_ids.role)),
-            person: PersonCarrier::of(&user),
+            person: PersonCarrier::new(user.vendor_ids.person, &user.display_name),
             ej_user_id: user.vendor_ids.ej_user.as_i32(),
             nick_name: user.nick_name,
             deleted: user.is_retired,
@@ -183,8 +187,19 @@ impl CarrierWriting {
         }
     }
 
-    fn credential(&self, summary: &CredentialSummary) -> StoredCredentialCarrier {
-        let name = &summary.credential_type;
+    /// A new user that is not saved yet, with a credential without its value.
+    pub(super) fn unsaved_with_credential(
+        &self,
+        user_type: UserType,
+        credential: &NewCredential,
+    ) -> UserCarrier {
+        let display_value = credential.display_value.as_ref().map(|text| text.as_str());
+        let name = credential.credential_type.as_str();
+        let credential = self.credential(name, display_value.unwrap_or_default());
+        UserCarrier { credentials: vec![credential], ..UserCarrier::unsaved(user_type) }
+    }
+
+    fn credential(&self, name: &str, display_value: &str) -> StoredCredentialCarrier {
         let r#type = self.types.find(name).map_or_else(
             || CredentialTypeCarrier::unknown(name),
             |found| CredentialTypeCarrier::new(found, &self.language),
@@ -192,7 +207,7 @@ impl CarrierWriting {
         StoredCredentialCarrier {
             r#type: Some(r#type),
             value: None,
-            display_value: summary.display_value.clone(),
+            display_value: display_value.to_owned(),
             table_right: Some(TableRight::READ_ONLY),
             field_properties: None,
         }
@@ -200,6 +215,11 @@ impl CarrierWriting {
 }
 
 impl UserCarrier {
+    /// A new user of a person, not saved yet.
+    pub(super) fn unsaved_of_person(user_type: UserType, person: VendorId) -> Self {
+        Self { person: PersonCarrier::new(person, ""), ..Self::unsaved(user_type) }
+    }
+
     /// A new user that is not saved yet.
     pub(super) fn unsaved(user_type: UserType) -> Self {
         Self {
@@ -259,11 +279,10 @@ impl From<User> for UserInfo {
 }
 
 impl PersonCarrier {
-    fn of(user: &User) -> Option<Self> {
-        let person_id = user.vendor_ids.person;
-        (!person_id.is_none()).then(|| Self {
-            person_id: person_id.as_i32(),
-            full_name: user.display_name.clone(),
+    fn new(id: VendorId, full_name: &str) -> Option<Self> {
+        (!id.is_none()).then(|| Self {
+            person_id: id.as_i32(),
+            full_name: full_name.to_owned(),
             table_right: Some(TableRight::READ_ONLY),
             field_properties: None,
         })

@@ -28,12 +28,22 @@ enum Callers {
     AnyUser,
 }
 
+/// The type of the user with this name.
+fn type_of(name: &str) -> &'static str {
+    match name {
+        "sys" => "SystemAssociate",
+        "ext" => "ExternalAssociate",
+        "ano" => "AnonymousAssociate",
+        _ => "InternalAssociate",
+    }
+}
+
 fn empty_request(_: i32, _: &str) -> (String, Value) {
     (String::new(), Value::Null)
 }
 
 /// Every call of the agent. Other tests cover the content of its answers.
-const CALLS: [(&str, Callers, Request); 32] = [
+const CALLS: [(&str, Callers, Request); 44] = [
     ("SaveCredential", Callers::CredentialOwner, |id, name| {
         (String::new(), json!({"UserId": id, "Credential": {"Value": password_of(name)}}))
     }),
@@ -113,7 +123,47 @@ const CALLS: [(&str, Callers, Request); 32] = [
     ("MakeRetired", Callers::Administrators, |id, _| {
         (String::new(), json!({"AssociateId": id, "Retired": false}))
     }),
-    // An unknown id, because a successful deletion would remove the users of this test.
+    ("GetUserFromPersonId", Callers::Administrators, |_, _| {
+        (String::new(), json!({"PersonId": 7}))
+    }),
+    ("GetUserFromEjUserId", Callers::Administrators, |_, _| {
+        (String::new(), json!({"EjUserId": 7}))
+    }),
+    ("CreateDefaultUserFromUserTypeAndPersonId", Callers::AnyUser, |_, _| {
+        (String::new(), json!({"UserType": "InternalAssociate", "PersonId": 7}))
+    }),
+    ("CreateDefaultUserFromUserTypeAndCredential", Callers::AnyUser, |_, _| {
+        (String::new(), json!({"UserType": "InternalAssociate", "CredentialValue": "x"}))
+    }),
+    ("SaveUserFromName", Callers::Administrators, |_, name| {
+        (String::new(), json!({"UserName": name, "User": {"Tooltip": "New"}}))
+    }),
+    ("ChangeUserType", Callers::Administrators, |id, name| {
+        let user = json!({"AssociateId": id});
+        (String::new(), json!({"User": user, "UserType": type_of(name)}))
+    }),
+    ("ResolveUserFromInfo", Callers::Administrators, |_, name| {
+        let credential = json!({"Value": "x", "DisplayValue": name});
+        let user_type = type_of(name);
+        let body = json!({"ContactId": 2, "UserType": user_type, "Credential": credential});
+        (String::new(), body)
+    }),
+    ("RemoveLicenses", Callers::Administrators, |id, _| {
+        (String::new(), json!({"AssociateId": id}))
+    }),
+    ("GetValidUserNameForNewUser", Callers::Administrators, |_, name| {
+        (String::new(), json!({"User": {"Name": name}}))
+    }),
+    ("GetDefaultAssociateUserName", Callers::Administrators, |_, name| {
+        (String::new(), json!({"User": {"Name": name}}))
+    }),
+    ("IsNickNameUnique", Callers::Administrators, |id, name| {
+        (String::new(), json!({"AssociateId": id, "NickName": name}))
+    }),
+    // An unknown name or id, because a deletion would remove the users of this test.
+    ("DeleteUserFromName", Callers::Administrators, |_, _| {
+        (String::new(), json!({"UserName": "nobody"}))
+    }),
     ("DeleteUser", Callers::Administrators, |_, _| ("?userId=4711".to_owned(), Value::Null)),
 ];
 
@@ -158,7 +208,7 @@ async fn each_call_allows_only_its_callers(pool: PgPool) {
                 let answer = call(&app, name, caller.1, target, request).await;
                 if is_allowed {
                     let is_expected = matches!(answer.status.as_u16(), 200 | 204)
-                        || (name == "DeleteUser" && answer.status == 404);
+                        || (name.starts_with("DeleteUser") && answer.status == 404);
                     assert!(is_expected, "{name} by {caller:?} on {target:?}: {answer:?}");
                 } else {
                     answer.assert_forbidden();

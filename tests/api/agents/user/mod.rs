@@ -1,8 +1,10 @@
 //! Tests of the User agent.
 
 mod authorization;
+mod contract;
 mod credential_types;
 mod delete_credential;
+mod further_users;
 mod identifiers;
 mod names;
 mod passwords;

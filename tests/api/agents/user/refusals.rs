@@ -8,7 +8,15 @@ use crate::support::TestApp;
 
 /// Every refused request.
 fn refused_requests() -> Vec<RefusedRequest> {
-    [invalid_ids(), invalid_names(), invalid_passwords(), other_invalid_requests()].concat()
+    [
+        invalid_ids(),
+        invalid_names(),
+        invalid_passwords(),
+        other_invalid_requests(),
+        invalid_further_requests(),
+        invalid_resolutions(),
+    ]
+    .concat()
 }
 
 /// A call, its body, and the member that the error names.
@@ -26,6 +34,14 @@ fn invalid_ids() -> Vec<RefusedRequest> {
         ("CanChangePassword", "AssociateId", json!({})),
         ("GetSupportedChangePasswordTypes", "AssociateId", json!({})),
         ("MakeRetired", "AssociateId", json!({"Retired": true})),
+        ("RemoveLicenses", "AssociateId", json!({})),
+        ("GetUserFromPersonId", "PersonId", json!({})),
+        ("GetUserFromEjUserId", "EjUserId", json!({})),
+        (
+            "ResolveUserFromInfo",
+            "ContactId",
+            json!({"UserType": "InternalAssociate", "Credential": {"Value": "v"}}),
+        ),
     ] {
         for id in &ids {
             let mut body = rest.clone();
@@ -49,6 +65,8 @@ fn invalid_names() -> Vec<RefusedRequest> {
         ),
         ("SetGeneratedPasswordFromName", "AssociateName", json!({})),
         ("GetUserFromName", "UserName", json!({})),
+        ("SaveUserFromName", "UserName", json!({"User": {}})),
+        ("DeleteUserFromName", "UserName", json!({})),
     ] {
         for name in
             [json!(null), json!(""), json!("a:b"), json!("a\u{0}"), json!(7.5), json!(long_name)]
@@ -142,6 +160,109 @@ fn other_invalid_requests() -> Vec<RefusedRequest> {
     ]
 }
 
+/// Invalid requests about users by other keys than their id.
+fn invalid_further_requests() -> Vec<RefusedRequest> {
+    let (of_person, of_credential) =
+        ("CreateDefaultUserFromUserTypeAndPersonId", "CreateDefaultUserFromUserTypeAndCredential");
+    let internal = "InternalAssociate";
+    let valueless = json!([{"Type": {"Type": "CRM5/PASSWORD"}, "DisplayValue": "marker"}]);
+    vec![
+        ("SaveUser", json!({"Name": "n", "Credentials": valueless}), "Credentials[0].Value"),
+        ("SaveUserFromName", json!({"UserName": "paul"}), "User"),
+        ("SaveUserFromName", json!({"UserName": "paul", "User": 7}), "User"),
+        ("SaveUserFromName", json!({"UserName": "paul", "User": {"Type": "marker"}}), "User.Type"),
+        (
+            "SaveUserFromName",
+            json!({"UserName": "paul", "User": {"AssociateId": 1}}),
+            "User.AssociateId",
+        ),
+        (
+            "SaveUserFromName",
+            json!({"UserName": "paul", "User": {"NickName": "marker\n"}}),
+            "User.NickName",
+        ),
+        ("ChangeUserType", json!({"User": {"AssociateId": 278}}), "UserType"),
+        ("ChangeUserType", json!({"User": {"AssociateId": 278}, "UserType": "marker"}), "UserType"),
+        ("ChangeUserType", json!({"UserType": internal}), "User"),
+        (
+            "ChangeUserType",
+            json!({"UserType": internal, "User": {"Name": "n"}}),
+            "User.AssociateId",
+        ),
+        (
+            "ChangeUserType",
+            json!({"UserType": internal, "User": {"AssociateId": -1}}),
+            "User.AssociateId",
+        ),
+        (of_person, json!({"PersonId": 7}), "UserType"),
+        (of_person, json!({"UserType": internal}), "PersonId"),
+        (of_person, json!({"UserType": internal, "PersonId": 0}), "PersonId"),
+        (of_person, json!({"UserType": "SystemAssociate", "PersonId": -1}), "PersonId"),
+        (of_credential, json!({"CredentialValue": "v"}), "UserType"),
+        (of_credential, json!({"UserType": internal}), "CredentialValue"),
+        (of_credential, json!({"UserType": internal, "CredentialValue": ""}), "CredentialValue"),
+        (
+            of_credential,
+            json!({"UserType": internal, "CredentialValue": "v", "CredentialType": "marker"}),
+            "CredentialType",
+        ),
+        (
+            of_credential,
+            json!({"UserType": internal, "CredentialValue": "v", "CredentialType": "Ticket"}),
+            "CredentialType",
+        ),
+        (
+            of_credential,
+            json!({
+                "UserType": internal, "CredentialValue": "v",
+                "CredentialDisplayValue": "marker".repeat(50),
+            }),
+            "CredentialDisplayValue",
+        ),
+        ("GetValidUserNameForNewUser", json!({}), "User"),
+        ("GetValidUserNameForNewUser", json!({"User": {"AssociateId": -1}}), "User.AssociateId"),
+        ("GetDefaultAssociateUserName", json!({"User": null}), "User"),
+        ("IsNickNameUnique", json!({"AssociateId": 278}), "NickName"),
+        ("IsNickNameUnique", json!({"AssociateId": -1, "NickName": "n"}), "AssociateId"),
+    ]
+}
+
+fn invalid_resolutions() -> Vec<RefusedRequest> {
+    let valid = json!({
+        "ContactId": 2, "UserType": "InternalAssociate",
+        "Credential": {"Value": "v", "DisplayValue": "new"},
+    });
+    let mut table = Vec::new();
+    for (member, value, field) in [
+        ("UserType", json!(null), "UserType"),
+        ("UserType", json!("marker"), "UserType"),
+        ("UserType", json!("Unknown"), "UserType"),
+        ("PersonName", json!("marker\n"), "PersonName"),
+        ("PersonName", json!("n".repeat(255)), "PersonName"),
+        ("Emails", json!("marker"), "Emails"),
+        ("Credential", json!(null), "Credential"),
+        ("Credential", json!({}), "Credential.Value"),
+        ("Credential", json!({"Value": "v"}), "Credential.DisplayValue"),
+        ("Credential", json!({"Value": "v", "DisplayValue": ""}), "Credential.DisplayValue"),
+        ("Credential", json!({"Value": "v", "DisplayValue": "a:b"}), "Credential.DisplayValue"),
+        (
+            "Credential",
+            json!({"Value": "v", "DisplayValue": "\u{200b}"}),
+            "Credential.DisplayValue",
+        ),
+        (
+            "Credential",
+            json!({"Value": "v", "Type": {"Type": "marker"}, "DisplayValue": "n"}),
+            "Credential.Type.Type",
+        ),
+    ] {
+        let mut body = valid.clone();
+        body[member] = value;
+        table.push(("ResolveUserFromInfo", body, field));
+    }
+    table
+}
+
 #[sqlx::test]
 async fn an_invalid_member_is_named_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
@@ -177,6 +298,10 @@ async fn an_unknown_user_is_404_for_an_administrator(pool: PgPool) {
         ("DeleteUser?userId=4711", json!(null)),
         ("SaveUser", json!({"AssociateId": 4711, "Name": "n"})),
         ("ValidateUser", json!({"User": {"AssociateId": 4711, "Name": "n"}})),
+        ("SaveUserFromName", json!({"UserName": "no", "User": {"Name": "n"}})),
+        ("DeleteUserFromName", json!({"UserName": "no"})),
+        ("ChangeUserType", json!({"User": {"AssociateId": 4711}, "UserType": "SystemAssociate"})),
+        ("RemoveLicenses", json!({"AssociateId": 4711})),
     ] {
         let answer = app.post(&agent(call), &app.administrator(), &body).await;
         answer.assert_refused(404, "SoNotFoundException", "unknown_user");
