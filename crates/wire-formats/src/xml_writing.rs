@@ -40,6 +40,11 @@ impl XmlNames for bool {
     const NAMESPACE: &'static str = SERIALIZATION;
 }
 
+impl XmlNames for i32 {
+    const NAME: &'static str = "int";
+    const NAMESPACE: &'static str = SERIALIZATION;
+}
+
 impl XmlNames for String {
     const NAME: &'static str = "string";
     const NAMESPACE: &'static str = SERIALIZATION;

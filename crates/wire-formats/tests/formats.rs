@@ -305,6 +305,7 @@ impl XmlNames for Carrier {
 fn xml_is_written_as_data_contract_serializer_does() {
     let serialization = "http://schemas.microsoft.com/2003/10/Serialization/";
     assert_eq!(written(&true), format!(r#"<boolean xmlns="{serialization}">true</boolean>"#));
+    assert_eq!(written(&-7), format!(r#"<int xmlns="{serialization}">-7</int>"#));
     let text = "a<&\u{1}".to_owned();
     assert_eq!(
         written(&text),
