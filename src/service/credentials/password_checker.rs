@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use crate::{
     domain::{
         Reason, client_info::FairnessKey, credential::CredentialValue,
@@ -10,12 +12,16 @@ use crate::{
     },
     security::{
         common_passwords,
+        generated_password::generate_password,
         hashing::{HashingEngine, HashingError},
     },
     service::errors::SaveCredentialError,
 };
 
-/// Checks new passwords.
+/// The maximum number of passwords that are generated until the policy accepts one.
+const MAXIMUM_GENERATED: usize = 5;
+
+/// Checks and generates new passwords.
 pub(crate) struct PasswordChecker {
     pub(crate) hashing: Arc<HashingEngine>,
     /// `None` when every password is accepted.
@@ -67,4 +73,30 @@ impl PasswordChecker {
         }
         Ok(problems)
     }
+
+    /// Generates a password that the policy accepts; its text, and the value to save.
+    ///
+    /// # Errors
+    /// When there is no randomness, or the estimate does not finish in time.
+    pub(in crate::service) async fn generate(
+        &self,
+        caller: FairnessKey,
+    ) -> Result<(SecretString, CredentialValue), SaveCredentialError> {
+        let mut generated = generate_value()?;
+        // The filter of common passwords has false positives: it refuses one in many thousands.
+        for _ in 0..MAXIMUM_GENERATED {
+            if self.problems(caller, "", &generated.1).await?.is_empty() {
+                break;
+            }
+            generated = generate_value()?;
+        }
+        Ok(generated)
+    }
+}
+
+/// A generated password: its text, and the value to save.
+fn generate_value() -> Result<(SecretString, CredentialValue), SaveCredentialError> {
+    let text = generate_password()?;
+    let value = CredentialValue::parse("Password", &text);
+    Ok((text, value.map_err(|_| SaveCredentialError::Unwritable)?))
 }

@@ -18,7 +18,6 @@ use crate::{
         user::{LoginName, User, UserId, UserReference},
     },
     security::{
-        generated_password::generate_password,
         hashing::{
             HashingEngine, HashingError, StoredHash, VerificationOutcome, VerificationRequest,
         },
@@ -32,9 +31,6 @@ use crate::{
     },
     storage::{Database, StorageError, credentials},
 };
-
-/// The maximum number of passwords that are generated until the policy accepts one.
-const MAXIMUM_GENERATED: usize = 5;
 
 /// Sets, changes and checks passwords.
 pub(crate) struct Passwords {
@@ -73,18 +69,7 @@ impl Passwords {
         context: ChangeContext<'_>,
         user: UserReference,
     ) -> Result<SecretString, SaveCredentialError> {
-        // The filter of common passwords has false positives: it refuses one in many thousands.
-        let mut text = generate_password()?;
-        for _ in 0..MAXIMUM_GENERATED {
-            let value = CredentialValue::parse("Password", &text)
-                .map_err(|_| SaveCredentialError::Unwritable)?;
-            if self.problems(context.actor.fairness_key(), "", &value).await?.is_empty() {
-                break;
-            }
-            text = generate_password()?;
-        }
-        let password = CredentialValue::parse("Password", &text)
-            .map_err(|_| SaveCredentialError::Unwritable)?;
+        let (text, password) = self.checker.generate(context.actor.fairness_key()).await?;
         self.set(context, SetPassword { user, password }).await?;
         Ok(text)
     }
