@@ -15,6 +15,7 @@ use super::{
 use crate::{
     domain::{
         credential::CredentialValue,
+        delete_user::DeleteUser,
         new_login_name::NewLoginName,
         new_user::NewUser,
         nick_name::NickName,
@@ -147,7 +148,7 @@ async fn delete(services: &Services, target: &Target) -> Result<(), Failure> {
     let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
-    services.users.delete(context, &UserReference::Id(user.user_id), None).await?;
+    services.users.delete(context, DeleteUser::of(UserReference::Id(user.user_id))).await?;
     output::print_status(format_args!("deleted user {}", user.user_id));
     Ok(())
 }

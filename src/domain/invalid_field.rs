@@ -86,6 +86,10 @@ reasons! {
         "matches more than {0} entries of the directory; make it narrower";
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
+    NotExternalUser => "field-not-external-user",
+        "is not an external user; use a call for all users, such as SaveUser";
+    UnknownExternalUserPart => "field-unknown-external-user-part",
+        "must be All, or one or more of UserName, Password, Role and Active, separated by commas";
     UnknownApplication => "field-unknown-application", "is not a known application";
     NotMoment => "field-not-moment", "must be a date and time such as 2027-01-01T00:00:00Z";
     UnknownHash => "field-unknown-hash", "is not a hash that can be verified";

@@ -12,6 +12,7 @@ pub(crate) mod change_context;
 pub(crate) mod client_info;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
+pub(crate) mod delete_user;
 pub(crate) mod directory;
 pub(crate) mod encoding;
 #[cfg(feature = "fuzz")]

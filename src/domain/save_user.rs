@@ -32,6 +32,8 @@ pub(crate) struct SaveUser {
     pub(crate) signature: Option<String>,
     /// The save fails if the user was changed after this time; `None`: no check for changes.
     pub(crate) unmodified_since: Option<OffsetDateTime>,
+    /// True: the change fails unless the user is external.
+    pub(crate) is_for_external_users: bool,
     /// Credentials to add or replace; others stay.
     pub(crate) credentials: Vec<NewCredential>,
 }
@@ -54,6 +56,11 @@ impl SaveUser {
     /// The new nickname, if it differs from `current`.
     pub(crate) fn new_nick_name(&self, current: &str) -> Option<&NickName> {
         self.nick_name.as_ref().filter(|name| name.as_str() != current)
+    }
+
+    /// True when the command may change users of that type.
+    pub(crate) fn may_change(&self, user_type: UserType) -> bool {
+        !self.is_for_external_users || user_type == UserType::External
     }
 
     /// The new login name, if it differs from `current`.
@@ -149,6 +156,7 @@ impl UncheckedSaveUser {
             ),
             signature: present(self.signature),
             unmodified_since: None,
+            is_for_external_users: false,
             credentials,
         };
         if problems.is_empty() { Ok(command) } else { Err(problems) }

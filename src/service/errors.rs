@@ -107,6 +107,9 @@ pub(crate) enum ChangeUserError {
     LoginNameTaken,
     #[error("another user has this nickname")]
     NickNameTaken,
+    /// The call is for external users only.
+    #[error("the user is not external")]
+    NotExternal,
     #[error("the user has changed since the last read")]
     Outdated,
     #[error("the user has changed since the time that the caller names")]

@@ -51,6 +51,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
             Ok(InvalidField::new("line", Reason::Damaged))
         }
         ChangeUserError::Forbidden
+        | ChangeUserError::NotExternal
         | ChangeUserError::ProofOutdated
         | ChangeUserError::Credential(_)
         | ChangeUserError::Storage(_) => Err(error),

@@ -5,7 +5,7 @@ use std::error::Error;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::kind::ErrorKind;
-use crate::telemetry::error_chain;
+use crate::{domain::Reason, telemetry::error_chain};
 
 /// A failed request: the error for the client, and its cause for the log.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,18 @@ impl ApiError {
     pub(in crate::http) fn within(mut self, parent: &str) -> Self {
         if let ErrorKind::InvalidField(invalid) = &mut self.kind {
             invalid.field = format!("{parent}.{}", invalid.field);
+        }
+        self
+    }
+
+    /// Sets the member that names the user in the request, in the refusal of a user who is not
+    /// external; other errors are unchanged.
+    pub(in crate::http) fn of_external_user_in(mut self, name: &'static str) -> Self {
+        match &mut self.kind {
+            ErrorKind::InvalidField(refused) if refused.reason == Reason::NotExternalUser => {
+                name.clone_into(&mut refused.field);
+            }
+            _ => {}
         }
         self
     }

@@ -119,6 +119,9 @@ impl From<ChangeUserError> for ApiError {
             ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),
             ChangeUserError::LoginNameTaken => ErrorKind::LoginNameTaken.into(),
             ChangeUserError::NickNameTaken => ErrorKind::NickNameTaken.into(),
+            ChangeUserError::NotExternal => {
+                InvalidField::new("AssociateId", Reason::NotExternalUser).into()
+            }
             ChangeUserError::Outdated => ErrorKind::Outdated.into(),
             ChangeUserError::ModifiedSince => ErrorKind::PreconditionFailed.into(),
             ChangeUserError::Invalid(refused) => refused.into(),

@@ -16,6 +16,7 @@ use crate::{
         change_context::ChangeContext,
         credential::CredentialValue,
         credential_type::CredentialTypes,
+        delete_user::DeleteUser,
         new_login_name::NewLoginName,
         new_user::NewUser,
         save_credential::NewCredential,
@@ -218,6 +219,9 @@ impl Users {
         // Before the hashes, so that an unknown user costs none.
         let user = self.directory.find_by_id(user_id).await?;
         let user = user.ok_or(ChangeUserError::UnknownUser)?;
+        if !command.may_change(user.user_type) {
+            return Err(ChangeUserError::NotExternal);
+        }
         let user_type = command.user_type.unwrap_or(user.user_type);
         let credentials = std::mem::take(&mut command.credentials);
         let new_name = command.new_login_name(Some(&user.login_name))?;
@@ -244,6 +248,10 @@ impl Users {
         let user_id = locked.user_id;
         let before = users::find_by_id(connection, user_id).await?;
         let before = before.ok_or(ChangeUserError::UnknownUser)?;
+        // The type may have changed since the look-up.
+        if !command.may_change(before.user_type) {
+            return Err(ChangeUserError::NotExternal);
+        }
         require_unmodified(connection, user_id, command.unmodified_since).await?;
         if command.signature.as_ref().is_some_and(|sent| *sent != user_signature(&before)) {
             return Err(ChangeUserError::Outdated);
@@ -282,21 +290,23 @@ impl Users {
     }
 
     /// Deletes a user: revokes everything issued to them and frees their login name. The id and the
-    /// audit chain stay. Fails if the user was changed after `unmodified_since`.
+    /// audit chain stay.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
     pub(crate) async fn delete(
         &self,
         context: ChangeContext<'_>,
-        user: &UserReference,
-        unmodified_since: Option<OffsetDateTime>,
+        command: DeleteUser,
     ) -> Result<(), ChangeUserError> {
-        let user_id = self.find_to_change(context, user).await?;
+        let user_id = self.find_to_change(context, &command.user).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
-        require_unmodified(&mut transaction, user_id, unmodified_since).await?;
+        if !command.may_delete(user.head.user_type) {
+            return Err(ChangeUserError::NotExternal);
+        }
+        require_unmodified(&mut transaction, user_id, command.unmodified_since).await?;
         let change = AuditedChange::to_user(AuditKind::UserDeleted, true);
         self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         user_writes::tombstone(&mut transaction, user_id, context.now).await?;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         InvalidField, Reason,
+        delete_user::DeleteUser,
         save_user::SaveUser,
         user::{UserId, UserReference},
     },
@@ -121,9 +122,17 @@ pub(in crate::http) async fn delete_unmodified(
     user: UserReference,
     unmodified_since: Option<OffsetDateTime>,
 ) -> Result<HttpResponse, ApiError> {
+    delete_by(context, DeleteUser { unmodified_since, ..DeleteUser::of(user) }).await
+}
+
+/// Runs a command that deletes a user.
+pub(super) async fn delete_by(
+    context: RequestContext,
+    command: DeleteUser,
+) -> Result<HttpResponse, ApiError> {
     context
         .run(|users: Arc<Users>, caller| async move {
-            users.delete(caller.change_context(), &user, unmodified_since).await
+            users.delete(caller.change_context(), command).await
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())
