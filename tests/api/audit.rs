@@ -189,6 +189,32 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn every_change_of_an_external_user_needs_its_event(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((400, "ext"), &["--type", "external"]);
+    let administrator = Credentials::Ticket(app.ticket(&app.administrator()).await);
+    let set = |flag: &str| {
+        json!({
+            "AssociateId": 400, "UserName": "renamed", "Password": "new", "RoleId": 4,
+            "IsActive": false, "ExternalUserInfoModification": flag,
+        })
+    };
+    for (call, body) in [
+        ("CreateExternalUser", json!({"UserName": "new", "Password": "x", "IsActive": true})),
+        ("SetExternalUserInfo", set("UserName")),
+        ("SetExternalUserInfo", set("Password")),
+        ("SetExternalUserInfo", set("Role")),
+        ("SetExternalUserInfo", set("Active")),
+        ("GenerateNewPasswordForExternalUser", json!({"AssociateName": "renamed"})),
+        ("DeleteExternalUser", json!({"AssociateId": 400})),
+    ] {
+        let path = format!("/api/v1/Agents/User/{call}");
+        let change = async || app.post(&path, &administrator, &body).await.status.as_u16();
+        assert_needs_event(&app, &format!("{call} {body}"), change).await;
+    }
+}
+
+#[sqlx::test]
 async fn starting_or_ending_a_ticket_or_session_needs_its_event(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let plain = app.plain();

@@ -186,11 +186,13 @@ impl RecordingClient {
     }
 }
 
-/// Bodies with this secret in every member that could hold one, in each format.
-fn bodies(secret: &str, user_id: i64) -> Vec<(&'static str, Vec<u8>)> {
+/// Bodies with this secret in every member that could hold one, in each format, and with the id and
+/// the login name of a user.
+fn bodies(secret: &str, user_id: i64, name: &str) -> Vec<(&'static str, Vec<u8>)> {
     let members = json!({
-        "UserId": user_id, "AssociateId": user_id, "AssociateName": "paul", "Name": "paul",
-        "UserName": "paul", "Password": secret, "OldPassword": secret, "NewPassword": secret,
+        "UserId": user_id, "AssociateId": user_id, "AssociateName": name, "Name": name,
+        "UserName": name, "Password": secret, "OldPassword": secret, "NewPassword": secret,
+        "IsActive": true, "ExternalUserInfoModification": "Password",
         "Credential": {"Type": {"Type": "CRM5/PASSWORD"}, "Value": secret, "DisplayValue": "resolved"},
         "ContactId": 2, "PersonId": 7, "EjUserId": 7, "UserType": "InternalAssociate",
         "User": {"AssociateId": user_id, "Credentials": [{"Value": secret}]},
@@ -200,14 +202,16 @@ fn bodies(secret: &str, user_id: i64) -> Vec<(&'static str, Vec<u8>)> {
     let json = members.to_string();
     let escaped = secret.replace('&', "&amp;");
     let xml = format!(
-        "<R><UserId>{user_id}</UserId><AssociateId>{user_id}</AssociateId><AssociateName>paul</AssociateName>\
-         <UserName>paul</UserName><Password>{escaped}</Password><OldPassword>{escaped}</OldPassword>\
-         <NewPassword>{escaped}</NewPassword><Credential><Value>{escaped}</Value></Credential></R>"
+        "<R><UserId>{user_id}</UserId><AssociateId>{user_id}</AssociateId><AssociateName>{name}</AssociateName>\
+         <UserName>{name}</UserName><Password>{escaped}</Password><OldPassword>{escaped}</OldPassword>\
+         <NewPassword>{escaped}</NewPassword><IsActive>true</IsActive>\
+         <ExternalUserInfoModification>Password</ExternalUserInfoModification><Credential><Value>{escaped}</Value></Credential></R>"
     );
     let encoded = secret.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let form = format!(
-        "UserId={user_id}&AssociateId={user_id}&AssociateName=paul&UserName=paul&Password={encoded}\
-         &OldPassword={encoded}&NewPassword={encoded}&Credential[Value]={encoded}"
+        "UserId={user_id}&AssociateId={user_id}&AssociateName={name}&UserName={name}&Password={encoded}\
+         &OldPassword={encoded}&NewPassword={encoded}&Credential[Value]={encoded}&IsActive=true\
+         &ExternalUserInfoModification=Password"
     );
     let utf16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let wrong = json!({"UserId": secret, "Password": {"x": secret}, "Credential": secret});
@@ -254,7 +258,7 @@ async fn call_every_route(recorder: &mut RecordingClient, administrator: &Creden
     for route in describe_routes() {
         let path = route.path.replace("{id}", "278").replace("{ticket}", &"0".repeat(64));
         let path = path.replace("{user}", "paul");
-        let bodies = bodies(&recorder.secret(), 278);
+        let bodies = bodies(&recorder.secret(), 278, "paul");
         let method: Method = route.method.parse().unwrap();
         let deletes_user = path.contains("/DeleteUser")
             || (method == Method::DELETE && route.path.ends_with("{user}"));
@@ -288,7 +292,7 @@ async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &
     let save = "/api/v1/Agents/User/SaveCredential";
     for index in [0, 1, 5, 8] {
         let secret = recorder.secret();
-        let (content_type, body) = bodies(&secret, 278).remove(index);
+        let (content_type, body) = bodies(&secret, 278, "paul").remove(index);
         let request = administrator.apply_to(recorder.post(save, content_type)).body(body);
         let (status, answer) = recorder.send(request).await;
         assert_eq!(status, 200, "{content_type}: {answer}");
@@ -306,6 +310,36 @@ async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &
         let path = "/api/v1/Agents/User/ChangeOwnPassword";
         let request = paul.apply_to(recorder.post(path, "application/json"));
         assert_eq!(recorder.send(request.body(change.to_string())).await.0, 200);
+    }
+}
+
+/// Adds an external user in each format, changes the password, logs in with it, generates another
+/// one, and deletes the user.
+async fn keep_external_users(recorder: &mut RecordingClient, administrator: &Credentials) {
+    for index in [0, 1, 5, 8] {
+        let name = format!("external{index}");
+        let (content_type, body) = bodies(&recorder.secret(), 278, &name).remove(index);
+        let request = recorder.post("/api/v1/Agents/User/CreateExternalUser", content_type);
+        let request = administrator.apply_to(request).header("Accept", "application/json");
+        let request = request.header("Accept-Charset", "utf-8").body(body);
+        let (status, id) = recorder.send(request).await;
+        assert_eq!(status, 200, "{content_type}: {id}");
+        let secret = recorder.secret();
+        let (_, body) = bodies(&secret, id.parse().unwrap(), &name).remove(index);
+        for (call, expected) in [
+            ("SetExternalUserInfo", 204),
+            ("GenerateNewPasswordForExternalUser", 200),
+            ("DeleteExternalUser", 204),
+        ] {
+            let request = recorder.post(&format!("/api/v1/Agents/User/{call}"), content_type);
+            let request = administrator.apply_to(request).body(body.clone());
+            assert_eq!(recorder.send(request).await.0, expected, "{call} {content_type}");
+            if call == "SetExternalUserInfo" {
+                let url = format!("{}/api/v1/User/currentPrincipal", recorder.url);
+                let login = Credentials::basic(&name, &secret).apply_to(recorder.client.get(url));
+                assert_eq!(recorder.send(login).await.0, 200);
+            }
+        }
     }
 }
 
@@ -425,6 +459,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let url = server.ready.clone();
     let mut recorder = RecordingClient { client: client.clone(), url, number, answers: Vec::new() };
     log_in_in_every_format(&mut recorder, &administrator).await;
+    keep_external_users(&mut recorder, &administrator).await;
     call_every_route(&mut recorder, &administrator).await;
     let metrics = client.get(format!("http://{port}/metrics")).send().await.unwrap();
     assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());

@@ -82,6 +82,12 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
                 json!({"AssociateId": 278, "Name": "paul", "Credentials": [{"Value": password}]}),
                 "Credential.Value",
             ),
+            (
+                "CreateExternalUser",
+                &administrator,
+                json!({"UserName": "paulpaulpaul", "Password": password, "IsActive": true}),
+                "Password",
+            ),
         ] {
             let answer = call(&app, name, credentials, &body).await;
             answer.assert_refused(400, "ArgumentException", "password_refused");

@@ -21,7 +21,7 @@ const PASSES: i64 = 8;
 const ACCENTED: &str = "d\u{e9}j\u{e0}";
 
 /// Names that differ in the credential behind them; the password of each is `<name>-password`.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("paul", "a wrong password"),
     ("nobody", "an unknown name"),
     ("rita", "a retired user"),
@@ -32,6 +32,7 @@ const NAMES: [(&str, &str); 10] = [
     ("cheap", "a hash with cheaper parameters"),
     ("argon2i", "an imported Argon2 hash"),
     ("pbkdf2", "an imported hash of another kind"),
+    ("external", "an external user"),
 ];
 
 /// Starts the service with all users of [`NAMES`].
@@ -41,6 +42,7 @@ async fn app_with_all_names(pool: PgPool) -> TestApp {
     for (id, name) in [(400, "bare"), (401, "broken"), (402, "ended"), (404, "locked")] {
         app.add_user((id, name), &[]);
     }
+    app.add_user((405, "external"), &["--type", "external"]);
     let cheap = [("KEEPER__HASHING__MEMORY_KIB", "1024"), ("KEEPER__HASHING__ITERATIONS", "1")];
     let mut command = keeper(&["user", "add", "cheap", "--id", "403"]);
     command.envs(app.variables()).envs(cheap);

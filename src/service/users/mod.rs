@@ -1,6 +1,7 @@
 //! Users: finding, saving and deleting them, and their names.
 
 pub(crate) mod directory;
+mod external;
 mod licenses;
 pub(crate) mod names;
 pub(crate) mod resolving;

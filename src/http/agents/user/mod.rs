@@ -5,6 +5,8 @@ pub(in crate::http) mod credential_types;
 pub(in crate::http) mod default_user;
 pub(in crate::http) mod delete_credential;
 pub(in crate::http) mod directory;
+mod external_user_parts;
+pub(in crate::http) mod external_users;
 pub(in crate::http) mod get_access_token;
 pub(in crate::http) mod get_user;
 pub(in crate::http) mod named_user;

@@ -1,7 +1,7 @@
 //! The calls of the User agent, as part of the route table.
 
 use super::{
-    change_password, credential_types, default_user, delete_credential, directory,
+    change_password, credential_types, default_user, delete_credential, directory, external_users,
     get_access_token, get_user, named_user, resolve_user, retire_user, save_credential, save_user,
     set_password, user_names, validity,
 };
@@ -9,10 +9,18 @@ use crate::http::route::{Route, route_table};
 
 /// Every call.
 pub(in crate::http) fn routes() -> Vec<Route> {
-    [credentials(), passwords(), validity_checks(), users(), further_users(), user_names()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        credentials(),
+        passwords(),
+        validity_checks(),
+        users(),
+        further_users(),
+        user_names(),
+        external_users(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn credentials() -> Vec<Route> {
@@ -93,5 +101,15 @@ fn user_names() -> Vec<Route> {
         POST "GetValidUserNameForNewUser" Agent user_names::{for_new_user, for_new_user_operation};
         POST "GetDefaultAssociateUserName" Agent user_names::{default_name, default_name_operation};
         POST "IsNickNameUnique" Agent user_names::{is_nick_name_unique, is_nick_name_unique_operation};
+    }
+}
+
+fn external_users() -> Vec<Route> {
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "CreateExternalUser" Agent external_users::{create, create_operation} hashing;
+        POST "SetExternalUserInfo" Agent external_users::{change, change_operation};
+        POST "DeleteExternalUser" Agent external_users::{delete, delete_operation};
+        POST "GenerateNewPasswordForExternalUser" Agent external_users::{generate_password, generate_password_operation} hashing;
     }
 }

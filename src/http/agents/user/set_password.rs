@@ -152,5 +152,10 @@ async fn save_generated(
     let password = context.run(|passwords: Arc<Passwords>, caller| async move {
         passwords.set_generated(caller.change_context(), user).await
     });
-    Ok(Negotiated(password.await?.expose_secret().to_owned()))
+    Ok(generated(&password.await?))
+}
+
+/// Answers a generated password, which cannot be read again.
+pub(super) fn generated(password: &SecretString) -> Negotiated<String> {
+    Negotiated(password.expose_secret().to_owned())
 }

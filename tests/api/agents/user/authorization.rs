@@ -43,7 +43,7 @@ fn empty_request(_: i32, _: &str) -> (String, Value) {
 }
 
 /// Every call of the agent. Other tests cover the content of its answers.
-const CALLS: [(&str, Callers, Request); 44] = [
+const CALLS: [(&str, Callers, Request); 48] = [
     ("SaveCredential", Callers::CredentialOwner, |id, name| {
         (String::new(), json!({"UserId": id, "Credential": {"Value": password_of(name)}}))
     }),
@@ -165,7 +165,37 @@ const CALLS: [(&str, Callers, Request); 44] = [
         (String::new(), json!({"UserName": "nobody"}))
     }),
     ("DeleteUser", Callers::Administrators, |_, _| ("?userId=4711".to_owned(), Value::Null)),
+    // These calls are refused after the check of the right: the name is taken, and the users are
+    // not external.
+    ("CreateExternalUser", Callers::Administrators, |_, name| {
+        (String::new(), json!({"UserName": name, "Password": "p", "IsActive": true}))
+    }),
+    ("SetExternalUserInfo", Callers::Administrators, |id, _| {
+        let flags = "Active";
+        let body = json!({
+            "AssociateId": id, "IsActive": true, "ExternalUserInfoModification": flags,
+        });
+        (String::new(), body)
+    }),
+    ("DeleteExternalUser", Callers::Administrators, |id, _| {
+        (String::new(), json!({"AssociateId": id}))
+    }),
+    ("GenerateNewPasswordForExternalUser", Callers::Administrators, |_, name| {
+        (String::new(), json!({"AssociateName": name}))
+    }),
 ];
+
+/// The statuses of a permitted call.
+fn permitted_statuses(name: &str) -> &'static [u16] {
+    match name {
+        "DeleteUser" | "DeleteUserFromName" => &[404],
+        "CreateExternalUser" => &[409],
+        "SetExternalUserInfo" | "DeleteExternalUser" | "GenerateNewPasswordForExternalUser" => {
+            &[400]
+        }
+        _ => &[200, 204],
+    }
+}
 
 /// Sends a call that targets a user, as the user named `caller`.
 async fn call(
@@ -207,8 +237,7 @@ async fn each_call_allows_only_its_callers(pool: PgPool) {
                 };
                 let answer = call(&app, name, caller.1, target, request).await;
                 if is_allowed {
-                    let is_expected = matches!(answer.status.as_u16(), 200 | 204)
-                        || (name.starts_with("DeleteUser") && answer.status == 404);
+                    let is_expected = permitted_statuses(name).contains(&answer.status.as_u16());
                     assert!(is_expected, "{name} by {caller:?} on {target:?}: {answer:?}");
                 } else {
                     answer.assert_forbidden();

@@ -4,6 +4,8 @@ mod authorization;
 mod contract;
 mod credential_types;
 mod delete_credential;
+mod external_user_races;
+mod external_users;
 mod further_users;
 mod identifiers;
 mod names;

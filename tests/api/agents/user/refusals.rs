@@ -12,6 +12,7 @@ fn refused_requests() -> Vec<RefusedRequest> {
         invalid_ids(),
         invalid_names(),
         invalid_passwords(),
+        invalid_external_users(),
         other_invalid_requests(),
         invalid_further_requests(),
         invalid_resolutions(),
@@ -42,6 +43,8 @@ fn invalid_ids() -> Vec<RefusedRequest> {
             "ContactId",
             json!({"UserType": "InternalAssociate", "Credential": {"Value": "v"}}),
         ),
+        ("SetExternalUserInfo", "AssociateId", json!({})),
+        ("DeleteExternalUser", "AssociateId", json!({})),
     ] {
         for id in &ids {
             let mut body = rest.clone();
@@ -67,6 +70,13 @@ fn invalid_names() -> Vec<RefusedRequest> {
         ("GetUserFromName", "UserName", json!({})),
         ("SaveUserFromName", "UserName", json!({"User": {}})),
         ("DeleteUserFromName", "UserName", json!({})),
+        ("CreateExternalUser", "UserName", json!({"Password": "p", "IsActive": true})),
+        (
+            "SetExternalUserInfo",
+            "UserName",
+            json!({"AssociateId": 400, "ExternalUserInfoModification": "UserName"}),
+        ),
+        ("GenerateNewPasswordForExternalUser", "AssociateName", json!({})),
     ] {
         for name in
             [json!(null), json!(""), json!("a:b"), json!("a\u{0}"), json!(7.5), json!(long_name)]
@@ -90,12 +100,68 @@ fn invalid_passwords() -> Vec<RefusedRequest> {
         ("ChangeOwnPassword", "OldPassword", json!({"NewPassword": "n"})),
         ("ChangeOwnPassword", "NewPassword", json!({"OldPassword": "o"})),
         ("ChangePasswordFromName", "NewPassword", json!({"AssociateName": "paul"})),
+        ("CreateExternalUser", "Password", json!({"UserName": "new", "IsActive": true})),
+        (
+            "SetExternalUserInfo",
+            "Password",
+            json!({"AssociateId": 400, "ExternalUserInfoModification": 2}),
+        ),
     ] {
         for value in [json!(null), json!(""), json!("marker\u{0}"), json!(7.5), json!(long_value)] {
             let mut body = rest.clone();
             body[member] = value;
             table.push((call, body, member));
         }
+    }
+    table
+}
+
+fn invalid_external_users() -> Vec<RefusedRequest> {
+    let create = |members: &Value| {
+        let mut body = json!({"UserName": "new", "Password": "p", "IsActive": true});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    let change = |flags: Value, members: &Value| {
+        let mut body = json!({"AssociateId": 400, "ExternalUserInfoModification": flags});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    let mut table = Vec::new();
+    for id in [json!(-1), json!("marker"), json!(1.5), json!(2_147_483_648_i64)] {
+        table.push(("CreateExternalUser", create(&json!({"PersonId": id})), "PersonId"));
+        table.push(("CreateExternalUser", create(&json!({"RoleId": id})), "RoleId"));
+        table.push((
+            "SetExternalUserInfo",
+            change(json!("Role"), &json!({"RoleId": id})),
+            "RoleId",
+        ));
+    }
+    table.push(("SetExternalUserInfo", change(json!("Role"), &json!({})), "RoleId"));
+    for is_active in [json!(null), json!("marker"), json!([])] {
+        let members = json!({"IsActive": is_active});
+        table.push(("CreateExternalUser", create(&members), "IsActive"));
+        table.push(("SetExternalUserInfo", change(json!("Active"), &members), "IsActive"));
+    }
+    for name in ["\u{200b}marker", "\u{3000}"] {
+        table.push(("CreateExternalUser", create(&json!({"UserName": name})), "UserName"));
+        let members = json!({"UserName": name});
+        table.push(("SetExternalUserInfo", change(json!("UserName"), &members), "UserName"));
+    }
+    for flags in [
+        json!("marker"),
+        json!("UserName, marker"),
+        json!("UserName,,Role"),
+        json!("UndefinedValue16"),
+        json!(16),
+        json!(-1),
+        json!("31"),
+        json!(1.5),
+        json!(true),
+        json!(["UserName"]),
+    ] {
+        let field = "ExternalUserInfoModification";
+        table.push(("SetExternalUserInfo", change(flags, &json!({})), field));
     }
     table
 }
@@ -266,6 +332,7 @@ fn invalid_resolutions() -> Vec<RefusedRequest> {
 #[sqlx::test]
 async fn an_invalid_member_is_named_and_changes_nothing(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
+    app.add_user((400, "external"), &["--type", "external"]);
     let stored_state = || {
         sqlx::query_scalar!(
             r#"SELECT (SELECT string_agg(c.sealed_hash::text, ',' ORDER BY user_id) FROM credentials c)
@@ -296,6 +363,9 @@ async fn an_unknown_user_is_404_for_an_administrator(pool: PgPool) {
         ("DeleteCredential", json!({"UserId": 4711, "CredentialType": "ActiveDirectory"})),
         ("MakeRetired", json!({"AssociateId": 4711, "Retired": true})),
         ("DeleteUser?userId=4711", json!(null)),
+        ("SetExternalUserInfo", json!({"AssociateId": 4711})),
+        ("DeleteExternalUser", json!({"AssociateId": 4711})),
+        ("GenerateNewPasswordForExternalUser", json!({"AssociateName": "no"})),
         ("SaveUser", json!({"AssociateId": 4711, "Name": "n"})),
         ("ValidateUser", json!({"User": {"AssociateId": 4711, "Name": "n"}})),
         ("SaveUserFromName", json!({"UserName": "no", "User": {"Name": "n"}})),
