@@ -4,6 +4,7 @@
 //! tickets, tokens and the audit log. `crates/hashing-engine` computes the hashes.
 
 pub(crate) mod access_token;
+mod aead;
 pub(crate) mod anchor;
 pub(crate) mod application_token;
 pub(crate) mod archive;

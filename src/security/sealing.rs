@@ -1,32 +1,22 @@
 //! Seals stored hashes with XChaCha20-Poly1305, under a key that is not in the database.
 //!
 //! The associated data binds a sealed hash to its row. A row that was moved to another user, type
-//! or version, or whose parameter columns were changed, cannot be unsealed. Nonces are random; 24
-//! bytes are long enough for that.
+//! or version, or whose parameter columns were changed, cannot be unsealed.
 
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
-};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
+pub(crate) use super::aead::{SealError, UnsealError};
 use super::{
+    aead::{FORMAT, decrypt, encrypt},
     keyring::{Key, Keyring},
     length_prefixed::{LengthPrefixed, take_field},
-    random::{RandomError, random_bytes},
 };
 use crate::domain::{
     stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
 };
-
-/// The first byte of a sealed hash.
-const FORMAT: u8 = 1;
-
-const NONCE_LENGTH: usize = 24;
 
 /// The sealed contents of a row.
 #[derive(Debug)]
@@ -62,26 +52,6 @@ impl<'row> Binding<'row> {
     }
 }
 
-/// An envelope could not be sealed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SealError {
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    #[error("the envelope is too long for the cipher")]
-    TooLong,
-}
-
-/// A row could not be unsealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UnsealError {
-    /// The keyring is wrong or incomplete.
-    #[error("sealed under a key that is not in the keyring")]
-    UnknownKey,
-    /// The row was changed or moved, or does not hold a sealed hash.
-    #[error("the sealed hash was changed, or belongs to another row")]
-    Damaged,
-}
-
 /// Seals `envelope` under `key`.
 ///
 /// # Errors
@@ -91,14 +61,9 @@ pub(crate) fn seal(
     binding: Binding<'_>,
     envelope: &Envelope,
 ) -> Result<Vec<u8>, SealError> {
-    let nonce = random_bytes::<NONCE_LENGTH>()?;
     let identifier = envelope.identifier.as_ref().map(|value| value.expose_secret().as_bytes());
     let plain = LengthPrefixed::of(envelope.phc.expose_secret()).optional(identifier);
-    let associated = associated_data(key.id(), binding);
-    let payload = Payload { msg: plain.as_bytes(), aad: associated.as_bytes() };
-    let sealed =
-        cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
-    Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
+    encrypt(&key.seal, &associated_data(key.id(), binding), plain.as_bytes())
 }
 
 /// Unseals the sealed hash of a row.
@@ -107,19 +72,9 @@ pub(crate) fn seal(
 /// [`UnsealError::UnknownKey`] or [`UnsealError::Damaged`].
 pub(crate) fn unseal(keyring: &Keyring, row: &StoredCredential) -> Result<Envelope, UnsealError> {
     let key = keyring.find(&row.key_id).ok_or(UnsealError::UnknownKey)?;
-    decrypt(key, row).ok_or(UnsealError::Damaged)
-}
-
-fn decrypt(key: &Key, row: &StoredCredential) -> Option<Envelope> {
-    let (format, rest) = row.sealed_hash.split_first()?;
-    let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>()?;
-    if *format != FORMAT {
-        return None;
-    }
     let associated = associated_data(key.id(), Binding::of(row));
-    let payload = Payload { msg: sealed, aad: associated.as_bytes() };
-    let plain = Zeroizing::new(cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()?);
-    read_envelope(&plain)
+    let plain = decrypt(&key.seal, &associated, &row.sealed_hash);
+    plain.and_then(|plain| read_envelope(&plain)).ok_or(UnsealError::Damaged)
 }
 
 fn read_envelope(mut plain: &[u8]) -> Option<Envelope> {
@@ -128,10 +83,6 @@ fn read_envelope(mut plain: &[u8]) -> Option<Envelope> {
     let has_identifier = take_field(&mut plain)? == [1];
     let identifier = if has_identifier { Some(text(take_field(&mut plain)?)?) } else { None };
     Some(Envelope { phc, identifier })
-}
-
-fn cipher(key: &Key) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new((&*key.seal).into())
 }
 
 /// Format, key id, user id, canonical type, version and the columns that are not sealed.
