@@ -28,6 +28,7 @@ error-internal = Der opstod en fejl.
 
 forbidden-save-credential = Adgang nægtet: Du kan kun gemme din egen adgangskode i en anmodning, der godkendes med den nuværende adgangskode (Basic). Brug ellers ChangeOwnPassword.
 forbidden-administer-users = Adgang nægtet: Kun administratorer kan gøre dette.
+forbidden-untrusted-credentials = Adgang nægtet: Ikke-betroede legitimationsoplysninger er kun for deres ejer, administratorer og systembrugere.
 forbidden-read-user = Adgang nægtet: Kun administratorer kan læse andre brugere.
 forbidden-issue-ticket = Adgang nægtet: En billet udstedes kun til en anmodning, der godkendes med en adgangskode (Basic), ikke med en billet, et token eller en session.
 forbidden-end-ticket = Adgang nægtet: Kun en anmodning, der godkendes med en billet (SoTicket), kan afslutte billetten.
@@ -95,6 +96,7 @@ field-guessable = er for let at gætte
 field-type-not-for-user = er ikke tilgængelig for brugere af denne type
 field-no-choice = er en type legitimationsoplysninger, hvis værdier ikke vælges fra et katalog
 field-too-many-matches = passer til flere end { $limit } poster i kataloget; afgræns søgningen
+field-too-many-per-user = ville være flere end { $limit } for denne bruger; fjern først en
 field-unknown-user-type = er ikke en kendt brugertype
 field-unknown-role = skal være Administrator eller User
 field-not-external-user = er ikke en ekstern bruger; brug et kald for alle brugere, for eksempel SaveUser

@@ -28,6 +28,7 @@ error-internal = Es ist ein Fehler aufgetreten.
 
 forbidden-save-credential = Zugriff verweigert: Sie dürfen nur Ihr eigenes Passwort speichern, und zwar in einer Anfrage, die sich mit dem aktuellen Passwort (Basic) authentifiziert. Verwenden Sie sonst ChangeOwnPassword.
 forbidden-administer-users = Zugriff verweigert: Nur Administratoren dürfen dies tun.
+forbidden-untrusted-credentials = Zugriff verweigert: Nicht vertrauenswürdige Anmeldeinformationen sind nur für ihren Besitzer, Administratoren und Systembenutzer.
 forbidden-read-user = Zugriff verweigert: Nur Administratoren dürfen andere Benutzer lesen.
 forbidden-issue-ticket = Zugriff verweigert: Ein Ticket wird nur für eine Anfrage ausgestellt, die sich mit einem Passwort (Basic) authentifiziert, nicht mit einem Ticket, einem Token oder einer Sitzung.
 forbidden-end-ticket = Zugriff verweigert: Nur eine Anfrage, die sich mit einem Ticket (SoTicket) authentifiziert, kann dieses Ticket beenden.
@@ -95,6 +96,7 @@ field-guessable = ist zu leicht zu erraten
 field-type-not-for-user = ist für Benutzer dieses Typs nicht verfügbar
 field-no-choice = ist ein Typ von Anmeldeinformationen, dessen Werte nicht aus einem Verzeichnis gewählt werden
 field-too-many-matches = trifft auf mehr als { $limit } Einträge des Verzeichnisses zu; grenzen Sie die Suche ein
+field-too-many-per-user = wären mehr als { $limit } dieses Benutzers; entfernen Sie zuerst eine
 field-unknown-user-type = ist kein bekannter Benutzertyp
 field-unknown-role = muss Administrator oder User sein
 field-not-external-user = ist kein externer Benutzer; verwenden Sie einen Aufruf für alle Benutzer, zum Beispiel SaveUser

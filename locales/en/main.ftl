@@ -31,6 +31,7 @@ error-internal = An error has occurred.
 
 forbidden-save-credential = Permission denied: you may save only your own password, in a request that authenticates with the current one (Basic). Otherwise use ChangeOwnPassword.
 forbidden-administer-users = Permission denied: only administrators may do this.
+forbidden-untrusted-credentials = Permission denied: untrusted credentials are for their owner, administrators and system users.
 forbidden-read-user = Permission denied: only administrators may read other users.
 forbidden-issue-ticket = Permission denied: a ticket is issued only to a request that authenticates with a password (Basic), not with a ticket, a token or a session.
 forbidden-end-ticket = Permission denied: only a request that authenticates with a ticket (SoTicket) can end that ticket.
@@ -98,6 +99,7 @@ field-guessable = is too easy to guess
 field-type-not-for-user = is not available to users of this type
 field-no-choice = is a credential type whose values are not chosen from a directory
 field-too-many-matches = matches more than { $limit } entries of the directory; make it narrower
+field-too-many-per-user = would be more than { $limit } of this user; remove one first
 field-unknown-user-type = is not a known user type
 field-unknown-role = must be Administrator or User
 field-not-external-user = is not an external user; use a call for all users, such as SaveUser

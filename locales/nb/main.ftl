@@ -28,6 +28,7 @@ error-internal = Det oppstod en feil.
 
 forbidden-save-credential = Ingen tilgang: Du kan bare lagre ditt eget passord, i en forespørsel som autentiseres med det nåværende passordet (Basic). Bruk ellers ChangeOwnPassword.
 forbidden-administer-users = Ingen tilgang: Bare administratorer kan gjøre dette.
+forbidden-untrusted-credentials = Ingen tilgang: Ikke-klarert legitimasjon er bare for eieren, administratorer og systembrukere.
 forbidden-read-user = Ingen tilgang: Bare administratorer kan lese andre brukere.
 forbidden-issue-ticket = Ingen tilgang: En billett utstedes bare til en forespørsel som autentiseres med et passord (Basic), ikke med en billett, et token eller en økt.
 forbidden-end-ticket = Ingen tilgang: Bare en forespørsel som autentiseres med en billett (SoTicket), kan avslutte billetten.
@@ -95,6 +96,7 @@ field-guessable = er for lett å gjette
 field-type-not-for-user = er ikke tilgjengelig for brukere av denne typen
 field-no-choice = er en legitimasjonstype med verdier som ikke velges fra en katalog
 field-too-many-matches = passer med flere enn { $limit } oppføringer i katalogen; avgrens søket
+field-too-many-per-user = ville bli flere enn { $limit } for denne brukeren; fjern én først
 field-unknown-user-type = er ikke en kjent brukertype
 field-unknown-role = må være Administrator eller User
 field-not-external-user = er ikke en ekstern bruker; bruk et kall for alle brukere, for eksempel SaveUser

@@ -28,6 +28,7 @@ error-internal = Er is een fout opgetreden.
 
 forbidden-save-credential = Toegang geweigerd: u kunt alleen uw eigen wachtwoord opslaan, in een verzoek dat met het huidige wachtwoord (Basic) wordt geauthenticeerd. Gebruik anders ChangeOwnPassword.
 forbidden-administer-users = Toegang geweigerd: alleen beheerders mogen dit doen.
+forbidden-untrusted-credentials = Toegang geweigerd: niet-vertrouwde aanmeldgegevens zijn alleen voor hun eigenaar, beheerders en systeemgebruikers.
 forbidden-read-user = Toegang geweigerd: alleen beheerders mogen andere gebruikers lezen.
 forbidden-issue-ticket = Toegang geweigerd: een ticket wordt alleen uitgegeven voor een verzoek dat met een wachtwoord (Basic) wordt geauthenticeerd, niet met een ticket, een token of een sessie.
 forbidden-end-ticket = Toegang geweigerd: alleen een verzoek dat met een ticket (SoTicket) wordt geauthenticeerd, kan dat ticket beëindigen.
@@ -95,6 +96,7 @@ field-guessable = is te gemakkelijk te raden
 field-type-not-for-user = is niet beschikbaar voor gebruikers van dit type
 field-no-choice = is een type aanmeldgegevens waarvan de waarden niet uit een directory worden gekozen
 field-too-many-matches = komt overeen met meer dan { $limit } vermeldingen in de directory; verfijn de zoekopdracht
+field-too-many-per-user = zouden meer dan { $limit } van deze gebruiker zijn; verwijder er eerst een
 field-unknown-user-type = is geen bekend gebruikerstype
 field-unknown-role = moet Administrator of User zijn
 field-not-external-user = is geen externe gebruiker; gebruik een aanroep voor alle gebruikers, zoals SaveUser

@@ -28,6 +28,7 @@ error-internal = Ett fel har inträffat.
 
 forbidden-save-credential = Åtkomst nekad: du kan bara spara ditt eget lösenord, i en begäran som autentiseras med det nuvarande lösenordet (Basic). Använd annars ChangeOwnPassword.
 forbidden-administer-users = Åtkomst nekad: bara administratörer kan göra detta.
+forbidden-untrusted-credentials = Åtkomst nekad: ej betrodda autentiseringsuppgifter är bara för sin ägare, administratörer och systemanvändare.
 forbidden-read-user = Åtkomst nekad: bara administratörer kan läsa andra användare.
 forbidden-issue-ticket = Åtkomst nekad: en biljett utfärdas bara till en begäran som autentiseras med ett lösenord (Basic), inte med en biljett, en token eller en session.
 forbidden-end-ticket = Åtkomst nekad: bara en begäran som autentiseras med en biljett (SoTicket) kan avsluta biljetten.
@@ -95,6 +96,7 @@ field-guessable = är för lätt att gissa
 field-type-not-for-user = är inte tillgängligt för användare av den här typen
 field-no-choice = är en typ av autentiseringsuppgift vars värden inte väljs från en katalog
 field-too-many-matches = matchar fler än { $limit } poster i katalogen; begränsa sökningen
+field-too-many-per-user = skulle bli fler än { $limit } för den här användaren; ta bort en först
 field-unknown-user-type = är inte en känd användartyp
 field-unknown-role = måste vara Administrator eller User
 field-not-external-user = är inte en extern användare; använd ett anrop för alla användare, till exempel SaveUser

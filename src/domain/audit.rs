@@ -13,6 +13,12 @@ stored_enum! {
         CredentialSaved => "credential_saved",
         /// A credential was deleted.
         CredentialDeleted => "credential_deleted",
+        /// An untrusted credential was added or replaced.
+        UntrustedSaved => "untrusted_credential_saved",
+        /// The secrets of untrusted credentials were returned.
+        UntrustedRead => "untrusted_credentials_read",
+        /// An untrusted credential was removed.
+        UntrustedRemoved => "untrusted_credential_removed",
         /// The failed attempts of the user were reset.
         CredentialUnlocked => "credential_unlocked",
         /// All tickets, sessions and tokens of the user were revoked.
@@ -47,6 +53,15 @@ impl AuditKind {
             Self::UserAdded => "A user was added. The first event of every chain.",
             Self::CredentialSaved => "A credential was added or replaced.",
             Self::CredentialDeleted => "A credential was deleted.",
+            Self::UntrustedSaved => {
+                "An untrusted credential was added or replaced. The event has its type, and neither \
+                 its public value nor its secret."
+            }
+            Self::UntrustedRead => {
+                "The secrets of the untrusted credentials of one type were returned to their owner \
+                 or a system user."
+            }
+            Self::UntrustedRemoved => "An untrusted credential was removed.",
             Self::CredentialUnlocked => "The failed attempts of a user were reset.",
             Self::SessionsEnded => "All tickets, sessions and tokens of the user were revoked.",
             Self::TicketIssued => "A login ticket was issued.",

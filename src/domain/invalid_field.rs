@@ -84,6 +84,8 @@ reasons! {
     NoChoice => "field-no-choice", "is a credential type whose values are not chosen from a directory";
     TooManyMatches(limit: usize = 1000) => "field-too-many-matches",
         "matches more than {0} entries of the directory; make it narrower";
+    TooManyPerUser(limit: usize = 100) => "field-too-many-per-user",
+        "would be more than {0} of this user; remove one first";
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
     NotExternalUser => "field-not-external-user",

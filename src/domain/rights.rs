@@ -4,6 +4,7 @@ use super::{
     application::InstallationType,
     credential_type::CredentialType,
     principal::{Actor, AuthenticationScheme, Principal, Proof},
+    untrusted_credential::UntrustedAccess,
     user::{UserId, UserReference, UserType},
 };
 
@@ -51,6 +52,19 @@ impl Principal {
             || (user.refers_to(&self.user) && self.user.user_type != UserType::Anonymous)
     }
 
+    /// The caller's access to the untrusted credentials of that user; `None` for callers who may
+    /// use none of them. Secrets are for their owner and for system users. Administrators may save
+    /// and remove those of others, and read them without the secrets.
+    fn untrusted_access_to(&self, user_id: UserId) -> Option<UntrustedAccess> {
+        if !self.user.may_act() {
+            return None;
+        }
+        if self.user_id() == user_id || self.user.user_type == UserType::System {
+            return Some(UntrustedAccess::Secrets);
+        }
+        self.may_administer_users().then_some(UntrustedAccess::Details)
+    }
+
     /// True when this request was authenticated with a secret of that type.
     fn was_authenticated_with(&self, secret_type: &CredentialType) -> bool {
         matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == secret_type.as_str())
@@ -79,6 +93,14 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_change_password_of(user),
             Self::Command => true,
+        }
+    }
+
+    /// The actor's access to the untrusted credentials of that user.
+    pub(crate) fn untrusted_access_to(self, user_id: UserId) -> Option<UntrustedAccess> {
+        match self {
+            Self::Principal(principal) => principal.untrusted_access_to(user_id),
+            Self::Command => Some(UntrustedAccess::Secrets),
         }
     }
 
@@ -149,6 +171,27 @@ mod tests {
         assert!(!may_save(&principal(UserType::Internal, false, Proof::Token), 7, PASSWORD));
         let pin = Proof::Password { credential_type: "Pin".to_owned(), version: 1 };
         assert!(!may_save(&principal(UserType::Internal, false, pin), 7, PASSWORD));
+    }
+
+    #[test]
+    fn untrusted_secrets_are_for_their_owner_and_for_system_users() {
+        use UntrustedAccess::{Details, Secrets};
+        let (own, other) = (UserId::try_from(7).unwrap(), UserId::try_from(8).unwrap());
+        for (user_type, is_administrator, of_own, of_other) in [
+            (UserType::Internal, false, Some(Secrets), None),
+            (UserType::Resource, false, Some(Secrets), None),
+            (UserType::Internal, true, Some(Secrets), Some(Details)),
+            (UserType::System, false, Some(Secrets), Some(Secrets)),
+            (UserType::External, true, None, None),
+            (UserType::Anonymous, true, None, None),
+        ] {
+            let mut caller = principal(user_type, is_administrator, Proof::Token);
+            assert_eq!(caller.untrusted_access_to(own), of_own, "{user_type:?}");
+            assert_eq!(caller.untrusted_access_to(other), of_other, "{user_type:?}");
+            caller.user.is_retired = true;
+            assert_eq!(caller.untrusted_access_to(own), None);
+            assert_eq!(caller.untrusted_access_to(other), None);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     new_login_name::NewLoginName,
     nick_name::NickName,
     save_credential::{NewCredential, UncheckedCredential},
+    untrusted_credential::SaveUntrusted,
     user::{DisplayName, LoginName, UserId, UserType},
     vendor_ids::{VendorId, VendorIds},
 };
@@ -36,6 +37,8 @@ pub(crate) struct SaveUser {
     pub(crate) is_for_external_users: bool,
     /// Credentials to add or replace; others stay.
     pub(crate) credentials: Vec<NewCredential>,
+    /// Untrusted credentials to add or replace; others stay. Only imports have them.
+    pub(crate) untrusted_credentials: Vec<SaveUntrusted>,
 }
 
 impl SaveUser {
@@ -158,6 +161,7 @@ impl UncheckedSaveUser {
             unmodified_since: None,
             is_for_external_users: false,
             credentials,
+            untrusted_credentials: Vec::new(),
         };
         if problems.is_empty() { Ok(command) } else { Err(problems) }
     }

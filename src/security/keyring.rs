@@ -33,6 +33,7 @@ pub(crate) struct Key {
     pub(super) token: PurposeKey,
     pub(super) xsrf: PurposeKey,
     pub(super) application: PurposeKey,
+    pub(super) untrusted: PurposeKey,
 }
 
 impl Key {
@@ -189,6 +190,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         token: purpose("token")?,
         xsrf: purpose("xsrf")?,
         application: purpose("application")?,
+        untrusted: purpose("untrusted")?,
     })
 }
 
@@ -235,7 +237,7 @@ pub(crate) mod tests {
         let mut all: Vec<[u8; 32]> = Vec::new();
         for key in ring.all() {
             let others = [*key.attempts, *key.check, *key.audit, *key.token, *key.xsrf];
-            let more = [*key.seal, *key.identifier, *key.ticket, *key.application];
+            let more = [*key.seal, *key.identifier, *key.ticket, *key.application, *key.untrusted];
             all.extend(more.into_iter().chain(others));
         }
         let count = all.len();

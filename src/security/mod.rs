@@ -34,6 +34,7 @@ pub(crate) mod session_cookie;
 pub(crate) mod so_ticket;
 pub(crate) mod ticket_digest;
 pub(crate) mod tls;
+pub(crate) mod untrusted_sealing;
 pub(crate) mod user_signature;
 mod verification_request;
 pub(crate) mod wrapped_keyring;

@@ -122,6 +122,8 @@ pub(crate) enum ChangeUserError {
     #[error(transparent)]
     Credential(#[from] SaveCredentialError),
     #[error(transparent)]
+    Untrusted(#[from] UntrustedError),
+    #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
@@ -135,6 +137,30 @@ impl From<UserTakenError> for ChangeUserError {
             UserTakenError::Storage(error) => error.into(),
         }
     }
+}
+
+/// An error of a call on untrusted credentials. Nothing was written and no secret was returned,
+/// unless the storage error is an unknown outcome of a save or removal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UntrustedError {
+    #[error("the caller may not use the untrusted credentials of this user")]
+    Forbidden,
+    #[error("no such user")]
+    UnknownUser,
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// Since the request was authenticated, the actor was retired or logged out everywhere.
+    #[error("the authentication of the request is no longer valid")]
+    ProofOutdated,
+    #[error(transparent)]
+    KeyUnavailable(#[from] KeyUnavailable),
+    /// The alarm in the log names the row.
+    #[error("an untrusted credential cannot be unsealed: it was changed or moved")]
+    Damaged,
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// An error from adding a user; nothing was written.

@@ -20,6 +20,7 @@ mod services;
 pub(crate) mod sessions;
 pub(crate) mod throttling;
 mod unsealing;
+pub(crate) mod untrusted_credentials;
 pub(crate) mod user_transaction;
 pub(crate) mod users;
 

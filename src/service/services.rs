@@ -9,6 +9,7 @@ use super::{
     operations::instance::Instance,
     sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
     throttling::lockouts::Lockouts,
+    untrusted_credentials::untrusted::UntrustedCredentials,
     users::{directory::UserDirectory, saving::Users},
 };
 
@@ -50,6 +51,7 @@ capabilities! {
     UserDirectory: users.directory,
     DirectorySearch: directory_search,
     Users: users,
+    UntrustedCredentials: users.untrusted,
     Sessions: sessions,
     Tickets: ticket_logins.tickets,
     TicketLogins: ticket_logins,

@@ -2,12 +2,16 @@
 
 use super::errors::KeyUnavailable;
 use crate::{
-    domain::stored_credential::StoredCredential,
+    domain::{
+        stored_credential::StoredCredential,
+        untrusted_credential::{StoredUntrusted, UntrustedSecret},
+    },
     log_events::alarm,
     security::{
         hashing::StoredHash,
         keyring::Keyring,
         sealing::{self, Envelope, UnsealError},
+        untrusted_sealing,
     },
 };
 
@@ -48,6 +52,44 @@ pub(super) fn unseal_hash(
         log_alarm(row, "an unsealed hash is invalid");
     }
     Ok(hash.ok())
+}
+
+/// The secret of an untrusted credential; `None`, with an alarm, when it is damaged.
+///
+/// # Errors
+/// When the keyring lacks the key.
+pub(super) fn unseal_untrusted(
+    keyring: &Keyring,
+    row: &StoredUntrusted,
+) -> Result<Option<UntrustedSecret>, KeyUnavailable> {
+    match untrusted_sealing::unseal_untrusted(keyring, row) {
+        Ok(secret) => Ok(Some(secret)),
+        Err(UnsealError::Damaged) => {
+            log_untrusted_alarm(
+                row,
+                "failed to unseal an untrusted credential: it was changed or moved",
+            );
+            Ok(None)
+        }
+        Err(UnsealError::UnknownKey) => {
+            log_untrusted_alarm(
+                row,
+                "failed to unseal an untrusted credential: its key is not in the keyring",
+            );
+            Err(KeyUnavailable)
+        }
+    }
+}
+
+/// The alarm has no public value, which may name a person.
+fn log_untrusted_alarm(row: &StoredUntrusted, message: &'static str) {
+    alarm!(
+        user.id = %row.user_id,
+        credential.type = row.credential_type,
+        credential.version = row.version,
+        key.id = row.key_id,
+        "{message}"
+    );
 }
 
 fn log_alarm(row: &StoredCredential, message: &'static str) {

@@ -39,6 +39,7 @@ use crate::{
         },
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
+        untrusted_credentials::{untrusted::UntrustedCredentials, writer::UntrustedWriter},
         users::{directory::UserDirectory, saving::Users, writer::UserWriter},
     },
     storage::Database,
@@ -141,11 +142,16 @@ impl Saving {
                 .collect(),
             single_per_user,
         });
+        let untrusted_writer = Arc::new(UntrustedWriter {
+            keyring: parts.keyring(),
+            transactions: parts.transactions(),
+        });
         let user_writer = Arc::new(UserWriter {
             database: parts.database(),
             keyring: parts.keyring(),
             transactions: parts.transactions(),
             credentials: Arc::clone(&credential_writer),
+            untrusted: Arc::clone(&untrusted_writer),
         });
         let users = Arc::new(Users {
             database: parts.database(),
@@ -155,6 +161,10 @@ impl Saving {
             passwords: Arc::clone(&checker),
             writer: Arc::clone(&user_writer),
             transactions: parts.transactions(),
+            untrusted: Arc::new(UntrustedCredentials {
+                database: parts.database(),
+                writer: untrusted_writer,
+            }),
         });
         Self { directory, checker, hasher, credential_writer, user_writer, users }
     }

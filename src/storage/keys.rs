@@ -1,4 +1,5 @@
-//! The keys that the database was written with, and the credentials that are sealed under each key.
+//! The keys that the database was written with, and the rows that are sealed under each key:
+//! credentials and untrusted credentials.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -60,13 +61,14 @@ pub(crate) async fn retire(
     Ok(())
 }
 
-/// Counts the credentials that are sealed under this key.
+/// Counts the rows that are sealed under this key.
 pub(crate) async fn count_sealed_under(
     connection: &mut PgConnection,
     key_id: &str,
 ) -> Result<u64, StorageError> {
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM credentials WHERE key_id = $1"#,
+        r#"SELECT (SELECT count(*) FROM credentials WHERE key_id = $1)
+                + (SELECT count(*) FROM untrusted_credentials WHERE key_id = $1) AS "count!""#,
         key_id,
     )
     .fetch_one(connection)
@@ -74,13 +76,14 @@ pub(crate) async fn count_sealed_under(
     u64::try_from(count).map_err(|_| INCONSISTENT)
 }
 
-/// Counts the credentials that are sealed under any other key.
+/// Counts the rows that are sealed under any other key.
 pub(crate) async fn count_not_sealed_under(
     connection: &mut PgConnection,
     key_id: &str,
 ) -> Result<u64, StorageError> {
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM credentials WHERE key_id <> $1"#,
+        r#"SELECT (SELECT count(*) FROM credentials WHERE key_id <> $1)
+                + (SELECT count(*) FROM untrusted_credentials WHERE key_id <> $1) AS "count!""#,
         key_id,
     )
     .fetch_one(connection)

@@ -30,6 +30,7 @@ pub(crate) mod privileges;
 pub(crate) mod role_powers;
 pub(crate) mod role_privileges;
 pub(crate) mod tickets;
+pub(crate) mod untrusted_credentials;
 pub(crate) mod user_list;
 pub(crate) mod user_writes;
 pub(crate) mod users;

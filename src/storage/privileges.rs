@@ -201,6 +201,25 @@ pub(crate) const TABLES: [TablePrivileges; 13] = [
         auditor: &[],
     },
     TablePrivileges {
+        table: "untrusted_credentials",
+        service: &[
+            Select(All),
+            Insert,
+            Update(&[
+                "sealed_secret",
+                "key_id",
+                "comment",
+                "is_active",
+                "valid_from",
+                "valid_to",
+                "version",
+            ]),
+            Delete,
+        ],
+        // `doctor` counts the rows of each key. The auditor reads neither owners nor secrets.
+        auditor: &[Select(Only(&["key_id"]))],
+    },
+    TablePrivileges {
         table: "users",
         service: &[
             Select(All),
@@ -249,5 +268,10 @@ mod tests {
                 assert!(may("INSERT") && !may("UPDATE") && !may("DELETE"));
             }
         }
+    }
+    #[test]
+    fn the_auditor_reads_neither_the_owners_nor_the_secrets_of_untrusted_credentials() {
+        let table = TABLES.iter().find(|table| table.table == "untrusted_credentials").unwrap();
+        assert_eq!(table.auditor, [Select(Only(&["key_id"]))]);
     }
 }

@@ -128,8 +128,8 @@ pub(crate) async fn rename(
     if done.rows_affected() == 0 { Err(UserTakenError::LoginNameTaken) } else { Ok(()) }
 }
 
-/// Replaces a user with a tombstone: frees the names, and deletes credentials, tickets and
-/// attempts.
+/// Replaces a user with a tombstone: frees the names, and deletes credentials, untrusted
+/// credentials, tickets and attempts.
 pub(crate) async fn tombstone(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -154,6 +154,7 @@ pub(crate) async fn tombstone(
              WHERE i.credential_type = s.credential_type AND i.digest = s.identifier_digest
                AND i.user_id = $1
          ),
+         untrusted AS (DELETE FROM untrusted_credentials WHERE user_id = $1),
          attempts AS (
              DELETE FROM authentication_attempts WHERE user_id = $1 RETURNING 1
          ),

@@ -77,6 +77,8 @@ async fn state_without_audit(app: &TestApp) -> String {
         (SELECT json_agg(n ORDER BY canonical_name) FROM login_names n),
         (SELECT json_agg(c ORDER BY user_id, credential_type) FROM
             (SELECT user_id, credential_type, sealed_hash, version FROM credentials) c),
+        (SELECT json_agg(v ORDER BY version) FROM
+            (SELECT version, sealed_secret FROM untrusted_credentials) v),
         (SELECT json_agg(i ORDER BY digest) FROM credential_identifiers i),
         (SELECT json_agg(t ORDER BY digest) FROM (SELECT user_id, digest, kind FROM tickets) t),
         (SELECT json_agg(a) FROM authentication_attempts a WHERE user_id = 278)
@@ -146,6 +148,11 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
             json!({"UserId": 278, "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-2"}}),
         ),
         ("DeleteCredential", json!({"UserId": 278, "CredentialType": "ActiveDirectory"})),
+        (
+            "SaveUntrustedCredentials",
+            json!({"Type": "t", "Credentials": {"PublicValue": "p", "SecretValue": "s"}}),
+        ),
+        ("RemoveUntrustedCredentials", json!({"Type": "t", "PublicValue": "p"})),
         ("SetPassword", password_change.clone()),
         ("SetGeneratedPassword", password_change),
         ("SaveUser", json!({"AssociateId": 278, "Name": "another"})),

@@ -15,7 +15,17 @@ async fn assert_refused_by(pool: &PgPool, statement: &'static str, constraint: &
     assert_eq!(database.constraint(), Some(constraint), "{statement}: {error}");
 }
 
-const CASES: [(&str, &str); 94] = [
+/// Inserts an untrusted credential of a user: type, public value, secret, key, comment, the start
+/// and the end of its validity, and version.
+macro_rules! untrusted {
+    ($($value:literal),+) => {
+        concat!("INSERT INTO untrusted_credentials (user_id, credential_type, public_value, \
+                 sealed_secret, key_id, comment, valid_from, valid_to, version, is_active) \
+                 SELECT ", $($value, ", ",)+ "true FROM generate_series(1, 2)")
+    };
+}
+
+const CASES: [(&str, &str); 103] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -256,6 +266,132 @@ const CASES: [(&str, &str); 94] = [
         "address_failures_failures_check",
         "INSERT INTO address_failures VALUES (sha256('x'), 278, -1, now())",
     ),
+    (
+        "untrusted_credentials_pkey",
+        untrusted!(
+            "278",
+            "'t'",
+            "'p'",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_user_id_fkey",
+        untrusted!(
+            "4711",
+            "'t'",
+            "generate_series::text",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_credential_type_check",
+        untrusted!(
+            "278",
+            "''",
+            "'p'",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_public_value_check",
+        untrusted!(
+            "278",
+            "'t'",
+            "repeat('x', 239)",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_sealed_secret_check",
+        untrusted!(
+            "278",
+            "'t'",
+            "'p'",
+            "'short'",
+            "'k'",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_key_id_check",
+        untrusted!(
+            "278",
+            "'t'",
+            "'p'",
+            "decode(repeat('00', 325), 'hex')",
+            "''",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_comment_check",
+        untrusted!(
+            "278",
+            "'t'",
+            "'p'",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "repeat('x', 256)",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_valid_to_check",
+        untrusted!(
+            "278",
+            "'t'",
+            "'p'",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "''",
+            "now()",
+            "now()",
+            "1"
+        ),
+    ),
+    (
+        "untrusted_credentials_version_check",
+        untrusted!(
+            "278",
+            "'t'",
+            "'p'",
+            "decode(repeat('00', 325), 'hex')",
+            "'k'",
+            "''",
+            "NULL::timestamptz",
+            "NULL::timestamptz",
+            "0"
+        ),
+    ),
     ("keys_pkey", "INSERT INTO keys SELECT 'x', sha256('x'), now() FROM generate_series(1, 2)"),
     ("keys_key_id_check", "INSERT INTO keys VALUES ('', sha256('x'), now())"),
     ("keys_check_mac_check", "INSERT INTO keys VALUES ('x', 'x', now())"),
@@ -331,6 +467,10 @@ const ORPHANS: &str = "
             ON i.credential_type = c.credential_type AND i.digest = c.identifier_digest
            AND i.user_id = c.user_id
         WHERE c.identifier_digest IS NOT NULL AND i.user_id IS NULL
+        UNION ALL
+        SELECT 'untrusted credentials of a deleted user', count(*)
+        FROM untrusted_credentials v LEFT JOIN users u USING (user_id)
+        WHERE u.user_id IS NULL OR u.deleted_at IS NOT NULL
         UNION ALL
         SELECT 'failures of an address that differ from their copy', count(*)
         FROM (SELECT * FROM known_addresses WHERE failures > 0) k

@@ -31,6 +31,7 @@ const TABLES: [&str; 10] = [
     "authentication_attempts",
     "known_addresses",
     "address_failures",
+    "untrusted_credentials",
 ];
 
 const IDENTIFIER: (&str, &str) = ("ActiveDirectory", "S-1-5-7");
@@ -149,6 +150,9 @@ async fn a_dump_of_this_version_has_rows_of_every_table(pool: PgPool) {
         "Role": {"Id": 3},
     });
     app.post("/api/v1/Agents/User/SaveUser", &administrator, &kept).await.assert_status(200);
+    let untrusted = json!({"Type": "t", "Credentials": {"PublicValue": "p", "SecretValue": "s"}});
+    let path = "/api/v1/Agents/User/SaveUntrustedCredentials";
+    app.post(path, &app.plain(), &untrusted).await.assert_status(204);
     app.ticket(&app.plain()).await;
     app.session(PLAIN.1).await;
     app.command(&["user", "add", "dora"], "dora-password").assert_success();

@@ -5,7 +5,7 @@ use crate::{
     domain::{InvalidField, Reason},
     service::{
         StorageError,
-        errors::{ChangeUserError, SaveCredentialError},
+        errors::{ChangeUserError, SaveCredentialError, UntrustedError},
     },
 };
 
@@ -13,6 +13,9 @@ use crate::{
 pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, ChangeUserError> {
     match error {
         ChangeUserError::Invalid(problem) => Ok(with_line_names(problem)),
+        ChangeUserError::Untrusted(UntrustedError::Invalid(problem)) => {
+            Ok(InvalidField::new("untrusted_credentials", problem.reason))
+        }
         ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
         ChangeUserError::NickNameTaken => Ok(InvalidField::new("nick_name", Reason::Taken)),
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
@@ -36,6 +39,9 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         | ChangeUserError::Storage(StorageError::Busy(_))
         | ChangeUserError::Credential(
             SaveCredentialError::UnknownUser | SaveCredentialError::Storage(StorageError::Busy(_)),
+        )
+        | ChangeUserError::Untrusted(
+            UntrustedError::UnknownUser | UntrustedError::Storage(StorageError::Busy(_)),
         ) => Ok(InvalidField::new("login_name", Reason::Busy)),
         ChangeUserError::Storage(
             StorageError::Inconsistent { .. }
@@ -46,7 +52,8 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
             StorageError::Inconsistent { .. }
             | StorageError::Constraint(_)
             | StorageError::Refused(_),
-        )) => {
+        ))
+        | ChangeUserError::Untrusted(UntrustedError::Damaged) => {
             tracing::error!(error = &error as &dyn std::error::Error, "import of a line failed");
             Ok(InvalidField::new("line", Reason::Damaged))
         }
@@ -54,6 +61,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         | ChangeUserError::NotExternal
         | ChangeUserError::ProofOutdated
         | ChangeUserError::Credential(_)
+        | ChangeUserError::Untrusted(_)
         | ChangeUserError::Storage(_) => Err(error),
     }
 }

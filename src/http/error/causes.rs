@@ -9,7 +9,7 @@ use crate::domain::{InvalidField, Reason};
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
-    errors::{AttemptError, ChangeUserError, ReadUserError, SaveCredentialError},
+    errors::{AttemptError, ChangeUserError, ReadUserError, SaveCredentialError, UntrustedError},
     sessions::errors::TicketError,
 };
 
@@ -127,7 +127,26 @@ impl From<ChangeUserError> for ApiError {
             ChangeUserError::Invalid(refused) => refused.into(),
             ChangeUserError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
             ChangeUserError::Credential(error) => error.into(),
+            ChangeUserError::Untrusted(error) => error.into(),
             ChangeUserError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<UntrustedError> for ApiError {
+    fn from(error: UntrustedError) -> Self {
+        match error {
+            UntrustedError::Forbidden => {
+                ErrorKind::Forbidden(MissingRight::UntrustedCredentials).into()
+            }
+            UntrustedError::UnknownUser => ErrorKind::UnknownUser.into(),
+            UntrustedError::Invalid(refused) => refused.into(),
+            UntrustedError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
+            UntrustedError::KeyUnavailable(_) => Self::caused(ErrorKind::KeyUnavailable, error),
+            UntrustedError::Damaged | UntrustedError::Seal(_) => {
+                Self::caused(ErrorKind::Internal, error)
+            }
+            UntrustedError::Storage(error) => error.into(),
         }
     }
 }

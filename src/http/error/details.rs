@@ -94,6 +94,7 @@ text_keys! {
 pub(in crate::http) enum MissingRight {
     SaveCredential,
     AdministerUsers,
+    UntrustedCredentials,
     ReadUser,
     IssueTicket,
     EndTicket,
@@ -107,6 +108,7 @@ text_keys! {
     MissingRight {
         SaveCredential => "forbidden-save-credential",
         AdministerUsers => "forbidden-administer-users",
+        UntrustedCredentials => "forbidden-untrusted-credentials",
         ReadUser => "forbidden-read-user",
         IssueTicket => "forbidden-issue-ticket",
         EndTicket => "forbidden-end-ticket",

@@ -102,6 +102,9 @@ impl ChainState {
             AuditKind::UserAdded
             | AuditKind::UserChanged
             | AuditKind::CredentialUnlocked
+            | AuditKind::UntrustedSaved
+            | AuditKind::UntrustedRead
+            | AuditKind::UntrustedRemoved
             | AuditKind::SessionsEnded
             | AuditKind::TicketIssued
             | AuditKind::TicketEnded

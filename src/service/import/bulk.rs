@@ -89,8 +89,11 @@ impl BulkImport {
             return Err(ChangeUserError::Forbidden);
         }
         let taken = self.find_taken(&imported).await?;
-        let is_new = |(_, user): &(usize, ImportedUser)| !taken.contains(user);
-        let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_new);
+        // `COPY` writes no untrusted credentials.
+        let is_plain = |(_, user): &(usize, ImportedUser)| {
+            !taken.contains(user) && user.members.untrusted_credentials.is_empty()
+        };
+        let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_plain);
         let (mut ready, mut indexes) = (Vec::new(), Vec::new());
         for (index, user) in new {
             match self.make_ready(context, user).await {
@@ -172,7 +175,7 @@ impl BulkImport {
         }
         let mut outcomes = Vec::with_capacity(ready.len());
         for Ready { user, hashed } in ready {
-            let inserted = self.writer.insert(context, &user, &hashed).await;
+            let inserted = self.writer.insert(context, &user, &hashed, &[]).await;
             let outcome = inserted.map(|added| (Imported::Added, added.user.user_id));
             outcomes.push(outcome.map_err(ChangeUserError::from));
         }

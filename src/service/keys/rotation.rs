@@ -1,19 +1,24 @@
-//! Rotates keys: reseals credentials under the writing key, and retires keys.
+//! Rotates keys: reseals credentials and untrusted credentials under the writing key, and retires
+//! keys.
 
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{stored_credential::StoredCredential, user::UserId},
+    domain::{
+        stored_credential::StoredCredential, untrusted_credential::StoredUntrusted, user::UserId,
+    },
     security::{
         identifier::identifier_digest,
         keyring::KeyState,
         keyring_handle::KeyringHandle,
         sealing::{Binding, SealError, seal},
+        untrusted_sealing::{UntrustedBinding, seal_untrusted},
     },
-    service::unsealing::unseal,
+    service::unsealing::{unseal, unseal_untrusted},
     storage::{
         Database, StorageError, credentials,
         keys::{self, Resealed},
+        untrusted_credentials::{self, UntrustedKey},
     },
 };
 
@@ -42,10 +47,12 @@ pub(crate) enum ResealError {
     Storage(#[from] StorageError),
 }
 
-/// The progress of a pass over all credentials.
+/// The progress of a pass over all credentials, and then over all untrusted ones.
 #[derive(Debug, Default)]
 pub(crate) struct ResealPass {
     after: (i32, String),
+    /// The last untrusted credential that was read; `None` while credentials are left.
+    after_untrusted: Option<UntrustedKey>,
     /// The number of rows that were read.
     pub(crate) seen: u64,
     /// The number of rows that were resealed.
@@ -61,7 +68,7 @@ pub(crate) struct KeyRotation {
 }
 
 impl KeyRotation {
-    /// The number of credentials that are not sealed under the writing key.
+    /// The number of rows that are not sealed under the writing key.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -77,6 +84,16 @@ impl KeyRotation {
     /// # Errors
     /// See [`ResealError`].
     pub(crate) async fn reseal_next(&self, pass: &mut ResealPass) -> Result<bool, ResealError> {
+        if pass.after_untrusted.is_none() && !self.reseal_credentials(pass).await? {
+            pass.after_untrusted = Some(UntrustedKey::default());
+        }
+        match pass.after_untrusted.take() {
+            None => Ok(true),
+            Some(after) => self.reseal_untrusted(pass, after).await,
+        }
+    }
+
+    async fn reseal_credentials(&self, pass: &mut ResealPass) -> Result<bool, ResealError> {
         let keyring = self.keyring.current();
         let writing = keyring.writing();
         let mut connection = self.database.connection().await?;
@@ -98,6 +115,33 @@ impl KeyRotation {
         pass.resealed += keys::reseal(&mut connection, writing.id(), &resealed).await?;
         connection.release();
         Ok(true)
+    }
+
+    async fn reseal_untrusted(
+        &self,
+        pass: &mut ResealPass,
+        after: UntrustedKey,
+    ) -> Result<bool, ResealError> {
+        let keyring = self.keyring.current();
+        let key = keyring.writing();
+        let mut connection = self.database.connection().await?;
+        let rows =
+            untrusted_credentials::list_not_sealed_under(&mut connection, key.id(), &after, BATCH)
+                .await?;
+        for row in &rows {
+            pass.seen += 1;
+            let Ok(Some(secret)) = unseal_untrusted(&keyring, row) else {
+                pass.unopened.push((row.user_id, format!("untrusted {}", row.credential_type)));
+                continue;
+            };
+            let sealed = seal_untrusted(key, UntrustedBinding::of(row), &secret)?;
+            let is_resealed =
+                untrusted_credentials::reseal(&mut connection, row, key.id(), &sealed).await?;
+            pass.resealed += u64::from(is_resealed);
+        }
+        connection.release();
+        pass.after_untrusted = Some(rows.last().map_or(after, key_of));
+        Ok(!rows.is_empty())
     }
 
     /// The credential under the writing key; `None`, with an alarm, when it cannot be unsealed.
@@ -138,4 +182,8 @@ impl KeyRotation {
         }
         Ok(keys::retire(&mut connection, key_id, now).await?)
     }
+}
+
+fn key_of(row: &StoredUntrusted) -> UntrustedKey {
+    (row.user_id.as_i32(), row.credential_type.clone(), row.public_value.clone())
 }

@@ -28,6 +28,7 @@ use crate::{
     service::{
         credentials::{hasher::CredentialHasher, password_checker::PasswordChecker},
         errors::{AddUserError, ChangeUserError, SaveCredentialError},
+        untrusted_credentials::untrusted::UntrustedCredentials,
         user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_user},
     },
     storage::{self, Database, audit_events, credentials, nick_names, user_writes, users},
@@ -42,6 +43,7 @@ pub(crate) struct Users {
     pub(crate) passwords: Arc<PasswordChecker>,
     pub(crate) writer: Arc<UserWriter>,
     pub(crate) transactions: Arc<UserTransactions>,
+    pub(crate) untrusted: Arc<UntrustedCredentials>,
 }
 
 impl Users {
@@ -59,7 +61,7 @@ impl Users {
         let login_name = user.login_name.as_str();
         let hashed = self.hasher.hash(context, login_name, first).await;
         let hashed = hashed.map_err(ChangeUserError::from)?;
-        let added = self.writer.insert(context, user, &[hashed]).await?;
+        let added = self.writer.insert(context, user, &[hashed], &[]).await?;
         Ok(added.user.user_id)
     }
 
@@ -201,9 +203,10 @@ impl Users {
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = new_user(user_id, &mut command)?;
         let credentials = std::mem::take(&mut command.credentials);
+        let untrusted = std::mem::take(&mut command.untrusted_credentials);
         let login_name = user.login_name.as_str();
         let hashed = self.hasher.hash_all(context, user.user_type, login_name, credentials).await?;
-        Ok(self.writer.insert(context, &user, &hashed).await?)
+        Ok(self.writer.insert(context, &user, &hashed, &untrusted).await?)
     }
 
     /// Changes a user.
@@ -232,6 +235,8 @@ impl Users {
         let mut locked = lock_user(&mut transaction, context, user_id).await?;
         self.write_changes(&mut transaction, context, &mut locked, &command).await?;
         self.writer.write_credentials(&mut transaction, context, user_id, &hashed).await?;
+        let untrusted = &command.untrusted_credentials;
+        self.writer.write_untrusted(&mut transaction, context, user_id, untrusted).await?;
         let changed = find_with_credentials(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;
         changed.ok_or(ChangeUserError::UnknownUser)

@@ -10,6 +10,7 @@ use crate::{
         audit::AuditKind,
         change_context::ChangeContext,
         new_user::NewUser,
+        untrusted_credential::SaveUntrusted,
         user::{UserId, may_administer_users},
     },
     security::{
@@ -22,6 +23,7 @@ use crate::{
             writer::{CredentialWriter, Save, WritePrecondition},
         },
         errors::{AddUserError, ChangeUserError},
+        untrusted_credentials::writer::UntrustedWriter,
         user_transaction::{AuditedChange, LockedUser, UserTransactions, require_current_actor},
     },
     storage::{
@@ -36,10 +38,11 @@ pub(crate) struct UserWriter {
     pub(crate) keyring: KeyringHandle,
     pub(crate) transactions: Arc<UserTransactions>,
     pub(crate) credentials: Arc<CredentialWriter>,
+    pub(crate) untrusted: Arc<UntrustedWriter>,
 }
 
 impl UserWriter {
-    /// Adds a user with hashed credentials, in one transaction.
+    /// Adds a user with hashed and with untrusted credentials, in one transaction.
     ///
     /// # Errors
     /// See [`AddUserError`].
@@ -48,6 +51,7 @@ impl UserWriter {
         context: ChangeContext<'_>,
         user: &NewUser,
         credentials: &[HashedCredential],
+        untrusted: &[SaveUntrusted],
     ) -> Result<UserWithCredentials, AddUserError> {
         let user_id = match user.user_id {
             Some(user_id) => user_id,
@@ -58,6 +62,7 @@ impl UserWriter {
         require_current_actor(&mut transaction, context).await?;
         self.write_user(&mut transaction, context, user_id, user).await?;
         self.write_credentials(&mut transaction, context, user_id, credentials).await?;
+        self.write_untrusted(&mut transaction, context, user_id, untrusted).await?;
         let added = find_with_credentials(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;
         added.ok_or(ChangeUserError::UnknownUser.into())
@@ -110,6 +115,21 @@ impl UserWriter {
             self.credentials.write(connection, save).await?;
         }
         Ok(())
+    }
+
+    /// Writes untrusted credentials of a user; the transaction has locked the user and checked the
+    /// actor.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(in crate::service) async fn write_untrusted(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        untrusted: &[SaveUntrusted],
+    ) -> Result<(), ChangeUserError> {
+        Ok(self.untrusted.write_all(connection, context, user_id, untrusted).await?)
     }
 
     /// The next id that neither this service nor an operator has assigned.

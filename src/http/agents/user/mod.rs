@@ -16,6 +16,7 @@ pub(in crate::http) mod routes;
 pub(in crate::http) mod save_credential;
 pub(in crate::http) mod save_user;
 pub(in crate::http) mod set_password;
+pub(in crate::http) mod untrusted_credentials;
 pub(in crate::http) mod user_carrier;
 pub(in crate::http) mod user_names;
 pub(in crate::http) mod validity;

@@ -3,7 +3,7 @@
 use super::{
     change_password, credential_types, default_user, delete_credential, directory, external_users,
     get_access_token, get_user, named_user, resolve_user, retire_user, save_credential, save_user,
-    set_password, user_names, validity,
+    set_password, untrusted_credentials, user_names, validity,
 };
 use crate::http::route::{Route, route_table};
 
@@ -17,6 +17,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         further_users(),
         user_names(),
         external_users(),
+        untrusted(),
     ]
     .into_iter()
     .flatten()
@@ -111,5 +112,18 @@ fn external_users() -> Vec<Route> {
         POST "SetExternalUserInfo" Agent external_users::{change, change_operation};
         POST "DeleteExternalUser" Agent external_users::{delete, delete_operation};
         POST "GenerateNewPasswordForExternalUser" Agent external_users::{generate_password, generate_password_operation} hashing;
+    }
+}
+
+fn untrusted() -> Vec<Route> {
+    route_table! {
+        "/api/v1/Agents/User/";
+        POST "CreateDefaultUntrustedCredentials" Agent untrusted_credentials::{default, default_operation};
+        POST "SaveUntrustedCredentials" Agent untrusted_credentials::{save_own, save_own_operation};
+        POST "SaveUntrustedCredentialsForAssociate" Agent untrusted_credentials::{save, save_operation};
+        POST "GetUntrustedCredentials" Agent untrusted_credentials::{list_own, list_own_operation};
+        POST "GetUntrustedCredentialsForAssociate" Agent untrusted_credentials::{list, list_operation};
+        POST "RemoveUntrustedCredentials" Agent untrusted_credentials::{remove_own, remove_own_operation};
+        POST "RemoveUntrustedCredentialsForAssociate" Agent untrusted_credentials::{remove, remove_operation};
     }
 }

@@ -24,6 +24,8 @@ enum Callers {
     SelfOrAdministrator,
     /// Users who may change their own credentials, on themselves; administrators on every user.
     CredentialOwner,
+    /// Users who may change their own credentials, on themselves; the call names no user.
+    Owner,
     /// Every authenticated user, on every user.
     AnyUser,
 }
@@ -43,7 +45,7 @@ fn empty_request(_: i32, _: &str) -> (String, Value) {
 }
 
 /// Every call of the agent. Other tests cover the content of its answers.
-const CALLS: [(&str, Callers, Request); 48] = [
+const CALLS: [(&str, Callers, Request); 55] = [
     ("SaveCredential", Callers::CredentialOwner, |id, name| {
         (String::new(), json!({"UserId": id, "Credential": {"Value": password_of(name)}}))
     }),
@@ -164,6 +166,27 @@ const CALLS: [(&str, Callers, Request); 48] = [
     ("DeleteUserFromName", Callers::Administrators, |_, _| {
         (String::new(), json!({"UserName": "nobody"}))
     }),
+    ("CreateDefaultUntrustedCredentials", Callers::AnyUser, empty_request),
+    ("SaveUntrustedCredentials", Callers::Owner, |_, _| {
+        (
+            String::new(),
+            json!({"Type": "t", "Credentials": {"PublicValue": "p", "SecretValue": "s"}}),
+        )
+    }),
+    ("SaveUntrustedCredentialsForAssociate", Callers::CredentialOwner, |id, _| {
+        let credentials = json!({"PublicValue": "p", "SecretValue": "s"});
+        (String::new(), json!({"AssociateId": id, "Type": "t", "Credentials": credentials}))
+    }),
+    ("GetUntrustedCredentials", Callers::Owner, |_, _| (String::new(), json!({"Type": "t"}))),
+    ("GetUntrustedCredentialsForAssociate", Callers::CredentialOwner, |id, _| {
+        (String::new(), json!({"AssociateId": id, "Type": "t"}))
+    }),
+    ("RemoveUntrustedCredentials", Callers::Owner, |_, _| {
+        (String::new(), json!({"Type": "t", "PublicValue": "p"}))
+    }),
+    ("RemoveUntrustedCredentialsForAssociate", Callers::CredentialOwner, |id, _| {
+        (String::new(), json!({"AssociateId": id, "Type": "t", "PublicValue": "p"}))
+    }),
     ("DeleteUser", Callers::Administrators, |_, _| ("?userId=4711".to_owned(), Value::Null)),
     // These calls are refused after the check of the right: the name is taken, and the users are
     // not external.
@@ -234,6 +257,7 @@ async fn each_call_allows_only_its_callers(pool: PgPool) {
                     Callers::Administrators => is_administrator,
                     Callers::SelfOrAdministrator => is_administrator || is_self,
                     Callers::CredentialOwner => is_administrator || (is_self && can_change_own),
+                    Callers::Owner => can_change_own,
                 };
                 let answer = call(&app, name, caller.1, target, request).await;
                 if is_allowed {
@@ -269,10 +293,12 @@ async fn a_missing_right_is_refused_before_the_user_is_looked_up(pool: PgPool) {
         let mut answers = Vec::new();
         for target in [(OTHER.0, OTHER.1), (1, "anna")] {
             let answer = call(&app, name, PLAIN.1, target, request).await;
-            if allowed != Callers::AnyUser && name != "ChangeOwnPassword" {
+            let names_user = allowed != Callers::Owner && name != "ChangeOwnPassword";
+            if allowed != Callers::AnyUser && names_user {
                 answer.assert_forbidden();
             }
-            if allowed != Callers::AnyUser || uniform_calls.contains(&name) {
+            let is_refused = !matches!(allowed, Callers::AnyUser | Callers::Owner);
+            if is_refused || uniform_calls.contains(&name) {
                 let mut body = answer.json();
                 if let Value::Object(members) = &mut body {
                     members.remove("RequestId");

@@ -14,6 +14,7 @@ mod refusals;
 mod rights;
 mod save_credential;
 mod save_credential_refusals;
+mod untrusted_credentials;
 mod users;
 mod validity;
 mod vendor_ids;

@@ -16,6 +16,7 @@ fn refused_requests() -> Vec<RefusedRequest> {
         other_invalid_requests(),
         invalid_further_requests(),
         invalid_resolutions(),
+        invalid_untrusted_credentials(),
     ]
     .concat()
 }
@@ -45,6 +46,17 @@ fn invalid_ids() -> Vec<RefusedRequest> {
         ),
         ("SetExternalUserInfo", "AssociateId", json!({})),
         ("DeleteExternalUser", "AssociateId", json!({})),
+        (
+            "SaveUntrustedCredentialsForAssociate",
+            "AssociateId",
+            json!({"Type": "t", "Credentials": {"PublicValue": "p", "SecretValue": "s"}}),
+        ),
+        ("GetUntrustedCredentialsForAssociate", "AssociateId", json!({"Type": "t"})),
+        (
+            "RemoveUntrustedCredentialsForAssociate",
+            "AssociateId",
+            json!({"Type": "t", "PublicValue": "p"}),
+        ),
     ] {
         for id in &ids {
             let mut body = rest.clone();
@@ -162,6 +174,69 @@ fn invalid_external_users() -> Vec<RefusedRequest> {
     ] {
         let field = "ExternalUserInfoModification";
         table.push(("SetExternalUserInfo", change(flags, &json!({})), field));
+    }
+    table
+}
+
+fn invalid_untrusted_credentials() -> Vec<RefusedRequest> {
+    let credentials = json!({"PublicValue": "p", "SecretValue": "s"});
+    let save = "SaveUntrustedCredentials";
+    let mut table = vec![
+        (save, json!({"Type": "t"}), "Credentials"),
+        (save, json!({"Type": "t", "Credentials": []}), "Credentials"),
+        (save, json!({"Type": "t", "Credentials": {}}), "Credentials.PublicValue"),
+        (
+            save,
+            json!({"Type": "t", "Credentials": {"PublicValue": "new"}}),
+            "Credentials.SecretValue",
+        ),
+        (
+            save,
+            json!({"Type": "t", "Credentials": {"PublicValue": "new", "SecretValue": ""}}),
+            "Credentials.SecretValue",
+        ),
+    ];
+    let long = |length: usize| json!("marker".repeat(50)[..=length].to_owned());
+    for (member, value) in [
+        ("PublicValue", long(238)),
+        ("PublicValue", json!("marker\u{0}")),
+        ("SecretValue", long(70)),
+        ("SecretValue", json!("marker\n")),
+        ("SecretValue", json!({"x": "marker"})),
+        ("Comment", long(255)),
+        ("Comment", json!("marker\u{1b}")),
+        ("IsActive", json!("marker")),
+        ("ValidFrom", json!("marker")),
+        ("ValidFrom", json!("2026-02-30T00:00:00Z")),
+        ("ValidFrom", json!("2026-01-02")),
+        ("ValidFrom", json!("0000-01-01T00:00:00Z")),
+        ("ValidTo", json!("2026-01-02T03:04:05+25:00")),
+    ] {
+        let mut body = json!({"Type": "t", "Credentials": credentials});
+        body["Credentials"][member] = value;
+        let path: &'static str = match member {
+            "PublicValue" => "Credentials.PublicValue",
+            "SecretValue" => "Credentials.SecretValue",
+            "Comment" => "Credentials.Comment",
+            "IsActive" => "Credentials.IsActive",
+            "ValidFrom" => "Credentials.ValidFrom",
+            _ => "Credentials.ValidTo",
+        };
+        table.push((save, body, path));
+    }
+    let mut reversed = json!({"Type": "t", "Credentials": credentials});
+    reversed["Credentials"]["ValidFrom"] = json!("2026-01-02T03:04:05Z");
+    reversed["Credentials"]["ValidTo"] = json!("2026-01-02T03:04:05Z");
+    table.push((save, reversed, "Credentials.ValidTo"));
+    for kind in [json!(null), json!(""), json!("marker\u{0}"), json!(7.5), long(254)] {
+        let named = json!({"Type": kind, "Credentials": credentials, "PublicValue": "p"});
+        for call in [save, "GetUntrustedCredentials", "RemoveUntrustedCredentials"] {
+            table.push((call, named.clone(), "Type"));
+        }
+    }
+    for public_value in [json!(null), json!(""), json!("marker\u{0}"), long(238)] {
+        let body = json!({"Type": "t", "PublicValue": public_value});
+        table.push(("RemoveUntrustedCredentials", body, "PublicValue"));
     }
     table
 }
@@ -366,6 +441,15 @@ async fn an_unknown_user_is_404_for_an_administrator(pool: PgPool) {
         ("SetExternalUserInfo", json!({"AssociateId": 4711})),
         ("DeleteExternalUser", json!({"AssociateId": 4711})),
         ("GenerateNewPasswordForExternalUser", json!({"AssociateName": "no"})),
+        (
+            "SaveUntrustedCredentialsForAssociate",
+            json!({"AssociateId": 4711, "Type": "t",
+                   "Credentials": {"PublicValue": "p", "SecretValue": "s"}}),
+        ),
+        (
+            "RemoveUntrustedCredentialsForAssociate",
+            json!({"AssociateId": 4711, "Type": "t", "PublicValue": "p"}),
+        ),
         ("SaveUser", json!({"AssociateId": 4711, "Name": "n"})),
         ("ValidateUser", json!({"User": {"AssociateId": 4711, "Name": "n"}})),
         ("SaveUserFromName", json!({"UserName": "no", "User": {"Name": "n"}})),

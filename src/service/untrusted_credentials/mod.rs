@@ -1,0 +1,4 @@
+//! Untrusted credentials: secrets that users keep for other systems.
+
+pub(crate) mod untrusted;
+pub(crate) mod writer;

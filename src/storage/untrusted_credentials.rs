@@ -1,0 +1,233 @@
+//! Reads and writes untrusted credentials. No statement of a login reads this table.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::error::StorageError;
+use crate::domain::{
+    untrusted_credential::{StoredUntrusted, UntrustedDetails},
+    user::UserId,
+    validity::Validity,
+};
+
+const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "untrusted_credentials" };
+
+struct UntrustedRow {
+    user_id: i32,
+    credential_type: String,
+    public_value: String,
+    sealed_secret: Vec<u8>,
+    key_id: String,
+    comment: String,
+    is_active: bool,
+    valid_from: Option<OffsetDateTime>,
+    valid_to: Option<OffsetDateTime>,
+    version: i64,
+}
+
+impl TryFrom<UntrustedRow> for StoredUntrusted {
+    type Error = StorageError;
+
+    fn try_from(row: UntrustedRow) -> Result<Self, StorageError> {
+        let validity = Validity::parse("", row.valid_from, row.valid_to);
+        let details = validity.and_then(|validity| {
+            UntrustedDetails::parse("", Some(row.comment), row.is_active, validity)
+        });
+        Ok(Self {
+            user_id: UserId::try_from(row.user_id).map_err(|_| INCONSISTENT)?,
+            credential_type: row.credential_type,
+            public_value: row.public_value,
+            details: details.map_err(|_| INCONSISTENT)?,
+            sealed_secret: row.sealed_secret,
+            key_id: row.key_id,
+            version: row.version,
+        })
+    }
+}
+
+fn all(rows: Vec<UntrustedRow>) -> Result<Vec<StoredUntrusted>, StorageError> {
+    rows.into_iter().map(StoredUntrusted::try_from).collect()
+}
+
+/// Lists the user's credentials of a type, by public value.
+#[tracing::instrument(name = "db.untrusted_credentials.list_by_type", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn list_by_type(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    credential_type: &str,
+) -> Result<Vec<StoredUntrusted>, StorageError> {
+    let rows = sqlx::query_as!(
+        UntrustedRow,
+        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
+                valid_from, valid_to, version
+         FROM untrusted_credentials WHERE user_id = $1 AND credential_type = $2
+         ORDER BY public_value",
+        user_id.as_i32(),
+        credential_type,
+    )
+    .fetch_all(connection)
+    .await?;
+    all(rows)
+}
+
+/// Lists the credentials of several users, by user, type and public value.
+pub(crate) async fn list_by_users(
+    connection: &mut PgConnection,
+    user_ids: &[UserId],
+) -> Result<Vec<StoredUntrusted>, StorageError> {
+    let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
+    let rows = sqlx::query_as!(
+        UntrustedRow,
+        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
+                valid_from, valid_to, version
+         FROM untrusted_credentials WHERE user_id = ANY($1)
+         ORDER BY user_id, credential_type, public_value",
+        &user_ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    all(rows)
+}
+
+/// Finds one credential.
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    credential_type: &str,
+    public_value: &str,
+) -> Result<Option<StoredUntrusted>, StorageError> {
+    sqlx::query_as!(
+        UntrustedRow,
+        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
+                valid_from, valid_to, version
+         FROM untrusted_credentials
+         WHERE user_id = $1 AND credential_type = $2 AND public_value = $3",
+        user_id.as_i32(),
+        credential_type,
+        public_value,
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(StoredUntrusted::try_from)
+    .transpose()
+}
+
+/// Counts the user's credentials of all types.
+pub(crate) async fn count(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<usize, StorageError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM untrusted_credentials WHERE user_id = $1"#,
+        user_id.as_i32(),
+    )
+    .fetch_one(connection)
+    .await?;
+    usize::try_from(count).map_err(|_| INCONSISTENT)
+}
+
+/// Inserts a credential, or replaces the one with the same user, type and public value. The
+/// transaction has locked the user's row.
+#[tracing::instrument(name = "db.untrusted_credentials.upsert", skip_all, fields(user.id = %row.user_id))]
+pub(crate) async fn upsert(
+    connection: &mut PgConnection,
+    row: &StoredUntrusted,
+) -> Result<(), StorageError> {
+    let StoredUntrusted { details, .. } = row;
+    sqlx::query!(
+        "INSERT INTO untrusted_credentials (user_id, credential_type, public_value, sealed_secret,
+             key_id, comment, is_active, valid_from, valid_to, version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (user_id, credential_type, public_value) DO UPDATE
+         SET sealed_secret = excluded.sealed_secret, key_id = excluded.key_id,
+             comment = excluded.comment, is_active = excluded.is_active,
+             valid_from = excluded.valid_from, valid_to = excluded.valid_to,
+             version = excluded.version",
+        row.user_id.as_i32(),
+        row.credential_type,
+        row.public_value,
+        row.sealed_secret,
+        row.key_id,
+        details.comment(),
+        details.is_active,
+        details.validity.from(),
+        details.validity.to(),
+        row.version,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a credential; false when there is none.
+#[tracing::instrument(name = "db.untrusted_credentials.delete", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    credential_type: &str,
+    public_value: &str,
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM untrusted_credentials
+         WHERE user_id = $1 AND credential_type = $2 AND public_value = $3",
+        user_id.as_i32(),
+        credential_type,
+        public_value,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The key of a row: user, type and public value.
+pub(crate) type UntrustedKey = (i32, String, String);
+
+/// Lists up to `limit` credentials after a key that are not sealed under this key of the keyring.
+pub(crate) async fn list_not_sealed_under(
+    connection: &mut PgConnection,
+    key_id: &str,
+    after: &UntrustedKey,
+    limit: i64,
+) -> Result<Vec<StoredUntrusted>, StorageError> {
+    let (user_id, credential_type, public_value) = after;
+    let rows = sqlx::query_as!(
+        UntrustedRow,
+        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
+                valid_from, valid_to, version
+         FROM untrusted_credentials
+         WHERE (user_id, credential_type, public_value) > ($1, $2, $3) AND key_id <> $4
+         ORDER BY user_id, credential_type, public_value LIMIT $5",
+        user_id,
+        credential_type,
+        public_value,
+        key_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    all(rows)
+}
+
+/// Replaces the secret of a credential by one that was sealed under another key; false when the row
+/// was saved or removed since it was read.
+#[tracing::instrument(name = "db.untrusted_credentials.reseal", skip_all)]
+pub(crate) async fn reseal(
+    connection: &mut PgConnection,
+    former: &StoredUntrusted,
+    key_id: &str,
+    sealed_secret: &[u8],
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "UPDATE untrusted_credentials SET sealed_secret = $5, key_id = $6
+         WHERE user_id = $1 AND credential_type = $2 AND public_value = $3 AND sealed_secret = $4",
+        former.user_id.as_i32(),
+        former.credential_type,
+        former.public_value,
+        former.sealed_secret,
+        sealed_secret,
+        key_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
