@@ -23,18 +23,22 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    domain::{credential::CredentialSummary, user::UserId},
+    domain::{credential::CredentialSummary, untrusted_credential::StoredUntrusted, user::UserId},
     security::archive::ArchiveWriter,
     service::{
-        import::export::{Export, OpenedSecret},
+        import::export::{Export, ExportedUntrusted, OpenedSecret, WholePage},
         users::directory::UserWithCredentials,
     },
 };
 
+/// The untrusted credentials on one line of an archive. With the longest texts they stay below the
+/// longest line of an import.
+const UNTRUSTED_PER_LINE: usize = 16;
+
 /// The arguments of `export`.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Also export hashes and identifiers, to this new file, encrypted with a passphrase from
+    /// Also export hashes, identifiers and untrusted credentials, to this new file, encrypted with a passphrase from
     /// standard input or a prompt.
     #[arg(long, value_name = "FILE")]
     whole: Option<PathBuf>,
@@ -106,8 +110,8 @@ async fn write_all(
         if stop.is_requested() {
             return Err(Failure::new("stopped; no file was written, run the command again"));
         }
-        let (page, secrets) = export.list_whole_after(after).await?;
-        let Some(last) = page.last() else { break };
+        let WholePage { users, secrets, untrusted } = export.list_whole_after(after).await?;
+        let Some(last) = users.last() else { break };
         after = Some(last.user.user_id);
         let opened: HashMap<(UserId, &str), &OpenedSecret> = secrets
             .iter()
@@ -115,7 +119,7 @@ async fn write_all(
                 Some(((entry.user_id, entry.credential_type.as_str()), entry.secret.as_ref()?))
             })
             .collect();
-        for user in &page {
+        for user in &users {
             let secret_of = |summary: &CredentialSummary| {
                 opened.get(&(summary.user_id, summary.credential_type.as_str())).copied()
             };
@@ -127,14 +131,53 @@ async fn write_all(
                      keyring contains its key"
                 ));
             }
-            let text = Zeroizing::new(line(user, secret_of).to_string());
-            archive.write_all(text.as_bytes())?;
-            archive.write_all(b"\n")?;
+            write_line(&mut archive, &line(user, secret_of))?;
+            let of_user = untrusted.iter().filter(|found| found.row.user_id == user.user.user_id);
+            let of_user: Vec<_> = of_user.collect();
+            for found in of_user.iter().filter(|found| found.secret.is_none()) {
+                failed += 1;
+                let StoredUntrusted { user_id, credential_type, .. } = &found.row;
+                output::print_status(format_args!(
+                    "untrusted {credential_type} of user {user_id} cannot be unsealed; check that \
+                     the keyring contains its key"
+                ));
+            }
+            for chunk in of_user.chunks(UNTRUSTED_PER_LINE) {
+                write_line(&mut archive, &untrusted_line(user, chunk))?;
+            }
             count += 1;
         }
     }
     archive.finish()?.sync_all()?;
     Ok((count, failed))
+}
+
+fn write_line(archive: &mut ArchiveWriter<File>, line: &Value) -> std::io::Result<()> {
+    let text = Zeroizing::new(line.to_string());
+    archive.write_all(text.as_bytes())?;
+    archive.write_all(b"\n")
+}
+
+/// A line with untrusted credentials only, which adds them to the user of an earlier line.
+fn untrusted_line(exported: &UserWithCredentials, untrusted: &[&ExportedUntrusted]) -> Value {
+    let optional = |time: Option<OffsetDateTime>| time.map_or(Value::Null, timestamp);
+    let credential = |found: &&ExportedUntrusted| {
+        let (row, secret) = (&found.row, found.secret.as_ref()?);
+        Some(json!({
+            "type": row.credential_type,
+            "public_value": row.public_value,
+            "secret": secret.secret().expose_secret(),
+            "comment": row.details.comment(),
+            "active": row.details.is_active,
+            "valid_from": optional(row.details.validity.from()),
+            "valid_to": optional(row.details.validity.to()),
+        }))
+    };
+    json!({
+        "id": exported.user.user_id.as_i32(),
+        "login_name": exported.user.login_name,
+        "untrusted_credentials": untrusted.iter().filter_map(credential).collect::<Vec<_>>(),
+    })
 }
 
 fn line<'secret>(

@@ -343,11 +343,45 @@ async fn keep_external_users(recorder: &mut RecordingClient, administrator: &Cre
     }
 }
 
+/// Saves a secret for another system in each format, and reads it back. These answers contain the
+/// secret, so they are not kept.
+async fn return_untrusted_credentials(recorder: &mut RecordingClient, owner: &Credentials) {
+    let secret = recorder.secret();
+    let escaped = secret.replace('&', "&amp;");
+    let encoded = secret.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+    let json = json!({"Type": "imap", "Credentials": {"PublicValue": "v", "SecretValue": secret}});
+    let xml = format!(
+        "<R><Type>imap</Type><Credentials><PublicValue>v</PublicValue>\
+         <SecretValue>{escaped}</SecretValue></Credentials></R>"
+    );
+    let form = format!("Type=imap&Credentials[PublicValue]=v&Credentials[SecretValue]={encoded}");
+    for (content_type, body) in [
+        ("application/json", json.to_string()),
+        ("application/xml", xml),
+        ("application/x-www-form-urlencoded", form),
+    ] {
+        let path = "/api/v1/Agents/User/SaveUntrustedCredentials";
+        let request = owner.apply_to(recorder.post(path, content_type)).body(body);
+        assert_eq!(recorder.send(request).await.0, 204, "{content_type}");
+        for (accept, expected) in [("application/json", &secret), ("text/xml", &escaped)] {
+            let path = "/api/v1/Agents/User/GetUntrustedCredentials";
+            let request = owner.apply_to(recorder.post(path, "application/json"));
+            let request = request.header("Accept", accept).body(r#"{"Type": "imap"}"#);
+            let answer = request.send().await.unwrap().text().await.unwrap();
+            assert!(answer.contains(expected.as_str()), "{content_type}, {accept}: {answer}");
+        }
+    }
+}
+
 /// Runs every command that takes or prints a secret; returns the outputs.
 fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<String> {
     let file = |name: &str| installation.folder.path().join(name).to_str().unwrap().to_owned();
     let passphrase = secret(number);
-    let line = json!({"login_name": "imported", "credentials": [{"value": secret(number)}]});
+    let untrusted = json!({"type": "imap", "public_value": "v", "secret": secret(number)});
+    let line = json!({
+        "login_name": "imported", "credentials": [{"value": secret(number)}],
+        "untrusted_credentials": [untrusted],
+    });
     fs::write(file("users.jsonl"), line.to_string()).unwrap();
     let (first, second) = (secret(number), secret(number));
     let table = format!("username,password,id\ntable,\"{first}\",\nwrong,\"{second}\",x\n");
@@ -460,6 +494,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let mut recorder = RecordingClient { client: client.clone(), url, number, answers: Vec::new() };
     log_in_in_every_format(&mut recorder, &administrator).await;
     keep_external_users(&mut recorder, &administrator).await;
+    return_untrusted_credentials(&mut recorder, &administrator).await;
     call_every_route(&mut recorder, &administrator).await;
     let metrics = client.get(format!("http://{port}/metrics")).send().await.unwrap();
     assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());

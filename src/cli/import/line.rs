@@ -10,6 +10,9 @@ use crate::{
         credential_type::CredentialTypes,
         save_credential::UncheckedCredential,
         save_user::UncheckedSaveUser,
+        untrusted_credential::{
+            PublicValue, SaveUntrusted, UntrustedDetails, UntrustedSecret, UntrustedType,
+        },
         user::{LoginName, UserId, UserType},
         validity::Validity,
     },
@@ -37,6 +40,8 @@ struct Line {
     nick_name: Option<String>,
     #[serde(default)]
     credentials: Vec<LineCredential>,
+    #[serde(default)]
+    untrusted_credentials: Vec<LineUntrusted>,
 }
 
 /// A credential. It is ignored if it has neither a value nor a hash, as in an export without
@@ -50,6 +55,20 @@ struct LineCredential {
     /// A hash made by another system, instead of the value.
     hash: Option<SecretString>,
     display_value: Option<String>,
+    valid_from: Option<String>,
+    valid_to: Option<String>,
+}
+
+/// An untrusted credential.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineUntrusted {
+    #[serde(rename = "type")]
+    type_name: Option<String>,
+    public_value: Option<String>,
+    secret: Option<SecretString>,
+    comment: Option<String>,
+    active: Option<bool>,
     valid_from: Option<String>,
     valid_to: Option<String>,
 }
@@ -77,7 +96,10 @@ pub(super) fn parse(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser
             .collect::<Result<_, _>>()?,
         ..UncheckedSaveUser::default()
     };
-    let members = unchecked.check(types).map_err(first_problem)?;
+    let mut members = unchecked.check(types).map_err(first_problem)?;
+    let untrusted = line.untrusted_credentials.into_iter().enumerate();
+    let untrusted = untrusted.map(|(index, credential)| credential.into_command(index));
+    members.untrusted_credentials = untrusted.collect::<Result<_, _>>()?;
     Ok(ImportedUser {
         login_name: LoginName::require("login_name", Some(&line.login_name))?,
         user_id: line.id.map(|id| UserId::require("id", Some(id))).transpose()?,
@@ -87,14 +109,8 @@ pub(super) fn parse(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser
 
 impl LineCredential {
     fn into_unchecked(self, index: usize) -> Result<UncheckedCredential, InvalidField> {
-        let parse_time = |name: &str, text: Option<String>| {
-            let field = format!("credentials[{index}].{name}");
-            let parsed = text.map(|text| OffsetDateTime::parse(&text, &Rfc3339)).transpose();
-            parsed.map_err(|_| InvalidField::new(field, Reason::NotMoment))
-        };
-        let from = parse_time("valid_from", self.valid_from)?;
-        let to = parse_time("valid_to", self.valid_to)?;
-        let validity = Validity::parse(&format!("credentials[{index}].valid_to"), from, to)?;
+        let path = format!("credentials[{index}]");
+        let validity = parse_validity(&path, self.valid_from, self.valid_to)?;
         Ok(UncheckedCredential {
             type_name: self.type_name,
             value: self.value,
@@ -103,6 +119,40 @@ impl LineCredential {
             validity: (!validity.is_always()).then_some(validity),
         })
     }
+}
+
+impl LineUntrusted {
+    fn into_command(self, index: usize) -> Result<SaveUntrusted, InvalidField> {
+        let path = format!("untrusted_credentials[{index}]");
+        let field = |name: &str| format!("{path}.{name}");
+        let required = || InvalidField::new(field("secret"), Reason::Required);
+        let secret = UntrustedSecret::parse(&field("secret"), self.secret.ok_or_else(required)?)?;
+        let validity = parse_validity(&path, self.valid_from, self.valid_to)?;
+        let is_active = self.active.unwrap_or(true);
+        Ok(SaveUntrusted {
+            credential_type: UntrustedType::require(&field("type"), self.type_name.as_deref())?,
+            public_value: PublicValue::require(
+                &field("public_value"),
+                self.public_value.as_deref(),
+            )?,
+            secret: Some(secret.ok_or_else(required)?),
+            details: UntrustedDetails::parse(&field("comment"), self.comment, is_active, validity)?,
+        })
+    }
+}
+
+/// The period of a credential with that path.
+fn parse_validity(
+    path: &str,
+    from: Option<String>,
+    to: Option<String>,
+) -> Result<Validity, InvalidField> {
+    let parse_time = |name: &str, text: Option<String>| {
+        let parsed = text.map(|text| OffsetDateTime::parse(&text, &Rfc3339)).transpose();
+        parsed.map_err(|_| InvalidField::new(format!("{path}.{name}"), Reason::NotMoment))
+    };
+    let (from, to) = (parse_time("valid_from", from)?, parse_time("valid_to", to)?);
+    Validity::parse(&format!("{path}.valid_to"), from, to)
 }
 
 /// Keeps the kind and the position of a parser error, because its message may repeat a value.
@@ -177,6 +227,22 @@ mod tests {
             (
                 r#"{"login_name": "a", "credentials": [{"value": "v", "valid_to": "marker"}]}"#,
                 "credentials[0].valid_to",
+            ),
+            (
+                r#"{"login_name": "a", "untrusted_credentials": [{}]}"#,
+                "untrusted_credentials[0].secret",
+            ),
+            (
+                r#"{"login_name": "a", "untrusted_credentials": [{"type": "t", "secret": "marker"}]}"#,
+                "untrusted_credentials[0].public_value",
+            ),
+            (
+                r#"{"login_name": "a", "untrusted_credentials": [{"secret": "marker\u0000"}]}"#,
+                "untrusted_credentials[0].secret",
+            ),
+            (
+                r#"{"login_name": "a", "untrusted_credentials": [{"secret": "s", "valid_to": "marker"}]}"#,
+                "untrusted_credentials[0].valid_to",
             ),
             (
                 r#"{"login_name": "a", "credentials": [{"value": "v"}, {"value": "w"}]}"#,

@@ -4,14 +4,17 @@ use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use crate::{
-    domain::user::UserId,
+    domain::{
+        untrusted_credential::{StoredUntrusted, UntrustedSecret},
+        user::UserId,
+    },
     security::{keyring_handle::KeyringHandle, sealing::Envelope},
     service::{
         errors::VerifyCredentialError,
-        unsealing::unseal,
+        unsealing::{unseal, unseal_untrusted},
         users::directory::{UserWithCredentials, with_credentials},
     },
-    storage::{self, Database, StorageError, credentials, users},
+    storage::{self, Database, StorageError, credentials, untrusted_credentials, users},
 };
 
 /// The maximum number of users per page.
@@ -23,6 +26,21 @@ pub(crate) struct ExportedSecret {
     pub(crate) credential_type: String,
     /// `None` when the row cannot be unsealed.
     pub(crate) secret: Option<OpenedSecret>,
+}
+
+/// An untrusted credential, for another installation.
+pub(crate) struct ExportedUntrusted {
+    pub(crate) row: StoredUntrusted,
+    /// `None` when the row cannot be unsealed.
+    pub(crate) secret: Option<UntrustedSecret>,
+}
+
+/// A page of users with everything that an import reads.
+pub(crate) struct WholePage {
+    pub(crate) users: Vec<UserWithCredentials>,
+    pub(crate) secrets: Vec<ExportedSecret>,
+    /// By user, type and public value.
+    pub(crate) untrusted: Vec<ExportedUntrusted>,
 }
 
 /// An unsealed secret, in the form that an import reads.
@@ -62,21 +80,22 @@ impl Export {
         page_after(&mut snapshot, after).await
     }
 
-    /// The next page of users after an id, with their credentials and the hashes or identifiers in
-    /// one snapshot. For whole exports only.
+    /// The next page of users after an id, with their credentials, the hashes or identifiers, and
+    /// their untrusted credentials, in one snapshot. For whole exports only.
     ///
     /// # Errors
     /// When the database does not answer, or the keyring lacks a key.
     pub(crate) async fn list_whole_after(
         &self,
         after: Option<UserId>,
-    ) -> Result<(Vec<UserWithCredentials>, Vec<ExportedSecret>), VerifyCredentialError> {
+    ) -> Result<WholePage, VerifyCredentialError> {
         let mut connection = self.database.connection().await?;
         let mut snapshot = connection.begin().await?;
         storage::begin_snapshot(&mut snapshot).await?;
-        let page = page_after(&mut snapshot, after).await?;
-        let user_ids: Vec<_> = page.iter().map(|found| found.user.user_id).collect();
+        let users = page_after(&mut snapshot, after).await?;
+        let user_ids: Vec<_> = users.iter().map(|found| found.user.user_id).collect();
         let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
+        let untrusted = untrusted_credentials::list_by_users(&mut snapshot, &user_ids).await?;
         drop(snapshot);
         let mut secrets = Vec::with_capacity(rows.len());
         for row in rows {
@@ -84,7 +103,12 @@ impl Export {
             let (user_id, credential_type) = (row.user_id, row.credential_type);
             secrets.push(ExportedSecret { user_id, credential_type, secret });
         }
-        Ok((page, secrets))
+        let mut unsealed = Vec::with_capacity(untrusted.len());
+        for row in untrusted {
+            let secret = unseal_untrusted(&self.keyring.current(), &row)?;
+            unsealed.push(ExportedUntrusted { row, secret });
+        }
+        Ok(WholePage { users, secrets, untrusted: unsealed })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Untrusted credentials: secrets for other systems, which are given back to their owner and to
 //! system users.
 
+use std::{fs, process::Command};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -437,4 +439,86 @@ async fn keys_rotate_and_a_key_that_seals_a_secret_cannot_be_retired(pool: PgPoo
     app.restart().await;
     assert_eq!(members(&list_own(&app).await, "SecretValue"), ["secret-0", "secret-1", "secret-2"]);
     assert_eq!(count(&app, &format!("key_id = '{new}'")).await, 3);
+}
+
+#[sqlx::test]
+async fn only_a_whole_export_has_them_and_an_import_restores_them(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // The longest texts, so many that one line of an import could not hold them.
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    for number in 0..40 {
+        let body = json!({"Type": "\u{1F980}".repeat(254), "Credentials": {
+            "PublicValue": format!("{number:02}{}", "\u{1F980}".repeat(236)),
+            "SecretValue": format!("{number:02}{}", "\u{1F980}".repeat(68)),
+            "Comment": "\u{1F980}".repeat(255), "IsActive": false,
+            "ValidFrom": "2026-01-02T03:04:05Z", "ValidTo": "2036-01-02T03:04:05Z",
+        }});
+        app.post(&agent("SaveUntrustedCredentials"), &ticket, &body).await.assert_status(204);
+    }
+    save_own(&app, "a/u", SECRET).await;
+    let crabs = json!({"Type": "\u{1F980}".repeat(254)});
+    let before = [
+        list_own(&app).await.json(),
+        app.post(&agent("GetUntrustedCredentials"), &app.plain(), &crabs).await.json(),
+    ];
+    let plain = app.command(&["export"], "").assert_success();
+    assert!(!plain.contains("untrusted") && !plain.contains("mail-secret"), "{plain}");
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("whole.keeper");
+    let path = archive.to_str().unwrap();
+    app.command(&["export", "--whole", path], "a long passphrase").assert_success();
+    let bytes = fs::read(&archive).unwrap();
+    assert!(!bytes.windows(11).any(|window| window == b"mail-secret"));
+    // The other installation: another keyring and no users.
+    let truncate = "TRUNCATE untrusted_credentials, credentials, tickets, login_names,
+                             audit_events, keys, users CASCADE";
+    execute(&app, truncate).await;
+    let keyring = folder.path().join("other.json");
+    let run = |arguments: &[&str], input: &str| {
+        let mut command: Command = keeper(arguments);
+        command.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
+        run_with_input(command, input)
+    };
+    run(&["keys", "generate"], "").assert_success();
+    run(&["import", path], "a long passphrase").assert_success();
+    let other = app.spawn_instance(&[("KEEPER__KEYRING__FILE", keyring.to_str().unwrap())]).await;
+    let after = [
+        list_own(&other).await.json(),
+        other.post(&agent("GetUntrustedCredentials"), &other.plain(), &crabs).await.json(),
+    ];
+    assert_eq!(after, before);
+    assert_eq!(before[1].as_array().unwrap().len(), 40);
+    run(&["audit", "verify"], "").assert_success();
+}
+
+#[sqlx::test]
+async fn an_invalid_untrusted_credential_of_an_import_is_named_and_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.jsonl");
+    let many: Vec<_> = (0..101)
+        .map(|number| json!({"type": "t", "public_value": number.to_string(), "secret": "s"}))
+        .collect();
+    let lines = [
+        json!({"login_name": "one", "untrusted_credentials": many}),
+        json!({"login_name": "two", "untrusted_credentials": [{"type": "t", "secret": "marker"}]}),
+        json!({"login_name": "three", "untrusted_credentials":
+               [{"type": "IMAP", "public_value": "v", "secret": "s"}]}),
+    ];
+    fs::write(&file, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let said = app.command(&["import", file.to_str().unwrap()], "");
+    assert_eq!(said.code, 1);
+    let text = format!("{}{}", said.stdout, said.stderr);
+    for part in ["untrusted_credentials", "more than 100", "untrusted_credentials[0].public_value"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("marker"), "{text}");
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT login_name FROM users WHERE user_id >= 1000 ORDER BY user_id")
+            .fetch_all(&app.pool)
+            .await
+            .unwrap();
+    assert_eq!(names, ["three"]);
+    assert_eq!(count(&app, "credential_type = 'imap'").await, 1);
 }
