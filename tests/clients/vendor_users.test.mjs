@@ -245,3 +245,37 @@ test("an access token authenticates the user who requested it", async () => {
   const otherUser = agent(withToken(token)).getUserAsync(administrator.id);
   await assertRefused(otherUser, 403, "SoIllegalOperationException");
 });
+
+test("secrets for other systems are returned to their owner only", async () => {
+  const user = await createUser();
+  const owner = () => agent(withPassword(user));
+  const fresh = await owner().createDefaultUntrustedCredentialsAsync();
+  assert.deepEqual([fresh.isActive, fresh.secretValue], [true, null]);
+  const validFrom = new Date("2026-01-02T03:04:05Z");
+  const publicValue = "mail.example.org/ola";
+  const credentials = { ...fresh, publicValue, secretValue: "s3cret & more", comment: "Mail", validFrom };
+  assert.equal(await owner().saveUntrustedCredentialsAsync("imap", credentials), "");
+  const [saved, ...more] = await owner().getUntrustedCredentialsAsync("IMAP");
+  assert.deepEqual([saved.publicValue, saved.secretValue], [publicValue, "s3cret & more"]);
+  assert.deepEqual([saved.comment, saved.isActive, more], ["Mail", true, []]);
+  assert.equal(saved.validFrom.getTime(), validFrom.getTime());
+
+  // An administrator sees and changes everything but the secret.
+  const [seen] = await agent(asAdmin).getUntrustedCredentialsForAssociateAsync(user.id, "imap");
+  assert.deepEqual({ ...seen, secretValue: saved.secretValue }, saved);
+  assert.equal(seen.secretValue, null);
+  seen.comment = "Checked";
+  await agent(asAdmin).saveUntrustedCredentialsForAssociateAsync(user.id, "imap", seen);
+  const [changed] = await owner().getUntrustedCredentialsForAssociateAsync(user.id, "imap");
+  assert.deepEqual([changed.comment, changed.secretValue], ["Checked", "s3cret & more"]);
+  const foreign = owner().getUntrustedCredentialsForAssociateAsync(administrator.id, "imap");
+  await assertRefused(foreign, 403, "SoIllegalOperationException");
+
+  await owner().removeUntrustedCredentialsAsync("imap", "another");
+  assert.equal((await owner().getUntrustedCredentialsAsync("imap")).length, 1);
+  await owner().removeUntrustedCredentialsAsync("imap", publicValue);
+  assert.deepEqual(await owner().getUntrustedCredentialsAsync("imap"), []);
+  await agent(asAdmin).saveUntrustedCredentialsForAssociateAsync(user.id, "imap", credentials);
+  await agent(asAdmin).removeUntrustedCredentialsForAssociateAsync(user.id, "imap", publicValue);
+  assert.deepEqual(await owner().getUntrustedCredentialsAsync("imap"), []);
+});
