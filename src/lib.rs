@@ -8,6 +8,7 @@
 //! | `service` | use cases and transactions |
 //! | `storage`, `key_sets` | SQL; the HTTP client of OpenID key sets |
 //! | `directory` | the LDAP client of a directory |
+//! | `migration_hook` | the HTTP client of the system that users move from |
 //! | `key_wrapping` | the master keys of a wrapped keyring: transit engines and PKCS#11 tokens |
 //! | `security` | cryptography |
 //! | `domain` | types and rules without I/O |
@@ -27,6 +28,7 @@ mod key_sets;
 mod key_wrapping;
 mod log_events;
 mod log_filter;
+mod migration_hook;
 mod security;
 mod service;
 mod startup;
@@ -47,8 +49,8 @@ pub mod bench_support {
 pub mod fuzz_support {
     pub use crate::{
         cli::fuzz_support::*, configuration::fuzz_support::*, directory::fuzz_support::*,
-        domain::fuzz_support::*, http::fuzz_support::*, security::fuzz_support::*,
-        storage::fuzz_support::*,
+        domain::fuzz_support::*, http::fuzz_support::*, migration_hook::fuzz_support::*,
+        security::fuzz_support::*, storage::fuzz_support::*,
     };
 
     /// True for a valid log filter.

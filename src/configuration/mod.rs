@@ -16,6 +16,7 @@ pub(crate) mod fuzz_support;
 mod http;
 mod issuers;
 mod master_keys;
+mod migration;
 mod network;
 mod problem;
 mod reader;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
     master_keys::MasterKeySettings,
+    migration::MigrationSettings,
     sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
 };
@@ -40,5 +42,7 @@ pub use self::{
 
 #[cfg(test)]
 mod directory_tests;
+#[cfg(test)]
+mod migration_tests;
 #[cfg(test)]
 mod tests;

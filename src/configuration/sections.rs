@@ -11,6 +11,7 @@ use super::{
     http::{ADDRESS, HttpSettings},
     issuers::IssuerSettings,
     master_keys::MasterKeySettings,
+    migration::MigrationSettings,
     reader::Reader,
     tls::TlsSettings,
 };
@@ -27,6 +28,8 @@ pub struct Settings {
     pub(crate) master_keys: MasterKeySettings,
     /// `None`: the installation has no directory.
     pub(crate) directory: Option<DirectorySettings>,
+    /// `None`: no users move from an old system.
+    pub(crate) migration: Option<MigrationSettings>,
     pub(crate) authentication: AuthenticationSettings,
     pub(crate) attempts: AttemptSettings,
     /// The period of audit anchors. Zero: disabled.
@@ -213,6 +216,7 @@ impl Settings {
             keyring_file: reader.secret_file("keyring.file"),
             master_keys: MasterKeySettings::take(reader),
             directory: DirectorySettings::take(reader),
+            migration: MigrationSettings::take(reader),
             authentication: AuthenticationSettings::take(reader),
             attempts: AttemptSettings {
                 before_delay: reader.get("attempts.before_delay"),

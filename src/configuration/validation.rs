@@ -14,6 +14,7 @@ use super::{
     },
 };
 use crate::domain::{
+    application::InstallationType,
     credential_type::{CredentialTypes, TICKET},
     origin_pattern::OriginPattern,
     password_policy::{
@@ -100,6 +101,7 @@ impl Settings {
         problems.extend(self.attempt_problems());
         problems.extend(self.answer_problem());
         problems.extend(self.directory_problem());
+        problems.extend(self.migration_problem());
         problems.extend(self.hashing_problems());
         problems.extend(self.network_problems());
         problems.extend(self.type_problems());
@@ -209,6 +211,31 @@ impl Settings {
                  than http.answer_timeout_seconds",
             )
         })
+    }
+
+    /// An answer of the old system is followed by the hash of the password and its verification, all
+    /// while the caller is authenticated.
+    fn migration_problem(&self) -> Option<Problem> {
+        let migration = self.migration.as_ref()?;
+        if !self.accepts_passwords() {
+            let reason = "has no effect, because nobody can log in with a password; set \
+                          authentication.basic or authentication.session, or remove it";
+            return Some(Problem::new("migration.hook_url", reason));
+        }
+        let longest = migration.timeout.saturating_add(2 * self.hashing.deadline);
+        (self.http.answer_timeout <= longest).then(|| {
+            Problem::new(
+                "migration.hook_timeout_seconds",
+                "migration.hook_timeout_seconds + 2 * hashing.deadline_seconds must be less than \
+                 http.answer_timeout_seconds",
+            )
+        })
+    }
+
+    /// True when a password logs somebody in: with Basic, or on the login page.
+    fn accepts_passwords(&self) -> bool {
+        let is_onsite = self.installation.installation_type == InstallationType::Onsite;
+        self.authentication.session || (self.authentication.basic && is_onsite)
     }
 
     fn hashing_problems(&self) -> Option<Problem> {

@@ -37,5 +37,6 @@ pub(crate) mod tls;
 pub(crate) mod untrusted_sealing;
 pub(crate) mod user_signature;
 mod verification_request;
+pub(crate) mod webhook_signature;
 pub(crate) mod wrapped_keyring;
 pub(crate) mod xsrf;

@@ -1,0 +1,140 @@
+//! A circuit breaker: after several failures in a row, the old system is not asked for a while, and
+//! then by one request that decides whether the others follow.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The failures in a row that open the breaker.
+pub(super) const FAILURES: u32 = 5;
+
+/// How long an open breaker refuses requests, before one may try again.
+pub(super) const OPEN_TIME: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    /// `None`: closed.
+    open_until: Option<Instant>,
+    /// True while a request decides whether the breaker closes.
+    is_probed: bool,
+}
+
+/// The state of the breaker, which starts closed.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(Mutex<State>);
+
+/// The permission for one request. Dropped without a result, it changes nothing.
+#[derive(Debug)]
+pub(super) struct Passage<'breaker> {
+    breaker: &'breaker Breaker,
+    is_probe: bool,
+}
+
+impl Breaker {
+    /// The permission for a request; `None` while the breaker is open.
+    pub(super) fn enter(&self, now: Instant) -> Option<Passage<'_>> {
+        let mut state = self.lock();
+        let is_probe = match state.open_until {
+            None => false,
+            Some(until) if until <= now && !state.is_probed => true,
+            Some(_) => return None,
+        };
+        state.is_probed = is_probe;
+        Some(Passage { breaker: self, is_probe })
+    }
+
+    /// True while requests are refused.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().open_until.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is consistent after a panic of another holder.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Passage<'_> {
+    /// Records an answer: the breaker closes.
+    pub(super) fn succeed(self) {
+        let mut state = self.breaker.lock();
+        state.failures = 0;
+        state.open_until = None;
+    }
+
+    /// Records a failure; true if it opened the closed breaker.
+    pub(super) fn fail(self, now: Instant) -> bool {
+        let mut state = self.breaker.lock();
+        state.failures = state.failures.saturating_add(1);
+        let was_closed = state.open_until.is_none();
+        // Requests that began before the breaker opened do not extend its time.
+        if self.is_probe || (was_closed && state.failures >= FAILURES) {
+            state.open_until = Some(now + OPEN_TIME);
+        }
+        was_closed && state.open_until.is_some()
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        if self.is_probe {
+            self.breaker.lock().is_probed = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets requests fail until the breaker opens.
+    fn open(breaker: &Breaker, now: Instant) {
+        for failure in 1..=FAILURES {
+            let opened = breaker.enter(now).unwrap().fail(now);
+            assert_eq!(opened, failure == FAILURES);
+        }
+        assert!(breaker.is_open() && breaker.enter(now).is_none());
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_one_answer_closes_it() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 1..FAILURES {
+            breaker.enter(now).unwrap().fail(now);
+        }
+        breaker.enter(now).unwrap().succeed();
+        open(&breaker, now);
+        assert!(breaker.enter(now + OPEN_TIME - Duration::from_millis(1)).is_none());
+        breaker.enter(now + OPEN_TIME).unwrap().succeed();
+        assert!(!breaker.is_open());
+        open(&breaker, now);
+    }
+
+    #[test]
+    fn one_request_at_a_time_tries_whether_the_old_system_is_back() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        open(&breaker, now);
+        let later = now + OPEN_TIME;
+        let probe = breaker.enter(later).unwrap();
+        assert!(breaker.enter(later).is_none());
+        assert!(!probe.fail(later), "it was open before");
+        assert!(breaker.enter(later + OPEN_TIME - Duration::from_millis(1)).is_none());
+        // A canceled login decides nothing.
+        drop(breaker.enter(later + OPEN_TIME).unwrap());
+        breaker.enter(later + OPEN_TIME).unwrap().succeed();
+        assert!(breaker.enter(later + OPEN_TIME).is_some());
+    }
+
+    #[test]
+    fn requests_from_before_it_opened_neither_extend_its_time_nor_keep_it_open() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        let (slow, answered) = (breaker.enter(now).unwrap(), breaker.enter(now).unwrap());
+        open(&breaker, now);
+        slow.fail(now + OPEN_TIME);
+        drop(breaker.enter(now + OPEN_TIME).unwrap());
+        answered.succeed();
+        assert!(!breaker.is_open());
+    }
+}

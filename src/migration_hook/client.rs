@@ -1,0 +1,211 @@
+//! Asks the old system, with a limit of requests, a deadline and a circuit breaker.
+
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use reqwest::{
+    Certificate, Client, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy, tls::Version,
+};
+use secrecy::SecretString;
+use time::OffsetDateTime;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use zeroize::Zeroizing;
+
+use super::{
+    answer::{HookAnswer, MAXIMUM_LENGTH, read_answer, read_pong},
+    breaker::{Breaker, Passage},
+    error::HookError,
+    metrics::HookMetrics,
+    options::HookOptions,
+    request::{JSON, Question, signed_request},
+};
+use crate::log_events::alarm;
+
+/// The logins that may wait for each request that is in progress.
+const WAITING: usize = 4;
+
+/// How long an unused connection stays open.
+const IDLE_TIME: Duration = Duration::from_secs(15);
+
+/// The old system.
+pub(crate) struct MigrationHook {
+    client: Client,
+    options: HookOptions,
+    breaker: Breaker,
+    /// A place for each request in progress.
+    places: Semaphore,
+    /// A place for each login that waits or is in progress.
+    entries: Semaphore,
+    metrics: Arc<HookMetrics>,
+}
+
+/// The permission to ask the old system once, before a deadline.
+pub(crate) struct Turn<'hook> {
+    hook: &'hook MigrationHook,
+    passage: Passage<'hook>,
+    deadline: Instant,
+    _places: [SemaphorePermit<'hook>; 2],
+}
+
+impl MigrationHook {
+    /// Builds the client. Connects to nothing.
+    ///
+    /// # Errors
+    /// When TLS is not available, or the file with the certificates is unusable.
+    pub(crate) fn new(options: HookOptions, metrics: Arc<HookMetrics>) -> Result<Self, HookError> {
+        Ok(Self {
+            client: http_client(&options)?,
+            breaker: Breaker::default(),
+            places: Semaphore::new(options.maximum_requests),
+            entries: Semaphore::new(options.maximum_requests * (1 + WAITING)),
+            options,
+            metrics,
+        })
+    }
+
+    /// Waits for a place among the requests to the old system.
+    ///
+    /// # Errors
+    /// [`HookError::Suspended`] and [`HookError::Busy`].
+    pub(crate) async fn take_turn(&self) -> Result<Turn<'_>, HookError> {
+        let turn = self.wait_for_turn().await;
+        if let Err(error) = &turn {
+            self.metrics.record(Err(error));
+        }
+        turn
+    }
+
+    async fn wait_for_turn(&self) -> Result<Turn<'_>, HookError> {
+        let deadline = Instant::now() + self.options.timeout;
+        let entry = self.entries.try_acquire().map_err(|_| HookError::Busy)?;
+        // Half of the time stays for the answer.
+        let place = tokio::time::timeout(self.options.timeout / 2, self.places.acquire()).await;
+        // The semaphore is never closed.
+        let place = place.ok().and_then(Result::ok).ok_or(HookError::Busy)?;
+        let passage = self.breaker.enter(Instant::now()).ok_or(HookError::Suspended)?;
+        Ok(Turn { hook: self, passage, deadline, _places: [entry, place] })
+    }
+
+    /// Counts a user whose password is kept here from now on.
+    pub(crate) fn record_move(&self) {
+        self.metrics.record_move();
+    }
+
+    /// Asks without a name and a password whether the old system is there.
+    ///
+    /// # Errors
+    /// See [`HookError`].
+    pub(crate) async fn check(&self, now: OffsetDateTime) -> Result<(), HookError> {
+        let text = self.send(Question::Ping, self.options.timeout, now).await?;
+        read_pong(&text).map_err(|problem| self.answer_error(problem))
+    }
+
+    /// Sends a question, and returns the text of the answer.
+    async fn send(
+        &self,
+        question: Question<'_>,
+        timeout: Duration,
+        now: OffsetDateTime,
+    ) -> Result<Zeroizing<Vec<u8>>, HookError> {
+        let unanswered = |error| HookError::of_request(self.options.host(), error);
+        let request = signed_request(&self.client, &self.options, question, now)?;
+        let response = request.timeout(timeout).send().await.map_err(unanswered)?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(HookError::Status { host: self.options.host(), status });
+        }
+        if !is_json(&response) {
+            return Err(self.answer_error("has another Content-Type than application/json"));
+        }
+        let text = read(response).await.map_err(unanswered)?;
+        text.ok_or_else(|| self.answer_error("is longer than 16 KiB"))
+    }
+
+    fn answer_error(&self, problem: &'static str) -> HookError {
+        HookError::Answer { host: self.options.host(), problem }
+    }
+}
+
+impl Turn<'_> {
+    /// Asks whether a name and a password are right. The password is sent as the user typed it.
+    ///
+    /// # Errors
+    /// See [`HookError`].
+    pub(crate) async fn ask(
+        self,
+        name: &str,
+        password: &SecretString,
+        now: OffsetDateTime,
+    ) -> Result<HookAnswer, HookError> {
+        let Self { hook, passage, deadline, _places } = self;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answered = hook.send(Question::Login { name, password }, left, now).await;
+        let answered = answered
+            .and_then(|text| read_answer(&text).map_err(|problem| hook.answer_error(problem)));
+        hook.metrics.record(answered.as_ref());
+        match &answered {
+            Ok(_) => passage.succeed(),
+            Err(error) => {
+                if passage.fail(Instant::now()) {
+                    let error = error as &dyn std::error::Error;
+                    alarm!(error, "the old system fails; logins of users who move get 503");
+                }
+            }
+        }
+        hook.metrics.set_breaker_open(hook.breaker.is_open());
+        answered
+    }
+}
+
+/// Builds an HTTP client that uses no proxy and follows no redirects.
+///
+/// # Errors
+/// When TLS is not available, or the file with the certificates is unusable.
+pub(crate) fn http_client(options: &HookOptions) -> Result<Client, HookError> {
+    let mut builder = Client::builder()
+        .tls_version_min(Version::TLS_1_2)
+        .https_only(options.url.scheme() == "https")
+        // Send passwords only to the configured URL, not to a redirect target or a proxy.
+        .redirect(Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(options.maximum_requests)
+        .pool_idle_timeout(IDLE_TIME);
+    if let Some(file) = &options.ca_file {
+        builder = builder.tls_certs_only(certificates(file)?);
+    }
+    builder.build().map_err(HookError::Tls)
+}
+
+/// Reads the certificates of a PEM file.
+fn certificates(file: &Path) -> Result<Vec<Certificate>, HookError> {
+    let text = fs::read(file)
+        .map_err(|error| HookError::UnreadableCertificates(file.to_owned(), error))?;
+    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
+    // An invalid certificate fails only when a client is built with it.
+    let is_usable = !certificates.is_empty()
+        && Client::builder().tls_certs_only(certificates.clone()).build().is_ok();
+    is_usable.then_some(certificates).ok_or_else(|| HookError::InvalidCertificates(file.to_owned()))
+}
+
+/// True for an answer that claims to be JSON.
+fn is_json(response: &Response) -> bool {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(JSON)
+}
+
+/// The body; `None` if it is too long.
+async fn read(mut response: Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqwest::Error> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAXIMUM_LENGTH {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
+}

@@ -1,0 +1,90 @@
+//! Why the old system gave no usable answer, as messages for the operator.
+
+use std::{io, path::PathBuf};
+
+use reqwest::StatusCode;
+
+use crate::security::{random::RandomError, secret_file::SecretFileError};
+
+/// The old system could not be asked, or gave no usable answer. No message contains what was sent
+/// or received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HookError {
+    /// Too many logins wait for the old system.
+    #[error(
+        "too many logins wait for the old system; check how long it takes to answer, or raise \
+         migration.hook_maximum_requests"
+    )]
+    Busy,
+    #[error(
+        "the old system is not asked, because several requests in a row failed; the next one \
+         follows within 10 seconds"
+    )]
+    Suspended,
+    #[error("migration.hook_key_file")]
+    Key(#[source] SecretFileError),
+    #[error(
+        "migration.hook_key_file: {0} must contain one or two lines, each `whsec_` and 24 to 64 \
+         bytes in base64; write it again"
+    )]
+    InvalidKey(PathBuf),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("migration.hook_ca_file: cannot read {0}")]
+    UnreadableCertificates(PathBuf, #[source] io::Error),
+    #[error(
+        "migration.hook_ca_file: {0} contains no valid certificate; it must be PEM \
+         (-----BEGIN CERTIFICATE-----)"
+    )]
+    InvalidCertificates(PathBuf),
+    #[error("cannot initialize TLS for migration.hook_url")]
+    Tls(#[source] reqwest::Error),
+    #[error(
+        "cannot reach the old system at {host}; check that it runs, migration.hook_url, and \
+         migration.hook_ca_file"
+    )]
+    Unreachable { host: String, source: reqwest::Error },
+    #[error(
+        "timed out waiting for the old system at {host}; check it, or raise \
+         migration.hook_timeout_seconds"
+    )]
+    TimedOut { host: String },
+    #[error(
+        "the old system at {host} answered with status {status} instead of 200; check its log, \
+         migration.hook_url and migration.hook_key_file"
+    )]
+    Status { host: String, status: StatusCode },
+    #[error(
+        "the answer of the old system at {host} {problem}; see docs/how-to/move-users-at-login.md"
+    )]
+    Answer { host: String, problem: &'static str },
+}
+
+impl HookError {
+    /// The labels of the outcomes in metrics.
+    pub(super) const OUTCOMES: [&str; 6] =
+        ["busy", "suspended", "key_unavailable", "unreachable", "timed_out", "invalid_answer"];
+
+    /// The label of the outcome in metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Suspended => "suspended",
+            Self::Key(_) | Self::InvalidKey(_) | Self::Random(_) => "key_unavailable",
+            Self::UnreadableCertificates(..)
+            | Self::InvalidCertificates(_)
+            | Self::Tls(_)
+            | Self::Unreachable { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Status { .. } | Self::Answer { .. } => "invalid_answer",
+        }
+    }
+
+    /// The reason of a request without a complete answer.
+    pub(super) fn of_request(host: String, error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::TimedOut { host };
+        }
+        Self::Unreachable { host, source: error.without_url() }
+    }
+}
