@@ -33,6 +33,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("settings", &["settings_file", "settings_variables", "log_filter"]),
     ("database URLs", &["database_url"]),
     ("messages, SIDs and filters of a directory", &["directory"]),
+    ("answers of an old system, and keys of signatures", &["migration_answer"]),
     ("login names", &["login_name"]),
     ("hosts and origins", &["origins"]),
     ("access control lists", &["secret_file_acl"]),
