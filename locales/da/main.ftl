@@ -22,6 +22,7 @@ error-overloaded = Tjenesten er overbelastet. Prøv igen senere.
 error-database-unavailable = Databasen er ikke tilgængelig; intet blev ændret. Prøv igen senere.
 error-key-unavailable = En nødvendig nøgle er ikke tilgængelig. Prøv igen senere.
 error-directory-unavailable = Kataloget er ikke tilgængeligt. Prøv igen senere.
+error-old-system-unavailable = Det system, som din adgangskode flyttes fra, er ikke tilgængeligt. Prøv igen senere.
 error-shutting-down = Tjenesten er ved at lukke ned. Prøv igen senere.
 error-outcome-unknown = Det er ukendt, om ændringen blev gemt. Du kan gentage anmodningen.
 error-internal = Der opstod en fejl.

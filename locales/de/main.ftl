@@ -22,6 +22,7 @@ error-overloaded = Der Dienst ist überlastet. Versuchen Sie es später erneut.
 error-database-unavailable = Die Datenbank ist nicht verfügbar; es wurde nichts geändert. Versuchen Sie es später erneut.
 error-key-unavailable = Ein benötigter Schlüssel ist nicht verfügbar. Versuchen Sie es später erneut.
 error-directory-unavailable = Das Verzeichnis ist nicht verfügbar. Versuchen Sie es später erneut.
+error-old-system-unavailable = Das System, aus dem Ihr Passwort übernommen wird, ist nicht verfügbar. Versuchen Sie es später erneut.
 error-shutting-down = Der Dienst wird gerade beendet. Versuchen Sie es später erneut.
 error-outcome-unknown = Es ist unbekannt, ob die Änderung gespeichert wurde. Sie können die Anfrage wiederholen.
 error-internal = Es ist ein Fehler aufgetreten.

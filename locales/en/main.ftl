@@ -25,6 +25,7 @@ error-overloaded = The service is overloaded. Try again later.
 error-database-unavailable = The database is unavailable; nothing was changed. Try again later.
 error-key-unavailable = A required key is unavailable. Try again later.
 error-directory-unavailable = The directory is unavailable. Try again later.
+error-old-system-unavailable = The system that your password moves from is unavailable. Try again later.
 error-shutting-down = The service is shutting down. Try again later.
 error-outcome-unknown = It is unknown whether the change was saved. You can repeat the request.
 error-internal = An error has occurred.

@@ -22,6 +22,7 @@ error-overloaded = Tjenesten er overbelastet. Prøv igjen senere.
 error-database-unavailable = Databasen er utilgjengelig; ingenting ble endret. Prøv igjen senere.
 error-key-unavailable = En nødvendig nøkkel er utilgjengelig. Prøv igjen senere.
 error-directory-unavailable = Katalogen er utilgjengelig. Prøv igjen senere.
+error-old-system-unavailable = Systemet som passordet ditt flyttes fra, er utilgjengelig. Prøv igjen senere.
 error-shutting-down = Tjenesten er i ferd med å avsluttes. Prøv igjen senere.
 error-outcome-unknown = Det er ukjent om endringen ble lagret. Du kan gjenta forespørselen.
 error-internal = Det oppstod en feil.

@@ -22,6 +22,7 @@ error-overloaded = De service is overbelast. Probeer het later opnieuw.
 error-database-unavailable = De database is niet beschikbaar; er is niets gewijzigd. Probeer het later opnieuw.
 error-key-unavailable = Een vereiste sleutel is niet beschikbaar. Probeer het later opnieuw.
 error-directory-unavailable = De directory is niet beschikbaar. Probeer het later opnieuw.
+error-old-system-unavailable = Het systeem waaruit uw wachtwoord wordt overgenomen, is niet beschikbaar. Probeer het later opnieuw.
 error-shutting-down = De service wordt afgesloten. Probeer het later opnieuw.
 error-outcome-unknown = Het is onbekend of de wijziging is opgeslagen. U kunt het verzoek herhalen.
 error-internal = Er is een fout opgetreden.

@@ -22,6 +22,7 @@ error-overloaded = Tjänsten är överbelastad. Försök igen senare.
 error-database-unavailable = Databasen är inte tillgänglig; ingenting har ändrats. Försök igen senare.
 error-key-unavailable = En nödvändig nyckel är inte tillgänglig. Försök igen senare.
 error-directory-unavailable = Katalogen är inte tillgänglig. Försök igen senare.
+error-old-system-unavailable = Systemet som ditt lösenord flyttas från är inte tillgängligt. Försök igen senare.
 error-shutting-down = Tjänsten håller på att stängas av. Försök igen senare.
 error-outcome-unknown = Det är okänt om ändringen sparades. Du kan upprepa begäran.
 error-internal = Ett fel har inträffat.

@@ -33,6 +33,8 @@ stored_enum! {
         SessionEnded => "session_ended",
         /// The login name, the display name or the type changed.
         UserChanged => "user_changed",
+        /// The old system accepted the user's password, which is kept here since.
+        UserMoved => "user_moved",
         /// The user was disabled.
         UserRetired => "user_retired",
         /// The user was enabled again.
@@ -71,6 +73,9 @@ impl AuditKind {
             Self::UserChanged => {
                 "The login name, the display name or the type of the user changed."
             }
+            Self::UserMoved => {
+                "The old system (`migration.hook_url`) accepted the password of the user, which is kept here since."
+            }
             Self::UserRetired => "The user was disabled.",
             Self::UserReactivated => "The user was enabled again.",
             Self::AdministratorGranted => "The user was granted the administrator right.",
@@ -87,7 +92,10 @@ pub(crate) const FIELDS: [(&str, &str); 11] = [
     ("sequence", "The position in the chain of the user, from 1."),
     ("occurred_at", "The time of the event, in UTC."),
     ("kind", "The kind of the event."),
-    ("actor_user_id", "The user who made the change; null for a command of an operator."),
+    (
+        "actor_user_id",
+        "The user who made the change; null for a command of an operator, and for the old system that a user moves from.",
+    ),
     ("scheme", "The authentication scheme of the actor; `command` for a command of an operator."),
     ("address", "The address of the client; null for a command."),
     ("request_id", "The id of the request, which is also in the log."),
@@ -108,7 +116,7 @@ pub(crate) struct AuditEvent {
     pub(crate) sequence: i64,
     pub(crate) occurred_at: OffsetDateTime,
     pub(crate) kind: AuditKind,
-    /// `None`: an operator's command.
+    /// `None`: an operator's command, or the old system.
     pub(crate) actor: Option<UserId>,
     /// The authentication scheme of the actor.
     pub(crate) scheme: &'static str,
@@ -125,7 +133,7 @@ pub(crate) struct AuditEntry {
     pub(crate) sequence: i64,
     pub(crate) occurred_at: OffsetDateTime,
     pub(crate) kind: String,
-    /// `None`: an operator's command.
+    /// `None`: an operator's command, or the old system.
     pub(crate) actor: Option<UserId>,
     pub(crate) scheme: String,
     pub(crate) address: Option<String>,

@@ -102,22 +102,25 @@ pub(crate) enum Actor<'request> {
     Principal(&'request Principal),
     /// An operator at the command line, who has access to the keyring and the database.
     Command,
+    /// The system that a user moves from, which accepted the user's password.
+    OldSystem,
 }
 
 impl Actor<'_> {
-    /// The user in audit events; `None` for commands.
+    /// The user in audit events; `None` for commands and for the old system.
     pub(crate) fn user_id(self) -> Option<UserId> {
         match self {
             Self::Principal(principal) => Some(principal.user_id()),
-            Self::Command => None,
+            Self::Command | Self::OldSystem => None,
         }
     }
 
-    /// How the actor was authenticated.
+    /// How the actor was authenticated. For the old system: how the user logs in.
     pub(crate) fn scheme(self) -> AuthenticationScheme {
         match self {
             Self::Principal(principal) => principal.scheme,
             Self::Command => AuthenticationScheme::Command,
+            Self::OldSystem => AuthenticationScheme::Basic,
         }
     }
 
@@ -130,7 +133,7 @@ impl Actor<'_> {
     pub(crate) fn normalize_reference(self, user: UserReference) -> UserReference {
         match self {
             Self::Principal(principal) => principal.normalize_reference(user),
-            Self::Command => user,
+            Self::Command | Self::OldSystem => user,
         }
     }
 }

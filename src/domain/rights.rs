@@ -77,6 +77,8 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_administer_users(),
             Self::Command => true,
+            // It has no right of its own: `Moving` decides what it may cause.
+            Self::OldSystem => false,
         }
     }
 
@@ -85,6 +87,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_end_sessions_of(user),
             Self::Command => true,
+            Self::OldSystem => false,
         }
     }
 
@@ -93,6 +96,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_change_password_of(user),
             Self::Command => true,
+            Self::OldSystem => false,
         }
     }
 
@@ -115,6 +119,7 @@ impl Actor<'_> {
                 principal.may_save_credential_of(user_id, credential_type)
             }
             Self::Command => true,
+            Self::OldSystem => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     directory::open_directory,
     error::StartError,
     memory,
+    migration::open_migration_hook,
     options::{access_tokens, attempt_limits, enabled_schemes, lifetimes, load_issuers},
     parts::Parts,
 };
@@ -13,6 +14,7 @@ use crate::{
     configuration::Settings,
     domain::throttling::AttemptLimits,
     key_sets::KeySets,
+    migration_hook::HookMetrics,
     security::{
         hashing::HashingEngine, issuer_token::Issuer, keyring::Keyring,
         keyring_handle::KeyringHandle,
@@ -22,15 +24,15 @@ use crate::{
         audit::{anchors::Anchors, audit_log::AuditLog, verification::ChainVerifier},
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
-            issuer_token::IssuerTokenAuthenticator, password::PasswordAuthenticator,
-            session::SessionAuthenticator, ticket::TicketAuthenticator, tokens::Tokens,
+            issuer_token::IssuerTokenAuthenticator, moving::Moving,
+            password::PasswordAuthenticator, session::SessionAuthenticator,
+            ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{
             hasher::CredentialHasher, last_uses::LastUses, password_checker::PasswordChecker,
             passwords::Passwords, rehashing::Rehashing, saving::Credentials,
             writer::CredentialWriter,
         },
-        directory::search::DirectorySearch,
         import::{bulk::BulkImport, export::Export, users::UserImport},
         keys::rotation::KeyRotation,
         operations::{
@@ -93,14 +95,25 @@ pub(crate) fn build(
     let parts = Parts::new(settings, database, keyring)?;
     let issuers: Arc<[Issuer]> = load_issuers(settings, &parts.types)?.into();
     let saving = Saving::new(&parts, settings, &issuers);
-    let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers))?;
+    let migration = Arc::<HookMetrics>::default();
+    let moving = moving(&parts, settings, &saving, &migration)?;
+    let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers), moving)?;
     let directory_search = open_directory(settings)?;
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let limits = attempt_limits(settings);
+    let instance = Instance {
+        database: parts.database(),
+        hashing: parts.hashing(),
+        keyring: parts.keyring(),
+        reloads: Arc::clone(&parts.reloads),
+        directory: directory_search,
+        migration,
+        memory_ceiling_kib,
+    };
     Ok(Components {
         administration: administration(&parts, &saving, limits),
         background: background(&parts),
-        services: services(&parts, settings, saving, authentication, directory_search),
+        services: services(&parts, settings, saving, authentication, instance),
         memory_ceiling_kib,
         reloads: parts.reloads,
         issuers,
@@ -180,7 +193,12 @@ struct Authentication {
 }
 
 impl Authentication {
-    fn new(parts: &Parts, settings: &Settings, issuers: Arc<[Issuer]>) -> Result<Self, StartError> {
+    fn new(
+        parts: &Parts,
+        settings: &Settings,
+        issuers: Arc<[Issuer]>,
+        moving: Option<Moving>,
+    ) -> Result<Self, StartError> {
         let installation = settings.installation.installation_type;
         let admissions = Admissions::new(parts.hashing());
         let lifetimes = lifetimes(settings);
@@ -198,6 +216,7 @@ impl Authentication {
             throttling: Arc::clone(&parts.throttling),
             last_uses: Arc::clone(&parts.last_uses),
             rehash_queue: Arc::clone(&parts.rehash_queue),
+            moving,
         });
         let sessions = Arc::new(SessionAuthenticator {
             database: parts.database(),
@@ -243,7 +262,7 @@ fn services(
     settings: &Settings,
     saving: Saving,
     authentication: Authentication,
-    directory_search: Arc<DirectorySearch>,
+    instance: Instance,
 ) -> Services {
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let credentials = Arc::new(Credentials {
@@ -294,16 +313,27 @@ fn services(
             transactions: parts.transactions(),
             limits: attempt_limits(settings),
         }),
-        instance: Arc::new(Instance {
-            database: parts.database(),
-            hashing: parts.hashing(),
-            keyring: parts.keyring(),
-            reloads: Arc::clone(&parts.reloads),
-            directory: Arc::clone(&directory_search),
-            memory_ceiling_kib: memory::ceiling_kib(parts.hashing.capacity(), settings),
-        }),
-        directory_search,
+        directory_search: Arc::clone(&instance.directory),
+        instance: Arc::new(instance),
     }
+}
+
+/// What moves users from the old system of the settings, if there is one.
+fn moving(
+    parts: &Parts,
+    settings: &Settings,
+    saving: &Saving,
+    metrics: &Arc<HookMetrics>,
+) -> Result<Option<Moving>, StartError> {
+    let hook = open_migration_hook(settings, metrics)?;
+    Ok(hook.map(|hook| Moving {
+        database: parts.database(),
+        hook,
+        hashing: parts.hashing(),
+        password_type: parts.types.password().clone(),
+        writer: Arc::clone(&saving.user_writer),
+        transactions: parts.transactions(),
+    }))
 }
 
 fn administration(parts: &Parts, saving: &Saving, limits: AttemptLimits) -> Administration {

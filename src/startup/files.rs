@@ -6,6 +6,7 @@ use super::{
     database_files::read_password,
     directory::problems_of_directory,
     keyring_file::{SETTING, mismatch},
+    migration::problems_of_migration,
     options::load_issuers,
     tls::problems_of_certificates,
 };
@@ -37,6 +38,7 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     problems.extend(problems_of_keyring(settings));
     problems.extend(problems_of_master_keys(&settings.master_keys));
     problems.extend(settings.directory.as_ref().map(problems_of_directory).unwrap_or_default());
+    problems.extend(settings.migration.as_ref().map(problems_of_migration).unwrap_or_default());
     problems
 }
 

@@ -13,6 +13,7 @@ mod initial_users;
 mod keyring;
 mod keyring_file;
 mod memory;
+mod migration;
 mod options;
 mod parts;
 mod prerequisites;
@@ -45,6 +46,7 @@ pub(crate) use self::{
     initial_users::add_initial_user,
     keyring::open_keyring,
     keyring_file::{configured_kinds, open_keyring_file, wrap_keyring},
+    migration::check_migration_hook,
     protection::{Protection, forbid_core_dumps, protect},
     reload::ReloadSignal,
     systemd::notify_ready,

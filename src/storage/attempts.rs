@@ -199,6 +199,28 @@ pub(crate) async fn record_success(
     Ok(())
 }
 
+/// Takes back an attempt that [`reserve_attempt`] has reserved, because nobody could tell whether
+/// its secret is right.
+#[tracing::instrument(name = "db.attempts.release_attempt", skip_all)]
+pub(crate) async fn release_attempt(
+    connection: &mut PgConnection,
+    attempt: &Attempt,
+    limits: &AttemptLimits,
+) -> Result<(), StorageError> {
+    sqlx::query_file!(
+        "src/storage/release_attempt.sql",
+        attempt.subject.as_i32(),
+        attempt.secret,
+        attempt.address,
+        parameter(MAXIMUM_CONSECUTIVE),
+        parameter(limits.before_delay),
+        &delay_ends(attempt.at, limits),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 struct AttemptRow {
     credential_type: String,
     failures: i32,

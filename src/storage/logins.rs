@@ -10,6 +10,7 @@ use super::{
     error::StorageError,
 };
 use crate::domain::{
+    audit::AuditKind,
     throttling::{ADDRESS_WINDOW, AddressFailureCount, FailureCount, Subject},
     user::UserId,
 };
@@ -176,4 +177,23 @@ pub(crate) async fn find(
         failure_counts: failure_counts?,
         address_failures,
     })
+}
+
+/// True when a subject has a credential of any type, or ever had one. False for pseudo users.
+#[tracing::instrument(name = "db.logins.has_had_credentials", skip_all)]
+pub(crate) async fn has_had_credentials(
+    connection: &mut PgConnection,
+    subject: Subject,
+) -> Result<bool, StorageError> {
+    let had_credentials = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM credentials WHERE user_id = $1)
+                  OR EXISTS (
+                      SELECT 1 FROM audit_events WHERE user_id = $1 AND kind = $2
+                  ) AS "had_credentials!""#,
+        subject.as_i32(),
+        AuditKind::CredentialSaved.as_str(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(had_credentials)
 }

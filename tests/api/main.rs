@@ -47,6 +47,7 @@ mod log_level;
 mod logs;
 mod master_keys;
 mod metrics;
+mod migration;
 mod network;
 mod password_policy;
 mod raw_http;

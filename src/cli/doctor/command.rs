@@ -9,6 +9,7 @@ use super::{
     directory::check_directory,
     environment::check_environment,
     finding::{Finding, Verdict},
+    migration::check_migration,
     settings::check_settings,
 };
 use crate::cli::{
@@ -23,6 +24,9 @@ pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     findings.extend(check_certificates(&settings));
     if let Some(directory) = &settings.directory {
         findings.extend(check_directory(directory).await);
+    }
+    if let Some(migration) = &settings.migration {
+        findings.extend(check_migration(migration).await);
     }
     findings.extend(check_environment(settings).await);
     let row = |finding: &Finding| {

@@ -6,6 +6,7 @@ mod command;
 mod directory;
 mod environment;
 mod finding;
+mod migration;
 mod roles;
 mod settings;
 

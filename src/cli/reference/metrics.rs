@@ -60,6 +60,7 @@ pub(super) fn document() -> Result<String, Failure> {
         keyring: None,
         reloads: &ReloadMetrics::default(),
         directory: &DirectorySearch::default(),
+        migration: &Default::default(),
         memory_ceiling_kib: 0,
     };
     let text = encode_metrics(&sources, http::register_idle_metrics)?;

@@ -73,6 +73,13 @@ impl From<AuthenticationError> for ApiError {
             AuthenticationError::KeyUnavailable(_) | AuthenticationError::IssuerUnavailable(_) => {
                 Self::caused(ErrorKind::KeyUnavailable, error)
             }
+            AuthenticationError::OldSystemUnavailable(_) if error.is_old_system_busy() => {
+                Self::caused(ErrorKind::Overloaded { retry_after: RETRY_SOON }, error)
+            }
+            AuthenticationError::OldSystemUnavailable(_) => {
+                Self::caused(ErrorKind::OldSystemUnavailable, error)
+            }
+            AuthenticationError::Moving(error) => (*error).into(),
             AuthenticationError::Attempt(error) => error.into(),
             AuthenticationError::Hashing(error) => error.into(),
             AuthenticationError::Storage(error) => error.into(),

@@ -56,6 +56,7 @@ pub(in crate::http) enum ErrorKind {
     DatabaseUnavailable,
     KeyUnavailable,
     DirectoryUnavailable,
+    OldSystemUnavailable,
     ShuttingDown,
     OutcomeUnknown,
     Internal,
@@ -141,6 +142,7 @@ error_table! {
     DatabaseUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "database_unavailable";
     KeyUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "key_unavailable";
     DirectoryUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "directory_unavailable";
+    OldSystemUnavailable => SERVICE_UNAVAILABLE, UNAVAILABLE, "old_system_unavailable";
     ShuttingDown => SERVICE_UNAVAILABLE, UNAVAILABLE, "shutting_down";
     OutcomeUnknown => SERVICE_UNAVAILABLE, UNAVAILABLE, "outcome_unknown";
     Internal => INTERNAL_SERVER_ERROR, INTERNAL, "internal";

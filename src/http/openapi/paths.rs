@@ -164,6 +164,7 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
             ErrorKind::Forbidden(MissingRight::OnlineSession),
             ErrorKind::TooManyAttempts { retry_after: None },
             ErrorKind::KeyUnavailable,
+            ErrorKind::OldSystemUnavailable,
         ]);
     }
     if route.access == Access::Agent {

@@ -131,6 +131,7 @@ pub(in crate::http) fn sign_in_operation() -> Operation {
         .refuses(ErrorKind::TooManyAttempts { retry_after: None })
         .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
         .refuses(ErrorKind::KeyUnavailable)
+        .refuses(ErrorKind::OldSystemUnavailable)
         .refuses(ErrorKind::OutcomeUnknown)
 }
 

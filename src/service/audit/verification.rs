@@ -101,6 +101,7 @@ impl ChainState {
             }
             AuditKind::UserAdded
             | AuditKind::UserChanged
+            | AuditKind::UserMoved
             | AuditKind::CredentialUnlocked
             | AuditKind::UntrustedSaved
             | AuditKind::UntrustedRead

@@ -3,8 +3,9 @@
 use crate::{
     domain::user::{User, UserId},
     key_sets::IssuerUnavailable,
+    migration_hook::HookError,
     security::{access_token::TokenRefused, hashing::HashingError},
-    service::errors::{AttemptError, KeyUnavailable},
+    service::errors::{AttemptError, ChangeUserError, KeyUnavailable},
     storage::StorageError,
 };
 
@@ -28,6 +29,12 @@ pub(crate) enum AuthenticationError {
     KeyUnavailable(#[from] KeyUnavailable),
     #[error(transparent)]
     IssuerUnavailable(#[from] IssuerUnavailable),
+    /// The old system, which decides about this login, gave no answer. The attempt is not counted.
+    #[error("the old system cannot be asked whether the password is right")]
+    OldSystemUnavailable(#[from] HookError),
+    /// The password that the old system accepted cannot be kept.
+    #[error("the user cannot be moved from the old system")]
+    Moving(#[source] Box<ChangeUserError>),
     #[error(transparent)]
     Hashing(#[from] HashingError),
     #[error(transparent)]
@@ -78,6 +85,11 @@ pub(crate) enum Refusal {
 }
 
 impl AuthenticationError {
+    /// True when waiting logins, not the old system, are the reason.
+    pub(crate) fn is_old_system_busy(&self) -> bool {
+        matches!(self, Self::OldSystemUnavailable(HookError::Busy))
+    }
+
     pub(super) fn refused(user: Option<&User>, reason: Refusal) -> Self {
         Self::Refused { user_id: user.map(|user| user.user_id), reason }
     }
@@ -97,6 +109,8 @@ impl AuthenticationError {
             | Self::Attempt(AttemptError::TooMany(_))
             | Self::KeyUnavailable(_)
             | Self::IssuerUnavailable(_)
+            | Self::OldSystemUnavailable(_)
+            | Self::Moving(_)
             | Self::Hashing(_) => false,
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod bearer;
 pub(crate) mod error;
 pub(crate) mod issued;
 pub(crate) mod issuer_token;
+pub(crate) mod moving;
 mod outcome;
 pub(crate) mod password;
 mod password_target;

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use super::{
     error::{AuthenticationError, Refusal},
+    moving::Moving,
     password_target::{PresentedPassword, Target},
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
         stored_credential::StoredCredential,
         user::{LoginName, User},
     },
+    migration_hook::HookAnswer,
     security::{
         attempt_digests::pseudo_subject,
         hashing::{Admission, HashingEngine, HashingError, VerificationOutcome},
@@ -48,6 +50,23 @@ use crate::{
 /// ignore `Retry-After`, and costs nothing.
 const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 
+/// The outcome of a verification.
+enum Verified<'login> {
+    /// The password matches this stored credential.
+    Row(&'login StoredCredential),
+    Refused(Refusal),
+    /// The old system accepted the password, and it is stored now.
+    Moved,
+}
+
+/// A login whose password must be hashed or asked about.
+#[derive(Clone, Copy)]
+struct LoginAttempt<'login, 'attempt> {
+    login: &'login Login,
+    presented: PresentedPassword<'attempt>,
+    attempt: &'attempt Attempt,
+}
+
 /// Authenticates with passwords.
 pub(crate) struct PasswordAuthenticator {
     pub(crate) database: Database,
@@ -57,6 +76,8 @@ pub(crate) struct PasswordAuthenticator {
     pub(crate) throttling: Arc<Throttling>,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) rehash_queue: Arc<RehashQueue>,
+    /// `None`: no users move from an old system.
+    pub(crate) moving: Option<Moving>,
 }
 
 impl PasswordAuthenticator {
@@ -71,15 +92,39 @@ impl PasswordAuthenticator {
         client_info: &ClientInfo,
         now: OffsetDateTime,
     ) -> Result<Principal, AuthenticationError> {
+        let name = LoginName::parse(name)
+            .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossibleName))?;
+        let typed = password;
+        let password = &CredentialValue::parse("Password", typed)
+            .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
+        let presented = PresentedPassword { name: &name, password, typed, client_info, now };
+        let principal = self.attempt(presented, self.moving.as_ref()).await?;
+        match principal {
+            Some(principal) => Ok(principal),
+            // The user has moved, so the stored password decides now.
+            None => {
+                let found = Box::pin(self.attempt(presented, None)).await?;
+                found.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
+            }
+        }
+    }
+
+    /// Verifies the password once; `None` when the user has just moved from the old system.
+    async fn attempt(
+        &self,
+        presented: PresentedPassword<'_>,
+        moving: Option<&Moving>,
+    ) -> Result<Option<Principal>, AuthenticationError> {
+        let PresentedPassword { client_info, now, .. } = presented;
         let refuse = |user: Option<&User>, reason| AuthenticationError::refused(user, reason);
-        let name = LoginName::parse(name).map_err(|_| refuse(None, Refusal::ImpossibleName))?;
-        let password = CredentialValue::parse("Password", password)
-            .map_err(|_| refuse(None, Refusal::ImpossiblePassword))?;
-        let _admission = self.admit(client_info, &name).await?;
+        let mut admission = self.admit(presented).await?;
         let types = self.types.usable_for_basic();
-        let presented = PresentedPassword { name: &name, password: &password, client_info, now };
         let login = self.find_login(presented, &types).await?;
-        let row = self.verify(&login, &types, presented).await?;
+        let row = match self.verify(&login, &types, presented, moving, &mut admission).await? {
+            Verified::Row(row) => Ok(row),
+            Verified::Refused(refusal) => Err(refusal),
+            Verified::Moved => return Ok(None),
+        };
         let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
@@ -88,14 +133,14 @@ impl PasswordAuthenticator {
         self.last_uses.push(row, scheme, client_info, now);
         let credential_type = row.credential_type.clone();
         let proof = Proof::Password { credential_type, version: row.version };
-        Ok(Principal { user: user.clone(), scheme, proof, auth_time: now, application: None })
+        let user = user.clone();
+        Ok(Some(Principal { user, scheme, proof, auth_time: now, application: None }))
     }
 
     /// Admits the login to the hashing engine; `None` when it needs no admission.
     async fn admit(
         &self,
-        client_info: &ClientInfo,
-        name: &LoginName,
+        PresentedPassword { client_info, name, .. }: PresentedPassword<'_>,
     ) -> Result<Option<Admission>, HashingError> {
         let admitted = self.hashing.admit_login(client_info.fairness_key(), name.canonical());
         if admitted.is_err() {
@@ -131,7 +176,9 @@ impl PasswordAuthenticator {
         login: &'login Login,
         types: &'login [String],
         presented: PresentedPassword<'_>,
-    ) -> Result<Result<&'login StoredCredential, Refusal>, AuthenticationError> {
+        moving: Option<&Moving>,
+        admission: &mut Option<Admission>,
+    ) -> Result<Verified<'login>, AuthenticationError> {
         let PresentedPassword { password, client_info, now, .. } = presented;
         let counters =
             AttemptCounters { failures: &login.failure_counts, address: login.address_failures };
@@ -148,7 +195,7 @@ impl PasswordAuthenticator {
                     let recorded =
                         self.throttling.record_login(&attempt, credential_type, &counters, false);
                     recorded.await?;
-                    return target.proven_row().map(Ok);
+                    return target.proven_row().map(Verified::Row);
                 }
                 Some(false) => {}
                 None => unknown.push(target),
@@ -156,24 +203,34 @@ impl PasswordAuthenticator {
         }
         if unknown.is_empty() {
             self.hashing.wait_before_refusal(password, Instant::now()).await;
-            return Ok(Err(Refusal::WrongPassword));
+            return Ok(Verified::Refused(Refusal::WrongPassword));
         }
-        self.verify_by_hash(login, unknown, presented, &attempt, &counters).await
+        let of = LoginAttempt { login, presented, attempt: &attempt };
+        let types = type_names(&unknown);
+        let reserved = match moving {
+            Some(moving) if moving.decides(login, presented, &unknown).await? => {
+                // Boxed so that this rare branch does not enlarge every waiting future.
+                let asked = Box::pin(self.ask_old_system(moving, of, types, admission)).await?;
+                let Some(reserved) = asked else { return Ok(Verified::Moved) };
+                reserved
+            }
+            _ => {
+                let is_known = counters.address.is_privileged();
+                self.throttling.reserve_attempt(&attempt, types, is_known).await?
+            }
+        };
+        self.verify_by_hash(of, unknown, &reserved, &counters).await
     }
 
-    /// Counts the attempt, and hashes for each target whose result is not cached.
+    /// Hashes for each target whose attempt is counted and whose result is not cached.
     async fn verify_by_hash<'login>(
         &self,
-        login: &'login Login,
+        LoginAttempt { login, presented, attempt }: LoginAttempt<'login, '_>,
         targets: Vec<Target<'login>>,
-        presented: PresentedPassword<'_>,
-        attempt: &Attempt,
+        reserved: &[ReservedAttempt],
         counters: &AttemptCounters<'_>,
-    ) -> Result<Result<&'login StoredCredential, Refusal>, AuthenticationError> {
+    ) -> Result<Verified<'login>, AuthenticationError> {
         let mut refusal = Refusal::WrongPassword;
-        let types = targets.iter().map(|target| target.credential_type.to_owned()).collect();
-        let is_known = counters.address.is_privileged();
-        let reserved = self.throttling.reserve_attempt(attempt, types, is_known).await?;
         for mut target in targets {
             let credential_type = target.credential_type;
             let of_target =
@@ -194,9 +251,46 @@ impl PasswordAuthenticator {
             }
             self.throttling.record_login(attempt, credential_type, counters, true).await?;
             self.rehash_if_outdated(&target, outcome, presented.password);
-            return target.proven_row().map(Ok);
+            return target.proven_row().map(Verified::Row);
         }
-        Ok(Err(refusal))
+        Ok(Verified::Refused(refusal))
+    }
+
+    /// Asks the old system whether the password is right; `None` when it is, and the user has moved.
+    /// The attempt is counted before, and taken back unless the old system refuses the password.
+    /// While it is asked, the login holds neither a database connection nor an admission.
+    async fn ask_old_system(
+        &self,
+        moving: &Moving,
+        LoginAttempt { login, presented, attempt }: LoginAttempt<'_, '_>,
+        types: Vec<String>,
+        admission: &mut Option<Admission>,
+    ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
+        *admission = None;
+        let turn = moving.take_turn().await?;
+        let reserved = self.throttling.reserve_attempt(attempt, types.clone(), false).await?;
+        let may_ask = |reserved: &ReservedAttempt| {
+            moving.is_password_type(&reserved.credential_type) && !reserved.is_locked
+        };
+        if reserved.iter().any(may_ask) {
+            match turn.ask(presented.name.as_str(), presented.typed, presented.now).await {
+                Ok(HookAnswer::Accepted(user)) => {
+                    self.throttling.release_attempt(attempt).await?;
+                    *admission = self.admit(presented).await?;
+                    moving.keep(login, presented, user).await?;
+                    return Ok(None);
+                }
+                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {
+                    self.throttling.reserve_again(attempt, &types).await?;
+                }
+                Err(error) => {
+                    self.throttling.release_attempt(attempt).await?;
+                    return Err(error.into());
+                }
+            }
+        }
+        *admission = self.admit(presented).await?;
+        Ok(Some(reserved))
     }
 
     fn target<'login>(
@@ -232,4 +326,8 @@ impl PasswordAuthenticator {
             self.rehash_queue.push(row.clone(), password.clone());
         }
     }
+}
+
+fn type_names(targets: &[Target<'_>]) -> Vec<String> {
+    targets.iter().map(|target| target.credential_type.to_owned()).collect()
 }

@@ -1,5 +1,6 @@
 //! The target of a password verification: one credential type of a login.
 
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::error::{AuthenticationError, Refusal};
@@ -17,6 +18,8 @@ use crate::{
 pub(super) struct PresentedPassword<'request> {
     pub(super) name: &'request LoginName,
     pub(super) password: &'request CredentialValue,
+    /// The password as the user typed it, before normalization.
+    pub(super) typed: &'request SecretString,
     pub(super) client_info: &'request ClientInfo,
     pub(super) now: OffsetDateTime,
 }

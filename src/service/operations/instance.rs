@@ -9,6 +9,7 @@ use super::{
     reload_metrics::ReloadMetrics,
 };
 use crate::{
+    migration_hook::HookMetrics,
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     service::directory::search::DirectorySearch,
     storage::{self, Database, StorageError},
@@ -30,6 +31,7 @@ pub(crate) struct Instance {
     pub(crate) keyring: KeyringHandle,
     pub(crate) reloads: Arc<ReloadMetrics>,
     pub(crate) directory: Arc<DirectorySearch>,
+    pub(crate) migration: Arc<HookMetrics>,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
 }
@@ -63,6 +65,7 @@ impl Instance {
             keyring: Some(&keyring),
             reloads: &self.reloads,
             directory: &self.directory,
+            migration: &self.migration,
             memory_ceiling_kib: self.memory_ceiling_kib,
         };
         encode_metrics(&sources, register_http)

@@ -13,6 +13,7 @@ use prometheus_client::{
 
 use super::reload_metrics::ReloadMetrics;
 use crate::{
+    migration_hook::HookMetrics,
     security::{hashing::HashingEngine, keyring::Keyring},
     service::directory::search::DirectorySearch,
     storage::ConnectionCounts,
@@ -28,6 +29,7 @@ pub(crate) struct MetricSources<'sources> {
     pub(crate) keyring: Option<&'sources Keyring>,
     pub(crate) reloads: &'sources ReloadMetrics,
     pub(crate) directory: &'sources DirectorySearch,
+    pub(crate) migration: &'sources HookMetrics,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
 }
@@ -41,14 +43,22 @@ pub(crate) fn encode_metrics(
     sources: &MetricSources<'_>,
     register_http: impl FnOnce(&mut Registry),
 ) -> Result<String, fmt::Error> {
-    let MetricSources { hashing, connections, keyring, reloads, directory, memory_ceiling_kib } =
-        *sources;
+    let MetricSources {
+        hashing,
+        connections,
+        keyring,
+        reloads,
+        directory,
+        migration,
+        memory_ceiling_kib,
+    } = *sources;
     let mut registry = Registry::with_prefix(PREFIX);
     hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
     register_database(registry.sub_registry_with_prefix("database"), connections);
     registry.register("keyring_key", "1 for each key of the keyring in use", key_gauges(keyring));
     reloads.register(&mut registry);
     directory.register_metrics(registry.sub_registry_with_prefix("directory"));
+    migration.register(registry.sub_registry_with_prefix("migration"));
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [

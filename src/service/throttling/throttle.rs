@@ -173,6 +173,38 @@ impl Throttling {
         reserved.collect()
     }
 
+    /// Counts a reserved attempt again if a concurrent one with the same secret took it back.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn reserve_again(
+        &self,
+        attempt: &Attempt,
+        types: &[String],
+    ) -> Result<(), StorageError> {
+        let mut connection = self.database.connection().await?;
+        // Whether further attempts must wait does not matter: this one was admitted.
+        attempts::reserve_attempt(&mut connection, attempt, types, &self.limits).await?;
+        connection.release();
+        Ok(())
+    }
+
+    /// Takes back a reserved attempt from an unknown address, because nobody could tell whether its
+    /// secret is right.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn release_attempt(
+        &self,
+        attempt: &Attempt,
+    ) -> Result<(), StorageError> {
+        on_connection!(self.database, |connection| attempts::release_attempt(
+            &mut connection,
+            attempt,
+            &self.limits
+        ))
+    }
+
     /// Records a successful login, unless nothing would change.
     ///
     /// # Errors

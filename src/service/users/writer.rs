@@ -133,7 +133,10 @@ impl UserWriter {
     }
 
     /// The next id that neither this service nor an operator has assigned.
-    async fn next_user_id(&self) -> Result<UserId, StorageError> {
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(in crate::service) async fn next_user_id(&self) -> Result<UserId, StorageError> {
         let found =
             on_connection!(self.database, |connection| users::next_ids(&mut connection, 1))?;
         found.first().copied().ok_or(StorageError::Inconsistent { table: "users" })

@@ -16,6 +16,7 @@ mod database_proxy;
 mod instance;
 mod issuer;
 mod key_server;
+mod old_system;
 mod open_bao;
 mod private_server;
 mod raw_directory;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     instance::{Instance, free_port},
     issuer::TestIssuer,
     key_server::KeyServer,
+    old_system::{OldSystem, Reply, http_reply, old_password, verify_by_name},
     open_bao::OpenBao,
     private_server::PrivateServer,
     raw_directory::{

@@ -1,0 +1,209 @@
+//! Moves users from an old system at their first login (docs/how-to/move-users-at-login.md): asks it
+//! whether name and password are right, and keeps the password from then on.
+//!
+//! A user moves who does not exist here, or exists and never had a credential. Nobody who has or had
+//! one is asked about, so a right that was taken away here does not come back from there.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+
+use super::{
+    error::AuthenticationError,
+    password_target::{PresentedPassword, Target},
+};
+use crate::{
+    domain::{
+        audit::AuditKind,
+        change_context::ChangeContext,
+        credential_type::CredentialType,
+        new_login_name::NewLoginName,
+        new_user::NewUser,
+        principal::Actor,
+        user::{DisplayName, User, UserId, UserType},
+        validity::Validity,
+    },
+    migration_hook::{AcceptedUser, HookError, MigrationHook, Turn},
+    security::hashing::{HashingEngine, StoredHash},
+    service::{
+        credentials::hasher::HashedCredential,
+        errors::ChangeUserError,
+        user_transaction::{AuditedChange, UserTransactions, lock_user},
+        users::writer::UserWriter,
+    },
+    storage::{
+        self, Database, StorageError,
+        logins::{self, Login},
+        users,
+    },
+};
+
+/// Moves users at their first login.
+pub(crate) struct Moving {
+    pub(crate) database: Database,
+    pub(crate) hook: MigrationHook,
+    pub(crate) hashing: Arc<HashingEngine>,
+    /// The type of the credential that is kept.
+    pub(crate) password_type: CredentialType,
+    pub(crate) writer: Arc<UserWriter>,
+    pub(crate) transactions: Arc<UserTransactions>,
+}
+
+impl Moving {
+    /// True when the old system decides about this login. Known and unknown names cost the same
+    /// statement.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn decides(
+        &self,
+        login: &Login,
+        presented: PresentedPassword<'_>,
+        targets: &[Target<'_>],
+    ) -> Result<bool, StorageError> {
+        let is_password = |target: &Target<'_>| self.is_password_type(target.credential_type);
+        let may_move = match &login.candidate {
+            Some(candidate) => may_move(&candidate.user) && candidate.credentials.is_empty(),
+            None => NewLoginName::try_from(presented.name.clone()).is_ok(),
+        };
+        if !may_move || !targets.iter().any(is_password) {
+            return Ok(false);
+        }
+        let had_credentials = on_connection!(self.database, |connection| {
+            logins::has_had_credentials(&mut connection, login.subject)
+        })?;
+        Ok(!had_credentials)
+    }
+
+    /// True for the type of the credential that is kept.
+    pub(super) fn is_password_type(&self, type_name: &str) -> bool {
+        self.password_type.as_str() == type_name
+    }
+
+    /// Waits until the old system may be asked.
+    ///
+    /// # Errors
+    /// When too many logins wait, or the old system failed several times in a row.
+    pub(super) async fn take_turn(&self) -> Result<Turn<'_>, HookError> {
+        self.hook.take_turn().await
+    }
+
+    /// Keeps the password of a user whom the old system accepted, and adds a user who does not
+    /// exist. If the same user moved or changed meanwhile, nothing is written: the next
+    /// verification decides.
+    ///
+    /// # Errors
+    /// When the password cannot be hashed or written.
+    pub(super) async fn keep(
+        &self,
+        login: &Login,
+        presented: PresentedPassword<'_>,
+        accepted: AcceptedUser,
+    ) -> Result<(), AuthenticationError> {
+        let PresentedPassword { password, client_info, now, .. } = presented;
+        let hash = self.hashing.hash(client_info.fairness_key(), password).await?;
+        let hashed = HashedCredential {
+            credential_type: self.password_type.clone(),
+            display_value: None,
+            // The policy is for new passwords.
+            hash: StoredHash::Own(hash),
+            identifier: None,
+            validity: Validity::default(),
+        };
+        let context = ChangeContext { actor: Actor::OldSystem, client_info, now };
+        let written = match &login.candidate {
+            Some(candidate) => self.move_known(context, candidate.user.user_id, &hashed).await,
+            None => self.add(context, presented, accepted, &hashed).await,
+        };
+        match written {
+            Ok(Some(user_id)) => {
+                self.hook.record_move();
+                let id = user_id.as_i32();
+                tracing::info!(user.id = id, "a user moved from the old system");
+                Ok(())
+            }
+            // Another login of the user was faster, or the user was deleted.
+            Ok(None) | Err(ChangeUserError::LoginNameTaken | ChangeUserError::UnknownUser) => {
+                Ok(())
+            }
+            Err(ChangeUserError::Storage(error)) => Err(error.into()),
+            Err(error) => Err(AuthenticationError::Moving(Box::new(error))),
+        }
+    }
+
+    /// Saves the password of an existing user; `None` if the user may no longer move.
+    async fn move_known(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        hashed: &HashedCredential,
+    ) -> Result<Option<UserId>, ChangeUserError> {
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        // Concurrent logins of the user wait here.
+        lock_user(&mut transaction, context, user_id).await?;
+        let user = users::find_by_id(&mut transaction, user_id).await?;
+        if !user.is_some_and(|user| may_move(&user))
+            || logins::has_had_credentials(&mut transaction, user_id.into()).await?
+        {
+            return Ok(None);
+        }
+        self.write(&mut transaction, context, user_id, hashed).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(Some(user_id))
+    }
+
+    /// Adds a user with the password.
+    async fn add(
+        &self,
+        context: ChangeContext<'_>,
+        presented: PresentedPassword<'_>,
+        accepted: AcceptedUser,
+        hashed: &HashedCredential,
+    ) -> Result<Option<UserId>, ChangeUserError> {
+        let AcceptedUser { display_name, user_type } = accepted;
+        let login_name = NewLoginName::try_from(presented.name.clone())?;
+        let user = NewUser {
+            user_id: None,
+            display_name: display_name.unwrap_or_else(|| DisplayName::from(&login_name)),
+            login_name,
+            user_type: user_type.unwrap_or(UserType::Internal),
+            is_administrator: false,
+            is_retired: false,
+        };
+        let user_id = self.writer.next_user_id().await?;
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        self.writer.write_user(&mut transaction, context, user_id, &user).await?;
+        self.write(&mut transaction, context, user_id, hashed).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(Some(user_id))
+    }
+
+    /// Writes the password, after the event that says where it comes from.
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        hashed: &HashedCredential,
+    ) -> Result<(), ChangeUserError> {
+        let mut locked = lock_user(connection, context, user_id).await?;
+        let moved = AuditedChange::to_user(AuditKind::UserMoved, false);
+        self.transactions.append_audit_event(connection, context, &mut locked, moved).await?;
+        let hashed = std::slice::from_ref(hashed);
+        self.writer.write_credentials(connection, context, user_id, hashed).await
+    }
+}
+
+/// True for a user without rights over others, who is active. The old system decides nothing about
+/// others.
+fn may_move(user: &User) -> bool {
+    let is_person = match user.user_type {
+        UserType::Internal | UserType::Resource | UserType::External => true,
+        UserType::Anonymous | UserType::System => false,
+    };
+    is_person && !user.is_retired && !user.is_administrator
+}

@@ -1,0 +1,214 @@
+//! Logins that the old system accepts.
+
+use std::process::Command;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::{counted_failures, events, login, logins, spawn, user_id};
+use crate::{
+    soap,
+    support::{
+        ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, Reply, TICKETS, TestApp,
+        old_password, password_of,
+    },
+};
+
+/// The events of a user who was added at the first login.
+const ADDED: [&str; 3] = ["user_added basic -", "user_moved basic -", "credential_saved basic -"];
+
+/// Imports users without credentials.
+fn import(app: &TestApp, lines: &[Value]) {
+    let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
+    app.command(&["import", "-"], &lines.join("\n")).assert_success();
+}
+
+/// Asserts that no chain is damaged. The retired user of every test has no event.
+fn assert_chains_verify(app: &TestApp) {
+    let found = app.command(&["audit", "verify"], "").stdout;
+    assert!(found.lines().skip(1).all(|line| line.starts_with("300 ")), "{found}");
+}
+
+#[sqlx::test]
+async fn an_unknown_user_is_added_once_and_keeps_the_password_without_the_old_system(pool: PgPool) {
+    let old = OldSystem::start();
+    old.set_reply(Reply::Verify(|_, _| {
+        r#"{"result":"accepted","display_name":"Ada L.","type":"external"}"#.to_owned()
+    }));
+    let mut app = spawn(pool, &old, &[]).await;
+    let answer = login(&app, "Ada", "any").await;
+    answer.assert_status(200);
+    let id = user_id(&app, "ada").await.unwrap();
+    assert_eq!(events(&app, id).await, ADDED);
+    let user = "SELECT login_name || '/' || display_name || '/' || user_type || '/'
+                || is_administrator FROM users WHERE user_id = $1";
+    let user: String = sqlx::query_scalar(user).bind(id).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(user, "Ada/Ada L./external/false");
+    let requests = old.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert!(requests[0].is_signed && requests[0].head.starts_with("POST /verify HTTP/1.1\r\n"));
+    assert_eq!(requests[0].body["type"], "login");
+    assert_eq!(requests[0].body["data"], json!({ "login_name": "Ada", "password": "any" }));
+    assert_eq!(counted_failures(&app).await, 0);
+    assert!((logins(&app, "accepted").await - 1.0).abs() < f64::EPSILON);
+    assert!((app.metric("keeper_migration_users_moved_total").await - 1.0).abs() < f64::EPSILON);
+
+    // From now on, this service decides, and nobody asks.
+    login(&app, "ADA", "any").await.assert_status(200);
+    login(&app, "ada", "other").await.assert_unauthenticated();
+    app.restart().await;
+    login(&app, "ada", "any").await.assert_status(200);
+    assert_eq!(old.requests().len(), 1);
+    assert_chains_verify(&app);
+    let off = ["HOOK_URL", "HOOK_KEY_FILE", "HOOK_CA_FILE"];
+    let off = off.map(|name| format!("KEEPER__MIGRATION__{name}"));
+    app.reconfigure(&off.each_ref().map(|name| (name.as_str(), ""))).await;
+    login(&app, "ada", "any").await.assert_status(200);
+    login(&app, "bob", "any").await.assert_unauthenticated();
+    assert_eq!(old.requests().len(), 1);
+}
+
+#[sqlx::test]
+async fn an_imported_user_without_credentials_moves_and_keeps_their_members(pool: PgPool) {
+    let old = OldSystem::start();
+    old.set_reply(Reply::Verify(|_, _| {
+        r#"{"result":"accepted","display_name":"Other","type":"external"}"#.to_owned()
+    }));
+    let app = spawn(pool, &old, &[]).await;
+    import(&app, &[json!({ "login_name": "ben", "id": 700, "display_name": "Ben" })]);
+    login(&app, "Ben", "any").await.assert_status(200);
+    let events = events(&app, 700).await;
+    assert_eq!(events, ["user_added command -", "user_moved basic -", "credential_saved basic -"]);
+    let user = "SELECT login_name || '/' || display_name || '/' || user_type FROM users
+                WHERE user_id = 700";
+    let user: String = sqlx::query_scalar(user).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(user, "ben/Ben/internal");
+    login(&app, "ben", "any").await.assert_status(200);
+    assert_eq!(old.requests().len(), 1);
+}
+
+#[sqlx::test]
+async fn nobody_who_has_or_had_a_credential_or_rights_is_asked_about(pool: PgPool) {
+    let old = OldSystem::start();
+    old.set_reply(Reply::Verify(|_, _| r#"{"result":"accepted"}"#.to_owned()));
+    let app = spawn(pool, &old, &[]).await;
+    import(
+        &app,
+        &[
+            json!({ "login_name": "chief", "administrator": true }),
+            json!({ "login_name": "system", "type": "system" }),
+            json!({ "login_name": "guest", "type": "anonymous" }),
+            json!({ "login_name": "left", "retired": true }),
+            json!({ "login_name": "oidc", "id": 701 }),
+            json!({ "login_name": "deleted", "id": 702,
+                    "credentials": [{ "value": "a long enough first password" }] }),
+        ],
+    );
+    app.save(&app.administrator(), 701, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
+    app.command(&["credential", "delete", "--user", "deleted", "--type", "CRM5/PASSWORD"], "")
+        .assert_success();
+    for name in
+        [PLAIN.1, ADMINISTRATOR.1, "rita", "chief", "system", "guest", "left", "oidc", "deleted"]
+    {
+        login(&app, name, "any").await.assert_unauthenticated();
+    }
+    // A new user could not have this name.
+    login(&app, "in\u{200b}visible", "any").await.assert_unauthenticated();
+    assert!(old.requests().is_empty(), "{:?}", old.requests());
+}
+
+#[sqlx::test]
+async fn every_way_to_log_in_with_a_password_moves_users(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let name = "dora";
+    let body = json!({ "UserName": name, "Password": old_password(name) });
+    app.post("/login", &Credentials::Anonymous, &body).await.assert_status(200);
+    let credentials = Credentials::basic("emil", &old_password("emil"));
+    app.post(TICKETS, &credentials, &Value::Null).await.assert_status(201);
+    let request = app.client.post(format!("{}{}", app.url, soap::SERVICE));
+    let request = request.header("Content-Type", "text/xml");
+    let request = request.body(soap::login("fred", &old_password("fred")));
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    answer.assert_status(200);
+    assert!(answer.body.contains("7T:"), "{answer:?}");
+    for name in [name, "emil", "fred"] {
+        let id = user_id(&app, name).await.unwrap();
+        assert_eq!(events(&app, id).await[..3], ADDED, "{name}");
+    }
+    assert_eq!(old.requests().len(), 3);
+}
+
+#[sqlx::test]
+async fn concurrent_first_logins_make_one_user_with_one_credential(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    import(&app, &[json!({ "login_name": "known", "id": 703 })]);
+    for name in ["fresh", "known"] {
+        let password = old_password(name);
+        let answers = join_all((0..8).map(|_| login(&app, name, &password))).await;
+        for answer in answers {
+            answer.assert_status(200);
+        }
+        let id = user_id(&app, name).await.unwrap();
+        let kinds = events(&app, id).await;
+        assert_eq!(kinds.len(), 3, "{kinds:?}");
+        login(&app, name, &password).await.assert_status(200);
+    }
+    let users = "SELECT count(*) FROM users WHERE user_id NOT IN (1, 278, 300)";
+    let users: i64 = sqlx::query_scalar(users).fetch_one(&app.pool).await.unwrap();
+    assert_eq!(users, 2);
+    assert!((app.metric("keeper_migration_users_moved_total").await - 2.0).abs() < f64::EPSILON);
+    assert_chains_verify(&app);
+}
+
+#[sqlx::test]
+async fn an_old_password_is_sent_as_typed_and_kept_whatever_the_policy_says(pool: PgPool) {
+    let old = OldSystem::start();
+    old.set_reply(Reply::Verify(|_, password| {
+        let result = if password == "a\u{308}" { "accepted" } else { "rejected" };
+        format!(r#"{{"result":"{result}"}}"#)
+    }));
+    let app = spawn(pool, &old, &[]).await;
+    login(&app, "gerd", "a\u{308}").await.assert_status(200);
+    assert_eq!(old.requests()[0].body["data"]["password"], "a\u{308}");
+    // Both are the same text.
+    login(&app, "gerd", "\u{e4}").await.assert_status(200);
+    assert_eq!(old.requests().len(), 1);
+}
+
+#[sqlx::test]
+async fn both_signatures_are_sent_while_the_key_changes(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    old.write_keys(&[&[7; 32], &[8; 32]]);
+    login(&app, "hans", &old_password("hans")).await.assert_status(200);
+    old.set_key(&[8; 32]);
+    login(&app, "ida", &old_password("ida")).await.assert_status(200);
+    let ids = old.requests().into_iter().map(|request| {
+        let id = request.head.lines().find(|line| line.starts_with("webhook-id: msg_"));
+        id.unwrap().to_owned()
+    });
+    assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 2);
+}
+
+#[sqlx::test]
+async fn the_vendor_client_logs_in_and_moves(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let output = Command::new("node")
+        .args(["--test", "--test-reporter=tap", "vendor_moves.test.mjs"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients"))
+        .env("KEEPER_URL", &app.url)
+        .env("KEEPER_ADMINISTRATOR", format!("anna:{}", password_of("anna")))
+        .env("KEEPER_ADMINISTRATOR_ID", "1")
+        .env("KEEPER_PLAIN", format!("jona:{}", old_password("jona")))
+        .env("KEEPER_PLAIN_ID", "0")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("# pass 1"), "{text}");
+    assert_eq!(old.requests().len(), 1);
+    assert!(user_id(&app, "jona").await.is_some());
+}

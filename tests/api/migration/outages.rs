@@ -1,0 +1,177 @@
+//! An old system that is away, slow, faulty, or is not the one that it should be.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use sqlx::PgPool;
+
+use super::{assert_unavailable, counted_failures, login, logins, spawn, user_id};
+use crate::support::{
+    OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, free_address, http_reply, old_password,
+};
+
+const JSON: &str = "application/json";
+
+/// Lets the breaker forget the failures before, with a login of another user.
+async fn succeed(app: &TestApp, old: &OldSystem, name: &str) {
+    old.set_reply(Reply::Verify(crate::support::verify_by_name));
+    login(app, name, &old_password(name)).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn a_login_that_cannot_be_decided_is_503_and_not_counted(pool: PgPool) {
+    let old = OldSystem::start();
+    let other = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let accepted = r#"{"result":"accepted"}"#;
+    let elsewhere = other.variables()[0].1.clone();
+    let redirect = |status: &str| {
+        let head =
+            format!("HTTP/1.1 {status}\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n");
+        Reply::Raw(head.into_bytes())
+    };
+    let long = format!(r#"{{"result":"accepted","display_name":"{}"}}"#, "x".repeat(20_000));
+    let endless = [
+        &b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"[..],
+        &vec![b' '; 5_000_000],
+    ];
+    for (number, reply) in [
+        http_reply("500 Internal Server Error", JSON, accepted),
+        http_reply("503 Service Unavailable", JSON, ""),
+        http_reply("404 Not Found", JSON, accepted),
+        http_reply("401 Unauthorized", JSON, r#"{"result":"rejected"}"#),
+        http_reply("403 Forbidden", JSON, r#"{"result":"rejected"}"#),
+        http_reply("201 Created", JSON, accepted),
+        Reply::Raw(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+        redirect("301 Moved Permanently"),
+        redirect("302 Found"),
+        redirect("307 Temporary Redirect"),
+        redirect("308 Permanent Redirect"),
+        http_reply("200 OK", "text/html", accepted),
+        http_reply("200 OK", "text/plain", accepted),
+        http_reply("200 OK", "application/jsonx", accepted),
+        http_reply("200 OK", JSON, ""),
+        http_reply("200 OK", JSON, "accepted"),
+        http_reply("200 OK", JSON, "{\"result\":\"accepted\""),
+        http_reply("200 OK", JSON, r#"{"result":"yes"}"#),
+        http_reply("200 OK", JSON, r#"{"result":"pong"}"#),
+        http_reply("200 OK", JSON, r#"{"result":"rejected","result":"accepted"}"#),
+        http_reply("200 OK", JSON, r#"{"result":"accepted","administrator":true}"#),
+        http_reply("200 OK", JSON, r#"{"result":"accepted","type":"system"}"#),
+        http_reply("200 OK", JSON, &long),
+        Reply::Raw(endless.concat()),
+        Reply::Raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{}"
+                .to_vec(),
+        ),
+        Reply::Raw(b"no HTTP".to_vec()),
+        Reply::Raw(Vec::new()),
+        Reply::Close,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        old.set_reply(reply);
+        // Two in a row, as a person would try.
+        for _ in 0..2 {
+            let answer = login(&app, "karl", &old_password("karl")).await;
+            assert_eq!(answer.status, 503, "{number}: {answer:?}");
+            assert_unavailable(&answer);
+        }
+        assert_eq!(counted_failures(&app).await, 0, "{number}");
+        assert_eq!(user_id(&app, "karl").await, None, "{number}");
+        succeed(&app, &old, &format!("other{number}")).await;
+    }
+    assert!(other.requests().is_empty(), "a redirect was followed");
+    login(&app, "karl", &old_password("karl")).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn only_the_configured_server_gets_passwords(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let foreign = TestAuthority::new();
+    for certificate in [
+        foreign.issue(&["localhost"]),
+        old.authority.issue(&["other.example.com"]),
+        old.authority.issue_expired(&["localhost"]),
+    ] {
+        old.set_certificate(&certificate);
+        assert_unavailable(&login(&app, "karl", &old_password("karl")).await);
+    }
+    assert!(old.requests().is_empty());
+    assert!((logins(&app, "unreachable").await - 3.0).abs() < f64::EPSILON);
+    // An old system with another key refuses the signature.
+    old.set_certificate(&old.authority.issue(&["localhost"]));
+    old.set_key(&[9; 32]);
+    assert_unavailable(&login(&app, "karl", &old_password("karl")).await);
+    assert_eq!(old.requests().len(), 1);
+    assert!((logins(&app, "invalid_answer").await - 1.0).abs() < f64::EPSILON);
+    old.set_key(&[7; 32]);
+    login(&app, "karl", &old_password("karl")).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn an_old_system_that_is_away_is_not_asked_until_it_is_back(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    old.set_reply(http_reply("500 Internal Server Error", JSON, ""));
+    for attempt in 0..8 {
+        assert_unavailable(&login(&app, "karl", &format!("guess {attempt}")).await);
+    }
+    assert_eq!(old.requests().len(), 5);
+    assert!((logins(&app, "suspended").await - 3.0).abs() < f64::EPSILON);
+    assert!((app.metric("keeper_migration_breaker_open").await - 1.0).abs() < f64::EPSILON);
+    assert_eq!(counted_failures(&app).await, 0);
+    // Everybody else logs in.
+    app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+    old.set_reply(Reply::Verify(crate::support::verify_by_name));
+    assert_unavailable(&login(&app, "karl", &old_password("karl")).await);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    login(&app, "karl", &old_password("karl")).await.assert_status(200);
+    assert!(app.metric("keeper_migration_breaker_open").await.abs() < f64::EPSILON);
+    assert_eq!(old.requests().len(), 6);
+}
+
+#[sqlx::test]
+async fn nothing_listens(pool: PgPool) {
+    let old = OldSystem::start();
+    let url = format!("https://{}/", free_address());
+    let app = spawn(pool, &old, &[("KEEPER__MIGRATION__HOOK_URL", &url)]).await;
+    assert_unavailable(&login(&app, "karl", "any").await);
+    assert!((logins(&app, "unreachable").await - 1.0).abs() < f64::EPSILON);
+}
+
+#[sqlx::test]
+async fn a_slow_old_system_blocks_no_other_login(pool: PgPool) {
+    let old = OldSystem::start();
+    let limits = [
+        ("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "2"),
+        ("KEEPER__DATABASE__MAXIMUM_CONNECTIONS", "2"),
+        ("KEEPER__HASHING__THREADS", "1"),
+    ];
+    let app = spawn(pool, &old, &limits).await;
+    old.set_reply(Reply::Nothing);
+    let names: Vec<_> = (0..20).map(|number| format!("karl{number}")).collect();
+    let started = Instant::now();
+    let waiting = join_all(names.iter().map(|name| login(&app, name, "any")));
+    let others = async {
+        for _ in 0..10 {
+            app.get(PRINCIPAL, &app.plain()).await.assert_status(200);
+        }
+        started.elapsed()
+    };
+    let (answers, others) = futures_util::future::join(waiting, others).await;
+    assert!(others < Duration::from_millis(1500), "{others:?}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let codes: Vec<_> =
+        answers.iter().map(|answer| answer.json()["Code"].as_str().unwrap().to_owned()).collect();
+    let count = |code: &str| codes.iter().filter(|found| *found == code).count();
+    // Two are asked about, eight wait for them in vain, and ten are refused at once.
+    let asked = count("old_system_unavailable");
+    assert_eq!(asked + count("overloaded"), 20, "{codes:?}");
+    // More only if logins began so late that they found a place in time.
+    assert!((2..=4).contains(&asked), "{codes:?}");
+    assert_eq!(old.requests().len(), asked);
+    assert_eq!(counted_failures(&app).await, 0);
+}

@@ -1,0 +1,102 @@
+//! Logins that the old system refuses.
+
+use serde_json::Value;
+use sqlx::PgPool;
+
+use super::{counted_failures, login, logins, spawn, user_id};
+use crate::{
+    guessing::{end_delays, fingerprint},
+    support::{Credentials, Instance, OldSystem, PLAIN, PRINCIPAL, old_password},
+};
+
+/// The statements of each request in a log, in the order of the requests.
+fn statements(log: &str) -> Vec<Vec<String>> {
+    let (mut requests, mut current) = (Vec::new(), Vec::new());
+    for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if line["target"] == "sqlx::query" {
+            current.push(line["summary"].as_str().unwrap().to_owned());
+        } else if line["message"] == "answered" {
+            requests.push(std::mem::take(&mut current));
+        }
+    }
+    requests
+}
+
+#[sqlx::test]
+async fn a_refusal_does_not_tell_whether_the_user_exists_here(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    app.command(&["import", "-"], r#"{"login_name":"known"}"#).assert_success();
+    let instance = Instance::start(&app, &[("KEEPER__LOG__LEVEL", "info,sqlx=debug")]);
+    let mut answers = Vec::new();
+    for name in ["first", "known", "absent"] {
+        let wrong = Credentials::basic(name, "wrong");
+        answers.push(fingerprint(&instance.get(PRINCIPAL, &wrong).await));
+    }
+    assert_eq!(answers[1], answers[2]);
+    assert_eq!(old.requests().len(), 3);
+    let statements = statements(&instance.stop());
+    let [.., known, absent] = statements.as_slice() else { panic!("{statements:?}") };
+    assert!(known.len() >= 4, "{known:?}");
+    assert_eq!(known, absent);
+}
+
+#[sqlx::test]
+async fn a_refused_login_looks_like_every_other_and_is_counted(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let known = fingerprint(&login(&app, PLAIN.1, "wrong").await);
+    let failures = counted_failures(&app).await;
+    for (number, name) in (1..).zip(["anton", "ulla"]) {
+        let refused = login(&app, name, "wrong").await;
+        refused.assert_unauthenticated();
+        assert_eq!(fingerprint(&refused), known, "{name}");
+        assert_eq!(counted_failures(&app).await, failures * (1 + number), "{name}");
+        assert_eq!(user_id(&app, name).await, None);
+    }
+    assert!((logins(&app, "rejected").await - 1.0).abs() < f64::EPSILON);
+    assert!((logins(&app, "unknown").await - 1.0).abs() < f64::EPSILON);
+}
+
+#[sqlx::test]
+async fn a_refused_password_is_not_asked_about_again(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    for _ in 0..3 {
+        login(&app, "anton", "wrong").await.assert_unauthenticated();
+    }
+    assert_eq!(old.requests().len(), 1);
+    login(&app, "anton", &old_password("anton")).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn guesses_are_throttled_before_the_old_system_is_asked(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    for guess in 0..5 {
+        login(&app, "anton", &format!("guess {guess}")).await.assert_unauthenticated();
+    }
+    let delayed = login(&app, "anton", "guess 5").await;
+    delayed.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    assert_eq!(old.requests().len(), 5);
+    for guess in 6..51 {
+        end_delays(&app).await;
+        login(&app, "anton", &format!("guess {guess}")).await.assert_unauthenticated();
+    }
+    end_delays(&app).await;
+    // Even the right password is not asked about.
+    let stopped = login(&app, "anton", &old_password("anton")).await;
+    stopped.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+    assert_eq!(stopped.headers.get("retry-after"), None);
+    assert_eq!(old.requests().len(), 50);
+}
+
+#[sqlx::test]
+async fn concurrent_guesses_reach_the_old_system_no_more_often_than_allowed(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let guesses: Vec<_> = (0..24).map(|guess| format!("guess {guess}")).collect();
+    let guesses = guesses.iter().map(|guess| login(&app, "anton", guess));
+    futures_util::future::join_all(guesses).await;
+    assert_eq!(old.requests().len(), 5);
+}
