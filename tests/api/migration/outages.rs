@@ -175,3 +175,30 @@ async fn a_slow_old_system_blocks_no_other_login(pool: PgPool) {
     assert_eq!(old.requests().len(), asked);
     assert_eq!(counted_failures(&app).await, 0);
 }
+
+#[sqlx::test]
+async fn logins_that_wait_take_no_place_in_the_hashing_queue(pool: PgPool) {
+    let old = OldSystem::start();
+    let limits = [
+        ("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "40"),
+        ("KEEPER__MIGRATION__HOOK_TIMEOUT_SECONDS", "4"),
+        // The shortest queue: 128 jobs.
+        ("KEEPER__HASHING__THREADS", "1"),
+        ("KEEPER__HASHING__DEADLINE_SECONDS", "1"),
+        ("KEEPER__HASHING__ITERATIONS", "8"),
+    ];
+    let app = spawn(pool, &old, &limits).await;
+    assert!((app.metric("keeper_hashing_queue_length").await - 128.0).abs() < f64::EPSILON);
+    old.set_reply(Reply::Nothing);
+    let names: Vec<_> = (0..180).map(|number| format!("karl{number}")).collect();
+    let waiting = join_all(names.iter().map(|name| login(&app, name, "any")));
+    let other = async {
+        while old.requests().len() < 40 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        login(&app, "paul", "paul-password").await
+    };
+    let (answers, other) = futures_util::future::join(waiting, other).await;
+    other.assert_status(200);
+    assert!(answers.iter().all(|answer| answer.status == 503));
+}
