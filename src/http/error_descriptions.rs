@@ -117,9 +117,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::DirectoryUnavailable => {
             "The directory (`directory.url`) does not respond, or refuses the account of the service. See the log."
         }
-        ErrorKind::OldSystemUnavailable => {
-            "The system that the user moves from (`migration.hook_url`) gives no usable answer, so the password cannot be verified. The attempt is not counted. See the log."
-        }
+        ErrorKind::OldSystemUnavailable => "The old system gave no usable answer. See the log.",
         ErrorKind::ShuttingDown => "The instance is shutting down.",
         ErrorKind::OutcomeUnknown => {
             "The response of the database was lost or timed out. The request can be repeated."

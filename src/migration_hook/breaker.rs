@@ -89,6 +89,8 @@ impl Drop for Passage<'_> {
 mod tests {
     use super::*;
 
+    const JUST_BEFORE: Duration = OPEN_TIME.saturating_sub(Duration::from_millis(1));
+
     /// Lets requests fail until the breaker opens.
     fn open(breaker: &Breaker, now: Instant) {
         for failure in 1..=FAILURES {
@@ -106,7 +108,7 @@ mod tests {
         }
         breaker.enter(now).unwrap().succeed();
         open(&breaker, now);
-        assert!(breaker.enter(now + OPEN_TIME - Duration::from_millis(1)).is_none());
+        assert!(breaker.enter(now + JUST_BEFORE).is_none());
         breaker.enter(now + OPEN_TIME).unwrap().succeed();
         assert!(!breaker.is_open());
         open(&breaker, now);
@@ -120,7 +122,7 @@ mod tests {
         let probe = breaker.enter(later).unwrap();
         assert!(breaker.enter(later).is_none());
         assert!(!probe.fail(later), "it was open before");
-        assert!(breaker.enter(later + OPEN_TIME - Duration::from_millis(1)).is_none());
+        assert!(breaker.enter(later + JUST_BEFORE).is_none());
         // A canceled login decides nothing.
         drop(breaker.enter(later + OPEN_TIME).unwrap());
         breaker.enter(later + OPEN_TIME).unwrap().succeed();

@@ -11,7 +11,7 @@ use crate::{
     service::{
         directory::search::DirectorySearch,
         operations::{
-            metrics::{MetricSources, encode_metrics},
+            metrics::{HookMetrics, MetricSources, encode_metrics},
             reload_metrics::ReloadMetrics,
         },
     },
@@ -60,7 +60,7 @@ pub(super) fn document() -> Result<String, Failure> {
         keyring: None,
         reloads: &ReloadMetrics::default(),
         directory: &DirectorySearch::default(),
-        migration: &Default::default(),
+        migration: &HookMetrics::default(),
         memory_ceiling_kib: 0,
     };
     let text = encode_metrics(&sources, http::register_idle_metrics)?;

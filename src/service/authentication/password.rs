@@ -98,15 +98,12 @@ impl PasswordAuthenticator {
         let password = &CredentialValue::parse("Password", typed)
             .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
         let presented = PresentedPassword { name: &name, password, typed, client_info, now };
-        let principal = self.attempt(presented, self.moving.as_ref()).await?;
-        match principal {
-            Some(principal) => Ok(principal),
-            // The user has moved, so the stored password decides now.
-            None => {
-                let found = Box::pin(self.attempt(presented, None)).await?;
-                found.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
-            }
+        if let Some(principal) = self.attempt(presented, self.moving.as_ref()).await? {
+            return Ok(principal);
         }
+        // The user has moved, so the stored password decides now.
+        let found = Box::pin(self.attempt(presented, None)).await?;
+        found.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
     }
 
     /// Verifies the password once; `None` when the user has just moved from the old system.

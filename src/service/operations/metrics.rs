@@ -12,8 +12,8 @@ use prometheus_client::{
 };
 
 use super::reload_metrics::ReloadMetrics;
+pub(crate) use crate::migration_hook::HookMetrics;
 use crate::{
-    migration_hook::HookMetrics,
     security::{hashing::HashingEngine, keyring::Keyring},
     service::directory::search::DirectorySearch,
     storage::ConnectionCounts,
