@@ -37,8 +37,8 @@ enum AnsweredResult {
     Pong,
 }
 
-/// The answer as sent. An unknown member is refused: whoever sends `administrator` expects an
-/// effect that it must not have.
+/// The answer as sent. An unknown member is refused: a sender of `administrator` expects an effect
+/// that it must not have.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AnswerBody {

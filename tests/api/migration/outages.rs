@@ -167,7 +167,7 @@ async fn a_slow_old_system_blocks_no_other_login(pool: PgPool) {
     let codes: Vec<_> =
         answers.iter().map(|answer| answer.json()["Code"].as_str().unwrap().to_owned()).collect();
     let count = |code: &str| codes.iter().filter(|found| *found == code).count();
-    // Two are asked about, eight wait for them in vain, and ten are refused at once.
+    // Two are asked about, eight wait for them, and ten are refused at once.
     let asked = count("old_system_unavailable");
     assert_eq!(asked + count("overloaded"), 20, "{codes:?}");
     // More only if logins began so late that they found a place in time.
