@@ -265,6 +265,21 @@ async fn a_changed_moved_or_swapped_row_is_an_error_with_an_alarm(pool: PgPool) 
     assert_eq!(members(&list_own(&app).await, "SecretValue"), ["replaced"]);
 }
 
+/// A limit that docs/explanation/security.md names.
+#[sqlx::test]
+async fn an_earlier_row_that_was_put_back_is_not_noticed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    execute(&app, "UPDATE users SET is_retired = false").await;
+    save_own(&app, "a/u", "first").await;
+    execute(&app, "CREATE TABLE kept AS SELECT * FROM untrusted_credentials").await;
+    save_own(&app, "a/u", "second").await;
+    let restore = "TRUNCATE untrusted_credentials;
+        INSERT INTO untrusted_credentials SELECT * FROM kept";
+    execute(&app, restore).await;
+    assert_eq!(members(&list_own(&app).await, "SecretValue"), ["first"]);
+    app.command(&["audit", "verify"], "").assert_success();
+}
+
 #[sqlx::test]
 async fn a_damaged_row_raises_an_alarm_that_names_it_without_its_public_value(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
