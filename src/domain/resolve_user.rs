@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use super::{
-    credential::CredentialValue,
+    credential::{CredentialValue, DisplayValue},
     credential_type::CredentialTypes,
     invalid_field::{InvalidField, Reason},
     new_login_name::NewLoginName,
@@ -69,7 +69,7 @@ impl UncheckedResolveUser {
         if !credential.credential_type.is_allowed_for(user_type) {
             return Err(InvalidField::new("Credential.Type.Type", Reason::TypeNotForUser));
         }
-        let shown = credential.display_value.as_ref().map(|text| text.as_str());
+        let shown = credential.display_value.as_ref().map(DisplayValue::as_str);
         let key = match &credential.secret {
             NewSecret::Value(value) if credential.credential_type.is_identifier() => {
                 let texts = shown.into_iter().chain(self.emails.iter().map(String::as_str));

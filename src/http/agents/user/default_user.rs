@@ -89,7 +89,9 @@ pub(in crate::http) async fn of_credential(
         display_value: request.credential_display_value,
         ..UncheckedCredential::default()
     };
-    let credential = unchecked.check("Credential", context.types()).map_err(in_this_request)?;
+    let credential = unchecked
+        .check("Credential", context.types())
+        .map_err(|problem| in_this_request(&problem))?;
     if !credential.credential_type.is_allowed_for(user_type) {
         return Err(InvalidField::new("CredentialType", Reason::TypeNotForUser).into());
     }
@@ -102,7 +104,7 @@ fn user_type(name: Option<&str>) -> Result<UserType, InvalidField> {
 }
 
 /// The problem with the member name of this request.
-fn in_this_request(problem: InvalidField) -> InvalidField {
+fn in_this_request(problem: &InvalidField) -> InvalidField {
     let field = match problem.field.as_str() {
         "Credential.Type.Type" => "CredentialType",
         "Credential.DisplayValue" => "CredentialDisplayValue",

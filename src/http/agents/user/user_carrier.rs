@@ -11,7 +11,7 @@ use wire_formats::XmlNames;
 use super::credential_types::CredentialTypeCarrier;
 use crate::{
     domain::{
-        credential::CredentialSummary,
+        credential::{CredentialSummary, DisplayValue},
         credential_type::CredentialTypes,
         save_credential::NewCredential,
         user::{User, UserType},
@@ -193,7 +193,7 @@ impl CarrierWriting {
         user_type: UserType,
         credential: &NewCredential,
     ) -> UserCarrier {
-        let display_value = credential.display_value.as_ref().map(|text| text.as_str());
+        let display_value = credential.display_value.as_ref().map(DisplayValue::as_str);
         let name = credential.credential_type.as_str();
         let credential = self.credential(name, display_value.unwrap_or_default());
         UserCarrier { credentials: vec![credential], ..UserCarrier::unsaved(user_type) }
