@@ -278,8 +278,8 @@ async fn a_user_is_resolved_by_name_for_a_password(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_refused_password_adds_nobody(pool: PgPool) {
-    let policy = [("KEEPER__PASSWORDS__POLICY", "nist")];
-    let app = TestApp::spawn_with(pool, &policy, "").await;
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
     let body = json!({
         "ContactId": 2, "UserType": "InternalAssociate",
         "Credential": {"Value": "short", "DisplayValue": "ola"},
