@@ -105,6 +105,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.untrusted_access_to(user_id),
             Self::Command => Some(UntrustedAccess::Secrets),
+            Self::OldSystem => None,
         }
     }
 

@@ -19,9 +19,11 @@ use crate::{
         credential_type::CredentialType,
         new_login_name::NewLoginName,
         new_user::NewUser,
+        nick_name::NickName,
         principal::Actor,
         user::{DisplayName, User, UserId, UserType},
         validity::Validity,
+        vendor_ids::VendorIds,
     },
     migration_hook::{AcceptedUser, HookError, MigrationHook, Turn},
     security::hashing::{HashingEngine, StoredHash},
@@ -171,6 +173,8 @@ impl Moving {
             user_type: user_type.unwrap_or(UserType::Internal),
             is_administrator: false,
             is_retired: false,
+            vendor_ids: VendorIds::default(),
+            nick_name: NickName::default(),
         };
         let user_id = self.writer.next_user_id().await?;
         let mut connection = self.database.connection().await?;
