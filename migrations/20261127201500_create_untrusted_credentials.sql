@@ -2,9 +2,7 @@
 -- service gives them back, so they are encrypted and not hashed. They never log anybody in: no
 -- statement of a login reads this table.
 --
--- Replaces audit_events_kind_check, which locks audit_events against reading and writing while it
--- reads each row once to check it. The new constraint allows all that the former one did, so
--- instances of the previous release keep working. A user whom such an instance deletes keeps rows
+-- Instances of the previous release keep working. A user whom such an instance deletes keeps rows
 -- here, which no call can reach: replace every instance before the first save.
 -- Distribution: by user_id, colocated with users.
 
@@ -43,13 +41,3 @@ CREATE TABLE untrusted_credentials (
     CONSTRAINT untrusted_credentials_version_check
         CHECK (version BETWEEN 1 AND 4611686018427387904)
 );
-
-ALTER TABLE audit_events
-    DROP CONSTRAINT audit_events_kind_check,
-    ADD CONSTRAINT audit_events_kind_check CHECK (kind IN (
-        'user_added', 'user_changed', 'user_retired', 'user_reactivated', 'user_deleted',
-        'administrator_granted', 'administrator_revoked',
-        'credential_saved', 'credential_deleted', 'credential_unlocked', 'sessions_ended',
-        'ticket_issued', 'ticket_ended', 'session_started', 'session_ended',
-        'untrusted_credential_saved', 'untrusted_credentials_read', 'untrusted_credential_removed'
-    ));

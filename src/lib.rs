@@ -7,7 +7,7 @@
 //! | `http` | the HTTP API; the only module that uses the web framework |
 //! | `service` | use cases and transactions |
 //! | `storage`, `key_sets` | SQL; the HTTP client of OpenID key sets |
-//! | `directory` | the LDAP client of a directory |
+//! | `directory`, `mail` | the LDAP client of a directory; the SMTP client of a mail server |
 //! | `migration_hook` | the HTTP client of the system that users move from |
 //! | `key_wrapping` | the master keys of a wrapped keyring: transit engines and PKCS#11 tokens |
 //! | `security` | cryptography |
@@ -28,6 +28,7 @@ mod key_sets;
 mod key_wrapping;
 mod log_events;
 mod log_filter;
+mod mail;
 mod migration_hook;
 mod security;
 mod service;
@@ -49,7 +50,8 @@ pub mod bench_support {
 pub mod fuzz_support {
     pub use crate::{
         cli::fuzz_support::*, configuration::fuzz_support::*, directory::fuzz_support::*,
-        domain::fuzz_support::*, http::fuzz_support::*, migration_hook::fuzz_support::*,
+        domain::fuzz_support::*, http::fuzz_support::*, mail::fuzz_support::*,
+        migration_hook::fuzz_support::*,
         security::fuzz_support::*, storage::fuzz_support::*,
     };
 

@@ -4,6 +4,7 @@ error-xsrf-wrong = Værdien i HTTP-headeren X-XSRF-TOKEN passer ikke til denne s
 error-application-not-trusted = Dette kald kræver et program, der er tillid til. Send programmets hemmelighed i HTTP-headeren SO-AppToken.
 error-unknown-route = Der blev ikke fundet en ressource på denne URL-adresse.
 error-unknown-user = Brugeren blev ikke fundet.
+error-invalid-link = Linket er ugyldigt eller udløbet. Bed om en ny e-mail.
 error-method-not-allowed = Ressourcen understøtter ikke denne metode.
 error-request-timeout = Timeout: Hele anmodningen blev ikke modtaget i tide.
 error-identifier-taken = En anden bruger har allerede dette id.
@@ -142,6 +143,12 @@ credential-type-password-description = Login med brugernavn og adgangskode.
 credential-type-active-directory = Active Directory
 credential-type-active-directory-description = Login med en konto i Windows-domænet.
 
+mail-not-configured = Denne installation sender ikke e-mail. Bed den driftsansvarlige om at angive en mailserver.
+mail-password-subject = Vælg en ny adgangskode
+mail-password-request = Der er bedt om en ny adgangskode til brugeren { $name }.
+mail-password-link = Åbn dette link for at vælge den. Linket virker én gang, i { $minutes } minutter:
+mail-password-ignore = Hvis du ikke ventede denne e-mail, kan du se bort fra den. Din adgangskode ændres ikke.
+
 page-sign-in = Log ind
 page-sign-out = Log ud
 page-user-name = Brugernavn
@@ -149,3 +156,6 @@ page-password = Adgangskode
 page-signed-in = Du er logget ind som { $name }.
 page-refused = Forkert brugernavn eller adgangskode.
 page-try-later = Tjenesten er midlertidigt utilgængelig. Prøv igen om lidt.
+page-new-password = Ny adgangskode
+page-set-password = Gem adgangskoden
+page-password-set = Din nye adgangskode er gemt.

@@ -4,6 +4,7 @@ error-xsrf-wrong = Der Wert des HTTP-Headers X-XSRF-TOKEN passt nicht zu dieser 
 error-application-not-trusted = Dieser Aufruf erfordert eine vertrauenswürdige Anwendung. Senden Sie deren Geheimnis im HTTP-Header SO-AppToken.
 error-unknown-route = Unter dieser URL wurde keine Ressource gefunden.
 error-unknown-user = Der Benutzer wurde nicht gefunden.
+error-invalid-link = Der Link ist ungültig oder abgelaufen. Fordern Sie eine neue E-Mail an.
 error-method-not-allowed = Die Ressource unterstützt diese Methode nicht.
 error-request-timeout = Zeitüberschreitung: Die Anfrage wurde nicht rechtzeitig vollständig empfangen.
 error-identifier-taken = Ein anderer Benutzer hat diese Kennung bereits.
@@ -142,6 +143,12 @@ credential-type-password-description = Anmeldung mit Benutzername und Passwort.
 credential-type-active-directory = Active Directory
 credential-type-active-directory-description = Anmeldung mit einem Konto der Windows-Domäne.
 
+mail-not-configured = Diese Installation verschickt keine E-Mails. Der Betreiber kann einen Mailserver einrichten.
+mail-password-subject = Neues Passwort festlegen
+mail-password-request = Für den Benutzer { $name } wurde ein neues Passwort angefordert.
+mail-password-link = Öffnen Sie diesen Link, um es festzulegen. Er funktioniert einmal, { $minutes } Minuten lang:
+mail-password-ignore = Wenn Sie diese E-Mail nicht erwartet haben, ignorieren Sie sie. Ihr Passwort bleibt unverändert.
+
 page-sign-in = Anmelden
 page-sign-out = Abmelden
 page-user-name = Benutzername
@@ -149,3 +156,6 @@ page-password = Passwort
 page-signed-in = Sie sind als { $name } angemeldet.
 page-refused = Benutzername oder Passwort ist falsch.
 page-try-later = Der Dienst ist vorübergehend nicht verfügbar. Versuchen Sie es gleich noch einmal.
+page-new-password = Neues Passwort
+page-set-password = Passwort festlegen
+page-password-set = Ihr neues Passwort ist festgelegt.

@@ -7,6 +7,7 @@ error-xsrf-wrong = The value of the X-XSRF-TOKEN HTTP header does not match this
 error-application-not-trusted = This call requires a trusted application. Send its secret in the SO-AppToken HTTP header.
 error-unknown-route = No resource was found at this URL.
 error-unknown-user = The user was not found.
+error-invalid-link = The link is invalid or expired. Request a new mail.
 error-method-not-allowed = The resource does not support this method.
 error-request-timeout = The request timed out before it was complete.
 error-identifier-taken = Another user already has this identifier.
@@ -145,6 +146,12 @@ credential-type-password-description = Sign in with a user name and a password.
 credential-type-active-directory = Active Directory
 credential-type-active-directory-description = Sign in with an account of the Windows domain.
 
+mail-not-configured = This installation does not send mails. Ask its operator to configure a mail server.
+mail-password-subject = Set a new password
+mail-password-request = A new password was requested for the user { $name }.
+mail-password-link = Open this link to set it. The link works once, for { $minutes } minutes:
+mail-password-ignore = If you did not expect this mail, ignore it. Your password stays the same.
+
 page-sign-in = Sign in
 page-sign-out = Sign out
 page-user-name = User name
@@ -152,3 +159,6 @@ page-password = Password
 page-signed-in = You are signed in as { $name }.
 page-refused = The user name or password is incorrect.
 page-try-later = The service is temporarily unavailable. Try again in a moment.
+page-new-password = New password
+page-set-password = Set password
+page-password-set = Your new password is set.

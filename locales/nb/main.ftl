@@ -4,6 +4,7 @@ error-xsrf-wrong = Verdien i HTTP-hodet X-XSRF-TOKEN samsvarer ikke med denne ø
 error-application-not-trusted = Dette kallet krever et klarert program. Send hemmeligheten til programmet i HTTP-hodet SO-AppToken.
 error-unknown-route = Fant ingen ressurs på denne URL-adressen.
 error-unknown-user = Fant ikke brukeren.
+error-invalid-link = Lenken er ugyldig eller utløpt. Be om en ny e-post.
 error-method-not-allowed = Ressursen støtter ikke denne metoden.
 error-request-timeout = Tidsavbrudd: Hele forespørselen ble ikke mottatt i tide.
 error-identifier-taken = En annen bruker har allerede denne identifikatoren.
@@ -142,6 +143,12 @@ credential-type-password-description = Pålogging med brukernavn og passord.
 credential-type-active-directory = Active Directory
 credential-type-active-directory-description = Pålogging med en konto i Windows-domenet.
 
+mail-not-configured = Denne installasjonen sender ikke e-post. Be driftsansvarlig om å sette opp en e-posttjener.
+mail-password-subject = Velg et nytt passord
+mail-password-request = Det er bedt om et nytt passord for brukeren { $name }.
+mail-password-link = Åpne denne lenken for å velge det. Lenken virker én gang, i { $minutes } minutter:
+mail-password-ignore = Hvis du ikke ventet denne e-posten, kan du se bort fra den. Passordet ditt endres ikke.
+
 page-sign-in = Logg inn
 page-sign-out = Logg ut
 page-user-name = Brukernavn
@@ -149,3 +156,6 @@ page-password = Passord
 page-signed-in = Du er logget inn som { $name }.
 page-refused = Feil brukernavn eller passord.
 page-try-later = Tjenesten er midlertidig utilgjengelig. Prøv igjen om litt.
+page-new-password = Nytt passord
+page-set-password = Lagre passordet
+page-password-set = Det nye passordet er lagret.

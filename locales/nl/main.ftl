@@ -4,6 +4,7 @@ error-xsrf-wrong = De waarde van de HTTP-header X-XSRF-TOKEN hoort niet bij deze
 error-application-not-trusted = Voor deze aanroep is een vertrouwde toepassing vereist. Stuur het geheim ervan mee in de HTTP-header SO-AppToken.
 error-unknown-route = Er is geen resource gevonden op deze URL.
 error-unknown-user = De gebruiker is niet gevonden.
+error-invalid-link = De link is ongeldig of verlopen. Vraag een nieuwe e-mail aan.
 error-method-not-allowed = De resource ondersteunt deze methode niet.
 error-request-timeout = Er is een time-out opgetreden voordat het verzoek volledig was ontvangen.
 error-identifier-taken = Een andere gebruiker heeft deze id al.
@@ -142,6 +143,12 @@ credential-type-password-description = Aanmelden met een gebruikersnaam en een w
 credential-type-active-directory = Active Directory
 credential-type-active-directory-description = Aanmelden met een account van het Windows-domein.
 
+mail-not-configured = Deze installatie verstuurt geen e-mail. Vraag de beheerder om een mailserver in te stellen.
+mail-password-subject = Stel een nieuw wachtwoord in
+mail-password-request = Er is een nieuw wachtwoord aangevraagd voor de gebruiker { $name }.
+mail-password-link = Open deze link om het in te stellen. De link werkt één keer, { $minutes } minuten lang:
+mail-password-ignore = Als u deze e-mail niet verwachtte, kunt u die negeren. Uw wachtwoord blijft hetzelfde.
+
 page-sign-in = Aanmelden
 page-sign-out = Afmelden
 page-user-name = Gebruikersnaam
@@ -149,3 +156,6 @@ page-password = Wachtwoord
 page-signed-in = U bent aangemeld als { $name }.
 page-refused = De gebruikersnaam of het wachtwoord is onjuist.
 page-try-later = De service is tijdelijk niet beschikbaar. Probeer het zo meteen opnieuw.
+page-new-password = Nieuw wachtwoord
+page-set-password = Wachtwoord instellen
+page-password-set = Uw nieuwe wachtwoord is ingesteld.

@@ -4,6 +4,7 @@ error-xsrf-wrong = Värdet i HTTP-huvudet X-XSRF-TOKEN stämmer inte överens me
 error-application-not-trusted = Det här anropet kräver ett betrott program. Skicka programmets hemlighet i HTTP-huvudet SO-AppToken.
 error-unknown-route = Ingen resurs hittades på den här URL:en.
 error-unknown-user = Användaren hittades inte.
+error-invalid-link = Länken är ogiltig eller har gått ut. Begär ett nytt e-postmeddelande.
 error-method-not-allowed = Resursen stöder inte den här metoden.
 error-request-timeout = Tidsgränsen överskreds innan hela begäran hade tagits emot.
 error-identifier-taken = En annan användare har redan den här identifieraren.
@@ -142,6 +143,12 @@ credential-type-password-description = Inloggning med användarnamn och lösenor
 credential-type-active-directory = Active Directory
 credential-type-active-directory-description = Inloggning med ett konto i Windows-domänen.
 
+mail-not-configured = Den här installationen skickar inte e-post. Be driftansvarig att ange en e-postserver.
+mail-password-subject = Ange ett nytt lösenord
+mail-password-request = Ett nytt lösenord har begärts för användaren { $name }.
+mail-password-link = Öppna länken för att ange det. Länken fungerar en gång, i { $minutes } minuter:
+mail-password-ignore = Om du inte väntade dig det här meddelandet kan du bortse från det. Ditt lösenord ändras inte.
+
 page-sign-in = Logga in
 page-sign-out = Logga ut
 page-user-name = Användarnamn
@@ -149,3 +156,6 @@ page-password = Lösenord
 page-signed-in = Du är inloggad som { $name }.
 page-refused = Fel användarnamn eller lösenord.
 page-try-later = Tjänsten är inte tillgänglig just nu. Försök igen om en stund.
+page-new-password = Nytt lösenord
+page-set-password = Spara lösenordet
+page-password-set = Ditt nya lösenord är sparat.

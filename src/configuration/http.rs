@@ -6,6 +6,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use url::{Host, Url};
 
 use super::{connections::ConnectionSettings, reader::Reader, tls::TlsSettings};
 
@@ -18,6 +19,8 @@ pub(crate) struct HttpSettings {
     pub(crate) allowed_hosts: Vec<String>,
     /// Empty, or a path that starts with `/`.
     pub(crate) base_path: String,
+    /// The URL at which users reach this service, without path and final slash.
+    pub(crate) public_url: Option<PublicUrl>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) connections: ConnectionSettings,
@@ -42,6 +45,7 @@ impl HttpSettings {
             tls_terminated_by_proxy: reader.get("http.tls_terminated_by_proxy"),
             allowed_hosts: reader.words("http.allowed_hosts"),
             base_path: reader.get("http.base_path"),
+            public_url: take_public_url(reader),
             trusted_proxies: trusted_proxies(reader),
             cors_origins: reader.words("http.cors_origins"),
             connections: ConnectionSettings::take(reader),
@@ -50,6 +54,47 @@ impl HttpSettings {
             sends_hsts: true,
         }
     }
+}
+
+/// The origin of the links in mails.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct PublicUrl {
+    /// Scheme, host and port.
+    pub(crate) origin: String,
+    /// The host, in lower case and as in a URL: an IPv6 address is in brackets.
+    pub(crate) host: String,
+}
+
+fn take_public_url(reader: &mut Reader) -> Option<PublicUrl> {
+    let text: String = reader.optional("http.public_url")?;
+    let parsed = parse_public_url(&text);
+    if parsed.is_none() {
+        reader.problem(
+            "http.public_url",
+            "must be https:// and a host (http:// on loopback only), with a port if it is not the \
+             default one, without path, user name and password; http.base_path is added",
+        );
+    }
+    // Not `None`, which would be the problem that the URL is missing.
+    Some(parsed.unwrap_or_default())
+}
+
+/// Parses the URL; `None` unless it is an origin that does not send secrets in plain text.
+fn parse_public_url(text: &str) -> Option<PublicUrl> {
+    let url = Url::parse(text).ok()?;
+    let is_loopback = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    let is_allowed = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    let is_bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    let host = url.host_str()?.to_lowercase();
+    (is_allowed && is_bare).then(|| PublicUrl { origin: url.origin().ascii_serialization(), host })
 }
 
 const NETWORKS: &str =

@@ -15,6 +15,7 @@ mod environment;
 pub(crate) mod fuzz_support;
 mod http;
 mod issuers;
+mod mail;
 mod master_keys;
 mod migration;
 mod network;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     directory::{DirectoryEncryption, DirectorySettings},
     environment::{effective_settings, program_folders, runtime_folder},
     issuers::{IssuerSettings, KeySource},
+    mail::{MailSettings, SmtpSource},
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
     sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
@@ -43,6 +45,7 @@ pub use self::{
 #[cfg(test)]
 mod directory_tests;
 #[cfg(test)]
+mod mail_tests;
 mod migration_tests;
 #[cfg(test)]
 mod tests;

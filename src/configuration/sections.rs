@@ -10,6 +10,7 @@ use super::{
     directory::DirectorySettings,
     http::{ADDRESS, HttpSettings},
     issuers::IssuerSettings,
+    mail::MailSettings,
     master_keys::MasterKeySettings,
     migration::MigrationSettings,
     reader::Reader,
@@ -28,6 +29,8 @@ pub struct Settings {
     pub(crate) master_keys: MasterKeySettings,
     /// `None`: the installation has no directory.
     pub(crate) directory: Option<DirectorySettings>,
+    /// `None`: the installation sends no mails.
+    pub(crate) mail: Option<MailSettings>,
     /// `None`: no users move from an old system.
     pub(crate) migration: Option<MigrationSettings>,
     pub(crate) authentication: AuthenticationSettings,
@@ -216,6 +219,7 @@ impl Settings {
             keyring_file: reader.secret_file("keyring.file"),
             master_keys: MasterKeySettings::take(reader),
             directory: DirectorySettings::take(reader),
+            mail: MailSettings::take(reader),
             migration: MigrationSettings::take(reader),
             authentication: AuthenticationSettings::take(reader),
             attempts: AttemptSettings {

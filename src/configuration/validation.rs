@@ -6,6 +6,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::{
     credential_types::TypeSettings,
+    http::PublicUrl,
     issuers::{has_credentials, is_claim_text, issuer_problems},
     problem::Problem,
     sections::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     application::InstallationType,
-    credential_type::{CredentialTypes, TICKET},
+    credential_type::{CredentialType, CredentialTypes, TICKET},
     origin_pattern::OriginPattern,
     password_policy::{
         MINIMUM_CHARACTERS, MINIMUM_WITH_SECOND_FACTOR, PasswordPolicy, SHORTEST_WORD,
@@ -101,6 +102,7 @@ impl Settings {
         problems.extend(self.attempt_problems());
         problems.extend(self.answer_problem());
         problems.extend(self.directory_problem());
+        problems.extend(self.mail_problems());
         problems.extend(self.migration_problem());
         problems.extend(self.hashing_problems());
         problems.extend(self.network_problems());
@@ -211,6 +213,38 @@ impl Settings {
                  than http.answer_timeout_seconds",
             )
         })
+    }
+
+    /// Problems of mails that depend on other sections.
+    fn mail_problems(&self) -> Vec<Problem> {
+        let Some(mail) = &self.mail else { return Vec::new() };
+        let mut problems = Vec::new();
+        let mut reject = |setting: &str, reason: &str| problems.push(Problem::new(setting, reason));
+        match &self.http.public_url {
+            None => reject("http.public_url", "is required for the links in mails; set it"),
+            Some(PublicUrl { host, .. }) => {
+                let hosts = &self.http.allowed_hosts;
+                let is_valid = !host.is_empty();
+                if is_valid
+                    && !hosts.is_empty()
+                    && !hosts.iter().any(|known| known.to_lowercase() == *host)
+                {
+                    let reason = "its host is not in http.allowed_hosts; add it there";
+                    reject("http.public_url", reason);
+                }
+            }
+        }
+        if let Some(name) = &mail.address_type {
+            let types = self.credential_types();
+            let found = types.as_ref().and_then(|types| types.find(name));
+            if !found.is_some_and(CredentialType::is_identifier) {
+                reject(
+                    "mail.address_type",
+                    "must be an entry of credentials.additional_types whose values are identifiers",
+                );
+            }
+        }
+        problems
     }
 
     /// An answer of the old system is followed by the hash of the password and its verification, all

@@ -45,6 +45,12 @@ stored_enum! {
         AdministratorRevoked => "administrator_revoked",
         /// The user was deleted; the last event of a chain.
         UserDeleted => "user_deleted",
+        /// A mail with a link for a new password was requested.
+        PasswordMailRequested => "password_mail_requested",
+        /// The mail server accepted that mail.
+        PasswordMailSent => "password_mail_sent",
+        /// That mail was not sent, and will not be.
+        PasswordMailFailed => "password_mail_failed",
     }
 }
 
@@ -81,6 +87,11 @@ impl AuditKind {
             Self::AdministratorGranted => "The user was granted the administrator right.",
             Self::AdministratorRevoked => "The administrator right of the user was revoked.",
             Self::UserDeleted => "The user was deleted. The last event of a chain.",
+            Self::PasswordMailRequested => {
+                "A mail with a link for a new password of the user was requested."
+            }
+            Self::PasswordMailSent => "The mail server accepted the mail with that link.",
+            Self::PasswordMailFailed => "The mail with that link was not sent, and will not be.",
         }
     }
 }
@@ -96,7 +107,11 @@ pub(crate) const FIELDS: [(&str, &str); 11] = [
         "actor_user_id",
         "The user who made the change; null for a command of an operator, and for the old system that a user moves from.",
     ),
-    ("scheme", "The authentication scheme of the actor; `command` for a command of an operator."),
+    (
+        "scheme",
+        "The authentication scheme of the actor; `command` for a command of an operator, \
+         `password_link` for the link in a mail, and `service` for the delivery of that mail.",
+    ),
     ("address", "The address of the client; null for a command."),
     ("request_id", "The id of the request, which is also in the log."),
     ("credential_type", "The credential type; null for an event about the user."),

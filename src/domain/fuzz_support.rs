@@ -1,9 +1,25 @@
 //! Names, hosts, origins and texts, for fuzz targets.
 
+use secrecy::SecretString;
+
 use super::{
-    host_name::is_host_name, new_login_name::NewLoginName, origin_pattern::OriginPattern,
-    text::nfkc_case_fold, user::LoginName,
+    host_name::is_host_name, mail_address::MailAddress, new_login_name::NewLoginName,
+    origin_pattern::OriginPattern, smtp_server::SmtpServer, text::nfkc_case_fold, user::LoginName,
 };
+
+/// An e-mail address as mails have it; `None` when the text is none.
+#[must_use]
+pub fn mail_address(text: &str) -> Option<String> {
+    MailAddress::parse(text).map(|address| address.to_string())
+}
+
+/// The host and the port of the URL of a mail server, and whether it has a login; `None` when the
+/// URL is invalid.
+#[must_use]
+pub fn smtp_server(url: &str, starts_tls: bool) -> Option<(String, u16, bool)> {
+    let server = SmtpServer::parse(&SecretString::from(url), starts_tls)?;
+    Some((server.host, server.port, server.login.is_some()))
+}
 
 /// The canonical form of a login name.
 ///

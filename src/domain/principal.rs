@@ -25,6 +25,10 @@ stored_enum! {
         Session => "session",
         /// An operator at the command line.
         Command => "command",
+        /// The link in a mail, which sets a new password.
+        PasswordLink => "password_link",
+        /// The service itself, in the background.
+        Service => "service",
     }
 }
 
@@ -104,14 +108,19 @@ pub(crate) enum Actor<'request> {
     Command,
     /// The system that a user moves from, which accepted the user's password.
     OldSystem,
+    /// A user with the link of a mail, who may set their own password and nothing else.
+    PasswordLink(UserId),
+    /// The service itself, which delivers mails in the background.
+    Service,
 }
 
 impl Actor<'_> {
-    /// The user in audit events; `None` for commands and for the old system.
+    /// The user in audit events; `None` for commands, the old system and the service.
     pub(crate) fn user_id(self) -> Option<UserId> {
         match self {
             Self::Principal(principal) => Some(principal.user_id()),
-            Self::Command | Self::OldSystem => None,
+            Self::PasswordLink(user_id) => Some(user_id),
+            Self::Command | Self::OldSystem | Self::Service => None,
         }
     }
 
@@ -121,6 +130,8 @@ impl Actor<'_> {
             Self::Principal(principal) => principal.scheme,
             Self::Command => AuthenticationScheme::Command,
             Self::OldSystem => AuthenticationScheme::Basic,
+            Self::PasswordLink(_) => AuthenticationScheme::PasswordLink,
+            Self::Service => AuthenticationScheme::Service,
         }
     }
 
@@ -133,7 +144,7 @@ impl Actor<'_> {
     pub(crate) fn normalize_reference(self, user: UserReference) -> UserReference {
         match self {
             Self::Principal(principal) => principal.normalize_reference(user),
-            Self::Command | Self::OldSystem => user,
+            Self::Command | Self::OldSystem | Self::PasswordLink(_) | Self::Service => user,
         }
     }
 }

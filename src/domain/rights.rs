@@ -78,7 +78,7 @@ impl Actor<'_> {
             Self::Principal(principal) => principal.may_administer_users(),
             Self::Command => true,
             // It has no right of its own: `Moving` decides what it may cause.
-            Self::OldSystem => false,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
         }
     }
 
@@ -87,7 +87,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_end_sessions_of(user),
             Self::Command => true,
-            Self::OldSystem => false,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
         }
     }
 
@@ -96,7 +96,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_change_password_of(user),
             Self::Command => true,
-            Self::OldSystem => false,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
         }
     }
 
@@ -105,7 +105,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.untrusted_access_to(user_id),
             Self::Command => Some(UntrustedAccess::Secrets),
-            Self::OldSystem => None,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => None,
         }
     }
 
@@ -120,7 +120,7 @@ impl Actor<'_> {
                 principal.may_save_credential_of(user_id, credential_type)
             }
             Self::Command => true,
-            Self::OldSystem => false,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
         }
     }
 }

@@ -85,6 +85,9 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::UnknownRoute => "No route has this path.",
         ErrorKind::UnknownUser => "The user of the request does not exist.",
+        ErrorKind::InvalidLink => {
+            "The link of a mail does not exist, has expired or was used, or the password was changed after its request."
+        }
         ErrorKind::MethodNotAllowed { .. } => {
             "The route does not support the method. Allow lists the supported methods."
         }

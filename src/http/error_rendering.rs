@@ -21,7 +21,7 @@ use super::{
     error::{ApiError, BodyFault, ErrorKind, MissingRight, response::ErrorResponse},
     localization::Language,
     negotiation,
-    pages::login,
+    pages::{login, new_password},
     request_id::RequestId,
     soap::faults,
     state::HttpState,
@@ -67,7 +67,9 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
     if let Some(page) = state.and_then(|state| {
         // Basic is not offered, because the browser would open a prompt over the page.
         let offered = state.challenges.iter().filter(|text| !text.starts_with("Basic"));
-        login::page_of(kind, head(kind, offered), request, state)
+        let offered = || head(kind, offered.clone());
+        login::page_of(kind, offered(), request, state)
+            .or_else(|| new_password::page_of(kind, offered(), request, state))
     }) {
         return page;
     }

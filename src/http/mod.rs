@@ -35,6 +35,7 @@ mod negotiation;
 mod openapi;
 mod operation;
 mod pages;
+mod password_mail;
 mod path_case;
 mod query;
 mod request_context;
@@ -58,6 +59,8 @@ pub(crate) use self::{
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
+    pages::new_password::PASSWORD_PAGE,
+    password_mail::write_password_mail,
     state::{HttpState, ListenerCertificate, Readiness, TlsTermination},
     transport::{
         CheckedStream, ConnectionLimits, ConnectionRegistry, FrameLimitedStream, PhaseTimeouts,

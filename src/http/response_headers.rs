@@ -18,13 +18,15 @@ use actix_web::{
     web::Data,
 };
 
-use super::{connection::Connection, headers, state::HttpState};
+use super::{connection::Connection, headers, pages::new_password, state::HttpState};
 
 /// The kind of a response, which decides about its headers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ResponseKind {
     /// True for an HTML page.
     pub(super) is_page: bool,
+    /// True for a page whose URL has a secret.
+    pub(super) has_secret_url: bool,
     /// True if the response tells browsers to use HTTPS only (HSTS).
     pub(super) has_hsts: bool,
     /// True if CORS allows the origin of the request.
@@ -59,8 +61,11 @@ const TABLE: [(HeaderName, Value); 11] = [
     (X_CONTENT_TYPE_OPTIONS, |_| Some("nosniff")),
     (CONTENT_SECURITY_POLICY, |kind| Some(if kind.is_page { PAGE_POLICY } else { API_POLICY })),
     (X_FRAME_OPTIONS, |_| Some("DENY")),
-    // `no-referrer` would make browsers send `Origin: null` with the forms of a page.
-    (REFERRER_POLICY, |kind| Some(if kind.is_page { "same-origin" } else { "no-referrer" })),
+    // `no-referrer` makes browsers send `Origin: null` with the forms of a page.
+    (REFERRER_POLICY, |kind| {
+        let names_itself = kind.is_page && !kind.has_secret_url;
+        Some(if names_itself { "same-origin" } else { "no-referrer" })
+    }),
     (PERMISSIONS_POLICY, |_| Some(PERMISSIONS)),
     (CROSS_ORIGIN_OPENER_POLICY, |_| Some("same-origin")),
     (CROSS_ORIGIN_EMBEDDER_POLICY, |_| Some("require-corp")),
@@ -101,6 +106,7 @@ fn kind_of(headers: &HeaderMap, request: &HttpRequest) -> ResponseKind {
     let sends_hsts = request.app_data::<Data<HttpState>>().is_some_and(|state| state.sends_hsts);
     ResponseKind {
         is_page: content_type.is_some_and(|text| text.starts_with(b"text/html")),
+        has_secret_url: new_password::is_password_page(request),
         has_hsts: sends_hsts && Connection::of(request).is_https,
         is_cross_origin: headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN),
     }

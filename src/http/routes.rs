@@ -6,7 +6,7 @@ use super::{
     agents::user::{credential_types, save_user},
     api,
     keeper::{tickets, user_attempts, user_tickets},
-    pages::{assets, docs, login, logout},
+    pages::{assets, docs, login, logout, new_password},
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
     user::{current_principal, current_token, current_user, list, resource},
@@ -78,6 +78,8 @@ fn page_routes() -> Vec<Route> {
         GET "login" Anybody login::{show, show_operation};
         POST "login" Anybody login::{sign_in, sign_in_operation};
         POST "logout" Anybody logout::{sign_out, operation};
+        GET "account/password" Anybody new_password::{show, show_operation};
+        POST "account/password" Anybody new_password::{set, set_operation};
         GET "" Anybody docs::{redirect_to_docs};
         GET "assets/keeper.css" Anybody assets::{style};
     }

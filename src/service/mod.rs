@@ -15,6 +15,7 @@ mod handle;
 mod identifier_owner;
 pub(crate) mod import;
 pub(crate) mod keys;
+pub(crate) mod mail;
 pub(crate) mod operations;
 mod services;
 pub(crate) mod sessions;

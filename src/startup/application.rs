@@ -305,12 +305,15 @@ fn spawn_background_tasks(
     database: Database,
     anchor_period: Duration,
 ) -> JoinSet<()> {
-    let Background { anchors, housekeeping, last_uses, rehashing } = background;
+    let Background { anchors, housekeeping, last_uses, rehashing, mail_delivery } = background;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { housekeeping.run().await });
     tasks.spawn(async move { rehashing.run().await });
     tasks.spawn(async move { last_uses.run(&database).await });
     tasks.spawn(systemd::feed_watchdog());
+    if let Some(mail_delivery) = mail_delivery {
+        tasks.spawn(async move { mail_delivery.run().await });
+    }
     if !anchor_period.is_zero() {
         tasks.spawn(async move { anchors.run(anchor_period).await });
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     directory::open_directory,
     error::StartError,
+    mail::open_mail,
     memory,
     migration::open_migration_hook,
     options::{access_tokens, attempt_limits, enabled_schemes, lifetimes, load_issuers},
@@ -35,6 +36,9 @@ use crate::{
         },
         import::{bulk::BulkImport, export::Export, users::UserImport},
         keys::rotation::KeyRotation,
+        mail::{
+            delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails,
+        },
         operations::{
             diagnostics::Diagnostics, housekeeping::Housekeeping, instance::Instance,
             refusal_timing::RefusalTiming, reload_metrics::ReloadMetrics,
@@ -81,6 +85,8 @@ pub(crate) struct Background {
     pub(crate) housekeeping: Housekeeping,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) rehashing: Rehashing,
+    /// `None`: the installation sends no mails.
+    pub(crate) mail_delivery: Option<MailDelivery>,
 }
 
 /// Starts the hashing threads, and builds the capabilities.
@@ -99,6 +105,7 @@ pub(crate) fn build(
     let moving = moving(&parts, settings, &saving, &migration)?;
     let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers), moving)?;
     let directory_search = open_directory(settings)?;
+    let mail = open_mail(&parts, settings)?;
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let limits = attempt_limits(settings);
     let instance = Instance {
@@ -107,13 +114,20 @@ pub(crate) fn build(
         keyring: parts.keyring(),
         reloads: Arc::clone(&parts.reloads),
         directory: directory_search,
+        mail: mail.metrics,
         migration,
         memory_ceiling_kib,
     };
     Ok(Components {
         administration: administration(&parts, &saving, limits),
-        background: background(&parts),
-        services: services(&parts, settings, saving, authentication, instance),
+        background: background(&parts, mail.delivery),
+        services: services(
+            &parts,
+            settings,
+            saving,
+            authentication,
+            Outside { instance, mails: mail.requests },
+        ),
         memory_ceiling_kib,
         reloads: parts.reloads,
         issuers,
@@ -257,13 +271,27 @@ impl Authentication {
     }
 }
 
+/// What uses other servers.
+struct Outside {
+    instance: Instance,
+    mails: Arc<PasswordMails>,
+}
+
 fn services(
     parts: &Parts,
     settings: &Settings,
     saving: Saving,
     authentication: Authentication,
-    instance: Instance,
+    outside: Outside,
 ) -> Services {
+    let Outside { instance, mails } = outside;
+    let links = Arc::new(PasswordLinks {
+        database: parts.database(),
+        keyring: parts.keyring(),
+        types: Arc::clone(&parts.types),
+        hasher: Arc::clone(&saving.hasher),
+        writer: Arc::clone(&saving.credential_writer),
+    });
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let credentials = Arc::new(Credentials {
         database: parts.database(),
@@ -296,6 +324,8 @@ fn services(
             checker: saving.checker,
             directory: saving.directory,
             throttling: Arc::clone(&parts.throttling),
+            mails,
+            links,
         }),
         credentials,
         users: saving.users,
@@ -366,8 +396,9 @@ fn administration(parts: &Parts, saving: &Saving, limits: AttemptLimits) -> Admi
     }
 }
 
-fn background(parts: &Parts) -> Background {
+fn background(parts: &Parts, mail_delivery: Option<MailDelivery>) -> Background {
     Background {
+        mail_delivery,
         anchors: Arc::new(Anchors {
             database: parts.database(),
             keyring: parts.keyring(),

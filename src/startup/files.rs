@@ -6,6 +6,7 @@ use super::{
     database_files::read_password,
     directory::problems_of_directory,
     keyring_file::{SETTING, mismatch},
+    mail::problems_of_mail,
     migration::problems_of_migration,
     options::load_issuers,
     tls::problems_of_certificates,
@@ -38,6 +39,8 @@ pub(crate) fn problems_of_files(settings: &Settings) -> Vec<Problem> {
     problems.extend(problems_of_keyring(settings));
     problems.extend(problems_of_master_keys(&settings.master_keys));
     problems.extend(settings.directory.as_ref().map(problems_of_directory).unwrap_or_default());
+    let mail = settings.mail.as_ref();
+    problems.extend(mail.map(|mail| problems_of_mail(settings, mail)).unwrap_or_default());
     problems.extend(settings.migration.as_ref().map(problems_of_migration).unwrap_or_default());
     problems
 }

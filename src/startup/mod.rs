@@ -12,6 +12,7 @@ mod files;
 mod initial_users;
 mod keyring;
 mod keyring_file;
+mod mail;
 mod memory;
 mod migration;
 mod options;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     initial_users::add_initial_user,
     keyring::open_keyring,
     keyring_file::{configured_kinds, open_keyring_file, wrap_keyring},
+    mail::{check_mail, is_mail_protected},
     migration::check_migration_hook,
     protection::{Protection, forbid_core_dumps, protect},
     reload::ReloadSignal,

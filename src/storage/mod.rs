@@ -26,6 +26,8 @@ pub(crate) mod keys;
 pub(crate) mod logins;
 pub(crate) mod nick_names;
 mod nodelay;
+pub(crate) mod password_links;
+pub(crate) mod password_mails;
 pub(crate) mod privileges;
 pub(crate) mod role_powers;
 pub(crate) mod role_privileges;

@@ -196,6 +196,21 @@ pub(crate) const TABLES: [TablePrivileges; 14] = [
         auditor: &[],
     },
     TablePrivileges {
+        table: "password_links",
+        service: &[Select(All), Insert, Delete],
+        auditor: &[],
+    },
+    TablePrivileges {
+        table: "password_mails",
+        service: &[
+            Select(All),
+            Insert,
+            Update(&["attempts", "next_attempt_at", "address_digest", "outcome", "finished_at"]),
+            Delete,
+        ],
+        auditor: &[],
+    },
+    TablePrivileges {
         table: "tickets",
         service: &[Select(All), Insert, Update(&["digest", "session_epoch", "expires_at"]), Delete],
         auditor: &[],

@@ -17,8 +17,11 @@ use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::{
+    mail::with_form,
     soap,
-    support::{Credentials, Server, client_builder, keeper, run_with_input, started},
+    support::{
+        Credentials, MAIL_PASSWORD, MailServer, Server, client_builder, keeper, run_with_input, started,
+    },
 };
 
 /// Prefix of every secret of this test; nothing else contains it.
@@ -373,6 +376,27 @@ async fn return_untrusted_credentials(recorder: &mut RecordingClient, owner: &Cr
     }
 }
 
+/// Asks for a mail, opens its link and sets a password with it; returns the token of the link. A link
+/// is a URL, so the memory may contain it until other requests overwrite it.
+async fn use_link(
+    recorder: &mut RecordingClient,
+    administrator: &Credentials,
+    mail_server: &MailServer,
+) -> String {
+    let path = "/api/v1/Agents/User/SendChangePasswordEMail";
+    let request = administrator.apply_to(recorder.post(path, "application/json"));
+    assert_eq!(recorder.send(request.body(r#"{"AssociateId":500}"#)).await.0, 200);
+    let mail = mail_server.wait_for_mail(1).await;
+    let text = mail["text"].as_str().unwrap();
+    let token = text.lines().find_map(|line| line.split_once("?token=")).unwrap().1.to_owned();
+    let page = format!("{}/account/password?token={token}", recorder.url);
+    assert_eq!(recorder.client.get(page).send().await.unwrap().status(), 200);
+    let password = recorder.secret();
+    let request = recorder.client.post(format!("{}/account/password", recorder.url));
+    assert_eq!(recorder.send(with_form(request, &token, &password)).await.0, 200);
+    token
+}
+
 /// Runs every command that takes or prints a secret; returns the outputs.
 fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<String> {
     let file = |name: &str| installation.folder.path().join(name).to_str().unwrap().to_owned();
@@ -485,8 +509,11 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let mut number = 0;
     installation.run(&["user", "add", "paul", "--id", "278"], &secret(&mut number));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mail_server = MailServer::start();
     let mut serve = keeper(&["serve"]);
     serve.envs(installation.variables()).env("KEEPER__OPERATIONS__LISTEN", port.to_string());
+    serve.envs(mail_server.variables());
+    installation.run(&["user", "add", "mailed@example.com", "--id", "500"], &secret(&mut number));
     let server = Server::start(serve).unwrap();
     let administrator = Credentials::basic("anna", administrator);
     let client = client_builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -495,6 +522,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     log_in_in_every_format(&mut recorder, &administrator).await;
     keep_external_users(&mut recorder, &administrator).await;
     return_untrusted_credentials(&mut recorder, &administrator).await;
+    let token = use_link(&mut recorder, &administrator, &mail_server).await;
     call_every_route(&mut recorder, &administrator).await;
     let metrics = client.get(format!("http://{port}/metrics")).send().await.unwrap();
     assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());
@@ -516,11 +544,17 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     assert!(log.lines().count() > 10_000, "the log is not verbose enough");
     assert_eq!(started(&log)["core_dumps.off"], true);
     assert_no_secret("the log", log.as_bytes());
+    assert_no_marker(&token, "the log", log.as_bytes());
+    assert_no_marker(MAIL_PASSWORD, "the log", log.as_bytes());
     for row in installation.all_rows().await {
         assert_no_secret("the database", row.as_bytes());
+        assert_no_marker(&token, "the database", row.as_bytes());
     }
     let database = installation.database.take().unwrap();
     database.signal(Signal::TERM);
     database.wait();
     assert_files_have_no_secret(installation.folder.path());
+    for file in files_below(installation.folder.path()) {
+        assert_no_marker(&token, file.to_str().unwrap(), &fs::read(&file).unwrap());
+    }
 }

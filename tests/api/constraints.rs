@@ -392,6 +392,60 @@ const CASES: [(&str, &str); 103] = [
             "0"
         ),
     ),
+    (
+        "password_mails_pkey",
+        "INSERT INTO password_mails OVERRIDING SYSTEM VALUE
+         SELECT 278, 1, 0, 'en', 'r', now(), 0, now() FROM generate_series(1, 2)",
+    ),
+    (
+        "password_mails_session_epoch_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at) VALUES (278, -1, 'en', 'r', now(), now())",
+    ),
+    (
+        "password_mails_language_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at) VALUES (278, 0, '', 'r', now(), now())",
+    ),
+    (
+        "password_mails_request_id_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at) VALUES (278, 0, 'en', '', now(), now())",
+    ),
+    (
+        "password_mails_attempts_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at, attempts) VALUES (278, 0, 'en', 'r', now(), now(), -1)",
+    ),
+    (
+        "password_mails_address_digest_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at, address_digest) VALUES (278, 0, 'en', 'r', now(), now(), 'x')",
+    ),
+    (
+        "password_mails_outcome_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at, outcome, finished_at) VALUES (278, 0, 'en', 'r', now(), now(), 'other', now())",
+    ),
+    (
+        "password_mails_finished_at_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at, outcome) VALUES (278, 0, 'en', 'r', now(), now(), 'sent')",
+    ),
+    (
+        "password_links_pkey",
+        "INSERT INTO password_links
+         SELECT 278, sha256('x'), 0, now(), 'infinity' FROM generate_series(1, 2)",
+    ),
+    (
+        "password_links_user_id_fkey",
+        "INSERT INTO password_links VALUES (4711, sha256('x'), 0, now(), 'infinity')",
+    ),
+    (
+        "password_links_digest_check",
+        "INSERT INTO password_links VALUES (278, 'x', 0, now(), 'infinity')",
+    ),
+    (
+        "password_links_session_epoch_check",
+        "INSERT INTO password_links VALUES (278, sha256('x'), -1, now(), 'infinity')",
+    ),
+    (
+        "password_links_expires_at_check",
+        "INSERT INTO password_links VALUES (278, sha256('x'), 0, now(), now())",
+    ),
     ("keys_pkey", "INSERT INTO keys SELECT 'x', sha256('x'), now() FROM generate_series(1, 2)"),
     ("keys_key_id_check", "INSERT INTO keys VALUES ('', sha256('x'), now())"),
     ("keys_check_mac_check", "INSERT INTO keys VALUES ('x', 'x', now())"),

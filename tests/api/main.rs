@@ -45,6 +45,7 @@ mod limits;
 mod lockout;
 mod log_level;
 mod logs;
+mod mail;
 mod master_keys;
 mod metrics;
 mod migration;

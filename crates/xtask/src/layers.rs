@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "key_sets",
             "key_wrapping",
             "directory",
+            "mail",
             "migration_hook",
             "storage",
             "security",
@@ -46,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "key_sets",
             "directory",
+            "mail",
             "migration_hook",
             "storage",
             "security",
@@ -57,6 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("key_sets", &["security", "domain", "log_events"]),
     ("key_wrapping", &["security", "domain"]),
     ("directory", &["security", "domain", "log_events"]),
+    ("mail", &["security", "domain", "log_events"]),
     ("migration_hook", &["security", "domain", "log_events"]),
     ("storage", &["domain"]),
     ("security", &["domain", "log_events"]),

@@ -9,6 +9,7 @@ use super::{
     directory::check_directory,
     environment::check_environment,
     finding::{Finding, Verdict},
+    mail::check_mail,
     migration::check_migration,
     settings::check_settings,
 };
@@ -24,6 +25,9 @@ pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     findings.extend(check_certificates(&settings));
     if let Some(directory) = &settings.directory {
         findings.extend(check_directory(directory).await);
+    }
+    if let Some(mail) = &settings.mail {
+        findings.extend(check_mail(&settings, mail).await);
     }
     if let Some(migration) = &settings.migration {
         findings.extend(check_migration(migration).await);

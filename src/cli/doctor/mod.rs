@@ -6,6 +6,7 @@ mod command;
 mod directory;
 mod environment;
 mod finding;
+mod mail;
 mod migration;
 mod roles;
 mod settings;

@@ -10,6 +10,7 @@ use crate::{
     security::hashing::{HashingEngine, HashingOptions},
     service::{
         directory::search::DirectorySearch,
+        mail::metrics::MailMetrics,
         operations::{
             metrics::{HookMetrics, MetricSources, encode_metrics},
             reload_metrics::ReloadMetrics,
@@ -24,7 +25,7 @@ const INTRODUCTION: &str = "\
     `_count`.";
 
 /// Labels with their values. A family without samples does not show its labels.
-const LABELS: [(&str, &str); 6] = [
+const LABELS: [(&str, &str); 7] = [
     (
         "keeper_directory_searches",
         "`outcome`: `success`, `unreachable`, `timed_out`, `busy`, `tls_failed`, `bind_failed`, `search_refused`, `not_found`, `too_many_entries`, `invalid_message` or `failed`",
@@ -32,6 +33,10 @@ const LABELS: [(&str, &str); 6] = [
     ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
     ("keeper_http_certificate_expiry_timestamp_seconds", "`listener`: `http` or `operations`"),
     ("keeper_keyring_key", "`key`: key id; `state`: `writing`, `readable` or `retired`"),
+    (
+        "keeper_mail_password_mails",
+        "`event`: `queued`, `throttled`, `sent`, `retried`, `failed` or `dropped` (nobody to send it to)",
+    ),
     ("keeper_reload_failed", "`setting`: the setting that names the file"),
     (
         "keeper_reloads",
@@ -60,6 +65,7 @@ pub(super) fn document() -> Result<String, Failure> {
         keyring: None,
         reloads: &ReloadMetrics::default(),
         directory: &DirectorySearch::default(),
+        mail: &MailMetrics::default(),
         migration: &HookMetrics::default(),
         memory_ceiling_kib: 0,
     };

@@ -10,6 +10,7 @@ use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
     errors::{AttemptError, ChangeUserError, ReadUserError, SaveCredentialError, UntrustedError},
+    mail::recipients::FindRecipientError,
     sessions::errors::TicketError,
 };
 
@@ -154,6 +155,15 @@ impl From<UntrustedError> for ApiError {
                 Self::caused(ErrorKind::Internal, error)
             }
             UntrustedError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<FindRecipientError> for ApiError {
+    fn from(error: FindRecipientError) -> Self {
+        match error {
+            FindRecipientError::KeyUnavailable(_) => Self::caused(ErrorKind::KeyUnavailable, error),
+            FindRecipientError::Storage(error) => error.into(),
         }
     }
 }

@@ -31,6 +31,8 @@ pub(in crate::http) enum ErrorKind {
     ApplicationNotTrusted,
     UnknownRoute,
     UnknownUser,
+    /// The link of a mail never existed, has expired, or was used.
+    InvalidLink,
     MethodNotAllowed {
         allow: String,
     },
@@ -124,6 +126,7 @@ error_table! {
     ApplicationNotTrusted => FORBIDDEN, RIGHTS, "application_not_trusted";
     UnknownRoute => NOT_FOUND, NOT_FOUND, "unknown_route";
     UnknownUser => NOT_FOUND, NOT_FOUND, "unknown_user";
+    InvalidLink => NOT_FOUND, NOT_FOUND, "invalid_link";
     MethodNotAllowed { allow: "POST".to_owned() } => METHOD_NOT_ALLOWED, HTTP, "method_not_allowed";
     RequestTimeout => REQUEST_TIMEOUT, HTTP, "request_timeout";
     IdentifierTaken => CONFLICT, ARGUMENT, "identifier_taken";

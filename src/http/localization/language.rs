@@ -37,6 +37,11 @@ impl Language {
             .map_or(Self::Unasked, Self::Known)
     }
 
+    /// The language with a stored tag; English if it is no longer supported.
+    pub(in crate::http) fn of_tag(tag: &str) -> Self {
+        find(tag).map_or(Self::Unasked, Self::Known)
+    }
+
     /// A text that clients translate, such as the name of a credential type.
     pub(in crate::http) fn text(&self, key: &str) -> String {
         match self {

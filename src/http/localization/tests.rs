@@ -61,9 +61,19 @@ fn the_language_follows_the_documented_precedence() {
 fn keys() -> Vec<String> {
     let mut keys = vec!["field-repeated".to_owned(), "body-repeated-member".to_owned()];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for page in ["templates/login.html", "templates/signed_in.html", "src/http/pages/login.rs"] {
+    for page in [
+        "templates/login.html",
+        "templates/new_password.html",
+        "templates/password_set.html",
+        "templates/signed_in.html",
+        "src/http/agents/user/password_mail.rs",
+        "src/http/pages/login.rs",
+        "src/http/pages/new_password.rs",
+        "src/http/password_mail.rs",
+    ] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
-        keys.extend(text.split('"').filter(|part| part.starts_with("page-")).map(str::to_owned));
+        let is_key = |part: &&str| part.starts_with("page-") || part.starts_with("mail-");
+        keys.extend(text.split('"').filter(is_key).map(str::to_owned));
     }
     let types = CredentialTypes::new(Vec::new(), PASSWORD).unwrap();
     for key in types.iter().filter_map(CredentialType::text_key) {

@@ -110,7 +110,10 @@ impl ChainState {
             | AuditKind::TicketIssued
             | AuditKind::TicketEnded
             | AuditKind::SessionStarted
-            | AuditKind::SessionEnded => {}
+            | AuditKind::SessionEnded
+            | AuditKind::PasswordMailRequested
+            | AuditKind::PasswordMailSent
+            | AuditKind::PasswordMailFailed => {}
         }
     }
 }

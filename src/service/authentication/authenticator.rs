@@ -50,6 +50,8 @@ impl EnabledSchemes {
             AuthenticationScheme::Bearer => self.bearer,
             AuthenticationScheme::Session => self.session,
             AuthenticationScheme::Command => true,
+            // No request authenticates with these.
+            AuthenticationScheme::PasswordLink | AuthenticationScheme::Service => false,
         }
     }
 }

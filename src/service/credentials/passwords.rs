@@ -25,12 +25,22 @@ use crate::{
     },
     service::{
         errors::{AttemptError, SaveCredentialError},
+        mail::{links::PasswordLinks, recipients::FindRecipientError, requests::PasswordMails},
         throttling::throttle::Throttling,
         unsealing::unseal_hash,
         users::directory::UserDirectory,
     },
     storage::{Database, StorageError, credentials},
 };
+
+/// The ways in which a password can be changed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ChangeTypes {
+    /// With the link of a mail.
+    pub(crate) by_mail: bool,
+    /// With the old password, or by an administrator.
+    pub(crate) by_password: bool,
+}
 
 /// Sets, changes and checks passwords.
 pub(crate) struct Passwords {
@@ -41,6 +51,8 @@ pub(crate) struct Passwords {
     pub(crate) checker: Arc<PasswordChecker>,
     pub(crate) directory: Arc<UserDirectory>,
     pub(crate) throttling: Arc<Throttling>,
+    pub(crate) mails: Arc<PasswordMails>,
+    pub(crate) links: Arc<PasswordLinks>,
 }
 
 impl Passwords {
@@ -114,6 +126,24 @@ impl Passwords {
             return Ok(false);
         }
         Ok(self.directory.find(&principal.normalize_reference(user)).await?.is_some())
+    }
+
+    /// The ways in which the caller may change the password of that user. A caller without the right
+    /// does not learn whether the user exists.
+    ///
+    /// # Errors
+    /// See [`FindRecipientError`].
+    pub(crate) async fn change_types(
+        &self,
+        principal: &Principal,
+        user: UserReference,
+    ) -> Result<ChangeTypes, FindRecipientError> {
+        if !principal.may_change_password_of(&user) {
+            return Ok(ChangeTypes::default());
+        }
+        let found = self.directory.find(&principal.normalize_reference(user)).await?;
+        let Some(user) = found else { return Ok(ChangeTypes::default()) };
+        Ok(ChangeTypes { by_mail: self.mails.has_recipient(&user).await?, by_password: true })
     }
 
     /// Every reason why the user with that login name may not have this password.

@@ -183,6 +183,10 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<PasswordProof> {
             }
             Proof::Ticket { .. } | Proof::Session { .. } | Proof::Token => None,
         },
-        Actor::Principal(_) | Actor::Command | Actor::OldSystem => None,
+        Actor::Principal(_)
+        | Actor::Command
+        | Actor::OldSystem
+        | Actor::PasswordLink(_)
+        | Actor::Service => None,
     }
 }

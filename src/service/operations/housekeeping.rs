@@ -6,7 +6,7 @@ use super::refusal_timing::RefusalTiming;
 use crate::{
     clock,
     domain::throttling::ADDRESS_WINDOW,
-    storage::{Database, StorageError, attempts, tickets},
+    storage::{Database, StorageError, attempts, password_links, password_mails, tickets},
 };
 
 /// The time between two runs.
@@ -15,6 +15,9 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// The maximum number of rows per statement; small, so that row locks are short.
 const BATCH: i64 = 500;
 
+/// How long mails for new passwords are kept after their delivery. They limit the mails of an hour.
+const KEPT_MAILS: Duration = Duration::from_hours(24);
+
 /// Deletes expired rows, closes idle connections and measures the duration of refused logins.
 pub(crate) struct Housekeeping {
     pub(crate) database: Database,
@@ -22,15 +25,21 @@ pub(crate) struct Housekeeping {
 }
 
 impl Housekeeping {
-    /// Runs once per period; never returns. Deletes only rows without effect: expired tickets, and
-    /// failures of addresses that no longer count.
+    /// Runs once per period; never returns. Deletes only rows without effect: expired tickets
+    /// and links, delivered mails, and failures of addresses that no longer count.
     pub(crate) async fn run(&self) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
             period.tick().await;
             self.database.close_idle().await;
             let measured = self.refusal_timing.measure().await;
-            for done in [measured, self.delete_tickets().await, self.delete_addresses().await] {
+            for done in [
+                measured,
+                self.delete_tickets().await,
+                self.delete_addresses().await,
+                self.delete_password_mails().await,
+                self.delete_password_links().await,
+            ] {
                 if let Err(error) = done {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -45,6 +54,28 @@ impl Housekeeping {
         loop {
             let mut connection = self.database.connection().await?;
             let deleted = tickets::delete_expired(&mut connection, clock::now(), BATCH).await?;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_password_mails(&self) -> Result<(), StorageError> {
+        loop {
+            let before = clock::now() - KEPT_MAILS;
+            let mut connection = self.database.connection().await?;
+            let deleted = password_mails::delete_finished(&mut connection, before, BATCH).await?;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_password_links(&self) -> Result<(), StorageError> {
+        loop {
+            let mut connection = self.database.connection().await?;
+            let now = clock::now();
+            let deleted = password_links::delete_expired(&mut connection, now, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     migration_hook::HookMetrics,
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
-    service::directory::search::DirectorySearch,
+    service::{directory::search::DirectorySearch, mail::metrics::MailMetrics},
     storage::{self, Database, StorageError},
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct Instance {
     pub(crate) keyring: KeyringHandle,
     pub(crate) reloads: Arc<ReloadMetrics>,
     pub(crate) directory: Arc<DirectorySearch>,
+    pub(crate) mail: Arc<MailMetrics>,
     pub(crate) migration: Arc<HookMetrics>,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
@@ -65,6 +66,7 @@ impl Instance {
             keyring: Some(&keyring),
             reloads: &self.reloads,
             directory: &self.directory,
+            mail: &self.mail,
             migration: &self.migration,
             memory_ceiling_kib: self.memory_ceiling_kib,
         };

@@ -15,7 +15,7 @@ use super::reload_metrics::ReloadMetrics;
 pub(crate) use crate::migration_hook::HookMetrics;
 use crate::{
     security::{hashing::HashingEngine, keyring::Keyring},
-    service::directory::search::DirectorySearch,
+    service::{directory::search::DirectorySearch, mail::metrics::MailMetrics},
     storage::ConnectionCounts,
 };
 
@@ -29,6 +29,7 @@ pub(crate) struct MetricSources<'sources> {
     pub(crate) keyring: Option<&'sources Keyring>,
     pub(crate) reloads: &'sources ReloadMetrics,
     pub(crate) directory: &'sources DirectorySearch,
+    pub(crate) mail: &'sources MailMetrics,
     pub(crate) migration: &'sources HookMetrics,
     /// The maximum memory of the process, in KiB.
     pub(crate) memory_ceiling_kib: u64,
@@ -49,6 +50,7 @@ pub(crate) fn encode_metrics(
         keyring,
         reloads,
         directory,
+        mail,
         migration,
         memory_ceiling_kib,
     } = *sources;
@@ -58,11 +60,12 @@ pub(crate) fn encode_metrics(
     registry.register("keyring_key", "1 for each key of the keyring in use", key_gauges(keyring));
     reloads.register(&mut registry);
     directory.register_metrics(registry.sub_registry_with_prefix("directory"));
+    mail.register(registry.sub_registry_with_prefix("mail"));
     migration.register(registry.sub_registry_with_prefix("migration"));
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [
-        ("memory_ceiling", "Maximum memory of this process", memory_ceiling_kib),
+        ("memory_ceiling", "Maximum memory of this process", sources.memory_ceiling_kib),
         ("hashing_memory", "Memory of all hashing threads", hashing.capacity().memory_kib),
     ] {
         registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(bytes(kib)));

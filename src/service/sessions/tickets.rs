@@ -66,7 +66,11 @@ impl Tickets {
             Actor::Principal(caller) if matches!(caller.proof, Proof::Password { .. }) => {
                 self.issue_since(context, &caller.user, caller.auth_time).await
             }
-            Actor::Principal(_) | Actor::Command | Actor::OldSystem => Err(TicketError::Forbidden),
+            Actor::Principal(_)
+            | Actor::Command
+            | Actor::OldSystem
+            | Actor::PasswordLink(_)
+            | Actor::Service => Err(TicketError::Forbidden),
         }
     }
 

@@ -16,6 +16,7 @@ mod database_proxy;
 mod instance;
 mod issuer;
 mod key_server;
+mod mail_server;
 mod old_system;
 mod open_bao;
 mod private_server;
@@ -35,6 +36,7 @@ pub(crate) use self::{
     instance::{Instance, free_port},
     issuer::TestIssuer,
     key_server::KeyServer,
+    mail_server::{MAIL_PASSWORD, MailServer, converse, raw_mail_server},
     old_system::{OldSystem, Reply, http_reply, old_password, verify_by_name},
     open_bao::OpenBao,
     private_server::PrivateServer,

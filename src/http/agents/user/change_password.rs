@@ -26,7 +26,8 @@ use crate::{
     service::credentials::passwords::Passwords,
 };
 
-/// The supported `ChangePasswordType` of the vendor.
+/// The `ChangePasswordType`s of the vendor.
+const BY_MAIL: &str = "Email";
 const BY_PASSWORD: &str = "Password";
 
 /// The old and the new password of a user, who is named by id.
@@ -156,13 +157,21 @@ pub(in crate::http) async fn can_change(
     is_allowed(context, &request).await.map(Negotiated)
 }
 
-/// Lists the ways in which the caller may change the password: `Password`, or none.
+/// Lists the ways in which the caller may change the password: `Email` if a mail would reach the
+/// user, and `Password`.
 pub(in crate::http) async fn supported_types(
     context: RequestContext,
     Body(request): Body<CanChangePasswordRequest>,
 ) -> Result<Negotiated<Texts>, ApiError> {
-    let is_allowed = is_allowed(context, &request).await?;
-    Ok(Negotiated(Texts(is_allowed.then(|| BY_PASSWORD.to_owned()).into_iter().collect())))
+    let user = UserReference::require_id("AssociateId", request.associate_id)?;
+    let types = context
+        .read(|passwords: Arc<Passwords>, caller| async move {
+            passwords.change_types(&caller.principal, user).await
+        })
+        .await?;
+    let supported = [(types.by_mail, BY_MAIL), (types.by_password, BY_PASSWORD)];
+    let names = supported.into_iter().filter(|(is_supported, _)| *is_supported);
+    Ok(Negotiated(Texts(names.map(|(_, name)| name.to_owned()).collect())))
 }
 
 async fn is_allowed(

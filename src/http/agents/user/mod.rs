@@ -11,6 +11,7 @@ pub(in crate::http) mod get_access_token;
 pub(in crate::http) mod get_user;
 pub(in crate::http) mod named_user;
 pub(in crate::http) mod resolve_user;
+pub(in crate::http) mod password_mail;
 pub(in crate::http) mod retire_user;
 pub(in crate::http) mod routes;
 pub(in crate::http) mod save_credential;

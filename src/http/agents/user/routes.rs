@@ -2,8 +2,8 @@
 
 use super::{
     change_password, credential_types, default_user, delete_credential, directory, external_users,
-    get_access_token, get_user, named_user, resolve_user, retire_user, save_credential, save_user,
-    set_password, untrusted_credentials, user_names, validity,
+    get_access_token, get_user, named_user, password_mail, resolve_user, retire_user, save_credential,
+    save_user, set_password, untrusted_credentials, user_names, validity,
 };
 use crate::http::route::{Route, route_table};
 
@@ -50,6 +50,7 @@ fn passwords() -> Vec<Route> {
         POST "ChangeOwnPassword" Agent change_password::{change_own, change_own_operation} hashing;
         POST "CanChangePassword" Agent change_password::{can_change, can_change_operation};
         POST "GetSupportedChangePasswordTypes" Agent change_password::{supported_types, supported_types_operation};
+        POST "SendChangePasswordEMail" Agent password_mail::{send, operation};
     }
 }
 

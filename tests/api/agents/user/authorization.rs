@@ -45,7 +45,7 @@ fn empty_request(_: i32, _: &str) -> (String, Value) {
 }
 
 /// Every call of the agent. Other tests cover the content of its answers.
-const CALLS: [(&str, Callers, Request); 55] = [
+const CALLS: [(&str, Callers, Request); 56] = [
     ("SaveCredential", Callers::CredentialOwner, |id, name| {
         (String::new(), json!({"UserId": id, "Credential": {"Value": password_of(name)}}))
     }),
@@ -89,6 +89,9 @@ const CALLS: [(&str, Callers, Request); 55] = [
     }),
     ("CanChangePassword", Callers::AnyUser, |id, _| (String::new(), json!({"AssociateId": id}))),
     ("GetSupportedChangePasswordTypes", Callers::AnyUser, |id, _| {
+        (String::new(), json!({"AssociateId": id}))
+    }),
+    ("SendChangePasswordEMail", Callers::CredentialOwner, |id, _| {
         (String::new(), json!({"AssociateId": id}))
     }),
     ("IsPasswordValid", Callers::AnyUser, |_, _| (String::new(), json!({"Password": "x"}))),

@@ -35,6 +35,7 @@ fn invalid_ids() -> Vec<RefusedRequest> {
         ("SetGeneratedPassword", "AssociateId", json!({})),
         ("CanChangePassword", "AssociateId", json!({})),
         ("GetSupportedChangePasswordTypes", "AssociateId", json!({})),
+        ("SendChangePasswordEMail", "AssociateId", json!({})),
         ("MakeRetired", "AssociateId", json!({"Retired": true})),
         ("RemoveLicenses", "AssociateId", json!({})),
         ("GetUserFromPersonId", "PersonId", json!({})),

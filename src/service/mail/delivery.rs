@@ -1,0 +1,375 @@
+//! Delivers queued mails in the background.
+//!
+//! A mail is delivered at least once. It is claimed, its link is stored, and only then is it sent,
+//! without a connection to the database. After a crash in between, the next delivery sends the mail
+//! again, with a link of its own; each link that arrives works until one of them is used.
+
+use std::{sync::Arc, time::Duration, time::SystemTime};
+
+use secrecy::ExposeSecret;
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+use super::{
+    links::LINK,
+    metrics::{MailEvent, MailMetrics},
+    recipients::{FindRecipientError, Recipients},
+    requests::WINDOW,
+};
+use crate::{
+    clock,
+    domain::{
+        audit::AuditKind, change_context::ChangeContext, client_info::ClientInfo,
+        mail_address::MailAddress, principal::Actor, user::User,
+    },
+    mail::{MailClient, MailError, OutgoingMail},
+    security::{
+        identifier::{identifier_digest, identifier_digests},
+        keyring_handle::KeyringHandle,
+        random::RandomError,
+        session_cookie::new_session,
+        ticket_digest::TicketDigests,
+    },
+    service::{
+        errors::ChangeUserError,
+        user_transaction::{AuditedChange, UserTransactions, lock_user},
+    },
+    storage::{
+        self, Database, StorageError, password_links,
+        password_links::NewPasswordLink,
+        password_mails::{self, MailOutcome, WaitingMail},
+        users,
+    },
+};
+
+/// The time between two looks at the queue. Requests to this instance are delivered at once.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// The time from a failed delivery to the next one, in seconds.
+const DELAYS: [i64; 7] = [10, 30, 60, 120, 300, 600, 600];
+
+/// The longest pause after failures of the server.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The time beyond the time limit of a delivery after which another instance takes over.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The arguments of the texts of a mail.
+pub(crate) struct MailTextArguments<'mail> {
+    /// The tag of the language.
+    pub(crate) language: &'mail str,
+    pub(crate) login_name: &'mail str,
+    pub(crate) url: &'mail str,
+    /// The lifetime of the link.
+    pub(crate) minutes: u64,
+}
+
+/// The texts of a mail.
+pub(crate) struct MailTexts {
+    pub(crate) subject: String,
+    pub(crate) body: String,
+}
+
+/// The options of the links in mails.
+pub(crate) struct LinkOptions {
+    /// The URL of the page, without the token.
+    pub(crate) page_url: String,
+    pub(crate) lifetime: Duration,
+}
+
+/// Writes the texts of a mail; the layer above has the languages.
+pub(crate) type WriteMailTexts = fn(&MailTextArguments<'_>) -> MailTexts;
+
+/// A delivery failed.
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Recipient(#[from] FindRecipientError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Change(#[from] ChangeUserError),
+}
+
+/// How a delivery ended that did not fail.
+enum Delivered {
+    Sent,
+    /// There is nobody to send it to, for this reason.
+    Dropped(&'static str),
+}
+
+/// What one look at the queue did.
+#[derive(PartialEq, Eq)]
+enum Progress {
+    /// No mail was due.
+    Nothing,
+    /// A mail was handled.
+    Handled,
+    /// The server failed, so others would fail, too.
+    ServerFailed,
+}
+
+/// Delivers mails.
+pub(crate) struct MailDelivery {
+    pub(crate) database: Database,
+    pub(crate) keyring: KeyringHandle,
+    pub(crate) transactions: Arc<UserTransactions>,
+    pub(crate) recipients: Arc<Recipients>,
+    pub(crate) client: MailClient,
+    pub(crate) write_texts: WriteMailTexts,
+    pub(crate) links: LinkOptions,
+    /// The maximum number of mails to one address in [`WINDOW`].
+    pub(crate) maximum: u32,
+    pub(crate) metrics: Arc<MailMetrics>,
+    pub(crate) wake: Arc<Notify>,
+}
+
+impl MailDelivery {
+    /// Delivers mails as they become due; never returns.
+    pub(crate) async fn run(&self) {
+        let mut failures = 0;
+        loop {
+            let progress = self.deliver_next().await.unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot read or write the queue of mails; retrying later"
+                );
+                Progress::Nothing
+            });
+            match progress {
+                Progress::Handled => failures = 0,
+                Progress::ServerFailed => {
+                    failures += 1;
+                    self.measure().await;
+                    tokio::time::sleep(pause_after(failures)).await;
+                }
+                Progress::Nothing => {
+                    self.client.close_idle().await;
+                    self.measure().await;
+                    // It ends early when this instance queues a mail.
+                    let _ = tokio::time::timeout(PERIOD, self.wake.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// Delivers the mail that is due first.
+    async fn deliver_next(&self) -> Result<Progress, DeliveryError> {
+        let now = clock::now();
+        let until = now + self.client.timeout() + GRACE;
+        let claimed = {
+            let mut connection = self.database.connection().await?;
+            let claimed = password_mails::claim(&mut connection, now, until).await?;
+            connection.release();
+            claimed
+        };
+        let Some(mail) = claimed else { return Ok(Progress::Nothing) };
+        match self.deliver(&mail).await {
+            Ok(delivered) => {
+                let outcome = match delivered {
+                    Delivered::Sent => MailOutcome::Sent,
+                    Delivered::Dropped(reason) => {
+                        log_dropped(&mail, reason);
+                        MailOutcome::Dropped
+                    }
+                };
+                self.finish(&mail, outcome).await?;
+                Ok(Progress::Handled)
+            }
+            Err(error) => self.fail(&mail, &error).await,
+        }
+    }
+
+    /// Finds the recipient, stores a link and sends it.
+    async fn deliver(&self, mail: &WaitingMail) -> Result<Delivered, DeliveryError> {
+        let now = clock::now();
+        let mut connection = self.database.connection().await?;
+        let user = users::find_by_id(&mut connection, mail.user_id).await?;
+        let Some(user) = user else { return Ok(Delivered::Dropped("the user does not exist")) };
+        if user.session_epoch != mail.session_epoch {
+            return Ok(Delivered::Dropped("the password was changed after the request"));
+        }
+        let recipient = self.recipients.find(&mut connection, &user, now).await?;
+        let Some(recipient) = recipient else {
+            return Ok(Delivered::Dropped("the user has no address, or may not set a password"));
+        };
+        let digests = self.address_digests(&recipient);
+        let since = mail.requested_at - WINDOW;
+        let limit = self.maximum.into();
+        if !password_mails::set_address(&mut connection, mail, &digests, since, limit).await? {
+            self.metrics.record(MailEvent::Throttled);
+            return Ok(Delivered::Dropped("the address has had enough mails"));
+        }
+        let link = new_session(mail.user_id)?;
+        let keyring = self.keyring.current();
+        let digest = TicketDigests::of(&keyring, LINK, mail.user_id, &link.digest).writing;
+        let stored = NewPasswordLink {
+            user_id: mail.user_id,
+            digest,
+            session_epoch: mail.session_epoch,
+            created_at: now,
+            expires_at: now + self.links.lifetime,
+        };
+        password_links::insert(&mut connection, &stored).await?;
+        connection.release();
+        let url = zeroize::Zeroizing::new(format!(
+            "{}?token={}",
+            self.links.page_url,
+            link.text.expose_secret()
+        ));
+        let written = self.write(mail, &user, &recipient, &url);
+        self.client.send(&written).await?;
+        Ok(Delivered::Sent)
+    }
+
+    fn write<'mail>(
+        &self,
+        mail: &WaitingMail,
+        user: &User,
+        recipient: &'mail MailAddress,
+        url: &str,
+    ) -> OutgoingMail<'mail> {
+        let texts = (self.write_texts)(&MailTextArguments {
+            language: &mail.language,
+            login_name: &user.login_name,
+            url,
+            minutes: self.links.lifetime.as_secs() / 60,
+        });
+        OutgoingMail {
+            recipient,
+            subject: texts.subject,
+            body: texts.body.into(),
+            id: format!("password.{}.{}", mail.mail_id, mail.requested_at.unix_timestamp()),
+            date: SystemTime::from(clock::now()),
+        }
+    }
+
+    fn address_digests(&self, recipient: &MailAddress) -> Vec<Vec<u8>> {
+        let text = recipient.to_string().to_lowercase().into();
+        let keyring = self.keyring.current();
+        // The writing key first: its digest is stored.
+        let mut digests = vec![identifier_digest(keyring.writing(), ADDRESS, &text)];
+        digests.extend(identifier_digests(&keyring, ADDRESS, &text));
+        digests
+    }
+
+    /// Repeats a failed delivery later, or gives up.
+    async fn fail(
+        &self,
+        mail: &WaitingMail,
+        error: &DeliveryError,
+    ) -> Result<Progress, DeliveryError> {
+        let attempt = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
+        let is_permanent = matches!(error, DeliveryError::Mail(error) if error.is_permanent());
+        let delay = DELAYS.get(attempt.saturating_sub(1)).filter(|_| !is_permanent);
+        let Some(delay) = delay else {
+            tracing::error!(
+                user.id = %mail.user_id,
+                request.id = mail.request_id,
+                attempts = mail.attempts,
+                error = error as &dyn std::error::Error,
+                "a mail for a new password was not sent; the service does not try again"
+            );
+            self.finish(mail, MailOutcome::Failed).await?;
+            return Ok(Progress::Handled);
+        };
+        tracing::warn!(
+            user.id = %mail.user_id,
+            request.id = mail.request_id,
+            attempts = mail.attempts,
+            retry_after_seconds = delay,
+            error = error as &dyn std::error::Error,
+            "a mail for a new password was not sent; retrying later"
+        );
+        self.metrics.record(MailEvent::Retried);
+        let until = clock::now() + time::Duration::seconds(*delay);
+        let mut connection = self.database.connection().await?;
+        password_mails::postpone(&mut connection, mail, until).await?;
+        connection.release();
+        let is_about_mail = matches!(error, DeliveryError::Mail(MailError::Refused { .. }));
+        Ok(if is_about_mail { Progress::Handled } else { Progress::ServerFailed })
+    }
+
+    /// Ends the delivery, with an audit event if the user exists.
+    async fn finish(&self, mail: &WaitingMail, outcome: MailOutcome) -> Result<(), DeliveryError> {
+        let (event, kind) = match outcome {
+            MailOutcome::Sent => (MailEvent::Sent, AuditKind::PasswordMailSent),
+            MailOutcome::Failed => (MailEvent::Failed, AuditKind::PasswordMailFailed),
+            MailOutcome::Dropped => (MailEvent::Dropped, AuditKind::PasswordMailFailed),
+        };
+        let client_info = ClientInfo { address: None, request_id: mail.request_id.clone() };
+        let now = clock::now();
+        let context = ChangeContext { actor: Actor::Service, client_info: &client_info, now };
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let user = match lock_user(&mut transaction, context, mail.user_id).await {
+            Ok(user) => Some(user),
+            Err(ChangeUserError::UnknownUser) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let is_finished = password_mails::finish(&mut transaction, mail, outcome, now).await?;
+        if let Some(mut user) = user.filter(|_| is_finished) {
+            let change = AuditedChange::to_user(kind, false);
+            let transactions = &self.transactions;
+            transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
+        }
+        storage::commit(transaction).await?;
+        connection.release();
+        self.metrics.record(event);
+        Ok(())
+    }
+
+    /// Measures the queue.
+    async fn measure(&self) {
+        let waiting = async {
+            let mut connection = self.database.connection().await?;
+            let waiting = password_mails::waiting(&mut connection).await?;
+            connection.release();
+            Ok::<_, StorageError>(waiting)
+        };
+        // The next look at the queue reports that the database does not answer.
+        let Ok((mails, oldest)) = waiting.await else { return };
+        let age = |oldest: OffsetDateTime| (clock::now() - oldest).whole_seconds().max(0);
+        self.metrics.set_waiting(mails, oldest.map_or(0, age));
+    }
+}
+
+fn log_dropped(mail: &WaitingMail, reason: &'static str) {
+    tracing::info!(
+        user.id = %mail.user_id,
+        request.id = mail.request_id,
+        reason,
+        "a mail for a new password was not sent"
+    );
+}
+
+/// What the keyed digest of an address is of, beside the types of identifiers.
+const ADDRESS: &str = "mail address";
+
+/// The pause after this many failures of the server in a row.
+fn pause_after(failures: u32) -> Duration {
+    let seconds = 2_u64.saturating_pow(failures.saturating_sub(1));
+    Duration::from_secs(seconds).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_minute() {
+        let seconds: Vec<_> = (1..=8).map(|failures| pause_after(failures).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(pause_after(u32::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_mail_is_given_up_before_half_an_hour() {
+        assert!(DELAYS.iter().sum::<i64>() < 30 * 60);
+        assert!(DELAYS.is_sorted());
+    }
+}

@@ -1,0 +1,146 @@
+//! Sets a new password with the link of a mail.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use crate::{
+    domain::{
+        change_context::ChangeContext, client_info::ClientInfo, credential::CredentialValue,
+        credential_type::CredentialTypes, principal::Actor, save_credential::NewCredential,
+        user::UserId,
+    },
+    security::{
+        keyring_handle::KeyringHandle,
+        session_cookie::{SessionReference, read_session},
+        ticket_digest::TicketDigests,
+    },
+    service::{
+        credentials::{
+            hasher::{CredentialHasher, HashedCredential},
+            writer::{CredentialWriter, Save, WritePrecondition},
+        },
+        errors::SaveCredentialError,
+    },
+    storage::{self, Database, StorageError, credential_saves, password_links, users},
+};
+
+/// What the keyed digest of a link is of, beside `ticket` and `session`.
+pub(super) const LINK: &str = "password_link";
+
+/// A link was not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UseLinkError {
+    /// It never existed, has expired, was used, or the password was changed since.
+    #[error("the link is invalid or expired")]
+    Invalid,
+    #[error(transparent)]
+    Save(#[from] SaveCredentialError),
+}
+
+impl From<StorageError> for UseLinkError {
+    fn from(error: StorageError) -> Self {
+        SaveCredentialError::from(error).into()
+    }
+}
+
+/// Checks and uses links.
+pub(crate) struct PasswordLinks {
+    pub(crate) database: Database,
+    pub(crate) keyring: KeyringHandle,
+    pub(crate) types: Arc<CredentialTypes>,
+    pub(crate) hasher: Arc<CredentialHasher>,
+    pub(crate) writer: Arc<CredentialWriter>,
+}
+
+impl PasswordLinks {
+    /// True for the token of a link that can be used now. Does not use it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn is_valid(
+        &self,
+        token: &SecretString,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        let Some(SessionReference { user_id, digest }) = read_session(token) else {
+            return Ok(false);
+        };
+        let digests = self.digests(user_id, &digest);
+        on_connection!(self.database, |connection| password_links::is_valid(
+            &mut connection,
+            user_id,
+            &digests,
+            now
+        ))
+    }
+
+    /// Sets the password of the user of a link. The link, the user's other links, and everything that
+    /// was issued to the user end.
+    ///
+    /// # Errors
+    /// See [`UseLinkError`]. A refused password does not use the link.
+    pub(crate) async fn set_password(
+        &self,
+        token: &SecretString,
+        password: CredentialValue,
+        client_info: &ClientInfo,
+        now: OffsetDateTime,
+    ) -> Result<(), UseLinkError> {
+        let link = read_session(token).ok_or(UseLinkError::Invalid)?;
+        let digests = self.digests(link.user_id, &link.digest);
+        let user_id = link.user_id;
+        let context = ChangeContext { actor: Actor::PasswordLink(user_id), client_info, now };
+        let hashed = self.hash(context, user_id, &digests, password).await?;
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        // The lock makes two uses of a link, and a change of the password, one after the other.
+        users::lock(&mut transaction, user_id).await?;
+        if !password_links::is_valid(&mut transaction, user_id, &digests, now).await? {
+            return Err(UseLinkError::Invalid);
+        }
+        let precondition = WritePrecondition::Nothing;
+        let save = Save { context, user_id, hashed: &hashed, precondition };
+        self.writer.write(&mut transaction, save).await?;
+        password_links::delete_of_user(&mut transaction, user_id).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(())
+    }
+
+    /// Checks the link and hashes the password. No connection is held meanwhile.
+    async fn hash(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        digests: &[Vec<u8>],
+        password: CredentialValue,
+    ) -> Result<HashedCredential, UseLinkError> {
+        let is_valid = on_connection!(self.database, |connection| password_links::is_valid(
+            &mut connection,
+            user_id,
+            digests,
+            context.now
+        ))?;
+        if !is_valid {
+            return Err(UseLinkError::Invalid);
+        }
+        let credential_type = self.types.password();
+        let found =
+            on_connection!(self.database, |connection| credential_saves::find_head_and_validity(
+                &mut connection,
+                user_id,
+                credential_type.as_str()
+            ))?;
+        let (head, stored_validity) = found.ok_or(UseLinkError::Invalid)?;
+        let mut credential = NewCredential::new(credential_type.clone(), password);
+        // As every save of an owner: it does not extend a validity that an operator set.
+        credential.validity = stored_validity.filter(|_| credential_type.lifetime().is_none());
+        Ok(self.hasher.hash(context, &head.login_name, credential).await?)
+    }
+
+    fn digests(&self, user_id: UserId, digest: &[u8]) -> Vec<Vec<u8>> {
+        TicketDigests::of(&self.keyring.current(), LINK, user_id, digest).readable
+    }
+}

@@ -1,0 +1,138 @@
+//! Builds the delivery of mails from the settings, and checks these.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{error::StartError, parts::Parts};
+use crate::{
+    configuration::{MailSettings, Problem, Problems, Settings, SmtpSource},
+    domain::smtp_server::SmtpEncryption,
+    http,
+    mail::{MailClient, MailError, MailOptions, Sender, ServerSource, client_config},
+    service::mail::{
+        delivery::{LinkOptions, MailDelivery},
+        metrics::MailMetrics,
+        recipients::Recipients,
+        requests::PasswordMails,
+    },
+    telemetry::error_chain,
+};
+
+/// The parts of mails: requests, and the delivery if the installation sends mails.
+pub(super) struct Mail {
+    pub(super) requests: Arc<PasswordMails>,
+    pub(super) delivery: Option<MailDelivery>,
+    pub(super) metrics: Arc<MailMetrics>,
+}
+
+/// Builds the parts. The delivery connects on demand.
+///
+/// # Errors
+/// When a setting or a file cannot be used.
+pub(super) fn open_mail(parts: &Parts, settings: &Settings) -> Result<Mail, StartError> {
+    let metrics = Arc::<MailMetrics>::default();
+    let wake = Arc::<Notify>::default();
+    let mail = settings.mail.as_ref();
+    let address_type = mail.and_then(|mail| mail.address_type.as_deref());
+    let recipients = Arc::new(Recipients {
+        keyring: parts.keyring(),
+        address_type: address_type.and_then(|name| parts.types.find(name)).cloned(),
+        types: Arc::clone(&parts.types),
+    });
+    let delivery = match mail {
+        None => None,
+        Some(mail) => Some(MailDelivery {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            transactions: parts.transactions(),
+            recipients: Arc::clone(&recipients),
+            client: client(settings, mail).map_err(failed)?,
+            write_texts: http::write_password_mail,
+            links: LinkOptions { page_url: page_url(settings), lifetime: mail.link_lifetime },
+            maximum: mail.maximum_per_hour,
+            metrics: Arc::clone(&metrics),
+            wake: Arc::clone(&wake),
+        }),
+    };
+    let requests = Arc::new(PasswordMails {
+        database: parts.database(),
+        transactions: parts.transactions(),
+        recipients,
+        metrics: Arc::clone(&metrics),
+        wake,
+        maximum: mail.map(|mail| mail.maximum_per_hour),
+    });
+    Ok(Mail { requests, delivery, metrics })
+}
+
+fn failed(problem: Problem) -> StartError {
+    StartError::Setting(Problems(vec![problem]).to_string())
+}
+
+/// The page that sets a password, as users reach it.
+fn page_url(settings: &Settings) -> String {
+    let origin = settings.http.public_url.as_ref().map(|url| url.origin.as_str());
+    let base_path = &settings.http.base_path;
+    format!("{}{base_path}{}", origin.unwrap_or_default(), http::PASSWORD_PAGE)
+}
+
+fn client(settings: &Settings, mail: &MailSettings) -> Result<MailClient, Problem> {
+    MailClient::new(options(settings, mail)).map_err(|error| problem(&error))
+}
+
+/// The problem of an error, under the setting that it is about.
+fn problem(error: &MailError) -> Problem {
+    let setting =
+        if matches!(error, MailError::TlsSetup(_)) { "mail.ca_file" } else { "mail.smtp_url_file" };
+    Problem::new(setting, error_chain(error))
+}
+
+fn options(settings: &Settings, mail: &MailSettings) -> MailOptions {
+    MailOptions {
+        source: match &mail.source {
+            SmtpSource::Url(url) => ServerSource::Url(url.clone()),
+            SmtpSource::File(file) => ServerSource::File(file.clone()),
+        },
+        starts_tls: mail.starts_tls,
+        allows_unencrypted: mail.allows_unencrypted,
+        ca_file: mail.ca_file.clone(),
+        sender: Sender { name: mail.from_name.clone(), address: mail.from.clone() },
+        client_host: settings
+            .http
+            .public_url
+            .as_ref()
+            .map_or_else(|| "localhost".to_owned(), |url| url.host.clone()),
+        timeout: mail.timeout,
+    }
+}
+
+/// How the connection to the mail server is protected: true if it is encrypted or on this machine.
+pub(crate) fn is_mail_protected(settings: &Settings, mail: &MailSettings) -> bool {
+    options(settings, mail)
+        .server()
+        .is_ok_and(|server| server.encryption != SmtpEncryption::Nothing || server.is_loopback)
+}
+
+/// Connects to the mail server of the settings and logs in, without sending a mail.
+///
+/// # Errors
+/// The problem, as a text for the operator.
+pub(crate) async fn check_mail(settings: &Settings, mail: &MailSettings) -> Result<(), String> {
+    let client = client(settings, mail).map_err(|problem| problem.to_string())?;
+    client.check().await.map_err(|error| error_chain(&error))
+}
+
+/// Problems of the files. Does not connect.
+pub(super) fn problems_of_mail(settings: &Settings, mail: &MailSettings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let server = options(settings, mail).server();
+    if let Err(error) = &server {
+        problems.push(problem(error));
+    }
+    let is_plain = server.is_ok_and(|server| server.encryption == SmtpEncryption::Nothing);
+    if !is_plain && let Err(error) = client_config(mail.ca_file.as_deref()) {
+        problems.push(Problem::new("mail.ca_file", error_chain(&error)));
+    }
+    problems
+}

@@ -1,0 +1,92 @@
+//! The links in mails with which a user sets a new password, stored by a keyed digest.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::error::StorageError;
+use crate::domain::user::UserId;
+
+/// A link to insert.
+#[derive(Debug)]
+pub(crate) struct NewPasswordLink {
+    pub(crate) user_id: UserId,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) session_epoch: i64,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) expires_at: OffsetDateTime,
+}
+
+/// Inserts a link.
+#[tracing::instrument(name = "db.password_links.insert", skip_all, fields(user.id = %link.user_id))]
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    link: &NewPasswordLink,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "INSERT INTO password_links (user_id, digest, session_epoch, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5)",
+        link.user_id.as_i32(),
+        link.digest,
+        link.session_epoch,
+        link.created_at,
+        link.expires_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// True when the user has a link under one of these digests that is valid now: not expired, of the
+/// user's current epoch, and the user is neither retired nor deleted.
+#[tracing::instrument(name = "db.password_links.is_valid", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn is_valid(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digests: &[Vec<u8>],
+    now: OffsetDateTime,
+) -> Result<bool, StorageError> {
+    let is_valid = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM password_links l JOIN users u ON u.user_id = l.user_id
+               WHERE l.user_id = $1 AND l.digest = ANY($2) AND l.expires_at > $3
+                 AND l.session_epoch = u.session_epoch AND NOT u.is_retired
+                 AND u.deleted_at IS NULL
+           ) AS "is_valid!""#,
+        user_id.as_i32(),
+        digests,
+        now,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(is_valid)
+}
+
+/// Deletes every link of a user.
+pub(crate) async fn delete_of_user(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<(), StorageError> {
+    sqlx::query!("DELETE FROM password_links WHERE user_id = $1", user_id.as_i32())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Deletes up to `limit` links that expired before a moment; returns how many.
+pub(crate) async fn delete_expired(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+    limit: i64,
+) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM password_links WHERE (user_id, digest) IN (
+             SELECT user_id, digest FROM password_links
+             WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+         )",
+        before,
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

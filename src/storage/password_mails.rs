@@ -1,0 +1,244 @@
+//! The queue of mails that let a user choose a new password.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::error::StorageError;
+use crate::domain::{audit::AuditEvent, user::UserId};
+
+/// A request for a mail.
+#[derive(Debug)]
+pub(crate) struct NewPasswordMail<'request> {
+    /// The audit event of the request, if the user exists.
+    pub(crate) event: &'request AuditEvent,
+    pub(crate) key_id: &'request str,
+    pub(crate) mac: &'request [u8],
+    /// The tag of the language of the mail.
+    pub(crate) language: &'request str,
+    /// Mails that were requested after this moment count.
+    pub(crate) since: OffsetDateTime,
+    /// The maximum number of these mails.
+    pub(crate) limit: i64,
+}
+
+/// A mail that waits for its delivery.
+#[derive(Debug)]
+pub(crate) struct WaitingMail {
+    pub(crate) user_id: UserId,
+    pub(crate) mail_id: i64,
+    pub(crate) session_epoch: i64,
+    pub(crate) language: String,
+    pub(crate) request_id: String,
+    pub(crate) requested_at: OffsetDateTime,
+    /// The number of deliveries, including the one that begins.
+    pub(crate) attempts: i32,
+}
+
+struct WaitingRow {
+    user_id: i32,
+    mail_id: i64,
+    session_epoch: i64,
+    language: String,
+    request_id: String,
+    requested_at: OffsetDateTime,
+    attempts: i32,
+}
+
+impl TryFrom<WaitingRow> for WaitingMail {
+    type Error = StorageError;
+
+    fn try_from(row: WaitingRow) -> Result<Self, StorageError> {
+        let inconsistent = |_| StorageError::Inconsistent { table: "password_mails" };
+        Ok(Self {
+            user_id: UserId::try_from(row.user_id).map_err(inconsistent)?,
+            mail_id: row.mail_id,
+            session_epoch: row.session_epoch,
+            language: row.language,
+            request_id: row.request_id,
+            requested_at: row.requested_at,
+            attempts: row.attempts,
+        })
+    }
+}
+
+/// How the delivery of a mail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MailOutcome {
+    /// The server accepted it.
+    Sent,
+    /// The server refused it, or too many deliveries failed.
+    Failed,
+    /// There is nobody to send it to.
+    Dropped,
+}
+
+impl MailOutcome {
+    /// The stored spelling.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// Queues a mail with the audit event of its request; returns false when the user has had enough
+/// mails. An unknown user gets a row without an event.
+#[tracing::instrument(name = "db.password_mails.queue", skip_all, fields(user.id = %mail.event.user_id))]
+pub(crate) async fn queue(
+    connection: &mut PgConnection,
+    mail: &NewPasswordMail<'_>,
+) -> Result<bool, StorageError> {
+    let event = mail.event;
+    let is_queued = sqlx::query_file_scalar!(
+        "src/storage/queue_password_mail.sql",
+        event.user_id.as_i32(),
+        event.sequence,
+        event.occurred_at,
+        event.kind.as_str(),
+        event.actor.map(UserId::as_i32),
+        event.scheme,
+        event.address,
+        event.request_id,
+        event.session_epoch,
+        mail.key_id,
+        mail.mac,
+        mail.language,
+        mail.since,
+        mail.limit,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(is_queued)
+}
+
+/// Takes the next mail whose delivery is due, and postpones its next delivery, so that another
+/// instance takes over only if this one does not finish. Instances never wait for each other.
+#[tracing::instrument(name = "db.password_mails.claim", skip_all)]
+pub(crate) async fn claim(
+    connection: &mut PgConnection,
+    now: OffsetDateTime,
+    until: OffsetDateTime,
+) -> Result<Option<WaitingMail>, StorageError> {
+    sqlx::query_as!(
+        WaitingRow,
+        "WITH due AS (
+             SELECT user_id, mail_id FROM password_mails
+             WHERE outcome IS NULL AND next_attempt_at <= $1
+             ORDER BY next_attempt_at LIMIT 1
+             FOR UPDATE SKIP LOCKED
+         )
+         UPDATE password_mails m SET attempts = m.attempts + 1, next_attempt_at = $2
+         FROM due WHERE m.user_id = due.user_id AND m.mail_id = due.mail_id
+         RETURNING m.user_id, m.mail_id, m.session_epoch, m.language, m.request_id,
+                   m.requested_at, m.attempts",
+        now,
+        until,
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(WaitingMail::try_from)
+    .transpose()
+}
+
+/// Notes the recipient of a mail, unless this address has had enough mails of other requests; returns
+/// whether it was noted. `digests` are those of the address under every readable key, the one to
+/// store first.
+#[tracing::instrument(name = "db.password_mails.set_address", skip_all, fields(user.id = %mail.user_id))]
+pub(crate) async fn set_address(
+    connection: &mut PgConnection,
+    mail: &WaitingMail,
+    digests: &[Vec<u8>],
+    since: OffsetDateTime,
+    limit: i64,
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "UPDATE password_mails SET address_digest = $3
+         WHERE user_id = $1 AND mail_id = $2 AND outcome IS NULL
+           AND (SELECT count(*) FROM password_mails
+                WHERE address_digest = ANY($4::bytea[]) AND requested_at > $5
+                  AND NOT (user_id = $1 AND mail_id = $2)) < $6::bigint",
+        mail.user_id.as_i32(),
+        mail.mail_id,
+        digests.first(),
+        digests,
+        since,
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Sets the time of the next delivery after a failed one.
+pub(crate) async fn postpone(
+    connection: &mut PgConnection,
+    mail: &WaitingMail,
+    until: OffsetDateTime,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE password_mails SET next_attempt_at = $3
+         WHERE user_id = $1 AND mail_id = $2 AND outcome IS NULL",
+        mail.user_id.as_i32(),
+        mail.mail_id,
+        until,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends the delivery of a mail; returns false when it had ended.
+#[tracing::instrument(name = "db.password_mails.finish", skip_all, fields(user.id = %mail.user_id))]
+pub(crate) async fn finish(
+    connection: &mut PgConnection,
+    mail: &WaitingMail,
+    outcome: MailOutcome,
+    now: OffsetDateTime,
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "UPDATE password_mails SET outcome = $3, finished_at = $4
+         WHERE user_id = $1 AND mail_id = $2 AND outcome IS NULL",
+        mail.user_id.as_i32(),
+        mail.mail_id,
+        outcome.as_str(),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The number of mails that wait, and when the oldest one was requested.
+pub(crate) async fn waiting(
+    connection: &mut PgConnection,
+) -> Result<(i64, Option<OffsetDateTime>), StorageError> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "mails!", min(requested_at) AS oldest
+           FROM password_mails WHERE outcome IS NULL"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.mails, row.oldest))
+}
+
+/// Deletes up to `limit` mails whose delivery ended before a moment; returns how many.
+pub(crate) async fn delete_finished(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+    limit: i64,
+) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "DELETE FROM password_mails WHERE (user_id, mail_id) IN (
+             SELECT user_id, mail_id FROM password_mails
+             WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
+             FOR UPDATE SKIP LOCKED
+         )",
+        before,
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,111 @@
+//! Mail servers that are slow or lie.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use sqlx::PgPool;
+
+use super::{MAILED, ask_for, wait_for_event};
+use crate::support::{TestApp, converse, raw_mail_server};
+
+/// An application that sends mails to this server.
+async fn spawn(pool: PgPool, address: SocketAddr, start_tls: bool) -> TestApp {
+    // Loopback needs no TLS, but STARTTLS is required all the same unless the settings say otherwise.
+    let url = format!("smtp://{address}");
+    let variables = [
+        ("KEEPER__MAIL__SMTP_URL", url.as_str()),
+        ("KEEPER__MAIL__START_TLS", if start_tls { "true" } else { "false" }),
+        ("KEEPER__MAIL__FROM", "keeper@example.com"),
+        ("KEEPER__MAIL__TIMEOUT_SECONDS", "1"),
+        ("KEEPER__HTTP__PUBLIC_URL", "https://keeper.example"),
+    ];
+    let app = TestApp::spawn_with(pool, &variables, "").await;
+    app.add_user(MAILED, &[]);
+    app
+}
+
+/// Asserts that a mail is tried again after this server.
+async fn assert_retried(pool: PgPool, address: SocketAddr, start_tls: bool) {
+    let app = spawn(pool, address, start_tls).await;
+    ask_for(&app, MAILED.0).await;
+    wait_for_event(&app, "retried", 1).await;
+}
+
+#[sqlx::test]
+async fn a_silent_server_times_out(pool: PgPool) {
+    let address = raw_mail_server(|_stream| std::thread::sleep(Duration::from_secs(30)));
+    assert_retried(pool, address, false).await;
+}
+
+#[sqlx::test]
+async fn a_server_that_never_ends_its_reply_times_out(pool: PgPool) {
+    let address = raw_mail_server(|mut stream: TcpStream| {
+        while stream.write_all(b"220-more\r\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_retried(pool, address, false).await;
+}
+
+#[sqlx::test]
+async fn a_reply_without_end_is_cut_off(pool: PgPool) {
+    let sent = Arc::<Mutex<usize>>::default();
+    let address = raw_mail_server({
+        let sent = Arc::clone(&sent);
+        move |mut stream: TcpStream| {
+            let mut bytes = 0;
+            while bytes < 64 * 1024 * 1024 && stream.write_all(&[b'2'; 65_536]).is_ok() {
+                bytes += 65_536;
+            }
+            *sent.lock().unwrap() = bytes;
+        }
+    });
+    assert_retried(pool, address, false).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // What the buffers of two sockets hold, and not all that the server wants to send.
+    assert!(*sent.lock().unwrap() < 32 * 1024 * 1024);
+}
+
+#[sqlx::test]
+async fn a_server_without_starttls_gets_no_mail(pool: PgPool) {
+    let address = raw_mail_server(|stream| converse(stream, &["250 localhost\r\n"]));
+    assert_retried(pool, address, true).await;
+}
+
+#[sqlx::test]
+async fn a_server_that_refuses_starttls_gets_no_mail(pool: PgPool) {
+    let offer = "250-localhost\r\n250 STARTTLS\r\n";
+    let address = raw_mail_server(move |stream| converse(stream, &[offer, "454 no TLS\r\n"]));
+    assert_retried(pool, address, true).await;
+}
+
+#[sqlx::test]
+async fn replies_that_are_inserted_before_tls_are_not_read(pool: PgPool) {
+    let received = Arc::<Mutex<Vec<u8>>>::default();
+    let address = raw_mail_server({
+        let received = Arc::clone(&received);
+        move |stream: TcpStream| {
+            let mut reader = stream.try_clone().unwrap();
+            let injected = "220 go ahead\r\n250-localhost\r\n250 AUTH PLAIN\r\n";
+            converse(stream, &["250-localhost\r\n250 STARTTLS\r\n", injected]);
+            let mut rest = Vec::new();
+            let _ = reader.read_to_end(&mut rest);
+            received.lock().unwrap().extend(rest);
+        }
+    });
+    assert_retried(pool, address, true).await;
+    assert!(received.lock().unwrap().is_empty(), "the client went on");
+}
+
+#[sqlx::test]
+async fn a_server_that_speaks_another_protocol_gets_no_mail(pool: PgPool) {
+    let address = raw_mail_server(|mut stream: TcpStream| {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = stream.read(&mut [0; 1024]);
+    });
+    assert_retried(pool, address, false).await;
+}

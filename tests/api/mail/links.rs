@@ -1,0 +1,220 @@
+//! The page of a link.
+
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::{
+    MAILED, PAGE, ask_for, assert_last_events, open, path_of, spawn, spawn_with, submit, token_of,
+    wait_for_event, with_form,
+};
+use crate::support::{Answer, Credentials, MailServer, PRINCIPAL, TestApp, password_of};
+
+const NEW: &str = "a new password by mail";
+
+async fn log_in(app: &TestApp, password: &str) -> u16 {
+    app.get(PRINCIPAL, &Credentials::basic(MAILED.1, password)).await.status.as_u16()
+}
+
+/// Asserts a page with an error and without a form.
+#[track_caller]
+fn assert_invalid(page: &Answer) {
+    page.assert_status(404);
+    assert!(page.body.contains("The link is invalid or expired"), "{page:?}");
+    assert!(!page.body.contains("<form"), "{page:?}");
+}
+
+#[sqlx::test]
+async fn the_link_of_a_mail_sets_the_password_once(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    let former = Credentials::basic(MAILED.1, &password_of(MAILED.1));
+    let ticket = app.ticket(&former).await;
+    ask_for(&app, MAILED.0).await;
+    let path = path_of(&server.wait_for_mail(1).await);
+    wait_for_event(&app, "sent", 1).await;
+    // A mail scanner opens the link, too.
+    open(&app, &path).await.assert_status(200);
+    let page = open(&app, &path).await;
+    page.assert_status(200);
+    let answer = submit(&app, &token_of(&page), NEW).await;
+    answer.assert_status(200);
+    assert!(answer.body.contains("Your new password is set."), "{answer:?}");
+    assert_eq!(log_in(&app, NEW).await, 200);
+    assert_eq!(log_in(&app, &password_of(MAILED.1)).await, 401);
+    app.get(PRINCIPAL, &Credentials::Ticket(ticket)).await.assert_status(401);
+    assert_invalid(&submit(&app, &token_of(&page), "another password").await);
+    assert_invalid(&open(&app, &path).await);
+    assert_eq!(log_in(&app, NEW).await, 200);
+    let events = [
+        ("password_mail_requested", "basic"),
+        ("password_mail_sent", "service"),
+        ("credential_saved", "password_link"),
+    ];
+    assert_last_events(&app, MAILED.0, &events).await;
+}
+
+#[sqlx::test]
+async fn a_program_sets_the_password_without_a_page(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let path = path_of(&server.wait_for_mail(1).await);
+    let token = path.rsplit_once('=').unwrap().1;
+    let post = async |body| app.post(PAGE, &Credentials::Anonymous, &body).await;
+    post(json!({ "NewPassword": NEW })).await.assert_field_refused("Token");
+    post(json!({ "Token": token })).await.assert_field_refused("NewPassword");
+    post(json!({ "Token": token, "NewPassword": "" })).await.assert_field_refused("NewPassword");
+    let too_long = "x".repeat(1025);
+    post(json!({ "Token": token, "NewPassword": too_long }))
+        .await
+        .assert_field_refused("NewPassword");
+    for invalid in ["", "AAAA", &token[1..], &format!("{token}="), &token.to_uppercase()] {
+        let answer = post(json!({ "Token": invalid, "NewPassword": NEW })).await;
+        answer.assert_refused(404, "SoNotFoundException", "invalid_link");
+    }
+    post(json!({ "Token": token, "NewPassword": NEW })).await.assert_status(204);
+    assert_eq!(log_in(&app, NEW).await, 200);
+}
+
+#[sqlx::test]
+async fn a_link_ends_with_every_change_of_the_password(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    let owner = Credentials::basic(MAILED.1, &password_of(MAILED.1));
+    ask_for(&app, MAILED.0).await;
+    ask_for(&app, MAILED.0).await;
+    server.wait_for_mail(2).await;
+    let mails = server.mails();
+    let [first, second] = [path_of(&mails[0]), path_of(&mails[1])];
+    // Both links work until one is used.
+    open(&app, &first).await.assert_status(200);
+    let token = token_of(&open(&app, &second).await);
+    submit(&app, &token, &password_of(MAILED.1)).await.assert_status(200);
+    assert_invalid(&open(&app, &first).await);
+    assert_invalid(&submit(&app, first.rsplit_once('=').unwrap().1, NEW).await);
+    ask_for(&app, MAILED.0).await;
+    let third = path_of(&server.wait_for_mail(3).await);
+    open(&app, &third).await.assert_status(200);
+    let body = json!({ "OldPassword": password_of(MAILED.1), "NewPassword": NEW });
+    app.post("/api/v1/Agents/User/ChangeOwnPassword", &owner, &body).await.assert_saved();
+    assert_invalid(&open(&app, &third).await);
+    assert_invalid(&submit(&app, third.rsplit_once('=').unwrap().1, "third password").await);
+    assert_eq!(log_in(&app, NEW).await, 200);
+}
+
+#[sqlx::test]
+async fn a_link_expires_and_a_retired_user_has_none(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    ask_for(&app, MAILED.0).await;
+    server.wait_for_mail(2).await;
+    let mails = server.mails();
+    let lifetime: f64 = sqlx::query_scalar(
+        "SELECT max(extract(epoch FROM expires_at - created_at))::float8 FROM password_links",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert!((lifetime - 1800.0).abs() < 0.1, "{lifetime}");
+    sqlx::raw_sql(
+        "UPDATE password_links SET created_at = created_at - interval '1801 s',
+                                   expires_at = expires_at - interval '1801 s'
+         WHERE created_at = (SELECT min(created_at) FROM password_links)",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    assert_invalid(&open(&app, &path_of(&mails[0])).await);
+    open(&app, &path_of(&mails[1])).await.assert_status(200);
+    let body = json!({ "AssociateId": MAILED.0, "Retired": true });
+    let path = "/api/v1/Agents/User/MakeRetired";
+    app.post(path, &app.administrator(), &body).await.assert_status(204);
+    assert_invalid(&open(&app, &path_of(&mails[1])).await);
+}
+
+#[sqlx::test]
+async fn a_refused_password_keeps_the_link_and_names_the_reasons(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn_with(pool, &server, &[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    ask_for(&app, MAILED.0).await;
+    let path = path_of(&server.wait_for_mail(1).await);
+    let token = token_of(&open(&app, &path).await);
+    for (password, reason) in [
+        ("short", "at least 15 characters"),
+        ("credentialkeeper!", "consists mostly of your user name"),
+        ("", "must not be empty"),
+    ] {
+        let page = submit(&app, &token, password).await;
+        page.assert_status(400);
+        assert!(page.body.contains(reason), "{page:?}");
+        assert!(!page.body.contains("value=\"short"), "{page:?}");
+        assert_eq!(token_of(&page), token);
+    }
+    submit(&app, &token, "correct horse battery staple 7").await.assert_status(200);
+    assert_eq!(log_in(&app, "correct horse battery staple 7").await, 200);
+}
+
+#[sqlx::test]
+async fn the_page_keeps_its_url_to_itself(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let path = path_of(&server.wait_for_mail(1).await);
+    let page = open(&app, &path).await;
+    let invalid = open(&app, "/account/password?token=AAAA").await;
+    let set = submit(&app, &token_of(&page), NEW).await;
+    for page in [&page, &invalid, &set] {
+        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("cache-control"), "no-store");
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'self'"), "{policy}");
+        assert!(!policy.contains("script"), "{policy}");
+        assert!(!page.body.contains("<script"), "{page:?}");
+    }
+    // The pages without a secret URL still name themselves to this service.
+    let login = app.get("/login", &Credentials::Anonymous).await;
+    assert_eq!(login.header("referrer-policy"), "same-origin");
+}
+
+#[sqlx::test]
+async fn a_page_of_another_site_cannot_send_the_form(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let path = path_of(&server.wait_for_mail(1).await);
+    let token = path.rsplit_once('=').unwrap().1;
+    for site in ["cross-site", "same-site"] {
+        let request = app.client.post(format!("{}{PAGE}", app.url)).header("Sec-Fetch-Site", site);
+        let request = with_form(request, token, NEW);
+        Answer::read(request.send().await.unwrap()).await.assert_status(403);
+    }
+    assert_eq!(log_in(&app, NEW).await, 401);
+    // Neither a repeated token nor one in the URL of the form is used.
+    let twice = format!("{path}&token={token}");
+    assert_invalid(&open(&app, &twice).await);
+    let malformed = app.client.post(format!("{}{PAGE}", app.url));
+    let malformed = malformed.header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = Answer::read(malformed.body("Token=%ZZ").send().await.unwrap()).await;
+    answer.assert_status(400);
+    assert!(answer.body.contains("<h1>New password</h1>"), "{answer:?}");
+}
+
+#[sqlx::test]
+async fn two_uses_of_a_link_at_once_set_one_password(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    ask_for(&app, MAILED.0).await;
+    let path = path_of(&server.wait_for_mail(1).await);
+    let token = path.rsplit_once('=').unwrap().1;
+    let use_link = async |password: &str| {
+        let body = json!({ "Token": token, "NewPassword": password });
+        app.post(PAGE, &Credentials::Anonymous, &body).await.status.as_u16()
+    };
+    let (one, other) = tokio::join!(use_link("password one"), use_link("password two"));
+    let mut statuses = [one, other];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 404]);
+    let works = [log_in(&app, "password one").await, log_in(&app, "password two").await];
+    assert_eq!(works.iter().filter(|status| **status == 200).count(), 1);
+}
