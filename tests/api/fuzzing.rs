@@ -34,6 +34,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("database URLs", &["database_url"]),
     ("messages, SIDs and filters of a directory", &["directory"]),
     ("answers of an old system, and keys of signatures", &["migration_answer"]),
+    ("replies, addresses and URLs of a mail server", &["mail"]),
     ("login names", &["login_name"]),
     ("hosts and origins", &["origins"]),
     ("access control lists", &["secret_file_acl"]),
