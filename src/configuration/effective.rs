@@ -100,6 +100,7 @@ fn to_toml_value(value: &Value) -> toml::Value {
 fn redact(setting: &str, mut value: toml::Value) -> Option<toml::Value> {
     match setting {
         "database.url" => value.as_str().and_then(redact_database_url).map(toml::Value::String),
+        "mail.smtp_url" => value.as_str().and_then(redact_smtp_url).map(toml::Value::String),
         "authentication.issuers" => {
             for issuer in value.as_array_mut().into_iter().flatten() {
                 let url = issuer.get_mut("jwks_url");
@@ -113,6 +114,16 @@ fn redact(setting: &str, mut value: toml::Value) -> Option<toml::Value> {
         }
         _ => Some(value),
     }
+}
+
+/// Replaces user name and password in the URL of a mail server; `None` for an invalid URL.
+fn redact_smtp_url(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    if !url.username().is_empty() || url.password().is_some() {
+        url.set_username(REDACTED).ok()?;
+        url.set_password(Some(REDACTED)).ok()?;
+    }
+    Some(url.into())
 }
 
 /// Replaces the secrets of a database URL; `None` for a URL with unknown parts.

@@ -9,7 +9,7 @@ use crate::security::secret_file::SecretFileError;
 /// often repeats the address.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MailError {
-    #[error("mail.smtp_url_file")]
+    #[error("cannot use mail.smtp_url_file")]
     UrlFile(#[source] SecretFileError),
     #[error(
         "mail.smtp_url_file does not contain a valid URL; it must be smtps://USER:PASSWORD@HOST or \

@@ -83,6 +83,9 @@ fn client(settings: &Settings, mail: &MailSettings) -> Result<MailClient, Proble
 
 /// The problem of an error, under the setting that it is about.
 fn problem(error: &MailError) -> Problem {
+    if let MailError::UrlFile(error) = error {
+        return Problem::new("mail.smtp_url_file", error_chain(error));
+    }
     let setting =
         if matches!(error, MailError::TlsSetup(_)) { "mail.ca_file" } else { "mail.smtp_url_file" };
     Problem::new(setting, error_chain(error))

@@ -20,7 +20,8 @@ use crate::{
     mail::with_form,
     soap,
     support::{
-        Credentials, MAIL_PASSWORD, MailServer, Server, client_builder, keeper, run_with_input, started,
+        Credentials, MAIL_LOGIN, MAIL_PASSWORD, MailServer, Server, client_builder, keeper,
+        run_with_input, started,
     },
 };
 
@@ -544,17 +545,20 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     assert!(log.lines().count() > 10_000, "the log is not verbose enough");
     assert_eq!(started(&log)["core_dumps.off"], true);
     assert_no_secret("the log", log.as_bytes());
-    assert_no_marker(&token, "the log", log.as_bytes());
-    assert_no_marker(MAIL_PASSWORD, "the log", log.as_bytes());
+    for secret in [token.as_str(), MAIL_PASSWORD, MAIL_LOGIN] {
+        assert!(!log.contains(secret), "a secret of a mail is in the log");
+    }
     for row in installation.all_rows().await {
         assert_no_secret("the database", row.as_bytes());
-        assert_no_marker(&token, "the database", row.as_bytes());
+        assert!(!row.contains(&token), "the token of a mail is in the database: {row}");
     }
     let database = installation.database.take().unwrap();
     database.signal(Signal::TERM);
     database.wait();
     assert_files_have_no_secret(installation.folder.path());
     for file in files_below(installation.folder.path()) {
-        assert_no_marker(&token, file.to_str().unwrap(), &fs::read(&file).unwrap());
+        let content = fs::read(&file).unwrap();
+        let has_token = String::from_utf8_lossy(&content).contains(&token);
+        assert!(!has_token, "the token of a mail is in {}", file.display());
     }
 }

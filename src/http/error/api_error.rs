@@ -44,11 +44,10 @@ impl ApiError {
     /// Sets the member that names the user in the request, in the refusal of a user who is not
     /// external; other errors are unchanged.
     pub(in crate::http) fn of_external_user_in(mut self, name: &'static str) -> Self {
-        match &mut self.kind {
-            ErrorKind::InvalidField(refused) if refused.reason == Reason::NotExternalUser => {
-                name.clone_into(&mut refused.field);
-            }
-            _ => {}
+        if let ErrorKind::InvalidField(refused) = &mut self.kind
+            && refused.reason == Reason::NotExternalUser
+        {
+            name.clone_into(&mut refused.field);
         }
         self
     }

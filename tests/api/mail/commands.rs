@@ -31,7 +31,7 @@ async fn config_check_names_unusable_files(pool: PgPool) {
     for (name, value, more, text) in [
         ("ca_file", "/no/such/file", None, "cannot read"),
         ("ca_file", empty.as_str(), None, "no valid certificate"),
-        ("smtp_url_file", "/no/such/file", None, "cannot read"),
+        ("smtp_url_file", "/no/such/file", None, "failed to read"),
         ("smtp_url_file", &empty, None, "is empty"),
         ("smtp_url_file", &open, None, "too open"),
         ("smtp_url_file", &invalid, None, "valid URL"),
@@ -52,12 +52,13 @@ async fn config_check_names_unusable_files(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_effective_settings_have_no_url_of_the_server(pool: PgPool) {
+async fn the_effective_settings_have_no_login_of_the_server(pool: PgPool) {
     let server = MailServer::start();
     let app = spawn(pool, &server).await;
     let output = app.command(&["config", "check", "--show"], "");
     assert!(output.stdout.contains("keeper@example.com"), "{output:?}");
-    assert!(!output.stdout.contains("smtps://"), "{output:?}");
+    assert!(output.stdout.contains("smtps://redacted:redacted@localhost"), "{output:?}");
+    assert!(!output.stdout.contains("Ass%20word"), "{output:?}");
 }
 
 const ENCRYPTED: &str = "the connection to the mail server is local, or encrypted";

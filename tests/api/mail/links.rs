@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::{
-    MAILED, PAGE, ask_for, assert_last_events, open, path_of, spawn, spawn_with, submit, token_of,
+    MAILED, PAGE, ask_for, assert_last_events, open, path_of, spawn, submit, token_of,
     wait_for_event, with_form,
 };
 use crate::support::{Answer, Credentials, MailServer, PRINCIPAL, TestApp, password_of};
@@ -136,7 +136,8 @@ async fn a_link_expires_and_a_retired_user_has_none(pool: PgPool) {
 #[sqlx::test]
 async fn a_refused_password_keeps_the_link_and_names_the_reasons(pool: PgPool) {
     let server = MailServer::start();
-    let app = spawn_with(pool, &server, &[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    let mut app = spawn(pool, &server).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
     ask_for(&app, MAILED.0).await;
     let path = path_of(&server.wait_for_mail(1).await);
     let token = token_of(&open(&app, &path).await);

@@ -70,7 +70,7 @@ def authenticate(server, session, envelope, mechanism, login):
     is_right = login == LOGIN
     with open(os.path.join(FOLDER, "logins"), "a", encoding="utf-8") as file:
         file.write("accepted\n" if is_right else "refused\n")
-    return AuthResult(success=is_right)
+    return AuthResult(success=is_right, handled=False)
 
 
 def protocol(**options):

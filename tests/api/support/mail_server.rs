@@ -17,8 +17,8 @@ use super::{TestAuthority, free_port, replace};
 /// The name in the certificate of the server.
 const HOST: &str = "localhost";
 
-/// The password of the service, percent-encoded as in a URL, and as it is.
-const LOGIN: &str = "keeper%40example.com:p%3Ass%20word";
+/// The login of the service as in a URL, and its password as it is.
+pub(crate) const MAIL_LOGIN: &str = "keeper%40example.com:p%3Ass%20word";
 pub(crate) const MAIL_PASSWORD: &str = "p:ss word";
 
 /// A running server, private to one test. It stops with the test.
@@ -81,17 +81,17 @@ impl MailServer {
 
     /// The URL with TLS from the start.
     pub(crate) fn tls_url(&self) -> String {
-        format!("smtps://{LOGIN}@{HOST}:{}", self.ports[0])
+        format!("smtps://{MAIL_LOGIN}@{HOST}:{}", self.ports[0])
     }
 
     /// The URL for STARTTLS.
     pub(crate) fn start_tls_url(&self) -> String {
-        format!("smtp://{LOGIN}@{HOST}:{}", self.ports[1])
+        format!("smtp://{MAIL_LOGIN}@{HOST}:{}", self.ports[1])
     }
 
     /// The URL without TLS.
     pub(crate) fn plain_url(&self) -> String {
-        format!("smtp://{LOGIN}@{HOST}:{}", self.ports[2])
+        format!("smtp://{MAIL_LOGIN}@{HOST}:{}", self.ports[2])
     }
 
     /// The variables of a service that sends mails over TLS.
