@@ -46,6 +46,7 @@ pub use self::{
 mod directory_tests;
 #[cfg(test)]
 mod mail_tests;
+#[cfg(test)]
 mod migration_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    administration::{Administration, administration},
     directory::open_directory,
     error::StartError,
     mail::open_mail,
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{
     configuration::Settings,
-    domain::throttling::AttemptLimits,
     key_sets::KeySets,
     migration_hook::HookMetrics,
     security::{
@@ -22,7 +22,7 @@ use crate::{
     },
     service::{
         Services,
-        audit::{anchors::Anchors, audit_log::AuditLog, verification::ChainVerifier},
+        audit::anchors::Anchors,
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
             issuer_token::IssuerTokenAuthenticator, moving::Moving,
@@ -34,14 +34,10 @@ use crate::{
             passwords::Passwords, rehashing::Rehashing, saving::Credentials,
             writer::CredentialWriter,
         },
-        import::{bulk::BulkImport, export::Export, users::UserImport},
-        keys::rotation::KeyRotation,
-        mail::{
-            delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails,
-        },
+        mail::{delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails},
         operations::{
-            diagnostics::Diagnostics, housekeeping::Housekeeping, instance::Instance,
-            refusal_timing::RefusalTiming, reload_metrics::ReloadMetrics,
+            housekeeping::Housekeeping, instance::Instance, refusal_timing::RefusalTiming,
+            reload_metrics::ReloadMetrics,
         },
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
@@ -66,17 +62,6 @@ pub(crate) struct Components {
     pub(crate) background: Background,
     pub(crate) reloads: Arc<ReloadMetrics>,
     pub(crate) issuers: Arc<[Issuer]>,
-}
-
-/// The capabilities of commands.
-pub(crate) struct Administration {
-    pub(crate) audit_log: AuditLog,
-    pub(crate) chain_verifier: ChainVerifier,
-    pub(crate) key_rotation: KeyRotation,
-    pub(crate) user_import: Arc<UserImport>,
-    pub(crate) bulk_import: BulkImport,
-    pub(crate) export: Export,
-    pub(crate) diagnostics: Diagnostics,
 }
 
 /// The tasks that run in the background.
@@ -107,7 +92,6 @@ pub(crate) fn build(
     let directory_search = open_directory(settings)?;
     let mail = open_mail(&parts, settings)?;
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
-    let limits = attempt_limits(settings);
     let instance = Instance {
         database: parts.database(),
         hashing: parts.hashing(),
@@ -119,7 +103,7 @@ pub(crate) fn build(
         memory_ceiling_kib,
     };
     Ok(Components {
-        administration: administration(&parts, &saving, limits),
+        administration: administration(&parts, settings, &saving),
         background: background(&parts, mail.delivery),
         services: services(
             &parts,
@@ -138,13 +122,13 @@ pub(crate) fn build(
 }
 
 /// The capabilities that save users and credentials.
-struct Saving {
-    directory: Arc<UserDirectory>,
+pub(super) struct Saving {
+    pub(super) directory: Arc<UserDirectory>,
     checker: Arc<PasswordChecker>,
-    hasher: Arc<CredentialHasher>,
-    credential_writer: Arc<CredentialWriter>,
-    user_writer: Arc<UserWriter>,
-    users: Arc<Users>,
+    pub(super) hasher: Arc<CredentialHasher>,
+    pub(super) credential_writer: Arc<CredentialWriter>,
+    pub(super) user_writer: Arc<UserWriter>,
+    pub(super) users: Arc<Users>,
 }
 
 impl Saving {
@@ -364,36 +348,6 @@ fn moving(
         writer: Arc::clone(&saving.user_writer),
         transactions: parts.transactions(),
     }))
-}
-
-fn administration(parts: &Parts, saving: &Saving, limits: AttemptLimits) -> Administration {
-    let user_import = Arc::new(UserImport {
-        database: parts.database(),
-        directory: Arc::clone(&saving.directory),
-        users: Arc::clone(&saving.users),
-        hasher: Arc::clone(&saving.hasher),
-    });
-    Administration {
-        audit_log: AuditLog { database: parts.database() },
-        chain_verifier: ChainVerifier { database: parts.database(), keyring: parts.keyring() },
-        key_rotation: KeyRotation { database: parts.database(), keyring: parts.keyring() },
-        bulk_import: BulkImport {
-            database: parts.database(),
-            keyring: parts.keyring(),
-            single: Arc::clone(&user_import),
-            hasher: Arc::clone(&saving.hasher),
-            credentials: Arc::clone(&saving.credential_writer),
-            writer: Arc::clone(&saving.user_writer),
-        },
-        user_import,
-        export: Export { database: parts.database(), keyring: parts.keyring() },
-        diagnostics: Diagnostics {
-            database: parts.database(),
-            keyring: parts.keyring(),
-            hashing: parts.hashing(),
-            limits,
-        },
-    }
 }
 
 fn background(parts: &Parts, mail_delivery: Option<MailDelivery>) -> Background {

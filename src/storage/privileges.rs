@@ -87,7 +87,7 @@ use Privilege::{Delete, Insert, Select, Update};
 
 /// The privileges on every table. Only the owner writes `installation` and `_sqlx_migrations`;
 /// nobody changes or deletes an event; the service never deletes a user.
-pub(crate) const TABLES: [TablePrivileges; 14] = [
+pub(crate) const TABLES: [TablePrivileges; 16] = [
     TablePrivileges {
         table: "_sqlx_migrations",
         service: &[Select(Only(&["version", "success"]))],

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The tables of users. `keys` gets its rows when a process starts, `installation` only in `dev`.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "users",
     "login_names",
     "nick_names",

@@ -65,7 +65,7 @@ pub(crate) fn encode_metrics(
     register_http(registry.sub_registry_with_prefix("http"));
     let bytes = |kib: u64| i64::try_from(kib * 1024).unwrap_or(i64::MAX);
     for (name, help, kib) in [
-        ("memory_ceiling", "Maximum memory of this process", sources.memory_ceiling_kib),
+        ("memory_ceiling", "Maximum memory of this process", memory_ceiling_kib),
         ("hashing_memory", "Memory of all hashing threads", hashing.capacity().memory_kib),
     ] {
         registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(bytes(kib)));

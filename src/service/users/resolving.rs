@@ -75,7 +75,12 @@ impl Users {
                 vendor_ids: VendorIds::default(),
                 nick_name: NickName::default(),
             };
-            match self.writer.insert(context, &user, &hashed, &[]).await.map_err(ChangeUserError::from) {
+            match self
+                .writer
+                .insert(context, &user, &hashed, &[])
+                .await
+                .map_err(ChangeUserError::from)
+            {
                 Ok(found) => return Ok(ResolvedUser { found, is_added: true }),
                 Err(error) if is_taken(&error) => taken = Some(error),
                 Err(error) => return Err(error),

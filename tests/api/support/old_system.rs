@@ -182,7 +182,7 @@ impl Shared {
                 std::thread::sleep(Duration::from_secs(60));
                 Reply::Close
             }
-            other => other,
+            reply @ (Reply::Raw(_) | Reply::Close) => reply,
         };
         if let Reply::Raw(bytes) = reply {
             stream.write_all(&bytes)?;

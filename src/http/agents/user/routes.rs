@@ -2,8 +2,8 @@
 
 use super::{
     change_password, credential_types, default_user, delete_credential, directory, external_users,
-    get_access_token, get_user, named_user, password_mail, resolve_user, retire_user, save_credential,
-    save_user, set_password, untrusted_credentials, user_names, validity,
+    get_access_token, get_user, named_user, password_mail, resolve_user, retire_user,
+    save_credential, save_user, set_password, untrusted_credentials, user_names, validity,
 };
 use crate::http::route::{Route, route_table};
 

@@ -1,0 +1,59 @@
+//! The capabilities of commands.
+
+use std::sync::Arc;
+
+use super::{components::Saving, options::attempt_limits, parts::Parts};
+use crate::{
+    configuration::Settings,
+    service::{
+        audit::{audit_log::AuditLog, verification::ChainVerifier},
+        import::{bulk::BulkImport, export::Export, users::UserImport},
+        keys::rotation::KeyRotation,
+        operations::diagnostics::Diagnostics,
+    },
+};
+
+/// The capabilities of commands.
+pub(crate) struct Administration {
+    pub(crate) audit_log: AuditLog,
+    pub(crate) chain_verifier: ChainVerifier,
+    pub(crate) key_rotation: KeyRotation,
+    pub(crate) user_import: Arc<UserImport>,
+    pub(crate) bulk_import: BulkImport,
+    pub(crate) export: Export,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+pub(super) fn administration(
+    parts: &Parts,
+    settings: &Settings,
+    saving: &Saving,
+) -> Administration {
+    let user_import = Arc::new(UserImport {
+        database: parts.database(),
+        directory: Arc::clone(&saving.directory),
+        users: Arc::clone(&saving.users),
+        hasher: Arc::clone(&saving.hasher),
+    });
+    Administration {
+        audit_log: AuditLog { database: parts.database() },
+        chain_verifier: ChainVerifier { database: parts.database(), keyring: parts.keyring() },
+        key_rotation: KeyRotation { database: parts.database(), keyring: parts.keyring() },
+        bulk_import: BulkImport {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            single: Arc::clone(&user_import),
+            hasher: Arc::clone(&saving.hasher),
+            credentials: Arc::clone(&saving.credential_writer),
+            writer: Arc::clone(&saving.user_writer),
+        },
+        user_import,
+        export: Export { database: parts.database(), keyring: parts.keyring() },
+        diagnostics: Diagnostics {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            hashing: parts.hashing(),
+            limits: attempt_limits(settings),
+        },
+    }
+}
