@@ -132,8 +132,9 @@ reasons! {
         "must be an integer from 0 to {0}; follow odata.nextLink to read further";
     NotSkipToken => "field-not-skip-token",
         "does not continue this list; use odata.nextLink unchanged";
+    NotFormat => "field-not-format", "must be json or xml";
     UnknownParameter => "field-unknown-parameter",
-        "has an unknown parameter; those that start with $ are $select, $filter, $orderby, $top, $skip and $skiptoken";
+        "has an unknown parameter; those that start with $ are $select, $filter, $orderby, $top, $skip, $skiptoken and $format";
     NotHttpDate => "field-not-http-date",
         "must be given once, as a date such as Fri, 01 Jan 2027 00:00:00 GMT";
     NotUtf8 => "field-not-utf8", "must be percent-encoded UTF-8";

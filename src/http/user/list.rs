@@ -80,6 +80,7 @@ pub(in crate::http) fn operation() -> Operation {
                   `name startswith 'text'`, `type eq 'name'`, `retired eq true` or `false`.";
     let order = "`id`, `name` or `type`, optionally followed by `asc` or `desc`.";
     let token = "The position after a page, from `odata.nextLink`.";
+    let format = "`json` or `xml`; overrides Accept.";
     Operation::new("Lists users page by page; odata.nextLink leads to the next page.")
         .answers_page::<UserList, ListedUser>()
         .accepts(parameters::text("$filter", filter))
@@ -87,6 +88,7 @@ pub(in crate::http) fn operation() -> Operation {
         .accepts(parameters::number("$top", "The size of a page.", 1, MAXIMUM_TOP))
         .accepts(parameters::number("$skip", "The number of users to skip.", 0, MAXIMUM_SKIP))
         .accepts(parameters::text("$skiptoken", token))
+        .accepts(parameters::text("$format", format))
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
@@ -97,6 +99,7 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let parameters = Parameters::read(request.query_string())?;
     let query = parameters.to_query()?;
+    let headers = parameters.with_format(request.headers())?;
     let listed = context.read(|directory: Arc<UserDirectory>, caller| async move {
         directory.list(&caller.principal, &query).await
     });
@@ -109,7 +112,7 @@ pub(in crate::http) async fn list(
         next_link: next.map(|order| format!("{}?{}", addresses.archive(), parameters.next(&order))),
         value: rows.collect::<Result<_, _>>()?,
     };
-    Ok(negotiation::write(HttpResponse::Ok(), request.headers(), &page))
+    Ok(negotiation::write(HttpResponse::Ok(), &headers, &page))
 }
 
 /// A row with its selected members.

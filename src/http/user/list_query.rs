@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use actix_web::http::header::{ACCEPT, HeaderMap, HeaderValue};
 use data_encoding::BASE64URL_NOPAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -21,10 +22,11 @@ const FILTER: &str = super::filter::FILTER;
 const TOP: &str = "$top";
 const SKIP: &str = "$skip";
 const SKIP_TOKEN: &str = "$skiptoken";
+const FORMAT: &str = "$format";
 
 /// The parameters of the list. Others that start with `$` are refused: they would be silently
 /// without effect.
-const NAMES: [&str; 6] = [SELECT, FILTER, ORDER_BY, TOP, SKIP, SKIP_TOKEN];
+const NAMES: [&str; 7] = [SELECT, FILTER, ORDER_BY, TOP, SKIP, SKIP_TOKEN, FORMAT];
 
 /// The field of errors about the query string as a whole.
 const QUERY_STRING: &str = "query string";
@@ -90,6 +92,25 @@ impl Parameters {
             }
         };
         Ok(UserListQuery { filter: others, order, is_descending, top, skip })
+    }
+
+    /// The headers of the request, in which `$format` replaces `Accept`.
+    ///
+    /// # Errors
+    /// When `$format` is neither JSON nor XML.
+    pub(in crate::http) fn with_format<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Result<Cow<'a, HeaderMap>, InvalidField> {
+        let accepted = match self.get(FORMAT).map(str::to_ascii_lowercase).as_deref() {
+            None => return Ok(Cow::Borrowed(headers)),
+            Some("json") => "application/json",
+            Some("xml") => "application/xml",
+            Some(_) => return Err(InvalidField::new(FORMAT, Reason::NotFormat)),
+        };
+        let mut headers = headers.clone();
+        headers.insert(ACCEPT, HeaderValue::from_static(accepted));
+        Ok(Cow::Owned(headers))
     }
 
     /// The query string of the page that starts at a position.

@@ -127,3 +127,25 @@ async fn a_list_and_a_user_are_written_as_xml(pool: PgPool) {
     let empty = xml(&format!("{USERS}?$filter=name eq 'nobody'")).await;
     assert!(empty.contains("<value/>"), "{empty}");
 }
+
+/// The vendor's Python SDK sends `$format=json` with every list.
+#[sqlx::test]
+async fn the_format_of_a_list_is_that_of_the_query_string(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (query, accept, expected) in [
+        ("?$format=json", "*/*", "application/json; charset=utf-8"),
+        ("?$format=JSON", "application/xml", "application/json; charset=utf-8"),
+        ("?$top=1&$format=xml", "application/json", "application/xml; charset=utf-8"),
+    ] {
+        let request = app.request(Method::GET, &format!("{USERS}{query}"), &app.administrator());
+        let answer = Answer::read(request.header("Accept", accept).send().await.unwrap()).await;
+        answer.assert_status(200);
+        assert_eq!(answer.header("content-type"), expected, "{query}");
+    }
+    let next = page(&app, "?$format=json&$top=1").await.json()["odata.nextLink"].clone();
+    assert!(next.as_str().unwrap().ends_with("?$format=json&$top=1&$skiptoken=1"), "{next}");
+    for unknown in ["", "atom", "application/json"] {
+        let answer = page(&app, &format!("?$format={unknown}")).await;
+        answer.assert_field_refused("$format");
+    }
+}
