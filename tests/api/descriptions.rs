@@ -1,6 +1,6 @@
 //! Descriptions of routes, the OpenAPI document, and the pages.
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -143,6 +143,31 @@ async fn the_openapi_document_describes_every_route_except_assets(pool: PgPool) 
     }
     let body = &document["paths"][SAVE]["post"]["requestBody"]["content"];
     assert_eq!(body.as_object().unwrap().len(), 7);
+}
+
+/// The operations of the document that the binary prints, by method and path.
+fn operations() -> Vec<(String, Value)> {
+    let document = run_with_input(keeper(&["openapi"]), "").assert_success();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let methods = paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().unwrap().iter();
+        methods.map(move |(method, operation)| (format!("{method} {path}"), operation.clone()))
+    });
+    methods.collect()
+}
+
+/// Generators make the name of a method from the id: in one case or another, without punctuation.
+#[test]
+fn operation_ids_are_unique_names_for_code_generators() {
+    let mut names = BTreeSet::new();
+    for (call, operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '.'), "{call}: {id}");
+        let name = id.replace('.', "").to_lowercase();
+        assert!(names.insert(name), "{call}: another operation has the name {id}");
+    }
+    assert!(names.len() > 90, "only {} operations", names.len());
 }
 
 #[test]
