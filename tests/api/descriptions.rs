@@ -170,6 +170,23 @@ fn operation_ids_are_unique_names_for_code_generators() {
     assert!(names.len() > 90, "only {} operations", names.len());
 }
 
+/// A generated client chooses the format by the type of the body. If a form had the type of the JSON,
+/// the client would send JSON members as a form, which has no nested members.
+#[test]
+fn a_form_has_a_type_of_its_own() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let mut forms = 0;
+    for (call, operation) in operations() {
+        let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+        let Some(form) = content.get(FORM) else { continue };
+        assert_eq!(form["schema"]["type"], "object", "{call}");
+        assert!(form["schema"]["properties"].is_object(), "{call}");
+        assert_ne!(form["schema"], content["application/json"]["schema"], "{call}");
+        forms += 1;
+    }
+    assert!(forms > 25, "only {forms} forms");
+}
+
 #[test]
 fn the_committed_openapi_document_is_up_to_date() {
     let fresh = run_with_input(keeper(&["openapi"]), "").assert_success();

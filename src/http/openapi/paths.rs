@@ -102,7 +102,7 @@ fn body_content(operation: &Operation, typed: &Typed, is_form: bool) -> Content 
         return typed
             .nested_members
             .iter()
-            .fold(ContentBuilder::new().schema(Some(typed.schema.clone())), |content, name| {
+            .fold(ContentBuilder::new().schema(Some(typed.inline.clone())), |content, name| {
                 content.encoding(name.as_str(), encoding().build())
             })
             .build();

@@ -13,6 +13,9 @@ pub(in crate::http) struct Typed {
     pub(in crate::http) schema: RefOr<Schema>,
     /// Adds the named schemas.
     pub(in crate::http) add: fn(&mut Schemas),
+    /// The schema without a reference. Code generators choose the format of a body by its type, so the
+    /// type of a form must not be that of the JSON.
+    pub(in crate::http) inline: RefOr<Schema>,
     /// The members that are objects.
     pub(in crate::http) nested_members: Vec<String>,
 }
@@ -24,14 +27,15 @@ impl Typed {
         add: fn(&mut Schemas),
     ) -> Self {
         let is_nested = |member: &RefOr<Schema>| matches!(member, RefOr::Ref(_));
-        let nested_members = match T::schema() {
+        let inline = T::schema();
+        let nested_members = match &inline {
             RefOr::T(Schema::Object(object)) => {
                 let nested = object.properties.iter().filter(|(_, member)| is_nested(member));
                 nested.map(|(name, _)| name.clone()).collect()
             }
             RefOr::T(_) | RefOr::Ref(_) => Vec::new(),
         };
-        Self { schema, add, nested_members }
+        Self { schema, add, inline, nested_members }
     }
 }
 
