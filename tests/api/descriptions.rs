@@ -170,6 +170,19 @@ fn operation_ids_are_unique_names_for_code_generators() {
     assert!(names.len() > 90, "only {} operations", names.len());
 }
 
+/// Without a schema, a generated client drops the body of the response.
+#[test]
+fn every_body_of_a_response_has_a_schema() {
+    for (call, operation) in operations() {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = response["content"].as_object().into_iter().flatten();
+            for (media_type, body) in content {
+                assert!(body["schema"].is_object(), "{call}: {status} has no schema: {media_type}");
+            }
+        }
+    }
+}
+
 /// A generated client chooses the format by the type of the body. If a form had the type of the JSON,
 /// the client would send JSON members as a form, which has no nested members.
 #[test]

@@ -13,7 +13,7 @@ use wire_formats::{Format, media_type};
 
 use super::{
     parameters::{id_parameter, ids_in_path, parameters},
-    responses::{fault, refusal, refusal_name, text_content},
+    responses::{fault, object_content, refusal, refusal_name, text_content},
     schemas::Typed,
     schemes::requirements,
 };
@@ -122,7 +122,7 @@ fn success(operation: &Operation) -> (String, utoipa::openapi::Response) {
         Answer::Nothing => ("204".to_owned(), response.description("Success.").build()),
         Answer::Text(media_type) => {
             let is_text = media_type.starts_with("text/");
-            let content = if is_text { text_content() } else { Content::default() };
+            let content = if is_text { text_content() } else { object_content() };
             let response = response.description("The document.").content(*media_type, content);
             ("200".to_owned(), response.build())
         }

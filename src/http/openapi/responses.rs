@@ -60,6 +60,11 @@ fn described(status: u16, description: String) -> ResponseBuilder {
     response
 }
 
+/// Content that is a JSON object.
+pub(super) fn object_content() -> Content {
+    Content::new(Some(RefOr::T(Schema::from(Object::with_type(Type::Object)))))
+}
+
 /// Content that is text.
 pub(super) fn text_content() -> Content {
     Content::new(Some(RefOr::T(Schema::from(Object::with_type(Type::String)))))
