@@ -29,6 +29,8 @@ pub(super) struct Operation {
     pub(super) answer: Answer,
     /// True when browsers get a page instead.
     pub(super) may_be_a_page: bool,
+    /// True when the operation takes the cookie of a session, but needs no authentication.
+    pub(super) takes_session: bool,
     /// True when a form is answered with a redirect.
     pub(super) redirects_forms: bool,
     /// True when `If-Modified-Since` can be answered with 304.
@@ -60,6 +62,7 @@ impl Operation {
             parameters: Vec::new(),
             answer: Answer::Nothing,
             may_be_a_page: false,
+            takes_session: false,
             redirects_forms: false,
             may_be_unmodified: false,
             is_soap: false,
@@ -114,6 +117,12 @@ impl Operation {
     /// Answers browsers with an HTML page instead.
     pub(super) fn may_be_a_page(mut self) -> Self {
         self.may_be_a_page = true;
+        self
+    }
+
+    /// Takes the cookie of a session, with `X-XSRF-TOKEN`.
+    pub(super) fn takes_session(mut self) -> Self {
+        self.takes_session = true;
         self
     }
 

@@ -183,6 +183,31 @@ fn every_body_of_a_response_has_a_schema() {
     }
 }
 
+/// A generated client sends only the credentials that the operation declares.
+#[test]
+fn an_operation_about_a_session_declares_its_cookie() {
+    let operations = operations();
+    let logout = operations.iter().find(|(call, _)| call == "post /logout");
+    let security = &logout.unwrap().1["security"];
+    assert_eq!(*security, serde_json::json!([{ "Session": [], "Xsrf": [] }, {}]));
+}
+
+/// Without the parameter, a generated client cannot call the operation in an online installation.
+#[test]
+fn every_authenticated_operation_takes_the_token_of_an_application() {
+    let mut authenticated = 0;
+    for (call, operation) in operations() {
+        let requirements = operation["security"].as_array().into_iter().flatten();
+        if requirements.into_iter().all(|requirement| requirement.get("Basic").is_none()) {
+            continue;
+        }
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        assert!(parameters.any(|parameter| parameter["name"] == "SO-AppToken"), "{call}");
+        authenticated += 1;
+    }
+    assert!(authenticated > 50, "only {authenticated} operations");
+}
+
 /// A generated client chooses the format by the type of the body. If a form had the type of the JSON,
 /// the client would send JSON members as a form, which has no nested members.
 #[test]

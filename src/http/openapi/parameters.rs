@@ -75,7 +75,7 @@ fn optional(name: &str, parameter_in: ParameterIn, description: &str, schema: Ob
         .build()
 }
 
-/// The parameters of every operation with a negotiated answer.
+/// The parameters of every operation whose answers or errors are negotiated.
 pub(super) fn parameters(route: &Route, is_selectable: bool) -> Vec<Parameter> {
     let parameter = |name: &str, parameter_in, description: &str| {
         optional(name, parameter_in, description, Object::with_type(Type::String))

@@ -8,6 +8,7 @@ use utoipa::openapi::{
     encoding::EncodingBuilder,
     path::{self, OperationBuilder, ParameterIn, ParameterStyle},
     request_body::{RequestBody, RequestBodyBuilder},
+    security::SecurityRequirement,
 };
 use wire_formats::{Format, media_type};
 
@@ -15,7 +16,7 @@ use super::{
     parameters::{id_parameter, ids_in_path, parameters},
     responses::{fault, object_content, refusal, refusal_name, text_content},
     schemas::Typed,
-    schemes::requirements,
+    schemes::{requirements, session_requirement},
 };
 use crate::http::{
     error::{BodyFault, ErrorKind, MissingRight},
@@ -51,14 +52,15 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     described = ids.fold(described, OperationBuilder::parameter);
     let own = operation.parameters.iter().cloned();
     described = own.fold(described, OperationBuilder::parameter);
-    if let Answer::Negotiated { is_selectable, .. } = operation.answer {
-        described = parameters(route, is_selectable)
-            .into_iter()
-            .fold(described, OperationBuilder::parameter);
-    }
-    if route.access != Access::Anybody {
-        described = requirements().into_iter().fold(described, OperationBuilder::security);
-    }
+    let is_selectable = match operation.answer {
+        Answer::Negotiated { is_selectable, .. } => Some(is_selectable),
+        // Errors are in the language of the request, too.
+        Answer::Nothing => Some(false),
+        Answer::Text(_) => None,
+    };
+    let common = is_selectable.map(|is_selectable| parameters(route, is_selectable));
+    described = common.into_iter().flatten().fold(described, OperationBuilder::parameter);
+    described = security(operation, route).into_iter().fold(described, OperationBuilder::security);
     let (status, response) = success(operation);
     described = described.response(status, response);
     for status in refused_statuses(operation, route) {
@@ -80,6 +82,17 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
         described = described.response("304", response.build());
     }
     described.build()
+}
+
+/// What authenticates a request: one of these.
+fn security(operation: &Operation, route: &Route) -> Vec<SecurityRequirement> {
+    if route.access != Access::Anybody {
+        requirements().into()
+    } else if operation.takes_session {
+        vec![session_requirement(), SecurityRequirement::default()]
+    } else {
+        Vec::new()
+    }
 }
 
 fn request_body(operation: &Operation, typed: &Typed) -> RequestBody {

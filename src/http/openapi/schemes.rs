@@ -15,8 +15,14 @@ pub(super) fn requirements() -> [auth::SecurityRequirement; 4] {
         auth::SecurityRequirement::new(BASIC, scopes),
         auth::SecurityRequirement::new(SO_TICKET, scopes),
         auth::SecurityRequirement::new(BEARER, scopes),
-        auth::SecurityRequirement::new(SESSION, scopes).add(XSRF, scopes),
+        session_requirement(),
     ]
+}
+
+/// The cookie of a session, with the header that protects it.
+pub(super) fn session_requirement() -> auth::SecurityRequirement {
+    let scopes: [&str; 0] = [];
+    auth::SecurityRequirement::new(SESSION, scopes).add(XSRF, scopes)
 }
 
 /// Adds the schemes to the document's components.

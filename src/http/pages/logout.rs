@@ -45,6 +45,7 @@ pub(in crate::http) fn operation() -> Operation {
         "Ends the session in the cookie. Requires X-XSRF-TOKEN or the hidden value of the form.",
     )
     .takes_optional::<SignOutRequest>()
+    .takes_session()
     .redirects_forms()
     .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
     .refuses(ErrorKind::Unauthenticated)
