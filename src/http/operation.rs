@@ -20,7 +20,7 @@ pub(super) struct Operation {
     pub(super) summary: &'static str,
     pub(super) body: Option<Typed>,
     pub(super) is_body_required: bool,
-    /// False for a body that cannot be written as a form.
+    /// False for a body that is not an object, so that it is neither a form nor a patch.
     pub(super) has_form: bool,
     /// The ids in the query, each with name and description.
     pub(super) query: Vec<(&'static str, &'static str)>,

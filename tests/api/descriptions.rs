@@ -225,6 +225,23 @@ fn a_form_has_a_type_of_its_own() {
     assert!(forms > 25, "only {forms} forms");
 }
 
+/// Generated clients choose the media type of a list among those they know, and cannot with more than
+/// one of JSON.
+#[test]
+fn a_list_is_neither_a_form_nor_a_patch() {
+    let mut lists = 0;
+    for (call, operation) in operations() {
+        let content = &operation["requestBody"]["content"];
+        let json = &content["application/json"]["schema"];
+        if json["type"] == "array" || json["oneOf"][0]["type"] == "array" {
+            let types: Vec<_> = content.as_object().unwrap().keys().collect();
+            assert!(!types.iter().any(|name| name.contains("patch")), "{call}: {types:?}");
+            lists += 1;
+        }
+    }
+    assert!(lists > 0, "no list was found");
+}
+
 #[test]
 fn the_committed_openapi_document_is_up_to_date() {
     let fresh = run_with_input(keeper(&["openapi"]), "").assert_success();

@@ -100,7 +100,9 @@ fn request_body(operation: &Operation, typed: &Typed) -> RequestBody {
     let mut body = RequestBodyBuilder::new().required(Some(required));
     for (essence, format) in media_type::request_types() {
         let is_form = format == Format::Form;
-        if operation.has_form || !is_form {
+        // A list is no form, and a patch changes the members of an object.
+        let is_for_objects = is_form || essence.contains("patch");
+        if operation.has_form || !is_for_objects {
             body = body.content(essence, body_content(operation, typed, is_form));
         }
     }
