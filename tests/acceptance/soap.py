@@ -6,7 +6,9 @@
 URL is that of a running demo, with its base path.
 """
 
+import re
 import sys
+from pathlib import Path
 
 import requests
 import zeep
@@ -91,6 +93,16 @@ def check_token(url: str, service) -> None:
     assert response.body.AuthenticationSucceeded is False, response
 
 
+def check_guide(url: str) -> None:
+    """Runs the Python lines of the how-to guide as printed."""
+    guide = Path(__file__).resolve().parents[2] / "docs/how-to/call-the-api.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 1, f"{len(blocks)} blocks of Python"
+    names = {"zeep": zeep}
+    exec(blocks[0].replace("http://127.0.0.1:8080", url), names)
+    check_ticket(url, names["ticket"])
+
+
 def main(url: str) -> None:
     address = f"{url}/Remote/Services88/SoPrincipal.svc"
     service = client_of(f"{address}?wsdl").service
@@ -100,6 +112,7 @@ def main(url: str) -> None:
     check_password(url, service)
     check_refusals(service)
     check_token(url, service)
+    check_guide(url)
     print("soap: a client generated from the WSDL logs in, and its tickets work")
 
 
