@@ -242,6 +242,36 @@ fn a_list_is_neither_a_form_nor_a_patch() {
     assert!(lists > 0, "no list was found");
 }
 
+/// `script/acceptance` calls every operation with every client and writes the rows.
+#[test]
+fn every_operation_has_a_case_and_a_row_in_the_table_of_clients() {
+    let table = std::fs::read_to_string("tests/clients/calls.json").unwrap();
+    let table: Value = serde_json::from_str(&table).unwrap();
+    let cases: Vec<_> =
+        table["cases"].as_array().unwrap().iter().map(|case| &case["operation"]).collect();
+    let page = std::fs::read_to_string("docs/reference/clients.md").unwrap();
+    let mut missing = Vec::new();
+    for (call, operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        if !cases.iter().any(|case| is_of_case(id, case.as_str().unwrap())) {
+            missing.push(format!("{call}: add a case to tests/clients/calls.json"));
+        }
+        let (method, path) = call.split_once(' ').unwrap();
+        let path =
+            if id.starts_with("get.Agents.User.") { "/api/v1/Agents/User/…" } else { path };
+        if !page.contains(&format!("\n| `{} {path}`", method.to_uppercase())) {
+            let command = "ACCEPTANCE_UPDATE=1 script/acceptance 'every client'";
+            missing.push(format!("{call}: no row in docs/reference/clients.md; run {command}"));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// True for the operation of a case. A `*` at its end means every operation that begins so.
+fn is_of_case(id: &str, case: &str) -> bool {
+    case.strip_suffix('*').map_or(id == case, |beginning| id.starts_with(beginning))
+}
+
 #[test]
 fn the_committed_openapi_document_is_up_to_date() {
     let fresh = run_with_input(keeper(&["openapi"]), "").assert_success();
