@@ -1,6 +1,7 @@
 """The table of calls, tests/clients/calls.json: what each client sends and what it must get.
 
-An entry calls one operation of the OpenAPI document. Entries run in their order, with the same
+`outside` gives the reason why a call of the vendor's client has no operation, by the pattern of its
+name. An entry of `cases` calls one operation of the OpenAPI document. Entries run in their order, with the same
 variables:
 
     operation   the operationId; a `*` at its end means every operation that begins so
@@ -103,6 +104,14 @@ def cases(table: dict, known: dict[str, Operation]) -> list[Case]:
     missing = sorted(set(known) - {case.operation.id for case in found})
     assert not missing, f"calls.json: add an entry for each of these operations: {missing}"
     return found
+
+
+def reason_outside(table: dict, name: str) -> str:
+    """Why a call of the vendor's client has no operation."""
+    for reason, patterns in table["outside"].items():
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            return reason
+    return "not served yet"
 
 
 def fill(template, values: dict):

@@ -81,7 +81,7 @@ def render(
     clients: list[Client],
     operations: dict[str, Operation],
     descriptions: set[str],
-    outside: list[str],
+    outside: dict[str, str],
 ) -> str:
     """The whole page."""
     notes: list[str] = []
@@ -93,10 +93,10 @@ def render(
     lines += ["", "## Calls that this service does not have", ""]
     lines += [
         f"The vendor's user agent has {len(outside)} more methods. The service answers their calls with",
-        "404 `unknown_route`; [the wire contract](wire-contract.md#d36-calls-outside-of-the-contract) has the",
-        "reason.",
+        "404 `unknown_route` ([the wire",
+        "contract](wire-contract.md#d36-calls-outside-of-the-contract)).",
         "",
-        *(f"- `{name}`" for name in outside),
+        *(f"- `{name}`: {reason}" for name, reason in outside.items()),
     ]
     return HEAD + "\n".join(lines) + "\n"
 

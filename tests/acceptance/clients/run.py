@@ -20,7 +20,17 @@ from pathlib import Path
 
 import callers
 import generated
-from cases import Case, Operation, cases, difference, fill, kept, load, operations
+from cases import (
+    Case,
+    Operation,
+    cases,
+    difference,
+    fill,
+    kept,
+    load,
+    operations,
+    reason_outside,
+)
 from document import ANY_CALL, Client, render
 
 FOLDER = Path(__file__).parent
@@ -263,8 +273,9 @@ def main(binary: str, url: str) -> int:
             clients.append(client)
     if not problems:
         missing, problems = outside(clients, known, url)
+        reasons = {name: reason_outside(table, name) for name in missing}
     if not problems:
-        problems = compare(render(clients, known, descriptions, missing), call_names(clients[0]))
+        problems = compare(render(clients, known, descriptions, reasons), call_names(clients[0]))
     print("\n".join(problems), file=sys.stderr)
     return 1 if problems else 0
 
