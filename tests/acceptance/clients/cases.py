@@ -11,8 +11,10 @@ variables:
     nothing     true: the answer has no body
     refused     the status and the members of the error
     keep        variables to set: the path of a member of the answer, "." for the answer, or "=" and a text
-    deviations  by client: why that client cannot send the call as generated ("sends"), or cannot read
-                the answer ("reads")
+    deviations  names of known deviations
+
+A deviation has the clients that it is of, and why they cannot send the call ("sends") or cannot read
+the answer ("reads"); `problem` is a pattern of what the run sees instead of the answer.
 """
 
 import fnmatch
@@ -61,10 +63,15 @@ class Case:
     index: int
     operation: Operation
     entry: dict
+    deviations: tuple[dict, ...]
 
     @property
     def caller(self) -> str:
         return self.entry.get("caller", "administrator")
+
+    def deviation_of(self, client: str) -> dict | None:
+        """The known deviation of a client."""
+        return next((known for known in self.deviations if client in known["clients"]), None)
 
 
 def operations(document: dict) -> dict[str, Operation]:
@@ -98,9 +105,12 @@ def cases(table: dict, known: dict[str, Operation]) -> list[Case]:
         unknown = set(entry) - MEMBERS
         assert not unknown, f"calls.json: {name}: unknown members {sorted(unknown)}"
         assert entry.get("caller", "user") in CALLERS, f"calls.json: {name}: unknown caller"
+        deviations = tuple(table["deviations"][key] for key in entry.get("deviations", []))
         named = fnmatch.filter(known, name)
         assert named, f"calls.json: {name}: the OpenAPI document has no such operation"
-        found += [Case(len(found) + i, known[id], entry) for i, id in enumerate(sorted(named))]
+        found += [
+            Case(len(found) + i, known[id], entry, deviations) for i, id in enumerate(sorted(named))
+        ]
     missing = sorted(set(known) - {case.operation.id for case in found})
     assert not missing, f"calls.json: add an entry for each of these operations: {missing}"
     return found

@@ -25,6 +25,7 @@ answer.
 
 """
 
+CONTRACT = "wire-contract.md"
 DESCRIPTIONS = "GET /api/v1/Agents/User/…"
 ANY_CALL = "get.Agents.User.*"
 
@@ -94,7 +95,7 @@ def render(
     lines += [
         f"The vendor's user agent has {len(outside)} more methods. The service answers their calls with",
         "404 `unknown_route` ([the wire",
-        "contract](wire-contract.md#d36-calls-outside-of-the-contract)).",
+        f"contract]({CONTRACT}#d36-calls-outside-of-the-contract)).",
         "",
         *(f"- `{name}`: {reason}" for name, reason in outside.items()),
     ]
