@@ -242,6 +242,34 @@ fn a_list_is_neither_a_form_nor_a_patch() {
     assert!(lists > 0, "no list was found");
 }
 
+/// A client that selects members gets null for all others.
+#[test]
+fn every_member_that_can_be_left_out_may_be_null() {
+    let document = run_with_input(keeper(&["openapi"]), "").assert_success();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let mut carriers = BTreeSet::new();
+    for (_, operation) in operations() {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        if !parameters.into_iter().any(|parameter| parameter["name"] == "$select") {
+            continue;
+        }
+        let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        for schema in [schema, &schema["items"], &schema["oneOf"][0]] {
+            carriers.extend(schema["$ref"].as_str().map(|name| name[1..].to_owned()));
+        }
+    }
+    // The envelope of a page is always whole.
+    carriers.remove("/components/schemas/UserList");
+    assert!(carriers.len() > 8, "only {carriers:?}");
+    for name in carriers {
+        let members = document.pointer(&name).unwrap()["properties"].as_object();
+        for (member, schema) in members.into_iter().flatten() {
+            let types = [&schema["type"], &schema["oneOf"]].map(ToString::to_string);
+            assert!(types.concat().contains("\"null\""), "{name}: {member} is never null");
+        }
+    }
+}
+
 /// `script/acceptance` calls every operation with every client and writes the rows.
 #[test]
 fn every_operation_has_a_case_and_a_row_in_the_table_of_clients() {

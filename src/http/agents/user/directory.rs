@@ -157,13 +157,15 @@ pub(in crate::http) fn find_groups_operation() -> Operation {
 /// Describes [`find_users`].
 pub(in crate::http) fn find_users_operation() -> Operation {
     let operation = Operation::new("Finds users of the directory by a part of their name.");
-    with_refusals(operation.takes::<FindRequest>().answers::<DirectoryUsersCarrier>())
+    with_refusals(operation.takes::<FindRequest>().answers_carrier::<DirectoryUsersCarrier>())
 }
 
 /// Describes [`users_in_group`].
 pub(in crate::http) fn users_in_group_operation() -> Operation {
     let operation = Operation::new("Lists the users in a group of the directory.");
-    with_refusals(operation.takes::<UsersInGroupRequest>().answers::<DirectoryUsersCarrier>())
+    with_refusals(
+        operation.takes::<UsersInGroupRequest>().answers_carrier::<DirectoryUsersCarrier>(),
+    )
 }
 
 /// Finds groups; always at least one.
