@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     clock,
-    domain::principal::{PresentedCredential, Principal},
+    domain::{
+        principal::{PresentedCredential, Principal},
+        vendor_ids::VendorIds,
+    },
     http::{
         authentication::{client_info, refused},
         error::{ApiError, ErrorKind},
@@ -54,6 +57,7 @@ struct LoginView<'login> {
     role_name: &'static str,
     role_type: &'static str,
     full_name: Cow<'login, str>,
+    ids: VendorIds,
     function_rights: &'static [&'static str],
     context: Cow<'login, str>,
     ticket: &'login str,
@@ -154,6 +158,7 @@ fn view<'login>(login: &'login TicketLogin, context: &'login str) -> LoginView<'
         role_name: role_name(may_administer),
         role_type: role_type_name(user.user_type),
         full_name: xml_text(&user.display_name),
+        ids: user.vendor_ids,
         function_rights: function_rights(may_administer),
         context: xml_text(context),
         ticket: login.ticket.expose_secret(),

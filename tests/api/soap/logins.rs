@@ -152,6 +152,26 @@ async fn logins_over_soap_and_basic_share_their_throttling(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_vendors_ids_are_in_the_response(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let body = serde_json::json!({
+        "AssociateId": PLAIN.0, "Person": {"PersonId": 7}, "Role": {"Id": 3}, "EjUserId": 5,
+    });
+    let saved = app.post("/api/v1/Agents/User/SaveUser", &app.administrator(), &body).await;
+    saved.assert_status(200);
+    let answer = send(&app, vendor_sample(PLAIN.1, &password_of(PLAIN.1))).await;
+    for (name, expected) in [
+        ("IsPerson", "true"),
+        ("PersonId", "7"),
+        ("RoleId", "3"),
+        ("RoleName", "User"),
+        ("EjUserId", "5"),
+    ] {
+        assert_eq!(text_of(&answer, name), Some(expected), "{answer:?}");
+    }
+}
+
+#[sqlx::test]
 async fn names_are_escaped_in_the_response(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let name = "<&\">']]>\u{85}";
