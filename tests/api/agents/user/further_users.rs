@@ -313,7 +313,9 @@ async fn concurrent_calls_resolve_to_one_user(pool: PgPool) {
         });
         for body in [of_sid(&format!("{SID}-{round}"), "DOM\\ola"), by_name] {
             let answers = at_once(&app, "ResolveUserFromInfo", vec![body; 6]).await;
-            answers.iter().for_each(|answer| answer.assert_status(200));
+            for answer in &answers {
+                answer.assert_status(200);
+            }
             let answers: Vec<_> = answers.iter().map(Answer::json).collect();
             let first = &answers[0]["User"]["AssociateId"];
             assert!(answers.iter().all(|answer| answer["User"]["AssociateId"] == *first));
@@ -324,7 +326,9 @@ async fn concurrent_calls_resolve_to_one_user(pool: PgPool) {
         // Different persons whose names compete.
         let bodies = (0..4).map(|number| of_sid(&format!("S-2-{round}-{number}"), "DOM\\kari"));
         let answers = at_once(&app, "ResolveUserFromInfo", bodies.collect()).await;
-        answers.iter().for_each(|answer| answer.assert_status(200));
+        for answer in &answers {
+            answer.assert_status(200);
+        }
     }
     let count = sqlx::query_scalar!("SELECT count(*) FROM users");
     assert_eq!(count.fetch_one(&app.pool).await.unwrap(), Some(3 + 4 * (1 + 1 + 4)));

@@ -15,6 +15,7 @@ fn refused_requests() -> Vec<RefusedRequest> {
         invalid_external_users(),
         other_invalid_requests(),
         invalid_further_requests(),
+        invalid_default_users(),
         invalid_resolutions(),
         invalid_untrusted_credentials(),
     ]
@@ -304,8 +305,6 @@ fn other_invalid_requests() -> Vec<RefusedRequest> {
 
 /// Invalid requests about users by other keys than their id.
 fn invalid_further_requests() -> Vec<RefusedRequest> {
-    let (of_person, of_credential) =
-        ("CreateDefaultUserFromUserTypeAndPersonId", "CreateDefaultUserFromUserTypeAndCredential");
     let internal = "InternalAssociate";
     let valueless = json!([{"Type": {"Type": "CRM5/PASSWORD"}, "DisplayValue": "marker"}]);
     vec![
@@ -336,6 +335,19 @@ fn invalid_further_requests() -> Vec<RefusedRequest> {
             json!({"UserType": internal, "User": {"AssociateId": -1}}),
             "User.AssociateId",
         ),
+        ("GetValidUserNameForNewUser", json!({}), "User"),
+        ("GetValidUserNameForNewUser", json!({"User": {"AssociateId": -1}}), "User.AssociateId"),
+        ("GetDefaultAssociateUserName", json!({"User": null}), "User"),
+        ("IsNickNameUnique", json!({"AssociateId": 278}), "NickName"),
+        ("IsNickNameUnique", json!({"AssociateId": -1, "NickName": "n"}), "AssociateId"),
+    ]
+}
+
+fn invalid_default_users() -> Vec<RefusedRequest> {
+    let (of_person, of_credential) =
+        ("CreateDefaultUserFromUserTypeAndPersonId", "CreateDefaultUserFromUserTypeAndCredential");
+    let internal = "InternalAssociate";
+    vec![
         (of_person, json!({"PersonId": 7}), "UserType"),
         (of_person, json!({"UserType": internal}), "PersonId"),
         (of_person, json!({"UserType": internal, "PersonId": 0}), "PersonId"),
@@ -361,11 +373,6 @@ fn invalid_further_requests() -> Vec<RefusedRequest> {
             }),
             "CredentialDisplayValue",
         ),
-        ("GetValidUserNameForNewUser", json!({}), "User"),
-        ("GetValidUserNameForNewUser", json!({"User": {"AssociateId": -1}}), "User.AssociateId"),
-        ("GetDefaultAssociateUserName", json!({"User": null}), "User"),
-        ("IsNickNameUnique", json!({"AssociateId": 278}), "NickName"),
-        ("IsNickNameUnique", json!({"AssociateId": -1, "NickName": "n"}), "AssociateId"),
     ]
 }
 
