@@ -85,9 +85,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::UnknownRoute => "No route has this path.",
         ErrorKind::UnknownUser => "The user of the request does not exist.",
-        ErrorKind::InvalidLink => {
-            "The link of a mail does not exist, has expired or was used, or the password was changed after its request."
-        }
+        ErrorKind::InvalidLink => "The link of a mail is unknown, used, expired or outdated.",
         ErrorKind::MethodNotAllowed { .. } => {
             "The route does not support the method. Allow lists the supported methods."
         }
@@ -96,9 +94,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::LoginNameTaken => "Another user has the login name.",
         ErrorKind::NickNameTaken => "Another user has the nickname.",
         ErrorKind::Outdated => "The user was changed after the caller read them.",
-        ErrorKind::PreconditionFailed => {
-            "If-Unmodified-Since: the user was changed after that time."
-        }
+        ErrorKind::PreconditionFailed => "If-Unmodified-Since: the user was changed later.",
         ErrorKind::BodyTooLarge => "The request body exceeds 64 KiB.",
         ErrorKind::UriTooLong => "The URL exceeds 8 KiB.",
         ErrorKind::UnsupportedMediaType => "The media type of the request body is not supported.",

@@ -21,6 +21,7 @@ use actix_web::{
 use super::{connection::Connection, headers, pages::new_password, state::HttpState};
 
 /// The kind of a response, which decides about its headers.
+#[expect(clippy::struct_excessive_bools, reason = "independent properties")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ResponseKind {
     /// True for an HTML page.

@@ -129,12 +129,7 @@ impl MailClient {
         let (transport, greeting) = self.protect(stream, &server, &client).await?;
         let stream = Box::new(ServerStream::new(transport, peer, greeting));
         let connected = AsyncSmtpConnection::connect_with_transport(stream, &client).await;
-        let mut smtp = connected.map_err(|error| match MailError::of_delivery(&error) {
-            // The server refuses the connection, not a mail.
-            MailError::Refused { code, .. } => MailError::Refused { code, is_permanent: false },
-            MailError::Unsendable => MailError::InvalidReply,
-            error => error,
-        })?;
+        let mut smtp = connected.map_err(|error| MailError::of_connection(&error))?;
         if let Some(login) = &server.login {
             log_in(&mut smtp, login).await?;
         }

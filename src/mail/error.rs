@@ -70,6 +70,14 @@ impl MailError {
         matches!(self, Self::Unsendable | Self::Refused { is_permanent: true, .. })
     }
 
+    /// The error of a greeting. It is not permanent: the server refuses the connection, not a mail.
+    pub(super) fn of_connection(error: &lettre::transport::smtp::Error) -> Self {
+        error.status().map_or(Self::InvalidReply, |code| Self::Refused {
+            code: code.to_string(),
+            is_permanent: false,
+        })
+    }
+
     /// The error of a delivery.
     pub(super) fn of_delivery(error: &lettre::transport::smtp::Error) -> Self {
         match error.status() {

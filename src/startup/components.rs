@@ -269,13 +269,7 @@ fn services(
     outside: Outside,
 ) -> Services {
     let Outside { instance, mails } = outside;
-    let links = Arc::new(PasswordLinks {
-        database: parts.database(),
-        keyring: parts.keyring(),
-        types: Arc::clone(&parts.types),
-        hasher: Arc::clone(&saving.hasher),
-        writer: Arc::clone(&saving.credential_writer),
-    });
+    let links = Arc::new(password_links(parts, &saving));
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let credentials = Arc::new(Credentials {
         database: parts.database(),
@@ -329,6 +323,16 @@ fn services(
         }),
         directory_search: Arc::clone(&instance.directory),
         instance: Arc::new(instance),
+    }
+}
+
+fn password_links(parts: &Parts, saving: &Saving) -> PasswordLinks {
+    PasswordLinks {
+        database: parts.database(),
+        keyring: parts.keyring(),
+        types: Arc::clone(&parts.types),
+        hasher: Arc::clone(&saving.hasher),
+        writer: Arc::clone(&saving.credential_writer),
     }
 }
 

@@ -32,7 +32,8 @@ pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     if let Some(migration) = &settings.migration {
         findings.extend(check_migration(migration).await);
     }
-    findings.extend(check_environment(settings).await);
+    // Boxed: the settings make this future large.
+    findings.extend(Box::pin(check_environment(settings)).await);
     let row = |finding: &Finding| {
         let (verdict, next_step) = match &finding.verdict {
             Verdict::Pass => ("pass", Value::Null),

@@ -57,8 +57,9 @@ async fn a_reply_without_end_is_cut_off(pool: PgPool) {
     let address = raw_mail_server({
         let sent = Arc::clone(&sent);
         move |mut stream: TcpStream| {
+            let digits = vec![b'2'; 65_536];
             let mut bytes = 0;
-            while bytes < 64 * 1024 * 1024 && stream.write_all(&[b'2'; 65_536]).is_ok() {
+            while bytes < 64 * 1024 * 1024 && stream.write_all(&digits).is_ok() {
                 bytes += 65_536;
             }
             *sent.lock().unwrap() = bytes;

@@ -74,7 +74,7 @@ async fn open(app: &TestApp, path: &str) -> Answer {
 /// The token in the form of a page.
 #[track_caller]
 fn token_of(page: &Answer) -> String {
-    let (_, rest) = page.body.split_once("name=\"Token\" value=\"").expect("the page has a form");
+    let (_, rest) = page.body.split_once("name=\"Token\" value=\"").unwrap();
     rest.split_once('"').unwrap().0.to_owned()
 }
 
