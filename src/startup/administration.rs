@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{components::Saving, options::attempt_limits, parts::Parts};
+use super::{options::attempt_limits, parts::Parts, saving::Saving};
 use crate::{
     configuration::Settings,
     service::{

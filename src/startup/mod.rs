@@ -21,6 +21,7 @@ mod parts;
 mod prerequisites;
 mod protection;
 mod reload;
+mod saving;
 mod server;
 mod sockets;
 mod systemd;

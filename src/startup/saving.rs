@@ -1,0 +1,76 @@
+//! Builds the capabilities that save users and credentials.
+
+use std::sync::Arc;
+
+use super::parts::Parts;
+use crate::{
+    configuration::Settings,
+    security::issuer_token::Issuer,
+    service::{
+        credentials::{
+            hasher::CredentialHasher, password_checker::PasswordChecker, writer::CredentialWriter,
+        },
+        untrusted_credentials::{untrusted::UntrustedCredentials, writer::UntrustedWriter},
+        users::{directory::UserDirectory, saving::Users, writer::UserWriter},
+    },
+};
+
+/// The capabilities that save users and credentials.
+pub(super) struct Saving {
+    pub(super) directory: Arc<UserDirectory>,
+    pub(super) checker: Arc<PasswordChecker>,
+    pub(super) hasher: Arc<CredentialHasher>,
+    pub(super) credential_writer: Arc<CredentialWriter>,
+    pub(super) user_writer: Arc<UserWriter>,
+    pub(super) users: Arc<Users>,
+}
+
+impl Saving {
+    pub(super) fn new(parts: &Parts, settings: &Settings, issuers: &[Issuer]) -> Self {
+        let single_per_user = settings.credentials.single_per_user;
+        let directory = Arc::new(UserDirectory { database: parts.database() });
+        let checker = Arc::new(PasswordChecker {
+            hashing: parts.hashing(),
+            policy: settings.password_policy(),
+        });
+        let hasher = Arc::new(CredentialHasher {
+            hashing: parts.hashing(),
+            passwords: Arc::clone(&checker),
+            single_per_user,
+        });
+        let credential_writer = Arc::new(CredentialWriter {
+            keyring: parts.keyring(),
+            changed_chains: Arc::clone(&parts.changed_chains),
+            issuer_types: issuers
+                .iter()
+                .map(|issuer| issuer.credential_type().to_owned())
+                .collect(),
+            single_per_user,
+        });
+        let untrusted_writer = Arc::new(UntrustedWriter {
+            keyring: parts.keyring(),
+            transactions: parts.transactions(),
+        });
+        let user_writer = Arc::new(UserWriter {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            transactions: parts.transactions(),
+            credentials: Arc::clone(&credential_writer),
+            untrusted: Arc::clone(&untrusted_writer),
+        });
+        let users = Arc::new(Users {
+            database: parts.database(),
+            types: Arc::clone(&parts.types),
+            directory: Arc::clone(&directory),
+            hasher: Arc::clone(&hasher),
+            passwords: Arc::clone(&checker),
+            writer: Arc::clone(&user_writer),
+            transactions: parts.transactions(),
+            untrusted: Arc::new(UntrustedCredentials {
+                database: parts.database(),
+                writer: untrusted_writer,
+            }),
+        });
+        Self { directory, checker, hasher, credential_writer, user_writer, users }
+    }
+}
