@@ -49,7 +49,7 @@ pub(in crate::http) fn operation() -> Operation {
         "Sends the user with the given id a mail with a link to set a new password. The result does not tell whether the user exists or has an address.",
     )
     .takes::<SendChangePasswordEMailRequest>()
-    .answers::<OperationResult>()
+    .answers_carrier::<OperationResult>()
     .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
     .refuses(ErrorKind::OutcomeUnknown)
 }
