@@ -104,6 +104,7 @@ field-unknown-role = muss Administrator oder User sein
 field-not-external-user = ist kein externer Benutzer; verwenden Sie einen Aufruf für alle Benutzer, zum Beispiel SaveUser
 field-unknown-external-user-part = muss All sein oder eines oder mehrere von UserName, Password, Role und Active, durch Kommas getrennt
 field-taken = gehört einem anderen Benutzer
+field-not-added = gibt es nicht, und diese Zeile fügt keinen Benutzer hinzu; korrigieren Sie die Zeile, die den Benutzer hinzufügt, und importieren Sie beide erneut
 field-contradiction = widerspricht einem anderen Feld
 field-other-user = muss 0 sein, fehlen oder die ID des Benutzers sein, den die Anfrage nennt
 field-not-new = muss für einen neuen Benutzer 0 sein oder fehlen; verwenden Sie PUT, um einen Benutzer zu ändern

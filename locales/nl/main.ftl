@@ -104,6 +104,7 @@ field-unknown-role = moet Administrator of User zijn
 field-not-external-user = is geen externe gebruiker; gebruik een aanroep voor alle gebruikers, zoals SaveUser
 field-unknown-external-user-part = moet All zijn, of een of meer van UserName, Password, Role en Active, gescheiden door komma's
 field-taken = is van een andere gebruiker
+field-not-added = bestaat niet, en deze regel voegt geen gebruiker toe; corrigeer de regel die de gebruiker toevoegt, en importeer beide opnieuw
 field-contradiction = is in strijd met een ander veld
 field-other-user = moet 0 zijn, ontbreken of de id zijn van de gebruiker die het verzoek noemt
 field-not-new = moet 0 zijn of ontbreken voor een nieuwe gebruiker; gebruik PUT om een gebruiker te wijzigen

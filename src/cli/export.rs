@@ -176,6 +176,8 @@ fn untrusted_line(exported: &UserWithCredentials, untrusted: &[&ExportedUntruste
     json!({
         "id": exported.user.user_id.as_i32(),
         "login_name": exported.user.login_name,
+        // Without the line that adds the user, this one would add an active user with the secrets.
+        "must_exist": true,
         "untrusted_credentials": untrusted.iter().filter_map(credential).collect::<Vec<_>>(),
     })
 }

@@ -62,6 +62,15 @@ pub(in crate::cli) struct Arguments {
 /// The result of a line.
 type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
 
+/// What to do with a single line.
+enum Effect {
+    Import,
+    /// Only check it. An earlier line may have added the user, if it had been imported.
+    Preview {
+        is_added_before: bool,
+    },
+}
+
 /// Receives the result of each line as soon as it is known.
 type ResultSender = mpsc::UnboundedSender<(u64, Outcome)>;
 
@@ -226,12 +235,15 @@ impl Import {
             }
             return Ok(());
         }
-        let (components, is_dry_run) = (Arc::clone(&self.components), self.is_dry_run);
-        let results = self.result_sender.clone();
+        let effect = match (self.is_dry_run, self.unfinished.is_added(&user)) {
+            (false, _) => Effect::Import,
+            (true, is_added_before) => Effect::Preview { is_added_before },
+        };
+        let (components, results) = (Arc::clone(&self.components), self.result_sender.clone());
         self.in_progress.spawn(async move {
             let import = &components.administration.user_import;
             // Sending fails only after the import has ended.
-            let _ = results.send((number, import_one(import, is_dry_run, user).await));
+            let _ = results.send((number, run_one(import, effect, user).await));
             Ok(())
         });
         Ok(())
@@ -275,7 +287,12 @@ impl Import {
     fn record_outcome(&mut self, number: u64, outcome: Outcome) -> Result<(), Failure> {
         let entry = self.unfinished.id(number);
         match outcome {
-            Ok((imported, user_id)) => self.printed.print_imported(&entry, imported, user_id)?,
+            Ok((imported, user_id)) => {
+                if self.is_dry_run && imported == Imported::Added {
+                    self.unfinished.note_added(number);
+                }
+                self.printed.print_imported(&entry, imported, user_id)?;
+            }
             Err(error) => {
                 let problem = problem_of_line(error)?;
                 self.printed.print_failed(&entry, &problem.into())?;
@@ -345,14 +362,18 @@ fn lines_per_byte(lines: u64, bytes: u64) -> f64 {
     lines as f64 / (bytes.max(1)) as f64
 }
 
-async fn import_one(import: &UserImport, is_dry_run: bool, user: ImportedUser) -> Outcome {
+async fn run_one(import: &UserImport, effect: Effect, user: ImportedUser) -> Outcome {
     let client_info = command_context::client_info();
     let context = command_context::change_context(&client_info);
-    if is_dry_run {
-        return import.preview(context, &user).await;
+    match effect {
+        Effect::Preview { is_added_before } => {
+            import.preview(context, &user, is_added_before).await
+        }
+        Effect::Import => {
+            let (imported, user_id) = import.import(context, user).await?;
+            Ok((imported, Some(user_id)))
+        }
     }
-    let (imported, user_id) = import.import(context, user).await?;
-    Ok((imported, Some(user_id)))
 }
 
 async fn import_batch(

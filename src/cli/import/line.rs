@@ -29,6 +29,9 @@ pub(super) const MAXIMUM_LINE: usize = 64 * 1024;
 struct Line {
     login_name: String,
     id: Option<i32>,
+    /// True: the line fails if there is no such user, instead of adding one.
+    #[serde(default)]
+    must_exist: bool,
     display_name: Option<String>,
     #[serde(rename = "type")]
     user_type: Option<String>,
@@ -103,6 +106,7 @@ pub(super) fn parse(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser
     Ok(ImportedUser {
         login_name: LoginName::require("login_name", Some(&line.login_name))?,
         user_id: line.id.map(|id| UserId::require("id", Some(id))).transpose()?,
+        must_exist: line.must_exist,
         members,
     })
 }

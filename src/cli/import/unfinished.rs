@@ -11,6 +11,8 @@ pub(super) struct Unfinished {
     entries: BTreeMap<u64, Unresolved>,
     names: HashSet<String>,
     ids: HashSet<i32>,
+    /// The canonical names of users whom a dry run would have added.
+    added: HashSet<String>,
 }
 
 /// An entry without a result.
@@ -52,6 +54,17 @@ impl Unfinished {
     pub(super) fn id(&self, number: u64) -> EntryId {
         let name = self.entries.get(&number).and_then(|entry| entry.name.clone());
         EntryId { number, name }
+    }
+
+    /// Records that a dry run would have added the user of a line.
+    pub(super) fn note_added(&mut self, number: u64) {
+        let user = self.entries.get(&number).and_then(|entry| entry.user.as_ref());
+        self.added.extend(user.map(|user| user.canonical_name.clone()));
+    }
+
+    /// True when an earlier line of a dry run would have added the user.
+    pub(super) fn is_added(&self, user: &ImportedUser) -> bool {
+        self.added.contains(user.login_name.canonical())
     }
 
     /// Removes an entry after its result was printed.

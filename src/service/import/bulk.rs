@@ -89,9 +89,11 @@ impl BulkImport {
             return Err(ChangeUserError::Forbidden);
         }
         let taken = self.find_taken(&imported).await?;
-        // `COPY` writes no untrusted credentials.
+        // `COPY` writes no untrusted credentials, and adds every user.
         let is_plain = |(_, user): &(usize, ImportedUser)| {
-            !taken.contains(user) && user.members.untrusted_credentials.is_empty()
+            !taken.contains(user)
+                && !user.must_exist
+                && user.members.untrusted_credentials.is_empty()
         };
         let (new, others): (Vec<_>, Vec<_>) = imported.into_iter().enumerate().partition(is_plain);
         let (mut ready, mut indexes) = (Vec::new(), Vec::new());
@@ -135,7 +137,7 @@ impl BulkImport {
         context: ChangeContext<'_>,
         imported: ImportedUser,
     ) -> Result<Ready, ChangeUserError> {
-        let ImportedUser { login_name, user_id, mut members } = imported;
+        let ImportedUser { login_name, user_id, mut members, .. } = imported;
         members.login_names = vec![login_name];
         let user = new_user(user_id, &mut members)?;
         let credentials = std::mem::take(&mut members.credentials);

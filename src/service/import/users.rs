@@ -24,6 +24,8 @@ pub(crate) struct ImportedUser {
     pub(crate) login_name: LoginName,
     /// The id that a new user gets and that an existing user must have.
     pub(crate) user_id: Option<UserId>,
+    /// True: the user is never added, so that part of a user cannot become another, active one.
+    pub(crate) must_exist: bool,
     /// All other members.
     pub(crate) members: SaveUser,
 }
@@ -60,17 +62,21 @@ impl UserImport {
         }
         let found = self.directory.find_by_name(&user.login_name).await?;
         require_same_id(&user, found.as_ref())?;
-        let ImportedUser { login_name, user_id, mut members } = user;
+        let ImportedUser { login_name, user_id, must_exist, mut members } = user;
         if let Some(found) = found {
             let changed = self.users.change(context, found.user_id, members).await?;
             return Ok((Imported::Changed, changed.user.user_id));
+        }
+        if must_exist {
+            return Err(not_added());
         }
         members.login_names = vec![login_name];
         let added = self.users.create(context, user_id, members).await?;
         Ok((Imported::Added, added.user.user_id))
     }
 
-    /// Checks the effect of [`Self::import`] without hashing or writing.
+    /// Checks the effect of [`Self::import`] without hashing or writing. `is_added_before`: an earlier
+    /// line would add the user.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -78,9 +84,13 @@ impl UserImport {
         &self,
         context: ChangeContext<'_>,
         user: &ImportedUser,
+        is_added_before: bool,
     ) -> Result<(Imported, Option<UserId>), ChangeUserError> {
         let found = self.directory.find_by_name(&user.login_name).await?;
         require_same_id(user, found.as_ref())?;
+        if user.must_exist && found.is_none() && !is_added_before {
+            return Err(not_added());
+        }
         let members = SaveUser {
             user_id: found.as_ref().map(|found| found.user_id),
             login_names: vec![user.login_name.clone()],
@@ -101,6 +111,7 @@ impl UserImport {
         match problems.into_iter().next() {
             Some(problem) => Err(problem.into()),
             None if found.is_some() => Ok((Imported::Changed, members.user_id)),
+            None if user.must_exist => Ok((Imported::Changed, user.user_id)),
             None => {
                 self.require_free_id(user.user_id).await?;
                 Ok((Imported::Added, user.user_id))
@@ -116,6 +127,11 @@ impl UserImport {
         }
         Ok(())
     }
+}
+
+/// The error of a line that only changes a user, who does not exist.
+fn not_added() -> ChangeUserError {
+    InvalidField::new("login_name", Reason::NotAdded).into()
 }
 
 fn require_same_id(user: &ImportedUser, found: Option<&User>) -> Result<(), InvalidField> {

@@ -15,6 +15,7 @@ mod rights;
 mod save_credential;
 mod save_credential_refusals;
 mod untrusted_credentials;
+mod untrusted_moves;
 mod users;
 mod validity;
 mod vendor_ids;

@@ -1,0 +1,118 @@
+//! Untrusted credentials in exports and imports, and the limits of their number.
+
+use std::{fs, process::Command};
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::agent;
+use crate::support::{PLAIN, TestApp, keeper, run_with_input};
+
+/// Saves a credential of the plain user.
+async fn save(app: &TestApp, kind: &str, public_value: &str, secret: &str) {
+    let body = json!({"Type": kind, "Credentials": {
+        "PublicValue": public_value, "SecretValue": secret,
+    }});
+    let saved = app.post(&agent("SaveUntrustedCredentials"), &app.plain(), &body).await;
+    saved.assert_status(204);
+}
+
+async fn execute(app: &TestApp, statement: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&app.pool).await.unwrap();
+}
+
+async fn texts(app: &TestApp, statement: &'static str) -> Vec<String> {
+    sqlx::query_scalar(statement).fetch_all(&app.pool).await.unwrap()
+}
+
+/// The results of an import of these lines, in their order.
+fn import(app: &TestApp, lines: &[Value], options: &[&str]) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.jsonl");
+    let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let said = app.command(&[&["import", file.to_str().unwrap()], options].concat(), "");
+    let results = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut results: Vec<Value> = results.collect();
+    results.sort_by_key(|result| result["line"].as_u64());
+    assert_eq!(results.len(), lines.len(), "{said:?}");
+    results
+}
+
+#[track_caller]
+fn assert_not_added(result: &Value) {
+    assert_eq!((&result["result"], &result["field"]), (&json!("failed"), &json!("login_name")));
+    let reason = result["reason"].as_str().unwrap();
+    assert!(reason.contains("correct the line that adds the user"), "{reason}");
+}
+
+fn untrusted(numbers: std::ops::Range<usize>) -> Vec<Value> {
+    let credential =
+        |number| json!({"type": "t", "public_value": format!("v{number}"), "secret": "s"});
+    numbers.map(credential).collect()
+}
+
+#[sqlx::test]
+async fn a_user_whose_line_failed_is_not_added_by_the_lines_with_their_secrets(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    save(&app, "imap", "a/u", "mail-secret").await;
+    let retired = json!({"AssociateId": PLAIN.0, "NickName": "Lin", "Tooltip": "Paul P."});
+    let path = agent("SaveUser");
+    app.post(&path, &app.administrator(), &retired).await.assert_status(200);
+    app.command(&["user", "retire", PLAIN.1], "").assert_success();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("whole.keeper");
+    let archive = archive.to_str().unwrap();
+    app.command(&["export", "--whole", archive], "a long passphrase").assert_success();
+    // The other installation has another user with that nickname.
+    let truncate = "TRUNCATE untrusted_credentials, credentials, tickets, login_names, nick_names,
+                             audit_events, keys, users CASCADE";
+    execute(&app, truncate).await;
+    let keyring = folder.path().join("other.json");
+    let run = |arguments: &[&str], input: &str| {
+        let mut command: Command = keeper(arguments);
+        command.envs(app.variables()).env("KEEPER__KEYRING__FILE", &keyring);
+        run_with_input(command, input)
+    };
+    run(&["keys", "generate"], "").assert_success();
+    run(&["import", "-"], r#"{"login_name":"other","nick_name":"Lin"}"#).assert_success();
+    let said = run(&["import", archive], "a long passphrase");
+    assert_eq!(said.code, 1);
+    let results: Vec<Value> =
+        said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_plain: Vec<_> = results.iter().filter(|result| result["result"] == "failed").collect();
+    assert_eq!(of_plain.len(), 2, "{said:?}");
+    assert_eq!(of_plain[0]["field"], "nick_name");
+    assert_not_added(of_plain[1]);
+    assert!(texts(&app, "SELECT login_name FROM users WHERE user_id = 278").await.is_empty());
+    // After the correction both lines take effect.
+    run(&["import", "-"], r#"{"login_name":"other","nick_name":""}"#).assert_success();
+    run(&["import", archive], "a long passphrase").assert_success();
+    let statement = "SELECT concat_ws(' ', display_name, is_retired, public_value)
+        FROM users JOIN untrusted_credentials USING (user_id)";
+    assert_eq!(texts(&app, statement).await, ["Paul P. t a/u"]);
+}
+
+#[sqlx::test]
+async fn a_line_that_must_exist_adds_no_user_in_any_way_of_import(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    // Lines without anything to hash are written in bulk, from 64 on with COPY.
+    let mut lines: Vec<_> = (0..70).map(|n| json!({"login_name": format!("user-{n}")})).collect();
+    lines.push(json!({"login_name": "absent", "must_exist": true, "display_name": "A"}));
+    lines
+        .push(json!({"login_name": "absent", "must_exist": true, "credentials": [{"value": "v"}]}));
+    lines.push(json!({"login_name": "absent", "must_exist": true,
+        "untrusted_credentials": untrusted(0..1)}));
+    lines.push(json!({"login_name": "user-0", "must_exist": true, "display_name": "Changed"}));
+    for (options, added, changed) in
+        [(&["--dry-run"][..], "would_be_added", "would_be_changed"), (&[], "added", "changed")]
+    {
+        let results = import(&app, &lines, options);
+        assert!(results[..70].iter().all(|result| result["result"] == added), "{results:?}");
+        results[70..73].iter().for_each(assert_not_added);
+        assert_eq!(results[73]["result"], changed);
+    }
+    let named =
+        "SELECT login_name FROM users WHERE display_name = 'Changed' OR login_name = 'absent'";
+    assert_eq!(texts(&app, named).await, ["user-0"]);
+}
