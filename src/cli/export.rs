@@ -106,11 +106,14 @@ async fn write_all(
 ) -> Result<(usize, usize), Failure> {
     let (mut count, mut failed) = (0, 0);
     let mut after = None;
+    let client_info = command_context::client_info();
     loop {
         if stop.is_requested() {
             return Err(Failure::new("stopped; no file was written, run the command again"));
         }
-        let WholePage { users, secrets, untrusted } = export.list_whole_after(after).await?;
+        let context = command_context::change_context(&client_info);
+        let page = export.list_whole_after(context, after).await?;
+        let WholePage { users, secrets, untrusted } = page;
         let Some(last) = users.last() else { break };
         after = Some(last.user.user_id);
         let opened: HashMap<(UserId, &str), &OpenedSecret> = secrets

@@ -67,7 +67,7 @@ impl AuditKind {
             }
             Self::UntrustedRead => {
                 "The secrets of the untrusted credentials of one type were returned to their owner \
-                 or a system user."
+                 or a system user, or written by `export --whole`."
             }
             Self::UntrustedRemoved => "An untrusted credential was removed.",
             Self::CredentialUnlocked => "The failed attempts of a user were reset.",

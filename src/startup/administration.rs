@@ -48,7 +48,11 @@ pub(super) fn administration(
             writer: Arc::clone(&saving.user_writer),
         },
         user_import,
-        export: Export { database: parts.database(), keyring: parts.keyring() },
+        export: Export {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            transactions: Arc::clone(&saving.user_writer.transactions),
+        },
         diagnostics: Diagnostics {
             database: parts.database(),
             keyring: parts.keyring(),

@@ -1,10 +1,18 @@
 //! Reads users with their credentials for an export, page by page.
 
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use crate::{
     domain::{
+        audit::AuditKind,
+        change_context::ChangeContext,
+        stored_credential::StoredCredential,
         untrusted_credential::{StoredUntrusted, UntrustedSecret},
         user::UserId,
     },
@@ -12,6 +20,8 @@ use crate::{
     service::{
         errors::VerifyCredentialError,
         unsealing::{unseal, unseal_untrusted},
+        untrusted_credentials::writer::untrusted_change,
+        user_transaction::{LockedUser, UserTransactions, lock_for_change},
         users::directory::{UserWithCredentials, with_credentials},
     },
     storage::{self, Database, StorageError, credentials, untrusted_credentials, users},
@@ -62,6 +72,7 @@ impl From<Envelope> for OpenedSecret {
 pub(crate) struct Export {
     pub(crate) database: Database,
     pub(crate) keyring: KeyringHandle,
+    pub(crate) transactions: Arc<UserTransactions>,
 }
 
 impl Export {
@@ -81,22 +92,17 @@ impl Export {
     }
 
     /// The next page of users after an id, with their credentials, the hashes or identifiers, and
-    /// their untrusted credentials, in one snapshot. For whole exports only.
+    /// their untrusted credentials, in one snapshot. For whole exports only. The events of the reads
+    /// of untrusted credentials are committed.
     ///
     /// # Errors
     /// When the database does not answer, or the keyring lacks a key.
     pub(crate) async fn list_whole_after(
         &self,
+        context: ChangeContext<'_>,
         after: Option<UserId>,
     ) -> Result<WholePage, VerifyCredentialError> {
-        let mut connection = self.database.connection().await?;
-        let mut snapshot = connection.begin().await?;
-        storage::begin_snapshot(&mut snapshot).await?;
-        let users = page_after(&mut snapshot, after).await?;
-        let user_ids: Vec<_> = users.iter().map(|found| found.user.user_id).collect();
-        let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
-        let untrusted = untrusted_credentials::list_by_users(&mut snapshot, &user_ids).await?;
-        drop(snapshot);
+        let SealedPage { users, rows, untrusted } = self.read_page(after).await?;
         let mut secrets = Vec::with_capacity(rows.len());
         for row in rows {
             let secret = unseal(&self.keyring.current(), &row)?.map(OpenedSecret::from);
@@ -108,8 +114,74 @@ impl Export {
             let secret = unseal_untrusted(&self.keyring.current(), &row)?;
             unsealed.push(ExportedUntrusted { row, secret });
         }
+        self.record_reads(context, &mut unsealed).await?;
         Ok(WholePage { users, secrets, untrusted: unsealed })
     }
+
+    async fn read_page(&self, after: Option<UserId>) -> Result<SealedPage, StorageError> {
+        let mut connection = self.database.connection().await?;
+        let mut snapshot = connection.begin().await?;
+        storage::begin_snapshot(&mut snapshot).await?;
+        let users = page_after(&mut snapshot, after).await?;
+        let user_ids: Vec<_> = users.iter().map(|found| found.user.user_id).collect();
+        let rows = credentials::list_stored(&mut snapshot, &user_ids).await?;
+        let untrusted = untrusted_credentials::list_by_users(&mut snapshot, &user_ids).await?;
+        Ok(SealedPage { users, rows, untrusted })
+    }
+
+    /// Commits the events of the reads of all users, one user at a time, so that nobody waits long
+    /// for a lock. Removes the secrets of users who were deleted since the snapshot: their chain has
+    /// ended, and no secret leaves without its event.
+    async fn record_reads(
+        &self,
+        context: ChangeContext<'_>,
+        untrusted: &mut Vec<ExportedUntrusted>,
+    ) -> Result<(), StorageError> {
+        let mut deleted = HashSet::new();
+        for of_user in untrusted.chunk_by(|one, next| one.row.user_id == next.row.user_id) {
+            let Some(first) = of_user.first() else { continue };
+            if !self.record_read(context, first.row.user_id, of_user).await? {
+                deleted.insert(first.row.user_id);
+            }
+        }
+        untrusted.retain(|found| !deleted.contains(&found.row.user_id));
+        Ok(())
+    }
+
+    /// Commits an event for each type of which a secret of the user was unsealed. False: the user
+    /// does not exist anymore.
+    async fn record_read(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        untrusted: &[ExportedUntrusted],
+    ) -> Result<bool, StorageError> {
+        let unsealed = untrusted.iter().filter(|found| found.secret.is_some());
+        let types: BTreeSet<_> = unsealed.map(|found| found.row.credential_type.as_str()).collect();
+        if types.is_empty() {
+            return Ok(true);
+        }
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let locks = lock_for_change(&mut transaction, context, user_id).await?;
+        let Some(head) = locks.head else { return Ok(false) };
+        let mut user = LockedUser { user_id, head };
+        for type_name in types {
+            let change = untrusted_change(AuditKind::UntrustedRead, type_name);
+            self.transactions
+                .append_audit_event(&mut transaction, context, &mut user, change)
+                .await?;
+        }
+        storage::commit(transaction).await?;
+        Ok(true)
+    }
+}
+
+/// A page as stored, from one snapshot.
+struct SealedPage {
+    users: Vec<UserWithCredentials>,
+    rows: Vec<StoredCredential>,
+    untrusted: Vec<StoredUntrusted>,
 }
 
 async fn page_after(

@@ -115,6 +115,6 @@ impl UntrustedWriter {
 
 /// The audited change or read of untrusted credentials of a type. The event has no public value,
 /// which may name a person, and which nobody could erase from the chain.
-pub(super) fn untrusted_change(kind: AuditKind, type_name: &str) -> AuditedChange<'_> {
+pub(in crate::service) fn untrusted_change(kind: AuditKind, type_name: &str) -> AuditedChange<'_> {
     AuditedChange { kind, credential_type: Some(type_name), revokes_issued: false }
 }

@@ -116,3 +116,44 @@ async fn a_line_that_must_exist_adds_no_user_in_any_way_of_import(pool: PgPool) 
         "SELECT login_name FROM users WHERE display_name = 'Changed' OR login_name = 'absent'";
     assert_eq!(texts(&app, named).await, ["user-0"]);
 }
+
+#[sqlx::test]
+async fn a_whole_export_leaves_an_event_for_each_user_and_type(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (kind, public_value) in [("smtp", "a/u"), ("imap", "a/u"), ("imap", "b/u"), ("ftp", "a/u")]
+    {
+        save(&app, kind, public_value, "mail-secret").await;
+    }
+    let of_administrator = json!({"Type": "imap", "Credentials": {
+        "PublicValue": "c/u", "SecretValue": "mail-secret",
+    }});
+    let path = agent("SaveUntrustedCredentials");
+    app.post(&path, &app.administrator(), &of_administrator).await.assert_status(204);
+    // The secret of a damaged row does not leave.
+    execute(&app, "UPDATE untrusted_credentials SET version = 1 WHERE credential_type = 'ftp'")
+        .await;
+    execute(&app, "UPDATE users SET is_retired = false").await;
+    let folder = tempfile::tempdir().unwrap();
+    let whole = |name: &str| {
+        let file = folder.path().join(name);
+        (app.command(&["export", "--whole", file.to_str().unwrap()], "a long passphrase"), file)
+    };
+    let refusing =
+        "ALTER TABLE audit_events ADD CONSTRAINT refusing CHECK (sequence < 0) NOT VALID";
+    execute(&app, refusing).await;
+    let (said, file) = whole("refused");
+    assert_ne!(said.code, 0);
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 0, "{said:?}");
+    execute(&app, "ALTER TABLE audit_events DROP CONSTRAINT refusing").await;
+    let read = "SELECT concat_ws(' ', user_id, credential_type, scheme, actor_user_id, address)
+        FROM audit_events WHERE kind = 'untrusted_credentials_read' ORDER BY user_id, sequence";
+    assert!(texts(&app, read).await.is_empty());
+    app.command(&["export"], "").assert_success();
+    assert!(texts(&app, read).await.is_empty());
+    let (said, file) = whole("whole");
+    // The damaged one is reported.
+    assert!(said.code == 1 && file.exists(), "{said:?}");
+    let events = ["1 imap command", "278 imap command", "278 smtp command"];
+    assert_eq!(texts(&app, read).await, events);
+    app.command(&["audit", "verify"], "").assert_success();
+}
