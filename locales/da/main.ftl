@@ -120,6 +120,7 @@ field-not-http-date = skal angives én gang, som en dato, for eksempel Fri, 01 J
 field-not-utf8 = skal være procentkodet UTF-8
 field-invalid-header = er ikke en gyldig værdi for denne HTTP-header; ret den proxy eller klient, der sender den
 field-control-character = må ikke indeholde kontroltegn
+field-not-xml = må ikke indeholde et tegn, som XML ikke tillader
 field-invisible-character = må ikke indeholde usynlige tegn eller kontroltegn for tekstretning
 field-blank = skal indeholde et synligt tegn
 field-ends-before-it-begins = slutter, før den begynder

@@ -120,6 +120,7 @@ field-not-http-date = muss genau einmal angegeben sein, als Datum wie Fri, 01 Ja
 field-not-utf8 = muss prozentkodiertes UTF-8 sein
 field-invalid-header = ist kein gültiger Wert für diesen HTTP-Header; korrigieren Sie den Proxy oder Client, der ihn sendet
 field-control-character = darf kein Steuerzeichen enthalten
+field-not-xml = darf kein Zeichen enthalten, das XML nicht erlaubt
 field-invisible-character = darf keine unsichtbaren Zeichen und keine Steuerzeichen für die Schreibrichtung enthalten
 field-blank = muss ein sichtbares Zeichen enthalten
 field-ends-before-it-begins = endet vor seinem Beginn

@@ -123,6 +123,7 @@ field-not-http-date = must be given once, as a date such as Fri, 01 Jan 2027 00:
 field-not-utf8 = must be percent-encoded UTF-8
 field-invalid-header = is not a valid value of this header; correct the proxy or the client that sends it
 field-control-character = must not contain a control character
+field-not-xml = must not contain a character that XML does not allow
 field-invisible-character = must not contain an invisible or bidirectional control character
 field-blank = must contain a visible character
 field-ends-before-it-begins = ends before it begins

@@ -120,6 +120,7 @@ field-not-http-date = må angis én gang, som en dato, for eksempel Fri, 01 Jan 
 field-not-utf8 = må være prosentkodet UTF-8
 field-invalid-header = er ikke en gyldig verdi for dette HTTP-hodet; rett proxyen eller klienten som sender det
 field-control-character = kan ikke inneholde kontrolltegn
+field-not-xml = kan ikke inneholde et tegn som XML ikke tillater
 field-invisible-character = kan ikke inneholde usynlige tegn eller kontrolltegn for tekstretning
 field-blank = må inneholde et synlig tegn
 field-ends-before-it-begins = slutter før den begynner

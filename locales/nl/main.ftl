@@ -120,6 +120,7 @@ field-not-http-date = moet één keer worden opgegeven, als een datum zoals Fri,
 field-not-utf8 = moet procentgecodeerde UTF-8 zijn
 field-invalid-header = is geen geldige waarde voor deze HTTP-header; corrigeer de proxy of client die deze verzendt
 field-control-character = mag geen besturingsteken bevatten
+field-not-xml = mag geen teken bevatten dat XML niet toestaat
 field-invisible-character = mag geen onzichtbare tekens of besturingstekens voor de tekstrichting bevatten
 field-blank = moet een zichtbaar teken bevatten
 field-ends-before-it-begins = eindigt vóór het begin

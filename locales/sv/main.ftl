@@ -120,6 +120,7 @@ field-not-http-date = måste anges en gång, som ett datum, till exempel Fri, 01
 field-not-utf8 = måste vara procentkodad UTF-8
 field-invalid-header = är inte ett giltigt värde för det här HTTP-huvudet; rätta proxyn eller klienten som skickar det
 field-control-character = får inte innehålla styrtecken
+field-not-xml = får inte innehålla ett tecken som XML inte tillåter
 field-invisible-character = får inte innehålla osynliga tecken eller styrtecken för textriktning
 field-blank = måste innehålla ett synligt tecken
 field-ends-before-it-begins = slutar innan det börjar

@@ -6,6 +6,7 @@ use super::{options::UserOptions, sid::Sid};
 use crate::domain::{
     credential::{DisplayValue, MAXIMUM_VALUE},
     directory::{DirectoryGroup, DirectoryUser},
+    text::is_xml,
 };
 
 /// The attribute with a security identifier. Its value is binary.
@@ -63,14 +64,15 @@ impl Entry {
         DirectoryGroup { name: self.dn().to_owned(), display_name: display_name.to_owned() }
     }
 
-    /// The entry as a user; `None` without a value and a name that can be saved.
+    /// The entry as a user; `None` without a name that can be saved, and a value that can be saved
+    /// and returned in XML.
     pub(super) fn to_user(&self, options: &UserOptions) -> Option<DirectoryUser> {
         let value = if options.value_attribute.eq_ignore_ascii_case(OBJECT_SID) {
             self.sid()?.text()
         } else {
             self.text(&options.value_attribute)?.to_owned()
         };
-        if value.is_empty() || value.len() > MAXIMUM_VALUE || value.contains('\0') {
+        if !can_be_chosen(&value) {
             return None;
         }
         let name = self.text(&options.name_attribute)?;
@@ -83,6 +85,11 @@ impl Entry {
         let columns = options.columns.iter().map(column).collect();
         Some(DirectoryUser { value, display_value, columns })
     }
+}
+
+/// True when a client can save the value. A client that got another one in XML would save that.
+fn can_be_chosen(value: &str) -> bool {
+    !value.is_empty() && value.len() <= MAXIMUM_VALUE && value.chars().all(is_xml)
 }
 
 #[cfg(test)]
@@ -98,6 +105,14 @@ mod tests {
     fn attribute(name: &str, values: &[&[u8]]) -> Vec<u8> {
         let values: Vec<u8> = values.iter().flat_map(|value| element(4, value)).collect();
         element(0x30, &[element(4, name.as_bytes()), element(0x31, &values)].concat())
+    }
+
+    #[test]
+    fn a_value_that_xml_would_change_cannot_be_chosen() {
+        assert!(can_be_chosen("a\u{fffd}\u{1ffff}"));
+        for value in ["a\u{fffe}", "\u{ffff}", "a\u{1}", "a\0", ""] {
+            assert!(!can_be_chosen(value), "{value:?}");
+        }
     }
 
     #[test]

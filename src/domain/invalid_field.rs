@@ -75,6 +75,7 @@ reasons! {
     Guessable => "field-guessable", "is too easy to guess";
     NameCharacters => "field-name-characters", "must not contain a control character or a colon";
     ControlCharacter => "field-control-character", "must not contain a control character";
+    NotXml => "field-not-xml", "must not contain a character that XML does not allow";
     InvisibleCharacter => "field-invisible-character",
         "must not contain an invisible or bidirectional control character";
     Blank => "field-blank", "must contain a visible character";

@@ -29,6 +29,11 @@ pub(super) fn nfkc_case_fold(text: &str) -> String {
     ComposingNormalizer::new_nfkc().normalize(&twice).into_owned()
 }
 
+/// True for a character that XML 1.0 can represent, so that a response in XML returns it unchanged.
+pub(crate) fn is_xml(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
+}
+
 /// True for a character that is invisible or changes the order of its neighbors: controls, format
 /// characters such as U+200B and U+202E, line separators, default ignorable code points, and
 /// noncharacters.

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     invalid_field::{InvalidField, Reason},
-    text::nfkc_case_fold,
+    text::{is_xml, nfkc_case_fold},
     user::UserId,
     validity::Validity,
 };
@@ -102,7 +102,7 @@ impl UntrustedSecret {
     }
 }
 
-/// A text with 1 to `maximum` code points and without control characters.
+/// A text with 1 to `maximum` code points, without control characters and what XML cannot represent.
 fn require_text<'text>(
     field: &str,
     text: Option<&'text str>,
@@ -114,6 +114,7 @@ fn require_text<'text>(
         Some("") => refuse(Reason::Empty),
         Some(text) if text.chars().count() > maximum => refuse(Reason::TooManyCharacters(maximum)),
         Some(text) if text.chars().any(char::is_control) => refuse(Reason::ControlCharacter),
+        Some(text) if !text.chars().all(is_xml) => refuse(Reason::NotXml),
         Some(text) => Ok(text),
     }
 }
@@ -232,6 +233,9 @@ mod tests {
             );
             assert_eq!(check("a\u{0}"), Some(Reason::ControlCharacter));
             assert_eq!(check("a\u{85}"), Some(Reason::ControlCharacter));
+            assert_eq!(check("a\u{fffe}"), Some(Reason::NotXml));
+            assert_eq!(check("\u{ffff}"), Some(Reason::NotXml));
+            assert_eq!(check("a\u{fffd}\u{1ffff}"), None);
         }
         // The canonical form is longer.
         assert!(UntrustedType::require("f", Some(&"㌀".repeat(100))).is_err());

@@ -2,11 +2,12 @@
 
 use std::{fs, process::Command};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::agent;
-use crate::support::{PLAIN, TestApp, keeper, run_with_input};
+use crate::support::{Answer, PLAIN, TestApp, keeper, run_with_input};
 
 /// Saves a credential of the plain user.
 async fn save(app: &TestApp, kind: &str, public_value: &str, secret: &str) {
@@ -156,4 +157,41 @@ async fn a_whole_export_leaves_an_event_for_each_user_and_type(pool: PgPool) {
     let events = ["1 imap command", "278 imap command", "278 smtp command"];
     assert_eq!(texts(&app, read).await, events);
     app.command(&["audit", "verify"], "").assert_success();
+}
+
+#[sqlx::test]
+async fn no_text_that_xml_cannot_return_is_saved(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for character in ['\u{fffe}', '\u{ffff}'] {
+        let text = format!("a{character}b");
+        let save = agent("SaveUntrustedCredentials");
+        for (field, name) in [
+            ("Credentials.PublicValue", "PublicValue"),
+            ("Credentials.SecretValue", "SecretValue"),
+            ("Credentials.Comment", "Comment"),
+        ] {
+            let mut body = json!({"Type": "imap", "Credentials": {
+                "PublicValue": "p", "SecretValue": "s",
+            }});
+            body["Credentials"][name] = json!(text);
+            let refused = app.post(&save, &app.plain(), &body).await;
+            refused.assert_field_refused(field);
+            assert!(refused.json()["Message"].as_str().unwrap().contains("XML"), "{refused:?}");
+        }
+        let body = json!({"Type": text, "Credentials": {"PublicValue": "p", "SecretValue": "s"}});
+        app.post(&save, &app.plain(), &body).await.assert_field_refused("Type");
+        for name in ["NickName", "UserName", "Tooltip"] {
+            let body = json!({"AssociateId": PLAIN.0, name: text});
+            let refused = app.post(&agent("SaveUser"), &app.administrator(), &body).await;
+            refused.assert_field_refused(name);
+        }
+    }
+    // Texts next to the limits of XML come back.
+    let text = "\u{fffd}\u{1ffff}\u{10ffff}\u{e000}";
+    let body = json!({"Type": "imap", "Credentials": {"PublicValue": "p", "SecretValue": text}});
+    app.post(&agent("SaveUntrustedCredentials"), &app.plain(), &body).await.assert_status(204);
+    let request = app.request(Method::POST, &agent("GetUntrustedCredentials"), &app.plain());
+    let request = request.header("Accept", "application/xml").json(&json!({"Type": "imap"}));
+    let xml = Answer::read(request.send().await.unwrap()).await;
+    assert!(xml.body.contains(&format!("<SecretValue>{text}</SecretValue>")), "{xml:?}");
 }
