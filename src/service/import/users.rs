@@ -1,6 +1,6 @@
 //! Imports users with their credentials, one by one.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     domain::{
@@ -8,6 +8,7 @@ use crate::{
         change_context::ChangeContext,
         save_credential::NewCredential,
         save_user::SaveUser,
+        untrusted_credential::{MAXIMUM_PER_USER, SaveUntrusted},
         user::{LoginName, User, UserId, UserType},
     },
     service::{
@@ -15,7 +16,7 @@ use crate::{
         errors::ChangeUserError,
         users::{directory::UserDirectory, saving::Users},
     },
-    storage::{Database, users},
+    storage::{Database, untrusted_credentials, users},
 };
 
 /// A user to import from another system.
@@ -104,6 +105,8 @@ impl UserImport {
         if !user.members.credentials.iter().all(is_allowed) {
             return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
         }
+        let untrusted = &user.members.untrusted_credentials;
+        self.require_room(found.as_ref(), untrusted).await?;
         for credential in &user.members.credentials {
             self.hasher.check(context, user.login_name.as_str(), credential).await?;
         }
@@ -117,6 +120,37 @@ impl UserImport {
                 Ok((Imported::Added, user.user_id))
             }
         }
+    }
+
+    /// Fails if the user would have too many untrusted credentials.
+    async fn require_room(
+        &self,
+        found: Option<&User>,
+        untrusted: &[SaveUntrusted],
+    ) -> Result<(), ChangeUserError> {
+        let stored = match found {
+            Some(found) if !untrusted.is_empty() => {
+                let user_ids = [found.user_id];
+                on_connection!(self.database, |connection| {
+                    untrusted_credentials::list_by_users(&mut connection, &user_ids)
+                })?
+            }
+            _ => Vec::new(),
+        };
+        let stored: HashSet<_> = stored
+            .iter()
+            .map(|row| (row.credential_type.as_str(), row.public_value.as_str()))
+            .collect();
+        let new: HashSet<_> = untrusted
+            .iter()
+            .map(|command| (command.credential_type.as_str(), command.public_value.as_str()))
+            .filter(|key| !stored.contains(key))
+            .collect();
+        if !new.is_empty() && stored.len() + new.len() > MAXIMUM_PER_USER {
+            let reason = Reason::TooManyPerUser(MAXIMUM_PER_USER);
+            return Err(InvalidField::new("untrusted_credentials", reason).into());
+        }
+        Ok(())
     }
 
     async fn require_free_id(&self, user_id: Option<UserId>) -> Result<(), ChangeUserError> {

@@ -18,6 +18,17 @@ async fn save(app: &TestApp, kind: &str, public_value: &str, secret: &str) {
     saved.assert_status(204);
 }
 
+/// Writes rows of the type `imap` for the plain user, which no key unseals.
+async fn insert_rows(app: &TestApp, count: i32) {
+    let statement = format!(
+        "INSERT INTO untrusted_credentials (user_id, credential_type, public_value, sealed_secret,
+             key_id, comment, is_active, version)
+         SELECT 278, 'imap', 'value-' || number, decode(repeat('00', 325), 'hex'), 'key', '', true, 1
+         FROM generate_series(1, {count}) number"
+    );
+    execute(app, &statement).await;
+}
+
 async fn execute(app: &TestApp, statement: &str) {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&app.pool).await.unwrap();
 }
@@ -116,6 +127,36 @@ async fn a_line_that_must_exist_adds_no_user_in_any_way_of_import(pool: PgPool) 
     let named =
         "SELECT login_name FROM users WHERE display_name = 'Changed' OR login_name = 'absent'";
     assert_eq!(texts(&app, named).await, ["user-0"]);
+}
+
+#[sqlx::test]
+async fn a_dry_run_counts_untrusted_credentials(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    insert_rows(&app, 99).await;
+    let of_paul = |public_values: &[&str]| {
+        let credential =
+            |value: &&str| json!({"type": "IMAP", "public_value": value, "secret": "s"});
+        let all: Vec<_> = public_values.iter().map(credential).collect();
+        json!({"login_name": PLAIN.1, "untrusted_credentials": all})
+    };
+    let lines = [
+        json!({"login_name": "one", "untrusted_credentials": untrusted(0..101)}),
+        json!({"login_name": "two", "untrusted_credentials": untrusted(0..100)}),
+        of_paul(&["new", "newer"]),
+        // The same one twice, and one that is stored.
+        of_paul(&["new", "new", "value-1"]),
+    ];
+    let results = import(&app, &lines, &["--dry-run"]);
+    let seen: Vec<_> = results.iter().map(|result| result["result"].as_str().unwrap()).collect();
+    assert_eq!(seen, ["failed", "would_be_added", "failed", "would_be_changed"]);
+    for index in [0, 2] {
+        assert_eq!(results[index]["field"], "untrusted_credentials");
+        assert!(results[index]["reason"].as_str().unwrap().contains("more than 100"));
+    }
+    // The import itself agrees.
+    let results = import(&app, &lines, &[]);
+    let seen: Vec<_> = results.iter().map(|result| result["result"].as_str().unwrap()).collect();
+    assert_eq!(seen, ["failed", "added", "failed", "changed"]);
 }
 
 #[sqlx::test]
