@@ -57,7 +57,8 @@ struct NewPerson {
     person_id: Option<i32>,
 }
 
-/// The members of a user that can be saved. Omitted, null and empty members are not changed.
+/// The members of a user that can be saved. Omitted, null and empty members are not changed, except
+/// that an empty `NickName`, and 0 for `EjUserId`, `Person.PersonId` or `Role.Id`, remove the value.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct SaveUserRequest {
