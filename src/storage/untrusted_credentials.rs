@@ -49,7 +49,7 @@ fn all(rows: Vec<UntrustedRow>) -> Result<Vec<StoredUntrusted>, StorageError> {
     rows.into_iter().map(StoredUntrusted::try_from).collect()
 }
 
-/// Lists the user's credentials of a type, by public value.
+/// Lists the user's credentials of a type, by public value; none of a deleted user.
 #[tracing::instrument(name = "db.untrusted_credentials.list_by_type", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn list_by_type(
     connection: &mut PgConnection,
@@ -58,10 +58,11 @@ pub(crate) async fn list_by_type(
 ) -> Result<Vec<StoredUntrusted>, StorageError> {
     let rows = sqlx::query_as!(
         UntrustedRow,
-        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
-                valid_from, valid_to, version
-         FROM untrusted_credentials WHERE user_id = $1 AND credential_type = $2
-         ORDER BY public_value",
+        "SELECT c.user_id, c.credential_type, c.public_value, c.sealed_secret, c.key_id, c.comment,
+                c.is_active, c.valid_from, c.valid_to, c.version
+         FROM untrusted_credentials c JOIN users u ON u.user_id = c.user_id
+         WHERE c.user_id = $1 AND c.credential_type = $2 AND u.deleted_at IS NULL
+         ORDER BY c.public_value",
         user_id.as_i32(),
         credential_type,
     )
@@ -70,7 +71,7 @@ pub(crate) async fn list_by_type(
     all(rows)
 }
 
-/// Lists the credentials of several users, by user, type and public value.
+/// Lists the credentials of several users, by user, type and public value; none of a deleted user.
 pub(crate) async fn list_by_users(
     connection: &mut PgConnection,
     user_ids: &[UserId],
@@ -78,10 +79,11 @@ pub(crate) async fn list_by_users(
     let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
     let rows = sqlx::query_as!(
         UntrustedRow,
-        "SELECT user_id, credential_type, public_value, sealed_secret, key_id, comment, is_active,
-                valid_from, valid_to, version
-         FROM untrusted_credentials WHERE user_id = ANY($1)
-         ORDER BY user_id, credential_type, public_value",
+        "SELECT c.user_id, c.credential_type, c.public_value, c.sealed_secret, c.key_id, c.comment,
+                c.is_active, c.valid_from, c.valid_to, c.version
+         FROM untrusted_credentials c JOIN users u ON u.user_id = c.user_id
+         WHERE c.user_id = ANY($1) AND u.deleted_at IS NULL
+         ORDER BY c.user_id, c.credential_type, c.public_value",
         &user_ids,
     )
     .fetch_all(connection)
@@ -89,7 +91,7 @@ pub(crate) async fn list_by_users(
     all(rows)
 }
 
-/// Finds one credential.
+/// Finds one credential. The transaction has locked the user, who is not deleted.
 pub(crate) async fn find(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -112,7 +114,8 @@ pub(crate) async fn find(
     .transpose()
 }
 
-/// Counts the user's credentials of all types.
+/// Counts the user's credentials of all types. The transaction has locked the user, who is not
+/// deleted.
 pub(crate) async fn count(
     connection: &mut PgConnection,
     user_id: UserId,

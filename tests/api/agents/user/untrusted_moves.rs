@@ -236,3 +236,20 @@ async fn no_text_that_xml_cannot_return_is_saved(pool: PgPool) {
     let xml = Answer::read(request.send().await.unwrap()).await;
     assert!(xml.body.contains(&format!("<SecretValue>{text}</SecretValue>")), "{xml:?}");
 }
+
+/// An instance of an earlier release deletes a user without the rows.
+#[sqlx::test]
+async fn nothing_returns_rows_that_a_deleted_user_left(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    save(&app, "imap", "a/u", "mail-secret").await;
+    execute(&app, "CREATE TABLE kept AS SELECT * FROM untrusted_credentials").await;
+    app.command(&["user", "delete", PLAIN.1], "").assert_success();
+    execute(&app, "INSERT INTO untrusted_credentials SELECT * FROM kept").await;
+    app.add_user((401, "sys"), &["--type", "system"]);
+    let system = crate::support::Credentials::basic("sys", &crate::support::password_of("sys"));
+    let body = json!({"AssociateId": PLAIN.0, "Type": "imap"});
+    let path = agent("GetUntrustedCredentialsForAssociate");
+    for caller in [app.administrator(), system] {
+        assert_eq!(app.post(&path, &caller, &body).await.json(), json!([]));
+    }
+}
