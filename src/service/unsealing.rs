@@ -67,14 +67,16 @@ pub(super) fn unseal_untrusted(
         Err(UnsealError::Damaged) => {
             log_untrusted_alarm(
                 row,
-                "failed to unseal an untrusted credential: it was changed or moved",
+                "failed to unseal an untrusted credential: it was changed or moved; an administrator \
+                 lists the public values of the type, and saves it with a new secret or removes it",
             );
             Ok(None)
         }
         Err(UnsealError::UnknownKey) => {
             log_untrusted_alarm(
                 row,
-                "failed to unseal an untrusted credential: its key is not in the keyring",
+                "failed to unseal an untrusted credential: its key is not in the keyring; put the \
+                 key back, or save the credential with a new secret",
             );
             Err(KeyUnavailable)
         }

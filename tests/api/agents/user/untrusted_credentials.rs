@@ -258,6 +258,8 @@ async fn a_changed_moved_or_swapped_row_is_an_error_with_an_alarm(pool: PgPool) 
     let keeping = json!({"Type": "imap", "Credentials": {"PublicValue": "a/u"}});
     let kept = app.post(&agent("SaveUntrustedCredentials"), &app.plain(), &keeping).await;
     kept.assert_refused(500, "Exception", "internal");
+    let listed = list_of_plain(&app, &app.administrator()).await;
+    assert_eq!(members(&listed, "PublicValue"), ["a/u", "b/u"]);
     save_own(&app, "a/u", "replaced").await;
     let removal = json!({"Type": "imap", "PublicValue": "b/u"});
     let path = agent("RemoveUntrustedCredentials");
@@ -298,6 +300,7 @@ async fn a_damaged_row_raises_an_alarm_that_names_it_without_its_public_value(po
     let alarm = log.lines().find(|line| line.contains("\"alarm\":true")).unwrap();
     let alarm: Value = serde_json::from_str(alarm).unwrap();
     assert_eq!((&alarm["user.id"], &alarm["credential.type"]), (&json!("278"), &json!("imap")));
+    assert!(alarm.to_string().contains("saves it with a new secret or removes it"), "{alarm}");
     assert!(!log.contains("private@example.org") && !log.contains("mail-secret"), "{log}");
 }
 
