@@ -51,6 +51,34 @@ async fn a_command_records_neither_actor_nor_address(pool: PgPool) {
     }
 }
 
+/// The stored spellings of an enum of the domain.
+fn spellings<'source>(source: &'source str, name: &str) -> Vec<&'source str> {
+    let (_, variants) = source.split_once(&format!("    {name} {{\n")).unwrap();
+    let (variants, _) = variants.split_once("\n    }").unwrap();
+    variants.split('"').skip(1).step_by(2).collect()
+}
+
+#[sqlx::test]
+async fn an_event_of_each_kind_and_scheme_can_be_stored(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let kinds = spellings(include_str!("../../src/domain/audit.rs"), "AuditKind");
+    let principals = include_str!("../../src/domain/principal.rs");
+    let schemes = spellings(principals, "AuthenticationScheme");
+    assert!(kinds.len() >= 22 && schemes.len() >= 7, "{kinds:?} {schemes:?}");
+    let kinds = kinds.into_iter().map(|kind| (kind, "basic"));
+    let schemes = schemes.into_iter().map(|scheme| ("user_changed", scheme));
+    for (kind, scheme) in kinds.chain(schemes) {
+        let inserted = sqlx::query(
+            "INSERT INTO audit_events SELECT user_id, max(sequence) OVER () + 1, occurred_at, $1,
+                    actor_user_id, $2, address, request_id, credential_type, session_epoch, key_id,
+                    mac
+             FROM audit_events WHERE user_id = 278 ORDER BY sequence DESC LIMIT 1",
+        );
+        let inserted = inserted.bind(kind).bind(scheme).execute(&app.pool).await;
+        assert_eq!(inserted.unwrap().rows_affected(), 1, "{kind} {scheme}");
+    }
+}
+
 #[sqlx::test]
 async fn a_save_fails_when_its_event_cannot_be_written(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
