@@ -253,3 +253,35 @@ async fn nothing_returns_rows_that_a_deleted_user_left(pool: PgPool) {
         assert_eq!(app.post(&path, &caller, &body).await.json(), json!([]));
     }
 }
+
+#[sqlx::test]
+async fn of_two_saves_at_99_one_is_refused(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    insert_rows(&app, 99).await;
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let saves: Vec<_> = ["one", "two"]
+        .map(|public_value| {
+            let body = json!({"AssociateId": PLAIN.0, "Type": "imap", "Credentials": {
+                "PublicValue": public_value, "SecretValue": "s",
+            }});
+            let path = agent("SaveUntrustedCredentialsForAssociate");
+            let request = app.request(Method::POST, &path, &app.administrator()).json(&body);
+            tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+        })
+        .into();
+    // Both wait before either has counted.
+    app.wait_for_blocked_sessions(2).await;
+    held.rollback().await.unwrap();
+    let mut statuses = Vec::new();
+    for save in saves {
+        statuses.push(save.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 400]);
+    let count = texts(&app, "SELECT count(*)::text FROM untrusted_credentials").await;
+    assert_eq!(count, ["100"]);
+}
