@@ -41,6 +41,14 @@ pub(crate) fn secret_digest(
     digest
 }
 
+/// The digest under which an attempt is counted while an old system is asked about its secret, from
+/// the digest of the secret.
+pub(crate) fn pending_digest(keyring: &Keyring, secret: &[u8]) -> Vec<u8> {
+    let mut digest = digest(keyring, &LengthPrefixed::of("pending").field(secret));
+    digest.truncate(SECRET_DIGEST_LENGTH);
+    digest
+}
+
 fn digest(keyring: &Keyring, fields: &LengthPrefixed) -> Vec<u8> {
     hmac_sha256(&keyring.oldest_readable().attempts, fields.as_bytes())
 }
@@ -72,6 +80,8 @@ mod tests {
         assert_eq!(base, secret_digest(&ring, subject(1), &value("a")));
         assert_ne!(base, secret_digest(&ring, subject(2), &value("a")));
         assert_ne!(base, secret_digest(&ring, subject(1), &value("b")));
+        assert_ne!(base, pending_digest(&ring, &base));
+        assert_eq!(pending_digest(&ring, &base), pending_digest(&ring_before(), &base));
         assert_ne!(pseudo_subject(&ring, "a"), pseudo_subject(&ring, "b"));
     }
 }

@@ -199,8 +199,35 @@ pub(crate) async fn record_success(
     Ok(())
 }
 
-/// Takes back an attempt that [`reserve_attempt`] has reserved, because nobody could tell whether
-/// its secret is right.
+/// Counts a failure with the secret of `attempt`, whose attempt [`reserve_attempt`] has reserved as
+/// `pending` for these types.
+#[tracing::instrument(name = "db.attempts.confirm_failure", skip_all)]
+pub(crate) async fn confirm_failure(
+    connection: &mut PgConnection,
+    pending: &Attempt,
+    attempt: &Attempt,
+    types: &[String],
+    limits: &AttemptLimits,
+) -> Result<(), StorageError> {
+    sqlx::query_file!(
+        "src/storage/confirm_failure.sql",
+        attempt.subject.as_i32(),
+        pending.secret,
+        attempt.secret,
+        attempt.address,
+        attempt.at,
+        parameter(MAXIMUM_CONSECUTIVE),
+        parameter(limits.before_delay),
+        &delay_ends(attempt.at, limits),
+        types,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes back an attempt that [`reserve_attempt`] has reserved as pending, because nobody could tell
+/// whether its secret is right.
 #[tracing::instrument(name = "db.attempts.release_attempt", skip_all)]
 pub(crate) async fn release_attempt(
     connection: &mut PgConnection,

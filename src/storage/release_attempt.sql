@@ -1,6 +1,6 @@
--- Takes back a reserved attempt whose secret could not be verified, with the delay that it caused, for
--- every type and for its address. The secret is removed from the counted ones: concurrent attempts
--- with the same secret release it once, and it counts again when it is attempted again.
+-- Takes back an attempt that was reserved under the digest of a pending question ($2), with the delay
+-- that it caused, for every type and for its address. Concurrent questions about the same secret share
+-- the digest, and release it once. A failure with the secret has another digest, and stays counted.
 --
 -- Lock order: authentication_attempts by type, then known_addresses, then address_failures.
 WITH locked AS (

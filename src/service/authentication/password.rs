@@ -265,27 +265,27 @@ impl PasswordAuthenticator {
     ) -> Result<Option<Vec<ReservedAttempt>>, AuthenticationError> {
         *admission = None;
         let turn = moving.take_turn().await?;
-        let reserved = self.throttling.reserve_attempt(attempt, types.clone(), false).await?;
+        let pending = self.throttling.pending_attempt(attempt);
+        let reserved = self.throttling.reserve_attempt(&pending, types, false).await?;
         let may_ask = |reserved: &ReservedAttempt| {
             moving.is_password_type(&reserved.credential_type) && !reserved.is_locked
         };
         if reserved.iter().any(may_ask) {
             match turn.ask(presented.name.as_str(), presented.typed, presented.now).await {
                 Ok(HookAnswer::Accepted(user)) => {
-                    self.throttling.release_attempt(attempt).await?;
+                    self.throttling.release_attempt(&pending).await?;
                     *admission = self.admit(presented).await?;
                     moving.keep(login, presented, user).await?;
                     return Ok(None);
                 }
-                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {
-                    self.throttling.reserve_again(attempt, &types).await?;
-                }
+                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {}
                 Err(error) => {
-                    self.throttling.release_attempt(attempt).await?;
+                    self.throttling.release_attempt(&pending).await?;
                     return Err(error.into());
                 }
             }
         }
+        self.throttling.confirm_failure(&pending, attempt, &reserved).await?;
         *admission = self.admit(presented).await?;
         Ok(Some(reserved))
     }

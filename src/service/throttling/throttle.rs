@@ -13,7 +13,7 @@ use crate::{
         },
     },
     security::{
-        attempt_digests::{address_digest, secret_digest},
+        attempt_digests::{address_digest, pending_digest, secret_digest},
         keyring_handle::KeyringHandle,
     },
     service::errors::AttemptError,
@@ -173,34 +173,49 @@ impl Throttling {
         reserved.collect()
     }
 
-    /// Counts a reserved attempt again if a concurrent one with the same secret took it back.
+    /// The attempt while an old system is asked about its secret. It is reserved under a digest of its
+    /// own: what it takes back is never the count of a failure.
+    pub(in crate::service) fn pending_attempt(&self, attempt: &Attempt) -> Attempt {
+        Attempt {
+            subject: attempt.subject,
+            address: attempt.address.clone(),
+            secret: pending_digest(&self.keyring.current(), &attempt.secret),
+            at: attempt.at,
+        }
+    }
+
+    /// Counts a failure with the secret of `attempt`, in place of the reserved `pending` one.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(in crate::service) async fn reserve_again(
+    pub(in crate::service) async fn confirm_failure(
         &self,
+        pending: &Attempt,
         attempt: &Attempt,
-        types: &[String],
+        reserved: &[ReservedAttempt],
     ) -> Result<(), StorageError> {
-        let mut connection = self.database.connection().await?;
-        // Whether further attempts must wait does not matter: this one was admitted.
-        attempts::reserve_attempt(&mut connection, attempt, types, &self.limits).await?;
-        connection.release();
-        Ok(())
+        let name = |reserved: &ReservedAttempt| reserved.credential_type.clone();
+        let types: Vec<_> = reserved.iter().map(name).collect();
+        on_connection!(self.database, |connection| attempts::confirm_failure(
+            &mut connection,
+            pending,
+            attempt,
+            &types,
+            &self.limits
+        ))
     }
 
-    /// Takes back a reserved attempt from an unknown address, because nobody could tell whether its
-    /// secret is right.
+    /// Takes back a reserved pending attempt, because nobody could tell whether its secret is right.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(in crate::service) async fn release_attempt(
         &self,
-        attempt: &Attempt,
+        pending: &Attempt,
     ) -> Result<(), StorageError> {
         on_connection!(self.database, |connection| attempts::release_attempt(
             &mut connection,
-            attempt,
+            pending,
             &self.limits
         ))
     }

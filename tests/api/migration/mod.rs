@@ -1,6 +1,7 @@
 //! Users who move from an old system at their first login (`migration.hook_url`).
 
 mod commands;
+mod counting;
 mod moves;
 mod outages;
 mod refusals;

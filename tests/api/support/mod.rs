@@ -37,7 +37,7 @@ pub(crate) use self::{
     issuer::TestIssuer,
     key_server::KeyServer,
     mail_server::{MAIL_LOGIN, MAIL_PASSWORD, MailServer, converse, raw_mail_server},
-    old_system::{OldSystem, Reply, http_reply, old_password, verify_by_name},
+    old_system::{OldSystem, Reply, http_reply, late, old_password, verify_by_name},
     open_bao::OpenBao,
     private_server::PrivateServer,
     raw_directory::{

@@ -28,6 +28,8 @@ pub(crate) enum Reply {
     Verify(fn(&str, &str) -> String),
     /// Sends exactly this.
     Raw(Vec<u8>),
+    /// Sends this after a time.
+    Late(Duration, Vec<u8>),
     /// Sends nothing for a minute.
     Nothing,
     /// Closes the connection at once.
@@ -85,6 +87,12 @@ pub(crate) fn http_reply(status: &str, content_type: &str, body: &str) -> Reply 
         body.len()
     );
     Reply::Raw([head.as_bytes(), body.as_bytes()].concat())
+}
+
+/// The same answer, after a time.
+pub(crate) fn late(time: Duration, reply: Reply) -> Reply {
+    let Reply::Raw(bytes) = reply else { panic!("no bytes") };
+    Reply::Late(time, bytes)
 }
 
 impl OldSystem {
@@ -178,6 +186,10 @@ impl Shared {
         let reply = self.reply.lock().unwrap().clone();
         let reply = match reply {
             Reply::Verify(verify) => verified(verify, &request),
+            Reply::Late(time, bytes) => {
+                std::thread::sleep(time);
+                Reply::Raw(bytes)
+            }
             Reply::Nothing => {
                 std::thread::sleep(Duration::from_secs(60));
                 Reply::Close

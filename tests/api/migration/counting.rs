@@ -1,0 +1,84 @@
+//! What a login counts while the old system decides about it.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::{assert_unavailable, counted_failures, login, spawn};
+use crate::support::{Answer, OldSystem, Reply, TestApp, http_reply, late};
+
+const JSON: &str = "application/json";
+
+fn rejected() -> Reply {
+    http_reply("200 OK", JSON, r#"{"result":"rejected"}"#)
+}
+
+fn failed() -> Reply {
+    http_reply("500 Internal Server Error", JSON, "")
+}
+
+/// Logs in with one wrong password twice at once. The old system gives `first` to the login that
+/// began first, but after it has given `second` to the other one. Returns the answers in the order of
+/// the beginnings.
+async fn log_in_twice(app: &TestApp, old: &OldSystem, first: Reply, second: Reply) -> [Answer; 2] {
+    let before = old.requests().len();
+    old.set_reply(late(Duration::from_secs(1), first));
+    let slow = login(app, "anton", "guess");
+    let fast = async {
+        while old.requests().len() == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The old system has chosen the first answer.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        old.set_reply(second);
+        login(app, "anton", "guess").await
+    };
+    futures_util::future::join(slow, fast).await.into()
+}
+
+#[sqlx::test]
+async fn an_undecided_login_takes_back_no_concurrent_failure(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let [undecided, refused] = log_in_twice(&app, &old, failed(), rejected()).await;
+    assert_unavailable(&undecided);
+    refused.assert_unauthenticated();
+    let after_one = counted_failures(&app).await;
+    // Failures in a row, throttling, and the address with its copy.
+    assert_eq!(after_one, 4);
+}
+
+#[sqlx::test]
+async fn a_failure_counts_after_an_undecided_login_was_taken_back(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    let [refused, undecided] = log_in_twice(&app, &old, rejected(), failed()).await;
+    assert_unavailable(&undecided);
+    refused.assert_unauthenticated();
+    assert_eq!(counted_failures(&app).await, 4);
+}
+
+#[sqlx::test]
+async fn an_undecided_login_takes_back_no_earlier_failure(pool: PgPool) {
+    let old = OldSystem::start();
+    let mut app = spawn(pool, &old, &[]).await;
+    for guess in 0..4 {
+        login(&app, "anton", &format!("guess {guess}")).await.assert_unauthenticated();
+    }
+    assert_eq!(counted_failures(&app).await, 16);
+    // The new process has no cached refusals.
+    app.restart().await;
+    old.set_reply(failed());
+    for guess in 0..4 {
+        assert_unavailable(&login(&app, "anton", &format!("guess {guess}")).await);
+    }
+    assert_eq!(counted_failures(&app).await, 16);
+    // Asked about once more, a failure is counted once.
+    old.set_reply(rejected());
+    login(&app, "anton", "guess 0").await.assert_unauthenticated();
+    assert_eq!(counted_failures(&app).await, 16);
+    // The limit of failures without delay is five.
+    login(&app, "anton", "guess 4").await.assert_unauthenticated();
+    let delayed = login(&app, "anton", "guess 5").await;
+    delayed.assert_refused(429, "SoServiceUnavailableException", "too_many_attempts");
+}
