@@ -247,8 +247,8 @@ impl Settings {
         problems
     }
 
-    /// An answer of the old system is followed by the hash of the password and its verification, all
-    /// while the caller is authenticated.
+    /// A login waits for a place and for the answer of the old system. The hash of the password and its
+    /// verification follow, all while the caller is authenticated.
     fn migration_problem(&self) -> Option<Problem> {
         let migration = self.migration.as_ref()?;
         if !self.accepts_passwords() {
@@ -256,12 +256,13 @@ impl Settings {
                           authentication.basic or authentication.session, or remove it";
             return Some(Problem::new("migration.hook_url", reason));
         }
-        let longest = migration.timeout.saturating_add(2 * self.hashing.deadline);
+        let asked = migration.timeout.saturating_add(migration.timeout / 2);
+        let longest = asked.saturating_add(2 * self.hashing.deadline);
         (self.http.answer_timeout <= longest).then(|| {
             Problem::new(
                 "migration.hook_timeout_seconds",
-                "migration.hook_timeout_seconds + 2 * hashing.deadline_seconds must be less than \
-                 http.answer_timeout_seconds",
+                "1.5 * migration.hook_timeout_seconds + 2 * hashing.deadline_seconds must be less \
+                 than http.answer_timeout_seconds; lower it, or raise http.answer_timeout_seconds",
             )
         })
     }

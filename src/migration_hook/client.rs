@@ -8,7 +8,8 @@ use std::{
 };
 
 use reqwest::{
-    Certificate, Client, Response, StatusCode, header::CONTENT_TYPE, redirect::Policy, tls::Version,
+    Certificate, Client, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE,
+    redirect::Policy, tls::Version,
 };
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -43,11 +44,10 @@ pub(crate) struct MigrationHook {
     metrics: Arc<HookMetrics>,
 }
 
-/// The permission to ask the old system once, before a deadline.
+/// The permission to ask the old system once.
 pub(crate) struct Turn<'hook> {
     hook: &'hook MigrationHook,
     passage: Passage<'hook>,
-    deadline: Instant,
     _places: [SemaphorePermit<'hook>; 2],
 }
 
@@ -80,14 +80,13 @@ impl MigrationHook {
     }
 
     async fn wait_for_turn(&self) -> Result<Turn<'_>, HookError> {
-        let deadline = Instant::now() + self.options.timeout;
         let entry = self.entries.try_acquire().map_err(|_| HookError::Busy)?;
-        // Half of the time stays for the answer.
+        // The time for the answer begins after the wait.
         let place = tokio::time::timeout(self.options.timeout / 2, self.places.acquire()).await;
         // The semaphore is never closed.
         let place = place.ok().and_then(Result::ok).ok_or(HookError::Busy)?;
         let passage = self.breaker.enter(Instant::now()).ok_or(HookError::Suspended)?;
-        Ok(Turn { hook: self, passage, deadline, _places: [entry, place] })
+        Ok(Turn { hook: self, passage, _places: [entry, place] })
     }
 
     /// Counts a user whose password is kept here from now on.
@@ -100,20 +99,24 @@ impl MigrationHook {
     /// # Errors
     /// See [`HookError`].
     pub(crate) async fn check(&self, now: OffsetDateTime) -> Result<(), HookError> {
-        let text = self.send(Question::Ping, self.options.timeout, now).await?;
+        let text = self.send(self.request(Question::Ping, now)?).await?;
         read_pong(&text).map_err(|problem| self.answer_error(problem))
     }
 
-    /// Sends a question, and returns the text of the answer.
-    async fn send(
+    /// The signed request with a question. An error is a fault of this service.
+    fn request(
         &self,
         question: Question<'_>,
-        timeout: Duration,
         now: OffsetDateTime,
-    ) -> Result<Zeroizing<Vec<u8>>, HookError> {
+    ) -> Result<RequestBuilder, HookError> {
+        signed_request(&self.client, &self.options, question, now)
+    }
+
+    /// Sends a request, and returns the text of the answer. The time limit begins now.
+    async fn send(&self, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, HookError> {
         let unanswered = |error| HookError::of_request(self.options.host(), error);
-        let request = signed_request(&self.client, &self.options, question, now)?;
-        let response = request.timeout(timeout).send().await.map_err(unanswered)?;
+        let request = request.timeout(self.options.timeout);
+        let response = request.send().await.map_err(unanswered)?;
         let status = response.status();
         if status != StatusCode::OK {
             return Err(HookError::Status { host: self.options.host(), status });
@@ -123,6 +126,28 @@ impl MigrationHook {
         }
         let text = read(response).await.map_err(unanswered)?;
         text.ok_or_else(|| self.answer_error("is longer than 16 KiB"))
+    }
+
+    /// Sends a request about a login, and records whether the old system answered it.
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        passage: Passage<'_>,
+    ) -> Result<HookAnswer, HookError> {
+        let answered = self.send(request).await;
+        let answered = answered
+            .and_then(|text| read_answer(&text).map_err(|problem| self.answer_error(problem)));
+        match &answered {
+            Ok(_) => passage.succeed(),
+            Err(error) => {
+                if passage.fail(Instant::now()) {
+                    let error = error as &dyn std::error::Error;
+                    alarm!(error, "the old system fails; logins of users who move get 503");
+                }
+            }
+        }
+        self.metrics.set_breaker_open(self.breaker.is_open());
+        answered
     }
 
     fn answer_error(&self, problem: &'static str) -> HookError {
@@ -141,22 +166,13 @@ impl Turn<'_> {
         password: &SecretString,
         now: OffsetDateTime,
     ) -> Result<HookAnswer, HookError> {
-        let Self { hook, passage, deadline, _places } = self;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let answered = hook.send(Question::Login { name, password }, left, now).await;
-        let answered = answered
-            .and_then(|text| read_answer(&text).map_err(|problem| hook.answer_error(problem)));
+        let Self { hook, passage, _places } = self;
+        let answered = match hook.request(Question::Login { name, password }, now) {
+            Ok(request) => hook.ask(request, passage).await,
+            // Without a request, the passage ends without a result.
+            Err(error) => Err(error),
+        };
         hook.metrics.record(answered.as_ref());
-        match &answered {
-            Ok(_) => passage.succeed(),
-            Err(error) => {
-                if passage.fail(Instant::now()) {
-                    let error = error as &dyn std::error::Error;
-                    alarm!(error, "the old system fails; logins of users who move get 503");
-                }
-            }
-        }
-        hook.metrics.set_breaker_open(hook.breaker.is_open());
         answered
     }
 }

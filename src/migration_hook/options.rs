@@ -12,7 +12,7 @@ pub(crate) struct HookOptions {
     /// The certificates of the only authorities that the certificate of the old system may come
     /// from.
     pub(crate) ca_file: Option<PathBuf>,
-    /// The longest time for one answer, with the wait for a free place.
+    /// The longest time for one answer. A login waits for half of it at most before it is asked about.
     pub(crate) timeout: Duration,
     /// The maximum number of requests at a time.
     pub(crate) maximum_requests: usize,

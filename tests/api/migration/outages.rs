@@ -7,7 +7,8 @@ use sqlx::PgPool;
 
 use super::{assert_unavailable, counted_failures, login, logins, spawn, user_id};
 use crate::support::{
-    OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, free_address, http_reply, old_password,
+    OldSystem, PRINCIPAL, Reply, TestApp, TestAuthority, free_address, http_reply, late,
+    old_password, replace,
 };
 
 const JSON: &str = "application/json";
@@ -201,4 +202,46 @@ async fn logins_that_wait_take_no_place_in_the_hashing_queue(pool: PgPool) {
     let (answers, other) = futures_util::future::join(waiting, other).await;
     other.assert_status(200);
     assert!(answers.iter().all(|answer| answer.status == 503));
+}
+
+#[sqlx::test]
+async fn a_login_that_waited_for_a_place_has_the_whole_time_for_its_answer(pool: PgPool) {
+    let old = OldSystem::start();
+    let limits = [("KEEPER__MIGRATION__HOOK_MAXIMUM_REQUESTS", "6")];
+    let app = spawn(pool, &old, &limits).await;
+    // 60 % of the time limit.
+    let rejected = http_reply("200 OK", JSON, r#"{"result":"rejected"}"#);
+    old.set_reply(late(Duration::from_millis(1200), rejected));
+    let names: Vec<_> = (0..12).map(|number| format!("karl{number}")).collect();
+    let (first, second) = names.split_at(6);
+    let first = join_all(first.iter().map(|name| login(&app, name, "any")));
+    let second = async {
+        while old.requests().len() < 6 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        join_all(second.iter().map(|name| login(&app, name, "any"))).await
+    };
+    let (first, second) = futures_util::future::join(first, second).await;
+    for answer in first.iter().chain(&second) {
+        answer.assert_unauthenticated();
+    }
+    assert!(logins(&app, "timed_out").await.abs() < f64::EPSILON);
+    assert!(app.metric("keeper_migration_breaker_open").await.abs() < f64::EPSILON);
+}
+
+#[sqlx::test]
+async fn an_unusable_key_is_no_failure_of_the_old_system(pool: PgPool) {
+    let old = OldSystem::start();
+    let app = spawn(pool, &old, &[]).await;
+    replace(&old.path("key"), "whsec_AAAA", 0o400);
+    for attempt in 0..8 {
+        assert_unavailable(&login(&app, "karl", &format!("guess {attempt}")).await);
+    }
+    assert!(old.requests().is_empty());
+    assert!((logins(&app, "key_unavailable").await - 8.0).abs() < f64::EPSILON);
+    assert!(app.metric("keeper_migration_breaker_open").await.abs() < f64::EPSILON);
+    assert_eq!(counted_failures(&app).await, 0);
+    old.write_keys(&[&[7; 32]]);
+    login(&app, "karl", &old_password("karl")).await.assert_status(200);
 }
