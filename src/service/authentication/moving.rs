@@ -114,7 +114,7 @@ impl Moving {
         };
         let context = ChangeContext { actor: Actor::OldSystem, client_info, now };
         let written = match &login.candidate {
-            Some(candidate) => self.move_known(context, candidate.user.user_id, &hashed).await,
+            Some(candidate) => self.move_known(context, &candidate.user, &hashed).await,
             None => self.add(context, presented, accepted, &hashed).await,
         };
         match written {
@@ -137,23 +137,25 @@ impl Moving {
     async fn move_known(
         &self,
         context: ChangeContext<'_>,
-        user_id: UserId,
+        user: &User,
         hashed: &HashedCredential,
     ) -> Result<Option<UserId>, ChangeUserError> {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         // Concurrent logins of the user wait here.
-        lock_user(&mut transaction, context, user_id).await?;
-        let user = users::find_by_id(&mut transaction, user_id).await?;
-        if !user.is_some_and(|user| may_move(&user))
-            || logins::has_had_credentials(&mut transaction, user_id.into()).await?
+        lock_user(&mut transaction, context, user.user_id).await?;
+        let current = users::find_by_id(&mut transaction, user.user_id).await?;
+        // The old system was asked about the name that the user had then.
+        if !current
+            .is_some_and(|current| may_move(&current) && current.login_name == user.login_name)
+            || logins::has_had_credentials(&mut transaction, user.user_id.into()).await?
         {
             return Ok(None);
         }
-        self.write(&mut transaction, context, user_id, hashed).await?;
+        self.write(&mut transaction, context, user.user_id, hashed).await?;
         storage::commit(transaction).await?;
         connection.release();
-        Ok(Some(user_id))
+        Ok(Some(user.user_id))
     }
 
     /// Adds a user with the password.
@@ -200,6 +202,16 @@ impl Moving {
         let hashed = std::slice::from_ref(hashed);
         self.writer.write_credentials(connection, context, user_id, hashed).await
     }
+}
+
+/// The name that the old system is asked about: of a user here, always the one that they have here.
+/// Several names that a user may type belong to one user here, but to several there.
+pub(super) fn asked_name<'login>(
+    login: &'login Login,
+    presented: PresentedPassword<'login>,
+) -> &'login str {
+    let user = login.candidate.as_ref().map(|candidate| candidate.user.login_name.as_str());
+    user.unwrap_or_else(|| presented.name.as_str())
 }
 
 /// True for a user without rights over others, who is active. The old system decides nothing about

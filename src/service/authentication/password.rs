@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use super::{
     error::{AuthenticationError, Refusal},
-    moving::Moving,
+    moving::{Moving, asked_name},
     password_target::{PresentedPassword, Target},
 };
 use crate::{
@@ -271,7 +271,7 @@ impl PasswordAuthenticator {
             moving.is_password_type(&reserved.credential_type) && !reserved.is_locked
         };
         if reserved.iter().any(may_ask) {
-            match turn.ask(presented.name.as_str(), presented.typed, presented.now).await {
+            match turn.ask(asked_name(login, presented), presented.typed, presented.now).await {
                 Ok(HookAnswer::Accepted(user)) => {
                     self.throttling.release_attempt(&pending).await?;
                     *admission = self.admit(presented).await?;

@@ -119,6 +119,26 @@ async fn nobody_who_has_or_had_a_credential_or_rights_is_asked_about(pool: PgPoo
 }
 
 #[sqlx::test]
+async fn a_known_user_is_asked_about_under_the_name_that_they_have_here(pool: PgPool) {
+    let old = OldSystem::start();
+    // Two users of the old system, who have one name here.
+    old.set_reply(Reply::Verify(|name, password| {
+        let is_right =
+            (name, password) == ("ADA", "of ADA") || (name, password) == ("ada", "of ada");
+        let result = if is_right { "accepted" } else { "rejected" };
+        format!(r#"{{"result":"{result}"}}"#)
+    }));
+    let app = spawn(pool, &old, &[]).await;
+    import(&app, &[json!({ "login_name": "ada", "id": 704 })]);
+    login(&app, "ADA", "of ADA").await.assert_unauthenticated();
+    login(&app, "\u{ff21}DA", "of ADA").await.assert_unauthenticated();
+    assert_eq!(old.requests()[0].body["data"]["login_name"], "ada");
+    assert_eq!(events(&app, 704).await, ["user_added command -"]);
+    login(&app, "Ada", "of ada").await.assert_status(200);
+    assert_eq!(events(&app, 704).await.len(), 3);
+}
+
+#[sqlx::test]
 async fn every_way_to_log_in_with_a_password_moves_users(pool: PgPool) {
     let old = OldSystem::start();
     let app = spawn(pool, &old, &[]).await;
