@@ -1,8 +1,9 @@
 //! Moves users from an old system at their first login (docs/how-to/move-users-at-login.md): asks it
 //! whether name and password are right, and keeps the password from then on.
 //!
-//! A user moves who does not exist here, or exists and never had a credential. Nobody who has or had
-//! one is asked about, so a right that was taken away here does not come back from there.
+//! A user moves who does not exist here, or exists and never had a credential, so a right that was
+//! taken away here does not come back from there. The old system is asked about everybody without a
+//! password here, and its answers about others are discarded, so that refusals do not tell them apart.
 
 use std::sync::Arc;
 
@@ -51,30 +52,41 @@ pub(crate) struct Moving {
     pub(crate) transactions: Arc<UserTransactions>,
 }
 
+/// What an answer of the old system may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerUse {
+    /// The user moves when it accepts the password.
+    Move,
+    /// The login is refused, whatever it answers.
+    Discard,
+}
+
 impl Moving {
-    /// True when the old system decides about this login. Known and unknown names cost the same
-    /// statement.
+    /// What the answer about this login may do; `None` if the old system is not asked, because the
+    /// user has a password here. All others cost the same statement.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) async fn decides(
+    pub(super) async fn answer_use(
         &self,
         login: &Login,
         presented: PresentedPassword<'_>,
         targets: &[Target<'_>],
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Option<AnswerUse>, StorageError> {
         let is_password = |target: &Target<'_>| self.is_password_type(target.credential_type);
-        let may_move = match &login.candidate {
-            Some(candidate) => may_move(&candidate.user) && candidate.credentials.is_empty(),
-            None => NewLoginName::try_from(presented.name.clone()).is_ok(),
-        };
-        if !may_move || !targets.iter().any(is_password) {
-            return Ok(false);
+        let candidate = login.candidate.as_ref();
+        let has_password = candidate.is_some_and(|candidate| !candidate.credentials.is_empty());
+        if has_password || !targets.iter().any(is_password) {
+            return Ok(None);
         }
         let had_credentials = on_connection!(self.database, |connection| {
             logins::has_had_credentials(&mut connection, login.subject)
         })?;
-        Ok(!had_credentials)
+        let may_move = match candidate {
+            Some(candidate) => may_move(&candidate.user) && !had_credentials,
+            None => NewLoginName::try_from(presented.name.clone()).is_ok(),
+        };
+        Ok(Some(if may_move { AnswerUse::Move } else { AnswerUse::Discard }))
     }
 
     /// True for the type of the credential that is kept.

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use super::{
     error::{AuthenticationError, Refusal},
-    moving::{Moving, asked_name},
+    moving::{AnswerUse, Moving, asked_name},
     password_target::{PresentedPassword, Target},
 };
 use crate::{
@@ -204,17 +204,18 @@ impl PasswordAuthenticator {
         }
         let of = LoginAttempt { login, presented, attempt: &attempt };
         let types = type_names(&unknown);
-        let reserved = match moving {
-            Some(moving) if moving.decides(login, presented, &unknown).await? => {
-                // Boxed so that this rare branch does not enlarge every waiting future.
-                let asked = Box::pin(self.ask_old_system(moving, of, types, admission)).await?;
-                let Some(reserved) = asked else { return Ok(Verified::Moved) };
-                reserved
-            }
-            _ => {
-                let is_known = counters.address.is_privileged();
-                self.throttling.reserve_attempt(&attempt, types, is_known).await?
-            }
+        let answer_use = match moving {
+            Some(moving) => moving.answer_use(login, presented, &unknown).await?,
+            None => None,
+        };
+        let reserved = if let Some((moving, answer_use)) = moving.zip(answer_use) {
+            // Boxed so that this rare branch does not enlarge every waiting future.
+            let asked = self.ask_old_system(moving, answer_use, of, types, admission);
+            let Some(reserved) = Box::pin(asked).await? else { return Ok(Verified::Moved) };
+            reserved
+        } else {
+            let is_known = counters.address.is_privileged();
+            self.throttling.reserve_attempt(&attempt, types, is_known).await?
         };
         self.verify_by_hash(of, unknown, &reserved, &counters).await
     }
@@ -254,11 +255,12 @@ impl PasswordAuthenticator {
     }
 
     /// Asks the old system whether the password is right; `None` when it is, and the user has moved.
-    /// The attempt is counted before, and taken back unless the old system refuses the password.
+    /// The attempt is counted before, and taken back unless the login is refused.
     /// While it is asked, the login holds neither a database connection nor an admission.
     async fn ask_old_system(
         &self,
         moving: &Moving,
+        answer_use: AnswerUse,
         LoginAttempt { login, presented, attempt }: LoginAttempt<'_, '_>,
         types: Vec<String>,
         admission: &mut Option<Admission>,
@@ -272,13 +274,13 @@ impl PasswordAuthenticator {
         };
         if reserved.iter().any(may_ask) {
             match turn.ask(asked_name(login, presented), presented.typed, presented.now).await {
-                Ok(HookAnswer::Accepted(user)) => {
+                Ok(HookAnswer::Accepted(user)) if answer_use == AnswerUse::Move => {
                     self.throttling.release_attempt(&pending).await?;
                     *admission = self.admit(presented).await?;
                     moving.keep(login, presented, user).await?;
                     return Ok(None);
                 }
-                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {}
+                Ok(HookAnswer::Accepted(_) | HookAnswer::Rejected | HookAnswer::Unknown) => {}
                 Err(error) => {
                     self.throttling.release_attempt(&pending).await?;
                     return Err(error.into());

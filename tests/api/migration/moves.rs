@@ -6,11 +6,12 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::{counted_failures, events, login, logins, spawn, user_id};
+use super::{assert_unavailable, counted_failures, events, login, logins, spawn, user_id};
 use crate::{
+    guessing::fingerprint,
     soap,
     support::{
-        ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, Reply, TICKETS, TestApp,
+        ADMINISTRATOR, Answer, Credentials, OldSystem, PLAIN, Reply, TICKETS, TestApp, http_reply,
         old_password, password_of,
     },
 };
@@ -88,13 +89,10 @@ async fn an_imported_user_without_credentials_moves_and_keeps_their_members(pool
     assert_eq!(old.requests().len(), 1);
 }
 
-#[sqlx::test]
-async fn nobody_who_has_or_had_a_credential_or_rights_is_asked_about(pool: PgPool) {
-    let old = OldSystem::start();
-    old.set_reply(Reply::Verify(|_, _| r#"{"result":"accepted"}"#.to_owned()));
-    let app = spawn(pool, &old, &[]).await;
+/// Imports a user of each sort that never moves and has no password here; returns the names.
+fn import_others(app: &TestApp) -> [&'static str; 6] {
     import(
-        &app,
+        app,
         &[
             json!({ "login_name": "chief", "administrator": true }),
             json!({ "login_name": "system", "type": "system" }),
@@ -105,17 +103,37 @@ async fn nobody_who_has_or_had_a_credential_or_rights_is_asked_about(pool: PgPoo
                     "credentials": [{ "value": "a long enough first password" }] }),
         ],
     );
-    app.save(&app.administrator(), 701, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
     app.command(&["credential", "delete", "--user", "deleted", "--type", "CRM5/PASSWORD"], "")
         .assert_success();
-    for name in
-        [PLAIN.1, ADMINISTRATOR.1, "rita", "chief", "system", "guest", "left", "oidc", "deleted"]
-    {
+    ["chief", "system", "guest", "left", "oidc", "deleted"]
+}
+
+#[sqlx::test]
+async fn nobody_moves_who_has_or_had_a_credential_or_rights(pool: PgPool) {
+    let old = OldSystem::start();
+    old.set_reply(Reply::Verify(|_, _| r#"{"result":"accepted"}"#.to_owned()));
+    let app = spawn(pool, &old, &[]).await;
+    // Nobody is asked about who has a password here.
+    for name in [PLAIN.1, ADMINISTRATOR.1, "rita"] {
         login(&app, name, "any").await.assert_unauthenticated();
     }
-    // A new user could not have this name.
-    login(&app, "in\u{200b}visible", "any").await.assert_unauthenticated();
     assert!(old.requests().is_empty(), "{:?}", old.requests());
+    let others = import_others(&app);
+    app.save(&app.administrator(), 701, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();
+    let refused = fingerprint(&login(&app, PLAIN.1, "other").await);
+    // A new user could not have the last name.
+    for (number, name) in (1..).zip(others.into_iter().chain(["in\u{200b}visible"])) {
+        let before = counted_failures(&app).await;
+        let answer = login(&app, name, "any").await;
+        assert_eq!(fingerprint(&answer), refused, "{name}");
+        assert_eq!(old.requests().len(), number, "{name}");
+        assert_eq!(counted_failures(&app).await, before + 4, "{name}");
+    }
+    assert!(app.metric("keeper_migration_users_moved_total").await.abs() < f64::EPSILON);
+    old.set_reply(http_reply("500 Internal Server Error", "application/json", ""));
+    for name in others.into_iter().take(4).chain(["unknown"]) {
+        assert_unavailable(&login(&app, name, "another").await);
+    }
 }
 
 #[sqlx::test]
