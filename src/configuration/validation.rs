@@ -251,6 +251,12 @@ impl Settings {
     /// verification follow, all while the caller is authenticated.
     fn migration_problem(&self) -> Option<Problem> {
         let migration = self.migration.as_ref()?;
+        if self.installation.installation_type != InstallationType::Onsite {
+            let reason = "requires installation.type = \"onsite\", because only administrators log \
+                          in with a password online, and they never move; remove it, or set \
+                          installation.type";
+            return Some(Problem::new("migration.hook_url", reason));
+        }
         if !self.accepts_passwords() {
             let reason = "has no effect, because nobody can log in with a password; set \
                           authentication.basic or authentication.session, or remove it";
@@ -267,10 +273,10 @@ impl Settings {
         })
     }
 
-    /// True when a password logs somebody in: with Basic, or on the login page.
+    /// True when an onsite installation lets users log in with a password: with Basic, or on the login
+    /// page.
     fn accepts_passwords(&self) -> bool {
-        let is_onsite = self.installation.installation_type == InstallationType::Onsite;
-        self.authentication.session || (self.authentication.basic && is_onsite)
+        self.authentication.session || self.authentication.basic
     }
 
     fn hashing_problems(&self) -> Option<Problem> {
