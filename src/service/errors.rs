@@ -34,11 +34,13 @@ pub(crate) enum SaveCredentialError {
     Forbidden,
     #[error("no such user")]
     UnknownUser,
+    /// `field` is the path of the credential in the request.
     #[error("users of this type may not have this credential type")]
-    TypeNotForUser,
-    /// The password policy refused the password, for each of these reasons.
-    #[error("the password {}", join(.0))]
-    PasswordRefused(Vec<Reason>),
+    TypeNotForUser { field: String },
+    /// The password policy refused the password, for each of these reasons. `field` is the path of
+    /// the credential in the request.
+    #[error("the password {}", join(reasons))]
+    PasswordRefused { field: String, reasons: Vec<Reason> },
     /// An imported hash is not supported.
     #[error("the hash {0}")]
     UnacceptableHash(InvalidField),

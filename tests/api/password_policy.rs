@@ -39,6 +39,7 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
     let (administrator, plain) = (app.administrator(), app.plain());
     for (password, reason) in REFUSED {
         let credential = json!({"Value": password});
+        let sid = json!({"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5"});
         for (name, credentials, body, field) in [
             (
                 "SaveCredential",
@@ -79,8 +80,23 @@ async fn every_way_to_set_a_password_enforces_the_policy(pool: PgPool) {
             (
                 "SaveUser",
                 &administrator,
-                json!({"AssociateId": 278, "Name": "paul", "Credentials": [{"Value": password}]}),
-                "Credential.Value",
+                json!({"AssociateId": 278, "Name": "paul", "Credentials": [credential]}),
+                "Credentials[0].Value",
+            ),
+            (
+                "SaveUserFromName",
+                &administrator,
+                json!({"UserName": "paul", "User": {"Credentials": [sid, credential]}}),
+                "User.Credentials[1].Value",
+            ),
+            (
+                "ChangeUserType",
+                &administrator,
+                json!({
+                    "UserType": "InternalAssociate",
+                    "User": {"AssociateId": 278, "Credentials": [credential]},
+                }),
+                "User.Credentials[0].Value",
             ),
             (
                 "CreateExternalUser",

@@ -22,14 +22,14 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
         // The result of a line has one reason: the first.
-        ChangeUserError::Credential(SaveCredentialError::PasswordRefused(reasons)) => {
+        ChangeUserError::Credential(SaveCredentialError::PasswordRefused { reasons, .. }) => {
             let first = reasons.into_iter().next().unwrap_or(Reason::Guessable);
             Ok(InvalidField::new("credentials.value", first))
         }
         ChangeUserError::Credential(SaveCredentialError::UnacceptableHash(problem)) => {
             Ok(with_line_names(problem))
         }
-        ChangeUserError::Credential(SaveCredentialError::TypeNotForUser) => {
+        ChangeUserError::Credential(SaveCredentialError::TypeNotForUser { .. }) => {
             Ok(InvalidField::new("credentials", Reason::TypeNotForUser))
         }
         // Another transaction locked or deleted the user.

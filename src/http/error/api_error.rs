@@ -5,7 +5,10 @@ use std::error::Error;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
 use super::kind::ErrorKind;
-use crate::{domain::Reason, telemetry::error_chain};
+use crate::{
+    domain::{InvalidField, Reason},
+    telemetry::error_chain,
+};
 
 /// A failed request: the error for the client, and its cause for the log.
 #[derive(Debug, thiserror::Error)]
@@ -28,15 +31,18 @@ impl ApiError {
     /// Sets the member that a refused password has in the request; other errors are unchanged.
     pub(in crate::http) fn of_password_in(mut self, name: &'static str) -> Self {
         if let ErrorKind::PasswordRefused { field, .. } = &mut self.kind {
-            *field = name;
+            name.clone_into(field);
         }
         self
     }
 
-    /// Names the member of an invalid field within `parent`; other errors are unchanged.
+    /// Names the member of an invalid field or a refused password within `parent`; other errors are
+    /// unchanged.
     pub(in crate::http) fn within(mut self, parent: &str) -> Self {
-        if let ErrorKind::InvalidField(invalid) = &mut self.kind {
-            invalid.field = format!("{parent}.{}", invalid.field);
+        if let ErrorKind::InvalidField(InvalidField { field, .. })
+        | ErrorKind::PasswordRefused { field, .. } = &mut self.kind
+        {
+            *field = format!("{parent}.{field}");
         }
         self
     }

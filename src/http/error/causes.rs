@@ -95,11 +95,11 @@ impl From<SaveCredentialError> for ApiError {
                 ErrorKind::Forbidden(MissingRight::SaveCredential).into()
             }
             SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
-            SaveCredentialError::TypeNotForUser => {
-                InvalidField::new("Credential.Type.Type", Reason::TypeNotForUser).into()
+            SaveCredentialError::TypeNotForUser { field } => {
+                InvalidField::new(format!("{field}.Type.Type"), Reason::TypeNotForUser).into()
             }
-            SaveCredentialError::PasswordRefused(reasons) => {
-                ErrorKind::PasswordRefused { field: "Credential.Value", reasons }.into()
+            SaveCredentialError::PasswordRefused { field, reasons } => {
+                ErrorKind::PasswordRefused { field: format!("{field}.Value"), reasons }.into()
             }
             SaveCredentialError::UnacceptableHash(refused) => refused.into(),
             SaveCredentialError::KeyUnavailable(_) => {

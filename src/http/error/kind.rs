@@ -17,7 +17,7 @@ pub(in crate::http) enum ErrorKind {
     InvalidField(InvalidField),
     /// The password policy refuses the password, for each of these reasons.
     PasswordRefused {
-        field: &'static str,
+        field: String,
         reasons: Vec<Reason>,
     },
     /// `None` for a member that the operation does not have; the response does not echo its name.
@@ -117,7 +117,7 @@ macro_rules! error_table {
 error_table! {
     MalformedBody(BodyFault::Format(BodyError::NotJson)) => BAD_REQUEST, ARGUMENT, "malformed_body";
     InvalidField(InvalidField::new(FIELD, Reason::Required)) => BAD_REQUEST, ARGUMENT, "invalid_field";
-    PasswordRefused { field: FIELD, reasons: vec![Reason::Guessable] } => BAD_REQUEST, ARGUMENT, "password_refused";
+    PasswordRefused { field: FIELD.to_owned(), reasons: vec![Reason::Guessable] } => BAD_REQUEST, ARGUMENT, "password_refused";
     DuplicateMember { field: Some(FIELD.to_owned()) } => BAD_REQUEST, ARGUMENT, "duplicate_member";
     Unauthenticated => UNAUTHORIZED, SESSION, "unauthenticated";
     XsrfMissing => UNAUTHORIZED, ARGUMENT, "xsrf_missing";

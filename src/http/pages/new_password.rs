@@ -94,7 +94,7 @@ pub(in crate::http) fn set_operation() -> Operation {
     .takes::<NewPasswordRequest>()
     .refuses(ErrorKind::UnknownRoute)
     .refuses(ErrorKind::InvalidLink)
-    .refuses(ErrorKind::PasswordRefused { field: "NewPassword", reasons: Vec::new() })
+    .refuses(ErrorKind::PasswordRefused { field: "NewPassword".to_owned(), reasons: Vec::new() })
     .refuses(ErrorKind::Forbidden(MissingRight::ForeignPage))
     .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })
     .refuses(ErrorKind::KeyUnavailable)

@@ -117,6 +117,7 @@ impl Moving {
         let PresentedPassword { password, client_info, now, .. } = presented;
         let hash = self.hashing.hash(client_info.fairness_key(), password).await?;
         let hashed = HashedCredential {
+            field: "Credential".to_owned(),
             credential_type: self.password_type.clone(),
             display_value: None,
             // The policy is for new passwords.

@@ -20,6 +20,8 @@ use crate::{
 
 /// A new credential without its plain value.
 pub(in crate::service) struct HashedCredential {
+    /// Its path in the request, for error messages.
+    pub(in crate::service) field: String,
     pub(in crate::service) credential_type: CredentialType,
     pub(in crate::service) display_value: Option<String>,
     pub(in crate::service) hash: StoredHash,
@@ -49,9 +51,7 @@ impl CredentialHasher {
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
         let caller = context.actor.fairness_key();
-        if let Some(password) = credential.password() {
-            self.passwords.require(caller, login_name, password).await?;
-        }
+        self.passwords.require(caller, login_name, &credential).await?;
         let NewCredential { field, credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => StoredHash::Own(self.hashing.hash(caller, value).await?),
@@ -70,7 +70,7 @@ impl CredentialHasher {
             NewSecret::Value(_) | NewSecret::Hash(_) => None,
         };
         let display_value = display_value.map(|text| text.as_str().to_owned());
-        Ok(HashedCredential { credential_type, display_value, hash, identifier, validity })
+        Ok(HashedCredential { field, credential_type, display_value, hash, identifier, validity })
     }
 
     /// Checks and hashes all credentials of a user with that type and login name.
@@ -110,10 +110,7 @@ impl CredentialHasher {
         if let NewSecret::Hash(text) = &credential.secret {
             self.accept_hash(&credential.field, text)?;
         }
-        if let Some(password) = credential.password() {
-            self.passwords.require(context.actor.fairness_key(), login_name, password).await?;
-        }
-        Ok(())
+        self.passwords.require(context.actor.fairness_key(), login_name, credential).await
     }
 
     /// True when saving this credential needs a hash: it has a clear-text value, or a hash that is

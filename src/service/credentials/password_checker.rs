@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::{
     domain::{
         Reason, client_info::FairnessKey, credential::CredentialValue,
-        password_policy::PasswordPolicy,
+        password_policy::PasswordPolicy, save_credential::NewCredential,
     },
     security::{
         common_passwords,
@@ -29,7 +29,8 @@ pub(crate) struct PasswordChecker {
 }
 
 impl PasswordChecker {
-    /// Fails unless the user with this login name may have the password.
+    /// Fails unless the user with this login name may have the credential; only plain passwords are
+    /// checked.
     ///
     /// # Errors
     /// [`SaveCredentialError::PasswordRefused`], or when the estimate does not finish in time.
@@ -37,13 +38,14 @@ impl PasswordChecker {
         &self,
         caller: FairnessKey,
         login_name: &str,
-        value: &CredentialValue,
+        credential: &NewCredential,
     ) -> Result<(), SaveCredentialError> {
-        let problems = self.problems(caller, login_name, value).await?;
-        if problems.is_empty() {
+        let Some(value) = credential.password() else { return Ok(()) };
+        let reasons = self.problems(caller, login_name, value).await?;
+        if reasons.is_empty() {
             return Ok(());
         }
-        Err(SaveCredentialError::PasswordRefused(problems))
+        Err(SaveCredentialError::PasswordRefused { field: credential.field.clone(), reasons })
     }
 
     /// Every reason why the user with that login name may not have this password. A password that

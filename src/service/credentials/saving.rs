@@ -90,7 +90,7 @@ impl Credentials {
             credential.validity = stored_validity.filter(|_| !is_renewed);
         }
         if !credential.credential_type.is_allowed_for(head.user_type) {
-            return Err(SaveCredentialError::TypeNotForUser);
+            return Err(SaveCredentialError::TypeNotForUser { field: credential.field });
         }
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;
         let precondition = WritePrecondition::Actor(proof);

@@ -96,7 +96,8 @@ impl CredentialWriter {
         }
         // The type of the user may have changed since the hash was computed.
         if !save.hashed.credential_type.is_allowed_for(head.user_type) {
-            return Err(SaveCredentialError::TypeNotForUser);
+            let field = save.hashed.field.clone();
+            return Err(SaveCredentialError::TypeNotForUser { field });
         }
         let removed_types = self.removed_types(connection, save).await?;
         let write = self.prepare(save, &head, &removed_types)?;
