@@ -183,10 +183,15 @@ impl UserReference {
 
     /// True when this reference is to that user.
     pub(crate) fn refers_to(&self, user: &User) -> bool {
+        self.refers_to_named(user.user_id, &user.login_name)
+    }
+
+    /// True when this reference is to the user with that id and login name.
+    pub(crate) fn refers_to_named(&self, user_id: UserId, login_name: &str) -> bool {
         match self {
-            Self::Id(user_id) => *user_id == user.user_id,
+            Self::Id(id) => *id == user_id,
             Self::Name(name) => {
-                LoginName::parse(&user.login_name).is_ok_and(|own| own.canonical == name.canonical)
+                LoginName::parse(login_name).is_ok_and(|own| own.canonical == name.canonical)
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
         principal::{Actor, Proof},
-        user::UserId,
+        user::{UserId, UserReference},
     },
     security::{audit_chain::audit_mac, keyring_handle::KeyringHandle},
     storage::{
@@ -98,6 +98,24 @@ pub(super) async fn lock_user(
         Ok(LockedUser { user_id, head })
     } else {
         Err(ChangeUserError::ProofOutdated)
+    }
+}
+
+/// Locks the row of a user who was found by that reference.
+///
+/// # Errors
+/// As [`lock_user`], and when the user has lost the login name of the reference since.
+pub(super) async fn lock_found_user(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+    reference: &UserReference,
+    user_id: UserId,
+) -> Result<LockedUser, ChangeUserError> {
+    let locked = lock_user(connection, context, user_id).await?;
+    if reference.refers_to_named(user_id, &locked.head.login_name) {
+        Ok(locked)
+    } else {
+        Err(ChangeUserError::UnknownUser)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         save_credential::NewCredential,
         save_user::SaveUser,
         untrusted_credential::{MAXIMUM_PER_USER, SaveUntrusted},
-        user::{LoginName, User, UserId, UserType},
+        user::{LoginName, User, UserId, UserReference, UserType},
     },
     service::{
         credentials::hasher::CredentialHasher,
@@ -65,7 +65,8 @@ impl UserImport {
         require_same_id(&user, found.as_ref())?;
         let ImportedUser { login_name, user_id, must_exist, mut members } = user;
         if let Some(found) = found {
-            let changed = self.users.change(context, found.user_id, members).await?;
+            let reference = UserReference::Name(login_name);
+            let changed = self.users.change(context, &reference, &found, members).await?;
             return Ok((Imported::Changed, changed.user.user_id));
         }
         if must_exist {

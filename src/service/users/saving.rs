@@ -29,7 +29,7 @@ use crate::{
         credentials::{hasher::CredentialHasher, password_checker::PasswordChecker},
         errors::{AddUserError, ChangeUserError, SaveCredentialError},
         untrusted_credentials::untrusted::UntrustedCredentials,
-        user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_user},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_found_user},
     },
     storage::{self, Database, audit_events, credentials, nick_names, user_writes, users},
 };
@@ -79,7 +79,9 @@ impl Users {
         }
         match command.user_id {
             None => self.create(context, None, command).await,
-            Some(user_id) => self.change(context, user_id, command).await,
+            Some(user_id) => {
+                self.save_existing(context, &UserReference::Id(user_id), command).await
+            }
         }
     }
 
@@ -90,32 +92,26 @@ impl Users {
     pub(crate) async fn save_existing(
         &self,
         context: ChangeContext<'_>,
-        user: &UserReference,
+        reference: &UserReference,
         command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
-        let user_id = self.find_to_change(context, user).await?;
-        if command.user_id.is_some_and(|named| named != user_id) {
+        let user = self.find_to_change(context, reference).await?;
+        if command.user_id.is_some_and(|named| named != user.user_id) {
             return Err(InvalidField::new("AssociateId", Reason::OtherUser).into());
         }
-        self.change(context, user_id, command).await
+        self.change(context, reference, &user, command).await
     }
 
-    /// The id of a user whom the actor may change.
+    /// A user whom the actor may change.
     async fn find_to_change(
         &self,
         context: ChangeContext<'_>,
-        user: &UserReference,
-    ) -> Result<UserId, ChangeUserError> {
+        reference: &UserReference,
+    ) -> Result<User, ChangeUserError> {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
-        match user {
-            UserReference::Id(user_id) => Ok(*user_id),
-            UserReference::Name(name) => {
-                let found = self.directory.find_by_name(name).await?;
-                Ok(found.ok_or(ChangeUserError::UnknownUser)?.user_id)
-            }
-        }
+        self.directory.find(reference).await?.ok_or(ChangeUserError::UnknownUser)
     }
 
     /// Validates a command whose members are valid on their own; returns every reason why it would
@@ -209,19 +205,18 @@ impl Users {
         Ok(self.writer.insert(context, &user, &hashed, &untrusted).await?)
     }
 
-    /// Changes a user.
+    /// Changes a user who was found by that reference.
     ///
     /// # Errors
-    /// See [`ChangeUserError`].
+    /// See [`ChangeUserError`]. The user is unknown if they have lost that login name since.
     pub(in crate::service) async fn change(
         &self,
         context: ChangeContext<'_>,
-        user_id: UserId,
+        reference: &UserReference,
+        user: &User,
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
-        // Before the hashes, so that an unknown user costs none.
-        let user = self.directory.find_by_id(user_id).await?;
-        let user = user.ok_or(ChangeUserError::UnknownUser)?;
+        let user_id = user.user_id;
         if !command.may_change(user.user_type) {
             return Err(ChangeUserError::NotExternal);
         }
@@ -232,7 +227,7 @@ impl Users {
         let hashed = self.hasher.hash_all(context, user_type, login_name, credentials).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut locked = lock_user(&mut transaction, context, user_id).await?;
+        let mut locked = lock_found_user(&mut transaction, context, reference, user_id).await?;
         self.write_changes(&mut transaction, context, &mut locked, &command).await?;
         self.writer.write_credentials(&mut transaction, context, user_id, &hashed).await?;
         let untrusted = &command.untrusted_credentials;
@@ -304,10 +299,11 @@ impl Users {
         context: ChangeContext<'_>,
         command: DeleteUser,
     ) -> Result<(), ChangeUserError> {
-        let user_id = self.find_to_change(context, &command.user).await?;
+        let user_id = self.find_to_change(context, &command.user).await?.user_id;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let mut user =
+            lock_found_user(&mut transaction, context, &command.user, user_id).await?;
         if !command.may_delete(user.head.user_type) {
             return Err(ChangeUserError::NotExternal);
         }

@@ -8,6 +8,7 @@ mod external_user_races;
 mod external_users;
 mod further_users;
 mod identifiers;
+mod named_user_races;
 mod names;
 mod passwords;
 mod refusals;
