@@ -87,6 +87,11 @@ impl LoginName {
         Self::parse(text).map_err(|refused| InvalidField::new(field, refused.reason))
     }
 
+    /// True when the stored login name is this one, perhaps in another spelling.
+    pub(crate) fn is_spelled_as(&self, stored: &str) -> bool {
+        Self::parse(stored).is_ok_and(|stored| stored.canonical == self.canonical)
+    }
+
     /// The name to suggest when none was given.
     pub(super) fn default_suggestion() -> Self {
         Self { text: "user".to_owned(), canonical: "user".to_owned() }
@@ -181,6 +186,14 @@ impl UserReference {
         LoginName::require(field, text).map(Self::Name)
     }
 
+    /// The login name, in a reference by login name.
+    pub(crate) fn login_name(&self) -> Option<&LoginName> {
+        match self {
+            Self::Id(_) => None,
+            Self::Name(name) => Some(name),
+        }
+    }
+
     /// True when this reference is to that user.
     pub(crate) fn refers_to(&self, user: &User) -> bool {
         self.refers_to_named(user.user_id, &user.login_name)
@@ -190,9 +203,7 @@ impl UserReference {
     pub(crate) fn refers_to_named(&self, user_id: UserId, login_name: &str) -> bool {
         match self {
             Self::Id(id) => *id == user_id,
-            Self::Name(name) => {
-                LoginName::parse(login_name).is_ok_and(|own| own.canonical == name.canonical)
-            }
+            Self::Name(name) => name.is_spelled_as(login_name),
         }
     }
 }

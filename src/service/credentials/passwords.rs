@@ -69,7 +69,7 @@ impl Passwords {
             return Err(SaveCredentialError::Forbidden);
         }
         let user_id = self.resolve(&command.user).await?.user_id;
-        self.save(context, user_id, command.password, None).await
+        self.save(context, &command.user, user_id, command.password, None).await
     }
 
     /// Sets a generated password and returns it; it cannot be read again.
@@ -104,11 +104,12 @@ impl Passwords {
         if !context.actor.may_change_password_of(&user) {
             return Err(SaveCredentialError::Forbidden);
         }
-        let user = self.resolve(&context.actor.normalize_reference(user)).await?;
+        let reference = context.actor.normalize_reference(user);
+        let user = self.resolve(&reference).await?;
         let Some(proof) = self.verify(context, &user, &old).await? else {
             return Ok(false);
         };
-        self.save(context, user.user_id, new, Some(&proof)).await?;
+        self.save(context, &reference, user.user_id, new, Some(&proof)).await?;
         Ok(true)
     }
 
@@ -162,6 +163,7 @@ impl Passwords {
     async fn save(
         &self,
         context: ChangeContext<'_>,
+        reference: &UserReference,
         user_id: UserId,
         value: CredentialValue,
         proof: Option<&PasswordProof>,
@@ -169,7 +171,7 @@ impl Passwords {
         let credential_type = self.credentials.types().password().clone();
         let credential = NewCredential::new(credential_type, value);
         let command = SaveCredential { user_id, credential };
-        self.credentials.save_permitted(context, command, proof).await
+        self.credentials.save_permitted(context, command, reference.login_name(), proof).await
     }
 
     /// Verifies `value` against the user's stored password; `None` when it is wrong. Without a

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     hasher::CredentialHasher,
-    writer::{CredentialWriter, PasswordProof, Save, WritePrecondition, require_saved},
+    writer::{CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_saved},
 };
 use crate::{
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         credential_type::{CredentialType, CredentialTypes},
         principal::{Actor, Proof},
         save_credential::SaveCredential,
-        user::UserId,
+        user::{LoginName, UserId},
     },
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     service::{
@@ -61,18 +61,19 @@ impl Credentials {
             return Err(SaveCredentialError::Forbidden);
         }
         let proof = own_proof(context.actor, *user_id);
-        self.save_permitted(context, command, proof.as_ref()).await
+        self.save_permitted(context, command, None, proof.as_ref()).await
     }
 
     /// Saves a credential that the actor may save; the common part of all saves of a single
-    /// credential.
+    /// credential. The caller named the user by `login_name`, if any.
     ///
     /// # Errors
-    /// See [`SaveCredentialError`].
+    /// See [`SaveCredentialError`]. The user is unknown if they have lost that login name since.
     pub(super) async fn save_permitted(
         &self,
         context: ChangeContext<'_>,
         command: SaveCredential,
+        login_name: Option<&LoginName>,
         proof: Option<&PasswordProof>,
     ) -> Result<(), SaveCredentialError> {
         let SaveCredential { user_id, mut credential } = command;
@@ -84,6 +85,7 @@ impl Credentials {
                 credential.credential_type.as_str()
             ))?;
         let (head, stored_validity) = found.ok_or(SaveCredentialError::UnknownUser)?;
+        require_name(login_name, &head)?;
         if !context.actor.may_administer_users() {
             // An owner's save does not extend a validity that an operator or the type set.
             let is_renewed = credential.credential_type.lifetime().is_some();
@@ -94,7 +96,7 @@ impl Credentials {
         }
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;
         let precondition = WritePrecondition::Actor(proof);
-        let save = Save { context, user_id, hashed: &hashed, precondition };
+        let save = Save { context, user_id, login_name, hashed: &hashed, precondition };
         self.write(save, &head).await
     }
 

@@ -10,7 +10,7 @@ use crate::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
         credential_type::CredentialType,
-        user::UserId,
+        user::{LoginName, UserId},
     },
     security::{
         audit_chain::audit_mac,
@@ -56,6 +56,8 @@ pub(in crate::service) enum WritePrecondition<'save> {
 pub(in crate::service) struct Save<'save> {
     pub(in crate::service) context: ChangeContext<'save>,
     pub(in crate::service) user_id: UserId,
+    /// The login name that the user must still have, if the caller named the user by it.
+    pub(in crate::service) login_name: Option<&'save LoginName>,
     pub(in crate::service) hashed: &'save HashedCredential,
     pub(in crate::service) precondition: WritePrecondition<'save>,
 }
@@ -94,7 +96,8 @@ impl CredentialWriter {
         if !is_actor_current {
             return Err(SaveCredentialError::ProofOutdated);
         }
-        // The type of the user may have changed since the hash was computed.
+        // The name and the type of the user may have changed since the hash was computed.
+        require_name(save.login_name, &head)?;
         if !save.hashed.credential_type.is_allowed_for(head.user_type) {
             let field = save.hashed.field.clone();
             return Err(SaveCredentialError::TypeNotForUser { field });
@@ -207,6 +210,18 @@ fn removals(key: &Key, mac: &[u8], saved: &AuditEvent, types: &[String]) -> Vec<
         Removal { credential_type: credential_type.clone(), audit_mac: mac.clone() }
     };
     types.iter().map(removal).collect()
+}
+
+/// Fails unless the user has that login name, if there is one.
+///
+/// # Errors
+/// When the user is another one than the caller named.
+pub(super) fn require_name(
+    login_name: Option<&LoginName>,
+    head: &UserHead,
+) -> Result<(), SaveCredentialError> {
+    let is_lost = login_name.is_some_and(|name| !name.is_spelled_as(&head.login_name));
+    if is_lost { Err(SaveCredentialError::UnknownUser) } else { Ok(()) }
 }
 
 /// Fails unless the credential was written.

@@ -245,7 +245,8 @@ impl BulkImport {
             self.add_event(rows, &mut head, &event)?;
         }
         for hashed in hashed {
-            let save = Save { context, user_id, hashed, precondition: WritePrecondition::Nothing };
+            let precondition = WritePrecondition::Nothing;
+            let save = Save { context, user_id, login_name: None, hashed, precondition };
             // A new user has no credentials that the save could remove.
             let write = self.credentials.prepare(save, &head, &[])?;
             rows.add_credential(&write)?;

@@ -101,7 +101,7 @@ impl PasswordLinks {
             return Err(UseLinkError::Invalid);
         }
         let precondition = WritePrecondition::Nothing;
-        let save = Save { context, user_id, hashed: &hashed, precondition };
+        let save = Save { context, user_id, login_name: None, hashed: &hashed, precondition };
         self.writer.write(&mut transaction, save).await?;
         password_links::delete_of_user(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;

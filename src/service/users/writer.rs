@@ -111,7 +111,8 @@ impl UserWriter {
         credentials: &[HashedCredential],
     ) -> Result<(), ChangeUserError> {
         for hashed in credentials {
-            let save = Save { context, user_id, hashed, precondition: WritePrecondition::Nothing };
+            let precondition = WritePrecondition::Nothing;
+            let save = Save { context, user_id, login_name: None, hashed, precondition };
             self.credentials.write(connection, save).await?;
         }
         Ok(())

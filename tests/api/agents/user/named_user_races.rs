@@ -39,6 +39,12 @@ async fn a_user_who_lost_the_name_meanwhile_is_not_changed(pool: PgPool) {
             agent("GenerateNewPasswordForExternalUser"),
             json!({"AssociateName": "erik"}),
         ),
+        (
+            Method::POST,
+            agent("SetPasswordFromName"),
+            json!({"AssociateName": "erik", "Password": "a password of another user"}),
+        ),
+        (Method::POST, agent("SetGeneratedPasswordFromName"), json!({"AssociateName": "erik"})),
         (Method::PUT, "/api/v1/User/erik".to_owned(), json!({"Credentials": password})),
         (Method::DELETE, "/api/v1/User/erik".to_owned(), Value::Null),
     ]
