@@ -226,3 +226,13 @@ async fn an_invalid_member_is_named(pool: PgPool) {
     nothing.assert_refused(405, "HttpResponseException", "method_not_allowed");
     assert_eq!(nothing.header("allow"), "GET, HEAD");
 }
+
+#[sqlx::test]
+async fn a_refused_password_is_named_where_the_body_has_it(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    let body = json!({"Credentials": [{"Value": "short"}]});
+    let refused = put(&app, "paul", &body).await;
+    refused.assert_refused(400, "ArgumentException", "password_refused");
+    assert_eq!(refused.json()["Field"], "Credentials[0].Value");
+}
