@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::agent;
 use crate::support::{
-    Answer, Credentials, PLAIN, PRINCIPAL, TestApp, hex, keeper, password_of, run_with_input,
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, hex, keeper, password_of, run_with_input,
 };
 
 const SECRET: &str = "mail-secret-4711 é\"\\<&";
@@ -161,6 +161,35 @@ async fn secrets_are_for_the_owner_and_system_users_only(pool: PgPool) {
     for name in ["anna", "sys"] {
         assert_eq!(app.post(&path, &caller(name), &unknown).await.json(), json!([]), "{name}");
     }
+}
+
+#[sqlx::test]
+async fn an_administrator_who_becomes_a_system_user_leaves_events(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((401, "sys"), &["--type", "system"]);
+    save_own(&app, "a/u", SECRET).await;
+    // By the password of a system user.
+    let password = json!({"AssociateId": 401, "Password": "chosen by anna"});
+    app.post(&agent("SetPassword"), &app.administrator(), &password).await.assert_status(200);
+    let system = Credentials::basic("sys", "chosen by anna");
+    assert_eq!(members(&list_of_plain(&app, &system).await, "SecretValue"), [SECRET]);
+    // By the own user type.
+    let change = json!({"User": {"AssociateId": ADMINISTRATOR.0}, "UserType": "SystemAssociate"});
+    app.post(&agent("ChangeUserType"), &app.administrator(), &change).await.assert_status(200);
+    let seen = list_of_plain(&app, &app.administrator()).await;
+    assert_eq!(members(&seen, "SecretValue"), [SECRET]);
+    let statement = "SELECT concat_ws(' ', user_id, kind, actor_user_id) FROM audit_events
+        WHERE actor_user_id IN (1, 401) ORDER BY occurred_at, user_id";
+    let left: Vec<String> = sqlx::query_scalar(statement).fetch_all(&app.pool).await.unwrap();
+    assert_eq!(
+        left,
+        [
+            "401 credential_saved 1",
+            "278 untrusted_credentials_read 401",
+            "1 user_changed 1",
+            "278 untrusted_credentials_read 1",
+        ]
+    );
 }
 
 #[sqlx::test]
