@@ -25,6 +25,7 @@ use super::{
     request_id::RequestId,
     soap::faults,
     state::HttpState,
+    user::list,
 };
 
 /// Middleware that renders failed responses.
@@ -83,7 +84,7 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
     let request_id = extensions.get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     let message = Language::of(request.headers()).error(kind);
     let body = ErrorResponse::new(kind, message, request_id);
-    negotiation::write(head(kind, challenges.iter()), request.headers(), &body)
+    negotiation::write(head(kind, challenges.iter()), &list::headers_of_error(request), &body)
 }
 
 /// Status and headers of a failed response.

@@ -1,9 +1,12 @@
 //! `GET /api/v1/User`: lists users page by page (docs/reference/wire-contract.md#d33-rest,
 //! [ADR 51](../../../docs/adr/0051-rest-users.md)).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header::HeaderMap},
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -28,6 +31,9 @@ use crate::{
     },
     service::users::directory::UserDirectory,
 };
+
+/// The path of the list, below the base path.
+const PATH: &str = "/api/v1/User";
 
 /// The kind of the rows.
 const ENTITY: &str = "user";
@@ -113,6 +119,18 @@ pub(in crate::http) async fn list(
         value: rows.collect::<Result<_, _>>()?,
     };
     Ok(negotiation::write(HttpResponse::Ok(), &headers, &page))
+}
+
+/// The headers of a failed request, in which a valid `$format` of a list replaces `Accept`.
+pub(in crate::http) fn headers_of_error(request: &HttpRequest) -> Cow<'_, HeaderMap> {
+    let headers = request.headers();
+    let is_list = request.method() == Method::GET
+        && request.match_pattern().is_some_and(|pattern| pattern.ends_with(PATH));
+    if !is_list {
+        return Cow::Borrowed(headers);
+    }
+    let parameters = Parameters::of_error(request.query_string());
+    parameters.with_format(headers).unwrap_or(Cow::Borrowed(headers))
 }
 
 /// A row with its selected members.

@@ -113,6 +113,17 @@ impl Parameters {
         Ok(Cow::Owned(headers))
     }
 
+    /// The parameters that the response to a failed request follows: `$format`, if it can be read.
+    pub(in crate::http) fn of_error(query: &str) -> Self {
+        let format = query.split('&').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let name = decoded(name, QUERY_STRING).ok()?;
+            let value = decoded(value, FORMAT).ok()?;
+            name.eq_ignore_ascii_case(FORMAT).then_some((FORMAT, value))
+        });
+        Self(format.into_iter().collect())
+    }
+
     /// The query string of the page that starts at a position.
     pub(in crate::http) fn next(&self, order: &UserOrder) -> String {
         let is_kept = |(name, _): &&(&str, String)| *name != SKIP && *name != SKIP_TOKEN;

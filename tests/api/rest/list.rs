@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{USERS, names, page};
-use crate::support::{Answer, RETIRED, TestApp};
+use crate::support::{Answer, Credentials, RETIRED, TestApp};
 
 /// The attributes of an element that is null.
 const NIL: &str = " xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" i:nil=\"true\"/>";
@@ -148,4 +148,18 @@ async fn the_format_of_a_list_is_that_of_the_query_string(pool: PgPool) {
         let answer = page(&app, &format!("?$format={unknown}")).await;
         answer.assert_field_refused("$format");
     }
+    let wrong = Credentials::basic("anna", "wrong");
+    for (credentials, query, status) in [
+        (app.administrator(), "?$format=xml&$top=0", 400),
+        (app.administrator(), "?%24FORMAT=xml&$unknown=1", 400),
+        (app.plain(), "?$format=xml", 403),
+        (wrong, "?$format=xml", 401),
+    ] {
+        let answer = app.get(&format!("{USERS}{query}"), &credentials).await;
+        answer.assert_status(status);
+        assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8", "{query}");
+    }
+    // Only the list has this parameter.
+    let unknown = app.get(&format!("{USERS}/4711?$format=xml"), &app.administrator()).await;
+    assert_eq!(unknown.header("content-type"), "application/json; charset=utf-8");
 }
