@@ -306,6 +306,23 @@ async fn a_caller_who_fills_the_queue_is_refused_before_any_statement(pool: PgPo
     save().await.assert_refused(503, "SoServiceUnavailableException", "overloaded");
     transaction.rollback().await.unwrap();
     assert!(not_admitted().await > before);
+    // These need no hash for a user who exists and gets no credential.
+    for (call, body) in [
+        (
+            "ChangeUserType",
+            json!({"User": {"AssociateId": 400}, "UserType": "ResourceAssociate"}),
+        ),
+        (
+            "ResolveUserFromInfo",
+            json!({
+                "ContactId": 2, "UserType": "ResourceAssociate",
+                "Credential": {"Value": "a password", "DisplayValue": "target"},
+            }),
+        ),
+    ] {
+        let path = format!("/api/v1/Agents/User/{call}");
+        app.post(&path, &administrator, &body).await.assert_status(200);
+    }
     let address = app.url.trim_start_matches("http://").to_owned();
     let answers = tokio::task::spawn_blocking(move || save_repeatedly(&address, &ticket));
     assert_eq!(answers.await.unwrap(), vec!["HTTP/1.1 503 Service Unavailable"; 10]);

@@ -90,9 +90,9 @@ fn further_users() -> Vec<Route> {
         POST "CreateDefaultUserFromUserTypeAndPersonId" Agent default_user::{of_person, of_person_operation};
         POST "CreateDefaultUserFromUserTypeAndCredential" Agent default_user::{of_credential, of_credential_operation};
         POST "SaveUserFromName" Agent named_user::{save, save_operation} hashing;
-        POST "ChangeUserType" Agent named_user::{change_type, change_type_operation} hashing;
+        POST "ChangeUserType" Agent named_user::{change_type, change_type_operation};
         POST "DeleteUserFromName" Agent named_user::{delete, delete_operation};
-        POST "ResolveUserFromInfo" Agent resolve_user::{resolve, operation} hashing;
+        POST "ResolveUserFromInfo" Agent resolve_user::{resolve, operation};
         POST "RemoveLicenses" Agent retire_user::{remove_licenses, remove_licenses_operation};
     }
 }
