@@ -31,7 +31,7 @@ stored_enum! {
         SessionStarted => "session_started",
         /// A browser session was ended before it expired.
         SessionEnded => "session_ended",
-        /// The login name, the display name or the type changed.
+        /// The login name, the display name, the type, the nickname or an id of the vendor changed.
         UserChanged => "user_changed",
         /// The old system accepted the user's password, which is kept here since.
         UserMoved => "user_moved",
@@ -77,7 +77,7 @@ impl AuditKind {
             Self::SessionStarted => "A browser session was started.",
             Self::SessionEnded => "A browser session was ended before it expired.",
             Self::UserChanged => {
-                "The login name, the display name or the type of the user changed."
+                "The login name, the display name, the type, the nickname or an id of the vendor (person, role, EJ user) of the user changed."
             }
             Self::UserMoved => {
                 "The old system (`migration.hook_url`) accepted the password of the user, which is kept here since."
