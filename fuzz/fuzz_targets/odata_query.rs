@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 const MAXIMUM_QUERY: usize = 8 * 1024;
 
 /// The fields that an error can name.
-const FIELDS: [&str; 7] =
-    ["$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "$format", "query string"];
+const FIELDS: &[&str] =
+    &["$select", "$filter", "$orderby", "$top", "$skip", "$skiptoken", "$format", "query string"];
 
 // Loads the texts of errors, which stay.
 fn prepare() {
