@@ -26,7 +26,8 @@ fuzz_target!(|case: Case<'_>| match case {
         let Some(address) = within(Limits::PARSER, text.len(), || mail_address(text)) else {
             return;
         };
-        let is_forbidden = |c: char| c.is_control() || c.is_whitespace() || "<>,;:\"\\()[]".contains(c);
+        let is_forbidden =
+            |c: char| c.is_control() || c.is_whitespace() || "<>,;:\"\\()[]".contains(c);
         assert!(!address.contains(is_forbidden), "{address:?}");
         assert_eq!(address.matches('@').count(), 1, "{address:?}");
         assert!(address.rsplit('@').next().is_some_and(str::is_ascii), "{address:?}");
@@ -35,6 +36,9 @@ fuzz_target!(|case: Case<'_>| match case {
     Case::Server { url, starts_tls } => {
         let read = within(Limits::PARSER, url.len(), || smtp_server(url, starts_tls));
         let Some((host, _, _)) = read else { return };
-        assert!(!host.contains(|c: char| c.is_control() || c.is_whitespace() || "@/".contains(c)), "{host:?}");
+        assert!(
+            !host.contains(|c: char| c.is_control() || c.is_whitespace() || "@/".contains(c)),
+            "{host:?}"
+        );
     }
 });

@@ -97,7 +97,7 @@ async fn the_sample_program_survives_requests_that_nobody_signed(pool: PgPool) {
     // The client goes away in the middle of the body.
     drop(send(100, b"abc"));
     // The program waits for no more of a long body.
-    let mut connection = send(1 << 30, &[b'a'; 100_000]);
+    let mut connection = send(1 << 30, &vec![b'a'; 100_000]);
     let mut answer = Vec::new();
     let closed = connection.read_to_end(&mut answer);
     assert!(
