@@ -201,6 +201,33 @@ async fn a_whole_export_leaves_an_event_for_each_user_and_type(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_whole_export_has_no_secret_of_a_user_who_was_deleted_meanwhile(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    save(&app, "imap", "a/u", "mail-secret").await;
+    let mut held = app.pool.begin().await.unwrap();
+    let lock = "SELECT 1 FROM users WHERE user_id = 278 FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut *held).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("whole.keeper").to_str().unwrap().to_owned();
+    let mut export = keeper(&["export", "--whole", &archive]);
+    export.envs(app.variables());
+    let export = std::thread::spawn(move || run_with_input(export, "a long passphrase"));
+    // The export has read the user, and waits to append the event.
+    app.wait_for_blocked_sessions(1).await;
+    let delete = "DELETE FROM untrusted_credentials;
+        UPDATE users SET deleted_at = now(), is_retired = true, is_administrator = false,
+            login_name = '', canonical_name = '', display_name = '' WHERE user_id = 278";
+    sqlx::raw_sql(delete).execute(&mut *held).await.unwrap();
+    held.commit().await.unwrap();
+    export.join().unwrap().assert_success();
+    let truncate = "TRUNCATE credentials, tickets, login_names, audit_events, users CASCADE";
+    execute(&app, truncate).await;
+    app.command(&["import", &archive], "a long passphrase").assert_success();
+    assert_eq!(texts(&app, "SELECT login_name FROM users WHERE user_id = 278").await, [PLAIN.1]);
+    assert!(texts(&app, "SELECT public_value FROM untrusted_credentials").await.is_empty());
+}
+
+#[sqlx::test]
 async fn no_text_that_xml_cannot_return_is_saved(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for character in ['\u{fffe}', '\u{ffff}'] {
