@@ -308,10 +308,7 @@ async fn a_caller_who_fills_the_queue_is_refused_before_any_statement(pool: PgPo
     assert!(not_admitted().await > before);
     // These need no hash for a user who exists and gets no credential.
     for (call, body) in [
-        (
-            "ChangeUserType",
-            json!({"User": {"AssociateId": 400}, "UserType": "ResourceAssociate"}),
-        ),
+        ("ChangeUserType", json!({"User": {"AssociateId": 400}, "UserType": "ResourceAssociate"})),
         (
             "ResolveUserFromInfo",
             json!({

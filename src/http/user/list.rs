@@ -32,8 +32,8 @@ use crate::{
     service::users::directory::UserDirectory,
 };
 
-/// The path of the list, below the base path.
-const PATH: &str = "/api/v1/User";
+/// The path of the list below the base path, in the lower case that paths have after routing.
+const PATH: &str = "/api/v1/user";
 
 /// The kind of the rows.
 const ENTITY: &str = "user";

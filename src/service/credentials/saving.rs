@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{
     hasher::CredentialHasher,
-    writer::{CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_saved},
+    writer::{
+        CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_saved,
+    },
 };
 use crate::{
     domain::{

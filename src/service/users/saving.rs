@@ -302,8 +302,7 @@ impl Users {
         let user_id = self.find_to_change(context, &command.user).await?.user_id;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user =
-            lock_found_user(&mut transaction, context, &command.user, user_id).await?;
+        let mut user = lock_found_user(&mut transaction, context, &command.user, user_id).await?;
         if !command.may_delete(user.head.user_type) {
             return Err(ChangeUserError::NotExternal);
         }

@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::agent;
 use crate::support::{
-    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, hex, keeper, password_of, run_with_input,
+    ADMINISTRATOR, Answer, Credentials, PLAIN, PRINCIPAL, TestApp, hex, keeper, password_of,
+    run_with_input,
 };
 
 const SECRET: &str = "mail-secret-4711 é\"\\<&";
