@@ -6,10 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lettre::transport::smtp::{
-    authentication::{Credentials, Mechanism},
-    client::AsyncSmtpConnection,
-    extension::ClientId,
+use lettre::{
+    address::Envelope,
+    transport::smtp::{
+        authentication::{Credentials, Mechanism},
+        client::AsyncSmtpConnection,
+        commands::{Data, Mail, Rcpt},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+    },
 };
 use secrecy::ExposeSecret;
 use tokio::{net::TcpStream, sync::Mutex};
@@ -72,7 +76,7 @@ impl MailClient {
 
     /// The maximum time of a delivery.
     pub(crate) fn timeout(&self) -> Duration {
-        self.options.timeout
+        self.options.timeout + self.options.content_timeout
     }
 
     /// Delivers a mail; the server is then responsible for it.
@@ -81,23 +85,28 @@ impl MailClient {
     /// See [`MailError`].
     pub(crate) async fn send(&self, mail: &OutgoingMail<'_>) -> Result<(), MailError> {
         let message = mail.build(&self.options.sender)?;
-        let delivery = async {
-            let mut idle = self.idle.lock().await;
+        let content = zeroize::Zeroizing::new(message.formatted());
+        let mut idle = self.idle.lock().await;
+        let begun = tokio::time::timeout(self.options.timeout, async {
             let mut connection = match reuse(idle.take()).await {
                 Some(connection) => connection,
                 None => self.open().await?,
             };
-            let content = zeroize::Zeroizing::new(message.formatted());
-            let sent = connection.smtp.send(message.envelope(), &content).await;
-            sent.map_err(|error| MailError::of_delivery(&error))?;
-            connection.mails += 1;
-            connection.used_at = Instant::now();
-            *idle = Some(connection);
-            Ok(())
-        };
-        tokio::time::timeout(self.options.timeout, delivery)
-            .await
-            .unwrap_or(Err(MailError::TimedOut))
+            begin_mail(&mut connection.smtp, message.envelope(), content.is_ascii()).await?;
+            Ok(connection)
+        });
+        let mut connection = begun.await.unwrap_or(Err(MailError::TimedOut))?;
+        // The server may be slow from here on, and has the mail: giving up early would send it twice.
+        let sent = connection.smtp.message(&content);
+        match tokio::time::timeout(self.options.content_timeout, sent).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(MailError::of_content(&error)),
+            Err(_) => return Err(MailError::OutcomeUnknown),
+        }
+        connection.mails += 1;
+        connection.used_at = Instant::now();
+        *idle = Some(connection);
+        Ok(())
     }
 
     /// Closes a connection that was idle for long.
@@ -162,6 +171,36 @@ impl MailClient {
     }
 }
 
+/// Hands over a mail up to its content.
+async fn begin_mail(
+    smtp: &mut AsyncSmtpConnection,
+    envelope: &Envelope,
+    is_ascii: bool,
+) -> Result<(), MailError> {
+    let mut parameters = Vec::new();
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
+        require(smtp, Extension::SmtpUtfEight)?;
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    if !is_ascii {
+        require(smtp, Extension::EightBitMime)?;
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    let refused = |error| MailError::of_delivery(&error);
+    smtp.command(Mail::new(envelope.from().cloned(), parameters)).await.map_err(refused)?;
+    for recipient in envelope.to() {
+        smtp.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(refused)?;
+    }
+    smtp.command(Data).await.map_err(refused)?;
+    Ok(())
+}
+
+fn require(smtp: &AsyncSmtpConnection, extension: Extension) -> Result<(), MailError> {
+    let is_supported = smtp.server_info().supports_feature(extension);
+    if is_supported { Ok(()) } else { Err(MailError::Unsendable) }
+}
+
 /// The connection, if it still works.
 async fn reuse(connection: Option<Connection>) -> Option<Connection> {
     let mut connection = connection.filter(Connection::is_reusable)?;
@@ -174,8 +213,7 @@ async fn log_in(smtp: &mut AsyncSmtpConnection, login: &SmtpLogin) -> Result<(),
         login.password.expose_secret().to_owned(),
     );
     let accepted = smtp.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
-    accepted
-        .map_err(|error| MailError::LoginRefused(error.status().map(|code| code.to_string())))?;
+    accepted.map_err(|error| MailError::of_login(&error))?;
     Ok(())
 }
 
@@ -195,4 +233,69 @@ fn server_name(host: &str) -> Result<ServerName<'static>, MailError> {
     }
     let invalid = |error| MailError::Tls(std::io::Error::other(error));
     ServerName::try_from(host.to_owned()).map_err(invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use secrecy::SecretString;
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{
+        domain::mail_address::MailAddress,
+        mail::{Sender, ServerSource},
+    };
+
+    /// Accepts a mail, but never replies to its content.
+    async fn accept_silently(listener: TcpListener) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        stream.write_all(b"220 localhost\r\n").await.unwrap();
+        while stream.read_line(&mut line).await.unwrap() > 0 {
+            let is_content = line == "DATA\r\n";
+            let reply = if is_content { "354 go on\r\n" } else { "250 OK\r\n" };
+            stream.write_all(reply.as_bytes()).await.unwrap();
+            if is_content {
+                break;
+            }
+            line.clear();
+        }
+        std::future::pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn without_a_reply_to_the_content_the_outcome_is_unknown() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let address = MailAddress::parse("anna@example.com").unwrap();
+        let options = MailOptions {
+            source: ServerSource::Url(SecretString::from(url)),
+            starts_tls: false,
+            allows_unencrypted: false,
+            ca_file: None,
+            sender: Sender { name: None, address: address.clone() },
+            client_host: "localhost".to_owned(),
+            timeout: Duration::from_secs(60),
+            content_timeout: Duration::from_millis(100),
+        };
+        let client = MailClient::new(options).unwrap();
+        assert_eq!(client.timeout(), Duration::from_millis(60_100));
+        let mail = OutgoingMail {
+            recipient: &address,
+            subject: "New".to_owned(),
+            body: "password".to_owned().into(),
+            id: "1".to_owned(),
+            date: SystemTime::UNIX_EPOCH,
+        };
+        let server = tokio::spawn(accept_silently(listener));
+        let sent = client.send(&mail).await;
+        assert!(matches!(sent, Err(MailError::OutcomeUnknown)), "{sent:?}");
+        server.abort();
+    }
 }

@@ -22,6 +22,16 @@ pub(crate) enum ServerSource {
     File(PathBuf),
 }
 
+impl ServerSource {
+    /// The setting.
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "mail.smtp_url",
+            Self::File(_) => "mail.smtp_url_file",
+        }
+    }
+}
+
 /// The author of the mails.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
@@ -42,8 +52,10 @@ pub(crate) struct MailOptions {
     pub(crate) sender: Sender,
     /// The host of the public URL of this service, which names it to the server.
     pub(crate) client_host: String,
-    /// The maximum time to connect and to deliver a mail.
+    /// The maximum time to connect, and to hand over a mail without its content.
     pub(crate) timeout: Duration,
+    /// The maximum time to hand over the content and to wait for the reply.
+    pub(crate) content_timeout: Duration,
 }
 
 impl MailOptions {
@@ -59,11 +71,38 @@ impl MailOptions {
                 SmtpServer::parse(&SecretString::from(text.as_str()), self.starts_tls)
             }
         };
-        let server = server.ok_or(MailError::InvalidUrl)?;
+        let server = server.ok_or(MailError::InvalidUrl(self.source.setting()))?;
         let is_exposed = server.encryption == SmtpEncryption::Nothing && !server.is_loopback;
         if is_exposed && !self.allows_unencrypted {
             return Err(MailError::Unencrypted);
         }
         Ok(server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_url_is_reported_under_its_setting() {
+        let text = |source: ServerSource| {
+            let options = MailOptions {
+                source,
+                starts_tls: true,
+                allows_unencrypted: false,
+                ca_file: None,
+                sender: Sender {
+                    name: None,
+                    address: MailAddress::parse("keeper@example.com").unwrap(),
+                },
+                client_host: "localhost".to_owned(),
+                timeout: Duration::ZERO,
+                content_timeout: Duration::ZERO,
+            };
+            options.server().err().unwrap().to_string()
+        };
+        let url = text(ServerSource::Url(SecretString::from("marker")));
+        assert!(url.starts_with("mail.smtp_url does not contain a valid URL"), "{url}");
     }
 }

@@ -36,8 +36,7 @@ fn require_positive(reply: &Response) -> Result<(), MailError> {
     if reply.is_positive() {
         return Ok(());
     }
-    // Not permanent: the server refuses the connection, not a mail.
-    Err(MailError::Refused { code: reply.code().to_string(), is_permanent: false })
+    Err(MailError::TurnedAway(reply.code().to_string()))
 }
 
 async fn ask(stream: &mut dyn Transport, command: &str) -> Result<Response, MailError> {

@@ -1,6 +1,6 @@
 //! Builds the delivery of mails from the settings, and checks these.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
@@ -18,6 +18,9 @@ use crate::{
     },
     telemetry::error_chain,
 };
+
+/// The maximum time from the content of a mail to the reply (RFC 5321, 4.5.3.2.6).
+const CONTENT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The parts of mails: requests, and the delivery if the installation sends mails.
 pub(super) struct Mail {
@@ -78,16 +81,17 @@ fn page_url(settings: &Settings) -> String {
 }
 
 fn client(settings: &Settings, mail: &MailSettings) -> Result<MailClient, Problem> {
-    MailClient::new(options(settings, mail)).map_err(|error| problem(&error))
+    let options = options(settings, mail);
+    let setting = options.source.setting();
+    MailClient::new(options).map_err(|error| problem(&error, setting))
 }
 
-/// The problem of an error, under the setting that it is about.
-fn problem(error: &MailError) -> Problem {
+/// The problem of an error, under the setting that it is about: `source` has the URL of the server.
+fn problem(error: &MailError, source: &'static str) -> Problem {
     if let MailError::UrlFile(error) = error {
         return Problem::new("mail.smtp_url_file", error_chain(error));
     }
-    let setting =
-        if matches!(error, MailError::TlsSetup(_)) { "mail.ca_file" } else { "mail.smtp_url_file" };
+    let setting = if matches!(error, MailError::TlsSetup(_)) { "mail.ca_file" } else { source };
     Problem::new(setting, error_chain(error))
 }
 
@@ -107,6 +111,7 @@ fn options(settings: &Settings, mail: &MailSettings) -> MailOptions {
             .as_ref()
             .map_or_else(|| "localhost".to_owned(), |url| url.host.clone()),
         timeout: mail.timeout,
+        content_timeout: CONTENT_TIMEOUT,
     }
 }
 
@@ -129,9 +134,10 @@ pub(crate) async fn check_mail(settings: &Settings, mail: &MailSettings) -> Resu
 /// Problems of the files. Does not connect.
 pub(super) fn problems_of_mail(settings: &Settings, mail: &MailSettings) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let server = options(settings, mail).server();
+    let options = options(settings, mail);
+    let server = options.server();
     if let Err(error) = &server {
-        problems.push(problem(error));
+        problems.push(problem(error, options.source.setting()));
     }
     let is_plain = server.is_ok_and(|server| server.encryption == SmtpEncryption::Nothing);
     if !is_plain && let Err(error) = client_config(mail.ca_file.as_deref()) {

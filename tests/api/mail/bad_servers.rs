@@ -1,10 +1,10 @@
 //! Mail servers that are slow or lie.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::PgPool;
@@ -109,4 +109,62 @@ async fn a_server_that_speaks_another_protocol_gets_no_mail(pool: PgPool) {
         let _ = stream.read(&mut [0; 1024]);
     });
     assert_retried(pool, address, false).await;
+}
+
+/// Asserts that a server that greets with this reply gets no connection for each mail that waits.
+async fn assert_spared(pool: PgPool, greeting: &'static str, start_tls: bool) {
+    let connections = Arc::<Mutex<u32>>::default();
+    let address = raw_mail_server({
+        let connections = Arc::clone(&connections);
+        move |mut stream: TcpStream| {
+            *connections.lock().unwrap() += 1;
+            let _ = stream.write_all(greeting.as_bytes());
+            let _ = stream.read(&mut [0; 1024]);
+        }
+    });
+    let app = spawn(pool, address, start_tls).await;
+    let begun = Instant::now();
+    for _ in 0..3 {
+        ask_for(&app, MAILED.0).await;
+    }
+    wait_for_event(&app, "retried", 3).await;
+    // The pauses after the first two connections.
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+    assert_eq!(*connections.lock().unwrap(), 3);
+}
+
+#[sqlx::test]
+async fn a_server_that_is_too_busy_gets_a_pause(pool: PgPool) {
+    assert_spared(pool, "421 4.3.2 marker, too busy\r\n", false).await;
+}
+
+#[sqlx::test]
+async fn a_server_that_refuses_the_service_gets_a_pause(pool: PgPool) {
+    assert_spared(pool, "554 5.7.1 marker, no service\r\n", true).await;
+}
+
+/// Accepts mails, and replies to their content later than `mail.timeout_seconds`.
+fn accept_slowly(stream: TcpStream) {
+    let mut writer = stream.try_clone().unwrap();
+    let _ = writer.write_all(b"220 localhost\r\n");
+    let mut is_content = false;
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        if is_content && line != "." {
+            continue;
+        }
+        if is_content {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        is_content = line == "DATA";
+        let reply = if is_content { "354 go on\r\n" } else { "250 OK\r\n" };
+        let _ = writer.write_all(reply.as_bytes());
+    }
+}
+
+#[sqlx::test]
+async fn a_server_that_is_slow_to_accept_a_mail_gets_it_once(pool: PgPool) {
+    let app = spawn(pool, raw_mail_server(accept_slowly), false).await;
+    ask_for(&app, MAILED.0).await;
+    wait_for_event(&app, "sent", 1).await;
+    wait_for_event(&app, "retried", 0).await;
 }

@@ -4,7 +4,9 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::spawn;
-use crate::support::{CommandOutput, MailServer, TestApp, keeper, replace, run_with_input};
+use crate::support::{
+    CommandOutput, MailServer, TestApp, converse, keeper, raw_mail_server, replace, run_with_input,
+};
 
 /// Runs a command with the settings of a test, some of them replaced.
 fn run(app: &TestApp, arguments: &[&str], variables: &[(&str, &str)]) -> CommandOutput {
@@ -96,4 +98,31 @@ async fn doctor_checks_the_encryption_and_the_login_and_sends_nothing(pool: PgPo
     ];
     assert!(verdict(&app, &exposed, ENCRYPTED).starts_with("FAIL"));
     assert!(server.mails().is_empty());
+}
+
+/// The reply of a server with logins.
+const OFFER: &str = "250-localhost\r\n250 AUTH PLAIN\r\n";
+
+#[sqlx::test]
+async fn doctor_tells_why_a_login_failed(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    let cases: [(&'static [&'static str], &str); 4] = [
+        (&[OFFER, "535 marker\r\n"], "password of mail.smtp_url with code 535"),
+        (&[OFFER, "454 marker\r\n"], "turned the service away with code 454"),
+        (&[OFFER, "marker\r\n"], "sent an invalid reply"),
+        (&["250-localhost\r\n250 AUTH XOAUTH2\r\n"], "neither PLAIN nor LOGIN"),
+    ];
+    for (replies, reason) in cases {
+        let address = raw_mail_server(move |stream| converse(stream, replies));
+        let url = format!("smtp://keeper:secret@{address}");
+        let variables = [
+            ("KEEPER__MAIL__SMTP_URL", url.as_str()),
+            ("KEEPER__MAIL__START_TLS", "false"),
+            ("KEEPER__MAIL__CA_FILE", ""),
+        ];
+        let refused = verdict(&app, &variables, ACCEPTED);
+        assert!(refused.starts_with("FAIL") && refused.contains(reason), "{refused}");
+        assert!(!refused.contains("marker"), "{refused}");
+    }
 }
