@@ -44,17 +44,21 @@ CREATE INDEX password_mails_address_digest_idx ON password_mails (address_digest
 
 CREATE TABLE password_links (
     -- The user whose password the link sets.
-    user_id       integer     NOT NULL,
+    user_id        integer     NOT NULL,
     -- A keyed digest of the token in the link.
-    digest        bytea       NOT NULL,
+    digest         bytea       NOT NULL,
+    -- A keyed digest of the address that the mail went to. A link to another address than the user's
+    -- current one is invalid.
+    address_digest bytea       NOT NULL,
     -- users.session_epoch at the request. A link of another epoch is invalid.
-    session_epoch bigint      NOT NULL,
-    created_at    timestamptz NOT NULL,
-    expires_at    timestamptz NOT NULL,
+    session_epoch  bigint      NOT NULL,
+    created_at     timestamptz NOT NULL,
+    expires_at     timestamptz NOT NULL,
     CONSTRAINT password_links_pkey PRIMARY KEY (user_id, digest),
     CONSTRAINT password_links_user_id_fkey
         FOREIGN KEY (user_id) REFERENCES users (user_id) ON DELETE RESTRICT,
     CONSTRAINT password_links_digest_check CHECK (octet_length(digest) = 32),
+    CONSTRAINT password_links_address_digest_check CHECK (octet_length(address_digest) = 32),
     CONSTRAINT password_links_session_epoch_check CHECK (session_epoch >= 0),
     CONSTRAINT password_links_expires_at_check CHECK (expires_at > created_at)
 );

@@ -1,7 +1,7 @@
 //! The texts of the mail with a link to set a new password.
 
 use super::localization::Language;
-use crate::service::mail::delivery::{MailTextArguments, MailTexts};
+use crate::service::mail::texts::{MailTextArguments, MailTexts};
 
 /// Writes the texts in the language of the mail.
 pub(crate) fn write_password_mail(mail: &MailTextArguments<'_>) -> MailTexts {

@@ -206,7 +206,7 @@ fn services(
     outside: Outside,
 ) -> Services {
     let Outside { instance, mails } = outside;
-    let links = Arc::new(password_links(parts, &saving));
+    let links = Arc::new(password_links(parts, &saving, &mails));
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let credentials = Arc::new(Credentials {
         database: parts.database(),
@@ -263,11 +263,12 @@ fn services(
     }
 }
 
-fn password_links(parts: &Parts, saving: &Saving) -> PasswordLinks {
+fn password_links(parts: &Parts, saving: &Saving, mails: &PasswordMails) -> PasswordLinks {
     PasswordLinks {
         database: parts.database(),
         keyring: parts.keyring(),
         types: Arc::clone(&parts.types),
+        recipients: Arc::clone(&mails.recipients),
         hasher: Arc::clone(&saving.hasher),
         writer: Arc::clone(&saving.credential_writer),
     }

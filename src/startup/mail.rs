@@ -11,9 +11,7 @@ use crate::{
     http,
     mail::{MailClient, MailError, MailOptions, Sender, ServerSource, client_config},
     service::mail::{
-        delivery::{LinkOptions, MailDelivery},
-        metrics::MailMetrics,
-        recipients::Recipients,
+        delivery::MailDelivery, links::LinkOptions, metrics::MailMetrics, recipients::Recipients,
         requests::PasswordMails,
     },
     telemetry::error_chain,

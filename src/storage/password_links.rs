@@ -11,6 +11,8 @@ use crate::domain::user::UserId;
 pub(crate) struct NewPasswordLink {
     pub(crate) user_id: UserId,
     pub(crate) digest: Vec<u8>,
+    /// A keyed digest of the address that the link goes to.
+    pub(crate) address_digest: Vec<u8>,
     pub(crate) session_epoch: i64,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) expires_at: OffsetDateTime,
@@ -23,10 +25,12 @@ pub(crate) async fn insert(
     link: &NewPasswordLink,
 ) -> Result<(), StorageError> {
     sqlx::query!(
-        "INSERT INTO password_links (user_id, digest, session_epoch, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO password_links
+             (user_id, digest, address_digest, session_epoch, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         link.user_id.as_i32(),
         link.digest,
+        link.address_digest,
         link.session_epoch,
         link.created_at,
         link.expires_at,
@@ -36,29 +40,27 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// True when the user has a link under one of these digests that is valid now: not expired, of the
-/// user's current epoch, and the user is neither retired nor deleted.
-#[tracing::instrument(name = "db.password_links.is_valid", skip_all, fields(user.id = %user_id))]
-pub(crate) async fn is_valid(
+/// Finds the user's link under one of these digests, if it has not expired, is of the user's current
+/// epoch, and the user is neither retired nor deleted. Returns the digest of the address that it went
+/// to; the link is valid if the user still has this address.
+#[tracing::instrument(name = "db.password_links.find_address", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn find_address(
     connection: &mut PgConnection,
     user_id: UserId,
     digests: &[Vec<u8>],
     now: OffsetDateTime,
-) -> Result<bool, StorageError> {
-    let is_valid = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT 1 FROM password_links l JOIN users u ON u.user_id = l.user_id
-               WHERE l.user_id = $1 AND l.digest = ANY($2) AND l.expires_at > $3
-                 AND l.session_epoch = u.session_epoch AND NOT u.is_retired
-                 AND u.deleted_at IS NULL
-           ) AS "is_valid!""#,
+) -> Result<Option<Vec<u8>>, StorageError> {
+    let address_digest = sqlx::query_scalar!(
+        "SELECT l.address_digest FROM password_links l JOIN users u ON u.user_id = l.user_id
+         WHERE l.user_id = $1 AND l.digest = ANY($2) AND l.expires_at > $3
+           AND l.session_epoch = u.session_epoch AND NOT u.is_retired AND u.deleted_at IS NULL",
         user_id.as_i32(),
         digests,
         now,
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(is_valid)
+    Ok(address_digest)
 }
 
 /// Deletes every link of a user.

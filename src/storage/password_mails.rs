@@ -142,9 +142,29 @@ pub(crate) async fn claim(
     .transpose()
 }
 
+/// Locks an address until the transaction ends, so that two instances do not count its mails at the
+/// same time. `digests` are those of the address under every readable key; they are locked in the
+/// order of their locks, so that instances never wait for each other in a circle.
+#[tracing::instrument(name = "db.password_mails.lock_address", skip_all)]
+pub(crate) async fn lock_address(
+    connection: &mut PgConnection,
+    digests: &[Vec<u8>],
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(lock) FROM (
+             SELECT DISTINCT hashtextextended(encode(digest, 'hex'), 0) AS lock
+             FROM unnest($1::bytea[]) AS digest ORDER BY lock
+         ) AS locks",
+        digests,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Notes the recipient of a mail, unless this address has had enough mails of other requests; returns
 /// whether it was noted. `digests` are those of the address under every readable key, the one to
-/// store first.
+/// store first. The transaction has locked the address.
 #[tracing::instrument(name = "db.password_mails.set_address", skip_all, fields(user.id = %mail.user_id))]
 pub(crate) async fn set_address(
     connection: &mut PgConnection,
@@ -208,6 +228,30 @@ pub(crate) async fn finish(
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Ends up to `limit` waiting mails that were requested before a moment; returns how many. No event
+/// is written.
+pub(crate) async fn end_overdue(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+    now: OffsetDateTime,
+    limit: i64,
+) -> Result<u64, StorageError> {
+    let done = sqlx::query!(
+        "UPDATE password_mails SET outcome = 'failed', finished_at = $2
+         WHERE (user_id, mail_id) IN (
+             SELECT user_id, mail_id FROM password_mails
+             WHERE outcome IS NULL AND requested_at < $1 LIMIT $3
+             FOR UPDATE SKIP LOCKED
+         )",
+        before,
+        now,
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// The number of mails that wait, and when the oldest one was requested.

@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 116] = [
+const CASES: [(&str, &str); 117] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -428,23 +428,27 @@ const CASES: [(&str, &str); 116] = [
     (
         "password_links_pkey",
         "INSERT INTO password_links
-         SELECT 278, sha256('x'), 0, now(), 'infinity' FROM generate_series(1, 2)",
+         SELECT 278, sha256('x'), sha256('a'), 0, now(), 'infinity' FROM generate_series(1, 2)",
     ),
     (
         "password_links_user_id_fkey",
-        "INSERT INTO password_links VALUES (4711, sha256('x'), 0, now(), 'infinity')",
+        "INSERT INTO password_links VALUES (4711, sha256('x'), sha256('a'), 0, now(), 'infinity')",
     ),
     (
         "password_links_digest_check",
-        "INSERT INTO password_links VALUES (278, 'x', 0, now(), 'infinity')",
+        "INSERT INTO password_links VALUES (278, 'x', sha256('a'), 0, now(), 'infinity')",
+    ),
+    (
+        "password_links_address_digest_check",
+        "INSERT INTO password_links VALUES (278, sha256('x'), 'a', 0, now(), 'infinity')",
     ),
     (
         "password_links_session_epoch_check",
-        "INSERT INTO password_links VALUES (278, sha256('x'), -1, now(), 'infinity')",
+        "INSERT INTO password_links VALUES (278, sha256('x'), sha256('a'), -1, now(), 'infinity')",
     ),
     (
         "password_links_expires_at_check",
-        "INSERT INTO password_links VALUES (278, sha256('x'), 0, now(), now())",
+        "INSERT INTO password_links VALUES (278, sha256('x'), sha256('a'), 0, now(), now())",
     ),
     ("keys_pkey", "INSERT INTO keys SELECT 'x', sha256('x'), now() FROM generate_series(1, 2)"),
     ("keys_key_id_check", "INSERT INTO keys VALUES ('', sha256('x'), now())"),

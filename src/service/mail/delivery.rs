@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use super::{
-    links::LINK,
+    links::{LINK, LinkOptions},
     metrics::{MailEvent, MailMetrics},
     recipients::{FindRecipientError, Recipients},
     requests::WINDOW,
+    texts::{MailTextArguments, WriteMailTexts},
 };
 use crate::{
     clock,
@@ -24,10 +25,7 @@ use crate::{
     },
     mail::{MailClient, MailError, OutgoingMail},
     security::{
-        identifier::{identifier_digest, identifier_digests},
-        keyring_handle::KeyringHandle,
-        random::RandomError,
-        session_cookie::new_session,
+        keyring_handle::KeyringHandle, random::RandomError, session_cookie::new_session,
         ticket_digest::TicketDigests,
     },
     service::{
@@ -48,41 +46,22 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The time from a failed delivery to the next one, in seconds.
 const DELAYS: [i64; 7] = [10, 30, 60, 120, 300, 600, 600];
 
+/// The age after which a mail is given up. The queue may have waited for an outage, and the user no
+/// longer waits for the mail.
+const MAXIMUM_AGE: time::Duration = time::Duration::minutes(30);
+
 /// The longest pause after failures of the server.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The time beyond the time limit of a delivery after which another instance takes over.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The arguments of the texts of a mail.
-pub(crate) struct MailTextArguments<'mail> {
-    /// The tag of the language.
-    pub(crate) language: &'mail str,
-    pub(crate) login_name: &'mail str,
-    pub(crate) url: &'mail str,
-    /// The lifetime of the link.
-    pub(crate) minutes: u64,
-}
-
-/// The texts of a mail.
-pub(crate) struct MailTexts {
-    pub(crate) subject: String,
-    pub(crate) body: String,
-}
-
-/// The options of the links in mails.
-pub(crate) struct LinkOptions {
-    /// The URL of the page, without the token.
-    pub(crate) page_url: String,
-    pub(crate) lifetime: Duration,
-}
-
-/// Writes the texts of a mail; the layer above has the languages.
-pub(crate) type WriteMailTexts = fn(&MailTextArguments<'_>) -> MailTexts;
-
 /// A delivery failed.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
+    /// Also after instances died in each delivery.
+    #[error("the request is older than half an hour, or had too many deliveries; ask again")]
+    Overdue,
     #[error(transparent)]
     Mail(#[from] MailError),
     #[error(transparent)]
@@ -168,6 +147,11 @@ impl MailDelivery {
             claimed
         };
         let Some(mail) = claimed else { return Ok(Progress::Nothing) };
+        if is_overdue(&mail, now) {
+            log_failed(&mail, &DeliveryError::Overdue);
+            self.finish(&mail, MailOutcome::Failed).await?;
+            return Ok(Progress::Handled);
+        }
         match self.deliver(&mail).await {
             Ok(delivered) => {
                 let outcome = match delivered {
@@ -197,25 +181,12 @@ impl MailDelivery {
         let Some(recipient) = recipient else {
             return Ok(Delivered::Dropped("the user has no address, or may not set a password"));
         };
-        let digests = self.address_digests(&recipient);
-        let since = mail.requested_at - WINDOW;
-        let limit = self.maximum.into();
-        if !password_mails::set_address(&mut connection, mail, &digests, since, limit).await? {
+        connection.release();
+        let link = new_session(mail.user_id)?;
+        if !self.store_link(mail, &recipient, &link.digest).await? {
             self.metrics.record(MailEvent::Throttled);
             return Ok(Delivered::Dropped("the address has had enough mails"));
         }
-        let link = new_session(mail.user_id)?;
-        let keyring = self.keyring.current();
-        let digest = TicketDigests::of(&keyring, LINK, mail.user_id, &link.digest).writing;
-        let stored = NewPasswordLink {
-            user_id: mail.user_id,
-            digest,
-            session_epoch: mail.session_epoch,
-            created_at: now,
-            expires_at: now + self.links.lifetime,
-        };
-        password_links::insert(&mut connection, &stored).await?;
-        connection.release();
         let url = zeroize::Zeroizing::new(format!(
             "{}?token={}",
             self.links.page_url,
@@ -224,6 +195,38 @@ impl MailDelivery {
         let written = self.write(mail, &user, &recipient, &url);
         self.client.send(&written).await?;
         Ok(Delivered::Sent)
+    }
+
+    /// Counts a mail to an address and stores its link; false when the address has had enough mails.
+    async fn store_link(
+        &self,
+        mail: &WaitingMail,
+        recipient: &MailAddress,
+        digest: &[u8],
+    ) -> Result<bool, StorageError> {
+        let digests = self.recipients.digests(recipient);
+        let since = mail.requested_at - WINDOW;
+        let limit = self.maximum.into();
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        password_mails::lock_address(&mut transaction, &digests).await?;
+        if !password_mails::set_address(&mut transaction, mail, &digests, since, limit).await? {
+            return Ok(false);
+        }
+        let now = clock::now();
+        let keyring = self.keyring.current();
+        let stored = NewPasswordLink {
+            user_id: mail.user_id,
+            digest: TicketDigests::of(&keyring, LINK, mail.user_id, digest).writing,
+            address_digest: digests.into_iter().next().unwrap_or_default(),
+            session_epoch: mail.session_epoch,
+            created_at: now,
+            expires_at: now + self.links.lifetime,
+        };
+        password_links::insert(&mut transaction, &stored).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(true)
     }
 
     fn write<'mail>(
@@ -248,34 +251,16 @@ impl MailDelivery {
         }
     }
 
-    fn address_digests(&self, recipient: &MailAddress) -> Vec<Vec<u8>> {
-        let text = recipient.to_string().to_lowercase().into();
-        let keyring = self.keyring.current();
-        // The writing key first: its digest is stored.
-        let mut digests = vec![identifier_digest(keyring.writing(), ADDRESS, &text)];
-        digests.extend(identifier_digests(&keyring, ADDRESS, &text));
-        digests
-    }
-
     /// Repeats a failed delivery later, or gives up.
     async fn fail(
         &self,
         mail: &WaitingMail,
         error: &DeliveryError,
     ) -> Result<Progress, DeliveryError> {
-        let attempt = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
-        let is_permanent = matches!(error, DeliveryError::Mail(error) if error.is_permanent());
-        let delay = DELAYS.get(attempt.saturating_sub(1)).filter(|_| !is_permanent);
-        let Some(delay) = delay else {
-            tracing::error!(
-                user.id = %mail.user_id,
-                request.id = mail.request_id,
-                attempts = mail.attempts,
-                error = error as &dyn std::error::Error,
-                "a mail for a new password was not sent; the service does not try again"
-            );
+        let Some(delay) = delay_after(mail, error) else {
+            log_failed(mail, error);
             self.finish(mail, MailOutcome::Failed).await?;
-            return Ok(Progress::Handled);
+            return Ok(progress_after(error));
         };
         tracing::warn!(
             user.id = %mail.user_id,
@@ -286,12 +271,11 @@ impl MailDelivery {
             "a mail for a new password was not sent; retrying later"
         );
         self.metrics.record(MailEvent::Retried);
-        let until = clock::now() + time::Duration::seconds(*delay);
+        let until = clock::now() + time::Duration::seconds(delay);
         let mut connection = self.database.connection().await?;
         password_mails::postpone(&mut connection, mail, until).await?;
         connection.release();
-        let is_about_mail = matches!(error, DeliveryError::Mail(MailError::Refused { .. }));
-        Ok(if is_about_mail { Progress::Handled } else { Progress::ServerFailed })
+        Ok(progress_after(error))
     }
 
     /// Ends the delivery, with an audit event if the user exists.
@@ -338,6 +322,42 @@ impl MailDelivery {
     }
 }
 
+/// True for a mail that is not delivered any more. The count includes the delivery that would begin.
+fn is_overdue(mail: &WaitingMail, now: OffsetDateTime) -> bool {
+    let attempts = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
+    now - mail.requested_at > MAXIMUM_AGE || attempts > DELAYS.len() + 1
+}
+
+/// The time to the next delivery, in seconds; `None` when there is none. A server that has the mail
+/// and does not say so gets it once more at most, because it may have delivered it.
+fn delay_after(mail: &WaitingMail, error: &DeliveryError) -> Option<i64> {
+    let attempts = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
+    let is_last = match error {
+        DeliveryError::Mail(MailError::OutcomeUnknown) => attempts > 1,
+        DeliveryError::Mail(error) => error.is_permanent(),
+        _ => false,
+    };
+    DELAYS.get(attempts.saturating_sub(1)).copied().filter(|_| !is_last)
+}
+
+/// What an error says about the other mails.
+fn progress_after(error: &DeliveryError) -> Progress {
+    match error {
+        DeliveryError::Mail(MailError::Refused { .. } | MailError::Unsendable) => Progress::Handled,
+        _ => Progress::ServerFailed,
+    }
+}
+
+fn log_failed(mail: &WaitingMail, error: &DeliveryError) {
+    tracing::error!(
+        user.id = %mail.user_id,
+        request.id = mail.request_id,
+        attempts = mail.attempts,
+        error = error as &dyn std::error::Error,
+        "a mail for a new password was not sent; the service does not try again"
+    );
+}
+
 fn log_dropped(mail: &WaitingMail, reason: &'static str) {
     tracing::info!(
         user.id = %mail.user_id,
@@ -346,9 +366,6 @@ fn log_dropped(mail: &WaitingMail, reason: &'static str) {
         "a mail for a new password was not sent"
     );
 }
-
-/// What the keyed digest of an address is of, beside the types of identifiers.
-const ADDRESS: &str = "mail address";
 
 /// The pause after this many failures of the server in a row.
 fn pause_after(failures: u32) -> Duration {

@@ -1,10 +1,12 @@
 //! Sets a new password with the link of a mail.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::recipients::{FindRecipientError, Recipients};
 use crate::{
     domain::{
         change_context::ChangeContext, client_info::ClientInfo, credential::CredentialValue,
@@ -29,10 +31,17 @@ use crate::{
 /// What the keyed digest of a link is of, beside `ticket` and `session`.
 pub(super) const LINK: &str = "password_link";
 
+/// The options of the links in mails.
+pub(crate) struct LinkOptions {
+    /// The URL of the page, without the token.
+    pub(crate) page_url: String,
+    pub(crate) lifetime: Duration,
+}
+
 /// A link was not used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UseLinkError {
-    /// It never existed, has expired, was used, or the password was changed since.
+    /// It never existed, has expired, was used, or the password or the address was changed since.
     #[error("the link is invalid or expired")]
     Invalid,
     #[error(transparent)]
@@ -45,11 +54,21 @@ impl From<StorageError> for UseLinkError {
     }
 }
 
+impl From<FindRecipientError> for UseLinkError {
+    fn from(error: FindRecipientError) -> Self {
+        match error {
+            FindRecipientError::KeyUnavailable(error) => SaveCredentialError::from(error).into(),
+            FindRecipientError::Storage(error) => error.into(),
+        }
+    }
+}
+
 /// Checks and uses links.
 pub(crate) struct PasswordLinks {
     pub(crate) database: Database,
     pub(crate) keyring: KeyringHandle,
     pub(crate) types: Arc<CredentialTypes>,
+    pub(crate) recipients: Arc<Recipients>,
     pub(crate) hasher: Arc<CredentialHasher>,
     pub(crate) writer: Arc<CredentialWriter>,
 }
@@ -58,22 +77,20 @@ impl PasswordLinks {
     /// True for the token of a link that can be used now. Does not use it.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// See [`FindRecipientError`].
     pub(crate) async fn is_valid(
         &self,
         token: &SecretString,
         now: OffsetDateTime,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<bool, FindRecipientError> {
         let Some(SessionReference { user_id, digest }) = read_session(token) else {
             return Ok(false);
         };
         let digests = self.digests(user_id, &digest);
-        on_connection!(self.database, |connection| password_links::is_valid(
-            &mut connection,
-            user_id,
-            &digests,
-            now
-        ))
+        let mut connection = self.database.connection().await?;
+        let is_valid = self.is_usable(&mut connection, user_id, &digests, now).await?;
+        connection.release();
+        Ok(is_valid)
     }
 
     /// Sets the password of the user of a link. The link, the user's other links, and everything that
@@ -95,9 +112,10 @@ impl PasswordLinks {
         let hashed = self.hash(context, user_id, &digests, password).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        // The lock makes two uses of a link, and a change of the password, one after the other.
+        // The lock orders this use before or after another one, and before or after a change of the
+        // password or the address.
         users::lock(&mut transaction, user_id).await?;
-        if !password_links::is_valid(&mut transaction, user_id, &digests, now).await? {
+        if !self.is_usable(&mut transaction, user_id, &digests, now).await? {
             return Err(UseLinkError::Invalid);
         }
         let precondition = WritePrecondition::Nothing;
@@ -117,15 +135,11 @@ impl PasswordLinks {
         digests: &[Vec<u8>],
         password: CredentialValue,
     ) -> Result<HashedCredential, UseLinkError> {
-        let is_valid = on_connection!(self.database, |connection| password_links::is_valid(
-            &mut connection,
-            user_id,
-            digests,
-            context.now
-        ))?;
-        if !is_valid {
+        let mut connection = self.database.connection().await?;
+        if !self.is_usable(&mut connection, user_id, digests, context.now).await? {
             return Err(UseLinkError::Invalid);
         }
+        connection.release();
         let credential_type = self.types.password();
         let found =
             on_connection!(self.database, |connection| credential_saves::find_head_and_validity(
@@ -138,6 +152,23 @@ impl PasswordLinks {
         // As every save of an owner: it does not extend a validity that an operator set.
         credential.validity = stored_validity.filter(|_| credential_type.lifetime().is_none());
         Ok(self.hasher.hash(context, &head.login_name, credential).await?)
+    }
+
+    /// True if the user's link under one of these digests is valid, and a mail to the user would go to
+    /// the address that the link went to.
+    async fn is_usable(
+        &self,
+        connection: &mut PgConnection,
+        user_id: UserId,
+        digests: &[Vec<u8>],
+        now: OffsetDateTime,
+    ) -> Result<bool, FindRecipientError> {
+        let found = password_links::find_address(connection, user_id, digests, now).await?;
+        let Some(address_digest) = found else { return Ok(false) };
+        let Some(user) = users::find_by_id(connection, user_id).await? else { return Ok(false) };
+        let recipient = self.recipients.find(connection, &user, now).await?;
+        let current = recipient.map(|recipient| self.recipients.digests(&recipient));
+        Ok(current.is_some_and(|digests| digests.contains(&address_digest)))
     }
 
     fn digests(&self, user_id: UserId, digest: &[u8]) -> Vec<Vec<u8>> {

@@ -6,3 +6,4 @@ pub(crate) mod links;
 pub(crate) mod metrics;
 pub(crate) mod recipients;
 pub(crate) mod requests;
+pub(crate) mod texts;

@@ -18,6 +18,10 @@ const BATCH: i64 = 500;
 /// How long mails for new passwords are kept after their delivery. They limit the mails of an hour.
 const KEPT_MAILS: Duration = Duration::from_hours(24);
 
+/// The age at which a waiting mail ends, long after the delivery has given it up: it waits because
+/// mails were turned off.
+const OVERDUE_MAIL: Duration = Duration::from_hours(1);
+
 /// Deletes expired rows, closes idle connections and measures the duration of refused logins.
 pub(crate) struct Housekeeping {
     pub(crate) database: Database,
@@ -37,6 +41,7 @@ impl Housekeeping {
                 measured,
                 self.delete_tickets().await,
                 self.delete_addresses().await,
+                self.end_overdue_mails().await,
                 self.delete_password_mails().await,
                 self.delete_password_links().await,
             ] {
@@ -55,6 +60,18 @@ impl Housekeeping {
             let mut connection = self.database.connection().await?;
             let deleted = tickets::delete_expired(&mut connection, clock::now(), BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn end_overdue_mails(&self) -> Result<(), StorageError> {
+        loop {
+            let now = clock::now();
+            let before = now - OVERDUE_MAIL;
+            let mut connection = self.database.connection().await?;
+            let ended = password_mails::end_overdue(&mut connection, before, now, BATCH).await?;
+            if ended < BATCH.unsigned_abs() {
                 return Ok(());
             }
         }

@@ -3,6 +3,8 @@
 
 mod bad_servers;
 mod commands;
+mod corrections;
+mod limits;
 mod links;
 mod outages;
 mod requests;
@@ -47,6 +49,13 @@ async fn ask_for(app: &TestApp, user_id: i32) {
     let answer = ask(app, &app.administrator(), user_id).await;
     answer.assert_status(200);
     assert_eq!(answer.json(), json!({ "Success": true, "Message": "" }));
+}
+
+/// How the caller may change the password of a user.
+async fn supported(app: &TestApp, caller: &Credentials, user_id: i32) -> Value {
+    let answer = app.post(SUPPORTED, caller, &json!({ "AssociateId": user_id })).await;
+    answer.assert_status(200);
+    answer.json()
 }
 
 /// The link in a mail.

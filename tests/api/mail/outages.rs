@@ -81,6 +81,18 @@ async fn a_connection_that_drops_within_a_mail_is_repeated(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_mail_whose_outcome_is_unknown_is_repeated_once(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    server.reply_with(&["data drop", "data drop"]);
+    ask_for(&app, MAILED.0).await;
+    wait_for_event(&app, "retried", 1).await;
+    hurry(&app).await;
+    wait_for_event(&app, "failed", 1).await;
+    assert_eq!(attempts(&app).await, [2]);
+}
+
+#[sqlx::test]
 async fn the_service_gives_up_after_eight_deliveries(pool: PgPool) {
     let server = MailServer::start();
     let app = spawn(pool, &server).await;

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    MAILED, SUPPORTED, ask, ask_for, assert_last_events, link_of, spawn, spawn_with, wait_for_event,
+    MAILED, ask, ask_for, assert_last_events, link_of, spawn, spawn_with, supported, wait_for_event,
 };
 use crate::support::{
     ADMINISTRATOR, Credentials, MailServer, PLAIN, RETIRED, Server, TestApp, keeper, password_of,
@@ -206,12 +206,6 @@ async fn a_user_with_other_credentials_only_gets_no_mail(pool: PgPool) {
     app.post(path, &app.administrator(), &delete("ActiveDirectory")).await.assert_saved();
     ask_for(&app, MAILED.0).await;
     server.wait_for_mail(1).await;
-}
-
-async fn supported(app: &TestApp, caller: &Credentials, user_id: i32) -> Value {
-    let answer = app.post(SUPPORTED, caller, &json!({ "AssociateId": user_id })).await;
-    answer.assert_status(200);
-    answer.json()
 }
 
 #[sqlx::test]

@@ -1,0 +1,107 @@
+//! The limits of a request: its age, its deliveries, and the mails to one address.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::{MAILED, ask_for, assert_last_events, hurry, spawn, spawn_with, wait_for_event};
+use crate::support::{MailServer, PLAIN, TestApp};
+
+/// Asserts that a mail whose first delivery failed is given up after this change of its row.
+async fn assert_given_up_after(pool: PgPool, change: &'static str) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    server.reply_with(&["rcpt 450 later"]);
+    ask_for(&app, MAILED.0).await;
+    wait_for_event(&app, "retried", 1).await;
+    sqlx::raw_sql(change).execute(&app.pool).await.unwrap();
+    hurry(&app).await;
+    wait_for_event(&app, "failed", 1).await;
+    let events = [("password_mail_requested", "basic"), ("password_mail_failed", "service")];
+    assert_last_events(&app, MAILED.0, &events).await;
+    assert!(server.mails().is_empty());
+}
+
+#[sqlx::test]
+async fn a_mail_is_given_up_half_an_hour_after_its_request(pool: PgPool) {
+    let change = "UPDATE password_mails SET requested_at = requested_at - interval '31 minutes'";
+    assert_given_up_after(pool, change).await;
+}
+
+#[sqlx::test]
+async fn deliveries_that_ended_with_their_process_count(pool: PgPool) {
+    assert_given_up_after(pool, "UPDATE password_mails SET attempts = 8").await;
+}
+
+#[sqlx::test]
+async fn old_mails_end_and_are_deleted_also_without_a_mail_server(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    sqlx::raw_sql(
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at,
+                                     next_attempt_at, outcome, finished_at)
+         SELECT 278, 0, 'en', id, now() - age, now() - age, outcome, now() - finished
+         FROM (VALUES ('waiting', interval '59 minutes', NULL, NULL::interval),
+                      ('overdue', interval '61 minutes', NULL, NULL),
+                      ('kept', interval '2 days', 'sent', interval '23 hours'),
+                      ('deleted', interval '2 days', 'sent', interval '25 hours'))
+              AS mails (id, age, outcome, finished)",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    app.restart().await;
+    let mut found = Vec::new();
+    for _ in 0..200 {
+        found = sqlx::query_as::<_, (String, Option<String>)>(
+            "SELECT request_id, outcome FROM password_mails ORDER BY request_id",
+        )
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
+        if found.len() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let text = |outcome: Option<&str>| outcome.map(str::to_owned);
+    let expected = [("kept", Some("sent")), ("overdue", Some("failed")), ("waiting", None)];
+    assert_eq!(found, expected.map(|(id, outcome)| (id.to_owned(), text(outcome))));
+}
+
+#[sqlx::test]
+async fn two_instances_count_the_mails_to_one_address_together(pool: PgPool) {
+    let server = MailServer::start();
+    let variables =
+        [("KEEPER__MAIL__MAXIMUM_PER_HOUR", "1"), ("KEEPER__MAIL__ADDRESS_TYPE", "Email")];
+    let app = spawn_with(pool, &server, &variables).await;
+    let other = app.spawn_instance(&[]).await;
+    app.save(&app.administrator(), PLAIN.0, "Email", "Anna.Berg@Example.com").await.assert_saved();
+    // Each count of an address takes a while to become visible.
+    sqlx::raw_sql(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+         CREATE TRIGGER wait BEFORE UPDATE OF address_digest ON password_mails
+             FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    ask_for(&app, MAILED.0).await;
+    for _ in 0..100 {
+        let sleeping: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event = 'PgSleep'",
+        )
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+        if sleeping == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ask_for(&other, PLAIN.0).await;
+    wait_for_event(&app, "sent", 1).await;
+    wait_for_event(&other, "dropped", 1).await;
+    assert_eq!(server.mails().len(), 1);
+}
