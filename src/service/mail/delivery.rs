@@ -322,7 +322,7 @@ impl MailDelivery {
     }
 }
 
-/// True for a mail that is not delivered any more. The count includes the delivery that would begin.
+/// True for a mail that is no longer delivered. The count includes the delivery that would begin.
 fn is_overdue(mail: &WaitingMail, now: OffsetDateTime) -> bool {
     let attempts = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
     now - mail.requested_at > MAXIMUM_AGE || attempts > DELAYS.len() + 1
@@ -332,19 +332,22 @@ fn is_overdue(mail: &WaitingMail, now: OffsetDateTime) -> bool {
 /// and does not say so gets it once more at most, because it may have delivered it.
 fn delay_after(mail: &WaitingMail, error: &DeliveryError) -> Option<i64> {
     let attempts = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
-    let is_last = match error {
-        DeliveryError::Mail(MailError::OutcomeUnknown) => attempts > 1,
-        DeliveryError::Mail(error) => error.is_permanent(),
-        _ => false,
+    let is_last = if let DeliveryError::Mail(MailError::OutcomeUnknown) = error {
+        attempts > 1
+    } else if let DeliveryError::Mail(error) = error {
+        error.is_permanent()
+    } else {
+        false
     };
     DELAYS.get(attempts.saturating_sub(1)).copied().filter(|_| !is_last)
 }
 
 /// What an error says about the other mails.
 fn progress_after(error: &DeliveryError) -> Progress {
-    match error {
-        DeliveryError::Mail(MailError::Refused { .. } | MailError::Unsendable) => Progress::Handled,
-        _ => Progress::ServerFailed,
+    if let DeliveryError::Mail(MailError::Refused { .. } | MailError::Unsendable) = error {
+        Progress::Handled
+    } else {
+        Progress::ServerFailed
     }
 }
 
