@@ -57,7 +57,8 @@ pub(crate) struct Moving {
 pub(super) enum AnswerUse {
     /// The user moves when it accepts the password.
     Move,
-    /// The login is refused, whatever it answers.
+    /// Whatever it answers, only a stored password logs the user in: another login of the same user
+    /// may have moved them meanwhile.
     Discard,
 }
 

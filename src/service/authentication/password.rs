@@ -55,8 +55,8 @@ enum Verified<'login> {
     /// The password matches this stored credential.
     Row(&'login StoredCredential),
     Refused(Refusal),
-    /// The old system accepted the password, and it is stored now.
-    Moved,
+    /// The old system accepted the password. A stored one decides now.
+    AcceptedByOldSystem,
 }
 
 /// A login whose password must be hashed or asked about.
@@ -101,12 +101,12 @@ impl PasswordAuthenticator {
         if let Some(principal) = self.attempt(presented, self.moving.as_ref()).await? {
             return Ok(principal);
         }
-        // The user has moved, so the stored password decides now.
+        // The stored password decides now: of the user who has just moved, or of one who may not.
         let found = Box::pin(self.attempt(presented, None)).await?;
         found.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
     }
 
-    /// Verifies the password once; `None` when the user has just moved from the old system.
+    /// Verifies the password once; `None` when the old system accepts it.
     async fn attempt(
         &self,
         presented: PresentedPassword<'_>,
@@ -120,7 +120,7 @@ impl PasswordAuthenticator {
         let row = match self.verify(&login, &types, presented, moving, &mut admission).await? {
             Verified::Row(row) => Ok(row),
             Verified::Refused(refusal) => Err(refusal),
-            Verified::Moved => return Ok(None),
+            Verified::AcceptedByOldSystem => return Ok(None),
         };
         let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
@@ -211,7 +211,9 @@ impl PasswordAuthenticator {
         let reserved = if let Some((moving, answer_use)) = moving.zip(answer_use) {
             // Boxed so that this rare branch does not enlarge every waiting future.
             let asked = self.ask_old_system(moving, answer_use, of, types, admission);
-            let Some(reserved) = Box::pin(asked).await? else { return Ok(Verified::Moved) };
+            let Some(reserved) = Box::pin(asked).await? else {
+                return Ok(Verified::AcceptedByOldSystem);
+            };
             reserved
         } else {
             let is_known = counters.address.is_privileged();
@@ -254,7 +256,8 @@ impl PasswordAuthenticator {
         Ok(Verified::Refused(refusal))
     }
 
-    /// Asks the old system whether the password is right; `None` when it is, and the user has moved.
+    /// Asks the old system whether the password is right; `None` when it is. Then the stored password
+    /// decides: that of this login, or of another one that was faster.
     /// The attempt is counted before, and taken back unless the login is refused.
     /// While it is asked, the login holds neither a database connection nor an admission.
     async fn ask_old_system(
@@ -274,13 +277,15 @@ impl PasswordAuthenticator {
         };
         if reserved.iter().any(may_ask) {
             match turn.ask(asked_name(login, presented), presented.typed, presented.now).await {
-                Ok(HookAnswer::Accepted(user)) if answer_use == AnswerUse::Move => {
+                Ok(HookAnswer::Accepted(user)) => {
                     self.throttling.release_attempt(&pending).await?;
-                    *admission = self.admit(presented).await?;
-                    moving.keep(login, presented, user).await?;
+                    if answer_use == AnswerUse::Move {
+                        *admission = self.admit(presented).await?;
+                        moving.keep(login, presented, user).await?;
+                    }
                     return Ok(None);
                 }
-                Ok(HookAnswer::Accepted(_) | HookAnswer::Rejected | HookAnswer::Unknown) => {}
+                Ok(HookAnswer::Rejected | HookAnswer::Unknown) => {}
                 Err(error) => {
                     self.throttling.release_attempt(&pending).await?;
                     return Err(error.into());
