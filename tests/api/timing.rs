@@ -351,7 +351,8 @@ async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPoo
     for name in ["slow", "paul", "bare", "rita", "pbkdf2"] {
         let (time, status) = time_login(name, "guess").await;
         assert_eq!(status, 401, "{name}");
-        assert!(time.mul_f64(1.1) > least, "{name} took {time:?}, others {least:?}");
+        // The service measures again from time to time. Without the delay, a refusal takes a tenth.
+        assert!(time.mul_f64(1.4) > least, "{name} took {time:?}, others {least:?}");
     }
     // A guess with two normal forms takes twice as long for every name, within a tolerance.
     for name in ["slow", "nobody"] {
