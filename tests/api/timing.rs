@@ -351,7 +351,7 @@ async fn a_slower_stored_hash_lengthens_every_refusal_but_no_success(pool: PgPoo
     for name in ["slow", "paul", "bare", "rita", "pbkdf2"] {
         let (time, status) = time_login(name, "guess").await;
         assert_eq!(status, 401, "{name}");
-        // The service measures again from time to time. Without the delay, a refusal takes a tenth.
+        // The service measures again from time to time, so the delay may have changed.
         assert!(time.mul_f64(1.4) > least, "{name} took {time:?}, others {least:?}");
     }
     // A guess with two normal forms takes twice as long for every name, within a tolerance.
