@@ -1,6 +1,7 @@
 """Schemathesis hooks for the rules of this API that its OpenAPI document cannot express."""
 
 import re
+import unicodedata
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import schemathesis
@@ -26,7 +27,7 @@ CONFIGURED = {
     "UserName",
 }
 SECRETS = {"NewPassword", "OldPassword", "Password"}
-IDS = {"associateid", "personid", "roleid", "userid"}
+IDS = {"associateid", "contactid", "ejuserid", "personid", "roleid", "userid"}
 CONDITIONS = {"If-Modified-Since", "If-Unmodified-Since"}
 BOOLEANS = {"deleted", "isactive", "retired"}
 FORM = "application/x-www-form-urlencoded"
@@ -127,8 +128,9 @@ def filter_failure(context, failure, case, response):
         if case.media_type not in XML:
             # Scalars are coerced as the vendor's JSON reader does, which the document omits.
             return not has_coerced(case.body)
-        # In XML a list is an element with or without children, so it is valid as an object.
-        return not (has_list(case.body) or has_empty(case.body))
+        # In XML a list is an element with or without children, so it is valid as an object; and every
+        # scalar is a text: a boolean also 0 or 1.
+        return not (has_list(case.body) or has_empty(case.body) or has_coerced(case.body))
     if isinstance(failure, RejectedPositiveData):
         is_json = "json" in response.headers["content-type"][0]
         error = response.json() if is_json else {}
@@ -140,7 +142,9 @@ def filter_failure(context, failure, case, response):
             return False
         if error.get("Code") == "invalid_field" and needs_external_user(case, field):
             return False
-        if error.get("Code") == "invalid_field" and field.startswith("Credentials["):
+        if error.get("Code") == "invalid_field" and is_rejected_by_call(field, case):
+            return False
+        if error.get("Code") == "invalid_field" and re.match(r"(User\.)?Credentials\[", field):
             # The same rules as for the single Credential of SaveCredential.
             return False
         return not is_expected_rejection(error.get("Code"), error.get("Field"), case.body)
@@ -152,6 +156,24 @@ def needs_external_user(case, field):
     if case.operation.path.endswith("/SetExternalUserInfo"):
         return True
     return case.operation.path.endswith("/DeleteExternalUser") and field == "AssociateId"
+
+
+def is_rejected_by_call(field, case):
+    """Whether the call requires this member because of another one, or of what is stored."""
+    call = case.operation.path.rsplit("/", 1)[-1]
+    if (call, field) == ("ChangeUserType", "User.AssociateId"):
+        # For other calls 0 is a new user.
+        return not value_at(case.body, field)
+    if (call, field) == ("CreateDefaultUserFromUserTypeAndPersonId", "PersonId"):
+        # Only system and anonymous users need no person.
+        return not value_at(case.body, field)
+    if (call, field) == ("ResolveUserFromInfo", "Credential.DisplayValue"):
+        # Only an identifier needs no display value.
+        return not value_at(case.body, field)
+    if call.startswith("SaveUntrustedCredentials") and field == "Credentials.SecretValue":
+        # Only a credential that is stored keeps its secret.
+        return not value_at(case.body, field)
+    return False
 
 
 def is_rejected_by_resource(error, field, case):
@@ -207,30 +229,39 @@ def is_expected_rejection(code, field, body):
     if (code, field) == ("invalid_field", "Credential.Value"):
         # The limit counts bytes; maxLength counts characters.
         return len(str(member(credential, "Value")).encode()) > MAXIMUM_VALUE_BYTES
-    if (code, field) == ("invalid_field", "UserId"):
+    value = value_at(body, field or "")
+    if code == "invalid_field" and isinstance(value, float):
         # JSON Schema accepts 278.0 as an integer; this API rejects a decimal point or an exponent.
-        return isinstance(member(body, "UserId"), float)
-    if code == "invalid_field" and field in ("PersonId", "RoleId"):
-        return isinstance(member(body, field), float)
-    if code == "invalid_field" and field in CONFIGURED:
+        return True
+    if code == "invalid_field" and isinstance(value, str) and has_unprintable(value):
+        # Names and public values have no control characters, and nothing that XML cannot represent.
+        return True
+    if code == "invalid_field" and (field or "").removeprefix("User.") in CONFIGURED:
         # JSON Schema cannot express which values exist, or which names are valid.
         return True
     if code == "invalid_field" and field in SECRETS:
         # A secret must not contain NUL, and its limit counts bytes.
         secret = str(member(body, field))
         return "\0" in secret or len(secret.encode()) > MAXIMUM_VALUE_BYTES
-    if code == "invalid_field" and re.fullmatch(r"\[\d+\]", field or ""):
-        return isinstance(body[int(field[1:-1])], float)
-    if code == "invalid_field" and field in ("AssociateId", "User.AssociateId"):
-        return any(isinstance(associate_id(user), float) for user in (body, member(body, "User")))
     if code == "duplicate_member":
         # Names are case-insensitive, so two unknown names can be duplicates.
         return has_repeated_names(body)
     return False
 
 
-def associate_id(value):
-    return member(value, "AssociateId")
+def value_at(body, field):
+    """The value of a field as an error names it, such as `User.AssociateId` or `[2]`."""
+    for step in re.findall(r"\[(\d+)\]|([^.\[\]]+)", field):
+        index, name = step
+        if index:
+            body = body[int(index)] if isinstance(body, list) and int(index) < len(body) else None
+        else:
+            body = member(body, name)
+    return body
+
+
+def has_unprintable(text):
+    return xml_text(text) != text or any(unicodedata.category(each) == "Cc" for each in text)
 
 
 def member(value, name):
