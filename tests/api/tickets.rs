@@ -173,7 +173,7 @@ async fn a_token_from_an_old_ticket_expires_with_its_authentication(pool: PgPool
     let app =
         TestApp::spawn_with(pool, &[("KEEPER__SESSIONS__ABSOLUTE_SECONDS", "3600")], "").await;
     let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
-    age_tickets(&app, Duration::seconds(3570)).await;
+    age_tickets(&app, Duration::seconds(3585)).await;
     let token = Credentials::Bearer(app.token(&ticket).await);
     let renewed = Credentials::Bearer({
         let answer = app.get(TOKEN, &token).await;

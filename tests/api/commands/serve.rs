@@ -31,7 +31,7 @@ async fn serve_rejects_unsafe_settings_with_a_reason(pool: PgPool) {
         ("KEEPER__HTPP__LISTEN", "x", "unknown setting"),
         ("KEEPER__LOG__LEVEL", "=,=", "log.level"),
     ] {
-        let quickly = ("KEEPER__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "2");
+        let quickly = ("KEEPER__DATABASE__STARTUP_WAIT_SECONDS", "1");
         let message = serve_with(&app, &[quickly, (variable, value)]).err().unwrap();
         assert!(message.contains(reason), "{variable}={value}: {message}");
         assert!(!message.contains("panicked"), "{message}");
