@@ -51,13 +51,14 @@ impl CredentialHasher {
         credential: NewCredential,
     ) -> Result<HashedCredential, SaveCredentialError> {
         let caller = context.actor.fairness_key();
-        self.passwords.require(caller, login_name, &credential).await?;
+        // Boxed, as the rare branch below, so that a save that waits for its hash is small.
+        Box::pin(self.passwords.require(caller, login_name, &credential)).await?;
         let NewCredential { field, credential_type, secret, display_value, validity } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => StoredHash::Own(self.hashing.hash(caller, value).await?),
             NewSecret::Hash(text) => match self.accept_hash(&field, text)? {
                 AcceptedHash::Stored(hash) => hash,
-                AcceptedHash::Weak(weak) => self.hashing.wrap(caller, weak).await?,
+                AcceptedHash::Weak(weak) => Box::pin(self.hashing.wrap(caller, weak)).await?,
             },
         };
         let lifetime = credential_type.lifetime();

@@ -99,7 +99,8 @@ impl Credentials {
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;
         let precondition = WritePrecondition::Actor(proof);
         let save = Save { context, user_id, login_name, hashed: &hashed, precondition };
-        self.write(save, &head).await
+        // Boxed so that a save that waits for its hash has no room for the write yet.
+        Box::pin(self.write(save, &head)).await
     }
 
     async fn write(&self, save: Save<'_>, head: &UserHead) -> Result<(), SaveCredentialError> {
