@@ -167,12 +167,17 @@ def is_rejected_by_call(field, case):
     if (call, field) == ("CreateDefaultUserFromUserTypeAndPersonId", "PersonId"):
         # Only system and anonymous users need no person.
         return not value_at(case.body, field)
+    if (call, field) == ("SaveUserFromName", "User.AssociateId"):
+        # The id is that of the user with the name, or none.
+        return True
     if (call, field) == ("ResolveUserFromInfo", "Credential.DisplayValue"):
-        # Only an identifier needs no display value.
-        return not value_at(case.body, field)
-    if call.startswith("SaveUntrustedCredentials") and field == "Credentials.SecretValue":
-        # Only a credential that is stored keeps its secret.
-        return not value_at(case.body, field)
+        # It is the login name of a new user; only an identifier needs none.
+        return True
+    if call.startswith("SaveUntrustedCredentials"):
+        # Only a credential that is stored keeps its secret. Dates may be empty or without an offset,
+        # so the document does not call them date-time.
+        is_missing = field == "Credentials.SecretValue" and not value_at(case.body, field)
+        return is_missing or field in ("Credentials.ValidFrom", "Credentials.ValidTo")
     return False
 
 
