@@ -5,10 +5,11 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    application, audit, completions, config, credential, development, doctor, export, health,
-    import, keys, manual, migrate, openapi,
+    application, audit, completions, config, credential, development, doctor, export,
+    health, import, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
-    passwords, reference, rotate_key, serve, ticket, user,
+    passwords, reference, rotate_key, serve,
+    ticket, user,
 };
 use crate::{startup, telemetry};
 
@@ -108,7 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match execute(arguments.command, format) {
         Ok(code) => code,
         Err(failure) => {
-            output::print_status(&failure);
+            output::print_failure(&failure);
             failure.exit_code()
         }
     }

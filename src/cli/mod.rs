@@ -28,6 +28,8 @@ mod rotate_key;
 mod secret_input;
 mod serve;
 mod stop;
+mod table;
+mod terminal;
 mod ticket;
 mod user;
 mod user_argument;

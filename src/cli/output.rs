@@ -2,13 +2,17 @@
 
 use std::{
     any::Any,
-    fmt::{self, Display},
+    fmt::{self, Display, Write as _},
     io::{self, Write},
     process::ExitCode,
 };
 
 use serde_json::Value;
 
+use super::{
+    table::{records, table},
+    terminal::{FAILURE, View, paint_for_stderr},
+};
 use crate::{domain::text::is_hidden_in_text, startup::StartError, telemetry::error_chain};
 
 /// The exit code of a failure that a supervisor must not repeat (`EX_CONFIG` of sysexits.h). The
@@ -71,6 +75,12 @@ pub(super) fn print_status(line: impl Display) {
     let _ = writeln!(io::stderr(), "credential-keeper: {line}");
 }
 
+/// Prints the failure of the command on standard error.
+pub(super) fn print_failure(failure: &Failure) {
+    let name = paint_for_stderr(FAILURE, "credential-keeper:");
+    let _ = writeln!(io::stderr(), "{name} {failure}");
+}
+
 /// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -87,10 +97,12 @@ pub(super) fn print_rows<const N: usize>(
     rows: &[[Value; N]],
 ) -> Result<(), Failure> {
     match format {
-        Format::Table => print_table(heading, &rows.iter().map(cell_texts).collect::<Vec<_>>()),
+        Format::Table => {
+            let rows: Vec<_> = rows.iter().map(cell_texts).collect();
+            table(heading, &rows, View::of_stdout()).iter().try_for_each(print_result)
+        }
         Format::Json => {
-            let objects: Vec<_> = rows.iter().map(|row| json_object(heading, row)).collect();
-            print_result(serde_json::to_string_pretty(&objects)?)
+            print_json(&rows.iter().map(|row| json_object(heading, row)).collect::<Value>())
         }
     }
 }
@@ -100,10 +112,12 @@ pub(super) fn print_record<const N: usize>(
     heading: [&str; N],
     row: &[Value; N],
 ) -> Result<(), Failure> {
-    let width = heading.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-    heading.iter().zip(cell_texts(row)).try_for_each(|(name, text)| {
-        print_result(format!("{name:width$}  {}", printable(&text)).trim_end())
-    })
+    records(heading, &[cell_texts(row)], View::of_stdout()).iter().try_for_each(print_result)
+}
+
+/// Prints a value as JSON, in which no character is invisible.
+pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
+    print_result(escape_hidden(&serde_json::to_string_pretty(value)?))
 }
 
 /// One record as a JSON object with the names of the heading.
@@ -113,35 +127,51 @@ pub(super) fn json_object<const N: usize>(heading: [&str; N], row: &[Value; N]) 
     Value::Object(members.map(|(heading, value)| (name(heading), value.clone())).collect())
 }
 
+/// The printable texts of a row.
 fn cell_texts<const N: usize>(row: &[Value; N]) -> [String; N] {
-    row.each_ref().map(|value| match value {
-        Value::Null => String::new(),
-        Value::Bool(value) => if *value { "yes" } else { "no" }.to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    row.each_ref().map(|value| {
+        printable(&match value {
+            Value::Null => String::new(),
+            Value::Bool(value) => if *value { "yes" } else { "no" }.to_owned(),
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        })
     })
 }
 
 /// Replaces control and bidirectional characters: a display name must not move the cursor of the
 /// operator's terminal or reorder the text next to it.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.replace(is_hidden_in_text, "\u{fffd}")
 }
 
-/// Prints rows in aligned columns under a heading.
-fn print_table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
-    let mut widths = heading.map(|cell| cell.chars().count());
-    let rows: Vec<[String; N]> =
-        rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+/// Escapes the characters of a JSON text that [`printable`] replaces. In JSON, they occur in strings
+/// only, except for the line ends of the layout.
+fn escape_hidden(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || !is_hidden_in_text(character) {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
         }
     }
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells.zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    print_result(line(&mut heading.into_iter()))?;
-    rows.iter().try_for_each(|row| print_result(line(&mut row.iter().map(String::as_str))))
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_no_invisible_character_and_means_the_same() {
+        let value = serde_json::json!({ "name": "a\u{9b}31m\u{202e}b\u{e0001}\n中" });
+        let text = escape_hidden(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.chars().any(|c| c != '\n' && is_hidden_in_text(c)), "{text:?}");
+        assert!(text.contains(r"a\u009b31m\u202eb\udb40\udc01\n中"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 }

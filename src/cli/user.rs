@@ -196,7 +196,7 @@ async fn show(services: &Services, target: &Target, format: Format) -> Result<()
     if let Value::Object(members) = &mut object {
         members.insert("credentials".to_owned(), credential::json_objects(&credentials));
     }
-    output::print_result(serde_json::to_string_pretty(&object)?)
+    output::print_json(&object)
 }
 
 const HEADING: [&str; 6] = ["ID", "LOGIN NAME", "DISPLAY NAME", "TYPE", "STATE", "RIGHT"];

@@ -13,4 +13,5 @@ mod packaging;
 mod serve;
 mod settings;
 mod starting;
+mod tables;
 mod users;
