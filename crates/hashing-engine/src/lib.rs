@@ -51,6 +51,7 @@ mod admission;
 #[cfg(feature = "bench")]
 mod bench_support;
 mod capacity;
+mod cost_meter;
 mod derived_key;
 mod engine;
 mod error;
@@ -83,6 +84,7 @@ pub use self::bench_support::HashBench;
 pub use self::{
     admission::Admission,
     capacity::Capacity,
+    cost_meter::{CostMeter, MeasuredCost},
     derived_key::derive_key,
     engine::HashingEngine,
     error::HashingError,

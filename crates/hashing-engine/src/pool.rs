@@ -23,7 +23,7 @@ use super::{
 };
 
 /// Niceness of the hashing threads. Requests that need no hash run first.
-const NICENESS: i32 = 10;
+pub(crate) const NICENESS: i32 = 10;
 
 /// The hashing threads and their queue.
 pub(crate) struct Pool<K> {
