@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    application, audit, completions, config, credential, development, doctor, export,
+    application, audit, calibrate, completions, config, credential, development, doctor, export,
     health, import, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
     passwords, reference, rotate_key, serve,
@@ -42,6 +42,8 @@ enum Command {
     Dev(development::Arguments),
     /// Run the service with the settings of the configuration file and the environment.
     Serve,
+    /// Measure the cost of password hashes on this machine, and recommend settings.
+    Calibrate(calibrate::Arguments),
     /// Apply pending database migrations and exit.
     Migrate(migrate::Arguments),
     /// Generate, list and wrap the keys of the keyring.
@@ -127,6 +129,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
+            Command::Calibrate(arguments) => calibrate::run(&arguments, format).await,
             Command::Migrate(arguments) => migrate::run(&arguments).await,
             Command::Keys(command) => keys::run(command, format).await,
             Command::RotateKey(command) => rotate_key::run(command).await,

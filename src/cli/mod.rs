@@ -6,6 +6,7 @@
 
 mod application;
 mod audit;
+mod calibrate;
 mod command_context;
 mod command_line;
 mod completions;

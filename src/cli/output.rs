@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+use clap::ValueEnum;
 use serde_json::Value;
 
 use super::{
@@ -88,6 +89,27 @@ pub(super) enum Format {
     Table,
     /// JSON.
     Json,
+}
+
+/// The format of a report that can also be settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// A table.
+    Table,
+    /// TOML, for the settings file.
+    Toml,
+    /// JSON.
+    Json,
+}
+
+impl ReportFormat {
+    /// The format of `--format`, or else of `--json`.
+    pub(super) fn choose(chosen: Option<Self>, format: Format) -> Self {
+        chosen.unwrap_or(match format {
+            Format::Table => Self::Table,
+            Format::Json => Self::Json,
+        })
+    }
 }
 
 /// Prints rows as a table, or as a JSON list of objects with the names of the heading.

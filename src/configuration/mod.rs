@@ -36,6 +36,7 @@ pub(crate) use self::{
     migration::MigrationSettings,
     sections::{DatabaseSettings, LogFormat, LogSettings, PolicyProfile, ShutdownSettings},
     tls::TlsSettings,
+    validation::is_strong_hash,
 };
 pub use self::{
     problem::{Problem, Problems},

@@ -9,10 +9,7 @@ use super::{
     http::PublicUrl,
     issuers::{has_credentials, is_claim_text, issuer_problems},
     problem::Problem,
-    sections::{
-        ApplicationSettings, AttemptSettings, HashingSettings, PasswordSettings, PolicyProfile,
-        Settings,
-    },
+    sections::{ApplicationSettings, AttemptSettings, PasswordSettings, PolicyProfile, Settings},
 };
 use crate::domain::{
     application::InstallationType,
@@ -39,6 +36,13 @@ const LONGEST_ROLE: usize = 63;
 /// iterations).
 const OWASP_PARAMETERS: [(u32, u32); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// True if an argon2id hash meets at least one of OWASP's equivalents.
+pub(crate) fn is_strong_hash(cost: HashParameters) -> bool {
+    OWASP_PARAMETERS.into_iter().any(|(memory_kib, iterations)| {
+        cost.memory_kib >= memory_kib && cost.iterations >= iterations
+    })
+}
 
 impl ApplicationSettings {
     /// The digest of the application's secret; `None` if it is invalid.
@@ -324,10 +328,7 @@ impl Settings {
 
     /// True if the cost meets at least one of OWASP's equivalents.
     pub(crate) fn is_hashing_strong(&self) -> bool {
-        let HashingSettings { memory_kib, iterations, .. } = self.hashing;
-        OWASP_PARAMETERS.into_iter().any(|(minimum_kib, minimum_iterations)| {
-            memory_kib >= minimum_kib && iterations >= minimum_iterations
-        })
+        is_strong_hash(self.hash_parameters())
     }
 
     /// Problems that `serve` rejects. `dev` and tests accept them.

@@ -24,8 +24,8 @@ use crate::{
 #[cfg(feature = "bench")]
 pub use hashing_engine::HashBench;
 pub(crate) use hashing_engine::{
-    AcceptedHash, Capacity, DES_CRYPT, HashingError, HashingOptions, StoredHash,
-    VerificationOutcome, WeakHash,
+    AcceptedHash, Capacity, CostMeter, DES_CRYPT, HashingError, HashingOptions, MeasuredCost,
+    StoredHash, VerificationOutcome, WeakHash,
 };
 
 /// Admits one request to the engine until it is dropped.
@@ -235,6 +235,11 @@ pub(crate) fn derive_key(
     cost: HashParameters,
 ) -> Result<Tag, HashingError> {
     hashing_engine::derive_key(passphrase.expose_secret().as_bytes(), salt, cost, log_event)
+}
+
+/// Measures hashes on this many threads; `None`: one for each core.
+pub(crate) fn cost_meter(threads: Option<usize>) -> CostMeter {
+    CostMeter::new(threads, log_event)
 }
 
 fn log_event(event: EngineEvent) {

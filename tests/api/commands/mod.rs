@@ -1,5 +1,6 @@
 //! The binary's commands.
 
+mod calibrate;
 mod development;
 mod doctor;
 mod field_cases;
