@@ -37,7 +37,8 @@ pub(super) fn require(problems: Vec<Problem>) -> Result<(), Failure> {
     if problems.is_empty() { Ok(()) } else { Err(invalid_settings(&Problems(problems))) }
 }
 
-fn invalid_settings(problems: &Problems) -> Failure {
+/// The failure of a command whose settings have problems.
+pub(super) fn invalid_settings(problems: &Problems) -> Failure {
     Failure::new(format!("invalid settings:\n{problems}"))
 }
 

@@ -77,7 +77,7 @@ enum Command {
     /// Manage applications that send an SO-AppToken.
     #[command(subcommand)]
     Application(application::Command),
-    /// Check and print the settings.
+    /// Check and show the settings.
     #[command(subcommand)]
     Config(config::Command),
     /// Check this installation against NIST SP 800-63B-4 and OWASP ASVS 5.0; exit 1 if it does not
@@ -142,7 +142,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
             Command::Export(arguments) => export::run(arguments).await,
             Command::Passwords(command) => passwords::run(&command),
             Command::Application(command) => application::run(&command),
-            Command::Config(command) => config::run(&command),
+            Command::Config(command) => config::run(&command, format),
             Command::Doctor => Box::pin(doctor::run(format)).await,
             Command::Openapi => openapi::run(),
             Command::Reference(arguments) => reference::run(&arguments, Arguments::command()),

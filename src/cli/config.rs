@@ -1,12 +1,16 @@
-//! `config check`: checks the settings and prints all problems.
+//! `config`: checks and shows the settings.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
-use super::{output, output::Failure};
+use super::{
+    command_context::invalid_settings,
+    output::{self, Failure, Format, ReportFormat, printable},
+};
 use crate::{
-    configuration::{self, Settings},
+    configuration::{self, EffectiveSetting, Problem, Settings},
     startup,
 };
 
@@ -20,26 +24,46 @@ pub(super) enum Command {
         #[arg(long)]
         show: bool,
     },
+    /// Show the effective settings, each with its origin: the default, a line of the file, an
+    /// environment variable, or a systemd credential.
+    ///
+    /// Secrets are shown as "(set)". Fails like every command if a setting is unknown or invalid.
+    Show {
+        /// Format of the settings.
+        #[arg(long, value_enum, conflicts_with = "json")]
+        format: Option<ReportFormat>,
+    },
 }
 
 /// Runs a subcommand.
-pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
-    let Command::Check { show } = command;
+pub(super) fn run(command: &Command, format: Format) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Check { show } => check(*show),
+        Command::Show { format: chosen } => show(ReportFormat::choose(*chosen, format)),
+    }
+}
+
+/// The problems of settings and of the files that they name, which `serve` rejects.
+pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
+    let mut problems = settings.problems_of_serving();
+    problems.extend(startup::problems_of_files(settings));
+    problems
+}
+
+fn check(show: bool) -> Result<ExitCode, Failure> {
     let mut effective = None;
     let problems = match Settings::from_environment() {
         Err(problems) => problems.0,
         Ok(settings) => {
             effective = show.then(configuration::effective_settings).transpose()?;
-            let mut problems = settings.problems_of_serving();
-            problems.extend(startup::problems_of_files(&settings));
-            problems
+            problems(&settings)
         }
     };
     if let Some(effective) = &effective {
         output::print_result(format_args!("{effective}\n"))?;
     }
     // The complete output of `--show` is a valid TOML file.
-    let prefix = if *show { "# " } else { "" };
+    let prefix = if show { "# " } else { "" };
     for problem in &problems {
         output::print_result(format_args!("{prefix}{problem}"))?;
     }
@@ -48,4 +72,47 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
+}
+
+fn show(format: ReportFormat) -> Result<ExitCode, Failure> {
+    let settings = configuration::settings_with_origin();
+    let settings = settings.map_err(|problems| invalid_settings(&problems))?;
+    match format {
+        ReportFormat::Table => {
+            let row = |setting: &EffectiveSetting| {
+                let value = json!(setting.value.to_string());
+                [json!(setting.full_name()), value, json!(setting.origin.to_string())]
+            };
+            let rows: Vec<_> = settings.iter().map(row).collect();
+            output::print_rows(Format::Table, ["SETTING", "VALUE", "ORIGIN"], &rows)?;
+        }
+        ReportFormat::Toml => print_toml(&settings)?,
+        ReportFormat::Json => {
+            let object = |setting: &EffectiveSetting| {
+                Ok(json!({
+                    "setting": setting.full_name(),
+                    "value": serde_json::to_value(&setting.value)?,
+                    "origin": setting.origin.kind(),
+                    "source": setting.origin.to_string(),
+                }))
+            };
+            output::print_json(&settings.iter().map(object).collect::<Result<Value, Failure>>()?)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the settings as a TOML file with the origins as comments.
+fn print_toml(settings: &[EffectiveSetting]) -> Result<(), Failure> {
+    let mut section = "";
+    for setting in settings {
+        if setting.section != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            section = &setting.section;
+            output::print_result(format_args!("{gap}[{section}]"))?;
+        }
+        let origin = printable(&setting.origin.to_string());
+        output::print_result(format_args!("{} = {}  # {origin}", setting.name, setting.value))?;
+    }
+    Ok(())
 }

@@ -1,12 +1,20 @@
-//! Writes the effective settings as a TOML file for `KEEPER_CONFIG`, without secrets.
+//! The effective settings without secrets, each with its origin, and as a TOML file for
+//! `KEEPER_CONFIG`.
 
 use config::{Value, ValueKind};
 use url::Url;
 
-use super::{descriptions::describe_settings, reader::Reader};
+use super::{
+    descriptions::{SettingDescription, describe_settings},
+    origins::{Origin, Origins},
+    reader::Reader,
+};
 
-/// The replacement of a secret.
+/// The replacement of a secret in a TOML file.
 const REDACTED: &str = "redacted";
+
+/// The replacement of a secret for people.
+const SET: &str = "(set)";
 
 /// Parameters of `database.url` that contain no secret.
 const PUBLIC_PARAMETERS: [&str; 13] = [
@@ -27,6 +35,43 @@ const PUBLIC_PARAMETERS: [&str; 13] = [
 
 /// Parameters of `database.url` whose values are redacted. The value of a key can be its PEM text.
 const SECRET_PARAMETERS: [&str; 4] = ["options", "password", "ssl-key", "sslkey"];
+
+/// A setting that has a value.
+#[derive(Debug)]
+pub(crate) struct EffectiveSetting {
+    pub(crate) section: String,
+    pub(crate) name: String,
+    /// The value without secrets.
+    pub(crate) value: toml::Value,
+    pub(crate) origin: Origin,
+}
+
+impl EffectiveSetting {
+    /// The full name, as `section.name`.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+/// The merged settings of `reader`. A value whose secret parts are unknown is replaced as a whole.
+pub(super) fn list(reader: &Reader, origins: &Origins) -> Vec<EffectiveSetting> {
+    let effective = |setting: SettingDescription| {
+        let name = setting.full_name();
+        let (value, origin) = match (reader.found(&name), reader.merged(&name)) {
+            (Some(file), _) => {
+                (Some(toml::Value::String(file.display().to_string())), Origin::Credential)
+            }
+            (None, Some(value)) => {
+                let value = redact(&name, typed(value, reader.default(&name)), SET);
+                (value, origins.of(&name))
+            }
+            (None, None) => return None,
+        };
+        let value = value.unwrap_or_else(|| toml::Value::String(SET.to_owned()));
+        Some(EffectiveSetting { section: setting.section, name: setting.name, value, origin })
+    };
+    describe_settings().into_iter().filter_map(effective).collect()
+}
 
 /// Writes the merged settings of `reader`.
 pub(super) fn to_toml(reader: &Reader) -> String {
@@ -49,7 +94,7 @@ pub(super) fn to_toml(reader: &Reader) -> String {
             lines.push(format!("{} = {file}", setting.name));
         }
         let Some(value) = reader.merged(&name) else { continue };
-        match redact(&name, typed(value, reader.default(&name))) {
+        match redact(&name, typed(value, reader.default(&name)), REDACTED) {
             Some(value) => lines.push(format!("{} = {value}", setting.name)),
             None => lines.push(format!("# {} is invalid and not shown.", setting.name)),
         }
@@ -97,17 +142,21 @@ fn to_toml_value(value: &Value) -> toml::Value {
 }
 
 /// Replaces the secrets of a value; `None` if its secret parts are unknown.
-fn redact(setting: &str, mut value: toml::Value) -> Option<toml::Value> {
+fn redact(setting: &str, mut value: toml::Value, with: &str) -> Option<toml::Value> {
     match setting {
-        "database.url" => value.as_str().and_then(redact_database_url).map(toml::Value::String),
-        "mail.smtp_url" => value.as_str().and_then(redact_smtp_url).map(toml::Value::String),
+        "database.url" => {
+            value.as_str().and_then(|url| redact_database_url(url, with)).map(toml::Value::String)
+        }
+        "mail.smtp_url" => {
+            value.as_str().and_then(|url| redact_smtp_url(url, with)).map(toml::Value::String)
+        }
         "authentication.issuers" => {
             for issuer in value.as_array_mut().into_iter().flatten() {
                 let url = issuer.get_mut("jwks_url");
                 if let Some(toml::Value::String(url)) = url
                     && let Some((base, _)) = url.split_once('?')
                 {
-                    *url = format!("{base}?{REDACTED}");
+                    *url = format!("{base}?{with}");
                 }
             }
             Some(value)
@@ -117,17 +166,17 @@ fn redact(setting: &str, mut value: toml::Value) -> Option<toml::Value> {
 }
 
 /// Replaces user name and password in the URL of a mail server; `None` for an invalid URL.
-fn redact_smtp_url(text: &str) -> Option<String> {
+fn redact_smtp_url(text: &str, with: &str) -> Option<String> {
     let mut url = Url::parse(text).ok()?;
     if !url.username().is_empty() || url.password().is_some() {
-        url.set_username(REDACTED).ok()?;
-        url.set_password(Some(REDACTED)).ok()?;
+        url.set_username(with).ok()?;
+        url.set_password(Some(with)).ok()?;
     }
     Some(url.into())
 }
 
 /// Replaces the secrets of a database URL; `None` for a URL with unknown parts.
-fn redact_database_url(text: &str) -> Option<String> {
+fn redact_database_url(text: &str, with: &str) -> Option<String> {
     let mut url = Url::parse(text).ok()?;
     let is_postgresql = matches!(url.scheme(), "postgres" | "postgresql");
     // An @ in the path belongs to a password with an unescaped delimiter.
@@ -135,22 +184,23 @@ fn redact_database_url(text: &str) -> Option<String> {
         return None;
     }
     if url.password().is_some() {
-        url.set_password(Some(REDACTED)).ok()?;
+        url.set_password(Some(with)).ok()?;
     }
     let parameters: Vec<_> = url.query().into_iter().flat_map(|query| query.split('&')).collect();
-    let parameters: Option<Vec<_>> = parameters.into_iter().map(redact_parameter).collect();
+    let redacted = parameters.into_iter().map(|parameter| redact_parameter(parameter, with));
+    let parameters: Option<Vec<_>> = redacted.collect();
     let parameters = parameters?.join("&");
     url.set_query((!parameters.is_empty()).then_some(&parameters));
     Some(url.into())
 }
 
-fn redact_parameter(parameter: &str) -> Option<String> {
+fn redact_parameter(parameter: &str, with: &str) -> Option<String> {
     let (name, _) = parameter.split_once('=')?;
     let is_option = name.starts_with("options[");
     if PUBLIC_PARAMETERS.contains(&name) {
         Some(parameter.to_owned())
     } else if SECRET_PARAMETERS.contains(&name) || is_option {
-        Some(format!("{name}={REDACTED}"))
+        Some(format!("{name}={with}"))
     } else {
         None
     }
@@ -181,10 +231,11 @@ mod tests {
             ("mysql://u:marker@h/d", None),
             ("marker", None),
         ] {
-            let redacted = redact_database_url(url);
+            let redact = |url: &str| redact_database_url(url, REDACTED);
+            let redacted = redact(url);
             assert_eq!(redacted.as_deref(), shown, "{url}");
             // A redacted URL is shown as it is.
-            assert_eq!(redacted.as_deref().and_then(redact_database_url), redacted, "{url}");
+            assert_eq!(redacted.as_deref().and_then(redact), redacted, "{url}");
         }
     }
 }

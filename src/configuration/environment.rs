@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    effective,
+    effective::{self, EffectiveSetting},
+    origins::Origins,
     problem::{Problem, Problems},
     reader::Reader,
     sections::Settings,
@@ -40,6 +41,17 @@ pub(crate) fn effective_settings() -> Result<String, Problems> {
     let sources = Sources::of_process()?;
     let (_, reader) = read(sources.file.as_deref(), sources.variables)?;
     Ok(effective::to_toml(&reader))
+}
+
+/// The settings of this process that have a value, each with its origin and without secrets.
+///
+/// # Errors
+/// All problems.
+pub(crate) fn settings_with_origin() -> Result<Vec<EffectiveSetting>, Problems> {
+    let Sources { file, variables } = Sources::of_process()?;
+    let origins = Origins::read(file.as_deref(), &variables);
+    let (_, reader) = read(file.as_deref(), variables)?;
+    Ok(effective::list(&reader, &origins))
 }
 
 pub(super) fn read(

@@ -19,6 +19,7 @@ mod mail;
 mod master_keys;
 mod migration;
 mod network;
+mod origins;
 mod problem;
 mod reader;
 mod sections;
@@ -29,7 +30,8 @@ pub(crate) use self::{
     connections::ConnectionSettings,
     descriptions::{SettingDescription, describe_settings},
     directory::{DirectoryEncryption, DirectorySettings},
-    environment::{effective_settings, program_folders, runtime_folder},
+    effective::EffectiveSetting,
+    environment::{effective_settings, program_folders, runtime_folder, settings_with_origin},
     issuers::{IssuerSettings, KeySource},
     mail::{MailSettings, SmtpSource},
     master_keys::MasterKeySettings,

@@ -6,8 +6,8 @@ use crate::configuration::{SettingDescription, describe_settings};
 const INTRODUCTION: &str = "\
     Settings come from `config/default.toml`, then from the TOML file that `KEEPER_CONFIG` \
     names, then from environment variables. Later sources override earlier ones. A variable \
-    holds a list as words separated by spaces. `credential-keeper config check --show` prints \
-    the effective settings.";
+    holds a list as words separated by spaces. `credential-keeper config show` prints the \
+    effective settings and where each comes from.";
 
 /// Writes the document.
 pub(super) fn document() -> String {

@@ -1,6 +1,7 @@
 //! The binary's commands.
 
 mod calibrate;
+mod config_show;
 mod development;
 mod doctor;
 mod field_cases;

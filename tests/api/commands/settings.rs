@@ -319,8 +319,15 @@ const SECRETS: [(&str, &str); 13] = [
 #[test]
 fn no_output_contains_a_secret_of_the_settings() {
     let installation = Installation::new();
-    let commands =
-        [&["config", "check", "--show"][..], &["config", "check"], &["doctor"], &["serve"]];
+    let commands = [
+        &["config", "check", "--show"][..],
+        &["config", "show"],
+        &["config", "show", "--format", "toml"],
+        &["config", "show", "--json"],
+        &["config", "check"],
+        &["doctor"],
+        &["serve"],
+    ];
     let silent = |variables: &[(&str, &str)]| {
         for arguments in commands {
             let finished = installation.run(arguments, variables);
