@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     application, audit, calibrate, completions, config, credential, development, doctor, export,
-    health, import, keys, manual, migrate, openapi,
+    health, import, init, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
     passwords, reference, rotate_key, serve,
     ticket, user,
@@ -42,6 +42,8 @@ enum Command {
     Dev(development::Arguments),
     /// Run the service with the settings of the configuration file and the environment.
     Serve,
+    /// Ask five questions, and create an installation: settings file, keyring, first administrator.
+    Init(init::Arguments),
     /// Measure the cost of password hashes on this machine, and recommend settings.
     Calibrate(calibrate::Arguments),
     /// Apply pending database migrations and exit.
@@ -129,6 +131,7 @@ fn execute(command: Command, format: Format) -> Result<ExitCode, Failure> {
         match command {
             Command::Dev(arguments) => development::run(arguments).await,
             Command::Serve => serve::run().await,
+            Command::Init(arguments) => Box::pin(init::run(arguments)).await,
             Command::Calibrate(arguments) => calibrate::run(&arguments, format).await,
             Command::Migrate(arguments) => migrate::run(&arguments).await,
             Command::Keys(command) => keys::run(command, format).await,

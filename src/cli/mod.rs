@@ -17,6 +17,7 @@ mod doctor;
 mod export;
 mod health;
 mod import;
+mod init;
 mod keys;
 mod manual;
 mod migrate;

@@ -82,6 +82,11 @@ pub(super) fn print_failure(failure: &Failure) {
     let _ = writeln!(io::stderr(), "{name} {failure}");
 }
 
+/// Prints a text for people on standard error, without the name of the program.
+pub(super) fn print_text(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {

@@ -17,11 +17,16 @@ pub(super) fn read_new_secret(prompt: &str) -> Result<SecretString, Failure> {
     let secret = read_secret(prompt)?;
     if io::stdin().is_terminal() {
         let again = read_secret(&format!("{prompt}, again"))?;
-        if !bool::from(secret.expose_secret().as_bytes().ct_eq(again.expose_secret().as_bytes())) {
+        if !is_same(&secret, &again) {
             return Err(Failure::new("the two entries do not match; try again"));
         }
     }
     Ok(secret)
+}
+
+/// True for equal secrets.
+pub(super) fn is_same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
 }
 
 /// Asks for a secret at the terminal, or reads all of standard input. A byte order mark at the

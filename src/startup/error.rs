@@ -91,6 +91,12 @@ pub enum StartError {
         /// Which role the command needs.
         next_step: &'static str,
     },
+    /// The database already belongs to an installation.
+    #[error(
+        "the database belongs to an installation that has a keyring; use its configuration and its \
+         keyring, or an empty database"
+    )]
+    InUse,
     /// The database belongs to the other kind of installation.
     #[error("this is a {0} database; use separate databases for dev and serve")]
     WrongKind(&'static str),

@@ -10,6 +10,7 @@ mod descriptors;
 mod directory;
 mod error;
 mod files;
+mod first_start;
 mod initial_users;
 mod keyring;
 mod keyring_file;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     },
     directory::check_directory,
     files::problems_of_files,
+    first_start::pending_migrations_of_unused,
     initial_users::add_initial_user,
     keyring::open_keyring,
     keyring_file::{configured_kinds, open_keyring_file, wrap_keyring},

@@ -16,6 +16,7 @@ pub(crate) mod credential_writes;
 pub(crate) mod credentials;
 mod database;
 mod database_url;
+mod database_url_password;
 pub(crate) mod diagnostics;
 mod error;
 #[cfg(feature = "fuzz")]
@@ -44,6 +45,7 @@ pub(crate) use self::{
     connector::{ConnectionFiles, ConnectionFilesSource},
     database::{ConnectOptions, begin_snapshot, commit, connect, migrate, pending_migrations},
     database_url::DatabaseUrl,
+    database_url_password::{join_password, split_password},
     error::StorageError,
     grants::{GrantError, check_grantee, grant},
 };

@@ -10,6 +10,8 @@ mod import;
 mod import_formats;
 mod import_stopped;
 mod imported_passwords;
+mod init;
+mod init_undo;
 mod operators;
 mod packaging;
 mod serve;
