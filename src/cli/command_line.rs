@@ -9,6 +9,7 @@ use super::{
     health, import, init, keys, manual, migrate, openapi,
     output::{self, Failure, Format},
     passwords, reference, rotate_key, serve,
+    start_text::START_TEXT,
     ticket, user,
 };
 use crate::{startup, telemetry};
@@ -35,6 +36,10 @@ const VERSION: &str = concat!(
     env!("CREDENTIAL_KEEPER_COMPILER"),
     ")"
 );
+
+/// The exit code without a command. As for any other incomplete command line, so that a script that
+/// loses its arguments does not seem to succeed.
+const NO_COMMAND: u8 = 2;
 
 #[derive(Subcommand)]
 enum Command {
@@ -101,6 +106,11 @@ enum Command {
 
 /// Parses the arguments and runs the command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.len() <= 1 {
+        output::print_text(START_TEXT);
+        return ExitCode::from(NO_COMMAND);
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -29,6 +29,7 @@ mod reference;
 mod rotate_key;
 mod secret_input;
 mod serve;
+mod start_text;
 mod stop;
 mod table;
 mod terminal;

@@ -147,3 +147,16 @@ fn a_wrong_command_line_is_exit_code_2() {
         run_with_input(keeper(arguments), "").assert_usage_error();
     }
 }
+
+#[test]
+fn without_a_command_the_program_says_where_to_start() {
+    let finished = run_with_input(keeper(&[]), "");
+    for part in ["dev ", "init ", "serve ", "--help", "docs"] {
+        assert!(finished.stderr.contains(part), "{part}: {finished:?}");
+    }
+    // Nothing on standard output: a script that loses its arguments gets no result.
+    assert_eq!(finished.stdout, "");
+    finished.assert_usage_error();
+    let help = run_with_input(keeper(&["--help"]), "").assert_success();
+    assert!(help.contains("Usage: credential-keeper"), "{help}");
+}
