@@ -26,6 +26,8 @@ const SECTIONS: [(&str, &[(&str, &str)]); 3] = [
                 "The setting section.name. Overrides the file: KEEPER__HTTP__LISTEN is http.listen.",
             ),
             ("CREDENTIALS_DIRECTORY", "The folder of the systemd credentials."),
+            ("NO_COLOR", "Not empty: no colors."),
+            ("CLICOLOR_FORCE", "Not 0: colors, also where the output is not a terminal."),
         ],
     ),
     (

@@ -18,7 +18,13 @@ fn every_command_has_a_manual_page() {
     for part in ["KEEPER_CONFIG", "EXIT STATUS", "credential\\-keeper\\-serve(1)"] {
         assert!(main.contains(part), "{part}: {main}");
     }
-    for (command, part) in [("serve", "Run the service"), ("user-add", "administrator")] {
+    for (command, part) in [
+        ("serve", "Run the service"),
+        ("user-add", "administrator"),
+        ("init", "first administrator"),
+        ("calibrate", "target"),
+        ("config-show", "origin"),
+    ] {
         let page = page(&format!("credential-keeper-{command}.1"));
         assert!(page.contains(part) && page.contains("SEE ALSO"), "{command}: {page}");
     }
