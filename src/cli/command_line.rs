@@ -50,6 +50,9 @@ enum Command {
     /// Ask five questions, and create an installation: settings file, keyring, first administrator.
     Init(init::Arguments),
     /// Measure the cost of password hashes on this machine, and recommend settings.
+    ///
+    /// Run it while the machine does nothing else. It takes about 20 seconds at most, and needs neither
+    /// settings nor a database.
     Calibrate(calibrate::Arguments),
     /// Apply pending database migrations and exit.
     Migrate(migrate::Arguments),
