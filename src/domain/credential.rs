@@ -79,6 +79,11 @@ impl CredentialValue {
         Zeroizing::new(nfkc_case_fold(self.0.expose_secret()))
     }
 
+    /// True for the same value. Both were typed by the same person, so the time does not matter.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+
     /// The plain value, for `security` only.
     pub(crate) fn secret(&self) -> &SecretString {
         &self.0

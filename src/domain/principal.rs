@@ -43,6 +43,8 @@ pub(crate) enum PresentedCredential {
     Token(SecretString),
     /// The session cookie, with the value of `X-XSRF-TOKEN`.
     Session { cookie: SecretString, xsrf: SecretString },
+    /// The session cookie alone, in a request that reads a page.
+    PageSession(SecretString),
 }
 
 impl PresentedCredential {
@@ -52,7 +54,7 @@ impl PresentedCredential {
             Self::Password { .. } => AuthenticationScheme::Basic,
             Self::Ticket(_) => AuthenticationScheme::SoTicket,
             Self::Token(_) => AuthenticationScheme::Bearer,
-            Self::Session { .. } => AuthenticationScheme::Session,
+            Self::Session { .. } | Self::PageSession(_) => AuthenticationScheme::Session,
         }
     }
 }

@@ -16,7 +16,9 @@ use super::{
     agents::description,
     authentication, connection, cors,
     error::{ApiError, ErrorKind},
-    error_rendering, head_limits, health, hosts, metrics, path_case, request_id,
+    error_rendering, head_limits, health, hosts, metrics,
+    pages::page_session::authenticate_page,
+    path_case, request_id,
     request_span::RequestSpan,
     response_headers,
     route::{Access, Route, answering},
@@ -117,6 +119,9 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
             Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
                 authentication::authenticate(access, work, request, next)
             })),
+            Access::Page => {
+                limited.wrap(from_fn(move |request, next| authenticate_page(work, request, next)))
+            }
         });
     }
     if allowed.iter().any(|method| method == Method::GET.as_str()) {

@@ -25,6 +25,8 @@ pub(crate) fn build_documents(base_path: &str) -> Result<Documents, DocumentErro
         page: ConstantAnswer::new("text/html; charset=utf-8", page),
         routes: ConstantAnswer::new(JSON, list),
         style: ConstantAnswer::new("text/css; charset=utf-8", assets::STYLE.to_owned()),
+        script: ConstantAnswer::new("text/javascript; charset=utf-8", assets::SCRIPT.to_owned()),
+        icon: ConstantAnswer::new("image/svg+xml", assets::ICON.to_owned()),
     })
 }
 

@@ -21,4 +21,8 @@ pub(crate) struct Documents {
     pub(super) routes: ConstantAnswer,
     /// The style sheet of the pages.
     pub(super) style: ConstantAnswer,
+    /// The script of the pages.
+    pub(super) script: ConstantAnswer,
+    /// The icon of the pages.
+    pub(super) icon: ConstantAnswer,
 }

@@ -9,19 +9,19 @@ use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{
-        StatusCode,
-        header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
-    },
+    http::{StatusCode, header::WWW_AUTHENTICATE},
     middleware::Next,
     web::Data,
 };
 
 use super::{
-    error::{ApiError, BodyFault, ErrorKind, MissingRight, response::ErrorResponse},
+    error::{
+        ApiError, BodyFault, ErrorKind, MissingRight,
+        response::{self, ErrorResponse},
+    },
     localization::Language,
     negotiation,
-    pages::{login, new_password},
+    pages::{error_page, login, new_password},
     request_id::RequestId,
     soap::faults,
     state::HttpState,
@@ -71,6 +71,7 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
         let offered = || head(kind, offered.clone());
         login::page_of(kind, offered(), request, state)
             .or_else(|| new_password::page_of(kind, offered(), request, state))
+            .or_else(|| error_page::page_of(kind, offered(), request, state))
     }) {
         return page;
     }
@@ -92,17 +93,8 @@ fn head<'texts>(
     kind: &ErrorKind,
     challenges: impl Iterator<Item = &'texts &'static str>,
 ) -> HttpResponseBuilder {
-    let status = kind.row().status;
-    let mut response = HttpResponse::build(status);
-    if let ErrorKind::MethodNotAllowed { allow } = kind {
-        response.insert_header((ALLOW, allow.as_str()));
-    }
-    if let Some(wait) = kind.retry_after() {
-        // Rounded up, so that a retry after exactly this time is not refused.
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        response.insert_header((RETRY_AFTER, seconds.max(1)));
-    }
-    if status == StatusCode::UNAUTHORIZED {
+    let mut response = response::head(kind);
+    if kind.row().status == StatusCode::UNAUTHORIZED {
         for challenge in challenges {
             response.append_header((WWW_AUTHENTICATE, *challenge));
         }

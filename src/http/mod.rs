@@ -59,7 +59,7 @@ pub(crate) use self::{
     error_descriptions::{ErrorDescription, ErrorText, describe_error_texts, describe_errors},
     http2::{Http2Options, serve_http2},
     metrics::register_idle_metrics,
-    pages::new_password::PASSWORD_PAGE,
+    pages::secret_url::PASSWORD_PAGE,
     password_mail::write_password_mail,
     state::{HttpState, ListenerCertificate, Readiness, TlsTermination},
     transport::{

@@ -18,7 +18,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{connection::Connection, headers, pages::new_password, state::HttpState};
+use super::{connection::Connection, headers, pages::secret_url, state::HttpState};
 
 /// The kind of a response, which decides about its headers.
 #[expect(clippy::struct_excessive_bools, reason = "independent properties")]
@@ -36,9 +36,16 @@ pub(super) struct ResponseKind {
 
 type Value = fn(ResponseKind) -> Option<&'static str>;
 
-/// Allows only the style sheet and the forms of this service: no scripts, frames or other hosts.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
-                           base-uri 'none'; frame-ancestors 'none'";
+/// Allows only the style sheet, the script, the images and the forms of this service: nothing inline,
+/// no frames and no other hosts. Scripts cannot turn text into HTML.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                           connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                           trusted-types 'none'";
+
+/// As [`PAGE_POLICY`] without scripts, for a page whose URL has a secret.
+const SECRET_URL_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+                                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Allows nothing: a browser that displays the response of the API as a document loads and runs
 /// nothing.
@@ -60,7 +67,13 @@ const TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
 /// Every header with its value for each kind of response.
 const TABLE: [(HeaderName, Value); 11] = [
     (X_CONTENT_TYPE_OPTIONS, |_| Some("nosniff")),
-    (CONTENT_SECURITY_POLICY, |kind| Some(if kind.is_page { PAGE_POLICY } else { API_POLICY })),
+    (CONTENT_SECURITY_POLICY, |kind| {
+        Some(match (kind.is_page, kind.has_secret_url) {
+            (true, false) => PAGE_POLICY,
+            (true, true) => SECRET_URL_POLICY,
+            (false, _) => API_POLICY,
+        })
+    }),
     (X_FRAME_OPTIONS, |_| Some("DENY")),
     // `no-referrer` makes browsers send `Origin: null` with the forms of a page.
     (REFERRER_POLICY, |kind| {
@@ -107,7 +120,7 @@ fn kind_of(headers: &HeaderMap, request: &HttpRequest) -> ResponseKind {
     let sends_hsts = request.app_data::<Data<HttpState>>().is_some_and(|state| state.sends_hsts);
     ResponseKind {
         is_page: content_type.is_some_and(|text| text.starts_with(b"text/html")),
-        has_secret_url: new_password::is_password_page(request),
+        has_secret_url: secret_url::is_password_page(request),
         has_hsts: sends_hsts && Connection::of(request).is_https,
         is_cross_origin: headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN),
     }

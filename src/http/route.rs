@@ -16,6 +16,9 @@ pub enum Access {
     /// (docs/reference/wire-contract.md#d9-installation-type). Every route that returns data about
     /// users has this access.
     Agent,
+    /// Users who are signed in with a session, on a page for people. GET needs the cookie alone, a
+    /// form the XSRF token of the session, too (docs/reference/wire-contract.md#pages).
+    Page,
 }
 
 /// One route of the table.

@@ -6,7 +6,10 @@ use super::{
     agents::user::{credential_types, save_user},
     api,
     keeper::{tickets, user_attempts, user_tickets},
-    pages::{assets, docs, login, logout, new_password},
+    pages::{
+        account::{change_password as own_password, overview, sessions},
+        assets, docs, login, logout, new_password,
+    },
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
     user::{current_principal, current_token, current_user, list, resource},
@@ -81,7 +84,14 @@ fn page_routes() -> Vec<Route> {
         GET "account/password" Anybody new_password::{show, show_operation};
         POST "account/password" Anybody new_password::{set, set_operation};
         GET "" Anybody docs::{redirect_to_docs};
+        GET "account" Page overview::{show};
+        GET "account/change-password" Page own_password::{show};
+        POST "account/change-password" Page own_password::{change} hashing;
+        GET "account/sessions" Page sessions::{show};
+        POST "account/sessions" Page sessions::{end};
         GET "assets/keeper.css" Anybody assets::{style};
+        GET "assets/keeper.js" Anybody assets::{script};
+        GET "assets/favicon.svg" Anybody assets::{icon};
     }
 }
 

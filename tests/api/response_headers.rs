@@ -46,8 +46,9 @@ struct Kind {
 fn expected(kind: Kind) -> Vec<(&'static str, &'static str)> {
     let (policy, referrer) = if kind.is_page {
         (
-            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
-             frame-ancestors 'none'",
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+             connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'",
             "same-origin",
         )
     } else {

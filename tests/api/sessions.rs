@@ -64,7 +64,7 @@ async fn the_login_page_starts_a_session_that_can_save(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let answer = submit_login_form(&app, "anna", "anna-password").await;
     answer.assert_status(303);
-    assert_eq!(answer.header("location"), "/login");
+    assert_eq!(answer.header("location"), "/account");
     let cookies: Vec<_> =
         answer.headers.get_all("set-cookie").iter().map(|text| text.to_str().unwrap()).collect();
     let cookie_text = |name: &str| *cookies.iter().find(|text| text.starts_with(name)).unwrap();

@@ -13,9 +13,9 @@ const INTRODUCTION: &str = "\
     the user agent describes the call. Other methods get 405 with `Allow`. The OpenAPI document \
     (`GET /openapi.json`) describes parameters, bodies and responses; `errors.md` \
     describes the errors.\n\n\
-    Access is `anyone`, `authenticated`, or `agent`: authenticated, and in an online \
-    installation by a trusted application (`SO-AppToken`). The rights of the caller are checked \
-    after that.";
+    Access is `anyone`, `authenticated`, `agent` (authenticated, and in an online \
+    installation by a trusted application, `SO-AppToken`), or `page`: with a session, in a browser. \
+    The rights of the caller are checked after that.";
 
 const OPERATIONS: &str = "\
     The listener `operations.listen` serves these routes. Without it, the API serves the health \
@@ -80,6 +80,7 @@ fn row(openapi: &Value, route: &RouteDescription) -> [String; 5] {
         Access::Anybody => "anyone",
         Access::Authenticated => "authenticated",
         Access::Agent => "agent",
+        Access::Page => "page",
     };
     [
         code(&route.method),

@@ -51,7 +51,12 @@ pub(in crate::http) async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let client_info = client_info(request.request());
-    match authenticated(access, work, &request, client_info.clone()).await {
+    let credential = credential(&secret_headers::secret_headers(request.request()));
+    let authenticated = match credential {
+        Ok(credential) => verify(access, work, &request, credential, client_info.clone()).await,
+        Err(error) => Err(error),
+    };
+    match authenticated {
         Ok(Authenticated { principal, admission: _until_answered }) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(client_info);
@@ -66,14 +71,18 @@ pub(in crate::http) async fn authenticate(
     }
 }
 
-async fn authenticated(
+/// Verifies the credential of a request, and its access to the route.
+///
+/// # Errors
+/// When the credential authenticates nobody, the caller has no access, or the service is busy.
+pub(in crate::http) async fn verify(
     access: Access,
     work: Work,
     request: &ServiceRequest,
+    credential: PresentedCredential,
     client_info: ClientInfo,
 ) -> Result<Authenticated, ApiError> {
     let headers = secret_headers::secret_headers(request.request());
-    let credential = credential(&headers)?;
     tracing::Span::current().record("auth.scheme", credential.scheme().as_str());
     let state = request.app_data::<Data<HttpState>>().ok_or(ErrorKind::Internal)?;
     // An unreadable secret belongs to no application; without one, the application of the access

@@ -1,5 +1,9 @@
 //! The body of every error response (docs/reference/wire-contract.md#d1-error-object).
 
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{ALLOW, RETRY_AFTER},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use wire_formats::XmlNames;
@@ -50,6 +54,20 @@ impl<'error> ErrorResponse<'error> {
             request_id,
         }
     }
+}
+
+/// Status and headers of a failed response, except challenges.
+pub(in crate::http) fn head(kind: &ErrorKind) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(kind.row().status);
+    if let ErrorKind::MethodNotAllowed { allow } = kind {
+        response.insert_header((ALLOW, allow.as_str()));
+    }
+    if let Some(wait) = kind.retry_after() {
+        // Rounded up, so that a retry after exactly this time is not refused.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response.insert_header((RETRY_AFTER, seconds.max(1)));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -127,6 +127,6 @@ pub(in crate::http) async fn end_one(
 }
 
 /// The digest of a ticket, from its id.
-fn digest(id: &str) -> Option<Vec<u8>> {
+pub(in crate::http) fn digest(id: &str) -> Option<Vec<u8>> {
     HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok().filter(|digest| digest.len() == 32)
 }

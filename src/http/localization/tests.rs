@@ -57,21 +57,22 @@ fn the_language_follows_the_documented_precedence() {
     }
 }
 
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 /// The keys of every text of pages, credential types and errors.
 fn keys() -> Vec<String> {
     let mut keys = vec!["field-repeated".to_owned(), "body-repeated-member".to_owned()];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for page in [
-        "templates/login.html",
-        "templates/new_password.html",
-        "templates/password_set.html",
-        "templates/signed_in.html",
-        "src/http/agents/user/password_mail.rs",
-        "src/http/pages/login.rs",
-        "src/http/pages/new_password.rs",
-        "src/http/password_mail.rs",
-    ] {
-        let text = std::fs::read_to_string(root.join(page)).unwrap();
+    let mut files = Vec::new();
+    for folder in ["templates", "src/http/pages", "src/http/agents/user"] {
+        files.extend(files_below(&root.join(folder)));
+    }
+    files.push(root.join("src/http/password_mail.rs"));
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap();
         let is_key = |part: &&str| part.starts_with("page-") || part.starts_with("mail-");
         keys.extend(text.split('"').filter(is_key).map(str::to_owned));
     }

@@ -28,6 +28,13 @@ pub(in crate::http) fn is_preferred_to_page(headers: &HeaderMap) -> bool {
     media_type::is_preferred_to_html(headers::list(headers, &ACCEPT))
 }
 
+/// True when the client accepts a page explicitly, as browsers do, and prefers no format of the API.
+pub(in crate::http) fn accepts_page(headers: &HeaderMap) -> bool {
+    let mut types = headers::list(headers, &ACCEPT);
+    types.any(|text| text.to_ascii_lowercase().starts_with("text/html"))
+        && !is_preferred_to_page(headers)
+}
+
 /// True when the request body is a form.
 pub(in crate::http) fn is_form(headers: &HeaderMap) -> bool {
     body_format(headers).is_some_and(|(format, _)| format == Format::Form)

@@ -11,5 +11,5 @@ mod media_type;
 pub(super) use self::{
     answer::{Negotiated, write, write_selected},
     body::{Body, ListBody, MAXIMUM_BODY, RequiredBody, received},
-    media_type::{content_type, is_form, is_preferred_to_page},
+    media_type::{accepts_page, content_type, is_form, is_preferred_to_page},
 };

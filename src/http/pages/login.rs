@@ -3,17 +3,33 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web::Data};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web::Data,
+};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 use utoipa::ToSchema;
 use wire_formats::XmlNames;
 
-use super::{html, own_page::require_own_page};
+use super::{
+    field::Field,
+    forms::Form,
+    frame::PageFrame,
+    html,
+    own_page::require_own_page,
+    page_path::PagePath,
+    resume,
+    return_to::{KeptForm, ReturnTo},
+};
 use crate::{
     clock,
-    domain::{InvalidField, Reason, principal::AuthenticationScheme},
+    domain::{
+        InvalidField, Reason,
+        principal::{AuthenticationScheme, Principal},
+        user::MAXIMUM_LOGIN_NAME,
+    },
     http::{
         authentication::{
             client_info, refused,
@@ -32,6 +48,9 @@ use crate::{
     },
 };
 
+/// The parameter with the page to show after the sign-in.
+const NEXT_PARAMETER: &str = "next";
+
 /// The name of the cookie that ties a form to the login page that it was sent from. The names of the
 /// other cookies are the vendor's.
 fn login_cookie(request: &HttpRequest, state: &HttpState) -> &'static str {
@@ -49,7 +68,27 @@ pub(in crate::http) struct SignInRequest {
     /// The hidden value of the login page. Forms must send it.
     #[schema(value_type = Option<String>)]
     login_token: Option<SecretString>,
+    /// The page to show after the sign-in, below the base path. For forms.
+    next: Option<String>,
+    /// The path of a form that the end of a session interrupted. For forms.
+    kept_action: Option<String>,
+    /// The fields of that form. For forms.
+    kept_fields: Option<String>,
 }
+
+impl SignInRequest {
+    /// What the sign-in returns to. Nothing that leads to another host is accepted.
+    fn return_to(&self) -> ReturnTo {
+        let kept = self.kept_action.as_deref().zip(self.kept_fields.as_deref());
+        ReturnTo {
+            page: self.next.as_deref().and_then(PagePath::parse),
+            form: kept.and_then(|(action, fields)| KeptForm::parse(action, fields)),
+        }
+    }
+}
+
+/// The user name that was typed, for the page that shows the error.
+struct TypedUserName(String);
 
 /// The user who signed in.
 #[derive(Serialize, ToSchema)]
@@ -68,21 +107,16 @@ impl XmlNames for SignInResponse {
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct LoginTemplate<'page> {
-    base_path: &'page str,
-    language: &'page Language,
-    login_token: &'page str,
-    /// The error message of the last attempt.
-    problem: Option<&'page str>,
+struct LoginTemplate {
+    frame: PageFrame,
+    form: Form,
 }
 
 #[derive(Template)]
 #[template(path = "signed_in.html")]
-struct SignedInTemplate<'page> {
-    base_path: &'page str,
-    language: &'page Language,
-    user_name: &'page str,
-    xsrf_token: &'page str,
+struct SignedInTemplate {
+    frame: PageFrame,
+    user_name: String,
 }
 
 /// Describes [`show`].
@@ -98,24 +132,41 @@ pub(in crate::http) async fn show(
     state: Data<HttpState>,
 ) -> Result<HttpResponse, ApiError> {
     require_sessions(&state)?;
-    let language = Language::of(request.headers());
+    let next = next_of_query(&request);
     if let Ok(Some(cookie)) = single_cookie(&secret_headers(&request), SESSION_COOKIE) {
         let shown = state.service.run(|sessions: Arc<Sessions>| async move {
             sessions.show(&cookie, clock::now()).await
         });
-        if let Some((user, xsrf)) = shown.await?? {
-            let template = SignedInTemplate {
-                base_path: &state.base_path,
-                language: &language,
-                user_name: &user.login_name,
-                xsrf_token: xsrf.expose_secret(),
-            };
-            let mut response = HttpResponse::Ok();
-            response.cookie(own_cookie(XSRF_COOKIE, xsrf.expose_secret(), &request, &state));
-            return html::page(response, &template);
+        if let Some((principal, xsrf)) = shown.await?? {
+            if let Some(page) = next {
+                return Ok(html::redirect(&state, page.as_str()));
+            }
+            return signed_in_page(&request, &state, &principal, xsrf);
         }
     }
-    login_page(HttpResponse::Ok(), &request, &state, None)
+    let return_to = ReturnTo { page: next, form: None };
+    login_page(HttpResponse::Ok(), &request, &state, &return_to, None)
+}
+
+/// The page in the query to return to; `None` if it is missing, repeated or no page.
+fn next_of_query(request: &HttpRequest) -> Option<PagePath> {
+    let mut pairs = form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name == NEXT_PARAMETER);
+    let (_, value) = pairs.next()?;
+    pairs.next().is_none().then(|| PagePath::parse(&value))?
+}
+
+fn signed_in_page(
+    request: &HttpRequest,
+    state: &HttpState,
+    principal: &Principal,
+    xsrf: SecretString,
+) -> Result<HttpResponse, ApiError> {
+    let mut response = HttpResponse::Ok();
+    response.cookie(own_cookie(XSRF_COOKIE, xsrf.expose_secret(), request, state));
+    let user_name = principal.user.login_name.clone();
+    let frame = PageFrame::of_session(request, state, principal, xsrf);
+    html::page(response, &SignedInTemplate { frame, user_name })
 }
 
 /// Describes [`sign_in`].
@@ -144,13 +195,17 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<HttpResponse, ApiError> {
     require_sessions(&state)?;
     let is_form = is_form(&request);
+    let return_to = body.return_to();
+    request.extensions_mut().insert(return_to.clone());
+    let typed = body.user_name.clone().unwrap_or_default();
+    request.extensions_mut().insert(TypedUserName(typed));
     check_page(&request, &state, is_form, body.login_token.as_ref())?;
     let session = start(&request, &state, body).await?;
     let span = tracing::Span::current();
     span.record("auth.scheme", AuthenticationScheme::Session.as_str())
         .record("principal.id", session.user.user_id.as_i32());
     let mut response = if is_form {
-        html::redirect(&state, "/login")
+        response_of_form(&request, &state, &return_to, &session)?
     } else {
         let answer = SignInResponse {
             associate_id: session.user.user_id.as_i32(),
@@ -168,6 +223,21 @@ pub(in crate::http) async fn sign_in(
         response.add_cookie(&cookie).map_err(|_| ErrorKind::Internal)?;
     }
     Ok(response)
+}
+
+/// Leads to the page that needed a session, or back to the form that it interrupted.
+fn response_of_form(
+    request: &HttpRequest,
+    state: &HttpState,
+    return_to: &ReturnTo,
+    session: &NewSession,
+) -> Result<HttpResponse, ApiError> {
+    if return_to.form.is_some() {
+        let key = "page-resume-signed-in";
+        return resume::page(HttpResponse::Ok(), request, state, return_to, &session.xsrf, key);
+    }
+    let page = return_to.page.as_ref().map_or("/account", PagePath::as_str);
+    Ok(html::redirect(state, page))
 }
 
 /// Answers 404 when sessions are disabled.
@@ -222,44 +292,83 @@ async fn start(
         })
 }
 
-/// The login page with the error of a form; `None` when the request was not a form, or when the page
-/// would ask for a password that crosses the network in clear text.
+/// The login page with the error of a form, also of a form whose session has ended; `None` for other
+/// requests, or when the page would ask for a password that crosses the network in clear text.
 pub(in crate::http) fn page_of(
     kind: &ErrorKind,
     response: HttpResponseBuilder,
     request: &HttpRequest,
     state: &HttpState,
 ) -> Option<HttpResponse> {
-    let is_login = request.match_pattern().is_some_and(|pattern| pattern.ends_with("/login"));
-    let has_no_page = matches!(kind, ErrorKind::UnknownRoute | ErrorKind::ProxyRequired);
-    if !(is_login && is_form(request)) || has_no_page {
+    if matches!(kind, ErrorKind::UnknownRoute | ErrorKind::ProxyRequired) {
         return None;
     }
     let language = Language::of(request.headers());
-    let problem = match kind.row().status {
-        StatusCode::UNAUTHORIZED => language.page("page-refused", &[]),
-        status if status.is_server_error() => language.page("page-try-later", &[]),
-        _ => language.error(kind),
-    };
-    login_page(response, request, state, Some(&problem)).ok()
+    let status = kind.row().status;
+    let is_login = request.match_pattern().is_some_and(|pattern| pattern.ends_with("/login"));
+    if is_login && is_form(request) {
+        let problem = match status {
+            StatusCode::UNAUTHORIZED => language.page("page-refused", &[]),
+            status if status.is_server_error() => language.page("page-try-later", &[]),
+            _ => language.error(kind),
+        };
+        let return_to = ReturnTo::of(request).unwrap_or_default();
+        return login_page(response, request, state, &return_to, Some(problem)).ok();
+    }
+    // Only the form of a page for signed-in users has this.
+    let return_to = ReturnTo::of(request).filter(|_| status == StatusCode::UNAUTHORIZED)?;
+    if *kind == ErrorKind::XsrfWrong {
+        let cookie = single_cookie(&secret_headers(request), SESSION_COOKIE).ok().flatten()?;
+        let xsrf = state.service.get::<Sessions>().new_xsrf_token(&cookie).ok().flatten()?;
+        let key = "page-resume-changed";
+        return resume::page(response, request, state, &return_to, &xsrf, key).ok();
+    }
+    let problem = language.page("page-session-ended", &[]);
+    login_page(response, request, state, &return_to, Some(problem)).ok()
 }
 
 fn login_page(
     mut response: HttpResponseBuilder,
     request: &HttpRequest,
     state: &HttpState,
-    problem: Option<&str>,
+    return_to: &ReturnTo,
+    problem: Option<String>,
 ) -> Result<HttpResponse, ApiError> {
     // Reuse the cookie, so that a login page in another tab remains valid.
     let name = login_cookie(request, state);
     let open = single_cookie(&secret_headers(request), name).ok().flatten();
     let page = state.service.get::<Sessions>().new_login_page(open)?;
     response.cookie(own_cookie(name, page.cookie.expose_secret(), request, state));
-    let template = LoginTemplate {
-        base_path: &state.base_path,
-        language: &Language::of(request.headers()),
-        login_token: page.token.expose_secret(),
-        problem,
+    let frame = PageFrame::without_session(request, state);
+    let extensions = request.extensions();
+    let typed = extensions.get::<TypedUserName>().map_or("", |TypedUserName(name)| name);
+    let form = login_form(&frame, return_to, typed);
+    let form = form.with_hidden("LoginToken", page.token.expose_secret());
+    let form = match problem {
+        Some(problem) => form.with_problem(problem),
+        None => form,
     };
-    html::page(response, &template)
+    html::page(response, &LoginTemplate { frame, form })
+}
+
+fn login_form(frame: &PageFrame, return_to: &ReturnTo, user_name: &str) -> Form {
+    let name = Field::text("UserName", frame.text("page-user-name"), MAXIMUM_LOGIN_NAME)
+        .with_value(user_name)
+        .with_purpose("username")
+        .required()
+        .focused();
+    let label = frame.text("page-password");
+    let password = Field::password("Password", label, "current-password", frame).required();
+    let mut form = Form::without_session(frame, "/login")
+        .with_field(name)
+        .with_field(password)
+        .with_submit(frame.text("page-sign-in"));
+    if let Some(page) = &return_to.page {
+        form = form.with_hidden("Next", page.as_str());
+    }
+    if let Some(kept) = &return_to.form {
+        form =
+            form.with_hidden("KeptAction", kept.action()).with_hidden("KeptFields", kept.fields());
+    }
+    form
 }

@@ -1,10 +1,27 @@
-//! Pages for browsers: login, a new password, and documentation. They have no scripts and load nothing from other
-//! hosts.
+//! Pages for browsers: sign-in, self-service, a new password, and documentation. They work without
+//! scripts, and load nothing from other hosts.
+//!
+//! A page for signed-in users has the access `Page`. Its template extends `templates/layout.html`,
+//! whose context is a [`frame::PageFrame`]; [`forms`] writes its forms.
 
+pub(super) mod account;
 pub(super) mod assets;
 pub(super) mod docs;
+pub(super) mod error_page;
+mod field;
+mod forms;
+mod frame;
 pub(super) mod html;
 pub(super) mod login;
 pub(super) mod logout;
+mod moment;
+mod navigation;
 pub(super) mod new_password;
+mod notices;
 mod own_page;
+mod page_form;
+mod page_path;
+pub(super) mod page_session;
+mod resume;
+mod return_to;
+pub(super) mod secret_url;

@@ -18,7 +18,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::html;
+use super::{
+    field::Field,
+    forms::Form,
+    frame::PageFrame,
+    html,
+    secret_url::{PASSWORD_PAGE, is_password_page},
+};
 use crate::{
     clock,
     domain::{InvalidField, Reason, credential::CredentialValue},
@@ -26,7 +32,6 @@ use crate::{
         authentication::client_info,
         error::{ApiError, ErrorKind, MissingRight},
         headers,
-        localization::Language,
         negotiation::{self, Body},
         operation::Operation,
         state::HttpState,
@@ -39,9 +44,6 @@ use crate::{
         sessions::sign_in::Sessions,
     },
 };
-
-/// The path of the page, below the base path.
-pub(crate) const PASSWORD_PAGE: &str = "/account/password";
 
 /// The parameter of the URL with the token.
 const TOKEN: &str = "token";
@@ -61,20 +63,18 @@ pub(in crate::http) struct NewPasswordRequest {
 
 #[derive(Template)]
 #[template(path = "new_password.html")]
-struct NewPasswordTemplate<'page> {
-    base_path: &'page str,
-    language: &'page Language,
-    /// The token of a link that can be used; `None` without one.
-    token: Option<&'page str>,
-    /// The error message of the last attempt.
-    problem: Option<&'page str>,
+struct NewPasswordTemplate {
+    frame: PageFrame,
+    /// The form of a link that can be used; `None` without one.
+    form: Option<Form>,
+    /// The error of a page without a form.
+    problem: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "password_set.html")]
-struct PasswordSetTemplate<'page> {
-    base_path: &'page str,
-    language: &'page Language,
+struct PasswordSetTemplate {
+    frame: PageFrame,
     /// False if nobody can sign in on a page.
     has_login_page: bool,
 }
@@ -119,10 +119,10 @@ pub(in crate::http) async fn show(
         })
         .await
         .map_err(ApiError::interrupted_reading)??;
-    if is_valid {
-        return form(HttpResponse::Ok(), &request, &state, token.as_ref(), None);
-    }
-    problem_page(HttpResponse::NotFound(), &request, &state, None, &ErrorKind::InvalidLink)
+    let token = token.filter(|_| is_valid);
+    let problem = (!is_valid).then_some(ErrorKind::InvalidLink);
+    let response = if is_valid { HttpResponse::Ok() } else { HttpResponse::NotFound() };
+    page(response, &request, &state, token.as_ref(), problem.as_ref())
 }
 
 /// `POST /account/password`: answers a form with a page, and other requests with 204.
@@ -142,7 +142,7 @@ pub(in crate::http) async fn set(
             let response = HttpResponse::build(error.status_code());
             // A link that was used or has expired gets no form.
             let token = token.filter(|_| error.kind != ErrorKind::InvalidLink);
-            problem_page(response, &request, &state, token.as_ref(), &error.kind)
+            page(response, &request, &state, token.as_ref(), Some(&error.kind))
         }
         Err(error) => Err(error),
     }
@@ -206,52 +206,45 @@ pub(in crate::http) fn page_of(
     if !is_password_page(request) || !negotiation::is_form(request.headers()) || has_no_page {
         return None;
     }
-    problem_page(response, request, state, None, kind).ok()
+    page(response, request, state, None, Some(kind)).ok()
 }
 
-/// True for a request to this page, whose URL has a secret.
-pub(in crate::http) fn is_password_page(request: &HttpRequest) -> bool {
-    request.match_pattern().is_some_and(|pattern| pattern.ends_with(PASSWORD_PAGE))
-}
-
-fn problem_page(
+/// The page of a link: with the form if the token can be used.
+fn page(
     response: HttpResponseBuilder,
     request: &HttpRequest,
     state: &HttpState,
     token: Option<&SecretString>,
-    kind: &ErrorKind,
+    kind: Option<&ErrorKind>,
 ) -> Result<HttpResponse, ApiError> {
-    let language = Language::of(request.headers());
-    let problem = if kind.row().status >= StatusCode::INTERNAL_SERVER_ERROR {
-        language.page("page-try-later", &[])
-    } else if let ErrorKind::PasswordRefused { reasons, .. } = kind {
-        language.reasons(&language.page("page-new-password", &[]), reasons)
+    let frame = PageFrame::without_session(request, state);
+    let Some(token) = token else {
+        let problem = kind.map(|kind| problem_of(&frame, kind));
+        return html::page(response, &NewPasswordTemplate { frame, form: None, problem });
+    };
+    let label = frame.text("page-new-password");
+    let field = Field::password("NewPassword", label, "new-password", &frame).required();
+    let mut form = Form::without_session(&frame, PASSWORD_PAGE)
+        .with_hidden("Token", token.expose_secret())
+        .with_field(field.with_hint(frame.text("page-password-hint")))
+        .with_submit(frame.text("page-set-password"));
+    if let Some(kind) = kind {
+        form = form.with_error(&frame, kind);
+    }
+    html::page(response, &NewPasswordTemplate { frame, form: Some(form), problem: None })
+}
+
+fn problem_of(frame: &PageFrame, kind: &ErrorKind) -> String {
+    if kind.row().status >= StatusCode::INTERNAL_SERVER_ERROR {
+        frame.text("page-try-later")
     } else {
-        language.error(kind)
-    };
-    form(response, request, state, token, Some(&problem))
-}
-
-fn form(
-    response: HttpResponseBuilder,
-    request: &HttpRequest,
-    state: &HttpState,
-    token: Option<&SecretString>,
-    problem: Option<&str>,
-) -> Result<HttpResponse, ApiError> {
-    let template = NewPasswordTemplate {
-        base_path: &state.base_path,
-        language: &Language::of(request.headers()),
-        token: token.map(ExposeSecret::expose_secret),
-        problem,
-    };
-    html::page(response, &template)
+        frame.language().error(kind)
+    }
 }
 
 fn success_page(request: &HttpRequest, state: &HttpState) -> Result<HttpResponse, ApiError> {
     let template = PasswordSetTemplate {
-        base_path: &state.base_path,
-        language: &Language::of(request.headers()),
+        frame: PageFrame::without_session(request, state),
         has_login_page: state.service.get::<Sessions>().are_enabled(),
     };
     html::page(HttpResponse::Ok(), &template)

@@ -114,7 +114,10 @@ impl Authenticator {
                 self.bearer.authenticate(text, request, now).await?
             }
             PresentedCredential::Session { cookie, xsrf } => {
-                self.sessions.authenticate(cookie, xsrf, request, now).await?
+                self.sessions.authenticate(cookie, Some(xsrf), request, now).await?
+            }
+            PresentedCredential::PageSession(cookie) => {
+                self.sessions.authenticate(cookie, None, request, now).await?
             }
         };
         self.identify_application(authenticated, app_token.as_ref())

@@ -39,14 +39,15 @@ pub(crate) struct SessionAuthenticator {
 }
 
 impl SessionAuthenticator {
-    /// The owner of a session, after a check of the XSRF token.
+    /// The owner of a session, after a check of the XSRF token. Only a request that reads a page has
+    /// no token.
     ///
     /// # Errors
     /// See [`AuthenticationError`].
     pub(super) async fn authenticate(
         &self,
         cookie: &SecretString,
-        xsrf: &SecretString,
+        xsrf: Option<&SecretString>,
         request: Requested<'_>,
         now: OffsetDateTime,
     ) -> Result<Authenticated, AuthenticationError> {
@@ -56,7 +57,8 @@ impl SessionAuthenticator {
         let mut connection = self.database.connection().await?;
         let reference = self.issued.reference(TicketKind::Session, read.user_id, &read.digest);
         let (user, session) = self.issued.find_live(&mut connection, &reference, now).await?;
-        if !is_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest), xsrf) {
+        let scope = XsrfScope::Session(&read.digest);
+        if xsrf.is_some_and(|xsrf| !is_xsrf_token(&self.keyring.current(), scope, xsrf)) {
             return Err(AuthenticationError::refused(Some(&user), Refusal::WrongXsrf));
         }
         if !self.may_have_session(&user) {

@@ -113,6 +113,22 @@ impl Passwords {
         Ok(true)
     }
 
+    /// As [`Self::change`], to a generated password, which is returned and cannot be read again;
+    /// `None` when the old one is wrong.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(crate) async fn change_generated(
+        &self,
+        context: ChangeContext<'_>,
+        user: UserReference,
+        old: CredentialValue,
+    ) -> Result<Option<SecretString>, SaveCredentialError> {
+        let (text, new) = self.checker.generate(context.actor.fairness_key()).await?;
+        let is_changed = self.change(context, ChangePassword { user, old: Some(old), new }).await?;
+        Ok(is_changed.then_some(text))
+    }
+
     /// True when the caller may change the password of that user. A caller without this right does
     /// not learn whether the user exists.
     ///

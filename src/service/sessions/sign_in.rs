@@ -106,7 +106,7 @@ impl Sessions {
         Ok(NewSession { cookie: session.text, xsrf, user: principal.user })
     }
 
-    /// The user of a live session, and an XSRF token for its pages; `None` when the session has
+    /// The owner of a live session, and an XSRF token for its pages; `None` when the session has
     /// ended.
     ///
     /// # Errors
@@ -115,16 +115,27 @@ impl Sessions {
         &self,
         cookie: &SecretString,
         now: OffsetDateTime,
-    ) -> Result<Option<(User, SecretString)>, TicketError> {
+    ) -> Result<Option<(Principal, SecretString)>, TicketError> {
         let Some(read) = read_session(cookie) else { return Ok(None) };
-        let Some(Principal { user, .. }) = self.find_live(&read, now).await? else {
-            return Ok(None);
-        };
-        if !self.authenticator.may_have_session(&user) {
+        let Some(principal) = self.find_live(&read, now).await? else { return Ok(None) };
+        if !self.authenticator.may_have_session(&principal.user) {
             return Ok(None);
         }
         let xsrf = new_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest))?;
-        Ok(Some((user, xsrf)))
+        Ok(Some((principal, xsrf)))
+    }
+
+    /// An XSRF token for a page of the session with that cookie, which the caller has
+    /// authenticated; `None` when it is not the cookie of a session.
+    ///
+    /// # Errors
+    /// When the system provides no random bytes.
+    pub(crate) fn new_xsrf_token(
+        &self,
+        cookie: &SecretString,
+    ) -> Result<Option<SecretString>, RandomError> {
+        let Some(read) = read_session(cookie) else { return Ok(None) };
+        new_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest)).map(Some)
     }
 
     /// Ends a session; false when it is live and the XSRF token does not belong to it.

@@ -1,0 +1,93 @@
+// Improves the pages. Every page works without it. It never builds HTML from text.
+"use strict";
+
+// A form is sent once: a double click must not act twice.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) return event.preventDefault();
+  form.dataset.sent = "true";
+  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+});
+// The back button may restore a page whose form was sent.
+addEventListener("pageshow", () => {
+  for (const form of document.forms) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-disabled");
+  }
+});
+
+// Times in the language of the page and the time zone of the browser.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  if (Number.isNaN(moment.valueOf())) continue;
+  const format = { dateStyle: "medium", timeStyle: "short" };
+  time.title = time.textContent;
+  time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, format).format(moment);
+}
+
+// A button beside a password that shows it.
+for (const input of document.querySelectorAll("input[data-reveal]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet small";
+  button.textContent = input.dataset.reveal;
+  button.setAttribute("aria-controls", input.id);
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => {
+    const isShown = input.type === "text";
+    input.type = isShown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!isShown));
+  });
+  input.form.addEventListener("submit", () => (input.type = "password"));
+  input.after(button);
+}
+
+// What the policy says about a new password while it is typed: at most one question in two seconds.
+const PAUSE = 600;
+const INTERVAL = 2000;
+const AFTER_REFUSAL = 15000;
+for (const input of document.querySelectorAll("input[data-policy]")) {
+  const output = document.getElementById(`${input.id}-strength`);
+  const xsrf = document.getElementById("XSRF_TOKEN");
+  if (!output || !xsrf) continue;
+  let timer;
+  let asking;
+  let next = 0;
+  const show = (text, state) => {
+    output.textContent = text;
+    output.dataset.state = state;
+  };
+  const ask = async () => {
+    asking?.abort();
+    asking = new AbortController();
+    next = Date.now() + INTERVAL;
+    try {
+      const response = await fetch(input.dataset.policy, {
+        method: "POST",
+        headers: {
+          Accept: "application/json",
+          "Content-Type": "application/json",
+          "SO-Language": document.documentElement.lang,
+          "X-XSRF-TOKEN": xsrf.value,
+        },
+        body: JSON.stringify({ Password: input.value }),
+        signal: asking.signal,
+      });
+      if (!response.ok) {
+        next = Date.now() + AFTER_REFUSAL;
+        return show("", "");
+      }
+      const { Result: isValid, Reason: reason } = await response.json();
+      show(isValid ? output.dataset.valid : reason.replace(/^[^:]*: /, ""), isValid ? "good" : "bad");
+    } catch {
+      show("", "");
+    }
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    asking?.abort();
+    if (!input.value) return show("", "");
+    timer = setTimeout(ask, Math.max(PAUSE, next - Date.now()));
+  });
+}

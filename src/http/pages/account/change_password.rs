@@ -1,0 +1,169 @@
+//! `/account/change-password`: a new password, chosen or generated, with the current one as proof.
+//! A generated password is shown once, in the response to the form.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use askama::Template;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        InvalidField, Reason,
+        credential::{CredentialValue, is_present},
+        passwords::ChangePassword,
+        user::UserReference,
+    },
+    http::{
+        error::{ApiError, ErrorKind},
+        pages::{
+            field::Field, forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm,
+        },
+        request_context::RequestContext,
+    },
+    service::credentials::passwords::Passwords,
+};
+
+const PATH: &str = "/account/change-password";
+const OLD: &str = "OldPassword";
+const NEW: &str = "NewPassword";
+const REPEATED: &str = "RepeatedPassword";
+/// The button that generates a password.
+const GENERATE: (&str, &str) = ("Action", "generate");
+
+/// The form of the page.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct ChangePasswordForm {
+    old_password: Option<SecretString>,
+    new_password: Option<SecretString>,
+    repeated_password: Option<SecretString>,
+    action: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "account/change_password.html")]
+struct ChangePasswordTemplate {
+    frame: PageFrame,
+    form: Form,
+}
+
+#[derive(Template)]
+#[template(path = "account/generated_password.html")]
+struct GeneratedPasswordTemplate<'password> {
+    frame: PageFrame,
+    password: &'password str,
+}
+
+/// The result of a form whose current password was right.
+enum Changed {
+    Chosen,
+    Generated(SecretString),
+}
+
+/// A refused form: an error, or a sentence at one field.
+enum Refused {
+    Error(ApiError),
+    Field(&'static str, &'static str),
+}
+
+impl<E: Into<ApiError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// `GET /account/change-password`.
+pub(in crate::http) async fn show(
+    context: RequestContext,
+    frame: PageFrame,
+) -> Result<HttpResponse, ApiError> {
+    let form = form(&frame, &context.principal().user.login_name);
+    page(HttpResponse::Ok(), frame, form)
+}
+
+/// `POST /account/change-password`.
+pub(in crate::http) async fn change(
+    context: RequestContext,
+    frame: PageFrame,
+    body: PageForm<ChangePasswordForm>,
+) -> Result<HttpResponse, ApiError> {
+    let form = form(&frame, &context.principal().user.login_name);
+    let PageForm::Submitted(typed) = body else { return page(HttpResponse::Ok(), frame, form) };
+    match save(context, &typed).await {
+        Ok(Changed::Chosen) => Ok(frame.redirect("/account", Notice::PasswordChanged)),
+        Ok(Changed::Generated(password)) => {
+            let password = password.expose_secret();
+            html::page(HttpResponse::Ok(), &GeneratedPasswordTemplate { frame, password })
+        }
+        Err(Refused::Field(name, key)) => {
+            let form = form.with_field_error(&frame, name, &frame.text(key));
+            page(HttpResponse::BadRequest(), frame, form)
+        }
+        Err(Refused::Error(error)) => {
+            let (response, kind) = html::refused(error)?;
+            let form = form.with_error(&frame, &kind);
+            page(response, frame, form)
+        }
+    }
+}
+
+/// Changes the password through the use case of `ChangeOwnPassword`.
+async fn save(context: RequestContext, typed: &ChangePasswordForm) -> Result<Changed, Refused> {
+    let user = UserReference::Id(context.principal().user_id());
+    let old = required(OLD, typed.old_password.as_ref())?;
+    let old = CredentialValue::parse(OLD, old)?;
+    if typed.action.as_deref() == Some(GENERATE.1) {
+        let generated = context.run(|passwords: Arc<Passwords>, caller| async move {
+            passwords.change_generated(caller.change_context(), user, old).await
+        });
+        let generated = generated.await?.ok_or(Refused::Field(OLD, "page-wrong-password"))?;
+        return Ok(Changed::Generated(generated));
+    }
+    let new = CredentialValue::parse(NEW, required(NEW, typed.new_password.as_ref())?)?;
+    let repeated = required(REPEATED, typed.repeated_password.as_ref())?;
+    if !CredentialValue::parse(REPEATED, repeated)?.is_same_as(&new) {
+        return Err(Refused::Field(REPEATED, "page-differs"));
+    }
+    let command = ChangePassword { user, old: Some(old), new };
+    let changed = context.run(|passwords: Arc<Passwords>, caller| async move {
+        passwords.change(caller.change_context(), command).await
+    });
+    let is_changed = changed.await.map_err(|error| error.of_password_in(NEW))?;
+    if is_changed { Ok(Changed::Chosen) } else { Err(Refused::Field(OLD, "page-wrong-password")) }
+}
+
+/// A field that must not be empty. A browser sends a field that nobody filled in as an empty text.
+fn required<'form>(
+    name: &str,
+    value: Option<&'form SecretString>,
+) -> Result<&'form SecretString, ErrorKind> {
+    let value = value.filter(|value| is_present(value));
+    value.ok_or_else(|| InvalidField::new(name, Reason::Required).into())
+}
+
+fn page(
+    response: HttpResponseBuilder,
+    frame: PageFrame,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    html::page(response, &ChangePasswordTemplate { frame, form })
+}
+
+fn form(frame: &PageFrame, user_name: &str) -> Form {
+    let password = |name, key: &str, purpose| {
+        Field::password(name, frame.text(key), purpose, frame).required()
+    };
+    Form::new(frame, PATH)
+        .of_user(user_name)
+        .with_field(password(OLD, "page-old-password", "current-password"))
+        .with_field(
+            password(NEW, "page-new-password", "new-password")
+                .with_hint(frame.text("page-password-hint"))
+                .checked_by_policy(frame),
+        )
+        .with_field(password(REPEATED, "page-repeated-password", "new-password"))
+        .with_submit(frame.text("page-nav-password"))
+        .with_action(frame.text("page-generate-password"), "", GENERATE)
+}

@@ -1,0 +1,119 @@
+//! `/account`: the user who is signed in, and their credentials without the values.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use askama::Template;
+use time::OffsetDateTime;
+
+use crate::{
+    clock,
+    domain::{
+        credential::{CredentialSummary, LastUse},
+        credential_type::CredentialTypes,
+        user::{User, UserId, UserReference},
+    },
+    http::{
+        error::{ApiError, ErrorKind},
+        pages::{frame::PageFrame, html, moment::Moment},
+        request_context::RequestContext,
+    },
+    service::users::directory::UserDirectory,
+};
+
+#[derive(Template)]
+#[template(path = "account/overview.html")]
+struct OverviewTemplate {
+    frame: PageFrame,
+    user: User,
+    credentials: Vec<CredentialView>,
+}
+
+/// A credential, as the page shows it.
+struct CredentialView {
+    type_name: String,
+    display_value: String,
+    /// `None`: no use is recorded.
+    last_use: Option<LastUseView>,
+    /// `None`: without end.
+    expires: Option<Moment>,
+    is_valid: bool,
+    changed: Moment,
+    changed_by: String,
+}
+
+/// When, how and from where a credential was used.
+struct LastUseView {
+    at: Moment,
+    scheme: String,
+    address: Option<String>,
+}
+
+/// `GET /account`.
+pub(in crate::http) async fn show(
+    context: RequestContext,
+    frame: PageFrame,
+) -> Result<HttpResponse, ApiError> {
+    let types = context.types().clone();
+    let user = UserReference::Id(context.principal().user_id());
+    let found = context.read(|directory: Arc<UserDirectory>, caller| async move {
+        directory.read(&caller.principal, user).await
+    });
+    let found = found.await?.ok_or(ErrorKind::UnknownUser)?;
+    let (owner, now) = (found.user.user_id, clock::now());
+    let views = found.credentials.into_iter();
+    let credentials =
+        views.map(|credential| view(&frame, &types, owner, credential, now)).collect();
+    html::page(HttpResponse::Ok(), &OverviewTemplate { frame, user: found.user, credentials })
+}
+
+fn view(
+    frame: &PageFrame,
+    types: &CredentialTypes,
+    owner: UserId,
+    credential: CredentialSummary,
+    now: OffsetDateTime,
+) -> CredentialView {
+    CredentialView {
+        type_name: type_name(frame, types, &credential.credential_type),
+        display_value: credential.display_value,
+        last_use: credential.last_use.map(|last_use| LastUseView::new(frame, last_use)),
+        expires: credential.validity.to().map(Moment::new),
+        is_valid: credential.validity.contains(now),
+        changed: Moment::new(credential.updated_at),
+        changed_by: frame.text(changer_key(owner, credential.updated_by)),
+    }
+}
+
+/// The name of a credential type for people.
+fn type_name(frame: &PageFrame, types: &CredentialTypes, name: &str) -> String {
+    let found = types.find(name);
+    let from_settings = found.and_then(|found| found.texts()).map(|texts| &texts.display_type);
+    let key = found.and_then(|found| found.text_key());
+    match (from_settings, key) {
+        (Some(text), _) => text.clone(),
+        (None, Some(key)) => frame.text(key),
+        (None, None) => name.to_owned(),
+    }
+}
+
+/// The key of the text about who changed a credential. Users do not learn names of others.
+fn changer_key(owner: UserId, changer: Option<UserId>) -> &'static str {
+    match changer {
+        None => "page-by-operator",
+        Some(changer) if changer == owner => "page-by-you",
+        Some(_) => "page-by-administrator",
+    }
+}
+
+impl LastUseView {
+    fn new(frame: &PageFrame, last_use: LastUse) -> Self {
+        let scheme = match last_use.scheme.as_str() {
+            "basic" => frame.text("page-scheme-basic"),
+            "bearer" => frame.text("page-scheme-bearer"),
+            "session" => frame.text("page-scheme-session"),
+            other => other.to_owned(),
+        };
+        Self { at: Moment::new(last_use.at), scheme, address: last_use.address }
+    }
+}

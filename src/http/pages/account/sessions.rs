@@ -1,0 +1,116 @@
+//! `/account/sessions`: the tickets and sessions of the user who is signed in. Each can be ended,
+//! and all others at once.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use askama::Template;
+use data_encoding::HEXLOWER;
+use serde::Deserialize;
+
+use crate::{
+    clock,
+    domain::principal::{Actor, Proof},
+    http::{
+        error::{ApiError, ErrorKind},
+        keeper::user_tickets,
+        pages::{
+            forms::Form, frame::PageFrame, html, moment::Moment, notices::Notice,
+            page_form::PageForm,
+        },
+        request_context::RequestContext,
+    },
+    service::sessions::tickets::{TicketSummary, Tickets},
+};
+
+const PATH: &str = "/account/sessions";
+
+/// The button of one row, or of all rows.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::http) struct EndForm {
+    /// The id of a ticket; missing for all others.
+    ticket: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "account/sessions.html")]
+struct SessionsTemplate {
+    frame: PageFrame,
+    rows: Vec<Row>,
+    end_others: Form,
+}
+
+/// A ticket or session, as the page shows it.
+struct Row {
+    kind: String,
+    is_current: bool,
+    signed_in: Moment,
+    expires: Moment,
+    /// `None` for the session of this request, which ends by signing out.
+    end: Option<Form>,
+}
+
+/// `GET /account/sessions`.
+pub(in crate::http) async fn show(
+    context: RequestContext,
+    frame: PageFrame,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = context.principal().user_id();
+    let current = match &context.principal().proof {
+        Proof::Session { digests } => digests.clone(),
+        Proof::Password { .. } | Proof::Ticket { .. } | Proof::Token => Vec::new(),
+    };
+    let listed = context.read(|tickets: Arc<Tickets>, caller| async move {
+        tickets.list(Actor::Principal(&caller.principal), user_id, clock::now()).await
+    });
+    let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
+    let rows = listed.into_iter().map(|ticket| row(&frame, ticket, &current)).collect();
+    let end_others = Form::new(&frame, PATH).with_action(
+        frame.text("page-end-others"),
+        "danger",
+        ("Others", "1"),
+    );
+    html::page(HttpResponse::Ok(), &SessionsTemplate { frame, rows, end_others })
+}
+
+/// `POST /account/sessions`: ends one ticket or session, or all others.
+pub(in crate::http) async fn end(
+    context: RequestContext,
+    frame: PageFrame,
+    body: PageForm<EndForm>,
+) -> Result<HttpResponse, ApiError> {
+    let PageForm::Submitted(EndForm { ticket }) = body else { return show(context, frame).await };
+    let user_id = context.principal().user_id();
+    let Some(ticket) = ticket else {
+        context
+            .run(|tickets: Arc<Tickets>, caller| async move {
+                tickets.end_all(caller.change_context(), user_id).await
+            })
+            .await?;
+        return Ok(frame.redirect(PATH, Notice::SessionsEnded));
+    };
+    let digest = user_tickets::digest(&ticket).ok_or(ErrorKind::UnknownRoute)?;
+    context
+        .run(|tickets: Arc<Tickets>, caller| async move {
+            tickets.end_of_user(caller.change_context(), user_id, digest).await
+        })
+        .await?;
+    // One that has ended meanwhile is ended, too.
+    Ok(frame.redirect(PATH, Notice::SessionEnded))
+}
+
+fn row(frame: &PageFrame, ticket: TicketSummary, current: &[Vec<u8>]) -> Row {
+    let is_current = current.contains(&ticket.digest);
+    let is_session = ticket.kind.as_str() == "session";
+    let end = Form::new(frame, PATH)
+        .with_hidden("Ticket", &HEXLOWER.encode(&ticket.digest))
+        .with_action(frame.text("page-end-session"), "small", ("One", "1"));
+    Row {
+        kind: frame.text(if is_session { "page-session" } else { "page-ticket" }),
+        is_current,
+        signed_in: Moment::new(ticket.auth_time),
+        expires: Moment::new(ticket.expires_at),
+        end: (!is_current).then_some(end),
+    }
+}
