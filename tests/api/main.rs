@@ -50,6 +50,7 @@ mod master_keys;
 mod metrics;
 mod migration;
 mod network;
+mod pages;
 mod password_policy;
 mod raw_http;
 mod response_headers;

@@ -9,9 +9,8 @@ use crate::support::{Answer, Credentials, TestApp};
 #[sqlx::test]
 async fn every_route_that_is_not_public_requires_authentication(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    let is_for_programs = |route: &RouteDescription| {
-        matches!(route.access, Access::Authenticated | Access::Agent)
-    };
+    let is_for_programs =
+        |route: &RouteDescription| matches!(route.access, Access::Authenticated | Access::Agent);
     let routes: Vec<_> = describe_routes().into_iter().filter(is_for_programs).collect();
     assert!(routes.len() >= 7);
     for route in routes {

@@ -315,8 +315,9 @@ pub(in crate::http) fn page_of(
         let return_to = ReturnTo::of(request).unwrap_or_default();
         return login_page(response, request, state, &return_to, Some(problem)).ok();
     }
-    // Only the form of a page for signed-in users has this.
-    let return_to = ReturnTo::of(request).filter(|_| status == StatusCode::UNAUTHORIZED)?;
+    // Only the form of a page for signed-in users has this, besides a login.
+    let is_ended = status == StatusCode::UNAUTHORIZED && !is_login;
+    let return_to = ReturnTo::of(request).filter(|_| is_ended)?;
     if *kind == ErrorKind::XsrfWrong {
         let cookie = single_cookie(&secret_headers(request), SESSION_COOKIE).ok().flatten()?;
         let xsrf = state.service.get::<Sessions>().new_xsrf_token(&cookie).ok().flatten()?;

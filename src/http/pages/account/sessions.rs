@@ -10,7 +10,10 @@ use serde::Deserialize;
 
 use crate::{
     clock,
-    domain::principal::{Actor, Proof},
+    domain::{
+        InvalidField, Reason,
+        principal::{Actor, Proof},
+    },
     http::{
         error::{ApiError, ErrorKind},
         keeper::user_tickets,
@@ -29,8 +32,10 @@ const PATH: &str = "/account/sessions";
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::http) struct EndForm {
-    /// The id of a ticket; missing for all others.
+    /// The id of a ticket.
     ticket: Option<String>,
+    /// Ends all others if it is `1`.
+    others: Option<String>,
 }
 
 #[derive(Template)]
@@ -80,17 +85,20 @@ pub(in crate::http) async fn end(
     frame: PageFrame,
     body: PageForm<EndForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let PageForm::Submitted(EndForm { ticket }) = body else { return show(context, frame).await };
+    let PageForm::Submitted(EndForm { ticket, others }) = body else {
+        return show(context, frame).await;
+    };
     let user_id = context.principal().user_id();
-    let Some(ticket) = ticket else {
+    if others.as_deref() == Some("1") {
         context
             .run(|tickets: Arc<Tickets>, caller| async move {
                 tickets.end_all(caller.change_context(), user_id).await
             })
             .await?;
         return Ok(frame.redirect(PATH, Notice::SessionsEnded));
-    };
-    let digest = user_tickets::digest(&ticket).ok_or(ErrorKind::UnknownRoute)?;
+    }
+    let digest = ticket.as_deref().and_then(user_tickets::digest);
+    let digest = digest.ok_or_else(|| InvalidField::new("Ticket", Reason::Required))?;
     context
         .run(|tickets: Arc<Tickets>, caller| async move {
             tickets.end_of_user(caller.change_context(), user_id, digest).await

@@ -1,0 +1,348 @@
+// Tests the pages as people use them: with a keyboard, with a screen reader's tree, without scripts,
+// on a narrow screen, in both themes, and with a session that ends in the middle of a form.
+//
+// ACCEPTANCE_URL          the service with its base path; it must have the demo users of `dev`
+// ACCEPTANCE_BROWSER      the browser; default: /usr/bin/chromium
+// ACCEPTANCE_SCREENSHOTS  the folder for screenshots of every page, in both themes and three widths;
+//                         default: no screenshots
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
+const shots = process.env.ACCEPTANCE_SCREENSHOTS;
+const user = { id: 278, name: "demo", password: "demo" };
+const administrator = { id: 5, name: "tje0", password: "Tje0" };
+const basic = `Basic ${btoa(`${administrator.name}:${administrator.password}`)}`;
+const axe = readFileSync(
+  fileURLToPath(new URL("node_modules/axe-core/axe.min.js", import.meta.url)),
+  "utf8",
+);
+const LOCALES = ["da-DK", "de-DE", "en-GB", "nb-NO", "nl-NL", "sv-SE"];
+const WIDTHS = [320, 768, 1280];
+
+// Pages for everybody, and pages of a user who is signed in.
+const PUBLIC = [["login", "/login"], ["not-found", "/nowhere"]];
+const PRIVATE = [
+  ["account", "/account"],
+  ["change-password", "/account/change-password"],
+  ["sessions", "/account/sessions"],
+  ["signed-in", "/login"],
+  ["notice", "/account?notice=password-changed"],
+];
+
+let browser;
+
+before(async () => {
+  if (shots) mkdirSync(`${shots}/pages`, { recursive: true });
+  browser = await chromium.launch({
+    executablePath: process.env.ACCEPTANCE_BROWSER ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  });
+});
+
+after(() => browser?.close());
+
+/** Runs a test in its own browser context, in which no page may cause an error. */
+function inBrowser(options, run) {
+  return async () => {
+    const context = await browser.newContext({ locale: "en-GB", ...options });
+    context.setDefaultTimeout(10_000);
+    const errors = [];
+    context.on("console", (message) => {
+      // A page with a refused form has a status that Chromium reports as an error.
+      if (message.type() === "error" && !/Failed to load resource/.test(message.text()))
+        errors.push(message.text());
+    });
+    context.on("weberror", (error) => errors.push(String(error.error())));
+    try {
+      await run(context, await context.newPage());
+      assert.deepEqual(errors, []);
+    } finally {
+      await context.close();
+    }
+  };
+}
+
+async function signIn(page, who = user, path = "/login") {
+  await page.goto(`${url}${path}`);
+  await page.fill("#UserName", who.name);
+  await page.fill("#Password", who.password);
+  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+}
+
+/** Ends every session of a user, as an administrator does. */
+async function endSessions(id) {
+  const headers = { Authorization: basic };
+  const response = await fetch(`${url}/keeper/users/${id}/tickets`, { method: "DELETE", headers });
+  assert.equal(response.status, 204);
+}
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
+  );
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+}
+
+/** Checks a page at every width. */
+async function examine(page, name, theme) {
+  for (const width of WIDTHS) {
+    await page.setViewportSize({ width, height: 800 });
+    const content = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(content <= width, `${name} is ${content} px wide on a screen of ${width} px`);
+    if (shots)
+      await page.screenshot({ path: `${shots}/pages/${name}-${theme}-${width}.png`, fullPage: true });
+  }
+  assert.deepEqual(await violations(page), [], `${name}, ${theme}`);
+}
+
+describe("every page", () => {
+  for (const theme of ["light", "dark"]) {
+    test(
+      `fits on narrow screens and is accessible in the ${theme} theme`,
+      inBrowser({ colorScheme: theme }, async (_, page) => {
+        for (const [name, path] of PUBLIC) {
+          await page.goto(`${url}${path}`);
+          await examine(page, name, theme);
+        }
+        await page.goto(`${url}/login`);
+        await page.fill("#UserName", user.name);
+        await page.fill("#Password", "wrong");
+        await Promise.all([page.waitForEvent("load"), page.click("button.primary")]);
+        await examine(page, "login-refused", theme);
+        await signIn(page);
+        for (const [name, path] of PRIVATE) {
+          await page.goto(`${url}${path}`);
+          await examine(page, name, theme);
+        }
+        await page.goto(`${url}/account/change-password`);
+        await page.fill("#OldPassword", "wrong");
+        await page.fill("#NewPassword", "a");
+        await page.fill("#RepeatedPassword", "b");
+        await Promise.all([page.waitForEvent("load"), page.click("button.primary")]);
+        await examine(page, "change-password-refused", theme);
+        await page.goto(`${url}/account/change-password`);
+        await endSessions(user.id);
+        await Promise.all([
+          page.waitForEvent("load"),
+          page.evaluate(() => document.querySelector("main form").submit()),
+        ]);
+        await examine(page, "session-ended", theme);
+      }),
+    );
+  }
+
+  for (const locale of LOCALES) {
+    test(
+      `is accessible and fits in ${locale}`,
+      inBrowser({ locale, viewport: { width: 320, height: 800 } }, async (_, page) => {
+        await signIn(page);
+        for (const [name, path] of PRIVATE) {
+          await page.goto(`${url}${path}`);
+          assert.equal(await page.getAttribute("html", "lang"), locale.slice(0, 2));
+          const width = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert.ok(width <= 320, `${name} in ${locale} is ${width} px wide`);
+          assert.deepEqual(await violations(page), [], `${name} in ${locale}`);
+        }
+      }),
+    );
+  }
+
+  test(
+    "loads little",
+    inBrowser({}, async (_, page) => {
+      await signIn(page);
+      for (const [name, path] of PRIVATE) {
+        await page.goto(`${url}${path}`);
+        const loaded = await page.evaluate(() => {
+          const [page] = performance.getEntriesByType("navigation");
+          const parts = performance.getEntriesByType("resource");
+          return { page: page.decodedBodySize, parts: parts.map((part) => part.name) };
+        });
+        assert.ok(loaded.page <= 50 * 1024, `${name} has ${loaded.page} bytes`);
+        assert.ok(loaded.parts.length <= 3, `${name} loads ${loaded.parts}`);
+        for (const part of loaded.parts) assert.ok(part.startsWith(`${url}/assets/`), part);
+      }
+    }),
+  );
+});
+
+describe("people", () => {
+  test(
+    "change their password with the keyboard alone",
+    inBrowser({}, async (_, page) => {
+      const focused = () => page.evaluate(() => document.activeElement.id);
+      const press = async (...keys) => {
+        for (const key of keys) await page.keyboard.press(key);
+      };
+      await page.goto(`${url}/login`);
+      assert.equal(await focused(), "UserName");
+      await page.keyboard.type(user.name);
+      await press("Tab");
+      await page.keyboard.type(user.password);
+      await Promise.all([page.waitForEvent("load"), press("Enter")]);
+      await press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+      await press("Enter");
+      assert.equal(await focused(), "main");
+      await page.goto(`${url}/account/change-password`);
+      while ((await focused()) !== "OldPassword") await press("Tab");
+      await page.keyboard.type("wrong");
+      // Behind each password is the button that shows it.
+      await press("Tab", "Tab");
+      await page.keyboard.type("demo");
+      await press("Tab", "Tab");
+      await page.keyboard.type("demo");
+      await Promise.all([page.waitForEvent("load"), press("Enter")]);
+      assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
+      await press("Tab", "Enter");
+      assert.equal(await focused(), "OldPassword");
+      await page.keyboard.type(user.password);
+      await press("Tab", "Tab");
+      await page.keyboard.type("demo");
+      await press("Tab", "Tab");
+      await page.keyboard.type("demo");
+      await Promise.all([page.waitForEvent("load"), press("Enter")]);
+      assert.equal(await page.textContent("[role=status]"), "Your password is changed. All other sessions have ended.");
+    }),
+  );
+
+  test(
+    "need no scripts",
+    inBrowser({ javaScriptEnabled: false }, async (_, page) => {
+      await signIn(page, user, "/account/change-password");
+      assert.equal(page.url(), `${url}/account/change-password`);
+      await page.fill("#OldPassword", user.password);
+      await page.fill("#NewPassword", "demo");
+      await page.fill("#RepeatedPassword", "demo");
+      await Promise.all([page.waitForEvent("load"), page.click("main button.primary")]);
+      assert.match(await page.textContent("[role=status]"), /Your password is changed\./);
+      await page.goto(`${url}/account/sessions`);
+      await Promise.all([page.waitForEvent("load"), page.click("header button")]);
+      assert.equal(page.url(), `${url}/login`);
+    }),
+  );
+
+  test(
+    "hear what a screen reader says",
+    inBrowser({}, async (_, page) => {
+      await page.goto(`${url}/login`);
+      const tree = await page.locator("body").ariaSnapshot();
+      for (const line of [
+        '- link "Skip to content"',
+        "- banner:",
+        "- main:",
+        '- heading "Sign in" [level=1]',
+        '- textbox "User name"',
+        '- textbox "Password"',
+        '- button "Sign in"',
+        "- contentinfo:",
+      ])
+        assert.ok(tree.includes(line), `${line} is not in\n${tree}`);
+      await signIn(page);
+      await page.goto(`${url}/account/sessions`);
+      const table = await page.locator("body").ariaSnapshot();
+      for (const line of [
+        '- navigation "Menu":',
+        '- navigation "Section":',
+        '- table "Sessions":',
+        '- columnheader "Signed in"',
+      ])
+        assert.ok(table.includes(line), `${line} is not in\n${table}`);
+    }),
+  );
+
+  test(
+    "return to the page when their session ends in the middle of a form",
+    inBrowser({}, async (_, page) => {
+      await signIn(page, user, "/account/change-password");
+      await page.fill("#OldPassword", user.password);
+      await page.fill("#NewPassword", "typed secret");
+      await page.fill("#RepeatedPassword", "typed secret");
+      await endSessions(user.id);
+      await Promise.all([page.waitForEvent("load"), page.click("main button.primary")]);
+      assert.match(await page.textContent("[role=alert]"), /Your session has ended\./);
+      assert.doesNotMatch(await page.content(), /typed secret/);
+      await page.fill("#UserName", user.name);
+      await page.fill("#Password", user.password);
+      await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+      assert.equal(page.url(), `${url}/account/change-password`);
+      assert.equal(await page.inputValue("#NewPassword"), "");
+    }),
+  );
+
+  test(
+    "send a form once when they click twice",
+    inBrowser({}, async (context, page) => {
+      await signIn(page);
+      await page.goto(`${url}/account/change-password`);
+      let sent = 0;
+      context.on("request", (request) => (sent += request.method() === "POST" ? 1 : 0));
+      await page.route("**/account/change-password", async (route) => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        await route.continue();
+      });
+      await page.fill("#OldPassword", user.password);
+      await page.evaluate(() => {
+        for (const name of ["NewPassword", "RepeatedPassword"])
+          document.getElementById(name).value = "demo";
+      });
+      await Promise.all([page.waitForEvent("load"), page.dblclick("main button.primary")]);
+      assert.match(await page.textContent("[role=status]"), /Your password is changed\./);
+      assert.equal(sent, 1);
+    }),
+  );
+
+  test(
+    "see nothing with the back button after signing out",
+    inBrowser({}, async (_, page) => {
+      await signIn(page);
+      await Promise.all([page.waitForEvent("load"), page.click("header button")]);
+      await page.goBack();
+      assert.equal(await page.locator("#UserName").count(), 1);
+      assert.doesNotMatch(await page.textContent("body"), /Last used/);
+    }),
+  );
+
+  test(
+    "read what the policy says while they type, and the service is asked seldom",
+    inBrowser({}, async (context, page) => {
+      await signIn(page);
+      await page.goto(`${url}/account/change-password`);
+      let asked = 0;
+      context.on("request", (request) => (asked += /WithReason/i.test(request.url()) ? 1 : 0));
+      await page.locator("#NewPassword").pressSequentially("a long password of many words", { delay: 60 });
+      await page.waitForFunction(() => document.querySelector("#NewPassword-strength").textContent);
+      assert.equal(
+        await page.textContent("#NewPassword-strength"),
+        "The password meets the requirements.",
+      );
+      assert.ok(asked <= 3, `asked ${asked} times`);
+      await page.click("#NewPassword + button");
+      assert.equal(await page.getAttribute("#NewPassword", "type"), "text");
+      await page.click("#NewPassword + button");
+      assert.equal(await page.getAttribute("#NewPassword", "type"), "password");
+    }),
+  );
+
+  test(
+    "see markup and right-to-left names as they are",
+    inBrowser({}, async (_, page) => {
+      await page.goto(`${url}/login`);
+      const name = "<b>\u05d0\u05d1</b> \"x\"";
+      await page.fill("#UserName", name);
+      await page.fill("#Password", "wrong");
+      await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+      assert.equal(await page.inputValue("#UserName"), name);
+      assert.equal(await page.locator("main b").count(), 0);
+    }),
+  );
+});

@@ -1,0 +1,195 @@
+//! Self-service: credentials, password, and sessions of the user who is signed in.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::browser::{Browser, form_of, values_of};
+use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp};
+
+const PASSWORD: &str = "/account/change-password";
+const SESSIONS: &str = "/account/sessions";
+
+async fn works(app: &TestApp, password: &str) -> bool {
+    let answer = app.get(PRINCIPAL, &Credentials::basic(PLAIN.1, password)).await;
+    answer.status.as_u16() == 200
+}
+
+async fn change(browser: &mut Browser, old: &str, new: &str, repeated: &str) -> Answer {
+    let page = browser.open(PASSWORD).await;
+    page.assert_status(200);
+    let typed = [("OldPassword", old), ("NewPassword", new), ("RepeatedPassword", repeated)];
+    browser.submit(&page, PASSWORD, &typed).await
+}
+
+#[sqlx::test]
+async fn the_account_shows_the_credentials_without_values(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let used = "SELECT count(*) FROM credentials WHERE user_id = 278 AND last_used_at IS NOT NULL";
+    while sqlx::query_scalar::<_, i64>(used).fetch_one(&app.pool).await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let page = browser.open("/account").await;
+    page.assert_status(200);
+    for part in
+        ["<bdi>paul</bdi>", "Password", "127.0.0.1", "with name and password", "by the operator"]
+    {
+        assert!(page.body.contains(part), "{part}: {page:?}");
+    }
+    assert!(!page.body.contains("paul-password"), "{page:?}");
+    assert!(!page.body.contains("Administrator"), "{page:?}");
+    let page = Browser::signed_in(&app, "anna").await.open("/account").await;
+    assert!(page.body.contains("Administrator"), "{page:?}");
+}
+
+#[sqlx::test]
+async fn a_user_changes_the_password_with_the_current_one(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let mut other = Browser::signed_in(&app, "paul").await;
+    let new = "another pass phrase ä";
+    let answer = change(&mut browser, "paul-password", new, new).await;
+    let page = browser.follow(&answer).await;
+    page.assert_status(200);
+    assert!(page.body.contains("Your password is changed."), "{page:?}");
+    assert!(works(&app, new).await && !works(&app, "paul-password").await);
+    other.open("/account").await.assert_status(303);
+    let event: (String, String) = sqlx::query_as(
+        "SELECT kind, scheme FROM audit_events WHERE user_id = 278 ORDER BY sequence DESC LIMIT 1",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(event, ("credential_saved".to_owned(), "session".to_owned()));
+}
+
+#[sqlx::test]
+async fn a_refused_change_says_why_at_the_field_and_keeps_no_secret(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let good = "marker correct horse battery 7";
+    let long = "x".repeat(1025);
+    for (old, new, repeated, field, text) in [
+        ("", good, good, "OldPassword", "Current password: is required"),
+        ("marker-wrong", good, good, "OldPassword", "Current password: is incorrect"),
+        ("paul-password", "", good, "NewPassword", "New password: is required"),
+        ("paul-password", good, "", "RepeatedPassword", "Repeat the new password: is required"),
+        ("paul-password", good, "marker-other", "RepeatedPassword", "is not the same"),
+        ("paul-password", "marker", "marker", "NewPassword", "at least 15 characters"),
+        ("paul-password", &long, &long, "NewPassword", "at most 1024 bytes"),
+        ("paul-password", "a\0marker", "a\0marker", "NewPassword", "must not contain NUL"),
+    ] {
+        let page = change(&mut browser, old, new, repeated).await;
+        page.assert_status(400);
+        assert!(page.body.contains(text), "{text}: {page:?}");
+        assert!(page.body.contains(&format!("<a href=\"#{field}\">")), "{field}: {page:?}");
+        assert!(page.body.contains(&format!("id=\"{field}-error\"")), "{field}: {page:?}");
+        assert!(page.body.contains("role=\"alert\" tabindex=\"-1\" autofocus"), "{page:?}");
+        assert!(!page.body.contains("marker"), "{page:?}");
+    }
+    assert!(works(&app, "paul-password").await);
+}
+
+#[sqlx::test]
+async fn wrong_current_passwords_are_throttled(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let mut statuses = Vec::new();
+    for number in 0..30 {
+        let page = change(&mut browser, &format!("wrong {number}"), "new", "new").await;
+        statuses.push(page.status.as_u16());
+        if page.status.as_u16() == 429 {
+            assert!(page.body.contains("Too many failed attempts."), "{page:?}");
+            break;
+        }
+    }
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+}
+
+#[sqlx::test]
+async fn a_generated_password_is_shown_once(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let page = browser.open(PASSWORD).await;
+    let typed = [("OldPassword", "wrong"), ("Action", "generate")];
+    browser.submit(&page, PASSWORD, &typed).await.assert_status(400);
+    let typed = [("OldPassword", "paul-password"), ("Action", "generate")];
+    let shown = browser.submit(&page, PASSWORD, &typed).await;
+    shown.assert_status(200);
+    assert_eq!(shown.header("cache-control"), "no-store");
+    let (_, rest) = shown.body.split_once("<code class=\"secret\">").unwrap();
+    let password = rest.split_once("</code>").unwrap().0.to_owned();
+    assert!(works(&app, &password).await);
+    for path in ["/account", PASSWORD] {
+        assert!(!browser.open(path).await.body.contains(&password), "{path}");
+    }
+    // A repetition of the same form fails: the current password is another one by now.
+    browser.submit(&page, PASSWORD, &typed).await.assert_status(400);
+    assert!(works(&app, &password).await);
+}
+
+#[sqlx::test]
+async fn a_user_ends_one_session_or_all_others(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let ticket = Credentials::Ticket(app.ticket(&app.plain()).await);
+    let mut second = Browser::signed_in(&app, "paul").await;
+    let foreign = Browser::signed_in(&app, "anna").await;
+    let page = browser.open(SESSIONS).await;
+    page.assert_status(200);
+    assert_eq!(page.body.matches("This session").count(), 1, "{page:?}");
+    assert_eq!(page.body.matches("name=\"Ticket\"").count(), 2, "{page:?}");
+    // The newest is first: the second session.
+    let answer = browser.submit(&page, SESSIONS, &[]).await;
+    let page = browser.follow(&answer).await;
+    assert!(page.body.contains("The session has ended."), "{page:?}");
+    second.open("/account").await.assert_status(303);
+    app.get(PRINCIPAL, &ticket).await.assert_status(200);
+    let page = browser.open(SESSIONS).await;
+    let mut fields = values_of(&form_of(&page.body, SESSIONS));
+    fields.retain(|(name, _)| name != "Ticket");
+    browser.submit_fields(SESSIONS, &fields).await.assert_status(400);
+    fields.push(("Others".to_owned(), "1".to_owned()));
+    let answer = browser.submit_fields(SESSIONS, &fields).await;
+    let page = browser.follow(&answer).await;
+    assert!(page.body.contains("All other sessions have ended."), "{page:?}");
+    app.get(PRINCIPAL, &ticket).await.assert_unauthenticated();
+    foreign.copy().open("/account").await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn a_user_cannot_end_the_session_of_another(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let anna = Browser::signed_in(&app, "anna").await;
+    let digest: Vec<u8> = sqlx::query_scalar("SELECT digest FROM tickets WHERE user_id = 1")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    let id = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    app.ticket(&app.plain()).await;
+    let page = browser.open(SESSIONS).await;
+    let fields = values_of(&form_of(&page.body, SESSIONS));
+    for (value, status) in [(id.as_str(), 303), ("", 400), ("zz", 400), ("00", 400)] {
+        let mut fields = fields.clone();
+        fields.retain(|(name, _)| name != "Ticket");
+        fields.push(("Ticket".to_owned(), value.to_owned()));
+        browser.submit_fields(SESSIONS, &fields).await.assert_status(status);
+    }
+    anna.copy().open("/account").await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn signing_out_ends_the_session_of_the_pages(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let stolen = browser.copy();
+    let page = browser.open("/account").await;
+    let answer = browser.submit(&page, "/logout", &[]).await;
+    answer.assert_status(303);
+    assert_eq!(answer.header("location"), "/login");
+    stolen.copy().open("/account").await.assert_status(303);
+}

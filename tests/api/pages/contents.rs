@@ -1,0 +1,81 @@
+//! What all pages have in common.
+
+use sqlx::PgPool;
+
+use super::browser::Browser;
+use crate::support::{Answer, TestApp};
+
+const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
+const PATHS: [&str; 3] = ["/account", "/account/change-password", "/account/sessions"];
+
+#[track_caller]
+fn assert_well_formed(name: &str, page: &Answer, language: &str) {
+    page.assert_status(200);
+    let body = &page.body;
+    assert!(body.len() <= 50 * 1024, "{name}: {} bytes", body.len());
+    assert!(body.starts_with(&format!("<!doctype html>\n<html lang=\"{language}\">")), "{name}");
+    for (part, count) in [("<h1", 1), ("<main", 1), ("<title>", 1), ("</html>", 1)] {
+        assert_eq!(body.matches(part).count(), count, "{name}: {part}: {body}");
+    }
+    assert!(body.contains("<a class=\"skip\" href=\"#main\">"), "{name}");
+    for foreign in ["http://", "https://", "style=\"", " onclick", "javascript:", "[SR_", "<style"]
+    {
+        assert!(!body.contains(foreign), "{name}: {foreign}: {body}");
+    }
+    let scripts: Vec<_> = body.match_indices("<script").map(|(at, _)| &body[at..]).collect();
+    for script in scripts {
+        assert!(script.starts_with("<script src=\"/assets/keeper.js\" defer></script>"), "{name}");
+    }
+    let ids: Vec<_> = body.split(" id=\"").skip(1).map(|rest| rest.split('"').next()).collect();
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(unique.len(), ids.len(), "{name}: repeated id: {ids:?}");
+}
+
+#[sqlx::test]
+async fn every_page_is_small_complete_and_in_the_language_of_the_browser(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for language in LANGUAGES {
+        let mut browser = Browser::signed_in(&app, "anna").await.in_language(language);
+        for path in PATHS {
+            let page = browser.open(path).await;
+            assert_well_formed(&format!("{path} in {language}"), &page, language);
+            assert_eq!(page.header("cache-control"), "no-store");
+            assert_eq!(page.header("cross-origin-resource-policy"), "same-origin");
+            assert_eq!(page.header("x-frame-options"), "DENY");
+        }
+        let login = Browser::new(&app).in_language(language).open("/login").await;
+        assert_well_formed(&format!("/login in {language}"), &login, language);
+    }
+}
+
+#[sqlx::test]
+async fn names_with_markup_are_shown_as_text(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    sqlx::query("UPDATE users SET display_name = $1 WHERE user_id = 278")
+        .bind("<script>alert(1)</script>\u{5d0}\"'&")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE credentials SET display_value = '<img src=x>' WHERE user_id = 278")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let page = Browser::signed_in(&app, "paul").await.open("/account").await;
+    page.assert_status(200);
+    assert!(page.body.contains("<bdi>&#60;script&#62;alert(1)"), "{page:?}");
+    assert!(!page.body.contains("<script>") && !page.body.contains("<img"), "{page:?}");
+}
+
+#[sqlx::test]
+async fn a_notice_is_one_of_a_few_texts(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let page = browser.open("/account?notice=session-ended").await;
+    assert!(page.body.contains("role=\"status\">The session has ended.</p>"), "{page:?}");
+    for query in ["notice=", "notice=Pay+now", "notice=%FF", "notice=session-ended%00"] {
+        let page = browser.open(&format!("/account?{query}")).await;
+        page.assert_status(200);
+        assert!(!page.body.contains("role=\"status\""), "{query}: {page:?}");
+        assert!(!page.body.contains("Pay"), "{page:?}");
+    }
+}
