@@ -109,8 +109,7 @@ impl PageFrame {
         xsrf_token: SecretString,
     ) -> Self {
         let mut frame = Self::without_session(request, state);
-        let path = frame.page.as_ref().map_or("", PagePath::as_str);
-        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        let path = frame.page.as_ref().map_or("", PagePath::path);
         let shown = |links: Vec<Link>| {
             let show = |link: Link| MenuLink {
                 url: frame.url(link.path),

@@ -44,6 +44,17 @@ impl PagePath {
         if query.is_empty() { Self::parse(path) } else { Self::parse(&format!("{path}?{query}")) }
     }
 
+    /// The path without its query.
+    pub(super) fn path(&self) -> &str {
+        self.0.split_once('?').map_or(self.as_str(), |(path, _)| path)
+    }
+
+    /// The path alone: a query that somebody typed may have a secret, and must not travel into
+    /// another URL or page.
+    pub(super) fn without_query(self) -> Self {
+        Self(self.path().to_owned())
+    }
+
     /// The path with its query.
     pub(in crate::http) fn as_str(&self) -> &str {
         &self.0

@@ -156,6 +156,7 @@ fn require_navigation(request: &HttpRequest) -> Result<(), ErrorKind> {
 fn return_to(request: &ServiceRequest, body: &Bytes) -> ReturnTo {
     let state = request.app_data::<Data<HttpState>>();
     let action = state.and_then(|state| PagePath::of(request.request(), &state.base_path));
+    let action = action.map(PagePath::without_query);
     let names = hidden_value(body, KEEP).unwrap_or_default();
     let form = action.clone().and_then(|action| KeptForm::of_body(action, &names, body));
     let page = hidden_value(body, PAGE).and_then(|text| PagePath::parse(&text));
@@ -179,7 +180,7 @@ fn redirect_to_login(request: ServiceRequest, error: &ApiError) -> ServiceRespon
         let page = PagePath::of(request.request(), &state.base_path);
         let query = page.map(|page| {
             form_urlencoded::Serializer::new(String::new())
-                .append_pair("next", page.as_str())
+                .append_pair("next", page.path())
                 .finish()
         });
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
