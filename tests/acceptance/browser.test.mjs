@@ -305,7 +305,7 @@ describe("the vendor's client on the same origin", () => {
     "takes the XSRF token from the hidden input when the cookie is missing",
     inBrowser({ bypassCSP: true }, async (context, page) => {
       await signIn(page, administrator);
-      const { value } = await cookie(context, "XSRF-TOKEN");
+      const value = await page.inputValue("#XSRF_TOKEN");
       await context.clearCookies({ name: "XSRF-TOKEN" });
       await context.addCookies([{ name: "other", value: "1", url: origin }]);
       await page.addScriptTag({ content: client });

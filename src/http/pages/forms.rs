@@ -21,7 +21,6 @@ pub(in crate::http) struct Form {
     user_name: Option<String>,
     /// What is wrong, in one sentence.
     problem: Option<String>,
-    is_inline: bool,
 }
 
 /// A button that sends a form.
@@ -57,7 +56,6 @@ impl Form {
             buttons: Vec::new(),
             user_name: None,
             problem: None,
-            is_inline: false,
         }
     }
 
@@ -106,12 +104,6 @@ impl Form {
     /// Adds the login name, so that password managers know whose password it is.
     pub(in crate::http) fn of_user(mut self, user_name: &str) -> Self {
         self.user_name = Some(user_name.to_owned());
-        self
-    }
-
-    /// Shows the fields in one row, as a filter above a list.
-    pub(in crate::http) fn inline(mut self) -> Self {
-        self.is_inline = true;
         self
     }
 
@@ -190,10 +182,6 @@ impl Form {
 
     pub(super) fn buttons(&self) -> &[Button] {
         &self.buttons
-    }
-
-    pub(super) fn is_inline(&self) -> bool {
-        self.is_inline
     }
 
     pub(super) fn problem(&self) -> Option<&str> {

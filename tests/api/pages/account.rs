@@ -168,7 +168,7 @@ async fn a_user_cannot_end_the_session_of_another(pool: PgPool) {
         .fetch_one(&app.pool)
         .await
         .unwrap();
-    let id = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let id = data_encoding::HEXLOWER.encode(&digest);
     let mut browser = Browser::signed_in(&app, "paul").await;
     app.ticket(&app.plain()).await;
     let page = browser.open(SESSIONS).await;

@@ -10,7 +10,7 @@ use crate::{
     clock,
     domain::{
         credential::{CredentialSummary, LastUse},
-        credential_type::CredentialTypes,
+        credential_type::{CredentialType, CredentialTypes},
         user::{User, UserId, UserReference},
     },
     http::{
@@ -89,7 +89,7 @@ fn view(
 fn type_name(frame: &PageFrame, types: &CredentialTypes, name: &str) -> String {
     let found = types.find(name);
     let from_settings = found.and_then(|found| found.texts()).map(|texts| &texts.display_type);
-    let key = found.and_then(|found| found.text_key());
+    let key = found.and_then(CredentialType::text_key);
     match (from_settings, key) {
         (Some(text), _) => text.clone(),
         (None, Some(key)) => frame.text(key),

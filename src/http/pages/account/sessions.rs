@@ -70,7 +70,7 @@ pub(in crate::http) async fn show(
         tickets.list(Actor::Principal(&caller.principal), user_id, clock::now()).await
     });
     let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
-    let rows = listed.into_iter().map(|ticket| row(&frame, ticket, &current)).collect();
+    let rows = listed.iter().map(|ticket| row(&frame, ticket, &current)).collect();
     let end_others = Form::new(&frame, PATH).with_action(
         frame.text("page-end-others"),
         "danger",
@@ -108,7 +108,7 @@ pub(in crate::http) async fn end(
     Ok(frame.redirect(PATH, Notice::SessionEnded))
 }
 
-fn row(frame: &PageFrame, ticket: TicketSummary, current: &[Vec<u8>]) -> Row {
+fn row(frame: &PageFrame, ticket: &TicketSummary, current: &[Vec<u8>]) -> Row {
     let is_current = current.contains(&ticket.digest);
     let is_session = ticket.kind.as_str() == "session";
     let end = Form::new(frame, PATH)
