@@ -207,6 +207,9 @@ fn line<'secret>(
         for (name, id) in numbers.into_iter().filter(|(_, id)| !id.is_none()) {
             members.insert(name.to_owned(), id.as_i32().into());
         }
+        if let Some(role) = user.role {
+            members.insert("role".to_owned(), role.as_str().into());
+        }
         if !user.nick_name.is_empty() {
             members.insert("nick_name".to_owned(), user.nick_name.as_str().into());
         }

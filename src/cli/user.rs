@@ -19,6 +19,7 @@ use crate::{
         new_login_name::NewLoginName,
         new_user::NewUser,
         nick_name::NickName,
+        role::Role,
         save_user::SaveUser,
         user::{DisplayName, User, UserId, UserReference, UserType},
         vendor_ids::VendorIds,
@@ -47,6 +48,8 @@ pub(super) enum Command {
     GrantAdmin(Target),
     /// Revoke the administrator right of a user.
     RevokeAdmin(Target),
+    /// Set the role of a user, beside the administrator right.
+    SetRole(SetRoleArguments),
 }
 
 /// The user that a subcommand applies to.
@@ -73,9 +76,43 @@ pub(super) struct AddArguments {
     /// Grant the administrator right.
     #[arg(long)]
     administrator: bool,
+    /// Role of the user, beside the administrator right.
+    #[arg(long, value_enum, default_value = "none")]
+    role: RoleArgument,
     /// Generate a password and print it once.
     #[arg(long)]
     generate: bool,
+}
+
+/// The arguments of `user set-role`.
+#[derive(Args)]
+pub(super) struct SetRoleArguments {
+    #[command(flatten)]
+    target: Target,
+    /// Role of the user.
+    #[arg(value_enum)]
+    role: RoleArgument,
+}
+
+/// Roles as command-line values.
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleArgument {
+    /// Unlocks users, generates passwords and ends sessions.
+    HelpDesk,
+    /// Reads everything and changes nothing.
+    Auditor,
+    /// No role.
+    None,
+}
+
+impl From<RoleArgument> for Option<Role> {
+    fn from(argument: RoleArgument) -> Self {
+        match argument {
+            RoleArgument::HelpDesk => Some(Role::HelpDesk),
+            RoleArgument::Auditor => Some(Role::Auditor),
+            RoleArgument::None => None,
+        }
+    }
 }
 
 /// User types as command-line values.
@@ -117,6 +154,10 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::Delete(target) => delete(&services, &target).await?,
         Command::GrantAdmin(target) => change(&services, &target, administrator(true)).await?,
         Command::RevokeAdmin(target) => change(&services, &target, administrator(false)).await?,
+        Command::SetRole(SetRoleArguments { target, role }) => {
+            let command = SaveUser { role: Some(role.into()), ..SaveUser::default() };
+            change(&services, &target, command).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -165,6 +206,7 @@ fn new_user(arguments: &AddArguments) -> Result<NewUser, Failure> {
         display_name,
         user_type: arguments.user_type.into(),
         is_administrator: arguments.administrator,
+        role: arguments.role.into(),
         is_retired: false,
         vendor_ids: VendorIds::default(),
         nick_name: NickName::default(),
@@ -199,9 +241,9 @@ async fn show(services: &Services, target: &Target, format: Format) -> Result<()
     output::print_json(&object)
 }
 
-const HEADING: [&str; 6] = ["ID", "LOGIN NAME", "DISPLAY NAME", "TYPE", "STATE", "RIGHT"];
+const HEADING: [&str; 7] = ["ID", "LOGIN NAME", "DISPLAY NAME", "TYPE", "STATE", "RIGHT", "ROLE"];
 
-fn row(user: &User) -> [Value; 6] {
+fn row(user: &User) -> [Value; 7] {
     let state = if user.is_retired { "retired" } else { "active" };
     let right = if user.is_administrator { "administrator" } else { "" };
     [
@@ -211,5 +253,6 @@ fn row(user: &User) -> [Value; 6] {
         json!(user.user_type.as_str()),
         json!(state),
         json!(right),
+        json!(user.role.map_or("", Role::as_str)),
     ]
 }

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::user::UserId;
+use super::{role::Role, user::UserId};
 
 stored_enum! {
     /// The kind of an audit event.
@@ -43,6 +43,14 @@ stored_enum! {
         AdministratorGranted => "administrator_granted",
         /// The administrator right was revoked.
         AdministratorRevoked => "administrator_revoked",
+        /// The user was granted the role of the help desk.
+        HelpDeskGranted => "help_desk_granted",
+        /// The role of the help desk was revoked.
+        HelpDeskRevoked => "help_desk_revoked",
+        /// The user was granted the role of an auditor.
+        AuditorGranted => "auditor_granted",
+        /// The role of an auditor was revoked.
+        AuditorRevoked => "auditor_revoked",
         /// The user was deleted; the last event of a chain.
         UserDeleted => "user_deleted",
         /// A mail with a link for a new password was requested.
@@ -86,6 +94,10 @@ impl AuditKind {
             Self::UserReactivated => "The user was enabled again.",
             Self::AdministratorGranted => "The user was granted the administrator right.",
             Self::AdministratorRevoked => "The administrator right of the user was revoked.",
+            Self::HelpDeskGranted => "The user was granted the role of the help desk.",
+            Self::HelpDeskRevoked => "The role of the help desk of the user was revoked.",
+            Self::AuditorGranted => "The user was granted the role of an auditor.",
+            Self::AuditorRevoked => "The role of an auditor of the user was revoked.",
             Self::UserDeleted => "The user was deleted. The last event of a chain.",
             Self::PasswordMailRequested => {
                 "A mail with a link for a new password of the user was requested."
@@ -173,5 +185,6 @@ pub(crate) struct ChainHead {
     pub(crate) mac: Vec<u8>,
     pub(crate) session_epoch: i64,
     pub(crate) may_administer_users: bool,
+    pub(crate) role: Option<Role>,
     pub(crate) is_retired: bool,
 }

@@ -89,6 +89,7 @@ reasons! {
         "would be more than {0} of this user; remove one first";
     UnknownUserType => "field-unknown-user-type", "is not a known user type";
     UnknownRole => "field-unknown-role", "must be Administrator or User";
+    UnknownOwnRole => "field-unknown-own-role", "must be help_desk, auditor or none";
     NotExternalUser => "field-not-external-user",
         "is not an external user; use a call for all users, such as SaveUser";
     UnknownExternalUserPart => "field-unknown-external-user-part",

@@ -3,6 +3,7 @@
 use super::{
     new_login_name::NewLoginName,
     nick_name::NickName,
+    role::Role,
     user::{DisplayName, UserId, UserType},
     vendor_ids::VendorIds,
 };
@@ -16,6 +17,7 @@ pub(crate) struct NewUser {
     pub(crate) display_name: DisplayName,
     pub(crate) user_type: UserType,
     pub(crate) is_administrator: bool,
+    pub(crate) role: Option<Role>,
     pub(crate) is_retired: bool,
     pub(crate) vendor_ids: VendorIds,
     pub(crate) nick_name: NickName,

@@ -1,17 +1,38 @@
-//! Who may do what (docs/reference/wire-contract.md#d10-rights).
+//! Who may do what (docs/reference/rights.md, docs/reference/wire-contract.md#d10-rights).
 
 use super::{
     application::InstallationType,
     credential_type::CredentialType,
     principal::{Actor, AuthenticationScheme, Principal, Proof},
+    role::Role,
     untrusted_credential::UntrustedAccess,
     user::{UserId, UserReference, UserType},
 };
+
+/// The users on whom a right may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// Every user.
+    All,
+    /// Users without rights over others (`User::is_protected`).
+    Unprotected,
+}
+
+impl Coverage {
+    /// True when the right may be used on a user who is protected, or is not.
+    pub(crate) fn includes(self, is_protected: bool) -> bool {
+        self == Self::All || !is_protected
+    }
+}
 
 impl Principal {
     /// True for administrators and system users, who may administer all users.
     pub(crate) fn may_administer_users(&self) -> bool {
         self.user.may_administer_users()
+    }
+
+    fn has_role(&self, role: Role) -> bool {
+        self.user.active_role() == Some(role)
     }
 
     /// True when the caller may call agents: onsite every caller; online trusted applications and
@@ -40,21 +61,53 @@ impl Principal {
         self.may_administer_users() || (self.user.may_act() && user.refers_to(&self.user))
     }
 
+    /// True when the caller may list users, and read every user, their failed attempts, and who has
+    /// a name.
+    pub(crate) fn may_read_users(&self) -> bool {
+        self.may_administer_users() || self.user.active_role().is_some()
+    }
+
     /// True when the caller may read that user.
     pub(crate) fn may_read(&self, user: &UserReference) -> bool {
-        self.may_administer_users() || user.refers_to(&self.user)
+        self.may_read_users() || user.refers_to(&self.user)
     }
 
-    /// True when the caller may list and end that user's tickets and sessions. Anonymous users may
-    /// not: they share one account.
-    pub(crate) fn may_end_sessions_of(&self, user: &UserReference) -> bool {
-        self.may_administer_users()
-            || (user.refers_to(&self.user) && self.user.user_type != UserType::Anonymous)
+    /// True when the caller may search the directory of the organization.
+    pub(crate) fn may_search_directory(&self) -> bool {
+        self.may_administer_users() || self.has_role(Role::Auditor)
     }
 
-    /// The caller's access to the untrusted credentials of that user; `None` for callers who may
-    /// use none of them. Secrets are for their owner and for system users. Administrators may save
-    /// and remove those of others, and read them without the secrets.
+    /// The users whom the caller may help: unlock them, generate their password, end their tickets
+    /// and sessions; `None` for callers who may help nobody.
+    pub(crate) fn help_coverage(&self) -> Option<Coverage> {
+        if self.may_administer_users() {
+            return Some(Coverage::All);
+        }
+        self.has_role(Role::HelpDesk).then_some(Coverage::Unprotected)
+    }
+
+    /// The coverage of the right to end that user's tickets and sessions. Anonymous users may not end
+    /// their own: they share one account.
+    fn session_end_coverage(&self, user: &UserReference) -> Option<Coverage> {
+        let is_own = user.refers_to(&self.user) && self.user.user_type != UserType::Anonymous;
+        if is_own { Some(Coverage::All) } else { self.help_coverage() }
+    }
+
+    /// The coverage of the right to list that user's tickets and sessions.
+    fn session_list_coverage(&self, user: &UserReference) -> Option<Coverage> {
+        if self.has_role(Role::Auditor) {
+            return Some(Coverage::All);
+        }
+        self.session_end_coverage(user)
+    }
+
+    /// True when the caller may save and remove untrusted credentials of that user.
+    fn may_save_untrusted_of(&self, user_id: UserId) -> bool {
+        self.user.may_act() && (self.user_id() == user_id || self.may_administer_users())
+    }
+
+    /// What the caller may read of the untrusted credentials of that user; `None`: nothing. Secrets
+    /// are for their owner and for system users.
     fn untrusted_access_to(&self, user_id: UserId) -> Option<UntrustedAccess> {
         if !self.user.may_act() {
             return None;
@@ -62,7 +115,8 @@ impl Principal {
         if self.user_id() == user_id || self.user.user_type == UserType::System {
             return Some(UntrustedAccess::Secrets);
         }
-        self.may_administer_users().then_some(UntrustedAccess::Details)
+        let may_read_details = self.may_administer_users() || self.has_role(Role::Auditor);
+        may_read_details.then_some(UntrustedAccess::Details)
     }
 
     /// True when this request was authenticated with a secret of that type.
@@ -72,41 +126,69 @@ impl Principal {
 }
 
 impl Actor<'_> {
-    /// True when the actor may administer all users.
-    pub(crate) fn may_administer_users(self) -> bool {
+    /// True when the actor has a right. An operator's command has every right. The old system, the
+    /// link of a mail and the service have none: `Moving`, `PasswordLinks` and the delivery decide
+    /// what each may cause.
+    fn has(self, right: impl FnOnce(&Principal) -> bool) -> bool {
         match self {
-            Self::Principal(principal) => principal.may_administer_users(),
+            Self::Principal(principal) => right(principal),
             Self::Command => true,
-            // It has no right of its own: `Moving` decides what it may cause.
             Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
         }
     }
 
-    /// True when the actor may list and end that user's tickets and sessions.
-    pub(crate) fn may_end_sessions_of(self, user: &UserReference) -> bool {
+    /// The value of a right that is more than yes or no; `every` is that of an operator's command.
+    fn coverage<T>(self, every: T, right: impl FnOnce(&Principal) -> Option<T>) -> Option<T> {
         match self {
-            Self::Principal(principal) => principal.may_end_sessions_of(user),
-            Self::Command => true,
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
+            Self::Principal(principal) => right(principal),
+            Self::Command => Some(every),
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => None,
         }
+    }
+
+    /// True when the actor may administer all users.
+    pub(crate) fn may_administer_users(self) -> bool {
+        self.has(Principal::may_administer_users)
+    }
+
+    /// True when the actor may change the role of that user: administrators, but nobody their own.
+    pub(crate) fn may_change_role_of(self, user_id: UserId) -> bool {
+        self.may_administer_users() && self.user_id() != Some(user_id)
+    }
+
+    /// See [`Principal::may_read_users`].
+    pub(crate) fn may_read_users(self) -> bool {
+        self.has(Principal::may_read_users)
+    }
+
+    /// See [`Principal::help_coverage`].
+    pub(crate) fn help_coverage(self) -> Option<Coverage> {
+        self.coverage(Coverage::All, Principal::help_coverage)
+    }
+
+    /// The coverage of the right to end that user's tickets and sessions.
+    pub(crate) fn session_end_coverage(self, user: &UserReference) -> Option<Coverage> {
+        self.coverage(Coverage::All, |principal| principal.session_end_coverage(user))
+    }
+
+    /// The coverage of the right to list that user's tickets and sessions.
+    pub(crate) fn session_list_coverage(self, user: &UserReference) -> Option<Coverage> {
+        self.coverage(Coverage::All, |principal| principal.session_list_coverage(user))
     }
 
     /// True when the actor may replace that user's password with the old one as proof.
     pub(crate) fn may_change_password_of(self, user: &UserReference) -> bool {
-        match self {
-            Self::Principal(principal) => principal.may_change_password_of(user),
-            Self::Command => true,
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
-        }
+        self.has(|principal| principal.may_change_password_of(user))
     }
 
-    /// The actor's access to the untrusted credentials of that user.
+    /// True when the actor may save and remove untrusted credentials of that user.
+    pub(crate) fn may_save_untrusted_of(self, user_id: UserId) -> bool {
+        self.has(|principal| principal.may_save_untrusted_of(user_id))
+    }
+
+    /// What the actor may read of the untrusted credentials of that user.
     pub(crate) fn untrusted_access_to(self, user_id: UserId) -> Option<UntrustedAccess> {
-        match self {
-            Self::Principal(principal) => principal.untrusted_access_to(user_id),
-            Self::Command => Some(UntrustedAccess::Secrets),
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => None,
-        }
+        self.coverage(UntrustedAccess::Secrets, |principal| principal.untrusted_access_to(user_id))
     }
 
     /// True when the actor may save a credential of that type of that user.
@@ -115,13 +197,14 @@ impl Actor<'_> {
         user_id: UserId,
         credential_type: &CredentialType,
     ) -> bool {
-        match self {
-            Self::Principal(principal) => {
-                principal.may_save_credential_of(user_id, credential_type)
-            }
-            Self::Command => true,
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
-        }
+        self.has(|principal| principal.may_save_credential_of(user_id, credential_type))
+    }
+
+    /// False for a write of a credential that would give the actor the rights of another user. Each
+    /// use case checks its own right; this is checked where all of them write, with the row of the
+    /// user locked.
+    pub(crate) fn may_write_credential_of(self, user_id: UserId, is_protected: bool) -> bool {
+        !is_protected || self.user_id() == Some(user_id) || self.may_administer_users()
     }
 }
 
@@ -143,6 +226,7 @@ mod tests {
             display_name: "Seven".to_owned(),
             user_type,
             is_administrator,
+            role: None,
             is_retired: false,
             session_epoch: 0,
             vendor_ids: VendorIds::default(),
@@ -177,6 +261,46 @@ mod tests {
         assert!(!may_save(&principal(UserType::Internal, false, Proof::Token), 7, PASSWORD));
         let pin = Proof::Password { credential_type: "Pin".to_owned(), version: 1 };
         assert!(!may_save(&principal(UserType::Internal, false, pin), 7, PASSWORD));
+    }
+
+    fn with_role(user_type: UserType, role: Role) -> Principal {
+        let mut principal = principal(user_type, false, Proof::Token);
+        principal.user.role = Some(role);
+        principal
+    }
+
+    #[test]
+    fn a_role_reads_users_and_only_the_help_desk_helps_those_without_rights() {
+        let help_desk = with_role(UserType::Internal, Role::HelpDesk);
+        let auditor = with_role(UserType::Resource, Role::Auditor);
+        assert!(help_desk.may_read_users() && auditor.may_read_users());
+        assert!(!help_desk.may_search_directory() && auditor.may_search_directory());
+        assert_eq!(help_desk.help_coverage(), Some(Coverage::Unprotected));
+        assert_eq!(auditor.help_coverage(), None);
+        for caller in [help_desk, auditor] {
+            assert!(!caller.may_administer_users());
+            assert!(!may_save(&caller, 8, PASSWORD));
+            let other = UserId::try_from(8).unwrap();
+            assert!(!Actor::Principal(&caller).may_change_role_of(other));
+            assert!(!Actor::Principal(&caller).may_write_credential_of(other, true));
+            assert!(!Actor::Principal(&caller).may_save_untrusted_of(other));
+        }
+    }
+
+    #[test]
+    fn a_role_gives_no_right_to_external_anonymous_and_retired_users() {
+        for role in Role::ALL {
+            let mut retired = with_role(UserType::Internal, role);
+            retired.user.is_retired = true;
+            let outside =
+                [UserType::External, UserType::Anonymous].map(|kind| with_role(kind, role));
+            for caller in outside.into_iter().chain([retired]) {
+                assert!(!caller.may_read_users(), "{caller:?}");
+                assert_eq!(caller.help_coverage(), None, "{caller:?}");
+                // They would have it in another state, so the help desk may not act on them.
+                assert!(caller.user.is_protected());
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     invalid_field::{InvalidField, Reason},
     new_login_name::NewLoginName,
     nick_name::NickName,
+    role::Role,
     save_credential::{NewCredential, UncheckedCredential},
     untrusted_credential::SaveUntrusted,
     user::{DisplayName, LoginName, UserId, UserType},
@@ -24,6 +25,8 @@ pub(crate) struct SaveUser {
     pub(crate) display_name: Option<DisplayName>,
     pub(crate) user_type: Option<UserType>,
     pub(crate) is_administrator: Option<bool>,
+    /// `Some(None)` revokes the role.
+    pub(crate) role: Option<Option<Role>>,
     pub(crate) is_retired: Option<bool>,
     pub(crate) person_id: Option<VendorId>,
     pub(crate) role_id: Option<VendorId>,
@@ -97,6 +100,7 @@ pub(crate) struct UncheckedSaveUser {
     /// Already parsed.
     pub(crate) user_type: Option<Result<UserType, InvalidField>>,
     pub(crate) is_administrator: Option<Result<bool, InvalidField>>,
+    pub(crate) role: Option<Result<Option<Role>, InvalidField>>,
     pub(crate) is_retired: Option<bool>,
     /// 0 removes it, as in the next two members.
     pub(crate) person_id: Option<i32>,
@@ -149,6 +153,7 @@ impl UncheckedSaveUser {
             display_name: valid(display_name, &mut keep),
             user_type: valid(self.user_type, &mut keep),
             is_administrator: valid(self.is_administrator, &mut keep),
+            role: valid(self.role, &mut keep),
             is_retired: self.is_retired,
             person_id: valid(vendor_id("Person.PersonId", self.person_id), &mut keep),
             role_id: valid(vendor_id("Role.Id", self.role_id), &mut keep),

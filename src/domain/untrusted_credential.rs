@@ -154,7 +154,7 @@ impl UntrustedDetails {
     }
 }
 
-/// What a caller may do with the untrusted credentials of a user, besides saving and removing them.
+/// What a caller may read of the untrusted credentials of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UntrustedAccess {
     /// Read them with their secrets.

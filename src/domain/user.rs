@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     invalid_field::{InvalidField, Reason},
+    role::Role,
     text::{is_blank, is_hidden_in_text, nfkc_case_fold},
     vendor_ids::VendorIds,
 };
@@ -239,6 +240,8 @@ pub(crate) struct User {
     pub(crate) display_name: String,
     pub(crate) user_type: UserType,
     pub(crate) is_administrator: bool,
+    /// A right beside the one of administrators, which includes it.
+    pub(crate) role: Option<Role>,
     pub(crate) is_retired: bool,
     /// Incremented by each change that revokes all issued tickets, sessions and tokens.
     pub(crate) session_epoch: i64,
@@ -258,6 +261,16 @@ impl User {
         self.is_administrator && self.may_act()
     }
 
+    /// The role in effect. The role alone is not enough: it gives external users no rights.
+    pub(crate) fn active_role(&self) -> Option<Role> {
+        self.role.filter(|_| self.may_act())
+    }
+
+    /// See [`is_protected`].
+    pub(crate) fn is_protected(&self) -> bool {
+        is_protected(self.user_type, self.is_administrator, self.role)
+    }
+
     /// False for external, anonymous and retired users, who may change neither credentials nor
     /// users.
     pub(crate) fn may_act(&self) -> bool {
@@ -268,6 +281,16 @@ impl User {
 /// True when a user with these properties may administer all users, unless retired.
 pub(crate) fn may_administer_users(user_type: UserType, is_administrator: bool) -> bool {
     (is_administrator || user_type == UserType::System) && !user_type.is_outside()
+}
+
+/// True for users on whom the help desk may not act: it would gain their rights. A right counts even
+/// while it has no effect, for example of a retired administrator, who may be enabled later.
+pub(crate) fn is_protected(
+    user_type: UserType,
+    is_administrator: bool,
+    role: Option<Role>,
+) -> bool {
+    is_administrator || role.is_some() || user_type == UserType::System
 }
 
 #[cfg(test)]

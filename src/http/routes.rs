@@ -5,7 +5,7 @@ use super::{
     agents,
     agents::user::{credential_types, save_user},
     api,
-    keeper::{tickets, user_attempts, user_tickets},
+    keeper::{tickets, user_attempts, user_role, user_tickets},
     pages::{
         account::{change_password as own_password, overview, sessions},
         assets, docs, login, logout, new_password,
@@ -58,6 +58,8 @@ fn keeper_routes() -> Vec<Route> {
         DELETE "users/{id}/tickets/{ticket}" Agent user_tickets::{end_one, end_one_operation};
         GET "users/{id}/attempts" Agent user_attempts::{list, list_operation};
         DELETE "users/{id}/attempts" Agent user_attempts::{unlock, unlock_operation};
+        GET "users/{id}/role" Agent user_role::{read, read_operation};
+        PUT "users/{id}/role" Agent user_role::{set, set_operation};
     }
 }
 

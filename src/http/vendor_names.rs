@@ -2,7 +2,12 @@
 
 use utoipa::ToSchema;
 
-use crate::domain::{InvalidField, Reason, credential_type::ValueControl, user::UserType};
+use crate::domain::{
+    InvalidField, Reason,
+    credential_type::ValueControl,
+    role::Role,
+    user::{User, UserType},
+};
 
 /// The XML namespace of the vendor's carriers.
 pub(super) const CARRIERS: &str =
@@ -64,9 +69,14 @@ pub(super) fn role_name(may_administer: bool) -> &'static str {
     if may_administer { ADMINISTRATOR } else { USER }
 }
 
-/// The `FunctionRights` of a user.
-pub(super) fn function_rights(may_administer: bool) -> &'static [&'static str] {
-    if may_administer { &["user-administrator"] } else { &[] }
+/// The `FunctionRights` of a user. The vendor has no name for a role of this service.
+pub(super) fn function_rights(user: &User) -> &'static [&'static str] {
+    match user.active_role() {
+        _ if user.may_administer_users() => &["user-administrator"],
+        Some(Role::HelpDesk) => &["keeper-help-desk"],
+        Some(Role::Auditor) => &["keeper-auditor"],
+        None => &[],
+    }
 }
 
 /// Parses the name of a role, which is case-insensitive; true for administrators.

@@ -68,6 +68,7 @@ mod tests {
             mac: vec![1; 32],
             session_epoch: 0,
             may_administer_users: false,
+            role: None,
             is_retired: false,
         };
         let anchor = Anchor::of(&ring, &head);

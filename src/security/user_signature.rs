@@ -30,6 +30,10 @@ pub(crate) fn user_signature(user: &User) -> String {
             .field(&ids.ej_user.as_i32().to_be_bytes())
             .field(nick_name.as_bytes())
     };
+    let fields = match user.role {
+        None => fields,
+        Some(role) => fields.field(role.as_str().as_bytes()),
+    };
     let digest = Sha256::digest(fields.as_bytes());
     HEXLOWER.encode(digest.get(..16).unwrap_or(&digest))
 }
@@ -38,6 +42,7 @@ pub(crate) fn user_signature(user: &User) -> String {
 mod tests {
     use super::*;
     use crate::domain::{
+        role::Role,
         user::{UserId, UserType},
         vendor_ids::VendorId,
     };
@@ -50,6 +55,7 @@ mod tests {
             display_name: "Seven".to_owned(),
             user_type: UserType::Internal,
             is_administrator: false,
+            role: None,
             is_retired: false,
             session_epoch: 0,
             vendor_ids: VendorIds::default(),
@@ -63,6 +69,8 @@ mod tests {
             User { display_name: "Eight".to_owned(), ..user() },
             User { user_type: UserType::System, ..user() },
             User { is_administrator: true, ..user() },
+            User { role: Some(Role::HelpDesk), ..user() },
+            User { role: Some(Role::Auditor), ..user() },
             User { is_retired: true, ..user() },
             User { vendor_ids: VendorIds { person: id, ..none }, ..user() },
             User { vendor_ids: VendorIds { role: id, ..none }, ..user() },

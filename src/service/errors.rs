@@ -32,6 +32,9 @@ impl AttemptError {
 pub(crate) enum SaveCredentialError {
     #[error("the caller may not save this credential")]
     Forbidden,
+    /// The right does not cover users with rights over others.
+    #[error("the caller may not act on this user, who has rights over others")]
+    ProtectedUser,
     #[error("no such user")]
     UnknownUser,
     /// `field` is the path of the credential in the request.
@@ -94,6 +97,9 @@ pub(crate) enum VerifyCredentialError {
 pub(crate) enum ReadUserError {
     #[error("the caller may not read this user")]
     Forbidden,
+    /// The right does not cover users with rights over others.
+    #[error("the caller may not act on this user, who has rights over others")]
+    ProtectedUser,
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -103,6 +109,14 @@ pub(crate) enum ReadUserError {
 pub(crate) enum ChangeUserError {
     #[error("the caller may not change users")]
     Forbidden,
+    /// The right belongs to administrators and the help desk.
+    #[error("the caller may not help users")]
+    HelpForbidden,
+    /// The right does not cover users with rights over others.
+    #[error("the caller may not act on this user, who has rights over others")]
+    ProtectedUser,
+    #[error("the caller may not change their own role")]
+    OwnRole,
     #[error("no such user")]
     UnknownUser,
     #[error("another user has this login name")]
@@ -121,6 +135,8 @@ pub(crate) enum ChangeUserError {
     /// Since the request was authenticated, the actor was retired or logged out everywhere.
     #[error("the authentication of the request is no longer valid")]
     ProofOutdated,
+    #[error(transparent)]
+    Read(#[from] ReadUserError),
     #[error(transparent)]
     Credential(#[from] SaveCredentialError),
     #[error(transparent)]

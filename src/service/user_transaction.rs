@@ -13,6 +13,7 @@ use crate::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
         principal::{Actor, Proof},
+        rights::Coverage,
         user::{UserId, UserReference},
     },
     security::{audit_chain::audit_mac, keyring_handle::KeyringHandle},
@@ -72,6 +73,20 @@ pub(super) fn next_event(
 pub(super) struct LockedUser {
     pub(super) user_id: UserId,
     pub(super) head: UserHead,
+}
+
+impl LockedUser {
+    /// Fails unless a right of the actor may be used on this user.
+    ///
+    /// # Errors
+    /// When the user has rights over others, and the right does not cover such users.
+    pub(super) fn require_covered(&self, coverage: Coverage) -> Result<(), ChangeUserError> {
+        if coverage.includes(self.head.is_protected) {
+            Ok(())
+        } else {
+            Err(ChangeUserError::ProtectedUser)
+        }
+    }
 }
 
 /// The rows that a change depends on, locked until the transaction ends.
@@ -184,6 +199,7 @@ pub(super) fn actor_snapshot(actor: Actor<'_>) -> Option<ActorSnapshot> {
         session_epoch: principal.user.session_epoch,
         is_administrator: principal.user.is_administrator,
         user_type: principal.user.user_type,
+        role: principal.user.role,
     })
 }
 

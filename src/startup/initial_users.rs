@@ -58,6 +58,7 @@ fn parse(initial: &InitialUser<'_>) -> Result<(NewUser, CredentialValue), Invali
         display_name: DisplayName::parse("Tooltip", initial.login_name)?,
         user_type: UserType::Internal,
         is_administrator: initial.is_administrator,
+        role: None,
         is_retired: false,
         vendor_ids: VendorIds::default(),
         nick_name: NickName::default(),

@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{credential_writes::CredentialWrite, error::StorageError};
-use crate::domain::{audit::AuditEvent, new_user::NewUser, user::UserId};
+use crate::domain::{audit::AuditEvent, new_user::NewUser, role::Role, user::UserId};
 
 const USERS: &str = "COPY users (user_id, login_name, canonical_name, display_name, user_type, \
-    is_administrator, is_retired, person_id, role_id, ej_user_id, nick_name, canonical_nick_name, \
+    is_administrator, role, is_retired, person_id, role_id, ej_user_id, nick_name, canonical_nick_name, \
     session_epoch, audit_sequence, audit_mac, created_at) FROM STDIN";
 const LOGIN_NAMES: &str = "COPY login_names (canonical_name, user_id) FROM STDIN";
 const NICK_NAMES: &str = "COPY nick_names (canonical_name, user_id) FROM STDIN";
@@ -55,6 +55,7 @@ impl BulkRows {
             .text(user.display_name.as_str())
             .text(user.user_type.as_str())
             .flag(user.is_administrator)
+            .optional(user.role.map(Role::as_str), Rows::text)
             .flag(user.is_retired)
             .number(user.vendor_ids.person.as_i32())
             .number(user.vendor_ids.role.as_i32())

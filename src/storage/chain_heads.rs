@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::error::StorageError;
+use super::{error::StorageError, roles::parse_role};
 use crate::domain::{
     audit::{AuditEvent, AuditKind, ChainHead, ChainLink},
     principal::AuthenticationScheme,
@@ -19,6 +19,7 @@ struct HeadRow {
     session_epoch: i64,
     user_type: String,
     is_administrator: bool,
+    role: Option<String>,
     is_retired: bool,
     is_deleted: bool,
 }
@@ -36,6 +37,7 @@ impl TryFrom<HeadRow> for ChainHead {
             session_epoch: row.session_epoch,
             may_administer_users: !row.is_deleted
                 && may_administer_users(user_type, row.is_administrator),
+            role: parse_role(row.role.as_deref().filter(|_| !row.is_deleted))?,
             is_retired: row.is_retired,
         })
     }
@@ -50,7 +52,7 @@ pub(crate) async fn list_after(
     sqlx::query_as!(
         HeadRow,
         r#"SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
-                  is_retired, deleted_at IS NOT NULL AS "is_deleted!"
+                  role, is_retired, deleted_at IS NOT NULL AS "is_deleted!"
            FROM users WHERE user_id > $1 ORDER BY user_id LIMIT $2"#,
         after,
         limit,
@@ -70,7 +72,7 @@ pub(crate) async fn find(
     sqlx::query_as!(
         HeadRow,
         r#"SELECT user_id, audit_sequence, audit_mac, session_epoch, user_type, is_administrator,
-                  is_retired, deleted_at IS NOT NULL AS "is_deleted!"
+                  role, is_retired, deleted_at IS NOT NULL AS "is_deleted!"
            FROM users WHERE user_id = ANY($1) ORDER BY user_id"#,
         user_ids,
     )

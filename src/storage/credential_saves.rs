@@ -3,9 +3,9 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{StorageError, users::UserHead};
+use super::{StorageError, roles::parse_role, users::UserHead};
 use crate::domain::{
-    user::{UserId, UserType},
+    user::{UserId, UserType, is_protected},
     validity::Validity,
 };
 
@@ -13,6 +13,8 @@ struct SaveRow {
     session_epoch: i64,
     login_name: String,
     user_type: String,
+    is_administrator: bool,
+    role: Option<String>,
     audit_sequence: i64,
     audit_mac: Vec<u8>,
     has_credential: bool,
@@ -29,7 +31,8 @@ pub(crate) async fn find_head_and_validity(
 ) -> Result<Option<(UserHead, Option<Validity>)>, StorageError> {
     let row = sqlx::query_as!(
         SaveRow,
-        r#"SELECT u.session_epoch, u.login_name, u.user_type, u.audit_sequence, u.audit_mac,
+        r#"SELECT u.session_epoch, u.login_name, u.user_type, u.is_administrator, u.role,
+                  u.audit_sequence, u.audit_mac,
                   c.user_id IS NOT NULL AS "has_credential!", c.valid_from AS "valid_from?",
                   c.valid_to AS "valid_to?"
            FROM users u
@@ -43,11 +46,14 @@ pub(crate) async fn find_head_and_validity(
     let Some(row) = row else { return Ok(None) };
     let validity = Validity::parse("", row.valid_from, row.valid_to)
         .map_err(|_| StorageError::Inconsistent { table: "credentials" })?;
+    let user_type =
+        UserType::parse(&row.user_type).ok_or(StorageError::Inconsistent { table: "users" })?;
+    let role = parse_role(row.role.as_deref())?;
     let head = UserHead {
         session_epoch: row.session_epoch,
         login_name: row.login_name,
-        user_type: UserType::parse(&row.user_type)
-            .ok_or(StorageError::Inconsistent { table: "users" })?,
+        user_type,
+        is_protected: is_protected(user_type, row.is_administrator, role),
         audit_sequence: row.audit_sequence,
         audit_mac: row.audit_mac,
     };

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::{error::StorageError, users::ActorSnapshot};
 use crate::domain::{
     audit::{AuditEvent, AuditKind},
+    role::Role,
     stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
@@ -125,6 +126,7 @@ pub(crate) async fn upsert(
         write.validity.to(),
         write.actor.as_ref().map(|actor| actor.user_type.as_str()),
         write.hash_scheme.as_str(),
+        write.actor.as_ref().and_then(|actor| actor.role).map(Role::as_str),
     )
     .fetch_one(connection)
     .await?;

@@ -2,7 +2,7 @@
 SELECT page.user_id AS "user_id!", page.login_name AS "login_name!",
        page.canonical_name AS "canonical_name!", page.display_name AS "display_name!",
        page.user_type AS "user_type!", page.is_administrator AS "is_administrator!",
-       page.is_retired AS "is_retired!", page.session_epoch AS "session_epoch!",
+       page.role AS "role?", page.is_retired AS "is_retired!", page.session_epoch AS "session_epoch!",
        page.person_id AS "person_id!", page.role_id AS "role_id!",
        page.ej_user_id AS "ej_user_id!", page.nick_name AS "nick_name!"
 FROM unnest($1::text[]) AS kind (user_type)

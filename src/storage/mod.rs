@@ -32,6 +32,7 @@ pub(crate) mod password_mails;
 pub(crate) mod privileges;
 pub(crate) mod role_powers;
 pub(crate) mod role_privileges;
+mod roles;
 pub(crate) mod tickets;
 pub(crate) mod untrusted_credentials;
 pub(crate) mod user_list;

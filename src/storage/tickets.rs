@@ -80,6 +80,7 @@ struct TicketRow {
     display_name: String,
     user_type: String,
     is_administrator: bool,
+    role: Option<String>,
     is_retired: bool,
     session_epoch: i64,
     person_id: i32,
@@ -103,7 +104,7 @@ pub(crate) async fn find_with_user(
     let row = sqlx::query_as!(
         TicketRow,
         "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name,
+                u.role, u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name,
                 t.digest, t.session_epoch AS ticket_epoch,
                 t.auth_time, t.expires_at
          FROM tickets t JOIN users u ON u.user_id = t.user_id
@@ -127,6 +128,7 @@ pub(crate) async fn find_with_user(
         display_name: row.display_name,
         user_type: row.user_type,
         is_administrator: row.is_administrator,
+        role: row.role,
         is_retired: row.is_retired,
         session_epoch: row.session_epoch,
         person_id: row.person_id,

@@ -12,7 +12,7 @@ WITH head AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ),
 actor AS (
-    SELECT session_epoch, is_administrator, user_type, is_retired FROM users
+    SELECT session_epoch, is_administrator, user_type, role, is_retired FROM users
     WHERE user_id = $11 AND $25::bigint IS NOT NULL
     FOR SHARE SKIP LOCKED
 ),
@@ -47,7 +47,7 @@ admitted AS (
       AND ($25 IS NULL OR EXISTS (
           SELECT 1 FROM actor
           WHERE session_epoch = $25 AND is_administrator = $26::boolean
-            AND user_type = $29::text AND NOT is_retired
+            AND user_type = $29::text AND role IS NOT DISTINCT FROM $31::text AND NOT is_retired
       ))
       -- The ticket or session of the actor may have ended.
       AND ($23 IS NULL OR EXISTS (SELECT 1 FROM ticket))

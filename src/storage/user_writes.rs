@@ -7,6 +7,7 @@ use super::{error::StorageError, users::UserTakenError};
 use crate::domain::{
     new_login_name::NewLoginName,
     new_user::NewUser,
+    role::Role,
     user::{User, UserId},
 };
 
@@ -30,8 +31,8 @@ pub(crate) async fn insert(
         "WITH inserted AS (
              INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,
                                 is_administrator, audit_sequence, audit_mac, created_at, is_retired,
-                                person_id, role_id, ej_user_id, nick_name, canonical_nick_name)
-             VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9, $10, $11, $12, $13, $14)
+                                person_id, role_id, ej_user_id, nick_name, canonical_nick_name, role)
+             VALUES ($1, $2, $8, $3, $4, $5, 1, $6, $7, $9, $10, $11, $12, $13, $14, $15)
          ),
          nick_named AS (
              INSERT INTO nick_names (canonical_name, user_id) SELECT $14, $1 WHERE $14 <> ''
@@ -51,6 +52,7 @@ pub(crate) async fn insert(
         user.vendor_ids.ej_user.as_i32(),
         user.nick_name.as_str(),
         user.nick_name.canonical(),
+        user.role.map(Role::as_str),
     )
     .execute(connection)
     .await
@@ -79,7 +81,7 @@ fn name_taken(error: StorageError) -> UserTakenError {
 pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result<(), StorageError> {
     sqlx::query!(
         "UPDATE users SET display_name = $2, user_type = $3, is_administrator = $4, is_retired = $5,
-                          person_id = $6, role_id = $7, ej_user_id = $8
+                          person_id = $6, role_id = $7, ej_user_id = $8, role = $9
          WHERE user_id = $1",
         user.user_id.as_i32(),
         user.display_name,
@@ -89,6 +91,7 @@ pub(crate) async fn update(connection: &mut PgConnection, user: &User) -> Result
         user.vendor_ids.person.as_i32(),
         user.vendor_ids.role.as_i32(),
         user.vendor_ids.ej_user.as_i32(),
+        user.role.map(Role::as_str),
     )
     .execute(connection)
     .await?;
@@ -169,7 +172,7 @@ pub(crate) async fn tombstone(
          )
          UPDATE users
          SET login_name = '', canonical_name = '', display_name = '', is_retired = true,
-             is_administrator = false, person_id = 0, role_id = 0, ej_user_id = 0, nick_name = '',
+             is_administrator = false, role = NULL, person_id = 0, role_id = 0, ej_user_id = 0, nick_name = '',
              canonical_nick_name = '', deleted_at = $2
          WHERE user_id = $1",
         user_id.as_i32(),

@@ -2,10 +2,11 @@
 
 use sqlx::PgConnection;
 
-use super::error::StorageError;
+use super::{error::StorageError, roles::parse_role};
 use crate::domain::{
     audit::AuditEvent,
-    user::{User, UserId, UserType},
+    role::Role,
+    user::{User, UserId, UserType, is_protected},
     vendor_ids::{VendorId, VendorIds},
 };
 
@@ -16,6 +17,7 @@ pub(super) struct UserRow {
     pub(super) display_name: String,
     pub(super) user_type: String,
     pub(super) is_administrator: bool,
+    pub(super) role: Option<String>,
     pub(super) is_retired: bool,
     pub(super) session_epoch: i64,
     pub(super) person_id: i32,
@@ -30,9 +32,10 @@ impl TryFrom<UserRow> for User {
     fn try_from(row: UserRow) -> Result<Self, StorageError> {
         let inconsistent = StorageError::Inconsistent { table: "users" };
         let vendor_id = |id| VendorId::parse("users", id);
-        let (Ok(user_id), Some(user_type), Ok(person), Ok(role), Ok(ej_user)) = (
+        let (Ok(user_id), Some(user_type), Ok(own_role), Ok(person), Ok(role), Ok(ej_user)) = (
             UserId::try_from(row.user_id),
             UserType::parse(&row.user_type),
+            parse_role(row.role.as_deref()),
             vendor_id(row.person_id),
             vendor_id(row.role_id),
             vendor_id(row.ej_user_id),
@@ -45,6 +48,7 @@ impl TryFrom<UserRow> for User {
             display_name: row.display_name,
             user_type,
             is_administrator: row.is_administrator,
+            role: own_role,
             is_retired: row.is_retired,
             session_epoch: row.session_epoch,
             vendor_ids: VendorIds { person, role, ej_user },
@@ -59,6 +63,8 @@ pub(crate) struct UserHead {
     pub(crate) session_epoch: i64,
     pub(crate) login_name: String,
     pub(crate) user_type: UserType,
+    /// True for a user on whom the help desk may not act.
+    pub(crate) is_protected: bool,
     pub(crate) audit_sequence: i64,
     pub(crate) audit_mac: Vec<u8>,
 }
@@ -67,6 +73,8 @@ struct HeadRow {
     session_epoch: i64,
     login_name: String,
     user_type: String,
+    is_administrator: bool,
+    role: Option<String>,
     audit_sequence: i64,
     audit_mac: Vec<u8>,
 }
@@ -76,10 +84,13 @@ impl TryFrom<HeadRow> for UserHead {
 
     fn try_from(row: HeadRow) -> Result<Self, StorageError> {
         let inconsistent = StorageError::Inconsistent { table: "users" };
+        let user_type = UserType::parse(&row.user_type).ok_or(inconsistent)?;
+        let role = parse_role(row.role.as_deref())?;
         Ok(Self {
             session_epoch: row.session_epoch,
             login_name: row.login_name,
-            user_type: UserType::parse(&row.user_type).ok_or(inconsistent)?,
+            user_type,
+            is_protected: is_protected(user_type, row.is_administrator, role),
             audit_sequence: row.audit_sequence,
             audit_mac: row.audit_mac,
         })
@@ -92,6 +103,7 @@ pub(crate) struct ActorSnapshot {
     pub(crate) session_epoch: i64,
     pub(crate) is_administrator: bool,
     pub(crate) user_type: UserType,
+    pub(crate) role: Option<Role>,
 }
 
 /// Why a login name, a nickname or a user id was refused.
@@ -114,7 +126,7 @@ pub(crate) async fn find_by_id(
 ) -> Result<Option<User>, StorageError> {
     sqlx::query_as!(
         UserRow,
-        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, role, is_retired,
                 session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE user_id = $1 AND deleted_at IS NULL",
         user_id.as_i32(),
@@ -133,7 +145,7 @@ pub(crate) async fn find_by_login_name(
     sqlx::query_as!(
         UserRow,
         "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
-                u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name
+                u.role, u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name
          FROM login_names n JOIN users u ON u.user_id = n.user_id
          WHERE n.canonical_name = $1",
         canonical_name,
@@ -152,7 +164,7 @@ pub(crate) async fn find_by_ids(
     let user_ids: Vec<_> = user_ids.iter().map(|id| id.as_i32()).collect();
     sqlx::query_as!(
         UserRow,
-        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, role, is_retired,
                 session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE user_id = ANY($1) AND deleted_at IS NULL",
         &user_ids,
@@ -172,7 +184,7 @@ pub(crate) async fn list_by_person_id(
 ) -> Result<Vec<User>, StorageError> {
     sqlx::query_as!(
         UserRow,
-        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, role, is_retired,
                 session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE person_id = $1 AND person_id > 0 ORDER BY user_id LIMIT $2",
         person_id.as_i32(),
@@ -193,7 +205,7 @@ pub(crate) async fn list_by_ej_user_id(
 ) -> Result<Vec<User>, StorageError> {
     sqlx::query_as!(
         UserRow,
-        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, role, is_retired,
                 session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE ej_user_id = $1 AND ej_user_id > 0 ORDER BY user_id LIMIT $2",
         ej_user_id.as_i32(),
@@ -290,7 +302,7 @@ pub(crate) async fn list_after(
 ) -> Result<Vec<User>, StorageError> {
     sqlx::query_as!(
         UserRow,
-        "SELECT user_id, login_name, display_name, user_type, is_administrator, is_retired,
+        "SELECT user_id, login_name, display_name, user_type, is_administrator, role, is_retired,
                 session_epoch, person_id, role_id, ej_user_id, nick_name
          FROM users WHERE user_id > $1 AND deleted_at IS NULL ORDER BY user_id LIMIT $2",
         after,
@@ -311,7 +323,8 @@ pub(crate) async fn find_head(
 ) -> Result<Option<UserHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
-        "SELECT session_epoch, login_name, user_type, audit_sequence, audit_mac
+        "SELECT session_epoch, login_name, user_type, is_administrator, role, audit_sequence,
+                audit_mac
          FROM users WHERE user_id = $1 AND deleted_at IS NULL",
         user_id.as_i32(),
     )
@@ -330,7 +343,8 @@ pub(crate) async fn lock(
 ) -> Result<Option<UserHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
-        "SELECT session_epoch, login_name, user_type, audit_sequence, audit_mac
+        "SELECT session_epoch, login_name, user_type, is_administrator, role, audit_sequence,
+                audit_mac
          FROM users WHERE user_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
         user_id.as_i32(),
     )
@@ -349,13 +363,14 @@ pub(crate) async fn lock_actor_snapshot(
     actor_snapshot: &ActorSnapshot,
 ) -> Result<bool, StorageError> {
     let is_current = sqlx::query_scalar!(
-        r#"SELECT session_epoch = $2 AND is_administrator = $3 AND user_type = $4 AND NOT is_retired
-                  AS "is_current!"
+        r#"SELECT session_epoch = $2 AND is_administrator = $3 AND user_type = $4
+                  AND role IS NOT DISTINCT FROM $5 AND NOT is_retired AS "is_current!"
            FROM users WHERE user_id = $1 FOR SHARE"#,
         user_id.as_i32(),
         actor_snapshot.session_epoch,
         actor_snapshot.is_administrator,
         actor_snapshot.user_type.as_str(),
+        actor_snapshot.role.map(Role::as_str),
     )
     .fetch_optional(connection)
     .await?;

@@ -203,6 +203,7 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
         (&["user", "add", "newer"][..], "a password"),
         (&["user", "grant-admin", "278"], ""),
         (&["user", "revoke-admin", "278"], ""),
+        (&["user", "set-role", "278", "auditor"], ""),
         (&["credential", "save", "--user", "278"], "a password"),
         (&["credential", "delete", "--user", "278", "--type", "ActiveDirectory"], ""),
         (&["credential", "unlock", "--user", "278"], ""),

@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 117] = [
+const CASES: [(&str, &str); 119] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -90,6 +90,13 @@ const CASES: [(&str, &str); 117] = [
     ("users_canonical_nick_name_check", "UPDATE users SET canonical_nick_name = 'x'"),
     ("users_canonical_nick_name_check", "UPDATE users SET nick_name = 'x'"),
     ("users_user_type_check", "UPDATE users SET user_type = 'other'"),
+    ("users_role_check", "UPDATE users SET role = 'administrator'"),
+    (
+        "users_role_check",
+        "UPDATE users SET deleted_at = now(), is_retired = true, is_administrator = false,
+             login_name = '', canonical_name = '', display_name = '', role = 'auditor'
+         WHERE user_id = 300",
+    ),
     ("users_session_epoch_check", "UPDATE users SET session_epoch = -1"),
     ("users_audit_sequence_check", "UPDATE users SET audit_sequence = 0"),
     ("users_audit_mac_check", "UPDATE users SET audit_mac = 'x'"),

@@ -55,6 +55,7 @@ mod password_policy;
 mod raw_http;
 mod response_headers;
 mod rest;
+mod roles;
 mod routes;
 mod sealing;
 mod secret_files;

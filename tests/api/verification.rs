@@ -60,7 +60,7 @@ async fn audit_verify_finds_nothing_after_changes_by_the_service(pool: PgPool) {
 }
 
 /// Changes by somebody with write access to the database, and the finding for each.
-const TAMPERINGS: [(&str, &str); 14] = [
+const TAMPERINGS: [(&str, &str); 15] = [
     (
         "DELETE FROM audit_events WHERE user_id = 278 AND sequence = 2",
         "event 2 is missing",
@@ -93,6 +93,10 @@ const TAMPERINGS: [(&str, &str); 14] = [
     (
         "UPDATE users SET user_type = 'system' WHERE user_id = 278",
         "the administrator right was changed without an event",
+    ),
+    (
+        "UPDATE users SET role = 'help_desk' WHERE user_id = 278",
+        "the role was changed without an event",
     ),
     (
         "UPDATE users SET is_retired = true WHERE user_id = 278",
@@ -135,7 +139,7 @@ async fn audit_verify_finds_every_change_made_in_the_database(pool: PgPool) {
         execute_sql(
             &app,
             "DELETE FROM credentials; DELETE FROM audit_events;
-             UPDATE users SET is_administrator = u.is_administrator, is_retired = u.is_retired,
+             UPDATE users SET is_administrator = u.is_administrator, role = u.role, is_retired = u.is_retired,
                  user_type = u.user_type, session_epoch = u.session_epoch, audit_mac = u.audit_mac
              FROM u WHERE u.user_id = users.user_id;
              INSERT INTO credentials TABLE c; INSERT INTO audit_events TABLE e",

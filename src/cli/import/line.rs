@@ -8,6 +8,7 @@ use crate::{
     domain::{
         InvalidField, Reason,
         credential_type::CredentialTypes,
+        role::Role,
         save_credential::UncheckedCredential,
         save_user::UncheckedSaveUser,
         untrusted_credential::{
@@ -36,6 +37,7 @@ struct Line {
     #[serde(rename = "type")]
     user_type: Option<String>,
     administrator: Option<bool>,
+    role: Option<String>,
     retired: Option<bool>,
     person_id: Option<i32>,
     role_id: Option<i32>,
@@ -89,6 +91,7 @@ pub(super) fn parse(text: &[u8], types: &CredentialTypes) -> Result<ImportedUser
             UserType::parse(&text).ok_or_else(|| InvalidField::new("type", Reason::UnknownUserType))
         }),
         is_administrator: line.administrator.map(Ok),
+        role: line.role.map(|text| Role::parse_optional("role", &text)),
         is_retired: line.retired,
         person_id: line.person_id,
         role_id: line.role_id,

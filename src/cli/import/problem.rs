@@ -58,6 +58,10 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
             Ok(InvalidField::new("line", Reason::Damaged))
         }
         ChangeUserError::Forbidden
+        | ChangeUserError::HelpForbidden
+        | ChangeUserError::ProtectedUser
+        | ChangeUserError::OwnRole
+        | ChangeUserError::Read(_)
         | ChangeUserError::NotExternal
         | ChangeUserError::ProofOutdated
         | ChangeUserError::Credential(_)

@@ -61,6 +61,9 @@ impl From<AttemptError> for ApiError {
     }
 }
 
+/// The refusal of a help desk user who acts on a user with rights over others.
+const PROTECTED: ErrorKind = ErrorKind::Forbidden(MissingRight::ProtectedUser);
+
 impl From<AuthenticationError> for ApiError {
     fn from(error: AuthenticationError) -> Self {
         match error {
@@ -94,6 +97,7 @@ impl From<SaveCredentialError> for ApiError {
             SaveCredentialError::Forbidden => {
                 ErrorKind::Forbidden(MissingRight::SaveCredential).into()
             }
+            SaveCredentialError::ProtectedUser => PROTECTED.into(),
             SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
             SaveCredentialError::TypeNotForUser { field } => {
                 InvalidField::new(format!("{field}.Type.Type"), Reason::TypeNotForUser).into()
@@ -124,6 +128,10 @@ impl From<ChangeUserError> for ApiError {
             ChangeUserError::Forbidden => {
                 ErrorKind::Forbidden(MissingRight::AdministerUsers).into()
             }
+            ChangeUserError::HelpForbidden => ErrorKind::Forbidden(MissingRight::HelpUsers).into(),
+            ChangeUserError::ProtectedUser => PROTECTED.into(),
+            ChangeUserError::OwnRole => ErrorKind::Forbidden(MissingRight::OwnRole).into(),
+            ChangeUserError::Read(error) => error.into(),
             ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),
             ChangeUserError::LoginNameTaken => ErrorKind::LoginNameTaken.into(),
             ChangeUserError::NickNameTaken => ErrorKind::NickNameTaken.into(),
@@ -172,6 +180,7 @@ impl From<ReadUserError> for ApiError {
     fn from(error: ReadUserError) -> Self {
         match error {
             ReadUserError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadUser).into(),
+            ReadUserError::ProtectedUser => PROTECTED.into(),
             ReadUserError::Storage(error) => error.into(),
         }
     }

@@ -94,6 +94,9 @@ text_keys! {
 pub(in crate::http) enum MissingRight {
     SaveCredential,
     AdministerUsers,
+    HelpUsers,
+    ProtectedUser,
+    OwnRole,
     UntrustedCredentials,
     ReadUser,
     IssueTicket,
@@ -108,6 +111,9 @@ text_keys! {
     MissingRight {
         SaveCredential => "forbidden-save-credential",
         AdministerUsers => "forbidden-administer-users",
+        HelpUsers => "forbidden-help-users",
+        ProtectedUser => "forbidden-protected-user",
+        OwnRole => "forbidden-own-role",
         UntrustedCredentials => "forbidden-untrusted-credentials",
         ReadUser => "forbidden-read-user",
         IssueTicket => "forbidden-issue-ticket",

@@ -2,4 +2,5 @@
 
 pub(super) mod tickets;
 pub(super) mod user_attempts;
+pub(super) mod user_role;
 pub(super) mod user_tickets;

@@ -1,5 +1,5 @@
 //! `/keeper/users/{id}/attempts`: lists and resets the failed login attempts of a user, for
-//! administrators.
+//! administrators and the help desk; auditors list them.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl XmlNames for AttemptInfo {
 
 /// Describes [`list`].
 pub(in crate::http) fn list_operation() -> Operation {
-    Operation::new("Lists the failed login attempts of a user. For administrators only.")
+    Operation::new("Lists the failed login attempts of a user. For administrators, the help desk and auditors.")
         .answers_list::<AttemptInfo>()
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::UnknownUser)
@@ -53,9 +53,9 @@ pub(in crate::http) fn list_operation() -> Operation {
 /// Describes [`unlock`].
 pub(in crate::http) fn unlock_operation() -> Operation {
     Operation::new(
-        "Resets the failed login attempts of a user and unlocks the account. For administrators only.",
+        "Resets the failed login attempts of a user and unlocks the account. For administrators and the help desk.",
     )
-    .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+    .refuses(ErrorKind::Forbidden(MissingRight::HelpUsers))
     .refuses(ErrorKind::UnknownUser)
     .refuses(ErrorKind::OutcomeUnknown)
 }

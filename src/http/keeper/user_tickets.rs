@@ -1,5 +1,5 @@
 //! `/keeper/users/{id}/tickets`: lists and ends the tickets and sessions of a user, for
-//! administrators and for the user.
+//! administrators, the help desk and the user; auditors list them.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub(in crate::http) fn end_all_operation() -> Operation {
     Operation::new(
         "Ends all tickets, sessions and tokens of a user, except the one of this request.",
     )
-    .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+    .refuses(ErrorKind::Forbidden(MissingRight::HelpUsers))
     .refuses(ErrorKind::UnknownUser)
     .refuses(ErrorKind::OutcomeUnknown)
 }
@@ -65,7 +65,7 @@ pub(in crate::http) fn end_all_operation() -> Operation {
 /// Describes [`end_one`].
 pub(in crate::http) fn end_one_operation() -> Operation {
     Operation::new("Ends one ticket or session of a user.")
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::HelpUsers))
         .refuses(ErrorKind::UnknownRoute)
         .refuses(ErrorKind::OutcomeUnknown)
 }

@@ -159,7 +159,7 @@ fn view<'login>(login: &'login TicketLogin, context: &'login str) -> LoginView<'
         role_type: role_type_name(user.user_type),
         full_name: xml_text(&user.display_name),
         ids: user.vendor_ids,
-        function_rights: function_rights(may_administer),
+        function_rights: function_rights(user),
         context: xml_text(context),
         ticket: login.ticket.expose_secret(),
     }

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     domain::{
         audit::{AuditKind, ChainHead, ChainLink},
+        role::Role,
         stored_credential::StoredCredential,
         user::UserId,
     },
@@ -39,6 +40,8 @@ pub(crate) enum Discrepancy {
     HeadChanged(i64),
     #[error("the administrator right was changed without an event")]
     RightsChanged,
+    #[error("the role was changed without an event")]
+    RoleChanged,
     #[error("the retired state was changed without an event")]
     RetirementChanged,
     #[error("the session epoch was changed without an event")]
@@ -67,6 +70,7 @@ struct ChainState {
     mac: Vec<u8>,
     session_epoch: i64,
     may_administer_users: bool,
+    role: Option<Role>,
     is_retired: bool,
     /// The version of each credential.
     credentials: BTreeMap<String, i64>,
@@ -92,10 +96,14 @@ impl ChainState {
             }
             AuditKind::AdministratorGranted => self.may_administer_users = true,
             AuditKind::AdministratorRevoked => self.may_administer_users = false,
+            AuditKind::HelpDeskGranted => self.role = Some(Role::HelpDesk),
+            AuditKind::AuditorGranted => self.role = Some(Role::Auditor),
+            AuditKind::HelpDeskRevoked | AuditKind::AuditorRevoked => self.role = None,
             AuditKind::UserRetired => self.is_retired = true,
             AuditKind::UserReactivated => self.is_retired = false,
             AuditKind::UserDeleted => {
                 self.may_administer_users = false;
+                self.role = None;
                 self.is_retired = true;
                 self.credentials.clear();
             }
@@ -179,6 +187,7 @@ impl ChainVerifier {
         }
         for (differs, discrepancy) in [
             (head.may_administer_users != state.may_administer_users, Discrepancy::RightsChanged),
+            (head.role != state.role, Discrepancy::RoleChanged),
             (head.is_retired != state.is_retired, Discrepancy::RetirementChanged),
             (head.session_epoch != state.session_epoch, Discrepancy::EpochChanged),
         ] {

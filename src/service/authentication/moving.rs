@@ -188,6 +188,7 @@ impl Moving {
             login_name,
             user_type: user_type.unwrap_or(UserType::Internal),
             is_administrator: false,
+            role: None,
             is_retired: false,
             vendor_ids: VendorIds::default(),
             nick_name: NickName::default(),
@@ -235,5 +236,5 @@ fn may_move(user: &User) -> bool {
         UserType::Internal | UserType::Resource | UserType::External => true,
         UserType::Anonymous | UserType::System => false,
     };
-    is_person && !user.is_retired && !user.is_administrator
+    is_person && !user.is_retired && !user.is_protected()
 }

@@ -86,11 +86,12 @@ impl SessionAuthenticator {
         Ok(principal(user, &session, reference))
     }
 
-    /// Online, only administrators may have sessions
-    /// (docs/reference/wire-contract.md#d9-installation-type); external users are never
-    /// administrators.
+    /// Online, only administrators, the help desk and auditors may have sessions
+    /// (docs/reference/wire-contract.md#d9-installation-type); external users are none of them.
     pub(in crate::service) fn may_have_session(&self, user: &User) -> bool {
-        self.installation == InstallationType::Onsite || user.is_active_administrator()
+        self.installation == InstallationType::Onsite
+            || user.is_active_administrator()
+            || user.active_role().is_some()
     }
 }
 

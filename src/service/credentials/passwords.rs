@@ -72,7 +72,8 @@ impl Passwords {
         self.save(context, &command.user, user_id, command.password, None).await
     }
 
-    /// Sets a generated password and returns it; it cannot be read again.
+    /// Sets a generated password and returns it; it cannot be read again. For administrators, and for
+    /// the help desk on users without rights over others.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
@@ -81,8 +82,13 @@ impl Passwords {
         context: ChangeContext<'_>,
         user: UserReference,
     ) -> Result<SecretString, SaveCredentialError> {
+        let coverage = context.actor.help_coverage().ok_or(SaveCredentialError::Forbidden)?;
+        let found = self.resolve(&user).await?;
+        if !coverage.includes(found.is_protected()) {
+            return Err(SaveCredentialError::ProtectedUser);
+        }
         let (text, password) = self.checker.generate(context.actor.fairness_key()).await?;
-        self.set(context, SetPassword { user, password }).await?;
+        self.save(context, &user, found.user_id, password, None).await?;
         Ok(text)
     }
 

@@ -6,6 +6,7 @@ use super::{
     hasher::CredentialHasher,
     writer::{
         CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_saved,
+        require_writable,
     },
 };
 use crate::{
@@ -88,6 +89,7 @@ impl Credentials {
             ))?;
         let (head, stored_validity) = found.ok_or(SaveCredentialError::UnknownUser)?;
         require_name(login_name, &head)?;
+        require_writable(context.actor, user_id, &head)?;
         if !context.actor.may_administer_users() {
             // An owner's save does not extend a validity that an operator or the type set.
             let is_renewed = credential.credential_type.lifetime().is_some();

@@ -10,6 +10,7 @@ use crate::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
         credential_type::CredentialType,
+        principal::Actor,
         user::{LoginName, UserId},
     },
     security::{
@@ -96,8 +97,11 @@ impl CredentialWriter {
         if !is_actor_current {
             return Err(SaveCredentialError::ProofOutdated);
         }
-        // The name and the type of the user may have changed since the hash was computed.
+        // The name, the type and the rights of the user may have changed since the hash was computed.
         require_name(save.login_name, &head)?;
+        if matches!(save.precondition, WritePrecondition::Actor(_)) {
+            require_writable(save.context.actor, save.user_id, &head)?;
+        }
         if !save.hashed.credential_type.is_allowed_for(head.user_type) {
             let field = save.hashed.field.clone();
             return Err(SaveCredentialError::TypeNotForUser { field });
@@ -222,6 +226,22 @@ pub(super) fn require_name(
 ) -> Result<(), SaveCredentialError> {
     let is_lost = login_name.is_some_and(|name| !name.is_spelled_as(&head.login_name));
     if is_lost { Err(SaveCredentialError::UnknownUser) } else { Ok(()) }
+}
+
+/// Fails if the write would give the actor the rights of another user.
+///
+/// # Errors
+/// When the right of the actor does not cover the user.
+pub(super) fn require_writable(
+    actor: Actor<'_>,
+    user_id: UserId,
+    head: &UserHead,
+) -> Result<(), SaveCredentialError> {
+    if actor.may_write_credential_of(user_id, head.is_protected) {
+        Ok(())
+    } else {
+        Err(SaveCredentialError::ProtectedUser)
+    }
 }
 
 /// Fails unless the credential was written.

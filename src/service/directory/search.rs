@@ -110,7 +110,7 @@ impl DirectorySearch {
         principal: &Principal,
         credential_type: &CredentialType,
     ) -> Result<Option<&Directory>, DirectorySearchError> {
-        if !principal.may_administer_users() {
+        if !principal.may_search_directory() {
             return Err(DirectorySearchError::Forbidden);
         }
         let has_directory = credential_type.as_str() == ACTIVE_DIRECTORY;

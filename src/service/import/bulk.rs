@@ -12,7 +12,7 @@ use crate::{
         audit::{AuditEvent, AuditKind},
         change_context::ChangeContext,
         new_user::NewUser,
-        user::UserId,
+        user::{UserId, is_protected},
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},
@@ -235,6 +235,7 @@ impl BulkImport {
             session_epoch: 0,
             login_name: user.login_name.as_str().to_owned(),
             user_type: user.user_type,
+            is_protected: is_protected(user.user_type, user.is_administrator, user.role),
             audit_sequence: 0,
             audit_mac: START_OF_CHAIN.to_vec(),
         };

@@ -65,6 +65,9 @@ impl UserImport {
         require_same_id(&user, found.as_ref())?;
         let ImportedUser { login_name, user_id, must_exist, mut members } = user;
         if let Some(found) = found {
+            if members.role.is_some() && !context.actor.may_change_role_of(found.user_id) {
+                return Err(ChangeUserError::OwnRole);
+            }
             let reference = UserReference::Name(login_name);
             let changed = self.users.change(context, &reference, &found, members).await?;
             return Ok((Imported::Changed, changed.user.user_id));

@@ -137,6 +137,7 @@ fn head_of_nobody() -> UserHead {
         session_epoch: 0,
         login_name: String::new(),
         user_type: UserType::Internal,
+        is_protected: false,
         audit_sequence: 0,
         audit_mac: vec![0; 32],
     }

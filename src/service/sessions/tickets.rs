@@ -11,6 +11,7 @@ use crate::{
         audit::AuditKind,
         change_context::ChangeContext,
         principal::{Actor, Proof},
+        rights::Coverage,
         user::{User, UserId, UserReference},
     },
     security::so_ticket::{new_ticket, read_ticket},
@@ -179,10 +180,8 @@ impl Tickets {
         user_id: UserId,
         digest: Vec<u8>,
     ) -> Result<bool, ChangeUserError> {
-        if !context.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
-            return Err(ChangeUserError::Forbidden);
-        }
-        self.revoke(context, user_id, &[digest]).await
+        let coverage = session_end_coverage(context, user_id)?;
+        self.revoke_covered(context, user_id, &[digest], coverage).await
     }
 
     /// Ends every ticket, session and token of a user except the one that authenticated this
@@ -196,12 +195,11 @@ impl Tickets {
         context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<u64, ChangeUserError> {
-        if !context.actor.may_end_sessions_of(&UserReference::Id(user_id)) {
-            return Err(ChangeUserError::Forbidden);
-        }
+        let coverage = session_end_coverage(context, user_id)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
+        user.require_covered(coverage)?;
         let change = AuditedChange::to_user(AuditKind::SessionsEnded, true);
         self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         let session_epoch = user.head.session_epoch;
@@ -221,12 +219,24 @@ impl Tickets {
         user_id: UserId,
         digests: &[Vec<u8>],
     ) -> Result<bool, ChangeUserError> {
+        self.revoke_covered(context, user_id, digests, Coverage::All).await
+    }
+
+    /// As [`Self::revoke`], if the coverage of the right includes the user.
+    async fn revoke_covered(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        digests: &[Vec<u8>],
+        coverage: Coverage,
+    ) -> Result<bool, ChangeUserError> {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = match lock_user(&mut transaction, context, user_id).await {
             Err(ChangeUserError::UnknownUser) => return Ok(false),
             locked => locked?,
         };
+        user.require_covered(coverage)?;
         let session_epoch = user.head.session_epoch;
         let now = context.now;
         let ended =
@@ -248,15 +258,26 @@ impl Tickets {
         user_id: UserId,
         now: OffsetDateTime,
     ) -> Result<Option<Vec<TicketSummary>>, ReadUserError> {
-        if !actor.may_end_sessions_of(&UserReference::Id(user_id)) {
-            return Err(ReadUserError::Forbidden);
-        }
+        let coverage = actor.session_list_coverage(&UserReference::Id(user_id));
+        let coverage = coverage.ok_or(ReadUserError::Forbidden)?;
         let mut connection = self.database.connection().await?;
-        if users::find_head(&mut connection, user_id).await?.is_none() {
+        let Some(head) = users::find_head(&mut connection, user_id).await? else {
             return Ok(None);
+        };
+        if !coverage.includes(head.is_protected) {
+            return Err(ReadUserError::ProtectedUser);
         }
         Ok(Some(tickets::list_live(&mut connection, user_id, now).await?))
     }
+}
+
+/// The coverage of the actor's right to end the tickets and sessions of a user.
+fn session_end_coverage(
+    context: ChangeContext<'_>,
+    user_id: UserId,
+) -> Result<Coverage, ChangeUserError> {
+    let coverage = context.actor.session_end_coverage(&UserReference::Id(user_id));
+    coverage.ok_or(ChangeUserError::HelpForbidden)
 }
 
 /// The change that is audited when a ticket or session is issued.

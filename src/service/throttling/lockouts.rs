@@ -1,4 +1,4 @@
-//! Lists and resets the failed attempts of a user, for administrators.
+//! Lists and resets the failed attempts of a user.
 
 use std::sync::Arc;
 
@@ -50,13 +50,12 @@ impl Lockouts {
         user_id: UserId,
         credential_type: Option<&CredentialType>,
     ) -> Result<bool, ChangeUserError> {
-        if !context.actor.may_administer_users() {
-            return Err(ChangeUserError::Forbidden);
-        }
+        let coverage = context.actor.help_coverage().ok_or(ChangeUserError::HelpForbidden)?;
         let type_name = credential_type.map(CredentialType::as_str);
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
+        user.require_covered(coverage)?;
         if !attempts::reset(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }
@@ -79,7 +78,7 @@ impl Lockouts {
         actor: Actor<'_>,
         user_id: UserId,
     ) -> Result<Option<Vec<FailedAttempts>>, ReadUserError> {
-        if !actor.may_administer_users() {
+        if !actor.may_read_users() {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.database.connection().await?;

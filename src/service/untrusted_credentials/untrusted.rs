@@ -41,7 +41,7 @@ impl UntrustedCredentials {
         user_id: UserId,
         command: SaveUntrusted,
     ) -> Result<(), UntrustedError> {
-        require_access(context, user_id)?;
+        require_right_to_save(context, user_id)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock(&mut transaction, context, user_id).await?;
@@ -59,7 +59,8 @@ impl UntrustedCredentials {
         user_id: UserId,
         credential_type: &UntrustedType,
     ) -> Result<Vec<UntrustedCredential>, UntrustedError> {
-        match require_access(context, user_id)? {
+        let access = context.actor.untrusted_access_to(user_id);
+        match access.ok_or(UntrustedError::Forbidden)? {
             UntrustedAccess::Secrets => self.reveal(context, user_id, credential_type).await,
             UntrustedAccess::Details => {
                 let rows = on_connection!(self.database, |connection| {
@@ -117,7 +118,7 @@ impl UntrustedCredentials {
         credential_type: &UntrustedType,
         public_value: &PublicValue,
     ) -> Result<(), UntrustedError> {
-        require_access(context, user_id)?;
+        require_right_to_save(context, user_id)?;
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
@@ -148,11 +149,16 @@ async fn lock(
     }
 }
 
-fn require_access(
+/// Fails unless the actor may save and remove untrusted credentials of that user.
+fn require_right_to_save(
     context: ChangeContext<'_>,
     user_id: UserId,
-) -> Result<UntrustedAccess, UntrustedError> {
-    context.actor.untrusted_access_to(user_id).ok_or(UntrustedError::Forbidden)
+) -> Result<(), UntrustedError> {
+    if context.actor.may_save_untrusted_of(user_id) {
+        Ok(())
+    } else {
+        Err(UntrustedError::Forbidden)
+    }
 }
 
 fn without_secret(row: StoredUntrusted) -> UntrustedCredential {

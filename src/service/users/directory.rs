@@ -142,7 +142,7 @@ impl UserDirectory {
         Ok(self.find(&principal.normalize_reference(user)).await?)
     }
 
-    /// A page of the list of users. For administrators and system users.
+    /// A page of the list of users. For administrators, system users, the help desk and auditors.
     ///
     /// # Errors
     /// See [`ReadUserError`].
@@ -151,13 +151,13 @@ impl UserDirectory {
         principal: &Principal,
         query: &UserListQuery,
     ) -> Result<UserPage, ReadUserError> {
-        if !principal.may_administer_users() {
+        if !principal.may_read_users() {
             return Err(ReadUserError::Forbidden);
         }
         Ok(on_connection!(self.database, |connection| user_list::list(&mut connection, query))?)
     }
 
-    /// The users with that person id, by id; at most one page. For administrators and system users.
+    /// The users with that person id, by id; at most one page. For administrators, system users, the help desk and auditors.
     ///
     /// # Errors
     /// See [`ReadUserError`].
@@ -166,7 +166,7 @@ impl UserDirectory {
         principal: &Principal,
         person_id: VendorId,
     ) -> Result<Vec<UserWithCredentials>, ReadUserError> {
-        if !principal.may_administer_users() {
+        if !principal.may_read_users() {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.database.connection().await?;
@@ -176,7 +176,7 @@ impl UserDirectory {
         Ok(found)
     }
 
-    /// The users with that EJ user id, by id; at most one page. For administrators and system users.
+    /// The users with that EJ user id, by id; at most one page. For administrators, system users, the help desk and auditors.
     ///
     /// # Errors
     /// See [`ReadUserError`].
@@ -185,7 +185,7 @@ impl UserDirectory {
         principal: &Principal,
         ej_user_id: VendorId,
     ) -> Result<Vec<UserWithCredentials>, ReadUserError> {
-        if !principal.may_administer_users() {
+        if !principal.may_read_users() {
             return Err(ReadUserError::Forbidden);
         }
         let mut connection = self.database.connection().await?;

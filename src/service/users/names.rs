@@ -5,7 +5,7 @@ use crate::{
     domain::{
         new_login_name::NewLoginName, nick_name::NickName, principal::Principal, user::UserId,
     },
-    service::errors::ChangeUserError,
+    service::errors::{ChangeUserError, ReadUserError},
     storage::{StorageError, nick_names, users},
 };
 
@@ -13,19 +13,19 @@ use crate::{
 const VARIANTS: u32 = 100;
 
 impl UserDirectory {
-    /// True when no user but `except` has this login name. For administrators only: the answer
-    /// reveals whether a user exists.
+    /// True when no user but `except` has this login name. For callers who may read users: the
+    /// answer reveals whether a user exists.
     ///
     /// # Errors
-    /// [`ChangeUserError::Forbidden`], or when the database does not answer.
+    /// [`ReadUserError::Forbidden`], or when the database does not answer.
     pub(crate) async fn is_name_free(
         &self,
         principal: &Principal,
         name: &NewLoginName,
         except: Option<UserId>,
     ) -> Result<bool, ChangeUserError> {
-        if !principal.may_administer_users() {
-            return Err(ChangeUserError::Forbidden);
+        if !principal.may_read_users() {
+            return Err(ReadUserError::Forbidden.into());
         }
         Ok(self.taken_names(std::slice::from_ref(name), except).await?.is_empty())
     }
@@ -40,8 +40,8 @@ impl UserDirectory {
         name: NewLoginName,
         except: Option<UserId>,
     ) -> Result<NewLoginName, ChangeUserError> {
-        if !principal.may_administer_users() {
-            return Err(ChangeUserError::Forbidden);
+        if !principal.may_read_users() {
+            return Err(ReadUserError::Forbidden.into());
         }
         self.free_variant(name, except).await
     }
@@ -70,18 +70,19 @@ impl UserDirectory {
         Err(ChangeUserError::LoginNameTaken)
     }
 
-    /// True when the nickname is valid and no user but `except` has it. For administrators only.
+    /// True when the nickname is valid and no user but `except` has it. For callers who may
+    /// read users.
     ///
     /// # Errors
-    /// [`ChangeUserError::Forbidden`], or when the database does not answer.
+    /// [`ReadUserError::Forbidden`], or when the database does not answer.
     pub(crate) async fn is_nick_name_free(
         &self,
         principal: &Principal,
         nick_name: Option<&NickName>,
         except: Option<UserId>,
     ) -> Result<bool, ChangeUserError> {
-        if !principal.may_administer_users() {
-            return Err(ChangeUserError::Forbidden);
+        if !principal.may_read_users() {
+            return Err(ReadUserError::Forbidden.into());
         }
         match nick_name {
             None => Ok(false),

@@ -71,6 +71,7 @@ impl Users {
                 login_name,
                 user_type,
                 is_administrator: false,
+                role: None,
                 is_retired: false,
                 vendor_ids: VendorIds::default(),
                 nick_name: NickName::default(),

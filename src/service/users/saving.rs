@@ -96,6 +96,9 @@ impl Users {
         command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = self.find_to_change(context, reference).await?;
+        if command.role.is_some() && !context.actor.may_change_role_of(user.user_id) {
+            return Err(ChangeUserError::OwnRole);
+        }
         if command.user_id.is_some_and(|named| named != user.user_id) {
             return Err(InvalidField::new("AssociateId", Reason::OtherUser).into());
         }
@@ -344,6 +347,7 @@ pub(in crate::service) fn new_user(
         login_name,
         user_type: command.user_type.unwrap_or(UserType::Internal),
         is_administrator: command.is_administrator.unwrap_or_default(),
+        role: command.role.unwrap_or_default(),
         is_retired: command.is_retired.unwrap_or_default(),
         vendor_ids: command.vendor_ids(VendorIds::default()),
         nick_name: command.nick_name.take().unwrap_or_default(),
@@ -357,6 +361,7 @@ fn changed_user(before: &User, command: &SaveUser) -> User {
         display_name: display_name.unwrap_or_else(|| before.display_name.clone()),
         user_type: command.user_type.unwrap_or(before.user_type),
         is_administrator: command.is_administrator.unwrap_or(before.is_administrator),
+        role: command.role.unwrap_or(before.role),
         is_retired: command.is_retired.unwrap_or(before.is_retired),
         vendor_ids: command.vendor_ids(before.vendor_ids),
         ..before.clone()
@@ -375,10 +380,16 @@ fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'
     let right =
         if acts(after) { AuditKind::AdministratorGranted } else { AuditKind::AdministratorRevoked };
     let state = if after.is_retired { AuditKind::UserRetired } else { AuditKind::UserReactivated };
+    // The event of the new role comes last, because it describes the state after the change.
+    let (former, new) =
+        if before.role == after.role { (None, None) } else { (before.role, after.role) };
     let all = [
-        (is_changed, AuditedChange::to_user(AuditKind::UserChanged, false)),
-        (acts(before) != acts(after), AuditedChange::to_user(right, false)),
-        (before.is_retired != after.is_retired, AuditedChange::to_user(state, after.is_retired)),
+        is_changed.then_some((AuditKind::UserChanged, false)),
+        (acts(before) != acts(after)).then_some((right, false)),
+        former.map(|role| (role.revoked(), false)),
+        new.map(|role| (role.granted(), false)),
+        (before.is_retired != after.is_retired).then_some((state, after.is_retired)),
     ];
-    all.into_iter().filter_map(|(applies, change)| applies.then_some(change)).collect()
+    let change = |(kind, revokes_issued)| AuditedChange::to_user(kind, revokes_issued);
+    all.into_iter().flatten().map(change).collect()
 }

@@ -10,8 +10,9 @@ use crate::{
         audit::AuditKind,
         change_context::ChangeContext,
         new_user::NewUser,
+        role::Role,
         untrusted_credential::SaveUntrusted,
-        user::{UserId, may_administer_users},
+        user::{UserId, is_protected, may_administer_users},
     },
     security::{
         audit_chain::{START_OF_CHAIN, audit_mac},
@@ -89,6 +90,7 @@ impl UserWriter {
             session_epoch: event.session_epoch,
             login_name: user.login_name.as_str().to_owned(),
             user_type: user.user_type,
+            is_protected: is_protected(user.user_type, user.is_administrator, user.role),
             audit_sequence: event.sequence,
             audit_mac: mac,
         };
@@ -148,13 +150,11 @@ impl UserWriter {
 pub(in crate::service) fn changes_of_new_user(
     user: &NewUser,
 ) -> impl Iterator<Item = AuditedChange<'static>> {
+    let administers = may_administer_users(user.user_type, user.is_administrator);
     let all = [
-        (
-            may_administer_users(user.user_type, user.is_administrator),
-            AuditKind::AdministratorGranted,
-        ),
-        (user.is_retired, AuditKind::UserRetired),
+        administers.then_some(AuditKind::AdministratorGranted),
+        user.role.map(Role::granted),
+        user.is_retired.then_some(AuditKind::UserRetired),
     ];
-    all.into_iter()
-        .filter_map(|(applies, kind)| applies.then_some(AuditedChange::to_user(kind, false)))
+    all.into_iter().flatten().map(|kind| AuditedChange::to_user(kind, false))
 }

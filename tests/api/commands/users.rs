@@ -90,6 +90,7 @@ async fn json_output_has_the_members_of_the_table(pool: PgPool) {
         "type": "internal",
         "state": "active",
         "right": "administrator",
+        "role": "",
     });
     assert_eq!(users[0], anna);
     assert_eq!(json_of(&app, &["keys", "list"])[0]["state"], "writing");

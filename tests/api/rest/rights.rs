@@ -11,7 +11,8 @@ use crate::support::{Answer, Credentials, PLAIN, TestApp, password_of};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Callers {
     AnyUser,
-    SelfOrAdministrator,
+    SelfOrReader,
+    Readers,
     Administrators,
 }
 
@@ -21,7 +22,7 @@ enum Callers {
 fn routes() -> Vec<(Method, &'static str, Callers, Option<Value>)> {
     let change = || Some(json!({"Tooltip": "new"}));
     vec![
-        (Method::GET, "/api/v1/User", Callers::Administrators, None),
+        (Method::GET, "/api/v1/User", Callers::Readers, None),
         (Method::POST, "/api/v1/User", Callers::Administrators, Some(json!({"Name": "anna"}))),
         (Method::GET, "/api/v1/User/CredentialTypes", Callers::AnyUser, None),
         (Method::GET, "/api/v1/User/currentPrincipal", Callers::AnyUser, None),
@@ -30,7 +31,7 @@ fn routes() -> Vec<(Method, &'static str, Callers, Option<Value>)> {
         (Method::GET, "/api/v1/User/currentAssociate", Callers::AnyUser, None),
         (Method::GET, "/api/v1/User/Default", Callers::AnyUser, None),
         (Method::POST, "/api/v1/User/Validate", Callers::Administrators, change()),
-        (Method::GET, "/api/v1/User/{user}", Callers::SelfOrAdministrator, None),
+        (Method::GET, "/api/v1/User/{user}", Callers::SelfOrReader, None),
         (Method::PUT, "/api/v1/User/{user}", Callers::Administrators, change()),
         (Method::DELETE, "/api/v1/User/{user}", Callers::Administrators, None),
     ]
@@ -69,16 +70,21 @@ async fn each_route_allows_only_its_callers(pool: PgPool) {
     app.add_user((402, "ext"), &["--type", "external", "--administrator"]);
     app.add_user((403, "ano"), &["--type", "anonymous"]);
     app.add_user((404, "res"), &["--type", "resource"]);
+    app.add_user((405, "hilde"), &["--role", "help-desk"]);
+    app.add_user((407, "aurel"), &["--role", "auditor"]);
+    // The user, whether they administer users, and whether they may read every user.
     let callers = [
-        ((1, "anna"), true),
-        ((401, "sys"), true),
-        (PLAIN, false),
-        ((402, "ext"), false),
-        ((403, "ano"), false),
-        ((404, "res"), false),
+        ((1, "anna"), true, true),
+        ((401, "sys"), true, true),
+        ((405, "hilde"), false, true),
+        ((407, "aurel"), false, true),
+        (PLAIN, false, false),
+        ((402, "ext"), false, false),
+        ((403, "ano"), false, false),
+        ((404, "res"), false, false),
     ];
     for (method, path, allowed, body) in routes() {
-        for (caller, is_administrator) in callers {
+        for (caller, is_administrator, reads) in callers {
             for (target, is_self) in [
                 (caller.0.to_string(), true),
                 (caller.1.to_uppercase(), true),
@@ -95,7 +101,8 @@ async fn each_route_allows_only_its_callers(pool: PgPool) {
                         .await;
                 let is_allowed = match allowed {
                     Callers::AnyUser => true,
-                    Callers::SelfOrAdministrator => is_administrator || is_self,
+                    Callers::SelfOrReader => reads || is_self,
+                    Callers::Readers => reads,
                     Callers::Administrators => is_administrator,
                 };
                 if is_allowed {

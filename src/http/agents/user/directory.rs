@@ -143,7 +143,7 @@ impl From<DirectoryUsers> for DirectoryUsersCarrier {
 
 fn with_refusals(operation: Operation) -> Operation {
     operation
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
         .refuses(ErrorKind::DirectoryUnavailable)
         .refuses(ErrorKind::Overloaded { retry_after: Duration::ZERO })
 }
@@ -239,7 +239,7 @@ fn choosable_type(
 /// The error of a search. `field` is the member that matches too many entries.
 fn describe(field: &str, error: DirectorySearchError) -> ApiError {
     let kind = match &error {
-        DirectorySearchError::Forbidden => ErrorKind::Forbidden(MissingRight::AdministerUsers),
+        DirectorySearchError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadUser),
         DirectorySearchError::TooManyEntries(limit) => {
             InvalidField::new(field, Reason::TooManyMatches(*limit)).into()
         }

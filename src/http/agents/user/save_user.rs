@@ -263,6 +263,7 @@ impl SaveUserRequest {
             display_name: self.tooltip,
             user_type: given(self.r#type).map(|name| read_user_type("Type", &name)),
             is_administrator: role.map(|name| read_role("Role.Value", &name)),
+            role: None,
             is_retired: self.deleted,
             person_id: self.person.and_then(|person| person.person_id),
             role_id,

@@ -44,7 +44,7 @@ pub(in crate::http) fn for_new_user_operation() -> Operation {
     Operation::new("Returns an available login name for a new user, similar to the given one.")
         .takes::<NewUserNameRequest>()
         .answers::<String>()
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Describes [`default_name`].
@@ -52,7 +52,7 @@ pub(in crate::http) fn default_name_operation() -> Operation {
     Operation::new("Returns an available login name that is made of the user's display name.")
         .takes::<NewUserNameRequest>()
         .answers::<String>()
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Describes [`is_nick_name_unique`].
@@ -60,7 +60,7 @@ pub(in crate::http) fn is_nick_name_unique_operation() -> Operation {
     Operation::new("Returns whether a nickname is valid and no other user has it.")
         .takes::<NickNameRequest>()
         .answers::<bool>()
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Returns an available login name, similar to the one of the user.

@@ -81,7 +81,7 @@ pub(in crate::http) fn user_name_operation() -> Operation {
     Operation::new("Returns whether a login name is valid and available.")
         .takes::<UserNameValidRequest>()
         .answers::<bool>()
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Describes [`user_name_with_reason`].
@@ -89,7 +89,7 @@ pub(in crate::http) fn user_name_with_reason_operation() -> Operation {
     Operation::new("Returns whether a login name is valid and available, and the reason if not.")
         .takes::<UserNameValidRequest>()
         .answers_carrier::<UserValidationResult>()
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Describes [`valid_user_name`].
@@ -97,7 +97,7 @@ pub(in crate::http) fn valid_user_name_operation() -> Operation {
     Operation::new("Returns an available login name that is similar to the given one.")
         .takes::<UserNameValidRequest>()
         .answers::<String>()
-        .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
+        .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
 /// Returns whether a password is valid.

@@ -20,8 +20,16 @@ type Request = fn(i32, &str) -> (String, Value);
 enum Callers {
     /// Administrators and system users only.
     Administrators,
-    /// Every user on themselves; administrators on every user.
-    SelfOrAdministrator,
+    /// Administrators, the help desk and auditors, who may read every user.
+    Readers,
+    /// Every user on themselves; those who may read users on every user.
+    SelfOrReader,
+    /// Administrators and auditors.
+    DirectorySearchers,
+    /// Administrators; the help desk, because the target has no rights over others.
+    Helpers,
+    /// As [`Self::CredentialOwner`], and auditors on every user.
+    UntrustedReaders,
     /// Users who may change their own credentials, on themselves; administrators on every user.
     CredentialOwner,
     /// Users who may change their own credentials, on themselves; the call names no user.
@@ -56,13 +64,13 @@ const CALLS: [(&str, Callers, Request); 56] = [
     ("GetCredentialTypesForUserType", Callers::AnyUser, |_, _| {
         (String::new(), json!({"UserType": "InternalAssociate"}))
     }),
-    ("FindCredentialsGroups", Callers::Administrators, |_, _| {
+    ("FindCredentialsGroups", Callers::DirectorySearchers, |_, _| {
         (String::new(), json!({"Type": "ActiveDirectory", "SearchString": ""}))
     }),
-    ("FindCredentialUsers", Callers::Administrators, |_, _| {
+    ("FindCredentialUsers", Callers::DirectorySearchers, |_, _| {
         (String::new(), json!({"Type": "ActiveDirectory", "SearchString": ""}))
     }),
-    ("GetCredentialUsersInGroup", Callers::Administrators, |_, _| {
+    ("GetCredentialUsersInGroup", Callers::DirectorySearchers, |_, _| {
         (String::new(), json!({"Type": "ActiveDirectory", "GroupName": "g"}))
     }),
     ("GetAccessToken", Callers::AnyUser, empty_request),
@@ -72,11 +80,11 @@ const CALLS: [(&str, Callers, Request); 56] = [
     ("SetPasswordFromName", Callers::Administrators, |_, name| {
         (String::new(), json!({"AssociateName": name, "Password": password_of(name)}))
     }),
-    ("SetGeneratedPassword", Callers::Administrators, |_, _| {
-        (String::new(), json!({"AssociateId": RETIRED.0}))
+    ("SetGeneratedPassword", Callers::Helpers, |_, _| {
+        (String::new(), json!({"AssociateId": OTHER.0}))
     }),
-    ("SetGeneratedPasswordFromName", Callers::Administrators, |_, _| {
-        (String::new(), json!({"AssociateName": RETIRED.1}))
+    ("SetGeneratedPasswordFromName", Callers::Helpers, |_, _| {
+        (String::new(), json!({"AssociateName": OTHER.1}))
     }),
     ("ChangePassword", Callers::CredentialOwner, |id, _| {
         (String::new(), json!({"AssociateId": id, "OldPassword": "wrong", "NewPassword": "x"}))
@@ -98,23 +106,21 @@ const CALLS: [(&str, Callers, Request); 56] = [
     ("IsPasswordValidWithReason", Callers::AnyUser, |_, _| {
         (String::new(), json!({"Password": "x"}))
     }),
-    ("IsUserNameValid", Callers::Administrators, |id, name| {
+    ("IsUserNameValid", Callers::Readers, |id, name| {
         (String::new(), json!({"AssociateId": id, "UserName": name}))
     }),
-    ("IsUserNameValidWithReason", Callers::Administrators, |id, name| {
+    ("IsUserNameValidWithReason", Callers::Readers, |id, name| {
         (String::new(), json!({"AssociateId": id, "UserName": name}))
     }),
-    ("GetValidUserName", Callers::Administrators, |id, name| {
+    ("GetValidUserName", Callers::Readers, |id, name| {
         (String::new(), json!({"AssociateId": id, "UserName": name}))
     }),
-    ("GetUser", Callers::SelfOrAdministrator, |id, _| (format!("?userId={id}"), Value::Null)),
-    ("GetUserFromName", Callers::SelfOrAdministrator, |_, name| {
+    ("GetUser", Callers::SelfOrReader, |id, _| (format!("?userId={id}"), Value::Null)),
+    ("GetUserFromName", Callers::SelfOrReader, |_, name| {
         (String::new(), json!({"UserName": name}))
     }),
-    ("GetUserInfo", Callers::SelfOrAdministrator, |id, _| {
-        (format!("?userInfoId={id}"), Value::Null)
-    }),
-    ("GetUserInfoList", Callers::SelfOrAdministrator, |id, _| (String::new(), json!([id]))),
+    ("GetUserInfo", Callers::SelfOrReader, |id, _| (format!("?userInfoId={id}"), Value::Null)),
+    ("GetUserInfoList", Callers::SelfOrReader, |id, _| (String::new(), json!([id]))),
     ("CreateDefaultUser", Callers::AnyUser, empty_request),
     ("CreateDefaultUserFromUserType", Callers::AnyUser, |_, _| {
         (String::new(), json!({"UserType": "SystemAssociate"}))
@@ -128,12 +134,8 @@ const CALLS: [(&str, Callers, Request); 56] = [
     ("MakeRetired", Callers::Administrators, |id, _| {
         (String::new(), json!({"AssociateId": id, "Retired": false}))
     }),
-    ("GetUserFromPersonId", Callers::Administrators, |_, _| {
-        (String::new(), json!({"PersonId": 7}))
-    }),
-    ("GetUserFromEjUserId", Callers::Administrators, |_, _| {
-        (String::new(), json!({"EjUserId": 7}))
-    }),
+    ("GetUserFromPersonId", Callers::Readers, |_, _| (String::new(), json!({"PersonId": 7}))),
+    ("GetUserFromEjUserId", Callers::Readers, |_, _| (String::new(), json!({"EjUserId": 7}))),
     ("CreateDefaultUserFromUserTypeAndPersonId", Callers::AnyUser, |_, _| {
         (String::new(), json!({"UserType": "InternalAssociate", "PersonId": 7}))
     }),
@@ -156,13 +158,13 @@ const CALLS: [(&str, Callers, Request); 56] = [
     ("RemoveLicenses", Callers::Administrators, |id, _| {
         (String::new(), json!({"AssociateId": id}))
     }),
-    ("GetValidUserNameForNewUser", Callers::Administrators, |_, name| {
+    ("GetValidUserNameForNewUser", Callers::Readers, |_, name| {
         (String::new(), json!({"User": {"Name": name}}))
     }),
-    ("GetDefaultAssociateUserName", Callers::Administrators, |_, name| {
+    ("GetDefaultAssociateUserName", Callers::Readers, |_, name| {
         (String::new(), json!({"User": {"Name": name}}))
     }),
-    ("IsNickNameUnique", Callers::Administrators, |id, name| {
+    ("IsNickNameUnique", Callers::Readers, |id, name| {
         (String::new(), json!({"AssociateId": id, "NickName": name}))
     }),
     // An unknown name or id, because a deletion would remove the users of this test.
@@ -181,7 +183,7 @@ const CALLS: [(&str, Callers, Request); 56] = [
         (String::new(), json!({"AssociateId": id, "Type": "t", "Credentials": credentials}))
     }),
     ("GetUntrustedCredentials", Callers::Owner, |_, _| (String::new(), json!({"Type": "t"}))),
-    ("GetUntrustedCredentialsForAssociate", Callers::CredentialOwner, |id, _| {
+    ("GetUntrustedCredentialsForAssociate", Callers::UntrustedReaders, |id, _| {
         (String::new(), json!({"AssociateId": id, "Type": "t"}))
     }),
     ("RemoveUntrustedCredentials", Callers::Owner, |_, _| {
@@ -240,28 +242,26 @@ async fn call(
 async fn each_call_allows_only_its_callers(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user(OTHER, &[]);
-    // The user, whether they administer users, and whether they may change their own credentials.
+    // The user, their right over others, and whether they may change their own credentials.
     let callers = [
-        ((1, "anna"), true, true),
-        ((401, "sys"), true, true),
-        (PLAIN, false, true),
-        ((402, "ext"), false, false),
-        ((403, "ano"), false, false),
+        ((1, "anna"), Some(Right::Administrator), true),
+        ((401, "sys"), Some(Right::Administrator), true),
+        ((405, "hilde"), Some(Right::HelpDesk), true),
+        ((407, "aurel"), Some(Right::Auditor), true),
+        (PLAIN, None, true),
+        ((402, "ext"), None, false),
+        ((403, "ano"), None, false),
     ];
+    app.add_user((405, "hilde"), &["--role", "help-desk"]);
+    app.add_user((407, "aurel"), &["--role", "auditor"]);
     app.add_user((401, "sys"), &["--type", "system"]);
     app.add_user((402, "ext"), &["--type", "external", "--administrator"]);
     app.add_user((403, "ano"), &["--type", "anonymous"]);
     for (name, allowed, request) in CALLS {
-        for (caller, is_administrator, can_change_own) in callers {
+        for (caller, right, can_change_own) in callers {
             for target in [caller, OTHER] {
                 let is_self = target == caller || name == "ChangeOwnPassword";
-                let is_allowed = match allowed {
-                    Callers::AnyUser => true,
-                    Callers::Administrators => is_administrator,
-                    Callers::SelfOrAdministrator => is_administrator || is_self,
-                    Callers::CredentialOwner => is_administrator || (is_self && can_change_own),
-                    Callers::Owner => can_change_own,
-                };
+                let is_allowed = is_allowed(allowed, right, is_self, can_change_own);
                 let answer = call(&app, name, caller.1, target, request).await;
                 if is_allowed {
                     let is_expected = permitted_statuses(name).contains(&answer.status.as_u16());
@@ -271,6 +271,30 @@ async fn each_call_allows_only_its_callers(pool: PgPool) {
                 }
             }
         }
+    }
+}
+
+/// The right of a caller over other users.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Administrator,
+    HelpDesk,
+    Auditor,
+}
+
+fn is_allowed(allowed: Callers, right: Option<Right>, is_self: bool, can_change_own: bool) -> bool {
+    let is_administrator = right == Some(Right::Administrator);
+    let is_owner = is_self && can_change_own;
+    match allowed {
+        Callers::AnyUser => true,
+        Callers::Administrators => is_administrator,
+        Callers::Readers => right.is_some(),
+        Callers::SelfOrReader => right.is_some() || is_self,
+        Callers::DirectorySearchers => is_administrator || right == Some(Right::Auditor),
+        Callers::Helpers => is_administrator || right == Some(Right::HelpDesk),
+        Callers::CredentialOwner => is_administrator || is_owner,
+        Callers::UntrustedReaders => is_administrator || right == Some(Right::Auditor) || is_owner,
+        Callers::Owner => can_change_own,
     }
 }
 
