@@ -2,6 +2,7 @@ error-unauthenticated = Godkendelsen mislykkedes: Legitimationsoplysningerne man
 error-xsrf-missing = HTTP-headeren X-XSRF-TOKEN mangler. Tilføj X-XSRF-TOKEN for at bruge en eksisterende session, eller tilføj en Authorization-header.
 error-xsrf-wrong = Værdien i HTTP-headeren X-XSRF-TOKEN passer ikke til denne session.
 error-application-not-trusted = Dette kald kræver et program, der er tillid til. Send programmets hemmelighed i HTTP-headeren SO-AppToken.
+error-proof-too-old = Din adgangskode blev bekræftet for længe siden til denne ændring. Bekræft den igen: i en session med POST /keeper/session/proof; ellers med Basic, en ny billet eller et nyt token.
 error-unknown-route = Der blev ikke fundet en ressource på denne URL-adresse.
 error-unknown-user = Brugeren blev ikke fundet.
 error-invalid-link = Linket er ugyldigt eller udløbet. Bed om en ny e-mail.
@@ -39,6 +40,7 @@ forbidden-issue-ticket = Adgang nægtet: En billet udstedes kun til en anmodning
 forbidden-end-ticket = Adgang nægtet: Kun en anmodning, der godkendes med en billet (SoTicket), kan afslutte billetten.
 forbidden-online-session = Adgang nægtet: I en onlineinstallation kan kun administratorer, helpdesken og revisorer bruge en session.
 forbidden-foreign-page = Adgang nægtet: Send denne anmodning fra denne tjenestes sider, ikke fra et andet websted.
+forbidden-prove-session = Adgang nægtet: Kun en session kan bekræftes igen; andre anmodninger godkendes med Basic, en ny billet eller et nyt token.
 forbidden-login-page = Denne side er udløbet. Prøv igen.
 forbidden-cross-origin = Adgang nægtet: Sider fra denne oprindelse må ikke sende denne anmodning.
 

@@ -2,6 +2,7 @@ error-unauthenticated = Authentifizierung fehlgeschlagen: Die Anmeldeinformation
 error-xsrf-missing = Der HTTP-Header X-XSRF-TOKEN fehlt. Fügen Sie X-XSRF-TOKEN hinzu, um eine bestehende Sitzung zu verwenden, oder fügen Sie einen Authorization-Header hinzu.
 error-xsrf-wrong = Der Wert des HTTP-Headers X-XSRF-TOKEN passt nicht zu dieser Sitzung.
 error-application-not-trusted = Dieser Aufruf erfordert eine vertrauenswürdige Anwendung. Senden Sie deren Geheimnis im HTTP-Header SO-AppToken.
+error-proof-too-old = Ihr Passwort wurde vor zu langer Zeit für diese Änderung nachgewiesen. Weisen Sie es erneut nach: in einer Sitzung mit POST /keeper/session/proof; sonst mit Basic, einem neuen Ticket oder einem neuen Token.
 error-unknown-route = Unter dieser URL wurde keine Ressource gefunden.
 error-unknown-user = Der Benutzer wurde nicht gefunden.
 error-invalid-link = Der Link ist ungültig oder abgelaufen. Fordern Sie eine neue E-Mail an.
@@ -39,6 +40,7 @@ forbidden-issue-ticket = Zugriff verweigert: Ein Ticket wird nur für eine Anfra
 forbidden-end-ticket = Zugriff verweigert: Nur eine Anfrage, die sich mit einem Ticket (SoTicket) authentifiziert, kann dieses Ticket beenden.
 forbidden-online-session = Zugriff verweigert: In einer Online-Installation können nur Administratoren, der Helpdesk und Prüfer eine Sitzung verwenden.
 forbidden-foreign-page = Zugriff verweigert: Diese Anfrage ist nur über die Seiten dieses Dienstes möglich, nicht über die einer anderen Website.
+forbidden-prove-session = Zugriff verweigert: Nur eine Sitzung kann erneut nachgewiesen werden; andere Anfragen authentifizieren sich mit Basic, einem neuen Ticket oder einem neuen Token.
 forbidden-login-page = Diese Seite ist abgelaufen. Versuchen Sie es erneut.
 forbidden-cross-origin = Zugriff verweigert: Seiten dieses Ursprungs dürfen diese Anfrage nicht senden.
 

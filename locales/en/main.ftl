@@ -5,6 +5,7 @@ error-unauthenticated = Authentication failed: the credentials are missing, inva
 error-xsrf-missing = X-XSRF-TOKEN HTTP header missing. Add X-XSRF-TOKEN HTTP header to use existing session, or add an Authorization header.
 error-xsrf-wrong = The value of the X-XSRF-TOKEN HTTP header does not match this session.
 error-application-not-trusted = This call requires a trusted application. Send its secret in the SO-AppToken HTTP header.
+error-proof-too-old = Your password was proven too long ago for this change. Prove it again: in a session with POST /keeper/session/proof; otherwise with Basic, a new ticket or a new token.
 error-unknown-route = No resource was found at this URL.
 error-unknown-user = The user was not found.
 error-invalid-link = The link is invalid or expired. Request a new mail.
@@ -42,6 +43,7 @@ forbidden-issue-ticket = Permission denied: a ticket is issued only to a request
 forbidden-end-ticket = Permission denied: only a request that authenticates with a ticket (SoTicket) can end that ticket.
 forbidden-online-session = Permission denied: in an online installation, only administrators, the help desk and auditors can use a session.
 forbidden-foreign-page = Permission denied: send this request from a page of this service, not from another site.
+forbidden-prove-session = Permission denied: only a session can be proven again; other requests authenticate with Basic, a new ticket or a new token.
 forbidden-login-page = This page has expired. Try again.
 forbidden-cross-origin = Permission denied: pages of this origin may not send this request.
 

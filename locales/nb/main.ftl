@@ -2,6 +2,7 @@ error-unauthenticated = Autentiseringen mislyktes: Legitimasjonen mangler, er ug
 error-xsrf-missing = HTTP-hodet X-XSRF-TOKEN mangler. Legg til X-XSRF-TOKEN for å bruke en eksisterende økt, eller legg til et Authorization-hode.
 error-xsrf-wrong = Verdien i HTTP-hodet X-XSRF-TOKEN samsvarer ikke med denne økten.
 error-application-not-trusted = Dette kallet krever et klarert program. Send hemmeligheten til programmet i HTTP-hodet SO-AppToken.
+error-proof-too-old = Passordet ditt ble bekreftet for lenge siden for denne endringen. Bekreft det igjen: i en økt med POST /keeper/session/proof; ellers med Basic, en ny billett eller et nytt token.
 error-unknown-route = Fant ingen ressurs på denne URL-adressen.
 error-unknown-user = Fant ikke brukeren.
 error-invalid-link = Lenken er ugyldig eller utløpt. Be om en ny e-post.
@@ -39,6 +40,7 @@ forbidden-issue-ticket = Ingen tilgang: En billett utstedes bare til en forespø
 forbidden-end-ticket = Ingen tilgang: Bare en forespørsel som autentiseres med en billett (SoTicket), kan avslutte billetten.
 forbidden-online-session = Ingen tilgang: I en online-installasjon kan bare administratorer, brukerstøtten og revisorer bruke en økt.
 forbidden-foreign-page = Ingen tilgang: Send denne forespørselen fra sidene til denne tjenesten, ikke fra et annet nettsted.
+forbidden-prove-session = Ingen tilgang: Bare en økt kan bekreftes igjen; andre forespørsler godkjennes med Basic, en ny billett eller et nytt token.
 forbidden-login-page = Denne siden er utløpt. Prøv igjen.
 forbidden-cross-origin = Ingen tilgang: Sider fra dette opphavet har ikke lov til å sende denne forespørselen.
 

@@ -2,6 +2,7 @@ error-unauthenticated = Authenticatie mislukt: de aanmeldgegevens ontbreken, zij
 error-xsrf-missing = De HTTP-header X-XSRF-TOKEN ontbreekt. Voeg X-XSRF-TOKEN toe om een bestaande sessie te gebruiken, of voeg een Authorization-header toe.
 error-xsrf-wrong = De waarde van de HTTP-header X-XSRF-TOKEN hoort niet bij deze sessie.
 error-application-not-trusted = Voor deze aanroep is een vertrouwde toepassing vereist. Stuur het geheim ervan mee in de HTTP-header SO-AppToken.
+error-proof-too-old = Uw wachtwoord is te lang geleden bewezen voor deze wijziging. Bewijs het opnieuw: in een sessie met POST /keeper/session/proof; anders met Basic, een nieuw ticket of een nieuw token.
 error-unknown-route = Er is geen resource gevonden op deze URL.
 error-unknown-user = De gebruiker is niet gevonden.
 error-invalid-link = De link is ongeldig of verlopen. Vraag een nieuwe e-mail aan.
@@ -39,6 +40,7 @@ forbidden-issue-ticket = Toegang geweigerd: een ticket wordt alleen uitgegeven v
 forbidden-end-ticket = Toegang geweigerd: alleen een verzoek dat met een ticket (SoTicket) wordt geauthenticeerd, kan dat ticket beëindigen.
 forbidden-online-session = Toegang geweigerd: in een online-installatie kunnen alleen beheerders, de helpdesk en auditors een sessie gebruiken.
 forbidden-foreign-page = Toegang geweigerd: verstuur dit verzoek vanaf de pagina's van deze service, niet vanaf een andere website.
+forbidden-prove-session = Toegang geweigerd: alleen een sessie kan opnieuw worden bewezen; andere verzoeken authenticeren met Basic, een nieuw ticket of een nieuw token.
 forbidden-login-page = Deze pagina is verlopen. Probeer het opnieuw.
 forbidden-cross-origin = Toegang geweigerd: pagina's van deze oorsprong mogen dit verzoek niet verzenden.
 

@@ -2,6 +2,7 @@ error-unauthenticated = Autentiseringen misslyckades: autentiseringsuppgifterna 
 error-xsrf-missing = HTTP-huvudet X-XSRF-TOKEN saknas. Lägg till X-XSRF-TOKEN för att använda en befintlig session, eller lägg till ett Authorization-huvud.
 error-xsrf-wrong = Värdet i HTTP-huvudet X-XSRF-TOKEN stämmer inte överens med den här sessionen.
 error-application-not-trusted = Det här anropet kräver ett betrott program. Skicka programmets hemlighet i HTTP-huvudet SO-AppToken.
+error-proof-too-old = Ditt lösenord bekräftades för länge sedan för den här ändringen. Bekräfta det igen: i en session med POST /keeper/session/proof; annars med Basic, en ny biljett eller en ny token.
 error-unknown-route = Ingen resurs hittades på den här URL:en.
 error-unknown-user = Användaren hittades inte.
 error-invalid-link = Länken är ogiltig eller har gått ut. Begär ett nytt e-postmeddelande.
@@ -39,6 +40,7 @@ forbidden-issue-ticket = Åtkomst nekad: en biljett utfärdas bara till en begä
 forbidden-end-ticket = Åtkomst nekad: bara en begäran som autentiseras med en biljett (SoTicket) kan avsluta biljetten.
 forbidden-online-session = Åtkomst nekad: i en onlineinstallation kan bara administratörer, helpdesken och revisorer använda en session.
 forbidden-foreign-page = Åtkomst nekad: skicka den här begäran från den här tjänstens sidor, inte från en annan webbplats.
+forbidden-prove-session = Åtkomst nekad: bara en session kan bekräftas igen; andra förfrågningar autentiseras med Basic, en ny biljett eller en ny token.
 forbidden-login-page = Den här sidan har upphört att gälla. Försök igen.
 forbidden-cross-origin = Åtkomst nekad: sidor från det här ursprunget får inte skicka den här begäran.
 

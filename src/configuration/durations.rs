@@ -50,6 +50,7 @@ impl Settings {
         for (setting, duration) in [
             ("audit.anchor_seconds", self.anchor_period),
             ("sessions.absolute_seconds", self.sessions.absolute),
+            ("authentication.maximum_proof_age_seconds", self.authentication.maximum_proof_age),
             ("shutdown.grace_seconds", self.shutdown.grace),
             ("shutdown.timeout_seconds", self.shutdown.timeout),
         ] {

@@ -102,6 +102,9 @@ pub(crate) struct AuthenticationSettings {
     pub(crate) bearer: bool,
     pub(crate) session: bool,
     pub(crate) basic_challenge: bool,
+    /// The maximum age of the proof that a ticket or a token has, for sensitive changes. Zero: no
+    /// limit.
+    pub(crate) maximum_proof_age: Duration,
     pub(crate) issuers: Vec<IssuerSettings>,
 }
 
@@ -303,6 +306,7 @@ impl AuthenticationSettings {
             bearer: reader.get("authentication.bearer"),
             session: reader.get("authentication.session"),
             basic_challenge: reader.get("authentication.basic_challenge"),
+            maximum_proof_age: reader.seconds("authentication.maximum_proof_age_seconds"),
             issuers: reader.get("authentication.issuers"),
         }
     }

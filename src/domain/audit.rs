@@ -29,6 +29,8 @@ stored_enum! {
         TicketEnded => "ticket_ended",
         /// A browser session was started.
         SessionStarted => "session_started",
+        /// The password was proven again in a browser session.
+        SessionProven => "session_proven",
         /// A browser session was ended before it expired.
         SessionEnded => "session_ended",
         /// The login name, the display name, the type, the nickname or an id of the vendor changed.
@@ -63,6 +65,22 @@ stored_enum! {
 }
 
 impl AuditKind {
+    /// True for changes of a user that an actor makes only with a recent proof: a user who was retired,
+    /// deleted, or granted or denied a right over others. Credentials depend on whose they are.
+    pub(crate) fn is_sensitive(self) -> bool {
+        matches!(
+            self,
+            Self::UserRetired
+                | Self::UserDeleted
+                | Self::AdministratorGranted
+                | Self::AdministratorRevoked
+                | Self::HelpDeskGranted
+                | Self::HelpDeskRevoked
+                | Self::AuditorGranted
+                | Self::AuditorRevoked
+        )
+    }
+
     /// The description of the kind, for reference pages.
     pub(crate) fn description(self) -> &'static str {
         match self {
@@ -83,6 +101,7 @@ impl AuditKind {
             Self::TicketIssued => "A login ticket was issued.",
             Self::TicketEnded => "A login ticket was revoked before it expired.",
             Self::SessionStarted => "A browser session was started.",
+            Self::SessionProven => "The password was proven again in a browser session.",
             Self::SessionEnded => "A browser session was ended before it expired.",
             Self::UserChanged => {
                 "The login name, the display name, the type, the nickname or an id of the vendor (person, role, EJ user) of the user changed."

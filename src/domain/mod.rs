@@ -27,6 +27,7 @@ pub(crate) mod origin_pattern;
 pub(crate) mod password_policy;
 pub(crate) mod passwords;
 pub(crate) mod principal;
+pub(crate) mod proof_age;
 pub(crate) mod resolve_user;
 pub(crate) mod rights;
 pub(crate) mod role;

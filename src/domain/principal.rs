@@ -80,6 +80,8 @@ pub(crate) struct Principal {
     pub(crate) proof: Proof,
     /// When the user authenticated with a password or at an issuer; tickets and tokens keep it.
     pub(crate) auth_time: OffsetDateTime,
+    /// True when `auth_time` was recent enough for sensitive changes as the request began.
+    pub(crate) is_proof_recent: bool,
     /// The calling application, in online installations.
     pub(crate) application: Option<Application>,
 }
@@ -134,6 +136,14 @@ impl Actor<'_> {
             Self::OldSystem => AuthenticationScheme::Basic,
             Self::PasswordLink(_) => AuthenticationScheme::PasswordLink,
             Self::Service => AuthenticationScheme::Service,
+        }
+    }
+
+    /// True when the actor proved recently who they are. Only callers can have waited too long.
+    pub(crate) fn has_recent_proof(self) -> bool {
+        match self {
+            Self::Principal(principal) => principal.is_proof_recent,
+            Self::Command | Self::OldSystem | Self::PasswordLink(_) | Self::Service => true,
         }
     }
 

@@ -233,7 +233,8 @@ mod tests {
             nick_name: String::new(),
         };
         let scheme = AuthenticationScheme::Basic;
-        Principal { user, scheme, proof, auth_time: OffsetDateTime::UNIX_EPOCH, application: None }
+        let auth_time = OffsetDateTime::UNIX_EPOCH;
+        Principal { user, scheme, proof, auth_time, is_proof_recent: false, application: None }
     }
 
     fn password() -> Proof {

@@ -83,6 +83,10 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::ApplicationNotTrusted => {
             "Online installation: SO-AppToken does not name a trusted application."
         }
+        ErrorKind::ProofTooOld => {
+            "The caller proved the password too long ago for a sensitive change, such as of the \
+             credential of another user."
+        }
         ErrorKind::UnknownRoute => "No route has this path.",
         ErrorKind::UnknownUser => "The user of the request does not exist.",
         ErrorKind::InvalidLink => "The link of a mail is unknown, used, expired or outdated.",

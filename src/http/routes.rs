@@ -5,7 +5,7 @@ use super::{
     agents,
     agents::user::{credential_types, save_user},
     api,
-    keeper::{tickets, user_attempts, user_role, user_tickets},
+    keeper::{session_proof, tickets, user_attempts, user_role, user_tickets},
     pages::{
         account::{change_password as own_password, overview, sessions},
         assets, docs, login, logout, new_password,
@@ -53,6 +53,7 @@ fn keeper_routes() -> Vec<Route> {
         "/keeper/";
         POST "tickets" Authenticated tickets::{issue, issue_operation};
         DELETE "tickets/current" Authenticated tickets::{end_current, end_current_operation};
+        POST "session/proof" Authenticated session_proof::{prove, prove_operation} hashing;
         GET "users/{id}/tickets" Agent user_tickets::{list, list_operation};
         DELETE "users/{id}/tickets" Agent user_tickets::{end_all, end_all_operation};
         DELETE "users/{id}/tickets/{ticket}" Agent user_tickets::{end_one, end_one_operation};

@@ -26,6 +26,13 @@ impl AttemptError {
     pub(super) const LOCKED: Self = Self::TooMany(Refused::Stopped);
 }
 
+/// Why a sensitive change is refused to an actor who has the right to it. Nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SensitiveError {
+    #[error("the password was proven too long ago for this change")]
+    ProofTooOld,
+}
+
 /// An error from saving a credential. Nothing was written, unless the storage error is an unknown
 /// outcome.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +60,8 @@ pub(crate) enum SaveCredentialError {
     /// logged out everywhere.
     #[error("the authentication of the request is no longer valid")]
     ProofOutdated,
+    #[error(transparent)]
+    Sensitive(#[from] SensitiveError),
     #[error(transparent)]
     Attempt(#[from] AttemptError),
     #[error(transparent)]
@@ -136,6 +145,8 @@ pub(crate) enum ChangeUserError {
     #[error("the authentication of the request is no longer valid")]
     ProofOutdated,
     #[error(transparent)]
+    Sensitive(#[from] SensitiveError),
+    #[error(transparent)]
     Read(#[from] ReadUserError),
     #[error(transparent)]
     Credential(#[from] SaveCredentialError),
@@ -163,6 +174,8 @@ impl From<UserTakenError> for ChangeUserError {
 pub(crate) enum UntrustedError {
     #[error("the caller may not use the untrusted credentials of this user")]
     Forbidden,
+    #[error(transparent)]
+    Sensitive(#[from] SensitiveError),
     #[error("no such user")]
     UnknownUser,
     #[error(transparent)]

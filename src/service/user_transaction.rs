@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use super::{audit::changed_chains::ChangedChains, errors::ChangeUserError};
+use super::{
+    audit::changed_chains::ChangedChains,
+    errors::{ChangeUserError, SensitiveError},
+};
 use crate::{
     clock,
     domain::{
@@ -219,6 +222,17 @@ pub(crate) struct UserTransactions {
 }
 
 impl UserTransactions {
+    /// Fails unless the actor, who has the right to a sensitive change, may make it now.
+    ///
+    /// # Errors
+    /// See [`SensitiveError`].
+    pub(super) fn require_sensitive(
+        &self,
+        context: ChangeContext<'_>,
+    ) -> Result<(), SensitiveError> {
+        if context.actor.has_recent_proof() { Ok(()) } else { Err(SensitiveError::ProofTooOld) }
+    }
+
     /// Appends the audit event of a change that this transaction makes. When the change revokes
     /// everything issued to the actor, the ticket of the request stays valid.
     ///

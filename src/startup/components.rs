@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     configuration::Settings,
+    domain::proof_age::MaximumProofAge,
     key_sets::KeySets,
     migration_hook::HookMetrics,
     security::{
@@ -171,6 +172,9 @@ impl Authentication {
         let authenticator = Arc::new(Authenticator {
             installation,
             schemes: enabled_schemes(settings),
+            maximum_proof_age: MaximumProofAge::of_setting(
+                settings.authentication.maximum_proof_age,
+            ),
             applications: Arc::clone(&parts.applications),
             passwords: Arc::clone(&passwords),
             tickets: TicketAuthenticator {

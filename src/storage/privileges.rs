@@ -212,7 +212,12 @@ pub(crate) const TABLES: [TablePrivileges; 16] = [
     },
     TablePrivileges {
         table: "tickets",
-        service: &[Select(All), Insert, Update(&["digest", "session_epoch", "expires_at"]), Delete],
+        service: &[
+            Select(All),
+            Insert,
+            Update(&["digest", "session_epoch", "auth_time", "expires_at"]),
+            Delete,
+        ],
         auditor: &[],
     },
     TablePrivileges {

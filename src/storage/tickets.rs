@@ -218,6 +218,28 @@ pub(crate) async fn move_to_epoch(
     Ok(())
 }
 
+/// Sets the time of the authentication that a live ticket or session is based on; false when there is
+/// none.
+pub(crate) async fn set_auth_time(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    digests: &[Vec<u8>],
+    session_epoch: i64,
+    auth_time: OffsetDateTime,
+) -> Result<bool, StorageError> {
+    let done = sqlx::query!(
+        "UPDATE tickets SET auth_time = $4
+         WHERE user_id = $1 AND digest = ANY($2) AND session_epoch = $3 AND expires_at > $4",
+        user_id.as_i32(),
+        digests,
+        session_epoch,
+        auth_time,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Locks a ticket against deletion for this transaction; false when it does not exist.
 pub(crate) async fn lock(
     connection: &mut PgConnection,

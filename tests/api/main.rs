@@ -52,6 +52,7 @@ mod migration;
 mod network;
 mod pages;
 mod password_policy;
+mod proofs;
 mod raw_http;
 mod response_headers;
 mod rest;

@@ -62,6 +62,7 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         | ChangeUserError::ProtectedUser
         | ChangeUserError::OwnRole
         | ChangeUserError::Read(_)
+        | ChangeUserError::Sensitive(_)
         | ChangeUserError::NotExternal
         | ChangeUserError::ProofOutdated
         | ChangeUserError::Credential(_)

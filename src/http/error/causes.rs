@@ -9,7 +9,10 @@ use crate::domain::{InvalidField, Reason};
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
-    errors::{AttemptError, ChangeUserError, ReadUserError, SaveCredentialError, UntrustedError},
+    errors::{
+        AttemptError, ChangeUserError, ReadUserError, SaveCredentialError, SensitiveError,
+        UntrustedError,
+    },
     mail::recipients::FindRecipientError,
     sessions::errors::TicketError,
 };
@@ -91,12 +94,21 @@ impl From<AuthenticationError> for ApiError {
     }
 }
 
+impl From<SensitiveError> for ApiError {
+    fn from(error: SensitiveError) -> Self {
+        match error {
+            SensitiveError::ProofTooOld => ErrorKind::ProofTooOld.into(),
+        }
+    }
+}
+
 impl From<SaveCredentialError> for ApiError {
     fn from(error: SaveCredentialError) -> Self {
         match error {
             SaveCredentialError::Forbidden => {
                 ErrorKind::Forbidden(MissingRight::SaveCredential).into()
             }
+            SaveCredentialError::Sensitive(error) => error.into(),
             SaveCredentialError::ProtectedUser => PROTECTED.into(),
             SaveCredentialError::UnknownUser => ErrorKind::UnknownUser.into(),
             SaveCredentialError::TypeNotForUser { field } => {
@@ -131,6 +143,7 @@ impl From<ChangeUserError> for ApiError {
             ChangeUserError::HelpForbidden => ErrorKind::Forbidden(MissingRight::HelpUsers).into(),
             ChangeUserError::ProtectedUser => PROTECTED.into(),
             ChangeUserError::OwnRole => ErrorKind::Forbidden(MissingRight::OwnRole).into(),
+            ChangeUserError::Sensitive(error) => error.into(),
             ChangeUserError::Read(error) => error.into(),
             ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),
             ChangeUserError::LoginNameTaken => ErrorKind::LoginNameTaken.into(),
@@ -155,6 +168,7 @@ impl From<UntrustedError> for ApiError {
             UntrustedError::Forbidden => {
                 ErrorKind::Forbidden(MissingRight::UntrustedCredentials).into()
             }
+            UntrustedError::Sensitive(error) => error.into(),
             UntrustedError::UnknownUser => ErrorKind::UnknownUser.into(),
             UntrustedError::Invalid(refused) => refused.into(),
             UntrustedError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),

@@ -29,6 +29,8 @@ pub(in crate::http) enum ErrorKind {
     XsrfWrong,
     Forbidden(MissingRight),
     ApplicationNotTrusted,
+    /// A sensitive change needs a newer proof of the password.
+    ProofTooOld,
     UnknownRoute,
     UnknownUser,
     /// The link of a mail never existed, has expired, or was used.
@@ -124,6 +126,7 @@ error_table! {
     XsrfWrong => UNAUTHORIZED, SESSION, "xsrf_wrong";
     Forbidden(MissingRight::SaveCredential) => FORBIDDEN, RIGHTS, "forbidden";
     ApplicationNotTrusted => FORBIDDEN, RIGHTS, "application_not_trusted";
+    ProofTooOld => FORBIDDEN, RIGHTS, "proof_too_old";
     UnknownRoute => NOT_FOUND, NOT_FOUND, "unknown_route";
     UnknownUser => NOT_FOUND, NOT_FOUND, "unknown_user";
     InvalidLink => NOT_FOUND, NOT_FOUND, "invalid_link";

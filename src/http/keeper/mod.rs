@@ -1,5 +1,6 @@
 //! Additions of this service, outside the paths of the vendor's API.
 
+pub(super) mod session_proof;
 pub(super) mod tickets;
 pub(super) mod user_attempts;
 pub(super) mod user_role;

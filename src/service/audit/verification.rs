@@ -118,6 +118,7 @@ impl ChainState {
             | AuditKind::TicketIssued
             | AuditKind::TicketEnded
             | AuditKind::SessionStarted
+            | AuditKind::SessionProven
             | AuditKind::SessionEnded
             | AuditKind::PasswordMailRequested
             | AuditKind::PasswordMailSent

@@ -19,6 +19,7 @@ use crate::{
         application::InstallationType,
         client_info::ClientInfo,
         principal::{AuthenticationScheme, PresentedCredential},
+        proof_age::MaximumProofAge,
     },
     security::application_token::Applications,
 };
@@ -60,6 +61,7 @@ impl EnabledSchemes {
 pub(crate) struct Authenticator {
     pub(crate) installation: InstallationType,
     pub(crate) schemes: EnabledSchemes,
+    pub(crate) maximum_proof_age: MaximumProofAge,
     pub(crate) applications: Arc<Applications>,
     pub(crate) admissions: Admissions,
     pub(crate) passwords: Arc<PasswordAuthenticator>,
@@ -120,7 +122,11 @@ impl Authenticator {
                 self.sessions.authenticate(cookie, None, request, now).await?
             }
         };
-        self.identify_application(authenticated, app_token.as_ref())
+        let mut authenticated = self.identify_application(authenticated, app_token.as_ref())?;
+        let principal = &mut authenticated.principal;
+        principal.is_proof_recent =
+            self.maximum_proof_age.allows(principal.scheme, principal.auth_time, now);
+        Ok(authenticated)
     }
 
     /// Online, sets the application of the request: that of `SO-AppToken`, otherwise that of the

@@ -68,6 +68,8 @@ impl BearerAuthenticator {
             scheme: AuthenticationScheme::Bearer,
             proof: Proof::Token,
             auth_time: content.auth_time,
+            // `Authenticator` decides.
+            is_proof_recent: false,
             application: content.application,
         };
         Ok(Authenticated { principal, admission })

@@ -74,8 +74,14 @@ impl IssuerTokenAuthenticator {
         // An issuer whose clock is fast must not extend lifetimes.
         let auth_time = auth_time.min(now);
         let admission = self.admissions.admit(request.work, user.user_id)?;
-        let principal =
-            Principal { user, scheme, proof: Proof::Token, auth_time, application: None };
+        let principal = Principal {
+            user,
+            scheme,
+            proof: Proof::Token,
+            auth_time,
+            is_proof_recent: false,
+            application: None,
+        };
         Ok(Authenticated { principal, admission })
     }
 

@@ -131,7 +131,8 @@ impl PasswordAuthenticator {
         let credential_type = row.credential_type.clone();
         let proof = Proof::Password { credential_type, version: row.version };
         let user = user.clone();
-        Ok(Some(Principal { user, scheme, proof, auth_time: now, application: None }))
+        let (is_proof_recent, application) = (true, None);
+        Ok(Some(Principal { user, scheme, proof, auth_time: now, is_proof_recent, application }))
     }
 
     /// Admits the login to the hashing engine; `None` when it needs no admission.

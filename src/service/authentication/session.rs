@@ -101,6 +101,8 @@ fn principal(user: User, session: &Ticket, reference: Reference) -> Principal {
         scheme: AuthenticationScheme::Session,
         proof: Proof::Session { digests: reference.digests.readable },
         auth_time: session.auth_time,
+        // `Authenticator` decides.
+        is_proof_recent: false,
         application: None,
     }
 }

@@ -50,6 +50,8 @@ impl TicketAuthenticator {
             scheme: AuthenticationScheme::SoTicket,
             proof: Proof::Ticket { digests: reference.digests.readable },
             auth_time: ticket.auth_time,
+            // `Authenticator` decides.
+            is_proof_recent: false,
             application: None,
         };
         Ok(Authenticated { principal, admission })

@@ -68,6 +68,7 @@ impl Passwords {
         if !context.actor.may_administer_users() {
             return Err(SaveCredentialError::Forbidden);
         }
+        self.credentials.transactions.require_sensitive(context)?;
         let user_id = self.resolve(&command.user).await?.user_id;
         self.save(context, &command.user, user_id, command.password, None).await
     }
@@ -83,6 +84,7 @@ impl Passwords {
         user: UserReference,
     ) -> Result<SecretString, SaveCredentialError> {
         let coverage = context.actor.help_coverage().ok_or(SaveCredentialError::Forbidden)?;
+        self.credentials.transactions.require_sensitive(context)?;
         let found = self.resolve(&user).await?;
         if !coverage.includes(found.is_protected()) {
             return Err(SaveCredentialError::ProtectedUser);
@@ -112,6 +114,9 @@ impl Passwords {
         }
         let reference = context.actor.normalize_reference(user);
         let user = self.resolve(&reference).await?;
+        if context.actor.user_id() != Some(user.user_id) {
+            self.credentials.transactions.require_sensitive(context)?;
+        }
         let Some(proof) = self.verify(context, &user, &old).await? else {
             return Ok(false);
         };

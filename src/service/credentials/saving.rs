@@ -64,6 +64,10 @@ impl Credentials {
             return Err(SaveCredentialError::Forbidden);
         }
         let proof = own_proof(context.actor, *user_id);
+        // Without the current secret as proof, a save is sensitive, also of one's own.
+        if proof.is_none() {
+            self.transactions.require_sensitive(context)?;
+        }
         self.save_permitted(context, command, None, proof.as_ref()).await
     }
 

@@ -26,7 +26,7 @@ use crate::{
         errors::ChangeUserError,
         user_transaction::require_current_actor,
         users::{
-            saving::new_user,
+            changes::new_user,
             writer::{UserWriter, changes_of_new_user},
         },
     },
@@ -88,6 +88,7 @@ impl BulkImport {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
+        self.writer.transactions.require_sensitive(context)?;
         let taken = self.find_taken(&imported).await?;
         // `COPY` writes no untrusted credentials, and adds every user.
         let is_plain = |(_, user): &(usize, ImportedUser)| {

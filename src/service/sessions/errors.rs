@@ -39,6 +39,17 @@ pub(crate) enum SignInError {
     Session(#[from] TicketError),
 }
 
+/// An error from proving the password again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProofError {
+    #[error("the request was not authenticated with a session")]
+    NoSession,
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error(transparent)]
+    Change(#[from] ChangeUserError),
+}
+
 /// An error from logging in for a ticket.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TicketLoginError {

@@ -41,7 +41,7 @@ impl UntrustedCredentials {
         user_id: UserId,
         command: SaveUntrusted,
     ) -> Result<(), UntrustedError> {
-        require_right_to_save(context, user_id)?;
+        self.require_right_to_save(context, user_id)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock(&mut transaction, context, user_id).await?;
@@ -73,6 +73,21 @@ impl UntrustedCredentials {
                 Ok(rows.into_iter().map(without_secret).collect())
             }
         }
+    }
+
+    /// Fails unless the actor may save and remove untrusted credentials of that user now.
+    fn require_right_to_save(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+    ) -> Result<(), UntrustedError> {
+        if !context.actor.may_save_untrusted_of(user_id) {
+            return Err(UntrustedError::Forbidden);
+        }
+        if context.actor.user_id() != Some(user_id) {
+            self.writer.transactions.require_sensitive(context)?;
+        }
+        Ok(())
     }
 
     /// Returns the credentials with their secrets, after the event of the read is committed.
@@ -118,7 +133,7 @@ impl UntrustedCredentials {
         credential_type: &UntrustedType,
         public_value: &PublicValue,
     ) -> Result<(), UntrustedError> {
-        require_right_to_save(context, user_id)?;
+        self.require_right_to_save(context, user_id)?;
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
@@ -146,18 +161,6 @@ async fn lock(
         Ok(LockedUser { user_id, head })
     } else {
         Err(UntrustedError::ProofOutdated)
-    }
-}
-
-/// Fails unless the actor may save and remove untrusted credentials of that user.
-fn require_right_to_save(
-    context: ChangeContext<'_>,
-    user_id: UserId,
-) -> Result<(), UntrustedError> {
-    if context.actor.may_save_untrusted_of(user_id) {
-        Ok(())
-    } else {
-        Err(UntrustedError::Forbidden)
     }
 }
 

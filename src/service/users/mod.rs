@@ -1,5 +1,6 @@
 //! Users: finding, saving and deleting them, and their names.
 
+pub(in crate::service) mod changes;
 pub(crate) mod directory;
 mod external;
 mod licenses;

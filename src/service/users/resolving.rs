@@ -54,6 +54,7 @@ impl Users {
                 .resolved(&command.key, expected_type == user.user_type, user.user_id)
                 .await;
         }
+        self.transactions.require_sensitive(context)?;
         let ResolveUser { user_type, display_name, key, credential } = command;
         let login_name = key.login_name().as_str().to_owned();
         let credentials = vec![credential];

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
+    changes::{changed_user, changes, has_credentials, is_sensitive_addition, new_user},
     directory::{UserDirectory, UserWithCredentials, find_with_credentials},
     writer::UserWriter,
 };
@@ -21,8 +22,7 @@ use crate::{
         new_user::NewUser,
         save_credential::NewCredential,
         save_user::SaveUser,
-        user::{DisplayName, User, UserId, UserReference, UserType, may_administer_users},
-        vendor_ids::VendorIds,
+        user::{User, UserId, UserReference, UserType},
     },
     security::user_signature::user_signature,
     service::{
@@ -57,6 +57,7 @@ impl Users {
         user: &NewUser,
         password: CredentialValue,
     ) -> Result<UserId, AddUserError> {
+        self.transactions.require_sensitive(context).map_err(ChangeUserError::from)?;
         let first = NewCredential::new(self.types.password().clone(), password);
         let login_name = user.login_name.as_str();
         let hashed = self.hasher.hash(context, login_name, first).await;
@@ -201,6 +202,9 @@ impl Users {
         mut command: SaveUser,
     ) -> Result<UserWithCredentials, ChangeUserError> {
         let user = new_user(user_id, &mut command)?;
+        if is_sensitive_addition(&user, &command) {
+            self.transactions.require_sensitive(context)?;
+        }
         let credentials = std::mem::take(&mut command.credentials);
         let untrusted = std::mem::take(&mut command.untrusted_credentials);
         let login_name = user.login_name.as_str();
@@ -222,6 +226,9 @@ impl Users {
         let user_id = user.user_id;
         if !command.may_change(user.user_type) {
             return Err(ChangeUserError::NotExternal);
+        }
+        if has_credentials(&command) {
+            self.transactions.require_sensitive(context)?;
         }
         let user_type = command.user_type.unwrap_or(user.user_type);
         let credentials = std::mem::take(&mut command.credentials);
@@ -271,7 +278,11 @@ impl Users {
         if before.user_type != after.user_type {
             self.require_types_for(connection, &after).await?;
         }
-        for change in changes(&before, &after, name.is_some() || nick_name.is_some()) {
+        let changes = changes(&before, &after, name.is_some() || nick_name.is_some());
+        if changes.iter().any(|change| change.kind.is_sensitive()) {
+            self.transactions.require_sensitive(context)?;
+        }
+        for change in changes {
             self.transactions.append_audit_event(connection, context, locked, change).await?;
         }
         Ok(user_writes::update(connection, &after).await?)
@@ -303,6 +314,7 @@ impl Users {
         command: DeleteUser,
     ) -> Result<(), ChangeUserError> {
         let user_id = self.find_to_change(context, &command.user).await?.user_id;
+        self.transactions.require_sensitive(context)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_found_user(&mut transaction, context, &command.user, user_id).await?;
@@ -328,68 +340,4 @@ async fn require_unmodified(
     let changed_at = audit_events::find_last_time(connection, user_id).await?;
     let is_unmodified = changed_at.is_some_and(|changed_at| changed_at <= limit);
     if is_unmodified { Ok(()) } else { Err(ChangeUserError::ModifiedSince) }
-}
-
-/// The new user that a command describes.
-///
-/// # Errors
-/// When the login name is missing or invalid.
-pub(in crate::service) fn new_user(
-    user_id: Option<UserId>,
-    command: &mut SaveUser,
-) -> Result<NewUser, ChangeUserError> {
-    let login_name = command.new_login_name(None)?;
-    let login_name = login_name.ok_or(ChangeUserError::UnknownUser)?;
-    let display_name = command.display_name.take();
-    Ok(NewUser {
-        user_id,
-        display_name: display_name.unwrap_or_else(|| DisplayName::from(&login_name)),
-        login_name,
-        user_type: command.user_type.unwrap_or(UserType::Internal),
-        is_administrator: command.is_administrator.unwrap_or_default(),
-        role: command.role.unwrap_or_default(),
-        is_retired: command.is_retired.unwrap_or_default(),
-        vendor_ids: command.vendor_ids(VendorIds::default()),
-        nick_name: command.nick_name.take().unwrap_or_default(),
-    })
-}
-
-/// The user after the change, except for the login name and the nickname.
-fn changed_user(before: &User, command: &SaveUser) -> User {
-    let display_name = command.display_name.as_ref().map(|name| name.as_str().to_owned());
-    User {
-        display_name: display_name.unwrap_or_else(|| before.display_name.clone()),
-        user_type: command.user_type.unwrap_or(before.user_type),
-        is_administrator: command.is_administrator.unwrap_or(before.is_administrator),
-        role: command.role.unwrap_or(before.role),
-        is_retired: command.is_retired.unwrap_or(before.is_retired),
-        vendor_ids: command.vendor_ids(before.vendor_ids),
-        ..before.clone()
-    }
-}
-
-/// The audited changes between two states of a user.
-fn changes(before: &User, after: &User, is_renamed: bool) -> Vec<AuditedChange<'static>> {
-    let acts = |user: &User| may_administer_users(user.user_type, user.is_administrator);
-    let is_changed = is_renamed
-        || before.display_name != after.display_name
-        || before.vendor_ids != after.vendor_ids
-        // Has no effect on the rights, for example of an external user.
-        || (before.is_administrator != after.is_administrator && acts(before) == acts(after))
-        || before.user_type != after.user_type;
-    let right =
-        if acts(after) { AuditKind::AdministratorGranted } else { AuditKind::AdministratorRevoked };
-    let state = if after.is_retired { AuditKind::UserRetired } else { AuditKind::UserReactivated };
-    // The event of the new role comes last, because it describes the state after the change.
-    let (former, new) =
-        if before.role == after.role { (None, None) } else { (before.role, after.role) };
-    let all = [
-        is_changed.then_some((AuditKind::UserChanged, false)),
-        (acts(before) != acts(after)).then_some((right, false)),
-        former.map(|role| (role.revoked(), false)),
-        new.map(|role| (role.granted(), false)),
-        (before.is_retired != after.is_retired).then_some((state, after.is_retired)),
-    ];
-    let change = |(kind, revokes_issued)| AuditedChange::to_user(kind, revokes_issued);
-    all.into_iter().flatten().map(change).collect()
 }

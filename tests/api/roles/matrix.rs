@@ -41,7 +41,11 @@ fn routes() -> Vec<(Method, &'static str, Callers, Option<Value>)> {
 }
 
 /// The routes below `/keeper` that concern the caller only.
-const OWN: [(&str, &str); 2] = [("POST", "/keeper/tickets"), ("DELETE", "/keeper/tickets/current")];
+const OWN: [(&str, &str); 3] = [
+    ("POST", "/keeper/tickets"),
+    ("DELETE", "/keeper/tickets/current"),
+    ("POST", "/keeper/session/proof"),
+];
 
 /// What a caller is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,77 @@
+//! Proves the password again in a session: sensitive changes need a recent proof.
+
+use secrecy::SecretString;
+
+use super::{errors::ProofError, sign_in::Sessions};
+use crate::{
+    domain::{
+        audit::AuditKind,
+        change_context::ChangeContext,
+        client_info::ClientInfo,
+        principal::{Actor, Principal, Proof},
+    },
+    service::{
+        authentication::error::{AuthenticationError, Refusal},
+        errors::ChangeUserError,
+        user_transaction::{AuditedChange, lock_user},
+    },
+    storage::{self, tickets},
+};
+
+impl Sessions {
+    /// Verifies the password of the caller as a login does, with its limits and its counting, and
+    /// makes this the time of the session's authentication.
+    ///
+    /// # Errors
+    /// See [`ProofError`].
+    pub(crate) async fn prove(
+        &self,
+        context: ChangeContext<'_>,
+        password: &SecretString,
+    ) -> Result<(), ProofError> {
+        let Actor::Principal(caller) = context.actor else { return Err(ProofError::NoSession) };
+        let Proof::Session { digests } = &caller.proof else { return Err(ProofError::NoSession) };
+        let proven = self.verify(context, caller, password).await?;
+        // The name may have another owner since the session was found.
+        if proven.user_id() != caller.user_id() {
+            return Err(AuthenticationError::refused(None, Refusal::UnknownUser).into());
+        }
+        Ok(self.record(context, caller, digests).await?)
+    }
+
+    async fn verify(
+        &self,
+        context: ChangeContext<'_>,
+        caller: &Principal,
+        password: &SecretString,
+    ) -> Result<Principal, AuthenticationError> {
+        let (name, info): (_, &ClientInfo) = (&caller.user.login_name, context.client_info);
+        let found = self.passwords.authenticate(name, password, info, context.now).await;
+        if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
+            // A retry with the same secret is not counted twice.
+            return self.passwords.authenticate(name, password, info, context.now).await;
+        }
+        found
+    }
+
+    async fn record(
+        &self,
+        context: ChangeContext<'_>,
+        caller: &Principal,
+        digests: &[Vec<u8>],
+    ) -> Result<(), ChangeUserError> {
+        let user_id = caller.user_id();
+        let mut connection = self.tickets.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let epoch = user.head.session_epoch;
+        let now = context.now;
+        if !tickets::set_auth_time(&mut transaction, user_id, digests, epoch, now).await? {
+            return Err(ChangeUserError::ProofOutdated);
+        }
+        let change = AuditedChange::to_user(AuditKind::SessionProven, false);
+        let transactions = &self.tickets.transactions;
+        transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
+        Ok(storage::commit(transaction).await?)
+    }
+}
