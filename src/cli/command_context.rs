@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+use clap::Args;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
@@ -15,7 +16,8 @@ use crate::{
     clock,
     configuration::{Problem, Problems, Settings},
     domain::{
-        change_context::ChangeContext, client_info::ClientInfo, principal::Actor, user::User,
+        InvalidField, action_reason::ActionReason, change_context::ChangeContext,
+        client_info::ClientInfo, principal::Actor, user::User,
     },
     service::users::directory::UserDirectory,
     startup::{self, Components},
@@ -90,14 +92,47 @@ pub(super) async fn find_user(directory: &UserDirectory, named: &str) -> Result<
     found.ok_or_else(|| Failure::new("user not found; run `user list` to list all users"))
 }
 
-/// The client information of a command, for audit events.
-pub(super) fn client_info() -> ClientInfo {
-    ClientInfo { address: None, request_id: Uuid::new_v4().to_string() }
+/// The argument of a command that changes users.
+#[derive(Args, Default)]
+pub(super) struct ReasonArgument {
+    /// Reason of the change, for its audit events.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
-/// The context of a change that an operator makes now.
-pub(super) fn change_context(client_info: &ClientInfo) -> ChangeContext<'_> {
-    ChangeContext { actor: Actor::Command, client_info, now: clock::now() }
+impl ReasonArgument {
+    /// The operator who runs the command, with this reason.
+    ///
+    /// # Errors
+    /// When the reason is invalid.
+    pub(super) fn operator(&self) -> Result<Operator, InvalidField> {
+        let parse = |text: &String| ActionReason::parse("--reason", text);
+        Ok(Operator::new(self.reason.as_ref().map(parse).transpose()?))
+    }
+}
+
+/// The operator who runs a command, with one request id for its changes.
+pub(super) struct Operator {
+    client_info: ClientInfo,
+    reason: Option<ActionReason>,
+}
+
+impl Operator {
+    fn new(reason: Option<ActionReason>) -> Self {
+        let client_info = ClientInfo { address: None, request_id: Uuid::new_v4().to_string() };
+        Self { client_info, reason }
+    }
+
+    /// The same operator with a new request id.
+    pub(super) fn with_new_request_id(&self) -> Self {
+        Self::new(self.reason.clone())
+    }
+
+    /// The context of a change that the operator makes now.
+    pub(super) fn change_context(&self) -> ChangeContext<'_> {
+        let (client_info, reason) = (&self.client_info, self.reason.as_ref());
+        ChangeContext { actor: Actor::Command, client_info, reason, now: clock::now() }
+    }
 }
 
 /// Formats a time as RFC 3339 in UTC.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    command_context::{self, timestamp},
+    command_context::{self, Operator, ReasonArgument, timestamp},
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
@@ -40,6 +40,8 @@ pub(super) enum Command {
         /// Time at which the credential expires [default: by the credential type].
         #[arg(long)]
         valid_to: Option<String>,
+        #[command(flatten)]
+        reason: ReasonArgument,
     },
     /// List the credentials of a user, without the values.
     List {
@@ -55,6 +57,8 @@ pub(super) enum Command {
         /// Credential type.
         #[arg(long = "type")]
         credential_type: String,
+        #[command(flatten)]
+        reason: ReasonArgument,
     },
     /// List the failed attempts counted for a user and the time of the next allowed attempt.
     Attempts {
@@ -70,6 +74,8 @@ pub(super) enum Command {
         /// Credential type [default: all types].
         #[arg(long = "type")]
         credential_type: Option<String>,
+        #[command(flatten)]
+        reason: ReasonArgument,
     },
     /// Verify a value from standard input or a prompt; exit 1 if it does not match.
     Verify {
@@ -93,17 +99,18 @@ pub(super) struct Target {
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let services = command_context::open().await?.services;
     match command {
-        Command::Save { target, display_value, valid_from, valid_to } => {
+        Command::Save { target, display_value, valid_from, valid_to, reason } => {
             let validity = validity(valid_from.as_deref(), valid_to.as_deref())?;
-            save(&services, target, display_value, validity).await
+            save(&services, &reason.operator()?, target, display_value, validity).await
         }
         Command::List { user } => list(&services, &user, format).await,
-        Command::Delete { user, credential_type } => {
-            delete(&services, Target { user, credential_type: Some(credential_type) }).await
+        Command::Delete { user, credential_type, reason } => {
+            let target = Target { user, credential_type: Some(credential_type) };
+            delete(&services, &reason.operator()?, target).await
         }
         Command::Attempts { user } => attempts(&services, &user, format).await,
-        Command::Unlock { user, credential_type } => {
-            unlock(&services, Target { user, credential_type }).await
+        Command::Unlock { user, credential_type, reason } => {
+            unlock(&services, &reason.operator()?, Target { user, credential_type }).await
         }
         Command::Verify { target } => verify(&services, &target).await,
     }
@@ -111,6 +118,7 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
 
 async fn save(
     services: &Services,
+    operator: &Operator,
     target: Target,
     display_value: Option<String>,
     validity: Option<Validity>,
@@ -125,8 +133,7 @@ async fn save(
     };
     let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
     let command = unchecked.check(services.credentials.types())?;
-    let client_info = command_context::client_info();
-    services.credentials.save(command_context::change_context(&client_info), command).await?;
+    services.credentials.save(operator.change_context(), command).await?;
     output::print_status("credential saved");
     Ok(ExitCode::SUCCESS)
 }
@@ -195,11 +202,14 @@ fn row(summary: &CredentialSummary) -> [Value; 13] {
     ]
 }
 
-async fn delete(services: &Services, target: Target) -> Result<ExitCode, Failure> {
+async fn delete(
+    services: &Services,
+    operator: &Operator,
+    target: Target,
+) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credential_type = credential_type(&services.credentials, &target)?;
-    let client_info = command_context::client_info();
-    let context = command_context::change_context(&client_info);
+    let context = operator.change_context();
     let deleted = services.credentials.delete(context, user.user_id, credential_type).await?;
     command_context::print_outcome(deleted, "credential deleted", "credential not found")
 }
@@ -216,15 +226,16 @@ async fn attempts(services: &Services, user: &str, format: Format) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-async fn unlock(services: &Services, target: Target) -> Result<ExitCode, Failure> {
+async fn unlock(
+    services: &Services,
+    operator: &Operator,
+    target: Target,
+) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let has_type = target.credential_type.is_some();
     let only = has_type.then(|| credential_type(&services.credentials, &target)).transpose()?;
-    let client_info = command_context::client_info();
-    let unlocked = services
-        .lockouts
-        .unlock(command_context::change_context(&client_info), user.user_id, only)
-        .await?;
+    let context = operator.change_context();
+    let unlocked = services.lockouts.unlock(context, user.user_id, only).await?;
     command_context::print_outcome(unlocked, "unlocked", "no failed attempts found")
 }
 

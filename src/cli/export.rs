@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
-    command_context::{self, timestamp},
+    command_context::{self, Operator, ReasonArgument, timestamp},
     output::{self, Failure},
     secret_input::read_new_secret,
     stop::Stop,
@@ -42,14 +42,18 @@ pub(super) struct Arguments {
     /// standard input or a prompt.
     #[arg(long, value_name = "FILE")]
     whole: Option<PathBuf>,
+    #[command(flatten)]
+    reason: ReasonArgument,
 }
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let operator = arguments.reason.operator()?;
     let export = command_context::open().await?.administration.export;
+    export.authorize(operator.change_context())?;
     match arguments.whole {
         None => list(&export).await,
-        Some(file) => export_archive(&export, &file).await,
+        Some(file) => export_archive(&export, &operator, &file).await,
     }
 }
 
@@ -66,7 +70,11 @@ async fn list(export: &Export) -> Result<ExitCode, Failure> {
 }
 
 /// Writes the archive under a temporary name and renames it when it is complete.
-async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failure> {
+async fn export_archive(
+    export: &Export,
+    operator: &Operator,
+    file: &Path,
+) -> Result<ExitCode, Failure> {
     if file.exists() {
         return Err(Failure::new(format!(
             "{} already exists; choose another file name",
@@ -83,7 +91,7 @@ async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failur
     let failed = |error| Failure::new(format!("cannot create {}: {error}", unfinished.display()));
     let out = out.map_err(failed)?;
     let written = match ArchiveWriter::new(out, &passphrase) {
-        Ok(archive) => write_all(export, archive, stop).await,
+        Ok(archive) => write_all(export, operator, archive, stop).await,
         Err(error) => Err(error.into()),
     };
     let (count, failed) = written.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
@@ -101,18 +109,17 @@ async fn export_archive(export: &Export, file: &Path) -> Result<ExitCode, Failur
 /// Writes all users. Returns the number of users, and of credentials that cannot be unsealed.
 async fn write_all(
     export: &Export,
+    operator: &Operator,
     mut archive: ArchiveWriter<File>,
     mut stop: Stop,
 ) -> Result<(usize, usize), Failure> {
     let (mut count, mut failed) = (0, 0);
     let mut after = None;
-    let client_info = command_context::client_info();
     loop {
         if stop.is_requested() {
             return Err(Failure::new("stopped; no file was written, run the command again"));
         }
-        let context = command_context::change_context(&client_info);
-        let page = export.list_whole_after(context, after).await?;
+        let page = export.list_whole_after(operator.change_context(), after).await?;
         let WholePage { users, secrets, untrusted } = page;
         let Some(last) = users.last() else { break };
         after = Some(last.user.user_id);

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{
-    command_context::{self, timestamp},
+    command_context::{self, ReasonArgument, timestamp},
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
@@ -26,6 +26,8 @@ pub(super) enum Command {
         /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
         #[arg(long)]
         user: String,
+        #[command(flatten)]
+        reason: ReasonArgument,
     },
     /// List the valid tickets and sessions of a user, newest first.
     List {
@@ -40,6 +42,8 @@ pub(super) enum Command {
         /// until the user's identifier is replaced.
         #[arg(long)]
         user: Option<String>,
+        #[command(flatten)]
+        reason: ReasonArgument,
     },
 }
 
@@ -48,11 +52,10 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
     let Services { users, ticket_logins, .. } = command_context::open().await?.services;
     let tickets = &ticket_logins.tickets;
     match command {
-        Command::Issue { user } => {
+        Command::Issue { user, reason } => {
+            let operator = reason.operator()?;
             let user = command_context::find_user(&users.directory, &user).await?;
-            let client_info = command_context::client_info();
-            let issued =
-                tickets.issue_for(command_context::change_context(&client_info), &user).await?;
+            let issued = tickets.issue_for(operator.change_context(), &user).await?;
             output::print_result(issued.text.expose_secret())?;
             Ok(ExitCode::SUCCESS)
         }
@@ -64,21 +67,19 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             output::print_rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Revoke { user: Some(user) } => {
+        Command::Revoke { user: Some(user), reason } => {
+            let operator = reason.operator()?;
             let user = command_context::find_user(&users.directory, &user).await?;
-            let client_info = command_context::client_info();
-            let ended = tickets
-                .end_all(command_context::change_context(&client_info), user.user_id)
-                .await?;
+            let ended = tickets.end_all(operator.change_context(), user.user_id).await?;
             output::print_result(format_args!(
                 "revoked {ended} tickets and sessions, and all tokens"
             ))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Revoke { user: None } => {
-            let (ticket, client_info) = (read_secret("Ticket")?, command_context::client_info());
-            let is_revoked =
-                tickets.end(command_context::change_context(&client_info), &ticket).await?;
+        Command::Revoke { user: None, reason } => {
+            let operator = reason.operator()?;
+            let ticket = read_secret("Ticket")?;
+            let is_revoked = tickets.end(operator.change_context(), &ticket).await?;
             command_context::print_outcome(is_revoked, "ticket revoked", "ticket not found")
         }
     }

@@ -8,7 +8,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{
-    command_context, credential,
+    command_context::{self, ReasonArgument},
+    credential,
     output::{self, Failure, Format},
     secret_input::read_secret,
 };
@@ -38,16 +39,16 @@ pub(super) enum Command {
     /// Show a user and their credentials, without the values.
     Show(Target),
     /// Disable a user and revoke everything issued to them.
-    Retire(Target),
+    Retire(Change),
     /// Enable a retired user.
-    Reactivate(Target),
+    Reactivate(Change),
     /// Delete a user with their credentials, tickets, sessions and tokens. The user id stays
     /// reserved and the audit events are kept.
-    Delete(Target),
+    Delete(Change),
     /// Grant a user the administrator right.
-    GrantAdmin(Target),
+    GrantAdmin(Change),
     /// Revoke the administrator right of a user.
-    RevokeAdmin(Target),
+    RevokeAdmin(Change),
     /// Set the role of a user, beside the administrator right.
     SetRole(SetRoleArguments),
 }
@@ -57,6 +58,15 @@ pub(super) enum Command {
 pub(super) struct Target {
     /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
     user: String,
+}
+
+/// The user that a subcommand changes.
+#[derive(Args)]
+pub(super) struct Change {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    reason: ReasonArgument,
 }
 
 /// The arguments of `user add`.
@@ -82,6 +92,8 @@ pub(super) struct AddArguments {
     /// Generate a password and print it once.
     #[arg(long)]
     generate: bool,
+    #[command(flatten)]
+    reason: ReasonArgument,
 }
 
 /// The arguments of `user set-role`.
@@ -92,6 +104,8 @@ pub(super) struct SetRoleArguments {
     /// Role of the user.
     #[arg(value_enum)]
     role: RoleArgument,
+    #[command(flatten)]
+    reason: ReasonArgument,
 }
 
 /// Roles as command-line values.
@@ -149,14 +163,14 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
         Command::Add(arguments) => add(&services, arguments).await?,
         Command::List => list(&services, format).await?,
         Command::Show(target) => show(&services, &target, format).await?,
-        Command::Retire(target) => change(&services, &target, retired(true)).await?,
-        Command::Reactivate(target) => change(&services, &target, retired(false)).await?,
-        Command::Delete(target) => delete(&services, &target).await?,
-        Command::GrantAdmin(target) => change(&services, &target, administrator(true)).await?,
-        Command::RevokeAdmin(target) => change(&services, &target, administrator(false)).await?,
-        Command::SetRole(SetRoleArguments { target, role }) => {
+        Command::Retire(user) => change(&services, &user, retired(true)).await?,
+        Command::Reactivate(user) => change(&services, &user, retired(false)).await?,
+        Command::Delete(user) => delete(&services, &user).await?,
+        Command::GrantAdmin(user) => change(&services, &user, administrator(true)).await?,
+        Command::RevokeAdmin(user) => change(&services, &user, administrator(false)).await?,
+        Command::SetRole(SetRoleArguments { target, role, reason }) => {
             let command = SaveUser { role: Some(role.into()), ..SaveUser::default() };
-            change(&services, &target, command).await?;
+            change(&services, &Change { target, reason }, command).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -164,11 +178,10 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
 
 async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure> {
     let user = new_user(&arguments)?;
+    let operator = arguments.reason.operator()?;
     let password = if arguments.generate { generate_password()? } else { read_secret("Password")? };
     let value = CredentialValue::parse("Password", &password)?;
-    let client_info = command_context::client_info();
-    let user_id =
-        services.users.add(command_context::change_context(&client_info), &user, value).await?;
+    let user_id = services.users.add(operator.change_context(), &user, value).await?;
     output::print_status(format_args!("added user {user_id}"));
     if arguments.generate {
         output::print_result(password.expose_secret())?;
@@ -176,19 +189,19 @@ async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure
     Ok(())
 }
 
-async fn change(services: &Services, target: &Target, change: SaveUser) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.users.directory, &target.user).await?;
+async fn change(services: &Services, named: &Change, change: SaveUser) -> Result<(), Failure> {
+    let operator = named.reason.operator()?;
+    let user = command_context::find_user(&services.users.directory, &named.target.user).await?;
     let command = SaveUser { user_id: Some(user.user_id), ..change };
-    let client_info = command_context::client_info();
-    services.users.save(command_context::change_context(&client_info), command).await?;
+    services.users.save(operator.change_context(), command).await?;
     output::print_status(format_args!("changed user {}", user.user_id));
     Ok(())
 }
 
-async fn delete(services: &Services, target: &Target) -> Result<(), Failure> {
-    let user = command_context::find_user(&services.users.directory, &target.user).await?;
-    let client_info = command_context::client_info();
-    let context = command_context::change_context(&client_info);
+async fn delete(services: &Services, named: &Change) -> Result<(), Failure> {
+    let operator = named.reason.operator()?;
+    let user = command_context::find_user(&services.users.directory, &named.target.user).await?;
+    let context = operator.change_context();
     services.users.delete(context, DeleteUser::of(UserReference::Id(user.user_id))).await?;
     output::print_status(format_args!("deleted user {}", user.user_id));
     Ok(())

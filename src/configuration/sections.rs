@@ -37,6 +37,8 @@ pub struct Settings {
     pub(crate) attempts: AttemptSettings,
     /// The period of audit anchors. Zero: disabled.
     pub(crate) anchor_period: Duration,
+    /// True when every sensitive change must have a reason.
+    pub(crate) requires_reason: bool,
     pub(crate) credentials: CredentialSettings,
     pub(crate) passwords: PasswordSettings,
     pub(crate) hashing: HashingSettings,
@@ -232,6 +234,7 @@ impl Settings {
                 maximum_per_address: reader.get("attempts.maximum_per_address"),
             },
             anchor_period: reader.seconds("audit.anchor_seconds"),
+            requires_reason: reader.get("audit.require_reason"),
             credentials: CredentialSettings {
                 default_type: reader.get("credentials.default_type"),
                 additional_types: reader.get("credentials.additional_types"),

@@ -129,7 +129,7 @@ impl AuditKind {
 
 /// The fields of an audit event as columns of `audit_events`, with their descriptions, for
 /// reference pages.
-pub(crate) const FIELDS: [(&str, &str); 11] = [
+pub(crate) const FIELDS: [(&str, &str); 12] = [
     ("user_id", "The user that the event is about."),
     ("sequence", "The position in the chain of the user, from 1."),
     ("occurred_at", "The time of the event, in UTC."),
@@ -150,6 +150,7 @@ pub(crate) const FIELDS: [(&str, &str); 11] = [
         "session_epoch",
         "The epoch of the user after the event. A new epoch revokes everything issued.",
     ),
+    ("reason", "The reason that the actor gave; null for none."),
     ("key_id, mac", "The key and the MAC over all fields and the MAC of the previous event."),
 ];
 
@@ -171,6 +172,7 @@ pub(crate) struct AuditEvent {
     pub(crate) credential_type: Option<String>,
     /// The user's epoch after the event.
     pub(crate) session_epoch: i64,
+    pub(crate) reason: Option<String>,
 }
 
 /// A stored event, for listing.
@@ -185,6 +187,7 @@ pub(crate) struct AuditEntry {
     pub(crate) address: Option<String>,
     pub(crate) request_id: String,
     pub(crate) credential_type: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// A stored event with its MAC.

@@ -1,19 +1,22 @@
-//! The context of a change: who makes it, from where, and when.
+//! The context of a change: who makes it, from where, when, and why.
 
 use time::OffsetDateTime;
 
 use super::{
+    action_reason::ActionReason,
     audit::{AuditEvent, AuditKind},
     client_info::ClientInfo,
     principal::Actor,
     user::UserId,
 };
 
-/// The actor of a change, the client, and the time.
+/// The actor of a change, the client, the reason, and the time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChangeContext<'request> {
     pub(crate) actor: Actor<'request>,
     pub(crate) client_info: &'request ClientInfo,
+    /// Why the actor makes the change, if they say it.
+    pub(crate) reason: Option<&'request ActionReason>,
     pub(crate) now: OffsetDateTime,
 }
 
@@ -38,6 +41,7 @@ impl ChangeContext<'_> {
             request_id: self.client_info.request_id.clone(),
             credential_type: None,
             session_epoch,
+            reason: self.reason.map(|reason| reason.as_str().to_owned()),
         }
     }
 }

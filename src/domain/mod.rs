@@ -6,6 +6,7 @@
 #[macro_use]
 mod stored_enum;
 
+pub(crate) mod action_reason;
 pub(crate) mod application;
 pub(crate) mod audit;
 pub(crate) mod change_context;

@@ -13,7 +13,7 @@ use actix_web::http::{
     },
 };
 
-use super::{headers, secret_headers::X_XSRF_TOKEN};
+use super::{headers, reason_header, secret_headers::X_XSRF_TOKEN};
 use crate::domain::origin_pattern::OriginPattern;
 
 /// How long a browser may cache the response to a preflight, in seconds.
@@ -50,6 +50,7 @@ pub(super) fn middleware(origins: Vec<OriginPattern>) -> Cors {
             header_name("so-timezone"),
             header_name("so-browser-tz-offset"),
             header_name("soapaction"),
+            reason_header::KEEPER_REASON_NAME,
         ])
         .expose_headers([RETRY_AFTER, header_name("x-request-id"), header_name("so-timezone")])
         .max_age(MAXIMUM_AGE)

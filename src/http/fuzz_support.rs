@@ -17,7 +17,7 @@ use super::{
     error::ErrorKind,
     hosts,
     localization::{Language, TimeZone, format_moment},
-    path_case, query,
+    path_case, query, reason_header,
     secret_headers::SecretHeaders,
     soap::{
         envelope::{self, Call, Message},
@@ -160,6 +160,15 @@ pub fn host(lines: &[Line<'_>]) -> Result<Option<(String, String)>, &'static str
     }
     let host = connection::fuzz_support::host(&request.to_srv_request())?;
     Ok(host.map(|host| (host.clone(), hosts::without_port(&host).to_owned())))
+}
+
+/// The reason of a change, or the error, which names the header.
+///
+/// # Errors
+/// The text of the error.
+pub fn reason(lines: &[Line<'_>]) -> Result<Option<String>, String> {
+    let read = reason_header::read(&map(lines)).map_err(|error| error.to_string())?;
+    Ok(read.map(|reason| reason.as_str().to_owned()))
 }
 
 /// The tag of the language that a request selects, and a text in it.

@@ -38,6 +38,7 @@ mod pages;
 mod password_mail;
 mod path_case;
 mod query;
+mod reason_header;
 mod request_context;
 mod request_id;
 mod request_span;

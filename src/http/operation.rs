@@ -9,8 +9,9 @@ use utoipa::{
 
 use super::{
     error::ErrorKind,
-    openapi::schemas::{
-        Schemas, Typed, reference, typed, with_schemas_of, with_selectable_schemas_of,
+    openapi::{
+        parameters,
+        schemas::{Schemas, Typed, reference, typed, with_schemas_of, with_selectable_schemas_of},
     },
 };
 
@@ -106,6 +107,12 @@ impl Operation {
     pub(super) fn accepts(mut self, parameter: Parameter) -> Self {
         self.parameters.push(parameter);
         self
+    }
+
+    /// Makes a sensitive change: takes a reason, and needs a recent proof
+    /// (docs/reference/sensitive-changes.md).
+    pub(super) fn is_sensitive(self) -> Self {
+        self.accepts(parameters::keeper_reason()).refuses(ErrorKind::ProofTooOld)
     }
 
     /// Answers 304 if the resource was not changed since `If-Modified-Since`.

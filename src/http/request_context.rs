@@ -11,11 +11,13 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web::Data};
 use super::{
     error::{ApiError, ErrorKind},
     localization::{Language, TimeZone},
+    reason_header,
     state::HttpState,
 };
 use crate::{
     clock,
     domain::{
+        action_reason::ActionReason,
         change_context::ChangeContext,
         client_info::ClientInfo,
         credential_type::CredentialTypes,
@@ -36,13 +38,16 @@ pub(super) struct RequestContext {
 pub(super) struct Caller {
     pub(super) principal: Principal,
     client_info: ClientInfo,
+    /// `Keeper-Reason`.
+    reason: Option<ActionReason>,
 }
 
 impl Caller {
     /// The context of a change that the caller makes now.
     pub(super) fn change_context(&self) -> ChangeContext<'_> {
         let actor = Actor::Principal(&self.principal);
-        ChangeContext { actor, client_info: &self.client_info, now: clock::now() }
+        let reason = self.reason.as_ref();
+        ChangeContext { actor, client_info: &self.client_info, reason, now: clock::now() }
     }
 }
 
@@ -50,7 +55,8 @@ impl FromRequest for RequestContext {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    /// Fails when the route has no authentication middleware, which is a bug in the route table.
+    /// Fails when the reason is invalid, or when the route has no authentication middleware, which is a
+    /// bug in the route table.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let state = request.app_data::<Data<HttpState>>();
@@ -58,8 +64,13 @@ impl FromRequest for RequestContext {
         let (Some(principal), Some(client_info), Some(state)) = found else {
             return ready(Err(ErrorKind::Internal.into()));
         };
+        let reason = match reason_header::read(request.headers()) {
+            Ok(reason) => reason,
+            Err(invalid) => return ready(Err(invalid.into())),
+        };
+        let (principal, client_info) = (principal.clone(), client_info.clone());
         ready(Ok(Self {
-            caller: Caller { principal: principal.clone(), client_info: client_info.clone() },
+            caller: Caller { principal, client_info, reason },
             state: state.clone(),
             language: Language::of(request.headers()),
             time_zone: TimeZone::of(request.headers()),

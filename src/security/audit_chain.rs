@@ -27,6 +27,12 @@ pub(crate) fn audit_mac(key: &Key, previous: &[u8], event: &AuditEvent) -> Vec<u
         .field(event.request_id.as_bytes())
         .optional(event.credential_type.as_deref().map(str::as_bytes))
         .field(&event.session_epoch.to_be_bytes());
+    // Without a reason, the MAC is that of the releases that do not know reasons. One that is added or
+    // removed later changes the number of fields.
+    let text = match &event.reason {
+        None => text,
+        Some(reason) => text.field(b"reason").field(reason.as_bytes()),
+    };
     hmac_sha256(&key.audit, text.as_bytes())
 }
 
@@ -52,13 +58,14 @@ mod tests {
             request_id: "r".to_owned(),
             credential_type: Some("CRM5/PASSWORD".to_owned()),
             session_epoch: 1,
+            reason: None,
         }
     }
 
     #[test]
     fn every_field_and_the_previous_mac_are_covered() {
         type Edit = fn(&mut AuditEvent);
-        let edits: [(&str, Edit); 10] = [
+        let edits: [(&str, Edit); 12] = [
             ("user", |event| event.user_id = UserId::try_from(8).unwrap()),
             ("sequence", |event| event.sequence += 1),
             ("time", |event| event.occurred_at += Duration::MICROSECOND),
@@ -69,6 +76,8 @@ mod tests {
             ("request", |event| event.request_id.push('x')),
             ("type", |event| event.credential_type = Some(String::new())),
             ("epoch", |event| event.session_epoch += 1),
+            ("reason", |event| event.reason = Some("r".to_owned())),
+            ("empty reason", |event| event.reason = Some(String::new())),
         ];
         let ring = ring();
         let base = audit_mac(ring.writing(), &START_OF_CHAIN, &event());
@@ -77,6 +86,11 @@ mod tests {
             edit(&mut changed);
             assert_ne!(audit_mac(ring.writing(), &START_OF_CHAIN, &changed), base, "{field}");
         }
+        // A reason that was removed breaks the chain, as does another one.
+        let with = |reason: &str| AuditEvent { reason: Some(reason.to_owned()), ..event() };
+        let mac_of = |event: &AuditEvent| audit_mac(ring.writing(), &START_OF_CHAIN, event);
+        assert_ne!(mac_of(&with("one")), mac_of(&with("other")));
+        assert_ne!(mac_of(&with("one")), mac_of(&event()));
         assert_ne!(audit_mac(ring.writing(), &[1; 32], &event()), base);
         assert_ne!(audit_mac(ring.find("old").unwrap(), &START_OF_CHAIN, &event()), base);
     }

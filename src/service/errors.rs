@@ -31,6 +31,9 @@ impl AttemptError {
 pub(crate) enum SensitiveError {
     #[error("the password was proven too long ago for this change")]
     ProofTooOld,
+    /// The setting `audit.require_reason` is on.
+    #[error("a reason is required for this change; pass --reason")]
+    ReasonRequired,
 }
 
 /// An error from saving a credential. Nothing was written, unless the storage error is an unknown

@@ -219,6 +219,8 @@ pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
 pub(crate) struct UserTransactions {
     pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
+    /// True when every sensitive change must have a reason.
+    pub(crate) requires_reason: bool,
 }
 
 impl UserTransactions {
@@ -230,7 +232,13 @@ impl UserTransactions {
         &self,
         context: ChangeContext<'_>,
     ) -> Result<(), SensitiveError> {
-        if context.actor.has_recent_proof() { Ok(()) } else { Err(SensitiveError::ProofTooOld) }
+        if !context.actor.has_recent_proof() {
+            return Err(SensitiveError::ProofTooOld);
+        }
+        if self.requires_reason && context.reason.is_none() {
+            return Err(SensitiveError::ReasonRequired);
+        }
+        Ok(())
     }
 
     /// Appends the audit event of a change that this transaction makes. When the change revokes

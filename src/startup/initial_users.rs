@@ -7,6 +7,7 @@ use crate::{
     clock,
     domain::{
         InvalidField,
+        action_reason::ActionReason,
         change_context::ChangeContext,
         client_info::ClientInfo,
         credential::CredentialValue,
@@ -46,8 +47,10 @@ pub(crate) async fn add_initial_user(
 ) -> Result<(), AddUserError> {
     let (user, password) = parse(initial).map_err(ChangeUserError::from)?;
     let client_info = ClientInfo { address: None, request_id: Uuid::new_v4().to_string() };
-    let context =
-        ChangeContext { actor: Actor::Command, client_info: &client_info, now: clock::now() };
+    // In case every sensitive change needs a reason.
+    let reason = ActionReason::parse("reason", "initial user").map_err(ChangeUserError::from)?;
+    let (actor, reason) = (Actor::Command, Some(&reason));
+    let context = ChangeContext { actor, client_info: &client_info, reason, now: clock::now() };
     users.add(context, &user, password).await.map(drop)
 }
 

@@ -55,6 +55,7 @@ impl Parts {
             transactions: Arc::new(UserTransactions {
                 keyring: keyring.clone(),
                 changed_chains: Arc::clone(&changed_chains),
+                requires_reason: settings.requires_reason,
             }),
             changed_chains,
             last_uses: Arc::default(),

@@ -18,6 +18,7 @@ struct EntryRow {
     address: Option<String>,
     request_id: String,
     credential_type: Option<String>,
+    reason: Option<String>,
 }
 
 impl TryFrom<EntryRow> for AuditEntry {
@@ -34,6 +35,7 @@ impl TryFrom<EntryRow> for AuditEntry {
             address: row.address,
             request_id: row.request_id,
             credential_type: row.credential_type,
+            reason: row.reason,
         })
     }
 }
@@ -47,8 +49,9 @@ pub(crate) async fn insert(
 ) -> Result<(), StorageError> {
     sqlx::query!(
         "INSERT INTO audit_events (user_id, sequence, occurred_at, kind, actor_user_id, scheme,
-                                   address, request_id, credential_type, session_epoch, key_id, mac)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                   address, request_id, credential_type, session_epoch, key_id, mac,
+                                   reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         event.user_id.as_i32(),
         event.sequence,
         event.occurred_at,
@@ -61,6 +64,7 @@ pub(crate) async fn insert(
         event.session_epoch,
         key_id,
         mac,
+        event.reason,
     )
     .execute(connection)
     .await?;
@@ -91,7 +95,7 @@ pub(crate) async fn list_after(
     sqlx::query_as!(
         EntryRow,
         "SELECT sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
-                credential_type
+                credential_type, reason
          FROM audit_events WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
         user_id.as_i32(),
         after,

@@ -17,8 +17,8 @@ const CREDENTIALS: &str = "COPY credentials (user_id, credential_type, sealed_ha
     hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, \
     registered_at, registered_by, updated_at, updated_by, valid_from, valid_to) FROM STDIN";
 const AUDIT_EVENTS: &str = "COPY audit_events (user_id, sequence, occurred_at, kind, \
-    actor_user_id, scheme, address, request_id, credential_type, session_epoch, key_id, mac) \
-    FROM STDIN";
+    actor_user_id, scheme, address, request_id, credential_type, session_epoch, key_id, mac, \
+    reason) FROM STDIN";
 
 /// The end of a new user's audit chain.
 #[derive(Debug)]
@@ -119,6 +119,7 @@ impl BulkRows {
             .number(event.session_epoch)
             .text(key_id)
             .bytes(mac)
+            .optional(event.reason.as_deref(), Rows::text)
             .end();
         Ok(())
     }

@@ -102,6 +102,7 @@ struct LinkRow {
     request_id: String,
     credential_type: Option<String>,
     session_epoch: i64,
+    reason: Option<String>,
     key_id: String,
     mac: Vec<u8>,
 }
@@ -123,6 +124,7 @@ impl TryFrom<LinkRow> for ChainLink {
                 request_id: row.request_id,
                 credential_type: row.credential_type,
                 session_epoch: row.session_epoch,
+                reason: row.reason,
             },
             key_id: row.key_id,
             mac: row.mac,
@@ -140,7 +142,7 @@ pub(crate) async fn list_links_after(
     sqlx::query_as!(
         LinkRow,
         "SELECT user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
-                credential_type, session_epoch, key_id, mac
+                credential_type, session_epoch, reason, key_id, mac
          FROM audit_events WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
         user_id.as_i32(),
         after,

@@ -127,6 +127,7 @@ pub(crate) async fn upsert(
         write.actor.as_ref().map(|actor| actor.user_type.as_str()),
         write.hash_scheme.as_str(),
         write.actor.as_ref().and_then(|actor| actor.role).map(Role::as_str),
+        event.reason,
     )
     .fetch_one(connection)
     .await?;

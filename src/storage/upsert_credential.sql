@@ -84,10 +84,10 @@ saved AS (
 event AS (
     INSERT INTO audit_events (
         user_id, sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
-        credential_type, session_epoch, key_id, mac
+        credential_type, session_epoch, key_id, mac, reason
     )
     SELECT $1, $9 + link.place - 1, $10, link.kind, $11, $13, $14, $15, link.credential_type, $16,
-           $17, link.mac
+           $17, link.mac, $32
     FROM saved,
          unnest($12::text[], $24::text[], $18::bytea[]) WITH ORDINALITY
              AS link(kind, credential_type, mac, place)

@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 119] = [
+const CASES: [(&str, &str); 121] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -206,6 +206,8 @@ const CASES: [(&str, &str); 119] = [
         "UPDATE audit_events SET user_id = 4711 WHERE user_id = 278 AND sequence = 1",
     ),
     ("audit_events_sequence_check", "UPDATE audit_events SET sequence = 0 WHERE sequence = 1"),
+    ("audit_events_reason_check", "UPDATE audit_events SET reason = ''"),
+    ("audit_events_reason_check", "UPDATE audit_events SET reason = repeat('x', 201)"),
     ("audit_events_kind_check", "UPDATE audit_events SET kind = 'other'"),
     ("audit_events_scheme_check", "UPDATE audit_events SET scheme = 'other'"),
     ("audit_events_mac_check", "UPDATE audit_events SET mac = 'x'"),

@@ -17,6 +17,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("cookies and XSRF tokens", &["cookies", "tickets"]),
     ("tickets", &["tickets"]),
     ("forwarded headers and `Host`", &["forwarded"]),
+    ("`Keeper-Reason`", &["reason_header"]),
     ("request targets", &["request_target"]),
     ("time zones and languages", &["localization"]),
     ("hash texts", &["hash_text"]),

@@ -54,6 +54,7 @@ mod pages;
 mod password_policy;
 mod proofs;
 mod raw_http;
+mod reasons;
 mod response_headers;
 mod rest;
 mod roles;

@@ -74,7 +74,8 @@ async fn list(
     if events.is_empty() {
         return Err(Failure::new("user not found, and no audit events exist for this user id"));
     }
-    let heading = ["SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID"];
+    let heading =
+        ["SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID", "REASON"];
     output::print_rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -101,7 +102,7 @@ async fn user_id(
     }
 }
 
-fn row(event: &AuditEntry) -> [Value; 8] {
+fn row(event: &AuditEntry) -> [Value; 9] {
     [
         json!(event.sequence),
         timestamp(event.occurred_at),
@@ -111,5 +112,6 @@ fn row(event: &AuditEntry) -> [Value; 8] {
         json!(event.scheme),
         json!(event.address),
         json!(event.request_id),
+        json!(event.reason),
     ]
 }

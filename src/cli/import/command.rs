@@ -20,21 +20,18 @@ use super::{
     repeated::Repeated,
     results::Results,
     unfinished::Unfinished,
+    writing::{Effect, Outcome, ResultSender, import_batch, run_one},
 };
 use crate::{
     cli::{
-        command_context,
+        command_context::{self, Operator, ReasonArgument},
         output::{self, Failure},
         progress,
         stop::Stop,
     },
-    domain::user::UserId,
     service::{
         errors::ChangeUserError,
-        import::{
-            bulk::{self, BulkImport},
-            users::{Imported, ImportedUser, UserImport},
-        },
+        import::users::{Imported, ImportedUser},
     },
     startup::Components,
     telemetry::task_failed,
@@ -57,27 +54,16 @@ pub(in crate::cli) struct Arguments {
     /// Report the changes of every entry without making them.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    reason: ReasonArgument,
 }
-
-/// The result of a line.
-type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
-
-/// What to do with a single line.
-enum Effect {
-    Import,
-    /// Only check it. An earlier line may have added the user, if it had been imported.
-    Preview {
-        is_added_before: bool,
-    },
-}
-
-/// Receives the result of each line as soon as it is known.
-type ResultSender = mpsc::UnboundedSender<(u64, Outcome)>;
 
 /// A running import.
 struct Import {
     components: Arc<Components>,
     is_dry_run: bool,
+    /// Each line and each batch is a request of its own.
+    operator: Operator,
     /// `None` for standard input and dry runs.
     checkpoint: Option<Checkpoint>,
     /// Lines and batches in progress. A task fails if the failure affects more than its lines.
@@ -96,6 +82,7 @@ struct Import {
 
 /// Runs the command.
 pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let operator = arguments.reason.operator()?;
     let format = Arc::new(arguments.input.format()?);
     let components = Arc::new(command_context::open_for_import().await?);
     let source = arguments.input.source();
@@ -124,6 +111,7 @@ pub(in crate::cli) async fn run(arguments: Arguments) -> Result<ExitCode, Failur
     let mut import = Import {
         components,
         is_dry_run: arguments.dry_run,
+        operator,
         checkpoint,
         in_progress: JoinSet::new(),
         result_sender,
@@ -240,10 +228,11 @@ impl Import {
             (true, is_added_before) => Effect::Preview { is_added_before },
         };
         let (components, results) = (Arc::clone(&self.components), self.result_sender.clone());
+        let operator = self.operator.with_new_request_id();
         self.in_progress.spawn(async move {
             let import = &components.administration.user_import;
             // Sending fails only after the import has ended.
-            let _ = results.send((number, run_one(import, effect, user).await));
+            let _ = results.send((number, run_one(import, &operator, effect, user).await));
             Ok(())
         });
         Ok(())
@@ -255,8 +244,10 @@ impl Import {
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
             let (components, results) = (Arc::clone(&self.components), self.result_sender.clone());
+            let operator = self.operator.with_new_request_id();
             self.in_progress.spawn(async move {
-                import_batch(&components.administration.bulk_import, batch, &results).await
+                let import = &components.administration.bulk_import;
+                import_batch(import, &operator, batch, &results).await
             });
         }
     }
@@ -360,35 +351,4 @@ impl Import {
 #[expect(clippy::cast_precision_loss, reason = "an approximate rate for display")]
 fn lines_per_byte(lines: u64, bytes: u64) -> f64 {
     lines as f64 / (bytes.max(1)) as f64
-}
-
-async fn run_one(import: &UserImport, effect: Effect, user: ImportedUser) -> Outcome {
-    let client_info = command_context::client_info();
-    let context = command_context::change_context(&client_info);
-    match effect {
-        Effect::Preview { is_added_before } => {
-            import.preview(context, &user, is_added_before).await
-        }
-        Effect::Import => {
-            let (imported, user_id) = import.import(context, user).await?;
-            Ok((imported, Some(user_id)))
-        }
-    }
-}
-
-async fn import_batch(
-    import: &BulkImport,
-    batch: Vec<(u64, ImportedUser)>,
-    results: &ResultSender,
-) -> Result<(), ChangeUserError> {
-    let client_info = command_context::client_info();
-    let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let send = |index: usize, outcome: bulk::Outcome| {
-        let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
-        if let Some(number) = numbers.get(index) {
-            // Sending fails only after the import has ended.
-            let _ = results.send((*number, outcome));
-        }
-    };
-    import.import(command_context::change_context(&client_info), users, send).await
 }

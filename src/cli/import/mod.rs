@@ -24,6 +24,7 @@ mod reading;
 mod repeated;
 mod results;
 mod unfinished;
+mod writing;
 
 pub(super) use self::{
     command::{Arguments, run},

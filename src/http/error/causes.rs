@@ -6,6 +6,7 @@ use super::{
     kind::{ErrorKind, RETRY_SOON},
 };
 use crate::domain::{InvalidField, Reason};
+use crate::http::reason_header::KEEPER_REASON;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
     authentication::{AuthenticationError, Refusal},
@@ -98,6 +99,9 @@ impl From<SensitiveError> for ApiError {
     fn from(error: SensitiveError) -> Self {
         match error {
             SensitiveError::ProofTooOld => ErrorKind::ProofTooOld.into(),
+            SensitiveError::ReasonRequired => {
+                InvalidField::new(KEEPER_REASON, Reason::Required).into()
+            }
         }
     }
 }

@@ -57,6 +57,14 @@ pub(in crate::http) fn if_unmodified_since() -> Parameter {
     optional("If-Unmodified-Since", ParameterIn::Header, description, text)
 }
 
+/// `Keeper-Reason`.
+pub(in crate::http) fn keeper_reason() -> Parameter {
+    let description = "Why the caller makes the change, as percent-encoded UTF-8 of 1 to 200 \
+                       characters, for its audit events. An installation can require it.";
+    let text = Object::with_type(Type::String);
+    optional("Keeper-Reason", ParameterIn::Header, description, text)
+}
+
 /// `If-Modified-Since`.
 pub(in crate::http) fn if_modified_since() -> Parameter {
     let description = "A date, as `Last-Modified` has it. The answer is 304 if the user was not \

@@ -90,7 +90,7 @@ impl AuthenticationError {
         matches!(self, Self::OldSystemUnavailable(HookError::Busy))
     }
 
-    pub(super) fn refused(user: Option<&User>, reason: Refusal) -> Self {
+    pub(in crate::service) fn refused(user: Option<&User>, reason: Refusal) -> Self {
         Self::Refused { user_id: user.map(|user| user.user_id), reason }
     }
 

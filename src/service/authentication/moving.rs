@@ -126,7 +126,7 @@ impl Moving {
             identifier: None,
             validity: Validity::default(),
         };
-        let context = ChangeContext { actor: Actor::OldSystem, client_info, now };
+        let context = ChangeContext { actor: Actor::OldSystem, client_info, reason: None, now };
         let written = match &login.candidate {
             Some(candidate) => self.move_known(context, &candidate.user, &hashed).await,
             None => self.add(context, presented, accepted, &hashed).await,

@@ -18,7 +18,7 @@ use crate::{
     },
     security::{keyring_handle::KeyringHandle, sealing::Envelope},
     service::{
-        errors::VerifyCredentialError,
+        errors::{SensitiveError, VerifyCredentialError},
         unsealing::{unseal, unseal_untrusted},
         untrusted_credentials::writer::untrusted_change,
         user_transaction::{LockedUser, UserTransactions, lock_for_change},
@@ -76,6 +76,14 @@ pub(crate) struct Export {
 }
 
 impl Export {
+    /// Fails unless the actor may export now. An export is a sensitive action.
+    ///
+    /// # Errors
+    /// See [`SensitiveError`].
+    pub(crate) fn authorize(&self, context: ChangeContext<'_>) -> Result<(), SensitiveError> {
+        self.transactions.require_sensitive(context)
+    }
+
     /// The next page of users after an id, with their credentials without the values; empty at the
     /// end.
     ///

@@ -61,6 +61,7 @@ impl UserImport {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
+        self.users.transactions.require_sensitive(context)?;
         let found = self.directory.find_by_name(&user.login_name).await?;
         require_same_id(&user, found.as_ref())?;
         let ImportedUser { login_name, user_id, must_exist, mut members } = user;

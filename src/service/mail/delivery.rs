@@ -287,7 +287,8 @@ impl MailDelivery {
         };
         let client_info = ClientInfo { address: None, request_id: mail.request_id.clone() };
         let now = clock::now();
-        let context = ChangeContext { actor: Actor::Service, client_info: &client_info, now };
+        let context =
+            ChangeContext { actor: Actor::Service, client_info: &client_info, reason: None, now };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let user = match lock_user(&mut transaction, context, mail.user_id).await {

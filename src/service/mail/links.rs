@@ -108,7 +108,8 @@ impl PasswordLinks {
         let link = read_session(token).ok_or(UseLinkError::Invalid)?;
         let digests = self.digests(link.user_id, &link.digest);
         let user_id = link.user_id;
-        let context = ChangeContext { actor: Actor::PasswordLink(user_id), client_info, now };
+        let context =
+            ChangeContext { actor: Actor::PasswordLink(user_id), client_info, reason: None, now };
         let hashed = self.hash(context, user_id, &digests, password).await?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;

@@ -93,7 +93,7 @@ impl Sessions {
             return Err(AuthenticationError::OnlineSession.into());
         }
         let actor = Actor::Principal(&principal);
-        let context = ChangeContext { actor, client_info: &client_info, now };
+        let context = ChangeContext { actor, client_info: &client_info, reason: None, now };
         let session = new_session(principal.user_id()).map_err(TicketError::from)?;
         let xsrf = new_xsrf_token(&self.keyring.current(), XsrfScope::Session(&session.digest));
         let xsrf = xsrf.map_err(TicketError::from)?;
@@ -154,7 +154,8 @@ impl Sessions {
         if !is_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest), xsrf) {
             return Ok(false);
         }
-        let context = ChangeContext { actor: Actor::Principal(&principal), client_info, now };
+        let context =
+            ChangeContext { actor: Actor::Principal(&principal), client_info, reason: None, now };
         match self.end(context, &read).await {
             // The session has already ended, as requested.
             Err(ChangeUserError::ProofOutdated) => Ok(true),

@@ -51,7 +51,7 @@ impl TicketLogins {
             // `issue` refuses tickets and sessions.
             Proof::Password { .. } | Proof::Ticket { .. } | Proof::Session { .. } => {
                 let actor = Actor::Principal(&principal);
-                let context = ChangeContext { actor, client_info: &client_info, now };
+                let context = ChangeContext { actor, client_info: &client_info, reason: None, now };
                 self.tickets.issue(context).await?.text
             }
         };

@@ -273,6 +273,15 @@ impl TestApp {
         .unwrap();
     }
 
+    /// Asserts that `audit verify` finds nothing, besides the user whom [`Self::spawn`] retired without
+    /// an event.
+    pub(crate) async fn assert_intact_chains(&self) {
+        let statement = "UPDATE users SET is_retired = $1 WHERE user_id = 300";
+        sqlx::query(statement).bind(false).execute(&self.pool).await.unwrap();
+        self.command(&["audit", "verify"], "").assert_success();
+        sqlx::query(statement).bind(true).execute(&self.pool).await.unwrap();
+    }
+
     /// The settings of this test, as environment variables.
     pub(crate) fn variables(&self) -> &HashMap<String, String> {
         &self.variables

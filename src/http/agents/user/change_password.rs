@@ -81,6 +81,7 @@ pub(in crate::http) fn change_operation() -> Operation {
     saving(
         "Changes the password of the user with the given id; false when the old password is wrong.",
     )
+    .is_sensitive()
     .takes::<ChangePasswordRequest>()
     .answers::<bool>()
 }
@@ -90,6 +91,7 @@ pub(in crate::http) fn change_from_name_operation() -> Operation {
     saving(
         "Changes the password of the user with the given login name; false when the old password is wrong.",
     )
+    .is_sensitive()
     .takes::<ChangePasswordFromNameRequest>()
     .answers::<bool>()
 }

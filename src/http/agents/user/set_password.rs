@@ -61,6 +61,7 @@ pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
 /// Describes [`set`].
 pub(in crate::http) fn set_operation() -> Operation {
     saving("Sets the password of the user with the given id. For administrators only.")
+        .is_sensitive()
         .takes::<SetPasswordRequest>()
         .answers::<bool>()
 }
@@ -68,6 +69,7 @@ pub(in crate::http) fn set_operation() -> Operation {
 /// Describes [`set_from_name`].
 pub(in crate::http) fn set_from_name_operation() -> Operation {
     saving("Sets the password of the user with the given login name. For administrators only.")
+        .is_sensitive()
         .takes::<SetPasswordFromNameRequest>()
         .answers::<bool>()
 }
@@ -75,6 +77,7 @@ pub(in crate::http) fn set_from_name_operation() -> Operation {
 /// Describes [`generate`].
 pub(in crate::http) fn generate_operation() -> Operation {
     saving("Sets a generated password for the user with the given id and returns it once.")
+        .is_sensitive()
         .takes::<SetGeneratedPasswordRequest>()
         .answers::<String>()
 }
@@ -82,6 +85,7 @@ pub(in crate::http) fn generate_operation() -> Operation {
 /// Describes [`generate_from_name`].
 pub(in crate::http) fn generate_from_name_operation() -> Operation {
     saving("Sets a generated password for the user with the given login name and returns it once.")
+        .is_sensitive()
         .takes::<SetGeneratedPasswordFromNameRequest>()
         .answers::<String>()
 }
