@@ -65,6 +65,22 @@ stored_enum! {
 }
 
 impl AuditKind {
+    /// The kind of the event of a user who is granted a role.
+    pub(crate) fn role_granted(role: Role) -> Self {
+        match role {
+            Role::HelpDesk => Self::HelpDeskGranted,
+            Role::Auditor => Self::AuditorGranted,
+        }
+    }
+
+    /// The kind of the event of a user who loses a role.
+    pub(crate) fn role_revoked(role: Role) -> Self {
+        match role {
+            Role::HelpDesk => Self::HelpDeskRevoked,
+            Role::Auditor => Self::AuditorRevoked,
+        }
+    }
+
     /// True for changes of a user that an actor makes only with a recent proof: a user who was retired,
     /// deleted, or granted or denied a right over others. Credentials depend on whose they are.
     pub(crate) fn is_sensitive(self) -> bool {

@@ -1,10 +1,7 @@
 //! Roles: the rights of users beside the administrator right (docs/reference/rights.md,
 //! [ADR 61](../../docs/adr/0061-roles.md)).
 
-use super::{
-    audit::AuditKind,
-    invalid_field::{InvalidField, Reason},
-};
+use super::invalid_field::{InvalidField, Reason};
 
 stored_enum! {
     /// A role of a user. It has nothing to do with the vendor's `Role`.
@@ -35,21 +32,5 @@ impl Role {
     /// The text that [`Self::parse_optional`] reads.
     pub(crate) fn optional_text(role: Option<Self>) -> &'static str {
         role.map_or(NONE, Self::as_str)
-    }
-
-    /// The kind of the event of a user who is granted this role.
-    pub(crate) fn granted(self) -> AuditKind {
-        match self {
-            Self::HelpDesk => AuditKind::HelpDeskGranted,
-            Self::Auditor => AuditKind::AuditorGranted,
-        }
-    }
-
-    /// The kind of the event of a user who loses this role.
-    pub(crate) fn revoked(self) -> AuditKind {
-        match self {
-            Self::HelpDesk => AuditKind::HelpDeskRevoked,
-            Self::Auditor => AuditKind::AuditorRevoked,
-        }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) struct SaveUser {
     pub(crate) user_type: Option<UserType>,
     pub(crate) is_administrator: Option<bool>,
     /// `Some(None)` revokes the role.
+    #[expect(clippy::option_option, reason = "as for other members, `None` keeps it")]
     pub(crate) role: Option<Option<Role>>,
     pub(crate) is_retired: Option<bool>,
     pub(crate) person_id: Option<VendorId>,

@@ -75,18 +75,13 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::Unauthenticated => {
             "The credentials are missing, wrong, expired or revoked, or the user is disabled."
         }
-        ErrorKind::XsrfMissing => {
-            "The request has neither an Authorization header nor the X-XSRF-TOKEN of a session."
-        }
+        ErrorKind::XsrfMissing => "There is neither Authorization nor X-XSRF-TOKEN of a session.",
         ErrorKind::XsrfWrong => "X-XSRF-TOKEN does not belong to the session.",
         ErrorKind::Forbidden(_) => "The caller is authenticated but lacks the right.",
         ErrorKind::ApplicationNotTrusted => {
             "Online installation: SO-AppToken does not name a trusted application."
         }
-        ErrorKind::ProofTooOld => {
-            "The caller proved the password too long ago for a sensitive change, such as of the \
-             credential of another user."
-        }
+        ErrorKind::ProofTooOld => "A sensitive change needs a newer proof of the password.",
         ErrorKind::UnknownRoute => "No route has this path.",
         ErrorKind::UnknownUser => "The user of the request does not exist.",
         ErrorKind::InvalidLink => "The link of a mail is unknown, used, expired or outdated.",

@@ -9,9 +9,8 @@ use utoipa::{
 
 use super::{
     error::ErrorKind,
-    openapi::{
-        parameters,
-        schemas::{Schemas, Typed, reference, typed, with_schemas_of, with_selectable_schemas_of},
+    openapi::schemas::{
+        Schemas, Typed, reference, typed, with_schemas_of, with_selectable_schemas_of,
     },
 };
 
@@ -36,6 +35,8 @@ pub(super) struct Operation {
     pub(super) redirects_forms: bool,
     /// True when `If-Modified-Since` can be answered with 304.
     pub(super) may_be_unmodified: bool,
+    /// True when the operation takes the reason of a sensitive change.
+    pub(super) takes_reason: bool,
     /// True for an exchange of SOAP messages, whose errors are faults.
     pub(super) is_soap: bool,
     pub(super) refusals: Vec<ErrorKind>,
@@ -66,6 +67,7 @@ impl Operation {
             takes_session: false,
             redirects_forms: false,
             may_be_unmodified: false,
+            takes_reason: false,
             is_soap: false,
             refusals: Vec::new(),
         }
@@ -111,8 +113,9 @@ impl Operation {
 
     /// Makes a sensitive change: takes a reason, and needs a recent proof
     /// (docs/reference/sensitive-changes.md).
-    pub(super) fn is_sensitive(self) -> Self {
-        self.accepts(parameters::keeper_reason()).refuses(ErrorKind::ProofTooOld)
+    pub(super) fn sensitive(mut self) -> Self {
+        self.takes_reason = true;
+        self.refuses(ErrorKind::ProofTooOld)
     }
 
     /// Answers 304 if the resource was not changed since `If-Modified-Since`.

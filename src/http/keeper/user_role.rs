@@ -67,7 +67,7 @@ pub(in crate::http) fn set_operation() -> Operation {
     Operation::new(
         "Sets the role of a user. For administrators only; nobody can change their own role.",
     )
-    .is_sensitive()
+    .sensitive()
     .takes::<UserRoleRequest>()
     .answers_carrier::<UserRoleInfo>()
     .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))

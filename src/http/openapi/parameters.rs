@@ -58,7 +58,7 @@ pub(in crate::http) fn if_unmodified_since() -> Parameter {
 }
 
 /// `Keeper-Reason`.
-pub(in crate::http) fn keeper_reason() -> Parameter {
+pub(super) fn keeper_reason() -> Parameter {
     let description = "Why the caller makes the change, as percent-encoded UTF-8 of 1 to 200 \
                        characters, for its audit events. An installation can require it.";
     let text = Object::with_type(Type::String);

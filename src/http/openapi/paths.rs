@@ -13,7 +13,7 @@ use utoipa::openapi::{
 use wire_formats::{Format, media_type};
 
 use super::{
-    parameters::{id_parameter, ids_in_path, parameters},
+    parameters::{id_parameter, ids_in_path, keeper_reason, parameters},
     responses::{fault, object_content, refusal, refusal_name, text_content},
     schemas::Typed,
     schemes::{requirements, session_requirement},
@@ -50,7 +50,8 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
             .map(|(name, description)| id_parameter(name, ParameterIn::Query, description)),
     );
     described = ids.fold(described, OperationBuilder::parameter);
-    let own = operation.parameters.iter().cloned();
+    let reason = operation.takes_reason.then(keeper_reason);
+    let own = operation.parameters.iter().cloned().chain(reason);
     described = own.fold(described, OperationBuilder::parameter);
     let is_selectable = match operation.answer {
         Answer::Negotiated { is_selectable, .. } => Some(is_selectable),

@@ -82,8 +82,8 @@ pub(super) fn changes(
     let all = [
         is_changed.then_some((AuditKind::UserChanged, false)),
         (acts(before) != acts(after)).then_some((right, false)),
-        former.map(|role| (role.revoked(), false)),
-        new.map(|role| (role.granted(), false)),
+        former.map(|role| (AuditKind::role_revoked(role), false)),
+        new.map(|role| (AuditKind::role_granted(role), false)),
         (before.is_retired != after.is_retired).then_some((state, after.is_retired)),
     ];
     let change = |(kind, revokes_issued)| AuditedChange::to_user(kind, revokes_issued);

@@ -10,7 +10,6 @@ use crate::{
         audit::AuditKind,
         change_context::ChangeContext,
         new_user::NewUser,
-        role::Role,
         untrusted_credential::SaveUntrusted,
         user::{UserId, is_protected, may_administer_users},
     },
@@ -153,7 +152,7 @@ pub(in crate::service) fn changes_of_new_user(
     let administers = may_administer_users(user.user_type, user.is_administrator);
     let all = [
         administers.then_some(AuditKind::AdministratorGranted),
-        user.role.map(Role::granted),
+        user.role.map(AuditKind::role_granted),
         user.is_retired.then_some(AuditKind::UserRetired),
     ];
     all.into_iter().flatten().map(|kind| AuditedChange::to_user(kind, false))

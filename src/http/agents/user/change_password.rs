@@ -81,7 +81,7 @@ pub(in crate::http) fn change_operation() -> Operation {
     saving(
         "Changes the password of the user with the given id; false when the old password is wrong.",
     )
-    .is_sensitive()
+    .sensitive()
     .takes::<ChangePasswordRequest>()
     .answers::<bool>()
 }
@@ -91,7 +91,7 @@ pub(in crate::http) fn change_from_name_operation() -> Operation {
     saving(
         "Changes the password of the user with the given login name; false when the old password is wrong.",
     )
-    .is_sensitive()
+    .sensitive()
     .takes::<ChangePasswordFromNameRequest>()
     .answers::<bool>()
 }

@@ -36,7 +36,7 @@ pub(in crate::http) struct DeleteCredentialRequest {
 /// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Deletes the user's credential of the given type; false when it does not exist.")
-        .is_sensitive()
+        .sensitive()
         .takes::<DeleteCredentialRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))

@@ -127,7 +127,7 @@ fn hashing(summary: &'static str) -> Operation {
 
 fn administering(summary: &'static str) -> Operation {
     Operation::new(summary)
-        .is_sensitive()
+        .sensitive()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::OutcomeUnknown)
 }

@@ -69,7 +69,7 @@ pub(in crate::http) fn delete_operation() -> Operation {
     retire_user::changing(
         "Deletes the user with the given login name, and all their credentials and sessions.",
     )
-    .is_sensitive()
+    .sensitive()
     .takes::<DeleteUserFromNameRequest>()
 }
 

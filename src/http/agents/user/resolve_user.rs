@@ -67,7 +67,7 @@ impl XmlNames for ResolvedUser {
 /// Describes [`resolve`].
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Finds the user of a credential, or adds one with the credential.")
-        .is_sensitive()
+        .sensitive()
         .takes::<ResolveUserRequest>()
         .answers_carrier::<ResolvedUser>()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))

@@ -49,7 +49,7 @@ pub(in crate::http) struct RemoveLicensesRequest {
 /// Describes [`retire`].
 pub(in crate::http) fn retire_operation() -> Operation {
     changing("Disables a user and revokes everything issued to them, or enables the user again.")
-        .is_sensitive()
+        .sensitive()
         .takes::<MakeRetiredRequest>()
 }
 
@@ -66,7 +66,7 @@ pub(in crate::http) fn remove_licenses_operation() -> Operation {
 
 /// Describes the deletion of a user.
 pub(in crate::http) fn deleting() -> Operation {
-    changing("Deletes a user and all credentials, tickets and sessions of the user.").is_sensitive()
+    changing("Deletes a user and all credentials, tickets and sessions of the user.").sensitive()
 }
 
 /// Describes the change of a user as a whole.

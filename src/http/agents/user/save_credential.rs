@@ -58,7 +58,7 @@ struct CredentialTypeName {
 /// Describes the operation.
 pub(in crate::http) fn operation() -> Operation {
     Operation::new("Adds a credential to a user, or replaces the credential of the same type.")
-        .is_sensitive()
+        .sensitive()
         .takes::<SaveCredentialRequest>()
         .answers::<bool>()
         .refuses(ErrorKind::Forbidden(MissingRight::SaveCredential))

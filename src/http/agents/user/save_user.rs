@@ -126,7 +126,7 @@ pub(in crate::http) fn saving(summary: &'static str) -> Operation {
 /// Describes the change of a user.
 pub(super) fn changing(summary: &'static str) -> Operation {
     Operation::new(summary)
-        .is_sensitive()
+        .sensitive()
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::LoginNameTaken)

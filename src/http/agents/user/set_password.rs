@@ -61,7 +61,7 @@ pub(in crate::http) struct SetGeneratedPasswordFromNameRequest {
 /// Describes [`set`].
 pub(in crate::http) fn set_operation() -> Operation {
     saving("Sets the password of the user with the given id. For administrators only.")
-        .is_sensitive()
+        .sensitive()
         .takes::<SetPasswordRequest>()
         .answers::<bool>()
 }
@@ -69,7 +69,7 @@ pub(in crate::http) fn set_operation() -> Operation {
 /// Describes [`set_from_name`].
 pub(in crate::http) fn set_from_name_operation() -> Operation {
     saving("Sets the password of the user with the given login name. For administrators only.")
-        .is_sensitive()
+        .sensitive()
         .takes::<SetPasswordFromNameRequest>()
         .answers::<bool>()
 }
@@ -77,7 +77,7 @@ pub(in crate::http) fn set_from_name_operation() -> Operation {
 /// Describes [`generate`].
 pub(in crate::http) fn generate_operation() -> Operation {
     saving("Sets a generated password for the user with the given id and returns it once.")
-        .is_sensitive()
+        .sensitive()
         .takes::<SetGeneratedPasswordRequest>()
         .answers::<String>()
 }
@@ -85,7 +85,7 @@ pub(in crate::http) fn generate_operation() -> Operation {
 /// Describes [`generate_from_name`].
 pub(in crate::http) fn generate_from_name_operation() -> Operation {
     saving("Sets a generated password for the user with the given login name and returns it once.")
-        .is_sensitive()
+        .sensitive()
         .takes::<SetGeneratedPasswordFromNameRequest>()
         .answers::<String>()
 }

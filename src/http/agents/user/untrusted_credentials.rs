@@ -171,7 +171,7 @@ pub(in crate::http) fn save_own_operation() -> Operation {
 /// Describes [`save`].
 pub(in crate::http) fn save_operation() -> Operation {
     writing("Saves a secret of the user with the given id for another system.")
-        .is_sensitive()
+        .sensitive()
         .takes::<SaveUntrustedForAssociateRequest>()
         .refuses(ErrorKind::UnknownUser)
 }
@@ -198,7 +198,7 @@ pub(in crate::http) fn remove_own_operation() -> Operation {
 /// Describes [`remove`].
 pub(in crate::http) fn remove_operation() -> Operation {
     writing("Removes a secret of the user with the given id for another system.")
-        .is_sensitive()
+        .sensitive()
         .takes::<RemoveUntrustedForAssociateRequest>()
         .refuses(ErrorKind::UnknownUser)
 }
