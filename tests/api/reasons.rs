@@ -82,25 +82,19 @@ async fn a_reason_that_is_changed_added_or_removed_breaks_the_chain(pool: PgPool
     save_with(&app, &[b"first"]).await.assert_saved();
     save_with(&app, &[]).await.assert_saved();
     app.assert_intact_chains().await;
-    for (tampering, restore) in [
-        (
-            "UPDATE audit_events SET reason = NULL WHERE user_id = 278 AND sequence = 3",
-            "UPDATE audit_events SET reason = 'first' WHERE user_id = 278 AND sequence = 3",
-        ),
-        (
-            "UPDATE audit_events SET reason = 'other' WHERE user_id = 278 AND sequence = 3",
-            "UPDATE audit_events SET reason = 'first' WHERE user_id = 278 AND sequence = 3",
-        ),
-        (
-            "UPDATE audit_events SET reason = 'added' WHERE user_id = 278 AND sequence = 4",
-            "UPDATE audit_events SET reason = NULL WHERE user_id = 278 AND sequence = 4",
-        ),
-    ] {
-        sqlx::raw_sql(tampering).execute(&app.pool).await.unwrap();
+    for (sequence, reason, tampered) in
+        [(3, Some("first"), None), (3, Some("first"), Some("other")), (4, None, Some("added"))]
+    {
+        let set = async |reason: Option<&str>| {
+            let update =
+                "UPDATE audit_events SET reason = $1 WHERE user_id = 278 AND sequence = $2";
+            sqlx::query(update).bind(reason).bind(sequence).execute(&app.pool).await.unwrap();
+        };
+        set(tampered).await;
         let found = app.command(&["audit", "verify"], "");
-        assert_eq!(found.code, 1, "{tampering}: {found:?}");
-        assert!(found.stdout.contains("was changed"), "{found:?}");
-        sqlx::raw_sql(restore).execute(&app.pool).await.unwrap();
+        let finding = format!("278   event {sequence} or its predecessor was changed");
+        assert!(found.code == 1 && found.stdout.contains(&finding), "{tampered:?}: {found:?}");
+        set(reason).await;
         app.assert_intact_chains().await;
     }
 }
