@@ -15,6 +15,9 @@ use super::{
 pub(crate) struct SaveCredential {
     pub(crate) user_id: UserId,
     pub(crate) credential: NewCredential,
+    /// The version of the credential that this one replaces, 0 for a first one; the save fails if
+    /// the credential has changed since. `None`: no check for changes.
+    pub(crate) replaces: Option<i64>,
 }
 
 /// A credential to save.
@@ -90,7 +93,7 @@ impl UncheckedSaveCredential {
     pub(crate) fn check(self, types: &CredentialTypes) -> Result<SaveCredential, InvalidField> {
         let user_id = UserId::require("UserId", self.user_id)?;
         let credential = self.credential.check("Credential", types)?;
-        Ok(SaveCredential { user_id, credential })
+        Ok(SaveCredential { user_id, credential, replaces: None })
     }
 }
 

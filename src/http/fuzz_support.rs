@@ -207,7 +207,7 @@ pub fn read_save(body: &[u8], format: Format, charset: Charset) -> Result<Checke
         wire_formats::read(body, format, charset).map_err(|error| error.to_string())?;
     let types = CredentialTypes::new(Vec::new(), PASSWORD).ok_or("no types")?;
     let checked = request.into_unchecked().and_then(|unchecked| unchecked.check(&types));
-    let SaveCredential { user_id, credential } = checked.map_err(|error| error.to_string())?;
+    let SaveCredential { user_id, credential, .. } = checked.map_err(|error| error.to_string())?;
     let value = match credential.secret {
         NewSecret::Value(value) => value.secret().clone(),
         NewSecret::Hash(hash) => hash,

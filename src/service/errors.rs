@@ -59,6 +59,8 @@ pub(crate) enum SaveCredentialError {
     UnacceptableHash(InvalidField),
     #[error("another user has this identifier")]
     IdentifierTaken,
+    #[error("the credential has changed since the last read")]
+    Outdated,
     /// Since the request was authenticated, its password was replaced, or the actor was retired or
     /// logged out everywhere.
     #[error("the authentication of the request is no longer valid")]

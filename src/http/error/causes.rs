@@ -127,6 +127,7 @@ impl From<SaveCredentialError> for ApiError {
             }
             SaveCredentialError::Random(error) => error.into(),
             SaveCredentialError::IdentifierTaken => ErrorKind::IdentifierTaken.into(),
+            SaveCredentialError::Outdated => ErrorKind::Outdated.into(),
             SaveCredentialError::ProofOutdated => Self::caused(ErrorKind::Unauthenticated, error),
             SaveCredentialError::Attempt(error) => error.into(),
             SaveCredentialError::Hashing(error) => error.into(),

@@ -94,6 +94,28 @@ impl Passwords {
         Ok(text)
     }
 
+    /// Replaces the password of that version with a generated one and returns it; it cannot be read
+    /// again. Version 0 means that the user has no password.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(crate) async fn replace_with_generated(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        version: i64,
+    ) -> Result<SecretString, SaveCredentialError> {
+        if !context.actor.may_administer_users() {
+            return Err(SaveCredentialError::Forbidden);
+        }
+        let (text, password) = self.checker.generate(context.actor.fairness_key()).await?;
+        let credential_type = self.credentials.types().password().clone();
+        let credential = NewCredential::new(credential_type, password);
+        let command = SaveCredential { user_id, credential, replaces: Some(version) };
+        self.credentials.save_permitted(context, command, None, None).await?;
+        Ok(text)
+    }
+
     /// Changes a password after verifying the old one; false when the old one is wrong
     /// (docs/reference/wire-contract.md#d17-refused-passwords).
     ///
@@ -197,7 +219,7 @@ impl Passwords {
     ) -> Result<(), SaveCredentialError> {
         let credential_type = self.credentials.types().password().clone();
         let credential = NewCredential::new(credential_type, value);
-        let command = SaveCredential { user_id, credential };
+        let command = SaveCredential { user_id, credential, replaces: None };
         self.credentials.save_permitted(context, command, reference.login_name(), proof).await
     }
 

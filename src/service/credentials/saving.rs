@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sqlx::PgConnection;
+
 use super::{
     hasher::CredentialHasher,
     writer::{
@@ -23,7 +25,7 @@ use crate::{
     service::{
         errors::{SaveCredentialError, VerifyCredentialError},
         unsealing::unseal_hash,
-        user_transaction::UserTransactions,
+        user_transaction::{UserTransactions, lock_for_change},
     },
     storage::{
         self, Database, StorageError, credential_saves,
@@ -59,7 +61,7 @@ impl Credentials {
         context: ChangeContext<'_>,
         command: SaveCredential,
     ) -> Result<(), SaveCredentialError> {
-        let SaveCredential { user_id, credential } = &command;
+        let SaveCredential { user_id, credential, .. } = &command;
         if !context.actor.may_save_credential_of(*user_id, &credential.credential_type) {
             return Err(SaveCredentialError::Forbidden);
         }
@@ -83,7 +85,7 @@ impl Credentials {
         login_name: Option<&LoginName>,
         proof: Option<&PasswordProof>,
     ) -> Result<(), SaveCredentialError> {
-        let SaveCredential { user_id, mut credential } = command;
+        let SaveCredential { user_id, mut credential, replaces } = command;
         // Before the hash, so that an unknown user costs none.
         let found =
             on_connection!(self.database, |connection| credential_saves::find_head_and_validity(
@@ -106,12 +108,18 @@ impl Credentials {
         let precondition = WritePrecondition::Actor(proof);
         let save = Save { context, user_id, login_name, hashed: &hashed, precondition };
         // Boxed so that a save that waits for its hash has no room for the write yet.
-        Box::pin(self.write(save, &head)).await
+        Box::pin(self.write(save, &head, replaces)).await
     }
 
-    async fn write(&self, save: Save<'_>, head: &UserHead) -> Result<(), SaveCredentialError> {
-        // A taken identifier rolls the write back, which needs a transaction.
-        if save.hashed.identifier.is_none() {
+    async fn write(
+        &self,
+        save: Save<'_>,
+        head: &UserHead,
+        replaces: Option<i64>,
+    ) -> Result<(), SaveCredentialError> {
+        // A taken identifier rolls the write back, and the version of the replaced credential is
+        // compared under a lock. Both need a transaction.
+        if save.hashed.identifier.is_none() && replaces.is_none() {
             let mut outcome = self.write_at_once(save, head).await;
             if outcome.as_ref().err().is_some_and(SaveCredentialError::is_retryable) {
                 outcome = self.write_at_once(save, head).await;
@@ -122,9 +130,9 @@ impl Credentials {
             }
         }
         // Boxed so that this rare branch does not enlarge every waiting future.
-        let mut written = Box::pin(self.write_in_turn(save)).await;
+        let mut written = Box::pin(self.write_in_turn(save, replaces)).await;
         if written.as_ref().err().is_some_and(SaveCredentialError::is_retryable) {
-            written = Box::pin(self.write_in_turn(save)).await;
+            written = Box::pin(self.write_in_turn(save, replaces)).await;
         }
         written
     }
@@ -146,9 +154,18 @@ impl Credentials {
     }
 
     /// Locks the rows that the save depends on, which waits for concurrent changes, and writes.
-    async fn write_in_turn(&self, save: Save<'_>) -> Result<(), SaveCredentialError> {
+    async fn write_in_turn(
+        &self,
+        save: Save<'_>,
+        replaces: Option<i64>,
+    ) -> Result<(), SaveCredentialError> {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
+        if let Some(version) = replaces {
+            lock_for_change(&mut transaction, save.context, save.user_id).await?;
+            let type_name = save.hashed.credential_type.as_str();
+            require_version(&mut transaction, save.user_id, type_name, version).await?;
+        }
         self.writer.write(&mut transaction, save).await?;
         storage::commit(transaction).await?;
         connection.release();
@@ -183,6 +200,22 @@ impl Credentials {
         let hash = row.map(|row| unseal_hash(&self.keyring.current(), &row)).transpose()?.flatten();
         Ok(self.hashing.verify_hash(FairnessKey::Command, value, hash.as_ref()).await?)
     }
+}
+
+/// Fails unless the user's credential of that type has that version; 0 means that there is none. The
+/// transaction has locked the user.
+///
+/// # Errors
+/// [`SaveCredentialError::Outdated`], or when the database does not answer.
+pub(super) async fn require_version(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    type_name: &str,
+    version: i64,
+) -> Result<(), SaveCredentialError> {
+    let stored = credentials::find_by_type(connection, user_id, type_name).await?;
+    let stored = stored.map_or(0, |row| row.version);
+    if stored == version { Ok(()) } else { Err(SaveCredentialError::Outdated) }
 }
 
 /// The secret that authenticated a save of the actor's own credential.
