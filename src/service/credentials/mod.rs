@@ -1,6 +1,7 @@
-//! Credentials: saving, deleting, verifying and rehashing them, and the password policy.
+//! Credentials: saving, expiring, deleting, verifying and rehashing them, and the password policy.
 
 pub(crate) mod deletion;
+pub(crate) mod expiry;
 pub(crate) mod hasher;
 pub(crate) mod last_uses;
 pub(crate) mod password_checker;
