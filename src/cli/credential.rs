@@ -216,7 +216,8 @@ async fn delete(
 
 async fn attempts(services: &Services, user: &str, format: Format) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.users.directory, user).await?;
-    let listed = services.lockouts.list(Actor::Command, user.user_id).await?.unwrap_or_default();
+    let lockouts = &services.overviews.lockouts;
+    let listed = lockouts.list(Actor::Command, user.user_id).await?.unwrap_or_default();
     let row = |failed: &FailedAttempts| {
         let next = failed.next_allowed_at.map_or(Value::Null, timestamp);
         [json!(failed.credential_type), json!(failed.failures), next, json!(failed.is_stopped)]
@@ -235,7 +236,7 @@ async fn unlock(
     let has_type = target.credential_type.is_some();
     let only = has_type.then(|| credential_type(&services.credentials, &target)).transpose()?;
     let context = operator.change_context();
-    let unlocked = services.lockouts.unlock(context, user.user_id, only).await?;
+    let unlocked = services.overviews.lockouts.unlock(context, user.user_id, only).await?;
     command_context::print_outcome(unlocked, "unlocked", "no failed attempts found")
 }
 

@@ -11,7 +11,7 @@ use super::{
     sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
     throttling::lockouts::Lockouts,
     untrusted_credentials::untrusted::UntrustedCredentials,
-    users::{directory::UserDirectory, saving::Users},
+    users::{directory::UserDirectory, overview::UserOverviews, saving::Users},
 };
 
 /// Every capability of request handlers, assembled in `startup`.
@@ -24,7 +24,7 @@ pub(crate) struct Services {
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) ticket_logins: Arc<TicketLogins>,
-    pub(crate) lockouts: Arc<Lockouts>,
+    pub(crate) overviews: Arc<UserOverviews>,
     pub(crate) instance: Arc<Instance>,
 }
 
@@ -58,6 +58,7 @@ capabilities! {
     Sessions: sessions,
     Tickets: ticket_logins.tickets,
     TicketLogins: ticket_logins,
-    Lockouts: lockouts,
+    UserOverviews: overviews,
+    Lockouts: overviews.lockouts,
     Instance: instance,
 }

@@ -41,6 +41,7 @@ use crate::{
         },
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
+        users::overview::UserOverviews,
     },
     storage::Database,
 };
@@ -227,6 +228,16 @@ fn services(
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,
     });
+    let overviews = Arc::new(UserOverviews {
+        database: parts.database(),
+        directory: Arc::clone(&saving.directory),
+        lockouts: Arc::new(Lockouts {
+            database: parts.database(),
+            transactions: parts.transactions(),
+            limits: attempt_limits(settings),
+        }),
+        tickets: Arc::clone(&tickets),
+    });
     let ticket_logins = Arc::new(TicketLogins {
         authenticator: Arc::clone(&authenticator),
         tickets: Arc::clone(&tickets),
@@ -257,11 +268,7 @@ fn services(
             tickets,
         }),
         ticket_logins,
-        lockouts: Arc::new(Lockouts {
-            database: parts.database(),
-            transactions: parts.transactions(),
-            limits: attempt_limits(settings),
-        }),
+        overviews,
         directory_search: Arc::clone(&instance.directory),
         instance: Arc::new(instance),
     }

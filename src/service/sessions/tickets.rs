@@ -22,13 +22,13 @@ use crate::{
     },
     storage::{
         self, Database,
-        tickets::{self, NewTicketRow, Ticket, TicketKind},
+        tickets::{self, NewTicketRow, Ticket},
         users,
     },
 };
 
 // Re-exported for `http`, which does not depend on `storage`.
-pub(crate) use crate::storage::tickets::TicketSummary;
+pub(crate) use crate::storage::tickets::{TicketKind, TicketSummary};
 
 /// A new ticket. Its text cannot be read again.
 pub(crate) struct IssuedTicket {

@@ -3,8 +3,10 @@
 pub(in crate::service) mod changes;
 pub(crate) mod directory;
 mod external;
+mod generated;
 mod licenses;
 pub(crate) mod names;
+pub(crate) mod overview;
 pub(crate) mod resolving;
 pub(crate) mod saving;
 pub(crate) mod writer;
