@@ -27,6 +27,7 @@ use crate::{
 };
 
 /// An authenticated request.
+#[derive(Clone)]
 pub(super) struct RequestContext {
     caller: Caller,
     state: Data<HttpState>,
@@ -35,6 +36,7 @@ pub(super) struct RequestContext {
 }
 
 /// The caller and the client that the request came from.
+#[derive(Clone)]
 pub(super) struct Caller {
     pub(super) principal: Principal,
     client_info: ClientInfo,

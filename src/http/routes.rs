@@ -8,7 +8,7 @@ use super::{
     keeper::{session_proof, tickets, user_attempts, user_role, user_tickets},
     pages::{
         account::{change_password as own_password, overview, sessions},
-        assets, docs, login, logout, new_password,
+        admin, assets, docs, login, logout, new_password,
     },
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
@@ -18,7 +18,8 @@ use super::{
 /// Every route except health and metrics, which have a listener of their own.
 pub(super) fn routes() -> Vec<Route> {
     let vendor = [agents::user::routes::routes(), users_routes(), user_routes(), soap_routes()];
-    vendor.into_iter().chain([keeper_routes(), page_routes()]).flatten().collect()
+    let own = [keeper_routes(), page_routes(), admin::routes::routes()];
+    vendor.into_iter().chain(own).flatten().collect()
 }
 
 /// The REST routes of all users.

@@ -5,6 +5,7 @@
 //! whose context is a [`frame::PageFrame`]; [`forms`] writes its forms.
 
 pub(super) mod account;
+pub(super) mod admin;
 pub(super) mod assets;
 pub(super) mod docs;
 pub(super) mod error_page;

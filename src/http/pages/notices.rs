@@ -36,6 +36,18 @@ macro_rules! notices {
 }
 
 notices! {
+    UserAdded => "user-added", "page-notice-user-added";
+    UserChanged => "user-changed", "page-notice-user-changed";
+    UserRetired => "user-retired", "page-notice-user-retired";
+    UserReactivated => "user-reactivated", "page-notice-user-reactivated";
+    UserDeleted => "user-deleted", "page-notice-user-deleted";
+    UserUnlocked => "user-unlocked", "page-notice-user-unlocked";
+    CredentialSaved => "credential-saved", "page-notice-credential-saved";
+    CredentialExpired => "credential-expired", "page-notice-credential-expired";
+    CredentialDeleted => "credential-deleted", "page-notice-credential-deleted";
+    TicketEnded => "ticket-ended", "page-notice-ticket-ended";
+    TicketsEnded => "tickets-ended", "page-notice-tickets-ended";
+    NothingChanged => "nothing-changed", "page-notice-nothing-changed";
     PasswordChanged => "password-changed", "page-notice-password-changed";
     SessionEnded => "session-ended", "page-notice-session-ended";
     SessionsEnded => "sessions-ended", "page-notice-sessions-ended";

@@ -1,5 +1,11 @@
 //! Pages for people: their sessions, forms, errors and contents.
 
+mod admin_browser;
+mod admin_changes;
+mod admin_credentials;
+mod admin_rights;
+mod admin_user;
+mod admin_users;
 pub(crate) mod browser;
 
 mod account;

@@ -1,0 +1,24 @@
+//! The pages of administrators: the list of users, and the pages of one user. Each form runs the
+//! same use case as its call of the API, which decides about rights.
+
+pub(in crate::http) mod change_user;
+mod credential_form;
+mod credential_of_page;
+pub(in crate::http) mod delete_user;
+pub(in crate::http) mod end_credential;
+mod form_page;
+pub(in crate::http) mod generate_password;
+mod generated;
+pub(in crate::http) mod new_user;
+pub(in crate::http) mod retire_user;
+mod rights;
+pub(in crate::http) mod routes;
+pub(in crate::http) mod save_credential;
+mod search;
+mod subject;
+pub(in crate::http) mod unlock_user;
+pub(in crate::http) mod user;
+mod user_fields;
+pub(in crate::http) mod user_tickets;
+pub(in crate::http) mod users;
+mod views;

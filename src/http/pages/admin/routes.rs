@@ -1,0 +1,36 @@
+//! The routes of the pages of administrators.
+
+use super::{
+    change_user, delete_user, end_credential, generate_password, new_user, retire_user,
+    save_credential, unlock_user, user, user_tickets, users,
+};
+use crate::http::route::{Route, route_table};
+
+/// The routes. `new` is before `{id}`, which would match it, too.
+pub(in crate::http) fn routes() -> Vec<Route> {
+    route_table! {
+        "/admin/";
+        GET "users" Page users::{list};
+        GET "users/new" Page new_user::{show};
+        POST "users/new" Page new_user::{add} hashing;
+        GET "users/{id}" Page user::{show};
+        GET "users/{id}/change" Page change_user::{show};
+        POST "users/{id}/change" Page change_user::{change};
+        GET "users/{id}/retire" Page retire_user::{show};
+        POST "users/{id}/retire" Page retire_user::{retire};
+        POST "users/{id}/reactivate" Page retire_user::{reactivate};
+        GET "users/{id}/delete" Page delete_user::{show};
+        POST "users/{id}/delete" Page delete_user::{delete};
+        POST "users/{id}/unlock" Page unlock_user::{unlock};
+        GET "users/{id}/credential" Page save_credential::{show};
+        POST "users/{id}/credential" Page save_credential::{save} hashing;
+        GET "users/{id}/credential/expire" Page end_credential::{show_expire};
+        POST "users/{id}/credential/expire" Page end_credential::{expire};
+        GET "users/{id}/credential/delete" Page end_credential::{show_delete};
+        POST "users/{id}/credential/delete" Page end_credential::{delete};
+        GET "users/{id}/password" Page generate_password::{show};
+        POST "users/{id}/password" Page generate_password::{generate} hashing;
+        POST "users/{id}/tickets/end" Page user_tickets::{end_one};
+        POST "users/{id}/tickets/end-all" Page user_tickets::{end_all};
+    }
+}

@@ -1,0 +1,138 @@
+//! `/admin/users/{id}/credential`: saves a credential of a user.
+//!
+//! The form has the version of the credential that it was opened with, so that a form that is sent
+//! twice saves once.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Path};
+use askama::Template;
+
+use super::{
+    credential_form::{CredentialForm, at_value},
+    credential_of_page::{CredentialOfPage, query_of_type, type_of_query},
+    form_page::FormPage,
+    rights::require_administrator,
+    subject,
+    views::type_text,
+};
+use crate::{
+    domain::user::UserId,
+    http::{
+        error::{ApiError, ErrorKind},
+        pages::{frame::PageFrame, html, notices::Notice, page_form::PageForm},
+        query,
+        request_context::RequestContext,
+    },
+    service::credentials::saving::Credentials,
+};
+
+/// The page that asks for the type.
+#[derive(Template)]
+#[template(path = "admin/credential_types.html")]
+struct TypesTemplate<'page> {
+    login_name: &'page str,
+    /// The URL of the user's page.
+    back: String,
+    /// The query string and the name of each type.
+    types: Vec<(String, String)>,
+    frame: PageFrame,
+}
+
+/// `GET /admin/users/{id}/credential`.
+pub(in crate::http) async fn show(
+    context: RequestContext,
+    frame: PageFrame,
+    request: HttpRequest,
+    user: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    require_administrator(&context)?;
+    let user_id = query::user_id_of_path(&user)?;
+    let type_name = type_of_query(&request);
+    if type_name.is_empty() {
+        return choose_type(context, frame, user_id).await;
+    }
+    let page = CredentialOfPage::open(context, frame, user_id, &type_name).await?;
+    answer(page, &CredentialForm::default(), None, HttpResponse::Ok())
+}
+
+/// Asks for the type of the credential.
+async fn choose_type(
+    context: RequestContext,
+    frame: PageFrame,
+    user_id: UserId,
+) -> Result<HttpResponse, ApiError> {
+    let found = subject::read(context.clone(), user_id).await?;
+    let user_type = found.user.user_type;
+    let types = context.types().iter().filter(|found| found.is_allowed_for(user_type));
+    let types =
+        types.map(|found| (query_of_type(found.as_str()), type_text(frame.language(), found)));
+    let template = TypesTemplate {
+        login_name: &found.user.login_name,
+        back: frame.url(&subject::path(user_id)),
+        types: types.collect(),
+        frame,
+    };
+    html::page(HttpResponse::Ok(), &template)
+}
+
+/// `POST /admin/users/{id}/credential`.
+pub(in crate::http) async fn save(
+    context: RequestContext,
+    frame: PageFrame,
+    user: Path<String>,
+    body: PageForm<CredentialForm>,
+) -> Result<HttpResponse, ApiError> {
+    require_administrator(&context)?;
+    let user_id = query::user_id_of_path(&user)?;
+    let (form, is_submitted) = match body {
+        PageForm::Submitted(form) => (form, true),
+        PageForm::Resumed(form) => (form, false),
+    };
+    let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
+    if !is_submitted {
+        return answer(page, &form, None, HttpResponse::Ok());
+    }
+    let command = match form.command(&page) {
+        Ok(command) => command,
+        Err(kind) => {
+            let response = HttpResponse::build(kind.row().status);
+            return answer(page, &form, Some(kind), response);
+        }
+    };
+    let saved = context.clone().run(|credentials: Arc<Credentials>, caller| async move {
+        credentials.save(caller.change_context(), command).await
+    });
+    match saved.await {
+        Ok(()) => Ok(page.frame.redirect(&subject::path(user_id), Notice::CredentialSaved)),
+        Err(error) => {
+            let (response, kind) = html::refused(error)?;
+            // The version may have changed.
+            let CredentialOfPage { frame, .. } = page;
+            let page = CredentialOfPage::open(context, frame, user_id, &form.r#type).await?;
+            answer(page, &form, Some(kind), response)
+        }
+    }
+}
+
+/// Shows the form, with an error of what was typed.
+fn answer(
+    page: CredentialOfPage,
+    typed: &CredentialForm,
+    error: Option<ErrorKind>,
+    response: HttpResponseBuilder,
+) -> Result<HttpResponse, ApiError> {
+    let form = typed.form(&page);
+    let form = match error {
+        None => form,
+        Some(ErrorKind::Outdated) => form.with_problem(page.frame.text("page-credential-stale")),
+        Some(kind) => form.with_error(&page.frame, &at_value(kind, &page.credential_type)),
+    };
+    let is_replaced = page.stored().is_some();
+    let CredentialOfPage { found, credential_type, frame } = page;
+    let type_text = type_text(frame.language(), &credential_type);
+    let title = format!("{}: {type_text}", frame.text("page-credential-save"));
+    let text = is_replaced.then(|| frame.text("page-credential-replaces"));
+    let page = FormPage::new(frame, title, Some(&found.user), form);
+    text.into_iter().fold(page, FormPage::with_text).answer(response)
+}

@@ -1,0 +1,64 @@
+//! `/admin/users/{id}`: everything about one user.
+
+use actix_web::{HttpResponse, web::Path};
+use askama::Template;
+
+use super::{
+    rights::AdminRights,
+    subject::{self, read_overview},
+    views::{AttemptView, CredentialView, TicketView, UserView, Views, tickets},
+};
+use crate::{
+    clock,
+    http::{
+        error::ApiError,
+        pages::{
+            frame::{PageFrame, SignedIn},
+            html,
+            moment::Moment,
+        },
+        query,
+        request_context::RequestContext,
+    },
+};
+
+#[derive(Template)]
+#[template(path = "admin/user.html")]
+struct UserTemplate {
+    /// The URL of this page.
+    path: String,
+    xsrf_token: String,
+    user: UserView,
+    nick_name: String,
+    last_login: Option<Moment>,
+    credentials: Vec<CredentialView>,
+    attempts: Vec<AttemptView>,
+    tickets: Vec<TicketView>,
+    rights: AdminRights,
+    frame: PageFrame,
+}
+
+/// `GET /admin/users/{id}`.
+pub(in crate::http) async fn show(
+    context: RequestContext,
+    frame: PageFrame,
+    user: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = query::user_id_of_path(&user)?;
+    let overview = read_overview(context.clone(), user_id).await?;
+    let views = Views { frame: &frame, types: context.types(), now: clock::now() };
+    let user = &overview.found.user;
+    let template = UserTemplate {
+        path: frame.url(&subject::path(user_id)),
+        xsrf_token: frame.session().map(SignedIn::xsrf_token).unwrap_or_default().to_owned(),
+        user: UserView::new(&frame, user),
+        nick_name: user.nick_name.clone(),
+        last_login: overview.found.last_use().map(Moment::new),
+        credentials: views.credentials(&overview),
+        attempts: views.attempts(&overview.attempts),
+        tickets: tickets(&overview.tickets),
+        rights: AdminRights::of(context.principal(), user),
+        frame,
+    };
+    html::page(HttpResponse::Ok(), &template)
+}

@@ -1,0 +1,208 @@
+//! What the pages of administrators show of a user.
+
+use data_encoding::HEXLOWER;
+use time::OffsetDateTime;
+
+use super::credential_of_page::query_of_type;
+use crate::{
+    domain::{
+        credential::{CredentialSummary, LastUse},
+        credential_type::{CredentialType, CredentialTypes},
+        user::{User, UserType},
+    },
+    http::{
+        localization::Language,
+        pages::{frame::PageFrame, moment::Moment},
+    },
+    service::{
+        sessions::tickets::{TicketKind, TicketSummary},
+        throttling::lockouts::FailedAttempts,
+        users::overview::UserOverview,
+    },
+};
+
+/// The longest name in a list, in characters.
+const LISTED: usize = 48;
+
+/// A user in a list, and the data of a user.
+pub(super) struct UserView {
+    pub(super) id: String,
+    pub(super) login_name: String,
+    pub(super) display_name: String,
+    pub(super) user_type: String,
+    pub(super) is_administrator: bool,
+    pub(super) is_retired: bool,
+}
+
+/// A credential, without its value.
+pub(super) struct CredentialView {
+    /// The query string of the pages about it.
+    pub(super) query: String,
+    pub(super) type_text: String,
+    /// False for a type that the installation no longer has.
+    pub(super) is_configured: bool,
+    pub(super) display_value: String,
+    pub(super) valid_from: Option<Moment>,
+    pub(super) valid_to: Option<Moment>,
+    pub(super) is_expired: bool,
+    pub(super) is_future: bool,
+    pub(super) last_use: Option<LastUseView>,
+    pub(super) registered: Moment,
+    pub(super) registered_by: String,
+}
+
+/// The last use of a credential.
+pub(super) struct LastUseView {
+    pub(super) at: Moment,
+    pub(super) scheme: String,
+    pub(super) address: String,
+}
+
+/// The failed attempts of one credential type.
+pub(super) struct AttemptView {
+    pub(super) type_text: String,
+    pub(super) failures: u32,
+    pub(super) next: Option<Moment>,
+    pub(super) is_locked: bool,
+}
+
+/// A ticket or session.
+pub(super) struct TicketView {
+    pub(super) id: String,
+    pub(super) is_session: bool,
+    pub(super) authenticated: Moment,
+    pub(super) expires: Moment,
+}
+
+impl UserView {
+    pub(super) fn new(frame: &PageFrame, user: &User) -> Self {
+        Self {
+            id: user.user_id.to_string(),
+            login_name: user.login_name.clone(),
+            display_name: user.display_name.clone(),
+            user_type: frame.text(type_key(user.user_type)),
+            is_administrator: user.is_administrator,
+            is_retired: user.is_retired,
+        }
+    }
+
+    /// The view in a list, where long names are shortened: a full page stays small.
+    pub(super) fn listed(frame: &PageFrame, user: &User) -> Self {
+        let view = Self::new(frame, user);
+        Self {
+            login_name: shortened(&view.login_name),
+            display_name: shortened(&view.display_name),
+            ..view
+        }
+    }
+}
+
+/// A text of at most [`LISTED`] characters.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LISTED) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+impl CredentialView {
+    /// True for a credential that is always valid.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.valid_from.is_none() && self.valid_to.is_none()
+    }
+}
+
+/// The views of a user's parts, in the language of a page.
+pub(super) struct Views<'page> {
+    pub(super) frame: &'page PageFrame,
+    pub(super) types: &'page CredentialTypes,
+    pub(super) now: OffsetDateTime,
+}
+
+impl Views<'_> {
+    pub(super) fn credentials(&self, overview: &UserOverview) -> Vec<CredentialView> {
+        let credentials = overview.found.credentials.iter();
+        credentials.map(|summary| self.credential(summary, &overview.registrars)).collect()
+    }
+
+    fn credential(&self, summary: &CredentialSummary, registrars: &[User]) -> CredentialView {
+        let validity = summary.validity;
+        let registrar = summary.registered_by.map(|id| {
+            let found = registrars.iter().find(|user| user.user_id == id);
+            found.map_or_else(|| id.to_string(), |user| user.login_name.clone())
+        });
+        CredentialView {
+            query: query_of_type(&summary.credential_type),
+            type_text: self.type_text(&summary.credential_type),
+            is_configured: self.types.find(&summary.credential_type).is_some(),
+            display_value: summary.display_value.clone(),
+            valid_from: validity.from().map(Moment::new),
+            valid_to: validity.to().map(Moment::new),
+            is_expired: validity.to().is_some_and(|to| to <= self.now),
+            is_future: validity.from().is_some_and(|from| self.now < from),
+            last_use: summary.last_use.as_ref().map(last_use),
+            registered: Moment::new(summary.registered_at),
+            registered_by: registrar.unwrap_or_else(|| self.frame.text("page-credential-operator")),
+        }
+    }
+
+    pub(super) fn attempts(&self, attempts: &[FailedAttempts]) -> Vec<AttemptView> {
+        let view = |failed: &FailedAttempts| AttemptView {
+            type_text: self.type_text(&failed.credential_type),
+            failures: failed.failures,
+            next: failed.next_allowed_at.filter(|at| *at > self.now).map(Moment::new),
+            is_locked: failed.is_stopped,
+        };
+        attempts.iter().map(view).collect()
+    }
+
+    /// The name of a credential type; of one that is no longer configured, its technical name.
+    pub(super) fn type_text(&self, name: &str) -> String {
+        let found = self.types.find(name);
+        found.map_or_else(|| name.to_owned(), |found| type_text(self.frame.language(), found))
+    }
+}
+
+pub(super) fn tickets(tickets: &[TicketSummary]) -> Vec<TicketView> {
+    let view = |ticket: &TicketSummary| TicketView {
+        id: HEXLOWER.encode(&ticket.digest),
+        is_session: ticket.kind == TicketKind::Session,
+        authenticated: Moment::new(ticket.auth_time),
+        expires: Moment::new(ticket.expires_at),
+    };
+    tickets.iter().map(view).collect()
+}
+
+/// The name of a credential type in a language; a page never shows the key of a text.
+pub(super) fn type_text(language: &Language, credential_type: &CredentialType) -> String {
+    match (credential_type.texts(), credential_type.text_key()) {
+        (Some(texts), _) => texts.display_type.clone(),
+        (None, Some(key)) => language.page(key, &[]),
+        (None, None) => credential_type.as_str().to_owned(),
+    }
+}
+
+/// The key of the name of a user type.
+pub(super) fn type_key(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Internal => "page-user-type-internal",
+        UserType::Resource => "page-user-type-resource",
+        UserType::External => "page-user-type-external",
+        UserType::Anonymous => "page-user-type-anonymous",
+        UserType::System => "page-user-type-system",
+    }
+}
+
+/// The value and the name of each user type, for a choice.
+pub(super) fn type_choices(frame: &PageFrame) -> Vec<(&'static str, String)> {
+    let choice = |kind: UserType| (kind.as_str(), frame.text(type_key(kind)));
+    UserType::ALL.into_iter().map(choice).collect()
+}
+
+fn last_use(last_use: &LastUse) -> LastUseView {
+    LastUseView {
+        at: Moment::new(last_use.at),
+        scheme: last_use.scheme.clone(),
+        address: last_use.address.clone().unwrap_or_default(),
+    }
+}
