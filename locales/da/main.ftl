@@ -342,3 +342,12 @@ page-notice-user-unlocked = Brugeren blev låst op.
 page-notice-ticket-ended = Billetten eller sessionen blev afsluttet.
 page-notice-tickets-ended = Alle brugerens billetter, sessioner og tokens blev afsluttet.
 page-notice-nothing-changed = Intet blev ændret: Det var allerede sådan.
+
+page-user-role = Rolle
+page-role-help-desk = Helpdesk
+page-role-auditor = Revisor
+page-own-password = Din egen adgangskode
+page-own-password-hint = Du angav den sidst for mere end 10 minutter siden. Følsomme ændringer kræver den igen.
+
+page-reason = Begrundelse
+page-reason-hint = Den gemmes i revisionsloggen, for eksempel et sagsnummer.

@@ -342,3 +342,12 @@ page-notice-user-unlocked = Der Benutzer wurde entsperrt.
 page-notice-ticket-ended = Das Ticket oder die Sitzung wurde beendet.
 page-notice-tickets-ended = Alle Tickets, Sitzungen und Token des Benutzers wurden beendet.
 page-notice-nothing-changed = Nichts wurde geändert: Es war schon so.
+
+page-user-role = Rolle
+page-role-help-desk = Helpdesk
+page-role-auditor = Prüfer
+page-own-password = Ihr eigenes Passwort
+page-own-password-hint = Sie haben es vor mehr als 10 Minuten zuletzt eingegeben. Heikle Änderungen brauchen es erneut.
+
+page-reason = Grund
+page-reason-hint = Er wird im Protokoll festgehalten, zum Beispiel eine Ticketnummer.

@@ -345,3 +345,12 @@ page-notice-user-unlocked = The user was unlocked.
 page-notice-ticket-ended = The ticket or session was ended.
 page-notice-tickets-ended = All tickets, sessions and tokens of the user were ended.
 page-notice-nothing-changed = Nothing was changed: it was already so.
+
+page-user-role = Role
+page-role-help-desk = Help desk
+page-role-auditor = Auditor
+page-own-password = Your own password
+page-own-password-hint = You last entered it more than 10 minutes ago. Sensitive changes need it again.
+
+page-reason = Reason
+page-reason-hint = It is kept in the audit trail, for example a ticket number.

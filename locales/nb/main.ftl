@@ -342,3 +342,12 @@ page-notice-user-unlocked = Brukeren ble låst opp.
 page-notice-ticket-ended = Billetten eller økten ble avsluttet.
 page-notice-tickets-ended = Alle brukerens billetter, økter og tokener ble avsluttet.
 page-notice-nothing-changed = Ingenting ble endret: Det var allerede slik.
+
+page-user-role = Rolle
+page-role-help-desk = Brukerstøtte
+page-role-auditor = Revisor
+page-own-password = Ditt eget passord
+page-own-password-hint = Du oppga det sist for mer enn 10 minutter siden. Følsomme endringer krever det på nytt.
+
+page-reason = Begrunnelse
+page-reason-hint = Den lagres i revisjonsloggen, for eksempel et saksnummer.

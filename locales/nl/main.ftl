@@ -342,3 +342,12 @@ page-notice-user-unlocked = De gebruiker is ontgrendeld.
 page-notice-ticket-ended = Het ticket of de sessie is beëindigd.
 page-notice-tickets-ended = Alle tickets, sessies en tokens van de gebruiker zijn beëindigd.
 page-notice-nothing-changed = Er is niets gewijzigd: het was al zo.
+
+page-user-role = Rol
+page-role-help-desk = Helpdesk
+page-role-auditor = Auditor
+page-own-password = Uw eigen wachtwoord
+page-own-password-hint = U hebt het meer dan 10 minuten geleden voor het laatst ingevoerd. Voor gevoelige wijzigingen is het opnieuw nodig.
+
+page-reason = Reden
+page-reason-hint = Deze wordt bewaard in het auditlogboek, bijvoorbeeld een ticketnummer.

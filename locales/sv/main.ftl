@@ -342,3 +342,12 @@ page-notice-user-unlocked = Användaren låstes upp.
 page-notice-ticket-ended = Biljetten eller sessionen avslutades.
 page-notice-tickets-ended = Användarens alla biljetter, sessioner och token avslutades.
 page-notice-nothing-changed = Inget ändrades: det var redan så.
+
+page-user-role = Roll
+page-role-help-desk = Helpdesk
+page-role-auditor = Granskare
+page-own-password = Ditt eget lösenord
+page-own-password-hint = Du angav det senast för mer än 10 minuter sedan. Känsliga ändringar kräver det igen.
+
+page-reason = Skäl
+page-reason-hint = Det sparas i granskningsloggen, till exempel ett ärendenummer.

@@ -40,7 +40,7 @@ pub(super) struct RequestContext {
 pub(super) struct Caller {
     pub(super) principal: Principal,
     client_info: ClientInfo,
-    /// `Keeper-Reason`.
+    /// `Keeper-Reason`, or the field of a form.
     reason: Option<ActionReason>,
 }
 
@@ -99,6 +99,18 @@ impl RequestContext {
     /// The authenticated user.
     pub(super) fn principal(&self) -> &Principal {
         &self.caller.principal
+    }
+
+    /// The context of a form that gives a reason.
+    pub(super) fn because(mut self, reason: ActionReason) -> Self {
+        self.caller.reason = Some(reason);
+        self
+    }
+
+    /// The context after the caller has proven their password again.
+    pub(super) fn proven(mut self) -> Self {
+        self.caller.principal.is_proof_recent = true;
+        self
     }
 
     /// A capability of the service, for work that needs neither the database nor hashing.

@@ -39,6 +39,8 @@ pub(in crate::http) struct PageFrame {
 /// The user who is signed in, and the navigation of this user.
 pub(in crate::http) struct SignedIn {
     pub(in crate::http) user_name: String,
+    /// False if a sensitive form asks for the password again.
+    pub(in crate::http) is_proof_recent: bool,
     xsrf_token: SecretString,
     pub(in crate::http) menu: Vec<MenuLink>,
     pub(in crate::http) tabs: Vec<MenuLink>,
@@ -120,6 +122,7 @@ impl PageFrame {
         };
         frame.session = Some(SignedIn {
             user_name: principal.user.login_name.clone(),
+            is_proof_recent: principal.is_proof_recent,
             xsrf_token,
             menu: shown(navigation::menu(principal, path)),
             tabs: shown(navigation::tabs(principal, path)),

@@ -14,7 +14,7 @@ struct Entry {
 /// The menu, in order.
 const MENU: [Entry; 3] = [
     Entry { path: "/account", key: "page-nav-account", is_for: |_| true },
-    Entry { path: "/admin/users", key: "page-nav-users", is_for: Principal::may_administer_users },
+    Entry { path: "/admin/users", key: "page-nav-users", is_for: Principal::may_read_users },
     Entry { path: "/docs", key: "page-nav-docs", is_for: |_| true },
 ];
 

@@ -41,6 +41,7 @@ impl Credentials {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
         }
+        self.transactions.require_sensitive(context)?;
         let type_name = credential_type.as_str();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;

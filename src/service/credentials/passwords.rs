@@ -94,8 +94,8 @@ impl Passwords {
         Ok(text)
     }
 
-    /// Replaces the password of that version with a generated one and returns it; it cannot be read
-    /// again. Version 0 means that the user has no password.
+    /// Replaces the password of that version with a generated one and returns it, as
+    /// [`Self::set_generated`] does. Version 0 means that the user has no password.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
@@ -105,8 +105,11 @@ impl Passwords {
         user_id: UserId,
         version: i64,
     ) -> Result<SecretString, SaveCredentialError> {
-        if !context.actor.may_administer_users() {
-            return Err(SaveCredentialError::Forbidden);
+        let coverage = context.actor.help_coverage().ok_or(SaveCredentialError::Forbidden)?;
+        self.credentials.transactions.require_sensitive(context)?;
+        let found = self.resolve(&UserReference::Id(user_id)).await?;
+        if !coverage.includes(found.is_protected()) {
+            return Err(SaveCredentialError::ProtectedUser);
         }
         let (text, password) = self.checker.generate(context.actor.fairness_key()).await?;
         let credential_type = self.credentials.types().password().clone();

@@ -22,8 +22,8 @@ use crate::{
 pub(crate) struct UserOverview {
     pub(crate) found: UserWithCredentials,
     pub(crate) attempts: Vec<FailedAttempts>,
-    /// The valid tickets and sessions, newest first.
-    pub(crate) tickets: Vec<TicketSummary>,
+    /// The valid tickets and sessions, newest first; `None` if the caller may not list them.
+    pub(crate) tickets: Option<Vec<TicketSummary>>,
     /// The number of untrusted credentials.
     pub(crate) untrusted: usize,
     /// The users who registered or last changed a credential; none of a deleted one.
@@ -39,7 +39,7 @@ pub(crate) struct UserOverviews {
 }
 
 impl UserOverviews {
-    /// The user with that id, for callers who may read all parts; `None` when there is none.
+    /// The user with that id, for callers who may read users; `None` when there is none.
     ///
     /// # Errors
     /// See [`ReadUserError`].
@@ -53,8 +53,11 @@ impl UserOverviews {
         // First, because it requires the right to read other users.
         let Some(attempts) = self.lockouts.list(actor, user_id).await? else { return Ok(None) };
         let found = self.directory.read(principal, UserReference::Id(user_id)).await?;
-        let tickets = self.tickets.list(actor, user_id, now).await?;
-        let Some((found, tickets)) = found.zip(tickets) else { return Ok(None) };
+        let Some(found) = found else { return Ok(None) };
+        let tickets = match self.tickets.list(actor, user_id, now).await {
+            Err(ReadUserError::ProtectedUser) => None,
+            listed => listed?,
+        };
         let registrars = registrars(&found);
         let mut connection = self.database.connection().await?;
         let untrusted = untrusted_credentials::count(&mut connection, user_id).await?;

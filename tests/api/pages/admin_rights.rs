@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
-use super::admin_browser::Browser;
-use crate::support::{PLAIN, TestApp};
+use super::admin_browser::{Browser, form};
+use crate::support::{Credentials, PLAIN, TestApp};
 
 /// Every page of administrators about a user.
 const PAGES: [&str; 9] = [
@@ -57,6 +57,8 @@ async fn app_with_everybody(pool: PgPool) -> TestApp {
     app.add_user((502, "ext"), &["--type", "external", "--administrator"]);
     app.add_user((503, "ano"), &["--type", "anonymous"]);
     app.add_user((504, "res"), &["--type", "resource"]);
+    app.add_user((505, "help"), &["--role", "help-desk"]);
+    app.add_user((506, "audit"), &["--role", "auditor"]);
     app
 }
 
@@ -93,10 +95,10 @@ async fn only_administrators_and_system_users_open_the_pages(pool: PgPool) {
 async fn a_form_of_somebody_without_the_right_changes_nothing(pool: PgPool) {
     let app = app_with_everybody(pool).await;
     let before = state(&app.pool).await;
-    for name in ["paul", "ext", "ano", "res"] {
+    for name in ["paul", "ext", "ano", "res", "audit"] {
         let browser = Browser::signed_in(&app, name).await;
         let refused = browser.get("/admin/users").await;
-        let token = super::admin_browser::form(&refused, "/logout").hidden;
+        let token = form(&refused, "/logout").hidden;
         for (path, fields) in FORMS {
             let own = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             let fields: Vec<_> = token
@@ -135,10 +137,70 @@ async fn losing_the_right_closes_the_pages_at_once(pool: PgPool) {
     let app = app_with_everybody(pool).await;
     let browser = Browser::signed_in(&app, "anna").await;
     let page = browser.open("/admin/users/500/retire").await;
-    let form = super::admin_browser::form(&page, "/admin/users/500/retire");
+    let retire = form(&page, "/admin/users/500/retire");
     app.command(&["user", "revoke-admin", "anna"], "").assert_success();
     browser.get("/admin/users").await.assert_status(403);
-    browser.send(&form, &[]).await.assert_status(403);
+    browser.send(&retire, &[]).await.assert_status(403);
     let retired = sqlx::query_scalar::<_, bool>("SELECT is_retired FROM users WHERE user_id = 500");
     assert!(!retired.fetch_one(&app.pool).await.unwrap());
+}
+
+/// The hidden fields of a session's forms.
+async fn token(browser: &Browser) -> Vec<(String, String)> {
+    form(&browser.get("/admin/users").await, "/logout").hidden
+}
+
+#[sqlx::test]
+async fn the_help_desk_acts_only_on_users_without_rights_over_others(pool: PgPool) {
+    let app = app_with_everybody(pool).await;
+    app.ticket(&Credentials::basic("otto", "otto-password")).await;
+    app.ticket(&app.administrator()).await;
+    let browser = Browser::signed_in(&app, "help").await;
+    let page = browser.open("/admin/users/500").await;
+    for allowed in ["/password\"", "/tickets/end\"", "/tickets/end-all\""] {
+        assert!(page.body.contains(allowed), "{allowed}: {page:?}");
+    }
+    for refused in ["/change\"", "/retire\"", "/delete\"", "/credential"] {
+        assert!(!page.body.contains(refused), "{refused}: {page:?}");
+    }
+    let password = browser.open("/admin/users/500/password").await;
+    let generate = form(&password, "/admin/users/500/password");
+    browser.send(&generate, &[]).await.assert_status(200);
+    let before = state(&app.pool).await;
+    let token = token(&browser).await;
+    for (protected, name) in [(1, "anna"), (501, "sys"), (505, "help"), (506, "audit")] {
+        let page = browser.open(&format!("/admin/users/{protected}")).await;
+        assert!(page.body.contains(name), "{page:?}");
+        assert_eq!(page.body.matches("<form").count(), 1, "only to sign out: {page:?}");
+        assert!(!page.body.contains("/password\""), "{page:?}");
+        browser.get(&format!("/admin/users/{protected}/password")).await.assert_status(403);
+        for path in ["password", "unlock", "tickets/end-all", "retire", "delete"] {
+            // Their own tickets are theirs to end.
+            if protected == 505 && path.starts_with("tickets") {
+                continue;
+            }
+            let fields: Vec<_> =
+                token.iter().cloned().chain([("Version".into(), "2".into())]).collect();
+            let path = format!("/admin/users/{protected}/{path}");
+            browser.post(&path, &fields).await.assert_status(403);
+        }
+    }
+    assert_eq!(state(&app.pool).await, before);
+}
+
+#[sqlx::test]
+async fn an_auditor_sees_everything_and_no_button(pool: PgPool) {
+    let app = app_with_everybody(pool).await;
+    app.ticket(&app.administrator()).await;
+    let browser = Browser::signed_in(&app, "audit").await;
+    for id in [1, 500, 501] {
+        let page = browser.open(&format!("/admin/users/{id}")).await;
+        assert!(page.body.contains("Tickets and sessions"), "{page:?}");
+        assert_eq!(page.body.matches("<form").count(), 1, "only to sign out: {page:?}");
+        for page_of_changes in ["/change\"", "/retire\"", "/delete\"", "/credential", "/password\""]
+        {
+            assert!(!page.body.contains(page_of_changes), "{page_of_changes}: {page:?}");
+        }
+    }
+    assert!(!browser.open("/admin/users").await.body.contains("/admin/users/new"));
 }

@@ -6,7 +6,25 @@ use super::browser::Browser;
 use crate::support::{Answer, TestApp};
 
 const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
-const PATHS: [&str; 3] = ["/account", "/account/change-password", "/account/sessions"];
+const PATHS: [&str; 17] = [
+    "/account",
+    "/account/change-password",
+    "/account/sessions",
+    "/admin/users",
+    "/admin/users?name=nobody",
+    "/admin/users/new",
+    "/admin/users/278",
+    "/admin/users/278/change",
+    "/admin/users/278/retire",
+    "/admin/users/278/delete",
+    "/admin/users/278/credential",
+    "/admin/users/278/credential?type=CRM5%2FPASSWORD",
+    "/admin/users/278/credential?type=ActiveDirectory",
+    "/admin/users/278/credential/expire",
+    "/admin/users/278/credential/expire?type=CRM5%2FPASSWORD",
+    "/admin/users/278/credential/delete?type=CRM5%2FPASSWORD",
+    "/admin/users/278/password",
+];
 
 #[track_caller]
 fn assert_well_formed(name: &str, page: &Answer, language: &str) {

@@ -8,19 +8,31 @@ use super::browser::Browser;
 use crate::support::{Credentials, TestApp};
 
 /// The users of the matrix, and what `user add` needs to know about them.
-const USERS: [(&str, i32, &[&str]); 5] = [
+const USERS: [(&str, i32, &[&str]); 7] = [
     ("boss", 401, &["--administrator"]),
     ("sys", 402, &["--type", "system"]),
     ("plain", 403, &[]),
     ("ext", 404, &["--type", "external"]),
     ("ano", 405, &["--type", "anonymous"]),
+    ("help", 406, &["--role", "help-desk"]),
+    ("audit", 407, &["--role", "auditor"]),
 ];
 
 /// The pages, each with the users who may read it.
-const PAGES: [(&str, &[&str]); 3] = [
-    ("/account", &["boss", "sys", "plain", "ext", "ano"]),
-    ("/account/change-password", &["boss", "sys", "plain", "ext", "ano"]),
-    ("/account/sessions", &["boss", "sys", "plain", "ext"]),
+const PAGES: [(&str, &[&str]); 13] = [
+    ("/account", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
+    ("/account/change-password", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
+    ("/account/sessions", &["boss", "sys", "plain", "ext", "help", "audit"]),
+    ("/admin/users", &["boss", "sys", "help", "audit"]),
+    ("/admin/users/new", &["boss", "sys"]),
+    ("/admin/users/{id}", &["boss", "sys", "help", "audit"]),
+    ("/admin/users/{id}/change", &["boss", "sys"]),
+    ("/admin/users/{id}/retire", &["boss", "sys"]),
+    ("/admin/users/{id}/delete", &["boss", "sys"]),
+    ("/admin/users/{id}/credential", &["boss", "sys"]),
+    ("/admin/users/{id}/credential/expire", &["boss", "sys"]),
+    ("/admin/users/{id}/credential/delete", &["boss", "sys"]),
+    ("/admin/users/{id}/password", &["boss", "sys", "help"]),
 ];
 
 /// Every route of a page: method and path.

@@ -4,6 +4,7 @@ mod admin_browser;
 mod admin_changes;
 mod admin_credentials;
 mod admin_rights;
+mod admin_sensitive;
 mod admin_user;
 mod admin_users;
 pub(crate) mod browser;

@@ -1,4 +1,4 @@
-//! `/admin/users/{id}/change`: changes the names, the type and the right of a user.
+//! `/admin/users/{id}/change`: changes the names, the type and the rights of a user.
 //!
 //! The form has the signature of the user that it was opened with. If the user has changed since,
 //! nothing is saved: the page keeps what was typed, and shows the current values beside it.
@@ -8,11 +8,12 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
 
 use super::{
-    form_page::FormPage, new_user::at_name, rights::require_administrator, subject,
+    form_page::FormPage, new_user::at_name, proof, rights::require_administrator, subject,
     user_fields::UserFields,
 };
 use crate::{
     domain::{
+        role::Role,
         save_user::SaveUser,
         user::{User, UserId},
     },
@@ -29,6 +30,8 @@ use crate::{
 struct ChangePage {
     frame: PageFrame,
     found: UserWithCredentials,
+    /// True if the caller changes themselves.
+    is_own: bool,
 }
 
 impl ChangePage {
@@ -38,9 +41,14 @@ impl ChangePage {
         let path = format!("{}/change", subject::path(self.user().user_id));
         let signature = self.found.signature();
         let is_stale = fields.signature != signature;
-        let form = Form::new(&self.frame, &path).with_hidden("Signature", &signature);
+        let form = Form::new(&self.frame, &path)
+            .with_hidden("Signature", &signature)
+            .with_hidden("OpenedRole", Role::optional_text(self.user().role));
         let form = fields.add_to(&self.frame, form, is_stale.then(|| self.user()));
-        form.with_submit(self.frame.text("page-save"))
+        // Nobody can change their own role.
+        let form = if self.is_own { form } else { fields.add_role_to(&self.frame, form) };
+        proof::with_proof(form, &self.frame, &fields.reason)
+            .with_submit(self.frame.text("page-save"))
     }
 
     fn user(&self) -> &User {
@@ -92,6 +100,14 @@ pub(in crate::http) async fn change(
             return page.answer(form, HttpResponse::BadRequest());
         }
     };
+    let context = match proof::prove(context.clone(), &fields.own_password, &fields.reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let page = open(context, frame, user_id).await?;
+            let (response, form) = unproven.show(page.form(&fields), &page.frame)?;
+            return page.answer(form, response);
+        }
+    };
     let signature = Some(fields.signature.clone());
     let command = SaveUser { user_id: Some(user_id), signature, ..command };
     let saved = context.clone().run(|users: Arc<Users>, caller| async move {
@@ -123,7 +139,7 @@ fn refuse(
     let form = if is_outdated {
         form.with_problem(page.frame.text("page-user-stale"))
     } else {
-        form.with_error(&page.frame, &at_name(kind))
+        proof::with_error(form, &page.frame, &at_name(kind))
     };
     page.answer(form, response)
 }
@@ -133,5 +149,6 @@ async fn open(
     frame: PageFrame,
     user_id: UserId,
 ) -> Result<ChangePage, ApiError> {
-    Ok(ChangePage { frame, found: subject::read(context, user_id).await? })
+    let is_own = context.principal().user_id() == user_id;
+    Ok(ChangePage { frame, found: subject::read(context, user_id).await?, is_own })
 }

@@ -8,7 +8,7 @@ use time::{
     macros::format_description,
 };
 
-use super::credential_of_page::CredentialOfPage;
+use super::{credential_of_page::CredentialOfPage, proof};
 use crate::{
     domain::{
         InvalidField, Reason,
@@ -58,6 +58,9 @@ pub(in crate::http) struct CredentialForm {
     display_value: String,
     valid_from: String,
     valid_to: String,
+    /// The caller's own password.
+    pub(super) own_password: SecretString,
+    pub(super) reason: String,
 }
 
 impl CredentialForm {
@@ -96,9 +99,8 @@ impl CredentialForm {
     /// The form with what was typed, except for a secret.
     pub(super) fn form(&self, page: &CredentialOfPage) -> Form {
         let frame = &page.frame;
-        let hidden = page.hidden();
         let form = Form::new(frame, &page.path("credential"));
-        let form = hidden.iter().fold(form, |form, (name, value)| form.with_hidden(name, value));
+        let form = page.add_to(form);
         let display_value = Field::text(
             DISPLAY_VALUE,
             frame.text("page-credential-display"),
@@ -113,11 +115,12 @@ impl CredentialForm {
                 .with_hint(frame.text("page-credential-valid-hint"))
                 .with_purpose("off")
         };
-        form.with_field(self.value(page))
+        let form = form
+            .with_field(self.value(page))
             .with_field(display_value)
             .with_field(time(VALID_FROM, "page-credential-valid-from", &self.valid_from))
-            .with_field(time(VALID_TO, "page-credential-valid-to", &self.valid_to))
-            .with_submit(frame.text("page-save"))
+            .with_field(time(VALID_TO, "page-credential-valid-to", &self.valid_to));
+        proof::with_proof(form, frame, &self.reason).with_submit(frame.text("page-save"))
     }
 
     fn value(&self, page: &CredentialOfPage) -> Field {

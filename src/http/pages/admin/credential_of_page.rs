@@ -13,7 +13,7 @@ use crate::{
     },
     http::{
         error::{ApiError, ErrorKind},
-        pages::frame::PageFrame,
+        pages::{forms::Form, frame::PageFrame},
         request_context::RequestContext,
     },
     service::users::directory::UserWithCredentials,
@@ -76,7 +76,7 @@ impl CredentialOfPage {
     }
 
     /// The version of the stored credential; 0 without one.
-    pub(super) fn version(&self) -> i64 {
+    fn version(&self) -> i64 {
         self.stored().map_or(0, |summary| summary.version)
     }
 
@@ -85,8 +85,9 @@ impl CredentialOfPage {
         format!("{}/{page}", subject::path(self.user().user_id))
     }
 
-    /// The hidden values of a form about this credential.
-    pub(super) fn hidden(&self) -> [(&'static str, String); 2] {
-        [(TYPE, self.credential_type.as_str().to_owned()), ("Version", self.version().to_string())]
+    /// Adds the hidden values that name this credential and its version.
+    pub(super) fn add_to(&self, form: Form) -> Form {
+        form.with_hidden(TYPE, self.credential_type.as_str())
+            .with_hidden("Version", &self.version().to_string())
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{form_page::FormPage, rights::require_administrator, subject, subject::read_overview};
+use super::{
+    form_page::FormPage, proof, rights::require_administrator, subject, subject::read_overview,
+};
 use crate::{
     domain::{
         delete_user::DeleteUser,
@@ -29,10 +32,13 @@ use crate::{
 const CONFIRMATION: &str = "UserName";
 
 /// The form as typed.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::http) struct DeleteForm {
     user_name: String,
+    /// The caller's own password.
+    own_password: SecretString,
+    reason: String,
 }
 
 /// `GET /admin/users/{id}/delete`.
@@ -43,7 +49,7 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
     let overview = read_overview(context, query::user_id_of_path(&user)?).await?;
-    let form = form(&frame, &overview, "");
+    let form = form(&frame, &overview, &DeleteForm::default());
     page(frame, &overview, form, HttpResponse::Ok())
 }
 
@@ -63,10 +69,10 @@ pub(in crate::http) async fn delete(
         read => read?,
     };
     let (typed, is_submitted) = match body {
-        PageForm::Submitted(DeleteForm { user_name }) => (user_name, true),
-        PageForm::Resumed(DeleteForm { user_name }) => (user_name, false),
+        PageForm::Submitted(form) => (form, true),
+        PageForm::Resumed(form) => (form, false),
     };
-    let name = LoginName::parse(typed.trim()).ok();
+    let name = LoginName::parse(typed.user_name.trim()).ok();
     let is_named = name.is_some_and(|name| name.is_spelled_as(&overview.found.user.login_name));
     if !is_submitted || !is_named {
         let form = form(&frame, &overview, &typed);
@@ -77,27 +83,32 @@ pub(in crate::http) async fn delete(
         let form = form.with_field_error(&frame, CONFIRMATION, &problem);
         return page(frame, &overview, form, HttpResponse::BadRequest());
     }
+    let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let (response, form) = unproven.show(form(&frame, &overview, &typed), &frame)?;
+            return page(frame, &overview, form, response);
+        }
+    };
     let command = DeleteUser::of(UserReference::Id(user_id));
     let deleted = context.run(|users: Arc<Users>, caller| async move {
         users.delete(caller.change_context(), command).await
     });
     if let Err(error) = deleted.await {
         let (response, kind) = html::refused(error)?;
-        let form = form(&frame, &overview, &typed).with_error(&frame, &kind);
+        let form = proof::with_error(form(&frame, &overview, &typed), &frame, &kind);
         return page(frame, &overview, form, response);
     }
     Ok(frame.redirect(subject::USERS, Notice::UserDeleted))
 }
 
-fn form(frame: &PageFrame, overview: &UserOverview, typed: &str) -> Form {
+fn form(frame: &PageFrame, overview: &UserOverview, typed: &DeleteForm) -> Form {
     let path = format!("{}/delete", subject::path(overview.found.user.user_id));
     let label = frame.text("page-user-delete-confirm");
-    let name = Field::text(CONFIRMATION, label, MAXIMUM_LOGIN_NAME).with_value(typed);
-    Form::new(frame, &path).with_field(name.with_purpose("off").required()).with_action(
-        frame.text("page-delete"),
-        "danger",
-        ("Confirm", "true"),
-    )
+    let name = Field::text(CONFIRMATION, label, MAXIMUM_LOGIN_NAME).with_value(&typed.user_name);
+    let form = Form::new(frame, &path).with_field(name.with_purpose("off").required());
+    let text = frame.text("page-delete");
+    proof::with_proof(form, frame, &typed.reason).with_action(text, "danger", ("Confirm", "true"))
 }
 
 fn page(
@@ -106,7 +117,8 @@ fn page(
     form: Form,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
-    let of_kind = |kind| overview.tickets.iter().filter(|ticket| ticket.kind == kind).count();
+    let of_kind =
+        |kind| overview.tickets.iter().flatten().filter(|ticket| ticket.kind == kind).count();
     let losses = [
         ("page-credentials", overview.found.credentials.len()),
         ("page-user-lost-tickets", of_kind(TicketKind::Ticket)),

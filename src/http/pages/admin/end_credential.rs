@@ -4,31 +4,38 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Path};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
     credential_of_page::{CredentialOfPage, type_of_query},
+    credential_types::{Asking, choose_type},
     form_page::FormPage,
+    proof,
     rights::require_administrator,
     subject,
     views::type_text,
 };
 use crate::{
+    domain::credential_type::CredentialType,
     http::{
         error::{ApiError, ErrorKind},
         pages::{forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm},
         query,
         request_context::RequestContext,
     },
-    service::credentials::saving::Credentials,
+    service::{credentials::saving::Credentials, users::directory::UserWithCredentials},
 };
 
 /// The form of a confirmation.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::http) struct EndForm {
     r#type: String,
     version: String,
+    /// The caller's own password.
+    pub(super) own_password: SecretString,
+    pub(super) reason: String,
 }
 
 impl EndForm {
@@ -95,11 +102,24 @@ async fn show(
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
     let user_id = query::user_id_of_path(user)?;
-    let page = CredentialOfPage::open(context, frame, user_id, &type_of_query(request)).await?;
+    let type_name = type_of_query(request);
+    if type_name.is_empty() {
+        let (title, _) = end.texts();
+        let asking = Asking { page: end.path(), title, is_offered: is_stored };
+        return choose_type(context, frame, user_id, asking).await;
+    }
+    let page = CredentialOfPage::open(context, frame, user_id, &type_name).await?;
     if page.stored().is_none() {
         return Ok(page.frame.redirect(&subject::path(user_id), Notice::NothingChanged));
     }
-    answer(end, page, None, HttpResponse::Ok())
+    let form = confirmation(end, &page, "");
+    answer(end, page, form, HttpResponse::Ok())
+}
+
+/// True when the user has a credential of that type.
+fn is_stored(found: &UserWithCredentials, credential_type: &CredentialType) -> bool {
+    let name = credential_type.as_str();
+    found.credentials.iter().any(|summary| summary.credential_type == name)
 }
 
 /// `POST /admin/users/{id}/credential/expire`.
@@ -109,22 +129,7 @@ pub(in crate::http) async fn expire(
     user: Path<String>,
     body: PageForm<EndForm>,
 ) -> Result<HttpResponse, ApiError> {
-    require_administrator(&context)?;
-    let user_id = query::user_id_of_path(&user)?;
-    let PageForm::Submitted(form) = body else { return Ok(subject::show(&frame, user_id)) };
-    let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
-    let credential_type = page.credential_type.clone();
-    let version = form.version()?;
-    let expired = context.run(move |credentials: Arc<Credentials>, caller| async move {
-        credentials.expire(caller.change_context(), user_id, &credential_type, version).await
-    });
-    match expired.await {
-        Ok(()) => Ok(page.frame.redirect(&subject::path(user_id), Notice::CredentialExpired)),
-        Err(error) => {
-            let (response, kind) = html::refused(error)?;
-            answer(End::Expire, page, Some(&kind), response)
-        }
-    }
+    end(End::Expire, context, frame, &user, body).await
 }
 
 /// `POST /admin/users/{id}/credential/delete`.
@@ -134,48 +139,88 @@ pub(in crate::http) async fn delete(
     user: Path<String>,
     body: PageForm<EndForm>,
 ) -> Result<HttpResponse, ApiError> {
+    end(End::Delete, context, frame, &user, body).await
+}
+
+async fn end(
+    end: End,
+    context: RequestContext,
+    frame: PageFrame,
+    user: &str,
+    body: PageForm<EndForm>,
+) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
-    let user_id = query::user_id_of_path(&user)?;
+    let user_id = query::user_id_of_path(user)?;
     let PageForm::Submitted(form) = body else { return Ok(subject::show(&frame, user_id)) };
     let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
-    let credential_type = page.credential_type.clone();
-    let deleted = context.run(move |credentials: Arc<Credentials>, caller| async move {
-        credentials.delete(caller.change_context(), user_id, &credential_type).await
-    });
-    match deleted.await {
-        Ok(was_deleted) => {
-            let notice =
-                if was_deleted { Notice::CredentialDeleted } else { Notice::NothingChanged };
-            Ok(page.frame.redirect(&subject::path(user_id), notice))
+    let context = match proof::prove(context, &form.own_password, &form.reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let shown = confirmation(end, &page, &form.reason);
+            let (response, shown) = unproven.show(shown, &page.frame)?;
+            return answer(end, page, shown, response);
         }
+    };
+    let ended = match end {
+        End::Expire => run_expire(context, &page, form.version()?).await,
+        End::Delete => run_delete(context, &page).await,
+    };
+    match ended {
+        Ok(notice) => Ok(page.frame.redirect(&subject::path(user_id), notice)),
         Err(error) => {
             let (response, kind) = html::refused(error)?;
-            answer(End::Delete, page, Some(&kind), response)
+            let shown = confirmation(end, &page, &form.reason);
+            let shown = if kind == ErrorKind::Outdated {
+                shown.with_problem(page.frame.text("page-credential-stale"))
+            } else {
+                proof::with_error(shown, &page.frame, &kind)
+            };
+            answer(end, page, shown, response)
         }
     }
 }
 
-/// Asks for the confirmation. After an error, the form has the version that was read with the page.
+async fn run_expire(
+    context: RequestContext,
+    page: &CredentialOfPage,
+    version: i64,
+) -> Result<Notice, ApiError> {
+    let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
+    let expired = context.run(move |credentials: Arc<Credentials>, caller| async move {
+        credentials.expire(caller.change_context(), user_id, &credential_type, version).await
+    });
+    expired.await.map(|()| Notice::CredentialExpired)
+}
+
+async fn run_delete(context: RequestContext, page: &CredentialOfPage) -> Result<Notice, ApiError> {
+    let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
+    let deleted = context.run(move |credentials: Arc<Credentials>, caller| async move {
+        credentials.delete(caller.change_context(), user_id, &credential_type).await
+    });
+    let was_deleted = deleted.await?;
+    Ok(if was_deleted { Notice::CredentialDeleted } else { Notice::NothingChanged })
+}
+
+/// The form that asks for the confirmation.
+fn confirmation(end: End, page: &CredentialOfPage, reason: &str) -> Form {
+    let (button, _) = end.texts();
+    let form = Form::new(&page.frame, &page.path(end.path()));
+    let form = page.add_to(form);
+    let text = page.frame.text(button);
+    proof::with_proof(form, &page.frame, reason).with_action(text, "danger", ("Confirm", "true"))
+}
+
+/// Shows the form that asks for the confirmation.
 fn answer(
     end: End,
     page: CredentialOfPage,
-    error: Option<&ErrorKind>,
+    form: Form,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
     let (button, explanation) = end.texts();
-    let hidden = page.hidden();
-    let CredentialOfPage { frame, .. } = &page;
-    let form = Form::new(frame, &page.path(end.path()));
-    let form = hidden.iter().fold(form, |form, (name, value)| form.with_hidden(name, value));
-    let form = form.with_action(frame.text(button), "danger", ("Confirm", "true"));
-    let form = match error {
-        None => form,
-        Some(ErrorKind::Outdated) => form.with_problem(frame.text("page-credential-stale")),
-        Some(kind) => form.with_error(frame, kind),
-    };
-    let type_text = type_text(frame.language(), &page.credential_type);
+    let CredentialOfPage { found, credential_type, frame } = page;
+    let type_text = type_text(frame.language(), &credential_type);
     let (title, text) = (format!("{}: {type_text}", frame.text(button)), frame.text(explanation));
-    let CredentialOfPage { found, frame, .. } = page;
     let page = FormPage::new(frame, title, Some(&found.user), form).with_text(text);
     page.dangerous().answer(response)
 }

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
 
 use super::{
-    credential_of_page::CredentialOfPage, end_credential::EndForm, form_page::FormPage,
-    generated::generated_page, rights::require_administrator, subject,
+    credential_of_page::CredentialOfPage,
+    end_credential::EndForm,
+    form_page::FormPage,
+    generated::generated_page,
+    proof,
+    rights::{AdminRights, require_helper},
+    subject,
 };
 use crate::{
     domain::{credential_type::PASSWORD, user::UserId},
     http::{
-        error::{ApiError, ErrorKind},
+        error::{ApiError, ErrorKind, MissingRight},
         pages::{forms::Form, frame::PageFrame, html, page_form::PageForm},
         query,
         request_context::RequestContext,
@@ -25,10 +30,9 @@ pub(in crate::http) async fn show(
     frame: PageFrame,
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    require_administrator(&context)?;
-    let user_id = query::user_id_of_path(&user)?;
-    let page = open(context, frame, user_id).await?;
-    answer(page, None, HttpResponse::Ok())
+    let page = open(context, frame, query::user_id_of_path(&user)?).await?;
+    let form = form(&page, "");
+    answer(page, form, HttpResponse::Ok())
 }
 
 /// `POST /admin/users/{id}/password`.
@@ -38,50 +42,63 @@ pub(in crate::http) async fn generate(
     user: Path<String>,
     body: PageForm<EndForm>,
 ) -> Result<HttpResponse, ApiError> {
-    require_administrator(&context)?;
     let user_id = query::user_id_of_path(&user)?;
-    let PageForm::Submitted(form) = body else { return Ok(subject::show(&frame, user_id)) };
-    let version = form.version()?;
-    let generated = context.clone().run(move |passwords: Arc<Passwords>, caller| async move {
+    let PageForm::Submitted(typed) = body else { return Ok(subject::show(&frame, user_id)) };
+    let page = open(context.clone(), frame, user_id).await?;
+    let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let (response, form) = unproven.show(form(&page, &typed.reason), &page.frame)?;
+            return answer(page, form, response);
+        }
+    };
+    let version = typed.version()?;
+    let generated = context.run(move |passwords: Arc<Passwords>, caller| async move {
         passwords.replace_with_generated(caller.change_context(), user_id, version).await
     });
-    let generated = generated.await;
-    // Read afterwards: a refused form shows the version that it would replace next.
-    let page = open(context, frame, user_id).await?;
-    match generated {
+    match generated.await {
         Ok(password) => generated_page(page.frame, &page.found.user, &password),
         Err(error) => {
             let (response, kind) = html::refused(error)?;
-            answer(page, Some(&kind), response)
+            let form = form(&page, &typed.reason);
+            let form = if kind == ErrorKind::Outdated {
+                form.with_problem(page.frame.text("page-credential-stale"))
+            } else {
+                proof::with_error(form, &page.frame, &kind)
+            };
+            answer(page, form, response)
         }
     }
 }
 
+/// Opens the password of a user whom the caller may help.
 async fn open(
     context: RequestContext,
     frame: PageFrame,
     user_id: UserId,
 ) -> Result<CredentialOfPage, ApiError> {
-    CredentialOfPage::open(context, frame, user_id, PASSWORD).await
+    require_helper(&context)?;
+    let page = CredentialOfPage::open(context.clone(), frame, user_id, PASSWORD).await?;
+    if AdminRights::of(context.principal(), page.user()).help {
+        Ok(page)
+    } else {
+        Err(ErrorKind::Forbidden(MissingRight::ProtectedUser).into())
+    }
+}
+
+fn form(page: &CredentialOfPage, reason: &str) -> Form {
+    let form = page.add_to(Form::new(&page.frame, &page.path("password")));
+    proof::with_proof(form, &page.frame, reason)
+        .with_submit(page.frame.text("page-password-generate"))
 }
 
 fn answer(
     page: CredentialOfPage,
-    error: Option<&ErrorKind>,
+    form: Form,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
-    let hidden = page.hidden();
-    let CredentialOfPage { frame, .. } = &page;
-    let form = Form::new(frame, &page.path("password"));
-    let form = hidden.iter().fold(form, |form, (name, value)| form.with_hidden(name, value));
-    let form = form.with_submit(frame.text("page-password-generate"));
-    let form = match error {
-        None => form,
-        Some(ErrorKind::Outdated) => form.with_problem(frame.text("page-credential-stale")),
-        Some(kind) => form.with_error(frame, kind),
-    };
+    let CredentialOfPage { found, frame, .. } = page;
     let title = frame.text("page-password-generate");
     let text = frame.text("page-password-generate-text");
-    let CredentialOfPage { found, frame, .. } = page;
     FormPage::new(frame, title, Some(&found.user), form).with_text(text).answer(response)
 }

@@ -4,12 +4,14 @@
 pub(in crate::http) mod change_user;
 mod credential_form;
 mod credential_of_page;
+mod credential_types;
 pub(in crate::http) mod delete_user;
 pub(in crate::http) mod end_credential;
 mod form_page;
 pub(in crate::http) mod generate_password;
 mod generated;
 pub(in crate::http) mod new_user;
+mod proof;
 pub(in crate::http) mod retire_user;
 mod rights;
 pub(in crate::http) mod routes;

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use super::{
     form_page::FormPage,
     generated::generated_page,
+    proof,
     rights::require_administrator,
     subject,
     user_fields::{USER_NAME, UserFields},
@@ -62,6 +63,13 @@ pub(in crate::http) async fn add(
             return page(frame, form, HttpResponse::BadRequest());
         }
     };
+    let context = match proof::prove(context, &fields.own_password, &fields.reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let (response, form) = unproven.show(form(&frame, &fields), &frame)?;
+            return page(frame, form, response);
+        }
+    };
     let is_generated = fields.first_password == GENERATED;
     let added = context.run(move |users: Arc<Users>, caller| async move {
         let context = caller.change_context();
@@ -79,7 +87,7 @@ pub(in crate::http) async fn add(
         Ok((user, None)) => Ok(frame.redirect(&subject::path(user.user_id), Notice::UserAdded)),
         Err(error) => {
             let (response, kind) = html::refused(error)?;
-            let form = form(&frame, &fields).with_error(&frame, &at_name(kind));
+            let form = proof::with_error(form(&frame, &fields), &frame, &at_name(kind));
             page(frame, form, response)
         }
     }
@@ -102,7 +110,8 @@ fn form(frame: &PageFrame, fields: &UserFields) -> Form {
     let first = Field::choice("First", frame.text("page-first-password"), choices)
         .with_value(&fields.first_password);
     let form = fields.add_to(frame, Form::new(frame, PATH), None);
-    form.with_field(first).with_submit(frame.text("page-user-add"))
+    let form = fields.add_role_to(frame, form).with_field(first);
+    proof::with_proof(form, frame, &fields.reason).with_submit(frame.text("page-user-add"))
 }
 
 fn page(

@@ -1,5 +1,4 @@
-//! What an administrator may do with a user: the buttons that a page shows. The use cases decide
-//! again.
+//! What the caller may do with a user: the buttons that a page shows. The use cases decide again.
 
 use crate::{
     domain::{principal::Principal, user::User},
@@ -10,31 +9,21 @@ use crate::{
 };
 
 /// The actions that a page offers.
-#[expect(clippy::struct_excessive_bools, reason = "independent rights")]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AdminRights {
-    /// Change, retire, reactivate and delete the user.
-    pub(super) change: bool,
-    /// Save, expire and delete credentials.
-    pub(super) credentials: bool,
-    /// Generate a password.
-    pub(super) generate: bool,
-    /// Reset failed attempts.
-    pub(super) unlock: bool,
-    /// End tickets and sessions.
-    pub(super) end_sessions: bool,
+    /// Change, retire, reactivate and delete the user; save, expire and delete credentials.
+    pub(super) administer: bool,
+    /// Unlock the user, generate a password, end tickets and sessions.
+    pub(super) help: bool,
 }
 
 impl AdminRights {
     /// The actions that this caller may take on this user.
-    pub(super) fn of(principal: &Principal, _user: &User) -> Self {
-        let may_administer = principal.may_administer_users();
+    pub(super) fn of(principal: &Principal, user: &User) -> Self {
+        let coverage = principal.help_coverage();
         Self {
-            change: may_administer,
-            credentials: may_administer,
-            generate: may_administer,
-            unlock: may_administer,
-            end_sessions: may_administer,
+            administer: principal.may_administer_users(),
+            help: coverage.is_some_and(|coverage| coverage.includes(user.is_protected())),
         }
     }
 }
@@ -46,4 +35,13 @@ impl AdminRights {
 pub(super) fn require_administrator(context: &RequestContext) -> Result<(), ErrorKind> {
     let may_administer = context.principal().may_administer_users();
     if may_administer { Ok(()) } else { Err(ErrorKind::Forbidden(MissingRight::AdministerUsers)) }
+}
+
+/// Refuses a caller who may help nobody, before the page says more about a user.
+///
+/// # Errors
+/// [`MissingRight::HelpUsers`].
+pub(super) fn require_helper(context: &RequestContext) -> Result<(), ErrorKind> {
+    let may_help = context.principal().help_coverage().is_some();
+    if may_help { Ok(()) } else { Err(ErrorKind::Forbidden(MissingRight::HelpUsers)) }
 }

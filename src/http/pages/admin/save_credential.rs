@@ -6,38 +6,26 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Path};
-use askama::Template;
 
 use super::{
     credential_form::{CredentialForm, at_value},
-    credential_of_page::{CredentialOfPage, query_of_type, type_of_query},
+    credential_of_page::{CredentialOfPage, type_of_query},
+    credential_types::{Asking, choose_type},
     form_page::FormPage,
+    proof,
     rights::require_administrator,
     subject,
     views::type_text,
 };
 use crate::{
-    domain::user::UserId,
     http::{
         error::{ApiError, ErrorKind},
-        pages::{frame::PageFrame, html, notices::Notice, page_form::PageForm},
+        pages::{forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm},
         query,
         request_context::RequestContext,
     },
     service::credentials::saving::Credentials,
 };
-
-/// The page that asks for the type.
-#[derive(Template)]
-#[template(path = "admin/credential_types.html")]
-struct TypesTemplate<'page> {
-    login_name: &'page str,
-    /// The URL of the user's page.
-    back: String,
-    /// The query string and the name of each type.
-    types: Vec<(String, String)>,
-    frame: PageFrame,
-}
 
 /// `GET /admin/users/{id}/credential`.
 pub(in crate::http) async fn show(
@@ -50,30 +38,15 @@ pub(in crate::http) async fn show(
     let user_id = query::user_id_of_path(&user)?;
     let type_name = type_of_query(&request);
     if type_name.is_empty() {
-        return choose_type(context, frame, user_id).await;
+        let asking = Asking {
+            page: "credential",
+            title: "page-credential-save",
+            is_offered: |found, offered| offered.is_allowed_for(found.user.user_type),
+        };
+        return choose_type(context, frame, user_id, asking).await;
     }
     let page = CredentialOfPage::open(context, frame, user_id, &type_name).await?;
     answer(page, &CredentialForm::default(), None, HttpResponse::Ok())
-}
-
-/// Asks for the type of the credential.
-async fn choose_type(
-    context: RequestContext,
-    frame: PageFrame,
-    user_id: UserId,
-) -> Result<HttpResponse, ApiError> {
-    let found = subject::read(context.clone(), user_id).await?;
-    let user_type = found.user.user_type;
-    let types = context.types().iter().filter(|found| found.is_allowed_for(user_type));
-    let types =
-        types.map(|found| (query_of_type(found.as_str()), type_text(frame.language(), found)));
-    let template = TypesTemplate {
-        login_name: &found.user.login_name,
-        back: frame.url(&subject::path(user_id)),
-        types: types.collect(),
-        frame,
-    };
-    html::page(HttpResponse::Ok(), &template)
 }
 
 /// `POST /admin/users/{id}/credential`.
@@ -98,6 +71,13 @@ pub(in crate::http) async fn save(
         Err(kind) => {
             let response = HttpResponse::build(kind.row().status);
             return answer(page, &form, Some(kind), response);
+        }
+    };
+    let context = match proof::prove(context, &form.own_password, &form.reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let (response, shown) = unproven.show(form.form(&page), &page.frame)?;
+            return show_form(page, shown, response);
         }
     };
     let saved = context.clone().run(|credentials: Arc<Credentials>, caller| async move {
@@ -126,8 +106,19 @@ fn answer(
     let form = match error {
         None => form,
         Some(ErrorKind::Outdated) => form.with_problem(page.frame.text("page-credential-stale")),
-        Some(kind) => form.with_error(&page.frame, &at_value(kind, &page.credential_type)),
+        Some(kind) => {
+            let kind = at_value(kind, &page.credential_type);
+            proof::with_error(form, &page.frame, &kind)
+        }
     };
+    show_form(page, form, response)
+}
+
+fn show_form(
+    page: CredentialOfPage,
+    form: Form,
+    response: HttpResponseBuilder,
+) -> Result<HttpResponse, ApiError> {
     let is_replaced = page.stored().is_some();
     let CredentialOfPage { found, credential_type, frame } = page;
     let type_text = type_text(frame.language(), &credential_type);

@@ -144,6 +144,7 @@ mod tests {
             display_name: name.to_owned(),
             user_type: UserType::Internal,
             is_administrator: false,
+            role: None,
             is_retired: false,
             session_epoch: 0,
             vendor_ids: VendorIds::default(),

@@ -33,7 +33,8 @@ struct UserTemplate {
     last_login: Option<Moment>,
     credentials: Vec<CredentialView>,
     attempts: Vec<AttemptView>,
-    tickets: Vec<TicketView>,
+    /// `None` if the caller may not list them.
+    tickets: Option<Vec<TicketView>>,
     rights: AdminRights,
     frame: PageFrame,
 }
@@ -56,7 +57,7 @@ pub(in crate::http) async fn show(
         last_login: overview.found.last_use().map(Moment::new),
         credentials: views.credentials(&overview),
         attempts: views.attempts(&overview.attempts),
-        tickets: tickets(&overview.tickets),
+        tickets: overview.tickets.as_deref().map(tickets),
         rights: AdminRights::of(context.principal(), user),
         frame,
     };

@@ -1,11 +1,13 @@
 //! The fields of a user in a form: reading what was typed, and showing it again.
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::views::{type_choices, type_key};
+use super::views::{role_key, type_choices, type_key};
 use crate::{
     domain::{
         InvalidField, Reason,
+        role::Role,
         save_user::SaveUser,
         user::{DisplayName, LoginName, MAXIMUM_LOGIN_NAME, User, UserType},
     },
@@ -16,6 +18,7 @@ pub(super) const USER_NAME: &str = "UserName";
 const DISPLAY_NAME: &str = "DisplayName";
 const TYPE: &str = "Type";
 const ADMINISTRATOR: &str = "Administrator";
+const ROLE: &str = "Role";
 
 /// The longest display name that the input accepts, in characters.
 const MAXIMUM_DISPLAY_NAME: usize = 254;
@@ -32,6 +35,13 @@ pub(in crate::http) struct UserFields {
     r#type: String,
     /// `true` when the box is checked.
     administrator: String,
+    /// A role, `none`, or empty without the field.
+    role: String,
+    /// The role that the form was opened with; empty for a new user.
+    opened_role: String,
+    /// The caller's own password, for a sensitive change.
+    pub(super) own_password: SecretString,
+    pub(super) reason: String,
     /// `generated` or `none`, for a new user.
     #[serde(rename = "First")]
     pub(super) first_password: String,
@@ -44,6 +54,7 @@ impl UserFields {
     pub(super) fn of_new_user() -> Self {
         Self {
             r#type: UserType::Internal.as_str().to_owned(),
+            role: Role::optional_text(None).to_owned(),
             first_password: "generated".to_owned(),
             ..Self::default()
         }
@@ -61,6 +72,7 @@ impl UserFields {
             display_name: user.display_name.clone(),
             r#type: user.user_type.as_str().to_owned(),
             administrator: if user.is_administrator { CHECKED } else { "" }.to_owned(),
+            role: Role::optional_text(user.role).to_owned(),
             ..Self::default()
         }
     }
@@ -72,6 +84,7 @@ impl UserFields {
             && self.display_name_or_login_name() == current.display_name
             && self.r#type == current.r#type
             && self.administrator == current.administrator
+            && (self.role.is_empty() || self.role == current.role)
     }
 
     /// The display name; without one, the login name.
@@ -91,19 +104,39 @@ impl UserFields {
             .then(|| DisplayName::parse(DISPLAY_NAME, display_name));
         let unknown = || InvalidField::new(TYPE, Reason::UnknownUserType);
         let user_type = UserType::parse(&self.r#type).ok_or_else(unknown);
-        match (name, display_name.transpose(), user_type) {
-            (Ok(name), Ok(display_name), Ok(user_type)) => Ok(SaveUser {
+        match (name, display_name.transpose(), user_type, self.new_role()) {
+            (Ok(name), Ok(display_name), Ok(user_type), Ok(role)) => Ok(SaveUser {
                 login_names: vec![name],
                 display_name,
                 user_type: Some(user_type),
                 is_administrator: Some(self.administrator == CHECKED),
+                role,
                 ..SaveUser::default()
             }),
-            (name, display_name, user_type) => {
-                let refused = [name.err(), display_name.err(), user_type.err()];
+            (name, display_name, user_type, role) => {
+                let refused = [name.err(), display_name.err(), user_type.err(), role.err()];
                 Err(refused.into_iter().flatten().collect())
             }
         }
+    }
+
+    /// The role to set, if it differs from the one that the form was opened with.
+    fn new_role(&self) -> Result<Option<Option<Role>>, InvalidField> {
+        if self.role.is_empty() || self.role == self.opened_role {
+            return Ok(None);
+        }
+        Role::parse_optional(ROLE, &self.role).map(Some)
+    }
+
+    /// Adds the choice of the role to a form.
+    pub(super) fn add_role_to(&self, frame: &PageFrame, form: Form) -> Form {
+        let none = std::iter::once(None);
+        let choices = none.chain(Role::ALL.map(Some)).map(|role| {
+            let text = frame.text(role.map_or("page-user-no-rights", role_key));
+            (Role::optional_text(role).to_owned(), text)
+        });
+        let choice = Field::choice(ROLE, frame.text("page-user-role"), choices.collect());
+        form.with_field(choice.with_value(&self.role))
     }
 
     /// Adds the fields to a form. `current` is the user as they are, if that may differ from what

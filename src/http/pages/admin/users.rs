@@ -74,6 +74,6 @@ pub(in crate::http) async fn list(
 
 /// Refuses a caller who may not list users, before an error says more about the request.
 fn require_reading(context: &RequestContext) -> Result<(), ErrorKind> {
-    let may_read = context.principal().may_administer_users();
+    let may_read = context.principal().may_read_users();
     if may_read { Ok(()) } else { Err(ErrorKind::Forbidden(MissingRight::ReadUser)) }
 }

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         credential::{CredentialSummary, LastUse},
         credential_type::{CredentialType, CredentialTypes},
+        role::Role,
         user::{User, UserType},
     },
     http::{
@@ -31,6 +32,8 @@ pub(super) struct UserView {
     pub(super) display_name: String,
     pub(super) user_type: String,
     pub(super) is_administrator: bool,
+    /// The name of the role.
+    pub(super) role: Option<String>,
     pub(super) is_retired: bool,
 }
 
@@ -82,6 +85,7 @@ impl UserView {
             display_name: user.display_name.clone(),
             user_type: frame.text(type_key(user.user_type)),
             is_administrator: user.is_administrator,
+            role: user.role.map(|role| frame.text(role_key(role))),
             is_retired: user.is_retired,
         }
     }
@@ -179,6 +183,14 @@ pub(super) fn type_text(language: &Language, credential_type: &CredentialType) -
         (Some(texts), _) => texts.display_type.clone(),
         (None, Some(key)) => language.page(key, &[]),
         (None, None) => credential_type.as_str().to_owned(),
+    }
+}
+
+/// The key of the name of a role.
+pub(super) fn role_key(role: Role) -> &'static str {
+    match role {
+        Role::HelpDesk => "page-role-help-desk",
+        Role::Auditor => "page-role-auditor",
     }
 }
 
