@@ -118,7 +118,8 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    fn new(reason: Option<ActionReason>) -> Self {
+    /// An operator with a new request id.
+    pub(super) fn new(reason: Option<ActionReason>) -> Self {
         let client_info = ClientInfo { address: None, request_id: Uuid::new_v4().to_string() };
         Self { client_info, reason }
     }

@@ -13,12 +13,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{answers::Answers, folder::Folder, settings_file::settings_text};
 use crate::{
     cli::{
-        command_context::{self, invalid_settings, require},
+        command_context::{Operator, invalid_settings, require},
         config,
         output::{self, Failure},
     },
     configuration::Settings,
     domain::{
+        action_reason::ActionReason,
         credential::CredentialValue,
         new_user::NewUser,
         nick_name::NickName,
@@ -200,14 +201,15 @@ impl<'answers> Installation<'answers> {
             login_name,
             user_type: UserType::Internal,
             is_administrator: true,
+            role: None,
             is_retired: false,
             vendor_ids: VendorIds::default(),
             nick_name: NickName::default(),
         };
         let value = CredentialValue::parse("Password", &password)?;
-        let client_info = command_context::client_info();
-        let context = command_context::change_context(&client_info);
-        components.services.users.add(context, &user, value).await?;
+        let reason = ActionReason::parse("reason", "first administrator")?;
+        let operator = Operator::new(Some(reason));
+        components.services.users.add(operator.change_context(), &user, value).await?;
         output::print_status(format_args!("added the administrator {}", user.login_name.as_str()));
         Ok(is_generated.then_some(password))
     }
