@@ -127,11 +127,6 @@ impl Field {
         self
     }
 
-    /// Makes the id unique on a page with several forms.
-    pub(super) fn prefix_id(&mut self, prefix: &str) {
-        self.id = format!("{prefix}{}", self.name);
-    }
-
     pub(super) fn set_error(&mut self, error: String) {
         self.error = Some(error);
     }

@@ -107,12 +107,6 @@ impl Form {
         self
     }
 
-    /// Makes the ids of the fields unique on a page with several forms.
-    pub(in crate::http) fn with_prefix(mut self, prefix: &str) -> Self {
-        self.fields.iter_mut().for_each(|field| field.prefix_id(prefix));
-        self
-    }
-
     /// Shows an error: at its field if it is about one of the form, else above the form.
     pub(in crate::http) fn with_error(self, frame: &PageFrame, kind: &ErrorKind) -> Self {
         if let ErrorKind::InvalidField(InvalidField { field, reason }) = kind {

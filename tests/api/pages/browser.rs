@@ -116,11 +116,6 @@ impl Browser {
         }
         answer
     }
-
-    /// Removes a cookie.
-    pub(crate) fn forget(&mut self, name: &str) {
-        self.cookies.remove(name).unwrap();
-    }
 }
 
 /// The first form of a page with that action, as text.
