@@ -14,7 +14,7 @@ const GAP: usize = 2;
 const NARROWEST_TEXT: usize = 24;
 
 /// The headings of texts of users. Their words may break; ids, names and times do not.
-const TEXTS: [&str; 3] = ["DISPLAY NAME", "DISPLAY VALUE", "VALUE"];
+const TEXTS: [&str; 4] = ["DISPLAY NAME", "DISPLAY VALUE", "REASON", "VALUE"];
 
 /// The lines of a table, or of records where the terminal is too narrow for a table.
 pub(super) fn table<const N: usize>(

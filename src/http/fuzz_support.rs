@@ -134,6 +134,8 @@ pub fn credential(lines: &[Line<'_>]) -> Result<Presented, String> {
         Ok(PresentedCredential::Session { cookie, xsrf }) => {
             Ok(Presented::Session { cookie, xsrf })
         }
+        // Only the pages present this, not the header lines of a request.
+        Ok(PresentedCredential::PageSession(_)) => Err("not a credential of the API".to_owned()),
         Err(error) => Err(error_chain(&error)),
     }
 }

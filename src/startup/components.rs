@@ -41,7 +41,7 @@ use crate::{
         },
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
-        users::overview::UserOverviews,
+        users::{directory::UserDirectory, overview::UserOverviews},
     },
     storage::Database,
 };
@@ -213,6 +213,7 @@ fn services(
     let Outside { instance, mails } = outside;
     let links = Arc::new(password_links(parts, &saving, &mails));
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
+    let directory = Arc::clone(&saving.directory);
     let credentials = Arc::new(Credentials {
         database: parts.database(),
         keyring: parts.keyring(),
@@ -228,16 +229,7 @@ fn services(
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,
     });
-    let overviews = Arc::new(UserOverviews {
-        database: parts.database(),
-        directory: Arc::clone(&saving.directory),
-        lockouts: Arc::new(Lockouts {
-            database: parts.database(),
-            transactions: parts.transactions(),
-            limits: attempt_limits(settings),
-        }),
-        tickets: Arc::clone(&tickets),
-    });
+    let overviews = overviews(parts, settings, directory, &tickets);
     let ticket_logins = Arc::new(TicketLogins {
         authenticator: Arc::clone(&authenticator),
         tickets: Arc::clone(&tickets),
@@ -272,6 +264,25 @@ fn services(
         directory_search: Arc::clone(&instance.directory),
         instance: Arc::new(instance),
     }
+}
+
+/// What reads everything about a user at once.
+fn overviews(
+    parts: &Parts,
+    settings: &Settings,
+    directory: Arc<UserDirectory>,
+    tickets: &Arc<Tickets>,
+) -> Arc<UserOverviews> {
+    Arc::new(UserOverviews {
+        database: parts.database(),
+        directory,
+        lockouts: Arc::new(Lockouts {
+            database: parts.database(),
+            transactions: parts.transactions(),
+            limits: attempt_limits(settings),
+        }),
+        tickets: Arc::clone(tickets),
+    })
 }
 
 fn password_links(parts: &Parts, saving: &Saving, mails: &PasswordMails) -> PasswordLinks {

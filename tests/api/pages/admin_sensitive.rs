@@ -9,8 +9,11 @@ const DELETE: &str = "/admin/users/278/delete";
 const CHANGE: &str = "/admin/users/278/change";
 const FIELD: &str = "name=\"OwnPassword\"";
 
+/// The path of a page, the action of its form, and what is typed.
+type FormOfPage = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Every form that asks for the password, with what it needs otherwise.
-const FORMS: [(&str, &str, &[(&str, &str)]); 6] = [
+const FORMS: [FormOfPage; 6] = [
     ("/admin/users/new", "/admin/users/new", &[("UserName", "new"), ("First", "generated")]),
     ("/admin/users/278/retire", "/admin/users/278/retire", &[]),
     ("/admin/users/278/delete", "/admin/users/278/delete", &[("UserName", "paul")]),

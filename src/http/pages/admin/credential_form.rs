@@ -138,13 +138,13 @@ impl CredentialForm {
 /// The error at the field of the value, if it is about the value.
 pub(super) fn at_value(kind: ErrorKind, credential_type: &CredentialType) -> ErrorKind {
     let field = if credential_type.is_identifier() { IDENTIFIER } else { SECRET };
-    match kind {
-        ErrorKind::IdentifierTaken => InvalidField::new(field, Reason::Taken).into(),
-        ErrorKind::PasswordRefused { reasons, .. } => {
-            ErrorKind::PasswordRefused { field: field.to_owned(), reasons }
-        }
-        other => other,
+    if kind == ErrorKind::IdentifierTaken {
+        return InvalidField::new(field, Reason::Taken).into();
     }
+    if let ErrorKind::PasswordRefused { reasons, .. } = kind {
+        return ErrorKind::PasswordRefused { field: field.to_owned(), reasons };
+    }
+    kind
 }
 
 /// A time as typed, in UTC unless it has an offset; `None` for an empty text.

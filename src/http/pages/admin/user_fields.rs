@@ -120,7 +120,8 @@ impl UserFields {
         }
     }
 
-    /// The role to set, if it differs from the one that the form was opened with.
+    /// The role to set; `None` keeps the one that the form was opened with.
+    #[expect(clippy::option_option, reason = "as in `SaveUser`")]
     fn new_role(&self) -> Result<Option<Option<Role>>, InvalidField> {
         if self.role.is_empty() || self.role == self.opened_role {
             return Ok(None);
