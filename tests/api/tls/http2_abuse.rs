@@ -139,7 +139,8 @@ async fn frames_of_real_requests_are_no_flood(pool: PgPool) {
         let stream = 2 * number + 1;
         client.send(&get(stream, "/assets/keeper.css")).await;
         client.send(&frame(PING, 0, 0, &[7; 8])).await;
-        client.send(&frame(WINDOW_UPDATE, 0, 0, &10_000_u32.to_be_bytes())).await;
+        // The style sheet has at most 20 KB.
+        client.send(&frame(WINDOW_UPDATE, 0, 0, &20_000_u32.to_be_bytes())).await;
         let mut is_answered = false;
         while !is_answered {
             let frame = client.receive().await.unwrap();
