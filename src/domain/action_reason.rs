@@ -1,9 +1,6 @@
 //! The reason that an actor gives for a change; the audit event of the change has it.
 
-use super::{
-    invalid_field::{InvalidField, Reason},
-    text::{is_blank, is_hidden_in_text},
-};
+use super::{invalid_field::InvalidField, visible_text::require_visible};
 
 /// The longest reason, in characters.
 pub(crate) const MAXIMUM_REASON: usize = 200;
@@ -19,22 +16,7 @@ impl ActionReason {
     /// Names `field` when the reason is empty, blank or too long, or has a control or an invisible
     /// character.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
-        let refuse = |reason| Err(InvalidField::new(field, reason));
-        if text.is_empty() {
-            return refuse(Reason::Empty);
-        }
-        if text.chars().count() > MAXIMUM_REASON {
-            return refuse(Reason::TooManyCharacters(MAXIMUM_REASON));
-        }
-        if text.chars().any(char::is_control) {
-            return refuse(Reason::ControlCharacter);
-        }
-        if text.chars().any(is_hidden_in_text) {
-            return refuse(Reason::InvisibleCharacter);
-        }
-        if text.chars().all(is_blank) {
-            return refuse(Reason::Blank);
-        }
+        require_visible(field, text, MAXIMUM_REASON)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -47,6 +29,7 @@ impl ActionReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::invalid_field::Reason;
 
     #[test]
     fn a_reason_has_1_to_200_visible_characters() {

@@ -44,5 +44,6 @@ pub(crate) mod user;
 pub(crate) mod user_list;
 pub(crate) mod validity;
 pub(crate) mod vendor_ids;
+mod visible_text;
 
 pub(crate) use invalid_field::{InvalidField, Reason};

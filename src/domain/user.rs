@@ -5,8 +5,9 @@ use std::fmt;
 use super::{
     invalid_field::{InvalidField, Reason},
     role::Role,
-    text::{is_blank, is_hidden_in_text, nfkc_case_fold},
+    text::nfkc_case_fold,
     vendor_ids::VendorIds,
+    visible_text::require_visible,
 };
 
 /// The longest login name, in code points (docs/reference/wire-contract.md#d25-limits).
@@ -125,22 +126,7 @@ impl DisplayName {
     /// character. Joiners, direction marks and variation selectors are accepted: some scripts need
     /// them.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, InvalidField> {
-        let refuse = |reason| Err(InvalidField::new(field, reason));
-        if text.is_empty() {
-            return refuse(Reason::Empty);
-        }
-        if text.chars().count() > MAXIMUM_DISPLAY_NAME {
-            return refuse(Reason::TooManyCharacters(MAXIMUM_DISPLAY_NAME));
-        }
-        if text.chars().any(char::is_control) {
-            return refuse(Reason::ControlCharacter);
-        }
-        if text.chars().any(is_hidden_in_text) {
-            return refuse(Reason::InvisibleCharacter);
-        }
-        if text.chars().all(is_blank) {
-            return refuse(Reason::Blank);
-        }
+        require_visible(field, text, MAXIMUM_DISPLAY_NAME)?;
         Ok(Self(text.to_owned()))
     }
 
