@@ -108,12 +108,17 @@ fn changer_key(owner: UserId, changer: Option<UserId>) -> &'static str {
 
 impl LastUseView {
     fn new(frame: &PageFrame, last_use: LastUse) -> Self {
-        let scheme = match last_use.scheme.as_str() {
-            "basic" => frame.text("page-scheme-basic"),
-            "bearer" => frame.text("page-scheme-bearer"),
-            "session" => frame.text("page-scheme-session"),
-            other => other.to_owned(),
-        };
+        let scheme = scheme_text(frame, &last_use.scheme);
         Self { at: Moment::new(last_use.at), scheme, address: last_use.address }
+    }
+}
+
+/// The name of a scheme, after the time of a login.
+pub(in crate::http::pages) fn scheme_text(frame: &PageFrame, scheme: &str) -> String {
+    match scheme {
+        "basic" => frame.text("page-scheme-basic"),
+        "bearer" => frame.text("page-scheme-bearer"),
+        "session" => frame.text("page-scheme-session"),
+        other => other.to_owned(),
     }
 }

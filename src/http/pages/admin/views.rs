@@ -13,7 +13,7 @@ use crate::{
     },
     http::{
         localization::Language,
-        pages::{frame::PageFrame, moment::Moment},
+        pages::{account::overview::scheme_text, frame::PageFrame, moment::Moment},
     },
     service::{
         sessions::tickets::{TicketKind, TicketSummary},
@@ -144,9 +144,17 @@ impl Views<'_> {
             valid_to: validity.to().map(Moment::new),
             is_expired: validity.to().is_some_and(|to| to <= self.now),
             is_future: validity.from().is_some_and(|from| self.now < from),
-            last_use: summary.last_use.as_ref().map(last_use),
+            last_use: summary.last_use.as_ref().map(|last_use| self.last_use(last_use)),
             registered: Moment::new(summary.registered_at),
             registered_by: registrar.unwrap_or_else(|| self.frame.text("page-credential-operator")),
+        }
+    }
+
+    fn last_use(&self, last_use: &LastUse) -> LastUseView {
+        LastUseView {
+            at: Moment::new(last_use.at),
+            scheme: scheme_text(self.frame, &last_use.scheme),
+            address: last_use.address.clone().unwrap_or_default(),
         }
     }
 
@@ -209,12 +217,4 @@ pub(super) fn type_key(user_type: UserType) -> &'static str {
 pub(super) fn type_choices(frame: &PageFrame) -> Vec<(&'static str, String)> {
     let choice = |kind: UserType| (kind.as_str(), frame.text(type_key(kind)));
     UserType::ALL.into_iter().map(choice).collect()
-}
-
-fn last_use(last_use: &LastUse) -> LastUseView {
-    LastUseView {
-        at: Moment::new(last_use.at),
-        scheme: last_use.scheme.clone(),
-        address: last_use.address.clone().unwrap_or_default(),
-    }
 }
