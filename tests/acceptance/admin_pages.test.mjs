@@ -1,0 +1,256 @@
+// Tests the pages of administrators as people use them: with a keyboard alone, on a narrow screen, in
+// both themes and in every language.
+//
+// ACCEPTANCE_URL          the service with its base path; it must have the demo users of `dev`
+// ACCEPTANCE_BROWSER      the browser; default: /usr/bin/chromium
+// ACCEPTANCE_SCREENSHOTS  the folder for screenshots of every page, in both themes and three widths;
+//                         default: no screenshots
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
+const shots = process.env.ACCEPTANCE_SCREENSHOTS;
+const administrator = { name: "tje0", password: "Tje0" };
+const basic = `Basic ${btoa(`${administrator.name}:${administrator.password}`)}`;
+const axe = readFileSync(
+  fileURLToPath(new URL("node_modules/axe-core/axe.min.js", import.meta.url)),
+  "utf8",
+);
+const LOCALES = ["da-DK", "de-DE", "en-GB", "nb-NO", "nl-NL", "sv-SE"];
+const WIDTHS = [320, 768, 1280];
+const PAGES = [
+  ["users", "/admin/users"],
+  ["users-none", "/admin/users?name=nobody-has-this-name"],
+  ["users-refused", "/admin/users?name=a%3Ab"],
+  ["user", "/admin/users/278"],
+  ["user-notice", "/admin/users/278?notice=user-changed"],
+  ["user-new", "/admin/users/new"],
+  ["user-change", "/admin/users/278/change"],
+  ["user-retire", "/admin/users/278/retire"],
+  ["user-delete", "/admin/users/278/delete"],
+  ["credential-types", "/admin/users/278/credential"],
+  ["credential", "/admin/users/278/credential?type=CRM5%2FPASSWORD"],
+  ["credential-expire", "/admin/users/278/credential/expire?type=CRM5%2FPASSWORD"],
+  ["credential-delete", "/admin/users/278/credential/delete?type=CRM5%2FPASSWORD"],
+  ["password", "/admin/users/278/password"],
+];
+
+let browser;
+
+before(async () => {
+  if (shots) mkdirSync(`${shots}/pages`, { recursive: true });
+  browser = await chromium.launch({
+    executablePath: process.env.ACCEPTANCE_BROWSER ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  });
+});
+
+after(() => browser?.close());
+
+/** Runs a test in its own browser context, in which no page may cause an error. */
+function inBrowser(options, run) {
+  return async () => {
+    const context = await browser.newContext({ locale: "en-GB", ...options });
+    context.setDefaultTimeout(10_000);
+    const errors = [];
+    context.on("console", (message) => {
+      // A page with a refused form has a status that Chromium reports as an error.
+      if (message.type() === "error" && !/Failed to load resource/.test(message.text()))
+        errors.push(message.text());
+    });
+    context.on("weberror", (error) => errors.push(String(error.error())));
+    try {
+      await run(await context.newPage());
+      assert.deepEqual(errors, []);
+    } finally {
+      await context.close();
+    }
+  };
+}
+
+async function signIn(page) {
+  await page.goto(`${url}/login`);
+  await page.fill("#UserName", administrator.name);
+  await page.fill("#Password", administrator.password);
+  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+}
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
+  );
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+}
+
+/** Sends a request of the API as the administrator. */
+async function call(method, path, body) {
+  const headers = { Authorization: basic, "Content-Type": "application/json" };
+  const response = await fetch(`${url}${path}`, { method, headers, body: JSON.stringify(body) });
+  assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+  return response;
+}
+
+/** Gives the demo user a ticket, a failed attempt and an identifier to show. */
+async function fillPageOfUser() {
+  const wrong = { headers: { Authorization: `Basic ${btoa("demo:wrong")}` } };
+  await fetch(`${url}/api/v1/User/currentPrincipal`, wrong);
+  const own = { Authorization: `Basic ${btoa("demo:demo")}` };
+  await fetch(`${url}/keeper/tickets`, { method: "POST", headers: own });
+  await call("POST", "/api/v1/Agents/User/SaveCredential", {
+    UserId: 278,
+    Credential: { Type: { Type: "ActiveDirectory" }, Value: "S-1-5-21-1-2-3-1104" },
+  });
+}
+
+describe("every page of administrators", () => {
+  for (const theme of ["light", "dark"]) {
+    test(
+      `fits on narrow screens and is accessible in the ${theme} theme`,
+      inBrowser({ colorScheme: theme }, async (page) => {
+        await fillPageOfUser();
+        await signIn(page);
+        for (const [name, path] of PAGES) {
+          await page.goto(`${url}${path}`);
+          for (const width of WIDTHS) {
+            await page.setViewportSize({ width, height: 800 });
+            const content = await page.evaluate(() => document.documentElement.scrollWidth);
+            assert.ok(content <= width, `${name} is ${content} px wide on a screen of ${width} px`);
+            const file = { path: `${shots}/pages/admin-${name}-${theme}-${width}.png`, fullPage: true };
+            if (shots) await page.screenshot(file);
+          }
+          assert.deepEqual(await violations(page), [], `${name}, ${theme}`);
+        }
+      }),
+    );
+  }
+
+  for (const locale of LOCALES) {
+    test(
+      `is accessible and fits in ${locale}`,
+      inBrowser({ locale, viewport: { width: 320, height: 800 } }, async (page) => {
+        await signIn(page);
+        for (const [name, path] of PAGES) {
+          await page.goto(`${url}${path}`);
+          const width = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert.ok(width <= 320, `${name} in ${locale} is ${width} px wide`);
+          assert.deepEqual(await violations(page), [], `${name} in ${locale}`);
+        }
+      }),
+    );
+  }
+});
+
+describe("administrators", () => {
+  test(
+    "add, change, retire and delete a user with the keyboard alone",
+    inBrowser({}, async (page) => {
+      /** Presses Tab until an element of the page's content has the focus. */
+      const tabTo = async (selector, text = "") => {
+        for (let presses = 0; presses < 100; presses += 1) {
+          await page.keyboard.press("Tab");
+          const isThere = await page.evaluate(
+            ({ selector, text }) => {
+              const element = document.activeElement;
+              return element.matches(selector) && element.textContent.includes(text);
+            },
+            { selector, text },
+          );
+          if (isThere) return;
+        }
+        assert.fail(`Tab does not reach ${selector} ${text} on ${page.url()}`);
+      };
+      const enter = () => Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+      const follow = async (selector, text) => {
+        await tabTo(selector, text);
+        await enter();
+      };
+      const notice = () => page.textContent("[role=status]");
+      const name = `keyboard-${Date.now()}`;
+
+      await signIn(page);
+      await follow("nav a", "Users");
+      await follow("main a", "Add a user");
+      await tabTo("#UserName");
+      await page.keyboard.type(name);
+      await tabTo("#First");
+      await page.keyboard.press("ArrowDown");
+      await follow("main button", "Add a user");
+      assert.equal(await notice(), "The user was added.");
+
+      await follow("main a", "Save a credential");
+      await follow("main a", "Password");
+      await tabTo("#CredentialValue");
+      await page.keyboard.type("four words of a sentence");
+      await follow("main button.primary", "Save");
+      assert.equal(await notice(), "The credential was saved.");
+
+      await follow("main a", "Retire");
+      await follow("main button", "Retire");
+      assert.equal(await notice(), "The user was retired.");
+
+      await follow("main a.danger", "Delete");
+      await tabTo("#UserName");
+      await page.keyboard.type(`${name}x`);
+      await follow("main button.danger", "Delete");
+      assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
+      // The summary leads to the field.
+      await tabTo(".notice a");
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "UserName");
+      await page.keyboard.press("End");
+      await page.keyboard.press("Backspace");
+      await follow("main button.danger", "Delete");
+      assert.equal(await notice(), "The user was deleted.");
+    }),
+  );
+
+  test(
+    "see a generated password once, also with the back button",
+    inBrowser({}, async (page) => {
+      const name = `generated-${Date.now()}`;
+      await signIn(page);
+      await page.goto(`${url}/admin/users/new`);
+      await page.fill("#UserName", name);
+      await Promise.all([page.waitForEvent("load"), page.dblclick("main button.primary")]);
+      const password = await page.textContent("#password");
+      assert.ok(password.length >= 16, password);
+      await Promise.all([page.waitForEvent("load"), page.click("main a.primary")]);
+      // Chromium does not keep the page, and asks before it sends the form again.
+      await page.goBack().catch(() => {});
+      await page.waitForFunction(() => document.readyState === "complete");
+      assert.ok(!(await page.content()).includes(password));
+      const own = { headers: { Authorization: `Basic ${btoa(`${name}:${password}`)}` } };
+      const response = await fetch(`${url}/api/v1/User/currentPrincipal`, own);
+      assert.equal(response.status, 200);
+      const user = await response.json();
+      await call("DELETE", `/api/v1/User/${user.AssociateId ?? user.Associate ?? name}`);
+    }),
+  );
+
+  test(
+    "lose nothing when somebody else changes the user meanwhile",
+    inBrowser({}, async (page) => {
+      await signIn(page);
+      await page.goto(`${url}/admin/users/278/change`);
+      await page.fill("#DisplayName", "Typed <b>here</b>");
+      const other = { AssociateId: 278, Tooltip: `Changed ${Date.now()}` };
+      await call("POST", "/api/v1/Agents/User/SaveUser", other);
+      await Promise.all([page.waitForEvent("load"), page.click("main button.primary")]);
+      assert.match(await page.textContent("[role=alert]"), /The user was changed after this form was opened/);
+      assert.equal(await page.inputValue("#DisplayName"), "Typed <b>here</b>");
+      assert.equal(await page.textContent("#DisplayName-hint"), `Current value: ${other.Tooltip}`);
+      await Promise.all([page.waitForEvent("load"), page.click("main button.primary")]);
+      assert.equal(await page.textContent("h1"), "Typed <b>here</b>");
+      assert.equal(await page.locator("main b").count(), 0);
+      await call("POST", "/api/v1/Agents/User/SaveUser", { AssociateId: 278, Tooltip: "demo" });
+    }),
+  );
+});
