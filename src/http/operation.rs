@@ -31,6 +31,8 @@ pub(super) struct Operation {
     pub(super) may_be_a_page: bool,
     /// True when the operation takes the cookie of a session, but needs no authentication.
     pub(super) takes_session: bool,
+    /// The name of the only scheme that may authenticate the request; `None` for any.
+    pub(super) only_scheme: Option<&'static str>,
     /// True when a form is answered with a redirect.
     pub(super) redirects_forms: bool,
     /// True when `If-Modified-Since` can be answered with 304.
@@ -65,6 +67,7 @@ impl Operation {
             answer: Answer::Nothing,
             may_be_a_page: false,
             takes_session: false,
+            only_scheme: None,
             redirects_forms: false,
             may_be_unmodified: false,
             takes_reason: false,
@@ -133,6 +136,12 @@ impl Operation {
     /// Takes the cookie of a session, with `X-XSRF-TOKEN`.
     pub(super) fn takes_session(mut self) -> Self {
         self.takes_session = true;
+        self
+    }
+
+    /// Accepts only this authentication scheme.
+    pub(super) fn authenticates_only_with(mut self, scheme: &'static str) -> Self {
+        self.only_scheme = Some(scheme);
         self
     }
 

@@ -14,6 +14,7 @@ use crate::{
         error::{ApiError, ErrorKind, MissingRight},
         localization::{TimeZone, format_moment},
         negotiation,
+        openapi::schemes,
         operation::Operation,
         request_context::RequestContext,
     },
@@ -38,6 +39,7 @@ impl XmlNames for TicketResponse<'_> {
 pub(in crate::http) fn issue_operation() -> Operation {
     Operation::new("Issues a ticket. The request must authenticate with a password (Basic).")
         .answers_whole::<TicketResponse<'static>>(201)
+        .authenticates_only_with(schemes::BASIC)
         .refuses(ErrorKind::Forbidden(MissingRight::IssueTicket))
         .refuses(ErrorKind::OutcomeUnknown)
 }
@@ -45,6 +47,7 @@ pub(in crate::http) fn issue_operation() -> Operation {
 /// Describes [`end_current`].
 pub(in crate::http) fn end_current_operation() -> Operation {
     Operation::new("Ends the ticket that authenticates this request.")
+        .authenticates_only_with(schemes::SO_TICKET)
         .refuses(ErrorKind::Forbidden(MissingRight::EndTicket))
         .refuses(ErrorKind::OutcomeUnknown)
 }

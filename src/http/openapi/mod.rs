@@ -5,6 +5,6 @@ pub(super) mod parameters;
 mod paths;
 mod responses;
 pub(super) mod schemas;
-mod schemes;
+pub(super) mod schemes;
 
 pub(super) use self::document::document;

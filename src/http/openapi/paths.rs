@@ -87,7 +87,10 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
 
 /// What authenticates a request: one of these.
 fn security(operation: &Operation, route: &Route) -> Vec<SecurityRequirement> {
-    if route.access != Access::Anybody {
+    if let Some(scheme) = operation.only_scheme {
+        let scopes: [&str; 0] = [];
+        vec![SecurityRequirement::new(scheme, scopes)]
+    } else if route.access != Access::Anybody {
         requirements().into()
     } else if operation.takes_session {
         vec![session_requirement(), SecurityRequirement::default()]

@@ -2,8 +2,10 @@
 
 use utoipa::openapi::{schema::Components, security as auth};
 
-const BASIC: &str = "Basic";
-const SO_TICKET: &str = "SoTicket";
+/// A name with a password.
+pub(in crate::http) const BASIC: &str = "Basic";
+/// A ticket.
+pub(in crate::http) const SO_TICKET: &str = "SoTicket";
 const BEARER: &str = "Bearer";
 const SESSION: &str = "Session";
 const XSRF: &str = "Xsrf";
