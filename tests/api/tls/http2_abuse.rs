@@ -51,7 +51,9 @@ fn floods() -> Vec<Flood> {
     vec![
         ("rapid reset (CVE-2023-44487)", vec![], |number| {
             let stream = 2 * number + 1;
-            [get(stream, "/docs"), frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())].concat()
+            // Larger than a window, so that it is not sent before the reset.
+            [get(stream, "/openapi.json"), frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())]
+                .concat()
         }),
         ("MadeYouReset by a window of 0 (CVE-2025-8671)", vec![], |number| {
             let stream = 2 * number + 1;
