@@ -3,12 +3,15 @@
 use super::{
     api,
     constant::ConstantAnswer,
+    documentation::{Site, index_page},
     documents::{DocumentError, Documents},
     openapi::document,
-    pages::{assets, docs},
+    pages::assets,
     routes::routes,
 };
 
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Builds the documents of an installation with that base path.
@@ -18,15 +21,19 @@ const JSON: &str = "application/json";
 pub(crate) fn build_documents(base_path: &str) -> Result<Documents, DocumentError> {
     let routes = routes();
     let openapi = document(&routes, base_path);
-    let page = docs::page_content(&serde_json::to_value(&openapi)?, base_path)?;
+    let value = serde_json::to_value(&openapi)?;
+    let page = index_page(&value, base_path)?;
     let list = api::list_content(&routes, base_path)?;
     Ok(Documents {
         openapi: ConstantAnswer::new(JSON, openapi.to_json()?),
         page: ConstantAnswer::new("text/html; charset=utf-8", page),
+        site: Site::new(&value, base_path),
         routes: ConstantAnswer::new(JSON, list),
-        style: ConstantAnswer::new("text/css; charset=utf-8", assets::STYLE.to_owned()),
-        script: ConstantAnswer::new("text/javascript; charset=utf-8", assets::SCRIPT.to_owned()),
+        style: ConstantAnswer::new(CSS, assets::STYLE.to_owned()),
+        script: ConstantAnswer::new(SCRIPT, assets::SCRIPT.to_owned()),
         icon: ConstantAnswer::new("image/svg+xml", assets::ICON.to_owned()),
+        docs_style: ConstantAnswer::new(CSS, assets::DOCS_STYLE.to_owned()),
+        docs_script: ConstantAnswer::new(SCRIPT, assets::DOCS_SCRIPT.to_owned()),
     })
 }
 

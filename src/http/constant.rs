@@ -48,6 +48,11 @@ impl ConstantAnswer {
         Self { content_type, plain, gzip }
     }
 
+    /// The content, uncompressed.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.plain.bytes
+    }
+
     /// The response to a request: 304 when the client already has this content.
     pub(super) fn answer(&self, request: &HttpRequest) -> HttpResponse {
         self.answer_with(request, HttpResponse::Ok())

@@ -1,6 +1,6 @@
 //! The documents of an installation, which are built once at startup.
 
-use super::constant::ConstantAnswer;
+use super::{constant::ConstantAnswer, documentation::Site};
 
 /// A document of this service cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,8 @@ pub(crate) struct Documents {
     pub(super) openapi: ConstantAnswer,
     /// `/docs`, and `/api` in a browser.
     pub(super) page: ConstantAnswer,
+    /// The pages below `/docs`.
+    pub(super) site: Site,
     /// `/api/v1`.
     pub(super) routes: ConstantAnswer,
     /// The style sheet of the pages.
@@ -25,4 +27,8 @@ pub(crate) struct Documents {
     pub(super) script: ConstantAnswer,
     /// The icon of the pages.
     pub(super) icon: ConstantAnswer,
+    /// The styles of the API documentation.
+    pub(super) docs_style: ConstantAnswer,
+    /// The script of the API documentation.
+    pub(super) docs_script: ConstantAnswer,
 }

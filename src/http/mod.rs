@@ -17,10 +17,12 @@ mod carriers;
 mod connection;
 mod constant;
 mod cors;
+mod documentation;
 mod documents;
 mod error;
 mod error_descriptions;
 mod error_rendering;
+mod examples;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
 mod head_limits;

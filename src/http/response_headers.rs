@@ -18,7 +18,12 @@ use actix_web::{
     web::Data,
 };
 
-use super::{connection::Connection, headers, pages::secret_url, state::HttpState};
+use super::{
+    connection::Connection,
+    headers,
+    pages::{docs, secret_url},
+    state::HttpState,
+};
 
 /// The kind of a response, which decides about its headers.
 #[expect(clippy::struct_excessive_bools, reason = "independent properties")]
@@ -26,6 +31,8 @@ use super::{connection::Connection, headers, pages::secret_url, state::HttpState
 pub(super) struct ResponseKind {
     /// True for an HTML page.
     pub(super) is_page: bool,
+    /// True for a page of the API documentation, which copies command lines.
+    pub(super) is_documentation: bool,
     /// True for a page whose URL has a secret.
     pub(super) has_secret_url: bool,
     /// True if the response tells browsers to use HTTPS only (HSTS).
@@ -61,6 +68,18 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-r
                            publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), \
                            web-share=(), xr-spatial-tracking=()";
 
+/// As [`PERMISSIONS`], for the API documentation, which copies command lines.
+const DOCUMENTATION_PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), \
+                                         clipboard-read=(), clipboard-write=(self), \
+                                         cross-origin-isolated=(), display-capture=(), \
+                                         encrypted-media=(), fullscreen=(), gamepad=(), \
+                                         geolocation=(), gyroscope=(), hid=(), \
+                                         idle-detection=(), magnetometer=(), microphone=(), \
+                                         midi=(), payment=(), picture-in-picture=(), \
+                                         publickey-credentials-get=(), screen-wake-lock=(), \
+                                         serial=(), usb=(), web-share=(), \
+                                         xr-spatial-tracking=()";
+
 /// One year, which is the minimum of ASVS 3.4.1.
 const TRANSPORT_SECURITY: &str = "max-age=31536000; includeSubDomains";
 
@@ -80,7 +99,10 @@ const TABLE: [(HeaderName, Value); 11] = [
         let names_itself = kind.is_page && !kind.has_secret_url;
         Some(if names_itself { "same-origin" } else { "no-referrer" })
     }),
-    (PERMISSIONS_POLICY, |_| Some(PERMISSIONS)),
+    (PERMISSIONS_POLICY, |kind| {
+        let copies = kind.is_page && kind.is_documentation;
+        Some(if copies { DOCUMENTATION_PERMISSIONS } else { PERMISSIONS })
+    }),
     (CROSS_ORIGIN_OPENER_POLICY, |_| Some("same-origin")),
     (CROSS_ORIGIN_EMBEDDER_POLICY, |_| Some("require-corp")),
     (CROSS_ORIGIN_RESOURCE_POLICY, |kind| {
@@ -117,9 +139,11 @@ pub(super) async fn add(
 
 fn kind_of(headers: &HeaderMap, request: &HttpRequest) -> ResponseKind {
     let content_type = headers::lines(headers, &CONTENT_TYPE).next();
-    let sends_hsts = request.app_data::<Data<HttpState>>().is_some_and(|state| state.sends_hsts);
+    let state = request.app_data::<Data<HttpState>>();
+    let sends_hsts = state.is_some_and(|state| state.sends_hsts);
     ResponseKind {
         is_page: content_type.is_some_and(|text| text.starts_with(b"text/html")),
+        is_documentation: state.is_some_and(|state| docs::is_docs_page(request, &state.base_path)),
         has_secret_url: secret_url::is_password_page(request),
         has_hsts: sends_hsts && Connection::of(request).is_https,
         is_cross_origin: headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN),

@@ -82,6 +82,9 @@ fn page_routes() -> Vec<Route> {
         GET "api/v1" Anybody api::{list, list_operation};
         GET "openapi.json" Anybody docs::{openapi, openapi_operation};
         GET "docs" Anybody docs::{docs, docs_operation};
+        GET "docs/errors" Anybody docs::{errors};
+        GET "docs/schemas/{name}" Anybody docs::{schema};
+        GET "docs/{operation}" Anybody docs::{operation};
         GET "login" Anybody login::{show, show_operation};
         POST "login" Anybody login::{sign_in, sign_in_operation};
         POST "logout" Anybody logout::{sign_out, operation};
@@ -96,6 +99,8 @@ fn page_routes() -> Vec<Route> {
         GET "assets/keeper.css" Anybody assets::{style};
         GET "assets/keeper.js" Anybody assets::{script};
         GET "assets/favicon.svg" Anybody assets::{icon};
+        GET "assets/docs.css" Anybody assets::{docs_style};
+        GET "assets/docs.js" Anybody assets::{docs_script};
     }
 }
 

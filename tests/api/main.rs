@@ -26,6 +26,7 @@ mod database_state;
 mod deployment;
 mod descriptions;
 mod directory;
+mod documentation;
 mod documents;
 mod formats;
 mod fuzzing;

@@ -13,29 +13,30 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const ORIGIN: &str = "https://app.example";
 
 /// The headers of every response, except those that depend on its kind.
-const ALWAYS: [(&str, &str); 7] = [
+const ALWAYS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-embedder-policy", "require-corp"),
     ("x-permitted-cross-domain-policies", "none"),
     ("x-dns-prefetch-control", "off"),
-    (
-        "permissions-policy",
-        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), clipboard-write=(), \
-         cross-origin-isolated=(), display-capture=(), encrypted-media=(), fullscreen=(), \
-         gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), magnetometer=(), \
-         microphone=(), midi=(), payment=(), picture-in-picture=(), \
-         publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), web-share=(), \
-         xr-spatial-tracking=()",
-    ),
 ];
+
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), \
+                           clipboard-write=(), cross-origin-isolated=(), display-capture=(), \
+                           encrypted-media=(), fullscreen=(), gamepad=(), geolocation=(), \
+                           gyroscope=(), hid=(), idle-detection=(), magnetometer=(), \
+                           microphone=(), midi=(), payment=(), picture-in-picture=(), \
+                           publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), \
+                           web-share=(), xr-spatial-tracking=()";
 
 /// What the headers of a response depend on.
 #[expect(clippy::struct_excessive_bools, reason = "independent properties")]
 #[derive(Debug, Clone, Copy, Default)]
 struct Kind {
     is_page: bool,
+    /// True for a page of the API documentation.
+    is_documentation: bool,
     is_https: bool,
     is_cross_origin: bool,
     /// True for constant content, which caches may keep and must revalidate.
@@ -43,7 +44,12 @@ struct Kind {
 }
 
 /// Every expected header.
-fn expected(kind: Kind) -> Vec<(&'static str, &'static str)> {
+fn expected(kind: Kind) -> Vec<(&'static str, String)> {
+    let permissions = if kind.is_documentation {
+        PERMISSIONS.replace("clipboard-write=()", "clipboard-write=(self)")
+    } else {
+        PERMISSIONS.to_owned()
+    };
     let (policy, referrer) = if kind.is_page {
         (
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -69,7 +75,8 @@ fn expected(kind: Kind) -> Vec<(&'static str, &'static str)> {
     if kind.is_https {
         headers.push(("strict-transport-security", "max-age=31536000; includeSubDomains"));
     }
-    headers
+    let headers = headers.into_iter().map(|(name, value)| (name, value.to_owned()));
+    headers.chain([("permissions-policy", permissions)]).collect()
 }
 
 /// Asserts that a response has exactly these headers, each once, and none that names software.
@@ -95,7 +102,8 @@ fn assert_answer(name: &str, answer: &Answer, kind: Kind) {
         answer.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let content_type = answer.headers.get("content-type").map(text).unwrap_or_default();
     let is_page = content_type.starts_with("text/html");
-    assert_headers(name, &headers, Kind { is_page, ..kind });
+    let is_documentation = is_page && kind.is_documentation;
+    assert_headers(name, &headers, Kind { is_page, is_documentation, ..kind });
 }
 
 fn client() -> Client {
@@ -122,6 +130,8 @@ fn cases(app: &TestApp, headers: &[(&str, &str)], kind: Kind) -> Vec<Case> {
     };
     let paul = |request: RequestBuilder| request.basic_auth(PLAIN.1, Some("paul-password"));
     let constant = Kind { is_cacheable: true, ..kind };
+    let documentation = Kind { is_documentation: true, ..constant };
+    let unknown_page = Kind { is_documentation: true, ..kind };
     let sign_in = r#"{"UserName": "paul", "Password": "paul-password"}"#;
     let json = "application/json";
     vec![
@@ -133,11 +143,16 @@ fn cases(app: &TestApp, headers: &[(&str, &str)], kind: Kind) -> Vec<Case> {
         ("login page", 200, kind, get("/login")),
         ("login", 200, kind, post("/login", json, sign_in)),
         ("login page with an error", 403, kind, post("/login", FORM, "UserName=a&Password=b")),
-        ("page", 200, constant, get("/docs")),
-        ("HEAD of a page", 200, constant, request(Method::HEAD, "/docs")),
+        ("page", 200, documentation, get("/docs")),
+        ("HEAD of a page", 200, documentation, request(Method::HEAD, "/docs")),
+        ("page at the API", 200, documentation, get("/api")),
+        ("page of errors", 200, documentation, get("/docs/errors")),
+        ("page of an operation", 200, documentation, get("/Docs/GET.user")),
+        ("unknown page", 404, unknown_page, get("/docs/nothing")),
+        ("script", 200, constant, get("/assets/docs.js")),
         ("asset", 200, constant, get("/assets/keeper.css")),
         ("not modified", 304, constant, get("/assets/keeper.css").header("If-None-Match", "*")),
-        ("page not modified", 304, constant, get("/docs").header("If-None-Match", "*")),
+        ("page not modified", 304, documentation, get("/docs").header("If-None-Match", "*")),
         ("OpenAPI", 200, constant, get("/openapi.json")),
         ("redirect", 303, kind, get("/")),
         ("redirect of a form", 303, kind, post("/logout", FORM, "")),
@@ -208,7 +223,10 @@ async fn every_route_has_every_security_header(pool: PgPool) {
                 let answer = send(request).await;
                 let is_cacheable = answer.headers.contains_key("etag");
                 let name = format!("{method} {}", route.path);
-                assert_answer(&name, &answer, Kind { is_cacheable, ..Kind::default() });
+                let is_documentation =
+                    ["/docs", "/api"].contains(&route.path) || route.path.starts_with("/docs/");
+                let kind = Kind { is_documentation, is_cacheable, ..Kind::default() };
+                assert_answer(&name, &answer, kind);
             }
         }
     }

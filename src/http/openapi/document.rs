@@ -6,10 +6,14 @@ use utoipa::openapi::{
     path::HttpMethod,
 };
 
-use super::{paths::describe, responses::refusals, schemas::with_schemas_of, schemes::add_schemes};
+use super::{
+    examples::add_examples, paths::describe, responses::refusals, schemas::with_schemas_of,
+    schemes::add_schemes,
+};
 use crate::http::{
     agents::description,
     error::response::ErrorResponse,
+    examples::examples,
     route::{Access, Route},
 };
 
@@ -23,13 +27,16 @@ const DESCRIPTION: &str = "Stores the login credentials of users. Implements the
 pub(in crate::http) fn document(routes: &[Route], base_path: &str) -> OpenApi {
     let mut paths = Paths::new();
     let mut schemas = Vec::new();
+    let examples = examples();
     with_schemas_of::<ErrorResponse<'static>>(&mut schemas);
     for route in routes {
         let Some(operation) = route.operation else { continue };
         let operation = operation();
         operation.add_schemas(&mut schemas);
         if let Some(method) = method(route) {
-            paths.add_path_operation(route.path, vec![method], describe(&operation, route));
+            let mut described = describe(&operation, route);
+            add_examples(&mut described, &examples);
+            paths.add_path_operation(route.path, vec![method], described);
         }
         if route.is_agent_call() {
             let description = Route {
@@ -38,7 +45,8 @@ pub(in crate::http) fn document(routes: &[Route], base_path: &str) -> OpenApi {
                 operation: Some(description::operation),
                 ..*route
             };
-            let operation = describe(&description::operation(), &description);
+            let mut operation = describe(&description::operation(), &description);
+            add_examples(&mut operation, &examples);
             paths.add_path_operation(route.path, vec![HttpMethod::Get], operation);
         }
     }

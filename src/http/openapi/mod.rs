@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document.
 
 mod document;
+mod examples;
 pub(super) mod parameters;
 mod paths;
 mod responses;

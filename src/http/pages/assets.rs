@@ -6,6 +6,10 @@ use crate::http::state::HttpState;
 
 /// The style sheet.
 pub(in crate::http) const STYLE: &str = include_str!("../../../assets/keeper.css");
+/// The styles that only the API documentation needs.
+pub(in crate::http) const DOCS_STYLE: &str = include_str!("../../../assets/docs.css");
+/// The script of the API documentation: search, copy and *try it*.
+pub(in crate::http) const DOCS_SCRIPT: &str = include_str!("../../../assets/docs.js");
 
 /// The script, without which every page works.
 pub(in crate::http) const SCRIPT: &str = include_str!("../../../assets/keeper.js");
@@ -28,6 +32,22 @@ pub(in crate::http) async fn icon(request: HttpRequest, state: Data<HttpState>) 
     state.documents.icon.answer(&request)
 }
 
+/// `GET /assets/docs.css`.
+pub(in crate::http) async fn docs_style(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> HttpResponse {
+    state.documents.docs_style.answer(&request)
+}
+
+/// `GET /assets/docs.js`.
+pub(in crate::http) async fn docs_script(
+    request: HttpRequest,
+    state: Data<HttpState>,
+) -> HttpResponse {
+    state.documents.docs_script.answer(&request)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +57,7 @@ mod tests {
         assert!(STYLE.len() <= 20 * 1024, "{}", STYLE.len());
         assert!(SCRIPT.len() <= 6 * 1024, "{}", SCRIPT.len());
         assert!(ICON.len() <= 1024, "{}", ICON.len());
+        assert!(DOCS_STYLE.len() <= 8 * 1024, "{}", DOCS_STYLE.len());
+        assert!(DOCS_SCRIPT.len() <= 12 * 1024, "{}", DOCS_SCRIPT.len());
     }
 }

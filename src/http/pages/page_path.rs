@@ -6,8 +6,8 @@ use url::form_urlencoded;
 
 use super::notices;
 
-/// The first segments of pages for signed-in users.
-const ROOTS: [&str; 2] = ["/account", "/admin"];
+/// The first segments of pages for signed-in users, and of the API documentation.
+const ROOTS: [&str; 3] = ["/account", "/admin", "/docs"];
 
 /// The longest path with its query, in bytes.
 const MAXIMUM: usize = 1024;
@@ -24,8 +24,11 @@ impl PagePath {
         let is_below = |root: &&str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let is_segment =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| is_plain(byte, b"-_"));
+        // Ids of operations have points. A segment of points only would lead upwards.
+        let is_segment = |text: &str| {
+            let is_named = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+            is_named && text.bytes().all(|byte| is_plain(byte, b"-_."))
+        };
         let is_query = query.bytes().all(|byte| is_plain(byte, b"-_.~%+=&:@,$'"));
         let is_page = text.len() <= MAXIMUM
             && ROOTS.iter().any(is_below)
@@ -77,6 +80,7 @@ mod tests {
             "/account/change-password",
             "/admin/users?name=a%20b&after=7",
             "/admin/users/278",
+            "/docs/post.Agents.User.GetUser",
         ] {
             assert_eq!(PagePath::parse(text).unwrap().as_str(), text);
         }
@@ -95,6 +99,8 @@ mod tests {
             "/account//evil.example",
             r"/account\evil.example",
             "/account/../login",
+            "/account/..",
+            "/docs/.post/../login",
             "/account/%2e%2e/login",
             "/account/%2f%2fevil.example",
             "/accounts",
