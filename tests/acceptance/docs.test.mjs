@@ -273,6 +273,19 @@ describe("try it", () => {
   );
 
   test(
+    "leads to the login page and back",
+    inBrowser({}, async (_, page) => {
+      await page.goto(`${url}/docs/${save}`);
+      await page.click("#try-session a");
+      await page.fill("#UserName", "tje0");
+      await page.fill("#Password", "Tje0");
+      await Promise.all([page.waitForURL(`${url}/docs/${save}`), page.keyboard.press("Enter")]);
+      assert.ok(await page.locator("#try-session").isHidden());
+      assert.ok(await page.locator("#try-form button[type=submit]").isEnabled());
+    }),
+  );
+
+  test(
     "sends the request with the session and shows the response",
     inBrowser({}, async (context, page, recorded) => {
       await signIn(page);
