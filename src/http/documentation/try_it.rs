@@ -10,7 +10,7 @@ use super::{
 use crate::http::examples::Example;
 
 /// The beginnings of the names of calls that change nothing. All other calls ask for confirmation.
-const HARMLESS: [&str; 7] = ["Get", "Find", "Is", "Can", "Validate", "CreateDefault", "current"];
+const HARMLESS: [&str; 6] = ["Get", "Find", "Is", "Can", "Validate", "CreateDefault"];
 
 /// The form of one operation.
 pub(super) struct TryItView {
@@ -84,7 +84,10 @@ fn field(parameter: &Value, example: &Example) -> Option<FieldView> {
 /// True for a call that may change or delete something.
 fn asks_first(described: Described<'_>) -> bool {
     let name = described.path.rsplit('/').next().unwrap_or_default();
-    let is_harmless = HARMLESS.iter().any(|beginning| name.starts_with(beginning));
+    // Whole words, because `Issue` is not `Is`.
+    let is_word = |rest: &str| !rest.starts_with(|next: char| next.is_lowercase());
+    let is_harmless =
+        HARMLESS.iter().any(|beginning| name.strip_prefix(beginning).is_some_and(is_word));
     described.method != "get" && !(described.method == "post" && is_harmless)
 }
 
@@ -104,6 +107,8 @@ mod tests {
             ("post", "/api/v1/Agents/User/DeleteUser", true),
             ("post", "/api/v1/Agents/User/CreateExternalUser", true),
             ("delete", "/api/v1/Agents/User/GetUser", true),
+            ("post", "/api/v1/Agents/User/IssueTicket", true),
+            ("post", "/api/v1/Agents/User/CancelTicket", true),
         ] {
             let described = Described { method, path, operation: &Value::Null };
             assert_eq!(asks_first(described), expected, "{method} {path}");
