@@ -92,6 +92,11 @@ pub(super) async fn find_user(directory: &UserDirectory, named: &str) -> Result<
     found.ok_or_else(|| Failure::new("user not found; run `user list` to list all users"))
 }
 
+/// The client information of a command, for audit events.
+fn client_info() -> ClientInfo {
+    ClientInfo { address: None, request_id: Uuid::new_v4().to_string(), device: None }
+}
+
 /// The argument of a command that changes users.
 #[derive(Args, Default)]
 pub(super) struct ReasonArgument {
@@ -120,7 +125,7 @@ pub(super) struct Operator {
 impl Operator {
     /// An operator with a new request id.
     pub(super) fn new(reason: Option<ActionReason>) -> Self {
-        let client_info = ClientInfo { address: None, request_id: Uuid::new_v4().to_string() };
+        let client_info = client_info();
         Self { client_info, reason }
     }
 

@@ -63,7 +63,16 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
             let user = command_context::find_user(&users.directory, &user).await?;
             let listed = tickets.list(Actor::Command, user.user_id, clock::now()).await?;
             let listed = listed.unwrap_or_default();
-            let heading = ["KIND", "AUTHENTICATED", "CREATED", "EXPIRES"];
+            let heading = [
+                "KIND",
+                "AUTHENTICATED",
+                "CREATED",
+                "EXPIRES",
+                "ADDRESS",
+                "DEVICE",
+                "LAST USED",
+                "LAST ADDRESS",
+            ];
             output::print_rows(format, heading, &listed.iter().map(row).collect::<Vec<_>>())?;
             Ok(ExitCode::SUCCESS)
         }
@@ -85,11 +94,15 @@ pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Fa
     }
 }
 
-fn row(ticket: &TicketSummary) -> [Value; 4] {
+fn row(ticket: &TicketSummary) -> [Value; 8] {
     [
         json!(ticket.kind.as_str()),
         timestamp(ticket.auth_time),
         timestamp(ticket.created_at),
         timestamp(ticket.expires_at),
+        json!(ticket.issued_to.address),
+        json!(ticket.issued_to.device.as_ref().map(|device| device.name().to_string())),
+        ticket.last_used_at.map_or(Value::Null, timestamp),
+        json!(ticket.last_used_address),
     ]
 }

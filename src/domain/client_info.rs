@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::user::UserId;
+use super::{device::Device, user::UserId};
 
 /// The client that a request is counted for in the fair hashing queue: the address before
 /// authentication, the user after it.
@@ -23,6 +23,8 @@ pub(crate) struct ClientInfo {
     pub(crate) address: Option<IpAddr>,
     /// Identifies the request in the log and in the response.
     pub(crate) request_id: String,
+    /// `None` for commands, and for clients that do not describe themselves.
+    pub(crate) device: Option<Device>,
 }
 
 impl ClientInfo {
@@ -56,7 +58,8 @@ mod tests {
     #[test]
     fn an_ipv6_network_is_one_client_and_a_mapped_ipv4_address_equals_the_plain_one() {
         let network = |address: &str| {
-            ClientInfo { address: address.parse().ok(), request_id: String::new() }.network()
+            ClientInfo { address: address.parse().ok(), request_id: String::new(), device: None }
+                .network()
         };
         assert_eq!(network("2001:db8:1:2:3::4"), network("2001:db8:1:2:ffff::1"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));

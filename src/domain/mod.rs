@@ -15,6 +15,7 @@ pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod delete_user;
 pub(crate) mod directory;
+pub(crate) mod device;
 pub(crate) mod encoding;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;

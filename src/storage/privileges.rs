@@ -215,7 +215,14 @@ pub(crate) const TABLES: [TablePrivileges; 16] = [
         service: &[
             Select(All),
             Insert,
-            Update(&["digest", "session_epoch", "auth_time", "expires_at"]),
+            Update(&[
+                "digest",
+                "session_epoch",
+                "auth_time",
+                "expires_at",
+                "last_used_at",
+                "last_used_address",
+            ]),
             Delete,
         ],
         auditor: &[],

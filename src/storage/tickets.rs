@@ -5,7 +5,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{error::StorageError, users::UserRow};
-use crate::domain::user::{User, UserId};
+use crate::domain::{
+    device::Device,
+    user::{User, UserId},
+};
 
 /// The kind of a row. The service never accepts one kind in place of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,18 @@ pub(crate) struct TicketSummary {
     pub(crate) auth_time: OffsetDateTime,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) expires_at: OffsetDateTime,
+    pub(crate) issued_to: TicketClient,
+    /// `None`: not used since it was issued, apart from the last few minutes.
+    pub(crate) last_used_at: Option<OffsetDateTime>,
+    /// The address of that use.
+    pub(crate) last_used_address: Option<String>,
+}
+
+/// The client that a ticket or session was issued to. Commands have neither an address nor a device.
+#[derive(Debug, Default)]
+pub(crate) struct TicketClient {
+    pub(crate) address: Option<String>,
+    pub(crate) device: Option<Device>,
 }
 
 impl TryFrom<TicketSummaryRow> for TicketSummary {
@@ -52,6 +67,12 @@ impl TryFrom<TicketSummaryRow> for TicketSummary {
             auth_time: row.auth_time,
             created_at: row.created_at,
             expires_at: row.expires_at,
+            issued_to: TicketClient {
+                address: row.address,
+                device: row.device.as_deref().and_then(Device::parse),
+            },
+            last_used_at: row.last_used_at,
+            last_used_address: row.last_used_address,
         })
     }
 }
@@ -63,6 +84,8 @@ pub(crate) struct Ticket {
     pub(crate) session_epoch: i64,
     pub(crate) auth_time: OffsetDateTime,
     pub(crate) expires_at: OffsetDateTime,
+    /// When it was issued, or last written because of its use.
+    pub(crate) last_used_at: OffsetDateTime,
 }
 
 /// A ticket or session to insert.
@@ -72,6 +95,16 @@ pub(crate) struct NewTicketRow<'ticket> {
     pub(crate) user_id: UserId,
     pub(crate) ticket: &'ticket Ticket,
     pub(crate) created_at: OffsetDateTime,
+    pub(crate) client: TicketClient,
+}
+
+/// What a use of a ticket or session changes.
+#[derive(Debug)]
+pub(crate) struct TicketRenewal<'digest> {
+    pub(crate) digest: &'digest [u8],
+    pub(crate) expires_at: OffsetDateTime,
+    pub(crate) used_at: OffsetDateTime,
+    pub(crate) address: Option<String>,
 }
 
 struct TicketRow {
@@ -91,6 +124,7 @@ struct TicketRow {
     ticket_epoch: i64,
     auth_time: OffsetDateTime,
     expires_at: OffsetDateTime,
+    last_used_at: OffsetDateTime,
 }
 
 /// Finds a ticket with its user, including expired tickets and retired users.
@@ -103,12 +137,13 @@ pub(crate) async fn find_with_user(
 ) -> Result<Option<(User, Ticket)>, StorageError> {
     let row = sqlx::query_as!(
         TicketRow,
-        "SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
+        r#"SELECT u.user_id, u.login_name, u.display_name, u.user_type, u.is_administrator,
                 u.role, u.is_retired, u.session_epoch, u.person_id, u.role_id, u.ej_user_id, u.nick_name,
                 t.digest, t.session_epoch AS ticket_epoch,
-                t.auth_time, t.expires_at
+                t.auth_time, t.expires_at,
+                coalesce(t.last_used_at, t.created_at) AS "last_used_at!"
          FROM tickets t JOIN users u ON u.user_id = t.user_id
-         WHERE t.user_id = $1 AND t.digest = ANY($2) AND t.kind = $3",
+         WHERE t.user_id = $1 AND t.digest = ANY($2) AND t.kind = $3"#,
         user_id.as_i32(),
         digests,
         kind.as_str(),
@@ -121,6 +156,7 @@ pub(crate) async fn find_with_user(
         session_epoch: row.ticket_epoch,
         auth_time: row.auth_time,
         expires_at: row.expires_at,
+        last_used_at: row.last_used_at,
     };
     let user = User::try_from(UserRow {
         user_id: row.user_id,
@@ -157,9 +193,10 @@ pub(crate) async fn insert(
                RETURNING expires_at > $5 AND session_epoch = $3 AS is_valid
            ), inserted AS (
                INSERT INTO tickets (
-                   user_id, digest, session_epoch, auth_time, created_at, expires_at, kind
+                   user_id, digest, session_epoch, auth_time, created_at, expires_at, kind,
+                   address, device
                )
-               VALUES ($1, $2, $3, $4, $5, $6, $8)
+               VALUES ($1, $2, $3, $4, $5, $6, $8, $9, $10)
            )
            SELECT count(*) FILTER (WHERE is_valid) AS "ended!" FROM surplus"#,
         row.user_id.as_i32(),
@@ -170,30 +207,35 @@ pub(crate) async fn insert(
         row.ticket.expires_at,
         (maximum - 1).max(0),
         row.kind.as_str(),
+        row.client.address,
+        row.client.device.as_ref().map(Device::as_str),
     )
     .fetch_one(connection)
     .await?;
     Ok(ended)
 }
 
-/// Postpones the expiry of a ticket that is unchanged since it was read, and stores it under the
-/// digest of the writing key. Of several concurrent calls, one succeeds.
+/// Records the use of a ticket that is unchanged since it was read: postpones its expiry, and stores
+/// it under the digest of the writing key. Of several concurrent calls, one succeeds.
 #[tracing::instrument(name = "db.tickets.renew", skip_all, fields(user.id = %user_id))]
 pub(crate) async fn renew(
     connection: &mut PgConnection,
     user_id: UserId,
     before: &Ticket,
-    digest: &[u8],
-    expires_at: OffsetDateTime,
+    renewal: &TicketRenewal<'_>,
 ) -> Result<(), StorageError> {
     sqlx::query!(
-        "UPDATE tickets SET digest = $4, expires_at = $5
-         WHERE user_id = $1 AND digest = $2 AND expires_at = $3",
+        "UPDATE tickets SET digest = $4, expires_at = $5, last_used_at = $6, last_used_address = $7
+         WHERE user_id = $1 AND digest = $2 AND expires_at = $3
+           AND coalesce(last_used_at, created_at) = $8",
         user_id.as_i32(),
         before.digest,
         before.expires_at,
-        digest,
-        expires_at,
+        renewal.digest,
+        renewal.expires_at,
+        renewal.used_at,
+        renewal.address,
+        before.last_used_at,
     )
     .execute(connection)
     .await?;
@@ -301,6 +343,10 @@ struct TicketSummaryRow {
     auth_time: OffsetDateTime,
     created_at: OffsetDateTime,
     expires_at: OffsetDateTime,
+    address: Option<String>,
+    device: Option<String>,
+    last_used_at: Option<OffsetDateTime>,
+    last_used_address: Option<String>,
 }
 
 /// Lists the user's valid tickets and sessions, newest first.
@@ -311,7 +357,8 @@ pub(crate) async fn list_live(
 ) -> Result<Vec<TicketSummary>, StorageError> {
     let rows = sqlx::query_as!(
         TicketSummaryRow,
-        "SELECT t.kind, t.digest, t.auth_time, t.created_at, t.expires_at
+        "SELECT t.kind, t.digest, t.auth_time, t.created_at, t.expires_at, t.address, t.device,
+                t.last_used_at, t.last_used_address
          FROM tickets t JOIN users u USING (user_id)
          WHERE t.user_id = $1 AND t.expires_at > $2 AND t.session_epoch = u.session_epoch
            AND NOT u.is_retired

@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 121] = [
+const CASES: [(&str, &str); 124] = [
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",
@@ -199,6 +199,18 @@ const CASES: [(&str, &str); 121] = [
     (
         "tickets_expires_at_check",
         "INSERT INTO tickets VALUES (1, sha256('x'), 'ticket', 0, now(), now(), now())",
+    ),
+    (
+        "tickets_address_check",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 'ticket', 0, now(), now(), now() + interval '1 h', '')",
+    ),
+    (
+        "tickets_device_check",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 'ticket', 0, now(), now(), now() + interval '1 h', NULL, repeat('x', 201))",
+    ),
+    (
+        "tickets_last_used_address_check",
+        "INSERT INTO tickets VALUES (1, sha256('x'), 'ticket', 0, now(), now(), now() + interval '1 h', NULL, NULL, now(), '')",
     ),
     ("audit_events_pkey", "INSERT INTO audit_events SELECT * FROM audit_events"),
     (

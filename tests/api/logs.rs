@@ -7,7 +7,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TestApp, keeper};
+use crate::support::{
+    Answer, Credentials, PLAIN, PRINCIPAL, SAVE, Server, TICKETS, TestApp, keeper,
+};
 
 /// Runs requests against `serve` at the most verbose log level; returns its log lines.
 async fn log_of(app: &TestApp, requests: impl AsyncFnOnce(&str)) -> Vec<Value> {
@@ -94,6 +96,11 @@ async fn values_of_requests_are_not_logged_and_cannot_forge_lines(pool: PgPool) 
     let login =
         app.client.post(format!("{url}/login")).json(&json!({"Name": FORGED, "Password": "x"}));
     login.send().await.unwrap();
+    // A header has no line break. What is left is stored with the ticket.
+    let device = HeaderValue::from_bytes("x\tERROR forged\u{2028}".as_bytes()).unwrap();
+    let ticket = app.client.post(format!("{url}{TICKETS}")).header("User-Agent", device);
+    let issued = administrator.apply_to(ticket).send().await.unwrap();
+    assert_eq!(issued.status(), 201);
     server.signal(Signal::TERM);
     let (ended_well, log) = server.wait();
     assert!(ended_well, "{log}");

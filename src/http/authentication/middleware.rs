@@ -11,7 +11,7 @@ use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::AUTHORIZATION,
+    http::header::{AUTHORIZATION, USER_AGENT},
     middleware::Next,
     web::Data,
 };
@@ -20,10 +20,11 @@ use secrecy::SecretString;
 use super::{basic, bearer, session_cookie, so_ticket, unreadable::UnreadableCredential};
 use crate::{
     clock,
-    domain::{client_info::ClientInfo, principal::PresentedCredential},
+    domain::{client_info::ClientInfo, device::Device, principal::PresentedCredential},
     http::{
         connection::Connection,
         error::{ApiError, ErrorKind},
+        headers,
         request_id::RequestId,
         route::Access,
         secret_headers::{self, SO_APP_TOKEN, SecretHeaders},
@@ -130,12 +131,15 @@ fn read(text: &str) -> Result<PresentedCredential, UnreadableCredential> {
     read(text.trim_matches(' '))
 }
 
-/// The client's address and the request's id, for throttling and the audit log.
+/// The client's address and device and the request's id, for throttling, the audit log, and the list
+/// of tickets and sessions.
 pub(in crate::http) fn client_info(request: &HttpRequest) -> ClientInfo {
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().map_or("unknown", RequestId::as_str);
     let address = extensions.get::<Connection>().and_then(|connection| connection.address);
-    ClientInfo { address, request_id: request_id.to_owned() }
+    let device = headers::lines(request.headers(), &USER_AGENT).next();
+    let device = device.and_then(|header| Device::parse(&String::from_utf8_lossy(header)));
+    ClientInfo { address, request_id: request_id.to_owned(), device }
 }
 
 /// The challenges of a 401 (docs/reference/wire-contract.md#d3-challenges). Basic is offered only

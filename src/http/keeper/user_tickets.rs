@@ -37,6 +37,22 @@ pub(in crate::http) struct TicketInfo {
     created_at: String,
     /// Each use extends it.
     expires_at: String,
+    /// The address that it was issued to; null for one that a command issued.
+    #[schema(required = true)]
+    address: Option<String>,
+    /// What the client said about itself when it was issued (`User-Agent`), without control
+    /// characters and with at most 200 characters; null when it said nothing.
+    #[schema(required = true)]
+    device: Option<String>,
+    /// The program and the system that `Device` names, such as `Firefox on Linux`.
+    #[schema(required = true)]
+    device_name: Option<String>,
+    /// The last use, recorded at most every few minutes; null when none was recorded.
+    #[schema(required = true)]
+    last_used_at: Option<String>,
+    /// The address of that use.
+    #[schema(required = true)]
+    last_used_address: Option<String>,
 }
 
 impl XmlNames for TicketInfo {
@@ -89,6 +105,11 @@ pub(in crate::http) async fn list(
         authenticated_at: moment(ticket.auth_time),
         created_at: moment(ticket.created_at),
         expires_at: moment(ticket.expires_at),
+        address: ticket.issued_to.address,
+        device_name: ticket.issued_to.device.as_ref().map(|device| device.name().to_string()),
+        device: ticket.issued_to.device.map(|device| device.as_str().to_owned()),
+        last_used_at: ticket.last_used_at.map(moment),
+        last_used_address: ticket.last_used_address,
     };
     let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
     Ok(Negotiated(listed.into_iter().map(info).collect()))

@@ -7,16 +7,19 @@ use time::{Duration, OffsetDateTime};
 
 use super::error::{AuthenticationError, Refusal};
 use crate::{
-    domain::user::{User, UserId},
+    domain::{
+        client_info::ClientInfo,
+        user::{User, UserId},
+    },
     security::{keyring_handle::KeyringHandle, ticket_digest::TicketDigests},
     storage::{
         StorageError,
-        tickets::{self, Ticket, TicketKind},
+        tickets::{self, Ticket, TicketKind, TicketRenewal},
     },
 };
 
-/// The expiry is extended only after this part of the lifetime has passed, so that most requests
-/// write nothing.
+/// A use is recorded only after this part of the lifetime has passed, so that most requests write
+/// nothing.
 const RENEWAL_STEP: Duration = Duration::minutes(5);
 
 /// The lifetimes of tickets, sessions and tokens.
@@ -132,8 +135,8 @@ impl IssuedTickets {
         Ok((user, ticket))
     }
 
-    /// Extends the expiry when enough of the lifetime has passed, or the digest was made with
-    /// another key.
+    /// Records a use when enough of the lifetime has passed since the last recorded one, or the
+    /// digest was made with another key: extends the expiry, unless a limit has been reached.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -142,15 +145,20 @@ impl IssuedTickets {
         connection: &mut PgConnection,
         reference: &Reference,
         ticket: &Ticket,
+        client_info: &ClientInfo,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
         let Reference { kind, user_id, digests } = reference;
         let expires_at = self.lifetimes.expiry(*kind, ticket.auth_time, now);
-        let is_recent = expires_at - ticket.expires_at <= self.lifetimes.renewal_step(*kind);
+        let step = self.lifetimes.renewal_step(*kind);
+        let is_recent = expires_at - ticket.expires_at <= step && now - ticket.last_used_at <= step;
         if is_recent && ticket.digest == digests.writing {
             return Ok(());
         }
-        tickets::renew(connection, *user_id, ticket, &digests.writing, expires_at).await
+        let address = client_info.address.map(|address| address.to_string());
+        let digest = &digests.writing;
+        let renewal = TicketRenewal { digest, expires_at, used_at: now, address };
+        tickets::renew(connection, *user_id, ticket, &renewal).await
     }
 
     /// Refuses tickets, sessions and tokens that were revoked since they were issued.

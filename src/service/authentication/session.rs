@@ -64,7 +64,8 @@ impl SessionAuthenticator {
         if !self.may_have_session(&user) {
             return Err(AuthenticationError::OnlineSession);
         }
-        self.issued.renew(&mut connection, &reference, &session, now).await?;
+        let client_info = request.client_info;
+        self.issued.renew(&mut connection, &reference, &session, client_info, now).await?;
         connection.release();
         let admission = self.admissions.move_to(admission, user.user_id)?;
         Ok(Authenticated { principal: principal(user, &session, reference), admission })

@@ -42,7 +42,8 @@ impl TicketAuthenticator {
         let mut connection = self.database.connection().await?;
         let reference = self.issued.reference(TicketKind::Ticket, read.user_id, &read.digest);
         let (user, ticket) = self.issued.find_live(&mut connection, &reference, now).await?;
-        self.issued.renew(&mut connection, &reference, &ticket, now).await?;
+        let client_info = request.client_info;
+        self.issued.renew(&mut connection, &reference, &ticket, client_info, now).await?;
         connection.release();
         let admission = self.admissions.move_to(admission, user.user_id)?;
         let principal = Principal {

@@ -130,7 +130,8 @@ mod tests {
     #[tokio::test]
     async fn a_use_is_queued_once_a_minute_and_dropped_when_the_queue_is_full() {
         let uses = LastUses::default();
-        let client_info = ClientInfo { address: None, request_id: "request".to_owned() };
+        let client_info =
+            ClientInfo { address: None, request_id: "request".to_owned(), device: None };
         let now = OffsetDateTime::UNIX_EPOCH;
         let push =
             |user_id, at| uses.push(&row(user_id), AuthenticationScheme::Basic, &client_info, at);

@@ -285,7 +285,8 @@ impl MailDelivery {
             MailOutcome::Failed => (MailEvent::Failed, AuditKind::PasswordMailFailed),
             MailOutcome::Dropped => (MailEvent::Dropped, AuditKind::PasswordMailFailed),
         };
-        let client_info = ClientInfo { address: None, request_id: mail.request_id.clone() };
+        let client_info =
+            ClientInfo { address: None, request_id: mail.request_id.clone(), device: None };
         let now = clock::now();
         let context =
             ChangeContext { actor: Actor::Service, client_info: &client_info, reason: None, now };

@@ -22,7 +22,7 @@ use crate::{
     },
     storage::{
         self, Database,
-        tickets::{self, NewTicketRow, Ticket},
+        tickets::{self, NewTicketRow, Ticket, TicketClient},
         users,
     },
 };
@@ -116,7 +116,9 @@ impl Tickets {
         let (user_id, session_epoch) = (user.user_id, user.session_epoch);
         let expires_at = self.issued.expiry(kind, auth_time, context.now);
         let digest = self.issued.reference(kind, user_id, digest).digests.writing;
-        let ticket = Ticket { digest, session_epoch, auth_time, expires_at };
+        let created_at = context.now;
+        let ticket =
+            Ticket { digest, session_epoch, auth_time, expires_at, last_used_at: created_at };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let head = users::lock(&mut transaction, user_id).await?;
@@ -126,7 +128,11 @@ impl Tickets {
             return Err(TicketError::ProofOutdated);
         }
         let mut locked = LockedUser { user_id, head };
-        let row = NewTicketRow { kind, user_id, ticket: &ticket, created_at: context.now };
+        let client = TicketClient {
+            address: context.client_info.address.map(|address| address.to_string()),
+            device: context.client_info.device.clone(),
+        };
+        let row = NewTicketRow { kind, user_id, ticket: &ticket, created_at, client };
         let maximum = i64::from(self.maximum_per_user);
         let ended = tickets::insert(&mut transaction, &row, maximum).await?;
         let events = std::iter::once(start_of(kind)).chain((0..ended).map(|_| end_of(kind)));
