@@ -1,14 +1,20 @@
-//! Reads users from the URL: from the path of a resource, or from the query of an agent call
-//! (`?userId=`, docs/reference/wire-contract.md#request-bodies).
+//! Reads and writes query strings, and reads users from the URL: from the path of a resource, or
+//! from the query of an agent call (`?userId=`, docs/reference/wire-contract.md#request-bodies).
+
+use std::{borrow::Cow, str::FromStr};
 
 use actix_web::HttpRequest;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::error::ErrorKind;
 use crate::domain::{
     InvalidField, Reason,
     user::{LoginName, UserId, UserReference},
 };
+
+/// The characters of values that the next page's query string escapes.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',').remove(b'/');
 
 /// The value of an id parameter in the query; its name is case-insensitive.
 ///
@@ -51,4 +57,25 @@ pub(super) fn user_of_path(text: &str) -> Result<UserReference, ErrorKind> {
 pub(super) fn user_id_of_path(text: &str) -> Result<UserId, ErrorKind> {
     let id = text.parse::<i32>().ok().and_then(|id| UserId::try_from(id).ok());
     id.ok_or(ErrorKind::UnknownUser)
+}
+
+/// A name or a value of a query string without percent encoding; `+` is a space, as in forms.
+///
+/// # Errors
+/// Names the parameter that is not UTF-8.
+pub(super) fn decoded(text: &str, name: &str) -> Result<String, InvalidField> {
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| InvalidField::new(name, Reason::NotUtf8))
+}
+
+/// A value for a query string.
+pub(super) fn escaped(value: &str) -> String {
+    utf8_percent_encode(value, ESCAPED).to_string()
+}
+
+/// A number of digits only: no sign and no space.
+pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
+    let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    has_digits_only.then(|| text.parse().ok()).flatten()
 }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{ACCEPT, HeaderMap, HeaderValue};
 use data_encoding::BASE64URL_NOPAD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::filter::{Conditions, Field, ORDER_BY, parse_filter, parse_order};
 use crate::{
@@ -14,7 +13,10 @@ use crate::{
         user::{LoginName, UserId, UserType},
         user_list::{DEFAULT_TOP, MAXIMUM_SKIP, MAXIMUM_TOP, Names, UserListQuery, UserOrder},
     },
-    http::error::ErrorKind,
+    http::{
+        error::ErrorKind,
+        query::{decoded, escaped, number},
+    },
 };
 
 const SELECT: &str = "$select";
@@ -30,10 +32,6 @@ const NAMES: [&str; 7] = [SELECT, FILTER, ORDER_BY, TOP, SKIP, SKIP_TOKEN, FORMA
 
 /// The field of errors about the query string as a whole.
 const QUERY_STRING: &str = "query string";
-
-/// The characters of values that the next page's query string escapes.
-const ESCAPED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',').remove(b'/');
 
 /// The parameters of a query string, each with its value.
 #[derive(Default)]
@@ -135,17 +133,6 @@ impl Parameters {
     }
 }
 
-/// A name or a value without percent encoding; `+` is a space, as in forms.
-fn decoded(text: &str, name: &str) -> Result<String, InvalidField> {
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(Cow::into_owned).map_err(|_| InvalidField::new(name, Reason::NotUtf8))
-}
-
-fn escaped(value: &str) -> String {
-    utf8_percent_encode(value, ESCAPED).to_string()
-}
-
 fn read_top(text: &str) -> Result<u16, InvalidField> {
     let top = number(text).filter(|top| (1..=MAXIMUM_TOP).contains(top));
     top.ok_or_else(|| InvalidField::new(TOP, Reason::NotPageSize(MAXIMUM_TOP)))
@@ -154,12 +141,6 @@ fn read_top(text: &str) -> Result<u16, InvalidField> {
 fn read_skip(text: &str) -> Result<u16, InvalidField> {
     let skip = number(text).filter(|skip| *skip <= MAXIMUM_SKIP);
     skip.ok_or_else(|| InvalidField::new(SKIP, Reason::NotSkip(MAXIMUM_SKIP)))
-}
-
-/// A number of digits only: no sign and no space.
-fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
-    let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
-    has_digits_only.then(|| text.parse().ok()).flatten()
 }
 
 /// The order by a field. A condition on the name is a range of the order by name, so that no page
