@@ -231,6 +231,14 @@ impl Drop for InProgress {
     }
 }
 
+/// Records that the application still produces the body of a response of HTTP/1.1, after its handler
+/// has returned, until the guard is dropped. Those of HTTP/2 are in progress until they are sent.
+pub(in crate::http) fn produce_body(request: &HttpRequest) -> Option<InProgress> {
+    let progress = request.conn_data::<Rc<RequestProgress>>()?;
+    progress.in_progress.set(progress.in_progress.get() + 1);
+    Some(InProgress(Rc::clone(progress)))
+}
+
 /// Middleware that runs before all others and records when a request of HTTP/1.1 arrives and when
 /// it is answered.
 pub(crate) async fn track(
