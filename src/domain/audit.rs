@@ -194,6 +194,8 @@ pub(crate) struct AuditEvent {
 /// A stored event, for listing.
 #[derive(Debug)]
 pub(crate) struct AuditEntry {
+    /// The user that the event is about.
+    pub(crate) user_id: UserId,
     pub(crate) sequence: i64,
     pub(crate) occurred_at: OffsetDateTime,
     pub(crate) kind: String,
@@ -201,7 +203,8 @@ pub(crate) struct AuditEntry {
     pub(crate) actor: Option<UserId>,
     pub(crate) scheme: String,
     pub(crate) address: Option<String>,
-    pub(crate) request_id: String,
+    /// `None`: the reader may not see it.
+    pub(crate) request_id: Option<String>,
     pub(crate) credential_type: Option<String>,
     pub(crate) reason: Option<String>,
 }

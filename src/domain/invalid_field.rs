@@ -139,6 +139,13 @@ reasons! {
     NotFormat => "field-not-format", "must be json or xml";
     UnknownParameter => "field-unknown-parameter",
         "has an unknown parameter; those that start with $ are $select, $filter, $orderby, $top, $skip, $skiptoken and $format";
+    UnknownQueryParameter(names: &'static str = "user and kind") => "field-unknown-query-parameter",
+        "has an unknown parameter; the known ones are {0}";
+    UnknownAuditKind => "field-unknown-audit-kind",
+        "must be one or more kinds of audit events, such as credential_saved, separated by commas";
+    NotAuditPosition => "field-not-audit-position",
+        "does not continue this list; use Next unchanged";
+    NotExportFormat => "field-not-export-format", "must be csv or jsonl";
     NotHttpDate => "field-not-http-date",
         "must be given once, as a date such as Fri, 01 Jan 2027 00:00:00 GMT";
     NotUtf8 => "field-not-utf8", "must be percent-encoded UTF-8";

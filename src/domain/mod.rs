@@ -9,13 +9,14 @@ mod stored_enum;
 pub(crate) mod action_reason;
 pub(crate) mod application;
 pub(crate) mod audit;
+pub(crate) mod audit_query;
 pub(crate) mod change_context;
 pub(crate) mod client_info;
 pub(crate) mod credential;
 pub(crate) mod credential_type;
 pub(crate) mod delete_user;
-pub(crate) mod directory;
 pub(crate) mod device;
+pub(crate) mod directory;
 pub(crate) mod encoding;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;

@@ -77,6 +77,14 @@ impl Principal {
         self.may_administer_users() || self.has_role(Role::Auditor)
     }
 
+    /// True when the caller may read the audit events of that user; `None` means all users. Anonymous
+    /// users may not read their own: they share one account.
+    pub(crate) fn may_read_audit_events_of(&self, user_id: Option<UserId>) -> bool {
+        self.may_administer_users()
+            || self.has_role(Role::Auditor)
+            || (user_id == Some(self.user_id()) && self.user.user_type != UserType::Anonymous)
+    }
+
     /// The users whom the caller may help: unlock them, generate their password, end their tickets
     /// and sessions; `None` for callers who may help nobody.
     pub(crate) fn help_coverage(&self) -> Option<Coverage> {
@@ -132,6 +140,15 @@ impl Actor<'_> {
     fn has(self, right: impl FnOnce(&Principal) -> bool) -> bool {
         match self {
             Self::Principal(principal) => right(principal),
+            Self::Command => true,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
+        }
+    }
+
+    /// True when the actor may read the audit events of that user; `None` means all users.
+    pub(crate) fn may_read_audit_events_of(self, user_id: Option<UserId>) -> bool {
+        match self {
+            Self::Principal(principal) => principal.may_read_audit_events_of(user_id),
             Self::Command => true,
             Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
         }

@@ -5,7 +5,9 @@ use super::{
     agents,
     agents::user::{credential_types, save_user},
     api,
-    keeper::{session_proof, tickets, user_attempts, user_role, user_tickets},
+    keeper::{
+        audit_events, audit_export, session_proof, tickets, user_attempts, user_role, user_tickets,
+    },
     pages::{
         account::{change_password as own_password, overview, sessions},
         admin, assets, docs, login, logout, new_password,
@@ -58,6 +60,9 @@ fn keeper_routes() -> Vec<Route> {
         GET "users/{id}/tickets" Agent user_tickets::{list, list_operation};
         DELETE "users/{id}/tickets" Agent user_tickets::{end_all, end_all_operation};
         DELETE "users/{id}/tickets/{ticket}" Agent user_tickets::{end_one, end_one_operation};
+        GET "audit" Agent audit_events::{list, list_operation};
+        GET "audit/export" Agent audit_export::{export, operation};
+        GET "users/{id}/audit" Agent audit_events::{list_of_user, list_of_user_operation};
         GET "users/{id}/attempts" Agent user_attempts::{list, list_operation};
         DELETE "users/{id}/attempts" Agent user_attempts::{unlock, unlock_operation};
         GET "users/{id}/role" Agent user_role::{read, read_operation};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    audit::audit_reader::AuditReader,
     authentication::{authenticator::Authenticator, tokens::Tokens},
     credentials::{passwords::Passwords, saving::Credentials},
     directory::search::DirectorySearch,
@@ -54,6 +55,7 @@ capabilities! {
     UserDirectory: users.directory,
     DirectorySearch: directory_search,
     Users: users,
+    AuditReader: users.audit,
     UntrustedCredentials: users.untrusted,
     Sessions: sessions,
     Tickets: ticket_logins.tickets,

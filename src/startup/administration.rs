@@ -6,7 +6,7 @@ use super::{options::attempt_limits, parts::Parts, saving::Saving};
 use crate::{
     configuration::Settings,
     service::{
-        audit::{audit_log::AuditLog, verification::ChainVerifier},
+        audit::verification::ChainVerifier,
         import::{bulk::BulkImport, export::Export, users::UserImport},
         keys::rotation::KeyRotation,
         operations::diagnostics::Diagnostics,
@@ -15,7 +15,6 @@ use crate::{
 
 /// The capabilities of commands.
 pub(crate) struct Administration {
-    pub(crate) audit_log: AuditLog,
     pub(crate) chain_verifier: ChainVerifier,
     pub(crate) key_rotation: KeyRotation,
     pub(crate) user_import: Arc<UserImport>,
@@ -36,7 +35,6 @@ pub(super) fn administration(
         hasher: Arc::clone(&saving.hasher),
     });
     Administration {
-        audit_log: AuditLog { database: parts.database() },
         chain_verifier: ChainVerifier { database: parts.database(), keyring: parts.keyring() },
         key_rotation: KeyRotation { database: parts.database(), keyring: parts.keyring() },
         bulk_import: BulkImport {

@@ -7,6 +7,7 @@ use crate::{
     configuration::Settings,
     security::issuer_token::Issuer,
     service::{
+        audit::audit_reader::AuditReader,
         credentials::{
             hasher::CredentialHasher, password_checker::PasswordChecker, writer::CredentialWriter,
         },
@@ -70,6 +71,7 @@ impl Saving {
                 database: parts.database(),
                 writer: untrusted_writer,
             }),
+            audit: Arc::new(AuditReader { database: parts.database() }),
         });
         Self { directory, checker, hasher, credential_writer, user_writer, users }
     }

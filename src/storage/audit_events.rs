@@ -1,44 +1,10 @@
-//! Appends audit events, except those of a credential's write, and reads them.
+//! Appends audit events, except those of a credential's write, and reads the last one of a user.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
-use crate::domain::{
-    audit::{AuditEntry, AuditEvent},
-    user::UserId,
-};
-
-struct EntryRow {
-    sequence: i64,
-    occurred_at: OffsetDateTime,
-    kind: String,
-    actor_user_id: Option<i32>,
-    scheme: String,
-    address: Option<String>,
-    request_id: String,
-    credential_type: Option<String>,
-    reason: Option<String>,
-}
-
-impl TryFrom<EntryRow> for AuditEntry {
-    type Error = StorageError;
-
-    fn try_from(row: EntryRow) -> Result<Self, StorageError> {
-        let inconsistent = |_| StorageError::Inconsistent { table: "audit_events" };
-        Ok(Self {
-            sequence: row.sequence,
-            occurred_at: row.occurred_at,
-            kind: row.kind,
-            actor: row.actor_user_id.map(UserId::try_from).transpose().map_err(inconsistent)?,
-            scheme: row.scheme,
-            address: row.address,
-            request_id: row.request_id,
-            credential_type: row.credential_type,
-            reason: row.reason,
-        })
-    }
-}
+use crate::domain::{audit::AuditEvent, user::UserId};
 
 /// Appends an event. The caller advances the head in `users`.
 pub(crate) async fn insert(
@@ -83,27 +49,4 @@ pub(crate) async fn find_last_time(
     .fetch_optional(connection)
     .await?;
     Ok(occurred_at)
-}
-
-/// Lists up to `limit` events of a user after the sequence `after`, in order.
-pub(crate) async fn list_after(
-    connection: &mut PgConnection,
-    user_id: UserId,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<AuditEntry>, StorageError> {
-    sqlx::query_as!(
-        EntryRow,
-        "SELECT sequence, occurred_at, kind, actor_user_id, scheme, address, request_id,
-                credential_type, reason
-         FROM audit_events WHERE user_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
-        user_id.as_i32(),
-        after,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(AuditEntry::try_from)
-    .collect()
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
+pub(crate) mod audit_list;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
 mod connection_generation;

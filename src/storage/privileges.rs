@@ -10,7 +10,7 @@
 pub(crate) enum GrantedRole {
     /// Runs `serve` and the commands of operators.
     Service,
-    /// Runs `audit verify`, `audit anchor` and `doctor`.
+    /// Runs `audit verify`, `audit anchor`, `audit list` and `doctor`.
     Auditor,
 }
 

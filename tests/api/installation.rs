@@ -89,6 +89,9 @@ async fn online_each_scheme_requires_its_kind_of_application(pool: PgPool) {
         "/api/v1/User/paul",
         "/api/v1/User/Default",
         "/keeper/users/278/tickets",
+        "/keeper/users/278/audit",
+        "/keeper/audit",
+        "/keeper/audit/export",
     ] {
         call(&app, Method::GET, path, &token, None).await.assert_status(403);
         call(&app, Method::GET, path, &token, Some("the secret of one")).await.assert_status(200);

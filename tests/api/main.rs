@@ -13,6 +13,7 @@
 
 mod agents;
 mod audit;
+mod audit_list;
 mod authentication;
 mod canary;
 mod commands;

@@ -5,8 +5,8 @@ use crate::domain::audit::{AuditKind, FIELDS};
 
 const INTRODUCTION: &str = "\
     Every change to a user and their credentials appends an event to the user's audit chain, in \
-    the same transaction. `credential-keeper audit list` prints the events of a user, and \
-    `credential-keeper audit verify` verifies all chains.";
+    the same transaction. `credential-keeper audit list` and `GET /keeper/audit` list events \
+    (docs/how-to/read-the-audit-trail.md), and `credential-keeper audit verify` verifies all chains.";
 
 /// Writes the document.
 pub(super) fn document() -> String {

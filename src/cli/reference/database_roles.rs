@@ -27,9 +27,10 @@ const COMMANDS: [(&str, &str); 3] = [
     ("owner", "`migrate`, and `serve` with `database.migrate_on_start`"),
     (
         "service",
-        "`serve`, `user`, `credential`, `ticket`, `import`, `export`, `rotate-key`, `audit list`",
+        "`serve`, `user`, `credential`, `ticket`, `import`, `export`, `rotate-key`, `audit list` with \
+         a login name",
     ),
-    ("auditor or service", "`audit verify`, `audit anchor`, `doctor`"),
+    ("auditor or service", "`audit verify`, `audit anchor`, `audit list`, `doctor`"),
 ];
 
 /// Writes the document.

@@ -9,6 +9,7 @@ use crate::domain::{InvalidField, Reason};
 use crate::http::reason_header::KEEPER_REASON;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
+    audit::audit_reader::ReadAuditError,
     authentication::{AuthenticationError, Refusal},
     errors::{
         AttemptError, ChangeUserError, ReadUserError, SaveCredentialError, SensitiveError,
@@ -201,6 +202,15 @@ impl From<ReadUserError> for ApiError {
             ReadUserError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadUser).into(),
             ReadUserError::ProtectedUser => PROTECTED.into(),
             ReadUserError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadAuditError> for ApiError {
+    fn from(error: ReadAuditError) -> Self {
+        match error {
+            ReadAuditError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadAuditEvents).into(),
+            ReadAuditError::Storage(error) => error.into(),
         }
     }
 }

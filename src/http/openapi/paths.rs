@@ -57,7 +57,7 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
         Answer::Negotiated { is_selectable, .. } => Some(is_selectable),
         // Errors are in the language of the request, too.
         Answer::Nothing => Some(false),
-        Answer::Text(_) => None,
+        Answer::Text(_) => (route.access != Access::Anybody).then_some(false),
     };
     let common = is_selectable.map(|is_selectable| parameters(route, is_selectable));
     described = common.into_iter().flatten().fold(described, OperationBuilder::parameter);

@@ -61,6 +61,11 @@ impl Addresses {
         format!("{}/api/v1/User", self.base)
     }
 
+    /// A path of this service.
+    pub(in crate::http) fn of_path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// The description of this API.
     pub(in crate::http) fn description(&self) -> String {
         format!("{}/openapi.json", self.base)

@@ -4,7 +4,7 @@ pub(super) mod current_principal;
 pub(super) mod current_token;
 pub(super) mod current_user;
 pub(super) mod filter;
-mod links;
+pub(super) mod links;
 pub(super) mod list;
 pub(super) mod list_query;
 mod precondition;

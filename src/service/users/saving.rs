@@ -26,6 +26,7 @@ use crate::{
     },
     security::user_signature::user_signature,
     service::{
+        audit::audit_reader::AuditReader,
         credentials::{hasher::CredentialHasher, password_checker::PasswordChecker},
         errors::{AddUserError, ChangeUserError, SaveCredentialError},
         untrusted_credentials::untrusted::UntrustedCredentials,
@@ -44,6 +45,7 @@ pub(crate) struct Users {
     pub(crate) writer: Arc<UserWriter>,
     pub(crate) transactions: Arc<UserTransactions>,
     pub(crate) untrusted: Arc<UntrustedCredentials>,
+    pub(crate) audit: Arc<AuditReader>,
 }
 
 impl Users {

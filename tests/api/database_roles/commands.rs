@@ -17,7 +17,13 @@ const OF_SERVICE: [&[&str]; 7] = [
 ];
 
 /// Commands that the auditor's role can run, too.
-const OF_AUDITOR: [&[&str]; 2] = [&["audit", "verify"], &["audit", "anchor"]];
+const OF_AUDITOR: [&[&str]; 5] = [
+    &["audit", "verify"],
+    &["audit", "anchor"],
+    &["audit", "list"],
+    &["audit", "list", "--user", "id:278", "--kind", "user_added", "--since", "2020-01-01"],
+    &["audit", "list", "--actor", "id:1", "--format", "csv"],
+];
 
 fn run_as(app: &TestApp, url: &str, auditor: &str, arguments: &[&str]) -> CommandOutput {
     let mut command = keeper(arguments);

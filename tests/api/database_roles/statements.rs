@@ -104,12 +104,16 @@ async fn every_statement_is_allowed_and_needs_each_privilege(pool: PgPool) {
     let mut connection = PgConnection::connect(&roles.url(&service)).await.unwrap();
     assert_minimal(&pool, &mut connection, &service, &statements, &of_service).await;
 
-    // What `audit verify`, `audit anchor` and `doctor` run.
+    // What `audit verify`, `audit anchor`, `audit list` and `doctor` run.
     let read = |file: &str| fs::read_to_string(format!("src/storage/{file}.rs")).unwrap();
     let function = |file: &str, name: &str| {
         let text = read(file);
         let (_, rest) = text.split_once(&format!("pub(crate) async fn {name}(")).unwrap();
         rest.split_once("\n}\n").unwrap().0.to_owned()
+    };
+    let of_list = |list: &str| {
+        let file = format!("src/storage/list_audit_events_{list}.sql");
+        fs::read_to_string(file).unwrap()
     };
     let source = [
         read("chain_heads"),
@@ -122,6 +126,9 @@ async fn every_statement_is_allowed_and_needs_each_privilege(pool: PgPool) {
         function("keys", "count_not_sealed_under"),
         function("credentials", "list_stored"),
         function("credentials", "list_kinds"),
+        of_list("of_user"),
+        of_list("by_actor"),
+        of_list("by_kind"),
     ]
     .concat();
     let statements = statements_in(&source);
