@@ -3,8 +3,9 @@
 use secrecy::SecretString;
 
 use super::{
-    host_name::is_host_name, mail_address::MailAddress, new_login_name::NewLoginName,
-    origin_pattern::OriginPattern, smtp_server::SmtpServer, text::nfkc_case_fold, user::LoginName,
+    device::Device, host_name::is_host_name, mail_address::MailAddress,
+    new_login_name::NewLoginName, origin_pattern::OriginPattern, smtp_server::SmtpServer,
+    text::nfkc_case_fold, user::LoginName,
 };
 
 /// An e-mail address as mails have it; `None` when the text is none.
@@ -61,4 +62,11 @@ pub fn is_host(text: &str) -> bool {
 #[must_use]
 pub fn origin_matches(pattern: &str, origin: &str) -> Option<bool> {
     OriginPattern::parse(pattern).map(|pattern| pattern.matches(origin))
+}
+
+/// The text and the name of the device that `User-Agent` describes.
+#[must_use]
+pub fn device(header: &str) -> Option<(String, String)> {
+    let device = Device::parse(header)?;
+    Some((device.as_str().to_owned(), device.name().to_string()))
 }

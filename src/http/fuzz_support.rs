@@ -16,6 +16,7 @@ use super::{
     authentication, connection,
     error::ErrorKind,
     hosts,
+    keeper::audit_query::{LIST, Parameters as AuditParameters},
     localization::{Language, TimeZone, format_moment},
     path_case, query, reason_header,
     secret_headers::SecretHeaders,
@@ -219,6 +220,37 @@ pub fn read_save(body: &[u8], format: Format, charset: Charset) -> Result<Checke
         credential_type: credential.credential_type.as_str().to_owned(),
         value,
         display_value: credential.display_value.map(|text| text.as_str().to_owned()),
+    })
+}
+
+/// A query of the list of audit events.
+#[derive(Debug)]
+pub struct AuditListQuery {
+    /// The size of the page.
+    pub top: u16,
+    /// The filter, as Rust writes it.
+    pub filter: String,
+    /// The position in the query, as Rust writes it.
+    pub after: String,
+    /// The query string of the page that starts at the position of the query; empty without one.
+    pub next: String,
+}
+
+/// Reads the query string of the list of audit events.
+///
+/// # Errors
+/// The text of the error, and the parameter that it names.
+pub fn audit_query(text: &str) -> Result<AuditListQuery, (String, String)> {
+    let refused = |kind: ErrorKind| {
+        (Language::Unasked.error(&kind), kind.field().unwrap_or_default().to_owned())
+    };
+    let parameters = AuditParameters::read(text, &LIST).map_err(refused)?;
+    let query = parameters.to_query().map_err(|error| refused(error.into()))?;
+    Ok(AuditListQuery {
+        top: query.top,
+        filter: format!("{:?}", query.filter),
+        after: format!("{:?}", query.after),
+        next: query.after.map(|after| parameters.next(after)).unwrap_or_default(),
     })
 }
 

@@ -13,6 +13,8 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("media types and `Accept`", &["media_types"]),
     ("`$select`", &["select"]),
     ("`$filter` and `$orderby`", &["odata_query"]),
+    ("the query of audit events", &["audit_query"]),
+    ("`User-Agent`", &["device"]),
     ("`Authorization`", &["authorization"]),
     ("cookies and XSRF tokens", &["cookies", "tickets"]),
     ("tickets", &["tickets"]),
