@@ -9,8 +9,8 @@ use super::{
         audit_events, audit_export, session_proof, tickets, user_attempts, user_role, user_tickets,
     },
     pages::{
-        account::{change_password as own_password, overview, sessions},
-        admin, assets, docs, login, logout, new_password,
+        account::{change_password as own_password, events, overview, sessions},
+        admin, assets, audit_trail, docs, login, logout, new_password,
     },
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
@@ -99,6 +99,9 @@ fn page_routes() -> Vec<Route> {
         GET "account" Page overview::{show};
         GET "account/change-password" Page own_password::{show};
         POST "account/change-password" Page own_password::{change} hashing;
+        GET "account/events" Page events::{show};
+        GET "admin/audit" Page audit_trail::{show};
+        GET "admin/audit/export" Page audit_trail::{export};
         GET "account/sessions" Page sessions::{show};
         POST "account/sessions" Page sessions::{end};
         GET "assets/keeper.css" Anybody assets::{style};

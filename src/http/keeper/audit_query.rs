@@ -131,6 +131,23 @@ impl Parameters {
     }
 }
 
+/// The start of the query string of an export with this filter: empty, or with `&` at its end.
+pub(in crate::http) fn export_query(filter: &AuditFilter) -> String {
+    let moment = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
+    let kinds: Vec<_> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
+    let kinds = (!kinds.is_empty()).then(|| kinds.join(","));
+    let pairs = [
+        (USER, filter.user.map(|id| id.to_string())),
+        (KIND, kinds),
+        (ACTOR, filter.actor.map(|id| id.to_string())),
+        (SINCE, filter.since.map(moment)),
+        (UNTIL, filter.until.map(moment)),
+    ];
+    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name}={}&", escaped(&value))).collect();
+    pairs.concat()
+}
+
 fn read_id(name: &str, text: &str) -> Result<UserId, InvalidField> {
     let is_integer = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_integer {
@@ -154,7 +171,10 @@ fn read_kinds(text: &str) -> Result<Vec<AuditKind>, InvalidField> {
 
 /// Reads a moment in RFC 3339, or a date, which begins at midnight. Without an offset, it is in UTC.
 /// A plus sign that is not percent-encoded arrives as a space.
-fn read_moment(name: &str, text: &str) -> Result<OffsetDateTime, InvalidField> {
+///
+/// # Errors
+/// When the text is neither.
+pub(in crate::http) fn read_moment(name: &str, text: &str) -> Result<OffsetDateTime, InvalidField> {
     let text = text.replace(' ', "+");
     let read = |suffix: &str| OffsetDateTime::parse(&format!("{text}{suffix}"), &Rfc3339);
     let moment = read("").or_else(|_| read("Z")).or_else(|_| read("T00:00:00Z"));

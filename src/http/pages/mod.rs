@@ -7,6 +7,9 @@
 pub(super) mod account;
 pub(super) mod admin;
 pub(super) mod assets;
+mod audit_filter;
+pub(super) mod audit_trail;
+mod audit_words;
 pub(super) mod docs;
 pub(super) mod error_page;
 mod field;

@@ -12,17 +12,27 @@ struct Entry {
 }
 
 /// The menu, in order.
-const MENU: [Entry; 3] = [
+const MENU: [Entry; 4] = [
     Entry { path: "/account", key: "page-nav-account", is_for: |_| true },
     Entry { path: "/admin/users", key: "page-nav-users", is_for: Principal::may_read_users },
+    Entry {
+        path: "/admin/audit",
+        key: "page-nav-audit",
+        is_for: |principal| principal.may_read_audit_events_of(None),
+    },
     Entry { path: "/docs", key: "page-nav-docs", is_for: |_| true },
 ];
 
 /// The tabs of the pages under `/account`, in order.
-const ACCOUNT: [Entry; 3] = [
+const ACCOUNT: [Entry; 4] = [
     Entry { path: "/account", key: "page-nav-overview", is_for: |_| true },
     Entry { path: "/account/change-password", key: "page-nav-password", is_for: |_| true },
     Entry { path: "/account/sessions", key: "page-nav-sessions", is_for: |_| true },
+    Entry {
+        path: "/account/events",
+        key: "page-nav-events",
+        is_for: |principal| principal.may_read_audit_events_of(Some(principal.user_id())),
+    },
 ];
 
 /// The tabs of each section, by the path that its pages start with.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod export;
+mod page;
 mod pages;
 mod refusals;
 

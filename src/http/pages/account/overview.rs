@@ -86,7 +86,7 @@ fn view(
 }
 
 /// The name of a credential type for people.
-fn type_name(frame: &PageFrame, types: &CredentialTypes, name: &str) -> String {
+pub(in crate::http) fn type_name(frame: &PageFrame, types: &CredentialTypes, name: &str) -> String {
     let found = types.find(name);
     let from_settings = found.and_then(|found| found.texts()).map(|texts| &texts.display_type);
     let key = found.and_then(CredentialType::text_key);

@@ -12,6 +12,7 @@ use crate::{
     clock,
     domain::{
         InvalidField, Reason,
+        device::Device,
         principal::{Actor, Proof},
     },
     http::{
@@ -50,10 +51,20 @@ struct SessionsTemplate {
 struct Row {
     kind: String,
     is_current: bool,
+    device: String,
     signed_in: Moment,
+    address: Option<String>,
+    /// `None`: no use is recorded.
+    last_use: Option<LastUse>,
     expires: Moment,
     /// `None` for the session of this request, which ends by signing out.
     end: Option<Form>,
+}
+
+/// When and from where a ticket or session was last used.
+struct LastUse {
+    at: Moment,
+    address: Option<String>,
 }
 
 /// `GET /account/sessions`.
@@ -117,8 +128,25 @@ fn row(frame: &PageFrame, ticket: &TicketSummary, current: &[Vec<u8>]) -> Row {
     Row {
         kind: frame.text(if is_session { "page-session" } else { "page-ticket" }),
         is_current,
+        device: device_name(frame, ticket.issued_to.device.as_ref()),
         signed_in: Moment::new(ticket.auth_time),
+        address: ticket.issued_to.address,
+        last_use: ticket
+            .last_used_at
+            .map(|at| LastUse { at: Moment::new(at), address: ticket.last_used_address }),
         expires: Moment::new(ticket.expires_at),
         end: (!is_current).then_some(end),
+    }
+}
+
+/// The program and the system of a device.
+fn device_name(frame: &PageFrame, device: Option<&Device>) -> String {
+    let Some(name) = device.map(Device::name) else { return frame.text("page-unknown-device") };
+    match (name.program, name.system) {
+        (Some(program), Some(system)) => {
+            frame.text_with("page-device-on", &[("program", program), ("system", system)])
+        }
+        (Some(known), None) | (None, Some(known)) => known.to_owned(),
+        (None, None) => frame.text("page-unknown-device"),
     }
 }

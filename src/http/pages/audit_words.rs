@@ -1,0 +1,78 @@
+//! Audit events in words that people understand.
+
+use super::{frame::PageFrame, moment::Moment};
+use crate::{
+    domain::{
+        audit::{AuditEntry, AuditKind},
+        credential_type::CredentialTypes,
+        principal::AuthenticationScheme,
+    },
+    http::pages::account::overview::type_name,
+};
+
+/// An audit event, as pages show it.
+pub(super) struct EventView {
+    pub(super) at: Moment,
+    pub(super) what: String,
+    pub(super) credential_type: Option<String>,
+    pub(super) how: String,
+    pub(super) address: Option<String>,
+}
+
+impl EventView {
+    /// The words of an event. A kind or scheme of a newer release is shown as it is.
+    pub(super) fn new(frame: &PageFrame, types: &CredentialTypes, event: &AuditEntry) -> Self {
+        let kind = AuditKind::parse(&event.kind);
+        let what = kind.map_or_else(|| event.kind.clone(), |kind| frame.text(key_of(kind)));
+        let scheme = AuthenticationScheme::parse(&event.scheme);
+        let how = scheme.map_or_else(|| event.scheme.clone(), |one| frame.text(key_of_scheme(one)));
+        let name = |text: &String| type_name(frame, types, text);
+        Self {
+            at: Moment::new(event.occurred_at),
+            what,
+            credential_type: event.credential_type.as_ref().map(name),
+            how,
+            address: event.address.clone(),
+        }
+    }
+}
+
+/// The key of the words for a kind of event.
+pub(super) fn key_of(kind: AuditKind) -> &'static str {
+    match kind {
+        AuditKind::UserAdded => "page-event-user-added",
+        AuditKind::CredentialSaved => "page-event-credential-saved",
+        AuditKind::CredentialDeleted => "page-event-credential-deleted",
+        AuditKind::UntrustedSaved => "page-event-untrusted-saved",
+        AuditKind::UntrustedRead => "page-event-untrusted-read",
+        AuditKind::UntrustedRemoved => "page-event-untrusted-removed",
+        AuditKind::CredentialUnlocked => "page-event-unlocked",
+        AuditKind::SessionsEnded => "page-event-sessions-ended",
+        AuditKind::TicketIssued => "page-event-ticket-issued",
+        AuditKind::TicketEnded => "page-event-ticket-ended",
+        AuditKind::SessionStarted => "page-event-session-started",
+        AuditKind::SessionEnded => "page-event-session-ended",
+        AuditKind::UserChanged => "page-event-user-changed",
+        AuditKind::UserMoved => "page-event-user-moved",
+        AuditKind::UserRetired => "page-event-user-retired",
+        AuditKind::UserReactivated => "page-event-user-reactivated",
+        AuditKind::AdministratorGranted => "page-event-administrator-granted",
+        AuditKind::AdministratorRevoked => "page-event-administrator-revoked",
+        AuditKind::UserDeleted => "page-event-user-deleted",
+        AuditKind::PasswordMailRequested => "page-event-mail-requested",
+        AuditKind::PasswordMailSent => "page-event-mail-sent",
+        AuditKind::PasswordMailFailed => "page-event-mail-failed",
+    }
+}
+
+fn key_of_scheme(scheme: AuthenticationScheme) -> &'static str {
+    match scheme {
+        AuthenticationScheme::Basic => "page-scheme-basic",
+        AuthenticationScheme::SoTicket => "page-scheme-so-ticket",
+        AuthenticationScheme::Bearer => "page-scheme-bearer",
+        AuthenticationScheme::Session => "page-scheme-session",
+        AuthenticationScheme::Command => "page-scheme-command",
+        AuthenticationScheme::PasswordLink => "page-scheme-password-link",
+        AuthenticationScheme::Service => "page-scheme-service",
+    }
+}
