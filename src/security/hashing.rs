@@ -24,8 +24,8 @@ use crate::{
 #[cfg(feature = "bench")]
 pub use hashing_engine::HashBench;
 pub(crate) use hashing_engine::{
-    AcceptedHash, Capacity, CostMeter, DES_CRYPT, HashingError, HashingOptions, MeasuredCost,
-    StoredHash, VerificationOutcome, WeakHash,
+    AcceptedHash, Capacity, CostMeter, DES_CRYPT, EngineCounts, HashingError, HashingOptions,
+    MeasuredCost, StoredHash, VerificationOutcome, WeakHash,
 };
 
 /// Admits one request to the engine until it is dropped.
@@ -212,6 +212,11 @@ impl HashingEngine {
     /// Number of hashes computed since start.
     pub(crate) fn hashed(&self) -> u64 {
         self.0.hashed()
+    }
+
+    /// What the engine has done since its start.
+    pub(crate) fn counts(&self) -> EngineCounts {
+        self.0.counts()
     }
 
     /// Accepts no more jobs. Accepted jobs are finished.

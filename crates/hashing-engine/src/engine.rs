@@ -26,7 +26,7 @@ use super::{
     hasher::Hasher,
     job::{Computed, Job, JobResult, Task},
     kernel::Kernel,
-    metrics::EngineMetrics,
+    metrics::{EngineCounts, EngineMetrics},
     options::HashingOptions,
     pool::Pool,
     random::random_bytes,
@@ -276,6 +276,12 @@ impl<K: FairnessKey> HashingEngine<K> {
     #[must_use]
     pub fn hashed(&self) -> u64 {
         self.pool.hasher().hashed()
+    }
+
+    /// What the engine has done since its start.
+    #[must_use]
+    pub fn counts(&self) -> EngineCounts {
+        self.metrics.counts(self.hashed())
     }
 
     /// Accepts no more jobs. Accepted jobs are finished.

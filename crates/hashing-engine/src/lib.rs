@@ -100,12 +100,15 @@ pub use self::{
     },
     hash_parameters::{HashParameters, HashScheme},
     kernel::Tag,
+    metrics::EngineCounts,
     options::HashingOptions,
     random::RandomError,
     secret_forms::SecretForms,
     verification_request::{RowStamp, VerificationOutcome, VerificationRequest},
 };
 
+#[cfg(test)]
+mod counts_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -35,11 +35,36 @@ pub(crate) struct EngineMetrics {
     blocks: Counter,
 }
 
+/// What an engine has done since its start. Applications compare two readings to learn what happened
+/// in between.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineCounts {
+    /// Hashes that were computed.
+    pub hashed: u64,
+    /// Verifications that the cache answered with yes.
+    pub cache_hits: u64,
+    /// Verifications that needed a hash, also one that they shared.
+    pub cache_misses: u64,
+    /// Requests and jobs that were refused because of overload.
+    pub shed: u64,
+    /// Jobs that left the queue to be computed.
+    pub waits: u64,
+    /// The time that these jobs spent in the queue.
+    pub wait: Duration,
+    /// Jobs that are in the queue now.
+    pub waiting: u64,
+}
+
 /// Labels of the counter of refused jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShedLabels {
     reason: &'static str,
 }
+
+/// Why a job is refused.
+const QUEUE_FULL: ShedLabels = ShedLabels { reason: "queue_full" };
+const NOT_ADMITTED: ShedLabels = ShedLabels { reason: "not_admitted" };
+const DEADLINE: ShedLabels = ShedLabels { reason: "deadline" };
 
 impl Default for EngineMetrics {
     fn default() -> Self {
@@ -69,17 +94,17 @@ impl EngineMetrics {
 
     /// Counts a job that was refused because the queue was full.
     pub(crate) fn shed_by_length(&self) {
-        self.shed.get_or_create(&ShedLabels { reason: "queue_full" }).inc();
+        self.shed.get_or_create(&QUEUE_FULL).inc();
     }
 
     /// Counts a request that was not admitted.
     pub(crate) fn shed_by_admission(&self) {
-        self.shed.get_or_create(&ShedLabels { reason: "not_admitted" }).inc();
+        self.shed.get_or_create(&NOT_ADMITTED).inc();
     }
 
     /// Counts a job that was refused because its deadline had passed.
     pub(crate) fn shed_by_deadline(&self) {
-        self.shed.get_or_create(&ShedLabels { reason: "deadline" }).inc();
+        self.shed.get_or_create(&DEADLINE).inc();
     }
 
     /// Blocks of memory that jobs filled.
@@ -101,6 +126,20 @@ impl EngineMetrics {
     /// Records the time of a hash.
     pub(crate) fn record_hash_time(&self, time: Duration) {
         self.hash_time.observe(time.as_secs_f64());
+    }
+
+    /// Reads the counters. `hashed` is counted elsewhere.
+    pub(crate) fn counts(&self, hashed: u64) -> EngineCounts {
+        let shed = |labels| self.shed.get(labels).map_or(0, |counter| counter.get());
+        EngineCounts {
+            hashed,
+            cache_hits: self.cache_hits.get(),
+            cache_misses: self.cache_misses.get() + self.shared.get(),
+            shed: [QUEUE_FULL, NOT_ADMITTED, DEADLINE].iter().map(shed).sum(),
+            waits: self.wait.count(),
+            wait: Duration::try_from_secs_f64(self.wait.sum()).unwrap_or_default(),
+            waiting: u64::try_from(self.waiting.get()).unwrap_or_default(),
+        }
     }
 
     /// Registers all metrics.

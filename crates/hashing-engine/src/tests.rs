@@ -23,21 +23,22 @@ use super::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
+pub(super) enum Client {
     Address(u8),
     User(u8),
 }
 
 use Client::{Address, User};
 
-const ADDRESS: Client = Address(1);
+pub(super) const ADDRESS: Client = Address(1);
 
-const FAST: HashParameters = HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
+pub(super) const FAST: HashParameters =
+    HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 };
 
 /// About a tenth of a second for a hash, so that a queue forms.
 const SLOW: HashParameters = HashParameters { memory_kib: 19_456, iterations: 12, parallelism: 1 };
 
-fn engine(parameters: HashParameters, deadline: Duration) -> Arc<HashingEngine<Client>> {
+pub(super) fn engine(parameters: HashParameters, deadline: Duration) -> Arc<HashingEngine<Client>> {
     let options = HashingOptions {
         parameters,
         maximum_memory_kib: 0,
@@ -50,7 +51,7 @@ fn engine(parameters: HashParameters, deadline: Duration) -> Arc<HashingEngine<C
     Arc::new(HashingEngine::start(&options, |_| ()).unwrap())
 }
 
-async fn hash_of(engine: &HashingEngine<Client>, secret: &str) -> StoredHash {
+pub(super) async fn hash_of(engine: &HashingEngine<Client>, secret: &str) -> StoredHash {
     StoredHash::Own(engine.hash(ADDRESS, secret.as_bytes()).await.unwrap())
 }
 
@@ -173,11 +174,11 @@ async fn a_client_with_many_jobs_does_not_delay_another() {
 }
 
 /// The version and contents of a row.
-type Row = (&'static [u8], &'static [u8]);
+pub(super) type Row = (&'static [u8], &'static [u8]);
 
-const ROW: Row = (b"1", b"sealed");
+pub(super) const ROW: Row = (b"1", b"sealed");
 
-fn request<'request>(
+pub(super) fn request<'request>(
     name: &'request str,
     secret: &'request str,
     stored: Option<(Row, &'request StoredHash)>,
