@@ -24,6 +24,7 @@ mod protection;
 mod reload;
 mod saving;
 mod server;
+mod settings_findings;
 mod sockets;
 mod systemd;
 mod threads;
@@ -55,6 +56,7 @@ pub(crate) use self::{
     migration::check_migration_hook,
     protection::{Protection, forbid_core_dumps, protect},
     reload::ReloadSignal,
+    settings_findings::check_settings,
     systemd::notify_ready,
     threads::waiting_threads,
     tls::{load_certificates, validity_problems},

@@ -1,13 +1,15 @@
-//! Reads facts about the database server and its contents, for `doctor`.
+//! Reads facts about the database server and its contents, for `doctor` and for the report of the
+//! activity.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
 
-/// Facts about the database server and its contents.
+/// Facts about the database server. Reading them costs the same for any number of users.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 #[derive(Debug)]
-pub(crate) struct DatabaseFacts {
+pub(crate) struct ServerFacts {
     /// The version as a number: 150004 is 15.4.
     pub(crate) server_version: i32,
     pub(crate) now: OffsetDateTime,
@@ -16,23 +18,16 @@ pub(crate) struct DatabaseFacts {
     pub(crate) is_encrypted: bool,
     /// True when an acknowledged commit survives a crash.
     pub(crate) is_durable: bool,
-    /// The number of administrators with a credential.
-    pub(crate) administrators: i64,
-    /// When the writing key was first used.
-    pub(crate) key_first_used_at: Option<OffsetDateTime>,
-    /// The number of credentials that are locked, or throttled until they are unlocked.
-    pub(crate) stopped: i64,
+    /// The newest migration that is applied.
+    pub(crate) schema_version: i64,
+    /// True for the database of a demo, with published passwords.
+    pub(crate) is_development: bool,
 }
 
-/// Reads all facts.
-pub(crate) async fn diagnose(
-    connection: &mut PgConnection,
-    writing_key: &str,
-    maximum_failures: i32,
-    maximum_consecutive: i32,
-) -> Result<DatabaseFacts, StorageError> {
+/// Reads the facts about the server.
+pub(crate) async fn server(connection: &mut PgConnection) -> Result<ServerFacts, StorageError> {
     let facts = sqlx::query_as!(
-        DatabaseFacts,
+        ServerFacts,
         r#"SELECT current_setting('server_version_num')::int AS "server_version!",
                   clock_timestamp() AS "now!",
                   inet_server_addr() IS NULL OR inet_server_addr() << '127.0.0.0/8'
@@ -41,16 +36,41 @@ pub(crate) async fn diagnose(
                       AS "is_encrypted!",
                   current_setting('fsync')::bool AND current_setting('full_page_writes')::bool
                       AND current_setting('synchronous_commit') <> 'off' AS "is_durable!",
-                  (SELECT count(*) FROM users
+                  coalesce((SELECT max(version) FROM _sqlx_migrations WHERE success), 0)
+                      AS "schema_version!",
+                  EXISTS (SELECT 1 FROM installation WHERE kind = 'development')
+                      AS "is_development!""#,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(facts)
+}
+
+/// Facts about the contents of the database. Reading them scans tables.
+#[derive(Debug)]
+pub(crate) struct ContentFacts {
+    /// The number of administrators with a credential.
+    pub(crate) administrators: i64,
+    /// The number of credentials that are locked, or throttled until they are unlocked.
+    pub(crate) stopped: i64,
+}
+
+/// Reads the facts about the contents.
+pub(crate) async fn contents(
+    connection: &mut PgConnection,
+    maximum_failures: i32,
+    maximum_consecutive: i32,
+) -> Result<ContentFacts, StorageError> {
+    let facts = sqlx::query_as!(
+        ContentFacts,
+        r#"SELECT (SELECT count(*) FROM users
                    WHERE is_administrator AND user_type NOT IN ('external', 'anonymous')
                      AND NOT is_retired AND deleted_at IS NULL
                      AND EXISTS (SELECT 1 FROM credentials WHERE credentials.user_id = users.user_id))
                       AS "administrators!",
-                  (SELECT first_used_at FROM keys WHERE key_id = $1) AS "key_first_used_at?",
                   (SELECT count(*) FROM authentication_attempts
-                   WHERE user_id > 0 AND (throttle_failures >= $2 OR failures >= $3))
+                   WHERE user_id > 0 AND (throttle_failures >= $1 OR failures >= $2))
                       AS "stopped!""#,
-        writing_key,
         maximum_failures,
         maximum_consecutive,
     )

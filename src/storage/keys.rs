@@ -12,6 +12,8 @@ use crate::domain::user::UserId;
 pub(crate) struct KnownKey {
     pub(crate) key_id: String,
     pub(crate) check_mac: Vec<u8>,
+    /// When a process first wrote with the key.
+    pub(crate) first_used_at: OffsetDateTime,
     pub(crate) is_retired: bool,
 }
 
@@ -19,7 +21,8 @@ pub(crate) struct KnownKey {
 pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<KnownKey>, StorageError> {
     let keys = sqlx::query_as!(
         KnownKey,
-        r#"SELECT key_id, check_mac, retired_at IS NOT NULL AS "is_retired!" FROM keys ORDER BY key_id"#,
+        r#"SELECT key_id, check_mac, first_used_at, retired_at IS NOT NULL AS "is_retired!"
+           FROM keys ORDER BY key_id"#,
     )
     .fetch_all(connection)
     .await?;

@@ -2,10 +2,10 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::finding::{Finding, Verdict};
 use crate::{
     clock,
     configuration::{Problem, Settings, TlsSettings},
+    service::operations::finding::{Finding, Verdict},
     startup,
 };
 

@@ -5,23 +5,22 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{
-    certificates::check_certificates,
-    directory::check_directory,
-    environment::check_environment,
-    finding::{Finding, Verdict},
-    mail::check_mail,
-    migration::check_migration,
-    settings::check_settings,
+    certificates::check_certificates, directory::check_directory, environment::check_environment,
+    mail::check_mail, migration::check_migration,
 };
-use crate::cli::{
-    command_context,
-    output::{self, Failure, Format},
+use crate::{
+    cli::{
+        command_context,
+        output::{self, Failure, Format},
+    },
+    service::operations::finding::{Finding, Verdict},
+    startup,
 };
 
 /// Prints every requirement with its verdict; exits 1 if a requirement is not met.
 pub(in crate::cli) async fn run(format: Format) -> Result<ExitCode, Failure> {
     let settings = command_context::read_settings()?;
-    let mut findings = check_settings(&settings);
+    let mut findings = startup::check_settings(&settings);
     findings.extend(check_certificates(&settings));
     if let Some(directory) = &settings.directory {
         findings.extend(check_directory(directory).await);

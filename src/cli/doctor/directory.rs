@@ -1,8 +1,8 @@
 //! Requirements on the connection to the directory.
 
-use super::finding::{Finding, Verdict};
 use crate::{
     configuration::{DirectoryEncryption, DirectorySettings},
+    service::operations::finding::{Finding, Verdict},
     startup,
 };
 

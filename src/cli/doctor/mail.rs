@@ -1,8 +1,8 @@
 //! Requirements on the connection to the mail server.
 
-use super::finding::{Finding, Verdict};
 use crate::{
     configuration::{MailSettings, Settings},
+    service::operations::finding::{Finding, Verdict},
     startup,
 };
 

@@ -1,7 +1,10 @@
 //! Requirements on the connection to the system that users move from.
 
-use super::finding::{Finding, Verdict};
-use crate::{configuration::MigrationSettings, startup};
+use crate::{
+    configuration::MigrationSettings,
+    service::operations::finding::{Finding, Verdict},
+    startup,
+};
 
 /// Sends a signed request without a password to the old system.
 pub(super) async fn check_migration(settings: &MigrationSettings) -> Vec<Finding> {

@@ -5,10 +5,8 @@ mod certificates;
 mod command;
 mod directory;
 mod environment;
-mod finding;
 mod mail;
 mod migration;
 mod roles;
-mod settings;
 
 pub(super) use self::command::run;

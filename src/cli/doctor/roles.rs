@@ -1,7 +1,9 @@
 //! Requirements on the database roles of the service and of the auditor.
 
-use super::finding::{Finding, Verdict};
-use crate::startup::{RoleInspection, RoleInspections, summary};
+use crate::{
+    service::operations::finding::{Finding, Verdict},
+    startup::{RoleInspection, RoleInspections, summary},
+};
 
 /// The next step for a role that is too powerful.
 const OTHER_ROLE: &str = "set database.role to a role that has no attribute except LOGIN and does \

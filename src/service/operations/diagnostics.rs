@@ -1,8 +1,11 @@
-//! Examines the database and its content, for `doctor`.
+//! Examines the database and its content, for `doctor` and for the report of the activity.
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::{
+    clock,
     domain::{
         stored_credential::{HashParameters, HashScheme},
         throttling::{AttemptLimits, MAXIMUM_CONSECUTIVE},
@@ -10,19 +13,31 @@ use crate::{
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     storage::{
         ConnectionSecurity, Database, StorageError, credentials,
-        diagnostics::{self, DatabaseFacts},
-        keys,
+        diagnostics::{self, ContentFacts, ServerFacts},
+        keys::{self, KnownKey},
     },
 };
 
-/// The findings about a database.
-pub(crate) struct DiagnosticReport {
-    pub(crate) facts: DatabaseFacts,
+/// The findings about a database server. Making them costs the same for any number of users.
+pub(crate) struct ServerReport {
+    pub(crate) facts: ServerFacts,
+    /// When the facts were read, by the clock of the service.
+    pub(crate) read_at: OffsetDateTime,
     pub(crate) connection_security: ConnectionSecurity,
-    /// The number of credentials that are not sealed under the writing key.
-    pub(crate) to_reseal: u64,
+    /// The keys that the database was written with.
+    pub(crate) keys: Vec<KnownKey>,
+    /// When the writing key was first used.
+    pub(crate) key_first_used_at: Option<OffsetDateTime>,
     /// The kinds of hashes that cost less than a new one or that another system computed.
     pub(crate) below_target: Vec<(HashScheme, HashParameters)>,
+}
+
+/// The findings about a database and its content.
+pub(crate) struct DiagnosticReport {
+    pub(crate) server: ServerReport,
+    pub(crate) contents: ContentFacts,
+    /// The number of credentials that are not sealed under the writing key.
+    pub(crate) to_reseal: u64,
 }
 
 /// Diagnoses the database.
@@ -34,29 +49,49 @@ pub(crate) struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Examines the database and its content.
+    /// Examines the server, the keys and the kinds of hashes.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(crate) async fn diagnose(&self) -> Result<DiagnosticReport, StorageError> {
+    pub(crate) async fn examine_server(&self) -> Result<ServerReport, StorageError> {
         let mut connection = self.database.connection().await?;
-        let keyring = self.keyring.current();
-        let writing = keyring.writing().id();
-        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let facts = diagnostics::diagnose(
-            &mut connection,
-            writing,
-            number(self.limits.maximum_failures),
-            number(MAXIMUM_CONSECUTIVE),
-        )
-        .await?;
-        let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
+        let facts = diagnostics::server(&mut connection).await?;
+        let read_at = clock::now();
+        let keys = keys::list(&mut connection).await?;
         let kinds = credentials::list_kinds(&mut connection).await?;
+        let connection_security = connection.security();
+        connection.release();
+        let keyring = self.keyring.current();
+        let writing = keys.iter().find(|key| key.key_id == keyring.writing().id());
+        let key_first_used_at = writing.map(|key| key.first_used_at);
         let is_below = |(scheme, cost): &(HashScheme, HashParameters)| {
             *scheme != HashScheme::Argon2id || self.hashing.is_cheaper_than_new(*cost)
         };
         let below_target = kinds.into_iter().filter(is_below).collect();
-        let connection_security = connection.security();
-        Ok(DiagnosticReport { facts, connection_security, to_reseal, below_target })
+        Ok(ServerReport {
+            facts,
+            read_at,
+            connection_security,
+            keys,
+            key_first_used_at,
+            below_target,
+        })
+    }
+
+    /// Examines the server and the content of the database, which scans tables.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn diagnose(&self) -> Result<DiagnosticReport, StorageError> {
+        let server = self.examine_server().await?;
+        let mut connection = self.database.connection().await?;
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let (failures, consecutive) =
+            (number(self.limits.maximum_failures), number(MAXIMUM_CONSECUTIVE));
+        let contents = diagnostics::contents(&mut connection, failures, consecutive).await?;
+        let keyring = self.keyring.current();
+        let writing = keyring.writing().id();
+        let to_reseal = keys::count_not_sealed_under(&mut connection, writing).await?;
+        Ok(DiagnosticReport { server, contents, to_reseal })
     }
 }

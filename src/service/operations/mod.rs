@@ -1,6 +1,8 @@
 //! Operations: readiness, metrics, diagnostics and housekeeping.
 
 pub(crate) mod diagnostics;
+pub(crate) mod finding;
+pub(crate) mod findings;
 pub(crate) mod housekeeping;
 pub(crate) mod instance;
 pub(crate) mod metrics;

@@ -1,14 +1,16 @@
-//! Requirements that depend on the settings only.
+//! Requirements that depend on the settings only, for `doctor` and for the report of the activity.
 
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::finding::Finding;
+use super::keyring_file::configured_kinds;
 use crate::{
     configuration::{PolicyProfile, Settings},
     domain::throttling::MAXIMUM_CONSECUTIVE,
-    log_events, startup, telemetry,
+    log_events,
+    service::operations::finding::Finding,
+    telemetry,
 };
 
 /// The longest acceptable lifetime of an access token. Access tokens cannot be revoked
@@ -20,7 +22,7 @@ const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_ANCHOR_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
 /// Checks the requirements that need no database.
-pub(super) fn check_settings(settings: &Settings) -> Vec<Finding> {
+pub(crate) fn check_settings(settings: &Settings) -> Vec<Finding> {
     [
         passwords(settings),
         guessing(settings),
@@ -170,7 +172,7 @@ fn master_key(settings: &Settings) -> Finding {
     Finding::advice(
         "ASVS 13.3.1",
         "a master key outside the service wraps the keyring",
-        !startup::configured_kinds(settings).is_empty(),
+        !configured_kinds(settings).is_empty(),
         "the keyring file contains its keys; set keyring.transit or keyring.pkcs11 and run \
          `keys wrap`",
     )

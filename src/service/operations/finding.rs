@@ -1,8 +1,8 @@
-//! The result of one requirement.
+//! The result of one requirement on an installation, for `doctor` and for the report of the activity.
 
 /// Whether a requirement is met.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The requirement is met.
     Pass,
     /// This service cannot verify the requirement, or recommends a change.
@@ -12,17 +12,18 @@ pub(super) enum Verdict {
 }
 
 /// One requirement and its verdict.
-pub(super) struct Finding {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
     /// The source of the requirement, such as `ASVS 12.2.1`.
-    pub(super) clause: &'static str,
+    pub(crate) clause: &'static str,
     /// The requirement in one sentence.
-    pub(super) requirement: &'static str,
-    pub(super) verdict: Verdict,
+    pub(crate) requirement: &'static str,
+    pub(crate) verdict: Verdict,
 }
 
 impl Finding {
     /// A requirement: `next_step` is shown if it is not met, and `doctor` exits 1.
-    pub(super) fn new(
+    pub(crate) fn new(
         clause: &'static str,
         requirement: &'static str,
         is_met: bool,
@@ -33,7 +34,7 @@ impl Finding {
     }
 
     /// A recommendation: `note` is shown if it is not met, and the exit code does not change.
-    pub(super) fn advice(
+    pub(crate) fn advice(
         clause: &'static str,
         requirement: &'static str,
         is_met: bool,

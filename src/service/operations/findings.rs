@@ -1,0 +1,110 @@
+//! Requirements on the database and its content.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{
+    diagnostics::{DiagnosticReport, ServerReport},
+    finding::Finding,
+};
+
+/// The oldest supported PostgreSQL, as `server_version_num`.
+const SERVER_VERSION: i32 = 150_000;
+
+/// The largest acceptable difference between the clocks of service and database. Delays and expiry
+/// times use both clocks.
+const CLOCK_DIFFERENCE: Duration = Duration::seconds(5);
+
+/// The longest time that a key may seal data before it is rotated.
+const KEY_AGE: Duration = Duration::days(365);
+
+/// Checks the database server, the writing key and the kinds of hashes.
+pub(crate) fn check_server(report: &ServerReport) -> Vec<Finding> {
+    let facts = &report.facts;
+    let is_young = |first: OffsetDateTime| report.read_at - first <= KEY_AGE;
+    let below = report.below_target.len();
+    vec![
+        Finding::new(
+            "ASVS 13.3.1 and 16.5.3",
+            "the keyring and the database are usable and match",
+            true,
+            "",
+        ),
+        Finding::new(
+            "ASVS 6.3.2",
+            "the database is not a demo with published passwords",
+            !facts.is_development,
+            "create a new database and run `migrate`",
+        ),
+        Finding::new(
+            "ASVS 15.2.1",
+            "PostgreSQL is version 15 or newer",
+            facts.server_version >= SERVER_VERSION,
+            "upgrade PostgreSQL",
+        ),
+        Finding::new(
+            "ASVS 12.3.1 and 12.3.2",
+            "the database connection is local, or encrypted with a verified certificate",
+            is_connection_protected(report),
+            "add sslmode=verify-full to database.url",
+        ),
+        Finding::new(
+            "durability",
+            "committed changes survive a crash of PostgreSQL",
+            facts.is_durable,
+            "enable fsync, full_page_writes and synchronous_commit",
+        ),
+        Finding::new(
+            "ASVS 16.2.2",
+            "the clocks of the service and the database agree",
+            (facts.now - report.read_at).abs() <= CLOCK_DIFFERENCE,
+            "synchronize the clocks",
+        ),
+        Finding::new(
+            "ASVS 13.1.4 and 13.3.4",
+            "the writing key is less than a year old",
+            report.key_first_used_at.is_none_or(is_young),
+            "run `rotate-key add`, `use`, `reseal` and `retire`",
+        ),
+        Finding::advice(
+            "NIST 3.1.1.2 cost factor",
+            "every hash has the current cost",
+            below == 0,
+            &format!(
+                "{below} sets of hash parameters are outdated; the next login of each user rehashes"
+            ),
+        ),
+    ]
+}
+
+/// Checks both ends of the connection: the server alone cannot distinguish a tunnel from a local
+/// connection, and encryption without a verified certificate does not authenticate the server.
+fn is_connection_protected(report: &ServerReport) -> bool {
+    let ServerReport { facts, connection_security, .. } = report;
+    (facts.is_local && connection_security.is_local)
+        || (facts.is_encrypted && connection_security.verifies_server)
+}
+
+/// Checks the content of the database.
+pub(crate) fn check_contents(report: &DiagnosticReport) -> Vec<Finding> {
+    let contents = &report.contents;
+    vec![
+        Finding::new(
+            "ASVS 8.2.1",
+            "there is an active administrator",
+            contents.administrators > 0,
+            "run `user grant-admin` or `user add --administrator`",
+        ),
+        Finding::new(
+            "NIST 3.1.1.2 keyed hash",
+            "every credential is sealed under the writing key",
+            report.to_reseal == 0,
+            "run `rotate-key reseal`",
+        ),
+        Finding::advice(
+            "ASVS 6.1.1",
+            "no credential is locked",
+            contents.stopped == 0,
+            "run `credential attempts` to inspect and `credential unlock` to unlock",
+        ),
+    ]
+}
