@@ -7,6 +7,7 @@
 mod stored_enum;
 
 pub(crate) mod action_reason;
+pub(crate) mod activity;
 pub(crate) mod application;
 pub(crate) mod audit;
 pub(crate) mod audit_query;

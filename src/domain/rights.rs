@@ -35,6 +35,11 @@ impl Principal {
         self.user.active_role() == Some(role)
     }
 
+    /// True when the caller may read the activity and the state of the installation.
+    pub(crate) fn may_read_activity(&self) -> bool {
+        self.may_administer_users() || self.has_role(Role::Auditor)
+    }
+
     /// True when the caller may call agents: onsite every caller; online trusted applications and
     /// the service's own pages, which have a session.
     pub(crate) fn may_call_agents(&self, installation: InstallationType) -> bool {

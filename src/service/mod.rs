@@ -6,6 +6,7 @@
 #[macro_use]
 mod connection;
 
+pub(crate) mod activity;
 pub(crate) mod audit;
 pub(crate) mod authentication;
 pub(crate) mod credentials;

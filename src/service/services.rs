@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    activity::report::Activity,
     audit::audit_reader::AuditReader,
     authentication::{authenticator::Authenticator, tokens::Tokens},
     credentials::{passwords::Passwords, saving::Credentials},
@@ -63,4 +64,5 @@ capabilities! {
     UserOverviews: overviews,
     Lockouts: overviews.lockouts,
     Instance: instance,
+    Activity: instance.activity,
 }

@@ -245,7 +245,8 @@ impl Application {
                 Some(serve(listener, Duration::ZERO, transport, build)?)
             }
         };
-        let anchors = Arc::clone(&background.anchors);
+        let (anchors, recorder) =
+            (Arc::clone(&background.anchors), Arc::clone(&background.recorder));
         let mut tasks = spawn_background_tasks(background, database.clone(), anchor_period);
         let Reloads { reloadables, metrics, signal } = reloads;
         reload::spawn(&mut tasks, reloadables, &metrics, signal);
@@ -263,6 +264,7 @@ impl Application {
         {
             tracing::warn!("timed out logging the last audit anchors");
         }
+        recorder.record_rest().await;
         hashing.close();
         tracing::info!(hashes = hashing.hashed(), "stopped");
         // An unresponsive database must not keep the process from exiting.
@@ -305,9 +307,11 @@ fn spawn_background_tasks(
     database: Database,
     anchor_period: Duration,
 ) -> JoinSet<()> {
-    let Background { anchors, housekeeping, last_uses, rehashing, mail_delivery } = background;
+    let Background { anchors, recorder, housekeeping, .. } = background;
+    let Background { last_uses, rehashing, mail_delivery, .. } = background;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { housekeeping.run().await });
+    tasks.spawn(async move { recorder.run().await });
     tasks.spawn(async move { rehashing.run().await });
     tasks.spawn(async move { last_uses.run(&database).await });
     tasks.spawn(systemd::feed_watchdog());

@@ -1,8 +1,9 @@
 //! Builds the capabilities of the service from the settings.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::{
+    activity::{ActivityParts, open_activity},
     administration::{Administration, administration},
     directory::open_directory,
     error::StartError,
@@ -24,6 +25,7 @@ use crate::{
     },
     service::{
         Services,
+        activity::{hash_survey::HashSurvey, recorder::ActivityRecorder},
         audit::anchors::Anchors,
         authentication::{
             Admissions, Authenticator, bearer::BearerAuthenticator, issued::IssuedTickets,
@@ -66,6 +68,7 @@ pub(crate) struct Components {
 /// The tasks that run in the background.
 pub(crate) struct Background {
     pub(crate) anchors: Arc<Anchors>,
+    pub(crate) recorder: Arc<ActivityRecorder>,
     pub(crate) housekeeping: Housekeeping,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) rehashing: Rehashing,
@@ -90,11 +93,19 @@ pub(crate) fn build(
     let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers), moving)?;
     let directory_search = open_directory(settings)?;
     let mail = open_mail(&parts, settings)?;
+    let anchors = Arc::new(Anchors {
+        database: parts.database(),
+        keyring: parts.keyring(),
+        changed_chains: Arc::clone(&parts.changed_chains),
+        logged_at: Mutex::default(),
+    });
+    let ActivityParts { recorder, survey, activity } = open_activity(&parts, settings, &anchors);
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let instance = Instance {
         database: parts.database(),
         hashing: parts.hashing(),
         keyring: parts.keyring(),
+        activity,
         reloads: Arc::clone(&parts.reloads),
         directory: directory_search,
         mail: mail.metrics,
@@ -103,7 +114,7 @@ pub(crate) fn build(
     };
     Ok(Components {
         administration: administration(&parts, settings, &saving),
-        background: background(&parts, mail.delivery),
+        background: background(&parts, mail.delivery, Recording { anchors, recorder, survey }),
         services: services(
             &parts,
             settings,
@@ -314,17 +325,27 @@ fn moving(
     }))
 }
 
-fn background(parts: &Parts, mail_delivery: Option<MailDelivery>) -> Background {
+/// What records what happens.
+struct Recording {
+    anchors: Arc<Anchors>,
+    recorder: Arc<ActivityRecorder>,
+    survey: Arc<HashSurvey>,
+}
+
+fn background(
+    parts: &Parts,
+    mail_delivery: Option<MailDelivery>,
+    recording: Recording,
+) -> Background {
+    let Recording { anchors, recorder, survey } = recording;
     Background {
         mail_delivery,
-        anchors: Arc::new(Anchors {
-            database: parts.database(),
-            keyring: parts.keyring(),
-            changed_chains: Arc::clone(&parts.changed_chains),
-        }),
+        anchors,
+        recorder,
         housekeeping: Housekeeping {
             database: parts.database(),
             refusal_timing: RefusalTiming::new(parts.database(), parts.hashing()),
+            hash_survey: survey,
         },
         last_uses: Arc::clone(&parts.last_uses),
         rehashing: Rehashing {

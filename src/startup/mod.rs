@@ -1,5 +1,6 @@
 //! Starts the service: builds the application from its settings, runs it and shuts it down.
 
+mod activity;
 mod administration;
 mod application;
 mod components;

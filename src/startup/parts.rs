@@ -14,6 +14,7 @@ use crate::{
         keyring_handle::KeyringHandle,
     },
     service::{
+        activity::metrics::ActivityMetrics,
         audit::changed_chains::ChangedChains,
         credentials::{last_uses::LastUses, rehashing::RehashQueue},
         operations::reload_metrics::ReloadMetrics,
@@ -30,6 +31,7 @@ pub(super) struct Parts {
     pub(super) hashing: Arc<HashingEngine>,
     pub(super) types: Arc<CredentialTypes>,
     pub(super) applications: Arc<Applications>,
+    pub(super) metrics: Arc<ActivityMetrics>,
     pub(super) changed_chains: Arc<ChangedChains>,
     pub(super) transactions: Arc<UserTransactions>,
     pub(super) last_uses: Arc<LastUses>,
@@ -48,6 +50,7 @@ impl Parts {
         let types = settings.credential_types();
         let types = types.ok_or_else(|| missing("credentials.default_type"))?;
         let changed_chains = Arc::new(ChangedChains::default());
+        let metrics = Arc::<ActivityMetrics>::default();
         Ok(Self {
             hashing: Arc::new(start_hashing(settings)?),
             types: Arc::new(types),
@@ -65,7 +68,9 @@ impl Parts {
                 database: database.clone(),
                 keyring: keyring.clone(),
                 limits: attempt_limits(settings),
+                metrics: Arc::clone(&metrics),
             }),
+            metrics,
             keyring,
             database,
         })

@@ -42,6 +42,7 @@ impl Saving {
         let credential_writer = Arc::new(CredentialWriter {
             keyring: parts.keyring(),
             changed_chains: Arc::clone(&parts.changed_chains),
+            metrics: Arc::clone(&parts.metrics),
             issuer_types: issuers
                 .iter()
                 .map(|issuer| issuer.credential_type().to_owned())

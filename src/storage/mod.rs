@@ -2,6 +2,7 @@
 //!
 //! The caller owns the transaction. Errors of PostgreSQL become [`StorageError`] here.
 
+pub(crate) mod activity_minutes;
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod audit_list;
@@ -23,6 +24,7 @@ mod error;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
 mod grants;
+pub(crate) mod hash_counts;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;

@@ -87,11 +87,34 @@ use Privilege::{Delete, Insert, Select, Update};
 
 /// The privileges on every table. Only the owner writes `installation` and `_sqlx_migrations`;
 /// nobody changes or deletes an event; the service never deletes a user.
-pub(crate) const TABLES: [TablePrivileges; 16] = [
+pub(crate) const TABLES: [TablePrivileges; 17] = [
     TablePrivileges {
         table: "_sqlx_migrations",
         service: &[Select(Only(&["version", "success"]))],
         auditor: &[Select(Only(&["version", "success"]))],
+    },
+    TablePrivileges {
+        table: "activity_minutes",
+        service: &[
+            Select(All),
+            Insert,
+            Update(&[
+                "saves",
+                "logins",
+                "failures",
+                "throttled",
+                "hashes",
+                "hash_capacity",
+                "shed",
+                "cache_hits",
+                "cache_misses",
+                "waits",
+                "wait_microseconds",
+                "queue_maximum",
+            ]),
+            Delete,
+        ],
+        auditor: &[],
     },
     TablePrivileges {
         table: "address_failures",

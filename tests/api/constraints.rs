@@ -25,7 +25,29 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 124] = [
+const CASES: [(&str, &str); 129] = [
+    (
+        "activity_minutes_pkey",
+        "INSERT INTO activity_minutes
+         SELECT '2026-01-01 00:00Z', 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM generate_series(1, 2)",
+    ),
+    (
+        "activity_minutes_minute_check",
+        "INSERT INTO activity_minutes SELECT '2026-01-01 00:00:01Z', 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0",
+    ),
+    (
+        "activity_minutes_instance_id_check",
+        "INSERT INTO activity_minutes SELECT '2026-01-01 00:00Z', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0",
+    ),
+    (
+        "activity_minutes_figures_check",
+        "INSERT INTO activity_minutes SELECT '2026-01-01 00:00Z', 'a', -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0",
+    ),
+    (
+        "activity_minutes_figures_check",
+        "INSERT INTO activity_minutes
+         SELECT '2026-01-01 00:00Z', 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1000000000001",
+    ),
     (
         "installation_singleton_check",
         "INSERT INTO installation VALUES (false, 'production', now())",

@@ -9,6 +9,7 @@ use crate::{
     http,
     security::hashing::{HashingEngine, HashingOptions},
     service::{
+        activity::metrics::ActivityMetrics,
         directory::search::DirectorySearch,
         mail::metrics::MailMetrics,
         operations::{
@@ -63,6 +64,7 @@ pub(super) fn document() -> Result<String, Failure> {
         hashing: &engine,
         connections: counts,
         keyring: None,
+        activity: &ActivityMetrics::default(),
         reloads: &ReloadMetrics::default(),
         directory: &DirectorySearch::default(),
         mail: &MailMetrics::default(),

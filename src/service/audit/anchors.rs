@@ -1,12 +1,17 @@
 //! Anchors: signed heads of audit chains. Kept outside the database, they detect that the database
 //! was rolled back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use data_encoding::HEXLOWER;
+use time::OffsetDateTime;
 
 use super::changed_chains::ChangedChains;
 use crate::{
+    clock,
     log_events::anchor,
     security::{anchor::Anchor, keyring_handle::KeyringHandle},
     storage::{Database, StorageError, chain_heads},
@@ -23,9 +28,27 @@ pub(crate) struct Anchors {
     pub(crate) database: Database,
     pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
+    /// When this instance last logged anchors.
+    pub(crate) logged_at: Mutex<Option<OffsetDateTime>>,
+}
+
+/// The anchors of this instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnchorState {
+    /// When this instance last logged anchors; `None` since its start.
+    pub(crate) logged_at: Option<OffsetDateTime>,
+    /// The chains that changed since their last anchor.
+    pub(crate) waiting: usize,
 }
 
 impl Anchors {
+    /// The anchors of this instance.
+    pub(in crate::service) fn state(&self) -> AnchorState {
+        // The value is consistent after a panic of another holder.
+        let logged_at = *self.logged_at.lock().unwrap_or_else(PoisonError::into_inner);
+        AnchorState { logged_at, waiting: self.changed_chains.count() }
+    }
+
     /// Logs the anchors of changed chains once per period; never returns.
     pub(crate) async fn run(&self, period: Duration) {
         let mut period = tokio::time::interval(period);
@@ -71,6 +94,7 @@ impl Anchors {
                 anchor.signature = HEXLOWER.encode(&anchor.signature),
             );
         }
+        *self.logged_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::now());
         Ok(())
     }
 

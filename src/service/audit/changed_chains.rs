@@ -24,6 +24,12 @@ impl ChangedChains {
         self.lock().reported.insert(user_id.as_i32());
     }
 
+    /// The number of users whose chains changed since their last anchor.
+    pub(super) fn count(&self) -> usize {
+        let changed = self.lock();
+        changed.reported.union(&changed.due).count()
+    }
+
     /// Makes all reported changes due, when a period has passed.
     pub(super) fn make_due(&self) {
         let mut changed = self.lock();

@@ -36,6 +36,7 @@ use crate::{
     },
     service::{
         credentials::{last_uses::LastUses, rehashing::RehashQueue},
+        errors::AttemptError,
         throttling::throttle::{AttemptCounters, ReservedAttempt, Throttling},
         unsealing::unseal_hash,
     },
@@ -98,12 +99,35 @@ impl PasswordAuthenticator {
         let password = &CredentialValue::parse("Password", typed)
             .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
         let presented = PresentedPassword { name: &name, password, typed, client_info, now };
+        let found = self.find_principal(presented).await;
+        self.record(&found);
+        found
+    }
+
+    async fn find_principal(
+        &self,
+        presented: PresentedPassword<'_>,
+    ) -> Result<Principal, AuthenticationError> {
         if let Some(principal) = self.attempt(presented, self.moving.as_ref()).await? {
             return Ok(principal);
         }
         // The stored password decides now: of the user who has just moved, or of one who may not.
         let found = Box::pin(self.attempt(presented, None)).await?;
         found.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
+    }
+
+    /// Counts the outcome of a login. A login without an outcome, such as one that the database did
+    /// not answer, is not counted.
+    fn record(&self, found: &Result<Principal, AuthenticationError>) {
+        let metrics = &self.throttling.metrics;
+        match found {
+            Ok(_) => metrics.record_login(),
+            Err(AuthenticationError::Refused { .. }) => metrics.record_failure(),
+            Err(AuthenticationError::Attempt(AttemptError::TooMany(_))) => {
+                metrics.record_throttled();
+            }
+            Err(_) => {}
+        }
     }
 
     /// Verifies the password once; `None` when the old system accepts it.

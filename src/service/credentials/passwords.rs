@@ -142,7 +142,9 @@ impl Passwords {
         if context.actor.user_id() != Some(user.user_id) {
             self.credentials.transactions.require_sensitive(context)?;
         }
-        let Some(proof) = self.verify(context, &user, &old).await? else {
+        let verified = self.verify(context, &user, &old).await;
+        self.record(&verified);
+        let Some(proof) = verified? else {
             return Ok(false);
         };
         self.save(context, &reference, user.user_id, new, Some(&proof)).await?;
@@ -163,6 +165,18 @@ impl Passwords {
         let (text, new) = self.checker.generate(context.actor.fairness_key()).await?;
         let is_changed = self.change(context, ChangePassword { user, old: Some(old), new }).await?;
         Ok(is_changed.then_some(text))
+    }
+
+    /// Counts the outcome of the verification of an old password, unless it was right: that is no
+    /// login.
+    fn record(&self, verified: &Result<Option<PasswordProof>, SaveCredentialError>) {
+        match verified {
+            Ok(None) => self.throttling.metrics.record_failure(),
+            Err(SaveCredentialError::Attempt(AttemptError::TooMany(_))) => {
+                self.throttling.metrics.record_throttled();
+            }
+            Ok(Some(_)) | Err(_) => {}
+        }
     }
 
     /// True when the caller may change the password of that user. A caller without this right does

@@ -7,8 +7,7 @@ use sqlx::PgConnection;
 use super::{
     hasher::CredentialHasher,
     writer::{
-        CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_saved,
-        require_writable,
+        CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_writable,
     },
 };
 use crate::{
@@ -126,7 +125,7 @@ impl Credentials {
             }
             let outcome = outcome?;
             if outcome != WriteOutcome::HeadMoved {
-                return require_saved(outcome);
+                return self.writer.require_saved(outcome);
             }
         }
         // Boxed so that this rare branch does not enlarge every waiting future.

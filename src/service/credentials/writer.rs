@@ -21,6 +21,7 @@ use crate::{
         sealing::{Binding, Envelope, seal},
     },
     service::{
+        activity::metrics::ActivityMetrics,
         audit::changed_chains::ChangedChains,
         errors::SaveCredentialError,
         user_transaction::{
@@ -67,6 +68,7 @@ pub(in crate::service) struct Save<'save> {
 pub(crate) struct CredentialWriter {
     pub(crate) keyring: KeyringHandle,
     pub(crate) changed_chains: Arc<ChangedChains>,
+    pub(crate) metrics: Arc<ActivityMetrics>,
     /// The types of identifiers that a configured issuer proves.
     pub(crate) issuer_types: Vec<String>,
     /// True when each user has one credential, whatever its type
@@ -108,7 +110,25 @@ impl CredentialWriter {
         }
         let removed_types = self.removed_types(connection, save).await?;
         let write = self.prepare(save, &head, &removed_types)?;
-        require_saved(credential_writes::upsert(connection, &write).await?)
+        self.require_saved(credential_writes::upsert(connection, &write).await?)
+    }
+
+    /// Fails unless the credential was written, and counts it. A caller with a transaction may still
+    /// roll it back.
+    ///
+    /// # Errors
+    /// See [`SaveCredentialError`].
+    pub(super) fn require_saved(&self, outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
+        match outcome {
+            WriteOutcome::Saved => {
+                self.metrics.record_save();
+                Ok(())
+            }
+            WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
+            WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
+            // While the row is locked, the head cannot change.
+            WriteOutcome::HeadMoved => Err(StorageError::Inconsistent { table: "users" }.into()),
+        }
     }
 
     /// The types of the user's credentials that the save removes. Read them after `head`: a change
@@ -241,19 +261,5 @@ pub(super) fn require_writable(
         Ok(())
     } else {
         Err(SaveCredentialError::ProtectedUser)
-    }
-}
-
-/// Fails unless the credential was written.
-///
-/// # Errors
-/// See [`SaveCredentialError`].
-pub(super) fn require_saved(outcome: WriteOutcome) -> Result<(), SaveCredentialError> {
-    match outcome {
-        WriteOutcome::Saved => Ok(()),
-        WriteOutcome::IdentifierTaken => Err(SaveCredentialError::IdentifierTaken),
-        WriteOutcome::ProofOutdated => Err(SaveCredentialError::ProofOutdated),
-        // While the row is locked, the head cannot change.
-        WriteOutcome::HeadMoved => Err(StorageError::Inconsistent { table: "users" }.into()),
     }
 }

@@ -1,12 +1,15 @@
 //! Deletes expired rows in the background, in small batches, and runs other periodic work.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::refusal_timing::RefusalTiming;
 use crate::{
     clock,
     domain::throttling::ADDRESS_WINDOW,
-    storage::{Database, StorageError, attempts, password_links, password_mails, tickets},
+    service::activity::hash_survey::HashSurvey,
+    storage::{
+        Database, StorageError, activity_minutes, attempts, password_links, password_mails, tickets,
+    },
 };
 
 /// The time between two runs.
@@ -22,15 +25,20 @@ const KEPT_MAILS: Duration = Duration::from_hours(24);
 /// mails were turned off.
 const OVERDUE_MAIL: Duration = Duration::from_hours(1);
 
-/// Deletes expired rows, closes idle connections and measures the duration of refused logins.
+/// How long the activity of a minute is kept: a day, and time for clocks that differ.
+const KEPT_ACTIVITY: Duration = Duration::from_hours(25);
+
+/// Deletes expired rows, closes idle connections, measures the duration of refused logins and surveys
+/// the hashes.
 pub(crate) struct Housekeeping {
     pub(crate) database: Database,
     pub(crate) refusal_timing: RefusalTiming,
+    pub(crate) hash_survey: Arc<HashSurvey>,
 }
 
 impl Housekeeping {
     /// Runs once per period; never returns. Deletes only rows without effect: expired tickets
-    /// and links, delivered mails, and failures of addresses that no longer count.
+    /// and links, delivered mails, old activity, and failures of addresses that no longer count.
     pub(crate) async fn run(&self) {
         let mut period = tokio::time::interval(PERIOD);
         loop {
@@ -44,6 +52,8 @@ impl Housekeeping {
                 self.end_overdue_mails().await,
                 self.delete_password_mails().await,
                 self.delete_password_links().await,
+                self.delete_activity().await,
+                self.hash_survey.refresh().await,
             ] {
                 if let Err(error) = done {
                     tracing::warn!(
@@ -93,6 +103,17 @@ impl Housekeeping {
             let mut connection = self.database.connection().await?;
             let now = clock::now();
             let deleted = password_links::delete_expired(&mut connection, now, BATCH).await?;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_activity(&self) -> Result<(), StorageError> {
+        loop {
+            let before = clock::now() - KEPT_ACTIVITY;
+            let mut connection = self.database.connection().await?;
+            let deleted = activity_minutes::delete_before(&mut connection, before, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }

@@ -11,7 +11,9 @@ use super::{
 use crate::{
     migration_hook::HookMetrics,
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
-    service::{directory::search::DirectorySearch, mail::metrics::MailMetrics},
+    service::{
+        activity::report::Activity, directory::search::DirectorySearch, mail::metrics::MailMetrics,
+    },
     storage::{self, Database, StorageError},
 };
 
@@ -29,6 +31,7 @@ pub(crate) struct Instance {
     pub(crate) database: Database,
     pub(crate) hashing: Arc<HashingEngine>,
     pub(crate) keyring: KeyringHandle,
+    pub(crate) activity: Arc<Activity>,
     pub(crate) reloads: Arc<ReloadMetrics>,
     pub(crate) directory: Arc<DirectorySearch>,
     pub(crate) mail: Arc<MailMetrics>,
@@ -64,6 +67,7 @@ impl Instance {
             hashing: &self.hashing,
             connections: self.database.counts(),
             keyring: Some(&keyring),
+            activity: self.activity.metrics(),
             reloads: &self.reloads,
             directory: &self.directory,
             mail: &self.mail,

@@ -15,7 +15,10 @@ use super::reload_metrics::ReloadMetrics;
 pub(crate) use crate::migration_hook::HookMetrics;
 use crate::{
     security::{hashing::HashingEngine, keyring::Keyring},
-    service::{directory::search::DirectorySearch, mail::metrics::MailMetrics},
+    service::{
+        activity::metrics::ActivityMetrics, directory::search::DirectorySearch,
+        mail::metrics::MailMetrics,
+    },
     storage::ConnectionCounts,
 };
 
@@ -27,6 +30,7 @@ pub(crate) struct MetricSources<'sources> {
     pub(crate) hashing: &'sources HashingEngine,
     pub(crate) connections: ConnectionCounts,
     pub(crate) keyring: Option<&'sources Keyring>,
+    pub(crate) activity: &'sources ActivityMetrics,
     pub(crate) reloads: &'sources ReloadMetrics,
     pub(crate) directory: &'sources DirectorySearch,
     pub(crate) mail: &'sources MailMetrics,
@@ -48,6 +52,7 @@ pub(crate) fn encode_metrics(
         hashing,
         connections,
         keyring,
+        activity,
         reloads,
         directory,
         mail,
@@ -58,6 +63,7 @@ pub(crate) fn encode_metrics(
     hashing.register_metrics(registry.sub_registry_with_prefix("hashing"));
     register_database(registry.sub_registry_with_prefix("database"), connections);
     registry.register("keyring_key", "1 for each key of the keyring in use", key_gauges(keyring));
+    activity.register(&mut registry);
     reloads.register(&mut registry);
     directory.register_metrics(registry.sub_registry_with_prefix("directory"));
     mail.register(registry.sub_registry_with_prefix("mail"));

@@ -2,6 +2,8 @@
 //! (docs/reference/wire-contract.md#d26-throttling-and-lockout). One statement counts and admits an
 //! attempt, so that parallel attempts on any number of instances cannot exceed the limits.
 
+use std::sync::Arc;
+
 use time::{Duration, OffsetDateTime};
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
         attempt_digests::{address_digest, pending_digest, secret_digest},
         keyring_handle::KeyringHandle,
     },
-    service::errors::AttemptError,
+    service::{activity::metrics::ActivityMetrics, errors::AttemptError},
     storage::{
         Database, StorageError,
         attempts::{self, Attempt, ReservedType},
@@ -60,6 +62,7 @@ pub(crate) struct Throttling {
     pub(crate) database: Database,
     pub(crate) keyring: KeyringHandle,
     pub(crate) limits: AttemptLimits,
+    pub(crate) metrics: Arc<ActivityMetrics>,
 }
 
 impl Throttling {
