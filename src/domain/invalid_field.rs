@@ -136,6 +136,7 @@ reasons! {
         "must be an integer from 0 to {0}; follow odata.nextLink to read further";
     NotSkipToken => "field-not-skip-token",
         "does not continue this list; use odata.nextLink unchanged";
+    NotScope => "field-not-scope", "must be installation or instance";
     NotFormat => "field-not-format", "must be json or xml";
     UnknownParameter => "field-unknown-parameter",
         "has an unknown parameter; those that start with $ are $select, $filter, $orderby, $top, $skip, $skiptoken and $format";

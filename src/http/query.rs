@@ -38,6 +38,26 @@ pub(super) fn user_id(request: &HttpRequest, name: &str) -> Result<UserId, Error
     Ok(UserId::require(name, Some(id))?)
 }
 
+/// The value of an optional parameter in the query; its name is case-insensitive.
+///
+/// # Errors
+/// When the parameter is repeated, or its value is not UTF-8.
+pub(super) fn optional(request: &HttpRequest, name: &str) -> Result<Option<String>, ErrorKind> {
+    let pairs =
+        request.query_string().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let is_named = |(key, _): &(&str, &str)| {
+        percent_decode_str(key).decode_utf8_lossy().eq_ignore_ascii_case(name)
+    };
+    let mut values = pairs.filter(is_named).map(|(_, value)| value);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(ErrorKind::DuplicateMember { field: Some(name.to_owned()) });
+    }
+    let decoded = percent_decode_str(value).decode_utf8();
+    let decoded = decoded.map_err(|_| InvalidField::new(name, Reason::NotUtf8))?;
+    Ok(Some(decoded.into_owned()))
+}
+
 /// The user in a path: an id if it has digits only, else a login name
 /// (docs/reference/wire-contract.md#d33-rest).
 ///

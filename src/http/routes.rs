@@ -6,7 +6,8 @@ use super::{
     agents::user::{credential_types, save_user},
     api,
     keeper::{
-        audit_events, audit_export, session_proof, tickets, user_attempts, user_role, user_tickets,
+        activity, audit_events, audit_export, session_proof, tickets, user_attempts, user_role,
+        user_tickets,
     },
     pages::{
         account::{change_password as own_password, events, overview, sessions},
@@ -54,6 +55,7 @@ fn user_routes() -> Vec<Route> {
 fn keeper_routes() -> Vec<Route> {
     route_table! {
         "/keeper/";
+        GET "activity" Agent activity::{read, read_operation};
         POST "tickets" Authenticated tickets::{issue, issue_operation};
         DELETE "tickets/current" Authenticated tickets::{end_current, end_current_operation};
         POST "session/proof" Authenticated session_proof::{prove, prove_operation} hashing;

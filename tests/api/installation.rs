@@ -92,6 +92,7 @@ async fn online_each_scheme_requires_its_kind_of_application(pool: PgPool) {
         "/keeper/users/278/audit",
         "/keeper/audit",
         "/keeper/audit/export",
+        "/keeper/activity",
     ] {
         call(&app, Method::GET, path, &token, None).await.assert_status(403);
         call(&app, Method::GET, path, &token, Some("the secret of one")).await.assert_status(200);

@@ -11,6 +11,7 @@
     reason = "tests corrupt rows on purpose, with statements that need no compile-time check"
 )]
 
+mod activity;
 mod agents;
 mod audit;
 mod audit_list;

@@ -9,6 +9,7 @@ use crate::domain::{InvalidField, Reason};
 use crate::http::reason_header::KEEPER_REASON;
 use crate::service::{
     HashingError, Interrupted, RandomError, StorageError, TokenRefused,
+    activity::report::ReadActivityError,
     audit::audit_reader::ReadAuditError,
     authentication::{AuthenticationError, Refusal},
     errors::{
@@ -211,6 +212,15 @@ impl From<ReadAuditError> for ApiError {
         match error {
             ReadAuditError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadAuditEvents).into(),
             ReadAuditError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadActivityError> for ApiError {
+    fn from(error: ReadActivityError) -> Self {
+        match error {
+            ReadActivityError::Forbidden => ErrorKind::Forbidden(MissingRight::ReadActivity).into(),
+            ReadActivityError::Storage(error) => error.into(),
         }
     }
 }
