@@ -1,5 +1,5 @@
 //! The activity of the installation: counters in memory, minutes in the database, and the report for
-//! administrators.
+//! administrators, as data and as a page.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::support::{Answer, Credentials, PLAIN, PRINCIPAL, TestApp, password_of
 
 const ACTIVITY: &str = "/keeper/activity";
 const OWN_ACTIVITY: &str = "/keeper/activity?scope=instance";
+const PAGE: &str = "/admin/activity";
 
 /// Part of refused values; must not be in any answer.
 const MARKER: &str = "Zx7marker";
@@ -271,4 +272,54 @@ async fn the_report_has_every_format(pool: PgPool) {
     for part in ["<InstallationActivity", "<Hour><Period>", "<Saves>7</Saves>", "<Keys><Key>"] {
         assert!(answer.body.contains(part), "{part}: {answer:?}");
     }
+}
+
+/// The page, as a browser with that session opens it.
+async fn page(app: &TestApp, session: &Credentials, path: &str, language: &str) -> Answer {
+    let request = app.request(Method::GET, path, session).header("Accept", "text/html");
+    let request = request.header("Accept-Language", language);
+    Answer::read(request.send().await.unwrap()).await
+}
+
+#[sqlx::test]
+async fn the_page_shows_plots_in_every_language_and_stays_small(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    insert(&app, "a", "generate_series(0, 1439)", 987_654_321).await;
+    let session = app.session("anna").await;
+    for (language, title) in [
+        ("en", "Activity"),
+        ("de", "Aktivität"),
+        ("da", "Aktivitet"),
+        ("nb", "Aktivitet"),
+        ("nl", "Activiteit"),
+        ("sv", "Aktivitet"),
+    ] {
+        for path in [PAGE, "/admin/activity?scope=instance"] {
+            let answer = page(&app, &session, path, language).await;
+            answer.assert_status(200);
+            let body = &answer.body;
+            assert!(body.contains(&format!("<h1>{title}</h1>")), "{answer:?}");
+            assert!(body.contains(&format!("<html lang=\"{language}\"")), "{answer:?}");
+            assert_eq!(body.matches("<svg class=\"plot\"").count(), 18, "{answer:?}");
+            for forbidden in ["style=", "<style", "onclick", "[SR_"] {
+                assert!(!body.contains(forbidden), "{forbidden}: {answer:?}");
+            }
+            assert!(body.len() <= 50 * 1024, "{language} {path}: {} bytes", body.len());
+        }
+    }
+}
+
+#[sqlx::test]
+async fn the_page_is_for_administrators_with_a_session(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let plain = app.session("paul").await;
+    page(&app, &plain, PAGE, "en").await.assert_status(403);
+    let administrator = app.session("anna").await;
+    let answer = page(&app, &administrator, "/admin/activity?scope=Zx7marker", "en").await;
+    answer.assert_status(400);
+    assert!(!answer.body.contains(MARKER), "{answer:?}");
+    let account = page(&app, &administrator, "/account", "en").await;
+    assert!(account.body.contains("href=\"/admin/activity\""), "{account:?}");
+    let account = page(&app, &plain, "/account", "en").await;
+    assert!(!account.body.contains("href=\"/admin/activity\""), "{account:?}");
 }

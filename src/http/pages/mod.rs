@@ -5,6 +5,8 @@
 //! whose context is a [`frame::PageFrame`]; [`forms`] writes its forms.
 
 pub(super) mod account;
+pub(super) mod activity;
+mod activity_plots;
 pub(super) mod admin;
 pub(super) mod assets;
 mod audit_filter;
@@ -26,6 +28,7 @@ mod own_page;
 mod page_form;
 mod page_path;
 pub(super) mod page_session;
+mod plot;
 mod resume;
 mod return_to;
 pub(super) mod secret_url;

@@ -12,13 +12,18 @@ struct Entry {
 }
 
 /// The menu, in order.
-const MENU: [Entry; 4] = [
+const MENU: [Entry; 5] = [
     Entry { path: "/account", key: "page-nav-account", is_for: |_| true },
     Entry { path: "/admin/users", key: "page-nav-users", is_for: Principal::may_read_users },
     Entry {
         path: "/admin/audit",
         key: "page-nav-audit",
         is_for: |principal| principal.may_read_audit_events_of(None),
+    },
+    Entry {
+        path: "/admin/activity",
+        key: "page-nav-activity",
+        is_for: Principal::may_read_activity,
     },
     Entry { path: "/docs", key: "page-nav-docs", is_for: |_| true },
 ];
