@@ -64,7 +64,7 @@ pub(super) fn print_result(line: impl Display) -> Result<(), Failure> {
 }
 
 /// Prints lines as they are; false when the pipe is closed, as in `… | head`.
-pub(super) fn print_text(text: &str) -> Result<bool, Failure> {
+pub(super) fn print_lines(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

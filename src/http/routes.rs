@@ -11,7 +11,7 @@ use super::{
     },
     pages::{
         account::{change_password as own_password, events, overview, sessions},
-        activity as activity_page, admin, assets, audit_trail, docs, login, logout, new_password,
+        admin, assets, docs, login, logout, new_password,
     },
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
@@ -98,13 +98,10 @@ fn page_routes() -> Vec<Route> {
         GET "account/password" Anybody new_password::{show, show_operation};
         POST "account/password" Anybody new_password::{set, set_operation};
         GET "" Anybody docs::{redirect_to_docs};
-        GET "admin/activity" Page activity_page::{show};
         GET "account" Page overview::{show};
         GET "account/change-password" Page own_password::{show};
         POST "account/change-password" Page own_password::{change} hashing;
         GET "account/events" Page events::{show};
-        GET "admin/audit" Page audit_trail::{show};
-        GET "admin/audit/export" Page audit_trail::{export};
         GET "account/sessions" Page sessions::{show};
         POST "account/sessions" Page sessions::{end};
         GET "assets/keeper.css" Anybody assets::{style};

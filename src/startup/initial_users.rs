@@ -46,7 +46,7 @@ pub(crate) async fn add_initial_user(
     initial: &InitialUser<'_>,
 ) -> Result<(), AddUserError> {
     let (user, password) = parse(initial).map_err(ChangeUserError::from)?;
-    let client_info = 
+    let client_info =
         ClientInfo { address: None, request_id: Uuid::new_v4().to_string(), device: None };
     // In case every sensitive change needs a reason.
     let reason = ActionReason::parse("reason", "initial user").map_err(ChangeUserError::from)?;

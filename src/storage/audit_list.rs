@@ -24,6 +24,7 @@ struct ListedRow {
     address: Option<String>,
     request_id: String,
     credential_type: Option<String>,
+    reason: Option<String>,
     is_match: bool,
     is_last_examined: bool,
 }
@@ -45,6 +46,7 @@ impl TryFrom<ListedRow> for AuditEntry {
             address: row.address,
             request_id: Some(row.request_id),
             credential_type: row.credential_type,
+            reason: row.reason,
         })
     }
 }
@@ -205,6 +207,7 @@ mod tests {
             address: None,
             request_id: "request".to_owned(),
             credential_type: None,
+            reason: None,
             is_match,
             is_last_examined,
         }

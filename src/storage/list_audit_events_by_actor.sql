@@ -2,7 +2,7 @@
 -- examined. One range of audit_events_by_actor.
 SELECT numbered.user_id, numbered.sequence, numbered.occurred_at, numbered.kind,
        numbered.actor_user_id, numbered.scheme, numbered.address, numbered.request_id,
-       numbered.credential_type, numbered.is_match AS "is_match!",
+       numbered.credential_type, numbered.reason, numbered.is_match AS "is_match!",
        (numbered.number = $6) AS "is_last_examined!"
 FROM (
     SELECT examined.*,

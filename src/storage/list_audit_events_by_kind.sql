@@ -4,7 +4,7 @@ SELECT page.user_id AS "user_id!", page.sequence AS "sequence!",
        page.occurred_at AS "occurred_at!", page.kind AS "kind!",
        page.actor_user_id AS "actor_user_id?", page.scheme AS "scheme!",
        page.address AS "address?", page.request_id AS "request_id!",
-       page.credential_type AS "credential_type?",
+       page.credential_type AS "credential_type?", page.reason AS "reason?",
        true AS "is_match!", false AS "is_last_examined!"
 FROM unnest($1::text[]) AS wanted (kind)
 CROSS JOIN LATERAL (

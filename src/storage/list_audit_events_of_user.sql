@@ -1,7 +1,7 @@
 -- The events of a user, newest first: those of the filter, and the last one that was examined.
 SELECT numbered.user_id, numbered.sequence, numbered.occurred_at, numbered.kind,
        numbered.actor_user_id, numbered.scheme, numbered.address, numbered.request_id,
-       numbered.credential_type, numbered.is_match AS "is_match!",
+       numbered.credential_type, numbered.reason, numbered.is_match AS "is_match!",
        (numbered.number = $3) AS "is_last_examined!"
 FROM (
     SELECT examined.*,

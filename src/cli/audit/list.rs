@@ -138,8 +138,18 @@ async fn list(
     let has_more = events.len() > limit;
     events.truncate(limit);
     events.reverse();
-    let heading =
-        ["USER", "SEQUENCE", "TIME", "EVENT", "TYPE", "ACTOR", "SCHEME", "ADDRESS", "REQUEST ID"];
+    let heading = [
+        "USER",
+        "SEQUENCE",
+        "TIME",
+        "EVENT",
+        "TYPE",
+        "ACTOR",
+        "SCHEME",
+        "ADDRESS",
+        "REQUEST ID",
+        "REASON",
+    ];
     output::print_rows(format, heading, &events.iter().map(row).collect::<Vec<_>>())?;
     if has_more {
         output::print_status(format_args!(
@@ -166,11 +176,11 @@ async fn export(
             format.write(event, &mut text);
         }
         left = left.saturating_sub(page.len());
-        if !output::print_text(&std::mem::take(&mut text))? {
+        if !output::print_lines(&std::mem::take(&mut text))? {
             return Ok(());
         }
     }
-    output::print_text(&text).map(drop)
+    output::print_lines(&text).map(drop)
 }
 
 fn number(limit: u64) -> usize {
@@ -225,7 +235,7 @@ fn read_moment(text: &str) -> Result<OffsetDateTime, String> {
     moment.map_err(|_| "must be a date or a time such as 2027-01-01T08:00:00+01:00".to_owned())
 }
 
-fn row(event: &AuditEntry) -> [Value; 9] {
+fn row(event: &AuditEntry) -> [Value; 10] {
     [
         json!(event.user_id.as_i32()),
         json!(event.sequence),
@@ -236,5 +246,6 @@ fn row(event: &AuditEntry) -> [Value; 9] {
         json!(event.scheme),
         json!(event.address),
         json!(event.request_id),
+        json!(event.reason),
     ]
 }

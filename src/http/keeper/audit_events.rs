@@ -55,6 +55,9 @@ pub(in crate::http) struct AuditEventInfo {
     /// The credential type; null for an event about the user.
     #[schema(required = true)]
     credential_type: Option<String>,
+    /// The reason that the actor gave; null for none, and for users who read what others changed.
+    #[schema(required = true)]
+    reason: Option<String>,
 }
 
 /// A page of audit events, newest first.
@@ -175,5 +178,6 @@ fn info(event: AuditEntry, zone: Option<&TimeZone>) -> AuditEventInfo {
         address: event.address,
         request_id: event.request_id,
         credential_type: event.credential_type,
+        reason: event.reason,
     }
 }

@@ -1,13 +1,13 @@
 //! Audit events in words that people understand.
 
-use super::{frame::PageFrame, moment::Moment};
-use crate::{
-    domain::{
-        audit::{AuditEntry, AuditKind},
-        credential_type::CredentialTypes,
-        principal::AuthenticationScheme,
-    },
-    http::pages::account::overview::type_name,
+use super::{
+    frame::PageFrame,
+    moment::Moment,
+    words::{scheme_text, type_text_of},
+};
+use crate::domain::{
+    audit::{AuditEntry, AuditKind},
+    credential_type::CredentialTypes,
 };
 
 /// An audit event, as pages show it.
@@ -17,22 +17,22 @@ pub(super) struct EventView {
     pub(super) credential_type: Option<String>,
     pub(super) how: String,
     pub(super) address: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 impl EventView {
-    /// The words of an event. A kind or scheme of a newer release is shown as it is.
+    /// The words of an event. A kind of a newer release is shown as it is.
     pub(super) fn new(frame: &PageFrame, types: &CredentialTypes, event: &AuditEntry) -> Self {
         let kind = AuditKind::parse(&event.kind);
         let what = kind.map_or_else(|| event.kind.clone(), |kind| frame.text(key_of(kind)));
-        let scheme = AuthenticationScheme::parse(&event.scheme);
-        let how = scheme.map_or_else(|| event.scheme.clone(), |one| frame.text(key_of_scheme(one)));
-        let name = |text: &String| type_name(frame, types, text);
+        let type_text = |name: &String| type_text_of(frame, types, name);
         Self {
             at: Moment::new(event.occurred_at),
             what,
-            credential_type: event.credential_type.as_ref().map(name),
-            how,
+            credential_type: event.credential_type.as_ref().map(type_text),
+            how: scheme_text(frame, &event.scheme),
             address: event.address.clone(),
+            reason: event.reason.clone(),
         }
     }
 }
@@ -51,6 +51,7 @@ pub(super) fn key_of(kind: AuditKind) -> &'static str {
         AuditKind::TicketIssued => "page-event-ticket-issued",
         AuditKind::TicketEnded => "page-event-ticket-ended",
         AuditKind::SessionStarted => "page-event-session-started",
+        AuditKind::SessionProven => "page-event-session-proven",
         AuditKind::SessionEnded => "page-event-session-ended",
         AuditKind::UserChanged => "page-event-user-changed",
         AuditKind::UserMoved => "page-event-user-moved",
@@ -58,21 +59,13 @@ pub(super) fn key_of(kind: AuditKind) -> &'static str {
         AuditKind::UserReactivated => "page-event-user-reactivated",
         AuditKind::AdministratorGranted => "page-event-administrator-granted",
         AuditKind::AdministratorRevoked => "page-event-administrator-revoked",
+        AuditKind::HelpDeskGranted => "page-event-help-desk-granted",
+        AuditKind::HelpDeskRevoked => "page-event-help-desk-revoked",
+        AuditKind::AuditorGranted => "page-event-auditor-granted",
+        AuditKind::AuditorRevoked => "page-event-auditor-revoked",
         AuditKind::UserDeleted => "page-event-user-deleted",
         AuditKind::PasswordMailRequested => "page-event-mail-requested",
         AuditKind::PasswordMailSent => "page-event-mail-sent",
         AuditKind::PasswordMailFailed => "page-event-mail-failed",
-    }
-}
-
-fn key_of_scheme(scheme: AuthenticationScheme) -> &'static str {
-    match scheme {
-        AuthenticationScheme::Basic => "page-scheme-basic",
-        AuthenticationScheme::SoTicket => "page-scheme-so-ticket",
-        AuthenticationScheme::Bearer => "page-scheme-bearer",
-        AuthenticationScheme::Session => "page-scheme-session",
-        AuthenticationScheme::Command => "page-scheme-command",
-        AuthenticationScheme::PasswordLink => "page-scheme-password-link",
-        AuthenticationScheme::Service => "page-scheme-service",
     }
 }

@@ -5,12 +5,8 @@
 //! whose context is a [`frame::PageFrame`]; [`forms`] writes its forms.
 
 pub(super) mod account;
-pub(super) mod activity;
-mod activity_plots;
 pub(super) mod admin;
 pub(super) mod assets;
-mod audit_filter;
-pub(super) mod audit_trail;
 mod audit_words;
 pub(super) mod docs;
 pub(super) mod error_page;
@@ -32,3 +28,4 @@ mod plot;
 mod resume;
 mod return_to;
 pub(super) mod secret_url;
+mod words;

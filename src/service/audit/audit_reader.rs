@@ -26,7 +26,7 @@ pub(crate) struct AuditReader {
 
 impl AuditReader {
     /// A page of the list, newest first. Users may read the events of their own chain, without the
-    /// addresses and request ids of others.
+    /// addresses, request ids and reasons of others.
     ///
     /// # Errors
     /// See [`ReadAuditError`].
@@ -106,10 +106,12 @@ impl AuditReader {
     }
 }
 
-/// Removes where another user made a change: that is data about the other user.
+/// Removes where another actor made a change, which is data about the actor, and why, which is for the
+/// readers of the trail.
 fn hide_others(event: &mut AuditEntry, reader: Option<UserId>) {
     if event.actor != reader {
         event.address = None;
         event.request_id = None;
+        event.reason = None;
     }
 }

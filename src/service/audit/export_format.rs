@@ -6,7 +6,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::domain::{audit::AuditEntry, user::UserId};
 
 /// The columns, which are also the members of a JSON line. They have the names of the table.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "occurred_at",
     "user_id",
     "sequence",
@@ -16,6 +16,7 @@ const COLUMNS: [&str; 9] = [
     "address",
     "request_id",
     "credential_type",
+    "reason",
 ];
 
 /// The characters with which a spreadsheet starts a formula.
@@ -81,6 +82,7 @@ fn write_csv(event: &AuditEntry, text: &mut String) {
         event.address.as_deref().map(safe),
         event.request_id.as_deref().map(safe),
         event.credential_type.as_deref().map(safe),
+        event.reason.as_deref().map(safe),
     ];
     for (index, field) in fields.into_iter().enumerate() {
         if index > 0 {
@@ -102,6 +104,7 @@ fn write_json(event: &AuditEntry, text: &mut String) {
         "address": event.address,
         "request_id": event.request_id,
         "credential_type": event.credential_type,
+        "reason": event.reason,
     });
     text.push_str(&line.to_string());
     text.push('\n');
@@ -131,7 +134,7 @@ fn quoted(field: String) -> String {
 mod tests {
     use super::*;
 
-    fn event(credential_type: Option<&str>) -> AuditEntry {
+    fn event(reason: Option<&str>) -> AuditEntry {
         AuditEntry {
             user_id: UserId::try_from(7).unwrap(),
             sequence: 3,
@@ -141,21 +144,22 @@ mod tests {
             scheme: "command".to_owned(),
             address: None,
             request_id: Some("request".to_owned()),
-            credential_type: credential_type.map(str::to_owned),
+            credential_type: None,
+            reason: reason.map(str::to_owned),
         }
     }
 
-    fn line(format: ExportFormat, credential_type: Option<&str>) -> String {
+    fn line(format: ExportFormat, reason: Option<&str>) -> String {
         let mut text = String::new();
-        format.write(&event(credential_type), &mut text);
+        format.write(&event(reason), &mut text);
         text
     }
 
     #[test]
     fn a_line_of_csv_is_quoted_and_has_no_formula() {
-        let start = "2026-09-21T14:13:20Z,7,3,credential_saved,,command,,request,";
+        let start = "2026-09-21T14:13:20Z,7,3,credential_saved,,command,,request,,";
         for (text, field) in [
-            ("CRM5/PASSWORD", "CRM5/PASSWORD"),
+            ("case 7", "case 7"),
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("-1", "'-1"),
@@ -181,7 +185,7 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         let members: Vec<_> = read.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(members, COLUMNS);
-        assert_eq!(read["credential_type"], "=a\n\"b\"");
+        assert_eq!(read["reason"], "=a\n\"b\"");
         assert_eq!(read["actor_user_id"], serde_json::Value::Null);
     }
 }

@@ -10,12 +10,17 @@ use crate::{
     clock,
     domain::{
         credential::{CredentialSummary, LastUse},
-        credential_type::{CredentialType, CredentialTypes},
+        credential_type::CredentialTypes,
         user::{User, UserId, UserReference},
     },
     http::{
         error::{ApiError, ErrorKind},
-        pages::{frame::PageFrame, html, moment::Moment},
+        pages::{
+            frame::PageFrame,
+            html,
+            moment::Moment,
+            words::{scheme_text, type_text_of},
+        },
         request_context::RequestContext,
     },
     service::users::directory::UserDirectory,
@@ -75,25 +80,13 @@ fn view(
     now: OffsetDateTime,
 ) -> CredentialView {
     CredentialView {
-        type_name: type_name(frame, types, &credential.credential_type),
+        type_name: type_text_of(frame, types, &credential.credential_type),
         display_value: credential.display_value,
         last_use: credential.last_use.map(|last_use| LastUseView::new(frame, last_use)),
         expires: credential.validity.to().map(Moment::new),
         is_valid: credential.validity.contains(now),
         changed: Moment::new(credential.updated_at),
         changed_by: frame.text(changer_key(owner, credential.updated_by)),
-    }
-}
-
-/// The name of a credential type for people.
-pub(in crate::http) fn type_name(frame: &PageFrame, types: &CredentialTypes, name: &str) -> String {
-    let found = types.find(name);
-    let from_settings = found.and_then(|found| found.texts()).map(|texts| &texts.display_type);
-    let key = found.and_then(CredentialType::text_key);
-    match (from_settings, key) {
-        (Some(text), _) => text.clone(),
-        (None, Some(key)) => frame.text(key),
-        (None, None) => name.to_owned(),
     }
 }
 
@@ -110,15 +103,5 @@ impl LastUseView {
     fn new(frame: &PageFrame, last_use: LastUse) -> Self {
         let scheme = scheme_text(frame, &last_use.scheme);
         Self { at: Moment::new(last_use.at), scheme, address: last_use.address }
-    }
-}
-
-/// The name of a scheme, after the time of a login.
-pub(in crate::http::pages) fn scheme_text(frame: &PageFrame, scheme: &str) -> String {
-    match scheme {
-        "basic" => frame.text("page-scheme-basic"),
-        "bearer" => frame.text("page-scheme-bearer"),
-        "session" => frame.text("page-scheme-session"),
-        other => other.to_owned(),
     }
 }

@@ -12,7 +12,6 @@ use crate::{
     clock,
     domain::{
         InvalidField, Reason,
-        device::Device,
         principal::{Actor, Proof},
     },
     http::{
@@ -20,7 +19,7 @@ use crate::{
         keeper::user_tickets,
         pages::{
             forms::Form, frame::PageFrame, html, moment::Moment, notices::Notice,
-            page_form::PageForm,
+            page_form::PageForm, words::device_text,
         },
         request_context::RequestContext,
     },
@@ -128,25 +127,13 @@ fn row(frame: &PageFrame, ticket: &TicketSummary, current: &[Vec<u8>]) -> Row {
     Row {
         kind: frame.text(if is_session { "page-session" } else { "page-ticket" }),
         is_current,
-        device: device_name(frame, ticket.issued_to.device.as_ref()),
+        device: device_text(frame, ticket.issued_to.device.as_ref()),
         signed_in: Moment::new(ticket.auth_time),
-        address: ticket.issued_to.address,
+        address: ticket.issued_to.address.clone(),
         last_use: ticket
             .last_used_at
-            .map(|at| LastUse { at: Moment::new(at), address: ticket.last_used_address }),
+            .map(|at| LastUse { at: Moment::new(at), address: ticket.last_used_address.clone() }),
         expires: Moment::new(ticket.expires_at),
         end: (!is_current).then_some(end),
-    }
-}
-
-/// The program and the system of a device.
-fn device_name(frame: &PageFrame, device: Option<&Device>) -> String {
-    let Some(name) = device.map(Device::name) else { return frame.text("page-unknown-device") };
-    match (name.program, name.system) {
-        (Some(program), Some(system)) => {
-            frame.text_with("page-device-on", &[("program", program), ("system", system)])
-        }
-        (Some(known), None) | (None, Some(known)) => known.to_owned(),
-        (None, None) => frame.text("page-unknown-device"),
     }
 }

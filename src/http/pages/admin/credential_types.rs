@@ -3,12 +3,12 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use super::{credential_of_page::query_of_type, subject, views::type_text};
+use super::{credential_of_page::query_of_type, subject};
 use crate::{
     domain::{credential_type::CredentialType, user::UserId},
     http::{
         error::ApiError,
-        pages::{frame::PageFrame, html},
+        pages::{frame::PageFrame, html, words::type_text},
         request_context::RequestContext,
     },
     service::users::directory::UserWithCredentials,
@@ -48,8 +48,7 @@ pub(super) async fn choose_type(
 ) -> Result<HttpResponse, ApiError> {
     let found = subject::read(context.clone(), user_id).await?;
     let types = context.types().iter().filter(|offered| (asking.is_offered)(&found, offered));
-    let types =
-        types.map(|found| (query_of_type(found.as_str()), type_text(frame.language(), found)));
+    let types = types.map(|found| (query_of_type(found.as_str()), type_text(&frame, found)));
     let template = TypesTemplate {
         title: frame.text(asking.title),
         login_name: &found.user.login_name,

@@ -14,13 +14,15 @@ use super::{
     proof,
     rights::require_administrator,
     subject,
-    views::type_text,
 };
 use crate::{
     domain::credential_type::CredentialType,
     http::{
         error::{ApiError, ErrorKind},
-        pages::{forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm},
+        pages::{
+            forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm,
+            words::type_text,
+        },
         query,
         request_context::RequestContext,
     },
@@ -219,7 +221,7 @@ fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let (button, explanation) = end.texts();
     let CredentialOfPage { found, credential_type, frame } = page;
-    let type_text = type_text(frame.language(), &credential_type);
+    let type_text = type_text(&frame, &credential_type);
     let (title, text) = (format!("{}: {type_text}", frame.text(button)), frame.text(explanation));
     let page = FormPage::new(frame, title, Some(&found.user), form).with_text(text);
     page.dangerous().answer(response)

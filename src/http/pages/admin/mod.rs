@@ -1,6 +1,10 @@
-//! The pages of administrators: the list of users, and the pages of one user. Each form runs the
-//! same use case as its call of the API, which decides about rights.
+//! The pages of administrators: the list of users, the pages of one user, the audit trail, and the
+//! activity. Each form runs the same use case as its call of the API, which decides about rights.
 
+pub(in crate::http) mod activity;
+mod activity_plots;
+mod audit_filter;
+pub(in crate::http) mod audit_trail;
 pub(in crate::http) mod change_user;
 mod credential_form;
 mod credential_of_page;
@@ -12,6 +16,7 @@ pub(in crate::http) mod generate_password;
 mod generated;
 pub(in crate::http) mod new_user;
 mod proof;
+mod recent_events;
 pub(in crate::http) mod retire_user;
 mod rights;
 pub(in crate::http) mod routes;

@@ -1,8 +1,8 @@
 //! The routes of the pages of administrators.
 
 use super::{
-    change_user, delete_user, end_credential, generate_password, new_user, retire_user,
-    save_credential, unlock_user, user, user_tickets, users,
+    activity, audit_trail, change_user, delete_user, end_credential, generate_password, new_user,
+    retire_user, save_credential, unlock_user, user, user_tickets, users,
 };
 use crate::http::route::{Route, route_table};
 
@@ -10,6 +10,9 @@ use crate::http::route::{Route, route_table};
 pub(in crate::http) fn routes() -> Vec<Route> {
     route_table! {
         "/admin/";
+        GET "activity" Page activity::{show};
+        GET "audit" Page audit_trail::{show};
+        GET "audit/export" Page audit_trail::{export};
         GET "users" Page users::{list};
         GET "users/new" Page new_user::{show};
         POST "users/new" Page new_user::{add} hashing;

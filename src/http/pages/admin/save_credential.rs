@@ -15,12 +15,14 @@ use super::{
     proof,
     rights::require_administrator,
     subject,
-    views::type_text,
 };
 use crate::{
     http::{
         error::{ApiError, ErrorKind},
-        pages::{forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm},
+        pages::{
+            forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm,
+            words::type_text,
+        },
         query,
         request_context::RequestContext,
     },
@@ -121,7 +123,7 @@ fn show_form(
 ) -> Result<HttpResponse, ApiError> {
     let is_replaced = page.stored().is_some();
     let CredentialOfPage { found, credential_type, frame } = page;
-    let type_text = type_text(frame.language(), &credential_type);
+    let type_text = type_text(&frame, &credential_type);
     let title = format!("{}: {type_text}", frame.text("page-credential-save"));
     let text = is_replaced.then(|| frame.text("page-credential-replaces"));
     let page = FormPage::new(frame, title, Some(&found.user), form);

@@ -4,9 +4,11 @@ use actix_web::{HttpResponse, web::Path};
 use askama::Template;
 
 use super::{
+    audit_trail,
+    recent_events::{self, RecentEvent},
     rights::AdminRights,
     subject::{self, read_overview},
-    views::{AttemptView, CredentialView, TicketView, UserView, Views, tickets},
+    views::{AttemptView, CredentialView, TicketView, UserView, Views},
 };
 use crate::{
     clock,
@@ -35,6 +37,10 @@ struct UserTemplate {
     attempts: Vec<AttemptView>,
     /// `None` if the caller may not list them.
     tickets: Option<Vec<TicketView>>,
+    /// The newest audit events; `None` if the caller may not read them.
+    events: Option<Vec<RecentEvent>>,
+    /// The URL of all events of the user.
+    trail: String,
     rights: AdminRights,
     frame: PageFrame,
 }
@@ -47,6 +53,7 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
     let overview = read_overview(context.clone(), user_id).await?;
+    let events = recent_events::read(&context, &frame, user_id).await?;
     let views = Views { frame: &frame, types: context.types(), now: clock::now() };
     let user = &overview.found.user;
     let template = UserTemplate {
@@ -57,7 +64,9 @@ pub(in crate::http) async fn show(
         last_login: overview.found.last_use().map(Moment::new),
         credentials: views.credentials(&overview),
         attempts: views.attempts(&overview.attempts),
-        tickets: overview.tickets.as_deref().map(tickets),
+        tickets: overview.tickets.as_deref().map(|tickets| views.tickets(tickets)),
+        events,
+        trail: frame.url(&format!("{}?user={user_id}", audit_trail::PATH)),
         rights: AdminRights::of(context.principal(), user),
         frame,
     };

@@ -7,13 +7,14 @@ use super::credential_of_page::query_of_type;
 use crate::{
     domain::{
         credential::{CredentialSummary, LastUse},
-        credential_type::{CredentialType, CredentialTypes},
+        credential_type::CredentialTypes,
         role::Role,
         user::{User, UserType},
     },
-    http::{
-        localization::Language,
-        pages::{account::overview::scheme_text, frame::PageFrame, moment::Moment},
+    http::pages::{
+        frame::PageFrame,
+        moment::Moment,
+        words::{device_text, scheme_text, type_text_of},
     },
     service::{
         sessions::tickets::{TicketKind, TicketSummary},
@@ -72,8 +73,13 @@ pub(super) struct AttemptView {
 /// A ticket or session.
 pub(super) struct TicketView {
     pub(super) id: String,
+    pub(super) device: String,
     pub(super) is_session: bool,
     pub(super) authenticated: Moment,
+    pub(super) address: Option<String>,
+    /// `None`: no use is recorded.
+    pub(super) last_used: Option<Moment>,
+    pub(super) last_used_address: Option<String>,
     pub(super) expires: Moment,
 }
 
@@ -168,29 +174,26 @@ impl Views<'_> {
         attempts.iter().map(view).collect()
     }
 
-    /// The name of a credential type; of one that is no longer configured, its technical name.
-    pub(super) fn type_text(&self, name: &str) -> String {
-        let found = self.types.find(name);
-        found.map_or_else(|| name.to_owned(), |found| type_text(self.frame.language(), found))
+    pub(super) fn tickets(&self, tickets: &[TicketSummary]) -> Vec<TicketView> {
+        tickets.iter().map(|ticket| self.ticket(ticket)).collect()
     }
-}
 
-pub(super) fn tickets(tickets: &[TicketSummary]) -> Vec<TicketView> {
-    let view = |ticket: &TicketSummary| TicketView {
-        id: HEXLOWER.encode(&ticket.digest),
-        is_session: ticket.kind == TicketKind::Session,
-        authenticated: Moment::new(ticket.auth_time),
-        expires: Moment::new(ticket.expires_at),
-    };
-    tickets.iter().map(view).collect()
-}
+    fn ticket(&self, ticket: &TicketSummary) -> TicketView {
+        TicketView {
+            id: HEXLOWER.encode(&ticket.digest),
+            device: device_text(self.frame, ticket.issued_to.device.as_ref()),
+            is_session: ticket.kind == TicketKind::Session,
+            authenticated: Moment::new(ticket.auth_time),
+            address: ticket.issued_to.address.clone(),
+            last_used: ticket.last_used_at.map(Moment::new),
+            last_used_address: ticket.last_used_address.clone(),
+            expires: Moment::new(ticket.expires_at),
+        }
+    }
 
-/// The name of a credential type in a language; a page never shows the key of a text.
-pub(super) fn type_text(language: &Language, credential_type: &CredentialType) -> String {
-    match (credential_type.texts(), credential_type.text_key()) {
-        (Some(texts), _) => texts.display_type.clone(),
-        (None, Some(key)) => language.page(key, &[]),
-        (None, None) => credential_type.as_str().to_owned(),
+    /// The name of a credential type.
+    pub(super) fn type_text(&self, name: &str) -> String {
+        type_text_of(self.frame, self.types, name)
     }
 }
 

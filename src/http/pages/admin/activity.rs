@@ -6,18 +6,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::{
-    activity_plots::{Measure, NumberTable, measures, tables},
-    frame::PageFrame,
-    html,
-    moment::Moment,
-};
+use super::activity_plots::{Measure, NumberTable, measures, tables};
 use crate::{
     clock,
     domain::activity::{ActivityScope, percent},
     http::{
         error::ApiError,
         keeper::activity::{VERSION, database_version, hashes_per_second, scope, scope_name},
+        pages::{frame::PageFrame, html, moment::Moment},
         request_context::RequestContext,
     },
     service::{

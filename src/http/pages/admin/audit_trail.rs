@@ -9,13 +9,7 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::{
-    audit_filter::{ACTOR, FilterForm, FilterProblem, USER},
-    audit_words::EventView,
-    field::Field,
-    frame::PageFrame,
-    html,
-};
+use super::audit_filter::{ACTOR, FilterForm, FilterProblem, USER};
 use crate::{
     domain::{
         InvalidField,
@@ -27,6 +21,7 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind, MissingRight},
         keeper::{audit_export, audit_query::export_query},
+        pages::{audit_words::EventView, field::Field, frame::PageFrame, html},
         request_context::RequestContext,
     },
     service::{
@@ -35,7 +30,8 @@ use crate::{
     },
 };
 
-const PATH: &str = "/admin/audit";
+/// The path of the page, below the base path.
+pub(super) const PATH: &str = "/admin/audit";
 
 /// The number of events on a page.
 const PAGE: u16 = 40;
@@ -179,7 +175,7 @@ async fn find_id(
 }
 
 /// The login names of all users and actors of events, without those of deleted users.
-async fn login_names(
+pub(super) async fn login_names(
     context: &RequestContext,
     events: &[AuditEntry],
 ) -> Result<HashMap<UserId, String>, ApiError> {

@@ -2,12 +2,14 @@
 
 use time::{OffsetDateTime, UtcOffset};
 
-use super::{
-    frame::PageFrame,
-    plot::{Plot, PlotTexts},
-};
-use crate::domain::activity::{
-    Figures, MINUTE_SECONDS, MINUTES, Period, QUARTER_SECONDS, QUARTERS, RecentActivity,
+use crate::{
+    domain::activity::{
+        Figures, MINUTE_SECONDS, MINUTES, Period, QUARTER_SECONDS, QUARTERS, RecentActivity,
+    },
+    http::pages::{
+        frame::PageFrame,
+        plot::{Plot, PlotTexts},
+    },
 };
 
 /// A figure that the page shows.

@@ -4,7 +4,6 @@
 use time::{Duration, OffsetDateTime};
 use url::form_urlencoded;
 
-use super::{audit_words::key_of, field::Field, frame::PageFrame};
 use crate::{
     domain::{
         InvalidField, Reason,
@@ -12,7 +11,11 @@ use crate::{
         audit_query::AuditPosition,
         user::{LoginName, MAXIMUM_LOGIN_NAME, UserId, UserReference},
     },
-    http::{keeper::audit_query::read_moment, query::number},
+    http::{
+        keeper::audit_query::read_moment,
+        pages::{audit_words::key_of, field::Field, frame::PageFrame},
+        query::number,
+    },
 };
 
 pub(super) const USER: &str = "user";
