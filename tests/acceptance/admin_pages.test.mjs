@@ -24,6 +24,10 @@ const axe = readFileSync(
 const LOCALES = ["da-DK", "de-DE", "en-GB", "nb-NO", "nl-NL", "sv-SE"];
 const WIDTHS = [320, 768, 1280];
 const PAGES = [
+  ["activity", "/admin/activity"],
+  ["activity-instance", "/admin/activity?scope=instance"],
+  ["audit", "/admin/audit"],
+  ["audit-refused", "/admin/audit?user=nobody"],
   ["users", "/admin/users"],
   ["users-none", "/admin/users?name=nobody-has-this-name"],
   ["users-refused", "/admin/users?name=a%3Ab"],

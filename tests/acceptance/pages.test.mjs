@@ -30,6 +30,7 @@ const PUBLIC = [["login", "/login"], ["not-found", "/nowhere"]];
 const PRIVATE = [
   ["account", "/account"],
   ["change-password", "/account/change-password"],
+  ["events", "/account/events"],
   ["sessions", "/account/sessions"],
   ["signed-in", "/login"],
   ["notice", "/account?notice=password-changed"],

@@ -219,12 +219,14 @@ async fn the_state_of_the_installation_is_in_the_report(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn only_administrators_read_the_activity(pool: PgPool) {
+async fn only_administrators_and_auditors_read_the_activity(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((401, "sys"), &["--type", "system"]);
     app.add_user((402, "ext"), &["--type", "external", "--administrator"]);
     app.add_user((403, "ano"), &["--type", "anonymous"]);
     app.add_user((404, "res"), &["--type", "resource"]);
+    app.add_user((405, "help"), &["--role", "help-desk"]);
+    app.add_user((406, "audit"), &["--role", "auditor"]);
     for (name, is_allowed) in [
         ("anna", true),
         ("sys", true),
@@ -232,6 +234,8 @@ async fn only_administrators_read_the_activity(pool: PgPool) {
         ("ext", false),
         ("ano", false),
         ("res", false),
+        ("help", false),
+        ("audit", true),
     ] {
         let credentials = Credentials::basic(name, &password_of(name));
         for path in [ACTIVITY, OWN_ACTIVITY] {

@@ -11,8 +11,7 @@ use crate::support::{Answer, TestApp};
 
 const EXPORT: &str = "/keeper/audit/export";
 
-const HEADING: &str =
-    "occurred_at,user_id,sequence,kind,actor_user_id,scheme,address,request_id,credential_type";
+const HEADING: &str = "occurred_at,user_id,sequence,kind,actor_user_id,scheme,address,request_id,credential_type,reason";
 
 #[sqlx::test]
 async fn an_export_has_every_event_of_its_filter(pool: PgPool) {

@@ -1,11 +1,11 @@
 //! Who may read which events, and invalid queries: each error names the parameter and what is known.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{ALL, OF_PAUL, get_with};
-use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, TestApp, password_of};
+use crate::support::{ADMINISTRATOR, Answer, Credentials, PLAIN, SAVE, TestApp, password_of};
 
 const EXPORT: &str = "/keeper/audit/export";
 
@@ -13,12 +13,15 @@ const EXPORT: &str = "/keeper/audit/export";
 const MARKER: &str = "Zx7marker";
 
 #[sqlx::test]
-async fn only_administrators_read_the_events_of_others(pool: PgPool) {
+async fn only_administrators_and_auditors_read_the_events_of_others(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.add_user((401, "sys"), &["--type", "system"]);
     app.add_user((402, "ext"), &["--type", "external", "--administrator"]);
     app.add_user((403, "ano"), &["--type", "anonymous"]);
     app.add_user((404, "res"), &["--type", "resource"]);
+    app.add_user((405, "help"), &["--role", "help-desk"]);
+    app.add_user((406, "audit"), &["--role", "auditor"]);
+    app.add_user((407, "out"), &["--type", "external", "--role", "auditor"]);
     // Whether the caller reads all events, and their own.
     for (caller, reads_all, reads_own) in [
         (ADMINISTRATOR, true, true),
@@ -27,6 +30,9 @@ async fn only_administrators_read_the_events_of_others(pool: PgPool) {
         ((402, "ext"), false, true),
         ((403, "ano"), false, false),
         ((404, "res"), false, true),
+        ((405, "help"), false, true),
+        ((406, "audit"), true, true),
+        ((407, "out"), false, true),
     ] {
         let credentials = Credentials::basic(caller.1, &password_of(caller.1));
         let own = format!("/keeper/users/{}/audit", caller.0);
@@ -53,9 +59,15 @@ async fn only_administrators_read_the_events_of_others(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn users_do_not_see_where_others_made_a_change(pool: PgPool) {
+async fn users_do_not_see_where_and_why_others_made_a_change(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
-    app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5").await.assert_saved();
+    let body = json!({
+        "UserId": PLAIN.0,
+        "Credential": {"Type": {"Type": "ActiveDirectory"}, "Value": "S-1-5"},
+    });
+    let request = app.request(Method::POST, SAVE, &app.administrator()).json(&body);
+    let saved = request.header("Keeper-Reason", "case 7").send().await.unwrap();
+    Answer::read(saved).await.assert_saved();
     app.ticket(&app.plain()).await;
     let page = app.get(OF_PAUL, &app.plain()).await.json();
     let (own, by_administrator) = (&page["Events"][0], &page["Events"][1]);
@@ -66,8 +78,10 @@ async fn users_do_not_see_where_others_made_a_change(pool: PgPool) {
     assert_eq!(by_administrator["ActorId"], ADMINISTRATOR.0);
     assert_eq!(by_administrator["Address"], Value::Null);
     assert_eq!(by_administrator["RequestId"], Value::Null);
+    assert_eq!(by_administrator["Reason"], Value::Null);
     let page = app.get(OF_PAUL, &app.administrator()).await.json();
     assert_eq!(page["Events"][1]["Address"], "127.0.0.1");
+    assert_eq!(page["Events"][1]["Reason"], "case 7");
     assert!(page["Events"][0]["RequestId"].is_string());
 }
 

@@ -6,10 +6,14 @@ use super::browser::Browser;
 use crate::support::{Answer, TestApp};
 
 const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
-const PATHS: [&str; 17] = [
+const PATHS: [&str; 21] = [
     "/account",
     "/account/change-password",
+    "/account/events",
     "/account/sessions",
+    "/admin/activity",
+    "/admin/audit",
+    "/admin/audit?user=278&kind=credential_saved",
     "/admin/users",
     "/admin/users?name=nobody",
     "/admin/users/new",

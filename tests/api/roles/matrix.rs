@@ -16,6 +16,8 @@ enum Callers {
     SelfOrReaders,
     /// Users who may read every user.
     Readers,
+    /// Administrators and auditors; every user on themselves.
+    SelfOrAuditors,
     /// Administrators; the help desk on users without rights over others.
     Helpers,
     /// As [`Self::Helpers`], and every user on themselves.
@@ -33,12 +35,17 @@ fn routes() -> Vec<(Method, &'static str, Callers, Option<Value>)> {
         (Method::GET, "/keeper/users/{id}/tickets", Callers::SelfOrHelpersOrAuditors, None),
         (Method::DELETE, "/keeper/users/{id}/tickets", Callers::SelfOrHelpers, None),
         (Method::DELETE, "/keeper/users/{id}/tickets/{ticket}", Callers::SelfOrHelpers, None),
+        (Method::GET, "/keeper/users/{id}/audit", Callers::SelfOrAuditors, None),
         (Method::GET, "/keeper/users/{id}/attempts", Callers::Readers, None),
         (Method::DELETE, "/keeper/users/{id}/attempts", Callers::Helpers, None),
         (Method::GET, "/keeper/users/{id}/role", Callers::SelfOrReaders, None),
         (Method::PUT, "/keeper/users/{id}/role", Callers::AdministratorsOnOthers, role),
     ]
 }
+
+/// The routes below `/keeper` that concern no user. Their callers are in `audit_list` and `activity`.
+const OF_INSTALLATION: [(&str, &str); 3] =
+    [("GET", "/keeper/activity"), ("GET", "/keeper/audit"), ("GET", "/keeper/audit/export")];
 
 /// The routes below `/keeper` that concern the caller only.
 const OWN: [(&str, &str); 3] = [
@@ -63,6 +70,7 @@ fn every_route_of_the_service_is_in_the_matrix() {
         let is_known = routes
             .iter()
             .map(|(method, path, ..)| (method.as_str(), *path))
+            .chain(OF_INSTALLATION)
             .chain(OWN)
             .any(|(method, path)| method == route.method && path == route.path);
         assert!(is_known, "{route:?} is missing from the matrix");
@@ -121,6 +129,7 @@ fn is_allowed(allowed: Callers, kind: Kind, is_self: bool, is_protected: bool) -
     match allowed {
         Callers::Readers => kind != Kind::Plain,
         Callers::SelfOrReaders => is_self || kind != Kind::Plain,
+        Callers::SelfOrAuditors => is_self || matches!(kind, Kind::Administrator | Kind::Auditor),
         Callers::Helpers => helps,
         Callers::SelfOrHelpers => is_self || helps,
         Callers::SelfOrHelpersOrAuditors => is_self || helps || kind == Kind::Auditor,
