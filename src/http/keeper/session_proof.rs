@@ -14,6 +14,7 @@ use crate::{
         authentication::refused,
         error::{ApiError, ErrorKind, MissingRight},
         negotiation::Body,
+        openapi::schemes,
         operation::Operation,
         request_context::RequestContext,
     },
@@ -35,6 +36,7 @@ pub(in crate::http) fn prove_operation() -> Operation {
          this session.",
     )
     .takes::<SessionProofRequest>()
+    .authenticates_only_with(schemes::SESSION)
     .refuses(ErrorKind::Forbidden(MissingRight::ProveSession))
     .refuses(ErrorKind::TooManyAttempts { retry_after: None })
     .refuses(ErrorKind::Overloaded { retry_after: std::time::Duration::ZERO })

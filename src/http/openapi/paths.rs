@@ -16,7 +16,7 @@ use super::{
     parameters::{id_parameter, ids_in_path, keeper_reason, parameters},
     responses::{fault, object_content, refusal, refusal_name, text_content},
     schemas::Typed,
-    schemes::{requirements, session_requirement},
+    schemes::{self, requirement, requirements},
 };
 use crate::http::{
     error::{BodyFault, ErrorKind, MissingRight},
@@ -88,12 +88,11 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
 /// What authenticates a request: one of these.
 fn security(operation: &Operation, route: &Route) -> Vec<SecurityRequirement> {
     if let Some(scheme) = operation.only_scheme {
-        let scopes: [&str; 0] = [];
-        vec![SecurityRequirement::new(scheme, scopes)]
+        vec![requirement(scheme)]
     } else if route.access != Access::Anybody {
         requirements().into()
     } else if operation.takes_session {
-        vec![session_requirement(), SecurityRequirement::default()]
+        vec![requirement(schemes::SESSION), SecurityRequirement::default()]
     } else {
         Vec::new()
     }

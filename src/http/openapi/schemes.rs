@@ -7,24 +7,20 @@ pub(in crate::http) const BASIC: &str = "Basic";
 /// A ticket.
 pub(in crate::http) const SO_TICKET: &str = "SoTicket";
 const BEARER: &str = "Bearer";
-const SESSION: &str = "Session";
+/// The cookie of a session, with the header that protects it.
+pub(in crate::http) const SESSION: &str = "Session";
 const XSRF: &str = "Xsrf";
 
 /// The schemes, any one of which authenticates a request.
 pub(super) fn requirements() -> [auth::SecurityRequirement; 4] {
-    let scopes: [&str; 0] = [];
-    [
-        auth::SecurityRequirement::new(BASIC, scopes),
-        auth::SecurityRequirement::new(SO_TICKET, scopes),
-        auth::SecurityRequirement::new(BEARER, scopes),
-        session_requirement(),
-    ]
+    [BASIC, SO_TICKET, BEARER, SESSION].map(requirement)
 }
 
-/// The cookie of a session, with the header that protects it.
-pub(super) fn session_requirement() -> auth::SecurityRequirement {
+/// That scheme alone.
+pub(super) fn requirement(scheme: &str) -> auth::SecurityRequirement {
     let scopes: [&str; 0] = [];
-    auth::SecurityRequirement::new(SESSION, scopes).add(XSRF, scopes)
+    let required = auth::SecurityRequirement::new(scheme, scopes);
+    if scheme == SESSION { required.add(XSRF, scopes) } else { required }
 }
 
 /// Adds the schemes to the document's components.

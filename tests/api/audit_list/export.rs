@@ -83,7 +83,7 @@ async fn a_text_of_an_event_is_no_formula_and_no_second_field(pool: PgPool) {
         .await
         .unwrap();
     let csv = app.get(&format!("{EXPORT}?kind=user_changed"), &app.administrator()).await;
-    let quoted = "\"'=HYPERLINK(\"\"http://x.test\"\",\"\"a\"\")\r\n<b>å</b>\"\r\n";
+    let quoted = "\"'=HYPERLINK(\"\"http://x.test\"\",\"\"a\"\")\r\n<b>å</b>\",\r\n";
     assert!(csv.body.ends_with(&format!(",request-1,{quoted}")), "{}", csv.body);
     let path = format!("{EXPORT}?kind=user_changed&$format=jsonl");
     let lines = app.get(&path, &app.administrator()).await;
