@@ -13,6 +13,8 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
+import { hasFocus } from "./focus.mjs";
+
 const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
 const shots = process.env.ACCEPTANCE_SCREENSHOTS;
 const administrator = { name: "tje0", password: "Tje0" };
@@ -204,11 +206,11 @@ describe("administrators", () => {
       await tabTo("#UserName");
       await page.keyboard.type(`${name}x`);
       await follow("main button.danger", "Delete");
-      assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
+      await hasFocus(page, "[role=alert]");
       // The summary leads to the field.
       await tabTo(".notice a");
       await page.keyboard.press("Enter");
-      assert.equal(await page.evaluate(() => document.activeElement.id), "UserName");
+      await hasFocus(page, "#UserName");
       await page.keyboard.press("End");
       await page.keyboard.press("Backspace");
       await follow("main button.danger", "Delete");

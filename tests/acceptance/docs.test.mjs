@@ -12,6 +12,8 @@ import { after, before, describe, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
+import { hasFocus } from "./focus.mjs";
+
 const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
 const { origin, pathname } = new URL(url);
 const basePath = pathname.replace(/\/$/, "");
@@ -300,7 +302,7 @@ describe("try it", () => {
       assert.match(shown.status, /^200 .*\(\d+ ms\)$/);
       assert.match(shown.headers, /^content-type: application\/json/m);
       assert.equal(JSON.parse(shown.answer).Name, "tje0");
-      assert.equal(await page.evaluate(() => document.activeElement.id), "try-result");
+      await hasFocus(page, "#try-result");
       assert.deepEqual(await violations(page), []);
       await takeScreenshot(page, "docs-try-it");
       const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length]);

@@ -13,6 +13,8 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
+import { hasFocus } from "./focus.mjs";
+
 const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
 const shots = process.env.ACCEPTANCE_SCREENSHOTS;
 const user = { id: 278, name: "demo", password: "demo" };
@@ -185,15 +187,15 @@ describe("people", () => {
         for (const key of keys) await page.keyboard.press(key);
       };
       await page.goto(`${url}/login`);
-      assert.equal(await focused(), "UserName");
+      await hasFocus(page, "#UserName");
       await page.keyboard.type(user.name);
       await press("Tab");
       await page.keyboard.type(user.password);
       await Promise.all([page.waitForEvent("load"), press("Enter")]);
       await press("Tab");
-      assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+      await hasFocus(page, ".skip");
       await press("Enter");
-      assert.equal(await focused(), "main");
+      await hasFocus(page, "#main");
       await page.goto(`${url}/account/change-password`);
       while ((await focused()) !== "OldPassword") await press("Tab");
       await page.keyboard.type("wrong");
@@ -203,9 +205,9 @@ describe("people", () => {
       await press("Tab", "Tab");
       await page.keyboard.type("demo");
       await Promise.all([page.waitForEvent("load"), press("Enter")]);
-      assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "alert");
+      await hasFocus(page, "[role=alert]");
       await press("Tab", "Enter");
-      assert.equal(await focused(), "OldPassword");
+      await hasFocus(page, "#OldPassword");
       await page.keyboard.type(user.password);
       await press("Tab", "Tab");
       await page.keyboard.type("demo");
