@@ -95,6 +95,14 @@ async function violations(page) {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
 }
 
+/** Makes the network as slow as a bad mobile one. */
+async function slowDown(context, page) {
+  const session = await context.newCDPSession(page);
+  const throughput = { downloadThroughput: 20_000, uploadThroughput: 10_000 };
+  await session.send("Network.enable");
+  await session.send("Network.emulateNetworkConditions", { offline: false, latency: 400, ...throughput });
+}
+
 /** Checks a page at every width. */
 async function examine(page, name, theme) {
   for (const width of WIDTHS) {
@@ -176,6 +184,27 @@ describe("every page", () => {
       }
     }),
   );
+
+  test(
+    "hardly moves while it loads on a slow network",
+    inBrowser({}, async (context, page) => {
+      await signIn(page);
+      await slowDown(context, page);
+      for (const [name, path] of PRIVATE) {
+        await page.goto(`${url}${path}`);
+        const moved = await page.evaluate(async () => {
+          const moves = [];
+          const observer = new PerformanceObserver((list) => moves.push(...list.getEntries()));
+          observer.observe({ type: "layout-shift", buffered: true });
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          return moves.reduce((sum, move) => sum + move.value, 0);
+        });
+        // Times become wider in the time zone of the browser; a layout shift of 0.1 is still good.
+        const allowed = (await page.locator("time").count()) > 0 ? 0.05 : 0;
+        assert.ok(moved <= allowed, `${name}: ${moved}`);
+      }
+    }),
+  );
 });
 
 describe("people", () => {
@@ -231,6 +260,26 @@ describe("people", () => {
       await page.goto(`${url}/account/sessions`);
       await Promise.all([page.waitForEvent("load"), page.click("header button")]);
       assert.equal(page.url(), `${url}/login`);
+    }),
+  );
+
+  test(
+    "do not wait for the script on a slow network",
+    inBrowser({}, async (context, page) => {
+      await slowDown(context, page);
+      // It never arrives.
+      await page.route("**/assets/keeper.js", () => {});
+      const soon = { waitUntil: "commit" };
+      await page.goto(`${url}/login`, soon);
+      await page.fill("#UserName", user.name);
+      await page.fill("#Password", user.password);
+      await Promise.all([page.waitForURL(`${url}/account`, soon), page.keyboard.press("Enter")]);
+      await page.goto(`${url}/account/change-password`, soon);
+      await page.fill("#OldPassword", user.password);
+      await page.fill("#NewPassword", "demo");
+      await page.fill("#RepeatedPassword", "demo");
+      await Promise.all([page.waitForURL(/notice=/, soon), page.click("main button.primary")]);
+      assert.match(await page.textContent("[role=status]"), /Your password is changed\./);
     }),
   );
 
