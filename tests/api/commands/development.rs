@@ -67,17 +67,23 @@ impl Demo {
         fs::read_dir(self.folder.path().join("tmp")).unwrap().count()
     }
 
-    /// The number of PostgreSQL processes that use the files of this demo.
+    /// The number of PostgreSQL servers that use the files of this demo. A process that a server has
+    /// just forked has the command line of the server, and does not count.
     fn servers(&self) -> usize {
         let data = self.data().to_str().unwrap().to_owned();
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
-            .filter(|line| {
-                let line = String::from_utf8_lossy(line);
-                line.contains("postgres") && line.contains(&data) && !line.contains("keeper\0dev")
-            })
-            .count()
+        let is_server = |process: &Path| {
+            let line = fs::read(process.join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            line.contains("postgres") && line.contains(&data) && !line.contains("keeper\0dev")
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let servers: Vec<_> = processes.filter(|process| is_server(process)).collect();
+        let has_other_parent = |process: &&PathBuf| {
+            let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+            parent.is_some_and(|id| !servers.contains(&Path::new("/proc").join(id.trim())))
+        };
+        servers.iter().filter(has_other_parent).count()
     }
 }
 
