@@ -102,7 +102,7 @@ async fn save_at_random(installation: &Installation, size: u64, round: u64) -> R
 }
 
 /// Loads users with one credential each: synthetic rows of realistic width that are never unsealed.
-async fn load_credentials(installation: &Installation, numbers: std::ops::Range<u64>) {
+pub(crate) async fn load_credentials(installation: &Installation, numbers: std::ops::Range<u64>) {
     let mut database = installation.database().await;
     let start = Instant::now();
     // Skips the foreign-key check of each row: the rows are known to be consistent.

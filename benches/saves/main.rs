@@ -6,6 +6,7 @@
 //!   guessing       a returning caller while others guess passwords
 //!   fairness       one user while another user saves on 500 connections
 //!   import         a million existing hashes, a million of all families, and clear-text values
+//!   pages          each page with 10 million users, beside 1 thousand
 //!   growth         1 thousand, 1 million and 10 million credentials; 1 to 4 instances
 //!
 //! Rounds of every row alternate with rounds of the baseline, so that other load on the machine
@@ -31,6 +32,7 @@ mod hash_families;
 mod import;
 #[path = "../../tests/load/load.rs"]
 mod load;
+mod pages;
 #[path = "../../tests/load/process.rs"]
 mod process;
 #[path = "../../tests/api/support/server.rs"]
@@ -53,10 +55,11 @@ fn main() {
         Some("guessing") => runtime.block_on(contention::guessing()),
         Some("fairness") => runtime.block_on(contention::fairness()),
         Some("growth") => runtime.block_on(growth::measure()),
+        Some("pages") => runtime.block_on(pages::measure()),
         Some("import") => runtime.block_on(import::measure()),
         Some(other) => {
             panic!(
-                "invalid argument {other}: expected --quick, guessing, fairness, growth or import"
+                "invalid argument {other}: expected --quick, guessing, fairness, growth, pages or import"
             )
         }
     }
