@@ -69,7 +69,21 @@ pub(crate) enum Proof {
     /// The live session that is stored under one of these digests.
     Session { digests: Vec<Vec<u8>> },
     /// A token, which is not stored.
-    Token,
+    Token {
+        /// True for a token that was issued to a session, also by way of other tokens.
+        is_of_session: bool,
+    },
+}
+
+impl Proof {
+    /// True for a session, and for what was issued to one: whoever has the browser has both.
+    pub(crate) fn is_of_session(&self) -> bool {
+        match self {
+            Self::Session { .. } => true,
+            Self::Token { is_of_session } => *is_of_session,
+            Self::Password { .. } | Self::Ticket { .. } => false,
+        }
+    }
 }
 
 /// An authenticated caller.

@@ -259,6 +259,8 @@ mod tests {
         Principal { user, scheme, proof, auth_time, is_proof_recent: false, application: None }
     }
 
+    const TOKEN: Proof = Proof::Token { is_of_session: false };
+
     fn password() -> Proof {
         Proof::Password { credential_type: PASSWORD.to_owned(), version: 1 }
     }
@@ -271,8 +273,8 @@ mod tests {
 
     #[test]
     fn administrators_and_system_users_may_save_credentials_of_every_user() {
-        assert!(may_save(&principal(UserType::Internal, true, Proof::Token), 8, ACTIVE_DIRECTORY));
-        assert!(may_save(&principal(UserType::System, false, Proof::Token), 8, PASSWORD));
+        assert!(may_save(&principal(UserType::Internal, true, TOKEN), 8, ACTIVE_DIRECTORY));
+        assert!(may_save(&principal(UserType::System, false, TOKEN), 8, PASSWORD));
     }
 
     #[test]
@@ -281,13 +283,13 @@ mod tests {
         assert!(may_save(&user, 7, PASSWORD));
         assert!(!may_save(&user, 8, PASSWORD));
         assert!(!may_save(&user, 7, ACTIVE_DIRECTORY));
-        assert!(!may_save(&principal(UserType::Internal, false, Proof::Token), 7, PASSWORD));
+        assert!(!may_save(&principal(UserType::Internal, false, TOKEN), 7, PASSWORD));
         let pin = Proof::Password { credential_type: "Pin".to_owned(), version: 1 };
         assert!(!may_save(&principal(UserType::Internal, false, pin), 7, PASSWORD));
     }
 
     fn with_role(user_type: UserType, role: Role) -> Principal {
-        let mut principal = principal(user_type, false, Proof::Token);
+        let mut principal = principal(user_type, false, TOKEN);
         principal.user.role = Some(role);
         principal
     }
@@ -338,7 +340,7 @@ mod tests {
             (UserType::External, true, None, None),
             (UserType::Anonymous, true, None, None),
         ] {
-            let mut caller = principal(user_type, is_administrator, Proof::Token);
+            let mut caller = principal(user_type, is_administrator, TOKEN);
             assert_eq!(caller.untrusted_access_to(own), of_own, "{user_type:?}");
             assert_eq!(caller.untrusted_access_to(other), of_other, "{user_type:?}");
             caller.user.is_retired = true;

@@ -44,6 +44,8 @@ pub(crate) struct AccessTokenContent {
     pub(crate) user_id: UserId,
     pub(crate) session_epoch: i64,
     pub(crate) auth_time: OffsetDateTime,
+    /// True for a token that was issued to a session, also by way of other tokens.
+    pub(crate) is_of_session: bool,
     /// The application that the token was issued to. The token is invalid once the secret of that
     /// application changes.
     pub(crate) application: Option<Application>,
@@ -82,6 +84,9 @@ struct Claims {
     exp: i64,
     auth_time: i64,
     epoch: i64,
+    /// Missing in tokens that were not issued to a session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    session: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     app: Option<String>,
     /// Binds the token to the secret of `app`.
@@ -122,6 +127,7 @@ impl AccessTokens {
             exp: now.unix_timestamp().saturating_add(lifetime),
             auth_time: content.auth_time.unix_timestamp(),
             epoch: content.session_epoch,
+            session: content.is_of_session,
             app,
             app_binding,
         };
@@ -205,6 +211,7 @@ fn read_content(claims: &Claims, application: Option<Application>) -> Option<Acc
         user_id: UserId::try_from(claims.sub.parse::<i32>().ok()?).ok()?,
         session_epoch: claims.epoch,
         auth_time: OffsetDateTime::from_unix_timestamp(claims.auth_time).ok()?,
+        is_of_session: claims.session,
         application,
     })
 }
@@ -237,6 +244,7 @@ mod tests {
             user_id: UserId::try_from(7).unwrap(),
             session_epoch: 3,
             auth_time,
+            is_of_session: false,
             application: Some(Application { name: "one".to_owned(), is_trusted: true }),
         }
     }
@@ -256,6 +264,9 @@ mod tests {
     #[test]
     fn an_issued_token_is_valid() {
         assert_eq!(verify(&tokens(), &ring(), &issue(&tokens())).unwrap(), content());
+        let of_session = AccessTokenContent { is_of_session: true, ..content() };
+        let token = tokens().issue(&ring(), &applications(SECRET), &of_session, clock::now());
+        assert_eq!(verify(&tokens(), &ring(), &token.unwrap()).unwrap(), of_session);
     }
 
     #[test]

@@ -211,7 +211,7 @@ pub(super) fn caller_ticket(actor: Actor<'_>) -> Option<Vec<Vec<u8>>> {
     let Actor::Principal(principal) = actor else { return None };
     match &principal.proof {
         Proof::Ticket { digests } | Proof::Session { digests } => Some(digests.clone()),
-        Proof::Password { .. } | Proof::Token => None,
+        Proof::Password { .. } | Proof::Token { .. } => None,
     }
 }
 

@@ -204,6 +204,31 @@ async fn tickets_and_tokens_need_it_only_with_the_setting(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_token_that_was_issued_to_a_session_needs_a_proof_as_recent_as_its_own(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let session = app.session("anna").await;
+    let save = json!({"UserId": 278, "Credential": {"Value": "new"}});
+    let recent = Credentials::Bearer(app.token(&session).await);
+    app.post(&agent("SaveCredential"), &recent, &save).await.assert_saved();
+    age(&app, 601).await;
+    let current = app.token(&session).await;
+    let exchanged = app.token(&Credentials::Bearer(current.clone())).await;
+    let for_application = app.post(&agent("GetAccessToken"), &session, &json!({})).await;
+    let for_application = for_application.json().as_str().unwrap().to_owned();
+    for token in [&current, &exchanged, &for_application] {
+        for credentials in [Credentials::Bearer(token.clone()), Credentials::Ticket(token.clone())]
+        {
+            let refused = app.post(&agent("SaveCredential"), &credentials, &save).await;
+            refused.assert_refused(403, "SoIllegalOperationException", "proof_too_old");
+            app.get(PRINCIPAL, &credentials).await.assert_status(200);
+        }
+    }
+    prove(&app, &session, &password_of("anna")).await.assert_status(204);
+    let newer = Credentials::Bearer(app.token(&session).await);
+    app.post(&agent("SaveCredential"), &newer, &save).await.assert_saved();
+}
+
+#[sqlx::test]
 async fn a_proof_needs_the_password_of_the_caller_and_a_session(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("anna").await;

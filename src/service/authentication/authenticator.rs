@@ -125,7 +125,7 @@ impl Authenticator {
         let mut authenticated = self.identify_application(authenticated, app_token.as_ref())?;
         let principal = &mut authenticated.principal;
         principal.is_proof_recent =
-            self.maximum_proof_age.allows(principal.scheme, principal.auth_time, now);
+            self.maximum_proof_age.allows(&principal.proof, principal.auth_time, now);
         Ok(authenticated)
     }
 

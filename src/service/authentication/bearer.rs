@@ -66,7 +66,7 @@ impl BearerAuthenticator {
         let principal = Principal {
             user,
             scheme: AuthenticationScheme::Bearer,
-            proof: Proof::Token,
+            proof: Proof::Token { is_of_session: content.is_of_session },
             auth_time: content.auth_time,
             // `Authenticator` decides.
             is_proof_recent: false,

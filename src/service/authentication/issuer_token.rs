@@ -77,7 +77,7 @@ impl IssuerTokenAuthenticator {
         let principal = Principal {
             user,
             scheme,
-            proof: Proof::Token,
+            proof: Proof::Token { is_of_session: false },
             auth_time,
             is_proof_recent: false,
             application: None,

@@ -37,6 +37,7 @@ impl Tokens {
             user_id: principal.user_id(),
             session_epoch: principal.user.session_epoch,
             auth_time: principal.auth_time,
+            is_of_session: principal.proof.is_of_session(),
             application: principal.application.clone(),
         };
         self.access_tokens.issue(&self.keyring.current(), &self.applications, &content, now)

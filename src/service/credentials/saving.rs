@@ -224,7 +224,7 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<PasswordProof> {
             Proof::Password { credential_type, version } => {
                 Some(PasswordProof { credential_type: credential_type.clone(), version: *version })
             }
-            Proof::Ticket { .. } | Proof::Session { .. } | Proof::Token => None,
+            Proof::Ticket { .. } | Proof::Session { .. } | Proof::Token { .. } => None,
         },
         Actor::Principal(_)
         | Actor::Command

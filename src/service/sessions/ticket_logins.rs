@@ -47,7 +47,7 @@ impl TicketLogins {
         let Authenticated { principal, admission: _ } =
             self.authenticator.authenticate(attempt, now).await?;
         let ticket = match principal.proof {
-            Proof::Token => self.tokens.issue(&principal, now)?,
+            Proof::Token { .. } => self.tokens.issue(&principal, now)?,
             // `issue` refuses tickets and sessions.
             Proof::Password { .. } | Proof::Ticket { .. } | Proof::Session { .. } => {
                 let actor = Actor::Principal(&principal);

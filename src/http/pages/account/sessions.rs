@@ -74,7 +74,7 @@ pub(in crate::http) async fn show(
     let user_id = context.principal().user_id();
     let current = match &context.principal().proof {
         Proof::Session { digests } => digests.clone(),
-        Proof::Password { .. } | Proof::Ticket { .. } | Proof::Token => Vec::new(),
+        Proof::Password { .. } | Proof::Ticket { .. } | Proof::Token { .. } => Vec::new(),
     };
     let listed = context.read(|tickets: Arc<Tickets>, caller| async move {
         tickets.list(Actor::Principal(&caller.principal), user_id, clock::now()).await
