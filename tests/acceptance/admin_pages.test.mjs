@@ -38,6 +38,7 @@ const PAGES = [
   ["user-new", "/admin/users/new"],
   ["user-change", "/admin/users/278/change"],
   ["user-retire", "/admin/users/278/retire"],
+  ["user-reactivate", "/admin/users/278/reactivate"],
   ["user-delete", "/admin/users/278/delete"],
   ["credential-types", "/admin/users/278/credential"],
   ["credential", "/admin/users/278/credential?type=CRM5%2FPASSWORD"],

@@ -126,6 +126,36 @@ async fn a_session_makes_sensitive_changes_only_with_a_proof_of_the_last_ten_min
 }
 
 #[sqlx::test]
+async fn a_right_that_comes_back_or_ends_with_another_change_needs_it(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((401, "boss"), &["--administrator"]);
+    app.add_user((402, "help"), &["--role", "help-desk"]);
+    app.add_user((403, "guest"), &["--role", "auditor", "--type", "external"]);
+    for name in ["boss", "help"] {
+        app.command(&["user", "retire", name], "").assert_success();
+    }
+    let session = app.session("anna").await;
+    age(&app, 601).await;
+    let kind = |id, kind| json!({"User": {"AssociateId": id}, "UserType": kind});
+    let changes = [
+        (agent("MakeRetired"), json!({"AssociateId": 401, "Retired": false})),
+        (agent("SaveUser"), json!({"AssociateId": 402, "Deleted": false})),
+        (agent("ChangeUserType"), kind(403, "InternalAssociate")),
+        (agent("ChangeUserType"), kind(403, "ExternalAssociate")),
+    ];
+    for (path, body) in &changes {
+        age(&app, 601).await;
+        let before = state(&app).await;
+        let refused = send(&app, &session, (&Method::POST, path, body)).await;
+        refused.assert_refused(403, "SoIllegalOperationException", "proof_too_old");
+        assert_eq!(state(&app).await, before, "{path} {body}");
+        prove(&app, &session, &password_of("anna")).await.assert_status(204);
+        let answer = send(&app, &session, (&Method::POST, path, body)).await;
+        assert!(answer.status.is_success(), "{path} {body}: {answer:?}");
+    }
+}
+
+#[sqlx::test]
 async fn other_changes_need_no_recent_proof(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let session = app.session("anna").await;

@@ -22,6 +22,14 @@ pub(super) fn is_sensitive_addition(user: &NewUser, command: &SaveUser) -> bool 
     has_credentials(command) || changes_of_new_user(user).any(|change| change.kind.is_sensitive())
 }
 
+/// True when a change gives a user a right over others, or takes one, also without touching the flag or
+/// the role: a retired administrator who is enabled again, an external user with a role who becomes an
+/// internal one.
+pub(super) fn changes_rights(before: &User, after: &User) -> bool {
+    before.may_administer_users() != after.may_administer_users()
+        || before.active_role() != after.active_role()
+}
+
 /// The new user that a command describes.
 ///
 /// # Errors

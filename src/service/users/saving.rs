@@ -6,7 +6,9 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    changes::{changed_user, changes, has_credentials, is_sensitive_addition, new_user},
+    changes::{
+        changed_user, changes, changes_rights, has_credentials, is_sensitive_addition, new_user,
+    },
     directory::{UserDirectory, UserWithCredentials, find_with_credentials},
     writer::UserWriter,
 };
@@ -281,7 +283,8 @@ impl Users {
             self.require_types_for(connection, &after).await?;
         }
         let changes = changes(&before, &after, name.is_some() || nick_name.is_some());
-        if changes.iter().any(|change| change.kind.is_sensitive()) {
+        let has_sensitive_event = changes.iter().any(|change| change.kind.is_sensitive());
+        if has_sensitive_event || changes_rights(&before, &after) {
             self.transactions.require_sensitive(context)?;
         }
         for change in changes {

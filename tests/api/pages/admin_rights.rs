@@ -6,12 +6,13 @@ use super::admin_browser::{Browser, form};
 use crate::support::{Credentials, PLAIN, TestApp};
 
 /// Every page of administrators about a user.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "/admin/users",
     "/admin/users/new",
     "/admin/users/{id}",
     "/admin/users/{id}/change",
     "/admin/users/{id}/retire",
+    "/admin/users/{id}/reactivate",
     "/admin/users/{id}/delete",
     "/admin/users/{id}/credential?type=CRM5%2FPASSWORD",
     "/admin/users/{id}/credential/delete?type=CRM5%2FPASSWORD",

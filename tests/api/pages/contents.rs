@@ -6,7 +6,7 @@ use super::browser::Browser;
 use crate::support::{Answer, TestApp};
 
 const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
-const PATHS: [&str; 21] = [
+const PATHS: [&str; 22] = [
     "/account",
     "/account/change-password",
     "/account/events",
@@ -20,6 +20,7 @@ const PATHS: [&str; 21] = [
     "/admin/users/278",
     "/admin/users/278/change",
     "/admin/users/278/retire",
+    "/admin/users/278/reactivate",
     "/admin/users/278/delete",
     "/admin/users/278/credential",
     "/admin/users/278/credential?type=CRM5%2FPASSWORD",

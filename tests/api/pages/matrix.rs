@@ -19,7 +19,7 @@ const USERS: [(&str, i32, &[&str]); 7] = [
 ];
 
 /// The pages, each with the users who may read it.
-const PAGES: [(&str, &[&str]); 17] = [
+const PAGES: [(&str, &[&str]); 18] = [
     ("/account", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
     ("/account/change-password", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
     ("/account/events", &["boss", "sys", "plain", "ext", "help", "audit"]),
@@ -32,6 +32,7 @@ const PAGES: [(&str, &[&str]); 17] = [
     ("/admin/users/{id}", &["boss", "sys", "help", "audit"]),
     ("/admin/users/{id}/change", &["boss", "sys"]),
     ("/admin/users/{id}/retire", &["boss", "sys"]),
+    ("/admin/users/{id}/reactivate", &["boss", "sys"]),
     ("/admin/users/{id}/delete", &["boss", "sys"]),
     ("/admin/users/{id}/credential", &["boss", "sys"]),
     ("/admin/users/{id}/credential/expire", &["boss", "sys"]),

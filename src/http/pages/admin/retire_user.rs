@@ -7,12 +7,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{
-    form_page::FormPage,
-    proof,
-    rights::require_administrator,
-    subject::{self, NoFields},
-};
+use super::{form_page::FormPage, proof, rights::require_administrator, subject};
 use crate::{
     domain::{
         save_user::SaveUser,
@@ -27,7 +22,7 @@ use crate::{
     service::users::saving::Users,
 };
 
-/// The form that disables a user.
+/// The form that disables or enables a user.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::http) struct RetireForm {
@@ -36,16 +31,56 @@ pub(in crate::http) struct RetireForm {
     reason: String,
 }
 
+/// What a page does to a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Retire,
+    Reactivate,
+}
+
+impl Change {
+    /// The path of the page below that of the user.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Retire => "retire",
+            Self::Reactivate => "reactivate",
+        }
+    }
+
+    /// The keys of the title, the explanation and the button.
+    fn texts(self) -> [&'static str; 3] {
+        match self {
+            Self::Retire => ["page-user-retire-title", "page-user-retire-text", "page-user-retire"],
+            Self::Reactivate => {
+                ["page-user-reactivate-title", "page-user-reactivate-text", "page-user-reactivate"]
+            }
+        }
+    }
+
+    fn notice(self) -> Notice {
+        match self {
+            Self::Retire => Notice::UserRetired,
+            Self::Reactivate => Notice::UserReactivated,
+        }
+    }
+}
+
 /// `GET /admin/users/{id}/retire`.
 pub(in crate::http) async fn show(
     context: RequestContext,
     frame: PageFrame,
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    require_administrator(&context)?;
-    let found = subject::read(context, query::user_id_of_path(&user)?).await?;
-    let form = form(&frame, &found.user, "");
-    page(frame, &found.user, form, HttpResponse::Ok())
+    open(Change::Retire, context, frame, &user).await
+}
+
+/// `GET /admin/users/{id}/reactivate`.
+pub(in crate::http) async fn show_reactivate(
+    context: RequestContext,
+    frame: PageFrame,
+    user: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    open(Change::Reactivate, context, frame, &user).await
 }
 
 /// `POST /admin/users/{id}/retire`.
@@ -55,66 +90,93 @@ pub(in crate::http) async fn retire(
     user: Path<String>,
     body: PageForm<RetireForm>,
 ) -> Result<HttpResponse, ApiError> {
-    require_administrator(&context)?;
-    let user_id = query::user_id_of_path(&user)?;
-    let PageForm::Submitted(RetireForm { own_password, reason }) = body else {
-        return Ok(subject::show(&frame, user_id));
-    };
-    let found = subject::read(context.clone(), user_id).await?;
-    let context = match proof::prove(context, &own_password, &reason).await {
-        Ok(context) => context,
-        Err(unproven) => {
-            let (response, form) = unproven.show(form(&frame, &found.user, &reason), &frame)?;
-            return page(frame, &found.user, form, response);
-        }
-    };
-    match set_retired(context, user_id, true).await {
-        Ok(()) => Ok(frame.redirect(&subject::path(user_id), Notice::UserRetired)),
-        Err(error) => {
-            let (response, kind) = html::refused(error)?;
-            let form = proof::with_error(form(&frame, &found.user, &reason), &frame, &kind);
-            page(frame, &found.user, form, response)
-        }
-    }
+    make(Change::Retire, context, frame, &user, body).await
 }
 
-fn form(frame: &PageFrame, user: &User, reason: &str) -> Form {
-    let form = Form::new(frame, &format!("{}/retire", subject::path(user.user_id)));
-    let text = frame.text("page-user-retire");
-    proof::with_proof(form, frame, reason).with_action(text, "danger", ("Confirm", "true"))
-}
-
-fn page(
-    frame: PageFrame,
-    user: &User,
-    form: Form,
-    response: HttpResponseBuilder,
-) -> Result<HttpResponse, ApiError> {
-    let (title, text) = (frame.text("page-user-retire-title"), frame.text("page-user-retire-text"));
-    FormPage::new(frame, title, Some(user), form).with_text(text).answer(response)
-}
-
-/// `POST /admin/users/{id}/reactivate`.
+/// `POST /admin/users/{id}/reactivate`. Sensitive if the user has rights over others.
 pub(in crate::http) async fn reactivate(
     context: RequestContext,
     frame: PageFrame,
     user: Path<String>,
-    body: PageForm<NoFields>,
+    body: PageForm<RetireForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let user_id = query::user_id_of_path(&user)?;
-    let PageForm::Submitted(NoFields {}) = body else { return Ok(subject::show(&frame, user_id)) };
-    set_retired(context, user_id, false).await?;
-    Ok(frame.redirect(&subject::path(user_id), Notice::UserReactivated))
+    make(Change::Reactivate, context, frame, &user, body).await
 }
 
-async fn set_retired(
+async fn open(
+    change: Change,
     context: RequestContext,
-    user_id: UserId,
-    is_retired: bool,
-) -> Result<(), ApiError> {
+    frame: PageFrame,
+    user: &str,
+) -> Result<HttpResponse, ApiError> {
+    require_administrator(&context)?;
+    let found = subject::read(context, query::user_id_of_path(user)?).await?;
+    let form = form(change, &frame, &found.user, "");
+    page(change, frame, &found.user, form, HttpResponse::Ok())
+}
+
+async fn make(
+    change: Change,
+    context: RequestContext,
+    frame: PageFrame,
+    user: &str,
+    body: PageForm<RetireForm>,
+) -> Result<HttpResponse, ApiError> {
+    require_administrator(&context)?;
+    let user_id = query::user_id_of_path(user)?;
+    let found = subject::read(context.clone(), user_id).await?;
+    let RetireForm { own_password, reason } = match body {
+        PageForm::Submitted(form) => form,
+        PageForm::Resumed(RetireForm { reason, .. }) => {
+            let form = form(change, &frame, &found.user, &reason);
+            return page(change, frame, &found.user, form, HttpResponse::Ok());
+        }
+    };
+    let context = match proof::prove(context, &own_password, &reason).await {
+        Ok(context) => context,
+        Err(unproven) => {
+            let form = form(change, &frame, &found.user, &reason);
+            let (response, form) = unproven.show(form, &frame)?;
+            return page(change, frame, &found.user, form, response);
+        }
+    };
+    match save(context, user_id, change).await {
+        Ok(()) => Ok(frame.redirect(&subject::path(user_id), change.notice())),
+        Err(error) => {
+            let (response, kind) = html::refused(error)?;
+            let form = form(change, &frame, &found.user, &reason);
+            let form = proof::with_error(form, &frame, &kind);
+            page(change, frame, &found.user, form, response)
+        }
+    }
+}
+
+async fn save(context: RequestContext, user_id: UserId, change: Change) -> Result<(), ApiError> {
+    let is_retired = change == Change::Retire;
     let command = SaveUser { is_retired: Some(is_retired), ..SaveUser::of(user_id) };
     let saved = context.run(|users: Arc<Users>, caller| async move {
         users.save(caller.change_context(), command).await
     });
     saved.await.map(drop)
+}
+
+fn form(change: Change, frame: &PageFrame, user: &User, reason: &str) -> Form {
+    let path = format!("{}/{}", subject::path(user.user_id), change.path());
+    let [.., button] = change.texts();
+    let form = proof::with_proof(Form::new(frame, &path), frame, reason);
+    match change {
+        Change::Retire => form.with_action(frame.text(button), "danger", ("Confirm", "true")),
+        Change::Reactivate => form.with_submit(frame.text(button)),
+    }
+}
+
+fn page(
+    change: Change,
+    frame: PageFrame,
+    user: &User,
+    form: Form,
+    response: HttpResponseBuilder,
+) -> Result<HttpResponse, ApiError> {
+    let [title, text, _] = change.texts().map(|key| frame.text(key));
+    FormPage::new(frame, title, Some(user), form).with_text(text).answer(response)
 }

@@ -21,6 +21,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         POST "users/{id}/change" Page change_user::{change};
         GET "users/{id}/retire" Page retire_user::{show};
         POST "users/{id}/retire" Page retire_user::{retire};
+        GET "users/{id}/reactivate" Page retire_user::{show_reactivate};
         POST "users/{id}/reactivate" Page retire_user::{reactivate};
         GET "users/{id}/delete" Page delete_user::{show};
         POST "users/{id}/delete" Page delete_user::{delete};
