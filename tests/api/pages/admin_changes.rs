@@ -152,6 +152,42 @@ async fn a_stale_form_changes_nothing_and_loses_nothing_that_was_typed(pool: PgP
 }
 
 #[sqlx::test]
+async fn a_form_that_is_shown_again_does_not_undo_the_role_that_another_administrator_set(
+    pool: PgPool,
+) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let set = |role: &'static str| {
+        let arguments = ["user", "set-role", "paul", role];
+        app.command(&arguments, "").assert_success();
+    };
+    let role = || async {
+        let role = "SELECT role FROM users WHERE user_id = 278";
+        let role = sqlx::query_scalar::<_, Option<String>>(role);
+        role.fetch_one(&app.pool).await.unwrap()
+    };
+    let typed = [("UserName", "paul"), ("DisplayName", "P"), ("Type", "internal")];
+    let change = form(&browser.open(CHANGE).await, CHANGE);
+    set("auditor");
+    let stale = browser.send(&change, &[&typed[..], &[("Role", "none")]].concat()).await;
+    stale.assert_status(409);
+    assert!(stale.body.contains("<option value=\"auditor\" selected>"), "{stale:?}");
+    let again = [&typed[..], &[("Role", "auditor")]].concat();
+    browser.send(&form(&stale, CHANGE), &again).await.assert_status(303);
+    assert_eq!(role().await.as_deref(), Some("auditor"));
+    // A role that was chosen stays, and the page says what it would replace.
+    let change = form(&browser.open(CHANGE).await, CHANGE);
+    set("none");
+    let chosen = [&typed[..], &[("Role", "help_desk")]].concat();
+    let stale = browser.send(&change, &chosen).await;
+    stale.assert_status(409);
+    assert!(stale.body.contains("<option value=\"help_desk\" selected>"), "{stale:?}");
+    assert!(stale.body.contains("Current value: "), "{stale:?}");
+    browser.send(&form(&stale, CHANGE), &chosen).await.assert_status(303);
+    assert_eq!(role().await.as_deref(), Some("help_desk"));
+}
+
+#[sqlx::test]
 async fn a_user_is_deleted_only_with_the_typed_login_name(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     app.save(&app.administrator(), PLAIN.0, "ActiveDirectory", "S-1-5-21-7").await.assert_saved();

@@ -45,8 +45,9 @@ impl ChangePage {
             .with_hidden("Signature", &signature)
             .with_hidden("OpenedRole", Role::optional_text(self.user().role));
         let form = fields.add_to(&self.frame, form, is_stale.then(|| self.user()));
+        let role = self.user().role;
         // Nobody can change their own role.
-        let form = if self.is_own { form } else { fields.add_role_to(&self.frame, form) };
+        let form = if self.is_own { form } else { fields.add_role_to(&self.frame, form, role) };
         proof::with_proof(form, &self.frame, &fields.reason)
             .with_submit(self.frame.text("page-save"))
     }

@@ -110,7 +110,7 @@ fn form(frame: &PageFrame, fields: &UserFields) -> Form {
     let first = Field::choice("First", frame.text("page-first-password"), choices)
         .with_value(&fields.first_password);
     let form = fields.add_to(frame, Form::new(frame, PATH), None);
-    let form = fields.add_role_to(frame, form).with_field(first);
+    let form = fields.add_role_to(frame, form, None).with_field(first);
     proof::with_proof(form, frame, &fields.reason).with_submit(frame.text("page-user-add"))
 }
 

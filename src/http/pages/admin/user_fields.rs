@@ -62,7 +62,8 @@ impl UserFields {
 
     /// The fields of an existing user in a form that is opened with that signature.
     pub(super) fn opened(user: &User, signature: String) -> Self {
-        Self { signature, ..Self::of(user) }
+        let opened_role = Role::optional_text(user.role).to_owned();
+        Self { signature, opened_role, ..Self::of(user) }
     }
 
     /// The fields of an existing user.
@@ -129,15 +130,24 @@ impl UserFields {
         Role::parse_optional(ROLE, &self.role).map(Some)
     }
 
-    /// Adds the choice of the role to a form.
-    pub(super) fn add_role_to(&self, frame: &PageFrame, form: Form) -> Form {
-        let none = std::iter::once(None);
-        let choices = none.chain(Role::ALL.map(Some)).map(|role| {
-            let text = frame.text(role.map_or("page-user-no-rights", role_key));
-            (Role::optional_text(role).to_owned(), text)
-        });
+    /// Adds the choice of the role to a form. `current` is the role that the user has now. A role that
+    /// nobody chose in this form follows it, because the form would otherwise undo a change that
+    /// another administrator made meanwhile.
+    pub(super) fn add_role_to(&self, frame: &PageFrame, form: Form, current: Option<Role>) -> Form {
+        let name = |role: Option<Role>| frame.text(role.map_or("page-user-no-rights", role_key));
+        let choices = std::iter::once(None).chain(Role::ALL.map(Some));
+        let choices = choices.map(|role| (Role::optional_text(role).to_owned(), name(role)));
         let choice = Field::choice(ROLE, frame.text("page-user-role"), choices.collect());
-        form.with_field(choice.with_value(&self.role))
+        let current_text = Role::optional_text(current);
+        let is_chosen = self.role != self.opened_role;
+        let choice = choice.with_value(if is_chosen { &self.role } else { current_text });
+        let is_changed = !self.opened_role.is_empty() && self.opened_role != current_text;
+        form.with_field(if is_chosen && is_changed && self.role != current_text {
+            let name = name(current);
+            choice.with_hint(frame.text_with("page-user-current", &[("name", &name)]))
+        } else {
+            choice
+        })
     }
 
     /// Adds the fields to a form. `current` is the user as they are, if that may differ from what
