@@ -210,7 +210,7 @@ async fn delete(
     let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credential_type = credential_type(&services.credentials, &target)?;
     let context = operator.change_context();
-    let deleted = services.credentials.delete(context, user.user_id, credential_type).await?;
+    let deleted = services.credentials.delete(context, user.user_id, credential_type, None).await?;
     command_context::print_outcome(deleted, "credential deleted", "credential not found")
 }
 

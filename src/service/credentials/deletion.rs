@@ -4,19 +4,19 @@ use super::saving::Credentials;
 use crate::{
     domain::{
         audit::AuditKind, change_context::ChangeContext, credential_type::CredentialType,
-        user::UserId,
+        stored_credential::StoredCredential, user::UserId,
     },
     service::{
-        errors::ChangeUserError,
+        errors::{ChangeUserError, SaveCredentialError},
         user_transaction::{AuditedChange, lock_user},
     },
-    storage::{self, credential_writes},
+    storage::{self, credential_writes, credentials},
 };
 
 impl Credentials {
     /// Deletes the user's credential of that type; false when there is none
     /// (docs/reference/wire-contract.md#d18-missing-entities). A user without another credential
-    /// that authenticates can no longer log in.
+    /// that authenticates can no longer log in. With `version`, a credential of another version stays.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -25,6 +25,7 @@ impl Credentials {
         context: ChangeContext<'_>,
         user_id: UserId,
         credential_type: &CredentialType,
+        version: Option<i64>,
     ) -> Result<bool, ChangeUserError> {
         if !context.actor.may_administer_users() {
             return Err(ChangeUserError::Forbidden);
@@ -34,6 +35,12 @@ impl Credentials {
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let stored = credentials::find_by_type(&mut transaction, user_id, type_name).await?;
+        let is_other =
+            |row: StoredCredential| version.is_some_and(|version| row.version != version);
+        if stored.is_some_and(is_other) {
+            return Err(SaveCredentialError::Outdated.into());
+        }
         if !credential_writes::delete(&mut transaction, user_id, type_name).await? {
             return Ok(false);
         }

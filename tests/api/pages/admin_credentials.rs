@@ -193,6 +193,21 @@ async fn an_expired_identifier_keeps_its_value(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_credential_that_was_replaced_after_the_page_was_opened_stays(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let page = browser.open(&format!("{DELETE}?type=CRM5%2FPASSWORD")).await;
+    app.save(&app.administrator(), 278, "CRM5/PASSWORD", "newer").await.assert_saved();
+    let stale = browser.send(&form(&page, DELETE), &[("Reason", "left")]).await;
+    stale.assert_status(409);
+    assert!(stale.body.contains("The credential was changed after"), "{stale:?}");
+    assert!(stale.body.contains("value=\"left\""), "{stale:?}");
+    app.get(PRINCIPAL, &plain_with("newer")).await.assert_status(200);
+    browser.send(&form(&stale, DELETE), &[]).await.assert_status(303);
+    app.get(PRINCIPAL, &plain_with("newer")).await.assert_unauthenticated();
+}
+
+#[sqlx::test]
 async fn a_credential_is_deleted_once(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let browser = Browser::signed_in(&app, "anna").await;

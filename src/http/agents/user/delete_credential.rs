@@ -52,7 +52,7 @@ pub(in crate::http) async fn delete_credential(
     let user_id = UserId::require("UserId", request.user_id)?;
     let credential_type = named_type(request.credential_type.as_deref(), context.types())?;
     let deleted = context.run(|credentials: Arc<Credentials>, caller| async move {
-        credentials.delete(caller.change_context(), user_id, &credential_type).await
+        credentials.delete(caller.change_context(), user_id, &credential_type, None).await
     });
     Ok(Negotiated(deleted.await?))
 }

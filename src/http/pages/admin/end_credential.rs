@@ -165,7 +165,7 @@ async fn end(
     };
     let ended = match end {
         End::Expire => run_expire(context, &page, form.version()?).await,
-        End::Delete => run_delete(context, &page).await,
+        End::Delete => run_delete(context, &page, form.version()?).await,
     };
     match ended {
         Ok(notice) => Ok(page.frame.redirect(&subject::path(user_id), notice)),
@@ -194,10 +194,15 @@ async fn run_expire(
     expired.await.map(|()| Notice::CredentialExpired)
 }
 
-async fn run_delete(context: RequestContext, page: &CredentialOfPage) -> Result<Notice, ApiError> {
+async fn run_delete(
+    context: RequestContext,
+    page: &CredentialOfPage,
+    version: i64,
+) -> Result<Notice, ApiError> {
     let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
     let deleted = context.run(move |credentials: Arc<Credentials>, caller| async move {
-        credentials.delete(caller.change_context(), user_id, &credential_type).await
+        let context = caller.change_context();
+        credentials.delete(context, user_id, &credential_type, Some(version)).await
     });
     let was_deleted = deleted.await?;
     Ok(if was_deleted { Notice::CredentialDeleted } else { Notice::NothingChanged })
