@@ -15,6 +15,8 @@ use crate::{
 pub(in crate::http) struct Form {
     action: String,
     hidden: Vec<(String, String)>,
+    /// The names of the hidden values that survive a sign-in, as the fields do.
+    kept: Vec<&'static str>,
     fields: Vec<Field>,
     buttons: Vec<Button>,
     /// The login name, for password managers.
@@ -52,6 +54,7 @@ impl Form {
         Self {
             action: frame.url(path),
             hidden: Vec::new(),
+            kept: Vec::new(),
             fields: Vec::new(),
             buttons: Vec::new(),
             user_name: None,
@@ -73,6 +76,12 @@ impl Form {
     pub(in crate::http) fn with_hidden(mut self, name: &str, value: &str) -> Self {
         self.hidden.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Adds a hidden value that survives a sign-in: without it, what was typed says nothing.
+    pub(in crate::http) fn with_kept(mut self, name: &'static str, value: &str) -> Self {
+        self.kept.push(name);
+        self.with_hidden(name, value)
     }
 
     /// Adds a field.
@@ -158,8 +167,8 @@ impl Form {
 
     /// The hidden values, with the names of the fields that may survive a sign-in.
     pub(super) fn hidden_values(&self) -> Vec<(&str, String)> {
-        let kept = self.fields.iter().filter(|field| field.may_be_kept()).map(Field::name);
-        let kept = kept.collect::<Vec<_>>().join(" ");
+        let typed = self.fields.iter().filter(|field| field.may_be_kept()).map(Field::name);
+        let kept = self.kept.iter().copied().chain(typed).collect::<Vec<_>>().join(" ");
         let hidden = self.hidden.iter().map(|(name, value)| (name.as_str(), value.clone()));
         let needs_session = self.hidden.iter().any(|(name, _)| name == XSRF_TOKEN);
         let has_kept = needs_session && !kept.is_empty();

@@ -152,15 +152,16 @@ fn require_navigation(request: &HttpRequest) -> Result<(), ErrorKind> {
     }
 }
 
-/// The page that has the form, and its fields that survive.
+/// The page that has the form, and its fields that survive. Without the page, the account: the path of
+/// the form itself may have no page.
 fn return_to(request: &ServiceRequest, body: &Bytes) -> ReturnTo {
     let state = request.app_data::<Data<HttpState>>();
     let action = state.and_then(|state| PagePath::of(request.request(), &state.base_path));
     let action = action.map(PagePath::without_query);
     let names = hidden_value(body, KEEP).unwrap_or_default();
-    let form = action.clone().and_then(|action| KeptForm::of_body(action, &names, body));
+    let form = action.and_then(|action| KeptForm::of_body(action, &names, body));
     let page = hidden_value(body, PAGE).and_then(|text| PagePath::parse(&text));
-    ReturnTo { page: page.or(action), form }
+    ReturnTo { page, form }
 }
 
 /// The value of a hidden field of this service; `None` if it is missing or repeated.

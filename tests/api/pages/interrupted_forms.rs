@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::browser::{Browser, form_of, values_of};
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, Credentials, PRINCIPAL, TestApp};
 
 const PATH: &str = "/account/sessions";
 
@@ -73,6 +73,109 @@ async fn a_form_without_typed_values_returns_to_its_page(pool: PgPool) {
     let answer = browser.submit(&login, "/login", &typed).await;
     answer.assert_status(303);
     assert_eq!(answer.header("location"), PATH);
+}
+
+/// The forms of administrators: the page, the action, what is typed, and what is shown again.
+const FORMS: [(&str, &str, &[(&str, &str)]); 8] = [
+    (
+        "/admin/users/new",
+        "/admin/users/new",
+        &[("UserName", "new"), ("Type", "system"), ("Role", "auditor"), ("First", "none")],
+    ),
+    (
+        "/admin/users/278/change",
+        "/admin/users/278/change",
+        &[("DisplayName", "Pauline"), ("Type", "system"), ("Role", "auditor")],
+    ),
+    ("/admin/users/278/retire", "/admin/users/278/retire", &[]),
+    ("/admin/users/278/reactivate", "/admin/users/278/reactivate", &[]),
+    ("/admin/users/278/delete", "/admin/users/278/delete", &[("UserName", "paul")]),
+    (
+        "/admin/users/278/credential?type=CRM5%2FPASSWORD",
+        "/admin/users/278/credential",
+        &[("CredentialValue", "typed-secret"), ("DisplayValue", "shown"), ("ValidTo", "x")],
+    ),
+    (
+        "/admin/users/278/credential/delete?type=CRM5%2FPASSWORD",
+        "/admin/users/278/credential/delete",
+        &[],
+    ),
+    ("/admin/users/278/password", "/admin/users/278/password", &[]),
+];
+
+#[sqlx::test]
+async fn every_form_of_administrators_keeps_what_was_typed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let events = "SELECT count(*) FROM audit_events WHERE user_id <> 1";
+    let events = || sqlx::query_scalar::<_, i64>(events).fetch_one(&app.pool);
+    let before = events().await.unwrap();
+    for (path, action, typed) in FORMS {
+        let mut browser = Browser::signed_in(&app, "anna").await;
+        let page = browser.open(path).await;
+        page.assert_status(200);
+        end_every_session(&app).await;
+        let typed = [typed, &[("Reason", "Ticket <4711>"), ("OwnPassword", "typed-secret")]];
+        let login = browser.submit(&page, action, &typed.concat()).await;
+        login.assert_status(401);
+        let name = [("UserName", "anna"), ("Password", "anna-password")];
+        let resume = browser.submit(&login, "/login", &name).await;
+        resume.assert_status(200);
+        let shown = browser.submit(&resume, action, &[]).await;
+        assert_eq!(shown.status.as_u16(), 200, "{path}: {shown:?}");
+        let form = form_of(&shown.body, action);
+        for (name, value) in typed.concat() {
+            let value = value.replace('<', "&#60;").replace('>', "&#62;");
+            let is_secret = ["CredentialValue", "OwnPassword"].contains(&name);
+            let is_shown = form.contains(&format!("value=\"{value}\""));
+            let is_chosen = !form.contains(&format!("<option value=\"{value}\">"));
+            assert_eq!(is_shown && is_chosen, !is_secret, "{path} {name}: {form}");
+        }
+        assert!(!shown.body.contains("typed-secret"), "{path}: {shown:?}");
+        assert!(!shown.body.contains("role=\"alert\""), "{path}: {shown:?}");
+    }
+    assert_eq!(events().await.unwrap(), before);
+}
+
+#[sqlx::test]
+async fn a_resumed_form_says_that_its_credential_has_changed(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for page in ["credential", "credential/expire", "credential/delete", "password"] {
+        let mut browser = Browser::signed_in(&app, "anna").await;
+        let action = format!("/admin/users/278/{page}");
+        let opened = browser.open(&format!("{action}?type=CRM5%2FPASSWORD")).await;
+        app.save(&app.administrator(), 278, "CRM5/PASSWORD", "another value").await.assert_saved();
+        end_every_session(&app).await;
+        let login = browser.submit(&opened, &action, &[("Reason", "x")]).await;
+        let name = [("UserName", "anna"), ("Password", "anna-password")];
+        let resume = browser.submit(&login, "/login", &name).await;
+        let shown = browser.submit(&resume, &action, &[]).await;
+        shown.assert_status(200);
+        assert!(shown.body.contains("The credential was changed after"), "{page}: {shown:?}");
+    }
+}
+
+#[sqlx::test]
+async fn a_button_of_the_page_of_a_user_leads_back_to_that_page(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for action in ["unlock", "tickets/end", "tickets/end-all"] {
+        let wrong = Credentials::basic("paul", "wrong");
+        app.get(PRINCIPAL, &wrong).await.assert_unauthenticated();
+        app.ticket(&app.plain()).await;
+        let mut browser = Browser::signed_in(&app, "anna").await;
+        let page = browser.open("/admin/users/278?notice=user-changed").await;
+        end_every_session(&app).await;
+        let action = format!("/admin/users/278/{action}");
+        let login = browser.submit(&page, &action, &[]).await;
+        login.assert_status(401);
+        let typed = [("UserName", "anna"), ("Password", "anna-password")];
+        let mut answer = browser.submit(&login, "/login", &typed).await;
+        if answer.status == 200 {
+            answer = browser.submit(&answer, &action, &[]).await;
+        }
+        answer.assert_status(303);
+        assert_eq!(answer.header("location"), "/admin/users/278", "{action}");
+        browser.follow(&answer).await.assert_status(200);
+    }
 }
 
 #[sqlx::test]

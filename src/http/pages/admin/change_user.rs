@@ -42,8 +42,8 @@ impl ChangePage {
         let signature = self.found.signature();
         let is_stale = fields.signature != signature;
         let form = Form::new(&self.frame, &path)
-            .with_hidden("Signature", &signature)
-            .with_hidden("OpenedRole", Role::optional_text(self.user().role));
+            .with_kept("Signature", &signature)
+            .with_kept("OpenedRole", Role::optional_text(self.user().role));
         let form = fields.add_to(&self.frame, form, is_stale.then(|| self.user()));
         let role = self.user().role;
         // Nobody can change their own role.

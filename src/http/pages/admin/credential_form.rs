@@ -90,6 +90,11 @@ impl CredentialForm {
         Ok(SaveCredential { user_id: page.user().user_id, credential, replaces })
     }
 
+    /// True when the form was opened with another version than the stored credential has.
+    pub(super) fn is_stale(&self, page: &CredentialOfPage) -> bool {
+        self.version != page.version().to_string()
+    }
+
     fn validity(&self) -> Result<Validity, InvalidField> {
         let from = moment(VALID_FROM, &self.valid_from)?;
         let to = moment(VALID_TO, &self.valid_to)?;

@@ -76,7 +76,7 @@ impl CredentialOfPage {
     }
 
     /// The version of the stored credential; 0 without one.
-    fn version(&self) -> i64 {
+    pub(super) fn version(&self) -> i64 {
         self.stored().map_or(0, |summary| summary.version)
     }
 
@@ -87,7 +87,7 @@ impl CredentialOfPage {
 
     /// Adds the hidden values that name this credential and its version.
     pub(super) fn add_to(&self, form: Form) -> Form {
-        form.with_hidden(TYPE, self.credential_type.as_str())
-            .with_hidden("Version", &self.version().to_string())
+        form.with_kept(TYPE, self.credential_type.as_str())
+            .with_kept("Version", &self.version().to_string())
     }
 }

@@ -48,6 +48,15 @@ impl EndForm {
     pub(super) fn version(&self) -> Result<i64, ErrorKind> {
         self.version.parse().map_err(|_| ErrorKind::Outdated)
     }
+
+    /// The form that is shown again after a sign-in. It says if the credential has changed since.
+    pub(super) fn resumed(&self, page: &CredentialOfPage, shown: Form) -> Form {
+        if self.version() == Ok(page.version()) {
+            shown
+        } else {
+            shown.with_problem(page.frame.text("page-credential-stale"))
+        }
+    }
 }
 
 /// A way to end a credential.
@@ -153,8 +162,15 @@ async fn end(
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
     let user_id = query::user_id_of_path(user)?;
-    let PageForm::Submitted(form) = body else { return Ok(subject::show(&frame, user_id)) };
+    let (form, is_submitted) = match body {
+        PageForm::Submitted(form) => (form, true),
+        PageForm::Resumed(form) => (form, false),
+    };
     let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
+    if !is_submitted {
+        let shown = form.resumed(&page, confirmation(end, &page, &form.reason));
+        return answer(end, page, shown, HttpResponse::Ok());
+    }
     let context = match proof::prove(context, &form.own_password, &form.reason).await {
         Ok(context) => context,
         Err(unproven) => {

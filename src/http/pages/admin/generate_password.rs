@@ -11,7 +11,6 @@ use super::{
     generated::generated_page,
     proof,
     rights::{AdminRights, require_helper},
-    subject,
 };
 use crate::{
     domain::{credential_type::PASSWORD, user::UserId},
@@ -43,8 +42,14 @@ pub(in crate::http) async fn generate(
     body: PageForm<EndForm>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
-    let PageForm::Submitted(typed) = body else { return Ok(subject::show(&frame, user_id)) };
     let page = open(context.clone(), frame, user_id).await?;
+    let typed = match body {
+        PageForm::Submitted(typed) => typed,
+        PageForm::Resumed(typed) => {
+            let form = typed.resumed(&page, form(&page, &typed.reason));
+            return answer(page, form, HttpResponse::Ok());
+        }
+    };
     let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
         Ok(context) => context,
         Err(unproven) => {

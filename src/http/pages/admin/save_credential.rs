@@ -66,7 +66,8 @@ pub(in crate::http) async fn save(
     };
     let page = CredentialOfPage::open(context.clone(), frame, user_id, &form.r#type).await?;
     if !is_submitted {
-        return answer(page, &form, None, HttpResponse::Ok());
+        let error = form.is_stale(&page).then_some(ErrorKind::Outdated);
+        return answer(page, &form, error, HttpResponse::Ok());
     }
     let command = match form.command(&page) {
         Ok(command) => command,
