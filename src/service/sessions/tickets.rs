@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::errors::TicketError;
@@ -18,10 +19,10 @@ use crate::{
     service::{
         authentication::issued::IssuedTickets,
         errors::{ChangeUserError, ReadUserError},
-        user_transaction::{AuditedChange, LockedUser, UserTransactions, lock_user},
+        user_transaction::{AuditedChange, LockedUser, UserTransactions, caller_ticket, lock_user},
     },
     storage::{
-        self, Database,
+        self, Database, StorageError,
         tickets::{self, NewTicketRow, Ticket, TicketClient},
         users,
     },
@@ -201,17 +202,36 @@ impl Tickets {
         context: ChangeContext<'_>,
         user_id: UserId,
     ) -> Result<u64, ChangeUserError> {
+        Ok(self.end_all_shown(context, user_id, None).await?.unwrap_or_default())
+    }
+
+    /// As [`Self::end_all`], for a page that showed the user at this epoch. `None` when a later epoch
+    /// has already revoked everything that the page showed, and no ticket or session is newer: a form
+    /// that is sent twice changes nothing the second time.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn end_all_shown(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        shown_epoch: Option<i64>,
+    ) -> Result<Option<u64>, ChangeUserError> {
         let coverage = session_end_coverage(context, user_id)?;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let mut user = lock_user(&mut transaction, context, user_id).await?;
         user.require_covered(coverage)?;
+        let is_revoked = shown_epoch.is_some_and(|shown| shown != user.head.session_epoch);
+        if is_revoked && !has_others(&mut transaction, context, user_id).await? {
+            return Ok(None);
+        }
         let change = AuditedChange::to_user(AuditKind::SessionsEnded, true);
         self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         let session_epoch = user.head.session_epoch;
         let ended = tickets::delete_earlier(&mut transaction, user_id, session_epoch).await?;
         storage::commit(transaction).await?;
-        Ok(ended)
+        Ok(Some(ended))
     }
 
     /// Ends the user's ticket or session that is stored under one of these digests, with its audit
@@ -275,6 +295,17 @@ impl Tickets {
         }
         Ok(Some(tickets::list_live(&mut connection, user_id, now).await?))
     }
+}
+
+/// True when the user has a valid ticket or session besides the one of the request.
+async fn has_others(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+    user_id: UserId,
+) -> Result<bool, StorageError> {
+    let own = caller_ticket(context.actor).unwrap_or_default();
+    let listed = tickets::list_live(connection, user_id, context.now).await?;
+    Ok(listed.iter().any(|ticket| !own.contains(&ticket.digest)))
 }
 
 /// The coverage of the actor's right to end the tickets and sessions of a user.

@@ -132,6 +132,30 @@ async fn a_generated_password_is_shown_once(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_form_that_ends_all_others_twice_ends_them_once(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    app.ticket(&app.plain()).await;
+    let page = browser.open(SESSIONS).await;
+    let events = "SELECT count(*) FROM audit_events WHERE kind = 'sessions_ended'";
+    for newer in [false, false, true] {
+        if newer {
+            app.ticket(&app.plain()).await;
+        }
+        let form = format!("{}</form>", page.body.rsplit_once("<form ").unwrap().1);
+        assert!(form.contains("name=\"Others\""), "{form}");
+        let mut fields = super::browser::values_of(&form);
+        fields.push(("Others".to_owned(), "1".to_owned()));
+        browser.submit_fields(SESSIONS, &fields).await.assert_status(303);
+        let count = sqlx::query_scalar::<_, i64>(events).fetch_one(&app.pool).await.unwrap();
+        assert_eq!(count, if newer { 2 } else { 1 });
+        let live = "SELECT count(*) FROM tickets WHERE user_id = 278";
+        let live = sqlx::query_scalar::<_, i64>(live).fetch_one(&app.pool).await.unwrap();
+        assert_eq!(live, 1);
+    }
+}
+
+#[sqlx::test]
 async fn a_user_ends_one_session_or_all_others(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "paul").await;

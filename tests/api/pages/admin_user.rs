@@ -98,6 +98,14 @@ async fn tickets_and_sessions_are_ended_one_by_one_and_all_at_once(pool: PgPool)
     assert!(page.body.contains("No ticket or session is valid."), "{page:?}");
     app.get(PRINCIPAL, &first).await.assert_unauthenticated();
     assert_eq!(last_kinds(&app, 2).await, ["sessions_ended", "session_ended"]);
+    // A double click.
+    assert_notice(&browser, &browser.send(&all, &[]).await, "Nothing was changed").await;
+    assert_eq!(last_kinds(&app, 2).await, ["sessions_ended", "session_ended"]);
+    // What is newer than the page ends, too.
+    let newer = Credentials::Ticket(app.ticket(&app.plain()).await);
+    assert_notice(&browser, &browser.send(&all, &[]).await, "were ended").await;
+    app.get(PRINCIPAL, &newer).await.assert_unauthenticated();
+    assert_eq!(last_kinds(&app, 2).await, ["sessions_ended", "ticket_issued"]);
 }
 
 #[sqlx::test]

@@ -36,6 +36,8 @@ pub(in crate::http) struct EndForm {
     ticket: Option<String>,
     /// Ends all others if it is `1`.
     others: Option<String>,
+    /// The epoch of the user when the page was shown.
+    epoch: Option<String>,
 }
 
 #[derive(Template)]
@@ -72,6 +74,7 @@ pub(in crate::http) async fn show(
     frame: PageFrame,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = context.principal().user_id();
+    let epoch = context.principal().user.session_epoch.to_string();
     let current = match &context.principal().proof {
         Proof::Session { digests } => digests.clone(),
         Proof::Password { .. } | Proof::Ticket { .. } | Proof::Token { .. } => Vec::new(),
@@ -81,7 +84,7 @@ pub(in crate::http) async fn show(
     });
     let listed = listed.await?.ok_or(ErrorKind::UnknownUser)?;
     let rows = listed.iter().map(|ticket| row(&frame, ticket, &current)).collect();
-    let end_others = Form::new(&frame, PATH).with_action(
+    let end_others = Form::new(&frame, PATH).with_hidden("Epoch", &epoch).with_action(
         frame.text("page-end-others"),
         "danger",
         ("Others", "1"),
@@ -95,16 +98,17 @@ pub(in crate::http) async fn end(
     frame: PageFrame,
     body: PageForm<EndForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let PageForm::Submitted(EndForm { ticket, others }) = body else {
+    let PageForm::Submitted(EndForm { ticket, others, epoch }) = body else {
         return show(context, frame).await;
     };
     let user_id = context.principal().user_id();
     if others.as_deref() == Some("1") {
-        context
-            .run(|tickets: Arc<Tickets>, caller| async move {
-                tickets.end_all(caller.change_context(), user_id).await
-            })
-            .await?;
+        let shown_epoch = epoch.and_then(|epoch| epoch.parse().ok());
+        let ended = context.run(move |tickets: Arc<Tickets>, caller| async move {
+            tickets.end_all_shown(caller.change_context(), user_id, shown_epoch).await
+        });
+        // Without a number, they had been ended before.
+        ended.await?;
         return Ok(frame.redirect(PATH, Notice::SessionsEnded));
     }
     let digest = ticket.as_deref().and_then(user_tickets::digest);

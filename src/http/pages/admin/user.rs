@@ -37,6 +37,7 @@ struct UserTemplate {
     attempts: Vec<AttemptView>,
     /// `None` if the caller may not list them.
     tickets: Option<Vec<TicketView>>,
+    session_epoch: i64,
     /// The newest audit events; `None` if the caller may not read them.
     events: Option<Vec<RecentEvent>>,
     /// The URL of all events of the user.
@@ -65,6 +66,7 @@ pub(in crate::http) async fn show(
         credentials: views.credentials(&overview),
         attempts: views.attempts(&overview.attempts),
         tickets: overview.tickets.as_deref().map(|tickets| views.tickets(tickets)),
+        session_epoch: user.session_epoch,
         events,
         trail: frame.url(&format!("{}?user={user_id}", audit_trail::PATH)),
         rights: AdminRights::of(context.principal(), user),
