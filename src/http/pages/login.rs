@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web::Data,
+    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header::AUTHORIZATION},
+    web::Data,
 };
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
@@ -138,7 +140,10 @@ pub(in crate::http) async fn show(
             sessions.show(&cookie, clock::now()).await
         });
         if let Some((principal, xsrf)) = shown.await?? {
-            if let Some(page) = next {
+            // A page with an `Authorization` header leads here again, although there is a session.
+            let headers = secret_headers(&request);
+            let is_alone = headers.lines(AUTHORIZATION.as_str()).next().is_none();
+            if let Some(page) = next.filter(|_| is_alone) {
                 return Ok(html::redirect(&state, page.as_str()));
             }
             return signed_in_page(&request, &state, &principal, xsrf);

@@ -56,6 +56,23 @@ async fn a_sign_in_returns_only_to_own_pages(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_browser_that_also_sends_another_credential_is_not_sent_in_circles(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    // As browsers do for a host whose password they know, or a proxy that adds its own.
+    let basic = app.plain();
+    let request = browser.request(reqwest::Method::GET, "/account");
+    let answer = browser.send(basic.apply_to(request)).await;
+    answer.assert_status(303);
+    let login = answer.header("location").to_owned();
+    assert_eq!(login, "/login?next=%2Faccount");
+    let request = browser.request(reqwest::Method::GET, &login);
+    let page = browser.send(basic.apply_to(request)).await;
+    page.assert_status(200);
+    assert!(page.body.contains("paul"), "{page:?}");
+}
+
+#[sqlx::test]
 async fn a_failed_sign_in_keeps_the_name_and_the_page(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::new(&app);
