@@ -117,9 +117,11 @@ impl<'answers> Installation<'answers> {
     fn remaining_installation(&self) -> String {
         let files: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
         format!(
-            "these files remain, because the database now belongs to this keyring: {}. To go on, set \
-             KEEPER_CONFIG to the first one, and run `credential-keeper user list`; if it does not \
-             list the administrator, run `credential-keeper user add NAME --administrator --generate`",
+            "these files remain, because the database may already belong to this keyring: {}. To go \
+             on, set KEEPER_CONFIG to the first one, and run `credential-keeper user list`. If it \
+             does not list the administrator, run `credential-keeper user add NAME --administrator \
+             --generate`; if it does, and you do not know the password, run `credential-keeper \
+             credential save --user NAME`",
             files.join(", ")
         )
     }
@@ -177,6 +179,8 @@ impl<'answers> Installation<'answers> {
     ) -> Result<Components, Failure> {
         startup::require_privileges(&database, GrantedRole::Service).await?;
         startup::require_migrations(&database).await?;
+        // The command may be stopped while the database records the key.
+        self.is_keyring_in_use = true;
         let opened = startup::open_keyring(settings, &database, GrantedRole::Service).await;
         // After any other failure, the database may know the key.
         self.is_keyring_in_use = !matches!(opened, Err(StartError::Keyring(_)));

@@ -93,7 +93,46 @@ async fn a_keyring_that_the_database_knows_stays(pool: PgPool) {
     for part in ["these files remain", "keeper.toml", "keyring.json", "user add"] {
         assert!(finished.stderr.contains(part), "{part}: {finished:?}");
     }
-    finished.assert_error("the database now belongs to this keyring");
+    finished.assert_error("the database may already belong to this keyring");
+    blocking.rollback().await.unwrap();
+    let add = site.keeper(&["user", "add", "chief", "--administrator", "--generate"]);
+    run_with_input(add, "").assert_success();
+}
+
+/// Starts `init`, interrupts it while it waits for a lock in the database, and returns what it wrote to
+/// standard error.
+async fn stop_while_waiting(site: &Site, pool: &PgPool, answers: &str) -> String {
+    let mut command = site.init(&["--answers", &site.answers(answers)]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    loop {
+        let waiting = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        if waiting.fetch_one(pool).await.unwrap() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(site.path("keeper/keyring.json").exists());
+    let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(id, Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    stderr
+}
+
+#[sqlx::test]
+async fn a_stop_while_the_database_records_the_key_leaves_the_keyring(pool: PgPool) {
+    let site = Site::new(&pool);
+    let mut blocking = pool.begin().await.unwrap();
+    blocking.execute("LOCK TABLE keys IN SHARE MODE").await.unwrap();
+    let stderr = stop_while_waiting(&site, &pool, "").await;
+    for part in ["stopped; these files remain", "keyring.json", "user add", "credential save"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
     blocking.rollback().await.unwrap();
     let add = site.keeper(&["user", "add", "chief", "--administrator", "--generate"]);
     run_with_input(add, "").assert_success();
@@ -105,25 +144,7 @@ async fn a_stop_during_the_migration_removes_what_was_written(pool: PgPool) {
     let mut blocking = pool.begin().await.unwrap();
     // The first migration creates a table with this name, and waits until this one is decided.
     blocking.execute("CREATE TABLE users (x int)").await.unwrap();
-    let mut command = site.init(&["--answers", &site.answers("migrate = true\n")]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    loop {
-        let waiting = sqlx::query_scalar::<_, i64>(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        );
-        if waiting.fetch_one(&pool).await.unwrap() > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert!(site.path("keeper/keyring.json").exists());
-    let id = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    kill_process(id, Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let stderr = stop_while_waiting(&site, &pool, "migrate = true\n").await;
     for part in ["stopped; every file", "tables that were created remain"] {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
