@@ -183,7 +183,7 @@ pub(in crate::http) fn read_operation() -> Operation {
     let scope = "`installation` for all instances, up to the last stored minute (the default), or \
                  `instance` for the one that answers, up to now.";
     Operation::new(
-        "Returns the activity and the state of the installation. For administrators only.",
+        "Returns the activity and the state of the installation. For administrators and auditors.",
     )
     .answers_whole::<InstallationActivity>(200)
     .accepts(parameters::text(SCOPE, scope))
