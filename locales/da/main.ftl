@@ -166,6 +166,11 @@ mail-password-link = Åbn dette link for at vælge den. Linket virker én gang, 
 mail-password-ignore = Hvis du ikke ventede denne e-mail, kan du se bort fra den. Din adgangskode ændres ikke.
 
 page-sign-in = Log ind
+page-forgotten = Glemt adgangskode
+page-forgotten-link = Glemt din adgangskode?
+page-forgotten-hint = Indtast dit brugernavn. Du får en mail med et link, som du kan vælge en ny adgangskode med.
+page-forgotten-send = Send mail
+page-forgotten-too-many = Der er bedt om for mange mails fra dit netværk. Prøv igen om en time.
 page-sign-out = Log ud
 page-user-name = Brugernavn
 page-password = Adgangskode
@@ -350,6 +355,7 @@ page-notice-user-unlocked = Brugeren blev låst op.
 page-notice-ticket-ended = Billetten eller sessionen blev afsluttet.
 page-notice-tickets-ended = Alle brugerens billetter, sessioner og tokens blev afsluttet.
 page-notice-nothing-changed = Intet blev ændret: Det var allerede sådan.
+page-notice-mail-requested = Hvis der findes en bruger med dette navn og en mailadresse, er en mail med et link på vej. Linket virker kun én gang og kun i kort tid.
 
 page-user-role = Rolle
 page-role-help-desk = Helpdesk
@@ -388,6 +394,7 @@ page-scheme-so-ticket = med en billet
 page-scheme-command = på kommandolinjen
 page-scheme-password-link = med linket i en mail
 page-scheme-service = i baggrunden
+page-scheme-anonymous = uden login
 page-device = Enhed
 page-device-on = { $program } på { $system }
 page-unknown-device = Ukendt enhed

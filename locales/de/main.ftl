@@ -166,6 +166,11 @@ mail-password-link = Öffnen Sie diesen Link, um es festzulegen. Er funktioniert
 mail-password-ignore = Wenn Sie diese E-Mail nicht erwartet haben, ignorieren Sie sie. Ihr Passwort bleibt unverändert.
 
 page-sign-in = Anmelden
+page-forgotten = Passwort vergessen
+page-forgotten-link = Passwort vergessen?
+page-forgotten-hint = Geben Sie Ihren Benutzernamen ein. Sie erhalten eine E-Mail mit einem Link, über den Sie ein neues Passwort festlegen.
+page-forgotten-send = E-Mail senden
+page-forgotten-too-many = Aus Ihrem Netzwerk wurden zu viele E-Mails angefordert. Versuchen Sie es in einer Stunde erneut.
 page-sign-out = Abmelden
 page-user-name = Benutzername
 page-password = Passwort
@@ -350,6 +355,7 @@ page-notice-user-unlocked = Der Benutzer wurde entsperrt.
 page-notice-ticket-ended = Das Ticket oder die Sitzung wurde beendet.
 page-notice-tickets-ended = Alle Tickets, Sitzungen und Token des Benutzers wurden beendet.
 page-notice-nothing-changed = Nichts wurde geändert: Es war schon so.
+page-notice-mail-requested = Wenn es einen Benutzer mit diesem Namen und einer E-Mail-Adresse gibt, ist eine E-Mail mit einem Link unterwegs. Der Link gilt nur einmal und nur für kurze Zeit.
 
 page-user-role = Rolle
 page-role-help-desk = Helpdesk
@@ -388,6 +394,7 @@ page-scheme-so-ticket = mit einem Ticket
 page-scheme-command = auf der Kommandozeile
 page-scheme-password-link = mit dem Link in einer E-Mail
 page-scheme-service = im Hintergrund
+page-scheme-anonymous = ohne Anmeldung
 page-device = Gerät
 page-device-on = { $program } unter { $system }
 page-unknown-device = Unbekanntes Gerät

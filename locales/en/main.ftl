@@ -169,6 +169,11 @@ mail-password-link = Open this link to set it. The link works once, for { $minut
 mail-password-ignore = If you did not expect this mail, ignore it. Your password stays the same.
 
 page-sign-in = Sign in
+page-forgotten = Forgotten password
+page-forgotten-link = Forgotten your password?
+page-forgotten-hint = Enter your user name. You get a mail with a link to choose a new password.
+page-forgotten-send = Send mail
+page-forgotten-too-many = Too many mails were requested from your network. Try again in an hour.
 page-sign-out = Sign out
 page-user-name = User name
 page-password = Password
@@ -353,6 +358,7 @@ page-notice-user-unlocked = The user was unlocked.
 page-notice-ticket-ended = The ticket or session was ended.
 page-notice-tickets-ended = All tickets, sessions and tokens of the user were ended.
 page-notice-nothing-changed = Nothing was changed: it was already so.
+page-notice-mail-requested = If there is a user with this name and a mail address, a mail with a link is on its way. The link works once, and only for a short time.
 
 page-user-role = Role
 page-role-help-desk = Help desk
@@ -391,6 +397,7 @@ page-scheme-so-ticket = with a ticket
 page-scheme-command = on the command line
 page-scheme-password-link = with the link in a mail
 page-scheme-service = in the background
+page-scheme-anonymous = without signing in
 page-device = Device
 page-device-on = { $program } on { $system }
 page-unknown-device = Unknown device

@@ -166,6 +166,11 @@ mail-password-link = Åpne denne lenken for å velge det. Lenken virker én gang
 mail-password-ignore = Hvis du ikke ventet denne e-posten, kan du se bort fra den. Passordet ditt endres ikke.
 
 page-sign-in = Logg inn
+page-forgotten = Glemt passord
+page-forgotten-link = Glemt passordet?
+page-forgotten-hint = Skriv inn brukernavnet ditt. Du får en e-post med en lenke der du kan velge et nytt passord.
+page-forgotten-send = Send e-post
+page-forgotten-too-many = Det er bedt om for mange e-poster fra nettverket ditt. Prøv igjen om en time.
 page-sign-out = Logg ut
 page-user-name = Brukernavn
 page-password = Passord
@@ -350,6 +355,7 @@ page-notice-user-unlocked = Brukeren ble låst opp.
 page-notice-ticket-ended = Billetten eller økten ble avsluttet.
 page-notice-tickets-ended = Alle brukerens billetter, økter og tokener ble avsluttet.
 page-notice-nothing-changed = Ingenting ble endret: Det var allerede slik.
+page-notice-mail-requested = Hvis det finnes en bruker med dette navnet og en e-postadresse, er en e-post med en lenke på vei. Lenken virker bare én gang, og bare en kort tid.
 
 page-user-role = Rolle
 page-role-help-desk = Brukerstøtte
@@ -388,6 +394,7 @@ page-scheme-so-ticket = med en billett
 page-scheme-command = på kommandolinjen
 page-scheme-password-link = med lenken i en e-post
 page-scheme-service = i bakgrunnen
+page-scheme-anonymous = uten innlogging
 page-device = Enhet
 page-device-on = { $program } på { $system }
 page-unknown-device = Ukjent enhet

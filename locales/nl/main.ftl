@@ -166,6 +166,11 @@ mail-password-link = Open deze link om het in te stellen. De link werkt één ke
 mail-password-ignore = Als u deze e-mail niet verwachtte, kunt u die negeren. Uw wachtwoord blijft hetzelfde.
 
 page-sign-in = Aanmelden
+page-forgotten = Wachtwoord vergeten
+page-forgotten-link = Wachtwoord vergeten?
+page-forgotten-hint = Voer uw gebruikersnaam in. U ontvangt een e-mail met een link om een nieuw wachtwoord te kiezen.
+page-forgotten-send = E-mail verzenden
+page-forgotten-too-many = Er zijn te veel e-mails aangevraagd vanuit uw netwerk. Probeer het over een uur opnieuw.
 page-sign-out = Afmelden
 page-user-name = Gebruikersnaam
 page-password = Wachtwoord
@@ -350,6 +355,7 @@ page-notice-user-unlocked = De gebruiker is ontgrendeld.
 page-notice-ticket-ended = Het ticket of de sessie is beëindigd.
 page-notice-tickets-ended = Alle tickets, sessies en tokens van de gebruiker zijn beëindigd.
 page-notice-nothing-changed = Er is niets gewijzigd: het was al zo.
+page-notice-mail-requested = Als er een gebruiker met deze naam en een e-mailadres bestaat, is een e-mail met een link onderweg. De link werkt één keer en maar korte tijd.
 
 page-user-role = Rol
 page-role-help-desk = Helpdesk
@@ -388,6 +394,7 @@ page-scheme-so-ticket = met een ticket
 page-scheme-command = op de opdrachtregel
 page-scheme-password-link = met de link in een e-mail
 page-scheme-service = op de achtergrond
+page-scheme-anonymous = zonder aanmelding
 page-device = Apparaat
 page-device-on = { $program } op { $system }
 page-unknown-device = Onbekend apparaat

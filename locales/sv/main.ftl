@@ -166,6 +166,11 @@ mail-password-link = Öppna länken för att ange det. Länken fungerar en gång
 mail-password-ignore = Om du inte väntade dig det här meddelandet kan du bortse från det. Ditt lösenord ändras inte.
 
 page-sign-in = Logga in
+page-forgotten = Glömt lösenord
+page-forgotten-link = Glömt ditt lösenord?
+page-forgotten-hint = Ange ditt användarnamn. Du får ett mejl med en länk där du väljer ett nytt lösenord.
+page-forgotten-send = Skicka mejl
+page-forgotten-too-many = För många mejl har begärts från ditt nätverk. Försök igen om en timme.
 page-sign-out = Logga ut
 page-user-name = Användarnamn
 page-password = Lösenord
@@ -350,6 +355,7 @@ page-notice-user-unlocked = Användaren låstes upp.
 page-notice-ticket-ended = Biljetten eller sessionen avslutades.
 page-notice-tickets-ended = Användarens alla biljetter, sessioner och token avslutades.
 page-notice-nothing-changed = Inget ändrades: det var redan så.
+page-notice-mail-requested = Om det finns en användare med det här namnet och en mejladress är ett mejl med en länk på väg. Länken fungerar bara en gång och bara en kort tid.
 
 page-user-role = Roll
 page-role-help-desk = Helpdesk
@@ -388,6 +394,7 @@ page-scheme-so-ticket = med en biljett
 page-scheme-command = på kommandoraden
 page-scheme-password-link = med länken i ett e-brev
 page-scheme-service = i bakgrunden
+page-scheme-anonymous = utan inloggning
 page-device = Enhet
 page-device-on = { $program } på { $system }
 page-unknown-device = Okänd enhet

@@ -29,6 +29,8 @@ stored_enum! {
         PasswordLink => "password_link",
         /// The service itself, in the background.
         Service => "service",
+        /// Nobody: a request that needs no authentication.
+        Anonymous => "anonymous",
     }
 }
 
@@ -130,6 +132,8 @@ pub(crate) enum Actor<'request> {
     PasswordLink(UserId),
     /// The service itself, which delivers mails in the background.
     Service,
+    /// Somebody who did not authenticate, and only asks for a mail.
+    Anonymous,
 }
 
 impl Actor<'_> {
@@ -138,7 +142,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => Some(principal.user_id()),
             Self::PasswordLink(user_id) => Some(user_id),
-            Self::Command | Self::OldSystem | Self::Service => None,
+            Self::Command | Self::OldSystem | Self::Service | Self::Anonymous => None,
         }
     }
 
@@ -150,6 +154,7 @@ impl Actor<'_> {
             Self::OldSystem => AuthenticationScheme::Basic,
             Self::PasswordLink(_) => AuthenticationScheme::PasswordLink,
             Self::Service => AuthenticationScheme::Service,
+            Self::Anonymous => AuthenticationScheme::Anonymous,
         }
     }
 
@@ -158,6 +163,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.is_proof_recent,
             Self::Command | Self::OldSystem | Self::PasswordLink(_) | Self::Service => true,
+            Self::Anonymous => false,
         }
     }
 
@@ -170,7 +176,11 @@ impl Actor<'_> {
     pub(crate) fn normalize_reference(self, user: UserReference) -> UserReference {
         match self {
             Self::Principal(principal) => principal.normalize_reference(user),
-            Self::Command | Self::OldSystem | Self::PasswordLink(_) | Self::Service => user,
+            Self::Command
+            | Self::OldSystem
+            | Self::PasswordLink(_)
+            | Self::Service
+            | Self::Anonymous => user,
         }
     }
 }

@@ -146,7 +146,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => right(principal),
             Self::Command => true,
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service | Self::Anonymous => false,
         }
     }
 
@@ -155,7 +155,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => principal.may_read_audit_events_of(user_id),
             Self::Command => true,
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => false,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service | Self::Anonymous => false,
         }
     }
 
@@ -164,7 +164,7 @@ impl Actor<'_> {
         match self {
             Self::Principal(principal) => right(principal),
             Self::Command => Some(every),
-            Self::OldSystem | Self::PasswordLink(_) | Self::Service => None,
+            Self::OldSystem | Self::PasswordLink(_) | Self::Service | Self::Anonymous => None,
         }
     }
 

@@ -40,6 +40,11 @@ impl Subject {
         Self(-1 - number)
     }
 
+    /// The user; `None` for a pseudo user.
+    pub(crate) fn user_id(self) -> Option<UserId> {
+        UserId::try_from(self.0).ok()
+    }
+
     /// The id as stored; negative for pseudo users.
     pub(crate) fn as_i32(self) -> i32 {
         self.0

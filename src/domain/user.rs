@@ -21,6 +21,9 @@ const TICKET_PREFIX: &str = "7T:";
 pub(crate) struct UserId(i32);
 
 impl UserId {
+    /// The smallest id, where an id is needed and no user is meant.
+    pub(crate) const SMALLEST: Self = Self(1);
+
     /// The id as stored and sent.
     pub(crate) fn as_i32(self) -> i32 {
         self.0

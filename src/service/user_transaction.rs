@@ -17,6 +17,7 @@ use crate::{
         change_context::ChangeContext,
         principal::{Actor, Proof},
         rights::Coverage,
+        throttling::Subject,
         user::{UserId, UserReference},
     },
     security::{audit_chain::audit_mac, keyring_handle::KeyringHandle},
@@ -148,13 +149,25 @@ pub(super) async fn lock_for_change(
     context: ChangeContext<'_>,
     user_id: UserId,
 ) -> Result<ChangeLocks, StorageError> {
+    lock_subject_for_change(connection, context, user_id.into()).await
+}
+
+/// As [`lock_for_change`]. For a pseudo user, the same statements run and lock nobody.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn lock_subject_for_change(
+    connection: &mut PgConnection,
+    context: ChangeContext<'_>,
+    subject: Subject,
+) -> Result<ChangeLocks, StorageError> {
     let is_actor_first =
-        context.actor.user_id().is_some_and(|actor| actor.as_i32() < user_id.as_i32());
+        context.actor.user_id().is_some_and(|actor| actor.as_i32() < subject.as_i32());
     let (head, is_row_current) = if is_actor_first {
         let is_row_current = lock_actor(connection, context.actor).await?;
-        (users::lock(connection, user_id).await?, is_row_current)
+        (users::lock_subject(connection, subject).await?, is_row_current)
     } else {
-        let head = users::lock(connection, user_id).await?;
+        let head = users::lock_subject(connection, subject).await?;
         (head, lock_actor(connection, context.actor).await?)
     };
     let is_actor_current = is_row_current && lock_ticket(connection, context.actor).await?;

@@ -4,11 +4,15 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
-use crate::domain::{audit::AuditEvent, user::UserId};
+use crate::domain::{audit::AuditEvent, throttling::Subject, user::UserId};
 
 /// A request for a mail.
 #[derive(Debug)]
 pub(crate) struct NewPasswordMail<'request> {
+    /// The user, or the pseudo user of an unknown name.
+    pub(crate) subject: Subject,
+    /// The digest of the network of a client who did not authenticate.
+    pub(crate) network: Option<&'request [u8]>,
     /// The audit event of the request, if the user exists.
     pub(crate) event: &'request AuditEvent,
     pub(crate) key_id: &'request str,
@@ -85,7 +89,7 @@ impl MailOutcome {
 
 /// Queues a mail with the audit event of its request; returns false when the user has had enough
 /// mails. An unknown user gets a row without an event.
-#[tracing::instrument(name = "db.password_mails.queue", skip_all, fields(user.id = %mail.event.user_id))]
+#[tracing::instrument(name = "db.password_mails.queue", skip_all)]
 pub(crate) async fn queue(
     connection: &mut PgConnection,
     mail: &NewPasswordMail<'_>,
@@ -93,7 +97,7 @@ pub(crate) async fn queue(
     let event = mail.event;
     let is_queued = sqlx::query_file_scalar!(
         "src/storage/queue_password_mail.sql",
-        event.user_id.as_i32(),
+        mail.subject.as_i32(),
         event.sequence,
         event.occurred_at,
         event.kind.as_str(),
@@ -107,10 +111,29 @@ pub(crate) async fn queue(
         mail.language,
         mail.since,
         mail.limit,
+        mail.network,
     )
     .fetch_one(connection)
     .await?;
     Ok(is_queued)
+}
+
+/// The number of mails that clients of a network asked for without authentication.
+#[tracing::instrument(name = "db.password_mails.count_of_network", skip_all)]
+pub(crate) async fn count_of_network(
+    connection: &mut PgConnection,
+    network: &[u8],
+    since: OffsetDateTime,
+) -> Result<i64, StorageError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM password_mails
+           WHERE network_digest = $1 AND requested_at > $2"#,
+        network,
+        since,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
 }
 
 /// Takes the next mail whose delivery is due, and postpones its next delivery, so that another

@@ -1,5 +1,6 @@
 -- Queues a mail, with the audit event of its request, unless the user has had enough mails lately. The
 -- same statement runs for an unknown user and leaves a row, too, but no event: `head` is empty then.
+-- The row of a pseudo user, whose id is negative, has ended: nobody has that name.
 -- The caller's transaction has locked the user, so two requests do not exceed the limit.
 WITH head AS (
     SELECT 1 FROM users WHERE user_id = $1 AND deleted_at IS NULL AND audit_sequence = $2::bigint - 1
@@ -9,9 +10,12 @@ recent AS (
 ),
 queued AS (
     INSERT INTO password_mails (
-        user_id, session_epoch, language, request_id, requested_at, next_attempt_at
+        user_id, session_epoch, language, request_id, requested_at, next_attempt_at,
+        network_digest, outcome, finished_at
     )
-    SELECT $1, $9, $12, $8, $3, $3 FROM recent WHERE mails < $14::bigint
+    SELECT $1, $9, $12, $8, $3::timestamptz, $3::timestamptz, $15::bytea,
+           CASE WHEN $1 < 0 THEN 'dropped' END, CASE WHEN $1 < 0 THEN $3::timestamptz END
+    FROM recent WHERE mails < $14::bigint
     RETURNING user_id
 ),
 event AS (

@@ -6,6 +6,7 @@ use super::{error::StorageError, roles::parse_role};
 use crate::domain::{
     audit::AuditEvent,
     role::Role,
+    throttling::Subject,
     user::{User, UserId, UserType, is_protected},
     vendor_ids::{VendorId, VendorIds},
 };
@@ -154,6 +155,25 @@ pub(crate) async fn find_by_login_name(
     .await?
     .map(User::try_from)
     .transpose()
+}
+
+/// The user with that canonical login name, or else the pseudo user of the name. The same statement
+/// runs for both.
+#[tracing::instrument(name = "db.users.find_subject", skip_all)]
+pub(crate) async fn find_subject(
+    connection: &mut PgConnection,
+    canonical_name: &str,
+    pseudo: Subject,
+) -> Result<Subject, StorageError> {
+    let found = sqlx::query_scalar!(
+        "SELECT max(user_id) FROM login_names WHERE canonical_name = $1",
+        canonical_name,
+    )
+    .fetch_one(connection)
+    .await?;
+    let inconsistent = |_| StorageError::Inconsistent { table: "login_names" };
+    let user_id = found.map(UserId::try_from).transpose().map_err(inconsistent)?;
+    Ok(user_id.map_or(pseudo, Subject::from))
 }
 
 /// Finds the existing users among these ids.
@@ -341,12 +361,20 @@ pub(crate) async fn lock(
     connection: &mut PgConnection,
     user_id: UserId,
 ) -> Result<Option<UserHead>, StorageError> {
+    lock_subject(connection, user_id.into()).await
+}
+
+/// As [`lock`]. For a pseudo user, the same statement finds nobody.
+pub(crate) async fn lock_subject(
+    connection: &mut PgConnection,
+    subject: Subject,
+) -> Result<Option<UserHead>, StorageError> {
     sqlx::query_as!(
         HeadRow,
         "SELECT session_epoch, login_name, user_type, is_administrator, role, audit_sequence,
                 audit_mac
          FROM users WHERE user_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
-        user_id.as_i32(),
+        subject.as_i32(),
     )
     .fetch_optional(connection)
     .await?

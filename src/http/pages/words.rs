@@ -38,6 +38,7 @@ fn key_of_scheme(scheme: AuthenticationScheme) -> &'static str {
         AuthenticationScheme::Command => "page-scheme-command",
         AuthenticationScheme::PasswordLink => "page-scheme-password-link",
         AuthenticationScheme::Service => "page-scheme-service",
+        AuthenticationScheme::Anonymous => "page-scheme-anonymous",
     }
 }
 

@@ -52,7 +52,9 @@ impl EnabledSchemes {
             AuthenticationScheme::Session => self.session,
             AuthenticationScheme::Command => true,
             // No request authenticates with these.
-            AuthenticationScheme::PasswordLink | AuthenticationScheme::Service => false,
+            AuthenticationScheme::PasswordLink
+            | AuthenticationScheme::Service
+            | AuthenticationScheme::Anonymous => false,
         }
     }
 }

@@ -230,6 +230,7 @@ fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<PasswordProof> {
         | Actor::Command
         | Actor::OldSystem
         | Actor::PasswordLink(_)
-        | Actor::Service => None,
+        | Actor::Service
+        | Actor::Anonymous => None,
     }
 }

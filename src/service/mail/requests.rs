@@ -15,22 +15,56 @@ use crate::{
     domain::{
         audit::AuditKind,
         change_context::ChangeContext,
-        user::{User, UserId, UserReference, UserType},
+        client_info::ClientInfo,
+        principal::Actor,
+        throttling::Subject,
+        user::{LoginName, User, UserId, UserReference, UserType},
     },
-    security::audit_chain::audit_mac,
+    security::{
+        attempt_digests::{address_digest, pseudo_subject},
+        audit_chain::audit_mac,
+    },
     service::{
         errors::ChangeUserError,
-        user_transaction::{ChangeLocks, UserTransactions, lock_for_change, next_event},
+        user_transaction::{ChangeLocks, UserTransactions, lock_subject_for_change, next_event},
     },
     storage::{
-        self, Database,
+        self, Database, StorageError,
         password_mails::{self, NewPasswordMail},
-        users::UserHead,
+        users::{self, UserHead},
     },
 };
 
 /// The time in which mails to one user, and to one address, are counted.
 pub(super) const WINDOW: Duration = Duration::HOUR;
+
+/// The maximum number of mails that clients of one network may ask for in [`WINDOW`] without
+/// authentication: enough for the colleagues in an office.
+const MAXIMUM_PER_NETWORK: i64 = 60;
+
+/// A mail was not asked for by somebody who did not sign in. Nothing here depends on the user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForgottenError {
+    #[error("clients of this network have asked for too many mails")]
+    TooManyRequests,
+    #[error(transparent)]
+    Change(#[from] ChangeUserError),
+}
+
+impl From<StorageError> for ForgottenError {
+    fn from(error: StorageError) -> Self {
+        Self::Change(error.into())
+    }
+}
+
+/// A request for a mail.
+struct Request<'request> {
+    subject: Subject,
+    /// The digest of the network of a client who did not authenticate.
+    network: Option<&'request [u8]>,
+    language: &'request str,
+    maximum: u32,
+}
 
 /// Queues mails.
 pub(crate) struct PasswordMails {
@@ -67,45 +101,94 @@ impl PasswordMails {
             return Err(ChangeUserError::Forbidden);
         }
         let Some(maximum) = self.maximum else { return Ok(false) };
-        let mut queued = self.queue(context, user_id, language, maximum).await;
-        if matches!(&queued, Err(ChangeUserError::Storage(error)) if error.is_retryable()) {
-            queued = self.queue(context, user_id, language, maximum).await;
-        }
-        let is_queued = queued?;
-        self.metrics.record(if is_queued { MailEvent::Queued } else { MailEvent::Throttled });
-        self.wake.notify_one();
+        let subject = user_id.into();
+        self.queue(context, &Request { subject, network: None, language, maximum }).await?;
         Ok(true)
+    }
+
+    /// Queues a mail to the user with a login name, for somebody who did not sign in. As for
+    /// [`Self::request`], the answer does not depend on the user, and the same statements run.
+    ///
+    /// # Errors
+    /// When clients of this network have asked for too many mails, or the database does not answer.
+    pub(crate) async fn request_by_name(
+        &self,
+        client_info: &ClientInfo,
+        name: &LoginName,
+        language: &str,
+    ) -> Result<(), ForgottenError> {
+        let Some(maximum) = self.maximum else { return Ok(()) };
+        let now = clock::now();
+        let keyring = self.transactions.keyring.current();
+        let network = client_info.network().map(|network| address_digest(&keyring, network));
+        let pseudo = pseudo_subject(&keyring, name.canonical());
+        let subject = {
+            let mut connection = self.database.connection().await?;
+            if let Some(network) = &network {
+                let since = now - WINDOW;
+                let count = password_mails::count_of_network(&mut connection, network, since);
+                if count.await? >= MAXIMUM_PER_NETWORK {
+                    connection.release();
+                    return Err(ForgottenError::TooManyRequests);
+                }
+            }
+            let found = users::find_subject(&mut connection, name.canonical(), pseudo).await?;
+            connection.release();
+            found
+        };
+        let context = ChangeContext { actor: Actor::Anonymous, client_info, reason: None, now };
+        let request = Request { subject, network: network.as_deref(), language, maximum };
+        self.queue(context, &request).await?;
+        Ok(())
     }
 
     async fn queue(
         &self,
         context: ChangeContext<'_>,
-        user_id: UserId,
-        language: &str,
-        maximum: u32,
+        request: &Request<'_>,
+    ) -> Result<(), ChangeUserError> {
+        let mut queued = self.try_to_queue(context, request).await;
+        if matches!(&queued, Err(ChangeUserError::Storage(error)) if error.is_retryable()) {
+            queued = self.try_to_queue(context, request).await;
+        }
+        let is_queued = queued?;
+        self.metrics.record(if is_queued { MailEvent::Queued } else { MailEvent::Throttled });
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    async fn try_to_queue(
+        &self,
+        context: ChangeContext<'_>,
+        request: &Request<'_>,
     ) -> Result<bool, ChangeUserError> {
+        let subject = request.subject;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
         let ChangeLocks { head, is_actor_current } =
-            lock_for_change(&mut transaction, context, user_id).await?;
+            lock_subject_for_change(&mut transaction, context, subject).await?;
         if !is_actor_current {
             return Err(ChangeUserError::ProofOutdated);
         }
-        if head.is_some() {
+        if let Some(user_id) = subject.user_id().filter(|_| head.is_some()) {
             self.transactions.changed_chains.push(user_id);
         }
         let head = head.unwrap_or_else(head_of_nobody);
         let kind = AuditKind::PasswordMailRequested;
+        // The event of a pseudo user is computed and not stored.
+        let user_id = subject.user_id().unwrap_or(UserId::SMALLEST);
         let event = next_event(context, user_id, kind, &head, head.session_epoch);
         let keyring = self.transactions.keyring.current();
         let key = keyring.writing();
         let mail = NewPasswordMail {
+            subject,
+            network: request.network,
             mac: &audit_mac(key, &head.audit_mac, &event),
             event: &event,
             key_id: key.id(),
-            language,
+            language: request.language,
             since: event.occurred_at - WINDOW,
-            limit: maximum.into(),
+            limit: request.maximum.into(),
         };
         let is_queued = password_mails::queue(&mut transaction, &mail).await?;
         storage::commit(transaction).await?;

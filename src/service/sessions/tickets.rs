@@ -72,7 +72,8 @@ impl Tickets {
             | Actor::Command
             | Actor::OldSystem
             | Actor::PasswordLink(_)
-            | Actor::Service => Err(TicketError::Forbidden),
+            | Actor::Service
+            | Actor::Anonymous => Err(TicketError::Forbidden),
         }
     }
 
