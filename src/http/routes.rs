@@ -11,7 +11,7 @@ use super::{
     },
     pages::{
         account::{change_password as own_password, events, overview, sessions},
-        admin, assets, docs, login, logout, new_password,
+        admin, assets, docs, forgotten, login, logout, new_password,
     },
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
@@ -97,6 +97,8 @@ fn page_routes() -> Vec<Route> {
         POST "logout" Anybody logout::{sign_out, operation};
         GET "account/password" Anybody new_password::{show, show_operation};
         POST "account/password" Anybody new_password::{set, set_operation};
+        GET "account/forgotten" Anybody forgotten::{show};
+        POST "account/forgotten" Anybody forgotten::{ask};
         GET "" Anybody docs::{redirect_to_docs};
         GET "account" Page overview::{show};
         GET "account/change-password" Page own_password::{show};

@@ -17,6 +17,7 @@ use wire_formats::XmlNames;
 
 use super::{
     field::Field,
+    forgotten::sends_mails,
     forms::Form,
     frame::PageFrame,
     html,
@@ -112,6 +113,8 @@ impl XmlNames for SignInResponse {
 struct LoginTemplate {
     frame: PageFrame,
     form: Form,
+    /// True if users who forgot their password can ask for a mail.
+    sends_mails: bool,
 }
 
 #[derive(Template)]
@@ -354,7 +357,7 @@ fn login_page(
         Some(problem) => form.with_problem(problem),
         None => form,
     };
-    html::page(response, &LoginTemplate { frame, form })
+    html::page(response, &LoginTemplate { frame, form, sends_mails: sends_mails(state) })
 }
 
 fn login_form(frame: &PageFrame, return_to: &ReturnTo, user_name: &str) -> Form {

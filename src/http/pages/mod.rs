@@ -11,6 +11,7 @@ mod audit_words;
 pub(super) mod docs;
 pub(super) mod error_page;
 mod field;
+pub(super) mod forgotten;
 mod forms;
 mod frame;
 pub(super) mod html;

@@ -4,6 +4,7 @@
 mod bad_servers;
 mod commands;
 mod corrections;
+mod forgotten;
 mod limits;
 mod links;
 mod outages;

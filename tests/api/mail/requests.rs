@@ -94,7 +94,7 @@ async fn answers_do_not_tell_who_exists_or_has_an_address(pool: PgPool) {
 
 /// The statements of the request with this id, which began then, up to its commit. The delivery begins
 /// after it; those of earlier requests have ended, and the looks at the queue are left out.
-fn statements(log: &[Value], id: &str, begun: OffsetDateTime) -> Vec<String> {
+pub(super) fn statements(log: &[Value], id: &str, begun: OffsetDateTime) -> Vec<String> {
     let is_end =
         |line: &Value| line["message"] == "answered" && line["span"]["request.client_id"] == id;
     let end = log.iter().position(is_end).unwrap();

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::browser::Browser;
 use crate::support::{Answer, TestApp};
 
-const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
+pub(crate) const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
 const PATHS: [&str; 22] = [
     "/account",
     "/account/change-password",
@@ -32,7 +32,7 @@ const PATHS: [&str; 22] = [
 ];
 
 #[track_caller]
-fn assert_well_formed(name: &str, page: &Answer, language: &str) {
+pub(crate) fn assert_well_formed(name: &str, page: &Answer, language: &str) {
     page.assert_status(200);
     let body = &page.body;
     assert!(body.len() <= 50 * 1024, "{name}: {} bytes", body.len());

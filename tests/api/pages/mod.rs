@@ -10,7 +10,7 @@ mod admin_users;
 pub(crate) mod browser;
 
 mod account;
-mod contents;
+pub(crate) mod contents;
 mod errors;
 mod interrupted_forms;
 mod matrix;
