@@ -28,7 +28,12 @@ const LOCALES = ["da-DK", "de-DE", "en-GB", "nb-NO", "nl-NL", "sv-SE"];
 const WIDTHS = [320, 768, 1280];
 
 // Pages for everybody, and pages of a user who is signed in.
-const PUBLIC = [["login", "/login"], ["not-found", "/nowhere"]];
+const PUBLIC = [
+  ["login", "/login"],
+  ["forgotten", "/account/forgotten"],
+  ["forgotten-sent", "/account/forgotten?notice=mail-requested"],
+  ["not-found", "/nowhere"],
+];
 const PRIVATE = [
   ["account", "/account"],
   ["change-password", "/account/change-password"],
