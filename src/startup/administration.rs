@@ -18,8 +18,8 @@ pub(crate) struct Administration {
     pub(crate) chain_verifier: ChainVerifier,
     pub(crate) key_rotation: KeyRotation,
     pub(crate) user_import: Arc<UserImport>,
-    pub(crate) bulk_import: BulkImport,
-    pub(crate) export: Export,
+    pub(crate) bulk_import: Arc<BulkImport>,
+    pub(crate) export: Arc<Export>,
     pub(crate) diagnostics: Diagnostics,
 }
 
@@ -37,20 +37,20 @@ pub(super) fn administration(
     Administration {
         chain_verifier: ChainVerifier { database: parts.database(), keyring: parts.keyring() },
         key_rotation: KeyRotation { database: parts.database(), keyring: parts.keyring() },
-        bulk_import: BulkImport {
+        bulk_import: Arc::new(BulkImport {
             database: parts.database(),
             keyring: parts.keyring(),
             single: Arc::clone(&user_import),
             hasher: Arc::clone(&saving.hasher),
             credentials: Arc::clone(&saving.credential_writer),
             writer: Arc::clone(&saving.user_writer),
-        },
+        }),
         user_import,
-        export: Export {
+        export: Arc::new(Export {
             database: parts.database(),
             keyring: parts.keyring(),
             transactions: Arc::clone(&saving.user_writer.transactions),
-        },
+        }),
         diagnostics: Diagnostics {
             database: parts.database(),
             keyring: parts.keyring(),

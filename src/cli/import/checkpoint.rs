@@ -12,8 +12,10 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{format::Format, input::Source};
-use crate::cli::output::Failure;
+use crate::{
+    cli::output::Failure,
+    service::import::file::{format::Format, input::Source},
+};
 
 /// The message for input that an import cannot resume.
 pub(super) const NEEDS_REGULAR_FILE: &str =

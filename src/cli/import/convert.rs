@@ -4,16 +4,15 @@ use std::{ops::ControlFlow, process::ExitCode};
 
 use clap::Args;
 
-use super::{
-    entry::{Content, Entry, Problem},
-    format::InputArguments,
-    input::Input,
-    reading::check,
-    results::DroppedNames,
-};
+use super::{arguments::InputArguments, results::DroppedNames};
 use crate::{
     cli::output::{self, Failure},
     domain::text::is_hidden_in_text,
+    service::import::file::{
+        entry::{Content, Entry, Problem},
+        input::Input,
+        reading::check,
+    },
 };
 
 /// The arguments of `convert`.
@@ -59,6 +58,7 @@ pub(in crate::cli) fn run(arguments: &ConvertArguments) -> Result<ExitCode, Fail
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     dropped_names.print();
-    printed.and(read)?;
+    printed?;
+    read?;
     Ok(if has_failures { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -6,20 +6,21 @@ use std::{
     path::Path,
 };
 
-use super::{
-    checkpoint::Checkpoint,
-    csv::CsvOptions,
-    entry::{Content, Entry},
-    exports::{Export, HashConfig},
-    format::Format,
-    input::{Input, Source},
-    line,
-};
+use super::checkpoint::Checkpoint;
 use crate::{
     cli::output::Failure,
     domain::{
         credential_type::{CredentialTypes, PASSWORD},
         user::UserId,
+    },
+    service::import::file::{
+        csv::CsvOptions,
+        entry::{Content, Entry},
+        error::InputError,
+        exports::{Export, HashConfig},
+        format::Format,
+        input::{Input, Source},
+        line,
     },
 };
 
@@ -59,8 +60,9 @@ pub type NumberedLine = (u64, Option<Vec<u8>>);
 /// # Errors
 /// The text of the error.
 pub fn read_file(path: &Path, after: u64) -> Result<(Vec<NumberedLine>, u64), String> {
-    let failed = |error: Failure| error.to_string();
-    let input = Input::open(&Source::File(path.to_owned())).map_err(failed)?;
+    let failed = |error: InputError| error.to_string();
+    let ask = || Err(InputError::new("no passphrase"));
+    let input = Input::open(&Source::File(path.to_owned()), ask).map_err(failed)?;
     let position = input.position();
     let mut read = Vec::new();
     let mut keep = |entry: Entry| {

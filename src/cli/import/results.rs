@@ -5,27 +5,17 @@ use std::collections::BTreeMap;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
-use super::entry::Problem;
 use crate::{
     cli::output::{self, Failure},
     domain::{text::is_hidden_in_text, user::UserId},
-    service::import::users::Imported,
+    service::import::{
+        file::{
+            entry::{EntryId, Problem},
+            names::{MAXIMUM_NAMES, OTHERS},
+        },
+        users::Imported,
+    },
 };
-
-/// The most names of dropped members that are counted one by one.
-const MAXIMUM_NAMES: usize = 1000;
-
-/// Stands for the names that are not counted one by one.
-const OTHERS: &str = "others";
-
-/// The longest part of a name that is kept and shown, in characters.
-const SHOWN: usize = 100;
-
-/// An entry for its result.
-pub(super) struct EntryId {
-    pub(super) number: u64,
-    pub(super) name: Option<String>,
-}
 
 /// The results so far.
 pub(super) struct Results {
@@ -54,6 +44,10 @@ impl Results {
     /// The same in the plural.
     pub(super) fn units(&self) -> &'static str {
         if self.unit == "line" { "lines" } else { "entries" }
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.is_dry_run
     }
 
     pub(super) fn has_failures(&self) -> bool {
@@ -125,21 +119,6 @@ impl Results {
             "{added} added, {changed} changed, {failed} failed{skipped}{suffix}"
         ));
     }
-}
-
-/// The part of a name that is kept: it may have megabytes.
-pub(super) fn shortened(name: String) -> String {
-    if name.len() <= SHOWN { name } else { name.chars().take(SHOWN).collect() }
-}
-
-/// The part of the dropped names of an entry that is kept.
-pub(super) fn shortened_names(mut names: Vec<String>) -> Vec<String> {
-    if names.len() > MAXIMUM_NAMES {
-        names.truncate(MAXIMUM_NAMES);
-        names.push(OTHERS.to_owned());
-        names.shrink_to_fit();
-    }
-    names.into_iter().map(shortened).collect()
 }
 
 /// The names of dropped members with the number of their entries.

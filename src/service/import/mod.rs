@@ -2,4 +2,6 @@
 
 pub(crate) mod bulk;
 pub(crate) mod export;
+pub(crate) mod file;
+pub(crate) mod run;
 pub(crate) mod users;

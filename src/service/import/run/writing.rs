@@ -1,0 +1,70 @@
+//! Writes lines: one by one, or in batches.
+
+use tokio::sync::mpsc;
+
+use super::requester::Requester;
+use crate::{
+    domain::user::UserId,
+    service::{
+        errors::ChangeUserError,
+        import::{
+            bulk::{self, BulkImport},
+            users::{Imported, ImportedUser, UserImport},
+        },
+    },
+};
+
+/// The result of a line.
+pub(super) type Outcome = Result<(Imported, Option<UserId>), ChangeUserError>;
+
+/// What to do with a single line.
+pub(super) enum Effect {
+    Import,
+    /// Only check it. An earlier line may have added the user, if it had been imported.
+    Preview {
+        is_added_before: bool,
+    },
+}
+
+/// Receives the result of each line as soon as it is known.
+pub(super) type ResultSender = mpsc::UnboundedSender<(u64, Outcome)>;
+
+/// Imports or checks a line.
+pub(super) async fn run_one(
+    import: &UserImport,
+    requester: &impl Requester,
+    effect: Effect,
+    user: ImportedUser,
+) -> Outcome {
+    let context = requester.change_context();
+    match effect {
+        Effect::Preview { is_added_before } => {
+            import.preview(context, &user, is_added_before).await
+        }
+        Effect::Import => {
+            let (imported, user_id) = import.import(context, user).await?;
+            Ok((imported, Some(user_id)))
+        }
+    }
+}
+
+/// Imports a batch, and sends the result of each line.
+///
+/// # Errors
+/// When the failure affects more than one line.
+pub(super) async fn import_batch(
+    import: &BulkImport,
+    requester: &impl Requester,
+    batch: Vec<(u64, ImportedUser)>,
+    results: &ResultSender,
+) -> Result<(), ChangeUserError> {
+    let (numbers, users): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let send = |index: usize, outcome: bulk::Outcome| {
+        let outcome = outcome.map(|(imported, user_id)| (imported, Some(user_id)));
+        if let Some(number) = numbers.get(index) {
+            // Sending fails only after the import has ended.
+            let _ = results.send((*number, outcome));
+        }
+    };
+    import.import(requester.change_context(), users, send).await
+}
