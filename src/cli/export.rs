@@ -11,13 +11,11 @@ use std::{
 };
 
 use clap::Args;
-use secrecy::ExposeSecret;
-use serde_json::{Value, json};
-use time::OffsetDateTime;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
-    command_context::{self, Operator, ReasonArgument, timestamp},
+    command_context::{self, Operator, ReasonArgument},
     output::{self, Failure},
     secret_input::read_new_secret,
     stop::Stop,
@@ -25,9 +23,9 @@ use super::{
 use crate::{
     domain::{credential::CredentialSummary, untrusted_credential::StoredUntrusted, user::UserId},
     security::archive::ArchiveWriter,
-    service::{
-        import::export::{Export, ExportedUntrusted, OpenedSecret, WholePage},
-        users::directory::UserWithCredentials,
+    service::import::{
+        export::{Export, OpenedSecret, WholePage},
+        export_lines::{untrusted_line, user_line},
     },
 };
 
@@ -64,7 +62,7 @@ async fn list(export: &Export) -> Result<ExitCode, Failure> {
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = Some(last.user.user_id);
         for user in &page {
-            output::print_result(line(user, |_| None))?;
+            output::print_result(user_line(user, |_| None))?;
         }
     }
 }
@@ -141,7 +139,7 @@ async fn write_all(
                      keyring contains its key"
                 ));
             }
-            write_line(&mut archive, &line(user, secret_of))?;
+            write_line(&mut archive, &user_line(user, secret_of))?;
             let of_user = untrusted.iter().filter(|found| found.row.user_id == user.user.user_id);
             let of_user: Vec<_> = of_user.collect();
             for found in of_user.iter().filter(|found| found.secret.is_none()) {
@@ -166,79 +164,4 @@ fn write_line(archive: &mut ArchiveWriter<File>, line: &Value) -> std::io::Resul
     let text = Zeroizing::new(line.to_string());
     archive.write_all(text.as_bytes())?;
     archive.write_all(b"\n")
-}
-
-/// A line with untrusted credentials only, which adds them to the user of an earlier line.
-fn untrusted_line(exported: &UserWithCredentials, untrusted: &[&ExportedUntrusted]) -> Value {
-    let optional = |time: Option<OffsetDateTime>| time.map_or(Value::Null, timestamp);
-    let credential = |found: &&ExportedUntrusted| {
-        let (row, secret) = (&found.row, found.secret.as_ref()?);
-        Some(json!({
-            "type": row.credential_type,
-            "public_value": row.public_value,
-            "secret": secret.secret().expose_secret(),
-            "comment": row.details.comment(),
-            "active": row.details.is_active,
-            "valid_from": optional(row.details.validity.from()),
-            "valid_to": optional(row.details.validity.to()),
-        }))
-    };
-    json!({
-        "id": exported.user.user_id.as_i32(),
-        "login_name": exported.user.login_name,
-        // Without the line that adds the user, this one would add an active user with the secrets.
-        "must_exist": true,
-        "untrusted_credentials": untrusted.iter().filter_map(credential).collect::<Vec<_>>(),
-    })
-}
-
-fn line<'secret>(
-    exported: &UserWithCredentials,
-    secret: impl Fn(&CredentialSummary) -> Option<&'secret OpenedSecret>,
-) -> Value {
-    let UserWithCredentials { user, credentials } = exported;
-    let credential = |summary: &CredentialSummary| credential(summary, secret(summary));
-    let mut line = json!({
-        "id": user.user_id.as_i32(),
-        "login_name": user.login_name,
-        "display_name": user.display_name,
-        "type": user.user_type.as_str(),
-        "administrator": user.is_administrator,
-        "retired": user.is_retired,
-        "credentials": credentials.iter().map(credential).collect::<Vec<_>>(),
-    });
-    let ids = user.vendor_ids;
-    // Omitted when there is none, so that earlier releases can import the line.
-    let numbers = [("person_id", ids.person), ("role_id", ids.role), ("ej_user_id", ids.ej_user)];
-    if let Value::Object(members) = &mut line {
-        for (name, id) in numbers.into_iter().filter(|(_, id)| !id.is_none()) {
-            members.insert(name.to_owned(), id.as_i32().into());
-        }
-        if let Some(role) = user.role {
-            members.insert("role".to_owned(), role.as_str().into());
-        }
-        if !user.nick_name.is_empty() {
-            members.insert("nick_name".to_owned(), user.nick_name.as_str().into());
-        }
-    }
-    line
-}
-
-fn credential(summary: &CredentialSummary, secret: Option<&OpenedSecret>) -> Value {
-    let optional = |time: Option<OffsetDateTime>| time.map_or(Value::Null, timestamp);
-    let mut credential = json!({
-        "type": summary.credential_type,
-        "display_value": summary.display_value,
-        "valid_from": optional(summary.validity.from()),
-        "valid_to": optional(summary.validity.to()),
-    });
-    let (name, secret) = match secret {
-        None => return credential,
-        Some(OpenedSecret::Hash(hash)) => ("hash", hash),
-        Some(OpenedSecret::Identifier(identifier)) => ("value", identifier),
-    };
-    if let Value::Object(members) = &mut credential {
-        members.insert(name.to_owned(), secret.expose_secret().into());
-    }
-    credential
 }
