@@ -43,6 +43,7 @@ pub struct Settings {
     pub(crate) passwords: PasswordSettings,
     pub(crate) hashing: HashingSettings,
     pub(crate) tickets: TicketSettings,
+    pub(crate) import: ImportSettings,
     pub(crate) sessions: SessionSettings,
     pub(crate) access_tokens: AccessTokenSettings,
     pub(crate) shutdown: ShutdownSettings,
@@ -166,6 +167,13 @@ pub(crate) struct TicketSettings {
     pub(crate) maximum_per_user: u32,
 }
 
+/// Section `import`.
+#[derive(Debug, Clone)]
+pub(crate) struct ImportSettings {
+    /// The largest file of an import in the browser.
+    pub(crate) maximum_upload_bytes: u32,
+}
+
 /// Section `sessions`.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionSettings {
@@ -245,6 +253,9 @@ impl Settings {
             tickets: TicketSettings {
                 lifetime: reader.seconds("tickets.lifetime_seconds"),
                 maximum_per_user: reader.get("tickets.maximum_per_user"),
+            },
+            import: ImportSettings {
+                maximum_upload_bytes: reader.get("import.maximum_upload_bytes"),
             },
             sessions: SessionSettings {
                 lifetime: reader.seconds("sessions.lifetime_seconds"),

@@ -195,6 +195,18 @@ fn the_attempt_limits_cannot_be_disabled() {
 }
 
 #[test]
+fn the_size_of_a_file_in_the_browser_is_bounded() {
+    let variable = "KEEPER__IMPORT__MAXIMUM_UPLOAD_BYTES";
+    for value in ["0", "65535", "268435457", "-1", "16 MB"] {
+        let problems = read(&[(variable, value)]).unwrap_err();
+        assert_eq!(named(&problems), BTreeSet::from(["import.maximum_upload_bytes"]), "{value}");
+    }
+    for value in ["65536", "268435456"] {
+        read(&[(variable, value)]).unwrap();
+    }
+}
+
+#[test]
 fn every_duration_has_an_upper_bound() {
     let mut section = "";
     let mut count = 0;

@@ -1,6 +1,6 @@
 //! Validates the settings: invalid values, contradictions, and values that are unsafe for `serve`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
@@ -28,6 +28,9 @@ const MAXIMUM_VERIFIED: usize = 1_000_000;
 /// The maximum memory that one hash may fill, in KiB over all iterations. This takes about 15
 /// seconds.
 const MAXIMUM_BLOCKS: u64 = 16 * 1024 * 1024;
+
+/// The sizes of `import.maximum_upload_bytes`. The file is in memory.
+const UPLOAD_BYTES: RangeInclusive<u32> = 64 * 1024..=256 * 1024 * 1024;
 
 /// The longest role name that PostgreSQL does not truncate, in bytes.
 const LONGEST_ROLE: usize = 63;
@@ -96,6 +99,9 @@ impl Settings {
         }
         if self.tickets.maximum_per_user == 0 {
             reject("tickets.maximum_per_user", "must be at least 1");
+        }
+        if !UPLOAD_BYTES.contains(&self.import.maximum_upload_bytes) {
+            reject("import.maximum_upload_bytes", "must be from 65536 to 268435456");
         }
         problems.extend(self.duration_problems());
         problems.extend(self.role_problems());
