@@ -61,6 +61,8 @@ stored_enum! {
         PasswordMailSent => "password_mail_sent",
         /// That mail was not sent, and will not be.
         PasswordMailFailed => "password_mail_failed",
+        /// The user exported all users.
+        UsersExported => "users_exported",
     }
 }
 
@@ -139,6 +141,9 @@ impl AuditKind {
             }
             Self::PasswordMailSent => "The mail server accepted the mail with that link.",
             Self::PasswordMailFailed => "The mail with that link was not sent, and will not be.",
+            Self::UsersExported => {
+                "The user exported all users with a page, without secrets. The event is in their own chain."
+            }
         }
     }
 }

@@ -110,18 +110,19 @@ fn register(config: &mut ServiceConfig, base_path: &str, routes: Vec<Route>) {
         resource = resource.route(answering(describe, &Method::GET));
     }
     for route in routes {
-        let (access, work) = (route.access, route.work);
+        let (access, work, receives_file) = (route.access, route.work, route.receives_file);
         let handler: Handler = answering((route.handler)(), &route.method);
         // actix-web runs the last added middleware first, so authentication precedes this check.
-        let limited = handler.wrap(from_fn(head_limits::check_length));
+        let has_limit = !receives_file;
+        let limited = handler.wrap(Condition::new(has_limit, from_fn(head_limits::check_length)));
         resource = resource.route(match access {
             Access::Anybody => limited,
             Access::Authenticated | Access::Agent => limited.wrap(from_fn(move |request, next| {
                 authentication::authenticate(access, work, request, next)
             })),
-            Access::Page => {
-                limited.wrap(from_fn(move |request, next| authenticate_page(work, request, next)))
-            }
+            Access::Page => limited.wrap(from_fn(move |request, next| {
+                authenticate_page(work, receives_file, request, next)
+            })),
         });
     }
     if allowed.iter().any(|method| method == Method::GET.as_str()) {

@@ -23,7 +23,9 @@ use crate::{
         credential_type::CredentialTypes,
         principal::{Actor, Principal},
     },
-    service::{Capability, Interrupted, credentials::saving::Credentials},
+    service::{
+        Capability, Interrupted, credentials::saving::Credentials, import::jobs::JobRequester,
+    },
 };
 
 /// An authenticated request.
@@ -50,6 +52,12 @@ impl Caller {
         let actor = Actor::Principal(&self.principal);
         let reason = self.reason.as_ref();
         ChangeContext { actor, client_info: &self.client_info, reason, now: clock::now() }
+    }
+
+    /// The caller of an import, which goes on after the response.
+    pub(super) fn into_requester(self) -> JobRequester {
+        let Self { principal, client_info, reason } = self;
+        JobRequester { principal, client_info, reason }
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) access: Access,
     pub(super) work: Work,
+    /// True for a form with a file, whose handler reads the body.
+    pub(super) receives_file: bool,
     pub(super) handler: fn() -> Handler,
     /// Its description in the OpenAPI document; `None` for resources that belong to a page.
     pub(super) operation: Option<fn() -> Operation>,
@@ -38,6 +40,11 @@ impl Route {
         Self { work: Work::Hashing, ..self }
     }
 
+    /// Marks the route of a form with a file.
+    pub(super) fn receiving_file(self) -> Self {
+        Self { receives_file: true, ..self }
+    }
+
     /// True for a call of an agent, whose URL answers GET with a description.
     pub(super) fn is_agent_call(&self) -> bool {
         self.path.starts_with("/api/v1/Agents/")
@@ -45,7 +52,7 @@ impl Route {
 }
 
 /// Builds a list of [`Route`]s from one line each: method, path below the prefix, access, module
-/// with handler and operation, and `hashing` if the handler always hashes.
+/// with handler and operation, and `hashing` if the handler always hashes, or `receiving_file`.
 macro_rules! route_table {
     ($prefix:literal; $($method:ident $path:literal $access:ident
         $module:ident::{$handler:ident $(, $operation:ident)?} $($work:ident)?;)*) => {
@@ -54,6 +61,7 @@ macro_rules! route_table {
             path: concat!($prefix, $path),
             access: $crate::http::route::Access::$access,
             work: $crate::service::authentication::Work::Light,
+            receives_file: false,
             handler: || ::actix_web::web::to($module::$handler),
             operation: $crate::http::route::route_table!(@operation $module $($operation)?),
         }$(.$work())?),*]

@@ -8,6 +8,7 @@ use super::{
     authentication::{authenticator::Authenticator, tokens::Tokens},
     credentials::{passwords::Passwords, saving::Credentials},
     directory::search::DirectorySearch,
+    import::{export::Export, jobs::ImportJobs},
     mail::{links::PasswordLinks, requests::PasswordMails},
     operations::instance::Instance,
     sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
@@ -37,10 +38,10 @@ pub(crate) trait Capability {
 }
 
 macro_rules! capabilities {
-    ($($capability:ident: $field:ident $(. $inner:ident)?,)+) => {
+    ($($capability:ident: $field:ident $(. $inner:ident)*,)+) => {
         $(impl Capability for $capability {
             fn of(services: &Services) -> &Arc<Self> {
-                &services.$field $(.$inner)?
+                &services.$field $(.$inner)*
             }
         })+
     };
@@ -63,6 +64,8 @@ capabilities! {
     TicketLogins: ticket_logins,
     UserOverviews: overviews,
     Lockouts: overviews.lockouts,
+    ImportJobs: overviews.transfers.imports,
+    Export: overviews.transfers.export,
     Instance: instance,
     Activity: instance.activity,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+
 use super::{
     activity::{ActivityParts, open_activity},
     administration::{Administration, administration},
@@ -36,6 +38,9 @@ use crate::{
         credentials::{
             last_uses::LastUses, passwords::Passwords, rehashing::Rehashing, saving::Credentials,
         },
+        import::{
+            bulk::BulkImport, export::Export, jobs::ImportJobs, run::Importers, users::UserImport,
+        },
         mail::{delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails},
         operations::{
             housekeeping::Housekeeping, instance::Instance, refusal_timing::RefusalTiming,
@@ -43,7 +48,10 @@ use crate::{
         },
         sessions::{sign_in::Sessions, ticket_logins::TicketLogins, tickets::Tickets},
         throttling::lockouts::Lockouts,
-        users::{directory::UserDirectory, overview::UserOverviews},
+        users::{
+            directory::UserDirectory,
+            overview::{Transfers, UserOverviews},
+        },
     },
     storage::Database,
 };
@@ -112,16 +120,18 @@ pub(crate) fn build(
         migration,
         memory_ceiling_kib,
     };
+    let administration = administration(&parts, settings, &saving);
+    let outside = Outside {
+        instance,
+        mails: mail.requests,
+        users: Arc::clone(&administration.user_import),
+        bulk: Arc::clone(&administration.bulk_import),
+        export: Arc::clone(&administration.export),
+    };
     Ok(Components {
-        administration: administration(&parts, settings, &saving),
+        administration,
         background: background(&parts, mail.delivery, Recording { anchors, recorder, survey }),
-        services: services(
-            &parts,
-            settings,
-            saving,
-            authentication,
-            Outside { instance, mails: mail.requests },
-        ),
+        services: services(&parts, settings, saving, authentication, outside),
         memory_ceiling_kib,
         reloads: parts.reloads,
         issuers,
@@ -208,10 +218,13 @@ impl Authentication {
     }
 }
 
-/// What uses other servers.
+/// What uses other servers, and what commands use, too.
 struct Outside {
     instance: Instance,
     mails: Arc<PasswordMails>,
+    users: Arc<UserImport>,
+    bulk: Arc<BulkImport>,
+    export: Arc<Export>,
 }
 
 fn services(
@@ -221,7 +234,7 @@ fn services(
     authentication: Authentication,
     outside: Outside,
 ) -> Services {
-    let Outside { instance, mails } = outside;
+    let Outside { instance, mails, users, bulk, export } = outside;
     let links = Arc::new(password_links(parts, &saving, &mails));
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let directory = Arc::clone(&saving.directory);
@@ -240,7 +253,10 @@ fn services(
         issued: Arc::clone(&issued),
         maximum_per_user: settings.tickets.maximum_per_user,
     });
-    let overviews = overviews(parts, settings, directory, &tickets);
+    // Few lines at a time, so that logins do not wait.
+    let importers = Importers { users, bulk, credentials: Arc::clone(&credentials), threads: 1 };
+    let transfers = Transfers { export, imports: import_jobs(parts, settings, importers) };
+    let overviews = overviews(parts, settings, directory, &tickets, transfers);
     let ticket_logins = Arc::new(TicketLogins {
         authenticator: Arc::clone(&authenticator),
         tickets: Arc::clone(&tickets),
@@ -283,6 +299,7 @@ fn overviews(
     settings: &Settings,
     directory: Arc<UserDirectory>,
     tickets: &Arc<Tickets>,
+    transfers: Transfers,
 ) -> Arc<UserOverviews> {
     Arc::new(UserOverviews {
         database: parts.database(),
@@ -293,6 +310,18 @@ fn overviews(
             limits: attempt_limits(settings),
         }),
         tickets: Arc::clone(tickets),
+        transfers,
+    })
+}
+
+fn import_jobs(parts: &Parts, settings: &Settings, importers: Importers) -> Arc<ImportJobs> {
+    let maximum = settings.import.maximum_upload_bytes;
+    Arc::new(ImportJobs {
+        importers,
+        transactions: parts.transactions(),
+        maximum_bytes: usize::try_from(maximum).unwrap_or(usize::MAX),
+        state: Mutex::default(),
+        freed: Notify::new(),
     })
 }
 

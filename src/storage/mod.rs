@@ -38,6 +38,7 @@ pub(crate) mod role_privileges;
 mod roles;
 pub(crate) mod tickets;
 pub(crate) mod untrusted_credentials;
+mod user_heads;
 pub(crate) mod user_list;
 pub(crate) mod user_writes;
 pub(crate) mod users;

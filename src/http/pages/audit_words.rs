@@ -67,5 +67,6 @@ pub(super) fn key_of(kind: AuditKind) -> &'static str {
         AuditKind::PasswordMailRequested => "page-event-mail-requested",
         AuditKind::PasswordMailSent => "page-event-mail-sent",
         AuditKind::PasswordMailFailed => "page-event-mail-failed",
+        AuditKind::UsersExported => "page-event-users-exported",
     }
 }

@@ -37,6 +37,7 @@ enum Input {
     Check {
         is_checked: bool,
     },
+    File,
 }
 
 impl Field {
@@ -71,6 +72,11 @@ impl Field {
         Self::new(name, label, Input::Check { is_checked })
     }
 
+    /// A file.
+    pub(in crate::http) fn file(name: &'static str, label: String) -> Self {
+        Self::new(name, label, Input::File)
+    }
+
     fn new(name: &'static str, label: String, input: Input) -> Self {
         Self {
             name,
@@ -90,7 +96,7 @@ impl Field {
         match &mut self.input {
             Input::Text { value, .. } | Input::Choice { value, .. } => typed.clone_into(value),
             Input::Check { is_checked } => *is_checked = typed == "true",
-            Input::Password { .. } => {}
+            Input::Password { .. } | Input::File => {}
         }
         self
     }
@@ -137,7 +143,12 @@ impl Field {
 
     /// True for a field that may survive a sign-in.
     pub(super) fn may_be_kept(&self) -> bool {
-        !matches!(self.input, Input::Password { .. })
+        !matches!(self.input, Input::Password { .. } | Input::File)
+    }
+
+    /// True for a file.
+    pub(in crate::http) fn is_file(&self) -> bool {
+        matches!(self.input, Input::File)
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -182,7 +193,11 @@ impl Field {
 
     /// The type of the input element.
     pub(super) fn input_type(&self) -> &'static str {
-        if self.may_be_kept() { "text" } else { "password" }
+        match self.input {
+            Input::Password { .. } => "password",
+            Input::File => "file",
+            Input::Text { .. } | Input::Choice { .. } | Input::Check { .. } => "text",
+        }
     }
 
     /// The text in the input element.

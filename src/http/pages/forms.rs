@@ -187,6 +187,11 @@ impl Form {
         &self.buttons
     }
 
+    /// True if the form sends a file.
+    pub(super) fn has_file(&self) -> bool {
+        self.fields.iter().any(Field::is_file)
+    }
+
     pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }

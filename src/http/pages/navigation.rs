@@ -12,7 +12,7 @@ struct Entry {
 }
 
 /// The menu, in order.
-const MENU: [Entry; 5] = [
+const MENU: [Entry; 6] = [
     Entry { path: "/account", key: "page-nav-account", is_for: |_| true },
     Entry { path: "/admin/users", key: "page-nav-users", is_for: Principal::may_read_users },
     Entry {
@@ -25,7 +25,26 @@ const MENU: [Entry; 5] = [
         key: "page-nav-activity",
         is_for: Principal::may_read_activity,
     },
+    Entry {
+        path: "/admin/import",
+        key: "page-nav-import",
+        is_for: Principal::may_administer_users,
+    },
     Entry { path: "/docs", key: "page-nav-docs", is_for: |_| true },
+];
+
+/// The tabs of imports and exports, in order.
+const TRANSFERS: [Entry; 2] = [
+    Entry {
+        path: "/admin/import",
+        key: "page-nav-import",
+        is_for: Principal::may_administer_users,
+    },
+    Entry {
+        path: "/admin/export",
+        key: "page-nav-export",
+        is_for: Principal::may_administer_users,
+    },
 ];
 
 /// The tabs of the pages under `/account`, in order.
@@ -41,7 +60,8 @@ const ACCOUNT: [Entry; 4] = [
 ];
 
 /// The tabs of each section, by the path that its pages start with.
-const SECTIONS: [(&str, &[Entry]); 1] = [("/account", &ACCOUNT)];
+const SECTIONS: [(&str, &[Entry]); 3] =
+    [("/account", &ACCOUNT), ("/admin/import", &TRANSFERS), ("/admin/export", &TRANSFERS)];
 
 /// A link of the navigation.
 pub(in crate::http) struct Link {

@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 
 use super::{
+    admin::import::is_multipart,
     html,
     own_page::require_own_page,
     page_form::AcceptedForm,
@@ -55,6 +56,7 @@ const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// site sends.
 pub(in crate::http) async fn authenticate_page(
     work: Work,
+    receives_file: bool,
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -62,6 +64,8 @@ pub(in crate::http) async fn authenticate_page(
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let authenticated = if is_read {
         authenticate_reading(work, &request, client_info.clone()).await
+    } else if receives_file && is_multipart(request.headers()) {
+        authenticate_upload(work, &request, client_info.clone()).await
     } else {
         authenticate_form(work, &mut request, client_info.clone()).await
     };
@@ -117,6 +121,22 @@ async fn authenticate_form(
     let cookie = session_cookie(request)?;
     let xsrf = xsrf.ok_or(ErrorKind::XsrfMissing)?;
     let credential = PresentedCredential::Session { cookie, xsrf };
+    verify(Access::Page, work, request, credential, client_info).await
+}
+
+/// Authenticates a form with a file by the cookie alone, before the file is received. The handler
+/// checks the XSRF token, which is in the body.
+async fn authenticate_upload(
+    work: Work,
+    request: &ServiceRequest,
+    client_info: ClientInfo,
+) -> Result<Authenticated, ApiError> {
+    require_sessions(request)?;
+    require_own_page(request.request())?;
+    let return_to = return_to(request, &Bytes::new());
+    request.extensions_mut().insert(return_to);
+    let cookie = session_cookie(request)?;
+    let credential = PresentedCredential::PageSession(cookie);
     verify(Access::Page, work, request, credential, client_info).await
 }
 

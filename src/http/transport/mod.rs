@@ -32,6 +32,6 @@ pub(crate) use self::{
 pub(super) use self::{
     deadlines::WRITE_STEP,
     linger::linger,
-    progress::{InProgress, produce_body, read_body, track},
+    progress::{InProgress, Waiting, produce_body, read_body, track},
     registry::TransportCounts,
 };

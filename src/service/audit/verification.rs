@@ -122,7 +122,8 @@ impl ChainState {
             | AuditKind::SessionEnded
             | AuditKind::PasswordMailRequested
             | AuditKind::PasswordMailSent
-            | AuditKind::PasswordMailFailed => {}
+            | AuditKind::PasswordMailFailed
+            | AuditKind::UsersExported => {}
         }
     }
 }

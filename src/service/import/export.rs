@@ -18,10 +18,12 @@ use crate::{
     },
     security::{keyring_handle::KeyringHandle, sealing::Envelope},
     service::{
-        errors::{SensitiveError, VerifyCredentialError},
+        errors::{ChangeUserError, SensitiveError, VerifyCredentialError},
         unsealing::{unseal, unseal_untrusted},
         untrusted_credentials::writer::untrusted_change,
-        user_transaction::{LockedUser, UserTransactions, lock_for_change},
+        user_transaction::{
+            AuditedChange, LockedUser, UserTransactions, lock_for_change, lock_user,
+        },
         users::directory::{UserWithCredentials, with_credentials},
     },
     storage::{self, Database, StorageError, credentials, untrusted_credentials, users},
@@ -82,6 +84,30 @@ impl Export {
     /// See [`SensitiveError`].
     pub(crate) fn authorize(&self, context: ChangeContext<'_>) -> Result<(), SensitiveError> {
         self.transactions.require_sensitive(context)
+    }
+
+    /// Begins an export by a caller, with an event in the caller's own chain.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn record_start(
+        &self,
+        context: ChangeContext<'_>,
+    ) -> Result<(), ChangeUserError> {
+        if !context.actor.may_administer_users() {
+            return Err(ChangeUserError::Forbidden);
+        }
+        self.authorize(context)?;
+        let Some(user_id) = context.actor.user_id() else { return Ok(()) };
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let mut user = lock_user(&mut transaction, context, user_id).await?;
+        let change = AuditedChange::to_user(AuditKind::UsersExported, false);
+        let transactions = &self.transactions;
+        transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(())
     }
 
     /// The next page of users after an id, with their credentials without the values; empty at the

@@ -138,6 +138,14 @@ impl Sessions {
         new_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest)).map(Some)
     }
 
+    /// True if the XSRF token belongs to the session with that cookie, which the caller has
+    /// authenticated.
+    pub(crate) fn is_xsrf_token(&self, cookie: &SecretString, token: &SecretString) -> bool {
+        read_session(cookie).is_some_and(|read| {
+            is_xsrf_token(&self.keyring.current(), XsrfScope::Session(&read.digest), token)
+        })
+    }
+
     /// Ends a session; false when it is live and the XSRF token does not belong to it.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::{
     },
     service::{
         errors::ReadUserError,
+        import::{export::Export, jobs::ImportJobs},
         sessions::tickets::{TicketSummary, Tickets},
         throttling::lockouts::{FailedAttempts, Lockouts},
     },
@@ -36,6 +37,13 @@ pub(crate) struct UserOverviews {
     pub(crate) directory: Arc<UserDirectory>,
     pub(crate) lockouts: Arc<Lockouts>,
     pub(crate) tickets: Arc<Tickets>,
+    pub(crate) transfers: Transfers,
+}
+
+/// Imports and exports of all users on pages.
+pub(crate) struct Transfers {
+    pub(crate) imports: Arc<ImportJobs>,
+    pub(crate) export: Arc<Export>,
 }
 
 impl UserOverviews {

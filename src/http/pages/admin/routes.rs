@@ -1,8 +1,10 @@
 //! The routes of the pages of administrators.
 
 use super::{
-    activity, audit_trail, change_user, delete_user, end_credential, generate_password, new_user,
-    retire_user, save_credential, unlock_user, user, user_tickets, users,
+    activity, audit_trail, change_user, delete_user, end_credential, export_users,
+    generate_password,
+    import::{form, job, results},
+    new_user, retire_user, save_credential, unlock_user, user, user_tickets, users,
 };
 use crate::http::route::{Route, route_table};
 
@@ -13,6 +15,13 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         GET "activity" Page activity::{show};
         GET "audit" Page audit_trail::{show};
         GET "audit/export" Page audit_trail::{export};
+        GET "export" Page export_users::{show};
+        POST "export" Page export_users::{download};
+        GET "import" Page form::{show};
+        POST "import" Page form::{send} receiving_file;
+        GET "import/{import}" Page job::{show};
+        POST "import/{import}/cancel" Page job::{cancel};
+        GET "import/{import}/results" Page results::{download};
         GET "users" Page users::{list};
         GET "users/new" Page new_user::{show};
         POST "users/new" Page new_user::{add} hashing;
