@@ -30,6 +30,8 @@ const PAGES = [
   ["activity-instance", "/admin/activity?scope=instance"],
   ["audit", "/admin/audit"],
   ["audit-refused", "/admin/audit?user=nobody"],
+  ["import", "/admin/import"],
+  ["export", "/admin/export"],
   ["users", "/admin/users"],
   ["users-none", "/admin/users?name=nobody-has-this-name"],
   ["users-refused", "/admin/users?name=a%3Ab"],
@@ -218,6 +220,45 @@ describe("administrators", () => {
       assert.equal(await notice(), "The user was deleted.");
     }),
   );
+
+  for (const javaScriptEnabled of [true, false]) {
+    test(
+      `check and import a file ${javaScriptEnabled ? "with" : "without"} scripts, and export it`,
+      inBrowser({ javaScriptEnabled, acceptDownloads: true }, async (page) => {
+        const name = `imported-${javaScriptEnabled}-${Date.now()}`;
+        const lines = `{"login_name":"${name}"}\n{"login_name":"a:b"}\n`;
+        const file = { name: "users.jsonl", mimeType: "text/plain", buffer: Buffer.from(lines) };
+        await signIn(page);
+        for (const [mode, status, result] of [
+          ["check", "The check is complete, and nothing was changed.", "Would be added"],
+          ["import", "The import is complete.", "Added"],
+        ]) {
+          await page.goto(`${url}/admin/import`);
+          await page.selectOption("#Mode", mode);
+          await page.setInputFiles("#File", file);
+          await page.dblclick("main button.primary");
+          // The page refreshes itself until the import has ended.
+          await page.locator("[role=status]", { hasText: status }).waitFor();
+          await page.getByText(result, { exact: true }).waitFor();
+          assert.equal(await page.locator("main tbody tr").count(), 1);
+          if (!javaScriptEnabled) continue;
+          assert.deepEqual(await violations(page), [], `${mode} in the browser`);
+          await page.setViewportSize({ width: 320, height: 800 });
+          const width = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert.ok(width <= 320, `${mode} is ${width} px wide`);
+          await page.setViewportSize({ width: 1280, height: 800 });
+        }
+        await page.goto(`${url}/admin/export`);
+        const [download] = await Promise.all([
+          page.waitForEvent("download"),
+          page.click("main button.primary"),
+        ]);
+        assert.equal(download.suggestedFilename(), "users.jsonl");
+        assert.ok(readFileSync(await download.path(), "utf8").includes(`"login_name":"${name}"`));
+        await call("DELETE", `/api/v1/User/${name}`);
+      }),
+    );
+  }
 
   test(
     "see a generated password once, also with the back button",

@@ -398,6 +398,51 @@ async fn use_link(
     token
 }
 
+/// Imports a file with secrets in the browser, first to check it.
+async fn import_in_the_browser(recorder: &mut RecordingClient, password: &str) {
+    let login = recorder.post("/login", "application/json");
+    let login = login.json(&json!({"UserName": "anna", "Password": password}));
+    let answer = login.send().await.unwrap();
+    let cookies = answer.headers().get_all("set-cookie").iter();
+    let cookies: Vec<_> =
+        cookies.map(|line| line.to_str().unwrap().split(';').next().unwrap().to_owned()).collect();
+    let cookies = cookies.join("; ");
+    let xsrf: serde_json::Value = answer.json().await.unwrap();
+    let xsrf = xsrf["XsrfToken"].as_str().unwrap();
+    for (mode, id) in [("check", 1), ("import", 2)] {
+        let id = format!("00000000-0000-4000-8000-{id:012}");
+        let (one, other, third) = (recorder.secret(), recorder.secret(), recorder.secret());
+        let file = format!(
+            "{}\n{}\n{third}\n",
+            json!({"login_name": "browsed", "credentials": [{"value": one}]}),
+            json!({"login_name": "browsed-2", "type": other, "credentials": [{"hash": other}]}),
+        );
+        let fields = [("XSRF_TOKEN", xsrf), ("Import", &id), ("Mode", mode), ("File", &file)];
+        let parts = fields.map(|(name, value)| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        });
+        let request = recorder.post("/admin/import", "multipart/form-data; boundary=b");
+        let request = request.header("Cookie", &cookies).header("Accept", "text/html");
+        let (status, page) = recorder.send(request.body(parts.concat() + "--b--\r\n")).await;
+        assert_eq!(status, 303, "{page}");
+        let mut page = String::new();
+        for _ in 0..200 {
+            let request = recorder.client.get(format!("{}/admin/import/{id}", recorder.url));
+            page = recorder.send(request.header("Cookie", &cookies)).await.1;
+            if page.contains("is complete") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(page.contains("is complete"), "{page}");
+        for format in ["csv", "jsonl"] {
+            let path = format!("{}/admin/import/{id}/results?format={format}", recorder.url);
+            let request = recorder.client.get(path).header("Cookie", &cookies);
+            assert_eq!(recorder.send(request).await.0, 200);
+        }
+    }
+}
+
 /// Runs every command that takes or prints a secret; returns the outputs.
 fn run_every_command(installation: &Installation, number: &mut usize) -> Vec<String> {
     let file = |name: &str| installation.folder.path().join(name).to_str().unwrap().to_owned();
@@ -504,8 +549,8 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     installation.start_verbose_database().await;
     installation.run(&["keys", "generate"], "");
     installation.run(&["migrate"], "");
-    let administrator = "an administrator's own long password";
-    let added = installation.run(&["user", "add", "anna", "--administrator"], administrator);
+    let password = "an administrator's own long password";
+    let added = installation.run(&["user", "add", "anna", "--administrator"], password);
     assert!(added.contains("1000"), "{added}");
     let mut number = 0;
     installation.run(&["user", "add", "paul", "--id", "278"], &secret(&mut number));
@@ -516,7 +561,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     serve.envs(mail_server.variables());
     installation.run(&["user", "add", "mailed@example.com", "--id", "500"], &secret(&mut number));
     let server = Server::start(serve).unwrap();
-    let administrator = Credentials::basic("anna", administrator);
+    let administrator = Credentials::basic("anna", password);
     let client = client_builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let url = server.ready.clone();
     let mut recorder = RecordingClient { client: client.clone(), url, number, answers: Vec::new() };
@@ -524,6 +569,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     keep_external_users(&mut recorder, &administrator).await;
     return_untrusted_credentials(&mut recorder, &administrator).await;
     let token = use_link(&mut recorder, &administrator, &mail_server).await;
+    import_in_the_browser(&mut recorder, password).await;
     call_every_route(&mut recorder, &administrator).await;
     let metrics = client.get(format!("http://{port}/metrics")).send().await.unwrap();
     assert_no_secret("the metrics", metrics.text().await.unwrap().as_bytes());

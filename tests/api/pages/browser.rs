@@ -22,8 +22,18 @@ pub(crate) struct Browser {
 impl Browser {
     /// A browser without cookies.
     pub(crate) fn new(app: &TestApp) -> Self {
+        Self::at(&app.url)
+    }
+
+    /// A browser without cookies, for the service at that URL.
+    pub(crate) fn at(url: &str) -> Self {
         let client = client_builder().redirect(Policy::none()).build().unwrap();
-        Self { url: app.url.clone(), client, cookies: BTreeMap::new(), language: "en" }
+        Self { url: url.to_owned(), client, cookies: BTreeMap::new(), language: "en" }
+    }
+
+    /// The same browser, for the service at another URL.
+    pub(crate) fn moved_to(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
     }
 
     /// A browser in which a user with the password `<name>-password` has signed in.

@@ -6,7 +6,7 @@ use super::browser::Browser;
 use crate::support::{Answer, TestApp};
 
 pub(crate) const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 24] = [
     "/account",
     "/account/change-password",
     "/account/events",
@@ -14,6 +14,8 @@ const PATHS: [&str; 22] = [
     "/admin/activity",
     "/admin/audit",
     "/admin/audit?user=278&kind=credential_saved",
+    "/admin/export",
+    "/admin/import",
     "/admin/users",
     "/admin/users?name=nobody",
     "/admin/users/new",

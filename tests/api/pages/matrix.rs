@@ -19,7 +19,7 @@ const USERS: [(&str, i32, &[&str]); 7] = [
 ];
 
 /// The pages, each with the users who may read it.
-const PAGES: [(&str, &[&str]); 18] = [
+const PAGES: [(&str, &[&str]); 22] = [
     ("/account", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
     ("/account/change-password", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
     ("/account/events", &["boss", "sys", "plain", "ext", "help", "audit"]),
@@ -27,6 +27,10 @@ const PAGES: [(&str, &[&str]); 18] = [
     ("/admin/activity", &["boss", "sys", "audit"]),
     ("/admin/audit", &["boss", "sys", "audit"]),
     ("/admin/audit/export", &["boss", "sys", "audit"]),
+    ("/admin/export", &["boss", "sys"]),
+    ("/admin/import", &["boss", "sys"]),
+    ("/admin/import/{import}", &["boss", "sys"]),
+    ("/admin/import/{import}/results", &["boss", "sys"]),
     ("/admin/users", &["boss", "sys", "help", "audit"]),
     ("/admin/users/new", &["boss", "sys"]),
     ("/admin/users/{id}", &["boss", "sys", "help", "audit"]),
@@ -40,6 +44,9 @@ const PAGES: [(&str, &[&str]); 18] = [
     ("/admin/users/{id}/password", &["boss", "sys", "help"]),
 ];
 
+/// The id of an import that no instance knows.
+const UNKNOWN_IMPORT: &str = "00000000-0000-4000-8000-000000000000";
+
 /// Every route of a page: method and path.
 fn routes() -> Vec<(Method, &'static str)> {
     let pages = describe_routes().into_iter().filter(|route| route.access == Access::Page);
@@ -48,7 +55,7 @@ fn routes() -> Vec<(Method, &'static str)> {
 
 /// A path without parameters.
 fn concrete(path: &str) -> String {
-    path.replace("{id}", "278")
+    path.replace("{id}", "278").replace("{import}", UNKNOWN_IMPORT)
 }
 
 #[test]
@@ -67,7 +74,11 @@ async fn each_page_is_only_for_its_readers(pool: PgPool) {
         let mut browser = Browser::signed_in(&app, name).await;
         for (path, readers) in PAGES {
             let page = browser.open(&concrete(path)).await;
-            let expected = if readers.contains(&name) { 200 } else { 403 };
+            let expected = match readers.contains(&name) {
+                true if path.contains("{import}") => 404,
+                true => 200,
+                false => 403,
+            };
             assert_eq!(page.status.as_u16(), expected, "{name} {path}: {page:?}");
             let is_download = path == "/admin/audit/export" && expected == 200;
             let media_type = if is_download { "text/csv" } else { "text/html" };

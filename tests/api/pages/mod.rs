@@ -15,3 +15,4 @@ mod errors;
 mod interrupted_forms;
 mod matrix;
 mod return_to;
+mod transfers;

@@ -1,0 +1,537 @@
+//! Imports and exports of all users in the browser.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{
+    browser::{Browser, form_of, values_of},
+    contents::{LANGUAGES, assert_well_formed},
+};
+use crate::support::{Answer, Server, TestApp, keeper, password_of};
+
+const PAGE: &str = "/admin/import";
+const EXPORT: &str = "/admin/export";
+const BOUNDARY: &str = "----keeper-test-boundary";
+/// Only secrets of files contain it.
+const MARKER: &str = "MARKERq7Zk";
+
+/// The body of a form with a file.
+fn multipart(fields: &[(String, String)], file: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let part = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
+        body.extend_from_slice(part.as_bytes());
+    }
+    let part = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"File\"; filename=\"users\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    );
+    body.extend_from_slice(part.as_bytes());
+    body.extend_from_slice(file);
+    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    body
+}
+
+/// The fields of the form, as a browser without scripts sends them.
+async fn fields_of_form(browser: &mut Browser, mode: &str) -> Vec<(String, String)> {
+    let page = browser.open(PAGE).await;
+    page.assert_status(200);
+    let form = form_of(&page.body, PAGE);
+    assert!(form.contains("enctype=\"multipart/form-data\""), "{form}");
+    let mut fields = values_of(&form);
+    fields.retain(|(name, _)| name != "File");
+    fields.push(("Mode".to_owned(), mode.to_owned()));
+    fields
+}
+
+async fn send_fields(browser: &mut Browser, fields: &[(String, String)], file: &[u8]) -> Answer {
+    let request = browser
+        .request(Method::POST, PAGE)
+        .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header("Sec-Fetch-Site", "same-origin")
+        .body(multipart(fields, file));
+    browser.send(request).await
+}
+
+/// Sends a file, to be checked (`check`) or imported (`import`).
+async fn send(browser: &mut Browser, mode: &str, file: impl AsRef<[u8]>) -> Answer {
+    let fields = fields_of_form(browser, mode).await;
+    send_fields(browser, &fields, file.as_ref()).await
+}
+
+/// Waits for the end of the import that an answer leads to; returns its page.
+async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
+    for _ in 0..600 {
+        let page = browser.follow(answer).await;
+        page.assert_status(200);
+        if page.headers.get("refresh").is_none() {
+            return page;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the import does not end");
+}
+
+/// The results of an import as JSON lines.
+async fn results(browser: &mut Browser, answer: &Answer) -> Vec<Value> {
+    let path = format!("{}/results?format=jsonl", answer.header("location"));
+    let results = browser.open(&path).await;
+    results.assert_status(200);
+    let mut lines: Vec<Value> =
+        results.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.sort_by_key(|line| line["line"].as_u64());
+    lines
+}
+
+async fn users_named(app: &TestApp, pattern: &str) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM users WHERE login_name LIKE $1")
+        .bind(pattern)
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
+}
+
+/// A file of that many lines.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    let lines: Vec<_> = (0..count).map(line).collect();
+    lines.join("\n") + "\n"
+}
+
+/// Lines with passwords, which are hashed.
+fn lines_with_passwords(count: usize) -> String {
+    let line = |number| {
+        let value = format!("{MARKER} {number}");
+        json!({"login_name": format!("many-{number}"), "credentials": [{"value": value}]})
+    };
+    lines(count, |number| line(number).to_string())
+}
+
+#[sqlx::test]
+async fn a_file_is_checked_first_and_then_imported(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let file = format!(
+        "{}\n{}\n\n{}\n",
+        json!({"login_name": "new-one", "credentials": [{"value": format!("{MARKER} 1")}]}),
+        json!({"login_name": "paul", "display_name": "Paul the First"}),
+        json!({"login_name": "new-two", "type": MARKER}),
+    );
+    let sent = send(&mut browser, "check", &file).await;
+    sent.assert_status(303);
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The check is complete, and nothing was changed."), "{page:?}");
+    assert!(!page.body.contains(MARKER), "{page:?}");
+    assert!(page.body.contains("<td role=\"cell\" data-label=\"Line\">4</td>"), "{page:?}");
+    assert_eq!(
+        results(&mut browser, &sent).await,
+        [
+            json!({"line": 1, "result": "would_be_added"}),
+            json!({"line": 2, "result": "would_be_changed", "user_id": 278}),
+            json!({"line": 4, "result": "failed", "field": "type", "reason": "is not a user type"}),
+        ]
+        .map(|mut expected| {
+            if expected["line"] == 4 {
+                expected["reason"] = results_reason(&page);
+            }
+            expected
+        })
+    );
+    assert_eq!(users_named(&app, "new-%").await, 0);
+    let mut fields = fields_of_form(&mut browser, "import").await;
+    fields.iter_mut().find(|(name, _)| name == "Reason").unwrap().1 = "moving in".to_owned();
+    let sent = send_fields(&mut browser, &fields, file.as_bytes()).await;
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The import is complete."), "{page:?}");
+    let found = results(&mut browser, &sent).await;
+    let kinds: Vec<_> = found.iter().map(|line| line["result"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["added", "changed", "failed"]);
+    let csv = format!("{}/results?format=csv", sent.header("location"));
+    let csv = browser.open(&csv).await;
+    assert!(csv.header("content-disposition").contains("import-results.csv"), "{csv:?}");
+    assert_eq!(csv.header("cache-control"), "no-store");
+    assert!(csv.body.starts_with("line,result,user_id,field,reason\r\n"), "{csv:?}");
+    assert!(!csv.body.contains(MARKER), "{csv:?}");
+    let mut new = Browser::new(&app);
+    new.sign_in("/login", "new-one", &format!("{MARKER} 1")).await.assert_status(303);
+    let events: Vec<(String, String, i32)> = sqlx::query_as(
+        "SELECT kind, scheme, actor_user_id FROM audit_events JOIN users USING (user_id)
+         WHERE login_name IN ('new-one', 'paul') AND reason = 'moving in' ORDER BY kind",
+    )
+    .fetch_all(&app.pool)
+    .await
+    .unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.0.as_str()).collect();
+    assert_eq!(kinds, ["credential_saved", "user_added", "user_changed"], "{events:?}");
+    assert!(events.iter().all(|event| event.1 == "session"), "{events:?}");
+    app.assert_intact_chains().await;
+}
+
+/// The reason of the only failed line of a page.
+fn results_reason(page: &Answer) -> Value {
+    let (_, rest) = page.body.split_once("data-label=\"Reason\" lang=\"en\">").unwrap();
+    json!(rest.split_once('<').unwrap().0)
+}
+
+#[sqlx::test]
+async fn csv_is_recognized_by_its_header(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let file = "login_name;display_name\r\ncsv-one;Eins\r\ncsv-two;Zwei\r\n";
+    let sent = send(&mut browser, "import", file).await;
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The import is complete."), "{page:?}");
+    assert_eq!(users_named(&app, "csv-%").await, 2);
+    // A repeated import changes the same users.
+    let sent = send(&mut browser, "import", file).await;
+    wait_for_end(&mut browser, &sent).await;
+    let found = results(&mut browser, &sent).await;
+    assert!(found.iter().all(|line| line["result"] == "changed"), "{found:?}");
+    assert_eq!(users_named(&app, "csv-%").await, 2);
+    let recent = browser.open(PAGE).await;
+    assert_eq!(recent.body.matches("href=\"/admin/import/").count(), 2, "{recent:?}");
+}
+
+#[sqlx::test]
+async fn a_file_of_the_wrong_kind_changes_nothing_and_says_so(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let good = "{\"login_name\":\"bad-one\"}\n";
+    for (file, reason) in [
+        ([good.as_bytes(), b"{\"login_name\":\"bad-t"].concat(), "the file was cut"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), "not UTF-8"),
+        ([good.as_bytes(), b"{\"login_name\":\"J\xe9\"}\n"].concat(), "ISO-8859-1"),
+        (b"dn: uid=a,dc=example\nuid: a\n".to_vec(), "import --from ldif"),
+        (b"{\"users\": [{\"localId\": \"1\"}]}".to_vec(), "import --from firebase"),
+        (b"<!doctype html>\n<p>hello</p>\n".to_vec(), "neither JSON lines nor CSV"),
+        (b"login_name,password of Anna\nbad-one,x\n".to_vec(), "unknown column"),
+        (b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), "the file"),
+    ] {
+        let sent = send(&mut browser, "import", &file).await;
+        let page = wait_for_end(&mut browser, &sent).await;
+        assert!(page.body.contains("The file was refused. Nothing was changed."), "{page:?}");
+        assert!(page.body.contains(reason), "{reason}: {page:?}");
+        assert!(results(&mut browser, &sent).await.is_empty());
+    }
+    assert_eq!(users_named(&app, "bad-%").await, 0);
+}
+
+#[sqlx::test]
+async fn a_form_without_a_usable_file_keeps_what_was_typed(pool: PgPool) {
+    let limit = [("KEEPER__IMPORT__MAXIMUM_UPLOAD_BYTES", "65536")];
+    let app = TestApp::spawn_with(pool, &limit, "").await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let long = "{\"login_name\":\"long\"}\n".repeat(4000);
+    let longer = long.repeat(4);
+    for (file, status, text) in [
+        ("", 400, "Choose a file with content."),
+        (long.as_str(), 413, "is larger than 64 KiB. Nothing was changed."),
+        (longer.as_str(), 413, "is larger than 64 KiB. Nothing was changed."),
+    ] {
+        let mut fields = fields_of_form(&mut browser, "import").await;
+        let reason = fields.iter_mut().find(|(name, _)| name == "Reason").unwrap();
+        reason.1 = "<b>why</b>".to_owned();
+        let page = send_fields(&mut browser, &fields, file.as_bytes()).await;
+        page.assert_status(status);
+        assert!(page.body.contains(text), "{text}: {page:?}");
+        assert!(page.body.contains("<a href=\"#File\">"), "{page:?}");
+        assert!(page.body.contains("value=\"&#60;b&#62;why"), "{page:?}");
+        assert!(page.body.contains("<option value=\"import\" selected>"), "{page:?}");
+    }
+    // Exactly at the limit.
+    let line = "{\"login_name\":\"long\"}\n";
+    let exact = format!("{line}{}", "\n".repeat(65_536 - line.len()));
+    let sent = send(&mut browser, "check", exact).await;
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The check is complete"), "{page:?}");
+    assert_eq!(users_named(&app, "long").await, 0);
+}
+
+#[sqlx::test]
+async fn an_upload_that_is_cut_off_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let fields = fields_of_form(&mut browser, "import").await;
+    let body = multipart(&fields, b"{\"login_name\":\"cut-one\"}\n{\"login_name\":\"cut-two\"}\n");
+    let built = browser
+        .request(Method::POST, PAGE)
+        .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .build()
+        .unwrap();
+    let mut head = format!("POST {PAGE} HTTP/1.1\r\nHost: localhost\r\n");
+    for (name, value) in built.headers() {
+        head = head + &format!("{name}: {}\r\n", value.to_str().unwrap());
+    }
+    let head = head + &format!("Content-Length: {}\r\n\r\n", body.len());
+    let address = app.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body[..body.len() - 40]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(!answer.contains("303 See Other"), "{answer}");
+    // The closing boundary is missing, though the length is right.
+    let request = browser
+        .request(Method::POST, PAGE)
+        .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .body(body[..body.len() - 10].to_vec());
+    let refused = browser.send(request).await;
+    refused.assert_status(400);
+    assert_eq!(users_named(&app, "cut-%").await, 0);
+    // The place is free again.
+    let sent = send(&mut browser, "import", "{\"login_name\":\"whole\"}\n").await;
+    wait_for_end(&mut browser, &sent).await;
+    assert_eq!(users_named(&app, "whole").await, 1);
+}
+
+#[sqlx::test]
+async fn a_form_that_is_sent_twice_imports_once(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let fields = fields_of_form(&mut browser, "import").await;
+    let mut other = browser.copy();
+    let file = b"{\"login_name\":\"twice\"}\n";
+    let (one, two) = tokio::join!(
+        send_fields(&mut browser, &fields, file),
+        send_fields(&mut other, &fields, file)
+    );
+    one.assert_status(303);
+    two.assert_status(303);
+    assert_eq!(one.header("location"), two.header("location"));
+    wait_for_end(&mut browser, &one).await;
+    // Also after its end, as with the back button.
+    let again = send_fields(&mut browser, &fields, file).await;
+    assert_eq!(again.header("location"), one.header("location"));
+    let events: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM audit_events JOIN users USING (user_id) WHERE login_name = 'twice'",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    assert_eq!(events, 1);
+}
+
+#[sqlx::test]
+async fn one_import_runs_at_a_time_and_can_be_canceled_and_repeated(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let count = 2000;
+    let file = lines_with_passwords(count);
+    let sent = send(&mut browser, "import", &file).await;
+    sent.assert_status(303);
+    let running = browser.follow(&sent).await;
+    assert_eq!(running.header("refresh"), "2");
+    let mut second = Browser::signed_in(&app, "anna").await;
+    let refused = send(&mut second, "import", "{\"login_name\":\"second\"}\n").await;
+    refused.assert_status(409);
+    assert!(refused.body.contains("Another import is in progress"), "{refused:?}");
+    // Another administrator may cancel it, too.
+    let path = format!("{}/cancel", sent.header("location"));
+    let page = second.follow(&sent).await;
+    second.submit(&page, &path, &[]).await.assert_status(303);
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The import was canceled."), "{page:?}");
+    let done = results(&mut browser, &sent).await.len();
+    assert!(done < count, "{done}");
+    assert_eq!(users_named(&app, "many-%").await, i64::try_from(done).unwrap());
+    let sent = send(&mut browser, "check", &file).await;
+    wait_for_end(&mut browser, &sent).await;
+    let found = results(&mut browser, &sent).await;
+    let changed = found.iter().filter(|line| line["result"] == "would_be_changed").count();
+    assert_eq!((found.len(), changed), (count, done));
+    assert_eq!(users_named(&app, "second").await, 0);
+    app.assert_intact_chains().await;
+}
+
+#[sqlx::test]
+async fn ten_thousand_lines_are_imported_while_others_sign_in(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let file = lines(10_000, |number| json!({"login_name": format!("load-{number}")}).to_string());
+    let sent = send(&mut browser, "import", file).await;
+    let mut logins = 0;
+    let page = loop {
+        let page = browser.follow(&sent).await;
+        if page.headers.get("refresh").is_none() {
+            break page;
+        }
+        Browser::signed_in(&app, "paul").await;
+        logins += 1;
+    };
+    assert!(logins > 0, "no login during the import");
+    assert!(page.body.contains("The import is complete."), "{page:?}");
+    assert_eq!(users_named(&app, "load-%").await, 10_000);
+    assert!(page.body.len() < 50 * 1024, "{}", page.body.len());
+}
+
+#[sqlx::test]
+async fn an_import_ends_with_the_session_that_started_it(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let sent = send(&mut browser, "import", lines_with_passwords(2000)).await;
+    let page = browser.open("/account").await;
+    browser.submit(&page, "/logout", &[]).await.assert_status(303);
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The import ended early, because the administrator"), "{page:?}");
+    let done = results(&mut browser, &sent).await.len();
+    assert_eq!(users_named(&app, "many-%").await, i64::try_from(done).unwrap());
+}
+
+#[sqlx::test]
+async fn a_killed_import_is_repeated_and_leaves_no_secret(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let start = || {
+        let mut command = keeper(&["serve"]);
+        command.envs(app.variables()).env("KEEPER__LOG__LEVEL", "trace");
+        Server::start(command).unwrap()
+    };
+    let server = start();
+    let mut browser = Browser::at(&server.ready);
+    browser.sign_in("/login", "anna", &password_of("anna")).await.assert_status(303);
+    let file = format!("{}not json {MARKER}\n", lines_with_passwords(500));
+    let sent = send(&mut browser, "import", &file).await;
+    sent.assert_status(303);
+    while users_named(&app, "many-%").await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.signal(Signal::KILL);
+    let (_, log) = server.wait();
+    assert!(!log.contains(MARKER), "a secret is in the log");
+    let done = users_named(&app, "many-%").await;
+    assert!(done < 500, "{done}");
+    let server = start();
+    let mut browser = browser.moved_to(&server.ready);
+    let lost = browser.follow(&sent).await;
+    lost.assert_status(404);
+    assert!(lost.body.contains("This instance does not know this import."), "{lost:?}");
+    let sent = send(&mut browser, "import", &file).await;
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The import is complete."), "{page:?}");
+    assert!(!page.body.contains(MARKER), "{page:?}");
+    let found = results(&mut browser, &sent).await;
+    let changed = found.iter().filter(|line| line["result"] == "changed").count();
+    assert_eq!(i64::try_from(changed).unwrap(), done);
+    assert_eq!(found.len(), 501);
+    assert!(!format!("{found:?}").contains(MARKER), "{found:?}");
+    assert_eq!(users_named(&app, "many-%").await, 500);
+    server.signal(Signal::TERM);
+    let (_, log) = server.wait();
+    assert!(!log.contains(MARKER), "a secret is in the log");
+    app.assert_intact_chains().await;
+}
+
+#[sqlx::test]
+async fn a_file_needs_the_xsrf_token_and_the_page_of_this_service(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let file = b"{\"login_name\":\"forged\"}\n";
+    let fields = fields_of_form(&mut browser, "import").await;
+    for token in ["", "x"] {
+        let mut forged = fields.clone();
+        forged.iter_mut().find(|(name, _)| name == "XSRF_TOKEN").unwrap().1 = token.to_owned();
+        send_fields(&mut browser, &forged, file).await.assert_status(401);
+    }
+    let without: Vec<_> = fields.iter().filter(|(name, _)| name != "XSRF_TOKEN").cloned().collect();
+    send_fields(&mut browser, &without, file).await.assert_status(401);
+    let request = browser
+        .request(Method::POST, PAGE)
+        .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header("Sec-Fetch-Site", "cross-site")
+        .body(multipart(&fields, file));
+    browser.send(request).await.assert_status(403);
+    // Neither a user without the right nor somebody who did not sign in.
+    let mut paul = Browser::signed_in(&app, "paul").await;
+    send_fields(&mut paul, &fields, file).await.assert_status(403);
+    let ended = send_fields(&mut Browser::new(&app), &fields, file).await;
+    ended.assert_status(401);
+    assert!(ended.body.contains("Your session has ended."), "{ended:?}");
+    assert_eq!(users_named(&app, "forged").await, 0);
+}
+
+#[sqlx::test]
+async fn imports_and_exports_are_sensitive(pool: PgPool) {
+    let app = TestApp::spawn_with(pool, &[("KEEPER__AUDIT__REQUIRE_REASON", "true")], "").await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let refused = send(&mut browser, "import", "{\"login_name\":\"proven\"}\n").await;
+    refused.assert_status(400);
+    assert!(refused.body.contains("<a href=\"#Reason\">"), "{refused:?}");
+    let page = browser.open(EXPORT).await;
+    let refused = browser.submit(&page, EXPORT, &[]).await;
+    refused.assert_status(400);
+    assert!(refused.body.contains("<a href=\"#Reason\">"), "{refused:?}");
+    sqlx::query(
+        "UPDATE tickets SET auth_time = now() - interval '11 minutes',
+                            created_at = now() - interval '11 minutes'",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let mut fields = fields_of_form(&mut browser, "import").await;
+    fields.iter_mut().find(|(name, _)| name == "Reason").unwrap().1 = "why".to_owned();
+    let file = b"{\"login_name\":\"proven\"}\n";
+    for (password, status) in [("", 403), ("wrong", 400), (password_of("anna").as_str(), 303)] {
+        fields.iter_mut().find(|(name, _)| name == "OwnPassword").unwrap().1 = password.to_owned();
+        let answer = send_fields(&mut browser, &fields, file).await;
+        answer.assert_status(status);
+        if status != 303 {
+            assert!(answer.body.contains("<a href=\"#OwnPassword\">"), "{answer:?}");
+            continue;
+        }
+        wait_for_end(&mut browser, &answer).await;
+    }
+    assert_eq!(users_named(&app, "proven").await, 1);
+}
+
+#[sqlx::test]
+async fn the_export_is_that_of_the_command_and_is_audited(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let file = lines(1200, |number| json!({"login_name": format!("bulk-{number}")}).to_string());
+    app.command(&["import", "-"], &file).assert_success();
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let page = browser.open(EXPORT).await;
+    let typed = [("Reason", "the yearly review")];
+    let answer = browser.submit(&page, EXPORT, &typed).await;
+    answer.assert_status(200);
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"users.jsonl\"");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("content-type"), "application/jsonl");
+    let printed = app.command(&["export"], "").assert_success();
+    assert_eq!(answer.body.trim_end(), printed.trim_end());
+    let event: (String, String, Option<String>) = sqlx::query_as(
+        "SELECT kind, scheme, reason FROM audit_events JOIN users USING (user_id)
+         WHERE login_name = 'anna' ORDER BY sequence DESC LIMIT 1",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    let reason = Some("the yearly review".to_owned());
+    assert_eq!(event, ("users_exported".to_owned(), "session".to_owned(), reason));
+    let trail = browser.open("/admin/audit").await;
+    assert!(trail.body.contains("All users exported"), "{trail:?}");
+    app.assert_intact_chains().await;
+}
+
+#[sqlx::test]
+async fn the_pages_of_an_import_are_in_the_language_of_the_browser(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let bad = "{\"login_name\":\"a:b\"}\n".repeat(300);
+    let sent = send(&mut browser, "check", bad).await;
+    wait_for_end(&mut browser, &sent).await;
+    for language in LANGUAGES {
+        browser = browser.in_language(language);
+        let page = browser.follow(&sent).await;
+        assert_well_formed(&format!("an import in {language}"), &page, language);
+    }
+}
