@@ -63,7 +63,7 @@ impl UserFields {
     /// The fields of an existing user in a form that is opened with that signature.
     pub(super) fn opened(user: &User, signature: String) -> Self {
         let opened_role = Role::optional_text(user.role).to_owned();
-        Self { signature, opened_role, ..Self::of(user) }
+        Self { opened_role, signature, ..Self::of(user) }
     }
 
     /// The fields of an existing user.
