@@ -78,7 +78,7 @@ pub(crate) enum Proof {
 }
 
 impl Proof {
-    /// True for a session, and for what was issued to one: whoever has the browser has both.
+    /// True for a session, and for what was issued to one: the browser of the session has both.
     pub(crate) fn is_of_session(&self) -> bool {
         match self {
             Self::Session { .. } => true,
