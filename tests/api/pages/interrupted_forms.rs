@@ -75,8 +75,11 @@ async fn a_form_without_typed_values_returns_to_its_page(pool: PgPool) {
     assert_eq!(answer.header("location"), PATH);
 }
 
-/// The forms of administrators: the page, the action, what is typed, and what is shown again.
-const FORMS: [(&str, &str, &[(&str, &str)]); 8] = [
+/// The path of a page, the action of its form, and what is typed.
+type FormOfPage = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// The forms of administrators.
+const FORMS: [FormOfPage; 8] = [
     (
         "/admin/users/new",
         "/admin/users/new",
