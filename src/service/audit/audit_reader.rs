@@ -4,10 +4,10 @@ use crate::{
     domain::{
         audit::AuditEntry,
         audit_query::{AuditPage, AuditQuery},
-        principal::{Actor, Principal},
+        principal::{Actor, Principal, Proof},
         user::{User, UserId},
     },
-    storage::{Database, StorageError, audit_events, audit_list, users},
+    storage::{Database, StorageError, audit_events, audit_list, tickets, users},
 };
 
 /// An error from reading audit events.
@@ -47,7 +47,7 @@ impl AuditReader {
     }
 
     /// As [`Self::list`], for an export that goes on after the request was authenticated: it ends with
-    /// the caller's right.
+    /// the caller's right, and with the ticket or session of the request.
     ///
     /// # Errors
     /// See [`ReadAuditError`].
@@ -66,9 +66,18 @@ impl AuditReader {
     }
 
     /// The caller with the rights that they have now; `None` when everything issued to them was
-    /// revoked.
+    /// revoked, or the ticket or session of the request was ended.
     async fn current(&self, caller: &Principal) -> Result<Option<Principal>, StorageError> {
         let user_id = caller.user_id();
+        if let Proof::Ticket { digests } | Proof::Session { digests } = &caller.proof
+            && !on_connection!(self.database, |connection| tickets::lock(
+                &mut connection,
+                user_id,
+                digests
+            ))?
+        {
+            return Ok(None);
+        }
         let found = on_connection!(self.database, |connection| users::find_by_id(
             &mut connection,
             user_id
