@@ -132,6 +132,16 @@ async fn a_generated_password_is_shown_once(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_proof_does_not_change_when_a_session_was_signed_in(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "paul").await;
+    let statement = "UPDATE tickets SET created_at = '2026-01-02 03:04:00Z'";
+    sqlx::query(statement).execute(&app.pool).await.unwrap();
+    let page = browser.open(SESSIONS).await;
+    assert!(page.body.contains("2026-01-02 03:04 UTC"), "{page:?}");
+}
+
+#[sqlx::test]
 async fn a_form_that_ends_all_others_twice_ends_them_once(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "paul").await;

@@ -132,7 +132,7 @@ fn row(frame: &PageFrame, ticket: &TicketSummary, current: &[Vec<u8>]) -> Row {
         kind: frame.text(if is_session { "page-session" } else { "page-ticket" }),
         is_current,
         device: device_text(frame, ticket.issued_to.device.as_ref()),
-        signed_in: Moment::new(ticket.auth_time),
+        signed_in: Moment::new(ticket.created_at),
         address: ticket.issued_to.address.clone(),
         last_use: ticket
             .last_used_at
