@@ -83,7 +83,7 @@ const FORMS: [FormOfPage; 8] = [
     (
         "/admin/users/new",
         "/admin/users/new",
-        &[("UserName", "new"), ("Type", "system"), ("Role", "auditor"), ("First", "none")],
+        &[("UserName", "new"), ("Type", "system"), ("Role", "auditor"), ("First", "generated")],
     ),
     (
         "/admin/users/278/change",
@@ -161,9 +161,9 @@ async fn a_resumed_form_says_that_its_credential_has_changed(pool: PgPool) {
 async fn a_button_of_the_page_of_a_user_leads_back_to_that_page(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for action in ["unlock", "tickets/end", "tickets/end-all"] {
+        app.ticket(&app.plain()).await;
         let wrong = Credentials::basic("paul", "wrong");
         app.get(PRINCIPAL, &wrong).await.assert_unauthenticated();
-        app.ticket(&app.plain()).await;
         let mut browser = Browser::signed_in(&app, "anna").await;
         let page = browser.open("/admin/users/278?notice=user-changed").await;
         end_every_session(&app).await;
