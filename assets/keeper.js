@@ -8,13 +8,16 @@ addEventListener("submit", (event) => {
   if (form.dataset.sent) return event.preventDefault();
   form.dataset.sent = "true";
   for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  // The page remains when the answer is a file.
+  if ("download" in form.dataset) setTimeout(() => allowAgain(form), 3000);
 });
+function allowAgain(form) {
+  delete form.dataset.sent;
+  for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-disabled");
+}
 // The back button may restore a page whose form was sent.
 addEventListener("pageshow", () => {
-  for (const form of document.forms) {
-    delete form.dataset.sent;
-    for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-disabled");
-  }
+  for (const form of document.forms) allowAgain(form);
 });
 
 // Times in the language of the page and the time zone of the browser.

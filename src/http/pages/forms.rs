@@ -23,6 +23,8 @@ pub(in crate::http) struct Form {
     user_name: Option<String>,
     /// What is wrong, in one sentence.
     problem: Option<String>,
+    /// True if the answer is a file, so that the page remains.
+    is_download: bool,
 }
 
 /// A button that sends a form.
@@ -59,6 +61,7 @@ impl Form {
             buttons: Vec::new(),
             user_name: None,
             problem: None,
+            is_download: false,
         }
     }
 
@@ -70,6 +73,11 @@ impl Form {
         let names: Vec<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         let form = form.with_hidden(KEEP, &names.join(" "));
         pairs.iter().fold(form, |form, (name, value)| form.with_hidden(name, value))
+    }
+
+    /// Marks a form whose answer is a file.
+    pub(in crate::http) fn for_download(self) -> Self {
+        Self { is_download: true, ..self }
     }
 
     /// Adds a hidden value.
@@ -185,6 +193,11 @@ impl Form {
 
     pub(super) fn buttons(&self) -> &[Button] {
         &self.buttons
+    }
+
+    /// True if the answer is a file.
+    pub(super) fn is_download(&self) -> bool {
+        self.is_download
     }
 
     /// True if the form sends a file.

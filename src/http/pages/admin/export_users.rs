@@ -120,7 +120,7 @@ async fn read(
 }
 
 fn form(frame: &PageFrame, reason: &str) -> Form {
-    proof::with_proof(Form::new(frame, PATH), frame, reason)
+    proof::with_proof(Form::new(frame, PATH).for_download(), frame, reason)
         .with_submit(frame.text("page-export-start"))
 }
 
