@@ -267,11 +267,13 @@ async fn an_upload_that_is_cut_off_changes_nothing(pool: PgPool) {
         .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
         .build()
         .unwrap();
-    let mut head = format!("POST {PAGE} HTTP/1.1\r\nHost: localhost\r\n");
-    for (name, value) in built.headers() {
-        head = head + &format!("{name}: {}\r\n", value.to_str().unwrap());
-    }
-    let head = head + &format!("Content-Length: {}\r\n\r\n", body.len());
+    let headers = built.headers().iter();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    let (headers, length) = (headers.join("\r\n"), body.len());
+    let head = format!(
+        "POST {PAGE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n\r\n"
+    );
     let address = app.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
