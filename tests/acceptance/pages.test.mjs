@@ -31,7 +31,7 @@ const WIDTHS = [320, 768, 1280];
 const PUBLIC = [
   ["login", "/login"],
   ["forgotten", "/account/forgotten"],
-  ["forgotten-sent", "/account/forgotten?notice=mail-requested"],
+  ["forgotten-sent", "/account/forgotten?notice=password-mail"],
   ["not-found", "/nowhere"],
 ];
 const PRIVATE = [

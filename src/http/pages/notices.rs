@@ -48,7 +48,7 @@ notices! {
     TicketEnded => "ticket-ended", "page-notice-ticket-ended";
     TicketsEnded => "tickets-ended", "page-notice-tickets-ended";
     NothingChanged => "nothing-changed", "page-notice-nothing-changed";
-    MailRequested => "mail-requested", "page-notice-mail-requested";
+    MailRequested => "password-mail", "page-notice-mail-requested";
     PasswordChanged => "password-changed", "page-notice-password-changed";
     SessionEnded => "session-ended", "page-notice-session-ended";
     SessionsEnded => "sessions-ended", "page-notice-sessions-ended";

@@ -213,7 +213,7 @@ async fn the_page_and_its_mail_are_in_the_language_of_the_browser(pool: PgPool) 
     let app = spawn(pool, &server).await;
     for language in LANGUAGES {
         let mut browser = Browser::new(&app).in_language(language);
-        for path in [PAGE, "/account/forgotten?notice=mail-requested", "/login"] {
+        for path in [PAGE, "/account/forgotten?notice=password-mail", "/login"] {
             let page = browser.open(path).await;
             assert_well_formed(&format!("{path} in {language}"), &page, language);
         }
