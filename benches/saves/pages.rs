@@ -111,7 +111,9 @@ pub(crate) async fn measure() {
             milliseconds(large, 0.99),
             medians[1] / medians[0],
         );
-        browsers.iter_mut().for_each(|browser| browser.times.clear());
+        for browser in &mut browsers {
+            browser.times.clear();
+        }
     }
 }
 
