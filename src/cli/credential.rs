@@ -9,11 +9,13 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     command_context::{self, Operator, ReasonArgument, timestamp},
     output::{self, Failure, Format},
+    require_change::{self, RequireArguments},
     secret_input::read_secret,
 };
 use crate::{
     domain::{
         InvalidField, Reason,
+        change_cause::ChangeCause,
         credential::{CredentialSummary, CredentialValue},
         credential_type::CredentialType,
         principal::Actor,
@@ -40,6 +42,9 @@ pub(super) enum Command {
         /// Time at which the credential expires [default: by the credential type].
         #[arg(long)]
         valid_to: Option<String>,
+        /// Require the owner to change it: until then it allows nothing else.
+        #[arg(long)]
+        must_change: bool,
         #[command(flatten)]
         reason: ReasonArgument,
     },
@@ -57,6 +62,15 @@ pub(super) enum Command {
         /// Credential type.
         #[arg(long = "type")]
         credential_type: String,
+        #[command(flatten)]
+        reason: ReasonArgument,
+    },
+    /// Require owners to change a credential, and end everything issued to them.
+    RequireChange(RequireArguments),
+    /// Withdraw the requirement to change a credential; exit 1 if there is none.
+    ClearChange {
+        #[command(flatten)]
+        target: Target,
         #[command(flatten)]
         reason: ReasonArgument,
     },
@@ -89,19 +103,25 @@ pub(super) enum Command {
 pub(super) struct Target {
     /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
     #[arg(long)]
-    user: String,
+    pub(super) user: String,
     /// Credential type [default: `credentials.default_type`].
     #[arg(long = "type")]
-    credential_type: Option<String>,
+    pub(super) credential_type: Option<String>,
 }
 
 /// Runs a subcommand.
 pub(super) async fn run(command: Command, format: Format) -> Result<ExitCode, Failure> {
     let services = command_context::open().await?.services;
     match command {
-        Command::Save { target, display_value, valid_from, valid_to, reason } => {
+        Command::Save { target, display_value, valid_from, valid_to, must_change, reason } => {
             let validity = validity(valid_from.as_deref(), valid_to.as_deref())?;
-            save(&services, &reason.operator()?, target, display_value, validity).await
+            let change_required = must_change.then_some(ChangeCause::Administrator);
+            let operator = reason.operator()?;
+            save(&services, &operator, target, display_value, validity, change_required).await
+        }
+        Command::RequireChange(arguments) => require_change::require(&services, arguments).await,
+        Command::ClearChange { target, reason } => {
+            require_change::clear(&services, &reason.operator()?, &target).await
         }
         Command::List { user } => list(&services, &user, format).await,
         Command::Delete { user, credential_type, reason } => {
@@ -122,6 +142,7 @@ async fn save(
     target: Target,
     display_value: Option<String>,
     validity: Option<Validity>,
+    change_required: Option<ChangeCause>,
 ) -> Result<ExitCode, Failure> {
     let user = command_context::find_user(&services.users.directory, &target.user).await?;
     let credential = UncheckedCredential {
@@ -130,6 +151,7 @@ async fn save(
         hash: None,
         display_value,
         validity,
+        change_required,
     };
     let unchecked = UncheckedSaveCredential { user_id: Some(user.user_id.as_i32()), credential };
     let command = unchecked.check(services.credentials.types())?;
@@ -166,7 +188,7 @@ pub(super) fn json_objects(credentials: &[CredentialSummary]) -> Value {
     credentials.iter().map(|summary| output::json_object(HEADING, &row(summary))).collect()
 }
 
-const HEADING: [&str; 13] = [
+const HEADING: [&str; 14] = [
     "USER",
     "TYPE",
     "DISPLAY VALUE",
@@ -177,12 +199,13 @@ const HEADING: [&str; 13] = [
     "UPDATED BY",
     "VALID FROM",
     "VALID TO",
+    "MUST CHANGE",
     "LAST USED",
     "SCHEME",
     "ADDRESS",
 ];
 
-fn row(summary: &CredentialSummary) -> [Value; 13] {
+fn row(summary: &CredentialSummary) -> [Value; 14] {
     let optional = |time: Option<OffsetDateTime>| time.map_or(Value::Null, timestamp);
     let last_use = summary.last_use.as_ref();
     [
@@ -196,6 +219,7 @@ fn row(summary: &CredentialSummary) -> [Value; 13] {
         json!(summary.updated_by.map(UserId::as_i32)),
         optional(summary.validity.from()),
         optional(summary.validity.to()),
+        json!(summary.change_required.map(ChangeCause::as_str)),
         optional(last_use.map(|last_use| last_use.at)),
         json!(last_use.map(|last_use| last_use.scheme.as_str())),
         json!(last_use.and_then(|last_use| last_use.address.as_deref())),
@@ -248,7 +272,7 @@ async fn verify(services: &Services, target: &Target) -> Result<ExitCode, Failur
     command_context::print_outcome(is_match, "the value matches", "the value does not match")
 }
 
-fn credential_type<'types>(
+pub(super) fn credential_type<'types>(
     credentials: &'types Credentials,
     target: &Target,
 ) -> Result<&'types CredentialType, InvalidField> {

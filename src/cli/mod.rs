@@ -26,6 +26,7 @@ mod output;
 mod passwords;
 mod progress;
 mod reference;
+mod require_change;
 mod rotate_key;
 mod secret_input;
 mod serve;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
+        change_cause::ChangeCause,
         credential::CredentialValue,
         delete_user::DeleteUser,
         new_login_name::NewLoginName,
@@ -92,6 +93,9 @@ pub(super) struct AddArguments {
     /// Generate a password and print it once.
     #[arg(long)]
     generate: bool,
+    /// Require the user to change the password: until then it allows nothing else.
+    #[arg(long)]
+    must_change: bool,
     #[command(flatten)]
     reason: ReasonArgument,
 }
@@ -181,7 +185,9 @@ async fn add(services: &Services, arguments: AddArguments) -> Result<(), Failure
     let operator = arguments.reason.operator()?;
     let password = if arguments.generate { generate_password()? } else { read_secret("Password")? };
     let value = CredentialValue::parse("Password", &password)?;
-    let user_id = services.users.add(operator.change_context(), &user, value).await?;
+    let change_required = arguments.must_change.then_some(ChangeCause::Administrator);
+    let context = operator.change_context();
+    let user_id = services.users.add(context, &user, value, change_required).await?;
     output::print_status(format_args!("added user {user_id}"));
     if arguments.generate {
         output::print_result(password.expose_secret())?;

@@ -16,7 +16,7 @@ use super::{
     reader::Reader,
     tls::TlsSettings,
 };
-use crate::domain::application::InstallationType;
+use crate::domain::{application::InstallationType, user::UserType};
 
 /// The settings of a process.
 #[derive(Debug, Clone)]
@@ -135,6 +135,11 @@ pub(crate) struct PasswordSettings {
     pub(crate) policy: PolicyProfile,
     pub(crate) with_second_factor: bool,
     pub(crate) context_words: Vec<String>,
+    /// True to mark common passwords when their owners log in.
+    pub(crate) check_at_login: bool,
+    /// Users of these types keep a common password.
+    pub(crate) check_at_login_except: Vec<UserType>,
+    pub(crate) change_required_after_reset: bool,
 }
 
 /// The policy for new passwords.
@@ -333,13 +338,34 @@ impl PasswordSettings {
             "none" => Some(PolicyProfile::None),
             _ => None,
         });
+        let check_at_login: bool = reader.get("passwords.check_at_login");
+        let except = take_user_types(reader, "passwords.check_at_login_except");
+        if !check_at_login && !except.is_empty() {
+            let reason =
+                "requires passwords.check_at_login; set it to true, or remove this setting";
+            reader.problem("passwords.check_at_login_except", reason);
+        }
         Self {
             // The stricter value if even the default is invalid.
             policy: policy.unwrap_or(PolicyProfile::Nist),
             with_second_factor: reader.get("passwords.with_second_factor"),
             context_words: reader.words("passwords.context_words"),
+            check_at_login,
+            check_at_login_except: except,
+            change_required_after_reset: reader.get("passwords.change_required_after_reset"),
         }
     }
+}
+
+/// The user types of a setting.
+fn take_user_types(reader: &mut Reader, setting: &str) -> Vec<UserType> {
+    let words = reader.words(setting);
+    let types: Option<Vec<_>> = words.iter().map(|word| UserType::parse(word)).collect();
+    types.unwrap_or_else(|| {
+        let names = UserType::ALL.map(UserType::as_str).join(", ");
+        reader.problem(setting, format!("must be a list of user types: {names}"));
+        Vec::new()
+    })
 }
 
 impl HashingSettings {

@@ -290,6 +290,27 @@ fn values_that_never_match_are_rejected() {
 }
 
 #[test]
+fn settings_of_required_changes_are_checked() {
+    for (name, value) in [
+        ("check_at_login", "mark"),
+        ("check_at_login_except", "robots"),
+        ("change_required_after_reset", "maybe"),
+    ] {
+        let variable = format!("KEEPER__PASSWORDS__{}", name.to_uppercase());
+        let problems = read(&[(&variable, value)]).unwrap_err();
+        let setting = format!("passwords.{name}");
+        assert_eq!(named(&problems), BTreeSet::from([setting.as_str()]), "{problems}");
+        assert!(!problems.to_string().contains(value), "{problems}");
+    }
+    let unchecked = ("KEEPER__PASSWORDS__CHECK_AT_LOGIN", "false");
+    let except = ("KEEPER__PASSWORDS__CHECK_AT_LOGIN_EXCEPT", "system external");
+    read(&[unchecked]).unwrap();
+    read(&[except]).unwrap();
+    let both = read(&[unchecked, except]).unwrap_err();
+    assert_eq!(named(&both), BTreeSet::from(["passwords.check_at_login_except"]));
+}
+
+#[test]
 fn a_variable_with_a_missing_underscore_is_reported() {
     for name in ["KEEPER_HTTP__LISTEN", "KEEPER_DATABASE__URL"] {
         assert_eq!(named(&read(&[(name, "marker")]).unwrap_err()), BTreeSet::from([name]));

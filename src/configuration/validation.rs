@@ -20,6 +20,7 @@ use crate::domain::{
     },
     stored_credential::HashParameters,
     throttling::MAXIMUM_CONSECUTIVE,
+    user::UserType,
 };
 
 /// The upper bound of `hashing.maximum_verified`. That many entries take about 100 MB.
@@ -64,12 +65,20 @@ impl Settings {
 
     /// The policy for new passwords; `None` if there are no rules.
     pub(crate) fn password_policy(&self) -> Option<PasswordPolicy> {
-        let PasswordSettings { policy, with_second_factor, context_words } = &self.passwords;
+        let PasswordSettings { policy, with_second_factor, context_words, .. } = &self.passwords;
         let minimum_characters =
             if *with_second_factor { MINIMUM_WITH_SECOND_FACTOR } else { MINIMUM_CHARACTERS };
         let password_policy =
             PasswordPolicy { minimum_characters, context_words: context_words.clone() };
         (*policy == PolicyProfile::Nist).then_some(password_policy)
+    }
+
+    /// The user types whose common passwords stay unmarked at login; `None` if nobody's are marked.
+    pub(crate) fn unmarked_at_login(&self) -> Option<Vec<UserType>> {
+        let PasswordSettings { policy, check_at_login, check_at_login_except, .. } =
+            &self.passwords;
+        let is_on = *check_at_login && *policy == PolicyProfile::Nist;
+        is_on.then(|| check_at_login_except.clone())
     }
 
     /// The origins whose pages may call the API.

@@ -11,6 +11,10 @@ stored_enum! {
         UserAdded => "user_added",
         /// A credential was added or replaced.
         CredentialSaved => "credential_saved",
+        /// The owner of a credential must change it.
+        ChangeRequired => "change_required",
+        /// The owner of a credential need not change it any longer, although it is the same.
+        ChangeNoLongerRequired => "change_no_longer_required",
         /// A credential was deleted.
         CredentialDeleted => "credential_deleted",
         /// An untrusted credential was added or replaced.
@@ -104,6 +108,13 @@ impl AuditKind {
         match self {
             Self::UserAdded => "A user was added. The first event of every chain.",
             Self::CredentialSaved => "A credential was added or replaced.",
+            Self::ChangeRequired => {
+                "A credential was marked, or saved with the mark, so that its owner must change it."
+            }
+            Self::ChangeNoLongerRequired => {
+                "The mark of a credential that its owner had to change was removed. A new value \
+                 removes it, too, with `credential_saved`."
+            }
             Self::CredentialDeleted => "A credential was deleted.",
             Self::UntrustedSaved => {
                 "An untrusted credential was added or replaced. The event has its type, and neither \

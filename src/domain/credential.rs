@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{
+    change_cause::ChangeCause,
     invalid_field::{InvalidField, Reason},
     text::{nfc, nfd, nfkc_case_fold},
     user::UserId,
@@ -130,6 +131,8 @@ pub(crate) struct CredentialSummary {
     pub(crate) updated_at: OffsetDateTime,
     pub(crate) updated_by: Option<UserId>,
     pub(crate) validity: Validity,
+    /// Why its owner must change it; `None`: they need not.
+    pub(crate) change_required: Option<ChangeCause>,
     /// `None`: no use is recorded.
     pub(crate) last_use: Option<LastUse>,
 }

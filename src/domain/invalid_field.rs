@@ -72,6 +72,8 @@ reasons! {
     ContextWords => "field-context-words",
         "consists mostly of your user name or the service's name";
     CommonPassword => "field-common-password", "is a common or breached password";
+    NotRepeated => "field-not-repeated", "is not the same as the new password";
+    MustDiffer => "field-must-differ", "must differ from the current one";
     Guessable => "field-guessable", "is too easy to guess";
     NameCharacters => "field-name-characters", "must not contain a control character or a colon";
     ControlCharacter => "field-control-character", "must not contain a control character";
@@ -80,6 +82,9 @@ reasons! {
         "must not contain an invisible or bidirectional control character";
     Blank => "field-blank", "must contain a visible character";
     UnknownType => "field-unknown-type", "is not a known credential type";
+    NotSecret => "field-not-secret",
+        "is a type of identifiers, which nobody changes for safety";
+    UnknownChangeCause => "field-unknown-change-cause", "must be administrator or compromised; in an import also common_password";
     Ticket => "field-ticket", "is a ticket, which cannot be saved";
     TypeNotForUser => "field-type-not-for-user", "is not available to users of this type";
     NoChoice => "field-no-choice", "is a credential type whose values are not chosen from a directory";

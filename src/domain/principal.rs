@@ -64,8 +64,9 @@ impl PresentedCredential {
 /// The credential that was verified.
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
-    /// A stored secret of this version.
-    Password { credential_type: String, version: i64 },
+    /// A stored secret of this version. If it must be changed, it proves its owner for that change
+    /// only.
+    Password { credential_type: String, version: i64, must_change: bool },
     /// The live ticket that is stored under one of these digests.
     Ticket { digests: Vec<Vec<u8>> },
     /// The live session that is stored under one of these digests.
@@ -106,6 +107,11 @@ impl Principal {
     /// The id of the user.
     pub(crate) fn user_id(&self) -> UserId {
         self.user.user_id
+    }
+
+    /// True if the secret that authenticated the caller must be changed, and allows nothing else.
+    pub(crate) fn must_change_secret(&self) -> bool {
+        matches!(self.proof, Proof::Password { must_change: true, .. })
     }
 
     /// Replaces a reference by login name with the id when it refers to the caller, so that it

@@ -2,7 +2,7 @@
 
 use super::{
     application::InstallationType,
-    credential_type::CredentialType,
+    credential_type::{CredentialType, PASSWORD},
     principal::{Actor, AuthenticationScheme, Principal, Proof},
     role::Role,
     untrusted_credential::UntrustedAccess,
@@ -26,13 +26,19 @@ impl Coverage {
 }
 
 impl Principal {
-    /// True for administrators and system users, who may administer all users.
+    /// True for administrators and system users, who may administer all users, unless they must
+    /// change the secret that authenticated them.
     pub(crate) fn may_administer_users(&self) -> bool {
-        self.user.may_administer_users()
+        self.user.may_administer_users() && !self.must_change_secret()
+    }
+
+    /// The role whose rights the caller has; none with a secret that must be changed.
+    fn active_role(&self) -> Option<Role> {
+        self.user.active_role().filter(|_| !self.must_change_secret())
     }
 
     fn has_role(&self, role: Role) -> bool {
-        self.user.active_role() == Some(role)
+        self.active_role() == Some(role)
     }
 
     /// True when the caller may read the activity and the state of the installation.
@@ -48,7 +54,8 @@ impl Principal {
             || self.application.as_ref().is_some_and(|application| application.is_trusted)
     }
 
-    /// True when the caller may save a credential of that type of that user.
+    /// True when the caller may save a credential of that type of that user. Owners may save their
+    /// password, and another secret that they must change.
     pub(crate) fn may_save_credential_of(
         &self,
         user_id: UserId,
@@ -57,19 +64,21 @@ impl Principal {
         self.may_administer_users()
             || (self.user.may_act()
                 && self.user_id() == user_id
-                && credential_type.is_password()
-                && self.was_authenticated_with(credential_type))
+                && (credential_type.is_password() || self.must_change_secret())
+                && self.was_authenticated_with(credential_type.as_str()))
     }
 
     /// True when the caller may replace that user's password with the old one as proof.
     pub(crate) fn may_change_password_of(&self, user: &UserReference) -> bool {
-        self.may_administer_users() || (self.user.may_act() && user.refers_to(&self.user))
+        let may_change_own = !self.must_change_secret() || self.was_authenticated_with(PASSWORD);
+        self.may_administer_users()
+            || (self.user.may_act() && user.refers_to(&self.user) && may_change_own)
     }
 
     /// True when the caller may list users, and read every user, their failed attempts, and who has
     /// a name.
     pub(crate) fn may_read_users(&self) -> bool {
-        self.may_administer_users() || self.user.active_role().is_some()
+        self.may_administer_users() || self.active_role().is_some()
     }
 
     /// True when the caller may read that user.
@@ -133,8 +142,8 @@ impl Principal {
     }
 
     /// True when this request was authenticated with a secret of that type.
-    fn was_authenticated_with(&self, secret_type: &CredentialType) -> bool {
-        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == secret_type.as_str())
+    fn was_authenticated_with(&self, secret_type: &str) -> bool {
+        matches!(&self.proof, Proof::Password { credential_type, .. } if credential_type == secret_type)
     }
 }
 
@@ -236,7 +245,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        credential_type::{ACTIVE_DIRECTORY, CredentialTypes, PASSWORD},
+        credential_type::{ACTIVE_DIRECTORY, CredentialTypes},
         user::User,
         vendor_ids::VendorIds,
     };
@@ -261,8 +270,12 @@ mod tests {
 
     const TOKEN: Proof = Proof::Token { is_of_session: false };
 
+    fn proof_of(credential_type: &str, must_change: bool) -> Proof {
+        Proof::Password { credential_type: credential_type.to_owned(), version: 1, must_change }
+    }
+
     fn password() -> Proof {
-        Proof::Password { credential_type: PASSWORD.to_owned(), version: 1 }
+        proof_of(PASSWORD, false)
     }
 
     fn may_save(principal: &Principal, user_id: i32, type_name: &str) -> bool {
@@ -284,7 +297,7 @@ mod tests {
         assert!(!may_save(&user, 8, PASSWORD));
         assert!(!may_save(&user, 7, ACTIVE_DIRECTORY));
         assert!(!may_save(&principal(UserType::Internal, false, TOKEN), 7, PASSWORD));
-        let pin = Proof::Password { credential_type: "Pin".to_owned(), version: 1 };
+        let pin = proof_of("Pin", false);
         assert!(!may_save(&principal(UserType::Internal, false, pin), 7, PASSWORD));
     }
 
@@ -325,6 +338,25 @@ mod tests {
                 // They would have it in another state, so the help desk may not act on them.
                 assert!(caller.user.is_protected());
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_must_be_changed_gives_no_right_but_its_own_change() {
+        let own = UserReference::Id(UserId::try_from(7).unwrap());
+        let other = UserReference::Id(UserId::try_from(8).unwrap());
+        for user_type in [UserType::Internal, UserType::System] {
+            let caller = principal(user_type, true, proof_of(PASSWORD, true));
+            assert!(may_save(&caller, 7, PASSWORD));
+            assert!(caller.may_change_password_of(&own));
+            assert!(!may_save(&caller, 7, ACTIVE_DIRECTORY));
+            assert!(!may_save(&caller, 8, PASSWORD));
+            assert!(!caller.may_change_password_of(&other));
+            assert!(!caller.may_administer_users());
+            assert!(!caller.may_read_users());
+            let caller = principal(user_type, true, proof_of("Pin", true));
+            assert!(!may_save(&caller, 7, PASSWORD));
+            assert!(!caller.may_change_password_of(&own));
         }
     }
 

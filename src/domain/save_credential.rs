@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::{
+    change_cause::ChangeCause,
     credential::{CredentialValue, DisplayValue, is_present},
     credential_type::{CredentialType, CredentialTypes, TICKET},
     invalid_field::{InvalidField, Reason},
@@ -31,6 +32,8 @@ pub(crate) struct NewCredential {
     pub(crate) display_value: Option<DisplayValue>,
     /// `None`: the default of the type.
     pub(crate) validity: Option<Validity>,
+    /// Why the owner must change it; `None`: they need not.
+    pub(crate) change_required: Option<ChangeCause>,
 }
 
 /// The secret of a new credential.
@@ -47,7 +50,14 @@ impl NewCredential {
     pub(crate) fn new(credential_type: CredentialType, value: CredentialValue) -> Self {
         let secret = NewSecret::Value(value);
         let field = "Credential".to_owned();
-        Self { field, credential_type, secret, display_value: None, validity: None }
+        Self {
+            field,
+            credential_type,
+            secret,
+            display_value: None,
+            validity: None,
+            change_required: None,
+        }
     }
 
     /// The plain password, if this is one.
@@ -74,6 +84,8 @@ pub(crate) struct UncheckedCredential {
     pub(crate) display_value: Option<String>,
     /// Already checked; not in the vendor's carrier.
     pub(crate) validity: Option<Validity>,
+    /// Not in the vendor's carrier.
+    pub(crate) change_required: Option<ChangeCause>,
 }
 
 /// The members of a request to save as received.
@@ -139,6 +151,7 @@ impl UncheckedCredential {
             // An empty text counts as none: the published samples send "" for a password.
             display_value: display_value.filter(|text| !text.as_str().is_empty()),
             validity: self.validity,
+            change_required: self.change_required,
         })
     }
 
@@ -181,6 +194,7 @@ mod tests {
             hash: None,
             display_value: Some(String::new()),
             validity: None,
+            change_required: None,
         };
         UncheckedSaveCredential { user_id: Some(1), credential }
     }

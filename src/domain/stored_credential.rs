@@ -6,7 +6,7 @@
 
 pub(crate) use hashing_engine::{HashParameters, HashScheme};
 
-use super::{user::UserId, validity::Validity};
+use super::{change_cause::ChangeCause, user::UserId, validity::Validity};
 
 /// A row with a sealed hash. The seal covers every field; none is trusted before it is unsealed.
 #[derive(Debug, Clone)]
@@ -20,4 +20,6 @@ pub(crate) struct StoredCredential {
     /// The sequence of the audit event that wrote it.
     pub(crate) version: i64,
     pub(crate) validity: Validity,
+    /// `Some`: the credential proves its owner for a change of its value, and for nothing else.
+    pub(crate) change_required: Option<ChangeCause>,
 }

@@ -219,6 +219,11 @@ impl UserType {
     fn is_outside(self) -> bool {
         matches!(self, Self::External | Self::Anonymous)
     }
+
+    /// True for users who may change their own password.
+    pub(crate) fn may_change_password(self) -> bool {
+        !self.is_outside()
+    }
 }
 
 /// A user.

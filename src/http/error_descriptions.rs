@@ -62,13 +62,14 @@ pub(crate) fn describe_error_texts() -> Vec<ErrorText> {
     bodies.chain(rights).chain(Reason::ALL.iter().copied().map(of_reason)).collect()
 }
 
+const PASSWORD_REFUSED: &str = "The new password violates the password policy, or does not differ from \
+     the one that must be changed. The message has every reason.";
+
 fn occasion(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::MalformedBody(_) => "The request body cannot be parsed.",
         ErrorKind::InvalidField(_) => "A member, parameter or header has an invalid value.",
-        ErrorKind::PasswordRefused { .. } => {
-            "The new password violates the password policy. The message has every reason."
-        }
+        ErrorKind::PasswordRefused { .. } => PASSWORD_REFUSED,
         ErrorKind::DuplicateMember { .. } => {
             "A member of the request body, or a parameter, occurs more than once."
         }
@@ -82,6 +83,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
             "Online installation: SO-AppToken does not name a trusted application."
         }
         ErrorKind::ProofTooOld => "A sensitive change needs a newer proof of the password.",
+        ErrorKind::PasswordChangeRequired => "The password is right, but allows only its change.",
         ErrorKind::UnknownRoute => "No route has this path.",
         ErrorKind::UnknownUser => "The user of the request does not exist.",
         ErrorKind::InvalidLink => "The link of a mail is unknown, used, expired or outdated.",

@@ -170,7 +170,20 @@ impl RequestContext {
         E: Into<ApiError> + Send + 'static,
     {
         let Self { caller, state, .. } = self;
+        let must_change_secret = caller.principal.must_change_secret();
         let ended = state.service.run(|capability| use_case(capability, caller));
-        async move { ended.await.map_err(interrupted)?.map_err(E::into) }
+        async move {
+            let failed = |error: E| refused_until_changed(error.into(), must_change_secret);
+            ended.await.map_err(interrupted)?.map_err(failed)
+        }
+    }
+}
+
+/// Names the reason why a caller lacks a right: the secret that must be changed first.
+fn refused_until_changed(error: ApiError, must_change_secret: bool) -> ApiError {
+    if must_change_secret && matches!(error.kind, ErrorKind::Forbidden(_)) {
+        ErrorKind::PasswordChangeRequired.into()
+    } else {
+        error
     }
 }

@@ -45,6 +45,11 @@ impl Route {
         Self { receives_file: true, ..self }
     }
 
+    /// Marks a route whose handler hashes a new value of the secret that authenticates the caller.
+    pub(super) fn changing_secret(self) -> Self {
+        Self { work: Work::ChangingSecret, ..self }
+    }
+
     /// True for a call of an agent, whose URL answers GET with a description.
     pub(super) fn is_agent_call(&self) -> bool {
         self.path.starts_with("/api/v1/Agents/")
@@ -52,7 +57,8 @@ impl Route {
 }
 
 /// Builds a list of [`Route`]s from one line each: method, path below the prefix, access, module
-/// with handler and operation, and `hashing` if the handler always hashes, or `receiving_file`.
+/// with handler and operation, and `hashing` or `changing_secret` if the handler always hashes, or
+/// `receiving_file`.
 macro_rules! route_table {
     ($prefix:literal; $($method:ident $path:literal $access:ident
         $module:ident::{$handler:ident $(, $operation:ident)?} $($work:ident)?;)*) => {

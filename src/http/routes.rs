@@ -6,12 +6,12 @@ use super::{
     agents::user::{credential_types, save_user},
     api,
     keeper::{
-        activity, audit_events, audit_export, session_proof, tickets, user_attempts, user_role,
-        user_tickets,
+        activity, audit_events, audit_export, change_required, session_proof, tickets,
+        user_attempts, user_role, user_tickets,
     },
     pages::{
         account::{change_password as own_password, events, overview, sessions},
-        admin, assets, docs, forgotten, login, logout, new_password,
+        admin, assets, docs, forgotten, login, logout, new_password, required_change,
     },
     route::{Access, Route, route_table},
     soap::{principal_service, wsdl},
@@ -69,6 +69,8 @@ fn keeper_routes() -> Vec<Route> {
         DELETE "users/{id}/attempts" Agent user_attempts::{unlock, unlock_operation};
         GET "users/{id}/role" Agent user_role::{read, read_operation};
         PUT "users/{id}/role" Agent user_role::{set, set_operation};
+        PUT "users/{id}/change-required" Agent change_required::{require, require_operation};
+        DELETE "users/{id}/change-required" Agent change_required::{clear, clear_operation};
     }
 }
 
@@ -94,6 +96,7 @@ fn page_routes() -> Vec<Route> {
         GET "docs/{operation}" Anybody docs::{operation};
         GET "login" Anybody login::{show, show_operation};
         POST "login" Anybody login::{sign_in, sign_in_operation};
+        POST "login/change-password" Anybody required_change::{change, operation};
         POST "logout" Anybody logout::{sign_out, operation};
         GET "account/password" Anybody new_password::{show, show_operation};
         POST "account/password" Anybody new_password::{set, set_operation};

@@ -66,6 +66,7 @@ impl KeyBench {
             hash_scheme: HashScheme::Argon2id,
             hash_parameters: PARAMETERS,
             validity: Validity::default(),
+            change_required: None,
         };
         let envelope = Envelope { phc: SecretString::from(PHC), identifier: None };
         let row = StoredCredential {
@@ -77,6 +78,7 @@ impl KeyBench {
             hash_parameters: PARAMETERS,
             version: 1,
             validity: Validity::default(),
+            change_required: None,
         };
         unseal(&self.keyring, &row).ok().map(drop)
     }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 use xorf::{BinaryFuse16, BinaryFuse16Ref, DmaSerializable, Filter, FilterRef};
+use zeroize::Zeroizing;
 use zxcvbn::{Score, zxcvbn};
 
 use crate::domain::credential::CredentialValue;
@@ -37,7 +38,23 @@ static LISTED: LazyLock<Option<BinaryFuse16Ref<'static>>> = LazyLock::new(|| {
 
 /// True for a password on the list.
 pub(crate) fn is_listed(password: &CredentialValue) -> bool {
-    LISTED.as_ref().is_none_or(|listed| listed.contains(&key(&password.folded())))
+    ListKey::of(password).is_listed()
+}
+
+/// What is looked up in the list, for a lookup that must not keep the password. Wiped when it is
+/// dropped: a password can be guessed from it.
+pub(crate) struct ListKey(Zeroizing<u64>);
+
+impl ListKey {
+    /// The key of a password.
+    pub(crate) fn of(password: &CredentialValue) -> Self {
+        Self(Zeroizing::new(key(&password.folded())))
+    }
+
+    /// True for the key of a password on the list.
+    pub(crate) fn is_listed(&self) -> bool {
+        LISTED.as_ref().is_none_or(|listed| listed.contains(&self.0))
+    }
 }
 
 /// True when the estimate is weak for the start of the password and, if it is longer, for its end.

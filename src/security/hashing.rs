@@ -333,6 +333,7 @@ mod tests {
             hash_parameters: FAST,
             version: 1,
             validity: Validity::default(),
+            change_required: None,
         }
     }
 

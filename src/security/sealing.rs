@@ -13,6 +13,7 @@ use super::{
     length_prefixed::{LengthPrefixed, take_field},
 };
 use crate::domain::{
+    change_cause::ChangeCause,
     stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
     validity::Validity,
@@ -36,6 +37,7 @@ pub(crate) struct Binding<'row> {
     pub(crate) hash_scheme: HashScheme,
     pub(crate) hash_parameters: HashParameters,
     pub(crate) validity: Validity,
+    pub(crate) change_required: Option<ChangeCause>,
 }
 
 impl<'row> Binding<'row> {
@@ -48,6 +50,7 @@ impl<'row> Binding<'row> {
             hash_scheme: row.hash_scheme,
             hash_parameters: row.hash_parameters,
             validity: row.validity,
+            change_required: row.change_required,
         }
     }
 }
@@ -98,15 +101,20 @@ fn associated_data(key_id: &str, binding: Binding<'_>) -> LengthPrefixed {
         .field(&parameters.memory_kib.to_be_bytes())
         .field(&parameters.iterations.to_be_bytes())
         .field(&parameters.parallelism.to_be_bytes());
-    // Rows that were sealed before validity existed have none.
-    if binding.validity.is_always() {
-        return fields;
+    // Rows that were sealed before validity, or the requirement to change, existed have none.
+    let fields = if binding.validity.is_always() {
+        fields
+    } else {
+        let seconds = |time: OffsetDateTime| time.unix_timestamp().to_be_bytes();
+        let (from, to) = (binding.validity.from().map(seconds), binding.validity.to().map(seconds));
+        fields
+            .optional(from.as_ref().map(<[u8; 8]>::as_slice))
+            .optional(to.as_ref().map(<[u8; 8]>::as_slice))
+    };
+    match binding.change_required {
+        None => fields,
+        Some(reason) => fields.field(b"change required").field(reason.as_str().as_bytes()),
     }
-    let seconds = |time: OffsetDateTime| time.unix_timestamp().to_be_bytes();
-    let (from, to) = (binding.validity.from().map(seconds), binding.validity.to().map(seconds));
-    fields
-        .optional(from.as_ref().map(<[u8; 8]>::as_slice))
-        .optional(to.as_ref().map(<[u8; 8]>::as_slice))
 }
 
 #[cfg(test)]
@@ -129,6 +137,7 @@ mod tests {
             hash_scheme: HashScheme::Argon2id,
             hash_parameters: PARAMETERS,
             validity: validity(Some(100)),
+            change_required: Some(ChangeCause::Compromised),
         };
         let envelope = Envelope {
             phc: SecretString::from("$argon2id$…"),
@@ -143,6 +152,7 @@ mod tests {
             hash_parameters: PARAMETERS,
             version: 3,
             validity: binding.validity,
+            change_required: binding.change_required,
         }
     }
 
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn every_field_of_the_associated_data_is_bound() {
         type Edit = fn(&mut StoredCredential);
-        let edits: [(&str, Edit); 10] = [
+        let edits: [(&str, Edit); 12] = [
             ("key id", |row| row.key_id = "old".to_owned()),
             ("user id", |row| row.user_id = UserId::try_from(8).unwrap()),
             ("type", |row| {
@@ -179,6 +189,8 @@ mod tests {
             ("parallelism", |row| row.hash_parameters.parallelism += 1),
             ("end", |row| row.validity = validity(Some(101))),
             ("no end", |row| row.validity = validity(None)),
+            ("cause", |row| row.change_required = Some(ChangeCause::Administrator)),
+            ("no reason", |row| row.change_required = None),
         ];
         for (field, edit) in edits {
             let mut row = row();

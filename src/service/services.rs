@@ -6,7 +6,9 @@ use super::{
     activity::report::Activity,
     audit::audit_reader::AuditReader,
     authentication::{authenticator::Authenticator, tokens::Tokens},
-    credentials::{passwords::Passwords, saving::Credentials},
+    credentials::{
+        change_requirements::ChangeRequirements, passwords::Passwords, saving::Credentials,
+    },
     directory::search::DirectorySearch,
     import::{export::Export, jobs::ImportJobs},
     mail::{links::PasswordLinks, requests::PasswordMails},
@@ -51,6 +53,7 @@ capabilities! {
     Authenticator: authenticator,
     Tokens: tokens,
     Credentials: credentials,
+    ChangeRequirements: credentials.requirements,
     Passwords: passwords,
     PasswordMails: passwords.mails,
     PasswordLinks: passwords.links,

@@ -276,9 +276,9 @@ impl UserTransactions {
         users::advance(connection, &event, &mac).await?;
         audit_events::insert(connection, &event, key.id(), &mac).await?;
         // A user who retires themselves keeps no ticket, which would be valid again after
-        // reactivation.
+        // reactivation; nor does one whose credential must be changed, which it would get around.
         let keeps_ticket = change.revokes_issued
-            && change.kind != AuditKind::UserRetired
+            && !matches!(change.kind, AuditKind::UserRetired | AuditKind::ChangeRequired)
             && context.actor.user_id() == Some(*user_id);
         if let Some(digests) = caller_ticket(context.actor).filter(|_| keeps_ticket) {
             tickets::move_to_epoch(connection, *user_id, &digests, session_epoch).await?;

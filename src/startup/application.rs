@@ -308,11 +308,14 @@ fn spawn_background_tasks(
     anchor_period: Duration,
 ) -> JoinSet<()> {
     let Background { anchors, recorder, housekeeping, .. } = background;
-    let Background { last_uses, rehashing, mail_delivery, .. } = background;
+    let Background { last_uses, rehashing, list_checks, mail_delivery, .. } = background;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { housekeeping.run().await });
     tasks.spawn(async move { recorder.run().await });
     tasks.spawn(async move { rehashing.run().await });
+    if let Some(list_checks) = list_checks {
+        tasks.spawn(async move { list_checks.run().await });
+    }
     tasks.spawn(async move { last_uses.run(&database).await });
     tasks.spawn(systemd::feed_watchdog());
     if let Some(mail_delivery) = mail_delivery {

@@ -36,7 +36,8 @@ use crate::{
             ticket::TicketAuthenticator, tokens::Tokens,
         },
         credentials::{
-            last_uses::LastUses, passwords::Passwords, rehashing::Rehashing, saving::Credentials,
+            last_uses::LastUses, list_check::ListChecks, passwords::Passwords,
+            rehashing::Rehashing, saving::Credentials,
         },
         import::{
             bulk::BulkImport, export::Export, jobs::ImportJobs, run::Importers, users::UserImport,
@@ -80,6 +81,8 @@ pub(crate) struct Background {
     pub(crate) housekeeping: Housekeeping,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) rehashing: Rehashing,
+    /// `None`: passwords are not looked up when their owners log in.
+    pub(crate) list_checks: Option<ListChecks>,
     /// `None`: the installation sends no mails.
     pub(crate) mail_delivery: Option<MailDelivery>,
 }
@@ -130,7 +133,12 @@ pub(crate) fn build(
     };
     Ok(Components {
         administration,
-        background: background(&parts, mail.delivery, Recording { anchors, recorder, survey }),
+        background: background(
+            &parts,
+            &saving,
+            mail.delivery,
+            Recording { anchors, recorder, survey },
+        ),
         services: services(&parts, settings, saving, authentication, outside),
         memory_ceiling_kib,
         reloads: parts.reloads,
@@ -174,6 +182,7 @@ impl Authentication {
             throttling: Arc::clone(&parts.throttling),
             last_uses: Arc::clone(&parts.last_uses),
             rehash_queue: Arc::clone(&parts.rehash_queue),
+            list_checks: parts.list_checks.clone(),
             moving,
         });
         let sessions = Arc::new(SessionAuthenticator {
@@ -246,6 +255,7 @@ fn services(
         hasher: saving.hasher,
         writer: saving.credential_writer,
         transactions: parts.transactions(),
+        requirements: saving.requirements,
     });
     let tickets = Arc::new(Tickets {
         database: parts.database(),
@@ -276,7 +286,6 @@ fn services(
             mails,
             links,
         }),
-        credentials,
         users: saving.users,
         sessions: Arc::new(Sessions {
             is_enabled: settings.authentication.session,
@@ -285,7 +294,9 @@ fn services(
             authenticator: sessions,
             issued,
             tickets,
+            credentials: Arc::clone(&credentials),
         }),
+        credentials,
         ticket_logins,
         overviews,
         directory_search: Arc::clone(&instance.directory),
@@ -363,12 +374,19 @@ struct Recording {
 
 fn background(
     parts: &Parts,
+    saving: &Saving,
     mail_delivery: Option<MailDelivery>,
     recording: Recording,
 ) -> Background {
     let Recording { anchors, recorder, survey } = recording;
+    let list_checks = parts.list_checks.clone().map(|queue| ListChecks {
+        queue,
+        types: Arc::clone(&parts.types),
+        requirements: Arc::clone(&saving.requirements),
+    });
     Background {
         mail_delivery,
+        list_checks,
         anchors,
         recorder,
         housekeeping: Housekeeping {

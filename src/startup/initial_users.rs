@@ -52,7 +52,7 @@ pub(crate) async fn add_initial_user(
     let reason = ActionReason::parse("reason", "initial user").map_err(ChangeUserError::from)?;
     let (actor, reason) = (Actor::Command, Some(&reason));
     let context = ChangeContext { actor, client_info: &client_info, reason, now: clock::now() };
-    users.add(context, &user, password).await.map(drop)
+    users.add(context, &user, password, None).await.map(drop)
 }
 
 fn parse(initial: &InitialUser<'_>) -> Result<(NewUser, CredentialValue), InvalidField> {

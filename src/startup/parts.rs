@@ -16,7 +16,7 @@ use crate::{
     service::{
         activity::metrics::ActivityMetrics,
         audit::changed_chains::ChangedChains,
-        credentials::{last_uses::LastUses, rehashing::RehashQueue},
+        credentials::{last_uses::LastUses, list_check::ListCheckQueue, rehashing::RehashQueue},
         operations::reload_metrics::ReloadMetrics,
         throttling::throttle::Throttling,
         user_transaction::UserTransactions,
@@ -36,6 +36,8 @@ pub(super) struct Parts {
     pub(super) transactions: Arc<UserTransactions>,
     pub(super) last_uses: Arc<LastUses>,
     pub(super) rehash_queue: Arc<RehashQueue>,
+    /// `None`: passwords are not looked up when their owners log in.
+    pub(super) list_checks: Option<Arc<ListCheckQueue>>,
     pub(super) throttling: Arc<Throttling>,
     pub(super) reloads: Arc<ReloadMetrics>,
 }
@@ -63,6 +65,7 @@ impl Parts {
             changed_chains,
             last_uses: Arc::default(),
             rehash_queue: Arc::default(),
+            list_checks: settings.unmarked_at_login().map(ListCheckQueue::new).map(Arc::new),
             reloads: Arc::default(),
             throttling: Arc::new(Throttling {
                 database: database.clone(),

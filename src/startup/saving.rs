@@ -9,7 +9,8 @@ use crate::{
     service::{
         audit::audit_reader::AuditReader,
         credentials::{
-            hasher::CredentialHasher, password_checker::PasswordChecker, writer::CredentialWriter,
+            change_requirements::ChangeRequirements, hasher::CredentialHasher,
+            password_checker::PasswordChecker, writer::CredentialWriter,
         },
         untrusted_credentials::{untrusted::UntrustedCredentials, writer::UntrustedWriter},
         users::{directory::UserDirectory, saving::Users, writer::UserWriter},
@@ -24,6 +25,7 @@ pub(super) struct Saving {
     pub(super) credential_writer: Arc<CredentialWriter>,
     pub(super) user_writer: Arc<UserWriter>,
     pub(super) users: Arc<Users>,
+    pub(super) requirements: Arc<ChangeRequirements>,
 }
 
 impl Saving {
@@ -38,6 +40,7 @@ impl Saving {
             hashing: parts.hashing(),
             passwords: Arc::clone(&checker),
             single_per_user,
+            requires_change_after_reset: settings.passwords.change_required_after_reset,
         });
         let credential_writer = Arc::new(CredentialWriter {
             keyring: parts.keyring(),
@@ -74,6 +77,12 @@ impl Saving {
             }),
             audit: Arc::new(AuditReader { database: parts.database() }),
         });
-        Self { directory, checker, hasher, credential_writer, user_writer, users }
+        let requirements = Arc::new(ChangeRequirements {
+            database: parts.database(),
+            keyring: parts.keyring(),
+            writer: Arc::clone(&credential_writer),
+            transactions: parts.transactions(),
+        });
+        Self { directory, checker, hasher, credential_writer, user_writer, users, requirements }
     }
 }

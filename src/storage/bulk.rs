@@ -6,7 +6,9 @@ use sqlx::PgConnection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{credential_writes::CredentialWrite, error::StorageError};
-use crate::domain::{audit::AuditEvent, new_user::NewUser, role::Role, user::UserId};
+use crate::domain::{
+    audit::AuditEvent, change_cause::ChangeCause, new_user::NewUser, role::Role, user::UserId,
+};
 
 const USERS: &str = "COPY users (user_id, login_name, canonical_name, display_name, user_type, \
     is_administrator, role, is_retired, person_id, role_id, ej_user_id, nick_name, canonical_nick_name, \
@@ -15,7 +17,8 @@ const LOGIN_NAMES: &str = "COPY login_names (canonical_name, user_id) FROM STDIN
 const NICK_NAMES: &str = "COPY nick_names (canonical_name, user_id) FROM STDIN";
 const CREDENTIALS: &str = "COPY credentials (user_id, credential_type, sealed_hash, key_id, \
     hash_scheme, hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, \
-    registered_at, registered_by, updated_at, updated_by, valid_from, valid_to) FROM STDIN";
+    registered_at, registered_by, updated_at, updated_by, valid_from, valid_to, \
+    change_required) FROM STDIN";
 const AUDIT_EVENTS: &str = "COPY audit_events (user_id, sequence, occurred_at, kind, \
     actor_user_id, scheme, address, request_id, credential_type, session_epoch, key_id, mac, \
     reason) FROM STDIN";
@@ -95,6 +98,7 @@ impl BulkRows {
             .optional(actor, Rows::number)
             .optional_timestamp(write.validity.from())?
             .optional_timestamp(write.validity.to())?
+            .optional(write.change_required.map(ChangeCause::as_str), Rows::text)
             .end();
         self.add_event(event, &write.audit_key_id, &write.audit_mac)
     }

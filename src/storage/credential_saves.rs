@@ -20,21 +20,30 @@ struct SaveRow {
     has_credential: bool,
     valid_from: Option<OffsetDateTime>,
     valid_to: Option<OffsetDateTime>,
+    must_change: bool,
 }
 
-/// The user's head, and the validity of their credential of one type, if they have one.
-#[tracing::instrument(name = "db.users.find_head_and_validity", skip_all, fields(user.id = %user_id))]
-pub(crate) async fn find_head_and_validity(
+/// What a save needs to know of the credential that it replaces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplacedCredential {
+    pub(crate) validity: Validity,
+    /// True if its owner must change it.
+    pub(crate) must_change: bool,
+}
+
+/// The user's head, and what a save needs to know of their credential of one type, if they have one.
+#[tracing::instrument(name = "db.users.find_head_and_replaced", skip_all, fields(user.id = %user_id))]
+pub(crate) async fn find_head_and_replaced(
     connection: &mut PgConnection,
     user_id: UserId,
     credential_type: &str,
-) -> Result<Option<(UserHead, Option<Validity>)>, StorageError> {
+) -> Result<Option<(UserHead, Option<ReplacedCredential>)>, StorageError> {
     let row = sqlx::query_as!(
         SaveRow,
         r#"SELECT u.session_epoch, u.login_name, u.user_type, u.is_administrator, u.role,
                   u.audit_sequence, u.audit_mac,
                   c.user_id IS NOT NULL AS "has_credential!", c.valid_from AS "valid_from?",
-                  c.valid_to AS "valid_to?"
+                  c.valid_to AS "valid_to?", c.change_required IS NOT NULL AS "must_change!"
            FROM users u
            LEFT JOIN credentials c ON c.user_id = u.user_id AND c.credential_type = $2
            WHERE u.user_id = $1 AND u.deleted_at IS NULL"#,
@@ -57,5 +66,6 @@ pub(crate) async fn find_head_and_validity(
         audit_sequence: row.audit_sequence,
         audit_mac: row.audit_mac,
     };
-    Ok(Some((head, row.has_credential.then_some(validity))))
+    let replaced = ReplacedCredential { validity, must_change: row.must_change };
+    Ok(Some((head, row.has_credential.then_some(replaced))))
 }

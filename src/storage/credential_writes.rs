@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::{error::StorageError, users::ActorSnapshot};
 use crate::domain::{
     audit::{AuditEvent, AuditKind},
+    change_cause::ChangeCause,
     role::Role,
     stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::UserId,
@@ -27,6 +28,7 @@ pub(crate) struct CredentialWrite {
     pub(crate) hash_scheme: HashScheme,
     pub(crate) hash_parameters: HashParameters,
     pub(crate) validity: Validity,
+    pub(crate) change_required: Option<ChangeCause>,
     pub(crate) display_value: String,
     /// `Some` for identifier types.
     pub(crate) identifier: Option<IdentifierWrite>,
@@ -128,6 +130,7 @@ pub(crate) async fn upsert(
         write.hash_scheme.as_str(),
         write.actor.as_ref().and_then(|actor| actor.role).map(Role::as_str),
         event.reason,
+        write.change_required.map(ChangeCause::as_str),
     )
     .fetch_one(connection)
     .await?;

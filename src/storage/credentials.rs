@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::{error::StorageError, users::UserRow};
 use crate::domain::{
+    change_cause::ChangeCause,
     credential::{CredentialSummary, LastUse},
     stored_credential::{HashParameters, HashScheme, StoredCredential},
     user::{User, UserId},
@@ -32,6 +33,7 @@ struct CredentialRow {
     version: i64,
     valid_from: Option<OffsetDateTime>,
     valid_to: Option<OffsetDateTime>,
+    change_required: Option<String>,
 }
 
 impl TryFrom<CredentialRow> for StoredCredential {
@@ -53,8 +55,13 @@ impl TryFrom<CredentialRow> for StoredCredential {
             version: row.version,
             validity: Validity::parse("", row.valid_from, row.valid_to)
                 .map_err(|_| INCONSISTENT)?,
+            change_required: parse_cause(row.change_required.as_deref())?,
         })
     }
+}
+
+fn parse_cause(text: Option<&str>) -> Result<Option<ChangeCause>, StorageError> {
+    text.map(|text| ChangeCause::parse(text).ok_or(INCONSISTENT)).transpose()
 }
 
 /// A user, left-joined with a credential.
@@ -81,6 +88,7 @@ pub(super) struct CandidateRow {
     pub(super) version: Option<i64>,
     pub(super) valid_from: Option<OffsetDateTime>,
     pub(super) valid_to: Option<OffsetDateTime>,
+    pub(super) change_required: Option<String>,
 }
 
 impl CandidateRow {
@@ -97,6 +105,7 @@ impl CandidateRow {
             version: self.version?,
             valid_from: self.valid_from,
             valid_to: self.valid_to,
+            change_required: self.change_required.take(),
         })
     }
 
@@ -144,7 +153,8 @@ pub(crate) async fn find_by_identifier(
                   c.hash_scheme AS "hash_scheme?",
                   c.hash_memory_kib AS "hash_memory_kib?", c.hash_iterations AS "hash_iterations?",
                   c.hash_parallelism AS "hash_parallelism?", c.version AS "version?",
-                  c.valid_from AS "valid_from?", c.valid_to AS "valid_to?"
+                  c.valid_from AS "valid_from?", c.valid_to AS "valid_to?",
+                  c.change_required AS "change_required?"
            FROM credential_identifiers i
            JOIN users u ON u.user_id = i.user_id
            JOIN credentials c ON c.user_id = i.user_id AND c.credential_type = i.credential_type
@@ -167,8 +177,28 @@ pub(crate) async fn find_by_type(
     sqlx::query_as!(
         CredentialRow,
         "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib, hash_iterations,
-                hash_parallelism, version, valid_from, valid_to
+                hash_parallelism, version, valid_from, valid_to, change_required
          FROM credentials WHERE user_id = $1 AND credential_type = $2",
+        user_id.as_i32(),
+        credential_type,
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(StoredCredential::try_from)
+    .transpose()
+}
+
+/// As [`find_by_type`], and locks the row: no rehash or reseal changes it until the transaction ends.
+pub(crate) async fn lock_by_type(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    credential_type: &str,
+) -> Result<Option<StoredCredential>, StorageError> {
+    sqlx::query_as!(
+        CredentialRow,
+        "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib, hash_iterations,
+                hash_parallelism, version, valid_from, valid_to, change_required
+         FROM credentials WHERE user_id = $1 AND credential_type = $2 FOR NO KEY UPDATE",
         user_id.as_i32(),
         credential_type,
     )
@@ -190,7 +220,7 @@ pub(crate) async fn list_after(
     sqlx::query_as!(
         CredentialRow,
         "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
-                hash_iterations, hash_parallelism, version, valid_from, valid_to
+                hash_iterations, hash_parallelism, version, valid_from, valid_to, change_required
          FROM credentials
          WHERE (user_id, credential_type) > ($1, $2) AND key_id IS DISTINCT FROM $3
          ORDER BY user_id, credential_type LIMIT $4",
@@ -262,7 +292,7 @@ pub(crate) async fn list_stored(
     sqlx::query_as!(
         CredentialRow,
         "SELECT user_id, credential_type, sealed_hash, key_id, hash_scheme, hash_memory_kib,
-                hash_iterations, hash_parallelism, version, valid_from, valid_to
+                hash_iterations, hash_parallelism, version, valid_from, valid_to, change_required
          FROM credentials WHERE user_id = ANY($1) ORDER BY user_id, credential_type",
         &user_ids,
     )
@@ -284,6 +314,7 @@ struct SummaryRow {
     updated_by: Option<i32>,
     valid_from: Option<OffsetDateTime>,
     valid_to: Option<OffsetDateTime>,
+    change_required: Option<String>,
     last_used_at: Option<OffsetDateTime>,
     last_used_scheme: Option<String>,
     last_used_address: Option<String>,
@@ -306,6 +337,7 @@ impl TryFrom<SummaryRow> for CredentialSummary {
             updated_by: row.updated_by.map(user_id).transpose()?,
             validity: Validity::parse("", row.valid_from, row.valid_to)
                 .map_err(|_| INCONSISTENT)?,
+            change_required: parse_cause(row.change_required.as_deref())?,
             last_use: used.map(|(at, scheme)| LastUse {
                 at,
                 scheme,
@@ -346,8 +378,8 @@ pub(crate) async fn list_by_users(
     sqlx::query_as!(
         SummaryRow,
         "SELECT user_id, credential_type, display_value, version, registered_at, registered_by,
-                updated_at, updated_by, valid_from, valid_to, last_used_at, last_used_scheme,
-                last_used_address
+                updated_at, updated_by, valid_from, valid_to, change_required, last_used_at,
+                last_used_scheme, last_used_address
          FROM credentials WHERE user_id = ANY($1) ORDER BY user_id, credential_type",
         &user_ids,
     )

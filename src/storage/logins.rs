@@ -65,6 +65,7 @@ struct LoginRow {
     version: Option<i64>,
     valid_from: Option<OffsetDateTime>,
     valid_to: Option<OffsetDateTime>,
+    change_required: Option<String>,
     failures: Option<i32>,
     throttle_failures: Option<i32>,
     next_allowed_at: Option<OffsetDateTime>,
@@ -119,6 +120,7 @@ impl LoginRow {
             version: self.version,
             valid_from: self.valid_from,
             valid_to: self.valid_to,
+            change_required: self.change_required,
         })
     }
 }
@@ -141,6 +143,7 @@ pub(crate) async fn find(
                   c.hash_scheme AS "hash_scheme?", c.hash_memory_kib AS "hash_memory_kib?",
                   c.hash_iterations AS "hash_iterations?", c.hash_parallelism AS "hash_parallelism?",
                   c.version AS "version?", c.valid_from AS "valid_from?", c.valid_to AS "valid_to?",
+                  c.change_required AS "change_required?",
                   a.failures AS "failures?", a.throttle_failures AS "throttle_failures?",
                   a.next_allowed_at AS "next_allowed_at?",
                   k.last_succeeded_at AS "last_succeeded_at?",
@@ -190,10 +193,12 @@ pub(crate) async fn has_had_credentials(
     let had_credentials = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM credentials WHERE user_id = $1)
                   OR EXISTS (
-                      SELECT 1 FROM audit_events WHERE user_id = $1 AND kind = $2
+                      SELECT 1 FROM audit_events WHERE user_id = $1 AND kind IN ($2, $3)
                   ) AS "had_credentials!""#,
         subject.as_i32(),
         AuditKind::CredentialSaved.as_str(),
+        // The event of a credential that was saved with the mark.
+        AuditKind::ChangeRequired.as_str(),
     )
     .fetch_one(connection)
     .await?;

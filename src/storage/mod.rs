@@ -8,6 +8,7 @@ pub(crate) mod audit_events;
 pub(crate) mod audit_list;
 pub(crate) mod bulk;
 pub(crate) mod chain_heads;
+pub(crate) mod change_marks;
 mod connection_generation;
 mod connection_security;
 mod connections;

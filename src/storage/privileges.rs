@@ -167,6 +167,7 @@ pub(crate) const TABLES: [TablePrivileges; 17] = [
                 "updated_by",
                 "valid_from",
                 "valid_to",
+                "change_required",
                 "last_used_at",
                 "last_used_scheme",
                 "last_used_address",
@@ -186,6 +187,7 @@ pub(crate) const TABLES: [TablePrivileges; 17] = [
             "version",
             "valid_from",
             "valid_to",
+            "change_required",
         ]))],
     },
     TablePrivileges {

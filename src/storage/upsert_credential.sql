@@ -60,9 +60,9 @@ saved AS (
     INSERT INTO credentials AS stored (
         user_id, credential_type, sealed_hash, key_id, identifier_digest, hash_scheme,
         hash_memory_kib, hash_iterations, hash_parallelism, display_value, version, registered_at,
-        registered_by, updated_at, updated_by, valid_from, valid_to
+        registered_by, updated_at, updated_by, valid_from, valid_to, change_required
     )
-    SELECT $1, $2, $3, $4, $21::bytea, $30, $5, $6, $7, $8, $9, $10, $11, $10, $11, $27, $28
+    SELECT $1, $2, $3, $4, $21::bytea, $30, $5, $6, $7, $8, $9, $10, $11, $10, $11, $27, $28, $33
     FROM admitted
     WHERE (SELECT count(*) FROM locked_identifiers) = (SELECT count(*) FROM former_identifiers)
     ON CONFLICT (user_id, credential_type) DO UPDATE SET
@@ -78,7 +78,8 @@ saved AS (
         updated_at = excluded.updated_at,
         updated_by = excluded.updated_by,
         valid_from = excluded.valid_from,
-        valid_to = excluded.valid_to
+        valid_to = excluded.valid_to,
+        change_required = excluded.change_required
     RETURNING stored.user_id
 ),
 event AS (

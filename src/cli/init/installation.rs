@@ -213,7 +213,7 @@ impl<'answers> Installation<'answers> {
         let value = CredentialValue::parse("Password", &password)?;
         let reason = ActionReason::parse("reason", "first administrator")?;
         let operator = Operator::new(Some(reason));
-        components.services.users.add(operator.change_context(), &user, value).await?;
+        components.services.users.add(operator.change_context(), &user, value, None).await?;
         output::print_status(format_args!("added the administrator {}", user.login_name.as_str()));
         Ok(is_generated.then_some(password))
     }

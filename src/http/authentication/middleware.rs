@@ -58,7 +58,8 @@ pub(in crate::http) async fn authenticate(
         Err(error) => Err(error),
     };
     match authenticated {
-        Ok(Authenticated { principal, admission: _until_answered }) => {
+        // Both are held until the request is answered.
+        Ok(Authenticated { principal, admission: _admission, lookup: _lookup }) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(client_info);
             Ok(next.call(request).await?.map_into_boxed_body())
@@ -106,7 +107,9 @@ pub(in crate::http) async fn verify(
 
 /// Converts the error of a failed authentication, and records its user in the request span.
 pub(in crate::http) fn refused(error: AuthenticationError) -> ApiError {
-    if let AuthenticationError::Refused { user_id: Some(user_id), .. } = &error {
+    if let AuthenticationError::Refused { user_id: Some(user_id), .. }
+    | AuthenticationError::ChangeRequired { user_id } = &error
+    {
         tracing::Span::current().record("user.id", user_id.as_i32());
     }
     error.into()

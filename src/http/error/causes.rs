@@ -77,6 +77,9 @@ impl From<AuthenticationError> for ApiError {
                 Self::caused(ErrorKind::XsrfWrong, error)
             }
             AuthenticationError::Refused { .. } => Self::caused(ErrorKind::Unauthenticated, error),
+            AuthenticationError::ChangeRequired { .. } => {
+                Self::caused(ErrorKind::PasswordChangeRequired, error)
+            }
             AuthenticationError::OnlineSession => {
                 ErrorKind::Forbidden(MissingRight::OnlineSession).into()
             }

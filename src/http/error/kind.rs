@@ -31,6 +31,8 @@ pub(in crate::http) enum ErrorKind {
     ApplicationNotTrusted,
     /// A sensitive change needs a newer proof of the password.
     ProofTooOld,
+    /// The password must be changed, and allows nothing else.
+    PasswordChangeRequired,
     UnknownRoute,
     UnknownUser,
     /// The link of a mail never existed, has expired, or was used.
@@ -127,6 +129,7 @@ error_table! {
     Forbidden(MissingRight::SaveCredential) => FORBIDDEN, RIGHTS, "forbidden";
     ApplicationNotTrusted => FORBIDDEN, RIGHTS, "application_not_trusted";
     ProofTooOld => FORBIDDEN, RIGHTS, "proof_too_old";
+    PasswordChangeRequired => FORBIDDEN, RIGHTS, "password_change_required";
     UnknownRoute => NOT_FOUND, NOT_FOUND, "unknown_route";
     UnknownUser => NOT_FOUND, NOT_FOUND, "unknown_user";
     InvalidLink => NOT_FOUND, NOT_FOUND, "invalid_link";

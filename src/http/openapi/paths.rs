@@ -27,7 +27,7 @@ use crate::http::{
 /// Describes the operation of a route for the OpenAPI document.
 pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation {
     let id = route.path.trim_start_matches('/').replace('/', ".").replace("api.v1.", "");
-    let id = id.replace(['{', '}'], "");
+    let id = id.replace(['{', '}', '-'], "");
     let mut described = OperationBuilder::new()
         .operation_id(Some(format!("{}.{id}", route.method.as_str().to_lowercase())))
         .summary(Some(operation.summary))
@@ -184,6 +184,7 @@ fn refused_statuses(operation: &Operation, route: &Route) -> BTreeSet<u16> {
             ErrorKind::TooManyAttempts { retry_after: None },
             ErrorKind::KeyUnavailable,
             ErrorKind::OldSystemUnavailable,
+            ErrorKind::PasswordChangeRequired,
         ]);
     }
     if route.access == Access::Agent {

@@ -23,8 +23,9 @@ use super::{
     html,
     own_page::require_own_page,
     page_path::PagePath,
-    resume,
+    required_change, resume,
     return_to::{KeptForm, ReturnTo},
+    typed_user_name::TypedUserName,
 };
 use crate::{
     clock,
@@ -78,20 +79,6 @@ pub(in crate::http) struct SignInRequest {
     /// The fields of that form. For forms.
     kept_fields: Option<String>,
 }
-
-impl SignInRequest {
-    /// What the sign-in returns to. Nothing that leads to another host is accepted.
-    fn return_to(&self) -> ReturnTo {
-        let kept = self.kept_action.as_deref().zip(self.kept_fields.as_deref());
-        ReturnTo {
-            page: self.next.as_deref().and_then(PagePath::parse),
-            form: kept.and_then(|(action, fields)| KeptForm::parse(action, fields)),
-        }
-    }
-}
-
-/// The user name that was typed, for the page that shows the error.
-struct TypedUserName(String);
 
 /// The user who signed in.
 #[derive(Serialize, ToSchema)]
@@ -203,31 +190,55 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<HttpResponse, ApiError> {
     require_sessions(&state)?;
     let is_form = is_form(&request);
-    let return_to = body.return_to();
+    let return_to = ReturnTo::parse(
+        body.next.as_deref(),
+        body.kept_action.as_deref(),
+        body.kept_fields.as_deref(),
+    );
     request.extensions_mut().insert(return_to.clone());
     let typed = body.user_name.clone().unwrap_or_default();
     request.extensions_mut().insert(TypedUserName(typed));
     check_page(&request, &state, is_form, body.login_token.as_ref())?;
     let session = start(&request, &state, body).await?;
+    if is_form {
+        return signed_in(&request, &state, &return_to, &session);
+    }
+    let answer = SignInResponse {
+        associate_id: session.user.user_id.as_i32(),
+        user_name: session.user.login_name.clone(),
+        xsrf_token: session.xsrf.expose_secret().to_owned(),
+    };
+    let response = negotiation::write(HttpResponse::Ok(), request.headers(), &answer);
+    with_session(response, &request, &state, &session)
+}
+
+/// Answers a form that started a session.
+pub(super) fn signed_in(
+    request: &HttpRequest,
+    state: &HttpState,
+    return_to: &ReturnTo,
+    session: &NewSession,
+) -> Result<HttpResponse, ApiError> {
+    let response = response_of_form(request, state, return_to, session)?;
+    with_session(response, request, state, session)
+}
+
+/// Sets the cookies of a new session, and removes that of the login page.
+fn with_session(
+    mut response: HttpResponse,
+    request: &HttpRequest,
+    state: &HttpState,
+    session: &NewSession,
+) -> Result<HttpResponse, ApiError> {
     let span = tracing::Span::current();
     span.record("auth.scheme", AuthenticationScheme::Session.as_str())
         .record("principal.id", session.user.user_id.as_i32());
-    let mut response = if is_form {
-        response_of_form(&request, &state, &return_to, &session)?
-    } else {
-        let answer = SignInResponse {
-            associate_id: session.user.user_id.as_i32(),
-            user_name: session.user.login_name.clone(),
-            xsrf_token: session.xsrf.expose_secret().to_owned(),
-        };
-        negotiation::write(HttpResponse::Ok(), request.headers(), &answer)
-    };
     for (name, value) in [
         (SESSION_COOKIE, session.cookie.expose_secret()),
         (XSRF_COOKIE, session.xsrf.expose_secret()),
-        (login_cookie(&request, &state), ""),
+        (login_cookie(request, state), ""),
     ] {
-        let cookie = own_cookie(name, value, &request, &state);
+        let cookie = own_cookie(name, value, request, state);
         response.add_cookie(&cookie).map_err(|_| ErrorKind::Internal)?;
     }
     Ok(response)
@@ -249,7 +260,7 @@ fn response_of_form(
 }
 
 /// Answers 404 when sessions are disabled.
-fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
+pub(super) fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
     let is_on = state.service.get::<Sessions>().are_enabled();
     if is_on { Ok(()) } else { Err(ErrorKind::UnknownRoute) }
 }
@@ -260,7 +271,7 @@ fn is_form(request: &HttpRequest) -> bool {
 }
 
 /// Refuses requests from pages of other sites, and forms without the token of a login page.
-fn check_page(
+pub(super) fn check_page(
     request: &HttpRequest,
     state: &HttpState,
     is_form: bool,
@@ -313,14 +324,19 @@ pub(in crate::http) fn page_of(
     }
     let language = Language::of(request.headers());
     let status = kind.row().status;
-    let is_login = request.match_pattern().is_some_and(|pattern| pattern.ends_with("/login"));
+    let is_login = request.match_pattern().is_some_and(|pattern| {
+        pattern.ends_with("/login") || pattern.ends_with("/login/change-password")
+    });
     if is_login && is_form(request) {
+        let return_to = ReturnTo::of(request).unwrap_or_default();
+        if *kind == ErrorKind::PasswordChangeRequired {
+            return required_change::page(response, request, state, &return_to, None).ok();
+        }
         let problem = match status {
             StatusCode::UNAUTHORIZED => language.page("page-refused", &[]),
             status if status.is_server_error() => language.page("page-try-later", &[]),
             _ => language.error(kind),
         };
-        let return_to = ReturnTo::of(request).unwrap_or_default();
         return login_page(response, request, state, &return_to, Some(problem)).ok();
     }
     // Only the form of a page for signed-in users has this, besides a login.
@@ -343,21 +359,29 @@ fn login_page(
     return_to: &ReturnTo,
     problem: Option<String>,
 ) -> Result<HttpResponse, ApiError> {
-    // Reuse the cookie, so that a login page in another tab remains valid.
-    let name = login_cookie(request, state);
-    let open = single_cookie(&secret_headers(request), name).ok().flatten();
-    let page = state.service.get::<Sessions>().new_login_page(open)?;
-    response.cookie(own_cookie(name, page.cookie.expose_secret(), request, state));
     let frame = PageFrame::without_session(request, state);
-    let extensions = request.extensions();
-    let typed = extensions.get::<TypedUserName>().map_or("", |TypedUserName(name)| name);
-    let form = login_form(&frame, return_to, typed);
-    let form = form.with_hidden("LoginToken", page.token.expose_secret());
+    let form = login_form(&frame, return_to, &TypedUserName::of(request));
+    let form = with_login_token(form, &mut response, request, state)?;
     let form = match problem {
         Some(problem) => form.with_problem(problem),
         None => form,
     };
     html::page(response, &LoginTemplate { frame, form, sends_mails: sends_mails(state) })
+}
+
+/// Adds the hidden value of a form without a session, and sets its cookie. Reuses the cookie, so that a
+/// login page in another tab remains valid.
+pub(super) fn with_login_token(
+    form: Form,
+    response: &mut HttpResponseBuilder,
+    request: &HttpRequest,
+    state: &HttpState,
+) -> Result<Form, ApiError> {
+    let name = login_cookie(request, state);
+    let open = single_cookie(&secret_headers(request), name).ok().flatten();
+    let page = state.service.get::<Sessions>().new_login_page(open)?;
+    response.cookie(own_cookie(name, page.cookie.expose_secret(), request, state));
+    Ok(form.with_hidden("LoginToken", page.token.expose_secret()))
 }
 
 fn login_form(frame: &PageFrame, return_to: &ReturnTo, user_name: &str) -> Form {
@@ -368,10 +392,15 @@ fn login_form(frame: &PageFrame, return_to: &ReturnTo, user_name: &str) -> Form 
         .focused();
     let label = frame.text("page-password");
     let password = Field::password("Password", label, "current-password", frame).required();
-    let mut form = Form::without_session(frame, "/login")
+    let form = Form::without_session(frame, "/login")
         .with_field(name)
         .with_field(password)
         .with_submit(frame.text("page-sign-in"));
+    returning(form, return_to)
+}
+
+/// Adds what the sign-in returns to.
+pub(super) fn returning(mut form: Form, return_to: &ReturnTo) -> Form {
     if let Some(page) = &return_to.page {
         form = form.with_hidden("Next", page.as_str());
     }

@@ -23,6 +23,7 @@ use super::{
     forms::Form,
     frame::PageFrame,
     html,
+    password_rules::password_rules,
     secret_url::{PASSWORD_PAGE, is_password_page},
 };
 use crate::{
@@ -226,7 +227,7 @@ fn page(
     let field = Field::password("NewPassword", label, "new-password", &frame).required();
     let mut form = Form::without_session(&frame, PASSWORD_PAGE)
         .with_hidden("Token", token.expose_secret())
-        .with_field(field.with_hint(frame.text("page-password-hint")))
+        .with_field(field.with_hint(password_rules(&frame, state.service.get())))
         .with_submit(frame.text("page-set-password"));
     if let Some(kind) = kind {
         form = form.with_error(&frame, kind);

@@ -45,6 +45,8 @@ notices! {
     CredentialSaved => "credential-saved", "page-notice-credential-saved";
     CredentialExpired => "credential-expired", "page-notice-credential-expired";
     CredentialDeleted => "credential-deleted", "page-notice-credential-deleted";
+    ChangeRequired => "change-required", "page-notice-change-required";
+    ChangeNoLongerRequired => "change-no-longer-required", "page-notice-change-no-longer-required";
     TicketEnded => "ticket-ended", "page-notice-ticket-ended";
     TicketsEnded => "tickets-ended", "page-notice-tickets-ended";
     NothingChanged => "nothing-changed", "page-notice-nothing-changed";

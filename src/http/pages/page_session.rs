@@ -70,7 +70,7 @@ pub(in crate::http) async fn authenticate_page(
         authenticate_form(work, &mut request, client_info.clone()).await
     };
     match authenticated {
-        Ok(Authenticated { principal, admission: _until_answered }) => {
+        Ok(Authenticated { principal, admission: _admission, lookup: _lookup }) => {
             request.extensions_mut().insert(principal);
             request.extensions_mut().insert(client_info);
             Ok(next.call(request).await?.map_into_boxed_body())

@@ -44,6 +44,19 @@ pub(in crate::http) struct KeptForm {
 }
 
 impl ReturnTo {
+    /// Reads the hidden values of a login page. Nothing that leads to another host is accepted.
+    pub(super) fn parse(
+        page: Option<&str>,
+        kept_action: Option<&str>,
+        kept_fields: Option<&str>,
+    ) -> Self {
+        let kept = kept_action.zip(kept_fields);
+        Self {
+            page: page.and_then(PagePath::parse),
+            form: kept.and_then(|(action, fields)| KeptForm::parse(action, fields)),
+        }
+    }
+
     /// What the request returns to, as an earlier step has stored it.
     pub(in crate::http) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().cloned()

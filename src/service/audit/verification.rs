@@ -88,7 +88,9 @@ impl ChainState {
         self.session_epoch = event.session_epoch;
         let credential_type = event.credential_type.clone().unwrap_or_default();
         match event.kind {
-            AuditKind::CredentialSaved => {
+            AuditKind::CredentialSaved
+            | AuditKind::ChangeRequired
+            | AuditKind::ChangeNoLongerRequired => {
                 self.credentials.insert(credential_type, event.sequence);
             }
             AuditKind::CredentialDeleted => {

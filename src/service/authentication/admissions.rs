@@ -30,7 +30,7 @@ impl Admissions {
         let Requested { work, client_info } = request;
         match work {
             Work::Light => Ok(None),
-            Work::Hashing => {
+            Work::Hashing | Work::ChangingSecret => {
                 let user = FairnessKey::User(named);
                 self.0.admit_unauthenticated(client_info.fairness_key(), user).map(Some)
             }
@@ -61,7 +61,9 @@ impl Admissions {
     ) -> Result<Option<Admission>, HashingError> {
         match work {
             Work::Light => Ok(None),
-            Work::Hashing => self.0.admit(FairnessKey::User(user_id)).map(Some),
+            Work::Hashing | Work::ChangingSecret => {
+                self.0.admit(FairnessKey::User(user_id)).map(Some)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     admissions::Admissions,
     bearer::BearerAuthenticator,
     error::{AuthenticationError, Refusal},
-    outcome::{Authenticated, Requested, Work},
+    outcome::{Authenticated, PasswordLogin, Requested, Work},
     password::PasswordAuthenticator,
     session::SessionAuthenticator,
     ticket::TicketAuthenticator,
@@ -104,12 +104,16 @@ impl Authenticator {
         let request = Requested { work: *work, client_info };
         let authenticated = match credential {
             PresentedCredential::Password { name, password } => {
+                let passwords = &self.passwords;
                 // Boxed so that this branch does not enlarge every waiting future.
-                let verification =
-                    Box::pin(self.passwords.authenticate(name, password, client_info, now));
-                let principal = verification.await?;
+                let PasswordLogin { principal, lookup } = if *work == Work::ChangingSecret {
+                    Box::pin(passwords.authenticate_for_change(name, password, client_info, now))
+                        .await?
+                } else {
+                    Box::pin(passwords.authenticate(name, password, client_info, now)).await?
+                };
                 let admission = self.admissions.admit(*work, principal.user_id())?;
-                Authenticated { principal, admission }
+                Authenticated { principal, admission, lookup }
             }
             PresentedCredential::Ticket(text) => {
                 self.tickets.authenticate(text, request, now).await?

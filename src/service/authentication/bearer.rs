@@ -72,6 +72,6 @@ impl BearerAuthenticator {
             is_proof_recent: false,
             application: content.application,
         };
-        Ok(Authenticated { principal, admission })
+        Ok(Authenticated { principal, admission, lookup: None })
     }
 }

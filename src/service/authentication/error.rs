@@ -20,6 +20,9 @@ pub(crate) enum AuthenticationError {
         #[source]
         reason: Refusal,
     },
+    /// The password is right, and its owner must change it first.
+    #[error("the password must be changed")]
+    ChangeRequired { user_id: UserId },
     /// Online, only administrators may have sessions.
     #[error("only administrators may have a session in an online installation")]
     OnlineSession,
@@ -105,6 +108,7 @@ impl AuthenticationError {
                 error.is_retryable_read()
             }
             Self::Refused { .. }
+            | Self::ChangeRequired { .. }
             | Self::OnlineSession
             | Self::Attempt(AttemptError::TooMany(_))
             | Self::KeyUnavailable(_)

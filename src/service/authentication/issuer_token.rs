@@ -82,7 +82,7 @@ impl IssuerTokenAuthenticator {
             is_proof_recent: false,
             application: None,
         };
-        Ok(Authenticated { principal, admission })
+        Ok(Authenticated { principal, admission, lookup: None })
     }
 
     /// The identity that a token proves.

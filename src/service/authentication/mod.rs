@@ -19,5 +19,5 @@ pub(crate) use self::{
     admissions::Admissions,
     authenticator::{AuthenticationAttempt, Authenticator, EnabledSchemes},
     error::{AuthenticationError, Refusal},
-    outcome::{Authenticated, Work},
+    outcome::{Authenticated, PasswordLogin, Work},
 };

@@ -125,6 +125,7 @@ impl Moving {
             hash: StoredHash::Own(hash),
             identifier: None,
             validity: Validity::default(),
+            change_required: None,
         };
         let context = ChangeContext { actor: Actor::OldSystem, client_info, reason: None, now };
         let written = match &login.candidate {

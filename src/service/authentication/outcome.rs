@@ -1,8 +1,13 @@
 //! The input and the result of an authentication.
 
+use super::error::AuthenticationError;
 use crate::{
     domain::{client_info::ClientInfo, principal::Principal},
     security::hashing::Admission,
+    service::{
+        activity::metrics::ActivityMetrics, credentials::list_check::PendingLookup,
+        errors::AttemptError,
+    },
 };
 
 /// The work that a request causes after its authentication.
@@ -12,6 +17,9 @@ pub(crate) enum Work {
     Light,
     /// A hash; the number of admitted requests is limited.
     Hashing,
+    /// As [`Self::Hashing`], for a new value of the secret that authenticates the caller: the only
+    /// work for a secret that must be changed.
+    ChangingSecret,
 }
 
 /// The request that is authenticated.
@@ -26,4 +34,27 @@ pub(crate) struct Authenticated {
     pub(crate) principal: Principal,
     /// The admission to the hashing queue, held until the response; `None` for light work.
     pub(crate) admission: Option<Admission>,
+    /// Held until the response, too; `None` unless a password was verified by a hash.
+    pub(crate) lookup: Option<PendingLookup>,
+}
+
+/// A password that authenticates its user.
+pub(crate) struct PasswordLogin {
+    pub(crate) principal: Principal,
+    /// Held until the request is answered.
+    pub(crate) lookup: Option<PendingLookup>,
+}
+
+/// Counts the outcome of a login with a password. A login without an outcome, such as one that the
+/// database did not answer, is not counted.
+pub(super) fn record(
+    metrics: &ActivityMetrics,
+    found: &Result<PasswordLogin, AuthenticationError>,
+) {
+    match found {
+        Ok(_) => metrics.record_login(),
+        Err(AuthenticationError::Refused { .. }) => metrics.record_failure(),
+        Err(AuthenticationError::Attempt(AttemptError::TooMany(_))) => metrics.record_throttled(),
+        Err(_) => {}
+    }
 }

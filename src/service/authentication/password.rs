@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use super::{
     error::{AuthenticationError, Refusal},
     moving::{AnswerUse, Moving, asked_name},
+    outcome::{self, PasswordLogin},
     password_target::{PresentedPassword, Target},
 };
 use crate::{
@@ -35,8 +36,11 @@ use crate::{
         keyring_handle::KeyringHandle,
     },
     service::{
-        credentials::{last_uses::LastUses, rehashing::RehashQueue},
-        errors::AttemptError,
+        credentials::{
+            last_uses::LastUses,
+            list_check::{ListCheckQueue, PendingLookup},
+            rehashing::RehashQueue,
+        },
         throttling::throttle::{AttemptCounters, ReservedAttempt, Throttling},
         unsealing::unseal_hash,
     },
@@ -54,7 +58,7 @@ const REFUSED_LOGIN_DELAY: Duration = Duration::from_millis(80);
 /// The outcome of a verification.
 enum Verified<'login> {
     /// The password matches this stored credential.
-    Row(&'login StoredCredential),
+    Row(&'login StoredCredential, Option<PendingLookup>),
     Refused(Refusal),
     /// The old system accepted the password. A stored one decides now.
     AcceptedByOldSystem,
@@ -77,6 +81,8 @@ pub(crate) struct PasswordAuthenticator {
     pub(crate) throttling: Arc<Throttling>,
     pub(crate) last_uses: Arc<LastUses>,
     pub(crate) rehash_queue: Arc<RehashQueue>,
+    /// `None`: passwords are not looked up in the list of common passwords when their owners log in.
+    pub(crate) list_checks: Option<Arc<ListCheckQueue>>,
     /// `None`: no users move from an old system.
     pub(crate) moving: Option<Moving>,
 }
@@ -85,49 +91,54 @@ impl PasswordAuthenticator {
     /// The user with that name and password.
     ///
     /// # Errors
-    /// See [`AuthenticationError`].
+    /// See [`AuthenticationError`]. A password that must be changed authenticates nobody here.
     pub(in crate::service) async fn authenticate(
         &self,
         name: &str,
         password: &SecretString,
         client_info: &ClientInfo,
         now: OffsetDateTime,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<PasswordLogin, AuthenticationError> {
+        let login = self.authenticate_for_change(name, password, client_info, now).await?;
+        if login.principal.must_change_secret() {
+            let user_id = login.principal.user_id();
+            return Err(AuthenticationError::ChangeRequired { user_id });
+        }
+        Ok(login)
+    }
+
+    /// As [`Self::authenticate`], also with a password that must be changed, for that change only.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(in crate::service) async fn authenticate_for_change(
+        &self,
+        name: &str,
+        password: &SecretString,
+        client_info: &ClientInfo,
+        now: OffsetDateTime,
+    ) -> Result<PasswordLogin, AuthenticationError> {
         let name = LoginName::parse(name)
             .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossibleName))?;
         let typed = password;
         let password = &CredentialValue::parse("Password", typed)
             .map_err(|_| AuthenticationError::refused(None, Refusal::ImpossiblePassword))?;
         let presented = PresentedPassword { name: &name, password, typed, client_info, now };
-        let found = self.find_principal(presented).await;
-        self.record(&found);
+        let found = self.find_user(presented).await;
+        outcome::record(&self.throttling.metrics, &found);
         found
     }
 
-    async fn find_principal(
+    async fn find_user(
         &self,
         presented: PresentedPassword<'_>,
-    ) -> Result<Principal, AuthenticationError> {
-        if let Some(principal) = self.attempt(presented, self.moving.as_ref()).await? {
-            return Ok(principal);
+    ) -> Result<PasswordLogin, AuthenticationError> {
+        if let Some(login) = self.attempt(presented, self.moving.as_ref()).await? {
+            return Ok(login);
         }
         // The stored password decides now: of the user who has just moved, or of one who may not.
         let found = Box::pin(self.attempt(presented, None)).await?;
         found.ok_or(StorageError::Inconsistent { table: "credentials" }.into())
-    }
-
-    /// Counts the outcome of a login. A login without an outcome, such as one that the database did
-    /// not answer, is not counted.
-    fn record(&self, found: &Result<Principal, AuthenticationError>) {
-        let metrics = &self.throttling.metrics;
-        match found {
-            Ok(_) => metrics.record_login(),
-            Err(AuthenticationError::Refused { .. }) => metrics.record_failure(),
-            Err(AuthenticationError::Attempt(AttemptError::TooMany(_))) => {
-                metrics.record_throttled();
-            }
-            Err(_) => {}
-        }
     }
 
     /// Verifies the password once; `None` when the old system accepts it.
@@ -135,28 +146,31 @@ impl PasswordAuthenticator {
         &self,
         presented: PresentedPassword<'_>,
         moving: Option<&Moving>,
-    ) -> Result<Option<Principal>, AuthenticationError> {
+    ) -> Result<Option<PasswordLogin>, AuthenticationError> {
         let PresentedPassword { client_info, now, .. } = presented;
         let refuse = |user: Option<&User>, reason| AuthenticationError::refused(user, reason);
         let mut admission = self.admit(presented).await?;
         let types = self.types.usable_for_basic();
         let login = self.find_login(presented, &types).await?;
-        let row = match self.verify(&login, &types, presented, moving, &mut admission).await? {
-            Verified::Row(row) => Ok(row),
+        let found = match self.verify(&login, &types, presented, moving, &mut admission).await? {
+            Verified::Row(row, lookup) => Ok((row, lookup)),
             Verified::Refused(refusal) => Err(refusal),
             Verified::AcceptedByOldSystem => return Ok(None),
         };
         let Some(user) = login.candidate.as_ref().map(|candidate| &candidate.user) else {
             return Err(refuse(None, Refusal::UnknownUser));
         };
-        let row = row.map_err(|refusal| refuse(Some(user), refusal))?;
+        let (row, lookup) = found.map_err(|refusal| refuse(Some(user), refusal))?;
         let scheme = AuthenticationScheme::Basic;
         self.last_uses.push(row, scheme, client_info, now);
         let credential_type = row.credential_type.clone();
-        let proof = Proof::Password { credential_type, version: row.version };
+        let must_change = row.change_required.is_some();
+        let proof = Proof::Password { credential_type, version: row.version, must_change };
         let user = user.clone();
         let (is_proof_recent, application) = (true, None);
-        Ok(Some(Principal { user, scheme, proof, auth_time: now, is_proof_recent, application }))
+        let principal =
+            Principal { user, scheme, proof, auth_time: now, is_proof_recent, application };
+        Ok(Some(PasswordLogin { principal, lookup }))
     }
 
     /// Admits the login to the hashing engine; `None` when it needs no admission.
@@ -217,7 +231,7 @@ impl PasswordAuthenticator {
                     let recorded =
                         self.throttling.record_login(&attempt, credential_type, &counters, false);
                     recorded.await?;
-                    return target.proven_row().map(Verified::Row);
+                    return Ok(Verified::Row(target.proven_row()?, None));
                 }
                 Some(false) => {}
                 None => unknown.push(target),
@@ -228,7 +242,7 @@ impl PasswordAuthenticator {
             return Ok(Verified::Refused(Refusal::WrongPassword));
         }
         let of = LoginAttempt { login, presented, attempt: &attempt };
-        let types = type_names(&unknown);
+        let types = unknown.iter().map(|target| target.credential_type.to_owned()).collect();
         let answer_use = match moving {
             Some(moving) => moving.answer_use(login, presented, &unknown).await?,
             None => None,
@@ -276,7 +290,8 @@ impl PasswordAuthenticator {
             }
             self.throttling.record_login(attempt, credential_type, counters, true).await?;
             self.rehash_if_outdated(&target, outcome, presented.password);
-            return target.proven_row().map(Verified::Row);
+            let lookup = self.lookup(login, &target, presented);
+            return Ok(Verified::Row(target.proven_row()?, lookup));
         }
         Ok(Verified::Refused(refusal))
     }
@@ -343,6 +358,21 @@ impl PasswordAuthenticator {
         if was_wrong { Some(false) } else { self.hashing.cached_result(&target.request(presented)) }
     }
 
+    /// The lookup of a password that was just verified in the list of common passwords.
+    fn lookup(
+        &self,
+        login: &Login,
+        target: &Target<'_>,
+        presented: PresentedPassword<'_>,
+    ) -> Option<PendingLookup> {
+        let (user, row) = (&login.candidate.as_ref()?.user, target.row?);
+        if row.credential_type != self.types.password().as_str() {
+            return None;
+        }
+        let list_checks = self.list_checks.as_ref()?;
+        list_checks.prepare(user, row, presented.password, presented.client_info)
+    }
+
     fn rehash_if_outdated(
         &self,
         target: &Target<'_>,
@@ -355,8 +385,4 @@ impl PasswordAuthenticator {
             self.rehash_queue.push(row.clone(), password.clone());
         }
     }
-}
-
-fn type_names(targets: &[Target<'_>]) -> Vec<String> {
-    targets.iter().map(|target| target.credential_type.to_owned()).collect()
 }

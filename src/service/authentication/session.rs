@@ -68,7 +68,8 @@ impl SessionAuthenticator {
         self.issued.renew(&mut connection, &reference, &session, client_info, now).await?;
         connection.release();
         let admission = self.admissions.move_to(admission, user.user_id)?;
-        Ok(Authenticated { principal: principal(user, &session, reference), admission })
+        let principal = principal(user, &session, reference);
+        Ok(Authenticated { principal, admission, lookup: None })
     }
 
     /// The owner of a live session, without a check of the XSRF token.

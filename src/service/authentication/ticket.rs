@@ -55,6 +55,6 @@ impl TicketAuthenticator {
             is_proof_recent: false,
             application: None,
         };
-        Ok(Authenticated { principal, admission })
+        Ok(Authenticated { principal, admission, lookup: None })
     }
 }

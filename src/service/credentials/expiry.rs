@@ -81,6 +81,7 @@ impl Credentials {
             hash,
             identifier: envelope.identifier,
             validity,
+            change_required: row.change_required,
         })
     }
 }

@@ -8,8 +8,10 @@ use super::password_checker::PasswordChecker;
 use crate::{
     domain::{
         InvalidField, Reason,
+        change_cause::ChangeCause,
         change_context::ChangeContext,
         credential_type::CredentialType,
+        principal::Actor,
         save_credential::{NewCredential, NewSecret},
         user::UserType,
         validity::Validity,
@@ -28,6 +30,8 @@ pub(in crate::service) struct HashedCredential {
     /// The value, for identifier types only.
     pub(in crate::service) identifier: Option<SecretString>,
     pub(in crate::service) validity: Validity,
+    /// Why the owner must change it; `None`: they need not.
+    pub(in crate::service) change_required: Option<ChangeCause>,
 }
 
 /// Hashes new credentials.
@@ -37,6 +41,8 @@ pub(crate) struct CredentialHasher {
     /// True when each user has one credential, whatever its type
     /// (docs/reference/wire-contract.md#d13-replacement-by-type).
     pub(crate) single_per_user: bool,
+    /// True when a password that somebody else set must be changed by its owner.
+    pub(crate) requires_change_after_reset: bool,
 }
 
 impl CredentialHasher {
@@ -53,7 +59,14 @@ impl CredentialHasher {
         let caller = context.actor.fairness_key();
         // Boxed, as the rare branch below, so that a save that waits for its hash is small.
         Box::pin(self.passwords.require(caller, login_name, &credential)).await?;
-        let NewCredential { field, credential_type, secret, display_value, validity } = credential;
+        let NewCredential {
+            field,
+            credential_type,
+            secret,
+            display_value,
+            validity,
+            change_required,
+        } = credential;
         let hash = match &secret {
             NewSecret::Value(value) => StoredHash::Own(self.hashing.hash(caller, value).await?),
             NewSecret::Hash(text) => match self.accept_hash(&field, text)? {
@@ -71,7 +84,38 @@ impl CredentialHasher {
             NewSecret::Value(_) | NewSecret::Hash(_) => None,
         };
         let display_value = display_value.map(|text| text.as_str().to_owned());
-        Ok(HashedCredential { field, credential_type, display_value, hash, identifier, validity })
+        Ok(HashedCredential {
+            field,
+            credential_type,
+            display_value,
+            hash,
+            identifier,
+            validity,
+            change_required,
+        })
+    }
+
+    /// Marks a password that an administrator sets for another user, if the installation requires it
+    /// to be changed. Users who may not change their own password keep it.
+    pub(in crate::service) fn mark_reset(
+        &self,
+        context: ChangeContext<'_>,
+        login_name: &str,
+        user_type: UserType,
+        credential: &mut NewCredential,
+    ) {
+        let is_of_other = match context.actor {
+            Actor::Principal(principal) => principal.user.login_name != login_name,
+            // A command says so itself: an imported password is the user's own.
+            Actor::Command | Actor::OldSystem | Actor::PasswordLink(_) | Actor::Service => false,
+        };
+        let is_reset = self.requires_change_after_reset
+            && is_of_other
+            && user_type.may_change_password()
+            && credential.password().is_some();
+        if is_reset && credential.change_required.is_none() {
+            credential.change_required = Some(ChangeCause::Administrator);
+        }
     }
 
     /// Checks and hashes all credentials of a user with that type and login name.
@@ -92,7 +136,8 @@ impl CredentialHasher {
             return Err(InvalidField::new("Credentials", Reason::TypeNotForUser).into());
         }
         let mut hashed = Vec::with_capacity(credentials.len());
-        for credential in credentials {
+        for mut credential in credentials {
+            self.mark_reset(context, login_name, user_type, &mut credential);
             hashed.push(self.hash(context, login_name, credential).await?);
         }
         Ok(hashed)

@@ -120,6 +120,7 @@ mod tests {
             hash_parameters: HashParameters { memory_kib: 64, iterations: 1, parallelism: 1 },
             version: 1,
             validity: Validity::default(),
+            change_required: None,
         }
     }
 

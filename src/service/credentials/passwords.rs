@@ -11,6 +11,7 @@ use crate::{
         change_context::ChangeContext,
         client_info::FairnessKey,
         credential::CredentialValue,
+        password_policy::PasswordPolicy,
         passwords::{ChangePassword, SetPassword},
         principal::Principal,
         save_credential::{NewCredential, SaveCredential},
@@ -211,6 +212,11 @@ impl Passwords {
         let found = self.directory.find(&principal.normalize_reference(user)).await?;
         let Some(user) = found else { return Ok(ChangeTypes::default()) };
         Ok(ChangeTypes { by_mail: self.mails.has_recipient(&user).await?, by_password: true })
+    }
+
+    /// The policy for new passwords; `None` if there are no rules.
+    pub(crate) fn policy(&self) -> Option<&PasswordPolicy> {
+        self.checker.policy.as_ref()
     }
 
     /// Every reason why the user with that login name may not have this password.

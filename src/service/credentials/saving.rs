@@ -5,7 +5,9 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::{
+    change_requirements::ChangeRequirements,
     hasher::CredentialHasher,
+    other_value::require_other_value,
     writer::{
         CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_writable,
     },
@@ -17,7 +19,7 @@ use crate::{
         credential::{CredentialSummary, CredentialValue},
         credential_type::{CredentialType, CredentialTypes},
         principal::{Actor, Proof},
-        save_credential::SaveCredential,
+        save_credential::{NewCredential, SaveCredential},
         user::{LoginName, UserId},
     },
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
@@ -43,6 +45,7 @@ pub(crate) struct Credentials {
     pub(crate) hasher: Arc<CredentialHasher>,
     pub(crate) writer: Arc<CredentialWriter>,
     pub(crate) transactions: Arc<UserTransactions>,
+    pub(crate) requirements: Arc<ChangeRequirements>,
 }
 
 impl Credentials {
@@ -87,27 +90,46 @@ impl Credentials {
         let SaveCredential { user_id, mut credential, replaces } = command;
         // Before the hash, so that an unknown user costs none.
         let found =
-            on_connection!(self.database, |connection| credential_saves::find_head_and_validity(
+            on_connection!(self.database, |connection| credential_saves::find_head_and_replaced(
                 &mut connection,
                 user_id,
                 credential.credential_type.as_str()
             ))?;
-        let (head, stored_validity) = found.ok_or(SaveCredentialError::UnknownUser)?;
+        let (head, replaced) = found.ok_or(SaveCredentialError::UnknownUser)?;
         require_name(login_name, &head)?;
         require_writable(context.actor, user_id, &head)?;
         if !context.actor.may_administer_users() {
             // An owner's save does not extend a validity that an operator or the type set.
             let is_renewed = credential.credential_type.lifetime().is_some();
-            credential.validity = stored_validity.filter(|_| !is_renewed);
+            credential.validity =
+                replaced.map(|replaced| replaced.validity).filter(|_| !is_renewed);
         }
         if !credential.credential_type.is_allowed_for(head.user_type) {
             return Err(SaveCredentialError::TypeNotForUser { field: credential.field });
         }
+        let is_own = context.actor.user_id() == Some(user_id);
+        if is_own && replaced.is_some_and(|replaced| replaced.must_change) {
+            // Boxed so that this rare branch does not enlarge every waiting future.
+            Box::pin(self.require_other_value(context, user_id, &credential)).await?;
+        }
+        self.hasher.mark_reset(context, &head.login_name, head.user_type, &mut credential);
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;
         let precondition = WritePrecondition::Actor(proof);
         let save = Save { context, user_id, login_name, hashed: &hashed, precondition };
         // Boxed so that a save that waits for its hash has no room for the write yet.
         Box::pin(self.write(save, &head, replaces)).await
+    }
+
+    /// Fails if an owner saves the value again that must be changed.
+    async fn require_other_value(
+        &self,
+        context: ChangeContext<'_>,
+        user_id: UserId,
+        credential: &NewCredential,
+    ) -> Result<(), SaveCredentialError> {
+        let caller = context.actor.fairness_key();
+        let (hashing, writer) = (&self.hashing, &self.writer);
+        require_other_value(&self.database, hashing, writer, caller, user_id, credential).await
     }
 
     async fn write(
@@ -221,7 +243,7 @@ pub(super) async fn require_version(
 fn own_proof(actor: Actor<'_>, user_id: UserId) -> Option<PasswordProof> {
     match actor {
         Actor::Principal(principal) if principal.user_id() == user_id => match &principal.proof {
-            Proof::Password { credential_type, version } => {
+            Proof::Password { credential_type, version, .. } => {
                 Some(PasswordProof { credential_type: credential_type.clone(), version: *version })
             }
             Proof::Ticket { .. } | Proof::Session { .. } | Proof::Token { .. } => None,

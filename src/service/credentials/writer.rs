@@ -182,6 +182,7 @@ impl CredentialWriter {
             hash_scheme: hashed.hash.scheme(),
             hash_parameters: hashed.hash.parameters(),
             validity: hashed.validity,
+            change_required: hashed.change_required,
         };
         let phc = hashed.hash.to_text().map_err(|_| SaveCredentialError::Unwritable)?;
         let envelope = Envelope { phc, identifier: hashed.identifier.clone() };
@@ -200,6 +201,7 @@ impl CredentialWriter {
             hash_scheme: hashed.hash.scheme(),
             hash_parameters: hashed.hash.parameters(),
             validity: hashed.validity,
+            change_required: hashed.change_required,
             display_value: hashed.display_value.as_ref().unwrap_or(&head.login_name).clone(),
             identifier,
             actor: actor_snapshot,
@@ -215,7 +217,10 @@ impl CredentialWriter {
         // or removing such a credential revokes them.
         let revokes_issued = self.authenticates(credential_type) || self.single_per_user;
         let session_epoch = head.session_epoch + i64::from(revokes_issued);
-        let kind = AuditKind::CredentialSaved;
+        let kind = match save.hashed.change_required {
+            None => AuditKind::CredentialSaved,
+            Some(_) => AuditKind::ChangeRequired,
+        };
         AuditEvent {
             credential_type: Some(credential_type.as_str().to_owned()),
             ..next_event(save.context, save.user_id, kind, head, session_epoch)

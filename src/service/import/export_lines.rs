@@ -84,6 +84,10 @@ fn credential(summary: &CredentialSummary, secret: Option<&OpenedSecret>) -> Val
     };
     if let Value::Object(members) = &mut credential {
         members.insert(name.to_owned(), secret.expose_secret().into());
+        // Omitted when there is none, so that earlier releases can import the line.
+        if let Some(cause) = summary.change_required {
+            members.insert("change_required".to_owned(), cause.as_str().into());
+        }
     }
     credential
 }

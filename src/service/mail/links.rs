@@ -21,6 +21,7 @@ use crate::{
     service::{
         credentials::{
             hasher::{CredentialHasher, HashedCredential},
+            other_value::require_other_value,
             writer::{CredentialWriter, Save, WritePrecondition},
         },
         errors::SaveCredentialError,
@@ -143,15 +144,22 @@ impl PasswordLinks {
         connection.release();
         let credential_type = self.types.password();
         let found =
-            on_connection!(self.database, |connection| credential_saves::find_head_and_validity(
+            on_connection!(self.database, |connection| credential_saves::find_head_and_replaced(
                 &mut connection,
                 user_id,
                 credential_type.as_str()
             ))?;
-        let (head, stored_validity) = found.ok_or(UseLinkError::Invalid)?;
+        let (head, replaced) = found.ok_or(UseLinkError::Invalid)?;
         let mut credential = NewCredential::new(credential_type.clone(), password);
         // As every save of an owner: it does not extend a validity that an operator set.
-        credential.validity = stored_validity.filter(|_| credential_type.lifetime().is_none());
+        let validity = replaced.map(|replaced| replaced.validity);
+        credential.validity = validity.filter(|_| credential_type.lifetime().is_none());
+        if replaced.is_some_and(|replaced| replaced.must_change) {
+            let caller = context.actor.fairness_key();
+            let (hashing, writer) = (&self.hasher.hashing, &self.writer);
+            require_other_value(&self.database, hashing, writer, caller, user_id, &credential)
+                .await?;
+        }
         Ok(self.hasher.hash(context, &head.login_name, credential).await?)
     }
 

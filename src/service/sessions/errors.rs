@@ -1,8 +1,12 @@
 //! Errors of tickets and sessions.
 
 use crate::{
+    domain::InvalidField,
     security::{access_token::TokenRefused, random::RandomError},
-    service::{authentication::error::AuthenticationError, errors::ChangeUserError},
+    service::{
+        authentication::error::AuthenticationError,
+        errors::{ChangeUserError, SaveCredentialError},
+    },
     storage::StorageError,
 };
 
@@ -48,6 +52,17 @@ pub(crate) enum ProofError {
     Authentication(#[from] AuthenticationError),
     #[error(transparent)]
     Change(#[from] ChangeUserError),
+}
+
+/// An error from changing a secret that must be changed, and signing in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequiredChangeError {
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    #[error(transparent)]
+    Save(#[from] SaveCredentialError),
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
 }
 
 /// An error from logging in for a ticket.

@@ -2,6 +2,7 @@
 
 pub(crate) mod errors;
 mod proof;
+pub(crate) mod required_change;
 pub(crate) mod sign_in;
 pub(crate) mod ticket_logins;
 pub(crate) mod tickets;

@@ -11,7 +11,10 @@ use crate::{
         principal::{Actor, Principal, Proof},
     },
     service::{
-        authentication::error::{AuthenticationError, Refusal},
+        authentication::{
+            PasswordLogin,
+            error::{AuthenticationError, Refusal},
+        },
         errors::ChangeUserError,
         user_transaction::{AuditedChange, lock_user},
     },
@@ -31,7 +34,8 @@ impl Sessions {
     ) -> Result<(), ProofError> {
         let Actor::Principal(caller) = context.actor else { return Err(ProofError::NoSession) };
         let Proof::Session { digests } = &caller.proof else { return Err(ProofError::NoSession) };
-        let proven = self.verify(context, caller, password).await?;
+        let login = self.verify(context, caller, password).await?;
+        let PasswordLogin { principal: proven, lookup: _until_recorded } = login;
         // The name may have another owner since the session was found.
         if proven.user_id() != caller.user_id() {
             return Err(AuthenticationError::refused(None, Refusal::UnknownUser).into());
@@ -44,7 +48,7 @@ impl Sessions {
         context: ChangeContext<'_>,
         caller: &Principal,
         password: &SecretString,
-    ) -> Result<Principal, AuthenticationError> {
+    ) -> Result<PasswordLogin, AuthenticationError> {
         let (name, info): (_, &ClientInfo) = (&caller.user.login_name, context.client_info);
         let found = self.passwords.authenticate(name, password, info, context.now).await;
         if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {

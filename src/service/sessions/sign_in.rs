@@ -24,9 +24,10 @@ use crate::{
     },
     service::{
         authentication::{
-            error::AuthenticationError, issued::IssuedTickets, password::PasswordAuthenticator,
-            session::SessionAuthenticator,
+            PasswordLogin, error::AuthenticationError, issued::IssuedTickets,
+            password::PasswordAuthenticator, session::SessionAuthenticator,
         },
+        credentials::saving::Credentials,
         errors::ChangeUserError,
     },
     storage::tickets::TicketKind,
@@ -63,6 +64,7 @@ pub(crate) struct Sessions {
     pub(crate) authenticator: Arc<SessionAuthenticator>,
     pub(crate) issued: Arc<IssuedTickets>,
     pub(crate) tickets: Arc<Tickets>,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 impl Sessions {
@@ -81,16 +83,11 @@ impl Sessions {
         now: OffsetDateTime,
     ) -> Result<NewSession, SignInError> {
         let SignIn { name, password, former, client_info } = sign_in;
-        if !self.is_enabled {
-            return Err(AuthenticationError::scheme_off().into());
-        }
-        let mut found = self.passwords.authenticate(&name, &password, &client_info, now).await;
-        if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
-            found = self.passwords.authenticate(&name, &password, &client_info, now).await;
-        }
-        let principal = found?;
-        if !self.authenticator.may_have_session(&principal.user) {
-            return Err(AuthenticationError::OnlineSession.into());
+        let login = self.log_in(&name, &password, &client_info, now).await?;
+        let PasswordLogin { principal, lookup: _until_stored } = login;
+        if principal.must_change_secret() {
+            let user_id = principal.user_id();
+            return Err(AuthenticationError::ChangeRequired { user_id }.into());
         }
         let actor = Actor::Principal(&principal);
         let context = ChangeContext { actor, client_info: &client_info, reason: None, now };
@@ -104,6 +101,37 @@ impl Sessions {
             self.end_former(context, &former).await?;
         }
         Ok(NewSession { cookie: session.text, xsrf, user: principal.user })
+    }
+
+    /// The user with that name and password, who may have a session; perhaps only to change the
+    /// password.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub(super) async fn log_in(
+        &self,
+        name: &str,
+        password: &SecretString,
+        client_info: &ClientInfo,
+        now: OffsetDateTime,
+    ) -> Result<PasswordLogin, AuthenticationError> {
+        if !self.is_enabled {
+            return Err(AuthenticationError::scheme_off());
+        }
+        let passwords = &self.passwords;
+        let mut found = passwords.authenticate_for_change(name, password, client_info, now).await;
+        if found.as_ref().err().is_some_and(AuthenticationError::is_retryable_read) {
+            found = passwords.authenticate_for_change(name, password, client_info, now).await;
+        }
+        let login = found?;
+        if !self.authenticator.may_have_session(&login.principal.user) {
+            // A mark would shut out users who cannot change their password with a session.
+            if let Some(lookup) = login.lookup {
+                lookup.cancel();
+            }
+            return Err(AuthenticationError::OnlineSession);
+        }
+        Ok(login)
     }
 
     /// The owner of a live session, and an XSRF token for its pages; `None` when the session has

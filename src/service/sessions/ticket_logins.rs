@@ -44,7 +44,7 @@ impl TicketLogins {
     ) -> Result<TicketLogin, TicketLoginError> {
         let client_info = attempt.client_info.clone();
         // The admission of work after the login; there is none.
-        let Authenticated { principal, admission: _ } =
+        let Authenticated { principal, admission: _, lookup: _until_issued } =
             self.authenticator.authenticate(attempt, now).await?;
         let ticket = match principal.proof {
             Proof::Token { .. } => self.tokens.issue(&principal, now)?,

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         InvalidField, Reason,
         audit::AuditKind,
+        change_cause::ChangeCause,
         change_context::ChangeContext,
         credential::CredentialValue,
         credential_type::CredentialTypes,
@@ -60,9 +61,11 @@ impl Users {
         context: ChangeContext<'_>,
         user: &NewUser,
         password: CredentialValue,
+        change_required: Option<ChangeCause>,
     ) -> Result<UserId, AddUserError> {
         self.transactions.require_sensitive(context).map_err(ChangeUserError::from)?;
         let first = NewCredential::new(self.types.password().clone(), password);
+        let first = NewCredential { change_required, ..first };
         let login_name = user.login_name.as_str();
         let hashed = self.hasher.hash(context, login_name, first).await;
         let hashed = hashed.map_err(ChangeUserError::from)?;

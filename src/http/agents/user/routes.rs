@@ -27,7 +27,7 @@ pub(in crate::http) fn routes() -> Vec<Route> {
 fn credentials() -> Vec<Route> {
     route_table! {
         "/api/v1/Agents/User/";
-        POST "SaveCredential" Agent save_credential::{save_credential, operation} hashing;
+        POST "SaveCredential" Agent save_credential::{save_credential, operation} changing_secret;
         POST "DeleteCredential" Agent delete_credential::{delete_credential, operation};
         POST "GetCredentialTypes" Agent credential_types::{credential_types, operation};
         POST "GetCredentialTypesForUserType" Agent credential_types::{for_user_type, for_user_type_operation};
@@ -45,9 +45,9 @@ fn passwords() -> Vec<Route> {
         POST "SetPasswordFromName" Agent set_password::{set_from_name, set_from_name_operation} hashing;
         POST "SetGeneratedPassword" Agent set_password::{generate, generate_operation} hashing;
         POST "SetGeneratedPasswordFromName" Agent set_password::{generate_from_name, generate_from_name_operation} hashing;
-        POST "ChangePassword" Agent change_password::{change, change_operation} hashing;
-        POST "ChangePasswordFromName" Agent change_password::{change_from_name, change_from_name_operation} hashing;
-        POST "ChangeOwnPassword" Agent change_password::{change_own, change_own_operation} hashing;
+        POST "ChangePassword" Agent change_password::{change, change_operation} changing_secret;
+        POST "ChangePasswordFromName" Agent change_password::{change_from_name, change_from_name_operation} changing_secret;
+        POST "ChangeOwnPassword" Agent change_password::{change_own, change_own_operation} changing_secret;
         POST "CanChangePassword" Agent change_password::{can_change, can_change_operation};
         POST "GetSupportedChangePasswordTypes" Agent change_password::{supported_types, supported_types_operation};
         POST "SendChangePasswordEMail" Agent password_mail::{send, operation};

@@ -102,6 +102,6 @@ impl CredentialCarrier {
     pub(super) fn into_unchecked(self) -> UncheckedCredential {
         let Self { r#type, value, display_value } = self;
         let type_name = r#type.and_then(|carrier| carrier.r#type);
-        UncheckedCredential { type_name, value, hash: None, display_value, validity: None }
+        UncheckedCredential { type_name, value, display_value, ..UncheckedCredential::default() }
     }
 }

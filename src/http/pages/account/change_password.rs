@@ -18,7 +18,8 @@ use crate::{
     http::{
         error::{ApiError, ErrorKind},
         pages::{
-            field::Field, forms::Form, frame::PageFrame, html, notices::Notice, page_form::PageForm,
+            field::Field, forms::Form, frame::PageFrame, html, notices::Notice,
+            page_form::PageForm, password_rules::password_rules,
         },
         request_context::RequestContext,
     },
@@ -79,7 +80,7 @@ pub(in crate::http) async fn show(
     context: RequestContext,
     frame: PageFrame,
 ) -> Result<HttpResponse, ApiError> {
-    let form = form(&frame, &context.principal().user.login_name);
+    let form = form(&frame, &context);
     page(HttpResponse::Ok(), frame, form)
 }
 
@@ -89,7 +90,7 @@ pub(in crate::http) async fn change(
     frame: PageFrame,
     body: PageForm<ChangePasswordForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let form = form(&frame, &context.principal().user.login_name);
+    let form = form(&frame, &context);
     let PageForm::Submitted(typed) = body else { return page(HttpResponse::Ok(), frame, form) };
     match save(context, &typed).await {
         Ok(Changed::Chosen) => Ok(frame.redirect("/account", Notice::PasswordChanged)),
@@ -151,16 +152,16 @@ fn page(
     html::page(response, &ChangePasswordTemplate { frame, form })
 }
 
-fn form(frame: &PageFrame, user_name: &str) -> Form {
+fn form(frame: &PageFrame, context: &RequestContext) -> Form {
     let password = |name, key: &str, purpose| {
         Field::password(name, frame.text(key), purpose, frame).required()
     };
     Form::new(frame, PATH)
-        .of_user(user_name)
+        .of_user(&context.principal().user.login_name)
         .with_field(password(OLD, "page-old-password", "current-password"))
         .with_field(
             password(NEW, "page-new-password", "new-password")
-                .with_hint(frame.text("page-password-hint"))
+                .with_hint(password_rules(frame, context.capability()))
                 .checked_by_policy(frame),
         )
         .with_field(password(REPEATED, "page-repeated-password", "new-password"))

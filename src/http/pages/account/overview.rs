@@ -43,6 +43,7 @@ struct CredentialView {
     /// `None`: without end.
     expires: Option<Moment>,
     is_valid: bool,
+    must_change: bool,
     changed: Moment,
     changed_by: String,
 }
@@ -85,6 +86,7 @@ fn view(
         last_use: credential.last_use.map(|last_use| LastUseView::new(frame, last_use)),
         expires: credential.validity.to().map(Moment::new),
         is_valid: credential.validity.contains(now),
+        must_change: credential.change_required.is_some(),
         changed: Moment::new(credential.updated_at),
         changed_by: frame.text(changer_key(owner, credential.updated_by)),
     }

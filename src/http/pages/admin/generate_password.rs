@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
 
 use super::{
+    credential_actions::ActionForm,
     credential_of_page::CredentialOfPage,
-    end_credential::EndForm,
     form_page::FormPage,
     generated::generated_page,
     proof,
@@ -39,7 +39,7 @@ pub(in crate::http) async fn generate(
     context: RequestContext,
     frame: PageFrame,
     user: Path<String>,
-    body: PageForm<EndForm>,
+    body: PageForm<ActionForm>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = query::user_id_of_path(&user)?;
     let page = open(context.clone(), frame, user_id).await?;

@@ -1,7 +1,7 @@
 //! The routes of the pages of administrators.
 
 use super::{
-    activity, audit_trail, change_user, delete_user, end_credential, export_users,
+    activity, audit_trail, change_user, credential_actions, delete_user, export_users,
     generate_password,
     import::{form, job, results},
     new_user, retire_user, save_credential, unlock_user, user, user_tickets, users,
@@ -37,10 +37,14 @@ pub(in crate::http) fn routes() -> Vec<Route> {
         POST "users/{id}/unlock" Page unlock_user::{unlock};
         GET "users/{id}/credential" Page save_credential::{show};
         POST "users/{id}/credential" Page save_credential::{save} hashing;
-        GET "users/{id}/credential/expire" Page end_credential::{show_expire};
-        POST "users/{id}/credential/expire" Page end_credential::{expire};
-        GET "users/{id}/credential/delete" Page end_credential::{show_delete};
-        POST "users/{id}/credential/delete" Page end_credential::{delete};
+        GET "users/{id}/credential/expire" Page credential_actions::{show_expire};
+        POST "users/{id}/credential/expire" Page credential_actions::{expire};
+        GET "users/{id}/credential/delete" Page credential_actions::{show_delete};
+        POST "users/{id}/credential/delete" Page credential_actions::{delete};
+        GET "users/{id}/credential/require-change" Page credential_actions::{show_require_change};
+        POST "users/{id}/credential/require-change" Page credential_actions::{require_change};
+        GET "users/{id}/credential/clear-change" Page credential_actions::{show_clear_change};
+        POST "users/{id}/credential/clear-change" Page credential_actions::{clear_change};
         GET "users/{id}/password" Page generate_password::{show};
         POST "users/{id}/password" Page generate_password::{generate} hashing;
         POST "users/{id}/tickets/end" Page user_tickets::{end_one};

@@ -24,7 +24,7 @@ const ROLE: &str = "Role";
 const MAXIMUM_DISPLAY_NAME: usize = 254;
 
 /// The value of a box that is checked.
-const CHECKED: &str = "true";
+pub(super) const CHECKED: &str = "true";
 
 /// The fields as typed.
 #[derive(Debug, Default, Deserialize)]

@@ -6,8 +6,9 @@ use time::OffsetDateTime;
 use super::credential_of_page::query_of_type;
 use crate::{
     domain::{
+        change_cause::ChangeCause,
         credential::{CredentialSummary, LastUse},
-        credential_type::CredentialTypes,
+        credential_type::{CredentialType, CredentialTypes},
         role::Role,
         user::{User, UserType},
     },
@@ -43,13 +44,16 @@ pub(super) struct CredentialView {
     /// The query string of the pages about it.
     pub(super) query: String,
     pub(super) type_text: String,
-    /// False for a type that the installation no longer has.
-    pub(super) is_configured: bool,
+    /// True for the name of the user in another system; `None` for a type that the installation no
+    /// longer has.
+    pub(super) is_identifier: Option<bool>,
     pub(super) display_value: String,
     pub(super) valid_from: Option<Moment>,
     pub(super) valid_to: Option<Moment>,
     pub(super) is_expired: bool,
     pub(super) is_future: bool,
+    /// Why its owner must change it.
+    pub(super) change_required: Option<String>,
     pub(super) last_use: Option<LastUseView>,
     pub(super) registered: Moment,
     pub(super) registered_by: String,
@@ -120,6 +124,11 @@ impl CredentialView {
     pub(super) fn is_unlimited(&self) -> bool {
         self.valid_from.is_none() && self.valid_to.is_none()
     }
+
+    /// True when an administrator may require its change.
+    pub(super) fn may_require_change(&self) -> bool {
+        self.is_identifier == Some(false) && self.change_required.is_none()
+    }
 }
 
 /// The views of a user's parts, in the language of a page.
@@ -141,15 +150,17 @@ impl Views<'_> {
             let found = registrars.iter().find(|user| user.user_id == id);
             found.map_or_else(|| id.to_string(), |user| user.login_name.clone())
         });
+        let found_type = self.types.find(&summary.credential_type);
         CredentialView {
             query: query_of_type(&summary.credential_type),
             type_text: self.type_text(&summary.credential_type),
-            is_configured: self.types.find(&summary.credential_type).is_some(),
+            is_identifier: found_type.map(CredentialType::is_identifier),
             display_value: summary.display_value.clone(),
             valid_from: validity.from().map(Moment::new),
             valid_to: validity.to().map(Moment::new),
             is_expired: validity.to().is_some_and(|to| to <= self.now),
             is_future: validity.from().is_some_and(|from| self.now < from),
+            change_required: summary.change_required.map(|cause| self.frame.text(cause_key(cause))),
             last_use: summary.last_use.as_ref().map(|last_use| self.last_use(last_use)),
             registered: Moment::new(summary.registered_at),
             registered_by: registrar.unwrap_or_else(|| self.frame.text("page-credential-operator")),
@@ -202,6 +213,15 @@ pub(super) fn role_key(role: Role) -> &'static str {
     match role {
         Role::HelpDesk => "page-role-help-desk",
         Role::Auditor => "page-role-auditor",
+    }
+}
+
+/// The key of the words for a cause.
+fn cause_key(cause: ChangeCause) -> &'static str {
+    match cause {
+        ChangeCause::Administrator => "page-change-cause-administrator",
+        ChangeCause::CommonPassword => "page-change-cause-common-password",
+        ChangeCause::Compromised => "page-change-cause-compromised",
     }
 }
 

@@ -7,6 +7,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     domain::{
         InvalidField, Reason,
+        change_cause::ChangeCause,
         credential_type::CredentialTypes,
         role::Role,
         save_credential::UncheckedCredential,
@@ -62,6 +63,7 @@ struct LineCredential {
     display_value: Option<String>,
     valid_from: Option<String>,
     valid_to: Option<String>,
+    change_required: Option<String>,
 }
 
 /// An untrusted credential.
@@ -124,6 +126,10 @@ impl LineCredential {
             hash: self.hash,
             display_value: self.display_value,
             validity: (!validity.is_always()).then_some(validity),
+            change_required: self
+                .change_required
+                .map(|text| parse_change_cause(&path, &text))
+                .transpose()?,
         })
     }
 }
@@ -146,6 +152,13 @@ impl LineUntrusted {
             details: UntrustedDetails::parse(&field("comment"), self.comment, is_active, validity)?,
         })
     }
+}
+
+/// Why the owner of a credential with that path must change it. An export has every reason.
+fn parse_change_cause(path: &str, text: &str) -> Result<ChangeCause, InvalidField> {
+    let unknown =
+        || InvalidField::new(format!("{path}.change_required"), Reason::UnknownChangeCause);
+    ChangeCause::parse(text).ok_or_else(unknown)
 }
 
 /// The period of a credential with that path.

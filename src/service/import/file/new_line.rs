@@ -48,6 +48,8 @@ pub(crate) struct NewLineCredential {
     pub(crate) valid_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) valid_to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) change_required: Option<String>,
 }
 
 impl std::fmt::Debug for NewLineCredential {

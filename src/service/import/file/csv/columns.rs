@@ -7,7 +7,8 @@ use crate::service::import::file::entry::Problem;
 use zeroize::Zeroizing;
 
 /// The members of a credential, which need a value or a hash.
-const OF_CREDENTIAL: [&str; 4] = ["credential_type", "display_value", "valid_from", "valid_to"];
+const OF_CREDENTIAL: [&str; 5] =
+    ["credential_type", "display_value", "valid_from", "valid_to", "change_required"];
 
 /// The longest part of a column name that a message shows, in characters.
 const SHOWN: usize = 60;

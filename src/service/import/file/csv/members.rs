@@ -2,7 +2,7 @@
 
 /// The members of a line, with the names that people give their columns. The first name is that of
 /// the member.
-const MEMBERS: [(&str, &[&str]); 16] = [
+const MEMBERS: [(&str, &[&str]); 17] = [
     ("login_name", &["login_name", "login", "username", "user_name"]),
     ("id", &["id", "user_id"]),
     ("display_name", &["display_name", "full_name", "name"]),
@@ -19,6 +19,7 @@ const MEMBERS: [(&str, &[&str]); 16] = [
     ("display_value", &["display_value"]),
     ("valid_from", &["valid_from"]),
     ("valid_to", &["valid_to"]),
+    ("change_required", &["change_required"]),
 ];
 
 /// The member of a column with one of its usual names. Letter case, spaces and hyphens do not
@@ -40,6 +41,6 @@ pub(super) fn member_named(name: &str) -> Option<&'static str> {
 }
 
 /// The names of all members.
-pub(super) fn member_names() -> [&'static str; 16] {
+pub(super) fn member_names() -> [&'static str; 17] {
     MEMBERS.map(|(member, _)| member)
 }

@@ -45,6 +45,7 @@ impl Row {
             "display_value" => credential.display_value = text(),
             "valid_from" => credential.valid_from = text(),
             "valid_to" => credential.valid_to = text(),
+            "change_required" => credential.change_required = text(),
             _ => return Err(InvalidField::new(member, Reason::NotAUser).into()),
         }
         Ok(())

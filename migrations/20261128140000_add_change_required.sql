@@ -1,0 +1,24 @@
+-- Credentials that their owners must change. None is marked yet.
+--
+-- Locks `credentials` and `audit_events` against reading and writing while it reads each row once to
+-- check it, which takes about a second for a million rows. The new constraint of `audit_events` allows
+-- all that the former one did.
+ALTER TABLE credentials
+    -- Why the owner must change it: it proves its owner for that change only. Null: the owner need not.
+    -- The sealed hash is bound to it.
+    ADD COLUMN change_required text,
+    ADD CONSTRAINT credentials_change_required_check
+        CHECK (change_required IN ('administrator', 'common_password', 'compromised'));
+
+ALTER TABLE audit_events
+    DROP CONSTRAINT audit_events_kind_check,
+    ADD CONSTRAINT audit_events_kind_check CHECK (kind IN (
+        'user_added', 'user_changed', 'user_moved', 'user_retired', 'user_reactivated',
+        'user_deleted', 'administrator_granted', 'administrator_revoked',
+        'help_desk_granted', 'help_desk_revoked', 'auditor_granted', 'auditor_revoked',
+        'credential_saved', 'credential_deleted', 'credential_unlocked', 'change_required',
+        'change_no_longer_required', 'sessions_ended',
+        'ticket_issued', 'ticket_ended', 'session_started', 'session_proven', 'session_ended',
+        'password_mail_requested', 'password_mail_sent', 'password_mail_failed',
+        'untrusted_credential_saved', 'untrusted_credentials_read', 'untrusted_credential_removed'
+    ));

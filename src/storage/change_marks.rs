@@ -1,0 +1,77 @@
+//! Marks credentials that their owners must change, and lists those without a mark.
+
+use sqlx::PgConnection;
+
+use super::error::StorageError;
+use crate::domain::{change_cause::ChangeCause, stored_credential::StoredCredential, user::UserId};
+
+/// A credential that is sealed again with another mark. The value is unchanged.
+#[derive(Debug)]
+pub(crate) struct MarkedCredential<'row> {
+    pub(crate) row: &'row StoredCredential,
+    pub(crate) sealed_hash: Vec<u8>,
+    pub(crate) key_id: String,
+    /// The sequence of the audit event of the mark.
+    pub(crate) version: i64,
+    /// `None`: the mark is removed.
+    pub(crate) change_required: Option<ChangeCause>,
+}
+
+/// Writes the mark of a credential. The transaction has locked the user and the row, so that the value and
+/// the parameters of its hash are those that the seal is bound to.
+#[tracing::instrument(name = "db.credentials.write_mark", skip_all, fields(user.id = %marked.row.user_id))]
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    marked: &MarkedCredential<'_>,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE credentials SET sealed_hash = $3, key_id = $4, version = $5, change_required = $6
+         WHERE user_id = $1 AND credential_type = $2",
+        marked.row.user_id.as_i32(),
+        marked.row.credential_type,
+        marked.sealed_hash,
+        marked.key_id,
+        marked.version,
+        marked.change_required.map(ChangeCause::as_str),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The number of credentials of a type without a mark.
+pub(crate) async fn count_unmarked(
+    connection: &mut PgConnection,
+    credential_type: &str,
+) -> Result<i64, StorageError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM credentials
+           WHERE credential_type = $1 AND change_required IS NULL"#,
+        credential_type,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
+}
+
+/// Lists up to `limit` users after that one, by id, whose credential of a type has no mark.
+pub(crate) async fn list_unmarked_after(
+    connection: &mut PgConnection,
+    user_id: Option<UserId>,
+    credential_type: &str,
+    limit: i64,
+) -> Result<Vec<UserId>, StorageError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT user_id FROM credentials
+         WHERE user_id > $1 AND credential_type = $2 AND change_required IS NULL
+         ORDER BY user_id LIMIT $3",
+        user_id.map_or(0, UserId::as_i32),
+        credential_type,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    let user_id =
+        |id| UserId::try_from(id).map_err(|_| StorageError::Inconsistent { table: "credentials" });
+    ids.into_iter().map(user_id).collect()
+}
