@@ -46,6 +46,7 @@ const PAGES = [
   ["credential", "/admin/users/278/credential?type=CRM5%2FPASSWORD"],
   ["credential-expire", "/admin/users/278/credential/expire?type=CRM5%2FPASSWORD"],
   ["credential-delete", "/admin/users/278/credential/delete?type=CRM5%2FPASSWORD"],
+  ["credential-require-change", "/admin/users/278/credential/require-change?type=CRM5%2FPASSWORD"],
   ["password", "/admin/users/278/password"],
 ];
 

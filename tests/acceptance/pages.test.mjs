@@ -90,6 +90,15 @@ async function endSessions(id) {
   assert.equal(response.status, 204);
 }
 
+/** Requires the user to change the password (PUT), or no longer (DELETE), as an administrator does. */
+async function requireChange(method) {
+  const headers = { Authorization: basic, "Content-Type": "application/json" };
+  const body = method === "PUT" ? "{}" : undefined;
+  const path = `${url}/keeper/users/${user.id}/change-required`;
+  const response = await fetch(path, { method, headers, body });
+  assert.equal(await response.text(), "true");
+}
+
 async function violations(page) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() =>
@@ -134,6 +143,18 @@ describe("every page", () => {
         await page.fill("#Password", "wrong");
         await Promise.all([page.waitForEvent("load"), page.click("button.primary")]);
         await examine(page, "login-refused", theme);
+        await requireChange("PUT");
+        try {
+          await signIn(page);
+          await examine(page, "required-change", theme);
+          await page.fill("#Password", user.password);
+          await page.fill("#NewPassword", "a");
+          await page.fill("#RepeatedPassword", "b");
+          await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
+          await examine(page, "required-change-refused", theme);
+        } finally {
+          await requireChange("DELETE");
+        }
         await signIn(page);
         for (const [name, path] of PRIVATE) {
           await page.goto(`${url}${path}`);

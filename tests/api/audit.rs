@@ -207,6 +207,8 @@ async fn every_kind_of_change_needs_its_event(pool: PgPool) {
         (&["credential", "save", "--user", "278"], "a password"),
         (&["credential", "delete", "--user", "278", "--type", "ActiveDirectory"], ""),
         (&["credential", "unlock", "--user", "278"], ""),
+        (&["credential", "require-change", "--user", "278"], ""),
+        (&["credential", "clear-change", "--user", "278"], ""),
         (&["ticket", "issue", "--user", "278"], ""),
         (&["ticket", "revoke", "--user", "278"], ""),
         (&["user", "retire", "278"], ""),

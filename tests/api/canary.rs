@@ -15,6 +15,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, Row};
+use url::form_urlencoded;
 
 use crate::{
     mail::with_form,
@@ -317,6 +318,37 @@ async fn log_in_in_every_format(recorder: &mut RecordingClient, administrator: &
     }
 }
 
+/// Marks a password that must be changed, and changes it on the way in: first with a mistake.
+async fn change_on_the_way_in(recorder: &mut RecordingClient, administrator: &Credentials) {
+    let secret = recorder.secret();
+    let save = json!({"UserId": 278, "Credential": {"Value": secret}});
+    let path = "/api/v1/Agents/User/SaveCredential";
+    let request = administrator.apply_to(recorder.post(path, "application/json"));
+    assert_eq!(recorder.send(request.body(save.to_string())).await.0, 200);
+    let mark = format!("{}/keeper/users/278/change-required", recorder.url);
+    let request = administrator.apply_to(recorder.client.put(mark)).json(&json!({}));
+    assert_eq!(recorder.send(request).await.0, 200);
+    let page = recorder.client.get(format!("{}/login", recorder.url)).send().await.unwrap();
+    let cookie = page.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let page = page.text().await.unwrap();
+    let (_, rest) = page.split_once("name=\"LoginToken\" value=\"").unwrap();
+    let token = rest.split('"').next().unwrap();
+    let new = recorder.secret();
+    for (repeated, status) in [(recorder.secret(), 400), (new.clone(), 303)] {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("UserName", "paul")
+            .append_pair("Password", &secret)
+            .append_pair("NewPassword", &new)
+            .append_pair("RepeatedPassword", &repeated)
+            .append_pair("LoginToken", token)
+            .finish();
+        let kind = "application/x-www-form-urlencoded";
+        let request = recorder.post("/login/change-password", kind).body(body);
+        let request = request.header("Cookie", cookie.split(';').next().unwrap());
+        assert_eq!(recorder.send(request).await.0, status);
+    }
+}
+
 /// Adds an external user in each format, changes the password, logs in with it, generates another
 /// one, and deletes the user.
 async fn keep_external_users(recorder: &mut RecordingClient, administrator: &Credentials) {
@@ -566,6 +598,7 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let url = server.ready.clone();
     let mut recorder = RecordingClient { client: client.clone(), url, number, answers: Vec::new() };
     log_in_in_every_format(&mut recorder, &administrator).await;
+    change_on_the_way_in(&mut recorder, &administrator).await;
     keep_external_users(&mut recorder, &administrator).await;
     return_untrusted_credentials(&mut recorder, &administrator).await;
     let token = use_link(&mut recorder, &administrator, &mail_server).await;

@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 129] = [
+const CASES: [(&str, &str); 130] = [
     (
         "activity_minutes_pkey",
         "INSERT INTO activity_minutes
@@ -132,6 +132,7 @@ const CASES: [(&str, &str); 129] = [
     ("credentials_user_id_fkey", "UPDATE credentials SET user_id = 4711 WHERE user_id = 278"),
     ("credentials_credential_type_check", "UPDATE credentials SET credential_type = ''"),
     ("credentials_sealed_hash_check", "UPDATE credentials SET sealed_hash = 'short'"),
+    ("credentials_change_required_check", "UPDATE credentials SET change_required = 'x'"),
     ("credentials_key_id_check", "UPDATE credentials SET key_id = ''"),
     (
         "credentials_hash_scheme_check",

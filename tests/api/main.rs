@@ -17,6 +17,7 @@ mod audit;
 mod audit_list;
 mod authentication;
 mod canary;
+mod change_required;
 mod commands;
 mod compose;
 mod concurrency;

@@ -68,6 +68,8 @@ fn sensitive() -> Vec<(Method, String, Value, u16)> {
             json!({"AssociateId": 278, "Type": "imap", "PublicValue": "p"}),
             204,
         ),
+        (Method::PUT, "/keeper/users/278/change-required".to_owned(), json!({}), 200),
+        (Method::DELETE, "/keeper/users/278/change-required".to_owned(), Value::Null, 200),
         (Method::PUT, "/keeper/users/278/role".to_owned(), json!({"Role": "auditor"}), 200),
         (Method::PUT, "/keeper/users/278/role".to_owned(), json!({"Role": "none"}), 200),
         post("MakeRetired", json!({"AssociateId": 278, "Retired": true}), 204),

@@ -108,6 +108,8 @@ async fn commands_take_a_reason(pool: PgPool) {
         (&["user", "grant-admin", "278"], "", "administrator_granted"),
         (&["user", "revoke-admin", "278"], "", "administrator_revoked"),
         (&["credential", "save", "--user", "278"], "a password", "credential_saved"),
+        (&["credential", "require-change", "--user", "278"], "", "change_required"),
+        (&["credential", "clear-change", "--user", "278"], "", "change_no_longer_required"),
         (&["ticket", "issue", "--user", "278"], "", "ticket_issued"),
         (&["ticket", "revoke", "--user", "278"], "", "sessions_ended"),
         (&["user", "retire", "278"], "", "user_retired"),
@@ -163,6 +165,8 @@ async fn sensitive_changes_need_a_reason_if_the_setting_says_so(pool: PgPool) {
         (&["user", "delete", "278"], ""),
         (&["credential", "save", "--user", "278"], "a password"),
         (&["credential", "delete", "--user", "278", "--type", "CRM5/PASSWORD"], ""),
+        (&["credential", "require-change", "--user", "278"], ""),
+        (&["credential", "require-change", "--all"], ""),
         (&["export"], ""),
         (&["import", "-"], "{\"login_name\":\"imported\"}"),
     ] {

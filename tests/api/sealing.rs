@@ -5,8 +5,9 @@ use sqlx::PgPool;
 use crate::support::{ADMINISTRATOR, PLAIN, PRINCIPAL, TestApp, hex};
 
 /// A change of every column that is bound to the seal.
-const TAMPERINGS: [&str; 6] = [
+const TAMPERINGS: [&str; 7] = [
     "UPDATE credentials SET version = version + 1 WHERE user_id = 278",
+    "UPDATE credentials SET change_required = 'administrator' WHERE user_id = 278",
     "UPDATE credentials SET hash_memory_kib = hash_memory_kib + 1 WHERE user_id = 278",
     "UPDATE credentials SET hash_iterations = hash_iterations + 1 WHERE user_id = 278",
     "UPDATE credentials SET hash_parallelism = hash_parallelism + 1 WHERE user_id = 278",
@@ -30,7 +31,8 @@ async fn a_tampered_row_answers_like_a_wrong_password(pool: PgPool) {
         app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
         sqlx::query!(
             "UPDATE credentials SET sealed_hash = $1, version = $2, hash_memory_kib = $3,
-                                    hash_iterations = $4, hash_parallelism = $5
+                                    hash_iterations = $4, hash_parallelism = $5,
+                                    change_required = NULL
              WHERE user_id = 278",
             original.sealed_hash,
             original.version,

@@ -6,7 +6,7 @@ use url::form_urlencoded;
 use crate::support::{Answer, Credentials, TestApp, client_builder};
 
 /// A browser with the session of one user, which does not follow redirects.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     client: Client,
     url: String,
     cookies: String,
@@ -14,15 +14,15 @@ pub(super) struct Browser {
 
 /// A form of a page.
 #[derive(Debug)]
-pub(super) struct PageForm {
+pub(crate) struct PageForm {
     action: String,
     /// The names and values of the hidden fields.
-    pub(super) hidden: Vec<(String, String)>,
+    pub(crate) hidden: Vec<(String, String)>,
 }
 
 impl Browser {
     /// A browser in which that user has signed in.
-    pub(super) async fn signed_in(app: &TestApp, name: &str) -> Self {
+    pub(crate) async fn signed_in(app: &TestApp, name: &str) -> Self {
         let Credentials::Session { cookie, .. } = app.session(name).await else {
             panic!("no session");
         };
@@ -30,7 +30,7 @@ impl Browser {
     }
 
     /// A browser without a session.
-    pub(super) fn anonymous(app: &TestApp) -> Self {
+    pub(crate) fn anonymous(app: &TestApp) -> Self {
         let client = client_builder().redirect(Policy::none()).build().unwrap();
         Self { client, url: app.url.clone(), cookies: String::new() }
     }
@@ -41,19 +41,19 @@ impl Browser {
     }
 
     /// Opens a page.
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         Answer::read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
     /// Opens a page that must exist.
-    pub(super) async fn open(&self, path: &str) -> Answer {
+    pub(crate) async fn open(&self, path: &str) -> Answer {
         let page = self.get(path).await;
         page.assert_status(200);
         page
     }
 
     /// Sends fields to a path.
-    pub(super) async fn post(&self, path: &str, fields: &[(String, String)]) -> Answer {
+    pub(crate) async fn post(&self, path: &str, fields: &[(String, String)]) -> Answer {
         let mut body = form_urlencoded::Serializer::new(String::new());
         let request = self
             .request(Method::POST, path)
@@ -64,14 +64,14 @@ impl Browser {
     }
 
     /// Sends a form with its hidden fields and with what was typed.
-    pub(super) async fn send(&self, form: &PageForm, typed: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn send(&self, form: &PageForm, typed: &[(&str, &str)]) -> Answer {
         let typed = typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let fields: Vec<_> = form.hidden.iter().cloned().chain(typed).collect();
         self.post(&form.action, &fields).await
     }
 
     /// Opens a page and sends its form to that page.
-    pub(super) async fn submit(&self, path: &str, typed: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(&self, path: &str, typed: &[(&str, &str)]) -> Answer {
         let page = self.open(path).await;
         let action = path.split('?').next().unwrap();
         self.send(&form(&page, action), typed).await
@@ -80,7 +80,7 @@ impl Browser {
 
 /// The form of a page that is sent to a path.
 #[track_caller]
-pub(super) fn form(page: &Answer, action: &str) -> PageForm {
+pub(crate) fn form(page: &Answer, action: &str) -> PageForm {
     let start = format!("action=\"{action}\"");
     let Some((_, rest)) = page.body.split_once(&start) else {
         panic!("no form for {action}: {page:?}");
@@ -93,7 +93,7 @@ pub(super) fn form(page: &Answer, action: &str) -> PageForm {
 
 /// The value of an attribute of the first element in a text.
 #[track_caller]
-pub(super) fn attribute(text: &str, name: &str) -> String {
+pub(crate) fn attribute(text: &str, name: &str) -> String {
     let (_, rest) = text.split_once(&format!(" {name}=\"")).unwrap();
     unescaped(rest.split_once('"').unwrap().0)
 }

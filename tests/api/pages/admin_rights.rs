@@ -16,11 +16,12 @@ const PAGES: [&str; 10] = [
     "/admin/users/{id}/delete",
     "/admin/users/{id}/credential?type=CRM5%2FPASSWORD",
     "/admin/users/{id}/credential/delete?type=CRM5%2FPASSWORD",
+    "/admin/users/{id}/credential/require-change?type=CRM5%2FPASSWORD",
     "/admin/users/{id}/password",
 ];
 
 /// Every form, with fields that would change the user.
-const FORMS: [(&str, &[(&str, &str)]); 12] = [
+const FORMS: [(&str, &[(&str, &str)]); 14] = [
     ("/admin/users/new", &[("UserName", "new"), ("Type", "internal"), ("First", "none")]),
     ("/admin/users/{id}/change", &[("UserName", "other"), ("Type", "internal")]),
     ("/admin/users/{id}/retire", &[]),
@@ -33,6 +34,8 @@ const FORMS: [(&str, &[(&str, &str)]); 12] = [
     ),
     ("/admin/users/{id}/credential/expire", &[("Type", "CRM5/PASSWORD"), ("Version", "2")]),
     ("/admin/users/{id}/credential/delete", &[("Type", "CRM5/PASSWORD"), ("Version", "2")]),
+    ("/admin/users/{id}/credential/require-change", &[("Type", "CRM5/PASSWORD"), ("Version", "2")]),
+    ("/admin/users/{id}/credential/clear-change", &[("Type", "CRM5/PASSWORD"), ("Version", "2")]),
     ("/admin/users/{id}/password", &[("Version", "2")]),
     ("/admin/users/{id}/tickets/end", &[("Ticket", TICKET)]),
     ("/admin/users/{id}/tickets/end-all", &[]),

@@ -13,7 +13,7 @@ const FIELD: &str = "name=\"OwnPassword\"";
 type FormOfPage = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Every form that asks for the password, with what it needs otherwise.
-const FORMS: [FormOfPage; 6] = [
+const FORMS: [FormOfPage; 7] = [
     ("/admin/users/new", "/admin/users/new", &[("UserName", "new"), ("First", "generated")]),
     ("/admin/users/278/retire", "/admin/users/278/retire", &[]),
     ("/admin/users/278/delete", "/admin/users/278/delete", &[("UserName", "paul")]),
@@ -26,6 +26,11 @@ const FORMS: [FormOfPage; 6] = [
         "/admin/users/278/credential/expire?type=CRM5%2FPASSWORD",
         "/admin/users/278/credential/expire",
         &[],
+    ),
+    (
+        "/admin/users/278/credential/require-change?type=CRM5%2FPASSWORD",
+        "/admin/users/278/credential/require-change",
+        &[("Compromised", "true")],
     ),
     ("/admin/users/278/password", "/admin/users/278/password", &[]),
 ];

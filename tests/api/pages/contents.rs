@@ -6,7 +6,7 @@ use super::browser::Browser;
 use crate::support::{Answer, TestApp};
 
 pub(crate) const LANGUAGES: [&str; 6] = ["da", "de", "en", "nb", "nl", "sv"];
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 27] = [
     "/account",
     "/account/change-password",
     "/account/events",
@@ -30,6 +30,9 @@ const PATHS: [&str; 24] = [
     "/admin/users/278/credential/expire",
     "/admin/users/278/credential/expire?type=CRM5%2FPASSWORD",
     "/admin/users/278/credential/delete?type=CRM5%2FPASSWORD",
+    "/admin/users/278/credential/require-change",
+    "/admin/users/278/credential/require-change?type=CRM5%2FPASSWORD",
+    "/admin/users/278/credential/clear-change",
     "/admin/users/278/password",
 ];
 

@@ -19,7 +19,7 @@ const USERS: [(&str, i32, &[&str]); 7] = [
 ];
 
 /// The pages, each with the users who may read it.
-const PAGES: [(&str, &[&str]); 22] = [
+const PAGES: [(&str, &[&str]); 24] = [
     ("/account", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
     ("/account/change-password", &["boss", "sys", "plain", "ext", "ano", "help", "audit"]),
     ("/account/events", &["boss", "sys", "plain", "ext", "help", "audit"]),
@@ -41,6 +41,8 @@ const PAGES: [(&str, &[&str]); 22] = [
     ("/admin/users/{id}/credential", &["boss", "sys"]),
     ("/admin/users/{id}/credential/expire", &["boss", "sys"]),
     ("/admin/users/{id}/credential/delete", &["boss", "sys"]),
+    ("/admin/users/{id}/credential/require-change", &["boss", "sys"]),
+    ("/admin/users/{id}/credential/clear-change", &["boss", "sys"]),
     ("/admin/users/{id}/password", &["boss", "sys", "help"]),
 ];
 

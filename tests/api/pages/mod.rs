@@ -1,6 +1,6 @@
 //! Pages for people: their sessions, forms, errors and contents.
 
-mod admin_browser;
+pub(crate) mod admin_browser;
 mod admin_changes;
 mod admin_credentials;
 mod admin_rights;

@@ -24,6 +24,8 @@ enum Callers {
     SelfOrHelpers,
     /// As [`Self::SelfOrHelpers`], and auditors.
     SelfOrHelpersOrAuditors,
+    /// Administrators.
+    Administrators,
     /// Administrators on others than themselves.
     AdministratorsOnOthers,
 }
@@ -31,6 +33,8 @@ enum Callers {
 /// Every route below `/keeper` that names a user.
 fn routes() -> Vec<(Method, &'static str, Callers, Option<Value>)> {
     let role = Some(json!({"Role": "none"}));
+    // A type of which nobody has a credential.
+    let pin = Some(json!({"Type": "Pin"}));
     vec![
         (Method::GET, "/keeper/users/{id}/tickets", Callers::SelfOrHelpersOrAuditors, None),
         (Method::DELETE, "/keeper/users/{id}/tickets", Callers::SelfOrHelpers, None),
@@ -39,6 +43,8 @@ fn routes() -> Vec<(Method, &'static str, Callers, Option<Value>)> {
         (Method::GET, "/keeper/users/{id}/attempts", Callers::Readers, None),
         (Method::DELETE, "/keeper/users/{id}/attempts", Callers::Helpers, None),
         (Method::GET, "/keeper/users/{id}/role", Callers::SelfOrReaders, None),
+        (Method::PUT, "/keeper/users/{id}/change-required", Callers::Administrators, pin),
+        (Method::DELETE, "/keeper/users/{id}/change-required", Callers::Administrators, None),
         (Method::PUT, "/keeper/users/{id}/role", Callers::AdministratorsOnOthers, role),
     ]
 }
@@ -133,6 +139,7 @@ fn is_allowed(allowed: Callers, kind: Kind, is_self: bool, is_protected: bool) -
         Callers::Helpers => helps,
         Callers::SelfOrHelpers => is_self || helps,
         Callers::SelfOrHelpersOrAuditors => is_self || helps || kind == Kind::Auditor,
+        Callers::Administrators => kind == Kind::Administrator,
         Callers::AdministratorsOnOthers => kind == Kind::Administrator && !is_self,
     }
 }

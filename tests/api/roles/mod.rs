@@ -21,7 +21,10 @@ const SYSTEM: (i32, &str) = (401, "sys");
 
 /// An application with a user of each role.
 async fn app_with_roles(pool: PgPool) -> TestApp {
-    let app = TestApp::spawn(pool).await;
+    let file = r#"
+        [credentials]
+        additional_types = [{ name = "Pin", kind = "secret" }]"#;
+    let app = TestApp::spawn_with(pool, &[], file).await;
     app.add_user(HELP_DESK, &["--role", "help-desk"]);
     app.add_user(OTHER_HELP_DESK, &["--role", "help-desk"]);
     app.add_user(AUDITOR, &["--role", "auditor"]);

@@ -1,0 +1,150 @@
+//! The sign-in page leads to the change of the password, and starts no session before.
+
+use sqlx::PgPool;
+
+use super::{GOOD, PAUL, mark, stored_mark};
+use crate::{
+    pages::browser::{Browser, form_of},
+    support::{Answer, TestApp},
+};
+
+const ACTION: &str = "/login/change-password";
+
+/// Signs in with the marked password.
+async fn marked_page(app: &TestApp, browser: &mut Browser) -> Answer {
+    let page = browser.sign_in("/login?next=/account/sessions", "paul", PAUL).await;
+    page.assert_status(403);
+    assert_eq!(page.cookie("ASP.NET_SessionId"), None);
+    assert!(app.url.starts_with("http"));
+    page
+}
+
+fn typed<'form>(
+    current: &'form str,
+    new: &'form str,
+    again: &'form str,
+) -> [(&'form str, &'form str); 3] {
+    [("Password", current), ("NewPassword", new), ("RepeatedPassword", again)]
+}
+
+#[sqlx::test]
+async fn a_marked_password_is_changed_on_the_way_in(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    mark(&app).await;
+    let mut browser = Browser::new(&app);
+    let page = marked_page(&app, &mut browser).await;
+    for text in
+        ["Choose a new password", "At least 15 characters", "not a common or breached password"]
+    {
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+    }
+    assert!(form_of(&page.body, ACTION).contains("value=\"paul\""));
+    assert!(!page.body.contains(PAUL));
+    let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
+    answer.assert_status(303);
+    assert_eq!(answer.header("location"), "/account/sessions");
+    assert!(answer.cookie("ASP.NET_SessionId").is_some());
+    browser.open("/account").await.assert_status(200);
+    assert_eq!(stored_mark(&app).await, None);
+}
+
+#[sqlx::test]
+async fn mistakes_are_shown_beside_the_field_and_change_nothing(pool: PgPool) {
+    let mut app = TestApp::spawn(pool).await;
+    app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
+    mark(&app).await;
+    let mut browser = Browser::new(&app);
+    let page = marked_page(&app, &mut browser).await;
+    for (form, text) in [
+        (typed(PAUL, GOOD, "another one entirely"), "is not the same as the new password"),
+        (typed(PAUL, "passwordpassword", "passwordpassword"), "is a common or breached password"),
+        (typed(PAUL, "short", "short"), "must have at least 15 characters"),
+        (typed(PAUL, "", ""), "is required"),
+    ] {
+        let answer = browser.submit(&page, ACTION, &form).await;
+        answer.assert_status(400);
+        assert!(answer.body.contains(text), "{text}: {}", answer.body);
+        assert!(answer.body.contains("value=\"paul\""));
+        for (_, secret) in form.iter().filter(|(_, secret)| secret.len() > 5) {
+            assert!(!answer.body.contains(secret), "{secret}");
+        }
+    }
+    // A wrong current password leads back to the login page.
+    let answer = browser.submit(&page, ACTION, &typed("wrong", GOOD, GOOD)).await;
+    answer.assert_status(401);
+    assert!(answer.body.contains("The user name or password is incorrect."), "{answer:?}");
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
+}
+
+#[sqlx::test]
+async fn the_same_password_is_refused(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let mut browser = Browser::new(&app);
+    let page = marked_page(&app, &mut browser).await;
+    let answer = browser.submit(&page, ACTION, &typed(PAUL, PAUL, PAUL)).await;
+    answer.assert_status(400);
+    assert!(answer.body.contains("must differ from the current one"), "{answer:?}");
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
+}
+
+#[sqlx::test]
+async fn a_form_without_the_token_of_a_login_page_changes_nothing(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let fields = |token: &str| {
+        let pairs = [
+            ("UserName", "paul"),
+            ("Password", PAUL),
+            ("NewPassword", GOOD),
+            ("RepeatedPassword", GOOD),
+            ("LoginToken", token),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    };
+    for token in ["", "forged"] {
+        let mut browser = Browser::new(&app);
+        let answer = browser.submit_fields(ACTION, &fields(token)).await;
+        answer.assert_status(403);
+        assert!(answer.body.contains("This page has expired."), "{answer:?}");
+    }
+    // Nor does another media type: there, the token is required, too.
+    let body = serde_json::json!({"UserName": "paul", "Password": PAUL, "NewPassword": GOOD,
+                                  "RepeatedPassword": GOOD});
+    let answer = app.post(ACTION, &crate::support::Credentials::Anonymous, &body).await;
+    answer.assert_forbidden();
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
+}
+
+#[sqlx::test]
+async fn users_who_cannot_change_their_password_are_told_to_ask(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    app.add_user((401, "ext"), &["--type", "external"]);
+    app.command(&["credential", "require-change", "--user", "ext"], "").assert_success();
+    let mut browser = Browser::new(&app);
+    let page = browser.sign_in("/login", "ext", "ext-password").await;
+    page.assert_status(403);
+    let answer = browser.submit(&page, ACTION, &typed("ext-password", GOOD, GOOD)).await;
+    answer.assert_status(403);
+    assert!(answer.body.contains("ask an administrator for a new one"), "{answer:?}");
+}
+
+#[sqlx::test]
+async fn the_page_is_in_every_language(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    for (language, heading) in [
+        ("da", "Vælg en ny adgangskode"),
+        ("de", "Neues Passwort wählen"),
+        ("en", "Choose a new password"),
+        ("nb", "Velg et nytt passord"),
+        ("nl", "Kies een nieuw wachtwoord"),
+        ("sv", "Välj ett nytt lösenord"),
+    ] {
+        let mut browser = Browser::new(&app).in_language(language);
+        let page = marked_page(&app, &mut browser).await;
+        assert!(page.body.contains(heading), "{language}: {}", page.body);
+        assert!(page.body.len() < 50_000, "{}", page.body.len());
+    }
+}
