@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     command_context::{self, Operator, ReasonArgument, timestamp},
+    credential_target::{Target, credential_type},
     output::{self, Failure, Format},
     require_change::{self, RequireArguments},
     secret_input::read_secret,
@@ -17,13 +18,12 @@ use crate::{
         InvalidField, Reason,
         change_cause::ChangeCause,
         credential::{CredentialSummary, CredentialValue},
-        credential_type::CredentialType,
         principal::Actor,
         save_credential::{UncheckedCredential, UncheckedSaveCredential},
         user::UserId,
         validity::Validity,
     },
-    service::{Services, credentials::saving::Credentials, throttling::lockouts::FailedAttempts},
+    service::{Services, throttling::lockouts::FailedAttempts},
 };
 
 /// The subcommands of `credential`.
@@ -96,17 +96,6 @@ pub(super) enum Command {
         #[command(flatten)]
         target: Target,
     },
-}
-
-/// The credential that a subcommand applies to.
-#[derive(Args)]
-pub(super) struct Target {
-    /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
-    #[arg(long)]
-    pub(super) user: String,
-    /// Credential type [default: `credentials.default_type`].
-    #[arg(long = "type")]
-    pub(super) credential_type: Option<String>,
 }
 
 /// Runs a subcommand.
@@ -270,15 +259,4 @@ async fn verify(services: &Services, target: &Target) -> Result<ExitCode, Failur
     let value = CredentialValue::parse("Value", &read_secret("Value")?)?;
     let is_match = services.credentials.verify(user.user_id, credential_type, &value).await?;
     command_context::print_outcome(is_match, "the value matches", "the value does not match")
-}
-
-pub(super) fn credential_type<'types>(
-    credentials: &'types Credentials,
-    target: &Target,
-) -> Result<&'types CredentialType, InvalidField> {
-    let unknown = || InvalidField::new("--type", Reason::UnknownType);
-    match &target.credential_type {
-        None => Ok(credentials.types().default_type()),
-        Some(name) => credentials.types().find(name).ok_or_else(unknown),
-    }
 }

@@ -12,6 +12,7 @@ mod command_line;
 mod completions;
 mod config;
 mod credential;
+mod credential_target;
 mod development;
 mod doctor;
 mod export;

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{
     command_context::{self, Operator, ReasonArgument},
-    credential::{Target, credential_type},
+    credential_target::{Target, credential_type},
     output::{self, Failure},
     progress,
     stop::Stop,

@@ -21,7 +21,7 @@ use super::{
     },
     localization::Language,
     negotiation,
-    pages::{error_page, login, new_password},
+    pages::{error_page, login, new_password, required_change},
     request_id::RequestId,
     soap::faults,
     state::HttpState,
@@ -69,7 +69,8 @@ fn envelope(kind: &ErrorKind, request: &HttpRequest) -> HttpResponse {
         // Basic is not offered, because the browser would open a prompt over the page.
         let offered = state.challenges.iter().filter(|text| !text.starts_with("Basic"));
         let offered = || head(kind, offered.clone());
-        login::page_of(kind, offered(), request, state)
+        required_change::page_of(kind, offered(), request, state)
+            .or_else(|| login::page_of(kind, offered(), request, state))
             .or_else(|| new_password::page_of(kind, offered(), request, state))
             .or_else(|| error_page::page_of(kind, offered(), request, state))
     }) {

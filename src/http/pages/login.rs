@@ -23,7 +23,7 @@ use super::{
     html,
     own_page::require_own_page,
     page_path::PagePath,
-    required_change, resume,
+    resume,
     return_to::{KeptForm, ReturnTo},
     typed_user_name::TypedUserName,
 };
@@ -266,7 +266,7 @@ pub(super) fn require_sessions(state: &HttpState) -> Result<(), ErrorKind> {
 }
 
 /// True for a form, as the login page sends it.
-fn is_form(request: &HttpRequest) -> bool {
+pub(super) fn is_form(request: &HttpRequest) -> bool {
     negotiation::is_form(request.headers())
 }
 
@@ -311,6 +311,13 @@ async fn start(
         })
 }
 
+/// True for the login page, and for the page that changes a password on the way in.
+pub(super) fn is_login(request: &HttpRequest) -> bool {
+    request.match_pattern().is_some_and(|pattern| {
+        pattern.ends_with("/login") || pattern.ends_with("/login/change-password")
+    })
+}
+
 /// The login page with the error of a form, also of a form whose session has ended; `None` for other
 /// requests, or when the page would ask for a password that crosses the network in clear text.
 pub(in crate::http) fn page_of(
@@ -324,14 +331,9 @@ pub(in crate::http) fn page_of(
     }
     let language = Language::of(request.headers());
     let status = kind.row().status;
-    let is_login = request.match_pattern().is_some_and(|pattern| {
-        pattern.ends_with("/login") || pattern.ends_with("/login/change-password")
-    });
+    let is_login = is_login(request);
     if is_login && is_form(request) {
         let return_to = ReturnTo::of(request).unwrap_or_default();
-        if *kind == ErrorKind::PasswordChangeRequired {
-            return required_change::page(response, request, state, &return_to, None).ok();
-        }
         let problem = match status {
             StatusCode::UNAUTHORIZED => language.page("page-refused", &[]),
             status if status.is_server_error() => language.page("page-try-later", &[]),

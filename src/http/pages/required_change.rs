@@ -154,8 +154,22 @@ async fn save(
     })
 }
 
+/// The page that asks for a new password instead of a session; `None` for other requests and errors.
+pub(in crate::http) fn page_of(
+    kind: &ErrorKind,
+    response: HttpResponseBuilder,
+    request: &HttpRequest,
+    state: &HttpState,
+) -> Option<HttpResponse> {
+    let is_asked = *kind == ErrorKind::PasswordChangeRequired
+        && login::is_login(request)
+        && login::is_form(request);
+    let return_to = is_asked.then(|| ReturnTo::of(request).unwrap_or_default())?;
+    page(response, request, state, &return_to, None).ok()
+}
+
 /// The page that asks for a new password, with the error of its form.
-pub(super) fn page(
+fn page(
     mut response: HttpResponseBuilder,
     request: &HttpRequest,
     state: &HttpState,
