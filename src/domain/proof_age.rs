@@ -49,7 +49,8 @@ mod tests {
         let of_session = Proof::Token { is_of_session: true };
         let ticket = Proof::Ticket { digests: Vec::new() };
         let token = Proof::Token { is_of_session: false };
-        let password = Proof::Password { credential_type: String::new(), version: 1 };
+        let password =
+            Proof::Password { credential_type: String::new(), version: 1, must_change: false };
         let now = OffsetDateTime::UNIX_EPOCH + Duration::days(1);
         for (setting, proof, age, expected) in [
             (0, &session, 600, true),

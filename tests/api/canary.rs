@@ -575,6 +575,14 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
+fn assert_files_have_no_token(folder: &Path, token: &str) {
+    for file in files_below(folder) {
+        let content = fs::read(&file).unwrap();
+        let has_token = String::from_utf8_lossy(&content).contains(token);
+        assert!(!has_token, "the token of a mail is in {}", file.display());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     let mut installation = Installation::new();
@@ -635,9 +643,5 @@ async fn no_secret_is_left_in_logs_answers_database_metrics_or_memory() {
     database.signal(Signal::TERM);
     database.wait();
     assert_files_have_no_secret(installation.folder.path());
-    for file in files_below(installation.folder.path()) {
-        let content = fs::read(&file).unwrap();
-        let has_token = String::from_utf8_lossy(&content).contains(&token);
-        assert!(!has_token, "the token of a mail is in {}", file.display());
-    }
+    assert_files_have_no_token(installation.folder.path(), &token);
 }

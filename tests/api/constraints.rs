@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 130] = [
+const CASES: [(&str, &str); 131] = [
     (
         "activity_minutes_pkey",
         "INSERT INTO activity_minutes
@@ -460,6 +460,10 @@ const CASES: [(&str, &str); 130] = [
     (
         "password_mails_address_digest_check",
         "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at, address_digest) VALUES (278, 0, 'en', 'r', now(), now(), 'x')",
+    ),
+    (
+        "password_mails_network_digest_check",
+        "INSERT INTO password_mails (user_id, session_epoch, language, request_id, requested_at, next_attempt_at, network_digest) VALUES (278, 0, 'en', 'r', now(), now(), 'x')",
     ),
     (
         "password_mails_outcome_check",

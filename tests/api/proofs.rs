@@ -15,8 +15,14 @@ fn agent(name: &str) -> String {
 /// The sensitive changes of the API, in an order in which each is possible: method, path, body and
 /// the status of success.
 fn sensitive() -> Vec<(Method, String, Value, u16)> {
-    let post = |name: &str, body: Value, status| (Method::POST, agent(name), body, status);
-    let untrusted = json!({"PublicValue": "p", "SecretValue": "s"});
+    [sensitive_for_one_user(), sensitive_for_others()].concat()
+}
+
+fn post(name: &str, body: Value, status: u16) -> (Method, String, Value, u16) {
+    (Method::POST, agent(name), body, status)
+}
+
+fn sensitive_for_one_user() -> Vec<(Method, String, Value, u16)> {
     vec![
         post("SaveCredential", json!({"UserId": 278, "Credential": {"Value": "new"}}), 200),
         post("SetPassword", json!({"AssociateId": 278, "Password": "new"}), 200),
@@ -44,6 +50,12 @@ fn sensitive() -> Vec<(Method, String, Value, u16)> {
             json!({"User": {"AssociateId": 278}, "UserType": "InternalAssociate"}),
             200,
         ),
+    ]
+}
+
+fn sensitive_for_others() -> Vec<(Method, String, Value, u16)> {
+    let untrusted = json!({"PublicValue": "p", "SecretValue": "s"});
+    vec![
         post("SaveUser", json!({"Name": "added", "Role": {"Value": "Administrator"}}), 200),
         post("SaveUser", json!({"Name": "second", "Credentials": [{"Value": "new"}]}), 200),
         post(

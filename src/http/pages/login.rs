@@ -16,15 +16,8 @@ use utoipa::ToSchema;
 use wire_formats::XmlNames;
 
 use super::{
-    field::Field,
-    forgotten::sends_mails,
-    forms::Form,
-    frame::PageFrame,
-    html,
-    own_page::require_own_page,
-    page_path::PagePath,
-    resume,
-    return_to::{KeptForm, ReturnTo},
+    field::Field, forgotten::sends_mails, forms::Form, frame::PageFrame, html,
+    own_page::require_own_page, page_path::PagePath, resume, return_to::ReturnTo,
     typed_user_name::TypedUserName,
 };
 use crate::{

@@ -107,7 +107,11 @@ impl CredentialHasher {
         let is_of_other = match context.actor {
             Actor::Principal(principal) => principal.user.login_name != login_name,
             // A command says so itself: an imported password is the user's own.
-            Actor::Command | Actor::OldSystem | Actor::PasswordLink(_) | Actor::Service => false,
+            Actor::Command
+            | Actor::OldSystem
+            | Actor::PasswordLink(_)
+            | Actor::Service
+            | Actor::Anonymous => false,
         };
         let is_reset = self.requires_change_after_reset
             && is_of_other

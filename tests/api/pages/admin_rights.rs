@@ -6,7 +6,7 @@ use super::admin_browser::{Browser, form};
 use crate::support::{Credentials, PLAIN, TestApp};
 
 /// Every page of administrators about a user.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/admin/users",
     "/admin/users/new",
     "/admin/users/{id}",
