@@ -152,20 +152,15 @@ impl Passwords {
         Ok(true)
     }
 
-    /// As [`Self::change`], to a generated password, which is returned and cannot be read again;
-    /// `None` when the old one is wrong.
+    /// A generated password, which is not saved.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
-    pub(crate) async fn change_generated(
+    pub(crate) async fn propose(
         &self,
         context: ChangeContext<'_>,
-        user: UserReference,
-        old: CredentialValue,
-    ) -> Result<Option<SecretString>, SaveCredentialError> {
-        let (text, new) = self.checker.generate(context.actor.fairness_key()).await?;
-        let is_changed = self.change(context, ChangePassword { user, old: Some(old), new }).await?;
-        Ok(is_changed.then_some(text))
+    ) -> Result<SecretString, SaveCredentialError> {
+        Ok(self.checker.generate(context.actor.fairness_key()).await?.0)
     }
 
     /// Counts the outcome of the verification of an old password, unless it was right: that is no

@@ -15,7 +15,11 @@ use crate::support::{Credentials, TestApp};
 const BASE: &str = "/SuperOffice";
 /// The operations that come first or last, because they end what the others need.
 const FIRST: [&str; 1] = ["post.login"];
-const LAST: [&str; 2] = ["post.Agents.User.ChangeOwnPassword", "delete.keeper.tickets.current"];
+const LAST: [&str; 3] = [
+    "post.Agents.User.DeleteUser",
+    "post.Agents.User.ChangeOwnPassword",
+    "delete.keeper.tickets.current",
+];
 /// The id of a ticket in its example is a placeholder.
 const TICKET_OF_ID: &str = "delete.keeper.users.id.tickets.ticket";
 /// Ends the session, like the deletion of the ticket in use.

@@ -108,27 +108,37 @@ async fn wrong_current_passwords_are_throttled(pool: PgPool) {
     assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
 }
 
+/// The password that a page proposes.
+fn proposed(page: &Answer) -> String {
+    let (_, rest) = page.body.split_once("<code class=\"secret\">").unwrap();
+    rest.split_once("</code>").unwrap().0.to_owned()
+}
+
 #[sqlx::test]
-async fn a_generated_password_is_shown_once(pool: PgPool) {
+async fn a_generated_password_is_saved_when_it_is_confirmed(pool: PgPool) {
     let mut app = TestApp::spawn(pool).await;
     app.reconfigure(&[("KEEPER__PASSWORDS__POLICY", "nist")]).await;
     let mut browser = Browser::signed_in(&app, "paul").await;
     let page = browser.open(PASSWORD).await;
-    let typed = [("OldPassword", "wrong"), ("Action", "generate")];
-    browser.submit(&page, PASSWORD, &typed).await.assert_status(400);
-    let typed = [("OldPassword", "paul-password"), ("Action", "generate")];
-    let shown = browser.submit(&page, PASSWORD, &typed).await;
-    shown.assert_status(200);
-    assert_eq!(shown.header("cache-control"), "no-store");
-    let (_, rest) = shown.body.split_once("<code class=\"secret\">").unwrap();
-    let password = rest.split_once("</code>").unwrap().0.to_owned();
+    // A form that is sent twice proposes twice, and the browser shows the second proposal.
+    let first = browser.submit(&page, PASSWORD, &[("Action", "generate")]).await;
+    let second = browser.submit(&page, PASSWORD, &[("Action", "generate")]).await;
+    for shown in [&first, &second] {
+        shown.assert_status(200);
+        assert_eq!(shown.header("cache-control"), "no-store");
+    }
+    let password = proposed(&second);
+    assert_ne!(proposed(&first), password);
+    assert!(works(&app, "paul-password").await, "a proposal changes nothing");
+    let wrong = browser.submit(&second, PASSWORD, &[("OldPassword", "wrong")]).await;
+    wrong.assert_status(400);
+    assert!(!wrong.body.contains(&password), "a form must not repeat a secret");
+    let confirmed = browser.submit(&second, PASSWORD, &[("OldPassword", "paul-password")]).await;
+    confirmed.assert_status(303);
     assert!(works(&app, &password).await);
     for path in ["/account", PASSWORD] {
         assert!(!browser.open(path).await.body.contains(&password), "{path}");
     }
-    // A repetition of the same form fails: the current password is another one by now.
-    browser.submit(&page, PASSWORD, &typed).await.assert_status(400);
-    assert!(works(&app, &password).await);
 }
 
 #[sqlx::test]

@@ -1,5 +1,6 @@
 //! `/account/change-password`: a new password, chosen or generated, with the current one as proof.
-//! A generated password is shown once, in the response to the form.
+//! A generated password is only proposed. It is saved when the user confirms it, so a form that is sent
+//! twice cannot lose it.
 
 use std::sync::Arc;
 
@@ -55,12 +56,7 @@ struct ChangePasswordTemplate {
 struct GeneratedPasswordTemplate<'password> {
     frame: PageFrame,
     password: &'password str,
-}
-
-/// The result of a form whose current password was right.
-enum Changed {
-    Chosen,
-    Generated(SecretString),
+    form: Form,
 }
 
 /// A refused form: an error, or a sentence at one field.
@@ -92,12 +88,11 @@ pub(in crate::http) async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let form = form(&frame, &context);
     let PageForm::Submitted(typed) = body else { return page(HttpResponse::Ok(), frame, form) };
+    if typed.action.as_deref() == Some(GENERATE.1) {
+        return propose(context, frame).await;
+    }
     match save(context, &typed).await {
-        Ok(Changed::Chosen) => Ok(frame.redirect("/account", Notice::PasswordChanged)),
-        Ok(Changed::Generated(password)) => {
-            let password = password.expose_secret();
-            html::page(HttpResponse::Ok(), &GeneratedPasswordTemplate { frame, password })
-        }
+        Ok(()) => Ok(frame.redirect("/account", Notice::PasswordChanged)),
         Err(Refused::Field(name, key)) => {
             let form = form.with_field_error(&frame, name, &frame.text(key));
             page(HttpResponse::BadRequest(), frame, form)
@@ -111,17 +106,10 @@ pub(in crate::http) async fn change(
 }
 
 /// Changes the password through the use case of `ChangeOwnPassword`.
-async fn save(context: RequestContext, typed: &ChangePasswordForm) -> Result<Changed, Refused> {
+async fn save(context: RequestContext, typed: &ChangePasswordForm) -> Result<(), Refused> {
     let user = UserReference::Id(context.principal().user_id());
     let old = required(OLD, typed.old_password.as_ref())?;
     let old = CredentialValue::parse(OLD, old)?;
-    if typed.action.as_deref() == Some(GENERATE.1) {
-        let generated = context.run(|passwords: Arc<Passwords>, caller| async move {
-            passwords.change_generated(caller.change_context(), user, old).await
-        });
-        let generated = generated.await?.ok_or(Refused::Field(OLD, "page-wrong-password"))?;
-        return Ok(Changed::Generated(generated));
-    }
     let new = CredentialValue::parse(NEW, required(NEW, typed.new_password.as_ref())?)?;
     let repeated = required(REPEATED, typed.repeated_password.as_ref())?;
     if !CredentialValue::parse(REPEATED, repeated)?.is_same_as(&new) {
@@ -132,7 +120,25 @@ async fn save(context: RequestContext, typed: &ChangePasswordForm) -> Result<Cha
         passwords.change(caller.change_context(), command).await
     });
     let is_changed = changed.await.map_err(|error| error.of_password_in(NEW))?;
-    if is_changed { Ok(Changed::Chosen) } else { Err(Refused::Field(OLD, "page-wrong-password")) }
+    if is_changed { Ok(()) } else { Err(Refused::Field(OLD, "page-wrong-password")) }
+}
+
+/// The page with a generated password, and a form that saves it.
+async fn propose(context: RequestContext, frame: PageFrame) -> Result<HttpResponse, ApiError> {
+    let user_name = context.principal().user.login_name.clone();
+    let proposed = context.run(|passwords: Arc<Passwords>, caller| async move {
+        passwords.propose(caller.change_context()).await
+    });
+    let proposed = proposed.await?;
+    let password = proposed.expose_secret();
+    let form = Form::new(&frame, PATH)
+        .of_user(&user_name)
+        .with_hidden(NEW, password)
+        .with_hidden(REPEATED, password)
+        .with_field(password_field(&frame, OLD, "page-old-password", "current-password"))
+        .with_submit(frame.text("page-nav-password"))
+        .with_action(frame.text("page-generate-other"), "", GENERATE);
+    html::page(HttpResponse::Ok(), &GeneratedPasswordTemplate { frame, password, form })
 }
 
 /// A field that must not be empty. A browser sends a field that nobody filled in as an empty text.
@@ -153,9 +159,7 @@ fn page(
 }
 
 fn form(frame: &PageFrame, context: &RequestContext) -> Form {
-    let password = |name, key: &str, purpose| {
-        Field::password(name, frame.text(key), purpose, frame).required()
-    };
+    let password = |name, key, purpose| password_field(frame, name, key, purpose);
     Form::new(frame, PATH)
         .of_user(&context.principal().user.login_name)
         .with_field(password(OLD, "page-old-password", "current-password"))
@@ -167,4 +171,13 @@ fn form(frame: &PageFrame, context: &RequestContext) -> Form {
         .with_field(password(REPEATED, "page-repeated-password", "new-password"))
         .with_submit(frame.text("page-nav-password"))
         .with_action(frame.text("page-generate-password"), "", GENERATE)
+}
+
+fn password_field(
+    frame: &PageFrame,
+    name: &'static str,
+    key: &str,
+    purpose: &'static str,
+) -> Field {
+    Field::password(name, frame.text(key), purpose, frame).required()
 }

@@ -86,7 +86,7 @@ pub(crate) fn check(format: &Format, source: &Source) -> Result<Repeated, InputE
     let mut repeated = Repeated::default();
     let is_read_again = match source {
         Source::File(path) => path.is_file(),
-        Source::Memory(_) => true,
+        Source::Memory(..) => true,
         Source::Stdin => false,
     };
     if is_read_again {

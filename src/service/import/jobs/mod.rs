@@ -52,6 +52,9 @@ const REMEMBERED: usize = 10;
 /// The most entries of a file, which bounds the memory of the results.
 const MAXIMUM_ENTRIES: u64 = 100_000;
 
+/// How many times longer than the largest file a file may be after decompression.
+const DECOMPRESSION: u64 = 8;
+
 /// The longest time that a form that was sent twice waits for its first copy.
 const DUPLICATE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -149,7 +152,8 @@ impl ImportJobs {
             }
         };
         let taken = tokio::time::timeout(DUPLICATE_TIMEOUT, waiting).await;
-        taken.unwrap_or(Err(PlaceError::Known))?;
+        // There is no import to show while the file of the first copy is received.
+        taken.unwrap_or(Err(PlaceError::Busy))?;
         Ok(Place { jobs: self, id })
     }
 
@@ -183,8 +187,10 @@ impl ImportJobs {
         drop(state);
         self.freed.notify_waiters();
         let importers = self.importers.clone();
+        let maximum = u64::try_from(self.maximum_bytes).unwrap_or(u64::MAX);
+        let source = Source::Memory(Arc::new(file), maximum.saturating_mul(DECOMPRESSION));
         tokio::spawn(async move {
-            let end = run(importers, requester, &job, Source::Memory(Arc::new(file))).await;
+            let end = run(importers, requester, &job, source).await;
             job.end(end);
             drop(place);
         });
@@ -212,7 +218,11 @@ async fn run(
     job: &Arc<ImportJob>,
     source: Source,
 ) -> JobEnd {
-    let checked = tokio::task::spawn_blocking(move || prepare(&source)).await;
+    let checking = tokio::task::spawn_blocking(move || prepare(&source));
+    let checked = tokio::select! {
+        () = job.canceled() => return JobEnd::Canceled,
+        checked = checking => checked,
+    };
     let (format, input, repeated) = match checked {
         Ok(Ok(prepared)) => prepared,
         Ok(Err(error)) => return JobEnd::Refused(error.to_string()),

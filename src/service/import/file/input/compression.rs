@@ -74,6 +74,26 @@ pub(super) fn decompress(
     }
 }
 
+/// The same data, which fails after that many bytes: a small file can decompress to a huge one.
+pub(super) fn bound(input: Box<dyn BufRead + Send>, maximum: u64) -> Box<dyn BufRead + Send> {
+    Box::new(BufReader::new(Bounded { input, maximum, left: maximum }))
+}
+
+struct Bounded {
+    input: Box<dyn BufRead + Send>,
+    maximum: u64,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let left = self.left.checked_sub(u64::try_from(read).unwrap_or(u64::MAX));
+        self.left = left.ok_or(CompressedDataError::TooLong(self.maximum))?;
+        Ok(read)
+    }
+}
+
 /// Decompresses the members of a gzip file (RFC 1952), one after the other, and verifies their
 /// checksums.
 struct Gzip<R> {
@@ -175,6 +195,20 @@ mod tests {
             let last = damaged.len() - 1;
             damaged[last] ^= 1;
             assert!(read(&damaged).unwrap_err().contains("is damaged after"), "{whole:?}");
+        }
+    }
+
+    #[test]
+    fn a_bound_counts_decompressed_bytes() {
+        let bomb = gzip(&vec![b'\n'; 100_001]);
+        assert!(bomb.len() < 1_000, "{}", bomb.len());
+        for (maximum, is_read) in [(100_001, true), (100_000, false), (1, false)] {
+            let input = decompress(Compression::Gzip, Box::new(Cursor::new(bomb.clone())));
+            let mut text = Vec::new();
+            let read = bound(input, maximum).read_to_end(&mut text);
+            assert_eq!(read.is_ok(), is_read, "{maximum}");
+            let message = read.map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(is_read || message.contains("split it"), "{message}");
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) enum CompressedDataError {
     TrailingData(&'static str, u64),
     #[error("the zstd data needs a window above 128 MiB; compress it again without `--long`")]
     Window,
+    #[error("it has more than {0} bytes; split it, or use the command `import`")]
+    TooLong(u64),
 }
 
 impl From<CompressedDataError> for io::Error {

@@ -29,8 +29,8 @@ use crate::{
 pub(crate) enum Source {
     File(PathBuf),
     Stdin,
-    /// A file that is in memory.
-    Memory(Arc<Zeroizing<Vec<u8>>>),
+    /// A file that is in memory, and the most bytes that it may have after decompression.
+    Memory(Arc<Zeroizing<Vec<u8>>>, u64),
 }
 
 /// Asks for the passphrase of an archive.
@@ -48,7 +48,7 @@ impl Display for Source {
         match self {
             Self::File(path) => path.display().fmt(formatter),
             Self::Stdin => formatter.write_str("standard input"),
-            Self::Memory(_) => formatter.write_str("the file"),
+            Self::Memory(..) => formatter.write_str("the file"),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Input {
         let position = Arc::new(AtomicU64::new(0));
         let (reader, length): (Box<dyn Read + Send>, _) = match source {
             Source::Stdin => (Box::new(io::stdin()), None),
-            Source::Memory(bytes) => {
+            Source::Memory(bytes, _) => {
                 let length = u64::try_from(bytes.len()).unwrap_or_default();
                 (Box::new(Cursor::new(SharedBytes(Arc::clone(bytes)))), Some(length))
             }
@@ -111,7 +111,12 @@ impl Input {
         require_content(source, &head)?;
         let compression = Compression::detect(&head)
             .map_err(|error| InputError::new(format!("{source} {error}")))?;
-        let (head, reader) = peek(compression::decompress(compression, reader)).map_err(failed)?;
+        let reader = compression::decompress(compression, reader);
+        let reader = match source {
+            Source::Memory(_, maximum) => compression::bound(reader, *maximum),
+            Source::File(_) | Source::Stdin => reader,
+        };
+        let (head, reader) = peek(reader).map_err(failed)?;
         require_content(source, &head)?;
         let is_archive = is_archive(&head);
         let reader =
