@@ -15,7 +15,8 @@ use crate::support::{Credentials, TestApp};
 const BASE: &str = "/SuperOffice";
 /// The operations that come first or last, because they end what the others need.
 const FIRST: [&str; 1] = ["post.login"];
-const LAST: [&str; 3] = [
+const LAST: [&str; 4] = [
+    "delete.User.user",
     "post.Agents.User.DeleteUser",
     "post.Agents.User.ChangeOwnPassword",
     "delete.keeper.tickets.current",
