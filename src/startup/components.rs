@@ -104,12 +104,8 @@ pub(crate) fn build(
     let authentication = Authentication::new(&parts, settings, Arc::clone(&issuers), moving)?;
     let directory_search = open_directory(settings)?;
     let mail = open_mail(&parts, settings)?;
-    let anchors = Arc::new(Anchors {
-        database: parts.database(),
-        keyring: parts.keyring(),
-        changed_chains: Arc::clone(&parts.changed_chains),
-        logged_at: Mutex::default(),
-    });
+    let chains = Arc::clone(&parts.changed_chains);
+    let anchors = Arc::new(Anchors::new(parts.database(), parts.keyring(), chains));
     let ActivityParts { recorder, survey, activity } = open_activity(&parts, settings, &anchors);
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let instance = Instance {
@@ -131,14 +127,10 @@ pub(crate) fn build(
         bulk: Arc::clone(&administration.bulk_import),
         export: Arc::clone(&administration.export),
     };
+    let recording = Recording { anchors, recorder, survey };
     Ok(Components {
         administration,
-        background: background(
-            &parts,
-            &saving,
-            mail.delivery,
-            Recording { anchors, recorder, survey },
-        ),
+        background: background(&parts, &saving, mail.delivery, recording),
         services: services(&parts, settings, saving, authentication, outside),
         memory_ceiling_kib,
         reloads: parts.reloads,

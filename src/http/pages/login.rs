@@ -18,7 +18,7 @@ use wire_formats::XmlNames;
 use super::{
     field::Field, forgotten::sends_mails, forms::Form, frame::PageFrame, html,
     own_page::require_own_page, page_path::PagePath, resume, return_to::ReturnTo,
-    typed_user_name::TypedUserName,
+    returning::returning, typed_user_name::TypedUserName,
 };
 use crate::{
     clock,
@@ -392,16 +392,4 @@ fn login_form(frame: &PageFrame, return_to: &ReturnTo, user_name: &str) -> Form 
         .with_field(password)
         .with_submit(frame.text("page-sign-in"));
     returning(form, return_to)
-}
-
-/// Adds what the sign-in returns to.
-pub(super) fn returning(mut form: Form, return_to: &ReturnTo) -> Form {
-    if let Some(page) = &return_to.page {
-        form = form.with_hidden("Next", page.as_str());
-    }
-    if let Some(kept) = &return_to.form {
-        form =
-            form.with_hidden("KeptAction", kept.action()).with_hidden("KeptFields", kept.fields());
-    }
-    form
 }

@@ -30,6 +30,7 @@ mod plot;
 pub(super) mod required_change;
 mod resume;
 mod return_to;
+mod returning;
 pub(super) mod secret_url;
 mod typed_user_name;
 mod words;

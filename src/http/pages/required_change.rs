@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     field::Field, forms::Form, frame::PageFrame, html, login, password_rules::password_rules,
-    return_to::ReturnTo, typed_user_name::TypedUserName,
+    return_to::ReturnTo, returning::returning, typed_user_name::TypedUserName,
 };
 use crate::{
     clock,
@@ -178,7 +178,7 @@ fn page(
 ) -> Result<HttpResponse, ApiError> {
     let frame = PageFrame::without_session(request, state);
     let form = form(&frame, &TypedUserName::of(request), state);
-    let form = login::returning(form, return_to);
+    let form = returning(form, return_to);
     let form = login::with_login_token(form, &mut response, request, state)?;
     let form = match error {
         Some(kind) => form.with_error(&frame, kind),

@@ -25,11 +25,11 @@ const PAGE: i64 = 500;
 
 /// Lists anchors, and logs the anchors of changed chains.
 pub(crate) struct Anchors {
-    pub(crate) database: Database,
-    pub(crate) keyring: KeyringHandle,
-    pub(crate) changed_chains: Arc<ChangedChains>,
+    database: Database,
+    keyring: KeyringHandle,
+    changed_chains: Arc<ChangedChains>,
     /// When this instance last logged anchors.
-    pub(crate) logged_at: Mutex<Option<OffsetDateTime>>,
+    logged_at: Mutex<Option<OffsetDateTime>>,
 }
 
 /// The anchors of this instance.
@@ -42,6 +42,15 @@ pub(crate) struct AnchorState {
 }
 
 impl Anchors {
+    /// The anchors of the chains that this instance changes.
+    pub(crate) fn new(
+        database: Database,
+        keyring: KeyringHandle,
+        changed_chains: Arc<ChangedChains>,
+    ) -> Self {
+        Self { database, keyring, changed_chains, logged_at: Mutex::default() }
+    }
+
     /// The anchors of this instance.
     pub(in crate::service) fn state(&self) -> AnchorState {
         // The value is consistent after a panic of another holder.
