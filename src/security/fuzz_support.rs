@@ -182,8 +182,13 @@ impl Signing {
         now: OffsetDateTime,
     ) -> Option<SecretString> {
         let user_id = UserId::try_from(user_id).ok()?;
-        let content =
-            AccessTokenContent { user_id, session_epoch: epoch, auth_time: now, application: None };
+        let content = AccessTokenContent {
+            user_id,
+            session_epoch: epoch,
+            auth_time: now,
+            application: None,
+            is_of_session: false,
+        };
         self.tokens.issue(&self.keyring, &self.applications, &content, now).ok()
     }
 

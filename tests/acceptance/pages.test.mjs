@@ -299,7 +299,7 @@ describe("people", () => {
       await page.goto(`${url}/login`, soon);
       await page.fill("#UserName", user.name);
       await page.fill("#Password", user.password);
-      await Promise.all([page.waitForURL(`${url}/account`, soon), page.keyboard.press("Enter")]);
+      await Promise.all([page.waitForURL(`${url}/account`, soon), page.click("main button.primary")]);
       await page.goto(`${url}/account/change-password`, soon);
       await page.fill("#OldPassword", user.password);
       await page.fill("#NewPassword", "demo");

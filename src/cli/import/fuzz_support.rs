@@ -8,7 +8,6 @@ use std::{
 
 use super::checkpoint::Checkpoint;
 use crate::{
-    cli::output::Failure,
     domain::{
         credential_type::{CredentialTypes, PASSWORD},
         user::UserId,

@@ -1,7 +1,7 @@
 //! Reads import files: JSON lines, CSV, and exports of other systems.
 //!
 //! Each format is read as a sequence of entries, and each entry becomes a line of one format, which
-//! [`line`] parses.
+//! [`mod@line`] parses.
 
 pub(crate) mod csv;
 mod detection;
