@@ -11,7 +11,7 @@ use super::{
     arguments::Arguments,
     folder::Folder,
     installation::Installation,
-    interview::Interview,
+    interview::{Interview, stopped},
     questions::ask_all,
 };
 use crate::{
@@ -70,7 +70,6 @@ async fn ask(
         // The receiver is gone when the command was stopped.
         let _ = reply.send(answers.map(|answers| (folder, answers)));
     })?;
-    let stopped = || Failure::new("stopped; nothing was written");
     let answers = tokio::select! {
         // First: a prompt for a secret reports Ctrl-C in both ways.
         biased;

@@ -100,6 +100,8 @@ impl Interview {
         match rpassword::prompt_password(format!("{prompt}: ")) {
             Ok(typed) => Ok(SecretString::from(typed)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(end_of_input()),
+            // The prompt may report Ctrl-C before the signal does.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(stopped()),
             Err(error) => Err(error.into()),
         }
     }
@@ -151,6 +153,11 @@ fn read_line(prompt: &str) -> Result<Option<String>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The failure of an interview that was stopped.
+pub(super) fn stopped() -> Failure {
+    Failure::new("stopped; nothing was written")
 }
 
 fn end_of_input() -> Failure {
