@@ -133,6 +133,11 @@ impl Operation {
         self
     }
 
+    /// True when an error can be a page.
+    pub(super) fn may_refuse_with_a_page(&self) -> bool {
+        self.may_be_a_page || matches!(self.answer, Answer::Text("text/html"))
+    }
+
     /// Takes the cookie of a session, with `X-XSRF-TOKEN`.
     pub(super) fn takes_session(mut self) -> Self {
         self.takes_session = true;

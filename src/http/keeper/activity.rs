@@ -186,7 +186,7 @@ pub(in crate::http) fn read_operation() -> Operation {
         "Returns the activity and the state of the installation. For administrators and auditors.",
     )
     .answers_whole::<InstallationActivity>(200)
-    .accepts(parameters::text(SCOPE, scope))
+    .accepts(parameters::choice(SCOPE, scope, &["installation", "instance"]))
     .refuses(ErrorKind::Forbidden(MissingRight::ReadActivity))
 }
 

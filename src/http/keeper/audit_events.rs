@@ -97,7 +97,7 @@ pub(in crate::http) fn list_of_user_operation() -> Operation {
 
 /// The user of a filter.
 pub(super) fn with_user(operation: Operation) -> Operation {
-    operation.accepts(parameters::text("user", "The id of the user that the events are about."))
+    operation.accepts(parameters::id("user", "The id of the user that the events are about."))
 }
 
 /// The other conditions of a filter.
@@ -108,7 +108,7 @@ pub(super) fn with_filter(operation: Operation) -> Operation {
     let until = "The time before which events are listed: RFC 3339, or a date.";
     operation
         .accepts(parameters::text("kind", kind))
-        .accepts(parameters::text("actor", actor))
+        .accepts(parameters::id("actor", actor))
         .accepts(parameters::text("since", since))
         .accepts(parameters::text("until", until))
 }

@@ -37,7 +37,7 @@ pub(in crate::http) fn operation() -> Operation {
     with_filter(with_user(Operation::new(
         "Exports the audit events of all users, newest first, as CSV or JSON lines.",
     )))
-    .accepts(parameters::text("$format", format))
+    .accepts(parameters::choice("$format", format, &["csv", "jsonl"]))
     .answers_text("text/csv")
     .refuses(ErrorKind::Forbidden(MissingRight::ReadAuditEvents))
 }

@@ -18,13 +18,8 @@ pub(super) fn ids_in_path(route: &Route) -> impl Iterator<Item = &'static str> {
 
 /// A required id: an integer for users, a string for tickets and for users who may also be named.
 pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &str) -> Parameter {
-    let number = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(i32::MAX))
-        .build();
     let is_text = matches!(name, "ticket" | "user");
-    let schema = if is_text { Object::with_type(Type::String) } else { number };
+    let schema = if is_text { Object::with_type(Type::String) } else { id_schema() };
     ParameterBuilder::new()
         .name(name)
         .parameter_in(parameter_in)
@@ -34,9 +29,25 @@ pub(super) fn id_parameter(name: &str, parameter_in: ParameterIn, description: &
         .build()
 }
 
+fn id_schema() -> Object {
+    let integer = ObjectBuilder::new().schema_type(Type::Integer);
+    integer.minimum(Some(1)).maximum(Some(i32::MAX)).build()
+}
+
 /// An optional text in the query.
 pub(in crate::http) fn text(name: &str, description: &str) -> Parameter {
     optional(name, ParameterIn::Query, description, Object::with_type(Type::String))
+}
+
+/// One of some texts, optionally, in the query.
+pub(in crate::http) fn choice(name: &str, description: &str, texts: &[&str]) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(texts.to_vec()));
+    optional(name, ParameterIn::Query, description, schema.build())
+}
+
+/// An optional id in the query.
+pub(in crate::http) fn id(name: &str, description: &str) -> Parameter {
+    optional(name, ParameterIn::Query, description, id_schema())
 }
 
 /// An optional integer in the query.
@@ -61,7 +72,7 @@ pub(in crate::http) fn if_unmodified_since() -> Parameter {
 pub(super) fn keeper_reason() -> Parameter {
     let description = "Why the caller makes the change, as percent-encoded UTF-8 of 1 to 200 \
                        characters, for its audit events. An installation can require it.";
-    let text = Object::with_type(Type::String);
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).build();
     optional("Keeper-Reason", ParameterIn::Header, description, text)
 }
 

@@ -57,6 +57,7 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
         Answer::Negotiated { is_selectable, .. } => Some(is_selectable),
         // Errors are in the language of the request, too.
         Answer::Nothing => Some(false),
+        Answer::Text("text/html") => Some(false),
         Answer::Text(_) => (route.access != Access::Anybody).then_some(false),
     };
     let common = is_selectable.map(|is_selectable| parameters(route, is_selectable));
@@ -67,12 +68,17 @@ pub(super) fn describe(operation: &Operation, route: &Route) -> path::Operation 
     for status in refused_statuses(operation, route) {
         let response = if operation.is_soap {
             fault(status).into()
-        } else if operation.may_be_a_page && matches!(status, 401 | 403 | 429) {
+        } else if operation.may_refuse_with_a_page() {
             refusal(status).content("text/html", text_content()).build().into()
         } else {
             RefOr::Ref(Ref::from_response_name(refusal_name(status)))
         };
         described = described.response(status.to_string(), response);
+    }
+    if operation.may_be_a_page && matches!(operation.answer, Answer::Nothing) {
+        let response = ResponseBuilder::new().description("The page, if the request is a form.");
+        described =
+            described.response("200", response.content("text/html", text_content()).build());
     }
     if operation.redirects_forms {
         let response = ResponseBuilder::new().description("Redirects a form to the next page.");

@@ -93,6 +93,7 @@ pub(in crate::http) fn set_operation() -> Operation {
         "Sets a new password with the link of a mail. The link works once. A form gets a page.",
     )
     .takes::<NewPasswordRequest>()
+    .may_be_a_page()
     .refuses(ErrorKind::UnknownRoute)
     .refuses(ErrorKind::InvalidLink)
     .refuses(ErrorKind::PasswordRefused { field: "NewPassword".to_owned(), reasons: Vec::new() })

@@ -94,7 +94,7 @@ pub(in crate::http) fn operation() -> Operation {
         .accepts(parameters::number("$top", "The size of a page.", 1, MAXIMUM_TOP))
         .accepts(parameters::number("$skip", "The number of users to skip.", 0, MAXIMUM_SKIP))
         .accepts(parameters::text("$skiptoken", token))
-        .accepts(parameters::text("$format", format))
+        .accepts(parameters::choice("$format", format, &["json", "xml"]))
         .refuses(ErrorKind::Forbidden(MissingRight::ReadUser))
 }
 
