@@ -61,11 +61,13 @@ def call(url: str, request: dict) -> dict:
     prepared = urllib.request.Request(f"{url}{path}?{query}", body, sent, method=method)
     try:
         with urllib.request.urlopen(prepared, timeout=60) as response:
-            content = response.read().decode()
-            is_json = "json" in response.headers.get("Content-Type", "")
-            return {
-                "status": response.status,
-                "value": json.loads(content) if is_json else content or None,
-            }
+            return {"status": response.status, "value": value_of(response)}
     except urllib.error.HTTPError as error:
-        return {"status": error.code, "error": json.load(error)}
+        return {"status": error.code, "error": value_of(error)}
+
+
+def value_of(response) -> object:
+    """The JSON of a response, or its text, as of a page."""
+    content = response.read().decode()
+    is_json = "json" in response.headers.get("Content-Type", "")
+    return json.loads(content) if is_json else content or None

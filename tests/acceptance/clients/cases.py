@@ -9,7 +9,8 @@ variables:
     path, query, body    the arguments; "${variable}" is replaced
     answer      what the answer must be (see `difference`), or instead of it
     nothing     true: the answer has no body
-    refused     the status and the members of the error
+    refused     the status, the members of the error, and a text of the page ("Page") that clients get
+                if they ask for one
     keep        variables to set: the path of a member of the answer, "." for the answer, or "=" and a text
     deviations  names of known deviations
 

@@ -103,7 +103,10 @@ def problem(case: Case, answer: dict, values: dict) -> str | None:
         status = expected.pop("Status")
         if answer.get("status", status) != status:
             return f"the status is not {status}: {answer}"
-        return difference(fill(expected, values), answer.get("error"), "error")
+        page, error = expected.pop("Page", None), answer.get("error")
+        if page and isinstance(error, str):
+            return None if page in error else f"the page does not contain {page!r}: {error!r}"
+        return difference(fill(expected, values), error, "error")
     if "error" in answer:
         return f"refused: {answer}"
     if answer.get("status", 200) >= 300:
