@@ -64,7 +64,8 @@ impl Plot {
     }
 }
 
-/// The commands of a path through the values. A value between two gaps is a dot.
+/// The commands of a path through the values. A value between two gaps is a bar from the axis: a dot
+/// would be too small to see.
 fn path(values: &[Option<u64>], top: u64) -> String {
     let last = values.len().saturating_sub(1).max(1);
     let mut commands = String::new();
@@ -80,7 +81,7 @@ fn path(values: &[Option<u64>], top: u64) -> String {
         let _ = match (is_after_value, is_before_value) {
             (true, _) => write!(commands, "L{x} {y}"),
             (false, true) => write!(commands, "M{x} {y}"),
-            (false, false) => write!(commands, "M{x} {y}h0"),
+            (false, false) => write!(commands, "M{x} {HEIGHT}V{y}"),
         };
         is_after_value = true;
     }
@@ -128,11 +129,11 @@ mod tests {
         for (values, top, expected) in [
             (&[][..], 1, ""),
             (&[None, None], 1, ""),
-            (&[Some(5)], 5, "M0 0h0"),
+            (&[Some(5)], 5, "M0 64V0"),
             (&[Some(0), Some(0)], 1, "M0 64L320 64"),
-            (&[None, Some(1), None], 1, "M160 0h0"),
-            (&[Some(1), None, Some(1), Some(0)], 1, "M0 0h0M213 0L320 64"),
-            (&[Some(1), Some(0), None, None, Some(1)], 1, "M0 0L80 64M320 0h0"),
+            (&[None, Some(1), None], 1, "M160 64V0"),
+            (&[Some(1), None, Some(1), Some(0)], 1, "M0 64V0M213 0L320 64"),
+            (&[Some(1), Some(0), None, None, Some(1)], 1, "M0 0L80 64M320 64V0"),
             (&[Some(u64::MAX), Some(u64::MAX / 2), Some(0)], u64::MAX, "M0 0L160 33L320 64"),
         ] {
             assert_eq!(path(values, top), expected, "{values:?}");
