@@ -6,6 +6,12 @@ pub(crate) const MAXIMUM_NAMES: usize = 1000;
 /// Stands for the names that are not counted one by one.
 pub(crate) const OTHERS: &str = "others";
 
+/// The text if it is one of those that are known, and otherwise a word for it: an unknown text is a
+/// value of the file, and may be a secret.
+pub(crate) fn known_or<'text>(known: &[&'text str], text: &str, other: &'text str) -> &'text str {
+    known.iter().find(|name| name.eq_ignore_ascii_case(text)).copied().unwrap_or(other)
+}
+
 /// The longest part of a name that is kept and shown, in characters.
 const SHOWN: usize = 100;
 

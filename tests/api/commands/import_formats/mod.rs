@@ -5,6 +5,7 @@ mod compression;
 mod csv;
 mod encodings;
 mod exports;
+mod no_values;
 mod wrong_files;
 
 use std::{

@@ -7,7 +7,20 @@ use super::{
     entries::{Converted, User, full_name, retired_if},
     json::Shape,
 };
-use crate::service::import::file::new_line::{NewLine, NewLineCredential};
+use crate::service::import::file::{
+    names::known_or,
+    new_line::{NewLine, NewLineCredential},
+};
+
+/// The models of Django itself, which most dumps have.
+const MODELS: [&str; 6] = [
+    "admin.logentry",
+    "auth.group",
+    "auth.permission",
+    "auth.user",
+    "contenttypes.contenttype",
+    "sessions.session",
+];
 
 /// A list of objects of all models.
 pub(super) const OBJECTS: Shape = Shape::list("objects");
@@ -45,6 +58,7 @@ pub(super) fn convert(user_model: &str, text: &str) -> Converted {
     };
     let model = object.model.unwrap_or_default();
     if !model.eq_ignore_ascii_case(user_model) {
+        let model = known_or(&MODELS, &model, "other models");
         return none(vec![format!("objects of {model}")]);
     }
     let fields = object.fields.map_or("{}", RawValue::get);

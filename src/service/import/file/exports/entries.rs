@@ -92,7 +92,9 @@ impl<'sink, 'inner> Entries<'sink, 'inner> {
             },
         };
         self.has_users |= !matches!(content, Content::None);
-        let (name, dropped) = (name.map(shortened), shortened_names(dropped));
+        // An invalid name is a refused value, which is not repeated.
+        let name = name.filter(|name| LoginName::parse(name).is_ok()).map(shortened);
+        let dropped = shortened_names(dropped);
         (self.sink)(Entry { number, name, content, dropped })
     }
 
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_and_many_names_are_shortened_before_they_are_passed_on() {
+    fn many_names_are_shortened_and_an_invalid_one_is_not_passed_on() {
         let mut entries = Vec::new();
         let mut keep = |entry: Entry| {
             entries.push(entry);
@@ -138,7 +140,7 @@ mod tests {
         let _ = Entries::new(&mut keep).convert(converted);
         let Entry { name, dropped, .. } = &entries[0];
         let shown = "\u{e9}".repeat(100);
-        assert_eq!(name.as_ref(), Some(&shown));
+        assert_eq!(name.as_ref(), None);
         assert_eq!((dropped.len(), &dropped[0], dropped[1000].as_str()), (1001, &shown, "others"));
         let kept = dropped.iter().map(String::capacity).sum::<usize>();
         assert!(kept < 1001 * 400 && dropped.capacity() < 2000, "{kept}");

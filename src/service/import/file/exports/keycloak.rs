@@ -9,7 +9,25 @@ use super::{
     json::{Elements, Shape},
     keycloak_password::{self, StoredCredential},
 };
-use crate::service::import::file::new_line::NewLine;
+use crate::service::import::file::{names::known_or, new_line::NewLine};
+
+/// The required actions of Keycloak itself.
+const ACTIONS: [&str; 14] = [
+    "CONFIGURE_RECOVERY_AUTHN_CODES",
+    "CONFIGURE_TOTP",
+    "TERMS_AND_CONDITIONS",
+    "UPDATE_EMAIL",
+    "UPDATE_PASSWORD",
+    "UPDATE_PROFILE",
+    "VERIFY_EMAIL",
+    "VERIFY_PROFILE",
+    "delete_account",
+    "delete_credential",
+    "idp_link",
+    "update_user_locale",
+    "webauthn-register",
+    "webauthn-register-passwordless",
+];
 
 /// A realm, or a list of realms.
 pub(super) const REALM: Shape = Shape {
@@ -90,7 +108,8 @@ impl KeycloakUser {
         let attributes = self.attributes.iter().flatten();
         dropped.extend(attributes.map(|(name, _)| format!("attributes.{name}")));
         let actions = self.required_actions.iter().flatten();
-        dropped.extend(actions.map(|action| format!("requiredActions.{action}")));
+        let action = |name: &String| known_or(&ACTIONS, name, "other");
+        dropped.extend(actions.map(|name| format!("requiredActions.{}", action(name))));
         for (name, is_present) in [
             ("email", is_other_email),
             ("federatedIdentities", is_not_empty(self.federated_identities.as_deref())),

@@ -6,7 +6,20 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::service::import::file::{entry::Problem, new_line::NewLineCredential};
+use crate::service::import::file::{
+    entry::Problem, names::known_or, new_line::NewLineCredential,
+};
+
+/// The types of other credentials of Keycloak itself.
+const TYPES: [&str; 7] = [
+    "kerberos",
+    "otp",
+    "password-history",
+    "recovery-authn-codes",
+    "secret",
+    "webauthn",
+    "webauthn-passwordless",
+];
 
 /// A credential. Keycloak 8 and later write the members that contain JSON as text.
 #[derive(Deserialize)]
@@ -59,7 +72,8 @@ pub(super) fn convert(
     let mut password = None;
     for credential in credentials {
         if !credential.is_password() {
-            let kind = credential.kind.as_deref().unwrap_or("unknown");
+            let kind = credential.kind.as_deref().unwrap_or_default();
+            let kind = known_or(&TYPES, kind, "other");
             dropped.push(format!("credentials.{kind}"));
             continue;
         }

@@ -13,6 +13,7 @@ use crate::{
         error::InputError,
         input::{Input, PhysicalLine, read_line},
         line::MAXIMUM_LINE,
+        names::OTHERS,
     },
 };
 
@@ -31,6 +32,9 @@ const KEPT: [&str; 9] = [
 
 /// The most names of other attributes of a record.
 const MAXIMUM_NAMES: usize = 1000;
+
+/// The longest name of an attribute that is kept.
+const LONGEST_NAME: usize = 64;
 
 /// The most bytes of values of a record.
 const MAXIMUM_VALUES: usize = 1024 * 1024;
@@ -70,6 +74,7 @@ impl Record {
                 self.values.push((kept, value));
             }
             None if self.others.len() < MAXIMUM_NAMES => {
+                let name = if is_attribute(name) { name } else { OTHERS };
                 self.others.insert(name.to_owned());
             }
             None => {}
@@ -135,6 +140,17 @@ pub(super) fn read(mut input: Input, sink: &mut Sink<'_>) -> Result<(), InputErr
         return Err(input.failure(format_args!("the last entry, in line {number}, {problem}")));
     }
     Ok(())
+}
+
+/// True for what can be the name of an attribute: a short name or a number (RFC 4512, section 1.4).
+/// Other text before a colon is part of a value whose line was broken, and may be a secret.
+fn is_attribute(name: &str) -> bool {
+    let is_short =
+        name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.len() <= LONGEST_NAME;
+    let is_number = name.starts_with(|first: char| first.is_ascii_digit());
+    let is_rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (is_short && name.bytes().all(is_rest))
+        || (is_number && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
 }
 
 /// True for the version, and for the result that ldapsearch prints after the entries.
