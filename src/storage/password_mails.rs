@@ -165,11 +165,11 @@ pub(crate) async fn claim(
     .transpose()
 }
 
-/// Locks an address until the transaction ends, so that two instances do not count its mails at the
-/// same time. `digests` are those of the address under every readable key; they are locked in the
-/// order of their locks, so that instances never wait for each other in a circle.
-#[tracing::instrument(name = "db.password_mails.lock_address", skip_all)]
-pub(crate) async fn lock_address(
+/// Locks an address or a network until the transaction ends, so that two instances do not count its
+/// mails at the same time. The digests of an address are those under every readable key; they are
+/// locked in the order of their locks, so that instances never wait for each other in a circle.
+#[tracing::instrument(name = "db.password_mails.lock_digests", skip_all)]
+pub(crate) async fn lock_digests(
     connection: &mut PgConnection,
     digests: &[Vec<u8>],
 ) -> Result<(), StorageError> {

@@ -209,7 +209,7 @@ impl MailDelivery {
         let limit = self.maximum.into();
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        password_mails::lock_address(&mut transaction, &digests).await?;
+        password_mails::lock_digests(&mut transaction, &digests).await?;
         if !password_mails::set_address(&mut transaction, mail, &digests, since, limit).await? {
             return Ok(false);
         }

@@ -10,7 +10,7 @@ use prometheus_client::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MailEvent {
     Queued,
-    /// The user, or the address, has had enough mails.
+    /// The user or the address has had enough mails, or clients of the network have asked for enough.
     Throttled,
     Sent,
     /// A delivery failed and will be repeated.

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use time::Duration;
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 
 use super::{
@@ -55,6 +56,15 @@ impl From<StorageError> for ForgottenError {
     fn from(error: StorageError) -> Self {
         Self::Change(error.into())
     }
+}
+
+/// What became of a request.
+enum Outcome {
+    Queued,
+    /// The user has had enough mails.
+    EnoughForUser,
+    /// Clients of the network have asked for enough mails.
+    EnoughForNetwork,
 }
 
 /// A request for a mail.
@@ -124,13 +134,13 @@ impl PasswordMails {
         let pseudo = pseudo_subject(&keyring, name.canonical());
         let subject = {
             let mut connection = self.database.connection().await?;
-            if let Some(network) = &network {
-                let since = now - WINDOW;
-                let count = password_mails::count_of_network(&mut connection, network, since);
-                if count.await? >= MAXIMUM_PER_NETWORK {
-                    connection.release();
-                    return Err(ForgottenError::TooManyRequests);
-                }
+            // Without a lock, so that clients above the limit do not wait for each other.
+            if let Some(network) = &network
+                && is_exhausted(&mut connection, network, now - WINDOW).await?
+            {
+                connection.release();
+                self.metrics.record(MailEvent::Throttled);
+                return Err(ForgottenError::TooManyRequests);
             }
             let found = users::find_subject(&mut connection, name.canonical(), pseudo).await?;
             connection.release();
@@ -138,33 +148,45 @@ impl PasswordMails {
         };
         let context = ChangeContext { actor: Actor::Anonymous, client_info, reason: None, now };
         let request = Request { subject, network: network.as_deref(), language, maximum };
-        self.queue(context, &request).await?;
-        Ok(())
+        match self.queue(context, &request).await? {
+            Outcome::Queued | Outcome::EnoughForUser => Ok(()),
+            Outcome::EnoughForNetwork => Err(ForgottenError::TooManyRequests),
+        }
     }
 
     async fn queue(
         &self,
         context: ChangeContext<'_>,
         request: &Request<'_>,
-    ) -> Result<(), ChangeUserError> {
+    ) -> Result<Outcome, ChangeUserError> {
         let mut queued = self.try_to_queue(context, request).await;
         if matches!(&queued, Err(ChangeUserError::Storage(error)) if error.is_retryable()) {
             queued = self.try_to_queue(context, request).await;
         }
-        let is_queued = queued?;
+        let outcome = queued?;
+        let is_queued = matches!(outcome, Outcome::Queued);
         self.metrics.record(if is_queued { MailEvent::Queued } else { MailEvent::Throttled });
         self.wake.notify_one();
-        Ok(())
+        Ok(outcome)
     }
 
     async fn try_to_queue(
         &self,
         context: ChangeContext<'_>,
         request: &Request<'_>,
-    ) -> Result<bool, ChangeUserError> {
+    ) -> Result<Outcome, ChangeUserError> {
         let subject = request.subject;
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
+        if let Some(network) = request.network {
+            // Counted under a lock: requests at the same time do not exceed the limit together.
+            password_mails::lock_digests(&mut transaction, &[network.to_vec()]).await?;
+            if is_exhausted(&mut transaction, network, context.now - WINDOW).await? {
+                storage::commit(transaction).await?;
+                connection.release();
+                return Ok(Outcome::EnoughForNetwork);
+            }
+        }
         let ChangeLocks { head, is_actor_current } =
             lock_subject_for_change(&mut transaction, context, subject).await?;
         if !is_actor_current {
@@ -193,7 +215,7 @@ impl PasswordMails {
         let is_queued = password_mails::queue(&mut transaction, &mail).await?;
         storage::commit(transaction).await?;
         connection.release();
-        Ok(is_queued)
+        Ok(if is_queued { Outcome::Queued } else { Outcome::EnoughForUser })
     }
 
     /// True if a mail can let this user set a password.
@@ -212,6 +234,16 @@ impl PasswordMails {
         connection.release();
         Ok(found.is_some())
     }
+}
+
+/// True if clients of a network have asked for as many mails as they may.
+async fn is_exhausted(
+    connection: &mut PgConnection,
+    network: &[u8],
+    since: OffsetDateTime,
+) -> Result<bool, StorageError> {
+    let count = password_mails::count_of_network(connection, network, since).await?;
+    Ok(count >= MAXIMUM_PER_NETWORK)
 }
 
 /// In place of the head of a user who does not exist, so that the same work is done.

@@ -208,6 +208,27 @@ async fn one_network_cannot_ask_for_the_mails_of_everybody(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn requests_of_one_network_at_the_same_time_do_not_exceed_its_limit(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    let other = app.spawn_instance(&[]).await;
+    let asking = (0..120).map(|number| {
+        let instance = if number % 2 == 0 { &app } else { &other };
+        let request = instance.client.post(format!("{}{PAGE}", instance.url));
+        with_name(request, &format!("parallel-{number}")).send()
+    });
+    let answers = futures_util::future::join_all(asking).await;
+    let statuses: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().status()).collect();
+    let refused = statuses.iter().filter(|status| status.as_u16() == 429).count();
+    assert_eq!((statuses.len(), refused), (120, 60), "{statuses:?}");
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM password_mails")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 60);
+}
+
+#[sqlx::test]
 async fn the_page_and_its_mail_are_in_the_language_of_the_browser(pool: PgPool) {
     let server = MailServer::start();
     let app = spawn(pool, &server).await;
