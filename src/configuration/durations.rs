@@ -31,6 +31,7 @@ impl Settings {
             ("sessions.lifetime_seconds", self.sessions.lifetime),
             ("sessions.maximum_seconds", self.sessions.maximum),
             ("access_tokens.lifetime_seconds", self.access_tokens.lifetime),
+            ("import.upload_timeout_seconds", self.import.upload_timeout),
         ] {
             if duration.is_zero() || duration > LONGEST {
                 reject(setting, "must be between 1 and 31536000 (a year)");
@@ -42,6 +43,7 @@ impl Settings {
             ("hashing.deadline_seconds", self.hashing.deadline),
             ("database.startup_wait_seconds", self.database.startup_wait),
             ("keyring.startup_wait_seconds", self.master_keys.startup_wait),
+            ("import.upload_timeout_seconds", self.import.upload_timeout),
         ] {
             if duration > LONGEST_WAIT {
                 reject(setting, "must be at most 86400 (a day)");

@@ -177,6 +177,8 @@ pub(crate) struct TicketSettings {
 pub(crate) struct ImportSettings {
     /// The largest file of an import in the browser.
     pub(crate) maximum_upload_bytes: u32,
+    /// The longest time in which it is received.
+    pub(crate) upload_timeout: Duration,
 }
 
 /// Section `sessions`.
@@ -261,6 +263,7 @@ impl Settings {
             },
             import: ImportSettings {
                 maximum_upload_bytes: reader.get("import.maximum_upload_bytes"),
+                upload_timeout: reader.seconds("import.upload_timeout_seconds"),
             },
             sessions: SessionSettings {
                 lifetime: reader.seconds("sessions.lifetime_seconds"),

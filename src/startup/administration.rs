@@ -1,13 +1,21 @@
-//! The capabilities of commands.
+//! The capabilities of commands, and the imports of administrators.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
 
 use super::{options::attempt_limits, parts::Parts, saving::Saving};
 use crate::{
     configuration::Settings,
     service::{
         audit::verification::ChainVerifier,
-        import::{bulk::BulkImport, export::Export, users::UserImport},
+        import::{
+            bulk::BulkImport,
+            export::Export,
+            jobs::{ImportJobs, metrics::ImportMetrics},
+            run::Importers,
+            users::UserImport,
+        },
         keys::rotation::KeyRotation,
         operations::diagnostics::Diagnostics,
     },
@@ -58,4 +66,22 @@ pub(super) fn administration(
             limits: attempt_limits(settings),
         },
     }
+}
+
+pub(super) fn import_jobs(
+    parts: &Parts,
+    settings: &Settings,
+    importers: Importers,
+    metrics: &Arc<ImportMetrics>,
+) -> Arc<ImportJobs> {
+    let maximum = settings.import.maximum_upload_bytes;
+    Arc::new(ImportJobs {
+        importers,
+        transactions: parts.transactions(),
+        maximum_bytes: usize::try_from(maximum).unwrap_or(usize::MAX),
+        upload_timeout: settings.import.upload_timeout,
+        metrics: Arc::clone(metrics),
+        state: Mutex::default(),
+        received: Notify::new(),
+    })
 }

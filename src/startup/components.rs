@@ -1,12 +1,10 @@
 //! Builds the capabilities of the service from the settings.
 
-use std::sync::{Arc, Mutex};
-
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 use super::{
     activity::{ActivityParts, open_activity},
-    administration::{Administration, administration},
+    administration::{Administration, administration, import_jobs},
     directory::open_directory,
     error::StartError,
     mail::open_mail,
@@ -40,7 +38,8 @@ use crate::{
             rehashing::Rehashing, saving::Credentials,
         },
         import::{
-            bulk::BulkImport, export::Export, jobs::ImportJobs, run::Importers, users::UserImport,
+            bulk::BulkImport, export::Export, jobs::metrics::ImportMetrics, run::Importers,
+            users::UserImport,
         },
         mail::{delivery::MailDelivery, links::PasswordLinks, requests::PasswordMails},
         operations::{
@@ -115,6 +114,7 @@ pub(crate) fn build(
         activity,
         reloads: Arc::clone(&parts.reloads),
         directory: directory_search,
+        imports: Arc::<ImportMetrics>::default(),
         mail: mail.metrics,
         migration,
         memory_ceiling_kib,
@@ -257,7 +257,8 @@ fn services(
     });
     // Few lines at a time, so that logins do not wait.
     let importers = Importers { users, bulk, credentials: Arc::clone(&credentials), threads: 1 };
-    let transfers = Transfers { export, imports: import_jobs(parts, settings, importers) };
+    let imports = import_jobs(parts, settings, importers, &instance.imports);
+    let transfers = Transfers { export, imports };
     let overviews = overviews(parts, settings, directory, &tickets, transfers);
     let ticket_logins = Arc::new(TicketLogins {
         authenticator: Arc::clone(&authenticator),
@@ -314,17 +315,6 @@ fn overviews(
         }),
         tickets: Arc::clone(tickets),
         transfers,
-    })
-}
-
-fn import_jobs(parts: &Parts, settings: &Settings, importers: Importers) -> Arc<ImportJobs> {
-    let maximum = settings.import.maximum_upload_bytes;
-    Arc::new(ImportJobs {
-        importers,
-        transactions: parts.transactions(),
-        maximum_bytes: usize::try_from(maximum).unwrap_or(usize::MAX),
-        state: Mutex::default(),
-        freed: Notify::new(),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::{
     service::{
         activity::metrics::ActivityMetrics,
         directory::search::DirectorySearch,
+        import::jobs::metrics::ImportMetrics,
         mail::metrics::MailMetrics,
         operations::{
             metrics::{HookMetrics, MetricSources, encode_metrics},
@@ -26,13 +27,14 @@ const INTRODUCTION: &str = "\
     `_count`.";
 
 /// Labels with their values. A family without samples does not show its labels.
-const LABELS: [(&str, &str); 7] = [
+const LABELS: [(&str, &str); 8] = [
     (
         "keeper_directory_searches",
         "`outcome`: `success`, `unreachable`, `timed_out`, `busy`, `tls_failed`, `bind_failed`, `search_refused`, `not_found`, `too_many_entries`, `invalid_message` or `failed`",
     ),
     ("keeper_hashing_shed", "`reason`: `queue_full`, `not_admitted` or `deadline`"),
     ("keeper_http_certificate_expiry_timestamp_seconds", "`listener`: `http` or `operations`"),
+    ("keeper_import_uploads", "`outcome`: `started`, `refused`, `timed_out` or `cut_off`"),
     ("keeper_keyring_key", "`key`: key id; `state`: `writing`, `readable` or `retired`"),
     (
         "keeper_mail_password_mails",
@@ -67,6 +69,7 @@ pub(super) fn document() -> Result<String, Failure> {
         activity: &ActivityMetrics::default(),
         reloads: &ReloadMetrics::default(),
         directory: &DirectorySearch::default(),
+        imports: &ImportMetrics::default(),
         mail: &MailMetrics::default(),
         migration: &HookMetrics::default(),
         memory_ceiling_kib: 0,

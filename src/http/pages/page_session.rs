@@ -9,24 +9,24 @@
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
         header::{AUTHORIZATION, HeaderName},
     },
     middleware::Next,
-    web::{Bytes, Data},
+    web::Data,
 };
 use secrecy::SecretString;
 use url::form_urlencoded;
 
 use super::{
-    admin::import::is_multipart,
+    admin::import::{Upload, is_multipart},
     html,
     own_page::require_own_page,
     page_form::AcceptedForm,
     page_path::PagePath,
-    return_to::{KEEP, KeptForm, PAGE, RESUME, ReturnTo, XSRF_TOKEN},
+    return_to::{RESUME, ReturnTo, XSRF_TOKEN, hidden_value},
 };
 use crate::{
     domain::{client_info::ClientInfo, principal::PresentedCredential},
@@ -44,6 +44,7 @@ use crate::{
     },
     service::{
         authentication::{Authenticated, Work},
+        import::jobs::ImportJobs,
         sessions::sign_in::Sessions,
     },
 };
@@ -65,7 +66,7 @@ pub(in crate::http) async fn authenticate_page(
     let authenticated = if is_read {
         authenticate_reading(work, &request, client_info.clone()).await
     } else if receives_file && is_multipart(request.headers()) {
-        authenticate_upload(work, &request, client_info.clone()).await
+        authenticate_upload(work, &mut request, client_info.clone()).await
     } else {
         authenticate_form(work, &mut request, client_info.clone()).await
     };
@@ -111,7 +112,7 @@ async fn authenticate_form(
     let is_form = negotiation::is_form(request.headers());
     let (head, payload) = request.parts_mut();
     let body = negotiation::received(head, payload, is_form).await?;
-    let return_to = return_to(request, &body);
+    let return_to = ReturnTo::of_body(request.request(), &body);
     request.extensions_mut().insert(return_to);
     let is_resumed = hidden_value(&body, RESUME).is_some();
     request.extensions_mut().insert(AcceptedForm { is_resumed });
@@ -125,19 +126,39 @@ async fn authenticate_form(
 }
 
 /// Authenticates a form with a file by the cookie alone, before the file is received. The handler
-/// checks the XSRF token, which is in the body.
+/// checks the XSRF token, which is in the body. Without a session, the other fields are read for the
+/// login page.
 async fn authenticate_upload(
     work: Work,
-    request: &ServiceRequest,
+    request: &mut ServiceRequest,
     client_info: ClientInfo,
 ) -> Result<Authenticated, ApiError> {
     require_sessions(request)?;
     require_own_page(request.request())?;
-    let return_to = return_to(request, &Bytes::new());
+    let verified = match session_cookie(request) {
+        Ok(cookie) => {
+            let credential = PresentedCredential::PageSession(cookie);
+            verify(Access::Page, work, request, credential, client_info).await
+        }
+        Err(error) => Err(error),
+    };
+    if verified.as_ref().is_err_and(|error| error.kind.row().status == StatusCode::UNAUTHORIZED) {
+        let payload = request.take_payload();
+        keep_upload(request.request(), payload).await;
+    }
+    verified
+}
+
+/// Stores what the login page returns to, and drops the file, so that the browser shows that page.
+/// Nobody is known to have sent it, so it has the time limit of other forms.
+async fn keep_upload(request: &HttpRequest, payload: Payload) {
+    let mut upload = Upload::open(request, payload, None);
+    let fields = upload.fields().await.unwrap_or_default();
+    let return_to = ReturnTo::of_body(request, &fields.body);
     request.extensions_mut().insert(return_to);
-    let cookie = session_cookie(request)?;
-    let credential = PresentedCredential::PageSession(cookie);
-    verify(Access::Page, work, request, credential, client_info).await
+    if let Some(state) = request.app_data::<Data<HttpState>>() {
+        upload.discard(state.service.get::<ImportJobs>().maximum_bytes).await;
+    }
 }
 
 /// Answers 404 when the installation accepts no sessions: it has no such page.
@@ -170,25 +191,6 @@ fn require_navigation(request: &HttpRequest) -> Result<(), ErrorKind> {
     } else {
         Err(ErrorKind::Forbidden(MissingRight::ForeignPage))
     }
-}
-
-/// The page that has the form, and its fields that survive. Without the page, the account: the path of
-/// the form itself may have no page.
-fn return_to(request: &ServiceRequest, body: &Bytes) -> ReturnTo {
-    let state = request.app_data::<Data<HttpState>>();
-    let action = state.and_then(|state| PagePath::of(request.request(), &state.base_path));
-    let action = action.map(PagePath::without_query);
-    let names = hidden_value(body, KEEP).unwrap_or_default();
-    let form = action.and_then(|action| KeptForm::of_body(action, &names, body));
-    let page = hidden_value(body, PAGE).and_then(|text| PagePath::parse(&text));
-    ReturnTo { page, form }
-}
-
-/// The value of a hidden field of this service; `None` if it is missing or repeated.
-fn hidden_value(body: &Bytes, name: &str) -> Option<String> {
-    let mut values = form_urlencoded::parse(body).filter(|(given, _)| given == name);
-    let (_, value) = values.next()?;
-    values.next().is_none().then(|| value.into_owned())
 }
 
 /// Redirects to the login page, which returns to this page.

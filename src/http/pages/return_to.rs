@@ -4,10 +4,11 @@
 //! field of a secret there. The fields travel through the login page in one hidden value. After the
 //! sign-in, a page with a button sends them back to the form, which shows them and changes nothing.
 
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, web::Data};
 use url::form_urlencoded;
 
 use super::page_path::PagePath;
+use crate::http::state::HttpState;
 
 /// The hidden field with the names of fields that survive a sign-in, separated by spaces.
 pub(super) const KEEP: &str = "KEEP";
@@ -57,6 +58,18 @@ impl ReturnTo {
         }
     }
 
+    /// The page that has the form, and its fields that survive. Without the page, the account: the path
+    /// of the form itself may have no page.
+    pub(super) fn of_body(request: &HttpRequest, body: &[u8]) -> Self {
+        let state = request.app_data::<Data<HttpState>>();
+        let action = state.and_then(|state| PagePath::of(request, &state.base_path));
+        let action = action.map(PagePath::without_query);
+        let names = hidden_value(body, KEEP).unwrap_or_default();
+        let form = action.and_then(|action| KeptForm::of_body(action, &names, body));
+        let page = hidden_value(body, PAGE).and_then(|text| PagePath::parse(&text));
+        Self { page, form }
+    }
+
     /// What the request returns to, as an earlier step has stored it.
     pub(in crate::http) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().cloned()
@@ -99,6 +112,13 @@ impl KeptForm {
     pub(super) fn pairs(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(self.fields.as_bytes()).into_owned().collect()
     }
+}
+
+/// The value of a hidden field of this service; `None` if it is missing or repeated.
+pub(super) fn hidden_value(body: &[u8], name: &str) -> Option<String> {
+    let mut values = form_urlencoded::parse(body).filter(|(given, _)| given == name);
+    let (_, value) = values.next()?;
+    values.next().is_none().then(|| value.into_owned())
 }
 
 /// True for a name that a secret may have, and for the names of the service's own hidden fields.

@@ -12,7 +12,8 @@ use crate::{
     migration_hook::HookMetrics,
     security::{hashing::HashingEngine, keyring_handle::KeyringHandle},
     service::{
-        activity::report::Activity, directory::search::DirectorySearch, mail::metrics::MailMetrics,
+        activity::report::Activity, directory::search::DirectorySearch,
+        import::jobs::metrics::ImportMetrics, mail::metrics::MailMetrics,
     },
     storage::{self, Database, StorageError},
 };
@@ -34,6 +35,7 @@ pub(crate) struct Instance {
     pub(crate) activity: Arc<Activity>,
     pub(crate) reloads: Arc<ReloadMetrics>,
     pub(crate) directory: Arc<DirectorySearch>,
+    pub(crate) imports: Arc<ImportMetrics>,
     pub(crate) mail: Arc<MailMetrics>,
     pub(crate) migration: Arc<HookMetrics>,
     /// The maximum memory of the process, in KiB.
@@ -70,6 +72,7 @@ impl Instance {
             activity: self.activity.metrics(),
             reloads: &self.reloads,
             directory: &self.directory,
+            imports: &self.imports,
             mail: &self.mail,
             migration: &self.migration,
             memory_ceiling_kib: self.memory_ceiling_kib,

@@ -17,7 +17,7 @@ use crate::{
     security::{hashing::HashingEngine, keyring::Keyring},
     service::{
         activity::metrics::ActivityMetrics, directory::search::DirectorySearch,
-        mail::metrics::MailMetrics,
+        import::jobs::metrics::ImportMetrics, mail::metrics::MailMetrics,
     },
     storage::ConnectionCounts,
 };
@@ -33,6 +33,7 @@ pub(crate) struct MetricSources<'sources> {
     pub(crate) activity: &'sources ActivityMetrics,
     pub(crate) reloads: &'sources ReloadMetrics,
     pub(crate) directory: &'sources DirectorySearch,
+    pub(crate) imports: &'sources ImportMetrics,
     pub(crate) mail: &'sources MailMetrics,
     pub(crate) migration: &'sources HookMetrics,
     /// The maximum memory of the process, in KiB.
@@ -55,6 +56,7 @@ pub(crate) fn encode_metrics(
         activity,
         reloads,
         directory,
+        imports,
         mail,
         migration,
         memory_ceiling_kib,
@@ -66,6 +68,7 @@ pub(crate) fn encode_metrics(
     activity.register(&mut registry);
     reloads.register(&mut registry);
     directory.register_metrics(registry.sub_registry_with_prefix("directory"));
+    imports.register(registry.sub_registry_with_prefix("import"));
     mail.register(registry.sub_registry_with_prefix("mail"));
     migration.register(registry.sub_registry_with_prefix("migration"));
     register_http(registry.sub_registry_with_prefix("http"));

@@ -16,3 +16,4 @@ mod interrupted_forms;
 mod matrix;
 mod return_to;
 mod transfers;
+mod uploads;

@@ -17,14 +17,14 @@ use super::{
 };
 use crate::support::{Answer, Server, TestApp, keeper, password_of};
 
-const PAGE: &str = "/admin/import";
-const EXPORT: &str = "/admin/export";
-const BOUNDARY: &str = "----keeper-test-boundary";
+pub(super) const PAGE: &str = "/admin/import";
+pub(super) const EXPORT: &str = "/admin/export";
+pub(super) const BOUNDARY: &str = "----keeper-test-boundary";
 /// Only secrets of files contain it.
 const MARKER: &str = "MARKERq7Zk";
 
 /// The body of a form with a file.
-fn multipart(fields: &[(String, String)], file: &[u8]) -> Vec<u8> {
+pub(super) fn multipart(fields: &[(String, String)], file: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, value) in fields {
         let part = format!(
@@ -43,7 +43,7 @@ fn multipart(fields: &[(String, String)], file: &[u8]) -> Vec<u8> {
 }
 
 /// The fields of the form, as a browser without scripts sends them.
-async fn fields_of_form(browser: &mut Browser, mode: &str) -> Vec<(String, String)> {
+pub(super) async fn fields_of_form(browser: &mut Browser, mode: &str) -> Vec<(String, String)> {
     let page = browser.open(PAGE).await;
     page.assert_status(200);
     let form = form_of(&page.body, PAGE);
@@ -54,7 +54,11 @@ async fn fields_of_form(browser: &mut Browser, mode: &str) -> Vec<(String, Strin
     fields
 }
 
-async fn send_fields(browser: &mut Browser, fields: &[(String, String)], file: &[u8]) -> Answer {
+pub(super) async fn send_fields(
+    browser: &mut Browser,
+    fields: &[(String, String)],
+    file: &[u8],
+) -> Answer {
     let request = browser
         .request(Method::POST, PAGE)
         .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
@@ -64,13 +68,13 @@ async fn send_fields(browser: &mut Browser, fields: &[(String, String)], file: &
 }
 
 /// Sends a file, to be checked (`check`) or imported (`import`).
-async fn send(browser: &mut Browser, mode: &str, file: impl AsRef<[u8]>) -> Answer {
+pub(super) async fn send(browser: &mut Browser, mode: &str, file: impl AsRef<[u8]>) -> Answer {
     let fields = fields_of_form(browser, mode).await;
     send_fields(browser, &fields, file.as_ref()).await
 }
 
 /// Waits for the end of the import that an answer leads to; returns its page.
-async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
+pub(super) async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
     for _ in 0..600 {
         let page = browser.follow(answer).await;
         page.assert_status(200);
@@ -83,7 +87,7 @@ async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
 }
 
 /// The results of an import as JSON lines.
-async fn results(browser: &mut Browser, answer: &Answer) -> Vec<Value> {
+pub(super) async fn results(browser: &mut Browser, answer: &Answer) -> Vec<Value> {
     let path = format!("{}/results?format=jsonl", answer.header("location"));
     let results = browser.open(&path).await;
     results.assert_status(200);
@@ -93,7 +97,7 @@ async fn results(browser: &mut Browser, answer: &Answer) -> Vec<Value> {
     lines
 }
 
-async fn users_named(app: &TestApp, pattern: &str) -> i64 {
+pub(super) async fn users_named(app: &TestApp, pattern: &str) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM users WHERE login_name LIKE $1")
         .bind(pattern)
         .fetch_one(&app.pool)
@@ -108,7 +112,7 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
 }
 
 /// Lines with passwords, which are hashed.
-fn lines_with_passwords(count: usize) -> String {
+pub(super) fn lines_with_passwords(count: usize) -> String {
     let line = |number| {
         let value = format!("{MARKER} {number}");
         json!({"login_name": format!("many-{number}"), "credentials": [{"value": value}]})

@@ -5,13 +5,13 @@
 //! instance stops or has run more imports.
 
 mod job;
+pub(crate) mod metrics;
 mod report;
 pub(crate) mod results_text;
+mod running;
 
 use std::{
     collections::VecDeque,
-    ops::ControlFlow,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,18 +22,10 @@ use zeroize::Zeroizing;
 pub(crate) use self::job::{
     ImportJob, JobEnd, JobFailure, JobResult, JobState, Progress, ResultKind,
 };
-use self::report::{JobError, JobReport};
+use self::metrics::ImportMetrics;
 use super::{
-    file::{
-        csv::CsvOptions,
-        entry::Entry,
-        error::InputError,
-        format::{Format, detect},
-        input::{Input, Source},
-        reading::{Entries, check},
-        repeated::Repeated,
-    },
-    run::{ImportRun, Importers, Requester, RunOptions},
+    file::input::Source,
+    run::{Importers, Requester},
 };
 use crate::{
     clock,
@@ -49,8 +41,9 @@ use crate::{
 /// The number of imports that an instance remembers.
 const REMEMBERED: usize = 10;
 
-/// The most entries of a file, which bounds the memory of the results.
-const MAXIMUM_ENTRIES: u64 = 100_000;
+/// The most files that an instance receives at a time, which bounds the memory. One slow client does
+/// not delay others.
+const MAXIMUM_UPLOADS: usize = 4;
 
 /// How many times longer than the largest file a file may be after decompression.
 const DECOMPRESSION: u64 = 8;
@@ -61,13 +54,15 @@ const DUPLICATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A file whose import has not begun.
 pub(crate) type ImportFile = Zeroizing<Vec<u8>>;
 
-/// There is no place for an import.
+/// A file cannot be received or imported now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlaceError {
     /// The form was sent before.
     Known,
     /// Another import is in progress on this instance.
     Busy,
+    /// As many files as possible are being received.
+    Full,
 }
 
 /// The administrator who starts an import.
@@ -97,30 +92,44 @@ pub(crate) struct ImportJobs {
     pub(crate) transactions: Arc<UserTransactions>,
     /// The largest file, in bytes.
     pub(crate) maximum_bytes: usize,
+    /// The longest time in which a file is received.
+    pub(crate) upload_timeout: Duration,
+    pub(crate) metrics: Arc<ImportMetrics>,
     pub(crate) state: Mutex<State>,
-    /// Wakes those who wait for the place.
-    pub(crate) freed: Notify,
+    /// Wakes second copies of a form.
+    pub(crate) received: Notify,
 }
 
-/// The import in progress, and the last ones.
+/// The files that are received, the import in progress, and the last ones.
 #[derive(Default)]
 pub(crate) struct State {
-    /// The id of the form whose file is received or imported.
-    taken: Option<String>,
+    /// The ids of the forms whose files are received.
+    uploads: Vec<String>,
+    /// True while an import is in progress.
+    is_busy: bool,
     /// Newest first.
     jobs: VecDeque<Arc<ImportJob>>,
 }
 
-/// The place of an import on this instance, which is free again when this is dropped.
-pub(crate) struct Place {
+/// A file that is received. Its place is free again when this is dropped.
+pub(crate) struct UploadPlace {
     jobs: Arc<ImportJobs>,
     id: String,
 }
 
-impl Drop for Place {
+impl Drop for UploadPlace {
     fn drop(&mut self) {
-        self.jobs.state().taken = None;
-        self.jobs.freed.notify_waiters();
+        self.jobs.state().uploads.retain(|id| *id != self.id);
+        self.jobs.received.notify_waiters();
+    }
+}
+
+/// The place of the import in progress, which is free again when this is dropped.
+struct JobPlace(Arc<ImportJobs>);
+
+impl Drop for JobPlace {
+    fn drop(&mut self) {
+        self.0.state().is_busy = false;
     }
 }
 
@@ -136,64 +145,81 @@ impl ImportJobs {
         Ok(self.transactions.require_sensitive(context)?)
     }
 
-    /// Takes the place for the import of a form with that id. A second copy of the form waits until
+    /// Takes a place to receive the file of a form with that id. A second copy of the form waits until
     /// the file of the first is received or was cut off.
     ///
     /// # Errors
-    /// When the form was sent before, or another import is in progress.
-    pub(crate) async fn take_place(self: Arc<Self>, id: String) -> Result<Place, PlaceError> {
+    /// When the form was sent before, another import is in progress, or too many files are received.
+    pub(crate) async fn begin_upload(
+        self: Arc<Self>,
+        id: String,
+    ) -> Result<UploadPlace, PlaceError> {
         let waiting = async {
             loop {
-                let freed = self.freed.notified();
-                match self.try_take(&id) {
-                    Some(taken) => return taken,
-                    None => freed.await,
+                let received = self.received.notified();
+                match self.try_begin(&id) {
+                    Some(begun) => return begun,
+                    None => received.await,
                 }
             }
         };
-        let taken = tokio::time::timeout(DUPLICATE_TIMEOUT, waiting).await;
+        let begun = tokio::time::timeout(DUPLICATE_TIMEOUT, waiting).await;
         // There is no import to show while the file of the first copy is received.
-        taken.unwrap_or(Err(PlaceError::Busy))?;
-        Ok(Place { jobs: self, id })
+        begun.unwrap_or(Err(PlaceError::Busy))?;
+        Ok(UploadPlace { jobs: self, id })
     }
 
-    /// Takes the place; `None` while the file of the same form is received.
-    fn try_take(&self, id: &str) -> Option<Result<(), PlaceError>> {
+    /// Takes a place; `None` while the file of the same form is received.
+    fn try_begin(&self, id: &str) -> Option<Result<(), PlaceError>> {
         let mut state = self.state();
         if state.jobs.iter().any(|job| job.id == id) {
             return Some(Err(PlaceError::Known));
         }
-        match &state.taken {
-            None => state.taken = Some(id.to_owned()),
-            Some(taken) if taken == id => return None,
-            Some(_) => return Some(Err(PlaceError::Busy)),
+        if state.uploads.iter().any(|upload| upload == id) {
+            return None;
         }
+        if state.is_busy {
+            return Some(Err(PlaceError::Busy));
+        }
+        if state.uploads.len() >= MAXIMUM_UPLOADS {
+            return Some(Err(PlaceError::Full));
+        }
+        state.uploads.push(id.to_owned());
         Some(Ok(()))
     }
 
-    /// Starts the import of a file, and returns at once. The caller runs on the runtime of use cases.
+    /// Starts the import of a file that was received, and returns at once. The caller runs on the
+    /// runtime of use cases. Only now the place of the import is taken: a slow upload takes none.
+    ///
+    /// # Errors
+    /// When another import has started meanwhile.
     pub(crate) fn start(
-        &self,
-        place: Place,
+        self: Arc<Self>,
+        upload: &UploadPlace,
         requester: JobRequester,
         is_dry_run: bool,
         file: ImportFile,
-    ) {
+    ) -> Result<(), PlaceError> {
         let name = requester.principal.user.login_name.clone();
-        let job = Arc::new(ImportJob::new(place.id.clone(), name, is_dry_run, clock::now()));
+        let job = Arc::new(ImportJob::new(upload.id.clone(), name, is_dry_run, clock::now()));
         let mut state = self.state();
+        if state.is_busy {
+            return Err(PlaceError::Busy);
+        }
+        state.is_busy = true;
         state.jobs.push_front(Arc::clone(&job));
         state.jobs.truncate(REMEMBERED);
         drop(state);
-        self.freed.notify_waiters();
         let importers = self.importers.clone();
         let maximum = u64::try_from(self.maximum_bytes).unwrap_or(u64::MAX);
         let source = Source::Memory(Arc::new(file), maximum.saturating_mul(DECOMPRESSION));
+        let place = JobPlace(self);
         tokio::spawn(async move {
-            let end = run(importers, requester, &job, source).await;
+            let end = running::run(importers, requester, &job, source).await;
             job.end(end);
             drop(place);
         });
+        Ok(())
     }
 
     /// The import with that id, if this instance remembers it.
@@ -208,84 +234,5 @@ impl ImportJobs {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Checks the whole file, then imports it.
-async fn run(
-    importers: Importers,
-    requester: JobRequester,
-    job: &Arc<ImportJob>,
-    source: Source,
-) -> JobEnd {
-    let checking = tokio::task::spawn_blocking(move || prepare(&source));
-    let checked = tokio::select! {
-        () = job.canceled() => return JobEnd::Canceled,
-        checked = checking => checked,
-    };
-    let (format, input, repeated) = match checked {
-        Ok(Ok(prepared)) => prepared,
-        Ok(Err(error)) => return JobEnd::Refused(error.to_string()),
-        Err(_) => return JobEnd::Failed(JobFailure::Unavailable),
-    };
-    job.begin(input.length.unwrap_or_default());
-    let unit = format.unit();
-    let entries = match Entries::read_ahead(Arc::new(format), input, 0, repeated) {
-        Ok(entries) => entries,
-        Err(error) => return JobEnd::Refused(error.to_string()),
-    };
-    let options = RunOptions { is_dry_run: job.is_dry_run, unit, done: 0 };
-    let mut import = ImportRun::new(importers, requester, options);
-    let ended = import.run(entries, pin!(job.canceled()), &mut JobReport(Arc::clone(job))).await;
-    match ended {
-        Ok(true) => JobEnd::Completed,
-        Ok(false) => JobEnd::Canceled,
-        Err(JobError::Change(error)) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "an import ended early");
-            JobEnd::Failed(JobFailure::of(&error))
-        }
-        Err(JobError::Input(error)) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "an import ended early");
-            JobEnd::Failed(JobFailure::Unavailable)
-        }
-    }
-}
-
-/// Reads the whole file before anything is imported from it, so that a file that is truncated,
-/// damaged, too long, or of another format or encoding changes nothing.
-fn prepare(source: &Source) -> Result<(Format, Input, Repeated), InputError> {
-    let format = format_of(source)?;
-    let mut number = 0;
-    let mut first_is_json = None;
-    let counted = format.read(Input::open_text(source)?, &mut |entry: Entry| {
-        number += 1;
-        first_is_json.get_or_insert(entry.may_be_json());
-        if number > MAXIMUM_ENTRIES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    counted?;
-    if number > MAXIMUM_ENTRIES {
-        return Err(InputError::new(format!(
-            "the file has more than {MAXIMUM_ENTRIES} lines; split it, or use the command `import`"
-        )));
-    }
-    if first_is_json == Some(false) {
-        return Err(InputError::new(
-            "the file is neither JSON lines nor CSV with a header; see the format of imports",
-        ));
-    }
-    let repeated = check(&format, source)?;
-    let input = Input::open_text(source)?;
-    Ok((format, input, repeated))
-}
-
-/// JSON lines or CSV, by the content.
-fn format_of(source: &Source) -> Result<Format, InputError> {
-    let mut input = Input::open_text(source)?;
-    match detect(input.head()?) {
-        None | Some(("JSON lines", _)) => Ok(Format::JsonLines),
-        Some(("CSV", _)) => Ok(Format::Csv(CsvOptions::default())),
-        Some((name, option)) => Err(InputError::new(format!(
-            "the file looks like {name}; import it with the command `import --from {option}`"
-        ))),
     }
 }

@@ -72,8 +72,14 @@ async fn the_delimiter_is_that_of_the_header_or_of_an_argument(pool: PgPool) {
 async fn a_wrong_header_is_refused_before_anything_is_imported(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     for (text, expected) in [
-        ("login,value,marker\nada,marker,40\n", "column 3 of the header is unknown; add a header if"),
-        ("login,value,Username\nada,marker,x\n", "columns 1 and 3 of the header are both login_name"),
+        (
+            "login,value,marker\nada,marker,40\n",
+            "column 3 of the header is unknown; add a header if",
+        ),
+        (
+            "login,value,Username\nada,marker,x\n",
+            "columns 1 and 3 of the header are both login_name",
+        ),
         ("value,id\nmarker,1\n", "no column with the login name; name it `login_name`"),
         ("marker1,marker2\nada,v\n", "no column with the login name"),
         ("login,valid_to\nada,\n", "the column valid_to, but neither `value` nor `hash`"),

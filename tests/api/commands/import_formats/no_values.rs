@@ -48,7 +48,10 @@ const FILES: [(&str, &str); 44] = [
     ("json-lines", "{\"login_name\":\"ada\",\"display_name\":\"MARKER:q7Zk\\u0001\"}\n"),
     ("json-lines", "{\"login_name\":\"ada\",\"nick_name\":\"MARKER:q7Zk\\u0001\"}\n"),
     ("json-lines", "{\"login_name\":\"ada\",\"credentials\":[{\"MARKER:q7Zk\":\"x\"}]}\n"),
-    ("json-lines", "{\"login_name\":\"ada\",\"credentials\":[{\"value\":\"MARKER:q7Zk\\u0000\"}]}\n"),
+    (
+        "json-lines",
+        "{\"login_name\":\"ada\",\"credentials\":[{\"value\":\"MARKER:q7Zk\\u0000\"}]}\n",
+    ),
     (
         "json-lines",
         "{\"login_name\":\"ada\",\"credentials\":[{\"type\":\"MARKER:q7Zk\",\"value\":\"x\"}]}\n",

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode, web::Payload};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode,
+    web::Payload,
+};
 use askama::Template;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
@@ -24,12 +28,14 @@ use crate::{
             frame::PageFrame,
             html,
             moment::Moment,
+            page_form::PageForm,
+            return_to::ReturnTo,
         },
         request_context::RequestContext,
         secret_headers::secret_headers,
     },
     service::{
-        import::jobs::{ImportJobs, Place, PlaceError},
+        import::jobs::{ImportJobs, PlaceError, UploadPlace, metrics::UploadOutcome},
         sessions::sign_in::Sessions,
     },
 };
@@ -55,12 +61,17 @@ struct JobLink {
     what: String,
 }
 
+/// The fields of a form that came without a file.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct TypedFields {
+    mode: String,
+    reason: String,
+}
+
 /// Why a file is not kept.
 enum Refusal {
-    /// The form was sent before.
-    Known,
-    /// Another import is in progress.
-    Busy,
+    Place(PlaceError),
     Unproven(Unproven),
     Failed(ApiError),
 }
@@ -90,41 +101,97 @@ pub(in crate::http) async fn send(
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
     if !is_multipart(request.headers()) {
-        // A form of another session has no file.
-        let form = form(&context, &frame, &UploadFields::default());
-        return page(&context, frame, form, HttpResponse::Ok());
+        return without_file(&context, frame, &request, payload).await;
     }
-    let mut upload = Upload::open(&request, payload);
-    let fields = upload.fields().await?;
-    require_xsrf(&context, &request, &fields)?;
+    let jobs = context.capability::<ImportJobs>();
+    let maximum = jobs.maximum_bytes;
+    let mut upload = Upload::open(&request, payload, Some(jobs.upload_timeout));
+    let cut_off = |_: &ApiError| jobs.metrics.record(UploadOutcome::CutOff);
+    let fields = upload.fields().await.inspect_err(cut_off)?;
+    keep_fields(&request, &fields);
+    if let Err(error) = require_xsrf(&context, &request, &fields) {
+        upload.discard(maximum).await;
+        return Err(error);
+    }
     let admitted = admit(&context, &fields).await;
-    let maximum = context.capability::<ImportJobs>().maximum_bytes;
-    let file = upload.file(admitted.is_ok(), maximum).await?;
+    let file = upload.file(admitted.is_ok(), maximum).await;
+    let file = file.inspect_err(cut_off)?;
     let (proven, place) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refused(&context, frame, &fields, refusal),
     };
     let file = match file {
         ReceivedFile::Whole(file) => file,
-        ReceivedFile::Missing => {
-            let text = frame.text("page-import-no-file");
-            let form = form(&context, &frame, &fields).with_field_error(&frame, FILE, &text);
-            return page(&context, frame, form, HttpResponse::BadRequest());
-        }
-        ReceivedFile::TooLarge => {
-            let text = with_size(&frame, "page-import-too-large", maximum);
-            let form = form(&context, &frame, &fields).with_field_error(&frame, FILE, &text);
-            let response = HttpResponse::build(StatusCode::PAYLOAD_TOO_LARGE);
-            return page(&context, frame, form, response);
-        }
+        unusable => return not_received(&context, frame, &fields, &unusable),
     };
     let is_dry_run = fields.mode != IMPORT;
     let started = proven.run(move |jobs: Arc<ImportJobs>, caller| async move {
-        jobs.start(place, caller.into_requester(), is_dry_run, file);
-        Ok::<_, ApiError>(())
+        Ok::<_, ApiError>(jobs.start(&place, caller.into_requester(), is_dry_run, file))
     });
-    started.await?;
+    if let Err(error) = started.await? {
+        return refused(&context, frame, &fields, Refusal::Place(error));
+    }
+    jobs.metrics.record(UploadOutcome::Started);
     Ok(html::redirect_to(&frame.url(&format!("{JOBS}/{}", fields.id))))
+}
+
+/// Shows a form that came without a file: it is shown again after a sign-in, or its body is of
+/// another type.
+async fn without_file(
+    context: &RequestContext,
+    frame: PageFrame,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let body = PageForm::<TypedFields>::from_request(request, &mut payload.into_inner()).await?;
+    let (typed, is_resumed) = match body {
+        PageForm::Submitted(typed) => (typed, false),
+        PageForm::Resumed(typed) => (typed, true),
+    };
+    let TypedFields { mode, reason } = typed;
+    let fields = UploadFields { mode, reason, ..UploadFields::default() };
+    let form = form(context, &frame, &fields);
+    if is_resumed {
+        return page(context, frame, form, HttpResponse::Ok());
+    }
+    let text = frame.text("page-import-not-sent");
+    let form = form.with_field_error(&frame, FILE, &text);
+    page(context, frame, form, HttpResponse::UnsupportedMediaType())
+}
+
+/// Stores the fields for the login page, which is the answer if the token is refused.
+fn keep_fields(request: &HttpRequest, fields: &UploadFields) {
+    let return_to = ReturnTo::of_body(request, &fields.body);
+    request.extensions_mut().insert(return_to);
+}
+
+/// Says why there is no file, and what to do.
+fn not_received(
+    context: &RequestContext,
+    frame: PageFrame,
+    fields: &UploadFields,
+    unusable: &ReceivedFile,
+) -> Result<HttpResponse, ApiError> {
+    let jobs = context.capability::<ImportJobs>();
+    let (status, text) = match unusable {
+        ReceivedFile::Whole(_) | ReceivedFile::Missing => {
+            (StatusCode::BAD_REQUEST, frame.text("page-import-no-file"))
+        }
+        ReceivedFile::TooLarge => {
+            let text = with_size(&frame, "page-import-too-large", jobs.maximum_bytes);
+            (StatusCode::PAYLOAD_TOO_LARGE, text)
+        }
+        ReceivedFile::Late => (StatusCode::REQUEST_TIMEOUT, frame.text("page-import-late")),
+    };
+    let is_late = matches!(unusable, ReceivedFile::Late);
+    if is_late {
+        let seconds = jobs.upload_timeout.as_secs();
+        tracing::warn!(seconds, "an import was refused: its file did not arrive in time");
+    }
+    let outcome = if is_late { UploadOutcome::TimedOut } else { UploadOutcome::Refused };
+    jobs.metrics.record(outcome);
+    let form = form(context, &frame, fields).with_field_error(&frame, FILE, &text);
+    page(context, frame, form, HttpResponse::build(status))
 }
 
 /// Checks the token of the session, which is a field of the form.
@@ -144,23 +211,20 @@ fn require_xsrf(
     }
 }
 
-/// The proven context, and the place of the import on this instance.
+/// The proven context, and the place to receive the file.
 async fn admit(
     context: &RequestContext,
     fields: &UploadFields,
-) -> Result<(RequestContext, Place), Refusal> {
+) -> Result<(RequestContext, UploadPlace), Refusal> {
     let id = Uuid::parse_str(&fields.id).map_err(|_| ErrorKind::Outdated)?.to_string();
     let proven = proof::prove(context.clone(), &fields.own_password, &fields.reason).await;
     let proven = proven.map_err(Refusal::Unproven)?;
     let placed = proven.clone().run(|jobs: Arc<ImportJobs>, caller| async move {
         jobs.authorize(caller.change_context())?;
-        Ok::<_, crate::service::errors::ChangeUserError>(jobs.take_place(id).await)
+        Ok::<_, crate::service::errors::ChangeUserError>(jobs.begin_upload(id).await)
     });
-    match placed.await? {
-        Ok(place) => Ok((proven, place)),
-        Err(PlaceError::Known) => Err(Refusal::Known),
-        Err(PlaceError::Busy) => Err(Refusal::Busy),
-    }
+    let place = placed.await?.map_err(Refusal::Place)?;
+    Ok((proven, place))
 }
 
 fn refused(
@@ -171,11 +235,15 @@ fn refused(
 ) -> Result<HttpResponse, ApiError> {
     let form = form(context, &frame, fields);
     let (response, form) = match refusal {
-        Refusal::Known => {
+        // It was counted with its first copy.
+        Refusal::Place(PlaceError::Known) => {
             return Ok(html::redirect_to(&frame.url(&format!("{JOBS}/{}", fields.id))));
         }
-        Refusal::Busy => {
+        Refusal::Place(PlaceError::Busy) => {
             (HttpResponse::Conflict(), form.with_problem(frame.text("page-import-busy")))
+        }
+        Refusal::Place(PlaceError::Full) => {
+            (HttpResponse::Conflict(), form.with_problem(frame.text("page-import-full")))
         }
         Refusal::Unproven(unproven) => unproven.show(form, &frame)?,
         Refusal::Failed(error) => {
@@ -183,6 +251,7 @@ fn refused(
             (response, proof::with_error(form, &frame, &kind))
         }
     };
+    context.capability::<ImportJobs>().metrics.record(UploadOutcome::Refused);
     page(context, frame, form, response)
 }
 

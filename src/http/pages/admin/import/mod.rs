@@ -5,4 +5,4 @@ pub(in crate::http) mod job;
 pub(in crate::http) mod results;
 mod upload;
 
-pub(in crate::http::pages) use self::upload::is_multipart;
+pub(in crate::http::pages) use self::upload::{Upload, is_multipart};

@@ -6,9 +6,7 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::service::import::file::{
-    entry::Problem, names::known_or, new_line::NewLineCredential,
-};
+use crate::service::import::file::{entry::Problem, names::known_or, new_line::NewLineCredential};
 
 /// The types of other credentials of Keycloak itself.
 const TYPES: [&str; 7] = [
