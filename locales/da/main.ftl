@@ -446,6 +446,7 @@ page-event-user-deleted = Konto slettet
 page-event-mail-requested = Mail til en ny adgangskode bestilt
 page-event-mail-sent = Mail til en ny adgangskode sendt
 page-event-users-exported = Alle brugere eksporteret
+page-event-users-export-ended = Eksport af alle brugere afsluttet
 page-event-mail-failed = Mail til en ny adgangskode ikke sendt
 
 page-nav-activity = Aktivitet

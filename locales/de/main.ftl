@@ -446,6 +446,7 @@ page-event-user-deleted = Konto gelöscht
 page-event-mail-requested = E-Mail für ein neues Passwort angefordert
 page-event-mail-sent = E-Mail für ein neues Passwort gesendet
 page-event-users-exported = Alle Benutzer exportiert
+page-event-users-export-ended = Export aller Benutzer beendet
 page-event-mail-failed = E-Mail für ein neues Passwort nicht gesendet
 
 page-nav-activity = Aktivität

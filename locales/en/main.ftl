@@ -449,6 +449,7 @@ page-event-user-deleted = Account deleted
 page-event-mail-requested = Mail for a new password requested
 page-event-mail-sent = Mail for a new password sent
 page-event-users-exported = All users exported
+page-event-users-export-ended = Export of all users ended
 page-event-mail-failed = Mail for a new password not sent
 
 page-nav-activity = Activity

@@ -446,6 +446,7 @@ page-event-user-deleted = Konto slettet
 page-event-mail-requested = E-post for nytt passord bestilt
 page-event-mail-sent = E-post for nytt passord sendt
 page-event-users-exported = Alle brukere eksportert
+page-event-users-export-ended = Eksport av alle brukere avsluttet
 page-event-mail-failed = E-post for nytt passord ikke sendt
 
 page-nav-activity = Aktivitet

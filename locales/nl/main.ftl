@@ -446,6 +446,7 @@ page-event-user-deleted = Account verwijderd
 page-event-mail-requested = E-mail voor een nieuw wachtwoord aangevraagd
 page-event-mail-sent = E-mail voor een nieuw wachtwoord verzonden
 page-event-users-exported = Alle gebruikers geëxporteerd
+page-event-users-export-ended = Export van alle gebruikers beëindigd
 page-event-mail-failed = E-mail voor een nieuw wachtwoord niet verzonden
 
 page-nav-activity = Activiteit

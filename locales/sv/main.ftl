@@ -446,6 +446,7 @@ page-event-user-deleted = Konto borttaget
 page-event-mail-requested = E-brev för nytt lösenord begärt
 page-event-mail-sent = E-brev för nytt lösenord skickat
 page-event-users-exported = Alla användare exporterade
+page-event-users-export-ended = Export av alla användare avslutad
 page-event-mail-failed = E-brev för nytt lösenord inte skickat
 
 page-nav-activity = Aktivitet

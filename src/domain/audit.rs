@@ -65,8 +65,10 @@ stored_enum! {
         PasswordMailSent => "password_mail_sent",
         /// That mail was not sent, and will not be.
         PasswordMailFailed => "password_mail_failed",
-        /// The user exported all users.
+        /// The user began to export all users.
         UsersExported => "users_exported",
+        /// That export ended.
+        UsersExportEnded => "users_export_ended",
     }
 }
 
@@ -155,6 +157,9 @@ impl AuditKind {
             Self::UsersExported => {
                 "The user exported all users with a page, without secrets. The event is in their own chain."
             }
+            Self::UsersExportEnded => {
+                "That export ended. The reason has the number of users that were sent, and how it ended."
+            }
         }
     }
 }
@@ -182,7 +187,7 @@ pub(crate) const FIELDS: [(&str, &str); 12] = [
         "session_epoch",
         "The epoch of the user after the event. A new epoch revokes everything issued.",
     ),
-    ("reason", "The reason that the actor gave; null for none."),
+    ("reason", "The reason that the actor gave, or how an export ended; null for none."),
     ("key_id, mac", "The key and the MAC over all fields and the MAC of the previous event."),
 ];
 

@@ -157,6 +157,17 @@ impl RequestContext {
         self.run_or(use_case, ApiError::interrupted_reading)
     }
 
+    /// Starts a use case that goes on when the request is dropped. Nobody learns how it ended.
+    pub(super) fn start<C, U, F>(self, use_case: U)
+    where
+        C: Capability,
+        U: FnOnce(Arc<C>, Caller) -> F,
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let Self { caller, state, .. } = self;
+        state.service.start(|capability| use_case(capability, caller));
+    }
+
     fn run_or<C, U, F, T, E>(
         self,
         use_case: U,

@@ -48,6 +48,19 @@ impl ServiceHandle {
         C::of(&self.services)
     }
 
+    /// Starts a use case that goes on when the request is dropped, within the time limit. Nobody learns
+    /// how it ended.
+    pub(crate) fn start<C, U, F>(&self, use_case: U)
+    where
+        C: Capability,
+        U: FnOnce(Arc<C>) -> F,
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let use_case = self.keyring.run_use_case(use_case(Arc::clone(C::of(&self.services))));
+        let limited = tokio::time::timeout(self.limit, use_case);
+        drop(self.runtime.spawn(limited.in_current_span()));
+    }
+
     /// Starts a use case and waits for its end. It uses one keyring from start to end. When the request is dropped, the use case is
     /// canceled at its next await.
     ///

@@ -70,5 +70,6 @@ pub(super) fn key_of(kind: AuditKind) -> &'static str {
         AuditKind::PasswordMailSent => "page-event-mail-sent",
         AuditKind::PasswordMailFailed => "page-event-mail-failed",
         AuditKind::UsersExported => "page-event-users-exported",
+        AuditKind::UsersExportEnded => "page-event-users-export-ended",
     }
 }

@@ -125,7 +125,8 @@ impl ChainState {
             | AuditKind::PasswordMailRequested
             | AuditKind::PasswordMailSent
             | AuditKind::PasswordMailFailed
-            | AuditKind::UsersExported => {}
+            | AuditKind::UsersExported
+            | AuditKind::UsersExportEnded => {}
         }
     }
 }

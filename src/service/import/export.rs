@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use crate::{
     domain::{
+        action_reason::ActionReason,
         audit::AuditKind,
         change_context::ChangeContext,
         stored_credential::StoredCredential,
@@ -23,6 +24,7 @@ use crate::{
         untrusted_credentials::writer::untrusted_change,
         user_transaction::{
             AuditedChange, LockedUser, UserTransactions, lock_for_change, lock_user,
+            require_current_actor,
         },
         users::directory::{UserWithCredentials, with_credentials},
     },
@@ -70,6 +72,19 @@ impl From<Envelope> for OpenedSecret {
     }
 }
 
+/// How an export of a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ExportEnd {
+    #[error("it is complete")]
+    Completed,
+    #[error("the administrator signed out or lost the right")]
+    RightLost,
+    #[error("the service failed")]
+    Failed,
+    #[error("the client ended it")]
+    Canceled,
+}
+
 /// Exports users.
 pub(crate) struct Export {
     pub(crate) database: Database,
@@ -101,13 +116,65 @@ impl Export {
         let Some(user_id) = context.actor.user_id() else { return Ok(()) };
         let mut connection = self.database.connection().await?;
         let mut transaction = connection.begin().await?;
-        let mut user = lock_user(&mut transaction, context, user_id).await?;
-        let change = AuditedChange::to_user(AuditKind::UsersExported, false);
-        let transactions = &self.transactions;
-        transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
+        let user = lock_user(&mut transaction, context, user_id).await?;
+        self.append(&mut transaction, context, user, AuditKind::UsersExported).await?;
         storage::commit(transaction).await?;
         connection.release();
         Ok(())
+    }
+
+    /// Records in the caller's own chain how many users an export has sent, and how it ended. The
+    /// caller may have lost the right meanwhile.
+    ///
+    /// # Errors
+    /// See [`ChangeUserError`].
+    pub(crate) async fn record_end(
+        &self,
+        context: ChangeContext<'_>,
+        end: ExportEnd,
+        users: u64,
+    ) -> Result<(), ChangeUserError> {
+        let Some(user_id) = context.actor.user_id() else { return Ok(()) };
+        let reason = ActionReason::parse("reason", &format!("{users} users were sent; {end}"))?;
+        let context = ChangeContext { reason: Some(&reason), ..context };
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let locks = lock_for_change(&mut transaction, context, user_id).await?;
+        // The chain of a user who was deleted has ended.
+        let Some(head) = locks.head else { return Ok(()) };
+        let user = LockedUser { user_id, head };
+        self.append(&mut transaction, context, user, AuditKind::UsersExportEnded).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        connection: &mut PgConnection,
+        context: ChangeContext<'_>,
+        mut user: LockedUser,
+        kind: AuditKind,
+    ) -> Result<(), StorageError> {
+        let change = AuditedChange::to_user(kind, false);
+        self.transactions.append_audit_event(connection, context, &mut user, change).await
+    }
+
+    /// The next page of users after an id for a caller, as [`Self::list_after`].
+    ///
+    /// # Errors
+    /// When the caller has lost the right or signed out meanwhile, or the database does not answer.
+    pub(crate) async fn list_for(
+        &self,
+        context: ChangeContext<'_>,
+        after: Option<UserId>,
+    ) -> Result<Vec<UserWithCredentials>, ChangeUserError> {
+        let mut connection = self.database.connection().await?;
+        let mut transaction = connection.begin().await?;
+        require_current_actor(&mut transaction, context).await?;
+        storage::commit(transaction).await?;
+        connection.release();
+        Ok(self.list_after(after).await?)
     }
 
     /// The next page of users after an id, with their credentials without the values; empty at the

@@ -12,6 +12,7 @@ pub(crate) mod browser;
 mod account;
 pub(crate) mod contents;
 mod errors;
+mod exports;
 mod interrupted_forms;
 mod matrix;
 mod return_to;

@@ -516,17 +516,22 @@ async fn the_export_is_that_of_the_command_and_is_audited(pool: PgPool) {
     assert_eq!(answer.header("content-type"), "application/jsonl");
     let printed = app.command(&["export"], "").assert_success();
     assert_eq!(answer.body.trim_end(), printed.trim_end());
-    let event: (String, String, Option<String>) = sqlx::query_as(
+    let events: Vec<(String, String, String)> = sqlx::query_as(
         "SELECT kind, scheme, reason FROM audit_events JOIN users USING (user_id)
-         WHERE login_name = 'anna' ORDER BY sequence DESC LIMIT 1",
+         WHERE login_name = 'anna' ORDER BY sequence DESC LIMIT 2",
     )
-    .fetch_one(&app.pool)
+    .fetch_all(&app.pool)
     .await
     .unwrap();
-    let reason = Some("the yearly review".to_owned());
-    assert_eq!(event, ("users_exported".to_owned(), "session".to_owned(), reason));
+    let told = |kind: &str, reason: &str| (kind.into(), "session".into(), reason.into());
+    let expected = [
+        told("users_export_ended", "1203 users were sent; it is complete"),
+        told("users_exported", "the yearly review"),
+    ];
+    assert_eq!(events, expected);
     let trail = browser.open("/admin/audit").await;
     assert!(trail.body.contains("All users exported"), "{trail:?}");
+    assert!(trail.body.contains("Export of all users ended"), "{trail:?}");
     app.assert_intact_chains().await;
 }
 

@@ -58,7 +58,7 @@ fn names(page: &Answer) -> Vec<String> {
 
 /// Adds users with the ids from 100,000 on, of every type and state, straight to the tables. Their
 /// names have another order than their ids.
-async fn add_rows(pool: &PgPool, count: i32) {
+pub(crate) async fn add_rows(pool: &PgPool, count: i32) {
     let statement = "
         WITH added AS (
             INSERT INTO users (user_id, login_name, canonical_name, display_name, user_type,

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder, http::header::CONTENT_DISPOSITION, web::Bytes,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header::CONTENT_DISPOSITION},
+    web::Bytes,
 };
 use futures_util::stream;
 use secrecy::SecretString;
@@ -20,7 +22,10 @@ use crate::{
         transport::{InProgress, produce_body},
     },
     service::{
-        import::{export::Export, export_lines::user_line},
+        import::{
+            export::{Export, ExportEnd},
+            export_lines::user_line,
+        },
         users::directory::UserWithCredentials,
     },
 };
@@ -78,8 +83,15 @@ pub(in crate::http) async fn download(
         return page(frame, form, response);
     }
     // The first page is read before the head of the response is sent, so that it has its errors.
-    let users = read(&context, None).await?;
-    let sent = Sent { context, users, _in_progress: produce_body(&request) };
+    let first = read(&context, None).await?;
+    let sent = Sent {
+        context,
+        first: Some(first),
+        after: None,
+        users: 0,
+        is_ended: false,
+        _in_progress: produce_body(&request),
+    };
     Ok(HttpResponse::Ok()
         .content_type("application/jsonl")
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"users.jsonl\""))
@@ -89,33 +101,87 @@ pub(in crate::http) async fn download(
 /// An export that is sent.
 struct Sent {
     context: RequestContext,
-    /// The users that are sent next; empty at the end.
-    users: Vec<UserWithCredentials>,
+    /// The first page, until it is sent.
+    first: Option<Vec<UserWithCredentials>>,
+    /// The last user who was sent.
+    after: Option<UserId>,
+    /// Number of users who were sent.
+    users: u64,
+    /// True after the audit event of the end.
+    is_ended: bool,
     /// The connection is not idle until everything was sent.
     _in_progress: Option<InProgress>,
 }
 
+impl Sent {
+    /// Records how the export ended.
+    async fn end(&mut self, end: ExportEnd) -> Result<(), ApiError> {
+        self.is_ended = true;
+        let users = self.users;
+        let recorded = self.context.clone().run(move |export: Arc<Export>, caller| async move {
+            export.record_end(caller.change_context(), end, users).await
+        });
+        recorded.await
+    }
+}
+
+impl Drop for Sent {
+    /// Records that the client ended the export.
+    fn drop(&mut self) {
+        if self.is_ended {
+            return;
+        }
+        let users = self.users;
+        self.context.clone().start(move |export: Arc<Export>, caller| async move {
+            let context = caller.change_context();
+            if let Err(error) = export.record_end(context, ExportEnd::Canceled, users).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, users, "failed to record the end of an export");
+            }
+        });
+    }
+}
+
+/// The next page. The right of the caller is checked again before it is sent.
 async fn next_part(mut sent: Sent) -> Result<Option<(Bytes, Sent)>, ApiError> {
-    let Some(last) = sent.users.last() else { return Ok(None) };
-    let after = last.user.user_id;
+    let read = match sent.first.take() {
+        Some(first) => Ok(first),
+        None => read(&sent.context, sent.after).await,
+    };
+    let users = match read {
+        Ok(users) => users,
+        Err(error) => {
+            // The head was sent, so the client sees only that the response is cut off.
+            error.log();
+            let status = error.kind.row().status;
+            let is_right_lost = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+            let end = if is_right_lost { ExportEnd::RightLost } else { ExportEnd::Failed };
+            sent.end(end).await.inspect_err(ApiError::log)?;
+            return Err(error);
+        }
+    };
+    let Some(last) = users.last() else {
+        sent.end(ExportEnd::Completed).await.inspect_err(ApiError::log)?;
+        return Ok(None);
+    };
+    sent.after = Some(last.user.user_id);
+    sent.users += u64::try_from(users.len()).unwrap_or_default();
     let mut text = String::new();
-    for user in &sent.users {
+    for user in &users {
         text.push_str(&user_line(user, |_| None).to_string());
         text.push('\n');
     }
-    // The head was sent, so the client sees only that the response is cut off.
-    sent.users = read(&sent.context, Some(after)).await.inspect_err(ApiError::log)?;
     Ok(Some((text.into(), sent)))
 }
 
-/// Reads a page of users, each with a time limit of its own.
+/// Reads a page of users, each with a time limit of its own, if the caller still may.
 async fn read(
     context: &RequestContext,
     after: Option<UserId>,
 ) -> Result<Vec<UserWithCredentials>, ApiError> {
-    let listed = context
-        .clone()
-        .read(move |export: Arc<Export>, _| async move { export.list_after(after).await });
+    let listed = context.clone().read(move |export: Arc<Export>, caller| async move {
+        export.list_for(caller.change_context(), after).await
+    });
     listed.await
 }
 
