@@ -23,6 +23,7 @@ pub(crate) mod encoding;
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz_support;
 pub(crate) mod host_name;
+pub(crate) mod import_run;
 pub(crate) mod invalid_field;
 pub(crate) mod mail_address;
 pub(crate) mod new_login_name;

@@ -29,6 +29,8 @@ pub(super) struct ActivityParts {
     pub(super) recorder: Arc<ActivityRecorder>,
     pub(super) survey: Arc<HashSurvey>,
     pub(super) activity: Arc<Activity>,
+    /// The id of this instance.
+    pub(super) instance_id: String,
 }
 
 /// Builds what records and reports the activity.
@@ -39,7 +41,8 @@ pub(super) fn open_activity(
 ) -> ActivityParts {
     let counters =
         ActivityCounters { metrics: Arc::clone(&parts.metrics), hashing: parts.hashing() };
-    let instance = Arc::new(InstanceActivity::new(instance_id(), counters, clock::now()));
+    let instance_id = instance_id();
+    let instance = Arc::new(InstanceActivity::new(instance_id.clone(), counters, clock::now()));
     let survey = Arc::new(HashSurvey::new(parts.database(), parts.hashing()));
     let activity = Activity::new(
         Arc::clone(&instance),
@@ -60,6 +63,7 @@ pub(super) fn open_activity(
         recorder: Arc::new(ActivityRecorder::new(parts.database(), instance)),
         survey,
         activity: Arc::new(activity),
+        instance_id,
     }
 }
 

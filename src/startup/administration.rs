@@ -12,7 +12,7 @@ use crate::{
         import::{
             bulk::BulkImport,
             export::Export,
-            jobs::{ImportJobs, metrics::ImportMetrics},
+            jobs::{ImportJobs, metrics::ImportMetrics, registry::ImportRegistry},
             run::Importers,
             users::UserImport,
         },
@@ -72,6 +72,7 @@ pub(super) fn import_jobs(
     parts: &Parts,
     settings: &Settings,
     importers: Importers,
+    instance_id: String,
     metrics: &Arc<ImportMetrics>,
 ) -> Arc<ImportJobs> {
     let maximum = settings.import.maximum_upload_bytes;
@@ -81,6 +82,7 @@ pub(super) fn import_jobs(
         maximum_bytes: usize::try_from(maximum).unwrap_or(usize::MAX),
         upload_timeout: settings.import.upload_timeout,
         metrics: Arc::clone(metrics),
+        registry: ImportRegistry { database: parts.database(), instance_id },
         state: Mutex::default(),
         received: Notify::new(),
     })

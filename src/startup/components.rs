@@ -105,7 +105,8 @@ pub(crate) fn build(
     let mail = open_mail(&parts, settings)?;
     let chains = Arc::clone(&parts.changed_chains);
     let anchors = Arc::new(Anchors::new(parts.database(), parts.keyring(), chains));
-    let ActivityParts { recorder, survey, activity } = open_activity(&parts, settings, &anchors);
+    let ActivityParts { recorder, survey, activity, instance_id } =
+        open_activity(&parts, settings, &anchors);
     let memory_ceiling_kib = memory::ceiling_kib(parts.hashing.capacity(), settings);
     let instance = Instance {
         database: parts.database(),
@@ -122,6 +123,7 @@ pub(crate) fn build(
     let administration = administration(&parts, settings, &saving);
     let outside = Outside {
         instance,
+        instance_id,
         mails: mail.requests,
         users: Arc::clone(&administration.user_import),
         bulk: Arc::clone(&administration.bulk_import),
@@ -222,6 +224,7 @@ impl Authentication {
 /// What uses other servers, and what commands use, too.
 struct Outside {
     instance: Instance,
+    instance_id: String,
     mails: Arc<PasswordMails>,
     users: Arc<UserImport>,
     bulk: Arc<BulkImport>,
@@ -235,7 +238,7 @@ fn services(
     authentication: Authentication,
     outside: Outside,
 ) -> Services {
-    let Outside { instance, mails, users, bulk, export } = outside;
+    let Outside { instance, instance_id, mails, users, bulk, export } = outside;
     let links = Arc::new(password_links(parts, &saving, &mails));
     let Authentication { issued, tokens, passwords, sessions, authenticator } = authentication;
     let directory = Arc::clone(&saving.directory);
@@ -257,8 +260,8 @@ fn services(
     });
     // Few lines at a time, so that logins do not wait.
     let importers = Importers { users, bulk, credentials: Arc::clone(&credentials), threads: 1 };
-    let imports = import_jobs(parts, settings, importers, &instance.imports);
-    let transfers = Transfers { export, imports };
+    let imports = import_jobs(parts, settings, importers, instance_id, &instance.imports);
+    let transfers = Transfers { imports, export };
     let overviews = overviews(parts, settings, directory, &tickets, transfers);
     let ticket_logins = Arc::new(TicketLogins {
         authenticator: Arc::clone(&authenticator),

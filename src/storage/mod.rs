@@ -26,6 +26,7 @@ mod error;
 pub(crate) mod fuzz_support;
 mod grants;
 pub(crate) mod hash_counts;
+pub(crate) mod import_runs;
 pub(crate) mod installation;
 pub(crate) mod keys;
 pub(crate) mod logins;

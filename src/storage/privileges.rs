@@ -87,7 +87,7 @@ use Privilege::{Delete, Insert, Select, Update};
 
 /// The privileges on every table. Only the owner writes `installation` and `_sqlx_migrations`;
 /// nobody changes or deletes an event; the service never deletes a user.
-pub(crate) const TABLES: [TablePrivileges; 17] = [
+pub(crate) const TABLES: [TablePrivileges; 18] = [
     TablePrivileges {
         table: "_sqlx_migrations",
         service: &[Select(Only(&["version", "success"]))],
@@ -189,6 +189,27 @@ pub(crate) const TABLES: [TablePrivileges; 17] = [
             "valid_to",
             "change_required",
         ]))],
+    },
+    TablePrivileges {
+        table: "import_runs",
+        service: &[
+            Select(All),
+            Insert,
+            Update(&[
+                "seen_at",
+                "state",
+                "is_canceled",
+                "detail",
+                "read_bytes",
+                "file_bytes",
+                "added",
+                "changed",
+                "failed",
+                "failures",
+            ]),
+            Delete,
+        ],
+        auditor: &[],
     },
     TablePrivileges {
         table: "installation",

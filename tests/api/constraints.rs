@@ -25,7 +25,7 @@ macro_rules! untrusted {
     };
 }
 
-const CASES: [(&str, &str); 131] = [
+const CASES: [(&str, &str); 139] = [
     (
         "activity_minutes_pkey",
         "INSERT INTO activity_minutes
@@ -497,6 +497,43 @@ const CASES: [(&str, &str); 131] = [
     (
         "password_links_expires_at_check",
         "INSERT INTO password_links VALUES (278, sha256('x'), sha256('a'), 0, now(), now())",
+    ),
+    (
+        "import_runs_pkey",
+        "INSERT INTO import_runs
+         SELECT repeat('x', 36), 'i', 1, true, now(), now(), 'running' FROM generate_series(1, 2)",
+    ),
+    (
+        "import_runs_user_id_fkey",
+        "INSERT INTO import_runs VALUES (repeat('x', 36), 'i', 4711, true, now(), now(), 'running')",
+    ),
+    (
+        "import_runs_import_id_check",
+        "INSERT INTO import_runs VALUES ('x', 'i', 1, true, now(), now(), 'running')",
+    ),
+    (
+        "import_runs_instance_id_check",
+        "INSERT INTO import_runs VALUES (repeat('x', 36), '', 1, true, now(), now(), 'running')",
+    ),
+    (
+        "import_runs_state_check",
+        "INSERT INTO import_runs VALUES (repeat('x', 36), 'i', 1, true, now(), now(), 'other')",
+    ),
+    (
+        "import_runs_detail_check",
+        "INSERT INTO import_runs
+         VALUES (repeat('x', 36), 'i', 1, true, now(), now(), 'refused', false, '')",
+    ),
+    (
+        "import_runs_figures_check",
+        "INSERT INTO import_runs
+         VALUES (repeat('x', 36), 'i', 1, true, now(), now(), 'running', false, NULL, -1)",
+    ),
+    (
+        "import_runs_failures_check",
+        "INSERT INTO import_runs
+         VALUES (repeat('x', 36), 'i', 1, true, now(), now(), 'running', false, NULL, 0, 0, 0, 0, 0,
+                 repeat('x', 131073))",
     ),
     ("keys_pkey", "INSERT INTO keys SELECT 'x', sha256('x'), now() FROM generate_series(1, 2)"),
     ("keys_key_id_check", "INSERT INTO keys VALUES ('', sha256('x'), now())"),

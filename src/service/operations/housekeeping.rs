@@ -8,7 +8,8 @@ use crate::{
     domain::throttling::ADDRESS_WINDOW,
     service::activity::hash_survey::HashSurvey,
     storage::{
-        Database, StorageError, activity_minutes, attempts, password_links, password_mails, tickets,
+        Database, StorageError, activity_minutes, attempts, import_runs, password_links,
+        password_mails, tickets,
     },
 };
 
@@ -27,6 +28,9 @@ const OVERDUE_MAIL: Duration = Duration::from_hours(1);
 
 /// How long the activity of a minute is kept: a day, and time for clocks that differ.
 const KEPT_ACTIVITY: Duration = Duration::from_hours(25);
+
+/// How long an import is listed after its end.
+const KEPT_IMPORTS: Duration = Duration::from_hours(7 * 24);
 
 /// Deletes expired rows, closes idle connections, measures the duration of refused logins and surveys
 /// the hashes.
@@ -53,6 +57,7 @@ impl Housekeeping {
                 self.delete_password_mails().await,
                 self.delete_password_links().await,
                 self.delete_activity().await,
+                self.delete_imports().await,
                 self.hash_survey.refresh().await,
             ] {
                 if let Err(error) = done {
@@ -103,6 +108,17 @@ impl Housekeeping {
             let mut connection = self.database.connection().await?;
             let now = clock::now();
             let deleted = password_links::delete_expired(&mut connection, now, BATCH).await?;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_imports(&self) -> Result<(), StorageError> {
+        loop {
+            let since = clock::now() - KEPT_IMPORTS;
+            let mut connection = self.database.connection().await?;
+            let deleted = import_runs::delete_unseen(&mut connection, since, BATCH).await?;
             if deleted < BATCH.unsigned_abs() {
                 return Ok(());
             }

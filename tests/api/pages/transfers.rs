@@ -73,12 +73,20 @@ pub(super) async fn send(browser: &mut Browser, mode: &str, file: impl AsRef<[u8
     send_fields(browser, &fields, file.as_ref()).await
 }
 
+/// True for the page of an import that has not ended: it refreshes itself.
+pub(super) fn is_in_progress(page: &Answer) -> bool {
+    let refresh = "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>";
+    let is_in_progress = page.body.contains(refresh);
+    assert_eq!(page.body.contains("data-follow"), is_in_progress, "{page:?}");
+    is_in_progress
+}
+
 /// Waits for the end of the import that an answer leads to; returns its page.
 pub(super) async fn wait_for_end(browser: &mut Browser, answer: &Answer) -> Answer {
     for _ in 0..600 {
         let page = browser.follow(answer).await;
         page.assert_status(200);
-        if page.headers.get("refresh").is_none() {
+        if !is_in_progress(&page) {
             return page;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -338,7 +346,7 @@ async fn one_import_runs_at_a_time_and_can_be_canceled_and_repeated(pool: PgPool
     let sent = send(&mut browser, "import", &file).await;
     sent.assert_status(303);
     let running = browser.follow(&sent).await;
-    assert_eq!(running.header("refresh"), "2");
+    assert!(is_in_progress(&running), "{running:?}");
     let mut second = Browser::signed_in(&app, "anna").await;
     let refused = send(&mut second, "import", "{\"login_name\":\"second\"}\n").await;
     refused.assert_status(409);
@@ -362,6 +370,54 @@ async fn one_import_runs_at_a_time_and_can_be_canceled_and_repeated(pool: PgPool
 }
 
 #[sqlx::test]
+async fn another_instance_shows_an_import_cancels_it_and_begins_no_other(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let other = app.spawn_instance(&[]).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    let mut elsewhere = Browser::signed_in(&other, "anna").await;
+    let bad = "{\"login_name\":\"a:b\"}\n";
+    let file = format!("{bad}{}", lines_with_passwords(2000));
+    let fields = fields_of_form(&mut browser, "import").await;
+    let sent = send_fields(&mut browser, &fields, file.as_bytes()).await;
+    sent.assert_status(303);
+    // Its progress is stored every two seconds.
+    let shown = loop {
+        let page = elsewhere.follow(&sent).await;
+        page.assert_status(200);
+        if page.body.contains("<dd id=\"import-failed\" data-live>1</dd>") {
+            break page;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(is_in_progress(&shown), "{shown:?}");
+    assert!(shown.body.contains(" runs this import. This page shows its progress"), "{shown:?}");
+    assert!(shown.body.contains("must not contain a control character or a colon"), "{shown:?}");
+    assert!(!shown.body.contains("/results?"), "{shown:?}");
+    // The same form, as when it is sent again through a load balancer, leads to the same import.
+    let mut same = browser.copy().moved_to(&other.url);
+    let again = send_fields(&mut same, &fields, file.as_bytes()).await;
+    again.assert_status(303);
+    assert_eq!(again.header("location"), sent.header("location"));
+    let refused = send(&mut elsewhere, "import", "{\"login_name\":\"second\"}\n").await;
+    refused.assert_status(409);
+    assert!(refused.body.contains("Another import is in progress."), "{refused:?}");
+    let list = elsewhere.open(PAGE).await;
+    assert!(list.body.contains(&format!("href=\"{}\"", sent.header("location"))), "{list:?}");
+    let path = format!("{}/cancel", sent.header("location"));
+    elsewhere.submit(&shown, &path, &[]).await.assert_status(303);
+    let page = wait_for_end(&mut browser, &sent).await;
+    assert!(page.body.contains("The import was canceled."), "{page:?}");
+    let done = results(&mut browser, &sent).await.len();
+    assert!(done < 2001, "{done}");
+    let page = wait_for_end(&mut elsewhere, &sent).await;
+    assert!(page.body.contains("The import was canceled."), "{page:?}");
+    // The place is free in the installation.
+    let sent = send(&mut elsewhere, "import", "{\"login_name\":\"second\"}\n").await;
+    wait_for_end(&mut elsewhere, &sent).await;
+    assert_eq!(users_named(&app, "second").await, 1);
+}
+
+#[sqlx::test]
 async fn ten_thousand_lines_are_imported_while_others_sign_in(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let mut browser = Browser::signed_in(&app, "anna").await;
@@ -370,7 +426,7 @@ async fn ten_thousand_lines_are_imported_while_others_sign_in(pool: PgPool) {
     let mut logins = 0;
     let page = loop {
         let page = browser.follow(&sent).await;
-        if page.headers.get("refresh").is_none() {
+        if !is_in_progress(&page) {
             break page;
         }
         Browser::signed_in(&app, "paul").await;
@@ -420,9 +476,20 @@ async fn a_killed_import_is_repeated_and_leaves_no_secret(pool: PgPool) {
     assert!(done < 500, "{done}");
     let server = start();
     let mut browser = browser.moved_to(&server.ready);
+    // Other instances show what it stored last, and when it was not seen for long, that it stopped.
+    let running = browser.follow(&sent).await;
+    assert!(is_in_progress(&running) && running.body.contains(" runs this import."), "{running:?}");
+    let busy = send(&mut browser, "import", &file).await;
+    busy.assert_status(409);
+    let unseen = "UPDATE import_runs SET seen_at = seen_at - interval '31 seconds'";
+    sqlx::query(unseen).execute(&app.pool).await.unwrap();
     let lost = browser.follow(&sent).await;
-    lost.assert_status(404);
-    assert!(lost.body.contains("This instance does not know this import."), "{lost:?}");
+    lost.assert_status(200);
+    assert!(lost.body.contains("The instance that ran this import has stopped."), "{lost:?}");
+    assert!(!is_in_progress(&lost), "{lost:?}");
+    let unknown = browser.open(&format!("{PAGE}/00000000-0000-4000-8000-000000000000")).await;
+    unknown.assert_status(404);
+    assert!(unknown.body.contains("No instance knows this import."), "{unknown:?}");
     let sent = send(&mut browser, "import", &file).await;
     let page = wait_for_end(&mut browser, &sent).await;
     assert!(page.body.contains("The import is complete."), "{page:?}");

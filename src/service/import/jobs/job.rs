@@ -6,7 +6,10 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::{
-    domain::user::UserId,
+    domain::{
+        import_run::{FailedLine, ImportRecord, ImportState, MAXIMUM_DETAIL, MAXIMUM_FAILURES},
+        user::UserId,
+    },
     service::errors::{ChangeUserError, SaveCredentialError},
 };
 
@@ -45,6 +48,20 @@ pub(crate) enum JobState {
     Checking,
     Running,
     Ended(JobEnd),
+}
+
+impl JobState {
+    fn stored(&self) -> ImportState {
+        match self {
+            Self::Checking => ImportState::Checking,
+            Self::Running => ImportState::Running,
+            Self::Ended(JobEnd::Completed) => ImportState::Completed,
+            Self::Ended(JobEnd::Canceled) => ImportState::Canceled,
+            Self::Ended(JobEnd::Refused(_)) => ImportState::Refused,
+            Self::Ended(JobEnd::Failed(JobFailure::RightLost)) => ImportState::RightLost,
+            Self::Ended(JobEnd::Failed(JobFailure::Unavailable)) => ImportState::Unavailable,
+        }
+    }
 }
 
 /// The end of an import.
@@ -136,6 +153,32 @@ impl ImportJob {
     /// How far the import is.
     pub(crate) fn progress(&self) -> Progress {
         self.locked_progress().clone()
+    }
+
+    /// How far the import is, for every instance.
+    pub(crate) fn snapshot(&self) -> ImportRecord {
+        let progress = self.progress();
+        let detail = match &progress.state {
+            JobState::Ended(JobEnd::Refused(reason)) => Some(reason),
+            JobState::Checking | JobState::Running | JobState::Ended(_) => None,
+        };
+        let failures = self.results(0, MAXIMUM_FAILURES, |kind| kind == ResultKind::Failed);
+        let failure =
+            |JobResult { number, field, reason, .. }| FailedLine { number, field, reason };
+        ImportRecord {
+            id: self.id.clone(),
+            started_by: self.started_by.clone(),
+            started_at: self.started_at,
+            is_dry_run: self.is_dry_run,
+            state: progress.state.stored(),
+            detail: detail.map(|reason| reason.chars().take(MAXIMUM_DETAIL).collect()),
+            position: progress.position,
+            length: progress.length,
+            added: progress.added,
+            changed: progress.changed,
+            failed: progress.failed,
+            failures: failures.into_iter().map(failure).collect(),
+        }
     }
 
     /// Up to `limit` results from `start` on, in the order in which they became known, of entries that

@@ -1,12 +1,15 @@
-//! Imports that administrators start in a browser: in the background, and one at a time on each
-//! instance (docs/adr/0067-import-in-the-browser.md).
+//! Imports that administrators start in a browser: in the background, and one at a time in the
+//! installation (docs/adr/0067-import-in-the-browser.md).
 //!
 //! The file is in memory only, and is freed when the import ends. So are the results, until the
 //! instance stops or has run more imports.
 
 mod job;
 pub(crate) mod metrics;
+mod place;
+pub(crate) mod registry;
 mod report;
+mod requester;
 pub(crate) mod results_text;
 mod running;
 
@@ -19,23 +22,14 @@ use std::{
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-pub(crate) use self::job::{
-    ImportJob, JobEnd, JobFailure, JobResult, JobState, Progress, ResultKind,
-};
-use self::metrics::ImportMetrics;
-use super::{
-    file::input::Source,
-    run::{Importers, Requester},
-};
+pub(crate) use self::{job::ImportJob, place::PlaceError, requester::JobRequester};
+use self::{metrics::ImportMetrics, registry::ImportRegistry};
+use super::{file::input::Source, run::Importers};
 use crate::{
     clock,
-    domain::{
-        action_reason::ActionReason,
-        change_context::ChangeContext,
-        client_info::ClientInfo,
-        principal::{Actor, Principal},
-    },
+    domain::change_context::ChangeContext,
     service::{errors::ChangeUserError, user_transaction::UserTransactions},
+    storage::StorageError,
 };
 
 /// The number of imports that an instance remembers.
@@ -54,38 +48,6 @@ const DUPLICATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A file whose import has not begun.
 pub(crate) type ImportFile = Zeroizing<Vec<u8>>;
 
-/// A file cannot be received or imported now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PlaceError {
-    /// The form was sent before.
-    Known,
-    /// Another import is in progress on this instance.
-    Busy,
-    /// As many files as possible are being received.
-    Full,
-}
-
-/// The administrator who starts an import.
-#[derive(Clone)]
-pub(crate) struct JobRequester {
-    pub(crate) principal: Principal,
-    pub(crate) client_info: ClientInfo,
-    pub(crate) reason: Option<ActionReason>,
-}
-
-impl Requester for JobRequester {
-    /// All lines are changes of the request that brought the file.
-    fn for_next(&self) -> Self {
-        self.clone()
-    }
-
-    fn change_context(&self) -> ChangeContext<'_> {
-        let actor = Actor::Principal(&self.principal);
-        let reason = self.reason.as_ref();
-        ChangeContext { actor, client_info: &self.client_info, reason, now: clock::now() }
-    }
-}
-
 /// Runs imports.
 pub(crate) struct ImportJobs {
     pub(crate) importers: Importers,
@@ -95,6 +57,7 @@ pub(crate) struct ImportJobs {
     /// The longest time in which a file is received.
     pub(crate) upload_timeout: Duration,
     pub(crate) metrics: Arc<ImportMetrics>,
+    pub(crate) registry: ImportRegistry,
     pub(crate) state: Mutex<State>,
     /// Wakes second copies of a form.
     pub(crate) received: Notify,
@@ -149,11 +112,12 @@ impl ImportJobs {
     /// the file of the first is received or was cut off.
     ///
     /// # Errors
-    /// When the form was sent before, another import is in progress, or too many files are received.
+    /// When the database does not answer. Inside: when the form was sent before, another import is in
+    /// progress, or too many files are received.
     pub(crate) async fn begin_upload(
         self: Arc<Self>,
         id: String,
-    ) -> Result<UploadPlace, PlaceError> {
+    ) -> Result<Result<UploadPlace, PlaceError>, StorageError> {
         let waiting = async {
             loop {
                 let received = self.received.notified();
@@ -165,8 +129,11 @@ impl ImportJobs {
         };
         let begun = tokio::time::timeout(DUPLICATE_TIMEOUT, waiting).await;
         // There is no import to show while the file of the first copy is received.
-        begun.unwrap_or(Err(PlaceError::Busy))?;
-        Ok(UploadPlace { jobs: self, id })
+        if let Err(refused) = begun.unwrap_or(Err(PlaceError::Busy)) {
+            return Ok(Err(refused));
+        }
+        let upload = UploadPlace { jobs: self, id };
+        Ok(upload.jobs.registry.check(&upload.id).await?.map(|()| upload))
     }
 
     /// Takes a place; `None` while the file of the same form is received.
@@ -192,44 +159,50 @@ impl ImportJobs {
     /// runtime of use cases. Only now the place of the import is taken: a slow upload takes none.
     ///
     /// # Errors
-    /// When another import has started meanwhile.
-    pub(crate) fn start(
+    /// When the database does not answer. Inside: when the form was sent to another instance before, or
+    /// another import has started meanwhile.
+    pub(crate) async fn start(
         self: Arc<Self>,
         upload: &UploadPlace,
         requester: JobRequester,
         is_dry_run: bool,
         file: ImportFile,
-    ) -> Result<(), PlaceError> {
-        let name = requester.principal.user.login_name.clone();
+    ) -> Result<Result<(), PlaceError>, StorageError> {
+        let user = &requester.principal.user;
+        let (user_id, name) = (user.user_id, user.login_name.clone());
         let job = Arc::new(ImportJob::new(upload.id.clone(), name, is_dry_run, clock::now()));
-        let mut state = self.state();
-        if state.is_busy {
-            return Err(PlaceError::Busy);
+        let Some(place) = self.take_place() else { return Ok(Err(PlaceError::Busy)) };
+        if let Err(refused) = self.registry.begin(&job.snapshot(), user_id).await? {
+            return Ok(Err(refused));
         }
-        state.is_busy = true;
+        let mut state = self.state();
         state.jobs.push_front(Arc::clone(&job));
         state.jobs.truncate(REMEMBERED);
         drop(state);
-        let importers = self.importers.clone();
         let maximum = u64::try_from(self.maximum_bytes).unwrap_or(u64::MAX);
         let source = Source::Memory(Arc::new(file), maximum.saturating_mul(DECOMPRESSION));
-        let place = JobPlace(self);
         tokio::spawn(async move {
-            let end = running::run(importers, requester, &job, source).await;
-            job.end(end);
+            let importers = self.importers.clone();
+            tokio::select! {
+                end = running::run(importers, requester, &job, source) => job.end(end),
+                never = self.registry.follow(&job) => match never {},
+            }
+            self.registry.end(&job.snapshot()).await;
             drop(place);
         });
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// Takes the place of an import on this instance, if it is free.
+    fn take_place(self: &Arc<Self>) -> Option<JobPlace> {
+        let mut state = self.state();
+        let is_free = !std::mem::replace(&mut state.is_busy, true);
+        is_free.then(|| JobPlace(Arc::clone(self)))
     }
 
     /// The import with that id, if this instance remembers it.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<ImportJob>> {
         self.state().jobs.iter().find(|job| job.id == id).cloned()
-    }
-
-    /// The last imports of this instance, newest first.
-    pub(crate) fn list(&self) -> Vec<Arc<ImportJob>> {
-        self.state().jobs.iter().cloned().collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

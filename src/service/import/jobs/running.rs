@@ -3,9 +3,9 @@
 use std::{ops::ControlFlow, pin::pin, sync::Arc};
 
 use super::{
-    JobRequester,
     job::{ImportJob, JobEnd, JobFailure},
     report::{JobError, JobReport},
+    requester::JobRequester,
 };
 use crate::service::import::{
     file::{

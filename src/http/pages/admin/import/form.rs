@@ -1,4 +1,4 @@
-//! The form with a file, and the imports of this instance.
+//! The form with a file, and the last imports.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::{
     upload::{FILE, ReceivedFile, Upload, UploadFields, is_multipart},
 };
 use crate::{
+    domain::import_run::StoredImport,
     http::{
         authentication::session_cookie::{SESSION_COOKIE, single_cookie},
         error::{ApiError, ErrorKind},
@@ -89,7 +90,7 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
     let form = form(&context, &frame, &UploadFields::default());
-    page(&context, frame, form, HttpResponse::Ok())
+    page(&context, frame, form, HttpResponse::Ok()).await
 }
 
 /// `POST /admin/import`: receives the file, and starts its import.
@@ -118,18 +119,20 @@ pub(in crate::http) async fn send(
     let file = file.inspect_err(cut_off)?;
     let (proven, place) = match admitted {
         Ok(admitted) => admitted,
-        Err(refusal) => return refused(&context, frame, &fields, refusal),
+        Err(refusal) => return refused(&context, frame, &fields, refusal).await,
     };
     let file = match file {
         ReceivedFile::Whole(file) => file,
-        unusable => return not_received(&context, frame, &fields, &unusable),
+        unusable @ (ReceivedFile::Missing | ReceivedFile::TooLarge | ReceivedFile::Late) => {
+            return not_received(&context, frame, &fields, &unusable).await;
+        }
     };
     let is_dry_run = fields.mode != IMPORT;
     let started = proven.run(move |jobs: Arc<ImportJobs>, caller| async move {
-        Ok::<_, ApiError>(jobs.start(&place, caller.into_requester(), is_dry_run, file))
+        jobs.start(&place, caller.into_requester(), is_dry_run, file).await
     });
     if let Err(error) = started.await? {
-        return refused(&context, frame, &fields, Refusal::Place(error));
+        return refused(&context, frame, &fields, Refusal::Place(error)).await;
     }
     jobs.metrics.record(UploadOutcome::Started);
     Ok(html::redirect_to(&frame.url(&format!("{JOBS}/{}", fields.id))))
@@ -152,11 +155,11 @@ async fn without_file(
     let fields = UploadFields { mode, reason, ..UploadFields::default() };
     let form = form(context, &frame, &fields);
     if is_resumed {
-        return page(context, frame, form, HttpResponse::Ok());
+        return page(context, frame, form, HttpResponse::Ok()).await;
     }
     let text = frame.text("page-import-not-sent");
     let form = form.with_field_error(&frame, FILE, &text);
-    page(context, frame, form, HttpResponse::UnsupportedMediaType())
+    page(context, frame, form, HttpResponse::UnsupportedMediaType()).await
 }
 
 /// Stores the fields for the login page, which is the answer if the token is refused.
@@ -166,7 +169,7 @@ fn keep_fields(request: &HttpRequest, fields: &UploadFields) {
 }
 
 /// Says why there is no file, and what to do.
-fn not_received(
+async fn not_received(
     context: &RequestContext,
     frame: PageFrame,
     fields: &UploadFields,
@@ -191,7 +194,7 @@ fn not_received(
     let outcome = if is_late { UploadOutcome::TimedOut } else { UploadOutcome::Refused };
     jobs.metrics.record(outcome);
     let form = form(context, &frame, fields).with_field_error(&frame, FILE, &text);
-    page(context, frame, form, HttpResponse::build(status))
+    page(context, frame, form, HttpResponse::build(status)).await
 }
 
 /// Checks the token of the session, which is a field of the form.
@@ -221,13 +224,13 @@ async fn admit(
     let proven = proven.map_err(Refusal::Unproven)?;
     let placed = proven.clone().run(|jobs: Arc<ImportJobs>, caller| async move {
         jobs.authorize(caller.change_context())?;
-        Ok::<_, crate::service::errors::ChangeUserError>(jobs.begin_upload(id).await)
+        Ok::<_, crate::service::errors::ChangeUserError>(jobs.begin_upload(id).await?)
     });
     let place = placed.await?.map_err(Refusal::Place)?;
     Ok((proven, place))
 }
 
-fn refused(
+async fn refused(
     context: &RequestContext,
     frame: PageFrame,
     fields: &UploadFields,
@@ -252,7 +255,7 @@ fn refused(
         }
     };
     context.capability::<ImportJobs>().metrics.record(UploadOutcome::Refused);
-    page(context, frame, form, response)
+    page(context, frame, form, response).await
 }
 
 /// The form. The file is its last field, so that everything else is known before it arrives.
@@ -281,19 +284,20 @@ fn with_size(frame: &PageFrame, key: &str, bytes: usize) -> String {
     frame.text_with(key, &[("size", size.as_str())])
 }
 
-fn page(
+async fn page(
     context: &RequestContext,
     frame: PageFrame,
     form: Form,
     response: HttpResponseBuilder,
 ) -> Result<HttpResponse, ApiError> {
-    let jobs = context.capability::<ImportJobs>().list();
-    let jobs = jobs.into_iter().map(|job| {
-        let key = if job.is_dry_run { "page-import-check" } else { "page-import-run" };
+    let listed =
+        context.clone().read(|jobs: Arc<ImportJobs>, _| async move { jobs.registry.list().await });
+    let jobs = listed.await?.into_iter().map(|StoredImport { record, .. }| {
+        let key = if record.is_dry_run { "page-import-check" } else { "page-import-run" };
         JobLink {
-            url: frame.url(&format!("{JOBS}/{}", job.id)),
-            at: Moment::new(job.started_at),
-            started_by: job.started_by.clone(),
+            url: frame.url(&format!("{JOBS}/{}", record.id)),
+            at: Moment::new(record.started_at),
+            started_by: record.started_by,
             what: frame.text(key),
         }
     });

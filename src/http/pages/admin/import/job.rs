@@ -1,10 +1,14 @@
-//! `/admin/import/{import}`: the progress and the results of an import. The page refreshes itself
-//! until the import has ended.
+//! `/admin/import/{import}`: the progress and the results of an import. Until the import has ended, a
+//! script updates the page in place; without scripts, the page refreshes itself.
 
-use actix_web::{HttpResponse, http::header::HeaderName, web::Path};
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web::Path};
 use askama::Template;
 
 use crate::{
+    clock,
+    domain::import_run::{ImportRecord, ImportState, MAXIMUM_FAILURES, StoredImport},
     http::{
         error::ApiError,
         pages::{
@@ -13,21 +17,11 @@ use crate::{
         },
         request_context::RequestContext,
     },
-    service::import::jobs::{
-        ImportJob, ImportJobs, JobEnd, JobFailure, JobResult, JobState, Progress, ResultKind,
-    },
+    service::import::jobs::{ImportJobs, registry::STALE},
 };
 
 /// The path of the pages of imports, below the base path.
 pub(super) const JOBS: &str = "/admin/import";
-
-const REFRESH: HeaderName = HeaderName::from_static("refresh");
-
-/// Seconds between two refreshes of the page.
-const PERIOD: &str = "2";
-
-/// The most failed lines on the page.
-const SHOWN: usize = 100;
 
 /// A form without fields of its own.
 #[derive(Default, serde::Deserialize)]
@@ -38,22 +32,20 @@ pub(in crate::http) struct NoFields {}
 #[template(path = "admin/import_job.html")]
 struct JobTemplate {
     frame: PageFrame,
-    /// `None`: this instance does not know the import.
+    /// `None`: no instance knows the import.
     job: Option<JobView>,
 }
 
 /// An import, as the page shows it.
 struct JobView {
     at: Moment,
-    started_by: String,
-    is_dry_run: bool,
+    record: ImportRecord,
     /// The state in one sentence, with the style of its notice.
     status: String,
     style: &'static str,
-    /// Why the file was refused, in the words of the command.
-    detail: Option<String>,
-    progress: Progress,
-    failures: Vec<JobResult>,
+    /// Says that another instance runs it, which has the results of its lines.
+    elsewhere: Option<String>,
+    has_results: bool,
     has_more: bool,
     /// The form that cancels it, until it has ended.
     cancel: Option<Form>,
@@ -68,15 +60,23 @@ pub(in crate::http) async fn show(
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
-    let Some(job) = context.capability::<ImportJobs>().find(&id) else {
+    let own = context.capability::<ImportJobs>().find(&id).map(|job| job.snapshot());
+    let job = match own {
+        Some(record) => Some(view(&frame, record)),
+        None => stored(&context, id.into_inner()).await?.map(|found| other_view(&frame, found)),
+    };
+    let Some(job) = job else {
         return html::page(HttpResponse::NotFound(), &JobTemplate { frame, job: None });
     };
-    let job = view(&frame, &job);
-    let mut response = HttpResponse::Ok();
-    if job.cancel.is_some() {
-        response.insert_header((REFRESH, PERIOD));
-    }
-    html::page(response, &JobTemplate { frame, job: Some(job) })
+    html::page(HttpResponse::Ok(), &JobTemplate { frame, job: Some(job) })
+}
+
+/// The import as the instance that runs it has stored it.
+async fn stored(context: &RequestContext, id: String) -> Result<Option<StoredImport>, ApiError> {
+    let found = context
+        .clone()
+        .read(|jobs: Arc<ImportJobs>, _| async move { jobs.registry.find(&id).await });
+    found.await
 }
 
 /// `POST /admin/import/{import}/cancel`.
@@ -87,23 +87,44 @@ pub(in crate::http) async fn cancel(
     body: PageForm<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
     require_administrator(&context)?;
-    if let PageForm::Submitted(NoFields {}) = body
-        && let Some(job) = context.capability::<ImportJobs>().find(&id)
-    {
-        job.cancel();
-        return Ok(html::redirect_to(&frame.url(&format!("{JOBS}/{}", job.id))));
+    let url = frame.url(&format!("{JOBS}/{id}"));
+    if let PageForm::Submitted(NoFields {}) = body {
+        match context.capability::<ImportJobs>().find(&id) {
+            Some(job) => job.cancel(),
+            None if stored(&context, id.to_string()).await?.is_none() => {
+                return Ok(html::redirect_to(&frame.url(JOBS)));
+            }
+            None => {
+                let canceled = context
+                    .run(|jobs: Arc<ImportJobs>, _| async move { jobs.registry.cancel(&id).await });
+                canceled.await?;
+            }
+        }
     }
-    Ok(html::redirect_to(&frame.url(JOBS)))
+    Ok(html::redirect_to(&url))
 }
 
-fn view(frame: &PageFrame, job: &ImportJob) -> JobView {
-    let progress = job.progress();
-    let mut failures = job.results(0, SHOWN + 1, |kind| kind == ResultKind::Failed);
-    let has_more = failures.len() > SHOWN;
-    failures.truncate(SHOWN);
-    let path = format!("{JOBS}/{}", job.id);
-    let (key, style) = status_of(job.is_dry_run, &progress.state);
-    let cancel = (!matches!(progress.state, JobState::Ended(_))).then(|| {
+/// An import of another instance. One in progress that was not seen lately has stopped with it.
+fn other_view(frame: &PageFrame, found: StoredImport) -> JobView {
+    let StoredImport { record, instance_id, seen_at } = found;
+    let is_lost = record.state.is_in_progress() && clock::now() - seen_at > STALE;
+    let mut view = view(frame, record);
+    view.has_results = false;
+    let instance = [("instance", instance_id.as_str())];
+    view.elsewhere = Some(frame.text_with("page-import-elsewhere", &instance));
+    if is_lost {
+        view.elsewhere = None;
+        view.status = frame.text("page-import-lost");
+        view.style = "error";
+        view.cancel = None;
+    }
+    view
+}
+
+fn view(frame: &PageFrame, record: ImportRecord) -> JobView {
+    let path = format!("{JOBS}/{}", record.id);
+    let (key, style) = status_of(record.is_dry_run, record.state);
+    let cancel = record.state.is_in_progress().then(|| {
         Form::new(frame, &format!("{path}/cancel")).with_action(
             frame.text("page-import-cancel"),
             "danger",
@@ -111,39 +132,30 @@ fn view(frame: &PageFrame, job: &ImportJob) -> JobView {
         )
     });
     JobView {
-        at: Moment::new(job.started_at),
-        started_by: job.started_by.clone(),
-        is_dry_run: job.is_dry_run,
+        at: Moment::new(record.started_at),
         status: frame.text(key),
         style,
-        detail: match &progress.state {
-            JobState::Ended(JobEnd::Refused(reason)) => Some(reason.clone()),
-            JobState::Checking | JobState::Running | JobState::Ended(_) => None,
-        },
-        failures,
-        has_more,
+        elsewhere: None,
+        has_results: true,
+        has_more: record.failed > u64::try_from(MAXIMUM_FAILURES).unwrap_or_default(),
         cancel,
         csv: frame.url(&format!("{path}/results?format=csv")),
         json_lines: frame.url(&format!("{path}/results?format=jsonl")),
-        progress,
+        record,
     }
 }
 
 /// The key of the state, and the style of its notice.
-fn status_of(is_dry_run: bool, state: &JobState) -> (&'static str, &'static str) {
+fn status_of(is_dry_run: bool, state: ImportState) -> (&'static str, &'static str) {
     match (state, is_dry_run) {
-        (JobState::Checking, _) => ("page-import-checking", ""),
-        (JobState::Running, true) => ("page-import-running-check", ""),
-        (JobState::Running, false) => ("page-import-running", ""),
-        (JobState::Ended(JobEnd::Completed), true) => ("page-import-checked", "good"),
-        (JobState::Ended(JobEnd::Completed), false) => ("page-import-completed", "good"),
-        (JobState::Ended(JobEnd::Canceled), _) => ("page-import-canceled", "warn"),
-        (JobState::Ended(JobEnd::Refused(_)), _) => ("page-import-refused", "error"),
-        (JobState::Ended(JobEnd::Failed(JobFailure::RightLost)), _) => {
-            ("page-import-right-lost", "error")
-        }
-        (JobState::Ended(JobEnd::Failed(JobFailure::Unavailable)), _) => {
-            ("page-import-unavailable", "error")
-        }
+        (ImportState::Checking, _) => ("page-import-checking", ""),
+        (ImportState::Running, true) => ("page-import-running-check", ""),
+        (ImportState::Running, false) => ("page-import-running", ""),
+        (ImportState::Completed, true) => ("page-import-checked", "good"),
+        (ImportState::Completed, false) => ("page-import-completed", "good"),
+        (ImportState::Canceled, _) => ("page-import-canceled", "warn"),
+        (ImportState::Refused, _) => ("page-import-refused", "error"),
+        (ImportState::RightLost, _) => ("page-import-right-lost", "error"),
+        (ImportState::Unavailable, _) => ("page-import-unavailable", "error"),
     }
 }
