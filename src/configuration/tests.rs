@@ -195,7 +195,7 @@ fn the_attempt_limits_cannot_be_disabled() {
 }
 
 #[test]
-fn the_size_of_a_file_in_the_browser_is_bounded() {
+fn the_size_and_the_time_of_a_file_in_the_browser_are_bounded() {
     let variable = "KEEPER__IMPORT__MAXIMUM_UPLOAD_BYTES";
     for value in ["0", "65535", "268435457", "-1", "16 MB"] {
         let problems = read(&[(variable, value)]).unwrap_err();
@@ -204,6 +204,12 @@ fn the_size_of_a_file_in_the_browser_is_bounded() {
     for value in ["65536", "268435456"] {
         read(&[(variable, value)]).unwrap();
     }
+    let variable = "KEEPER__IMPORT__UPLOAD_TIMEOUT_SECONDS";
+    for value in ["0", "86401", "-1", "ten"] {
+        let problems = read(&[(variable, value)]).unwrap_err();
+        assert_eq!(named(&problems), BTreeSet::from(["import.upload_timeout_seconds"]), "{value}");
+    }
+    read(&[(variable, "86400")]).unwrap();
 }
 
 #[test]
