@@ -94,3 +94,56 @@ for (const input of document.querySelectorAll("input[data-policy]")) {
     timer = setTimeout(ask, Math.max(PAUSE, next - Date.now()));
   });
 }
+
+// The progress of an import: parts of the page are replaced in place, so that the focus stays where it
+// is. A screen reader hears the progress at most every ten seconds, and each state at once.
+const REFRESH = 2000;
+const ANNOUNCE = 10000;
+let announced = Date.now();
+/** Takes over a part of a newer copy of the page. */
+function replacePart(part, next) {
+  part.className = next.className;
+  if (part.localName === "progress") return Object.assign(part, { max: next.max, value: next.value });
+  if (part.textContent === next.textContent) return;
+  const hadFocus = part.contains(document.activeElement);
+  part.replaceChildren(...[...next.childNodes].map((node) => document.importNode(node, true)));
+  if (hadFocus) document.getElementById("import-status").focus();
+}
+function announceProgress() {
+  const bar = document.getElementById("progress");
+  if (!bar || Date.now() < announced + ANNOUNCE) return;
+  announced = Date.now();
+  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+  const text = `${bar.labels[0].textContent}: ${format.format(bar.position)}`;
+  document.getElementById("import-announced").textContent = text;
+}
+/** Asks for the page. Only this kind of request returns a document, and no text that would be HTML. */
+function openAgain() {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", location.href);
+    request.responseType = "document";
+    request.onload = () => resolve(request);
+    request.onerror = reject;
+    request.send();
+  });
+}
+async function followImport() {
+  let page;
+  try {
+    const answer = await openAgain();
+    const isThisPage = answer.status === 200 && answer.responseURL === location.href.split("#")[0];
+    // The session has ended, or the service says what is wrong.
+    if (!isThisPage || !answer.response) return location.reload();
+    page = answer.response;
+  } catch {
+    return setTimeout(followImport, 5 * REFRESH);
+  }
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const next = page.getElementById(part.id);
+    if (next) replacePart(part, next);
+  }
+  announceProgress();
+  if (page.querySelector("[data-follow]")) setTimeout(followImport, REFRESH);
+}
+if (document.querySelector("[data-follow]")) setTimeout(followImport, REFRESH);
