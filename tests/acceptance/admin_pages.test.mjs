@@ -7,24 +7,22 @@
 //                         default: no screenshots
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import {
+  LOCALES,
+  WIDTHS,
+  basic,
+  browserOfPages,
+  shots,
+  signIn,
+  url,
+  violations,
+} from "./chromium.mjs";
 import { hasFocus } from "./focus.mjs";
 
-const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
-const shots = process.env.ACCEPTANCE_SCREENSHOTS;
-const administrator = { name: "tje0", password: "Tje0" };
-const basic = `Basic ${btoa(`${administrator.name}:${administrator.password}`)}`;
-const axe = readFileSync(
-  fileURLToPath(new URL("node_modules/axe-core/axe.min.js", import.meta.url)),
-  "utf8",
-);
-const LOCALES = ["da-DK", "de-DE", "en-GB", "nb-NO", "nl-NL", "sv-SE"];
-const WIDTHS = [320, 768, 1280];
+const inBrowser = browserOfPages();
 const PAGES = [
   ["activity", "/admin/activity"],
   ["activity-instance", "/admin/activity?scope=instance"],
@@ -49,56 +47,6 @@ const PAGES = [
   ["credential-require-change", "/admin/users/278/credential/require-change?type=CRM5%2FPASSWORD"],
   ["password", "/admin/users/278/password"],
 ];
-
-let browser;
-
-before(async () => {
-  if (shots) mkdirSync(`${shots}/pages`, { recursive: true });
-  browser = await chromium.launch({
-    executablePath: process.env.ACCEPTANCE_BROWSER ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  });
-});
-
-after(() => browser?.close());
-
-/** Runs a test in its own browser context, in which no page may cause an error. */
-function inBrowser(options, run) {
-  return async () => {
-    const context = await browser.newContext({ locale: "en-GB", ...options });
-    context.setDefaultTimeout(10_000);
-    const errors = [];
-    context.on("console", (message) => {
-      // A page with a refused form has a status that Chromium reports as an error.
-      if (message.type() === "error" && !/Failed to load resource/.test(message.text()))
-        errors.push(message.text());
-    });
-    context.on("weberror", (error) => errors.push(String(error.error())));
-    try {
-      await run(await context.newPage());
-      assert.deepEqual(errors, []);
-    } finally {
-      await context.close();
-    }
-  };
-}
-
-async function signIn(page) {
-  await page.goto(`${url}/login`);
-  await page.fill("#UserName", administrator.name);
-  await page.fill("#Password", administrator.password);
-  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
-}
-
-async function violations(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    globalThis.axe.run(document, {
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }),
-  );
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
-}
 
 /** Sends a request of the API as the administrator. */
 async function call(method, path, body) {
@@ -238,7 +186,7 @@ describe("administrators", () => {
           await page.selectOption("#Mode", mode);
           await page.setInputFiles("#File", file);
           await page.dblclick("main button.primary");
-          // The page refreshes itself until the import has ended.
+          // The page follows the import until it has ended.
           await page.locator("[role=status]", { hasText: status }).waitFor();
           await page.getByText(result, { exact: true }).waitFor();
           assert.equal(await page.locator("main tbody tr").count(), 1);

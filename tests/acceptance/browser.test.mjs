@@ -14,7 +14,8 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
-import { chromium } from "playwright-core";
+
+import { launch } from "./chromium.mjs";
 
 const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
 const { origin, pathname } = new URL(url);
@@ -40,19 +41,11 @@ before(async () => {
     write: false,
   });
   client = bundle.outputFiles[0].text;
-  browser = await chromium.launch({
-    executablePath: process.env.ACCEPTANCE_BROWSER ?? "/usr/bin/chromium",
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  browser = await launch(
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  );
 });
 
 after(() => browser?.close());

@@ -10,8 +10,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { launch } from "./chromium.mjs";
 import { hasFocus } from "./focus.mjs";
 
 const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
@@ -34,10 +33,7 @@ const kinds = {
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.ACCEPTANCE_BROWSER ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"],
-  });
+  browser = await launch();
 });
 
 after(() => browser?.close());

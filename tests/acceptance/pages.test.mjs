@@ -7,25 +7,23 @@
 //                         default: no screenshots
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import {
+  LOCALES,
+  WIDTHS,
+  administrator,
+  basic,
+  browserOfPages,
+  shots,
+  signIn as signInAs,
+  url,
+  violations,
+} from "./chromium.mjs";
 import { hasFocus } from "./focus.mjs";
 
-const url = process.env.ACCEPTANCE_URL.replace(/\/$/, "");
-const shots = process.env.ACCEPTANCE_SCREENSHOTS;
 const user = { id: 278, name: "demo", password: "demo" };
-const administrator = { id: 5, name: "tje0", password: "Tje0" };
-const basic = `Basic ${btoa(`${administrator.name}:${administrator.password}`)}`;
-const axe = readFileSync(
-  fileURLToPath(new URL("node_modules/axe-core/axe.min.js", import.meta.url)),
-  "utf8",
-);
-const LOCALES = ["da-DK", "de-DE", "en-GB", "nb-NO", "nl-NL", "sv-SE"];
-const WIDTHS = [320, 768, 1280];
+const inBrowser = browserOfPages();
 
 // Pages for everybody, and pages of a user who is signed in.
 const PUBLIC = [
@@ -43,45 +41,8 @@ const PRIVATE = [
   ["notice", "/account?notice=password-changed"],
 ];
 
-let browser;
-
-before(async () => {
-  if (shots) mkdirSync(`${shots}/pages`, { recursive: true });
-  browser = await chromium.launch({
-    executablePath: process.env.ACCEPTANCE_BROWSER ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  });
-});
-
-after(() => browser?.close());
-
-/** Runs a test in its own browser context, in which no page may cause an error. */
-function inBrowser(options, run) {
-  return async () => {
-    const context = await browser.newContext({ locale: "en-GB", ...options });
-    context.setDefaultTimeout(10_000);
-    const errors = [];
-    context.on("console", (message) => {
-      // A page with a refused form has a status that Chromium reports as an error.
-      if (message.type() === "error" && !/Failed to load resource/.test(message.text()))
-        errors.push(message.text());
-    });
-    context.on("weberror", (error) => errors.push(String(error.error())));
-    try {
-      await run(context, await context.newPage());
-      assert.deepEqual(errors, []);
-    } finally {
-      await context.close();
-    }
-  };
-}
-
-async function signIn(page, who = user, path = "/login") {
-  await page.goto(`${url}${path}`);
-  await page.fill("#UserName", who.name);
-  await page.fill("#Password", who.password);
-  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
-}
+/** Signs in as the demo user, or another one. */
+const signIn = (page, who = user, path = "/login") => signInAs(page, who, path);
 
 /** Ends every session of a user, as an administrator does. */
 async function endSessions(id) {
@@ -97,16 +58,6 @@ async function requireChange(method) {
   const path = `${url}/keeper/users/${user.id}/change-required`;
   const response = await fetch(path, { method, headers, body });
   assert.equal(await response.text(), "true");
-}
-
-async function violations(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() =>
-    globalThis.axe.run(document, {
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }),
-  );
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
 }
 
 /** Makes the network as slow as a bad mobile one. */
@@ -133,7 +84,7 @@ describe("every page", () => {
   for (const theme of ["light", "dark"]) {
     test(
       `fits on narrow screens and is accessible in the ${theme} theme`,
-      inBrowser({ colorScheme: theme }, async (_, page) => {
+      inBrowser({ colorScheme: theme }, async (page) => {
         for (const [name, path] of PUBLIC) {
           await page.goto(`${url}${path}`);
           await examine(page, name, theme);
@@ -180,7 +131,7 @@ describe("every page", () => {
   for (const locale of LOCALES) {
     test(
       `is accessible and fits in ${locale}`,
-      inBrowser({ locale, viewport: { width: 320, height: 800 } }, async (_, page) => {
+      inBrowser({ locale, viewport: { width: 320, height: 800 } }, async (page) => {
         await signIn(page);
         for (const [name, path] of PRIVATE) {
           await page.goto(`${url}${path}`);
@@ -195,7 +146,7 @@ describe("every page", () => {
 
   test(
     "loads little",
-    inBrowser({}, async (_, page) => {
+    inBrowser({}, async (page) => {
       await signIn(page);
       for (const [name, path] of PRIVATE) {
         await page.goto(`${url}${path}`);
@@ -213,7 +164,7 @@ describe("every page", () => {
 
   test(
     "hardly moves while it loads on a slow network",
-    inBrowser({}, async (context, page) => {
+    inBrowser({}, async (page, context) => {
       await signIn(page);
       await slowDown(context, page);
       for (const [name, path] of PRIVATE) {
@@ -236,7 +187,7 @@ describe("every page", () => {
 describe("people", () => {
   test(
     "change their password with the keyboard alone",
-    inBrowser({}, async (_, page) => {
+    inBrowser({}, async (page) => {
       const focused = () => page.evaluate(() => document.activeElement.id);
       const press = async (...keys) => {
         for (const key of keys) await page.keyboard.press(key);
@@ -275,7 +226,7 @@ describe("people", () => {
 
   test(
     "need no scripts",
-    inBrowser({ javaScriptEnabled: false }, async (_, page) => {
+    inBrowser({ javaScriptEnabled: false }, async (page) => {
       await signIn(page, user, "/account/change-password");
       assert.equal(page.url(), `${url}/account/change-password`);
       await page.fill("#OldPassword", user.password);
@@ -291,7 +242,7 @@ describe("people", () => {
 
   test(
     "do not wait for the script on a slow network",
-    inBrowser({}, async (context, page) => {
+    inBrowser({}, async (page, context) => {
       await slowDown(context, page);
       // It never arrives.
       await page.route("**/assets/keeper.js", () => {});
@@ -311,7 +262,7 @@ describe("people", () => {
 
   test(
     "hear what a screen reader says",
-    inBrowser({}, async (_, page) => {
+    inBrowser({}, async (page) => {
       await page.goto(`${url}/login`);
       const tree = await page.locator("body").ariaSnapshot();
       for (const line of [
@@ -340,7 +291,7 @@ describe("people", () => {
 
   test(
     "return to the page when their session ends in the middle of a form",
-    inBrowser({}, async (_, page) => {
+    inBrowser({}, async (page) => {
       await signIn(page, user, "/account/change-password");
       await page.fill("#OldPassword", user.password);
       await page.fill("#NewPassword", "typed secret");
@@ -359,7 +310,7 @@ describe("people", () => {
 
   test(
     "send a form once when they click twice",
-    inBrowser({}, async (context, page) => {
+    inBrowser({}, async (page, context) => {
       await signIn(page);
       await page.goto(`${url}/account/change-password`);
       let sent = 0;
@@ -381,7 +332,7 @@ describe("people", () => {
 
   test(
     "see nothing with the back button after signing out",
-    inBrowser({}, async (_, page) => {
+    inBrowser({}, async (page) => {
       await signIn(page);
       await Promise.all([page.waitForEvent("load"), page.click("header button")]);
       await page.goBack();
@@ -392,7 +343,7 @@ describe("people", () => {
 
   test(
     "read what the policy says while they type, and the service is asked seldom",
-    inBrowser({}, async (context, page) => {
+    inBrowser({}, async (page, context) => {
       await signIn(page);
       await page.goto(`${url}/account/change-password`);
       let asked = 0;
@@ -413,7 +364,7 @@ describe("people", () => {
 
   test(
     "see markup and right-to-left names as they are",
-    inBrowser({}, async (_, page) => {
+    inBrowser({}, async (page) => {
       await page.goto(`${url}/login`);
       const name = "<b>\u05d0\u05d1</b> \"x\"";
       await page.fill("#UserName", name);
