@@ -210,6 +210,47 @@ describe("administrators", () => {
   }
 
   test(
+    "follow an import in place, with the focus where it was, and cancel it",
+    inBrowser({}, async (page) => {
+      const prefix = `follow-${Date.now()}`;
+      const line = (number) =>
+        JSON.stringify({ login_name: `${prefix}-${number}`, credentials: [{ value: `secret ${number}` }] });
+      const lines = Array.from({ length: 3000 }, (_, number) => `${line(number)}\n`).join("");
+      const file = { name: "users.jsonl", mimeType: "text/plain", buffer: Buffer.from(lines) };
+      await signIn(page);
+      await page.goto(`${url}/admin/import`);
+      await page.selectOption("#Mode", "import");
+      await page.setInputFiles("#File", file);
+      await Promise.all([page.waitForEvent("load"), page.click("main button.primary")]);
+      await page.evaluate(() => (globalThis.isFirst = true));
+      await page.focus("main button.danger");
+      const added = async () => Number(await page.textContent("#import-added"));
+      const before = await added();
+      await page.waitForFunction(
+        (before) => Number(document.getElementById("import-added").textContent) > before,
+        before,
+      );
+      await hasFocus(page, "main button.danger");
+      await page.waitForFunction(
+        () => document.getElementById("import-announced").textContent.startsWith("Progress: "),
+        undefined,
+        { timeout: 20_000 },
+      );
+      assert.equal(await page.getAttribute("#import-announced", "aria-live"), "polite");
+      assert.ok(await page.evaluate(() => globalThis.isFirst), "the page was loaded again");
+      assert.deepEqual(await violations(page), []);
+      // The button disappears with the end, which another page brings.
+      const xsrf = await page.inputValue("#XSRF_TOKEN");
+      const form = { XSRF_TOKEN: xsrf, Action: "cancel" };
+      await page.context().request.post(`${page.url()}/cancel`, { form });
+      await page.locator("#import-status", { hasText: "The import was canceled." }).waitFor();
+      await hasFocus(page, "#import-status");
+      assert.equal(await page.locator("main button.danger").count(), 0);
+      assert.ok(await page.evaluate(() => globalThis.isFirst), "the page was loaded again");
+    }),
+  );
+
+  test(
     "see a generated password once, also with the back button",
     inBrowser({}, async (page) => {
       const name = `generated-${Date.now()}`;
