@@ -40,5 +40,9 @@ mod user;
 mod user_argument;
 
 pub use self::command_line::run;
+
+/// Files that commands read, for fuzz targets.
 #[cfg(feature = "fuzz")]
-pub(crate) use self::import::fuzz_support;
+pub(crate) mod fuzz_support {
+    pub use super::{import::fuzz_support::*, init::fuzz_support::*};
+}

@@ -37,6 +37,8 @@ use crate::{
     telemetry::error_chain,
 };
 
+pub use super::pages::fuzz_support::*;
+
 /// A header line: name and value.
 pub type Line<'head> = (&'static str, &'head [u8]);
 

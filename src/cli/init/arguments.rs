@@ -106,14 +106,23 @@ fn read(file: &Path) -> Result<Given, Failure> {
     } else {
         secret_file::read(file)?
     };
-    // The message of the parser would repeat the line, which may contain a password.
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().and_then(|span| text.get(..span.start));
-        let line = line.map_or(1, |before| 1 + before.matches('\n').count());
+    parse(&text).map_err(|line| {
         Failure::new(format!(
             "{}:{line}: invalid answer; the members are those of the options of `init --help`, with \
              _ for -",
             file.display()
         ))
+    })
+}
+
+/// Parses an answers file.
+///
+/// # Errors
+/// The number of the invalid line. The message of the parser would repeat the line, which may contain a
+/// password.
+pub(super) fn parse(text: &str) -> Result<Given, usize> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        before.map_or(1, |before| 1 + before.matches('\n').count())
     })
 }

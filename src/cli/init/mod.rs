@@ -8,6 +8,8 @@ mod answers;
 mod arguments;
 mod command;
 mod folder;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz_support;
 mod installation;
 mod interview;
 mod password;

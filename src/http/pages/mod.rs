@@ -14,6 +14,8 @@ mod field;
 pub(super) mod forgotten;
 mod forms;
 mod frame;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz_support;
 pub(super) mod html;
 pub(super) mod login;
 pub(super) mod logout;

@@ -5,4 +5,6 @@ pub(in crate::http) mod job;
 pub(in crate::http) mod results;
 mod upload;
 
+#[cfg(feature = "fuzz")]
+pub(in crate::http::pages) use self::upload::ReceivedFile;
 pub(in crate::http::pages) use self::upload::{Upload, is_multipart};

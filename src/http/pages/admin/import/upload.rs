@@ -61,7 +61,7 @@ pub(in crate::http::pages) struct UploadFields {
 }
 
 /// The file of a form.
-pub(super) enum ReceivedFile {
+pub(in crate::http::pages) enum ReceivedFile {
     Whole(ImportFile),
     /// No file was chosen.
     Missing,
@@ -98,6 +98,16 @@ impl Upload {
         let timeout = request
             .app_data::<Data<HttpState>>()
             .map_or_else(Default::default, |state| state.read_timeout);
+        Self::within(timeout, request, payload, longest)
+    }
+
+    /// As [`Self::open`], with the time limit of other forms.
+    pub(in crate::http::pages) fn within(
+        timeout: Duration,
+        request: &HttpRequest,
+        payload: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+        longest: Option<Duration>,
+    ) -> Self {
         let parts = Multipart::new(request.headers(), payload);
         let deadline = Instant::now() + longest.unwrap_or(timeout);
         Self { parts, file: None, timeout, deadline, waiting: read_body(request) }
@@ -144,7 +154,7 @@ impl Upload {
     ///
     /// # Errors
     /// When the body is malformed or ends early.
-    pub(super) async fn file(
+    pub(in crate::http::pages) async fn file(
         mut self,
         is_wanted: bool,
         maximum: usize,
