@@ -1,6 +1,7 @@
 //! The parts of a credential: its secret value, and the display value that is shown instead.
 
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -71,8 +72,8 @@ impl CredentialValue {
     /// The value in NFD, as other systems may have hashed it; `None` when it equals the NFC form.
     pub(crate) fn decomposed(&self) -> Option<Self> {
         let decomposed = Zeroizing::new(nfd(self.0.expose_secret()));
-        let differs = decomposed.as_str() != self.0.expose_secret();
-        differs.then(|| Self(SecretString::from(decomposed.as_str())))
+        let is_same = decomposed.as_bytes().ct_eq(self.0.expose_secret().as_bytes());
+        (!bool::from(is_same)).then(|| Self(SecretString::from(decomposed.as_str())))
     }
 
     /// The form for comparisons with words and lists, without regard to case and width.
@@ -80,9 +81,9 @@ impl CredentialValue {
         Zeroizing::new(nfkc_case_fold(self.0.expose_secret()))
     }
 
-    /// True for the same value. Both were typed by the same person, so the time does not matter.
+    /// True for the same value. The time depends on the lengths only.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.0.expose_secret() == other.0.expose_secret()
+        self.0.expose_secret().as_bytes().ct_eq(other.0.expose_secret().as_bytes()).into()
     }
 
     /// The plain value, for `security` only.

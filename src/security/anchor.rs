@@ -13,7 +13,8 @@ use super::{
 use crate::domain::{audit::ChainHead, user::UserId};
 
 /// A statement that the audit chain of a user had this link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(crate) struct Anchor {
     pub(crate) user_id: UserId,
     pub(crate) sequence: i64,

@@ -23,7 +23,8 @@ pub(crate) struct NewSession {
 }
 
 /// The user and digest of a well-formed cookie.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(crate) struct SessionReference {
     pub(crate) user_id: UserId,
     pub(crate) digest: Vec<u8>,

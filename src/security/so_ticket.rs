@@ -22,7 +22,8 @@ pub(crate) struct NewTicket {
 }
 
 /// The user and digest of a well-formed ticket.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(crate) struct TicketReference {
     pub(crate) user_id: UserId,
     pub(crate) digest: Vec<u8>,

@@ -187,7 +187,8 @@ impl ChainVerifier {
             found.push(Discrepancy::EventMissing(state.sequence + 1));
             return Ok(found);
         }
-        if head.sequence != state.sequence || head.mac != state.mac {
+        let is_same_mac: bool = head.mac.ct_eq(&state.mac).into();
+        if head.sequence != state.sequence || !is_same_mac {
             found.push(Discrepancy::HeadChanged(state.sequence));
         }
         for (differs, discrepancy) in [
@@ -284,7 +285,7 @@ impl ChainVerifier {
         let Anchor { user_id, sequence, mac, .. } = anchor;
         let found = chain_heads::find_mac(&mut connection, *user_id, *sequence).await?;
         connection.release();
-        let exists = found.is_some_and(|found| found == *mac);
+        let exists = found.is_some_and(|found| found.ct_eq(mac).into());
         Ok((!exists).then_some((*user_id, Discrepancy::RolledBack(*sequence))))
     }
 }

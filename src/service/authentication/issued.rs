@@ -3,6 +3,7 @@
 //! and docs/reference/wire-contract.md#d16-session-epoch).
 
 use sqlx::PgConnection;
+use subtle::ConstantTimeEq;
 use time::{Duration, OffsetDateTime};
 
 use super::error::{AuthenticationError, Refusal};
@@ -152,7 +153,7 @@ impl IssuedTickets {
         let expires_at = self.lifetimes.expiry(*kind, ticket.auth_time, now);
         let step = self.lifetimes.renewal_step(*kind);
         let is_recent = expires_at - ticket.expires_at <= step && now - ticket.last_used_at <= step;
-        if is_recent && ticket.digest == digests.writing {
+        if is_recent && bool::from(ticket.digest.ct_eq(&digests.writing)) {
             return Ok(());
         }
         let address = client_info.address.map(|address| address.to_string());

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use sqlx::PgConnection;
+use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
 use super::recipients::{FindRecipientError, Recipients};
@@ -177,7 +178,8 @@ impl PasswordLinks {
         let Some(user) = users::find_by_id(connection, user_id).await? else { return Ok(false) };
         let recipient = self.recipients.find(connection, &user, now).await?;
         let current = recipient.map(|recipient| self.recipients.digests(&recipient));
-        Ok(current.is_some_and(|digests| digests.contains(&address_digest)))
+        let is_of_link = |digest: &Vec<u8>| digest.ct_eq(&address_digest).into();
+        Ok(current.is_some_and(|digests| digests.iter().any(is_of_link)))
     }
 
     fn digests(&self, user_id: UserId, digest: &[u8]) -> Vec<Vec<u8>> {

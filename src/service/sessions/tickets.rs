@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use sqlx::PgConnection;
+use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
 use super::errors::TicketError;
@@ -306,7 +307,8 @@ async fn has_others(
 ) -> Result<bool, StorageError> {
     let own = caller_ticket(context.actor).unwrap_or_default();
     let listed = tickets::list_live(connection, user_id, context.now).await?;
-    Ok(listed.iter().any(|ticket| !own.contains(&ticket.digest)))
+    let is_own = |ticket: &TicketSummary| own.iter().any(|own| own.ct_eq(&ticket.digest).into());
+    Ok(!listed.iter().all(is_own))
 }
 
 /// The coverage of the actor's right to end the tickets and sessions of a user.

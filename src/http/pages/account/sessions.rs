@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use askama::Template;
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
+use subtle::ConstantTimeEq;
 
 use crate::{
     clock,
@@ -123,7 +124,7 @@ pub(in crate::http) async fn end(
 }
 
 fn row(frame: &PageFrame, ticket: &TicketSummary, current: &[Vec<u8>]) -> Row {
-    let is_current = current.contains(&ticket.digest);
+    let is_current = current.iter().any(|digest| digest.ct_eq(&ticket.digest).into());
     let is_session = ticket.kind.as_str() == "session";
     let end = Form::new(frame, PATH)
         .with_hidden("Ticket", &HEXLOWER.encode(&ticket.digest))
