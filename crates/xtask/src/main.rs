@@ -1,6 +1,7 @@
 //! Repository checks beyond those of the compiler. `script/lint` runs them from the root directory.
 
 mod capabilities;
+mod comparisons;
 mod cycles;
 mod imports;
 mod layers;
@@ -36,6 +37,7 @@ fn problems() -> io::Result<Vec<String>> {
     for root in roots()? {
         let tree = modules::read(&root)?;
         problems.extend(cycles::find(&imports::of_definitions(&tree)));
+        problems.extend(comparisons::of_secrets(&tree));
         if root == Path::new(SERVICE) {
             problems.extend(layers::violations(&imports::as_written(&tree)));
             problems.extend(capabilities::too_large(&tree));

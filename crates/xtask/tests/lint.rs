@@ -100,3 +100,69 @@ fn test_code_is_not_checked() {
     let storage = ("src/storage.rs", "pub(crate) struct Row;");
     assert_eq!(lint(&[ROOT, storage, DOMAIN, http]), "");
 }
+
+/// Runs the lint on a library of one file.
+fn lint_code(code: &str) -> String {
+    lint(&[("src/lib.rs", code)])
+}
+
+#[test]
+fn a_comparison_of_a_secret_in_variable_time_is_found() {
+    for comparison in [
+        "expected_mac == given",
+        "given != self.digest",
+        "&head.mac[..] != &other[..]",
+        "(sequence, mac) == (1, given)",
+        "Some(token) == given",
+        "hmac_sha256(key, text).as_slice() == given",
+        "secret.expose_secret() == given",
+        "given == secret.expose_secret().as_bytes()",
+        "given.eq(&signature)",
+        "digests.iter().any(|digest| digest.as_slice() == given)",
+        "own.contains(&ticket.digest)",
+        "xsrf.cmp(&given).is_eq()",
+        "cookie_password.eq_ignore_ascii_case(given)",
+        "format!(\"{}\", tag == given).is_empty()",
+        "matches!(given, Some(found) if found == token)",
+    ] {
+        let messages = lint_code(&format!("fn f() -> bool {{ {comparison} }}"));
+        assert!(messages.contains("in variable time"), "{comparison}: {messages}");
+    }
+    for field in ["mac: [u8; 32]", "digest: Vec<u8>", "token: String", "nonces: Vec<[u8; 24]>"] {
+        let messages = lint_code(&format!("#[derive(Debug, PartialEq)] struct S {{ {field} }}"));
+        assert!(messages.contains("in variable time"), "{field}: {messages}");
+    }
+    let messages = lint_code("#[derive(PartialEq)] struct KeyDigest([u8; 32]);");
+    assert!(messages.contains("compares `KeyDigest`"), "{messages}");
+}
+
+#[test]
+fn a_comparison_in_constant_time_or_of_no_secret_is_accepted() {
+    for comparison in [
+        "mac.ct_eq(&given).into()",
+        "bool::from(secret.expose_secret().as_bytes().ct_eq(given))",
+        "token.len() == given.len()",
+        "ticket.kind == given.kind",
+        "text.starts_with(\"8A:\") && token == \"\"",
+        "password.policy == given",
+        "hash == HashScheme::OverDigest && tag != SEQUENCE",
+        "tokens.next() == Some(Token::Comma)",
+        "password_type == given",
+    ] {
+        let code = format!("fn f() -> bool {{ {comparison} }}");
+        assert_eq!(lint_code(&code), "", "{comparison}");
+    }
+    for field in ["mac: SecretString", "digest_length: usize", "token: u8", "hash: HashScheme"] {
+        assert_eq!(lint_code(&format!("#[derive(PartialEq)] struct S {{ {field} }}")), "");
+    }
+    assert_eq!(lint_code("#[cfg(test)] mod t { fn f() -> bool { mac == given } }"), "");
+    assert_eq!(lint_code("#[cfg_attr(test, derive(PartialEq))] struct S { mac: Vec<u8> }"), "");
+}
+
+#[test]
+fn this_repository_has_no_problem() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).current_dir(root).output().unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{messages}");
+}
