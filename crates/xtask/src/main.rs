@@ -6,6 +6,7 @@ mod cycles;
 mod imports;
 mod layers;
 mod modules;
+mod randomness;
 
 use std::{
     fs, io,
@@ -38,6 +39,7 @@ fn problems() -> io::Result<Vec<String>> {
         let tree = modules::read(&root)?;
         problems.extend(cycles::find(&imports::of_definitions(&tree)));
         problems.extend(comparisons::of_secrets(&tree));
+        problems.extend(randomness::from_elsewhere(&tree));
         if root == Path::new(SERVICE) {
             problems.extend(layers::violations(&imports::as_written(&tree)));
             problems.extend(capabilities::too_large(&tree));

@@ -160,6 +160,26 @@ fn a_comparison_in_constant_time_or_of_no_secret_is_accepted() {
 }
 
 #[test]
+fn random_numbers_from_elsewhere_are_found() {
+    for code in [
+        "use rand::Rng;",
+        "use getrandom::fill;",
+        "fn f() { getrandom::fill(&mut bytes); }",
+        "fn f() { fastrand::u64(..) }",
+        "use aws_lc_rs::{rand::SystemRandom, digest};",
+        "use chacha20poly1305::aead::{OsRng, Aead};",
+        "fn f() -> Uuid { Uuid::new_v4() }",
+        "fn f() { File::open(\"/dev/urandom\") }",
+    ] {
+        let messages = lint_code(code);
+        assert!(messages.contains("take random bytes from random_bytes"), "{code}: {messages}");
+    }
+    let source = ("src/security/random.rs", "fn f() { getrandom::fill(&mut bytes) }");
+    let security = ("src/security/mod.rs", "mod random;");
+    assert_eq!(lint(&[("src/lib.rs", "mod security;"), security, source]), "");
+}
+
+#[test]
 fn this_repository_has_no_problem() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let output = Command::new(env!("CARGO_BIN_EXE_xtask")).current_dir(root).output().unwrap();
