@@ -6,7 +6,10 @@ use jsonwebtoken::Algorithm;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Credentials, KeyServer, PLAIN, PRINCIPAL, TestApp, TestIssuer};
+use crate::support::{
+    Answer, Credentials, Instance, KeyServer, PLAIN, PRINCIPAL, TestApp, TestAuthority, TestIssuer,
+    replace,
+};
 
 const SUBJECT: &str = "subject-4711";
 
@@ -77,6 +80,38 @@ async fn a_token_answers_503_while_the_key_set_of_its_issuer_is_unavailable(pool
     server.set_answer("200 OK", &issuer.key_set().to_string());
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     login(&app, token()).await.assert_status(200);
+}
+
+#[sqlx::test]
+async fn a_key_set_comes_only_from_a_server_with_a_trusted_certificate(pool: PgPool) {
+    let issuer = TestIssuer::new();
+    let (authority, foreign) = (TestAuthority::new(), TestAuthority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("ca.crt");
+    replace(&trusted, &authority.certificate(), 0o444);
+    let unused = KeyServer::start("200 OK", "");
+    let app = app(pool, &unused).await;
+    for (certificate, is_trusted) in [
+        (authority.issue(&["localhost"]), true),
+        (foreign.issue(&["localhost"]), false),
+        (authority.issue(&["other.example.com"]), false),
+        (authority.issue_expired(&["localhost"]), false),
+    ] {
+        let server = KeyServer::start_with_tls(&certificate, &issuer.key_set().to_string());
+        let keys = format!(r#"jwks_url = "{}""#, server.url());
+        app.rewrite_settings(&TestIssuer::settings_with_keys(&keys));
+        // The system's authorities: of this process only.
+        let instance = Instance::start(&app, &[("SSL_CERT_FILE", trusted.to_str().unwrap())]);
+        let token = Credentials::Bearer(issuer.token(&TestIssuer::claims(SUBJECT)));
+        let answer = instance.get(PRINCIPAL, &token).await;
+        if is_trusted {
+            answer.assert_status(200);
+        } else {
+            answer.assert_refused(503, "SoServiceUnavailableException", "key_unavailable");
+        }
+        assert_eq!(server.request_count(), usize::from(is_trusted));
+        instance.stop();
+    }
 }
 
 #[sqlx::test]

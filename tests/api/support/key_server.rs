@@ -2,39 +2,55 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::{TestCertificate, old_system::server_config};
+
 /// A server with one answer for every request. It listens until the test process ends.
 pub(crate) struct KeyServer {
     address: SocketAddr,
     answer: Arc<Mutex<String>>,
     request_count: Arc<AtomicUsize>,
+    has_tls: bool,
 }
 
 impl KeyServer {
     /// Starts a server that answers with this status line, headers and body.
     pub(crate) fn start(head: &str, body: &str) -> Self {
+        Self::start_with(head, body, None)
+    }
+
+    /// Starts a server that answers over TLS, with this certificate for `localhost`.
+    pub(crate) fn start_with_tls(certificate: &TestCertificate, body: &str) -> Self {
+        Self::start_with("200 OK", body, Some(server_config(certificate)))
+    }
+
+    fn start_with(head: &str, body: &str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
             answer: Arc::new(Mutex::new(response(head, body))),
             request_count: Arc::default(),
+            has_tls: tls.is_some(),
         };
         let (answer, request_count) =
             (Arc::clone(&server.answer), Arc::clone(&server.request_count));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
-                let mut connection = connection.unwrap();
-                let mut request = [0; 4096];
-                // One read gets the whole request. Errors are ignored: the client may have closed.
-                let _ = connection.read(&mut request);
-                request_count.fetch_add(1, Ordering::SeqCst);
-                let _ = connection.write_all(answer.lock().unwrap().as_bytes());
+                let connection = connection.unwrap();
+                let text = answer.lock().unwrap().clone();
+                // Errors are ignored: the client may have closed.
+                let _ = match tls.clone() {
+                    None => serve(connection, &text, &request_count),
+                    Some(config) => serve_with_tls(config, connection, &text, &request_count),
+                };
             }
         });
         server
@@ -42,6 +58,9 @@ impl KeyServer {
 
     /// The URL of the key set.
     pub(crate) fn url(&self) -> String {
+        if self.has_tls {
+            return format!("https://localhost:{}/jwks", self.address.port());
+        }
         format!("http://{}/jwks", self.address)
     }
 
@@ -58,4 +77,28 @@ impl KeyServer {
 
 fn response(head: &str, body: &str) -> String {
     format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Answers one request. One read gets the whole of it.
+fn serve(
+    mut stream: impl Read + Write,
+    answer: &str,
+    request_count: &AtomicUsize,
+) -> std::io::Result<()> {
+    let read = stream.read(&mut [0; 4096])?;
+    request_count.fetch_add(usize::from(read > 0), Ordering::SeqCst);
+    stream.write_all(answer.as_bytes())?;
+    stream.flush()
+}
+
+fn serve_with_tls(
+    config: Arc<ServerConfig>,
+    connection: TcpStream,
+    answer: &str,
+    request_count: &AtomicUsize,
+) -> std::io::Result<()> {
+    let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), connection);
+    serve(&mut stream, answer, request_count)?;
+    stream.conn.send_close_notify();
+    stream.flush()
 }
