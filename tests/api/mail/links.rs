@@ -53,6 +53,23 @@ async fn the_link_of_a_mail_sets_the_password_once(pool: PgPool) {
     assert_last_events(&app, MAILED.0, &events).await;
 }
 
+/// The owner proves the address instead of asking an administrator.
+#[sqlx::test]
+async fn a_new_password_by_mail_ends_a_lock(pool: PgPool) {
+    let server = MailServer::start();
+    let app = spawn(pool, &server).await;
+    assert_eq!(log_in(&app, &password_of(MAILED.1)).await, 200);
+    assert_eq!(log_in(&app, "wrong").await, 401);
+    let lock = "UPDATE authentication_attempts SET failures = 100 WHERE user_id = $1";
+    let locked = sqlx::query(lock).bind(MAILED.0).execute(&app.pool).await.unwrap();
+    assert_eq!(locked.rows_affected(), 1);
+    assert_eq!(log_in(&app, &password_of(MAILED.1)).await, 429);
+    ask_for(&app, MAILED.0).await;
+    let page = open(&app, &path_of(&server.wait_for_mail(1).await)).await;
+    submit(&app, &token_of(&page), NEW).await.assert_status(200);
+    assert_eq!(log_in(&app, NEW).await, 200);
+}
+
 #[sqlx::test]
 async fn a_program_sets_the_password_without_a_page(pool: PgPool) {
     let server = MailServer::start();

@@ -77,6 +77,41 @@ async fn every_page_is_small_complete_and_in_the_language_of_the_browser(pool: P
 }
 
 #[sqlx::test]
+async fn password_fields_are_masked_and_accept_password_managers(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::signed_in(&app, "anna").await;
+    // Each form with a proof shows its field.
+    sqlx::query("UPDATE tickets SET auth_time = auth_time - interval '11 minutes'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let mut pages = vec![("/login", Browser::new(&app).open("/login").await)];
+    for path in PATHS {
+        pages.push((path, browser.open(path).await));
+    }
+    let mut found = std::collections::BTreeSet::new();
+    for (path, page) in pages {
+        for input in page.body.split("<input ").skip(1) {
+            let input = input.split('>').next().unwrap();
+            let id = input.split("id=\"").nth(1).and_then(|rest| rest.split('"').next());
+            let is_secret = id.is_some_and(|id| id.ends_with("Password"));
+            if !is_secret && !input.contains("type=\"password\"") {
+                continue;
+            }
+            found.insert(id.unwrap().to_owned());
+            assert!(input.contains("type=\"password\""), "{path}: {input}");
+            let is_known = ["current-password", "new-password"]
+                .iter()
+                .any(|purpose| input.contains(&format!("autocomplete=\"{purpose}\"")));
+            assert!(is_known, "{path}: {input}");
+        }
+    }
+    assert!(found.contains("Password") && found.contains("NewPassword"), "{found:?}");
+    let script = std::fs::read_to_string("assets/keeper.js").unwrap();
+    assert!(!script.contains("paste"), "nothing may keep people from pasting a password");
+}
+
+#[sqlx::test]
 async fn names_with_markup_are_shown_as_text(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     sqlx::query("UPDATE users SET display_name = $1 WHERE user_id = 278")
