@@ -14,3 +14,20 @@ pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     getrandom::fill(&mut bytes).map_err(RandomError)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, thread};
+
+    use super::*;
+
+    #[test]
+    fn salts_made_by_threads_at_once_are_distinct() {
+        let salts: Vec<[u8; 16]> = thread::scope(|scope| {
+            let make = || -> Vec<_> { (0..12_500).map(|_| random_bytes().unwrap()).collect() };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(salts.iter().collect::<HashSet<_>>().len(), 100_000);
+    }
+}
