@@ -57,6 +57,7 @@ mod network;
 mod pages;
 mod password_policy;
 mod proofs;
+mod random_numbers;
 mod raw_http;
 mod reasons;
 mod response_headers;
