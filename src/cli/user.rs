@@ -117,7 +117,7 @@ pub(super) struct SetRoleArguments {
 enum RoleArgument {
     /// Unlocks users, generates passwords and ends sessions.
     HelpDesk,
-    /// Reads everything and changes nothing.
+    /// Reads everything that an administrator reads, and changes nothing.
     Auditor,
     /// No role.
     None,
