@@ -134,3 +134,39 @@ pub(super) fn issuer_problems(issuers: &[IssuerSettings], types: &CredentialType
     }
     problems
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, io::Write};
+
+    use crate::configuration::Settings;
+
+    #[test]
+    fn a_key_set_off_this_host_needs_https() {
+        for (url, is_accepted) in [
+            ("https://i.example/keys", true),
+            ("http://localhost:8080/keys", true),
+            ("http://127.0.0.1/keys", true),
+            ("http://[::1]/keys", true),
+            ("http://i.example/keys", false),
+            ("http://localhost.example/keys", false),
+            ("http://127.0.0.1.example/keys", false),
+            ("http://192.0.2.1/keys", false),
+            ("http://[2001:db8::1]/keys", false),
+            ("ftp://127.0.0.1/keys", false),
+            ("file:///keys", false),
+        ] {
+            let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+            writeln!(
+                file,
+                "[authentication]\nissuers = [{{ issuer = 'i', audience = 'a', jwks_url = '{url}', \
+                 credential_type = 'ActiveDirectory' }}]"
+            )
+            .unwrap();
+            let read = Settings::read(Some(file.path()), HashMap::new());
+            assert_eq!(read.is_ok(), is_accepted, "{url}");
+            let problems = read.err().map(|problems| problems.to_string()).unwrap_or_default();
+            assert_eq!(problems.contains("https jwks_url"), !is_accepted, "{url}: {problems}");
+        }
+    }
+}

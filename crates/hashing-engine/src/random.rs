@@ -17,9 +17,10 @@ pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], RandomError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, thread};
+    use std::{collections::HashSet, thread, time::Duration};
 
     use super::*;
+    use crate::tests::{ADDRESS, FAST, engine};
 
     #[test]
     fn salts_made_by_threads_at_once_are_distinct() {
@@ -29,5 +30,16 @@ mod tests {
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(salts.iter().collect::<HashSet<_>>().len(), 100_000);
+    }
+
+    #[tokio::test]
+    async fn every_hash_has_a_salt_of_16_bytes_of_its_own() {
+        let engine = engine(FAST, Duration::from_secs(30));
+        let mut salts = HashSet::new();
+        for number in 0..100 {
+            let hash = engine.hash(ADDRESS, b"the same").await.unwrap();
+            assert_eq!(hash.salt().len(), 16);
+            assert!(salts.insert(hash.salt().to_vec()), "hash {number} repeats a salt");
+        }
     }
 }

@@ -79,17 +79,6 @@ async fn the_hash_is_argon2id_as_the_library_computes_it() {
     assert_eq!(hash.tag(), tag);
 }
 
-#[tokio::test]
-async fn every_hash_has_a_salt_of_16_bytes_of_its_own() {
-    let engine = engine(FAST, Duration::from_secs(30));
-    let mut salts = std::collections::HashSet::new();
-    for number in 0..100 {
-        let hash = engine.hash(ADDRESS, b"the same").await.unwrap();
-        assert_eq!(hash.salt().len(), 16);
-        assert!(salts.insert(hash.salt().to_vec()), "hash {number} repeats a salt");
-    }
-}
-
 #[test]
 fn the_kernel_matches_the_reference_implementation() {
     // echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -l 32
