@@ -94,6 +94,7 @@ fn occasion(kind: &ErrorKind) -> &'static str {
         ErrorKind::IdentifierTaken => "Another user has the identifier.",
         ErrorKind::LoginNameTaken => "Another user has the login name.",
         ErrorKind::NickNameTaken => "Another user has the nickname.",
+        ErrorKind::LastAdministrator => "No active administrator would be left.",
         ErrorKind::Outdated => "The user was changed after the caller read them.",
         ErrorKind::PreconditionFailed => "If-Unmodified-Since: the user was changed later.",
         ErrorKind::BodyTooLarge => "The request body exceeds 64 KiB.",

@@ -131,6 +131,10 @@ pub(crate) enum ChangeUserError {
     ProtectedUser,
     #[error("the caller may not change their own role")]
     OwnRole,
+    #[error(
+        "no active administrator would be left; grant another user the administrator right first"
+    )]
+    LastAdministrator,
     #[error("no such user")]
     UnknownUser,
     #[error("another user has this login name")]

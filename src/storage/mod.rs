@@ -3,6 +3,7 @@
 //! The caller owns the transaction. Errors of PostgreSQL become [`StorageError`] here.
 
 pub(crate) mod activity_minutes;
+pub(crate) mod administrators;
 pub(crate) mod attempts;
 pub(crate) mod audit_events;
 pub(crate) mod audit_list;

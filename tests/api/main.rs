@@ -45,6 +45,7 @@ mod jwt_confusion;
 mod key_reload;
 mod key_rotation;
 mod kubernetes;
+mod last_administrator;
 mod limits;
 mod lockout;
 mod log_level;

@@ -153,6 +153,7 @@ impl From<ChangeUserError> for ApiError {
             ChangeUserError::HelpForbidden => ErrorKind::Forbidden(MissingRight::HelpUsers).into(),
             ChangeUserError::ProtectedUser => PROTECTED.into(),
             ChangeUserError::OwnRole => ErrorKind::Forbidden(MissingRight::OwnRole).into(),
+            ChangeUserError::LastAdministrator => ErrorKind::LastAdministrator.into(),
             ChangeUserError::Sensitive(error) => error.into(),
             ChangeUserError::Read(error) => error.into(),
             ChangeUserError::UnknownUser => ErrorKind::UnknownUser.into(),

@@ -44,6 +44,8 @@ pub(in crate::http) enum ErrorKind {
     IdentifierTaken,
     LoginNameTaken,
     NickNameTaken,
+    /// No active administrator would be left.
+    LastAdministrator,
     Outdated,
     PreconditionFailed,
     BodyTooLarge,
@@ -138,6 +140,7 @@ error_table! {
     IdentifierTaken => CONFLICT, ARGUMENT, "identifier_taken";
     LoginNameTaken => CONFLICT, ARGUMENT, "login_name_taken";
     NickNameTaken => CONFLICT, ARGUMENT, "nick_name_taken";
+    LastAdministrator => CONFLICT, ARGUMENT, "last_administrator";
     Outdated => CONFLICT, ARGUMENT, "outdated";
     PreconditionFailed => PRECONDITION_FAILED, HTTP, "precondition_failed";
     BodyTooLarge => PAYLOAD_TOO_LARGE, HTTP, "body_too_large";

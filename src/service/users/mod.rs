@@ -4,6 +4,7 @@ pub(in crate::service) mod changes;
 pub(crate) mod directory;
 mod external;
 mod generated;
+mod last_administrator;
 mod licenses;
 pub(crate) mod names;
 pub(crate) mod overview;

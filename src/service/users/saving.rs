@@ -10,6 +10,7 @@ use super::{
         changed_user, changes, changes_rights, has_credentials, is_sensitive_addition, new_user,
     },
     directory::{UserDirectory, UserWithCredentials, find_with_credentials},
+    last_administrator::require_administrator_left,
     writer::UserWriter,
 };
 use crate::{
@@ -290,6 +291,7 @@ impl Users {
         if has_sensitive_event || changes_rights(&before, &after) {
             self.transactions.require_sensitive(context)?;
         }
+        require_administrator_left(connection, &before, Some(&after)).await?;
         for change in changes {
             self.transactions.append_audit_event(connection, context, locked, change).await?;
         }
@@ -330,6 +332,9 @@ impl Users {
             return Err(ChangeUserError::NotExternal);
         }
         require_unmodified(&mut transaction, user_id, command.unmodified_since).await?;
+        let before = users::find_by_id(&mut transaction, user_id).await?;
+        let before = before.ok_or(ChangeUserError::UnknownUser)?;
+        require_administrator_left(&mut transaction, &before, None).await?;
         let change = AuditedChange::to_user(AuditKind::UserDeleted, true);
         self.transactions.append_audit_event(&mut transaction, context, &mut user, change).await?;
         user_writes::tombstone(&mut transaction, user_id, context.now).await?;

@@ -60,7 +60,7 @@ pub(in crate::http) fn delete_operation() -> Operation {
 
 /// Describes [`remove_licenses`].
 pub(in crate::http) fn remove_licenses_operation() -> Operation {
-    changing("Changes nothing: this service has no licenses to remove from a user.")
+    administering("Changes nothing: this service has no licenses to remove from a user.")
         .takes::<RemoveLicensesRequest>()
 }
 
@@ -71,6 +71,10 @@ pub(in crate::http) fn deleting() -> Operation {
 
 /// Describes the change of a user as a whole.
 pub(super) fn changing(summary: &'static str) -> Operation {
+    administering(summary).refuses(ErrorKind::LastAdministrator)
+}
+
+fn administering(summary: &'static str) -> Operation {
     Operation::new(summary)
         .refuses(ErrorKind::Forbidden(MissingRight::AdministerUsers))
         .refuses(ErrorKind::UnknownUser)

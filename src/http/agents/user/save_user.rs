@@ -131,6 +131,7 @@ pub(super) fn changing(summary: &'static str) -> Operation {
         .refuses(ErrorKind::UnknownUser)
         .refuses(ErrorKind::LoginNameTaken)
         .refuses(ErrorKind::NickNameTaken)
+        .refuses(ErrorKind::LastAdministrator)
         .refuses(ErrorKind::Outdated)
         .refuses(ErrorKind::IdentifierTaken)
         .refuses(ErrorKind::Overloaded { retry_after: Duration::ZERO })

@@ -18,6 +18,9 @@ pub(super) fn problem_of_line(error: ChangeUserError) -> Result<InvalidField, Ch
         }
         ChangeUserError::LoginNameTaken => Ok(InvalidField::new("login_name", Reason::Taken)),
         ChangeUserError::NickNameTaken => Ok(InvalidField::new("nick_name", Reason::Taken)),
+        ChangeUserError::LastAdministrator => {
+            Ok(InvalidField::new("login_name", Reason::LastAdministrator))
+        }
         ChangeUserError::Credential(SaveCredentialError::IdentifierTaken) => {
             Ok(InvalidField::new("credentials", Reason::Taken))
         }
