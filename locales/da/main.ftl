@@ -421,6 +421,7 @@ page-device-on = { $program } på { $system }
 page-unknown-device = Ukendt enhed
 page-event-user-added = Konto oprettet
 page-event-credential-saved = Adgangskode eller anden legitimation gemt
+page-event-credential-expired = Legitimation udløbet
 page-event-credential-deleted = Legitimation slettet
 page-event-change-required = Ændring af legitimation krævet
 page-event-change-no-longer-required = Ændring af legitimation ikke længere krævet

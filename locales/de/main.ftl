@@ -421,6 +421,7 @@ page-device-on = { $program } unter { $system }
 page-unknown-device = Unbekanntes Gerät
 page-event-user-added = Konto angelegt
 page-event-credential-saved = Passwort oder andere Anmeldedaten gespeichert
+page-event-credential-expired = Anmeldedaten abgelaufen
 page-event-credential-deleted = Anmeldedaten gelöscht
 page-event-change-required = Änderung von Anmeldedaten verlangt
 page-event-change-no-longer-required = Änderung von Anmeldedaten nicht mehr verlangt

@@ -424,6 +424,7 @@ page-device-on = { $program } on { $system }
 page-unknown-device = Unknown device
 page-event-user-added = Account created
 page-event-credential-saved = Password or other credential saved
+page-event-credential-expired = Credential expired
 page-event-credential-deleted = Credential deleted
 page-event-change-required = Change of a credential required
 page-event-change-no-longer-required = Change of a credential no longer required

@@ -421,6 +421,7 @@ page-device-on = { $program } på { $system }
 page-unknown-device = Ukjent enhet
 page-event-user-added = Konto opprettet
 page-event-credential-saved = Passord eller andre påloggingsdata lagret
+page-event-credential-expired = Påloggingsdata utløpt
 page-event-credential-deleted = Påloggingsdata slettet
 page-event-change-required = Endring av påloggingsdata krevd
 page-event-change-no-longer-required = Endring av påloggingsdata ikke lenger krevd

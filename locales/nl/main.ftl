@@ -421,6 +421,7 @@ page-device-on = { $program } op { $system }
 page-unknown-device = Onbekend apparaat
 page-event-user-added = Account aangemaakt
 page-event-credential-saved = Wachtwoord of ander aanmeldgegeven opgeslagen
+page-event-credential-expired = Aanmeldgegeven verlopen
 page-event-credential-deleted = Aanmeldgegeven verwijderd
 page-event-change-required = Wijziging van aanmeldgegeven vereist
 page-event-change-no-longer-required = Wijziging van aanmeldgegeven niet langer vereist

@@ -421,6 +421,7 @@ page-device-on = { $program } på { $system }
 page-unknown-device = Okänd enhet
 page-event-user-added = Konto skapat
 page-event-credential-saved = Lösenord eller annan inloggningsuppgift sparad
+page-event-credential-expired = Inloggningsuppgift utgången
 page-event-credential-deleted = Inloggningsuppgift borttagen
 page-event-change-required = Byte av inloggningsuppgift krävs
 page-event-change-no-longer-required = Byte av inloggningsuppgift krävs inte längre

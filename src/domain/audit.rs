@@ -11,6 +11,8 @@ stored_enum! {
         UserAdded => "user_added",
         /// A credential was added or replaced.
         CredentialSaved => "credential_saved",
+        /// The validity of a credential was ended.
+        CredentialExpired => "credential_expired",
         /// The owner of a credential must change it.
         ChangeRequired => "change_required",
         /// The owner of a credential need not change it any longer, although it is the same.
@@ -110,6 +112,9 @@ impl AuditKind {
         match self {
             Self::UserAdded => "A user was added. The first event of every chain.",
             Self::CredentialSaved => "A credential was added or replaced.",
+            Self::CredentialExpired => {
+                "The validity of a credential was ended. A mark that its owner must change it stays."
+            }
             Self::ChangeRequired => {
                 "A credential was marked, or saved with the mark, so that its owner must change it."
             }

@@ -42,6 +42,7 @@ pub(super) fn key_of(kind: AuditKind) -> &'static str {
     match kind {
         AuditKind::UserAdded => "page-event-user-added",
         AuditKind::CredentialSaved => "page-event-credential-saved",
+        AuditKind::CredentialExpired => "page-event-credential-expired",
         AuditKind::ChangeRequired => "page-event-change-required",
         AuditKind::ChangeNoLongerRequired => "page-event-change-no-longer-required",
         AuditKind::CredentialDeleted => "page-event-credential-deleted",

@@ -89,6 +89,7 @@ impl ChainState {
         let credential_type = event.credential_type.clone().unwrap_or_default();
         match event.kind {
             AuditKind::CredentialSaved
+            | AuditKind::CredentialExpired
             | AuditKind::ChangeRequired
             | AuditKind::ChangeNoLongerRequired => {
                 self.credentials.insert(credential_type, event.sequence);

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::{
     hasher::HashedCredential,
     saving::{Credentials, require_version},
-    writer::{Save, WritePrecondition},
+    writer::{Save, SaveEffect, WritePrecondition},
 };
 use crate::{
     domain::{
@@ -26,8 +26,7 @@ const INCONSISTENT: StorageError = StorageError::Inconsistent { table: "credenti
 
 impl Credentials {
     /// Ends the validity of the user's credential of that type and version now. Its hash stays, so
-    /// that nobody needs to know the value. It is audited as a save, and revokes what a save
-    /// revokes.
+    /// that nobody needs to know the value, and so does its mark. It revokes what a save revokes.
     ///
     /// # Errors
     /// See [`ChangeUserError`].
@@ -54,7 +53,9 @@ impl Credentials {
         let summary = summary.ok_or(INCONSISTENT)?;
         let hashed = self.expired(credential_type, &row, summary, context.now)?;
         let precondition = WritePrecondition::Nothing;
-        let save = Save { context, user_id, login_name: None, hashed: &hashed, precondition };
+        let effect = SaveEffect::Expiry;
+        let save =
+            Save { context, user_id, login_name: None, hashed: &hashed, precondition, effect };
         self.writer.write(&mut transaction, save).await?;
         Ok(storage::commit(transaction).await?)
     }

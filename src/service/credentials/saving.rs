@@ -9,7 +9,8 @@ use super::{
     hasher::CredentialHasher,
     other_value::require_other_value,
     writer::{
-        CredentialWriter, PasswordProof, Save, WritePrecondition, require_name, require_writable,
+        CredentialWriter, PasswordProof, Save, SaveEffect, WritePrecondition, require_name,
+        require_writable,
     },
 };
 use crate::{
@@ -115,7 +116,14 @@ impl Credentials {
         self.hasher.mark_reset(context, &head.login_name, head.user_type, &mut credential);
         let hashed = self.hasher.hash(context, &head.login_name, credential).await?;
         let precondition = WritePrecondition::Actor(proof);
-        let save = Save { context, user_id, login_name, hashed: &hashed, precondition };
+        let save = Save {
+            context,
+            user_id,
+            login_name,
+            hashed: &hashed,
+            precondition,
+            effect: SaveEffect::NewValue,
+        };
         // Boxed so that a save that waits for its hash has no room for the write yet.
         Box::pin(self.write(save, &head, replaces)).await
     }

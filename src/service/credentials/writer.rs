@@ -62,6 +62,16 @@ pub(in crate::service) struct Save<'save> {
     pub(in crate::service) login_name: Option<&'save LoginName>,
     pub(in crate::service) hashed: &'save HashedCredential,
     pub(in crate::service) precondition: WritePrecondition<'save>,
+    pub(in crate::service) effect: SaveEffect,
+}
+
+/// What a save does to the credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) enum SaveEffect {
+    /// It has a new value.
+    NewValue,
+    /// Its validity ends. Its value and its mark stay.
+    Expiry,
 }
 
 /// Writes credentials.
@@ -217,9 +227,10 @@ impl CredentialWriter {
         // or removing such a credential revokes them.
         let revokes_issued = self.authenticates(credential_type) || self.single_per_user;
         let session_epoch = head.session_epoch + i64::from(revokes_issued);
-        let kind = match save.hashed.change_required {
-            None => AuditKind::CredentialSaved,
-            Some(_) => AuditKind::ChangeRequired,
+        let kind = match (save.effect, save.hashed.change_required) {
+            (SaveEffect::Expiry, _) => AuditKind::CredentialExpired,
+            (SaveEffect::NewValue, None) => AuditKind::CredentialSaved,
+            (SaveEffect::NewValue, Some(_)) => AuditKind::ChangeRequired,
         };
         AuditEvent {
             credential_type: Some(credential_type.as_str().to_owned()),

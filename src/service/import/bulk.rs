@@ -21,7 +21,7 @@ use crate::{
     service::{
         credentials::{
             hasher::{CredentialHasher, HashedCredential},
-            writer::{CredentialWriter, Save, WritePrecondition},
+            writer::{CredentialWriter, Save, SaveEffect, WritePrecondition},
         },
         errors::ChangeUserError,
         user_transaction::require_current_actor,
@@ -248,7 +248,8 @@ impl BulkImport {
         }
         for hashed in hashed {
             let precondition = WritePrecondition::Nothing;
-            let save = Save { context, user_id, login_name: None, hashed, precondition };
+            let effect = SaveEffect::NewValue;
+            let save = Save { context, user_id, login_name: None, hashed, precondition, effect };
             // A new user has no credentials that the save could remove.
             let write = self.credentials.prepare(save, &head, &[])?;
             rows.add_credential(&write)?;

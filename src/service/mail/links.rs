@@ -23,7 +23,7 @@ use crate::{
         credentials::{
             hasher::{CredentialHasher, HashedCredential},
             other_value::require_other_value,
-            writer::{CredentialWriter, Save, WritePrecondition},
+            writer::{CredentialWriter, Save, SaveEffect, WritePrecondition},
         },
         errors::SaveCredentialError,
     },
@@ -122,7 +122,14 @@ impl PasswordLinks {
             return Err(UseLinkError::Invalid);
         }
         let precondition = WritePrecondition::Nothing;
-        let save = Save { context, user_id, login_name: None, hashed: &hashed, precondition };
+        let save = Save {
+            context,
+            user_id,
+            login_name: None,
+            hashed: &hashed,
+            precondition,
+            effect: SaveEffect::NewValue,
+        };
         self.writer.write(&mut transaction, save).await?;
         password_links::delete_of_user(&mut transaction, user_id).await?;
         storage::commit(transaction).await?;

@@ -20,7 +20,7 @@ use crate::{
     service::{
         credentials::{
             hasher::HashedCredential,
-            writer::{CredentialWriter, Save, WritePrecondition},
+            writer::{CredentialWriter, Save, SaveEffect, WritePrecondition},
         },
         errors::{AddUserError, ChangeUserError},
         untrusted_credentials::writer::UntrustedWriter,
@@ -113,7 +113,14 @@ impl UserWriter {
     ) -> Result<(), ChangeUserError> {
         for hashed in credentials {
             let precondition = WritePrecondition::Nothing;
-            let save = Save { context, user_id, login_name: None, hashed, precondition };
+            let save = Save {
+                context,
+                user_id,
+                login_name: None,
+                hashed,
+                precondition,
+                effect: SaveEffect::NewValue,
+            };
             self.credentials.write(connection, save).await?;
         }
         Ok(())

@@ -7,7 +7,10 @@ use super::{
     CHANGE_OWN, MARK, PAUL, assert_change_required, delete, events, mark, put, stored_mark,
     verify_chains,
 };
-use crate::support::{Credentials, PRINCIPAL, TestApp};
+use crate::{
+    pages::admin_browser::{Browser, form},
+    support::{Credentials, PRINCIPAL, TestApp},
+};
 
 #[sqlx::test]
 async fn a_marked_password_allows_its_own_change_and_nothing_else(pool: PgPool) {
@@ -188,6 +191,26 @@ async fn who_can_write_the_database_cannot_remove_a_mark(pool: PgPool) {
         .await
         .unwrap();
     app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
+}
+
+/// An expiry changes neither the value nor the mark, and is recorded as what it is.
+#[sqlx::test]
+async fn a_marked_credential_that_expires_keeps_its_mark(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    let expire = "/admin/users/278/credential/expire";
+    let page = browser.open(&format!("{expire}?type=CRM5%2FPASSWORD")).await;
+    browser.send(&form(&page, expire), &[("Confirm", "true")]).await.assert_status(303);
+    let events = events(&app).await;
+    assert_eq!(events[events.len() - 2..], ["change_required", "credential_expired"]);
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
+    app.get(PRINCIPAL, &app.plain()).await.assert_unauthenticated();
+    verify_chains(&app).await;
+    // A new value ends both.
+    app.save(&app.administrator(), 278, "", "reset-password").await.assert_saved();
+    app.get(PRINCIPAL, &Credentials::basic("paul", "reset-password")).await.assert_status(200);
+    assert_eq!(stored_mark(&app).await, None);
 }
 
 #[sqlx::test]

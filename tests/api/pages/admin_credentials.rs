@@ -169,7 +169,7 @@ async fn an_expired_credential_is_refused_and_a_new_value_replaces_it(pool: PgPo
     assert!(page.body.contains("Expired"), "{page:?}");
     assert!(!page.body.contains(EXPIRE), "an expired credential cannot expire: {page:?}");
     browser.send(&expire, &[("Confirm", "true")]).await.assert_status(409);
-    assert_eq!(kinds(&app).await, ["session_started", "credential_saved"]);
+    assert_eq!(kinds(&app).await, ["session_started", "credential_expired"]);
     // The only finding is a state that the tests set themselves.
     let verified = app.command(&["audit", "verify"], "").stdout;
     assert_eq!(verified.lines().count(), 2, "{verified}");
