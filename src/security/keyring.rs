@@ -34,6 +34,8 @@ pub(crate) struct Key {
     pub(super) xsrf: PurposeKey,
     pub(super) application: PurposeKey,
     pub(super) untrusted: PurposeKey,
+    /// For passwords that are generated for a form.
+    pub(super) form: PurposeKey,
 }
 
 impl Key {
@@ -191,6 +193,7 @@ fn derive(entry: &KeyEntry) -> Result<Key, KeyringError> {
         xsrf: purpose("xsrf")?,
         application: purpose("application")?,
         untrusted: purpose("untrusted")?,
+        form: purpose("form")?,
     })
 }
 
@@ -238,7 +241,7 @@ pub(crate) mod tests {
         for key in ring.all() {
             let others = [*key.attempts, *key.check, *key.audit, *key.token, *key.xsrf];
             let more = [*key.seal, *key.identifier, *key.ticket, *key.application, *key.untrusted];
-            all.extend(more.into_iter().chain(others));
+            all.extend(more.into_iter().chain(others).chain([*key.form]));
         }
         let count = all.len();
         all.sort_unstable();

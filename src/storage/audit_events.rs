@@ -4,7 +4,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::StorageError;
-use crate::domain::{audit::AuditEvent, user::UserId};
+use crate::domain::{
+    audit::{AuditEvent, AuditKind},
+    user::UserId,
+};
 
 /// Appends an event. The caller advances the head in `users`.
 pub(crate) async fn insert(
@@ -49,4 +52,37 @@ pub(crate) async fn find_last_time(
     .fetch_optional(connection)
     .await?;
     Ok(occurred_at)
+}
+
+/// An event that an actor caused.
+#[derive(Debug)]
+pub(crate) struct EventOfActor {
+    pub(crate) user_id: UserId,
+    pub(crate) sequence: i64,
+    pub(crate) kind: AuditKind,
+    pub(crate) actor: UserId,
+    /// The time before which the event does not count.
+    pub(crate) since: OffsetDateTime,
+}
+
+/// True when the user's chain has that event.
+pub(crate) async fn exists(
+    connection: &mut PgConnection,
+    event: &EventOfActor,
+) -> Result<bool, StorageError> {
+    let exists = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM audit_events
+               WHERE user_id = $1 AND sequence = $2 AND kind = $3 AND actor_user_id = $4
+                 AND occurred_at >= $5
+           ) AS "exists!""#,
+        event.user_id.as_i32(),
+        event.sequence,
+        event.kind.as_str(),
+        event.actor.as_i32(),
+        event.since,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(exists)
 }

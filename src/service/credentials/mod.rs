@@ -11,5 +11,6 @@ pub(crate) mod other_value;
 pub(crate) mod password_checker;
 pub(crate) mod passwords;
 pub(crate) mod rehashing;
+pub(crate) mod repeated;
 pub(crate) mod saving;
 pub(crate) mod writer;

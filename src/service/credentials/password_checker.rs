@@ -7,19 +7,22 @@ use secrecy::SecretString;
 
 use crate::{
     domain::{
-        Reason, client_info::FairnessKey, credential::CredentialValue,
-        password_policy::PasswordPolicy, save_credential::NewCredential,
+        Reason, change_context::ChangeContext, client_info::FairnessKey,
+        credential::CredentialValue, password_policy::PasswordPolicy,
+        save_credential::NewCredential,
     },
     security::{
         common_passwords,
-        generated_password::generate_password,
+        generated_password::{FormOfPassword, generate_password, password_of_form},
         hashing::{HashingEngine, HashingError},
+        keyring_handle::KeyringHandle,
+        random::RandomError,
     },
     service::errors::SaveCredentialError,
 };
 
 /// The maximum number of passwords that are generated until the policy accepts one.
-const MAXIMUM_GENERATED: usize = 5;
+const MAXIMUM_GENERATED: u8 = 5;
 
 /// Checks and generates new passwords.
 pub(crate) struct PasswordChecker {
@@ -84,21 +87,44 @@ impl PasswordChecker {
         &self,
         caller: FairnessKey,
     ) -> Result<(SecretString, CredentialValue), SaveCredentialError> {
-        let mut generated = generate_value()?;
+        self.first_accepted(caller, |_| generate_password()).await
+    }
+
+    /// A password that satisfies the policy, and is the same for each request of a form.
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub(in crate::service) async fn generate_for(
+        &self,
+        context: ChangeContext<'_>,
+        keyring: &KeyringHandle,
+        form: FormOfPassword<'_>,
+    ) -> Result<(SecretString, CredentialValue), SaveCredentialError> {
+        let keyring = keyring.current();
+        let generate = |attempt| password_of_form(keyring.writing(), form, attempt);
+        self.first_accepted(context.actor.fairness_key(), generate).await
+    }
+
+    /// The first generated password that satisfies the policy.
+    async fn first_accepted(
+        &self,
+        caller: FairnessKey,
+        generate: impl Fn(u8) -> Result<SecretString, RandomError>,
+    ) -> Result<(SecretString, CredentialValue), SaveCredentialError> {
+        let mut generated = parse(generate(0)?)?;
         // The filter of common passwords has false positives: it refuses one in many thousands.
-        for _ in 0..MAXIMUM_GENERATED {
+        for attempt in 1..=MAXIMUM_GENERATED {
             if self.problems(caller, "", &generated.1).await?.is_empty() {
                 break;
             }
-            generated = generate_value()?;
+            generated = parse(generate(attempt)?)?;
         }
         Ok(generated)
     }
 }
 
 /// A generated password: its text, and the value to save.
-fn generate_value() -> Result<(SecretString, CredentialValue), SaveCredentialError> {
-    let text = generate_password()?;
+fn parse(text: SecretString) -> Result<(SecretString, CredentialValue), SaveCredentialError> {
     let value = CredentialValue::parse("Password", &text);
     Ok((text, value.map_err(|_| SaveCredentialError::Unwritable)?))
 }

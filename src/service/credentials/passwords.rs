@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::{password_checker::PasswordChecker, saving::Credentials, writer::PasswordProof};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         user::{LoginName, User, UserId, UserReference},
     },
     security::{
+        generated_password::FormOfPassword,
         hashing::{
             HashingEngine, HashingError, StoredHash, VerificationOutcome, VerificationRequest,
         },
@@ -96,7 +98,8 @@ impl Passwords {
     }
 
     /// Replaces the password of that version with a generated one and returns it, as
-    /// [`Self::set_generated`] does. Version 0 means that the user has no password.
+    /// [`Self::set_generated`] does. Version 0 means that the user has no password. A form that is sent
+    /// again within a minute saves nothing, and gets the same password.
     ///
     /// # Errors
     /// See [`SaveCredentialError`].
@@ -105,6 +108,7 @@ impl Passwords {
         context: ChangeContext<'_>,
         user_id: UserId,
         version: i64,
+        form_id: Option<Uuid>,
     ) -> Result<SecretString, SaveCredentialError> {
         let coverage = context.actor.help_coverage().ok_or(SaveCredentialError::Forbidden)?;
         self.credentials.transactions.require_sensitive(context)?;
@@ -112,12 +116,37 @@ impl Passwords {
         if !coverage.includes(found.is_protected()) {
             return Err(SaveCredentialError::ProtectedUser);
         }
-        let (text, password) = self.checker.generate(context.actor.fairness_key()).await?;
+        let subject = format!("{user_id} {version}");
+        let form = FormOfPassword { actor: context.actor.user_id(), subject: &subject, form_id };
+        let (text, password) = self.checker.generate_for(context, &self.keyring, form).await?;
         let credential_type = self.credentials.types().password().clone();
-        let credential = NewCredential::new(credential_type, password);
+        let credential = NewCredential::new(credential_type.clone(), password);
         let command = SaveCredential { user_id, credential, replaces: Some(version) };
-        self.credentials.save_permitted(context, command, None, None).await?;
+        let saved = self.credentials.save_permitted(context, command, None, None).await;
+        if let Err(SaveCredentialError::Outdated) = saved {
+            let value = CredentialValue::parse("Password", &text);
+            let value = value.map_err(|_| SaveCredentialError::Unwritable)?;
+            let credentials = &self.credentials;
+            if credentials.has_just_saved(context, user_id, &credential_type, &value).await? {
+                return Ok(text);
+            }
+        }
+        saved?;
         Ok(text)
+    }
+
+    /// True when the actor has just given themselves this password.
+    ///
+    /// # Errors
+    /// When the password cannot be compared.
+    pub(crate) async fn has_just_changed_own(
+        &self,
+        context: ChangeContext<'_>,
+        new: &CredentialValue,
+    ) -> Result<bool, SaveCredentialError> {
+        let Some(user_id) = context.actor.user_id() else { return Ok(false) };
+        let credential_type = self.credentials.types().password();
+        self.credentials.has_just_saved(context, user_id, credential_type, new).await
     }
 
     /// Changes a password after verifying the old one; false when the old one is wrong

@@ -38,7 +38,12 @@ async fn a_user_is_added_with_a_password_that_one_response_shows(pool: PgPool) {
     let password = generated(&shown);
     let own = Credentials::basic("ada", &password);
     app.get(PRINCIPAL, &own).await.assert_status(200);
-    // A double click, a reload and the back button send the form again: it adds nobody.
+    // A double click sends the form again: it adds nobody, and the page that stays shows the password.
+    let double = browser.send(&new, &typed).await;
+    double.assert_status(200);
+    assert_eq!(generated(&double), password);
+    // A reload and the back button later show nothing.
+    app.age_events().await;
     let again = browser.send(&new, &typed).await;
     again.assert_status(409);
     assert!(again.body.contains("belongs to another user"), "{again:?}");

@@ -15,6 +15,7 @@ mod errors;
 mod exports;
 mod interrupted_forms;
 mod matrix;
+mod repeated_forms;
 mod return_to;
 mod transfers;
 mod uploads;

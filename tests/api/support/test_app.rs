@@ -262,6 +262,14 @@ impl TestApp {
         panic!("timed out before {sessions} sessions waited for a lock");
     }
 
+    /// Makes every audit event two minutes older; no chain verifies afterwards.
+    pub(crate) async fn age_events(&self) {
+        sqlx::query("UPDATE audit_events SET occurred_at = occurred_at - interval '2 minutes'")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
     /// Restores the type, the right and the state that the administrator has after [`Self::spawn`].
     pub(crate) async fn restore_administrator(&self) {
         sqlx::raw_sql(

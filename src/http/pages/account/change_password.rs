@@ -115,12 +115,33 @@ async fn save(context: RequestContext, typed: &ChangePasswordForm) -> Result<(),
     if !CredentialValue::parse(REPEATED, repeated)?.is_same_as(&new) {
         return Err(Refused::Field(REPEATED, "page-differs"));
     }
+    let sent = new.clone();
     let command = ChangePassword { user, old: Some(old), new };
-    let changed = context.run(|passwords: Arc<Passwords>, caller| async move {
+    let changed = context.clone().run(|passwords: Arc<Passwords>, caller| async move {
         passwords.change(caller.change_context(), command).await
     });
-    let is_changed = changed.await.map_err(|error| error.of_password_in(NEW))?;
-    if is_changed { Ok(()) } else { Err(Refused::Field(OLD, "page-wrong-password")) }
+    // The other request of a form that was sent twice may have been faster: then the old password is
+    // wrong, or no longer the proof that this request rests on.
+    let is_done = match changed.await {
+        Ok(true) => true,
+        Ok(false) => has_just_changed(context, sent).await?,
+        Err(error) => {
+            let is_outdated = error.kind == ErrorKind::Unauthenticated;
+            if !is_outdated || !has_just_changed(context, sent).await? {
+                return Err(error.of_password_in(NEW).into());
+            }
+            true
+        }
+    };
+    if is_done { Ok(()) } else { Err(Refused::Field(OLD, "page-wrong-password")) }
+}
+
+/// True when the user has just changed the password to this one.
+async fn has_just_changed(context: RequestContext, new: CredentialValue) -> Result<bool, ApiError> {
+    let has_changed = context.run(move |passwords: Arc<Passwords>, caller| async move {
+        passwords.has_just_changed_own(caller.change_context(), &new).await
+    });
+    has_changed.await
 }
 
 /// The page with a generated password, and a form that saves it.

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web::Path};
-use secrecy::SecretString;
-use serde::Deserialize;
 
 use super::{
+    action_form::ActionForm,
     credential_of_page::{CredentialOfPage, type_of_query},
     credential_types::{Asking, choose_type},
     form_page::FormPage,
@@ -18,7 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        change_cause::ChangeCause, credential::CredentialSummary, credential_type::CredentialType,
+        audit::AuditKind, change_cause::ChangeCause, credential::CredentialSummary,
+        credential_type::CredentialType,
     },
     http::{
         error::{ApiError, ErrorKind},
@@ -37,38 +37,6 @@ use crate::{
         users::directory::UserWithCredentials,
     },
 };
-
-/// The form of an action.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub(in crate::http) struct ActionForm {
-    r#type: String,
-    version: String,
-    /// `true` when the box is checked: somebody else may know the value.
-    compromised: String,
-    /// The caller's own password.
-    pub(super) own_password: SecretString,
-    pub(super) reason: String,
-}
-
-impl ActionForm {
-    /// The version that the page was opened with; 0 without a credential.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Outdated`] when it is missing, as in a page of another release.
-    pub(super) fn version(&self) -> Result<i64, ErrorKind> {
-        self.version.parse().map_err(|_| ErrorKind::Outdated)
-    }
-
-    /// The form that is shown again after a sign-in. It says if the credential has changed since.
-    pub(super) fn resumed(&self, page: &CredentialOfPage, shown: Form) -> Form {
-        if self.version() == Ok(page.version()) {
-            shown
-        } else {
-            shown.with_problem(page.frame.text("page-credential-stale"))
-        }
-    }
-}
 
 /// What an administrator does with a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,18 +224,23 @@ async fn run(
             return answer(action, page, shown, response);
         }
     };
+    let sent = context.clone();
     let done = match action {
         Action::Expire => run_expire(context, &page, form.version()?).await,
         Action::Delete => run_delete(context, &page, form.version()?).await,
         Action::RequireChange => {
-            let is_compromised = form.compromised == CHECKED;
-            run_require_change(context, &page, form.version()?, is_compromised).await
+            run_require_change(context, &page, form.version()?, form.cause()).await
         }
         Action::ClearChange => run_clear_change(context, &page).await,
     };
     match done {
         Ok(notice) => Ok(page.frame.redirect(&subject::path(user_id), notice)),
         Err(error) => {
+            if error.kind == ErrorKind::Outdated
+                && let Some(notice) = repeated(action, sent, &page, &form).await?
+            {
+                return Ok(page.frame.redirect(&subject::path(user_id), notice));
+            }
             let (response, kind) = html::refused(error)?;
             let shown = confirmation(action, &page, &form);
             let shown = if kind == ErrorKind::Outdated {
@@ -278,6 +251,29 @@ async fn run(
             answer(action, page, shown, response)
         }
     }
+}
+
+/// The notice of an action that the first of two requests of the same form has taken.
+async fn repeated(
+    action: Action,
+    context: RequestContext,
+    page: &CredentialOfPage,
+    sent: &ActionForm,
+) -> Result<Option<Notice>, ApiError> {
+    let (kind, cause, notice) = match action {
+        Action::Expire => (AuditKind::CredentialExpired, None, Notice::CredentialExpired),
+        Action::RequireChange => {
+            (AuditKind::ChangeRequired, Some(sent.cause()), Notice::ChangeRequired)
+        }
+        // These are the same when they are repeated.
+        Action::Delete | Action::ClearChange => return Ok(None),
+    };
+    let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
+    let is_done = context.run(move |credentials: Arc<Credentials>, caller| async move {
+        let context = caller.change_context();
+        credentials.has_just_changed(context, user_id, &credential_type, kind, cause).await
+    });
+    Ok(is_done.await?.then_some(notice))
 }
 
 async fn run_expire(
@@ -310,10 +306,9 @@ async fn run_require_change(
     context: RequestContext,
     page: &CredentialOfPage,
     version: i64,
-    is_compromised: bool,
+    cause: ChangeCause,
 ) -> Result<Notice, ApiError> {
     let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
-    let cause = if is_compromised { ChangeCause::Compromised } else { ChangeCause::Administrator };
     let mark = NewMark { cause, version: Some(version) };
     let marked = context.run(move |requirements: Arc<ChangeRequirements>, caller| async move {
         requirements.require(caller.change_context(), user_id, &credential_type, mark).await

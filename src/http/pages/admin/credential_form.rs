@@ -1,5 +1,7 @@
 //! The form that saves a credential: reading what was typed, and showing it again without a secret.
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 use time::{
@@ -18,9 +20,11 @@ use crate::{
         validity::Validity,
     },
     http::{
-        error::ErrorKind,
+        error::{ApiError, ErrorKind},
         pages::{field::Field, forms::Form},
+        request_context::RequestContext,
     },
+    service::credentials::saving::Credentials,
 };
 
 /// The field of a secret, which no page shows again.
@@ -88,6 +92,27 @@ impl CredentialForm {
         };
         let replaces = Some(self.version.parse().map_err(|_| ErrorKind::Outdated)?);
         Ok(SaveCredential { user_id: page.user().user_id, credential, replaces })
+    }
+
+    /// True when the other request of a form that was sent twice has saved the secret.
+    ///
+    /// # Errors
+    /// When the secret cannot be compared.
+    pub(super) async fn is_just_saved(
+        &self,
+        context: &RequestContext,
+        page: &CredentialOfPage,
+    ) -> Result<bool, ApiError> {
+        let Ok(value) = CredentialValue::require(SECRET, Some(&self.credential_value)) else {
+            return Ok(false);
+        };
+        let (user_id, credential_type) = (page.user().user_id, page.credential_type.clone());
+        let is_saved =
+            context.clone().run(move |credentials: Arc<Credentials>, caller| async move {
+                let context = caller.change_context();
+                credentials.has_just_saved(context, user_id, &credential_type, &value).await
+            });
+        is_saved.await
     }
 
     /// True when the form was opened with another version than the stored credential has.

@@ -95,6 +95,10 @@ pub(in crate::http) async fn delete(
         users.delete(caller.change_context(), command).await
     });
     if let Err(error) = deleted.await {
+        // The other request of a form that was sent twice was faster.
+        if error.kind == ErrorKind::UnknownUser {
+            return Ok(frame.redirect(subject::USERS, Notice::UserDeleted));
+        }
         let (response, kind) = html::refused(error)?;
         let form = proof::with_error(form(&frame, &overview, &typed), &frame, &kind);
         return page(frame, &overview, form, response);

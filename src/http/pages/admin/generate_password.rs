@@ -5,8 +5,9 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, HttpResponseBuilder, web::Path};
 
 use super::{
-    credential_actions::ActionForm,
+    action_form::ActionForm,
     credential_of_page::CredentialOfPage,
+    form_id::{self, with_form_id},
     form_page::FormPage,
     generated::generated_page,
     proof,
@@ -30,7 +31,7 @@ pub(in crate::http) async fn show(
     user: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let page = open(context, frame, query::user_id_of_path(&user)?).await?;
-    let form = form(&page, "");
+    let form = form(&page, &ActionForm::default());
     answer(page, form, HttpResponse::Ok())
 }
 
@@ -46,26 +47,26 @@ pub(in crate::http) async fn generate(
     let typed = match body {
         PageForm::Submitted(typed) => typed,
         PageForm::Resumed(typed) => {
-            let form = typed.resumed(&page, form(&page, &typed.reason));
+            let form = typed.resumed(&page, form(&page, &typed));
             return answer(page, form, HttpResponse::Ok());
         }
     };
     let context = match proof::prove(context, &typed.own_password, &typed.reason).await {
         Ok(context) => context,
         Err(unproven) => {
-            let (response, form) = unproven.show(form(&page, &typed.reason), &page.frame)?;
+            let (response, form) = unproven.show(form(&page, &typed), &page.frame)?;
             return answer(page, form, response);
         }
     };
-    let version = typed.version()?;
+    let (version, form_id) = (typed.version()?, form_id::parse(&typed.form_id));
     let generated = context.run(move |passwords: Arc<Passwords>, caller| async move {
-        passwords.replace_with_generated(caller.change_context(), user_id, version).await
+        passwords.replace_with_generated(caller.change_context(), user_id, version, form_id).await
     });
     match generated.await {
         Ok(password) => generated_page(page.frame, &page.found.user, &password),
         Err(error) => {
             let (response, kind) = html::refused(error)?;
-            let form = form(&page, &typed.reason);
+            let form = form(&page, &typed);
             let form = if kind == ErrorKind::Outdated {
                 form.with_problem(page.frame.text("page-credential-stale"))
             } else {
@@ -91,9 +92,10 @@ async fn open(
     }
 }
 
-fn form(page: &CredentialOfPage, reason: &str) -> Form {
+fn form(page: &CredentialOfPage, typed: &ActionForm) -> Form {
     let form = page.add_to(Form::new(&page.frame, &page.path("password")));
-    proof::with_proof(form, &page.frame, reason)
+    let form = with_form_id(form, &typed.form_id);
+    proof::with_proof(form, &page.frame, &typed.reason)
         .with_submit(page.frame.text("page-password-generate"))
 }
 

@@ -23,8 +23,8 @@ struct GeneratedTemplate<'page> {
     frame: PageFrame,
 }
 
-/// Shows a generated password of a user. The response is not stored, and a repeated form is refused,
-/// so that no other response has the password.
+/// Shows a generated password of a user. The response is not stored. A form that is sent twice within a
+/// minute gets it twice; no other response has it.
 pub(super) fn generated_page(
     frame: PageFrame,
     user: &User,

@@ -1,6 +1,7 @@
 //! The pages of administrators: the list of users, the pages of one user, the audit trail, and the
 //! activity. Each form runs the same use case as its call of the API, which decides about rights.
 
+mod action_form;
 pub(in crate::http) mod activity;
 mod activity_plots;
 mod audit_filter;
@@ -12,6 +13,7 @@ mod credential_of_page;
 mod credential_types;
 pub(in crate::http) mod delete_user;
 pub(in crate::http) mod export_users;
+mod form_id;
 mod form_page;
 pub(in crate::http) mod generate_password;
 mod generated;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use super::{
+    form_id::{self, with_form_id},
     form_page::FormPage,
     generated::generated_page,
     proof,
@@ -13,7 +14,7 @@ use super::{
     user_fields::{USER_NAME, UserFields},
 };
 use crate::{
-    domain::{InvalidField, Reason},
+    domain::{InvalidField, Reason, user::User},
     http::{
         error::{ApiError, ErrorKind},
         pages::{
@@ -71,11 +72,12 @@ pub(in crate::http) async fn add(
         }
     };
     let is_generated = fields.first_password == GENERATED;
-    let added = context.run(move |users: Arc<Users>, caller| async move {
+    let form_id = form_id::parse(&fields.form_id);
+    let added = context.clone().run(move |users: Arc<Users>, caller| async move {
         let context = caller.change_context();
         if is_generated {
-            let (added, password) = users.create_with_generated_password(context, command).await?;
-            return Ok((added.user, Some(password)));
+            let added = users.create_with_generated_password(context, command, form_id).await?;
+            return Ok((added.0.user, Some(added.1)));
         }
         Ok::<_, crate::service::errors::ChangeUserError>((
             users.save(context, command).await?.user,
@@ -86,11 +88,28 @@ pub(in crate::http) async fn add(
         Ok((user, Some(password))) => generated_page(frame, &user, &password),
         Ok((user, None)) => Ok(frame.redirect(&subject::path(user.user_id), Notice::UserAdded)),
         Err(error) => {
+            let is_taken = error.kind == ErrorKind::LoginNameTaken;
+            if is_taken && let Some(user) = just_added(context, &fields).await? {
+                return Ok(frame.redirect(&subject::path(user.user_id), Notice::UserAdded));
+            }
             let (response, kind) = html::refused(error)?;
             let form = proof::with_error(form(&frame, &fields), &frame, &at_name(kind));
             page(frame, form, response)
         }
     }
+}
+
+/// The user whom the first of two requests of the same form has added without a password.
+async fn just_added(
+    context: RequestContext,
+    fields: &UserFields,
+) -> Result<Option<User>, ApiError> {
+    let Some(login_name) = fields.login_name() else { return Ok(None) };
+    let found = context.run(move |users: Arc<Users>, caller| async move {
+        users.just_added(caller.change_context(), login_name).await
+    });
+    let is_without = fields.first_password != GENERATED;
+    Ok(found.await?.filter(|user| is_without && fields.are_those_of(user)))
 }
 
 /// The error at the login name if another user has it.
@@ -109,7 +128,8 @@ fn form(frame: &PageFrame, fields: &UserFields) -> Form {
     // Not `FirstPassword`: the choice is no secret, and survives a sign-in.
     let first = Field::choice("First", frame.text("page-first-password"), choices)
         .with_value(&fields.first_password);
-    let form = fields.add_to(frame, Form::new(frame, PATH), None);
+    let form = with_form_id(Form::new(frame, PATH), &fields.form_id);
+    let form = fields.add_to(frame, form, None);
     let form = fields.add_role_to(frame, form, None).with_field(first);
     proof::with_proof(form, frame, &fields.reason).with_submit(frame.text("page-user-add"))
 }

@@ -89,6 +89,9 @@ pub(in crate::http) async fn save(
     match saved.await {
         Ok(()) => Ok(page.frame.redirect(&subject::path(user_id), Notice::CredentialSaved)),
         Err(error) => {
+            if error.kind == ErrorKind::Outdated && form.is_just_saved(&context, &page).await? {
+                return Ok(page.frame.redirect(&subject::path(user_id), Notice::CredentialSaved));
+            }
             let (response, kind) = html::refused(error)?;
             // The version may have changed.
             let CredentialOfPage { frame, .. } = page;

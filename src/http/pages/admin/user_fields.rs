@@ -47,6 +47,8 @@ pub(in crate::http) struct UserFields {
     pub(super) first_password: String,
     /// The state that the form was opened with.
     pub(super) signature: String,
+    /// The number of the form of a new user; see [`super::form_id`].
+    pub(super) form_id: String,
 }
 
 impl UserFields {
@@ -86,6 +88,11 @@ impl UserFields {
             && self.r#type == current.r#type
             && self.administrator == current.administrator
             && (self.role.is_empty() || self.role == current.role)
+    }
+
+    /// The login name; `None` if it is invalid.
+    pub(super) fn login_name(&self) -> Option<LoginName> {
+        LoginName::parse(&self.user_name).ok()
     }
 
     /// The display name; without one, the login name.
