@@ -19,6 +19,7 @@ use crate::{
         credentials::change_requirements::{ChangeRequirements, NewMark},
         errors::ChangeUserError,
     },
+    storage::change_marks::UnmarkedUser,
 };
 
 /// The number of users that are read at a time.
@@ -31,7 +32,7 @@ pub(super) struct RequireArguments {
     /// User id or login name; use `id:7` or `name:7` if a number is ambiguous.
     #[arg(long)]
     user: Option<String>,
-    /// All users with a credential of the type that is not marked yet, also those who cannot change
+    /// All users with a credential of the type that is not marked yet, except those who cannot change
     /// theirs themselves (external and anonymous users).
     #[arg(long)]
     all: bool,
@@ -79,6 +80,12 @@ pub(super) async fn require(
     };
     let user = command_context::find_user(&services.users.directory, &named).await?;
     let marked = require_one(requirements, &operator, user.user_id, credential_type, cause).await?;
+    if marked && !user.user_type.may_change_password() {
+        output::print_status(format_args!(
+            "user {} cannot change it themselves; save a new one with `credential save`",
+            user.user_id
+        ));
+    }
     command_context::print_outcome(marked, "change required", "credential not found")
 }
 
@@ -94,8 +101,38 @@ async fn require_one(
     requirements.require(context, user_id, credential_type, mark).await
 }
 
-/// Marks the credentials of all users, each in a transaction of its own. After an interruption, the
-/// same command marks the others.
+/// The results of `--all`.
+#[derive(Default)]
+struct Counts {
+    marked: u64,
+    /// Users who could not change a marked credential, and would be locked out.
+    skipped: u64,
+    failed: u64,
+}
+
+impl Counts {
+    fn report(&self) -> ExitCode {
+        output::print_status(format_args!("required {} changes", self.marked));
+        if self.skipped > 0 {
+            output::print_status(format_args!(
+                "skipped {} users who cannot change theirs themselves; save new ones with \
+                 `credential save`",
+                self.skipped
+            ));
+        }
+        if self.failed > 0 {
+            output::print_status(format_args!(
+                "{} failed; run the same command to try them again",
+                self.failed
+            ));
+            return ExitCode::FAILURE;
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+/// Marks the credentials of all users who can change theirs, each in a transaction of its own. After
+/// an interruption, the same command marks the others.
 async fn require_all(
     requirements: &ChangeRequirements,
     operator: &Operator,
@@ -105,44 +142,42 @@ async fn require_all(
     let mut stop = Stop::listen()?;
     let count = requirements.count_unmarked(credential_type).await?;
     let bar = progress::bar(u64::try_from(count).unwrap_or_default(), progress::RATE);
-    let (mut marked, mut failed, mut after) = (0_u64, 0_u64, None);
+    let (mut counts, mut after) = (Counts::default(), None);
     loop {
         let listed = requirements.list_unmarked_after(after, credential_type, PAGE).await?;
         let Some(last) = listed.last() else { break };
-        after = Some(*last);
-        for user_id in listed {
+        after = Some(last.user_id);
+        for UnmarkedUser { user_id, user_type } in listed {
             if stop.is_requested() {
                 bar.finish_and_clear();
                 output::print_status(format_args!(
-                    "required {marked} changes; stopped, run the same command to resume"
+                    "required {} changes; stopped, run the same command to resume",
+                    counts.marked
                 ));
                 return Ok(ExitCode::FAILURE);
             }
+            bar.inc(1);
+            if !user_type.may_change_password() {
+                counts.skipped += 1;
+                continue;
+            }
             let operator = operator.with_new_request_id();
             match require_one(requirements, &operator, user_id, credential_type, cause).await {
-                Ok(is_marked) => marked += u64::from(is_marked),
+                Ok(is_marked) => counts.marked += u64::from(is_marked),
                 // It would fail for everybody.
                 Err(error @ ChangeUserError::Sensitive(_)) => {
                     bar.finish_and_clear();
                     return Err(error.into());
                 }
                 Err(error) => {
-                    failed += 1;
+                    counts.failed += 1;
                     bar.suspend(|| output::print_status(format_args!("user {user_id}: {error}")));
                 }
             }
-            bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    output::print_status(format_args!("required {marked} changes"));
-    if failed > 0 {
-        output::print_status(format_args!(
-            "{failed} failed; run the same command to try them again"
-        ));
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(counts.report())
 }
 
 /// Runs `credential clear-change`.

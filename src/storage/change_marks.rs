@@ -3,7 +3,11 @@
 use sqlx::PgConnection;
 
 use super::error::StorageError;
-use crate::domain::{change_cause::ChangeCause, stored_credential::StoredCredential, user::UserId};
+use crate::domain::{
+    change_cause::ChangeCause,
+    stored_credential::StoredCredential,
+    user::{UserId, UserType},
+};
 
 /// A credential that is sealed again with another mark. The value is unchanged.
 #[derive(Debug)]
@@ -54,24 +58,35 @@ pub(crate) async fn count_unmarked(
     Ok(count)
 }
 
+/// A user whose credential has no mark.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnmarkedUser {
+    pub(crate) user_id: UserId,
+    pub(crate) user_type: UserType,
+}
+
 /// Lists up to `limit` users after that one, by id, whose credential of a type has no mark.
 pub(crate) async fn list_unmarked_after(
     connection: &mut PgConnection,
     user_id: Option<UserId>,
     credential_type: &str,
     limit: i64,
-) -> Result<Vec<UserId>, StorageError> {
-    let ids = sqlx::query_scalar!(
-        "SELECT user_id FROM credentials
-         WHERE user_id > $1 AND credential_type = $2 AND change_required IS NULL
-         ORDER BY user_id LIMIT $3",
+) -> Result<Vec<UnmarkedUser>, StorageError> {
+    let rows = sqlx::query!(
+        "SELECT c.user_id, u.user_type FROM credentials c JOIN users u ON u.user_id = c.user_id
+         WHERE c.user_id > $1 AND c.credential_type = $2 AND c.change_required IS NULL
+         ORDER BY c.user_id LIMIT $3",
         user_id.map_or(0, UserId::as_i32),
         credential_type,
         limit,
     )
     .fetch_all(connection)
     .await?;
-    let user_id =
-        |id| UserId::try_from(id).map_err(|_| StorageError::Inconsistent { table: "credentials" });
-    ids.into_iter().map(user_id).collect()
+    let user = |id, user_type: &str| {
+        let user_id = UserId::try_from(id).ok()?;
+        Some(UnmarkedUser { user_id, user_type: UserType::parse(user_type)? })
+    };
+    let inconsistent = || StorageError::Inconsistent { table: "users" };
+    let users = rows.iter().map(|row| user(row.user_id, &row.user_type).ok_or_else(inconsistent));
+    users.collect()
 }

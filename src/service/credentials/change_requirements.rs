@@ -20,7 +20,7 @@ use crate::{
     },
     storage::{
         self, Database, StorageError,
-        change_marks::{self, MarkedCredential},
+        change_marks::{self, MarkedCredential, UnmarkedUser},
         credentials,
     },
 };
@@ -186,7 +186,7 @@ impl ChangeRequirements {
         user_id: Option<UserId>,
         credential_type: &CredentialType,
         limit: i64,
-    ) -> Result<Vec<UserId>, StorageError> {
+    ) -> Result<Vec<UnmarkedUser>, StorageError> {
         let mut connection = self.database.connection().await?;
         let type_name = credential_type.as_str();
         change_marks::list_unmarked_after(&mut connection, user_id, type_name, limit).await

@@ -59,6 +59,40 @@ async fn an_operator_marks_all_credentials_of_a_type(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn users_who_cannot_change_their_password_are_skipped(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    for (id, name, user_type) in
+        [(401, "ext", "external"), (402, "shared", "anonymous"), (403, "program", "system")]
+    {
+        app.add_user((id, name), &["--type", user_type]);
+    }
+    let all = ["credential", "require-change", "--all"];
+    let output = app.command(&all, "");
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stderr.contains("required 4 changes"), "{output:?}");
+    assert!(output.stderr.contains("skipped 2 users who cannot change theirs"), "{output:?}");
+    let marked =
+        "SELECT user_id FROM credentials WHERE change_required IS NOT NULL ORDER BY user_id";
+    let marked: Vec<i32> = sqlx::query_scalar(marked).fetch_all(&app.pool).await.unwrap();
+    assert_eq!(marked, [1, 278, 300, 403]);
+    for name in ["ext", "shared"] {
+        app.get(PRINCIPAL, &basic(name)).await.assert_status(200);
+    }
+    // Named on its own, such a user is marked, and the command says what follows.
+    let named = app.command(&["credential", "require-change", "--user", "ext"], "");
+    assert_eq!(named.code, 0, "{named:?}");
+    assert!(named.stderr.contains("user 401 cannot change it themselves"), "{named:?}");
+    assert_change_required(&app.get(PRINCIPAL, &basic("ext")).await);
+    let own = app.command(&["credential", "require-change", "--user", "program"], "");
+    assert!(!own.stderr.contains("cannot change"), "{own:?}");
+    // Nothing is left to mark but the one that is skipped again.
+    let again = app.command(&all, "");
+    assert!(again.stderr.contains("required 0 changes"), "{again:?}");
+    assert!(again.stderr.contains("skipped 1 users"), "{again:?}");
+    verify_chains(&app).await;
+}
+
+#[sqlx::test]
 async fn an_export_keeps_the_mark_and_an_import_sets_it(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
     let folder = tempfile::tempdir().unwrap();

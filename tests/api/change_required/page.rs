@@ -130,6 +130,52 @@ async fn users_who_cannot_change_their_password_are_told_to_ask(pool: PgPool) {
     assert!(answer.body.contains("ask an administrator for a new one"), "{answer:?}");
 }
 
+/// The form has no session, so each request looks up its user and proves the password again.
+#[sqlx::test]
+async fn the_form_is_for_the_marked_user_with_the_marked_password_only(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let mut browser = Browser::new(&app);
+    mark(&app).await;
+    let page = marked_page(&app, &mut browser).await;
+    let hashes =
+        "SELECT array_agg(sealed_hash ORDER BY user_id) FROM credentials WHERE user_id <> 278";
+    let hashes = || sqlx::query_scalar::<_, Vec<Vec<u8>>>(hashes).fetch_one(&app.pool);
+    let before = hashes().await.unwrap();
+    let mut texts = Vec::new();
+    for (name, password) in
+        [("nobody", PAUL), ("anna", PAUL), ("rita", "rita-password"), ("paul", "anna-password")]
+    {
+        let fields = [&[("UserName", name)][..], &typed(password, GOOD, GOOD)].concat();
+        let answer = browser.submit(&page, ACTION, &fields).await;
+        answer.assert_status(401);
+        assert_eq!(answer.cookie("ASP.NET_SessionId"), None, "{name}");
+        assert!(answer.body.contains("The user name or password is incorrect."), "{answer:?}");
+        texts.push(answer.body.matches("role=\"alert\"").count());
+    }
+    assert!(texts.iter().all(|count| *count == texts[0]), "{texts:?}");
+    assert_eq!(hashes().await.unwrap(), before);
+    assert_eq!(stored_mark(&app).await.as_deref(), Some("compromised"));
+    let answer = browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
+    answer.assert_status(303);
+    assert_eq!(stored_mark(&app).await, None);
+}
+
+/// A double click: the second request proves a password that is the old one by then.
+#[sqlx::test]
+async fn a_form_that_is_sent_twice_changes_the_password_once(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    mark(&app).await;
+    let mut browser = Browser::new(&app);
+    let page = marked_page(&app, &mut browser).await;
+    let mut second = browser.copy();
+    browser.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await.assert_status(303);
+    let again = second.submit(&page, ACTION, &typed(PAUL, GOOD, GOOD)).await;
+    again.assert_status(401);
+    // The page that the browser shows signs in with the new password.
+    let sign_in = [("UserName", "paul"), ("Password", GOOD)];
+    second.submit(&again, "/login", &sign_in).await.assert_status(303);
+}
+
 #[sqlx::test]
 async fn the_page_is_in_every_language(pool: PgPool) {
     let app = TestApp::spawn(pool).await;
