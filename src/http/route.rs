@@ -40,9 +40,14 @@ impl Route {
         Self { work: Work::Hashing, ..self }
     }
 
-    /// Marks the route of a form with a file.
+    /// Marks a route whose handler hashes if the caller's own password must be proven again.
+    pub(super) fn proving(self) -> Self {
+        Self { work: Work::Proving, ..self }
+    }
+
+    /// Marks the route of a form with a file, which asks for the caller's own password, too.
     pub(super) fn receiving_file(self) -> Self {
-        Self { receives_file: true, ..self }
+        Self { receives_file: true, ..self.proving() }
     }
 
     /// Marks a route whose handler hashes a new value of the secret that authenticates the caller.
@@ -57,8 +62,8 @@ impl Route {
 }
 
 /// Builds a list of [`Route`]s from one line each: method, path below the prefix, access, module
-/// with handler and operation, and `hashing` or `changing_secret` if the handler always hashes, or
-/// `receiving_file`.
+/// with handler and operation, and `hashing` or `changing_secret` if the handler always hashes,
+/// `proving` if it asks for the caller's own password, or `receiving_file`.
 macro_rules! route_table {
     ($prefix:literal; $($method:ident $path:literal $access:ident
         $module:ident::{$handler:ident $(, $operation:ident)?} $($work:ident)?;)*) => {

@@ -17,6 +17,7 @@ use super::{
     soap::{principal_service, wsdl},
     user::{current_principal, current_token, current_user, list, resource},
 };
+use crate::service::authentication::Work;
 
 /// Every route except health and metrics, which have a listener of their own.
 pub(super) fn routes() -> Vec<Route> {
@@ -126,6 +127,8 @@ pub struct RouteDescription {
     pub path: &'static str,
     /// The required access.
     pub access: Access,
+    /// True when the request may hash, and is admitted to the hashing engine for it.
+    pub may_hash: bool,
 }
 
 /// The route table, for tests.
@@ -135,6 +138,7 @@ pub fn describe_routes() -> Vec<RouteDescription> {
         method: route.method.to_string(),
         path: route.path,
         access: route.access,
+        may_hash: route.work != Work::Light,
     };
     routes().into_iter().map(describe).collect()
 }

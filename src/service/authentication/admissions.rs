@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::outcome::{Requested, Work};
 use crate::{
-    domain::{client_info::FairnessKey, user::UserId},
+    domain::{client_info::FairnessKey, principal::Principal, user::UserId},
     security::hashing::{Admission, HashingEngine, HashingError},
 };
 
@@ -29,7 +29,8 @@ impl Admissions {
     ) -> Result<Option<Admission>, HashingError> {
         let Requested { work, client_info } = request;
         match work {
-            Work::Light => Ok(None),
+            // Whether a proof is needed is known when the session has been read.
+            Work::Light | Work::Proving => Ok(None),
             Work::Hashing | Work::ChangingSecret => {
                 let user = FairnessKey::User(named);
                 self.0.admit_unauthenticated(client_info.fairness_key(), user).map(Some)
@@ -60,10 +61,25 @@ impl Admissions {
         user_id: UserId,
     ) -> Result<Option<Admission>, HashingError> {
         match work {
-            Work::Light => Ok(None),
+            Work::Light | Work::Proving => Ok(None),
             Work::Hashing | Work::ChangingSecret => {
                 self.0.admit(FairnessKey::User(user_id)).map(Some)
             }
         }
+    }
+
+    /// Admits a request that proves the password of its session again, if the last proof is too old.
+    ///
+    /// # Errors
+    /// [`HashingError::Overloaded`].
+    pub(super) fn admit_proof(
+        &self,
+        work: Work,
+        principal: &Principal,
+    ) -> Result<Option<Admission>, HashingError> {
+        if work != Work::Proving || principal.is_proof_recent {
+            return Ok(None);
+        }
+        self.admit(Work::Hashing, principal.user_id())
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Work {
     Light,
     /// A hash; the number of admitted requests is limited.
     Hashing,
+    /// A hash if the session's password was proven too long ago; then admitted as [`Self::Hashing`].
+    Proving,
     /// As [`Self::Hashing`], for a new value of the secret that authenticates the caller: the only
     /// work for a secret that must be changed.
     ChangingSecret,

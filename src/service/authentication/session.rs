@@ -69,7 +69,8 @@ impl SessionAuthenticator {
         connection.release();
         let admission = self.admissions.move_to(admission, user.user_id)?;
         let principal = principal(user, &session, reference);
-        Ok(Authenticated { principal, admission, lookup: None })
+        let proof = self.admissions.admit_proof(request.work, &principal)?;
+        Ok(Authenticated { principal, admission: admission.or(proof), lookup: None })
     }
 
     /// The owner of a live session, without a check of the XSRF token.

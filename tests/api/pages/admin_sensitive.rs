@@ -1,5 +1,6 @@
 //! Sensitive forms: the caller's own password when it was proven too long ago, and reasons.
 
+use credential_keeper::{Access, RouteDescription, describe_routes};
 use sqlx::PgPool;
 
 use super::admin_browser::{Browser, form};
@@ -7,6 +8,7 @@ use crate::support::{Answer, PLAIN, PRINCIPAL, TestApp};
 
 const DELETE: &str = "/admin/users/278/delete";
 const CHANGE: &str = "/admin/users/278/change";
+const TYPE: &str = "?type=CRM5%2FPASSWORD";
 const FIELD: &str = "name=\"OwnPassword\"";
 
 /// The path of a page, the action of its form, and what is typed.
@@ -56,6 +58,44 @@ fn assert_refused_at(page: &Answer, field: &str, text: &str) {
     assert!(page.body.contains(&format!("<a href=\"#{field}\">")), "{page:?}");
     assert!(page.body.contains(text), "{text}: {page:?}");
     assert!(!page.body.contains("marker"), "a secret is shown: {page:?}");
+}
+
+/// Otherwise the hashes of these forms would not be counted before they wait.
+#[sqlx::test]
+async fn every_form_that_asks_for_the_password_is_admitted_to_the_hashing_engine(pool: PgPool) {
+    let app = TestApp::spawn(pool).await;
+    let browser = Browser::signed_in(&app, "anna").await;
+    age_proofs(&app).await;
+    let routes = describe_routes();
+    let pages = || {
+        routes.iter().filter(|route| {
+            route.access == Access::Page
+                && route.method == "GET"
+                && !route.path.contains("{import}")
+        })
+    };
+    let mut asking = Vec::new();
+    // The page that clears a mark has a form only for a marked credential, the one that sets it has
+    // one only for another.
+    for mark in ["clear-change", "require-change"] {
+        app.command(&["credential", mark, "--user", "paul"], "");
+        for (route, query) in pages().flat_map(|route| [(route, ""), (route, TYPE)]) {
+            let path = route.path.replace("{id}", "278");
+            if !browser.get(&format!("{path}{query}")).await.body.contains(FIELD) {
+                continue;
+            }
+            let is_sent =
+                |sent: &&RouteDescription| sent.method == "POST" && sent.path == route.path;
+            let sent = routes.iter().find(is_sent);
+            assert!(sent.is_some_and(|sent| sent.may_hash), "{path}");
+            asking.push(route.path);
+        }
+    }
+    for (path, _, _) in FORMS {
+        let path = path.split('?').next().unwrap().replace("278", "{id}");
+        assert!(asking.contains(&path.as_str()), "{path}: {asking:?}");
+    }
+    assert!(asking.contains(&"/admin/import") && asking.contains(&"/admin/export"), "{asking:?}");
 }
 
 #[sqlx::test]
