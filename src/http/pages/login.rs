@@ -183,12 +183,12 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<HttpResponse, ApiError> {
     require_sessions(&state)?;
     let is_form = is_form(&request);
-    let return_to = ReturnTo::parse(
+    let return_to = ReturnTo::receive(
+        &request,
         body.next.as_deref(),
         body.kept_action.as_deref(),
         body.kept_fields.as_deref(),
     );
-    request.extensions_mut().insert(return_to.clone());
     let typed = body.user_name.clone().unwrap_or_default();
     request.extensions_mut().insert(TypedUserName(typed));
     check_page(&request, &state, is_form, body.login_token.as_ref())?;

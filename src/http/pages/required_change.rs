@@ -101,13 +101,13 @@ pub(in crate::http) async fn change(
     Body(body): Body<RequiredChangeRequest>,
 ) -> Result<HttpResponse, ApiError> {
     login::require_sessions(&state)?;
-    let return_to = ReturnTo::parse(
+    let return_to = ReturnTo::receive(
+        &request,
         body.next.as_deref(),
         body.kept_action.as_deref(),
         body.kept_fields.as_deref(),
     );
     let user_name = body.user_name.clone().unwrap_or_default();
-    request.extensions_mut().insert(return_to.clone());
     request.extensions_mut().insert(TypedUserName(user_name.clone()));
     // Without the token of a login page, nothing is changed, whatever the media type.
     login::check_page(&request, &state, true, body.login_token.as_ref())?;

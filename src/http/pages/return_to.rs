@@ -45,17 +45,21 @@ pub(in crate::http) struct KeptForm {
 }
 
 impl ReturnTo {
-    /// Reads the hidden values of a login page. Nothing that leads to another host is accepted.
-    pub(super) fn parse(
+    /// Reads the hidden values of a form on the way in, and stores what they return to for the page of
+    /// an error. Nothing that leads to another host is accepted.
+    pub(super) fn receive(
+        request: &HttpRequest,
         page: Option<&str>,
         kept_action: Option<&str>,
         kept_fields: Option<&str>,
     ) -> Self {
         let kept = kept_action.zip(kept_fields);
-        Self {
+        let return_to = Self {
             page: page.and_then(PagePath::parse),
             form: kept.and_then(|(action, fields)| KeptForm::parse(action, fields)),
-        }
+        };
+        request.extensions_mut().insert(return_to.clone());
+        return_to
     }
 
     /// The page that has the form, and its fields that survive. Without the page, the account: the path
