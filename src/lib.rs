@@ -18,6 +18,7 @@
 //! Modules depend only on modules below them in this list; `script/lint` checks it.
 #![forbid(unsafe_code)]
 
+mod circuit_breaker;
 mod cli;
 mod clock;
 mod configuration;

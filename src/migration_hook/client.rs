@@ -18,13 +18,15 @@ use zeroize::Zeroizing;
 
 use super::{
     answer::{HookAnswer, MAXIMUM_LENGTH, read_answer, read_pong},
-    breaker::{Breaker, Passage},
     error::HookError,
     metrics::HookMetrics,
     options::HookOptions,
     request::{JSON, Question, signed_request},
 };
-use crate::log_events::alarm;
+use crate::{
+    circuit_breaker::{Breaker, Passage},
+    log_events::alarm,
+};
 
 /// The logins that may wait for each request that is in progress.
 const WAITING: usize = 4;

@@ -2,7 +2,6 @@
 //! name and a password are right (docs/how-to/move-users-at-login.md).
 
 mod answer;
-mod breaker;
 mod client;
 mod error;
 #[cfg(feature = "fuzz")]

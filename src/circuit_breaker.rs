@@ -1,4 +1,4 @@
-//! A circuit breaker: after several failures in a row, the old system is not asked for a while, and
+//! A circuit breaker: after several failures in a row, another system is not asked for a while, and
 //! then by one request that decides whether the others follow.
 
 use std::{
@@ -7,10 +7,10 @@ use std::{
 };
 
 /// The failures in a row that open the breaker.
-pub(super) const FAILURES: u32 = 5;
+pub(crate) const FAILURES: u32 = 5;
 
 /// How long an open breaker refuses requests, before one may try again.
-pub(super) const OPEN_TIME: Duration = Duration::from_secs(10);
+pub(crate) const OPEN_TIME: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 struct State {
@@ -23,18 +23,18 @@ struct State {
 
 /// The state of the breaker, which starts closed.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub(crate) struct Breaker(Mutex<State>);
 
 /// The permission for one request. Dropped without a result, it changes nothing.
 #[derive(Debug)]
-pub(super) struct Passage<'breaker> {
+pub(crate) struct Passage<'breaker> {
     breaker: &'breaker Breaker,
     is_probe: bool,
 }
 
 impl Breaker {
     /// The permission for a request; `None` while the breaker is open.
-    pub(super) fn enter(&self, now: Instant) -> Option<Passage<'_>> {
+    pub(crate) fn enter(&self, now: Instant) -> Option<Passage<'_>> {
         let mut state = self.lock();
         let is_probe = match state.open_until {
             None => false,
@@ -46,7 +46,7 @@ impl Breaker {
     }
 
     /// True while requests are refused.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.lock().open_until.is_some()
     }
 
@@ -58,14 +58,14 @@ impl Breaker {
 
 impl Passage<'_> {
     /// Records an answer: the breaker closes.
-    pub(super) fn succeed(self) {
+    pub(crate) fn succeed(self) {
         let mut state = self.breaker.lock();
         state.failures = 0;
         state.open_until = None;
     }
 
     /// Records a failure; true if it opened the closed breaker.
-    pub(super) fn fail(self, now: Instant) -> bool {
+    pub(crate) fn fail(self, now: Instant) -> bool {
         let mut state = self.breaker.lock();
         state.failures = state.failures.saturating_add(1);
         let was_closed = state.open_until.is_none();
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn one_request_at_a_time_tries_whether_the_old_system_is_back() {
+    fn one_request_at_a_time_tries_whether_the_other_system_is_back() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         open(&breaker, now);
         let later = now + OPEN_TIME;
